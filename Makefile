@@ -1,0 +1,93 @@
+# The only spellings of the project's chores. Needs GNU make 3.81 and a Python of 3.11 or newer; `make help` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTHONS := python3.13 python3.12 python3.11 python3
+PACKAGES := bot core adapters config
+
+# No find-links or index of the caller's may leak into the lock file, and it must not say where it was made.
+LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --quiet
+
+.PHONY: help install run dev test test-real test-kill test-cov lint bench lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
+		printf '  make %-10s %s\n' "$$name" "$$words"; done
+
+install: $(STAMP) ## the set-up alone: .venv, everything pinned
+	@:
+
+# A name on the PATH proves nothing (version managers leave dead ones), so each candidate is run. Standard input is
+# left alone: in `make run` it belongs to timmy.
+$(STAMP): requirements.txt pyproject.toml
+	@exec </dev/null; \
+	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+		chosen=; bare=; \
+		for python in $(PYTHONS); do \
+			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+			if "$$python" -c 'import venv, ensurepip' 2>/dev/null; then chosen=$$python; break; fi; \
+			bare=$${bare:-$$python}; \
+		done; \
+		if [ -z "$$chosen" ] && [ -n "$$bare" ]; then \
+			echo "timmy: $$bare has no venv module; install it (on Debian: apt install $$($$bare -c \
+			'import sys; print("python3.%d-venv" % sys.version_info[1])')), then try again" >&2; exit 1; \
+		fi; \
+		if [ -z "$$chosen" ]; then \
+			echo "timmy: no Python of 3.11 or newer found (looked for: $(PYTHONS))" >&2; exit 1; \
+		fi; \
+		echo "timmy: setting up .venv with $$chosen, once; this takes about a minute" >&2; \
+		"$$chosen" -m venv --clear .venv || exit 1; \
+	else \
+		echo "timmy: bringing .venv up to date" >&2; \
+	fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.txt >&2 && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2 && \
+	touch $@
+
+run: $(STAMP) ## set-up if needed, then the hub with a chat on standard input
+	@exec $(BIN)/timmy run --console
+
+dev: $(STAMP) ## the hub, started anew whenever its code changes
+	@exec $(BIN)/watchfiles '$(BIN)/timmy run' $(PACKAGES)
+
+test: $(STAMP) ## every test that needs no other server; under a minute
+	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-real: $(STAMP) ## the tests against real counterparts, which it starts itself; names what it skipped
+	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
+
+test-kill: $(STAMP) ## the long kill sweeps
+	@$(BIN)/python -m pytest -q -rs -m kill_sweep $(ARGS)
+
+test-cov: $(STAMP) ## the tests with branch coverage: core 100 %, all 90 %
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m pytest -q -n 2 $(PACKAGES:%=--cov=%) --cov-report= --cov-fail-under=0 $(ARGS)
+	@$(BIN)/coverage report --skip-covered --show-missing
+	@$(BIN)/coverage report --include='core/*' --fail-under=100 --format=total >/dev/null || \
+		{ echo "timmy: core is not covered to 100 %" >&2; exit 1; }
+
+lint: $(STAMP) ## ruff, mypy, the import rules, and that generated docs are fresh
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --check; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@out=$$($(BIN)/lint-imports 2>&1) || { printf '%s\n' "$$out"; exit 1; }
+	@if [ -f bot/docs.py ]; then $(BIN)/python -m bot.docs --check; fi
+	@echo "lint: clean"
+
+bench: $(STAMP) ## measure the hub against its budgets
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+# Keeps the pins that still fit; `make lock ARGS=--upgrade` takes the newest of everything.
+lock: $(STAMP) ## compile requirements.txt from pyproject.toml
+	@$(LOCK) --output-file requirements.txt $(ARGS)
+	@if grep -nE '^ *(--(index|extra-index|find-links)|-[if] )|://|^/' requirements.txt; then \
+		echo "timmy: requirements.txt names a place; it must not" >&2; exit 1; fi
+
+clean: ## remove the set-up and every cache; data and workspace stay
+	@rm -rf .venv build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache
+	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How the hub reaches the world; each folder one thing."""

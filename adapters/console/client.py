@@ -1,0 +1,119 @@
+"""The other commands' way to the running hub: one message or one request over the owner's socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from adapters.console.link import Frame, dial
+from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from adapters.console.link import Link
+
+SOCKET = "hub.sock"
+_FAILED = frozenset({"failed", "expired", "cancelled"})
+
+
+class NotRunning(Unavailable):
+    """No hub runs on {folder}. Start one with: timmy run --console"""
+
+
+class HubGone(Unavailable):
+    """The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."""
+
+
+async def request(folder: Path, frame: Frame) -> Frame:
+    """One request, one answer; an `error` frame is an answer too. Raises `NotRunning` or `HubGone`."""
+    with _reachable(folder):
+        async with dial(folder, SOCKET) as link:
+            await link.send(frame)
+            answer = await link.receive()
+    if answer is None:
+        raise HubGone
+    return answer
+
+
+async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | None, as_json: bool) -> int:
+    """Send one message and print what comes back; with `wait`, also what follows, for so many seconds at most.
+
+    Returns the exit code: 1 if the message was refused, or the task it started did not settle.
+    """
+    frame: Frame = {"op": "say", "text": text}
+    if wait is not None:
+        frame["wait"] = "over"
+    if acting_for is not None:
+        frame["as"] = acting_for
+    with _reachable(folder):
+        async with dial(folder, SOCKET) as link:
+            await link.send(frame)
+            code: int | None = None
+            try:
+                async with asyncio.timeout(None) as scope:
+                    while (answer := await link.receive()) is not None and answer.get("kind") != "end":
+                        if answer.get("kind") == "draft":
+                            continue
+                        show(answer, as_json=as_json)
+                        code = max(code or 0, _code(answer))
+                        if answer.get("kind") == "reply" and wait is not None:
+                            scope.reschedule(asyncio.get_running_loop().time() + wait)
+            except TimeoutError:
+                print(f"timmy: not over after {wait:g} s; /show tells how it goes on", file=sys.stderr)
+                return code or 0
+    if answer is None and code is None:
+        raise HubGone
+    return code or 0
+
+
+async def talk(link: Link, commands: Sequence[tuple[str, str]], folder: Path) -> None:
+    """A chat on standard input: a prompt on a terminal, else plain lines."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from adapters.console.terminal import Terminal
+
+        await Terminal(link, commands, folder).talk()
+    else:
+        from adapters.console.pipe import talk as pipe
+
+        await pipe(link)
+
+
+async def chat(folder: Path) -> None:
+    """`timmy console`: a chat with the running hub. Raises `NotRunning`."""
+    with _reachable(folder):
+        commands = (await request(folder, {"op": "commands"})).get("data", {}).get("commands", [])
+        async with dial(folder, SOCKET) as link:
+            await talk(link, [(usage, words) for usage, words in commands], folder)
+
+
+def show(frame: Frame, *, as_json: bool) -> None:
+    """Print a frame as its text, or as one JSON object a line."""
+    if as_json:
+        print(json.dumps({key: value for key, value in frame.items() if key not in {"kind", "again"}}), flush=True)
+        return
+    again = "(you may have seen this before) " if frame.get("again") else ""
+    stream = sys.stderr if frame.get("kind") == "reply" and not frame["data"].get("ok", True) else sys.stdout
+    print(again + frame["text"], file=stream, flush=True)
+    for file in frame.get("files", ()):
+        print(f"file: {file['name']}  {file['path']}", flush=True)
+
+
+def _code(frame: Frame) -> int:
+    data = frame.get("data", {})
+    refused = frame.get("kind") == "reply" and not data.get("ok", True)
+    return int(refused or (frame.get("kind") == "more" and data.get("status") in _FAILED))
+
+
+@contextlib.contextmanager
+def _reachable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        raise NotRunning(folder=folder) from None
+    except ConnectionError as error:
+        raise HubGone from error

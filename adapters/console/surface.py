@@ -1,0 +1,249 @@
+"""The console as a chat surface: sessions over links, each a person's terminal, a pipe, or one `timmy say`.
+
+A session says messages and is shown their answers; it follows the tasks it started, and those of the whole
+conversation while it is attached. What nobody is there to read stays queued until somebody attaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from adapters.console.link import MAX_FRAME, Frame, Link, StreamLink, socket_path
+from core.chat import Inbound
+from core.errors import HubError
+from core.events import Event, Kind
+from core.ids import task_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from core.chat import Outgoing, Reply
+    from core.ports import IdSource
+
+SOCKET = "hub.sock"
+OWNER = "console:owner"
+CONVERSATION = OWNER
+_RECENT = 512
+_OVER = frozenset({"settled", "failed", "cancelled", "expired"})
+
+
+def frame_of(reply: Reply, kind: str) -> Frame:
+    """A reply as a frame, and as a line of `timmy say --json` without its `kind`."""
+    frame: Frame = {"kind": kind, "text": reply.text, "data": dict(reply.data)}
+    if reply.task is not None:
+        frame["task"] = task_name(reply.task)
+    if reply.buttons:
+        frame["buttons"] = [{"label": button.label, "command": button.command} for button in reply.buttons]
+    if reply.files:
+        frame["files"] = [{"name": file.name, "path": file.path} for file in reply.files]
+    return frame
+
+
+class ConsoleSurface:
+    """See `core.chat.ChatAdapter`. `admin` are the owner's calls that are no chat: tokens, books, status."""
+
+    name = "console"
+
+    def __init__(
+        self,
+        folder: Path,
+        ids: IdSource,
+        admin: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[Frame]]],
+        attached: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._folder = folder
+        self._ids = ids
+        self.admin = admin
+        self.attached = attached
+        self._sessions: set[Session] = set()
+        self._receive: Callable[[Inbound], Awaitable[None]] | None = None
+        self._listening = asyncio.Event()
+        self.recent: deque[Event] = deque(maxlen=_RECENT)
+
+    async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        """Listen on the owner's socket until cancelled."""
+        self._receive = receive
+        async with socket_path(self._folder, SOCKET) as path:
+            with contextlib.suppress(FileNotFoundError):
+                (self._folder / SOCKET).unlink()
+            old = os.umask(0o177)
+            try:
+                server = await asyncio.start_unix_server(self._connected, path, limit=MAX_FRAME)
+            finally:
+                os.umask(old)
+            try:
+                self._listening.set()
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._listening.clear()
+                server.close()
+                with contextlib.suppress(FileNotFoundError):
+                    (self._folder / SOCKET).unlink()
+
+    async def listening(self) -> None:
+        """Wait until the socket is there."""
+        await self._listening.wait()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await self.serve(StreamLink(reader, writer))
+        writer.close()
+
+    async def serve(self, link: Link) -> None:
+        """Talk with one console until it hangs up."""
+        session = Session(self, link, self._ids)
+        self._sessions.add(session)
+        try:
+            while (frame := await link.receive()) is not None:
+                await session.take(frame)
+        finally:
+            self._sessions.discard(session)
+
+    async def receive(self, message: Inbound) -> None:
+        """Pass a message on to the hub."""
+        if self._receive is not None:
+            await self._receive(message)
+
+    async def send(self, message: Outgoing) -> str | None:
+        """See `ChatAdapter`: to the session that asked, or follows the task, and to whoever is attached."""
+        taken = [session for session in list(self._sessions) if session.wants(message)]
+        if not taken and message.cause is not None:
+            taken = [session for session in list(self._sessions) if session.attached]
+        done = False
+        for session in taken:
+            with contextlib.suppress(ConnectionError):
+                await session.show(message)
+                done = True
+        return f"console-{message.id}" if done else None
+
+    def draft(self, conversation: str, cause: str, text: str) -> None:  # noqa: ARG002 - a console has one conversation
+        """See `ChatAdapter`."""
+        for session in self._sessions:
+            session.draft(cause, text)
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed: those that follow a task see it move."""
+        self.recent.extend(event for event in events if event.task is not None)
+        for session in self._sessions:
+            session.heard(events)
+
+
+class Session:
+    """One console at the other end of a link."""
+
+    def __init__(self, surface: ConsoleSurface, link: Link, ids: IdSource) -> None:
+        self._surface = surface
+        self._link = link
+        self._ids = ids
+        self._lane = f"{OWNER} {ids.token(6)}"
+        self._asked: dict[str, str | None] = {}
+        self._followed: dict[int, str | None] = {}
+        self.attached = False
+
+    async def take(self, frame: Frame) -> None:
+        """Do what a console asks."""
+        match frame.get("op"):
+            case "say":
+                await self._say(frame)
+            case "attach":
+                self.attached = True
+                await self._surface.attached()
+            case str(name) if name in self._surface.admin:
+                try:
+                    await self._link.send({"kind": "result", **await self._surface.admin[name](frame)})
+                except HubError as error:
+                    await self._link.send({"kind": "error", "error": error.code, "text": str(error)})
+            case _:
+                text = "This hub does not know that request. Do the hub and this command have the same version?"
+                await self._link.send({"kind": "error", "error": "unknown_request", "text": text})
+
+    async def _say(self, frame: Frame) -> None:
+        message = Inbound(
+            "console", "owner", str(frame.get("id") or self._ids.token(12)), CONVERSATION, OWNER,
+            str(frame.get("text", "")), acting_for=frame.get("as"), lane="" if self.attached else self._lane,
+        )  # fmt: skip
+        self._asked[message.key] = frame.get("wait")
+        try:
+            await self._surface.receive(message)
+        except HubError as error:
+            self._asked.pop(message.key, None)
+            await self._link.send({"kind": "reply", "text": str(error), "data": {"ok": False, "error": error.code}})
+            await self._link.send({"kind": "end"})
+
+    def wants(self, message: Outgoing) -> bool:
+        """Whether a message is for this session."""
+        if message.cause is not None:
+            return message.cause in self._asked
+        return self.attached or message.reply.task in self._followed
+
+    async def show(self, message: Outgoing) -> None:
+        """Send a message to the console, and the end of the turn when nothing more is to come."""
+        asked = message.cause is not None and message.cause in self._asked
+        frame = frame_of(message.reply, "reply" if asked else "more")
+        if message.again:
+            frame["again"] = True
+        await self._link.send(frame)
+        if asked:
+            await self._answered(message.reply, self._asked.pop(message.cause or ""))
+        elif message.reply.task in self._followed and self._over(message.reply):
+            if self._followed.pop(message.reply.task) is not None:
+                await self._link.send({"kind": "end"})
+
+    async def _answered(self, reply: Reply, wait: str | None) -> None:
+        if reply.task is not None and (wait or self.attached):
+            self._followed[reply.task] = wait
+            for event in [one for one in self._surface.recent if one.task == reply.task]:
+                self._tell(event)
+            if wait:
+                return
+        await self._link.send({"kind": "end"})
+
+    def _over(self, reply: Reply) -> bool:
+        return reply.data.get("status") in _OVER or (
+            self._followed.get(reply.task or 0) == "people" and reply.data.get("waits") == "people"
+        )
+
+    def draft(self, cause: str, text: str) -> None:
+        """An answer is being made."""
+        if cause in self._asked:
+            self._link.post({"kind": "draft", "text": text})
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed."""
+        for event in events:
+            if event.task in self._followed:
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if (line := progress_line(event)) is not None:
+            self._link.post({"kind": "progress", "text": line, "data": progress_data(event)})
+
+
+def progress_data(event: Event) -> Frame:
+    """The facts of a step on a task's way."""
+    data: Frame = {"ok": True, "task": task_name(event.task or 0), "event": event.kind.value, **event.data}
+    return data | ({"agent": event.agent} if event.agent else {})
+
+
+def progress_line(event: Event) -> str | None:
+    """A step on a task's way, for people; None for those that a message tells anyway."""
+    name = task_name(event.task or 0)
+    match event.kind:
+        case Kind.BID_PLACED:
+            return f"{name}  {event.agent} bids"
+        case Kind.BID_REFUSED:
+            return f"{name}  {event.agent} declines"
+        case Kind.TASK_AWARDED:
+            return f"{name}  awarded to {event.agent} for {event.data.get('price_sats')} sats; its price is in escrow"
+        case Kind.TASK_STARTED:
+            return f"{name}  {event.agent} is at work"
+        case Kind.TASK_WAITING:
+            return f"{name}  waits: {event.data.get('reason')}"
+        case _:
+            return None
+

@@ -1,0 +1,63 @@
+"""The data folder and the workspace on disk: made private, owned by one process, seeded with samples once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from core.errors import Unavailable, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = "hub.lock"
+
+
+class AlreadyRunning(Unavailable):
+    """A hub (pid {pid}) already runs on {folder}. Use it with timmy console or timmy say, or set TIMMY_DATA_DIR."""
+
+
+class NoFolder(UserError):
+    """{folder} cannot be used as a folder: {why}. Choose another with TIMMY_{key}."""
+
+
+@contextlib.contextmanager
+def own(folder: Path) -> Iterator[Path]:
+    """Make the data folder (0700) and hold its lock until the block ends. Raises `AlreadyRunning`, naming the pid."""
+    make(folder, "DATA_DIR")
+    folder.chmod(0o700)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+            raise AlreadyRunning(pid=pid, folder=folder) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def make(folder: Path, key: str) -> bool:
+    """Make a folder; True if it is new. Raises `NoFolder`."""
+    try:
+        new = not folder.exists()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NoFolder(folder=folder, why="it cannot be written to", key=key)
+    except OSError as error:
+        raise NoFolder(folder=folder, why=error.strerror or str(error), key=key) from error
+    return new
+
+
+def seed_workspace(workspace: Path, samples: Path) -> None:
+    """Make the workspace with its sample files, at the first start only."""
+    if make(workspace, "WORKSPACE"):
+        for sample in sorted(samples.iterdir()):
+            shutil.copyfile(sample, workspace / sample.name)

@@ -1,0 +1,1 @@
+"""Language models behind `core.agent.model.Model`."""

@@ -1,0 +1,180 @@
+"""`core.agent.model.Model` on an Ollama server (https://docs.ollama.com/api): which model, how long to wait for it.
+
+With nothing listening the answer comes from a bare connect, at once; the client library is loaded only behind that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from core.agent.model import (
+    ModelMissing,
+    ModelSilent,
+    ModelUnreachable,
+    NoModelInstalled,
+    named,
+)
+from core.errors import HubError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from types import ModuleType
+
+    from adapters.llm.wire import Wire
+    from core.agent.model import ChatMessage
+    from core.ports import Clock
+
+log = logging.getLogger(__name__)
+
+_ELSEWHERE = ("-cloud", ":cloud")
+"""How the names of models end that Ollama passes on to its maker's machines."""
+
+
+class BadModelAddress(UserError):
+    """{given} is not the address of a model server. Set TIMMY_OLLAMA_URL to http(s)://HOST:PORT, without a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: for a connection, the list of models, the first word (a model may load), the next.
+
+    `check` bounds a whole check, which is asked for in auctions; `fresh` is how long its verdict is believed.
+    """
+
+    connect: float = 2
+    listing: float = 10
+    first: float = 300
+    next: float = 60
+    check: float = 1.5
+    fresh: float = 5
+
+
+class OllamaModel:
+    """The models of the server at `url`; `model` is the hub's own, None for the first that is installed."""
+
+    def __init__(self, url: str, model: str | None = None, *, clock: Clock, patience: Patience | None = None) -> None:
+        self._url, self._host, self._port = _address(url)
+        self._own = model or None
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._wire: Wire | None = None
+        self._said_default: str | None = None
+        self._checking = asyncio.Lock()
+        self._verdict: tuple[int, str | None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before it is needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close what is open."""
+        if self._wire is not None:
+            await self._wire.close()
+
+    async def chat(
+        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int
+    ) -> AsyncGenerator[str, None]:
+        """See `Model`."""
+        wire = await self._connected()
+        name = model or await self.default()
+        limit = self._patience.first
+        async with aclosing(wire.chat(messages, model=name, num_ctx=num_ctx)) as pieces:
+            while True:
+                try:
+                    async with asyncio.timeout(limit):
+                        piece = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    raise ModelSilent(seconds=round(limit)) from None
+                if piece:
+                    yield piece
+                limit = self._patience.next
+
+    async def models(self) -> list[str]:
+        """See `Model`. Those that run on this machine, the newest first; another only if it is the configured one."""
+        return [name for name in await self._listed() if not name.endswith(_ELSEWHERE) or name == self._own]
+
+    async def default(self) -> str:
+        """See `Model`."""
+        if self._own is not None:
+            return self._own
+        first = next(iter(await self.models()), None)
+        if first is None:
+            raise NoModelInstalled(url=self._url)
+        if first != self._said_default:
+            log.info("TIMMY_OLLAMA_MODEL is not set: using %s, the newest model at %s", first, self._url)
+            self._said_default = first
+        return first
+
+    async def check(self) -> str | None:
+        """See `Model`. Those who ask at the same time share one look."""
+        async with self._checking:
+            if self._verdict is None or self._clock.now() >= self._verdict[0]:
+                why = await self._look()
+                self._verdict = (self._clock.now() + round(self._patience.fresh * 1000), why)
+            return self._verdict[1]
+
+    async def _look(self) -> str | None:
+        try:
+            async with asyncio.timeout(self._patience.check):
+                own = await self.default()
+                return None if named(own, await self.models()) else str(ModelMissing(model=own))
+        except TimeoutError:
+            return str(ModelSilent(seconds=self._patience.check))
+        except HubError as error:
+            return str(error)
+
+    async def _listed(self) -> list[str]:
+        wire = await self._connected()
+        try:
+            async with asyncio.timeout(self._patience.listing):
+                return await wire.models()
+        except TimeoutError:
+            raise ModelSilent(seconds=round(self._patience.listing)) from None
+
+    async def _connected(self) -> Wire:
+        if self._wire is None:
+            await self._knock()
+            wire = await asyncio.to_thread(_load_wire)
+            if self._wire is None:  # nobody was faster
+                self._wire = wire.Wire(self._url, connect=self._patience.connect)
+        return self._wire
+
+    async def _knock(self) -> None:
+        """Raise `ModelUnreachable` unless somebody takes a connection."""
+        try:
+            async with asyncio.timeout(self._patience.connect):
+                _, writer = await asyncio.open_connection(self._host, self._port)
+        except OSError:  # TimeoutError is one
+            raise ModelUnreachable(url=self._url) from None
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def _load_wire() -> ModuleType:
+    from adapters.llm import wire  # noqa: PLC0415 - see the top of that module
+
+    return wire
+
+
+def _address(url: str) -> tuple[str, str, int]:
+    """A server's address as it is shown and used: (URL with its port, host, port). Raises `BadModelAddress`."""
+    parts = urlsplit(url.strip())
+    try:
+        usual = {"http": 80, "https": 443}[parts.scheme]
+        port = parts.port or usual
+    except (KeyError, ValueError):
+        raise BadModelAddress(given=repr(url[:80])) from None
+    if not parts.hostname or parts.query or parts.fragment:
+        raise BadModelAddress(given=repr(url[:80]))
+    if parts.username or parts.password:
+        raise BadModelAddress(given="an address with a name or password in it")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}", parts.hostname, port

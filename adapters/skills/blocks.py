@@ -1,0 +1,44 @@
+"""A document of any kind as one sequence of blocks: headings, paragraphs, list items, code, each with its place.
+
+Summaries, outlines and searches read blocks only, so a new kind of document is one module that makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Role(Enum):
+    """What a block is in its document."""
+
+    TITLE = auto()
+    HEADING = auto()
+    PARAGRAPH = auto()
+    ITEM = auto()
+    CODE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a document: its text on one line (code keeps its lines), a heading's level, and where it begins."""
+
+    role: Role
+    text: str
+    place: int
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The blocks of a file, and what their `place` counts: lines, pages or paragraphs."""
+
+    path: str
+    blocks: tuple[Block, ...]
+    unit: str = "line"
+
+    @property
+    def title(self) -> str:
+        """Its own title, or the first heading that stands at the top, or its name."""
+        first = next(iter(self.blocks), None)
+        return first.text if first and first.role in {Role.TITLE, Role.HEADING} else self.path

@@ -1,0 +1,107 @@
+"""Every skill, once: what it works on, what it needs installed, and the words that mean it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Takes(Enum):
+    """What a skill works on."""
+
+    DOCUMENT = auto()
+    TABLE = auto()
+    ANYTHING = auto()
+    QUERY = auto()
+    NOTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A skill; the function of its name in the module of its name runs it in the child.
+
+    `verbs` mean it by themselves, once there is something to work on; `hints` only together with a verb or a file.
+    """
+
+    name: str
+    takes: Takes
+    libraries: tuple[str, ...]
+    verbs: re.Pattern[str]
+    hints: re.Pattern[str] = re.compile(r"(?!)")
+
+
+def _words(alternatives: str) -> re.Pattern[str]:
+    """Whole words and phrases, told apart by commas, in lower case; each may be a small pattern."""
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(alternatives.split(', '))})(?![\w-])")
+
+
+_ALL = (
+    Skill(
+        "summarise",
+        Takes.DOCUMENT,
+        ("numpy", "sentencex", "snowballstemmer", "markdown_it", "pypdf", "docx"),
+        _words(
+            "summari[sz]es?, summari[sz]ed, summari[sz]ing, summary, sum up, tl;?dr, gist, digest, abstract, brief, "
+            "condense, shorten, key points, main points, boil down"
+        ),
+    ),
+    Skill(
+        "outline",
+        Takes.DOCUMENT,
+        ("markdown_it", "pypdf", "docx"),
+        _words("outlines?, outlined, outlining, structure, table of contents, toc, headings?, sections?, chapters?"),
+    ),
+    Skill(
+        "scan",
+        Takes.ANYTHING,
+        ("detect_secrets", "bandit"),
+        _words(
+            "scans?, scanning, audits?, auditing, (?:check|find|look) (?:for )?(?:any |all |the |hidden |leaked )*"
+            "(?:secrets|passwords|credentials|api keys|vulnerabilities|leaks)"
+        ),
+        _words(
+            "secrets?, passwords?, credentials?, security, securely, vulnerability, vulnerabilities, leaks?, leaked, "
+            "api keys?, tokens?, dangerous, insecure, unsafe, malicious, bandit"
+        ),
+    ),
+    Skill(
+        "search",
+        Takes.QUERY,
+        ("markdown_it", "pypdf", "docx"),
+        _words(
+            "search for, search through, search, searching, find out, find where, find what, find, finding, look for, "
+            "looking for, look up, grep for, grep, locate, research, where is, where are, where does, where do, "
+            "which files? (?:mentions?|says?|contains?|has|have)"
+        ),
+    ),
+    Skill(
+        "describe",
+        Takes.TABLE,
+        ("pandas", "openpyxl"),
+        _words(
+            "describes?, described, describing, analy[sz]es?, analy[sz]ing, analysis, statistics, stats, profile, "
+            "explore, columns, outliers, correlations?, what is in, summari[sz]e, overview"
+        ),
+    ),
+    Skill(
+        "chart",
+        Takes.TABLE,
+        ("pandas", "openpyxl", "matplotlib"),
+        _words("charts?, plots?, plotting, graphs?, draw, diagram, visuali[sz]e, histogram, scatter"),
+    ),
+    Skill(
+        "machine",
+        Takes.NOTHING,
+        ("psutil",),
+        _words(
+            "(?:machine|system|server|host|hardware|health) (?:report|state|status|health|check|load|info), uptime, "
+            "(?:disk|memory|ram|cpu) (?:space|usage|use|load|left|free), free (?:disk|memory|ram|space), load average, "
+            "(?:state|status|health) of (?:the|this|my|our) (?:machine|system|server|host|computer)"
+        ),
+        _words("machine, system, server, host, computer, disk, memory, ram, cpu, temperatures?"),
+    ),
+)
+
+SKILLS: dict[str, Skill] = {skill.name: skill for skill in _ALL}
+"""All skills by name."""

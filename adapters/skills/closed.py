@@ -1,0 +1,95 @@
+"""Which names are closed to every skill: the stated list, and plain rules over it. No file is touched here."""
+
+from __future__ import annotations
+
+import unicodedata
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from adapters.skills.errors import FileClosed, NameUnusable, OutsideWorkspace
+
+SECRET_NAMES = (
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    "credential*",
+    "wallet*",
+    "secret*",
+    "password*",
+    "mnemonic*",
+    "seed.*",
+    "seed_phrase*",
+    "seed-phrase*",
+    "kubeconfig*",
+    "htpasswd*",
+    "service-account*.json",
+    "service_account*.json",
+    "channel.backup",
+    "authorized_keys",
+)
+"""Files and folders that hold secrets by their whole name, any case."""
+
+SECRET_SUFFIXES = frozenset(
+    {
+        *(".env", ".pem", ".key", ".ppk", ".p8", ".p12", ".pfx", ".jks", ".keystore", ".keytab", ".ovpn"),
+        *(".kdb", ".kdbx", ".agilekeychain", ".opvault", ".gpg", ".pgp", ".age"),
+        *(".macaroon", ".wallet", ".secret", ".secrets", ".tfstate", ".tfvars"),
+    }
+)
+"""Files that hold secrets by a suffix, wherever it stands: `tls.key` and `tls.key.bak` alike."""
+
+VENV_MARK = "pyvenv.cfg"
+"""The file that makes a folder a virtual environment (PEP 405)."""
+
+_LONGEST_NAME = 500
+_LONGEST_PART = 255  # bytes; NAME_MAX of every usual file system
+_LONGEST_SHOWN = 80
+
+
+def why_closed(part: str) -> str:
+    """Why one part of a path is closed, or "" if its name is open."""
+    name = unicodedata.normalize("NFKC", part).casefold().rstrip(" .")
+    if part.startswith("."):
+        return "names that begin with a dot are private"
+    if any(fnmatchcase(name, pattern) for pattern in SECRET_NAMES):
+        return "its name says that it holds secrets"
+    if not SECRET_SUFFIXES.isdisjoint(PurePosixPath(name).suffixes):
+        return "its name says that it holds secrets"
+    return ""
+
+
+def parts_of(name: str, root: str) -> tuple[str, ...]:
+    """The parts of a name that a user wrote, relative to the workspace `root`; () is the workspace itself.
+
+    Decides by the words alone, so a refusal tells nothing about what exists. Raises `NameUnusable`,
+    `OutsideWorkspace` or `FileClosed`.
+    """
+    if not name.strip():
+        raise NameUnusable(path="An empty name", why="it says nothing")
+    if not name.isprintable():
+        raise NameUnusable(path=shown(name), why="it holds control characters")
+    if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in name.split("/")):
+        raise NameUnusable(path=shown(name), why="it is too long")
+    path = PurePosixPath(name.strip())
+    if ".." in path.parts:
+        raise OutsideWorkspace(path=shown(name))
+    if path.is_absolute():
+        if not path.is_relative_to(root):
+            raise OutsideWorkspace(path=shown(name))
+        path = path.relative_to(root)
+    refuse_closed(path.parts, name)
+    return path.parts
+
+
+def refuse_closed(parts: tuple[str, ...], name: str) -> None:
+    """Raise `FileClosed`, in terms of the written `name`, if any part is closed by its name."""
+    for part in parts:
+        if why := why_closed(part):
+            raise FileClosed(path=shown(name), why=why)
+
+
+def shown(name: str) -> str:
+    """A name as it may appear in an answer: printable, short, one line."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name[: _LONGEST_SHOWN + 1])
+    return printable if len(printable) <= _LONGEST_SHOWN else printable[:_LONGEST_SHOWN] + "…"

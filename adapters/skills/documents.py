@@ -1,0 +1,42 @@
+"""One way to read a document, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from adapters.skills.blocks import Document
+from adapters.skills.closed import shown
+from adapters.skills.errors import NoText
+from adapters.skills.kinds import Kind, inspect, kind_of
+from adapters.skills.texts import decode, markdown, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from adapters.skills.blocks import Block
+    from adapters.skills.workspace import Workspace
+
+_UNITS = {Kind.PDF: "page", Kind.DOCX: "paragraph"}
+
+
+def read_document(workspace: Workspace, path: str) -> Document:
+    """Read the file at a path that `Workspace.find` gave. Raises what opening and inspecting raise, or `NoText`."""
+    kind = kind_of(path)
+    with workspace.open(path) as file:
+        inspect(file, path, kind)
+        blocks = tuple(_blocks(file, path, kind))
+    if not any(block.text for block in blocks):
+        raise NoText(path=shown(path))
+    return Document(path, blocks, _UNITS.get(kind, "line"))
+
+
+def _blocks(file: BinaryIO, path: str, kind: Kind) -> Iterator[Block]:
+    if kind is Kind.PDF:
+        from adapters.skills.pdf import read_pdf  # noqa: PLC0415 - a child loads what its own document needs
+
+        return read_pdf(file, path)
+    if kind is Kind.DOCX:
+        from adapters.skills.word import read_docx  # noqa: PLC0415 - as above
+
+        return read_docx(file, path)
+    return markdown(decode(file.read())) if kind is Kind.MARKDOWN else plain(decode(file.read()))

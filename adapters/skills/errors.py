@@ -1,0 +1,99 @@
+"""Every way a skill can fail, by name; the docstring is the sentence its user reads.
+
+A child reports an error as its code and facts (`wire.py`) and the hub builds it again from this table, so a child
+that was taken over by a hostile document can at most choose among these sentences.
+"""
+
+from __future__ import annotations
+
+from core.errors import Unavailable, UserError
+
+
+class FileMissing(UserError):
+    """There is no file {path} in the workspace. {hint}"""
+
+    status = 404
+
+
+class FileAmbiguous(UserError):
+    """{path} fits several files: {choices}. Name one of them in full."""
+
+
+class FileClosed(UserError):
+    """{path} is closed to every skill: {why}. Copy what you need into an ordinary file and name that."""
+
+
+class OutsideWorkspace(UserError):
+    """{path} is outside the workspace, and skills work inside it only. Copy the file into the workspace first."""
+
+
+class NameUnusable(UserError):
+    """{path} cannot be a file name here: {why}. Write the name as a listing of the workspace shows it."""
+
+
+class NotAFile(UserError):
+    """{path} is {what}, and this skill needs a file. Name a file inside the workspace."""
+
+
+class FileTooLarge(UserError):
+    """{path} has {size}; this skill takes at most {limit}. Send a smaller part of it."""
+
+
+class FileEmpty(UserError):
+    """{path} is empty. Put something into it and ask again."""
+
+
+class FileBinary(UserError):
+    """{path} is not text, and this skill cannot read it. Convert it to text, Markdown, PDF or DOCX first."""
+
+
+class FileEncrypted(UserError):
+    """{path} is protected by a password (or in an old Office format). Save an open copy of it and name that."""
+
+
+class FileBroken(UserError):
+    """{path} cannot be read as {kind}: {why}. Open it in the program that made it, save it again, and retry."""
+
+
+class FileBomb(UserError):
+    """{path} would unpack to {size}, far more than its own size allows for. Send a smaller part of it."""
+
+
+class NoText(UserError):
+    """{path} holds no text, only pictures or nothing at all. Run text recognition (OCR) over it first."""
+
+
+class KindUnsupported(UserError):
+    """{path} is not what {skill} works on. Name {kinds}."""
+
+
+class QueryMissing(UserError):
+    """There is nothing to search for. Write the words after "search for", or a phrase in quotes."""
+
+
+class NoNumbers(UserError):
+    """{path} has no column of numbers to draw. Name a table with at least one."""
+
+
+class WorkspaceMissing(Unavailable):
+    """The workspace folder cannot be opened. Make it again, or name another one in TIMMY_WORKSPACE."""
+
+
+class SkillTimeout(Unavailable):
+    """{skill} took longer than {seconds} s and was stopped. Try it on a smaller file."""
+
+
+class SkillMemory(Unavailable):
+    """{skill} needed more memory than it may have ({megabytes} MB) and was stopped. Try it on a smaller file."""
+
+
+class SkillOutput(Unavailable):
+    """{skill} produced more than it may deliver ({megabytes} MB) and was stopped. Ask for less of the file."""
+
+
+class SkillCrashed(Unavailable):
+    """{skill} broke off while it worked on {subject}. The log says more at debug level; other files still work."""
+
+
+class SkillMissing(Unavailable):
+    """The skill {skill} is not installed on this machine. Run `make install` and start the hub again."""

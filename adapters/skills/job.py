@@ -1,0 +1,43 @@
+"""What a skill is given in its child process; what it gives back is the port's own `Outcome`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from adapters.skills.workspace import Workspace
+
+TEXT_LENGTH = 3_000
+"""The longest answer in characters; what is longer goes into a file beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task for one skill. It reads through `workspace` only; what it writes into `out` is delivered."""
+
+    workspace: Workspace
+    subject: str
+    out: Path
+    scratch: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:
+    """Lines as one text of at most `TEXT_LENGTH` characters, and whether some were left out (then `rest` says so)."""
+    kept: list[str] = []
+    room = TEXT_LENGTH - len(rest) - 1
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            return "\n".join([*kept, rest]), True
+        kept.append(line)
+    return "\n".join(kept), False
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `1,203 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,91 @@
+"""quill, outline: the headings of a document as a tree, each with the words below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adapters.skills.blocks import Role
+from adapters.skills.documents import read_document
+from adapters.skills.job import counted, shortened
+from core.agent.skill import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.skills.blocks import Block, Document
+    from adapters.skills.job import Job
+
+_OPENING_WORDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading: its depth in the tree (from 0), its own words and those of the sections below it."""
+
+    title: str
+    depth: int
+    words: int
+    place: int
+
+
+def outline(job: Job) -> Outcome:
+    """Outline the document `job.subject`."""
+    document = read_document(job.workspace, job.workspace.find(job.subject))
+    sections = sections_of(document.blocks)
+    lines = _tree(document, sections) if sections else _openings(document)
+    text, is_cut = shortened(lines, "The whole outline is in outline.md.")
+    if not is_cut:
+        return Outcome(text)
+    report = job.out / "outline.md"
+    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Outcome(text, (report,))
+
+
+def sections_of(blocks: Sequence[Block]) -> list[Section]:
+    """The sections of a document in order; a level that is skipped (1, then 3) makes no gap in depth."""
+    heads = [place for place, block in enumerate(blocks) if block.role is Role.HEADING]
+    sections: list[Section] = []
+    above: list[int] = []
+    for place in heads:
+        head = blocks[place]
+        while above and above[-1] >= head.level:
+            above.pop()
+        end = next((other for other in heads if other > place and blocks[other].level <= head.level), len(blocks))
+        words = sum(_words(block) for block in blocks[place + 1 : end])
+        sections.append(Section(head.text, len(above), words, head.place))
+        above.append(head.level)
+    return sections
+
+
+def _tree(document: Document, sections: Sequence[Section]) -> list[str]:
+    depth = 1 + max(section.depth for section in sections)
+    total = sum(map(_words, document.blocks))
+    head = f"{document.path} has {counted(len(sections), 'section')} on {counted(depth, 'level')}, {total:,} words"
+    title = f": {document.title}" if document.title not in {document.path, sections[0].title} else ""
+    rows = (
+        f"{'  ' * section.depth}- {section.title} ({counted(section.words, 'word')}, {document.unit} {section.place})"
+        for section in sections
+    )
+    return [head + title, "", *rows]
+
+
+def _openings(document: Document) -> list[str]:
+    """Without headings, how each paragraph begins."""
+    blocks = [block for block in document.blocks if block.role in {Role.PARAGRAPH, Role.ITEM}]
+    total = sum(map(_words, document.blocks))
+    head = f"{document.path} has no headings: {counted(len(blocks), 'paragraph')}, {total:,} words. They begin:"
+    rows = (
+        f"- {document.unit} {block.place}: {_opening(block.text)} ({counted(_words(block), 'word')})"
+        for block in blocks
+    )
+    return [head, "", *rows]
+
+
+def _opening(text: str) -> str:
+    words = text.split()
+    return " ".join(words[:_OPENING_WORDS])[:100] + (" …" if len(words) > _OPENING_WORDS else "")
+
+
+def _words(block: Block) -> int:
+    return 0 if block.role is Role.TITLE else len(block.text.split())

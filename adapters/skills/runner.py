@@ -1,0 +1,234 @@
+"""The skills of this machine as the hub sees them: matched in words, checked on disk, run in a limited child."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.skills.catalogue import SKILLS, Takes
+from adapters.skills.closed import shown
+from adapters.skills.errors import (
+    KindUnsupported,
+    SkillCrashed,
+    SkillMemory,
+    SkillMissing,
+    SkillOutput,
+    SkillTimeout,
+)
+from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
+from adapters.skills.limits import Limits
+from adapters.skills.query import Query
+from adapters.skills.wire import Answer, Request
+from adapters.skills.words import best_match
+from adapters.skills.workspace import Workspace
+from core.agent.skill import Outcome
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Sequence
+
+    from core.agent.skill import Match
+
+log = logging.getLogger(__name__)
+
+_IMPORTABLE = str(Path(__file__).resolve().parents[2])  # the folder that holds the package `adapters`
+_LOGGED_BYTES = 8_000
+_KILLED_FOR_TIME = -signal.SIGXCPU
+
+
+class SkillRunner:
+    """Implements `core.agent.skill.Skills` with one child process for each task.
+
+    `workspace` is the folder skills read; `closed` are folders of the hub that stay closed wherever they lie (its
+    data folder). `cache` may name a folder that children share for what is slow to find out anew (matplotlib's list
+    of fonts); without it each child starts bare. At most `max_children` run at once; further tasks wait their turn.
+    """
+
+    def __init__(
+        self,
+        workspace: Path,
+        closed: Sequence[Path] = (),
+        *,
+        python: str = sys.executable,
+        limits: Limits | None = None,
+        max_children: int = 2,
+        cache: Path | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._closed = tuple(closed)
+        self._python = python
+        self._limits = limits or Limits()
+        self._turns = asyncio.Semaphore(max_children)
+        self._cache = cache
+
+    def offered(self, skills: Sequence[str]) -> tuple[str, ...]:
+        """Those of the named skills whose libraries are installed."""
+        return tuple(name for name in skills if name in SKILLS and all(map(find_spec, SKILLS[name].libraries)))
+
+    def match(self, skills: Sequence[str], description: str) -> Match | None:
+        """The best of the named skills for a task's words, or None."""
+        return best_match(skills, description)
+
+    async def check(self, match: Match) -> None:
+        """Raise what is wrong with the subject of a match: missing, closed, outside, too large, binary, empty."""
+        await asyncio.to_thread(self._check, match)
+
+    async def run(self, match: Match, out: Path) -> Outcome:
+        """Do the work in a child. Files are written into `out`, which must be an empty folder of this task alone."""
+        if not self.offered([match.skill]):
+            raise SkillMissing(skill=match.skill)
+        async with self._turns, self._scratch() as scratch:
+            data = await self._answer(match, out, scratch)
+            return await asyncio.to_thread(self._outcome, match, data, out)
+
+    def _check(self, match: Match) -> None:
+        workspace = Workspace(self._workspace, self._closed)
+        if match.skill not in SKILLS:
+            raise SkillMissing(skill=match.skill)
+        takes = SKILLS[match.skill].takes
+        if takes is Takes.QUERY:
+            Query.parse(match.subject)
+            workspace.find(dict(match.options).get("in", "."))
+        elif takes is not Takes.NOTHING:
+            _check_file(workspace, workspace.find(match.subject), takes, match.skill)
+
+    async def _answer(self, match: Match, out: Path, scratch: Path) -> bytes:
+        """Start a child, give it the request, read its answer; its whole group is gone when this returns or raises."""
+        with (scratch / "stderr").open("wb") as complaints:
+            child = await asyncio.create_subprocess_exec(
+                *(self._python, "-P", "-s", "-X", "utf8", "-m", "adapters.skills.child"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=complaints,
+                cwd=scratch,
+                env=self._environment(scratch),
+                start_new_session=True,
+            )
+        try:
+            async with asyncio.timeout(self._limits.wall_seconds):
+                data = await self._talk(child, self._request(match, out), match)
+                status = await child.wait()
+        except TimeoutError:
+            raise SkillTimeout(skill=match.skill, seconds=f"{self._limits.wall_seconds:g}") from None
+        finally:
+            await _end(child)
+            await asyncio.to_thread(_log_complaints, match, scratch / "stderr")
+        self._raise_for_status(match, status)
+        return data
+
+    async def _talk(self, child: Process, request: Request, match: Match) -> bytes:
+        assert child.stdin is not None  # noqa: S101 - both are pipes, as asked for above
+        assert child.stdout is not None  # noqa: S101
+        child.stdin.write(request.to_json())
+        child.stdin.close()
+        data = bytearray()
+        while piece := await child.stdout.read(65_536):
+            data += piece
+            if len(data) > self._limits.text_bytes:
+                raise SkillOutput(skill=match.skill, megabytes=self._limits.text_bytes / 10**6)
+        return bytes(data)
+
+    def _request(self, match: Match, out: Path) -> Request:
+        return Request(
+            skill=match.skill,
+            subject=match.subject,
+            options=dict(match.options),
+            workspace=str(self._workspace.absolute()),
+            closed=[str(folder.absolute()) for folder in self._closed],
+            out=str(out.absolute()),
+            parent=os.getpid(),
+            limits=self._limits,
+        )
+
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        """Nothing of the hub's own: its environment holds tokens."""
+        return {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
+            "MPLCONFIGDIR": str((self._cache or scratch).absolute()),
+            "MPLBACKEND": "agg",
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": _IMPORTABLE,
+        }
+
+    def _raise_for_status(self, match: Match, status: int) -> None:
+        if status == 0:
+            return
+        if status == _KILLED_FOR_TIME:
+            raise SkillTimeout(skill=match.skill, seconds=f"{self._limits.cpu_seconds:g}")
+        if status == -signal.SIGKILL:  # not by us, so by the system when memory ran out
+            raise SkillMemory(skill=match.skill, megabytes=self._limits.memory_bytes // 10**6)
+        raise SkillCrashed(skill=match.skill, subject=shown(match.subject) or "it")
+
+    def _outcome(self, match: Match, data: bytes, out: Path) -> Outcome:
+        """What a child answered, checked as the word of a stranger."""
+        try:
+            answer = Answer.from_json(data)
+            error = answer.error_or_none()
+        except ValueError:
+            raise SkillCrashed(skill=match.skill, subject=shown(match.subject) or "it") from None
+        if error is not None:
+            raise error
+        files = tuple(out / name for name in answer.files)
+        if not all(_is_delivered(file, out) for file in files):
+            raise SkillCrashed(skill=match.skill, subject=shown(match.subject) or "it")
+        if sum(file.stat().st_size for file in files) > self._limits.delivered_bytes:
+            raise SkillOutput(skill=match.skill, megabytes=self._limits.delivered_bytes // 10**6)
+        return Outcome(answer.text, files)
+
+    @asynccontextmanager
+    async def _scratch(self) -> AsyncIterator[Path]:
+        """A folder for one child alone."""
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="timmy-skill-"))
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _check_file(workspace: Workspace, path: str, takes: Takes, skill: str) -> None:
+    if takes is Takes.ANYTHING and workspace.is_folder(path):
+        return
+    kind = kind_of(path)
+    if takes is Takes.TABLE and kind not in TABLES:
+        raise KindUnsupported(path=shown(path), skill=skill, kinds="a CSV, TSV or Excel (.xlsx) file")
+    with workspace.open(path) as file:
+        inspect(file, path, Kind.TEXT if takes is Takes.ANYTHING else kind)
+
+
+async def _end(child: Process) -> None:
+    """Kill a child with its whole group, if it is not gone, and reap it."""
+    # Also after an orderly end: what a child may have left behind keeps its group's number from being given again.
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left; on macOS, none but the unreaped
+        os.kill(child.pid, signal.SIGKILL)
+    await child.wait()
+
+
+def _log_complaints(match: Match, complaints: Path) -> None:
+    with complaints.open("rb") as file:
+        file.seek(max(0, complaints.stat().st_size - _LOGGED_BYTES))
+        if said := file.read().decode(errors="replace").strip():
+            log.debug("the child of %s said: %s", match.skill, said)
+
+
+def _is_delivered(file: Path, out: Path) -> bool:
+    """Whether a name that a child reported is a plain file directly in the out folder."""
+    if file.parent != out or file.name in {"", ".", ".."}:
+        return False
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except OSError:
+        return False

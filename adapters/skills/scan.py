@@ -1,0 +1,188 @@
+"""mace, scan: secrets (detect-secrets) and dangerous Python (bandit) in a file or folder of the workspace.
+
+Both read copies that were taken through the path helper, so neither opens a path of the workspace by itself, and
+neither finds a configuration file there that would silence it. No value of a secret leaves this module unmasked.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from adapters.skills.job import counted, shortened
+from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect
+from core.agent.skill import Outcome
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from adapters.skills.job import Job
+
+MOST_BYTES = 50_000_000
+"""How much is scanned at once; files beyond it are counted as left out."""
+
+_SHOWN_LETTERS = 2
+_LONG_ENOUGH = 8
+_GUESSES = frozenset({"Base64 High Entropy String", "Hex High Entropy String", "Secret Keyword"})
+_NOISE = ("IPPublicDetector",)  # an address is no secret
+_PASSWORD_TESTS = frozenset({"B105", "B106", "B107"})  # bandit's messages of these quote the password
+
+
+class Severity(IntEnum):
+    """How much a finding matters; bandit's own scale."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """Something found at a place; `what` is fit to be shown."""
+
+    path: str
+    line: int
+    severity: Severity
+    what: str
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Copies of the files to scan below `folder`, under their own relative paths, with their line counts."""
+
+    folder: Path
+    lines: dict[str, int]
+    left_out: int
+
+
+def scan(job: Job) -> Outcome:
+    """Scan the file or folder `job.subject`; the option `for` narrows it to `secrets` or `code`."""
+    copies = _copy(job)
+    wanted = job.options.get("for", "")
+    findings: list[Finding] = []
+    if wanted != "code":
+        findings += _secrets(copies)
+    if wanted != "secrets":
+        seen = {(finding.path, finding.line) for finding in findings}
+        findings += [risk for risk in _risks(copies) if not (risk.secret and (risk.path, risk.line) in seen)]
+    findings.sort(key=lambda finding: (-finding.severity, finding))
+    lines = [_headline(copies, findings), "", *map(_row, findings), *([""] if findings else []), *_extent(copies)]
+    text, is_cut = shortened(lines, "Every finding is in report.md.")
+    if not is_cut:
+        return Outcome(text)
+    report = job.out / "report.md"
+    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Outcome(text, (report,))
+
+
+def masked(value: str) -> str:
+    """A secret as it may be shown: two letters of a long one, none of a short one, and its length."""
+    letters = value[:_SHOWN_LETTERS] if len(value) >= _LONG_ENOUGH else ""
+    return f"{letters}… ({counted(len(value), 'character')})"
+
+
+def _copy(job: Job) -> Copies:
+    """Copy what is to be scanned. Raises for a single file what in a folder only counts as left out."""
+    top = job.workspace.find(job.subject or ".")
+    folder = job.scratch / "copies"
+    if not job.workspace.is_folder(top):
+        return Copies(folder, {top: _copy_file(job, top, folder / top, DOCUMENT_BYTES)}, 0)
+    walk = job.workspace.walk(top)
+    lines: dict[str, int] = {}
+    left_out, room = walk.left_out, MOST_BYTES
+    for path in walk.files:
+        try:
+            lines[path] = _copy_file(job, path, folder / path, min(room, SOURCE_BYTES))
+            room -= (folder / path).stat().st_size
+        except UserError:
+            left_out += 1
+    return Copies(folder, lines, left_out)
+
+
+def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
+    """Copy one text file and count its lines."""
+    with job.workspace.open(path) as file:
+        inspect(file, path, Kind.TEXT, limit)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with copy.open("wb") as target:
+            shutil.copyfileobj(file, target)
+    return len(copy.read_bytes().splitlines())
+
+
+def _secrets(copies: Copies) -> Iterator[Finding]:
+    """What detect-secrets finds; its network checks of a secret are a filter that is not switched on here."""
+    from detect_secrets.core.scan import scan_file  # noqa: PLC0415 - only if asked for
+    from detect_secrets.settings import default_settings  # noqa: PLC0415
+
+    found: dict[tuple[str, int, str], set[str]] = {}
+    with default_settings() as settings:
+        settings.disable_plugins(*_NOISE)
+        for path in copies.lines:
+            for secret in scan_file(str(copies.folder / path)):
+                key = (path, secret.line_number, secret.secret_value or "")
+                found.setdefault(key, set()).add(secret.type)
+    for (path, line, value), kinds in found.items():
+        sure = sorted(kinds - _GUESSES)
+        severity = Severity.HIGH if sure else Severity.MEDIUM
+        yield Finding(path, line, severity, f"{(sure or sorted(kinds))[0]}: {masked(value)}", secret=True)
+
+
+def _risks(copies: Copies) -> Iterator[Finding]:
+    """What bandit finds in Python files; lines that their author marked `nosec` stay out, as bandit does it."""
+    sources = [path for path in copies.lines if PurePosixPath(path).suffix in {".py", ".pyw"}]
+    if not sources:
+        return
+    logging.getLogger("bandit").setLevel(logging.ERROR)
+    from bandit.core.config import BanditConfig  # noqa: PLC0415 - only if there is Python
+    from bandit.core.manager import BanditManager  # noqa: PLC0415
+
+    manager = BanditManager(BanditConfig(), "file")
+    manager.files_list = [str(copies.folder / path) for path in sources]
+    manager.run_tests()
+    for issue in manager.get_issue_list():
+        path = str(PurePosixPath(issue.fname).relative_to(copies.folder))
+        is_password = issue.test_id in _PASSWORD_TESTS
+        words = "Possible hardcoded password" if is_password else _unquoted(issue.text)
+        yield Finding(path, issue.lineno, Severity[issue.severity], f"{words} ({issue.test_id})", secret=is_password)
+
+
+def _unquoted(text: str) -> str:
+    """The words of bandit without what they quote from the file; only their first sentence."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", text.split(". ", 1)[0]).strip().rstrip(".")
+
+
+def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
+    extent = f"{counted(len(copies.lines), 'file')} ({counted(sum(copies.lines.values()), 'line')})"
+    if not findings:
+        return f"Nothing suspicious was found in {extent}."
+    secrets = sum(finding.secret for finding in findings)
+    high = sum(finding.severity is Severity.HIGH for finding in findings)
+    risks = len(findings) - secrets
+    return f"Found {counted(secrets, 'possible secret')} and {counted(risks, 'risk')} in {extent}; {high} of them high."
+
+
+def _row(finding: Finding) -> str:
+    return f"- {finding.severity.name} {finding.path}:{finding.line} {finding.what}"
+
+
+def _extent(copies: Copies) -> Iterator[str]:
+    """Lines by type of file, and what was not looked at."""
+    lines: Counter[str] = Counter()
+    files: Counter[str] = Counter()
+    for path, count in copies.lines.items():
+        suffix = PurePosixPath(path).suffix or "no suffix"
+        lines[suffix] += count
+        files[suffix] += 1
+    types = (f"{suffix} {counted(count, 'line')} in {files[suffix]}" for suffix, count in lines.most_common(6))
+    yield f"Looked at: {', '.join(types) or 'nothing'}."
+    if copies.left_out:
+        yield f"Left out: {copies.left_out:,} (private, secret, binary or very large)."

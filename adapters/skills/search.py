@@ -1,0 +1,123 @@
+"""echo, search: the passages of the workspace that answer a query best, by file and line.
+
+The index is SQLite's FTS5, built in memory for each query: BM25, Porter stems and quoted phrases come with Python.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from adapters.skills.closed import shown
+from adapters.skills.documents import read_document
+from adapters.skills.job import counted, shortened
+from adapters.skills.kinds import SOURCE_BYTES, Kind, inspect, kind_of
+from adapters.skills.query import Query
+from adapters.skills.texts import decode
+from core.agent.skill import Outcome
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from adapters.skills.job import Job
+    from adapters.skills.workspace import Workspace
+
+MOST_HITS = 8
+MOST_BYTES = 50_000_000
+"""How much text is indexed for one query; files beyond it are counted as left out."""
+
+_HITS_A_FILE = 3
+_LINES_A_PASSAGE = 12
+_CHARACTERS_A_PASSAGE = 2_000
+_SLOW = frozenset({Kind.PDF, Kind.DOCX})
+_SLOW_FILES = 20
+
+_SCHEMA = "CREATE VIRTUAL TABLE passage USING fts5(path UNINDEXED, unit UNINDEXED, place UNINDEXED, words, \
+tokenize='porter unicode61 remove_diacritics 2')"
+_INSERT = "INSERT INTO passage VALUES (?, ?, ?, ?)"
+_RANKED = "SELECT path, unit, place, words, snippet(passage, 3, '**', '**', ' … ', 30) \
+FROM passage WHERE passage MATCH ? ORDER BY bm25(passage), path, place LIMIT 200"
+_TOTAL = "SELECT count(*), count(DISTINCT path) FROM passage WHERE passage MATCH ?"
+
+
+def search(job: Job) -> Outcome:
+    """Search for `job.subject`, in the whole workspace or in the file or folder of the option `in`."""
+    query = Query.parse(job.subject)
+    with closing(sqlite3.connect(":memory:")) as index:
+        index.execute(_SCHEMA)
+        searched, left_out = _fill(index, job)
+        rows, places, files = [], 0, 0
+        for match in (query.strict(), query.loose()):
+            places, files = index.execute(_TOTAL, (match,)).fetchone()
+            rows = index.execute(_RANKED, (match,)).fetchall()
+            if rows:
+                break
+    extent = f"{counted(searched, 'file')} searched" + (f", {left_out:,} left out" if left_out else "")
+    named = shown(job.subject if query.phrases else f'"{job.subject}"')
+    if not rows:
+        hint = " Left out are private, secret, binary and very large files." if left_out else ""
+        return Outcome(f"Nothing was found for {named} ({extent}).{hint}")
+    head = f"{named} is in {counted(places, 'passage')} of {counted(files, 'file')} ({extent}). The best:"
+    text, _ = shortened([head, "", *_hits(rows, query)], "There is more; add a word to narrow it down.")
+    return Outcome(text)
+
+
+def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
+    """Index the files; how many were searched, and how many were left out."""
+    within = job.options.get("in", ".")
+    top = job.workspace.find(within)
+    walk = job.workspace.walk(top) if job.workspace.is_folder(top) else None
+    searched = left_out = slow = size = 0
+    for path in walk.files if walk else (top,):
+        slow += kind_of(path) in _SLOW
+        try:
+            if size > MOST_BYTES or (kind_of(path) in _SLOW and slow > _SLOW_FILES):
+                left_out += 1
+                continue
+            passages = [(path, *passage) for passage in _passages(job.workspace, path)]
+        except UserError:
+            left_out += 1
+            continue
+        size += sum(len(words) for *_, words in passages)
+        index.executemany(_INSERT, passages)
+        searched += 1
+    return searched, left_out + (walk.left_out if walk else 0)
+
+
+def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:
+    """What counts its places, where it begins, and its words: a few lines of text, or a block of a PDF or DOCX."""
+    if kind_of(path) in _SLOW:
+        document = read_document(workspace, path)
+        for block in document.blocks:
+            yield document.unit, block.place, block.text[:_CHARACTERS_A_PASSAGE]
+        return
+    with workspace.open(path) as file:
+        inspect(file, path, kind_of(path), SOURCE_BYTES)
+        lines = decode(file.read()).split("\n")
+    held: list[str] = []
+    for number, line in enumerate([*lines, ""], 1):
+        if line.strip():
+            held.append(line[:_CHARACTERS_A_PASSAGE])
+        if held and (not line.strip() or len(held) == _LINES_A_PASSAGE):
+            yield "line", number - len(held) + (1 if line.strip() else 0), "\n".join(held)
+            held = []
+
+
+def _hits(rows: list[tuple[str, str, int, str, str]], query: Query) -> Iterator[str]:
+    """The best rows, at most a few of each file, as lines of the answer."""
+    told: dict[str, int] = {}
+    for path, unit, place, words, snippet in rows:
+        if told.get(path, 0) == _HITS_A_FILE or sum(told.values()) == MOST_HITS:
+            continue
+        told[path] = told.get(path, 0) + 1
+        where = f"{path}:{place + _line_of(words, query)}" if unit == "line" else f"{path}, {unit} {place}"
+        yield f"- {where}: {' '.join(snippet.split())}"
+
+
+def _line_of(passage: str, query: Query) -> int:
+    """Which line of a passage holds most of the query; the first if they are all alike."""
+    wanted = {word.casefold()[:5] for word in (*query.words, *" ".join(query.phrases).split())}
+    counts = [sum(stem in line.casefold() for stem in wanted) for line in passage.split("\n")]
+    return counts.index(max(counts))

@@ -1,0 +1,170 @@
+"""Sentences of a document, and which of them say the most.
+
+Segmentation is sentencex (Wikimedia: rules for abbreviations, initials, quotes). Ranking is LexRank (Erkan and Radev
+2004, "LexRank: Graph-based Lexical Centrality as Salience in Text Summarization", continuous form) over stems, and
+each pick lowers what repeats it (Carbonell and Goldstein 1998, maximal marginal relevance).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import snowballstemmer
+from sentencex import segment
+
+from adapters.skills.blocks import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from adapters.skills.blocks import Document
+
+MOST_SENTENCES = 2_000
+"""How many sentences are ranked; a longer document is ranked by its first ones, and the answer says so."""
+
+_MOST_STEMS = 5_000  # rarer ones link no sentences, and would make the matrix large
+_FEWEST_WORDS = 4
+_DAMPING = 0.85
+_ROUNDS = 50
+_NOVELTY = 0.6
+_LEAD = 1.2
+_ABBREVIATIONS = tuple(f" {word}." for word in ("approx", "ca", "cf", "est", "excl", "incl", "max", "min", "resp"))
+_COMMON = frozenset(
+    {
+        *(
+            "the",
+            "and",
+            "for",
+            "are",
+            "was",
+            "were",
+            "with",
+            "that",
+            "this",
+            "from",
+            "have",
+            "has",
+            "had",
+            "not",
+            "but",
+        ),
+        *(
+            "you",
+            "your",
+            "its",
+            "they",
+            "them",
+            "their",
+            "there",
+            "which",
+            "who",
+            "what",
+            "when",
+            "where",
+            "how",
+            "all",
+        ),
+        *("can", "will", "would", "may", "more", "most", "into", "than", "then", "also", "been", "our", "out", "one"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence; `leads` is true for the first one of a paragraph, `listed` for one of a list."""
+
+    text: str
+    leads: bool
+    listed: bool
+
+
+def sentences_of(document: Document) -> list[Sentence]:
+    """The sentences of paragraphs and list items in order. Headings, code and scraps of few words are none."""
+    found: list[Sentence] = []
+    for block in document.blocks:
+        if block.role in {Role.PARAGRAPH, Role.ITEM}:
+            listed = block.role is Role.ITEM
+            parts = _sentences(block.text)
+            long = [part for part in parts if len(part.split()) >= _FEWEST_WORDS]
+            found += [Sentence(part, leads=part is parts[0] and not listed, listed=listed) for part in long]
+    return found
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentencex's pieces, put together again where it ends one after an abbreviation that it does not know."""
+    sentences: list[str] = []
+    for piece in (part.strip() for part in segment("en", text)):
+        if sentences and (piece[:1].islower() or sentences[-1].casefold().endswith(_ABBREVIATIONS)):
+            sentences[-1] += f" {piece}"
+        else:
+            sentences.append(piece)
+    return sentences
+
+
+def best(sentences: Sequence[Sentence], wanted: int, title: str) -> list[int]:
+    """The places of the `wanted` sentences that together say the most, in the order of the document."""
+    bags = [_stems(sentence.text) for sentence in sentences]
+    vectors = _vectors(bags)
+    alike = vectors @ vectors.T
+    worth = _centrality(alike) * _emphasis(sentences, bags, _stems(title))
+    worth /= worth.max()
+    chosen: list[int] = []
+    nearest = np.zeros(len(sentences))
+    for _ in range(min(wanted, len(sentences))):
+        score = worth - _NOVELTY * nearest
+        score[chosen] = -np.inf
+        pick = int(score.argmax())
+        chosen.append(pick)
+        nearest = np.maximum(nearest, alike[pick])
+    return sorted(chosen)
+
+
+def _stems(text: str) -> list[str]:
+    words = [word for word in re.findall(r"[^\W\d_]{3,}", text.casefold()) if word not in _COMMON]
+    return list(snowballstemmer.stemmer("english").stemWords(words))
+
+
+def _vectors(bags: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """A unit TF-IDF vector for each bag of stems; one without stems is all zero."""
+    common = Counter(stem for bag in bags for stem in bag).most_common(_MOST_STEMS)
+    column = {stem: place for place, (stem, _) in enumerate(common)}
+    counts = np.zeros((len(bags), max(1, len(column))))
+    for row, bag in enumerate(bags):
+        for stem in column.keys() & set(bag):
+            counts[row, column[stem]] = bag.count(stem)
+    weight = np.log((1 + len(bags)) / (1 + np.count_nonzero(counts, axis=0))) + 1
+    vectors = counts * weight
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0))
+
+
+def _centrality(alike: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The stationary distribution of a walk from sentence to similar sentence."""
+    size = len(alike)
+    sums = alike.sum(axis=1, keepdims=True)
+    steps = np.divide(alike, sums, out=np.full_like(alike, 1 / size), where=sums > 0)
+    rank = np.full(size, 1 / size)
+    for _ in range(_ROUNDS):
+        rank = (1 - _DAMPING) / size + _DAMPING * (rank @ steps)
+    return np.asarray(rank)
+
+
+def _emphasis(
+    sentences: Sequence[Sentence], bags: Sequence[Sequence[str]], title: Sequence[str]
+) -> NDArray[np.float64]:
+    """Writers put what matters first and name it in the title; scraps and monsters read badly."""
+    factors = np.ones(len(sentences))
+    for place, (sentence, bag) in enumerate(zip(sentences, bags, strict=True)):
+        factors[place] *= _LEAD if sentence.leads else 1
+        factors[place] *= _LEAD if place == 0 else 1
+        factors[place] *= _LEAD if not set(title).isdisjoint(bag) else 1
+        factors[place] *= 0.7 if sentence.listed else 1
+        factors[place] *= 1 if 6 <= len(sentence.text.split()) <= 40 else 0.7  # noqa: PLR2004 - words, by taste
+        factors[place] *= 0.7 if sentence.text.endswith(("?", ":")) else 1
+    return factors

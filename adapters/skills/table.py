@@ -1,0 +1,183 @@
+"""A CSV, TSV or Excel file as a typed table; what it takes to trust neither its size nor its delimiters."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pandas as pd
+
+from adapters.skills.archives import guard_archive
+from adapters.skills.closed import shown
+from adapters.skills.errors import FileBroken, FileEmpty, KindUnsupported
+from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
+from adapters.skills.texts import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from adapters.skills.workspace import Workspace
+
+MOST_ROWS = 500_000
+MOST_COLUMNS = 300
+LONGEST_LINE = 1_000_000
+"""The longest line of a table in characters: a longer one is not a row that anybody meant."""
+
+_SURE = 0.95
+_DATE = re.compile(
+    r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2} \w{3,9} \d{4}|\w{3,9} \d{4}"
+)
+_MONEY = r"[\s,$€£%']"
+_DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a file with typed columns (numbers, dates, words), and remarks on how it was read."""
+
+    path: str
+    frame: pd.DataFrame
+    remarks: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> list[str]:
+        """The names of the columns of a kind: `number`, `date` or `words`."""
+        return [name for name in self.frame.columns if kind_of_column(self.frame[name]) == kind]
+
+
+def read_table(workspace: Workspace, path: str) -> Table:
+    """Read a table. Raises the errors of opening and `kinds.inspect`, `KindUnsupported`, `FileBroken`, `FileBomb`."""
+    kind = kind_of(path)
+    if kind not in TABLES:
+        raise KindUnsupported(path=shown(path), skill="seer", kinds="a CSV, TSV or Excel (.xlsx) file")
+    with workspace.open(path) as file:
+        inspect(file, path, kind)
+        frame, remarks = _excel(file, path) if kind is Kind.EXCEL else _separated(decode(file.read()), path)
+    frame = frame.dropna(axis="columns", how="all").dropna(axis="index", how="all")
+    if frame.empty:
+        raise FileEmpty(path=shown(path))
+    return Table(path, frame.apply(typed), tuple(remarks))
+
+
+def kind_of_column(column: pd.Series[Any]) -> str:
+    """`number`, `date` or `words`; yes and no are words."""
+    if pd.api.types.is_bool_dtype(column):
+        return "words"
+    if pd.api.types.is_numeric_dtype(column):
+        return "number"
+    return "date" if pd.api.types.is_datetime64_any_dtype(column) else "words"
+
+
+def typed(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of words as numbers or dates, if nearly all of it is; what does not fit becomes missing."""
+    if kind_of_column(column) != "words" or pd.api.types.is_bool_dtype(column):
+        return column
+    words = column.dropna().astype(str).str.strip()
+    if words.empty:
+        return column
+    numbers = pd.to_numeric(words.str.replace(_MONEY, "", regex=True), errors="coerce")
+    if numbers.notna().mean() >= _SURE:
+        return numbers.reindex(column.index)
+    if words.str.fullmatch(_DATE.pattern).mean() >= _SURE:
+        dates = pd.to_datetime(words, errors="coerce", format="mixed", dayfirst=_dayfirst(words), utc=True)
+        if dates.notna().mean() >= _SURE:
+            return dates.dt.tz_localize(None).reindex(column.index)
+    return column
+
+
+def _dayfirst(words: pd.Series[str]) -> bool:
+    """Dots are written where the day comes first; with slashes, a first number above 12 gives it away."""
+    first = pd.to_numeric(words.str.extract(r"^(\d{1,2})[./]", expand=False), errors="coerce")
+    return bool(words.str.contains(r"^\d{1,2}\.", regex=True).any() or (first > 12).any())  # noqa: PLR2004 - months
+
+
+def _separated(text: str, path: str) -> tuple[pd.DataFrame, list[str]]:
+    if max(map(len, text.split("\n"))) > LONGEST_LINE:
+        raise FileBroken(path=shown(path), kind="a table", why=f"a line is longer than {LONGEST_LINE:,} characters")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            frame = pd.read_csv(
+                io.StringIO(text.replace("\0", "")),
+                sep=_delimiter(text[:20_000]),
+                nrows=MOST_ROWS,
+                on_bad_lines="warn",
+                skipinitialspace=True,
+                index_col=False,
+            )
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
+            raise FileBroken(path=shown(path), kind="a table", why="its rows do not fit together") from error
+    odd = sum(str(warning.message).count("Skipping line") for warning in caught)
+    remarks = [f"{odd:,} lines did not fit and were left out"] if odd else []
+    return _bounded(frame, remarks)
+
+
+def _delimiter(sample: str) -> str:
+    try:
+        return csv.Sniffer().sniff(sample, ",;\t|").delimiter
+    except csv.Error:
+        first = sample.split("\n", 1)[0]
+        return max(",;\t|", key=first.count)
+
+
+def _excel(file: BinaryIO, path: str) -> tuple[pd.DataFrame, list[str]]:
+    """The first sheet with anything in it; values, not formulas; what the file says about its own extent is ignored."""
+    from openpyxl import load_workbook  # noqa: PLC0415 - CSV is read without it
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
+    guard_archive(file, path, Kind.EXCEL)
+    try:
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        for sheet in book.worksheets:
+            rows = _sheet_rows(sheet)
+            if rows:
+                others = [other.title for other in book.worksheets if other.title != sheet.title]
+                remarks = (
+                    [f"read the sheet {shown(sheet.title)}, not {', '.join(map(shown, others))}"] if others else []
+                )
+                return _bounded(_framed(rows), remarks)
+    except (*_DAMAGE, InvalidFileException) as error:
+        raise FileBroken(path=shown(path), kind="an Excel file", why="its contents are damaged") from error
+    raise FileEmpty(path=shown(path))
+
+
+def _sheet_rows(sheet: Any) -> list[tuple[object, ...]]:
+    sheet.reset_dimensions()
+    rows: list[tuple[object, ...]] = []
+    for row in sheet.iter_rows(max_col=MOST_COLUMNS + 1, values_only=True):
+        width = max((place for place, value in enumerate(row, 1) if value is not None), default=0)
+        if width:
+            rows.append(row[:width])
+        if len(rows) > MOST_ROWS:
+            break
+    return rows
+
+
+def _framed(rows: list[tuple[object, ...]]) -> pd.DataFrame:
+    """The first row that is more than a caption names the columns."""
+    width = max(map(len, rows))
+    while len(rows) > 1 and sum(value is not None for value in rows[0]) * 3 <= width:
+        rows = rows[1:]
+    padded: Iterable[tuple[object, ...]] = (row + (None,) * (width - len(row)) for row in rows)
+    header, *body = padded
+    names = [str(name) if name is not None else f"column {place}" for place, name in enumerate(header, 1)]
+    return pd.DataFrame(body, columns=names)
+
+
+def _bounded(frame: pd.DataFrame, remarks: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Column names that can be shown and told apart; no more rows and columns than the limits."""
+    if len(frame.columns) > MOST_COLUMNS:
+        remarks.append(f"only the first {MOST_COLUMNS} of {len(frame.columns):,} columns were read")
+        frame = frame.iloc[:, :MOST_COLUMNS]
+    if len(frame) >= MOST_ROWS:
+        remarks.append(f"only the first {MOST_ROWS:,} rows were read")
+        frame = frame.iloc[:MOST_ROWS]
+    names: dict[str, int] = {}
+    for place, name in enumerate(map(str, frame.columns), 1):
+        plain = shown(" ".join(name.split())[:40]) or f"column {place}"
+        names[plain if plain not in names else f"{plain} ({place})"] = place
+    return frame.set_axis(list(names), axis="columns"), remarks

@@ -1,0 +1,174 @@
+"""From the words of a task to the skill that they mean and what it is to work on. Pure: no file is touched."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adapters.skills.catalogue import SKILLS, Takes
+from adapters.skills.kinds import TABLES, kind_of
+from core.agent.skill import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from adapters.skills.catalogue import Skill
+
+MOST_LETTERS = 2_000
+"""How much of a task's text is looked at."""
+
+_SMART = str.maketrans("“”„«»\u2018\u2019", '"""""\'\'')
+_QUOTED = re.compile(r"\"([^\"]{1,300})\"|`([^`]{1,300})`|(?<!\w)'([^']{1,300})'(?!\w)")
+_BARE = re.compile(r"(?<![\w@:/])(?:[~.]{0,2}/|\.)?[\w.+~-]+(?:/[\w.+~-]+)*/?(?![\w@])")
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}$")
+_PATH_LIKE = re.compile(r"[/.~]|[^/]+/")
+_VAGUE = re.compile(r"\b(?:the|my|our|this|that) ([\w-]{2,40}) (?:file|document|page|note|report|sheet|table|data)\b")
+_FOLDER = re.compile(r"\b(?:the|my|our) ([\w./-]{1,80}) (?:folder|directory)\b|\b(?:folder|directory) ([\w./-]{1,80})")
+_EVERYWHERE = re.compile(
+    r"\b(?:(?:in|through|across|of) )?(?:the |my |our |all )*(?:workspace|files|documents|docs|notes)\b"
+)
+_POLITE = re.compile(
+    r"(?:please|kindly|can you|could you|would you|i want|i need|give|make|show|write|create|do|run|get|tell|me|us|an?"
+    r"|the|of|to|short|quick|timmy|hey|hi|echo|mace|seer|quill|helm)\b[\s,:]*"
+)
+_ASKS = re.compile(r"\b(?:how|much|free|full|report|state|status|health|check|show|doing|usage|left|enough|ok|okay)\b")
+_SPOKEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_SENTENCES = re.compile(rf"\b(\d{{1,2}}|{'|'.join(_SPOKEN)}) (?:sentences?|lines|points)\b")
+_PLACE = re.compile(r"\b(?:in|inside|within|from)\s*[.?!]*\s*$")
+_ABOUT = re.compile(r"^\s*(?:for|about|the (?:words?|phrase))\b")
+_SECRETS = re.compile(r"\b(?:secrets?|passwords?|credentials?|tokens?|api keys?)\b")
+_CODE = re.compile(r"\b(?:code|dangerous|bandit|vulnerabilit(?:y|ies)|insecure|unsafe|security)\b")
+_LONGEST_QUESTION = 12
+
+_SURE, _LIKELY, _MAYBE, _HARDLY = 1.0, 0.8, 0.6, 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A task's text, taken apart once for all skills: the names of files in it, and its other words in lower case."""
+
+    text: str
+    files: tuple[str, ...]
+    words: str
+    vague: str
+
+    @classmethod
+    def of(cls, description: str) -> Reading:
+        """Read a description; quoted names may hold blanks, bare ones need a suffix or a slash."""
+        text = description[:MOST_LETTERS].translate(_SMART)
+        quoted = [next(filter(None, found.groups())) for found in _QUOTED.finditer(text)]
+        rest = _QUOTED.sub(lambda found: " " if _names_file(next(filter(None, found.groups()))) else found[0], text)
+        bare = [found[0].rstrip(".,;:!?") for found in _BARE.finditer(rest)]
+        files = tuple(name for name in (*quoted, *bare) if _names_file(name))
+        for name in files:
+            rest = rest.replace(name, " ", 1)
+        words = " ".join(rest.casefold().split())
+        vague = _VAGUE.search(words)
+        return cls(text, files, words, vague[1] if vague else "")
+
+    def leads(self, place: int) -> bool:
+        """Whether nothing but politeness stands before a place in `words`."""
+        start = 0
+        while polite := _POLITE.match(self.words, start):
+            start = polite.end()
+        return place <= start
+
+
+def best_match(skills: Iterable[str], description: str) -> Match | None:
+    """The named skill that the description means most surely, or None; the first of equals."""
+    reading = Reading.of(description)
+    found = [match for name in skills if name in SKILLS and (match := _match(SKILLS[name], reading))]
+    return max(found, key=lambda match: match.fit, default=None)
+
+
+def _match(skill: Skill, reading: Reading) -> Match | None:
+    if skill.takes is Takes.NOTHING:
+        return _of_nothing(skill, reading)
+    verb = skill.verbs.search(reading.words)
+    if skill.takes is Takes.ANYTHING:
+        return _of_anything(skill, reading, verb)
+    if verb is None:
+        return None
+    if skill.takes is Takes.QUERY:
+        return _of_query(skill, reading, verb)
+    return _of_file(skill, reading, verb)
+
+
+def _of_file(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | None:
+    """A document or a table: named by its file name, or vaguely (`the welcome file`), or as the only other word."""
+    is_table = skill.takes is Takes.TABLE
+    suited = [name for name in reading.files if (kind_of(name) in TABLES) is is_table]
+    options = _options(skill, reading)
+    if suited:
+        return Match(skill.name, suited[0], _SURE if reading.leads(verb.start()) else _LIKELY, options)
+    if reading.files:
+        return None
+    if reading.vague:
+        return Match(skill.name, reading.vague, _LIKELY if reading.leads(verb.start()) else _MAYBE, options)
+    rest = reading.words[verb.end() :].split()
+    if len(rest) == 1 and reading.leads(verb.start()):
+        return Match(skill.name, rest[0].strip(".,!?"), _MAYBE, options)
+    return None
+
+
+def _of_anything(skill: Skill, reading: Reading, verb: re.Match[str] | None) -> Match | None:
+    """A file, a folder, or the whole workspace."""
+    hint = skill.hints.search(reading.words)
+    folder = _FOLDER.search(reading.words)
+    everywhere = _EVERYWHERE.search(reading.words)
+    named = next(filter(None, folder.groups())) if folder else reading.vague
+    subject = reading.files[0] if reading.files else named or "."
+    if verb and (reading.files or folder or hint or everywhere):
+        fit = _SURE if reading.leads(verb.start()) else _LIKELY
+    elif hint and (reading.files or folder or everywhere):
+        fit = _LIKELY
+    elif verb and reading.leads(verb.start()) and len(reading.words.split()) == 1:
+        fit = _MAYBE
+    else:
+        return None
+    return Match(skill.name, subject, fit, _options(skill, reading))
+
+
+def _of_query(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | None:
+    """What stands after the verb, without the place to look in; the file that is named is that place."""
+    query = _EVERYWHERE.sub(" ", reading.words[verb.end() :])
+    query = _ABOUT.sub("", _PLACE.sub("", query)).strip(" ,.?!:")
+    if not query and not reading.leads(verb.start()):
+        return None
+    fit = _LIKELY if reading.leads(verb.start()) else _HARDLY
+    placed = reading.files or _EVERYWHERE.search(reading.words) or '"' in query
+    return Match(skill.name, query, min(_SURE, fit + (0.2 if placed and query else 0)), _options(skill, reading))
+
+
+def _of_nothing(skill: Skill, reading: Reading) -> Match | None:
+    """The machine: a plain report, or a short question with one of its parts in it."""
+    verb, hint = skill.verbs.search(reading.words), skill.hints.search(reading.words)
+    length = len(reading.words.split())
+    if reading.files or length > _LONGEST_QUESTION or not (verb or hint):
+        return None
+    if verb:
+        return Match(skill.name, "", _SURE if length <= _LONGEST_QUESTION // 2 else _LIKELY)
+    if length == 1 or _ASKS.search(reading.words):
+        return Match(skill.name, "", _MAYBE if length > 1 else _LIKELY)
+    return None
+
+
+def _options(skill: Skill, reading: Reading) -> tuple[tuple[str, str], ...]:
+    if skill.name == "summarise" and (asked := _SENTENCES.search(reading.words)):
+        number = asked[1] if asked[1].isdecimal() else str(_SPOKEN.index(asked[1]) + 1)
+        return (("sentences", number),)
+    if skill.name == "chart":
+        return (("words", reading.words),)
+    if skill.name == "search" and reading.files:
+        return (("in", reading.files[0]),)
+    if skill.name == "scan" and _SECRETS.search(reading.words) and not _CODE.search(reading.words):
+        return (("for", "secrets"),)
+    return ()
+
+
+def _names_file(name: str) -> bool:
+    """Whether a quoted or bare word is a file name rather than prose: it has a suffix, a slash or a leading dot."""
+    if "://" in name or name in {".", "..", "/"}:
+        return False
+    return bool(_SUFFIX.search(name) or _PATH_LIKE.match(name))

@@ -1,0 +1,221 @@
+"""The one path helper: from a name that somebody wrote to an open file inside the workspace, or a clear refusal.
+
+A name is judged three times: as words (`closed.py`), as the real path behind its symlinks, and once more while it
+is opened, folder by folder with `O_NOFOLLOW` from the workspace down, so that a path swapped between check and use
+is refused and never followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import unicodedata
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from adapters.skills.closed import VENV_MARK, parts_of, refuse_closed, shown, why_closed
+from adapters.skills.errors import FileAmbiguous, FileClosed, FileMissing, NotAFile, OutsideWorkspace, WorkspaceMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_FILES = 5_000
+"""How many files a walk looks at, at most; what is left out is counted."""
+
+DEEPEST = 40
+"""How many folders deep a walk goes; each level costs an open descriptor."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DATA = "the hub keeps its own data there"
+_VENV = "it is a virtual environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The open files below a folder, as paths relative to the workspace, sorted; and how many names were left out."""
+
+    files: tuple[str, ...]
+    left_out: int
+
+
+class Workspace:
+    """The folder that skills may read, without its closed parts.
+
+    `closed` are folders of the hub itself (its data folder), wherever they lie. One that encloses the workspace
+    closes nothing, since no path leads out of the workspace; one at or inside it is closed whole.
+    """
+
+    def __init__(self, root: Path, closed: Iterable[Path] = ()) -> None:
+        self.root = Path(os.path.realpath(root))
+        self._closed = frozenset(_identity(folder.stat()) for folder in closed if folder.exists())
+
+    def find(self, name: str) -> str:
+        """The relative real path of the file or folder that `name` means; "." is the workspace itself.
+
+        A name that differs only by case or by its suffix, or that leaves out the folder, is found if it fits exactly
+        one open file. Raises `FileMissing`, `FileAmbiguous`, `FileClosed`, `OutsideWorkspace`, `NameUnusable`.
+        """
+        parts = parts_of(name, str(self.root))
+        real = Path(os.path.realpath(self.root.joinpath(*parts)))
+        if not real.is_relative_to(self.root):
+            raise OutsideWorkspace(path=shown(name))
+        inside = real.relative_to(self.root)
+        refuse_closed(inside.parts, name)
+        with suppress(FileMissing), self._folder(inside.parts[:-1], name):
+            pass  # before asking whether the name exists: what is missing in a closed folder is not told either
+        return inside.as_posix() if real.exists() else self._guess(name, parts)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """Open a file by its relative real path (as `find` and `walk` give it). Raises like `find`, or `NotAFile`."""
+        parts = parts_of(path, str(self.root))
+        if not parts:
+            raise NotAFile(path=shown(path), what="the workspace itself")
+        with self._folder(parts[:-1], path) as folder:
+            descriptor = _open(parts[-1], _FILE, folder, path)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            raise NotAFile(path=shown(path), what=_what(mode))
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a relative real path is a folder; raises `FileClosed` if it leads through a closed one."""
+        parts = parts_of(path, str(self.root))
+        with self._folder(parts[:-1], path) as folder:
+            status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False) if parts else os.fstat(folder)
+        if not stat.S_ISDIR(status.st_mode):
+            return False
+        with self._folder(parts, path):
+            return True
+
+    def walk(self, path: str = ".") -> Walk:
+        """All open files below a folder. Symlinks, closed names and what exceeds `MOST_FILES` count as left out."""
+        parts = parts_of(path, str(self.root))
+        files: list[str] = []
+        left_out = 0
+        with self._folder(parts, path) as top:
+            for folder, folders, names, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+                kept = [name for name in folders if self._enters(name, descriptor)]
+                left_out += len(folders) - len(kept)
+                here = PurePosixPath(*parts, folder)
+                folders[:] = sorted(kept) if len(here.parts) < DEEPEST else []
+                opened = [str(here / name) for name in names if _is_open_file(name, descriptor)]
+                left_out += len(names) - len(opened)
+                files += opened
+                if len(files) > MOST_FILES:
+                    break
+        return Walk(tuple(sorted(files[:MOST_FILES])), left_out + len(files[MOST_FILES:]))
+
+    def _guess(self, name: str, parts: tuple[str, ...]) -> str:
+        """The one open file that a slightly wrong name means."""
+        files = self.walk().files
+        wanted = _folded("/".join(parts))
+        for fits in (_same_path, _same_name, _same_stem):
+            found = [file for file in files if fits(file, wanted)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise FileAmbiguous(path=shown(name), choices=", ".join(map(shown, found[:5])))
+        near = get_close_matches(wanted, {_folded(PurePosixPath(file).name) for file in files}, n=1)
+        hint = f"The nearest name is {shown(near[0])}." if near else "Put it there, or check its name."
+        raise FileMissing(path=shown(name), hint=hint)
+
+    @contextmanager
+    def _folder(self, parts: tuple[str, ...], name: str) -> Iterator[int]:
+        """The descriptor of a folder, reached from the root step by step and never through a symlink."""
+        try:
+            descriptor = os.open(self.root, _FOLDER)
+        except OSError as error:
+            raise WorkspaceMissing from error
+        try:
+            self._refuse_folder(descriptor, name, venv=False)
+            for part in parts:
+                below = _open(part, _FOLDER, descriptor, name)
+                os.close(descriptor)
+                descriptor = below
+                self._refuse_folder(descriptor, name, venv=True)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _refuse_folder(self, descriptor: int, name: str, *, venv: bool) -> None:
+        if _identity(os.fstat(descriptor)) in self._closed:
+            raise FileClosed(path=shown(name), why=_DATA)
+        if venv and _holds(descriptor, VENV_MARK):
+            raise FileClosed(path=shown(name), why=_VENV)
+
+    def _enters(self, name: str, parent: int) -> bool:
+        """Whether a walk goes into this folder."""
+        if why_closed(name) or not name.isprintable():
+            return False
+        try:
+            descriptor = os.open(name, _FOLDER, dir_fd=parent)
+        except OSError:
+            return False
+        try:
+            return _identity(os.fstat(descriptor)) not in self._closed and not _holds(descriptor, VENV_MARK)
+        finally:
+            os.close(descriptor)
+
+
+def _open(part: str, flags: int, folder: int, name: str) -> int:
+    try:
+        return os.open(part, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise FileMissing(path=shown(name), hint="It was there a moment ago.") from None
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise NotAFile(path=shown(name), what="a socket or a device") from None
+        # ELOOP and ENOTDIR: a symlink or a file where a folder was; EACCES: not ours to read
+        raise FileClosed(path=shown(name), why=(error.strerror or "it cannot be opened").lower()) from None
+
+
+def _is_open_file(name: str, folder: int) -> bool:
+    if why_closed(name) or not name.isprintable():
+        return False
+    try:
+        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _holds(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """A folder by what it is, not by how it is spelt: bind mounts and case-blind disks change the spelling."""
+    return status.st_dev, status.st_ino
+
+
+def _what(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a named pipe" if stat.S_ISFIFO(mode) else "a socket or a device"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _same_path(file: str, wanted: str) -> bool:
+    return _folded(file) == wanted
+
+
+def _same_name(file: str, wanted: str) -> bool:
+    return _folded(PurePosixPath(file).name) == wanted
+
+
+def _same_stem(file: str, wanted: str) -> bool:
+    return _folded(PurePosixPath(file).stem) == wanted

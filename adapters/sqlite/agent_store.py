@@ -1,0 +1,116 @@
+"""The roster, tokens, roles and conversations as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.chat import Role
+from core.agent.session import Turn
+from core.tokens import TokenRow
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class AgentRows:
+    """`core.swarm.ports.RosterStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[tuple[str, str, bool]]:
+        """See `RosterStore`."""
+        rows = self._connection.execute("SELECT name, persona, live FROM agent ORDER BY spawned_at, name")
+        return [(name, persona, bool(live)) for name, persona, live in rows]
+
+    def put(self, name: str, persona: str, *, live: bool, now: int) -> None:
+        """See `RosterStore`."""
+        self._connection.execute(
+            "INSERT INTO agent VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET live = excluded.live",
+            (name, persona, int(live), now),
+        )
+
+
+class TokenRows:
+    """`core.tokens.TokenStore` on SQLite: credentials (hashed) and roles."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def role(self, actor: str) -> Role | None:
+        """See `TokenStore`."""
+        row = self._connection.execute("SELECT role FROM actor WHERE id = ?", (actor,)).fetchone()
+        return None if row is None else Role(row[0])
+
+    def add(self, row: TokenRow) -> None:
+        """See `TokenStore`."""
+        self._connection.execute(
+            "INSERT INTO token (hash, kind, name, for_actor, task_limit, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (row.hash, row.kind, row.name, row.for_actor, row.task_limit, row.created_at),
+        )
+
+    def by_hash(self, digest: str) -> TokenRow | None:
+        """See `TokenStore`."""
+        found = self._connection.execute(
+            "SELECT hash, kind, name, for_actor, task_limit, created_at FROM token WHERE hash = ? AND revoked_at IS NULL",
+            (digest,),
+        ).fetchone()
+        return None if found is None else TokenRow(*found)
+
+    def live(self) -> list[TokenRow]:
+        """See `TokenStore`."""
+        rows = self._connection.execute(
+            "SELECT hash, kind, name, for_actor, task_limit, created_at FROM token WHERE revoked_at IS NULL"
+            " ORDER BY kind, name"
+        )
+        return [TokenRow(*row) for row in rows]
+
+    def revoke(self, kind: str, name: str, now: int) -> bool:
+        """See `TokenStore`."""
+        changed = self._connection.execute(
+            "UPDATE token SET revoked_at = ? WHERE kind = ? AND name = ? AND revoked_at IS NULL", (now, kind, name)
+        )
+        return changed.rowcount > 0
+
+
+class ConversationRows:
+    """`core.agent.session.ConversationStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def model(self, conversation: str) -> str | None:
+        """See `ConversationStore`."""
+        row = self._connection.execute("SELECT model FROM conversation WHERE id = ?", (conversation,)).fetchone()
+        return None if row is None else row[0]
+
+    def choose(self, conversation: str, model: str | None) -> None:
+        """See `ConversationStore`."""
+        self._connection.execute(
+            "INSERT INTO conversation (id, model) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET model = excluded.model",
+            (conversation, model),
+        )
+
+    def renew(self, conversation: str) -> None:
+        """See `ConversationStore`."""
+        self._connection.execute(
+            "INSERT INTO conversation (id, since) VALUES (?, (SELECT coalesce(max(id), 0) FROM turn))"
+            " ON CONFLICT (id) DO UPDATE SET since = excluded.since",
+            (conversation,),
+        )
+
+    def add(self, conversation: str, turn: Turn, now: int) -> None:
+        """See `ConversationStore`."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO turn (conversation, role, text, cause, at) VALUES (?, ?, ?, ?, ?)",
+            (conversation, turn.role, turn.text, turn.cause, now),
+        )
+
+    def recent(self, conversation: str, limit: int) -> list[Turn]:
+        """See `ConversationStore`."""
+        rows = self._connection.execute(
+            "SELECT role, text, cause FROM turn WHERE conversation = ?1"
+            " AND id > coalesce((SELECT since FROM conversation WHERE id = ?1), 0) ORDER BY id DESC LIMIT ?2",
+            (conversation, limit),
+        ).fetchall()
+        return [Turn(*row) for row in reversed(rows)]

@@ -1,0 +1,175 @@
+"""The books as rows. Balances are kept by triggers, so no code path can move one without a posting or a hold."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Protocol
+
+from core.money import format_sats
+from core.wallet.ledger import (
+    GENESIS,
+    AccountRow,
+    Booked,
+    Entry,
+    HoldClosed,
+    HoldState,
+    KeyConflict,
+    NotEnoughSats,
+    Proof,
+    chain_hash,
+    floor_of,
+    kind_of,
+    verify,
+)
+from core.wallet.wallet import HistoryLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OVER = "('settled', 'failed', 'cancelled', 'expired')"
+
+
+class _Now(Protocol):
+    @property
+    def now(self) -> int: ...
+
+
+class LedgerRows:
+    """`core.wallet.wallet.LedgerStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, tx: _Now) -> None:
+        self._connection = connection
+        self._tx = tx
+
+    def append(self, entry: Entry) -> int:
+        """See `LedgerStore`."""
+        request = entry.request_hash()
+        run = self._connection.execute
+        if (old := run("SELECT id, request FROM txn WHERE key = ?", (entry.key,)).fetchone()) is not None:
+            if old[1] != request:
+                raise KeyConflict(key=entry.key)
+            return int(old[0])
+        number, previous = run("SELECT id + 1, hash FROM txn ORDER BY id DESC LIMIT 1").fetchone() or (1, GENESIS)
+        now = self._tx.now
+        digest = chain_hash(previous, number, now, request)
+        run(
+            "INSERT INTO txn (id, key, request, kind, task, actor, reason, at, prev, hash) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (number, entry.key, request, entry.kind, entry.task, entry.actor, entry.reason, now, previous, digest),
+        )
+        for account, amount in entry.postings:
+            self._post(number, account, amount)
+        return int(number)
+
+    def _post(self, number: int, account: str, amount: int) -> None:
+        post = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
+        if amount > 0:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO account (name, kind, floor) VALUES (?, ?, ?)",
+                (account, kind_of(account).value, floor_of(account)),
+            )
+        elif floor_of(account) is None:
+            self._ensure(account)
+        try:
+            self._connection.execute(post, (number, account, amount))
+        except sqlite3.IntegrityError as error:
+            raise self._short(error, account, -amount) from error
+
+    def _ensure(self, account: str) -> None:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO account (name, kind, floor) VALUES (?, ?, ?)",
+            (account, kind_of(account).value, floor_of(account)),
+        )
+
+    def _short(self, error: sqlite3.IntegrityError, account: str, needed: int) -> Exception:
+        if "account_floor" in str(error) or "FOREIGN KEY" in str(error):
+            available = format_sats(self.account(account).available)
+            return NotEnoughSats(available=available, needed=format_sats(needed))
+        return error
+
+    def hold(self, account: str, target: str, amount: int, task: int) -> int:
+        """See `LedgerStore`."""
+        try:
+            cursor = self._connection.execute(
+                "INSERT INTO hold (account, target, amount, task, at) VALUES (?, ?, ?, ?, ?)",
+                (account, target, amount, task, self._tx.now),
+            )
+        except sqlite3.IntegrityError as error:
+            raise self._short(error, account, amount) from error
+        return int(cursor.lastrowid or 0)
+
+    def close_hold(self, hold: int, state: HoldState) -> int:
+        """See `LedgerStore`."""
+        row = self._connection.execute(
+            "UPDATE hold SET state = ? WHERE id = ? AND state = 'open' RETURNING amount", (state.value, hold)
+        ).fetchone()
+        if row is None:
+            raise HoldClosed(hold=hold)
+        return int(row[0])
+
+    def account(self, name: str) -> AccountRow:
+        """See `LedgerStore`."""
+        row = self._connection.execute("SELECT name, posted, held, floor FROM account WHERE name = ?", (name,)).fetchone()
+        return AccountRow(name, 0, 0, floor_of(name)) if row is None else AccountRow(*row)
+
+
+class BookRows:
+    """`core.wallet.wallet.Books` on SQLite, and the book's identity."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def identity(self) -> tuple[str, str] | None:
+        """The (network, node) that this book belongs to."""
+        row = self._connection.execute("SELECT network, node FROM book").fetchone()
+        return None if row is None else (str(row[0]), str(row[1]))
+
+    def found(self, network: str, node: str, now: int) -> None:
+        """Bind a new book to its network and node, for ever."""
+        self._connection.execute("INSERT INTO book VALUES (1, ?, ?, ?)", (network, node, now))
+
+    def history(self, account: str, limit: int) -> list[HistoryLine]:
+        """See `Books`."""
+        rows = self._connection.execute(
+            "SELECT x.id, x.at, p.amount, x.kind, x.task, x.reason,"
+            " (SELECT o.account FROM posting o WHERE o.txn = x.id AND o.account <> p.account LIMIT 1)"
+            " FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = ? ORDER BY p.txn DESC LIMIT ?",
+            (account, limit),
+        )
+        return [HistoryLine(*row) for row in rows]
+
+    def accounts(self) -> list[AccountRow]:
+        """See `Books`."""
+        rows = self._connection.execute(
+            "SELECT name, posted, held, floor FROM account WHERE name NOT LIKE 'escrow:%' OR posted <> 0 OR held <> 0"
+        )
+        return [AccountRow(*row) for row in rows]
+
+    def held(self) -> int:
+        """All open holds together, msat."""
+        (held,) = self._connection.execute("SELECT coalesce(sum(amount), 0) FROM hold WHERE state = 'open'").fetchone()
+        return int(held)
+
+    def prove(self) -> Proof:
+        """See `Books`."""
+        run = self._connection.execute
+        accounts = (AccountRow(*row) for row in run("SELECT name, posted, held, floor FROM account"))
+        holds = run("SELECT account, amount FROM hold WHERE state = 'open'")
+        finished = run(
+            f"SELECT t.id FROM task t JOIN account a ON a.name = 'escrow:' || t.id WHERE t.status IN {_OVER} AND a.posted <> 0"  # noqa: S608
+            f" UNION SELECT t.id FROM task t JOIN hold h ON h.id = t.hold WHERE t.status IN {_OVER} AND h.state = 'open'"
+        )
+        return verify(self._booked(), accounts, holds, (row[0] for row in finished))
+
+    def _booked(self) -> Iterator[Booked]:
+        postings = self._connection.execute("SELECT txn, account, amount FROM posting ORDER BY txn")
+        pending = next(postings, None)
+        rows = self._connection.execute(
+            "SELECT id, at, key, kind, task, actor, reason, request, prev, hash FROM txn ORDER BY id"
+        )
+        for number, at, key, kind, task, actor, reason, request, previous, digest in rows:
+            own: list[tuple[str, int]] = []
+            while pending is not None and pending[0] <= number:
+                if pending[0] == number:
+                    own.append((pending[1], pending[2]))
+                pending = next(postings, None)
+            yield Booked(number, at, Entry(key, kind, tuple(own), task, actor, reason), request, previous, digest)

@@ -1,0 +1,49 @@
+"""How long rows live. Books, tasks and bids stay; messages, events and keys of finished commands have a stated life."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapters.sqlite.writer import Database
+    from core.ports import Clock
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400_000
+LIVES: tuple[tuple[str, str, int], ...] = (
+    ("inbound", "done = 1 AND at < ?", 30 * DAY),
+    ("outgoing", "state IN ('sent', 'dead') AND at < ?", 30 * DAY),
+    ("outgoing", "at < ?", 90 * DAY),
+    ("applied", "key <> 'book:grant' AND at < ?", 30 * DAY),
+    ("event", "at < ? AND id < (SELECT coalesce(min(event), 0) FROM cursor)", 90 * DAY),
+    ("dead_letter", "at < ?", 90 * DAY),
+    ("turn", "at < ?", 365 * DAY),
+    ("token", "revoked_at < ?", 365 * DAY),
+)
+"""(table, which rows, life in ms)."""
+
+EVERY_SECONDS = 3600.0
+
+
+class Retention:
+    """Forgets once an hour."""
+
+    def __init__(self, store: Database, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Serve for ever."""
+        while True:
+            await self._clock.sleep(EVERY_SECONDS)
+            await self.sweep()
+
+    async def sweep(self) -> int:
+        """Forget what has outlived its time; returns how many rows."""
+        gone = 0
+        for table, where, life in LIVES:
+            before = self._clock.now() - life
+            gone += await self._store.write(lambda tx, t=table, w=where, b=before: tx.forget(t, w, b))  # type: ignore[misc]
+        return gone

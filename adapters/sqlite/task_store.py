@@ -1,0 +1,156 @@
+"""Tasks, bids and standings as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.swarm.auction import Bid, Standing
+from core.swarm.ports import Answer, ResultFile
+from core.swarm.task import Status, Task
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+_COLUMNS = (
+    "id, requester, account, conversation, description, status, budget, hold, pick, only, attempt, attempts, posted_at,"
+    " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at"
+)
+_SELECT = f"SELECT {_COLUMNS} FROM task"  # noqa: S608 - constants
+_UPDATE = (
+    "UPDATE task SET status=?, budget=?, hold=?, attempt=?, closes_at=?, agent=?, price=?, lease=?, lease_until=?,"
+    " review_until=?, result=?, why=?, excluded=?, ended_at=?, due=? WHERE id=?"
+)
+
+
+class TaskRows:
+    """`core.swarm.ports.TaskStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def next_id(self) -> int:
+        """See `TaskStore`."""
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM task").fetchone()
+        return int(last) + 1
+
+    def add(self, task: Task) -> None:
+        """See `TaskStore`."""
+        self._connection.execute(
+            "INSERT INTO task (id, requester, account, conversation, description, status, budget, hold, pick, only,"
+            " attempt, attempts, posted_at, deadline, retry_of, due) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                task.id, task.requester, task.account, task.conversation, task.description, task.status.value,
+                task.budget, task.hold, task.pick, task.only, task.attempt, task.attempts, task.posted_at,
+                task.deadline, task.retry_of, task.due,
+            ),
+        )  # fmt: skip
+
+    def save(self, task: Task) -> None:
+        """See `TaskStore`."""
+        self._connection.execute(
+            _UPDATE,
+            (
+                task.status.value, task.budget, task.hold, task.attempt, task.closes_at, task.agent, task.price,
+                task.lease, task.lease_until, task.review_until, task.result, task.why, "\n".join(task.excluded),
+                task.ended_at, task.due, task.id,
+            ),
+        )  # fmt: skip
+
+    def find(self, number: int) -> Task | None:
+        """See `TaskStore`."""
+        row = self._connection.execute(_SELECT + " WHERE id = ?", (number,)).fetchone()
+        return None if row is None else _task(row)
+
+    def newest(self, status: Status | None, limit: int) -> list[Task]:
+        """See `TaskStore`."""
+        where, bound = (" WHERE status = ?", (status.value, limit)) if status else ("", (limit,))
+        return [_task(row) for row in self._connection.execute(_SELECT + where + " ORDER BY id DESC LIMIT ?", bound)]
+
+    def live(self) -> list[Task]:
+        """See `TaskStore`."""
+        return [_task(row) for row in self._connection.execute(_SELECT + " WHERE due IS NOT NULL ORDER BY id")]
+
+    def due(self, now: int, limit: int) -> list[Task]:
+        """See `TaskStore`."""
+        rows = self._connection.execute(_SELECT + " WHERE due <= ? ORDER BY due LIMIT ?", (now, limit))
+        return [_task(row) for row in rows]
+
+    def next_due(self) -> int | None:
+        """See `TaskStore`."""
+        (due,) = self._connection.execute("SELECT min(due) FROM task WHERE due IS NOT NULL").fetchone()
+        return None if due is None else int(due)
+
+    def counts(self) -> dict[str, int]:
+        """See `TaskStore`."""
+        return dict(self._connection.execute("SELECT status, count(*) FROM task WHERE due IS NOT NULL GROUP BY status").fetchall())
+
+    def in_escrow(self) -> int:
+        """What the tasks under way have in escrow, msat."""
+        (price,) = self._connection.execute(
+            "SELECT coalesce(sum(price), 0) FROM task WHERE due IS NOT NULL AND status IN ('awarded', 'running', 'delivered')"
+        ).fetchone()
+        return int(price)
+
+    def load(self, agent: str) -> int:
+        """See `TaskStore`."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM task WHERE agent = ? AND status IN ('awarded', 'running')", (agent,)
+        ).fetchone()
+        return int(count)
+
+    # Bids ------------------------------------------------------------------------------------------------------
+
+    def answer(self, task: int, attempt: int, answer: Answer) -> None:
+        """See `TaskStore`."""
+        bid = answer.bid
+        self._connection.execute(
+            "INSERT OR REPLACE INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?,?,?,?,?,?,?,?,?)",
+            (task, attempt, bid.agent, None if answer.refused else bid.price, bid.eta, bid.note, bid.fit, bid.score, bid.at),
+        )
+
+    def answers(self, task: int, attempt: int) -> list[Answer]:
+        """See `TaskStore`."""
+        rows = self._connection.execute(
+            "SELECT agent, price, eta, note, fit, at, score FROM bid WHERE task = ? AND attempt = ?", (task, attempt)
+        )
+        return [Answer(Bid(row[0], row[1] or 0, *row[2:]), refused=row[1] is None) for row in rows]
+
+    def standing(self, agent: str) -> Standing:
+        """See `TaskStore`."""
+        row = self._connection.execute("SELECT settled, failed FROM standing WHERE agent = ?", (agent,)).fetchone()
+        return Standing() if row is None else Standing(*row)
+
+    def record(self, agent: str, *, settled: int = 0, failed: int = 0, earned: int = 0) -> None:
+        """See `TaskStore`."""
+        self._connection.execute(
+            "INSERT INTO standing VALUES (?, ?, ?, ?) ON CONFLICT (agent) DO UPDATE SET settled = settled + excluded.settled,"
+            " failed = failed + excluded.failed, earned = earned + excluded.earned",
+            (agent, settled, failed, earned),
+        )
+
+    def earned(self, agent: str) -> int:
+        """See `TaskStore`."""
+        row = self._connection.execute("SELECT earned FROM standing WHERE agent = ?", (agent,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    # Files -----------------------------------------------------------------------------------------------------
+
+    def attach(self, task: int, files: Sequence[ResultFile], now: int) -> None:
+        """See `TaskStore`."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO file (task, name, sha256, size, at) VALUES (?, ?, ?, ?, ?)",
+            [(task, file.name, file.sha256, file.size, now) for file in files],
+        )
+
+    def files(self, task: int) -> list[ResultFile]:
+        """See `TaskStore`."""
+        rows = self._connection.execute("SELECT name, sha256, size FROM file WHERE task = ? ORDER BY name", (task,))
+        return [ResultFile(*row) for row in rows]
+
+
+def _task(row: tuple[object, ...]) -> Task:
+    values = list(row)
+    values[5] = Status(values[5])
+    values[22] = tuple(str(values[22]).split("\n")) if values[22] else ()
+    return Task(*values)  # type: ignore[arg-type] - the columns are in the order of the fields

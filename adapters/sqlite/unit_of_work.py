@@ -1,0 +1,107 @@
+"""One transaction as the services see it: time, events, idempotency keys, and a store for each feature.
+
+The object is made once per connection and reused for every unit of work: `begin` gives it the time and an empty list.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from adapters.sqlite.agent_store import AgentRows, ConversationRows, TokenRows
+from adapters.sqlite.ledger_store import BookRows, LedgerRows
+from adapters.sqlite.message_store import MessageRows
+from adapters.sqlite.task_store import TaskRows
+from core.events import Event, Kind
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_EMPTY = "{}"
+
+
+class UnitOfWork:
+    """What a function given to `Database.write` works on."""
+
+    __slots__ = (
+        "_connection", "agents", "books", "conversations", "events", "ledger", "messages", "now", "tasks", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.now = 0
+        self.events: list[Event] = []
+        self.ledger = LedgerRows(connection, self)
+        self.books = BookRows(connection)
+        self.tasks = TaskRows(connection)
+        self.agents = AgentRows(connection)
+        self.messages = MessageRows(connection)
+        self.tokens = TokenRows(connection)
+        self.conversations = ConversationRows(connection)
+
+    def begin(self, now: int) -> None:
+        """Start a transaction's list of events at time `now`."""
+        self.now = now
+        self.events = []
+
+    def emit(self, event: Event) -> None:
+        """See `core.store.Tx`."""
+        data = json.dumps(event.data, separators=(",", ":")) if event.data else _EMPTY
+        cursor = self._connection.execute(
+            "INSERT INTO event (kind, task, agent, at, data) VALUES (?, ?, ?, ?, ?)",
+            (event.kind, event.task, event.agent, self.now, data),
+        )
+        self.events.append(Event(event.kind, event.task, event.agent, event.data, cursor.lastrowid or 0, self.now))
+
+    def applied(self, key: str) -> str | None:
+        """See `core.store.Tx`."""
+        row = self._connection.execute("SELECT result FROM applied WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def mark(self, key: str, result: str) -> None:
+        """See `core.store.Tx`."""
+        self._connection.execute("INSERT INTO applied (key, result, at) VALUES (?, ?, ?)", (key, result, self.now))
+
+    # Events for handlers and streams ---------------------------------------------------------------------------
+
+    def events_after(self, event: int, limit: int) -> list[Event]:
+        """The next events after number `event`, oldest first."""
+        rows = self._connection.execute(
+            "SELECT kind, task, agent, data, id, at FROM event WHERE id > ? ORDER BY id LIMIT ?", (event, limit)
+        )
+        return [Event(Kind(row[0]), row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows]
+
+    def last_event(self) -> int:
+        """The newest event's number, 0 if there is none."""
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
+        return int(last)
+
+    def cursor(self, handler: str) -> int:
+        """How far an enrolled handler has come."""
+        (event,) = self._connection.execute("SELECT event FROM cursor WHERE handler = ?", (handler,)).fetchone()
+        return int(event)
+
+    def enroll(self, handler: str) -> None:
+        """Give a new handler a cursor, at the newest event; a known one keeps its own."""
+        self._connection.execute("INSERT OR IGNORE INTO cursor VALUES (?, ?)", (handler, self.last_event()))
+
+    def advance(self, handler: str, event: int) -> None:
+        """Remember that a handler is done with everything up to `event`."""
+        self._connection.execute(
+            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (handler) DO UPDATE SET event = excluded.event", (handler, event)
+        )
+
+    def bury(self, handler: str, event: int, error: str) -> None:
+        """Put an event that a handler cannot take into the dead letters."""
+        self._connection.execute(
+            "INSERT INTO dead_letter (handler, event, error, at) VALUES (?, ?, ?, ?)", (handler, event, error, self.now)
+        )
+
+    def dead_letters(self) -> int:
+        """How many there are."""
+        (count,) = self._connection.execute("SELECT count(*) FROM dead_letter").fetchone()
+        return int(count)
+
+    def forget(self, table: str, where: str, before: int) -> int:
+        """Delete rows older than their stated life (see `retention.py`, the only caller); returns how many."""
+        return self._connection.execute(f"DELETE FROM {table} WHERE {where}", (before,)).rowcount  # noqa: S608 - constants

@@ -1,0 +1,230 @@
+"""The one writer. Units of work queue here; each batch is one thread hop, one transaction and one durable commit.
+
+Every function gets a savepoint, so its error undoes itself alone. An error that ends the whole transaction (disk
+full, I/O) fails the function it hit and runs the others again; nobody is woken before the commit. Readers have
+connections of their own and never wait for the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiosqlite
+
+from adapters.clockwork import running
+from adapters.sqlite.connection import connect, connect_reader
+from adapters.sqlite.unit_of_work import UnitOfWork
+from core.errors import Broken, HubError
+from core.store import DiskFull, StoreClosed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from core.events import Event
+    from core.ports import Clock
+
+R = TypeVar("R")
+
+MAX_BATCH = 256
+_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class DatabaseDamaged(Broken):
+    """The database is damaged ({why}). Stop the hub, keep a copy of the data folder, and restore a backup."""
+
+
+class _Thread(aiosqlite.Connection):
+    """aiosqlite's connection thread, used for whole functions: statement by statement it is 14 times slower (DESIGN)."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Run `work` on the database thread: exactly one hop."""
+        result: R = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+
+def _thread(connector: Callable[[], sqlite3.Connection]) -> _Thread:
+    return _Thread(connector, iter_chunk_size=64)
+
+
+class _Job:
+    __slots__ = ("done", "error", "value", "work")
+
+    def __init__(self, work: Callable[[UnitOfWork], Any], done: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.done = done
+        self.value: Any = None
+        self.error: Exception | None = None
+
+
+class Database:
+    """The store of one data folder. Use `async with Database.open(...)`."""
+
+    def __init__(self, path: Path, clock: Clock, writer: _Thread, reader: _Thread) -> None:
+        self._path = path
+        self._clock = clock
+        self._writer = writer
+        self._reader = reader
+        self._jobs: list[_Job] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._tx: UnitOfWork | None = None
+        self._view: UnitOfWork | None = None
+        self._listeners: list[Callable[[list[Event]], None]] = []
+        self.hops = 0
+        self.commits = 0
+        self.busy_since: int | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, path: Path, clock: Clock) -> AsyncIterator[Database]:
+        """Open (or make) the database and run its writer until the block ends, which drains what was queued."""
+        async with _thread(lambda: connect(path)) as writer, _thread(lambda: connect_reader(path)) as reader:
+            database = cls(path, clock, writer, reader)
+            async with running(database._serve(), "writer"):  # noqa: SLF001 - its own loop
+                try:
+                    yield database
+                finally:
+                    database._closing = True  # noqa: SLF001
+                    database._wake.set()  # noqa: SLF001
+
+    def listen(self, heard: Callable[[list[Event]], None]) -> None:
+        """Call `heard` on the loop with the events of each commit, once they are durable. It must not raise or block."""
+        self._listeners.append(heard)
+
+    async def write(self, work: Callable[[UnitOfWork], R], /) -> R:
+        """See `core.store.Store`."""
+        if self._closing:
+            raise StoreClosed
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._jobs.append(_Job(work, done))
+        self._wake.set()
+        return await done
+
+    async def read(self, work: Callable[[UnitOfWork], R], /) -> R:
+        """See `core.store.Store`."""
+        return await self._reader.run(lambda connection: self._snapshot(connection, work))
+
+    async def read_apart(self, work: Callable[[UnitOfWork], R], /) -> R:
+        """Like `read`, on a connection opened for it: for long reads, which must not hold up the short ones."""
+        async with _thread(lambda: connect_reader(self._path)) as thread:
+            return await thread.run(lambda connection: _in_snapshot(connection, UnitOfWork(connection), work))
+
+    def _snapshot(self, connection: sqlite3.Connection, work: Callable[[UnitOfWork], R]) -> R:
+        if self._view is None:
+            self._view = UnitOfWork(connection)
+        self._view.begin(self._clock.now())
+        return _in_snapshot(connection, self._view, work)
+
+    async def _serve(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._jobs:
+                batch = [job for job in self._jobs[:MAX_BATCH] if not job.done.cancelled()]
+                del self._jobs[:MAX_BATCH]
+                if batch:
+                    await self._commit(batch)
+            if self._closing:
+                return
+
+    async def _commit(self, batch: list[_Job]) -> None:
+        self.hops += 1
+        self.busy_since = self._clock.now()
+        try:
+            events = await self._writer.run(lambda connection: self._run(connection, batch))
+        except Exception as error:  # noqa: BLE001 - the writer outlives any batch; its callers get the error
+            events = []
+            for job in batch:
+                job.error = job.error or error
+        self.busy_since = None
+        for job in batch:
+            if job.done.cancelled():
+                continue
+            if job.error is None:
+                job.done.set_result(job.value)
+            else:
+                job.done.set_exception(job.error)
+        if events:
+            for heard in self._listeners:
+                heard(events)
+
+    def _run(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Event]:
+        """On the database thread: run the batch until what is left of it commits. Returns the committed events."""
+        if self._tx is None:
+            self._tx = UnitOfWork(connection)
+        left = batch
+        while left:
+            self._tx.begin(self._clock.now())
+            for job in left:
+                job.error = None
+            if self._attempt(connection, self._tx, left):
+                self.commits += 1
+                return self._tx.events
+            left = [job for job in left if job.error is None]
+        return []
+
+    def _attempt(self, connection: sqlite3.Connection, tx: UnitOfWork, jobs: list[_Job]) -> bool:
+        """One transaction over `jobs`. False when it broke as a whole: some job then has an error, or all have."""
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                if not _run_job(connection, tx, job, alone=len(jobs) == 1):
+                    return False
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            for job in jobs:
+                job.error = translate(error)
+            return False
+        return True
+
+
+def _run_job(connection: sqlite3.Connection, tx: UnitOfWork, job: _Job, *, alone: bool) -> bool:
+    """Run one function in its savepoint; False when its error took the whole transaction with it."""
+    mark = len(tx.events)
+    if not alone:
+        connection.execute("SAVEPOINT job")
+    try:
+        job.value = job.work(tx)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller that sent the function
+        job.error = translate(error)
+        del tx.events[mark:]
+        if not connection.in_transaction:
+            return False
+        if alone:
+            connection.execute("ROLLBACK")
+            return False
+        connection.execute("ROLLBACK TO job")
+    if not alone:
+        connection.execute("RELEASE job")
+    return True
+
+
+def _in_snapshot(connection: sqlite3.Connection, view: UnitOfWork, work: Callable[[UnitOfWork], R]) -> R:
+    try:
+        connection.execute("BEGIN")
+        try:
+            return work(view)
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise translate(error) from error
+
+
+def translate(error: Exception) -> Exception:
+    """SQLite's errors that mean something to a person, as ours; any other error as it is."""
+    if isinstance(error, HubError) or not isinstance(error, sqlite3.Error):
+        return error
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DISK:
+        return DiskFull(why=str(error))
+    if code in _DAMAGE:
+        return DatabaseDamaged(why=str(error))
+    return error

@@ -1,0 +1,1 @@
+"""What starts: command line, composition root, slash commands."""

@@ -1,0 +1,210 @@
+"""The composition root: reads the settings, makes every part, joins them, and takes them down in order.
+
+`build` is called by the program and, with fakes for clock, model or skills, by the tests: there is no other way to
+make a hub. This is the only module that imports adapters and configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import bot.commands  # noqa: F401 - declares the commands
+import config
+from adapters import folder
+from adapters.clockwork import Nursery, SystemClock, SystemIds, running
+from adapters.console.client import talk as console_talk
+from adapters.console.link import QueueLink
+from adapters.console.surface import ConsoleSurface
+from adapters.llm.ollama import OllamaModel
+from adapters.shelf import Shelf
+from adapters.skills.runner import SkillRunner
+from adapters.sqlite.offline import look
+from adapters.sqlite.retention import Retention
+from adapters.sqlite.writer import Database
+from bot import owner
+from bot.delivery import Delivery
+from bot.dispatch import Dispatcher
+from bot.health import Figures, Health
+from bot.hub import Hub
+from bot.registry import registry
+from bot.subscriptions import Pump, table
+from bot.supervisor import Supervisor
+from config import personas
+from core.agent.agent import Assistant
+from core.agent.model import Bounds
+from core.agent.persona_worker import PersonaWorker
+from core.errors import UserError
+from core.money import to_msat
+from core.swarm.coordinator import Coordinator, Rules
+from core.swarm.roster import Roster
+from core.tokens import CONSOLE_OWNER, Identities
+from core.wallet.ledger import TREASURY, Proof
+from core.wallet.wallet import Wallet
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from config.settings import Settings
+    from core.agent.model import Model
+    from core.agent.skill import Skills
+    from core.ports import Clock, IdSource
+    from core.swarm.persona import Persona
+    from core.swarm.ports import Worker
+
+DATABASE = "hub.db"
+SAMPLES = Path(config.__file__).parent / "workspace"
+DRAIN_SECONDS = 3.0
+
+R = TypeVar("R")
+
+
+class OtherBook(UserError):
+    """The book in {folder} belongs to {theirs}, and the settings name {ours}. Set TIMMY_DATA_DIR to another folder, or {remedy}."""
+
+
+class NoBackend(UserError):
+    """The Lightning backend {backend} is not in this version of Timmy. Set TIMMY_LIGHTNING_BACKEND=simulated."""
+
+
+class NoBook(UserError):
+    """There is no book in {folder} yet. Start the hub once: timmy run"""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running hub and the parts that its callers and tests look at."""
+
+    settings: Settings
+    hub: Hub
+    store: Database
+    dispatcher: Dispatcher
+    delivery: Delivery
+    console: ConsoleSurface
+    supervisor: Supervisor
+    health: Health
+    address: str
+
+
+@contextlib.asynccontextmanager
+async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, and the one list of all parts
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+    model: Model | None = None,
+    skills: Skills | None = None,
+    worker: Worker | None = None,
+    roster: Sequence[Persona] | None = None,
+    book: tuple[str, str] | None = None,
+) -> AsyncIterator[App]:
+    """A whole hub on the settings' data folder, running until the block ends."""
+    clock = clock or SystemClock()
+    ids = ids or SystemIds()
+    async with contextlib.AsyncExitStack() as stack:
+        data = stack.enter_context(folder.own(settings.data_dir))
+        folder.seed_workspace(settings.workspace, SAMPLES)
+        store = await stack.enter_async_context(Database.open(data / DATABASE, clock))
+        await _bind_book(store, settings, ids, book)
+        nursery = await stack.enter_async_context(Nursery())
+        shelf = Shelf(data)
+        await shelf.sweep()
+        model = model or OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
+        skills = skills or SkillRunner(settings.workspace, closed=(data,))
+        wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
+        agents = Roster(store, roster if roster is not None else personas.load())
+        coordinator = Coordinator(
+            store, agents, worker or PersonaWorker(skills, model, shelf, bounds=Bounds(window=settings.ollama.num_ctx)),
+            clock=clock, ids=ids, spawner=nursery, rules=_rules(settings),
+        )  # fmt: skip
+        identities = Identities(store, ids, owners=settings.owners, reserved=agents.personas)
+        bounds = Bounds(window=settings.ollama.num_ctx)
+        assistant = Assistant(store, model, bounds=bounds)
+        health = Health(
+            clock, store, partial(_figures, store), model.check, clock.now(), simulated=wallet.simulated
+        )
+        delivery = Delivery(store, clock, nursery)
+        hub = Hub(clock, coordinator, agents, wallet, identities, assistant, registry, health, shelf.path, delivery.draft)
+        dispatcher = Dispatcher(hub, store, delivery, nursery)
+        pump = Pump(store, clock, table(shelf.path), delivery.send)
+        console = ConsoleSurface(data, ids, owner.calls(hub, str), partial(delivery.again, "console"))
+        delivery.attach(console)
+        store.listen(pump.heard)
+        store.listen(console.heard)
+
+        await agents.load()
+        await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
+        await pump.enroll()
+        supervisor = Supervisor(nursery, clock, health)
+        supervisor.start("events", pump.run)
+        supervisor.start("clock", coordinator.run)
+        supervisor.start("retention", Retention(store, clock).run)
+        supervisor.start("console", lambda: console.run(dispatcher.receive))
+        await console.listening()
+        await coordinator.recover()
+        await dispatcher.recover()
+        health.ready = True
+        try:
+            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, "")
+        finally:
+            health.ready = False
+            supervisor.stop()
+            await dispatcher.drain(DRAIN_SECONDS)
+
+
+def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
+    """Read a data folder's books, whether its hub runs or not. Raises `NoBook` where there is none."""
+    path = settings.data_dir / DATABASE
+    if not path.exists():
+        raise NoBook(folder=settings.data_dir)
+    return look(path, work)
+
+
+async def talk(app: App) -> None:
+    """The console of `timmy run --console`: a prompt on a terminal, plain lines on a pipe."""
+    near, far = QueueLink.pair()
+    async with running(app.console.serve(far), "console"):
+        try:
+            await console_talk(near, app.hub.registry.described(), app.settings.data_dir)
+        finally:
+            near.close()
+
+
+def _rules(settings: Settings) -> Rules:
+    auction = settings.auction
+    return Rules(
+        window=auction.window * 1000, budget=to_msat(auction.budget), deadline=auction.deadline * 1000,
+        review=auction.review * 1000, attempts=auction.attempts, lease=auction.lease * 1000,
+    )  # fmt: skip
+
+
+async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:
+    """One book per network and node: a new book is bound to the settings' node, an old one must be of the same."""
+    backend = settings.lightning.backend
+
+    def work(tx: UnitOfWork) -> None:
+        found = tx.books.identity()
+        network = given[0] if given else "simulated" if backend == "simulated" else backend
+        if found is None:
+            if backend != "simulated":
+                raise NoBackend(backend=backend)
+            tx.books.found(*(given or (network, f"simulated-{ids.token(8)}")), tx.now)
+        elif found[0] != network or (given and found != given):
+            theirs, ours = f"{found[0]} ({found[1]})", f"{network} ({given[1]})" if given else network
+            remedy = f"TIMMY_LIGHTNING_BACKEND={found[0]}" if found[0] == "simulated" else "name that node"
+            raise OtherBook(folder=settings.data_dir, theirs=theirs, ours=ours, remedy=remedy)
+
+    await store.write(work)
+
+
+async def _figures(store: Database) -> Figures:
+    return await store.read(
+        lambda tx: Figures(
+            live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.tasks.in_escrow(),
+            treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(), dead_letters=tx.dead_letters(),
+        )
+    )  # fmt: skip

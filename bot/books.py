@@ -1,0 +1,55 @@
+"""`timmy ledger …`: the books of a data folder, read and proved whether its hub runs or not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bot.app import look_at_books
+from core.money import format_sats, to_sats
+from core.wallet.ledger import user_account
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+
+def prove(settings: Settings, *, as_json: bool) -> str:
+    """Walk the whole chain. Raises `BooksBroken`, saying where."""
+    proof = look_at_books(settings, lambda tx: tx.books.prove())
+    facts = {
+        "ok": True, "entries": proof.entries, "postings": proof.postings, "accounts": proof.accounts,
+        "open_holds": proof.open_holds, "head": proof.head,
+    }  # fmt: skip
+    words = (
+        f"The books balance: {proof.entries:,} entries, {proof.postings:,} postings, {proof.accounts:,} accounts,"
+        f" {proof.open_holds} open holds\nhead {proof.head}"
+    )
+    return json.dumps(facts) if as_json else words
+
+
+def balances(settings: Settings, *, as_json: bool) -> str:
+    """Every account that has or owes something."""
+    rows = look_at_books(settings, lambda tx: tx.books.accounts())
+    facts = [
+        {"account": row.name, "balance_sats": to_sats(row.posted), "balance_msat": row.posted, "held_sats": to_sats(row.held)}
+        for row in rows
+    ]
+    lines = [f"{row.name:32} {format_sats(row.posted):>18}  {format_sats(row.held)} held" for row in rows]
+    return json.dumps({"ok": True, "accounts": facts}) if as_json else "\n".join(lines)
+
+
+def movements(settings: Settings, account: str | None, limit: int, *, as_json: bool) -> str:
+    """An account's movements, newest first."""
+    name = account or user_account("console:owner")
+    lines = look_at_books(settings, lambda tx: tx.books.history(name, limit))
+    facts = [
+        {
+            "id": line.id, "at": line.at, "amount_msat": line.amount, "kind": line.kind, "task": line.task,
+            "reason": line.reason, "other": line.other,
+        }
+        for line in lines
+    ]  # fmt: skip
+    if as_json:
+        return json.dumps({"ok": True, "account": name, "history": facts})
+    words = [f"{to_sats(line.amount):+,} sats  {line.kind}  {line.reason}  ({line.other})" for line in lines]
+    return "\n".join([f"{name}: the last {len(lines)} movements, newest first", *words])

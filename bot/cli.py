@@ -1,0 +1,214 @@
+"""The command line: `timmy …`. Each command imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from core.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from config.settings import Settings
+
+
+def main() -> None:
+    """Run `timmy`; every refusal is one clear line on standard error and exit code 1, wrong usage is 2."""
+    try:
+        timmy(prog_name="timmy")
+    except HubError as error:
+        print(f"timmy: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="timmy")
+def timmy() -> None:
+    """A self-hosted chat-ops hub: a local AI agent, and a swarm that works for sats."""
+
+
+def _settings(*, log: bool = False) -> Settings:
+    from config import settings as configuration
+
+    found = configuration.load()
+    if log:
+        from config.log import set_up
+
+        set_up(found.log_level, as_json=found.log_json)
+    return found
+
+
+def _request(frame: dict[str, Any], *, as_json: bool = False) -> None:
+    from adapters.console.client import request
+
+    answer = asyncio.run(request(_settings().data_dir, frame))
+    if answer["kind"] == "error":
+        raise _Said(answer["text"])
+    print(json.dumps(answer["data"]) if as_json else answer["text"])
+
+
+class _Said(HubError):
+    """The hub refused."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.args = (text,)
+
+
+def _exit(work: Coroutine[Any, Any, int]) -> None:
+    code = asyncio.run(work)
+    if code:
+        sys.exit(code)
+
+
+def _say(text: str, *, wait: float | None = None, acting_for: str | None = None, as_json: bool = False) -> None:
+    from adapters.console.client import say
+
+    _exit(say(_settings().data_dir, text, wait=wait, acting_for=acting_for, as_json=as_json))
+
+
+@timmy.command()
+@click.option("--console", is_flag=True, help="Add a chat on standard input.")
+def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
+    """Run the hub with every configured surface."""
+    settings = _settings(log=True)
+    from bot.run import run as serve
+
+    if console and sys.stdin.isatty():
+        import logging
+
+        logging.getLogger().setLevel("WARNING")
+    asyncio.run(serve(settings, console=console))
+
+
+@timmy.command()
+def console() -> None:
+    """Chat with the running hub, as its owner."""
+    from adapters.console.client import chat
+
+    asyncio.run(chat(_settings().data_dir))
+
+
+@timmy.command()
+@click.argument("text")
+@click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Also print what follows, until its task is over.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--as", "acting_for", metavar="ACTOR", help="Try it out as somebody else; never pays or approves.")
+def say(text: str, wait: float | None, as_json: bool, acting_for: str | None) -> None:  # noqa: FBT001
+    """Send one message as the owner and print the answers."""
+    _say(text, wait=wait, acting_for=acting_for, as_json=as_json)
+
+
+@timmy.command()
+@click.argument("text")
+def chat(text: str) -> None:
+    """Ask the agent."""
+    _say(f"/ask {text}")
+
+
+@timmy.command()
+@click.option("--json", "as_json", is_flag=True, help="The facts, for programs.")
+@click.option("--page", is_flag=True, help="Print a one-time login link for the status page.")
+def status(as_json: bool, page: bool) -> None:  # noqa: FBT001
+    """Show the health of every part."""
+    _request({"op": "page" if page else "status"}, as_json=as_json)
+
+
+@timmy.group()
+def agents() -> None:
+    """List, spawn and stop agents."""
+
+
+@agents.command("list")
+@click.option("--json", "as_json", is_flag=True)
+def agents_list(as_json: bool) -> None:  # noqa: FBT001
+    """Show the roster."""
+    _say("/agents", as_json=as_json)
+
+
+@agents.command("spawn")
+@click.argument("persona")
+def agents_spawn(persona: str) -> None:
+    """Put one more agent of PERSONA to work."""
+    _say(f"/spawn {persona}")
+
+
+@agents.command("stop")
+@click.argument("name")
+def agents_stop(name: str) -> None:
+    """Take an agent off the roster."""
+    _say(f"/dismiss {name}")
+
+
+@timmy.command(
+    context_settings={"ignore_unknown_options": False},
+    epilog="KIND: owner, read, worker, shortcut. Also: timmy token list · timmy token revoke KIND NAME",
+)
+@click.argument("words", nargs=-1, required=True, metavar="KIND NAME | list | revoke KIND NAME")
+@click.option("--for", "for_actor", metavar="ACTOR", help="The account a shortcut token acts for.")
+@click.option("--task-limit", type=click.IntRange(min=1), metavar="SATS", help="The most a shortcut's task may cost (200).")
+def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None) -> None:
+    """Mint a credential: the token alone on stdout, shown this once."""
+    match words:
+        case ("list",):
+            _request({"op": "token.list"})
+        case ("revoke", kind, name):
+            _request({"op": "token.revoke", "token_kind": kind, "name": name})
+        case (kind, name) if kind != "revoke":
+            _request({"op": "token.mint", "token_kind": kind, "name": name, "for": for_actor, "task_limit": task_limit})
+            print(f"This {kind} token is shown only now; the hub keeps its hash. End it: timmy token revoke {kind} {name}", file=sys.stderr)
+        case _:
+            message = "timmy token KIND NAME, timmy token list, or timmy token revoke KIND NAME"
+            raise click.UsageError(message)
+
+
+@timmy.group()
+def ledger() -> None:
+    """Prove and read the books."""
+
+
+@ledger.command()
+@click.option("--json", "as_json", is_flag=True)
+def verify(as_json: bool) -> None:  # noqa: FBT001
+    """Prove the books; exit 1 and say where, if they do not balance."""
+    settings = _settings()
+    from bot.books import prove
+
+    print(prove(settings, as_json=as_json))
+
+
+@ledger.command()
+@click.option("--json", "as_json", is_flag=True)
+def balance(as_json: bool) -> None:  # noqa: FBT001
+    """Show every account's balance."""
+    settings = _settings()
+    from bot.books import balances
+
+    print(balances(settings, as_json=as_json))
+
+
+@ledger.command()
+@click.argument("account", required=False)
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+def history(account: str | None, as_json: bool, limit: int) -> None:  # noqa: FBT001
+    """Show an account's movements (the owner's wallet if none is named)."""
+    settings = _settings()
+    from bot.books import movements
+
+    print(movements(settings, account, limit, as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The slash commands, by group. Importing this package declares them all."""
+
+from bot.commands import agent, hub, money, swarm, work
+
+__all__ = ["agent", "hub", "money", "swarm", "work"]

@@ -1,0 +1,49 @@
+"""The hub itself: greeting, help, health, and who you are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bot.registry import Command, command
+from core.access import Action
+from core.chat import CommandCall, Reply
+
+if TYPE_CHECKING:
+    from bot.hub import Hub
+
+
+@command("/start", "a greeting and first steps", group="hub")
+async def start(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
+    """Greet."""
+    return Reply(
+        "Timmy is here.\nTry: /task summarise welcome.md\nThen: /agents, /balance, /help. Plain text goes to the agent."
+    )
+
+
+@command("/help [COMMAND]", "what I can do", group="hub")
+async def help_(hub: Hub, call: CommandCall) -> Reply:
+    """List the commands, or explain one."""
+    wanted = cast("str | None", call.args.get("command"))
+    if wanted is not None:
+        found = hub.registry.get(wanted)
+        return Reply(f"{found.usage}\n{found.help}")
+    groups: dict[str, list[Command]] = {}
+    for one in hub.registry:
+        groups.setdefault(one.group, []).append(one)
+    lines = ["What I can do (plain text goes to the agent):"]
+    for group, commands in groups.items():
+        lines += ["", group, *(f"  {one.usage}  {one.help}" for one in commands)]
+    return Reply("\n".join(lines), {"ok": True, "commands": [one.name for one in hub.registry]})
+
+
+@command("/status", "the health of every part", group="hub", action=Action.LOOK, control=True)
+async def status(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
+    """Report health."""
+    return await hub.health.reply()
+
+
+@command("/whoami", "who you are to this hub", group="hub")
+async def whoami(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
+    """Name the caller."""
+    caller = call.caller
+    return Reply(f"{caller.recorded}, {caller.role}", {"ok": True, "actor": caller.name, "role": caller.role.value})

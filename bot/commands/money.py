@@ -1,0 +1,28 @@
+"""Money: what one has, and how it came to that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bot import views
+from bot.registry import command
+from core.access import Action
+from core.wallet.ledger import user_account
+
+if TYPE_CHECKING:
+    from bot.hub import Hub
+    from core.chat import CommandCall, Reply
+
+
+@command("/balance", "your sats: free, and held for open tasks", group="money", action=Action.SEE_MONEY)
+async def balance(hub: Hub, call: CommandCall) -> Reply:
+    """Show the caller's balance."""
+    return views.balance(await hub.wallet.balance(user_account(call.caller.name)))
+
+
+@command("/history [N]", "your last movements", group="money", action=Action.SEE_MONEY)
+async def history(hub: Hub, call: CommandCall) -> Reply:
+    """Show the caller's movements."""
+    limit = min(cast("int", call.args.get("n", views.PAGE)), 1000)
+    lines = await hub.wallet.history(user_account(call.caller.name), limit)
+    return views.history(lines, simulated=hub.wallet.simulated)

@@ -1,0 +1,48 @@
+"""The swarm: who is on the roster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bot import views
+from bot.registry import command
+from core.access import Action
+from core.chat import CommandCall, Reply
+from core.money import format_sats
+
+if TYPE_CHECKING:
+    from bot.hub import Hub
+
+
+@command("/agents", "the roster: who can work now, and why not", group="swarm", action=Action.LOOK)
+async def agents(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
+    """List agents."""
+    return views.agents([(agent, *await hub.coordinator.ready(agent)) for agent in hub.roster])
+
+
+@command("/agent NAME", "one agent: its field, price and record", group="swarm", action=Action.LOOK)
+async def agent(hub: Hub, call: CommandCall) -> Reply:
+    """Show an agent."""
+    found = hub.roster.get(cast("str", call.args["name"]))
+    load, why = await hub.coordinator.ready(found)
+    standing, earned = await hub.coordinator.record(found.name)
+    lines = [
+        f"{found.name} does {found.persona.role}: {why or ('busy' if load else 'free')}",
+        f"asks {found.persona.rate} sats; can {', '.join(found.persona.capabilities)}",
+        f"{standing.settled} settled, {standing.failed} failed, {format_sats(earned)} earned",
+    ]
+    return Reply("\n".join(lines), {"ok": True, "agent": views.agent_data(found, load, why)})
+
+
+@command("/spawn PERSONA", "put one more agent to work", group="swarm", action=Action.ROSTER)
+async def spawn(hub: Hub, call: CommandCall) -> Reply:
+    """Spawn an agent."""
+    found = await hub.coordinator.spawn(call.caller, cast("str", call.args["persona"]), key=call.key)
+    return Reply(f"{found.name} joined the roster", {"ok": True, "agent": found.name})
+
+
+@command("/dismiss NAME", "take an agent off the roster", group="swarm", action=Action.ROSTER)
+async def dismiss(hub: Hub, call: CommandCall) -> Reply:
+    """Dismiss an agent."""
+    found = await hub.coordinator.dismiss(call.caller, cast("str", call.args["name"]), key=call.key)
+    return Reply(f"{found} left the roster; what it was doing goes to somebody else", {"ok": True, "agent": found})

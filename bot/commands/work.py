@@ -1,0 +1,116 @@
+"""Work: posting tasks, bidding, delivering, judging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bot import views
+from bot.registry import command
+from core.access import Action
+from core.chat import CommandCall, Reply
+from core.money import to_msat
+from core.swarm.coordinator import Order
+
+if TYPE_CHECKING:
+    from bot.hub import Hub
+    from core.swarm.task import Status, Task
+
+
+def _task(call: CommandCall) -> int:
+    return cast("int", call.args["t"])
+
+
+def _said(task: Task, words: str, *, follow: bool = False) -> Reply:
+    return Reply(f"{task.name} {words}", views.task_data(task), task.id if follow else None, views.buttons_for(task))
+
+
+@command(
+    "/task WHAT [max=SATS] [by=DURATION] [to=AGENT] [pick=auto|ask]",
+    "post a task; agents bid for it in sats",
+    group="work",
+    action=Action.POST,
+)
+async def task(hub: Hub, call: CommandCall) -> Reply:
+    """Post a task."""
+    sats = cast("int | None", call.args.get("max"))
+    order = Order(
+        call.caller, call.conversation, cast("str", call.args["what"]), call.key,
+        budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
+        only=cast("str | None", call.args.get("to")), pick=cast("str", call.args.get("pick", "auto")),
+    )  # fmt: skip
+    return views.posted(await hub.coordinator.post(order), simulated=hub.wallet.simulated)
+
+
+@command("/tasks [STATUS]", "the tasks, newest first", group="work", action=Action.LOOK)
+async def tasks(hub: Hub, call: CommandCall) -> Reply:
+    """List tasks."""
+    return views.listed(await hub.coordinator.tasks(cast("Status | None", call.args.get("status"))))
+
+
+@command("/show T", "one task, with its result", group="work", action=Action.LOOK)
+async def show(hub: Hub, call: CommandCall) -> Reply:
+    """Show a task."""
+    number = _task(call)
+    return views.shown(await hub.coordinator.show(number), await hub.coordinator.files(number), hub.file_path)
+
+
+@command("/bids T", "the bids on a task (sealed until the auction closes)", group="work", action=Action.LOOK)
+async def bids(hub: Hub, call: CommandCall) -> Reply:
+    """Show bids."""
+    found, answers = await hub.coordinator.answers(_task(call))
+    return views.bids(found, answers, call.caller)
+
+
+@command("/bid T SATS [eta=DURATION] [NOTE]", "bid on a task yourself", group="work", action=Action.BID)
+async def bid(hub: Hub, call: CommandCall) -> Reply:
+    """Bid."""
+    sats = cast("int", call.args["sats"])
+    found = await hub.coordinator.bid(
+        call.caller, _task(call), sats, eta=cast("int | None", call.args.get("eta")),
+        note=cast("str", call.args.get("note", "")), key=call.key,
+    )  # fmt: skip
+    if found.agent == call.caller.name:
+        return _said(found, f"is yours for {sats:,} sats. When done: /deliver {found.name} RESULT")
+    return _said(found, f"has your bid of {sats:,} sats. A later bid replaces it.")
+
+
+@command("/award T AGENT", "give a task to a bidder", group="work")
+async def award(hub: Hub, call: CommandCall) -> Reply:
+    """Award."""
+    found = await hub.coordinator.award(call.caller, _task(call), cast("str", call.args["agent"]), key=call.key)
+    return _said(found, f"awarded to {found.agent}", follow=True)
+
+
+@command("/deliver T RESULT", "hand in the result of a task you won", group="work", action=Action.DELIVER)
+async def deliver(hub: Hub, call: CommandCall) -> Reply:
+    """Deliver."""
+    found = await hub.coordinator.deliver(call.caller, _task(call), cast("str", call.args["result"]), key=call.key)
+    return _said(found, f"delivered; {found.requester} can accept or reject it")
+
+
+@command("/accept T", "accept a result; its worker is paid", group="work")
+async def accept(hub: Hub, call: CommandCall) -> Reply:
+    """Accept."""
+    found = await hub.coordinator.accept(call.caller, _task(call), key=call.key)
+    return _said(found, f"accepted; {found.agent} was paid")
+
+
+@command("/reject T WHY", "reject a result; somebody else gets the task", group="work")
+async def reject(hub: Hub, call: CommandCall) -> Reply:
+    """Reject."""
+    found = await hub.coordinator.reject(call.caller, _task(call), cast("str", call.args["why"]), key=call.key)
+    return _said(found, f"rejected; it is {found.status.value} now", follow=not found.over)
+
+
+@command("/cancel T", "call a task off; its sats come back", group="work", control=True)
+async def cancel(hub: Hub, call: CommandCall) -> Reply:
+    """Cancel."""
+    found = await hub.coordinator.cancel(call.caller, _task(call), key=call.key)
+    return _said(found, "cancelled; its sats came back")
+
+
+@command("/retry T", "post a task that is over once more", group="work")
+async def retry(hub: Hub, call: CommandCall) -> Reply:
+    """Retry."""
+    found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.conversation, key=call.key)
+    return views.posted(found, simulated=hub.wallet.simulated)

@@ -1,0 +1,142 @@
+"""The one way out: a sender per conversation, over rows that say what was sent.
+
+A message is a row before it is sent and counts as delivered only with the platform's id. A conversation whose
+surface cannot take it now parks alone and is tried again, later and later; nothing that follows from an event
+overtakes the answer to the command that caused it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import HubError
+
+if TYPE_CHECKING:
+    from core.chat import ChatAdapter, CommandCall, Outgoing
+    from core.messages import MessageTx
+    from core.ports import Clock, Spawner
+    from core.store import Store
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1000
+"""How many waiting messages of a surface are taken up at a time."""
+
+FIRST_RETRY = 1.0
+LAST_RETRY = 60.0
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One conversation's messages; `held` while a command of it is being carried out."""
+
+    waiting: deque[Outgoing] = field(default_factory=deque)
+    held: int = 0
+    sending: bool = False
+
+
+class Delivery:
+    """Sends what is queued, conversation by conversation."""
+
+    def __init__(self, store: Store[MessageTx], clock: Clock, spawner: Spawner) -> None:
+        self._store = store
+        self._clock = clock
+        self._spawner = spawner
+        self._surfaces: dict[str, ChatAdapter] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._flying: set[int] = set()
+
+    def attach(self, surface: ChatAdapter) -> None:
+        """Send through this surface from now on."""
+        self._surfaces[surface.name] = surface
+
+    async def again(self, surface: str) -> None:
+        """A surface is there (again): send what waits for it. It marks those that may have arrived before a stop."""
+        waiting = await self._store.read(lambda tx: tx.messages.waiting(surface, BACKLOG))
+        for message in waiting:
+            if message.id not in self._flying:
+                self.send(message)
+
+    def send(self, message: Outgoing) -> None:
+        """Queue a message that has been written; id 0 is progress, which is shown or dropped."""
+        if message.id:
+            self._flying.add(message.id)
+        self._lane(message.conversation).waiting.append(message)
+        self._kick(message.surface, message.conversation)
+
+    def draft(self, call: CommandCall, text: str) -> None:
+        """Show the answer to a call as far as it is made; it may be lost, the answer itself is not."""
+        adapter = self._surfaces.get(call.conversation.partition(":")[0])
+        if adapter is not None:
+            adapter.draft(call.conversation, call.key, text)
+
+    def hold(self, conversation: str) -> None:
+        """A command begins: what follows from it waits for its answer."""
+        self._lane(conversation).held += 1
+
+    def let_go(self, surface: str, conversation: str) -> None:
+        """The command's answer is queued."""
+        self._lane(conversation).held -= 1
+        self._kick(surface, conversation)
+
+    def _lane(self, conversation: str) -> _Lane:
+        return self._lanes.setdefault(conversation, _Lane())
+
+    def _kick(self, surface: str, conversation: str) -> None:
+        lane = self._lane(conversation)
+        if lane.sending:
+            return
+        if not lane.waiting:
+            if not lane.held:
+                self._lanes.pop(conversation, None)
+            return
+        lane.sending = True
+        self._spawner.spawn(self._run(surface, conversation, lane), f"sender {conversation}")
+
+    async def _run(self, surface: str, conversation: str, lane: _Lane) -> None:
+        try:
+            while batch := self._next(lane):
+                await self._send_all(surface, batch)
+        finally:
+            lane.sending = False
+            if not lane.waiting and not lane.held:
+                self._lanes.pop(conversation, None)
+
+    def _next(self, lane: _Lane) -> list[Outgoing]:
+        """Answers first while a command is under way; everything in order otherwise."""
+        ready = [message for message in lane.waiting if message.cause is not None] if lane.held else list(lane.waiting)
+        for message in ready:
+            lane.waiting.remove(message)
+        return ready
+
+    async def _send_all(self, surface: str, batch: list[Outgoing]) -> None:
+        sent: list[tuple[int, str]] = []
+        for message in batch:
+            self._flying.discard(message.id)
+            if (platform_id := await self._send(surface, message)) is not None and message.id:
+                sent.append((message.id, platform_id))
+        if sent:
+
+            def done(tx: MessageTx) -> None:
+                for number, platform_id in sent:
+                    tx.messages.mark((number,), "sent", platform_id)
+
+            await self._store.write(done)
+
+    async def _send(self, surface: str, message: Outgoing) -> str | None:
+        adapter = self._surfaces.get(surface)
+        if adapter is None:
+            return None
+        pause = FIRST_RETRY
+        while True:
+            try:
+                return await adapter.send(message)
+            except HubError as error:
+                log.warning("%s did not take message %s: %s", surface, message.id, error)
+            if not message.id:
+                return None
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, LAST_RETRY)

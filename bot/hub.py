@@ -1,0 +1,35 @@
+"""What a command can reach: the hub's services, in one place, made by `app.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.health import Health
+    from bot.registry import Registry
+    from core.agent.agent import Assistant
+    from core.chat import CommandCall
+    from core.ports import Clock
+    from core.swarm.coordinator import Coordinator
+    from core.swarm.roster import Roster
+    from core.tokens import Identities
+    from core.wallet.wallet import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The services behind every command, button and route."""
+
+    clock: Clock
+    coordinator: Coordinator
+    roster: Roster
+    wallet: Wallet
+    identities: Identities
+    assistant: Assistant
+    registry: Registry
+    health: Health
+    file_path: Callable[[str], str]
+    draft: Callable[[CommandCall, str], None]

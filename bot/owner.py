@@ -1,0 +1,49 @@
+"""The owner's calls that are no chat, for `timmy status`, `timmy token` and the like: name -> what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bot.hub import Hub
+    from core.chat import Caller
+
+OWNER = "console:owner"
+
+
+def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
+    """All calls. Whoever reaches the socket owns the data folder, so the caller is always the owner."""
+
+    async def owner() -> Caller:
+        return await hub.identities.caller(OWNER, private=True)
+
+    async def status(_: Mapping[str, Any]) -> dict[str, Any]:
+        reply = await hub.health.reply()
+        return {"text": reply.text, "data": dict(reply.data)}
+
+    async def page(_: Mapping[str, Any]) -> dict[str, Any]:
+        return {"text": login(), "data": {"ok": True}}
+
+    async def commands(_: Mapping[str, Any]) -> dict[str, Any]:
+        return {"text": "", "data": {"commands": hub.registry.described()}}
+
+    async def mint(frame: Mapping[str, Any]) -> dict[str, Any]:
+        token = await hub.identities.mint(
+            await owner(), str(frame["token_kind"]), str(frame["name"]),
+            for_actor=frame.get("for"), task_limit=frame.get("task_limit"),
+        )  # fmt: skip
+        return {"text": token}
+
+    async def tokens(_: Mapping[str, Any]) -> dict[str, Any]:
+        rows = await hub.identities.live(await owner())
+        lines = [f"{row.kind}  {row.name}{f'  for {row.for_actor}' if row.for_actor else ''}" for row in rows]
+        return {"text": "\n".join(lines) or "No tokens. timmy token KIND NAME mints one."}
+
+    async def revoke(frame: Mapping[str, Any]) -> dict[str, Any]:
+        await hub.identities.revoke(await owner(), str(frame["token_kind"]), str(frame["name"]))
+        return {"text": f"The {frame['token_kind']} token {frame['name']} opens nothing any more."}
+
+    return {"status": status, "page": page, "commands": commands, "token.mint": mint, "token.list": tokens, "token.revoke": revoke}

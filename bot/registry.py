@@ -1,0 +1,267 @@
+"""Slash commands, each declared once: `@command` gives its usage, help, right and place, and everything else reads them.
+
+The usage line is the parser: `/task WHAT [max=SATS] [by=DURATION]` says what is required, what each value is (its
+capital letters name a type below), and where prose takes the rest of the line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from core.chat import MAX_TEXT, CommandCall
+from core.errors import UserError
+from core.ids import parse_task
+from core.money import parse_sats
+from core.swarm.task import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from bot.hub import Hub
+    from core.access import Action
+    from core.chat import Caller, Inbound, Reply
+
+Run = TypeVar("Run", bound="Callable[[Hub, CommandCall], Awaitable[Reply]]")
+
+_SMART = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "—": "--", "–": "-"})
+_COMMAND = re.compile(r"[/]([A-Za-z][A-Za-z_]*)(?:@\w+)?(?=\s|$)")
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.IGNORECASE)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
+
+
+class UnknownCommand(UserError):
+    """There is no command /{given}. {nearest}/help lists them all."""
+
+    status = 404
+
+
+class MissingArgument(UserError):
+    """/{command} needs {what}. Usage: {usage}"""
+
+
+class TooMany(UserError):
+    """/{command} does not know what to do with {given}. Usage: {usage}"""
+
+
+class BadOption(UserError):
+    """/{command} has no option {given}. Usage: {usage}"""
+
+
+class BadChoice(UserError):
+    """{given} is not one of {choices}. Usage: {usage}"""
+
+
+class BadDuration(UserError):
+    """{given} is not a duration. Write 90s, 10m, 2h or 1d."""
+
+
+class BadNumber(UserError):
+    """{given} is not a whole number above zero."""
+
+
+class BadStatus(UserError):
+    """There is no task status {given}. Statuses: {known}."""
+
+
+class BadQuotes(UserError):
+    """The quotes do not close. Put both around a text with blanks, such as "my file.md"."""
+
+
+class MessageEmpty(UserError):
+    """The message is empty. Write a question, or /help for what I can do."""
+
+
+class MessageTooLong(UserError):
+    """The message has {given} bytes, and at most {limit} are taken. Put the text into a file of the workspace instead."""
+
+    status = 413
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of `90s 10m 2h 1d`."""
+    found = _DURATION.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        raise BadDuration(given=repr(text[:40]))
+    return int(found[1]) * _UNITS[found[2].lower()] * 1000
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
+        raise BadNumber(given=repr(text[:40]))
+    return int(text)
+
+
+def _status(text: str) -> Status:
+    if text.lower() not in set(Status):
+        raise BadStatus(given=repr(text[:40]), known=", ".join(Status))
+    return Status(text.lower())
+
+
+_TYPES: Mapping[str, Callable[[str], object]] = {
+    "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "N": _number, "STATUS": _status,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a usage line: `name` in lower case; `kind` names its type, or lists choices as `auto|ask`."""
+
+    name: str
+    kind: str
+    required: bool
+    keyed: bool
+
+    @property
+    def prose(self) -> bool:
+        """Whether it takes the rest of the line."""
+        return not self.keyed and self.kind in _PROSE
+
+
+def parse_usage(usage: str) -> tuple[Argument, ...]:
+    """The arguments of a usage line."""
+    found = []
+    for part in usage.split()[1:]:
+        required, inner = not part.startswith("["), part.strip("[]")
+        key, keyed, kind = inner.rpartition("=")
+        found.append(Argument((key or kind).lower(), kind, required, bool(keyed)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A declared command. `control` commands overtake everything their conversation is busy with; `talk` commands take
+    their turn among the questions to the agent, and those that `interrupt` stop the one being answered."""
+
+    name: str
+    usage: str
+    help: str
+    group: str
+    run: Callable[[Hub, CommandCall], Awaitable[Reply]]
+    action: Action | None = None
+    control: bool = False
+    talk: bool = False
+    interrupts: bool = False
+    arguments: tuple[Argument, ...] = field(default=())
+
+
+class Registry:
+    """All commands of the hub, and the parser of what people type."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Command] = {}
+
+    def __iter__(self) -> Iterator[Command]:
+        """All commands in the order of their declaration."""
+        return iter(self._commands.values())
+
+    def described(self) -> list[tuple[str, str]]:
+        """Usage and help of every command, for completion."""
+        return [(one.usage, one.help) for one in self]
+
+    def command(  # noqa: PLR0913 - what is declared of a command
+        self, usage: str, text: str, *, group: str, action: Action | None = None, control: bool = False,
+        talk: bool = False, interrupts: bool = False,
+    ) -> Callable[[Run], Run]:
+        """Declare a command by its usage line and its one-line help."""
+
+        def declare(run: Run) -> Run:
+            name = usage.split()[0].removeprefix("/")
+            self._commands[name] = Command(
+                name, usage, text, group, run, action, control, talk, interrupts, parse_usage(usage)
+            )
+            return run
+
+        return declare
+
+    def get(self, name: str) -> Command:
+        """A command by name, in any case. Raises `UnknownCommand`, naming the nearest."""
+        found = self._commands.get(name.lower().removeprefix("/"))
+        if found is None:
+            near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=0.5)
+            raise UnknownCommand(given=name[:40], nearest=f"Did you mean /{near[0]}? " if near else "")
+        return found
+
+    def route(self, message: Inbound) -> Command:
+        """The command a message means; plain text is /ask. Raises `UserError` for what cannot be meant."""
+        size = len(message.text.encode(errors="surrogatepass"))
+        if size > MAX_TEXT:
+            raise MessageTooLong(given=f"{size:,}", limit=f"{MAX_TEXT:,}")
+        if not message.text.strip():
+            raise MessageEmpty
+        if not message.text.startswith("/"):
+            return self.get("ask")
+        found = _COMMAND.match(message.text)
+        return self.get(found[1] if found else message.text[1:41].split()[0] if message.text[1:].strip() else "")
+
+    def call(self, command: Command, message: Inbound, caller: Caller) -> CommandCall:
+        """The call that a message means, its arguments parsed."""
+        found = _COMMAND.match(message.text)
+        rest = message.text[found.end() :].strip() if found else message.text
+        args: dict[str, object] = {}
+        if command.arguments:
+            args = {"text": rest} if not found else parse_arguments(command, rest)
+        elif rest and found:
+            raise TooMany(command=command.name, given=repr(rest[:40]), usage=command.usage)
+        return CommandCall(command.name, args, caller, message.conversation, message.key, message.text)
+
+
+def parse_arguments(command: Command, rest: str) -> dict[str, object]:
+    """The values of a command's arguments by name; absent ones are left out. Raises `UserError` with the usage."""
+    keyed = {argument.name: argument for argument in command.arguments if argument.keyed}
+    args: dict[str, object] = {}
+    words: list[tuple[str, int]] = []
+    for word, start, end, quoted in _words(rest):
+        key, equals, value = word.partition("=")
+        if equals and not quoted and key.lower() in keyed:
+            args[key.lower()] = _value(command, keyed[key.lower()], value)
+            rest = rest[:start] + "\0" * (end - start) + rest[end:]
+        else:
+            words.append((word, start))
+    for argument in (one for one in command.arguments if not one.keyed):
+        if argument.prose and words:
+            args[argument.name] = re.sub(r"\s*\0+", "", rest[words[0][1] :]).strip()
+            words = []
+        elif words:
+            args[argument.name] = _value(command, argument, words.pop(0)[0])
+        elif argument.required:
+            raise MissingArgument(command=command.name, what=argument.kind, usage=command.usage)
+    if words:
+        wrong = BadOption if "=" in words[0][0] else TooMany
+        raise wrong(command=command.name, given=repr(words[0][0][:40]), usage=command.usage)
+    return args
+
+
+def _value(command: Command, argument: Argument, text: str) -> object:
+    if not text:
+        raise MissingArgument(command=command.name, what=f"a value for {argument.name}", usage=command.usage)
+    if "|" in argument.kind:
+        if text.lower() not in argument.kind.split("|"):
+            choices = argument.kind.replace("|", " or ")
+            raise BadChoice(given=repr(text[:40]), choices=choices, usage=command.usage)
+        return text.lower()
+    return _TYPES.get(argument.kind, str)(text)
+
+
+_PIECE = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*'|["'])+""")
+
+
+def _words(rest: str) -> list[tuple[str, int, int, bool]]:
+    """Words as a shell splits them: (value, start, end, whether a quote opened it)."""
+    found = []
+    for piece in _PIECE.finditer(rest.translate(_SMART) if len(rest.translate(_SMART)) == len(rest) else rest):
+        raw = piece.group()
+        try:
+            value = "".join(shlex.split(raw, posix=True)) if '"' in raw else raw
+        except ValueError:
+            value = raw
+        found.append((value, piece.start(), piece.end(), raw[0] in "\"'"))
+    return found
+
+
+registry = Registry()
+command = registry.command

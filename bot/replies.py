@@ -1,0 +1,15 @@
+"""Errors as replies: the one place where the error tree meets a chat."""
+
+from __future__ import annotations
+
+from core.chat import Reply
+from core.errors import HubError
+
+
+def from_error(error: HubError) -> Reply:
+    """What a person reads when something is refused or fails; `data` carries the error's code."""
+    return Reply(str(error), {"ok": False, "error": error.code})
+
+
+class WentWrong(HubError):
+    """Something went wrong inside the hub; nothing was charged. The log says more; please try again."""

@@ -1,0 +1,188 @@
+"""The table: which event is followed by what. Each handler has a cursor of its own and takes events in their order.
+
+A handler is a plain function in a unit of work with its cursor, so that its effect and its progress are one. An event
+it cannot take is tried a few times, then buried with an alarm, and stops nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from bot import views
+from core.events import Event, Kind
+from core.messages import MessageTx
+from core.swarm.ports import SwarmTx
+from core.swarm.task import Status, is_person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from core.chat import Outgoing
+    from core.events import Json
+    from core.ports import Clock
+    from core.store import Store
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+TRIES = 3
+
+
+class EventTx(Protocol):
+    """Reading events in order, with a cursor per handler."""
+
+    def events_after(self, event: int, limit: int) -> list[Event]:
+        """The next events."""
+
+    def enroll(self, handler: str) -> None:
+        """Give a new handler a cursor at the newest event."""
+
+    def cursor(self, handler: str) -> int:
+        """How far a handler has come."""
+
+    def advance(self, handler: str, event: int) -> None:
+        """Move a handler's cursor."""
+
+    def bury(self, handler: str, event: int, error: str) -> None:
+        """Give up on one event."""
+
+
+class HandlerTx(SwarmTx, MessageTx, EventTx, Protocol):
+    """What handlers work on."""
+
+
+NOTIFIED = frozenset({
+    Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_CANCELLED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
+    Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED,
+})  # fmt: skip
+
+
+class Notify:
+    """Tells whoever posted a task, where they posted it, what they must know or do (progress is `progress.py`'s)."""
+
+    name = "notify"
+    kinds = NOTIFIED
+
+    def __init__(self, place: Callable[[str], str]) -> None:
+        self._place = place
+
+    def __call__(self, tx: HandlerTx, event: Event) -> Outgoing | None:
+        """Write the message that follows from an event, if one does."""
+        task = tx.tasks.find(event.task or 0)
+        if task is None or not _worth_telling(event, task.waits_for_people):
+            return None
+        extra: dict[str, Json] = {}
+        if event.kind is Kind.AUCTION_OPENED or (event.kind is Kind.TASK_AWARDED and is_person(event.agent)):
+            extra["waits"] = "people"
+        if event.kind is Kind.TASK_DELIVERED:
+            if task.status is not Status.DELIVERED:
+                return None
+            extra["waits"] = "people"
+        surface = task.conversation.partition(":")[0]
+        reply = views.delivered(task, tx.tasks.files(task.id), self._place, extra)
+        return tx.messages.queue(surface, task.conversation, reply, None, tx.now)
+
+
+def _worth_telling(event: Event, waits_for_people: bool) -> bool:  # noqa: FBT001
+    match event.kind:
+        case Kind.AUCTION_OPENED:
+            return waits_for_people
+        case Kind.TASK_AWARDED:
+            return is_person(event.agent)
+        case _:
+            return True
+
+
+class Pump:
+    """Runs the handlers over the events, after every commit that wrote some, and after a restart from where they were."""
+
+    def __init__(
+        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Notify], send: Callable[[Outgoing], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._handlers = handlers
+        self._send = send
+        self._wake = asyncio.Event()
+        self.failed = 0
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed (called on the loop)."""
+        if any(event.kind in handler.kinds for handler in self._handlers for event in events):
+            self._wake.set()
+
+    async def enroll(self) -> None:
+        """Give every new handler its cursor, before the first event that it must not miss."""
+        await self._store.write(lambda tx: [tx.enroll(handler.name) for handler in self._handlers])
+
+    async def run(self) -> None:
+        """Serve for ever."""
+        self._wake.set()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for handler in self._handlers:
+                while await self._some(handler):
+                    pass
+
+    async def _some(self, handler: Notify) -> bool:
+        try:
+            messages, more = await self._store.write(lambda tx: _handle(tx, handler))
+        except Exception:
+            log.exception("%s failed on a batch; taking its events one by one", handler.name)
+            return await self._one_by_one(handler)
+        for message in messages:
+            self._send(message)
+        return more
+
+    async def _one_by_one(self, handler: Notify) -> bool:
+        """Find the event that cannot be taken: the others are handled, it is tried again and then buried."""
+        start = await self._store.read(lambda tx: tx.cursor(handler.name))
+        events = await self._store.read(lambda tx: tx.events_after(start, BATCH))
+        for event in events:
+            await self._stubborn(handler, event)
+        return len(events) == BATCH
+
+    async def _stubborn(self, handler: Notify, event: Event) -> None:
+        for attempt in range(TRIES):
+            try:
+                message = await self._store.write(lambda tx: _one(tx, handler, event))
+            except Exception as error:  # noqa: BLE001 - a handler's bug must stop nothing else
+                last = repr(error)
+                await self._clock.sleep(0.05 * 2**attempt)
+            else:
+                if message is not None:
+                    self._send(message)
+                return
+        self.failed += 1
+        log.error("%s cannot take event %s (%s): buried", handler.name, event.id, last)
+
+        def bury(tx: HandlerTx) -> None:
+            tx.bury(handler.name, event.id, last)
+            tx.advance(handler.name, event.id)
+            tx.emit(Event(Kind.HANDLER_FAILED, data={"handler": handler.name, "event": event.id}))
+
+        await self._store.write(bury)
+
+
+def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
+    start = tx.cursor(handler.name)
+    events = tx.events_after(start, BATCH)
+    messages = [handler(tx, event) for event in events if event.kind in handler.kinds]
+    if events:
+        tx.advance(handler.name, events[-1].id)
+    return [message for message in messages if message is not None], len(events) == BATCH
+
+
+def _one(tx: HandlerTx, handler: Notify, event: Event) -> Outgoing | None:
+    message = handler(tx, event) if event.kind in handler.kinds else None
+    tx.advance(handler.name, event.id)
+    return message
+
+
+def table(place: Callable[[str], str]) -> Sequence[Notify]:
+    """Every handler of this hub."""
+    return (Notify(place),)
+

@@ -1,0 +1,57 @@
+"""Keeps the hub's parts running: a part that fails is shown as down and started again, later and later, alone."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from bot.health import Health, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from core.ports import Clock, Spawner
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.5
+LAST_PAUSE = 60.0
+CALM_MS = 60_000
+"""A part that ran this long starts again without a pause the next time."""
+
+
+class Supervisor:
+    """Starts parts and restarts them."""
+
+    def __init__(self, spawner: Spawner, clock: Clock, health: Health) -> None:
+        self._spawner = spawner
+        self._clock = clock
+        self._health = health
+        self._cancels: list[Callable[[], object]] = []
+
+    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a part until the hub stops."""
+        self._health.parts[name] = Part(since=self._clock.now())
+        self._cancels.append(self._spawner.spawn(self._keep(name, run), f"part {name}"))
+
+    def stop(self) -> None:
+        """Stop all parts: nothing new comes in."""
+        for cancel in self._cancels:
+            cancel()
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        part, pause = self._health.parts[name], FIRST_PAUSE
+        while True:
+            part.up, part.since, part.why = True, self._clock.now(), ""
+            try:
+                await run()
+                part.why = "it ended"
+            except Exception as error:
+                log.exception("%s failed", name)
+                part.why = str(error) or repr(error)
+            if self._clock.now() - part.since > CALM_MS:
+                pause = FIRST_PAUSE
+            part.up, part.since = False, self._clock.now()
+            part.restarts += 1
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE)

@@ -1,0 +1,201 @@
+"""Facts as a person reads them and as a program does: each view gives the text and the `data` of CONTRACT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.chat import Button, File, Reply
+from core.ids import task_name
+from core.money import format_sats, to_sats
+from core.swarm.auction import ranking
+from core.swarm.bidding import sealed
+from core.swarm.task import Status, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from core.chat import Caller
+    from core.events import Json
+    from core.swarm.ports import Agent, Answer, ResultFile
+    from core.wallet.wallet import Balance, HistoryLine
+
+PAGE = 10
+
+
+def task_data(task: Task) -> dict[str, Json]:
+    """A task's public facts (CONTRACT, "`data` in `--json`")."""
+    data: dict[str, Json] = {
+        "ok": True, "task": task.name, "status": task.status.value, "budget_sats": to_sats(task.budget),
+        "attempt": task.attempt,
+    }  # fmt: skip
+    if task.agent is not None:
+        data["winner"] = task.agent
+    if task.price is not None:
+        data["price_sats"] = to_sats(task.price)
+    if task.result is not None:
+        data["result"] = task.result
+    if task.why is not None and task.over:
+        data["why"] = task.why
+    return data
+
+
+def _first_line(text: str, width: int = 60) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def buttons_for(task: Task) -> tuple[Button, ...]:
+    """What its requester can do with a task now."""
+    match task.status:
+        case Status.DELIVERED:
+            return (Button("Accept", f"/accept {task.name}"), Button("Reject", f"/reject {task.name} not what I need"))
+        case Status.OPEN | Status.BIDDING | Status.AWARDED | Status.RUNNING:
+            return (Button("Cancel", f"/cancel {task.name}"),)
+        case _:
+            return (Button("Retry", f"/retry {task.name}"),) if task.status is not Status.SETTLED else ()
+
+
+def posted(task: Task, *, simulated: bool) -> Reply:
+    """The answer to /task and /retry."""
+    what = "simulated " if simulated else ""
+    words = f"{task.name} posted with a budget of {format_sats(task.budget).replace(' sat', f' {what}sat')}."
+    if task.only:
+        words += f"\nOnly {task.only} may bid."
+    if task.pick == "ask":
+        words += f"\nBids stay open until you pick one: /bids {task.name}, then /award {task.name} AGENT"
+    return Reply(words, task_data(task), task.id, buttons_for(task))
+
+
+def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str]) -> Reply:
+    """One task, whole."""
+    lines = [f"{task.name} is {task.status.value}: {_first_line(task.description)}"]
+    lines.append(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
+    if task.retry_of:
+        lines.append(f"tries {task_name(task.retry_of)} again")
+    if task.agent:
+        lines.append(f"{task.agent} for {format_sats(task.price or 0)}")
+    if task.why:
+        lines.append(f"reason: {task.why}")
+    if task.result:
+        lines.append("\n" + task.result)
+    return Reply("\n".join(lines), task_data(task), None, buttons_for(task), _files(files, place))
+
+
+def listed(tasks: Sequence[Task]) -> Reply:
+    """Tasks, a page of them for people, all for programs."""
+    data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
+    if not tasks:
+        return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
+    lines = [f"{len(tasks):,} task{'s' if len(tasks) != 1 else ''}, newest first"]
+    for task in tasks[:PAGE]:
+        who = f" · {task.agent}" if task.agent else ""
+        lines.append(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
+    if len(tasks) > PAGE:
+        lines.append(f"… and {len(tasks) - PAGE:,} older; /tasks STATUS narrows the list")
+    return Reply("\n".join(lines), data)
+
+
+def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
+    """The bids of a task's present auction: sealed until the close, but for one's own and for `pick=ask`."""
+    placed = ranking(answer.bid for answer in answers if not answer.refused)
+    mine = task.requester == caller.name or caller.role in {"owner", "operator"}
+    secret = sealed(task) or (task.pick == "ask" and task.status is Status.BIDDING and not mine)
+    seen = [bid for bid in placed if not secret or bid.agent == caller.name]
+    rows: list[Json] = [{"agent": bid.agent, "price_sats": to_sats(bid.price), "score": bid.score / 1000} for bid in seen]
+    data: dict[str, Json] = {**task_data(task), "bids": rows}
+    lines = [f"{task.name} has {len(placed)} bid{'s' if len(placed) != 1 else ''}{', sealed until the close' if secret else ''}"]
+    for bid in seen[:PAGE]:
+        note = f"  {bid.note}" if bid.note else ""
+        won = "  ← won" if bid.agent == task.agent else ""
+        lines.append(f"{bid.agent}  {format_sats(bid.price)}  score {bid.score / 1000:g}{note}{won}")
+    if not secret:
+        lines += [f"{answer.bid.agent} declined: {answer.bid.note}" for answer in answers if answer.refused]
+    picks: tuple[Button, ...] = ()
+    if mine and task.status is Status.BIDDING and task.pick == "ask":
+        picks = tuple(Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in seen[:8])
+    return Reply("\n".join(lines), data, None, picks)
+
+
+def balance(found: Balance) -> Reply:
+    """What somebody has."""
+    what = "simulated sats" if found.simulated else "sats"
+    free = format_sats(found.posted - found.held).replace(" sats", "").replace(" sat", "")
+    text = f"{free} {what} free, {format_sats(found.held)} held for open tasks"
+    data: dict[str, Json] = {
+        "ok": True, "balance_sats": to_sats(found.posted), "held_sats": to_sats(found.held), "simulated": found.simulated,
+    }  # fmt: skip
+    return Reply(text, data)
+
+
+def history(lines: Sequence[HistoryLine], *, simulated: bool) -> Reply:
+    """An account's movements."""
+    rows: list[Json] = [
+        {
+            "id": line.id, "at": line.at, "amount_sats": to_sats(line.amount), "kind": line.kind,
+            "task": task_name(line.task) if line.task else None, "reason": line.reason, "other": line.other,
+        }
+        for line in lines
+    ]  # fmt: skip
+    data: dict[str, Json] = {"ok": True, "history": rows, "simulated": simulated}
+    if not lines:
+        return Reply("No movements yet.", data)
+    head = f"The last {len(lines)} movements{' (simulated sats)' if simulated else ''}, newest first"
+    body = [f"{to_sats(line.amount):+,}  {line.kind}{_of(line)}: {line.reason}" for line in lines[: 2 * PAGE]]
+    return Reply("\n".join([head, *body]), data)
+
+
+def _of(line: HistoryLine) -> str:
+    return f" {task_name(line.task)}" if line.task else ""
+
+
+def agents(rows: Sequence[tuple[Agent, int, str | None]]) -> Reply:
+    """The roster: who can work, who is busy, and why somebody cannot."""
+    data: dict[str, Json] = {"ok": True, "agents": [agent_data(*row) for row in rows]}
+    able = sum(1 for *_, why in rows if why is None)
+    lines = [f"{able} of {len(rows)} agents can take work now"]
+    for agent, load, why in rows:
+        state = f"busy with {load}" if load else "free"
+        lines.append(f"{agent.name}  {agent.persona.role}  {why or state}")
+    return Reply("\n".join(lines), data)
+
+
+def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
+    """An agent's public facts."""
+    data: dict[str, Json] = {
+        "name": agent.name, "kind": "persona", "state": "unable" if why else "busy" if load >= agent.capacity else "free",
+        "capabilities": list(agent.persona.capabilities),
+    }  # fmt: skip
+    if why:
+        data["why"] = why
+    return data
+
+
+def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], extra: Mapping[str, Json]) -> Reply:
+    """How a task went on, told to whoever asked for it."""
+    data = {**task_data(task), **extra}
+    price, agent = format_sats(task.price or 0), task.agent
+    match task.status:
+        case Status.SETTLED:
+            text = f"{task.name} settled: {agent} was paid {price}\n\n{task.result or ''}"
+        case Status.DELIVERED:
+            text = f"{task.name} delivered by {agent}; accept it or reject it\n\n{task.result or ''}"
+        case Status.FAILED:
+            text = f"{task.name} failed and cost nothing: {task.why}"
+        case Status.EXPIRED:
+            text = f"{task.name} expired and cost nothing: {task.why}"
+        case Status.CANCELLED:
+            text = f"{task.name} cancelled; its sats came back"
+        case Status.AWARDED:
+            text = f"{task.name} is {agent}'s for {price}. When done: /deliver {task.name} RESULT"
+        case Status.BIDDING:
+            who = task.only or "anybody"
+            text = f"{task.name} waits for bids from {who}, and for you to pick: /bids {task.name}"
+            if task.pick != "ask":
+                text = f"{task.name} waits for a bid from {who}: /bid {task.name} SATS"
+        case _:
+            text = f"{task.name} is {task.status.value} again: {task.why}"
+    return Reply(text.rstrip(), data, task.id, buttons_for(task), _files(files, place))
+
+
+def _files(files: Sequence[ResultFile], place: Callable[[str], str]) -> tuple[File, ...]:
+    return tuple(File(file.name, place(file.sha256)) for file in files)

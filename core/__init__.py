@@ -1,0 +1,1 @@
+"""What the hub does: rules and services, no I/O."""

@@ -1,0 +1,80 @@
+"""Who may do what, decided in one place: `authorize(caller, action)`; what no row allows is refused.
+
+Roles and rights are CONTRACT's table "Who". An approver is a person, never a chat; the console's owner may try things
+out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.chat import Caller, Role
+from core.errors import Refused
+
+
+class Action(StrEnum):
+    """Everything that needs a right."""
+
+    TALK = "talk to the agent"
+    LOOK = "look at tasks and agents"
+    POST = "post tasks"
+    BID = "bid"
+    JUDGE = "accept or reject a result"
+    AWARD = "award a task"
+    CANCEL = "cancel a task"
+    RETRY = "retry a task"
+    DELIVER = "deliver a result"
+    SEE_MONEY = "see a balance"
+    ROSTER = "spawn and stop agents"
+    MODEL = "choose the model"
+    TOKENS = "mint and revoke tokens"
+    BOOKS = "read the whole ledger"
+
+
+_MEMBER = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY})
+_OWN = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
+_OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
+_MAY: dict[Role, frozenset[Action]] = {
+    Role.GUEST: frozenset(),
+    Role.MEMBER: _MEMBER,
+    Role.OPERATOR: _MEMBER | _OPERATOR,
+    Role.PAYER: _MEMBER,
+    Role.OWNER: frozenset(Action),
+}
+_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.BOOKS, Action.MODEL})
+_PRIVATE = frozenset({Action.SEE_MONEY, Action.BOOKS, Action.TOKENS})
+
+
+class NotAllowed(Refused):
+    """You may not {action}: {rule}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision and the rule that made it."""
+
+    allowed: bool
+    rule: str
+
+
+def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
+    """Decide without raising. `own`: the thing acted on belongs to the caller."""
+    if caller.acting_for and action in _PAYS:
+        return Verdict(allowed=False, rule="--as is for trying things out and never pays or approves. Send it as yourself.")
+    if not caller.private and action in _PRIVATE:
+        return Verdict(allowed=False, rule="money is shown in a private chat only. Ask me there.")
+    if action in _MAY[caller.role]:
+        return Verdict(allowed=True, rule=f"a {caller.role} may {action}")
+    if own and action in _OWN and caller.role is not Role.GUEST:
+        return Verdict(allowed=True, rule=f"{caller.name} may {action} of their own")
+    if caller.role is Role.GUEST:
+        return Verdict(allowed=False, rule="this hub does not know you. Ask its owner to let you in.")
+    return Verdict(allowed=False, rule=f"a {caller.role} may not. Ask the hub's owner.")
+
+
+def authorize(caller: Caller, action: Action, *, own: bool = False) -> None:
+    """Raise `NotAllowed`, with the rule, unless the caller may."""
+    verdict = judge(caller, action, own=own)
+    if not verdict.allowed:
+        raise NotAllowed(action=action.value, rule=verdict.rule)

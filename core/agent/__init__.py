@@ -1,0 +1,1 @@
+"""The local agent and the work of personas, behind ports for models and skills."""

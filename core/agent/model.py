@@ -1,0 +1,117 @@
+"""The port to a language model, and every way a model can fail, by name.
+
+A model is asked with the whole conversation each time and answers in pieces. It is never trusted: what it says is text
+for people, and nothing in the hub acts on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from core.errors import Unavailable, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+Role = Literal["system", "user", "assistant"]
+
+
+class ModelUnreachable(Unavailable):
+    """No model answers at {url}. Start Ollama (ollama serve) or set TIMMY_OLLAMA_URL."""
+
+
+class NoModelInstalled(Unavailable):
+    """Ollama runs at {url} but has no chat model on this machine yet. Get one, for example: ollama pull llama3.2"""
+
+
+class ModelMissing(UserError):
+    """The model {model} is not installed. Choose another with /model, or get it: ollama pull {model}"""
+
+    status = 404
+
+
+class UnknownModel(UserError):
+    """There is no model {model} here. Choose one of {installed}, or get it: ollama pull {model}"""
+
+    status = 404
+
+
+class BadModelName(UserError):
+    """{given} cannot be the name of a model. Names look like llama3.2 or qwen3:8b; /model lists those there are."""
+
+
+class ModelFailed(Unavailable):
+    """The model could not answer: {why}. Ask again, or choose another with /model."""
+
+
+class ModelBrokeOff(Unavailable):
+    """The model broke off in the middle of its answer. Ask again."""
+
+
+class ModelSilent(Unavailable):
+    """The model said nothing for {seconds} s and was given up. Ask again, or choose a smaller one with /model."""
+
+
+class ModelSlow(Unavailable):
+    """The model was not done after {seconds} s and was stopped. Ask for less, or choose a smaller one with /model."""
+
+
+class ModelCut(Unavailable):
+    """The model's window was full before its answer was complete. Ask for less, or raise TIMMY_OLLAMA_NUM_CTX."""
+
+
+class ModelRambled(Unavailable):
+    """The model said more than the {limit} characters an answer may have, and was stopped. Ask for less."""
+
+
+class ModelSaidNothing(Unavailable):
+    """The model ended its answer without a word. Ask again, or choose another with /model."""
+
+
+class ModelGarbled(Unavailable):
+    """What answers at {url} does not speak Ollama's protocol ({why}). Check TIMMY_OLLAMA_URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message as a model is given it."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one question may take: `window` (num_ctx) in tokens, `seconds` of wall time, `characters` of answer."""
+
+    window: int = 8192
+    seconds: float = 600
+    characters: int = 32 * 1024
+
+
+class Model(Protocol):
+    """A server of language models. Any number of conversations may ask at once."""
+
+    def chat(self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int) -> AsyncGenerator[str, None]:
+        """The answer in pieces, in a window of `num_ctx` tokens; `model` None means the hub's own (`default`).
+
+        Closing the generator, or cancelling who waits for it, stops the model at once. Raises `ModelUnreachable`,
+        `NoModelInstalled`, `ModelMissing`, `ModelFailed`, `ModelBrokeOff`, `ModelSilent`, `ModelCut`, `ModelGarbled`.
+        """
+
+    async def models(self) -> list[str]:
+        """The models to choose from, by full name (`qwen3:8b`). Raises `ModelUnreachable`, `ModelGarbled` and such."""
+
+    async def default(self) -> str:
+        """The hub's own model: the configured one, else the first of `models`. Raises `NoModelInstalled` too."""
+
+    async def check(self) -> str | None:
+        """None when the hub's own model can be asked, else the sentence why not. Quick; believed for some seconds."""
+
+
+def named(name: str, installed: Sequence[str]) -> str | None:
+    """The installed model a name means: itself, or its `:latest` where no tag was written (as Ollama reads names)."""
+    wanted = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    folded = wanted.casefold()
+    return next((model for model in installed if model.casefold() in {name.casefold(), folded}), None)

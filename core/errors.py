@@ -1,0 +1,61 @@
+"""Every failure the hub can name, as one tree.
+
+The docstring of an error is the sentence its user reads: what happened, and what to do about it. Facts are
+filled in by name (`UnknownTask(task="T-7")`), so a message can never be built without what it talks about.
+Each edge (chat, socket, HTTP, exit code) maps the four branches once; see `bot/replies.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import ClassVar
+
+
+class HubError(Exception):
+    """Something went wrong inside the hub."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(_sentence(type(self)).format_map(facts))
+
+    @property
+    def code(self) -> str:
+        """The error's stable name for programs: `UnknownTask` -> `unknown_task`."""
+        return _code(type(self))
+
+
+@cache
+def _sentence(error: type[HubError]) -> str:
+    return " ".join((error.__doc__ or error.__name__).split())
+
+
+@cache
+def _code(error: type[HubError]) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", error.__name__).lower()
+
+
+class UserError(HubError):
+    """What you sent cannot be used: {why}"""
+
+    status = 422
+
+
+class Refused(HubError):
+    """You may not do this here."""
+
+    status = 403
+
+
+class Unavailable(HubError):
+    """A part the hub needs does not answer: {why}"""
+
+    status = 503
+
+
+class Broken(HubError):
+    """The hub found its own data damaged: {why}"""
+
+    status = 500

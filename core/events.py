@@ -1,0 +1,58 @@
+"""What happened, as facts: one row each, written in the unit of work that made it true.
+
+Events feed notifications, the status page and `/events`; they are never the state itself. `data` holds only
+JSON values. Texts that people or models wrote stay out of events, so that a stream can be shown without leaking them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Scalar = None | bool | int | float | str
+Json = Scalar | list["Json"] | dict[str, "Json"]
+
+
+class Kind(StrEnum):
+    """Every event the hub emits; the value is its public `type` in `/events`."""
+
+    TASK_POSTED = "TaskPosted"
+    TASK_WAITING = "TaskWaiting"
+    AUCTION_OPENED = "AuctionOpened"
+    BID_PLACED = "BidPlaced"
+    BID_REFUSED = "BidRefused"
+    AUCTION_VOID = "AuctionVoid"
+    TASK_AWARDED = "TaskAwarded"
+    TASK_STARTED = "TaskStarted"
+    ATTEMPT_FAILED = "AttemptFailed"
+    TASK_DELIVERED = "TaskDelivered"
+    TASK_REJECTED = "TaskRejected"
+    TASK_SETTLED = "TaskSettled"
+    TASK_FAILED = "TaskFailed"
+    TASK_CANCELLED = "TaskCancelled"
+    TASK_EXPIRED = "TaskExpired"
+    AGENT_SPAWNED = "AgentSpawned"
+    AGENT_DISMISSED = "AgentDismissed"
+    BOOK_OPENED = "BookOpened"
+    SURFACE_DOWN = "SurfaceDown"
+    SURFACE_UP = "SurfaceUp"
+    HANDLER_FAILED = "HandlerFailed"
+
+
+TERMINAL = frozenset({Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_CANCELLED, Kind.TASK_EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `id` and `at` (Unix milliseconds, UTC) are given by the store when it is written."""
+
+    kind: Kind
+    task: int | None = None
+    agent: str | None = None
+    data: Mapping[str, Json] = field(default_factory=dict)
+    id: int = 0
+    at: int = 0

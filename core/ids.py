@@ -1,0 +1,29 @@
+"""Short names people can type: task ids.
+
+A task is an integer inside and `T-12` outside; `t12`, `T-12`, `#12` and `12` are all understood (CONTRACT, "Slash commands").
+"""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import UserError
+
+_TASK = re.compile(r"[tT#]?-?0*([1-9][0-9]{0,17})")
+
+
+class BadTaskId(UserError):
+    """{given} is not a task id. Ids look like T-12; /tasks lists them."""
+
+
+def task_name(task: int) -> str:
+    """The public name of a task: 12 -> `T-12`."""
+    return f"T-{task}"
+
+
+def parse_task(text: str) -> int:
+    """The task number of what a person typed. Raises `BadTaskId`."""
+    found = _TASK.fullmatch(text.strip())
+    if found is None:
+        raise BadTaskId(given=repr(text[:40]))
+    return int(found.group(1))

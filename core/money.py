@@ -1,0 +1,44 @@
+"""Amounts: integers of millisatoshi inside, whole sats at the edges, never a float.
+
+One bitcoin is 1e8 sats, one sat is 1000 msat; there are at most 21e14 sats, so every amount fits in 63 bits.
+"""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import UserError
+
+MSAT = 1000
+MAX_SATS = 21 * 10**14
+
+_AMOUNT = re.compile(r"(?P<number>[0-9]{1,16})\s?(?P<kilo>[kK]?)\s*(?:sats?)?", re.IGNORECASE)
+
+
+class BadAmount(UserError):
+    """{given} is not an amount. Write whole sats from 1 to 2100000000000000, such as 500, 500 sats or 2k."""
+
+
+def parse_sats(text: str) -> int:
+    """Whole sats of `500`, `500 sats` or `2k`. Raises `BadAmount` for anything else, zero and fractions included."""
+    found = _AMOUNT.fullmatch(text.strip().replace("_", ""))
+    sats = 0 if found is None else int(found["number"]) * (1000 if found["kilo"] else 1)
+    if not 1 <= sats <= MAX_SATS:
+        raise BadAmount(given=repr(text[:40]))
+    return sats
+
+
+def to_msat(sats: int) -> int:
+    """Sats to millisatoshi."""
+    return sats * MSAT
+
+
+def to_sats(msat: int) -> int:
+    """Millisatoshi to whole sats, rounded towards zero so that nobody is shown more than they have."""
+    return int(msat / MSAT) if abs(msat) < MSAT else (msat // MSAT if msat >= 0 else -(-msat // MSAT))
+
+
+def format_sats(msat: int) -> str:
+    """An amount for people: `1 sat`, `12,000 sats`."""
+    sats = to_sats(msat)
+    return f"{sats:,} sat" if sats == 1 else f"{sats:,} sats"

@@ -1,0 +1,58 @@
+"""The unit of work: a plain function over a transaction, run whole, committed or not at all.
+
+`Store.write` queues the function to the one writer, which groups several into one durable commit and gives each a
+savepoint, so that an error undoes its own function only. Services declare the part of the transaction they use as a
+`Protocol`; the SQLite unit of work fulfils them all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.events import Event
+
+T_co = TypeVar("T_co", covariant=True)
+R = TypeVar("R")
+
+
+class DiskFull(Unavailable):
+    """The disk that holds the data folder is full or failing ({why}). Nothing was changed; free some space and try again."""
+
+
+class StoreClosed(Unavailable):
+    """The hub is stopping and takes no more work. Send it again once it is back."""
+
+
+class Tx(Protocol):
+    """What every unit of work has."""
+
+    @property
+    def now(self) -> int:
+        """The time of this unit of work, Unix milliseconds UTC."""
+
+    def emit(self, event: Event) -> None:
+        """Write an event; it is announced once the commit is durable."""
+
+    def applied(self, key: str) -> str | None:
+        """What `mark` stored under this key by an earlier run of the same command, else None."""
+
+    def mark(self, key: str, result: str) -> None:
+        """Remember, with this unit of work, that the command `key` has had its effect."""
+
+
+class Store(Protocol[T_co]):
+    """Access to the books and states of this hub."""
+
+    async def write(self, work: Callable[[T_co], R], /) -> R:
+        """Run `work` in a durable unit of work (`synchronous=FULL`). Its errors are raised here, its writes undone."""
+
+    async def read(self, work: Callable[[T_co], R], /) -> R:
+        """Run `work` on a snapshot, on a connection of its own that cannot write."""
+
+    async def read_apart(self, work: Callable[[T_co], R], /) -> R:
+        """Like `read`, for what takes long: on a connection opened for it, so that it holds up nobody."""

@@ -1,0 +1,1 @@
+"""Tasks, auctions, personas, and the coordinator that walks them."""

@@ -1,0 +1,122 @@
+"""An auction inside a unit of work: opening it, taking sealed bids, closing it with a winner or without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.events import Event, Kind
+from core.money import format_sats, to_sats
+from core.swarm import task as life
+from core.swarm.auction import Bid, ranking, score
+from core.swarm.booking import take
+from core.swarm.ports import Agent, Answer, Decline, Offer
+from core.swarm.task import Status, Task, is_person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from core.swarm.ports import SwarmTx
+
+HUB = "hub"
+
+
+class BidOutOfRange(UserError):
+    """A bid on {task} is a whole number of sats from 1 to its budget of {budget}; you bid {given}."""
+
+
+class NotInvited(UserError):
+    """{task} takes bids from {only} only."""
+
+    status = 409
+
+
+class HadItsTurn(UserError):
+    """{agent} already had {task} and did not finish it. Somebody else may bid."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an auction needs to know: its window and the lease it awards, in ms, and how many tasks each agent takes."""
+
+    window: int
+    lease: int
+    token: Callable[[], str]
+    capacity: Callable[[str], int]
+
+
+def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms) -> Task:
+    """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
+    offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
+    free = [(agent, offer) for agent, offer in offers if tx.tasks.load(agent.name) < agent.capacity]
+    if offers and not free and not task.waits_for_people:
+        return task
+    closes_at = task.deadline if task.waits_for_people else min(tx.now + terms.window, task.deadline)
+    task = take(tx, task, life.open_auction(task, closes_at=closes_at), HUB)
+    for agent, offer in free:
+        price = min(offer.price, task.budget)
+        if offer.price <= task.budget:
+            place(tx, task, Bid(agent.name, price, offer.eta, offer.note, offer.fit, tx.now))
+        else:
+            decline(tx, task, agent.name, f"asks {format_sats(offer.price)}, more than the budget")
+    for agent, answer in appraisals:
+        if isinstance(answer, Decline):
+            decline(tx, task, agent.name, answer.why)
+    return task if task.waits_for_people else close(tx, task, terms)
+
+
+def place(tx: SwarmTx, task: Task, bid: Bid) -> Bid:
+    """Take a bid, sealed. Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`."""
+    if not 1 <= bid.price <= task.budget:
+        raise BidOutOfRange(task=task.name, budget=format_sats(task.budget), given=format_sats(bid.price))
+    if task.only is not None and task.only != bid.agent:
+        raise NotInvited(task=task.name, only=task.only)
+    if bid.agent in task.excluded:
+        raise HadItsTurn(agent=bid.agent, task=task.name)
+    bid = replace(bid, score=score(bid, tx.tasks.standing(bid.agent), time_left=task.deadline - tx.now))
+    tx.tasks.answer(task.id, task.attempt, Answer(bid))
+    tx.emit(Event(Kind.BID_PLACED, task.id, bid.agent, {"attempt": task.attempt}))
+    return bid
+
+
+def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
+    """Keep a refusal and its reason."""
+    tx.tasks.answer(task.id, task.attempt, Answer(Bid(agent, 0, None, why, 0, tx.now), refused=True))
+    tx.emit(Event(Kind.BID_REFUSED, task.id, agent, {"attempt": task.attempt}))
+
+
+def close(tx: SwarmTx, task: Task, terms: Terms) -> Task:
+    """End the bidding: award the best bidder that is free; wait if all are busy; fail if there is none."""
+    answers = tx.tasks.answers(task.id, task.attempt)
+    bids = ranking(answer.bid for answer in answers if not answer.refused)
+    for bid in bids:
+        if is_person(bid.agent) or tx.tasks.load(bid.agent) < terms.capacity(bid.agent):
+            return award(tx, task, bid, terms)
+    if any(terms.capacity(bid.agent) for bid in bids):
+        return take(tx, task, life.wait(task, reason="everyone who can do it is busy"), HUB)
+    return take(tx, task, life.void(task, why=_nobody(answers)), HUB)
+
+
+def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> Task:
+    """Give the task to a bidder at the price it bid."""
+    lease_until = None if is_person(bid.agent) else tx.now + terms.lease
+    step = life.award(task, agent=bid.agent, price=bid.price, lease=terms.token(), lease_until=lease_until)
+    return take(tx, task, step, actor)
+
+
+def sealed(task: Task) -> bool:
+    """Whether the bids of a task's present auction are still secret."""
+    return task.status in {Status.OPEN, Status.BIDDING} and task.pick != "ask"
+
+
+def _nobody(answers: Sequence[Answer]) -> str:
+    reasons = "; ".join(f"{answer.bid.agent}: {answer.bid.note}" for answer in answers if answer.refused)
+    return reasons or "no agent here can do this now (/agents says what each can do)"
+
+
+def price_sats(bid: Bid) -> int:
+    """A bid's price in whole sats."""
+    return to_sats(bid.price)

@@ -1,0 +1,73 @@
+"""Taking an edge: the task's row, the event and the money, together in the unit of work that decided it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.events import Kind
+from core.swarm.task import Move, Step, Task, is_person
+from core.wallet import wallet
+from core.wallet.ledger import TREASURY, user_account
+
+if TYPE_CHECKING:
+    from core.swarm.ports import SwarmTx
+
+_FAILURES = frozenset({Kind.ATTEMPT_FAILED, Kind.TASK_REJECTED})
+
+
+def take(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
+    """Write a step and return the task as it now is. `actor` is who caused it, for the books."""
+    after = _move(tx, before, step, actor)
+    if after.over:
+        after = replace(after, ended_at=tx.now)
+    _remember(tx, before, after, step)
+    tx.tasks.save(after)
+    tx.emit(step.event)
+    return after
+
+
+def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
+    task, price = step.task, before.price or 0
+    match step.move:
+        case Move.NONE:
+            return task
+        case Move.RELEASE:
+            if before.hold is not None:
+                wallet.release(tx, before.hold)
+            return replace(task, hold=None)
+        case Move.ESCROW:
+            wallet.to_escrow(
+                tx, account=task.account, task=task.id, attempt=task.attempt, hold=before.hold or 0,
+                price=task.price or 0, actor=actor,
+            )  # fmt: skip
+            return replace(task, hold=None)
+        case Move.PAY:
+            wallet.pay_worker(
+                tx, task=task.id, attempt=task.attempt, target=payee(before.agent or ""), price=price, actor=actor,
+                worker=before.agent or "",
+            )  # fmt: skip
+            return task
+        case Move.REFUND | Move.BACK_TO_HOLD:
+            wallet.refund(
+                tx, account=task.account, task=task.id, attempt=before.attempt, price=price, actor=actor,
+                why=task.why or "refunded",
+            )  # fmt: skip
+            if step.move is Move.REFUND:
+                return task
+            hold, budget = wallet.hold_again(tx, account=task.account, task=task.id, budget=task.budget)
+            return replace(task, hold=hold, budget=budget)
+
+
+def payee(agent: str) -> str:
+    """The account that an agent's pay goes to: a person's wallet, or the treasury for the hub's own personas."""
+    return user_account(agent) if is_person(agent) else TREASURY
+
+
+def _remember(tx: SwarmTx, before: Task, after: Task, step: Step) -> None:
+    if before.agent is None:
+        return
+    if step.move is Move.PAY:
+        tx.tasks.record(before.agent, settled=1, earned=after.price or 0)
+    elif step.event.kind in _FAILURES or step.event.kind is Kind.TASK_FAILED:
+        tx.tasks.record(before.agent, failed=1)

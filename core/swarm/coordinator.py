@@ -1,0 +1,592 @@
+"""The swarm's service: it walks every task from its post to its end, and keeps walking after a crash.
+
+Each public method is one decision of a person or an agent, in one unit of work. What must follow at once is started
+after the commit; what time brings (closings, leases, reviews, deadlines) is found by the rows' `due`, and `recover`
+takes up everything that a restart interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.access import Action, authorize
+from core.errors import HubError, UserError
+from core.events import Event, Kind
+from core.ids import task_name
+from core.money import format_sats, to_msat, to_sats
+from core.swarm import bidding
+from core.swarm import task as life
+from core.swarm.auction import Bid, Standing
+from core.swarm.bidding import HUB, Terms
+from core.swarm.booking import take
+from core.swarm.ports import Decline, Delivery, Offer
+from core.swarm.task import AT_WORK, Status, Task, Verb, WrongState, is_person
+from core.wallet import wallet
+from core.wallet.ledger import user_account
+
+if TYPE_CHECKING:
+    from core.chat import Caller
+    from collections.abc import Callable, Sequence
+
+    from core.ports import Clock, IdSource, Spawner
+    from core.store import Store
+    from core.swarm.ports import Agent, Answer, ResultFile, SwarmTx, Worker
+    from core.swarm.roster import Roster
+
+log = logging.getLogger(__name__)
+
+SECOND = 1000
+MAX_DESCRIPTION = 8000
+MAX_DEADLINE = 30 * 24 * 3600 * SECOND
+APPRAISAL_SECONDS = 2.0
+
+
+class UnknownTask(UserError):
+    """There is no task {task}. /tasks lists them."""
+
+    status = 404
+
+
+class NoWork(UserError):
+    """A task needs words: what is to be done? For example: /task summarise welcome.md"""
+
+
+class TooManyWords(UserError):
+    """A task is described in at most {limit} characters; this has {given}. Put the rest into a file of the workspace."""
+
+
+class BadDeadline(UserError):
+    """A task's time is from 1s to 30d; you wrote {given}."""
+
+
+class NoSuchBid(UserError):
+    """{agent} has no bid on {task}. /bids {task} shows who has."""
+
+    status = 404
+
+
+class AgentBusy(UserError):
+    """{agent} is busy with other work. Award {task} again once it is free, or pick another bid."""
+
+    status = 409
+
+
+class NotYours(UserError):
+    """{task} is not yours to deliver: it was awarded to {agent}."""
+
+    status = 403
+
+
+class NotOver(UserError):
+    """{task} is {status}; only a task that is over can be tried again. /cancel {task} ends it."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The house rules of auctions: times in ms, amounts in msat (CONTRACT, settings "auction")."""
+
+    window: int = 5 * SECOND
+    budget: int = to_msat(200)
+    deadline: int = 24 * 3600 * SECOND
+    review: int = 24 * 3600 * SECOND
+    attempts: int = 3
+    lease: int = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A task as somebody asks for it. `budget` in msat and `time` in ms, None for the house rule; `key` makes it once."""
+
+    caller: Caller
+    conversation: str
+    description: str
+    key: str
+    budget: int | None = None
+    time: int | None = None
+    only: str | None = None
+    pick: str = "auto"
+    retry_of: int | None = None
+
+
+class Coordinator:
+    """Posts, auctions, awards, runs, settles. Reads and writes tasks through `store`; the work itself is the `worker`'s."""
+
+    def __init__(  # noqa: PLR0913 - its ports
+        self,
+        store: Store[SwarmTx],
+        roster: Roster,
+        worker: Worker,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        spawner: Spawner,
+        rules: Rules | None = None,
+    ) -> None:
+        self._store = store
+        self._roster = roster
+        self._worker = worker
+        self._clock = clock
+        self._spawner = spawner
+        self.rules = rules or Rules()
+        self._terms = Terms(
+            window=self.rules.window, lease=self.rules.lease, token=lambda: ids.token(12), capacity=roster.capacity
+        )
+        self._working: dict[int, tuple[int, Callable[[], object]]] = {}
+        self._parked: dict[str, deque[int]] = {}
+        self._waiting: set[int] = set()
+        self._next_due: int | None = None
+        self._time = asyncio.Event()
+
+    # What people decide ----------------------------------------------------------------------------------------
+
+    async def post(self, order: Order) -> Task:
+        """Post a task: its budget is held, its auction starts. Refused, with nothing changed, where the task itself is at fault."""
+        authorize(order.caller, Action.POST)
+        order = self._checked(order)
+        appraised = await self._appraise(order.description, order.only, ())
+        _refuse_faulty(order, appraised)
+        task, new = await self._store.write(lambda tx: self._post(tx, order))
+        if new:
+            self._expect(task)
+            self._spawner.spawn(self._walk(task, appraised), f"task {task.name}")
+        return task
+
+    async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:  # noqa: PLR0913
+        """A person bids; where only they were asked, they have won."""
+        authorize(caller, Action.BID)
+
+        def work(tx: SwarmTx) -> Task:
+            task = _find(tx, number)
+            if tx.applied(key) is not None:
+                return task
+            if task.status is not Status.BIDDING:
+                raise WrongState(task=task.name, status=task.status.value, verb="bid on")
+            bidding.place(tx, task, Bid(caller.name, to_msat(sats), eta, note, 1000, tx.now))
+            tx.mark(key, "")
+            if task.only == caller.name and task.pick == "auto":
+                task = bidding.close(tx, task, self._terms)
+            return task
+
+        return await self._decided(work)
+
+    async def award(self, caller: Caller, number: int, given: str, *, key: str) -> Task:
+        """The requester (or an operator) picks a bid. An agent starts at once; a person delivers when done."""
+        agent = given if is_person(given) else given.lower()
+
+        def work(tx: SwarmTx) -> Task:
+            task = _find(tx, number)
+            authorize(caller, Action.AWARD, own=task.requester == caller.name)
+            if tx.applied(key) is not None:
+                return task
+            life.check(task, Verb.AWARD)
+            answers = tx.tasks.answers(task.id, task.attempt)
+            bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
+            if bid is None:
+                raise NoSuchBid(agent=given[:40], task=task.name)
+            if not is_person(agent) and tx.tasks.load(agent) >= self._roster.capacity(agent):
+                raise AgentBusy(agent=agent, task=task.name)
+            tx.mark(key, "")
+            return bidding.award(tx, task, bid, self._terms, caller.recorded)
+
+        task = await self._decided(work)
+        if task.status is Status.AWARDED and not is_person(task.agent):
+            self._spawner.spawn(self._walk(task), f"task {task.name}")
+        return task
+
+    async def deliver(self, caller: Caller, number: int, result: str, *, key: str) -> Task:
+        """The person who won hands in the result; the requester has the review time to reject it."""
+        authorize(caller, Action.DELIVER)
+
+        def work(tx: SwarmTx) -> Task:
+            task = _find(tx, number)
+            if tx.applied(key) is not None:
+                return task
+            if task.status is Status.AWARDED and task.agent == caller.name:
+                task = take(tx, task, life.start(task, lease_until=None), caller.recorded)
+            life.check(task, Verb.DELIVER)
+            if task.agent != caller.name:
+                raise NotYours(task=task.name, agent=task.agent)
+            tx.mark(key, "")
+            step = life.deliver(task, result=result, review_until=tx.now + self.rules.review)
+            return take(tx, task, step, caller.recorded)
+
+        return await self._decided(work)
+
+    async def accept(self, caller: Caller, number: int, *, key: str) -> Task:
+        """The requester accepts: the escrow goes to the worker."""
+
+        def work(tx: SwarmTx) -> Task:
+            task = _find(tx, number)
+            authorize(caller, Action.JUDGE, own=task.requester == caller.name)
+            if tx.applied(key) is not None:
+                return task
+            life.check(task, Verb.SETTLE)
+            tx.mark(key, "")
+            return take(tx, task, life.settle(task, how="accepted"), caller.recorded)
+
+        return await self._decided(work)
+
+    async def reject(self, caller: Caller, number: int, why: str, *, key: str) -> Task:
+        """The requester rejects: another attempt without that worker, or a refund when none is left."""
+
+        def work(tx: SwarmTx) -> Task:
+            task = _find(tx, number)
+            authorize(caller, Action.JUDGE, own=task.requester == caller.name)
+            if tx.applied(key) is not None:
+                return task
+            life.check(task, Verb.REJECT)
+            tx.mark(key, "")
+            return take(tx, task, life.reject(task, why=why), caller.recorded)
+
+        task = await self._decided(work)
+        self._restart(task)
+        return task
+
+    async def cancel(self, caller: Caller, number: int, *, key: str) -> Task:
+        """Call a task off; whatever was set aside comes back, and a worker at it is stopped."""
+
+        def work(tx: SwarmTx) -> Task:
+            task = _find(tx, number)
+            authorize(caller, Action.CANCEL, own=task.requester == caller.name)
+            if tx.applied(key) is not None:
+                return task
+            life.check(task, Verb.CANCEL)
+            tx.mark(key, "")
+            return take(tx, task, life.cancel(task), caller.recorded)
+
+        task = await self._decided(work)
+        self._stop_work(number)
+        return task
+
+    async def retry(self, caller: Caller, number: int, *, conversation: str, key: str) -> Task:
+        """Post a task that is over once more, as a new one linked to it."""
+        task = await self.show(number)
+        authorize(caller, Action.RETRY, own=task.requester == caller.name)
+        if not task.over:
+            raise NotOver(task=task.name, status=task.status.value)
+        order = Order(
+            caller, conversation, task.description, key, budget=task.budget, time=task.deadline - task.posted_at,
+            only=task.only, pick=task.pick, retry_of=task.id,
+        )  # fmt: skip
+        return await self.post(order)
+
+    async def dismiss(self, caller: Caller, name: str, *, key: str) -> str:
+        """Take an agent off the roster; what it was doing goes to somebody else."""
+        agent = await self._roster.dismiss(caller, name, key=key)
+        for task in await self._store.read(lambda tx: tx.tasks.live()):
+            if task.agent == agent and task.status in AT_WORK:
+                working = task.id in self._working
+                self._stop_work(task.id)
+                task = await self._lose(task, f"{agent} was dismissed")
+                if not working:
+                    self._restart(task)
+        return agent
+
+    async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
+        """Add an agent; tasks that wait for somebody capable are offered again."""
+        agent = await self._roster.spawn(caller, persona, key=key)
+        for number in sorted(self._waiting):
+            self._retry_auction(number)
+        return agent
+
+    # Looking ---------------------------------------------------------------------------------------------------
+
+    async def show(self, number: int) -> Task:
+        """A task. Raises `UnknownTask`."""
+        return await self._store.read(lambda tx: _find(tx, number))
+
+    async def tasks(self, status: Status | None, limit: int = -1) -> list[Task]:
+        """Tasks, newest first."""
+        return await self._store.read(lambda tx: tx.tasks.newest(status, limit))
+
+    async def answers(self, number: int) -> tuple[Task, list[Answer]]:
+        """A task and every answer to its present auction, sealed or not: who may see them is the asker's business."""
+
+        def work(tx: SwarmTx) -> tuple[Task, list[Answer]]:
+            task = _find(tx, number)
+            return task, tx.tasks.answers(task.id, task.attempt)
+
+        return await self._store.read(work)
+
+    async def files(self, number: int) -> list[ResultFile]:
+        """A task's result files."""
+        return await self._store.read(lambda tx: tx.tasks.files(number))
+
+    async def record(self, agent: str) -> tuple[Standing, int]:
+        """What an agent's work says of it, and what it has earned, msat."""
+        return await self._store.read(lambda tx: (tx.tasks.standing(agent), tx.tasks.earned(agent)))
+
+    async def ready(self, agent: Agent) -> tuple[int, str | None]:
+        """How many tasks an agent has, and why it cannot work at all (None: it can)."""
+        load = await self._store.read(lambda tx: tx.tasks.load(agent.name))
+        return load, await self._worker.ready(agent)
+
+    # The walk --------------------------------------------------------------------------------------------------
+
+    async def _walk(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None = None) -> None:
+        """Take a task as far as it goes without anybody: auction, work, and again while attempts are left."""
+        while True:
+            if task.status is Status.OPEN:
+                task = await self._auction(task, appraised)
+            if task.status not in AT_WORK or is_person(task.agent):
+                return
+            task = await self._work(task)
+            appraised = None
+            if task.status is not Status.OPEN:
+                return
+
+    async def _auction(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None) -> Task:
+        if appraised is None or task.excluded:
+            appraised = await self._appraise(task.description, task.only, task.excluded)
+        able = [agent.name for agent, answer in appraised if isinstance(answer, Offer)]
+        self._park(task.id, able)
+        answers = appraised
+
+        def work(tx: SwarmTx) -> Task:
+            now = _find(tx, task.id)
+            return bidding.open_and_close(tx, now, answers, self._terms) if now.status is Status.OPEN else now
+
+        after = await self._decided(work)
+        if after.status is not Status.OPEN:
+            self._waiting.discard(task.id)
+        return after
+
+    async def _work(self, task: Task) -> Task:
+        agent = self._roster.get(task.agent or "")
+        if task.status is Status.AWARDED:
+            task = await self._decided(lambda tx: self._start(tx, task))
+        if task.status is not Status.RUNNING:
+            return task
+        done = asyncio.get_running_loop().create_future()
+        cancel = self._spawner.spawn(self._attempt(agent, task, done), f"{agent.name} at {task.name}")
+        self._working[task.id] = (task.attempt, cancel)
+        try:
+            outcome = await done
+        finally:
+            self._working.pop(task.id, None)
+        if isinstance(outcome, Delivery):
+            task = await self._decided(lambda tx: self._finish(tx, task, outcome))
+        elif isinstance(outcome, str):
+            task = await self._lose(task, outcome)
+        else:
+            task = await self.show(task.id)
+        self._freed(agent.name)
+        return task
+
+    async def _attempt(self, agent: Agent, task: Task, done: asyncio.Future[Delivery | str | None]) -> None:
+        outcome: Delivery | str | None = None
+        try:
+            outcome = await self._worker.work(agent, task)
+        except HubError as error:
+            outcome = str(error)
+        except Exception:
+            log.exception("%s broke off at %s", agent.name, task.name)
+            outcome = "its work broke off unexpectedly (the log says more)"
+        finally:
+            if not done.done():
+                done.set_result(outcome)
+
+    def _start(self, tx: SwarmTx, task: Task) -> Task:
+        now = _find(tx, task.id)
+        if now.lease != task.lease or now.status is not Status.AWARDED:
+            return now
+        return take(tx, now, life.start(now, lease_until=tx.now + self.rules.lease), task.agent or HUB)
+
+    def _finish(self, tx: SwarmTx, task: Task, delivery: Delivery) -> Task:
+        """Result, state and payout in one unit of work, for this attempt's lease only: late or double results do nothing."""
+        now = _find(tx, task.id)
+        if now.lease != task.lease or now.status is not Status.RUNNING:
+            return now
+        tx.tasks.attach(task.id, delivery.files, tx.now)
+        worker = task.agent or HUB
+        now = take(tx, now, life.deliver(now, result=delivery.text, review_until=tx.now), worker)
+        return take(tx, now, life.settle(now, how="auto"), worker)
+
+    async def _lose(self, task: Task, why: str) -> Task:
+        """An attempt ended without a result."""
+
+        def work(tx: SwarmTx) -> Task:
+            now = _find(tx, task.id)
+            if now.lease != task.lease or now.status not in AT_WORK:
+                return now
+            return take(tx, now, life.lose(now, why=why), HUB)
+
+        return await self._decided(work)
+
+    def _restart(self, task: Task) -> None:
+        if task.status is Status.OPEN:
+            self._spawner.spawn(self._walk(task), f"task {task.name}")
+
+    def _stop_work(self, number: int) -> None:
+        if number in self._working:
+            self._working[number][1]()
+
+    # Waiting for busy agents -----------------------------------------------------------------------------------
+
+    def _park(self, number: int, agents: Sequence[str]) -> None:
+        """Note whom a task could wait for, before its auction finds out whether it must: a wake-up in between is not missed."""
+        if number not in self._waiting:
+            self._waiting.add(number)
+            for agent in agents:
+                self._parked.setdefault(agent, deque()).append(number)
+
+    def _freed(self, agent: str) -> None:
+        """An agent is free again: the task that has waited longest for it is put up."""
+        queue = self._parked.get(agent, deque())
+        while queue:
+            number = queue.popleft()
+            if number in self._waiting:
+                self._retry_auction(number)
+                return
+        self._parked.pop(agent, None)
+
+    def _retry_auction(self, number: int) -> None:
+        self._waiting.discard(number)
+        self._spawner.spawn(self._again(number), f"task {task_name(number)}")
+
+    async def _again(self, number: int) -> None:
+        task = await self.show(number)
+        if task.status is Status.OPEN:
+            await self._walk(task)
+
+    # Time ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Do what time brings, for ever."""
+        while True:
+            self._time.clear()
+            self._next_due = await self._store.read(lambda tx: tx.tasks.next_due())
+            await self._clock.until(self._next_due, self._time)
+            now = self._clock.now()
+            for task in await self._store.read(lambda tx: tx.tasks.due(now, 100)):
+                await self._tick(task.id)
+
+    async def _tick(self, number: int) -> None:
+        """One task whose time has come."""
+        before = await self.show(number)
+        task = await self._decided(lambda tx: self._timely(tx, number))
+        if task.status is Status.EXPIRED or (before.status in AT_WORK and task.status not in AT_WORK):
+            self._stop_work(number)
+        if task.status is Status.AWARDED and before.status is Status.BIDDING and not is_person(task.agent):
+            self._spawner.spawn(self._walk(task), f"task {task.name}")
+        self._restart(task)
+
+    def _timely(self, tx: SwarmTx, number: int) -> Task:
+        task = _find(tx, number)
+        if task.due is None or task.due > tx.now:
+            return task
+        if task.status is Status.DELIVERED:
+            return take(tx, task, life.settle(task, how="review"), HUB)
+        if tx.now >= task.deadline:
+            return take(tx, task, life.expire(task), HUB)
+        if task.status is Status.BIDDING:
+            return bidding.close(tx, task, self._terms)
+        if self._working.get(number, (0,))[0] == task.attempt:
+            task = replace(task, lease_until=tx.now + self.rules.lease)
+            tx.tasks.save(task)
+            return task
+        return take(tx, task, life.lose(task, why=f"{task.agent} went silent"), HUB)
+
+    def _expect(self, task: Task) -> None:
+        """Wake the clock if this task is due before everything else."""
+        if task.due is not None and (self._next_due is None or task.due < self._next_due):
+            self._next_due = task.due
+            self._time.set()
+
+    async def recover(self) -> int:
+        """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""
+        tasks = await self._store.write(lambda tx: [self._rearm(tx, task) for task in tx.tasks.live()])
+        for task in tasks:
+            own = task.status in AT_WORK and not is_person(task.agent)
+            if task.status is Status.OPEN or own:
+                self._spawner.spawn(self._walk(task), f"task {task.name}")
+        return len(tasks)
+
+    def _rearm(self, tx: SwarmTx, task: Task) -> Task:
+        if task.status is Status.BIDDING and not task.waits_for_people:
+            return bidding.close(tx, task, self._terms)
+        if task.status in AT_WORK and not is_person(task.agent):
+            if not self._roster.capacity(task.agent or ""):
+                return take(tx, task, life.lose(task, why=f"{task.agent} is no longer on the roster"), HUB)
+            task = replace(task, lease_until=tx.now + self.rules.lease)
+            tx.tasks.save(task)
+        return task
+
+    # Parts -----------------------------------------------------------------------------------------------------
+
+    async def _decided(self, work: Callable[[SwarmTx], Task]) -> Task:
+        task = await self._store.write(work)
+        self._expect(task)
+        return task
+
+    def _checked(self, order: Order) -> Order:
+        words = order.description.strip()
+        if not words:
+            raise NoWork
+        if len(words) > MAX_DESCRIPTION:
+            raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words))
+        if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
+            raise BadDeadline(given=f"{order.time // SECOND} seconds")
+        only = order.only
+        if only is not None and not is_person(only):
+            only = self._roster.get(only).name
+        return replace(order, description=words, only=only)
+
+    def _post(self, tx: SwarmTx, order: Order) -> tuple[Task, bool]:
+        if (done := tx.applied(order.key)) is not None:
+            return _find(tx, int(done)), False
+        number = tx.tasks.next_id()
+        budget = order.budget or self.rules.budget
+        account = user_account(order.caller.name)
+        hold = wallet.hold_budget(tx, account=account, task=number, amount=budget)
+        task = Task(
+            id=number, requester=order.caller.name, account=account, conversation=order.conversation,
+            description=order.description, status=Status.OPEN, budget=budget, hold=hold, pick=order.pick, only=order.only,
+            attempt=1, attempts=self.rules.attempts, posted_at=tx.now,
+            deadline=tx.now + (order.time or self.rules.deadline), retry_of=order.retry_of,
+        )  # fmt: skip
+        tx.tasks.add(task)
+        tx.emit(Event(Kind.TASK_POSTED, number, data={"budget_sats": to_sats(budget), "by": order.caller.recorded}))
+        tx.mark(order.key, str(number))
+        return task, True
+
+    async def _appraise(
+        self, description: str, only: str | None, excluded: Sequence[str]
+    ) -> list[tuple[Agent, Offer | Decline | None]]:
+        agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
+
+        async def ask(agent: Agent) -> Offer | Decline | None:
+            try:
+                async with asyncio.timeout(APPRAISAL_SECONDS):
+                    return await self._worker.appraise(agent, description)
+            except TimeoutError:
+                return Decline("did not answer in time")
+
+        return list(zip(agents, await asyncio.gather(*(ask(agent) for agent in agents)), strict=True))
+
+
+def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]) -> None:
+    """Refuse a task that nobody can do because of what it names (a missing file, say), before anything is written."""
+    if order.pick == "ask" or is_person(order.only) or any(isinstance(answer, Offer) for _, answer in appraised):
+        return
+    for _, answer in appraised:
+        if isinstance(answer, Decline) and answer.fault is not None:
+            raise answer.fault
+
+
+def _find(tx: SwarmTx, number: int) -> Task:
+    task = tx.tasks.find(number)
+    if task is None:
+        raise UnknownTask(task=task_name(number))
+    return task
+
+
+def budget_line(task: Task) -> str:
+    """A task's budget for people."""
+    return format_sats(task.budget)

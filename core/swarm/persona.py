@@ -1,0 +1,37 @@
+"""Personas: the hub's own agents, declared in `config/personas.toml`, each with a field, a rate and what it can do.
+
+A persona bids only on work it can really do now: a skill that understands the task, or a model and a task whose words
+are in its field. Words match whole words only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A declared agent. `rate` is its asking price in whole sats; `skills` need no model; `tools` are for a model (issue 6)."""
+
+    name: str
+    role: str
+    capabilities: tuple[str, ...]
+    rate: int
+    keywords: tuple[str, ...]
+    skills: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    prompt: str = ""
+
+
+def field_fit(persona: Persona, description: str) -> float:
+    """How much a task's words are in a persona's field: 0.0 (not at all) to 1.0 (two or more of its words)."""
+    said = set(_WORD.findall(description.lower()))
+    hits = sum(1 for word in {*persona.keywords, *persona.capabilities, persona.role} if _says(said, word))
+    return min(1.0, hits / 2)
+
+
+def _says(said: set[str], word: str) -> bool:
+    return set(_WORD.findall(word.lower())) <= said

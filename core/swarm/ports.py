@@ -1,0 +1,158 @@
+"""What the swarm needs from others: rows to keep tasks in, and somebody who does the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.wallet.wallet import LedgerTx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.errors import UserError
+    from core.swarm.auction import Bid, Standing
+    from core.swarm.persona import Persona
+    from core.swarm.task import Status, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent on the roster: an instance of a persona (`quill`, `quill-2`), doing `capacity` tasks at a time."""
+
+    name: str
+    persona: Persona
+    capacity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent said to an auction: a bid, or a refusal (its reason is the bid's note)."""
+
+    bid: Bid
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An agent can do the task: `price` in msat, `eta` in ms, `fit` in permille, a note for people."""
+
+    price: int
+    eta: int | None = None
+    fit: int = 1000
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """An agent understands the task but cannot do it now. `fault`: the error when the task itself is at fault."""
+
+    why: str
+    fault: UserError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A delivered file: its shown name, its SHA-256 (hex) under which it is kept, its size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The work of one attempt."""
+
+    text: str
+    files: tuple[ResultFile, ...] = ()
+
+
+class Worker(Protocol):
+    """Does the work of agents that live in this process."""
+
+    async def ready(self, agent: Agent) -> str | None:
+        """None when the agent can work at all, else why not, as a sentence for its owner."""
+
+    async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
+        """Honestly: what it would take, why it cannot, or None when the task is not in its field. Must answer quickly."""
+
+    async def work(self, agent: Agent, task: Task) -> Delivery:
+        """Do it. A `HubError` ends the attempt with its sentence as the reason; cancellation stops the work at once."""
+
+
+class TaskStore(Protocol):
+    """Tasks, bids, standings and result files, inside one unit of work."""
+
+    def next_id(self) -> int:
+        """The number of the next task."""
+
+    def add(self, task: Task) -> None:
+        """Write a new task."""
+
+    def save(self, task: Task) -> None:
+        """Write a changed task."""
+
+    def find(self, number: int) -> Task | None:
+        """A task by number."""
+
+    def newest(self, status: Status | None, limit: int) -> list[Task]:
+        """The newest tasks first, of one status or all; a negative limit means every one."""
+
+    def live(self) -> list[Task]:
+        """All tasks that are not over, oldest first."""
+
+    def due(self, now: int, limit: int) -> list[Task]:
+        """Tasks that time has something to do with, the most overdue first."""
+
+    def next_due(self) -> int | None:
+        """When time next has something to do, Unix ms."""
+
+    def counts(self) -> dict[str, int]:
+        """How many live tasks there are of each status."""
+
+    def load(self, agent: str) -> int:
+        """How many tasks an agent has been awarded or is running."""
+
+    def answer(self, task: int, attempt: int, answer: Answer) -> None:
+        """Keep an agent's answer; a later one replaces it."""
+
+    def answers(self, task: int, attempt: int) -> list[Answer]:
+        """All answers to one auction."""
+
+    def standing(self, agent: str) -> Standing:
+        """What an agent's work says of it."""
+
+    def record(self, agent: str, *, settled: int = 0, failed: int = 0, earned: int = 0) -> None:
+        """Add to an agent's standing; `earned` in msat."""
+
+    def earned(self, agent: str) -> int:
+        """What an agent has earned, msat."""
+
+    def attach(self, task: int, files: Sequence[ResultFile], now: int) -> None:
+        """Name a task's result files."""
+
+    def files(self, task: int) -> list[ResultFile]:
+        """A task's result files."""
+
+
+class RosterStore(Protocol):
+    """Which agents were spawned, inside one unit of work."""
+
+    def all(self) -> list[tuple[str, str, bool]]:
+        """Every agent: (name, persona, live)."""
+
+    def put(self, name: str, persona: str, *, live: bool, now: int) -> None:
+        """Add an agent, or change whether it is live."""
+
+
+class SwarmTx(LedgerTx, Protocol):
+    """A unit of work over tasks and money."""
+
+    @property
+    def tasks(self) -> TaskStore:
+        """Tasks."""
+
+    @property
+    def agents(self) -> RosterStore:
+        """The roster."""

@@ -1,0 +1,122 @@
+"""Who is on the hub's own roster: personas as declared, agents as spawned and dismissed, over restarts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.access import Action, authorize
+from core.errors import UserError
+from core.events import Event, Kind
+from core.swarm.ports import Agent
+
+if TYPE_CHECKING:
+    from core.chat import Caller
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from core.store import Store
+    from core.swarm.persona import Persona
+    from core.swarm.ports import SwarmTx
+
+MAX_AGENTS = 100
+
+
+class UnknownPersona(UserError):
+    """There is no persona {given}. The personas are {known}."""
+
+    status = 404
+
+
+class UnknownAgent(UserError):
+    """There is no agent {given} on the roster. /agents lists them; /spawn adds one."""
+
+    status = 404
+
+
+class RosterFull(UserError):
+    """The roster has {count} agents, the most it takes. /dismiss one first."""
+
+    status = 409
+
+
+class Roster:
+    """The live agents of this hub, in the order of their declaration. `load` before use."""
+
+    def __init__(self, store: Store[SwarmTx], personas: Iterable[Persona]) -> None:
+        self._store = store
+        self.personas: Mapping[str, Persona] = {persona.name: persona for persona in personas}
+        self._agents: dict[str, Agent] = {}
+
+    def __iter__(self) -> Iterator[Agent]:
+        """All live agents."""
+        return iter(list(self._agents.values()))
+
+    def capacity(self, name: str) -> int:
+        """How many tasks an agent takes at a time; 0 when it is not on the roster."""
+        agent = self._agents.get(name)
+        return 0 if agent is None else agent.capacity
+
+    def get(self, name: str) -> Agent:
+        """A live agent by name, in any case. Raises `UnknownAgent`."""
+        agent = self._agents.get(name.lower())
+        if agent is None:
+            raise UnknownAgent(given=repr(name[:40]))
+        return agent
+
+    def knows(self, name: str) -> bool:
+        """Whether a live agent has this name."""
+        return name.lower() in self._agents
+
+    async def load(self) -> None:
+        """Read the roster; personas that were never seen before join it."""
+
+        def work(tx: SwarmTx) -> list[tuple[str, str]]:
+            known = {name: (persona, live) for name, persona, live in tx.agents.all()}
+            for name in self.personas:
+                if name not in known:
+                    tx.agents.put(name, name, live=True, now=tx.now)
+                    known[name] = (name, True)
+            return [(name, persona) for name, (persona, live) in known.items() if live and persona in self.personas]
+
+        order = list(self.personas)
+        rows = sorted(await self._store.write(work), key=lambda row: (order.index(row[1]), len(row[0]), row[0]))
+        self._agents = {name: Agent(name, self.personas[persona]) for name, persona in rows}
+
+    async def spawn(self, caller: Caller, given: str, *, key: str) -> Agent:
+        """Put one more agent of a persona to work: under its own name, or `quill-2`, `quill-3` ... Raises `UnknownPersona`."""
+        authorize(caller, Action.ROSTER)
+        persona = self.personas.get(given.lower())
+        if persona is None:
+            raise UnknownPersona(given=repr(given[:40]), known=", ".join(self.personas))
+        names = (persona.name, *(f"{persona.name}-{number}" for number in range(2, MAX_AGENTS + 2)))
+
+        def work(tx: SwarmTx) -> str:
+            if (done := tx.applied(key)) is not None:
+                return done
+            live = {name for name, _, alive in tx.agents.all() if alive}
+            if len(live) >= MAX_AGENTS:
+                raise RosterFull(count=len(live))
+            name = next(name for name in names if name not in live)
+            tx.agents.put(name, persona.name, live=True, now=tx.now)
+            tx.emit(Event(Kind.AGENT_SPAWNED, agent=name))
+            tx.mark(key, name)
+            return name
+
+        name = await self._store.write(work)
+        return self._agents.setdefault(name, Agent(name, persona))
+
+    async def dismiss(self, caller: Caller, given: str, *, key: str) -> str:
+        """Take an agent off the roster; returns its name. Raises `UnknownAgent`."""
+        authorize(caller, Action.ROSTER)
+
+        def work(tx: SwarmTx) -> str:
+            if (done := tx.applied(key)) is not None:
+                return done
+            agent = self.get(given)
+            tx.agents.put(agent.name, agent.persona.name, live=False, now=tx.now)
+            tx.emit(Event(Kind.AGENT_DISMISSED, agent=agent.name))
+            tx.mark(key, agent.name)
+            return agent.name
+
+        name = await self._store.write(work)
+        self._agents.pop(name, None)
+        return name

@@ -1,0 +1,194 @@
+"""Credentials and roles: who an actor is to this hub, and the tokens that open its HTTP routes.
+
+A token is 32 random bytes, shown once and stored as its SHA-256 (it is no password: there is nothing to guess, so a
+slow hash would buy nothing). It is found by that hash, so comparing leaks no timing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from core.access import Action, authorize
+from core.chat import Caller, Role
+from core.errors import UserError
+from core.store import Store, Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from core.ports import IdSource
+
+CONSOLE_OWNER = "console:owner"
+_ACTOR = re.compile(r"[a-z]+:\S{1,200}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class TokenKind(StrEnum):
+    """What a token opens (CONTRACT, "Who")."""
+
+    OWNER = "owner"
+    READ = "read"
+    WORKER = "worker"
+    SHORTCUT = "shortcut"
+
+
+class BadTokenKind(UserError):
+    """There is no token kind {given}. Kinds: owner, read, worker, shortcut."""
+
+
+class BadTokenName(UserError):
+    """{given} cannot name a token: use letters, digits, dot, dash and underscore, at most 64."""
+
+
+class NameReserved(UserError):
+    """{given} is the name of a persona of this hub. Give the worker another name."""
+
+    status = 409
+
+
+class TokenExists(UserError):
+    """There is a {kind} token named {name} already. Revoke it first: timmy token revoke {kind} {name}"""
+
+    status = 409
+
+
+class NoSuchToken(UserError):
+    """There is no {kind} token named {name}. timmy token list shows them."""
+
+    status = 404
+
+
+class BadActor(UserError):
+    """{given} is not an actor. Actors look like console:owner, telegram:12345 or matrix:@ann:example.org."""
+
+
+class NeedsActor(UserError):
+    """A shortcut token acts for an account: add --for ACTOR, such as --for console:owner."""
+
+
+class OptionNotForKind(UserError):
+    """{option} belongs to shortcut tokens; a {kind} token takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A credential as it is kept: the hash, never the token. `task_limit` in whole sats, times Unix ms UTC."""
+
+    hash: str
+    kind: str
+    name: str
+    for_actor: str | None
+    task_limit: int | None
+    created_at: int
+
+
+class TokenStore(Protocol):
+    """Credentials and roles, inside one unit of work."""
+
+    def role(self, actor: str) -> Role | None:
+        """The role given to an actor, if any."""
+
+    def add(self, row: TokenRow) -> None:
+        """Keep a credential."""
+
+    def by_hash(self, digest: str) -> TokenRow | None:
+        """The live credential with this hash."""
+
+    def live(self) -> list[TokenRow]:
+        """Every live credential."""
+
+    def revoke(self, kind: str, name: str, now: int) -> bool:
+        """End a credential; False if there was none."""
+
+
+class TokenTx(Tx, Protocol):
+    """A unit of work over credentials."""
+
+    @property
+    def tokens(self) -> TokenStore:
+        """Credentials and roles."""
+
+
+def digest_of(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def check_actor(text: str) -> str:
+    """An actor id as written. Raises `BadActor`."""
+    if not _ACTOR.fullmatch(text):
+        raise BadActor(given=repr(text[:60]))
+    return text
+
+
+class Identities:
+    """Roles of actors, and minting, checking and revoking of tokens."""
+
+    def __init__(self, store: Store[TokenTx], ids: IdSource, *, owners: Iterable[str], reserved: Iterable[str]) -> None:
+        self._store = store
+        self._ids = ids
+        self._owners = frozenset({CONSOLE_OWNER, *owners})
+        self._reserved = frozenset(reserved)
+
+    async def role(self, actor: str) -> Role:
+        """The role of an actor: owner by the settings, else as stored, else guest."""
+        if actor in self._owners:
+            return Role.OWNER
+        return await self._store.read(lambda tx: tx.tokens.role(actor)) or Role.GUEST
+
+    async def caller(self, actor: str, *, private: bool, acting_for: str | None = None) -> Caller:
+        """Who asks. Under `--as` an identity has its own role, and never more than an operator's; one the hub does not
+        know is tried out as a member, since only the owner can reach the socket that takes `--as`."""
+        if acting_for is None:
+            return Caller(actor, await self.role(actor), private)
+        role = await self.role(check_actor(acting_for))
+        tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
+        return Caller(actor, tried, private, acting_for)
+
+    async def mint(  # noqa: PLR0913 - a credential's facts
+        self, caller: Caller, kind: str, name: str, *, for_actor: str | None = None, task_limit: int | None = None
+    ) -> str:
+        """A new token, shown this once. Raises the errors of this module."""
+        authorize(caller, Action.TOKENS)
+        if kind not in set(TokenKind):
+            raise BadTokenKind(given=repr(kind[:40]))
+        if not _NAME.fullmatch(name):
+            raise BadTokenName(given=repr(name[:80]))
+        if kind == TokenKind.WORKER and name.lower() in self._reserved:
+            raise NameReserved(given=name)
+        if kind != TokenKind.SHORTCUT and (for_actor or task_limit):
+            raise OptionNotForKind(option="--for" if for_actor else "--task-limit", kind=kind)
+        if kind == TokenKind.SHORTCUT:
+            if for_actor is None:
+                raise NeedsActor
+            check_actor(for_actor)
+            task_limit = task_limit or 200
+        token = f"timmy_{kind}_{self._ids.token(32)}"
+
+        def work(tx: TokenTx) -> None:
+            if any(row.kind == kind and row.name == name for row in tx.tokens.live()):
+                raise TokenExists(kind=kind, name=name)
+            tx.tokens.add(TokenRow(digest_of(token), kind, name, for_actor, task_limit, tx.now))
+
+        await self._store.write(work)
+        return token
+
+    async def check(self, token: str) -> TokenRow | None:
+        """The live credential of a token, if it is one."""
+        digest = digest_of(token)
+        return await self._store.read(lambda tx: tx.tokens.by_hash(digest))
+
+    async def live(self, caller: Caller) -> list[TokenRow]:
+        """Every live credential."""
+        authorize(caller, Action.TOKENS)
+        return await self._store.read(lambda tx: tx.tokens.live())
+
+    async def revoke(self, caller: Caller, kind: str, name: str) -> None:
+        """End a credential. Raises `NoSuchToken`."""
+        authorize(caller, Action.TOKENS)
+        if not await self._store.write(lambda tx: tx.tokens.revoke(kind, name, tx.now)):
+            raise NoSuchToken(kind=kind, name=name)

@@ -1,0 +1,1 @@
+"""Books in millisatoshi: pure double entry, and the service that moves sats."""

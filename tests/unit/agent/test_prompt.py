@@ -1,0 +1,101 @@
+"""What a model is given to read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.agent.prompt import AGENT_PROMPT, ANSWER_SHARE, MessageTooLong, persona_prompt, plain, tokens, window
+from core.agent.session import Turn
+from core.swarm.persona import Persona
+
+TOKENS = [
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|start_header_id|>", "<|eot_id|>", "<|eom_id|>",
+    "<|python_tag|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|channel|>", "<|header_start|>",
+    "<|START_OF_TURN_TOKEN|>", "<|start_of_role|>", "<｜User｜>", "<｜begin▁of▁sentence｜>", "<start_of_turn>", "<end_of_turn>",
+    "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/TOOL_RESULTS]", "[SYSTEM_PROMPT]",
+    "[gMASK]", "<sop>", "<s>", "</s>", "<bos>", "<eos>", "<unk>", "<pad>", "<BOS_TOKEN>",
+]  # fmt: skip
+
+pieces = st.lists(
+    st.sampled_from([*TOKENS, "<", "|", ">", "[", "]", "<|", "|>", "/", "INST", "im_start", "s", " "])
+).map("".join)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_template_token_does_not_get_through(token: str) -> None:
+    assert plain(f"before{token}after") == "before after"
+
+
+@given(pieces)
+def test_no_token_is_left_whatever_surrounds_it(text: str) -> None:
+    left = plain(text)
+    assert not [token for token in TOKENS if token in left]
+    assert plain(left) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a < b | c > d", "x |> f <| y", "list[INT]", "<section>", "1 << 3 >> 2", "<strong>", "a[i]", "if a<b and c|d>e"],
+)
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert plain(text) == text
+
+
+texts = st.text(max_size=300)
+exchanges = st.lists(st.tuples(texts, texts), max_size=20)
+
+
+@given(exchanges, texts, st.integers(256, 4096))
+def test_a_window_holds_whole_exchanges_the_newest_and_the_message(
+    said: list[tuple[str, str]], text: str, num_ctx: int
+) -> None:
+    turns = [
+        turn
+        for number, (asked, answered) in enumerate(said)
+        for turn in (Turn("user", asked, f"k{number}"), Turn("assistant", answered, f"k{number}"))
+    ]
+    messages = window("You are kind.", turns, text, num_ctx)
+    assert messages[0].role == "system"
+    assert (messages[-1].role, messages[-1].text) == ("user", plain(text))
+    between = messages[1:-1]
+    assert [message.role for message in between] == ["user", "assistant"] * (len(between) // 2)
+    assert [message.text for message in between] == [plain(turn.text) for turn in turns[len(turns) - len(between) :]]
+    size = sum(tokens(message.text) for message in messages)
+    assert size <= num_ctx - num_ctx // ANSWER_SHARE
+    if len(between) < len(turns):  # what was left out did not fit
+        asked, answered = said[-len(between) // 2 - 1]
+        assert (
+            size + tokens(plain(asked)) + tokens(plain(answered)) + 100 > num_ctx - num_ctx // ANSWER_SHARE - 20 * 8 * 3
+        )
+
+
+@given(st.integers(0, 600))
+def test_a_message_fits_or_is_refused_with_its_size(length: int) -> None:
+    try:
+        window("", [], "x" * length, 256)
+    except MessageTooLong as error:
+        assert error.facts["tokens"] == tokens("x" * length) > error.facts["room"]  # type: ignore[operator]
+    else:
+        assert tokens("x" * length) <= 256 - 256 // ANSWER_SHARE
+
+
+def test_an_answer_without_its_question_is_left_out() -> None:
+    turns = [Turn("assistant", "of old", "k0"), Turn("user", "hi", "k1"), Turn("assistant", "ho", "k1")]
+    assert [message.text for message in window("", turns, "and?", 2048)] == ["", "hi", "ho", "and?"]
+
+
+def test_the_agent_is_told_what_it_is_not() -> None:
+    assert "You hold no keys" in AGENT_PROMPT
+    assert "never instructions" in AGENT_PROMPT
+    assert tokens(AGENT_PROMPT) < 400
+
+
+def test_a_persona_is_told_its_field_and_that_it_may_hand_back() -> None:
+    persona = Persona("quill", "writing", ("summaries", "letters"), 40, ("write",), prompt="You write plainly.")
+    prompt = persona_prompt(persona)
+    assert "You are quill, the writing agent" in prompt
+    assert "summaries, letters" in prompt
+    assert "You write plainly." in prompt
+    assert "CANNOT:" in prompt

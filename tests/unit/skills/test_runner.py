@@ -1,0 +1,296 @@
+"""The hub's side: real children that answer, misbehave, and are gone in every case."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from adapters.skills.catalogue import SKILLS
+from adapters.skills.errors import (
+    FileBinary,
+    FileClosed,
+    FileEmpty,
+    FileEncrypted,
+    FileMissing,
+    FileTooLarge,
+    KindUnsupported,
+    OutsideWorkspace,
+    QueryMissing,
+    SkillCrashed,
+    SkillMemory,
+    SkillMissing,
+    SkillOutput,
+    SkillTimeout,
+)
+from adapters.skills.limits import Limits
+from adapters.skills.runner import SkillRunner
+from core.agent.skill import Match
+from tests.unit.skills import office
+from tests.unit.skills.conftest import CANARY, CLOSED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.agent.skill import Skills
+    from core.errors import HubError
+
+    Scripted = Callable[[str], str]
+
+ALL = tuple(SKILLS)
+OUTLINE = Match("outline", "welcome.md", 1.0)
+SAMPLES = Path(__file__).resolve().parents[3] / "config/workspace"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    out = tmp_path / "out"
+    out.mkdir()
+    return out
+
+
+@pytest.fixture
+def skills(root: Path) -> SkillRunner:
+    return SkillRunner(root, [root / "data"])
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Scripted:
+    """A program in the place of Python that does what its few lines say instead of a skill."""
+
+    def program(lines: str) -> str:
+        script = tmp_path / "scripted"
+        script.write_text(f"#!{sys.executable}\nimport json, os, signal, subprocess, sys\n{lines}\n")
+        script.chmod(0o700)
+        return str(script)
+
+    return program
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process that is nobody's child here has ended or ends within 5 s, reaped by init or not."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    with os.fdopen(descriptor) as process:
+        return bool(select.select([process], [], [], 5)[0])
+
+
+def test_the_runner_is_the_port_and_knows_its_skills(skills: SkillRunner) -> None:
+    port: Skills = skills
+    assert port.offered([*ALL, "no such skill"]) == ALL
+    assert port.match(["machine"], "machine report") == Match("machine", "", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "files"),
+    [
+        ("summarise welcome.md", "welcome.md in 5 of 33 sentences", []),
+        ("outline welcome.md", "welcome.md has 6 sections", []),
+        ("search for escrow in the workspace", '"escrow" is in 1 passage', []),
+        ("scan the workspace for secrets", "Nothing suspicious was found in 2 files", []),
+        ("describe sample.csv", "sample.csv has 60 rows", []),
+        ("chart sample.csv sales by month", "Total revenue by month from sample.csv", ["chart.png"]),
+        ("machine report", "This machine ", []),
+    ],
+)
+async def test_every_skill_answers_from_a_child(words: str, first: str, files: list[str], out: Path) -> None:
+    skills = SkillRunner(SAMPLES)
+    match = skills.match(ALL, words)
+    assert match is not None
+    await skills.check(match)
+    outcome = await skills.run(match, out)
+    assert outcome.text.startswith(first)
+    assert [file.name for file in outcome.files] == files == os.listdir(out)
+
+
+@pytest.mark.parametrize("skill", [name for name in ALL if name not in {"machine", "search"}])
+async def test_no_skill_reads_a_canary(skills: SkillRunner, skill: str) -> None:
+    """The check refuses each; so does the child, asked without a check (`test_workspace.py` has every name)."""
+    for name in CLOSED:
+        with pytest.raises((FileClosed, OutsideWorkspace, KindUnsupported)):
+            await skills.check(Match(skill, name, 1.0))
+
+
+@pytest.mark.parametrize("skill", ["summarise", "scan"])
+async def test_a_child_refuses_for_itself_and_its_error_arrives_as_it_was(
+    skills: SkillRunner, skill: str, out: Path
+) -> None:
+    with pytest.raises(FileClosed) as caught:
+        await skills.run(Match(skill, "data/ledger.md", 1.0), out)
+    assert str(caught.value).startswith("data/ledger.md is closed to every skill: the hub keeps its own data there.")
+
+
+async def test_searches_for_the_canary_find_nothing(skills: SkillRunner, out: Path) -> None:
+    outcome = await skills.run(Match("search", CANARY, 1.0), out)
+    assert "Nothing was found" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("match", "error"),
+    [
+        (Match("outline", "no-such-file.md", 1.0), FileMissing),
+        (Match("outline", "noise.txt", 1.0), FileBinary),
+        (Match("outline", "huge.txt", 1.0), FileTooLarge),
+        (Match("outline", "locked.docx", 1.0), FileEncrypted),
+        (Match("outline", "../../etc/passwd", 1.0), OutsideWorkspace),
+        (Match("describe", "welcome.md", 1.0), KindUnsupported),
+        (Match("search", "...", 1.0), QueryMissing),
+        (Match("search", "x", 1.0, (("in", "/etc/passwd"),)), OutsideWorkspace),
+        (Match("no such skill", "welcome.md", 1.0), SkillMissing),
+    ],
+)
+async def test_a_check_names_what_is_wrong_before_anyone_bids(
+    skills: SkillRunner, root: Path, match: Match, error: type[HubError]
+) -> None:
+    (root / "noise.txt").write_bytes(b"\0\1\2")
+    office.encrypted_office(root / "locked.docx")
+    with (root / "huge.txt").open("wb") as file:
+        file.truncate(10**9)
+    with pytest.raises(error):
+        await skills.check(match)
+
+
+async def test_a_check_passes_what_can_be_worked_on(skills: SkillRunner) -> None:
+    for match in (OUTLINE, Match("scan", ".", 1.0), Match("machine", "", 1.0), Match("search", "escrow", 1.0)):
+        await skills.check(match)
+
+
+async def test_a_child_that_takes_too_long_is_killed_with_its_group(
+    root: Path, out: Path, tmp_path: Path, scripted: Scripted
+) -> None:
+    pids = tmp_path / "pids"
+    hangs = scripted(
+        'child = subprocess.Popen(["sleep", "1000"])\n'
+        f'open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")\n'
+        "signal.pause()"
+    )
+    with pytest.raises(SkillTimeout, match=r"outline took longer than 0\.7 s"):
+        await SkillRunner(root, python=hangs, limits=Limits(wall_seconds=0.7)).run(OUTLINE, out)
+    child, grandchild = map(int, pids.read_text().split())
+    assert not psutil.pid_exists(child)
+    assert is_gone(grandchild)
+
+
+async def test_a_cancelled_task_kills_its_child_and_waits_for_its_end(
+    root: Path, out: Path, tmp_path: Path, scripted: Scripted
+) -> None:
+    fifo = tmp_path / "pids"
+    os.mkfifo(fifo)
+    hangs = scripted(f'open({str(fifo)!r}, "w").write(str(os.getpid()))\nsignal.pause()')
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(SkillRunner(root, python=hangs).run(OUTLINE, out))
+        pid = int(await asyncio.to_thread(fifo.read_text))
+        assert psutil.pid_exists(pid)
+        running.cancel()
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_child_out_of_memory_is_one_clear_line(root: Path, out: Path) -> None:
+    (root / "big.txt").write_text("The cat sat on the mat and watched the rain.\n\n" * 400_000)
+    with pytest.raises(SkillMemory, match="needed more memory than it may have"):
+        await SkillRunner(root, limits=Limits(memory_bytes=60_000_000)).run(Match("outline", "big.txt", 1.0), out)
+
+
+async def test_a_child_that_writes_too_much_is_stopped(root: Path, out: Path) -> None:
+    (root / "long.md").write_text("\n\n".join(f"# Chapter {n}" for n in range(2_000)))
+    with pytest.raises(SkillOutput):
+        await SkillRunner(root, limits=Limits(file_bytes=4_096)).run(Match("outline", "long.md", 1.0), out)
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        ("sys.exit(3)", SkillCrashed),
+        ("os.abort()", SkillCrashed),
+        ("os.kill(os.getpid(), signal.SIGXCPU)", SkillTimeout),
+        ("os.kill(os.getpid(), signal.SIGKILL)", SkillMemory),
+        ('print("x" * 300_000)', SkillOutput),
+        ('print("hello")', SkillCrashed),
+        ('print(json.dumps({"text": "", "files": ["../secret"], "error": ""}))', SkillCrashed),
+        ('print(json.dumps({"text": "", "files": ["not-there.md"], "error": ""}))', SkillCrashed),
+        ('print(json.dumps({"text": 1, "files": [], "error": ""}))', SkillCrashed),
+        ('print(json.dumps({"error": "SystemExit", "facts": {}}))', SkillCrashed),
+        ('print(json.dumps({"error": "FileMissing", "facts": {"path": "x"}}))', SkillCrashed),
+        ('print(json.dumps({"error": "FileEmpty", "facts": {"path": "x"}}))', FileEmpty),
+    ],
+)
+async def test_whatever_a_child_does_is_one_named_error(
+    root: Path, out: Path, scripted: Scripted, lines: str, error: type[HubError]
+) -> None:
+    with pytest.raises(error) as caught:
+        await SkillRunner(root, python=scripted(lines)).run(OUTLINE, out)
+    assert "\n" not in str(caught.value)
+
+
+async def test_links_and_loads_of_data_are_not_delivered(root: Path, out: Path, scripted: Scripted) -> None:
+    (out / "link.md").symlink_to("/etc/passwd")
+    (out / "large.md").write_bytes(bytes(2_000))
+    answer = 'print(json.dumps({"text": "", "files": [%r], "error": ""}))'
+    with pytest.raises(SkillCrashed):
+        await SkillRunner(root, python=scripted(answer % "link.md")).run(OUTLINE, out)
+    small = Limits(delivered_bytes=1_000)
+    with pytest.raises(SkillOutput):
+        await SkillRunner(root, python=scripted(answer % "large.md"), limits=small).run(OUTLINE, out)
+
+
+async def test_a_child_gets_nothing_of_the_hubs_environment(
+    root: Path, out: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIMMY_TELEGRAM_TOKEN", CANARY)
+    shows = scripted('print(json.dumps({"text": json.dumps([sys.argv, dict(os.environ)]), "files": [], "error": ""}))')
+    outcome = await SkillRunner(root, python=shows).run(OUTLINE, out)
+    assert CANARY not in outcome.text
+    assert "TIMMY" not in outcome.text
+    assert '"OPENBLAS_NUM_THREADS": "1"' in outcome.text
+
+
+async def test_no_more_children_than_allowed_run_at_once(
+    root: Path, out: Path, tmp_path: Path, scripted: Scripted
+) -> None:
+    lock = str(tmp_path / "lock")
+    alone = scripted(
+        f'os.mkdir({lock!r})\nsys.stdin.read()\nprint(json.dumps({{"text": "", "files": [], "error": ""}}))\n'
+        f"os.rmdir({lock!r})"
+    )
+    skills = SkillRunner(root, python=alone, max_children=1)
+    assert len(await asyncio.gather(*(skills.run(OUTLINE, out) for _ in range(3)))) == 3
+
+
+async def test_scratch_folders_are_removed(
+    root: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    await SkillRunner(root).run(Match("scan", ".", 1.0), out)
+    assert not list(temporary.iterdir())
+
+
+CONFINED = """
+import os, signal
+from adapters.skills.limits import Limits, confine
+confine(Limits(), os.getppid())
+print(os.getpid(), os.readlink("/proc/self/ns/net"), flush=True)
+signal.pause()
+"""
+HUB = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CONFINED!r}])"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for what only Linux has")
+def test_a_child_dies_with_a_hub_that_is_killed_and_had_no_network() -> None:
+    with subprocess.Popen([sys.executable, "-c", HUB], stdout=subprocess.PIPE, text=True) as hub:
+        assert hub.stdout is not None
+        pid, network = hub.stdout.readline().split()
+        hub.kill()
+    assert is_gone(int(pid))
+    if network == str(Path("/proc/self/ns/net").readlink()):
+        pytest.skip("this kernel gives nobody a network namespace of their own")

@@ -1,0 +1,98 @@
+"""echo: passages by file and line, and nothing from where it may not look."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.skills.errors import FileMissing, QueryMissing
+from adapters.skills.query import Query
+from adapters.skills.search import search
+from core.errors import UserError
+from tests.unit.skills import office
+from tests.unit.skills.conftest import CANARY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.skills.conftest import Jobs
+
+
+def test_a_passage_is_found_by_file_and_line(root: Path, job: Jobs) -> None:
+    (root / "plan.md").write_text("# Plan\n\nfirst line\nsecond line names a lighthouse\nthird line\n")
+    text = search(job("lighthouses")).text
+    assert text.splitlines()[0].startswith('"lighthouses" is in 1 passage of 1 file (3 files searched')
+    assert "- plan.md:4: " in text
+    assert "**lighthouse**" in text
+
+
+def test_words_together_outrank_a_word_alone(root: Path, job: Jobs) -> None:
+    (root / "a.txt").write_text("salt " * 30)
+    (root / "b.txt").write_text("grain and salt lie in the harbour\n")
+    assert "- b.txt:1" in search(job("grain salt")).text.splitlines()[2]
+
+
+def test_a_phrase_must_stand_as_it_is_written(root: Path, job: Jobs) -> None:
+    (root / "a.txt").write_text("an auction that is sealed\n")
+    (root / "b.txt").write_text("a sealed auction\n")
+    text = search(job('"sealed auction"')).text
+    assert "b.txt:1" in text
+    assert "a.txt" not in text
+
+
+def test_pdf_and_docx_are_searched_by_page_and_paragraph(root: Path, job: Jobs) -> None:
+    office.word(root / "harbour.docx")
+    office.pdf(root / "harbour.pdf", [["nothing"], ["cranes of the harbour"]])
+    text = search(job("cranes")).text
+    assert "harbour.pdf, page 2: " in text
+    assert "harbour.docx, paragraph 5: " in text
+
+
+def test_a_search_in_one_file_stays_there(root: Path, job: Jobs) -> None:
+    (root / "other.md").write_text("auction\n")
+    text = search(job("auction", **{"in": "welcome.md"})).text
+    assert "(1 file searched)" in text
+    assert "other.md" not in text
+    with pytest.raises(FileMissing):
+        search(job("auction", **{"in": "no such file"}))
+
+
+def test_nothing_found_says_how_much_was_looked_at(job: Jobs) -> None:
+    assert search(job("zeppelin")).text.startswith('Nothing was found for "zeppelin" (2 files searched, ')
+
+
+def test_canaries_are_not_found(job: Jobs) -> None:
+    text = search(job(CANARY)).text
+    assert "Nothing was found" in text
+
+
+def test_large_and_binary_files_are_left_out_and_counted(root: Path, job: Jobs) -> None:
+    before = search(job("zeppelin")).text
+    (root / "big.txt").write_bytes(b"zeppelin " * 300_000)
+    (root / "noise.txt").write_bytes(b"zeppelin\0")
+    after = search(job("zeppelin")).text
+    count = int(before.split(", ")[1].split(" ")[0])
+    assert f"2 files searched, {count + 2} left out" in after
+
+
+@pytest.mark.parametrize("query", ["", "   ", '""', "...", "___"])
+def test_an_empty_query_asks_for_words(query: str) -> None:
+    with pytest.raises(QueryMissing):
+        Query.parse(query)
+
+
+@given(st.text(max_size=60))
+def test_no_query_is_a_syntax_error(text: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as index:
+        index.execute("CREATE VIRTUAL TABLE passage USING fts5(words, tokenize='porter unicode61 remove_diacritics 2')")
+        try:
+            query = Query.parse(text)
+        except UserError:
+            return
+        for match in (query.strict(), query.loose()):
+            index.execute("SELECT * FROM passage WHERE passage MATCH ?", (match,)).fetchall()

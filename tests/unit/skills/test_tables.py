@@ -1,0 +1,168 @@
+"""seer: what is in a table, and a picture of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from adapters.skills.chart import Plan, chart, planned
+from adapters.skills.describe import describe, number
+from adapters.skills.errors import FileBomb, FileBroken, FileEmpty, FileEncrypted, KindUnsupported, NoNumbers
+from adapters.skills.table import read_table
+from tests.unit.skills import office
+
+if TYPE_CHECKING:
+    from adapters.skills.workspace import Workspace
+    from core.errors import HubError
+    from tests.unit.skills.conftest import Jobs
+
+SAMPLE = Path(__file__).resolve().parents[3] / "config/workspace/sample.csv"
+ROWS: list[list[object]] = [
+    ["day", "region", "units"],
+    *([f"2025-01-{n:02}", "North" if n % 2 else "South", n] for n in range(1, 21)),
+]
+
+
+@pytest.fixture
+def sample(root: Path) -> Path:
+    (root / "sample.csv").write_text(SAMPLE.read_text())
+    return root / "sample.csv"
+
+
+def test_the_sample_is_described(sample: Path, job: Jobs) -> None:
+    lines = describe(job("sample.csv")).text.splitlines()
+    assert lines[0] == "sample.csv has 60 rows and 5 columns, nothing missing."
+    assert "- date: dates, 2025-01-04 to 2025-12-22, 60 different days" in lines
+    assert "- units: numbers, 4 to 76, median 16, mean 20.87" in lines
+
+
+def test_what_stands_out_is_said(root: Path, job: Jobs) -> None:
+    rows = [f"{n},{2 * n},{'' if n == 3 else 'x'}" for n in range(1, 21)]
+    (root / "odd.csv").write_text("a,b,c\n" + "\n".join([*rows, "21,9999,x", "1,2,x"]) + "\n")
+    text = describe(job("odd.csv")).text
+    assert "1 value missing" in text
+    assert "- b: 1 value far from the rest, such as 9,999 in row 22" in text
+    assert "- 1 row repeated exactly" in text
+
+
+def test_columns_that_move_together_are_named(root: Path, job: Jobs) -> None:
+    (root / "pair.csv").write_text("up,down\n" + "\n".join(f"{n},{-n}" for n in range(20)))
+    assert "up and down move in opposite directions (r = -1.00)" in describe(job("pair.csv")).text
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        ("a;b\n1;x\n2;y\n", ["number", "words"]),
+        ("a\tb\n1\tx\n2\ty\n", ["number", "words"]),
+        ("when,sum\n31.12.2024,$1 200\n01.02.2025,$99\n", ["date", "number"]),
+        ("when,ok\nJan 2025,True\nFeb 2025,False\n", ["date", "words"]),
+        ('a,b\n=1+1,"=HYPERLINK(""http://x"")"\n=2,@x\n', ["words", "words"]),
+        ("a,a\n1,2\n3,4\n", ["number", "number"]),
+    ],
+)
+def test_types_and_delimiters_are_recognised(workspace: Workspace, content: str, kinds: list[str]) -> None:
+    (workspace.root / "t.csv").write_text(content)
+    table = read_table(workspace, "t.csv")
+    found = {name: kind for kind in ("number", "date", "words") for name in table.of_kind(kind)}
+    assert [found[name] for name in table.frame.columns] == kinds
+
+
+def test_rows_that_do_not_fit_are_counted(root: Path, job: Jobs) -> None:
+    (root / "odd.csv").write_text("a,b\n1,2\n1,2,3,4\n5,6\n")
+    assert "1 lines did not fit and were left out" in describe(job("odd.csv")).text
+
+
+def test_an_excel_file_is_read_from_its_first_sheet_with_rows(root: Path, job: Jobs) -> None:
+    office.excel(root / "book.xlsx", ROWS)
+    text = describe(job("book.xlsx")).text
+    assert text.startswith("book.xlsx has 20 rows and 3 columns")
+    assert "- day: dates, 2025-01-01 to 2025-01-20" in text
+    assert "read the sheet Numbers, not Sheet" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("endless.csv", b"a,b\n" + b"x" * 1_000_001, FileBroken),
+        ("header.csv", b"a,b,c\n", FileEmpty),
+        ("blank.csv", b"\n\n", FileBroken),
+        ("broken.xlsx", b"PK\x03\x04" + bytes(100), FileBroken),
+        ("welcome.md", b"# not a table", KindUnsupported),
+    ],
+)
+def test_hostile_tables_are_refused_by_name(
+    workspace: Workspace, name: str, content: bytes, error: type[HubError]
+) -> None:
+    (workspace.root / name).write_bytes(content)
+    with pytest.raises(error):
+        read_table(workspace, name)
+
+
+def test_bombs_and_passwords_of_excel_are_refused(workspace: Workspace) -> None:
+    office.bomb(workspace.root / "bomb.xlsx", "xl/worksheets/sheet1.xml")
+    office.encrypted_office(workspace.root / "locked.xlsx")
+    with pytest.raises(FileBomb):
+        read_table(workspace, "bomb.xlsx")
+    with pytest.raises(FileEncrypted):
+        read_table(workspace, "locked.xlsx")
+
+
+def test_a_table_of_very_many_columns_is_cut_and_says_so(workspace: Workspace) -> None:
+    (workspace.root / "wide.csv").write_text(",".join("abc" for _ in range(2000)) + "\n" + ",".join(["1"] * 2000))
+    assert "only the first 300 of 2,000 columns" in read_table(workspace, "wide.csv").remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "plan"),
+    [
+        ("", Plan("revenue", "date")),
+        ("chart sales by month", Plan("revenue", "date", step="month")),
+        ("revenue by region", Plan("revenue", "region")),
+        ("average units by product", Plan("units", "product", mean=True)),
+        ("revenue by month and region", Plan("revenue", "date", "region", "month")),
+        ("weekly units", Plan("units", "date", step="week")),
+        ("units against revenue", Plan("revenue", "units")),
+    ],
+)
+def test_the_words_choose_what_is_drawn(sample: Path, workspace: Workspace, words: str, plan: Plan) -> None:
+    assert planned(read_table(workspace, "sample.csv"), words) == plan
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("sales by month", "Total revenue by month from sample.csv: highest 2025-11 (12,582), lowest 2025-08 (5,348)."),
+        ("revenue by region", "Total revenue by region from sample.csv: highest North (26,698), lowest West (16,281)."),
+        ("revenue by month and region", "Total revenue by month and region from sample.csv: highest 2025-11"),
+        ("units against revenue", "revenue against units from sample.csv: 60 points"),
+    ],
+)
+def test_a_chart_is_drawn_and_says_what_it_shows(sample: Path, job: Jobs, words: str, sentence: str) -> None:
+    outcome = chart(job("sample.csv", words=words))
+    assert outcome.text.startswith(sentence)
+    with Image.open(outcome.files[0]) as picture:
+        assert picture.size == (1080, 1080)
+        assert len(picture.convert("RGB").getcolors(2**24) or []) > 20  # something is drawn
+
+
+def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("$x^{$\n" + "\n".join(str(n * n % 17) for n in range(40)))
+    assert "40 values, half of them below" in chart(job("n.csv")).text
+
+
+def test_a_table_of_words_cannot_be_drawn(root: Path, job: Jobs) -> None:
+    (root / "w.csv").write_text("a,b\nx,y\nz,w\n")
+    with pytest.raises(NoNumbers):
+        chart(job("w.csv"))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(12345.0, "12,345"), (3.14159, "3.14"), (0.000123, "0.000123"), (1e20, "1e+20"), (-2.5, "-2.50")],
+)
+def test_numbers_read_well(value: float, words: str) -> None:
+    assert number(value) == words

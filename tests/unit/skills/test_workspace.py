@@ -1,0 +1,156 @@
+"""The path helper: what it finds, what it refuses, and that no name whatever leads out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.skills.errors import (
+    FileAmbiguous,
+    FileClosed,
+    FileMissing,
+    NameUnusable,
+    NotAFile,
+    OutsideWorkspace,
+    WorkspaceMissing,
+)
+from adapters.skills.workspace import Workspace
+from core.errors import HubError
+from tests.unit.skills.conftest import CANARY, CLOSED
+
+
+def read(workspace: Workspace, name: str) -> bytes:
+    with workspace.open(workspace.find(name)) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("name", ["welcome.md", "./welcome.md", "Welcome.MD", "welcome", "deep/../welcome.md"[8:]])
+def test_a_file_is_found_by_its_name_or_nearly(workspace: Workspace, name: str) -> None:
+    assert read(workspace, name).startswith(b"# Welcome")
+
+
+def test_a_file_in_a_folder_is_found_by_its_bare_name_and_by_its_absolute_path(workspace: Workspace) -> None:
+    assert workspace.find("notes.txt") == "deep/notes.txt"
+    assert workspace.find(str(workspace.root / "deep/notes.txt")) == "deep/notes.txt"
+
+
+def test_a_name_that_fits_two_files_lists_them(workspace: Workspace) -> None:
+    (workspace.root / "notes.md").touch()
+    with pytest.raises(FileAmbiguous, match=r"deep/notes\.txt, notes\.md"):
+        workspace.find("notes")
+
+
+def test_a_missing_file_says_the_nearest_name(workspace: Workspace) -> None:
+    with pytest.raises(FileMissing, match=r"nearest name is welcome\.md"):
+        workspace.find("wellcome.md")
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_every_canary_is_refused(workspace: Workspace, name: str) -> None:
+    with pytest.raises((FileClosed, OutsideWorkspace)):
+        read(workspace, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("../../etc/passwd", OutsideWorkspace),
+        ("deep/../welcome.md", OutsideWorkspace),
+        ("/etc/passwd", OutsideWorkspace),
+        ("/", OutsideWorkspace),
+        ("~/.ssh/id_rsa", FileClosed),
+        (".ENV", FileClosed),
+        ("ID_RSA.txt", FileClosed),
+        ("\N{FULLWIDTH LATIN SMALL LETTER I}d_rsa", FileClosed),
+        ("data/there-is-no-such-file.md", FileClosed),
+        ("venv/there-is-no-such-file.md", FileClosed),
+        ("", NameUnusable),
+        ("welcome.md\n", NameUnusable),
+        ("welcome\0.md", NameUnusable),
+        ("a\nb.md", NameUnusable),
+        ("x" * 2000, NameUnusable),
+        ("x" * 300, NameUnusable),
+        ("\N{SNOWMAN}" * 90, NameUnusable),
+        ("x/" * 200, FileMissing),
+        ("welcome.md/x", FileClosed),
+        ("deep", NotAFile),
+        (".", NotAFile),
+    ],
+)
+def test_hostile_names_are_refused_by_name(workspace: Workspace, name: str, error: type[HubError]) -> None:
+    with pytest.raises(error) as caught:
+        read(workspace, name)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_pipes_and_sockets_are_refused_without_waiting(workspace: Workspace, unix_socket: str) -> None:
+    os.mkfifo(workspace.root / "pipe")
+    for name in ("pipe", unix_socket):
+        with pytest.raises(NotAFile):
+            read(workspace, name)
+
+
+def test_a_file_swapped_for_a_link_after_it_was_found_is_not_followed(workspace: Workspace) -> None:
+    path = workspace.find("welcome.md")
+    (workspace.root / path).unlink()
+    (workspace.root / path).symlink_to("/etc/passwd")
+    with pytest.raises(FileClosed), workspace.open(path):
+        pass
+
+
+def test_a_folder_swapped_for_a_link_after_it_was_found_is_not_followed(workspace: Workspace, tmp_path: Path) -> None:
+    path = workspace.find("deep/notes.txt")
+    (workspace.root / "deep").rename(tmp_path / "moved")
+    (workspace.root / "deep").symlink_to(tmp_path / "moved")
+    with pytest.raises(FileClosed), workspace.open(path):
+        pass
+
+
+def test_a_link_inside_the_workspace_leads_to_what_it_means(workspace: Workspace) -> None:
+    (workspace.root / "latest.md").symlink_to("welcome.md")
+    (workspace.root / "innocent.md").symlink_to(".env")
+    assert workspace.find("latest.md") == "welcome.md"
+    with pytest.raises(FileClosed):
+        workspace.find("innocent.md")
+
+
+def test_a_walk_sees_the_open_files_only(workspace: Workspace) -> None:
+    walk = workspace.walk()
+    assert walk.files == ("deep/notes.txt", "welcome.md")
+    assert walk.left_out >= 10
+
+
+def test_a_data_folder_round_the_workspace_closes_nothing_and_one_in_its_place_everything(root: Path) -> None:
+    assert read(Workspace(root, [root.parent]), "welcome.md")
+    with pytest.raises(FileClosed):
+        read(Workspace(root, [root]), "welcome.md")
+
+
+def test_a_workspace_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceMissing):
+        Workspace(tmp_path / "gone").find("welcome.md")
+
+
+PARTS = st.sampled_from(
+    ["..", ".", "", "/", "deep", "data", "venv", "welcome.md", "etc", "passwd", "outside.md", "folder-outside", ".git"]
+)
+NAMES = st.one_of(st.text(max_size=40), st.lists(st.one_of(PARTS, st.text(max_size=8)), max_size=8).map("/".join))
+
+
+@given(name=NAMES, absolute=st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+def test_no_name_leads_out_or_to_a_canary(workspace: Workspace, name: str, absolute: bool) -> None:
+    """Whatever is written: a named refusal, or a file whose real path is inside and whose content is no canary."""
+    try:
+        path = workspace.find(str(workspace.root) + "/" + name if absolute else name)
+        with workspace.open(path) as file:
+            content = file.read()
+    except HubError:
+        return
+    assert Path(os.path.realpath(workspace.root / path)).is_relative_to(workspace.root)
+    assert CANARY.encode() not in content

@@ -1,0 +1,110 @@
+"""quill: summaries and outlines that a reader would accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.skills.blocks import Block, Role
+from adapters.skills.errors import NoText
+from adapters.skills.job import TEXT_LENGTH
+from adapters.skills.outline import outline, sections_of
+from adapters.skills.summarise import summarise
+from tests.unit.skills import office
+
+if TYPE_CHECKING:
+    from tests.unit.skills.conftest import Jobs
+
+SAMPLE = Path(__file__).resolve().parents[3] / "config/workspace/welcome.md"
+
+
+def bullets(text: str) -> list[str]:
+    return [line.removeprefix("- ") for line in text.splitlines() if line.startswith("- ")]
+
+
+def test_the_welcome_page_is_summarised_in_its_own_sentences_in_order(root: Path, job: Jobs) -> None:
+    (root / "welcome.md").write_text(SAMPLE.read_text())
+    outcome = summarise(job("welcome.md"))
+    assert outcome.text.splitlines()[0] == "welcome.md in 5 of 33 sentences (457 words): Welcome to Timmy"
+    places = [SAMPLE.read_text().find(sentence[:20]) for sentence in bullets(outcome.text)]
+    assert len(places) == 5
+    assert places == sorted(places)
+    assert -1 not in places
+    assert any("auction" in sentence for sentence in bullets(outcome.text))
+
+
+def test_the_length_that_is_asked_for_is_kept(root: Path, job: Jobs) -> None:
+    (root / "welcome.md").write_text(SAMPLE.read_text())
+    assert len(bullets(summarise(job("welcome.md", sentences="2")).text)) == 2
+    assert len(bullets(summarise(job("welcome.md", sentences="999")).text)) == 30
+
+
+def test_a_sentence_that_says_the_same_again_is_not_taken_twice(root: Path, job: Jobs) -> None:
+    same = "The auction awards the task to the lowest bid of all."
+    other = "Rain is likely over the harbour in the late afternoon."
+    (root / "same.txt").write_text("\n\n".join((*[same] * 3, other, same)))
+    assert bullets(summarise(job("same.txt", sentences="2")).text) == [same, other]
+
+
+def test_abbreviations_do_not_end_a_sentence(root: Path, job: Jobs) -> None:
+    (root / "dr.txt").write_text("Dr. Reed paid approx. 3.5 sats to the U.S. hub. It was fair to all of them.")
+    assert bullets(summarise(job("dr.txt")).text) == [
+        "Dr. Reed paid approx. 3.5 sats to the U.S. hub.",
+        "It was fair to all of them.",
+    ]
+
+
+def test_a_document_of_code_alone_cannot_be_summarised(root: Path, job: Jobs) -> None:
+    (root / "code.md").write_text("# Code\n\n```\nprint(1)\n```\n")
+    with pytest.raises(NoText):
+        summarise(job("code.md"))
+
+
+def test_a_long_summary_goes_into_a_file(root: Path, job: Jobs) -> None:
+    (root / "long.txt").write_text("\n\n".join(f"Ship {n} {'carries grain and salt ' * 15}home." for n in range(60)))
+    outcome = summarise(job("long.txt", sentences="30"))
+    assert len(outcome.text) <= TEXT_LENGTH
+    assert outcome.text.endswith("The whole summary is in summary.md.")
+    assert len(bullets(outcome.files[0].read_text())) == 30
+
+
+def test_a_docx_and_a_pdf_are_summarised_too(root: Path, job: Jobs) -> None:
+    office.word(root / "harbour.docx")
+    office.pdf(root / "harbour.pdf", [["Ships arrive every morning with grain."]])
+    assert "Dr. Reed counts them at noon." in summarise(job("harbour.docx")).text
+    assert "Ships arrive every morning with grain." in summarise(job("harbour.pdf")).text
+
+
+def test_the_outline_is_a_tree_with_word_counts(root: Path, job: Jobs) -> None:
+    (root / "tree.md").write_text("# One\n\nfour words are here\n\n### Deep\n\ntwo words\n\n# Two\n\nlast\n")
+    assert outline(job("tree.md")).text.splitlines() == [
+        "tree.md has 3 sections on 2 levels, 10 words",
+        "",
+        "- One (7 words, line 1)",
+        "  - Deep (2 words, line 5)",
+        "- Two (1 word, line 9)",
+    ]
+
+
+def test_a_document_without_headings_is_outlined_by_how_it_goes_on(root: Path, job: Jobs) -> None:
+    (root / "flat.txt").write_text(
+        "the first paragraph\n\nthe second one, longer than ten words so that it is cut off\n"
+    )
+    text = outline(job("flat.txt")).text
+    assert "no headings: 2 paragraphs" in text
+    assert "- line 3: the second one, longer than ten words so that it … (13 words)" in text
+
+
+def test_levels_that_go_up_and_down_make_a_sound_tree() -> None:
+    levels = (2, 3, 1, 3, 2)
+    depths = [section.depth for section in sections_of([Block(Role.HEADING, "x", 1, level) for level in levels])]
+    assert depths == [0, 1, 0, 1, 1]
+
+
+def test_a_long_outline_goes_into_a_file(root: Path, job: Jobs) -> None:
+    (root / "long.md").write_text("\n\n".join(f"# Chapter {n}" for n in range(500)))
+    outcome = outline(job("long.md"))
+    assert len(outcome.text) <= TEXT_LENGTH
+    assert len(bullets(outcome.files[0].read_text())) == 500
