@@ -42,7 +42,7 @@ from core.money import to_msat
 from core.swarm.coordinator import Coordinator, Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
-from core.wallet.ledger import TREASURY, Proof
+from core.wallet.ledger import TREASURY
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, and the one list of all parts
+async def build(  # noqa: PLR0913 - everything that can be replaced, and the one list of all parts
     settings: Settings,
     *,
     clock: Clock | None = None,
@@ -113,24 +113,27 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
-        model = model or OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
+        ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
+        model = model or await stack.enter_async_context(ollama)
         skills = skills or SkillRunner(settings.workspace, closed=(data,))
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
+        bounds = Bounds(window=settings.ollama.num_ctx)
         coordinator = Coordinator(
-            store, agents, worker or PersonaWorker(skills, model, shelf, bounds=Bounds(window=settings.ollama.num_ctx)),
+            store, agents, worker or PersonaWorker(skills, model, shelf, bounds=bounds),
             clock=clock, ids=ids, spawner=nursery, rules=_rules(settings),
         )  # fmt: skip
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.personas)
-        bounds = Bounds(window=settings.ollama.num_ctx)
         assistant = Assistant(store, model, bounds=bounds)
-        health = Health(
-            clock, store, partial(_figures, store), model.check, clock.now(), simulated=wallet.simulated
-        )
+        health = Health(clock, store, partial(_figures, store), model.check, clock.now(), simulated=wallet.simulated)
         delivery = Delivery(store, clock, nursery)
-        hub = Hub(clock, coordinator, agents, wallet, identities, assistant, registry, health, shelf.path, delivery.draft)
+
+        def place(sha256: str) -> str:
+            return str(shelf.path(sha256))
+
+        hub = Hub(clock, coordinator, agents, wallet, identities, assistant, registry, health, place, delivery.draft)
         dispatcher = Dispatcher(hub, store, delivery, nursery)
-        pump = Pump(store, clock, table(shelf.path), delivery.send)
+        pump = Pump(store, clock, table(place), delivery.send)
         console = ConsoleSurface(data, ids, owner.calls(hub, str), partial(delivery.again, "console"))
         delivery.attach(console)
         store.listen(pump.heard)

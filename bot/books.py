@@ -31,7 +31,12 @@ def balances(settings: Settings, *, as_json: bool) -> str:
     """Every account that has or owes something."""
     rows = look_at_books(settings, lambda tx: tx.books.accounts())
     facts = [
-        {"account": row.name, "balance_sats": to_sats(row.posted), "balance_msat": row.posted, "held_sats": to_sats(row.held)}
+        {
+            "account": row.name,
+            "balance_sats": to_sats(row.posted),
+            "balance_msat": row.posted,
+            "held_sats": to_sats(row.held),
+        }
         for row in rows
     ]
     lines = [f"{row.name:32} {format_sats(row.posted):>18}  {format_sats(row.held)} held" for row in rows]

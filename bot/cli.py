@@ -102,7 +102,9 @@ def console() -> None:
 
 @timmy.command()
 @click.argument("text")
-@click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Also print what follows, until its task is over.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Also print what follows, until its task is over."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--as", "acting_for", metavar="ACTOR", help="Try it out as somebody else; never pays or approves.")
 def say(text: str, wait: float | None, as_json: bool, acting_for: str | None) -> None:  # noqa: FBT001
@@ -157,7 +159,9 @@ def agents_stop(name: str) -> None:
 )
 @click.argument("words", nargs=-1, required=True, metavar="KIND NAME | list | revoke KIND NAME")
 @click.option("--for", "for_actor", metavar="ACTOR", help="The account a shortcut token acts for.")
-@click.option("--task-limit", type=click.IntRange(min=1), metavar="SATS", help="The most a shortcut's task may cost (200).")
+@click.option(
+    "--task-limit", type=click.IntRange(min=1), metavar="SATS", help="The most a shortcut's task may cost (200)."
+)
 def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None) -> None:
     """Mint a credential: the token alone on stdout, shown this once."""
     match words:
@@ -167,7 +171,10 @@ def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None)
             _request({"op": "token.revoke", "token_kind": kind, "name": name})
         case (kind, name) if kind != "revoke":
             _request({"op": "token.mint", "token_kind": kind, "name": name, "for": for_actor, "task_limit": task_limit})
-            print(f"This {kind} token is shown only now; the hub keeps its hash. End it: timmy token revoke {kind} {name}", file=sys.stderr)
+            print(
+                f"This {kind} token is shown only now; the hub keeps its hash. End it: timmy token revoke {kind} {name}",
+                file=sys.stderr,
+            )
         case _:
             message = "timmy token KIND NAME, timmy token list, or timmy token revoke KIND NAME"
             raise click.UsageError(message)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from bot.replies import WentWrong, from_error
 from core.access import authorize
-from core.chat import Reply
 from core.errors import HubError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from bot.delivery import Delivery
     from bot.hub import Hub
     from bot.registry import Command
-    from core.chat import Inbound, Outgoing
+    from core.chat import Inbound, Outgoing, Reply
     from core.messages import MessageTx
     from core.ports import Spawner
     from core.store import Store
@@ -126,7 +125,7 @@ class Dispatcher:
     async def _reply(self, message: Inbound, command: Command | HubError) -> Reply:
         try:
             if isinstance(command, HubError):
-                raise command
+                return from_error(command)
             caller = await self._hub.identities.caller(
                 message.actor, private=message.private, acting_for=message.acting_for
             )

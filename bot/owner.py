@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -46,4 +45,11 @@ def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[
         await hub.identities.revoke(await owner(), str(frame["token_kind"]), str(frame["name"]))
         return {"text": f"The {frame['token_kind']} token {frame['name']} opens nothing any more."}
 
-    return {"status": status, "page": page, "commands": commands, "token.mint": mint, "token.list": tokens, "token.revoke": revoke}
+    return {
+        "status": status,
+        "page": page,
+        "commands": commands,
+        "token.mint": mint,
+        "token.list": tokens,
+        "token.revoke": revoke,
+    }

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 Run = TypeVar("Run", bound="Callable[[Hub, CommandCall], Awaitable[Reply]]")
 
-_SMART = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "—": "--", "–": "-"})
+# What phones put in for the quotes and dashes that were typed.
+_SMART = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019\u2013\u2014", '"""""\'\'--')
 _COMMAND = re.compile(r"[/]([A-Za-z][A-Za-z_]*)(?:@\w+)?(?=\s|$)")
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -134,8 +135,11 @@ def parse_usage(usage: str) -> tuple[Argument, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A declared command. `control` commands overtake everything their conversation is busy with; `talk` commands take
-    their turn among the questions to the agent, and those that `interrupt` stop the one being answered."""
+    """A declared command.
+
+    `control` commands overtake everything their conversation is busy with; `talk` commands take their
+    turn among the questions to the agent, and those that `interrupt` stop the one being answered.
+    """
 
     name: str
     usage: str
@@ -164,13 +168,20 @@ class Registry:
         return [(one.usage, one.help) for one in self]
 
     def command(  # noqa: PLR0913 - what is declared of a command
-        self, usage: str, text: str, *, group: str, action: Action | None = None, control: bool = False,
-        talk: bool = False, interrupts: bool = False,
+        self,
+        usage: str,
+        text: str,
+        *,
+        group: str,
+        action: Action | None = None,
+        control: bool = False,
+        talk: bool = False,
+        interrupts: bool = False,
     ) -> Callable[[Run], Run]:
         """Declare a command by its usage line and its one-line help."""
 
         def declare(run: Run) -> Run:
-            name = usage.split()[0].removeprefix("/")
+            name = usage.split(maxsplit=1)[0].removeprefix("/")
             self._commands[name] = Command(
                 name, usage, text, group, run, action, control, talk, interrupts, parse_usage(usage)
             )

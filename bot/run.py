@@ -21,7 +21,7 @@ async def run(settings: Settings, *, console: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     async with build(settings) as app:
         if not console:
-            print(f"timmy: ready on {app.address}", file=sys.stderr, flush=True)
+            print(f"timmy: ready on {app.address}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
             await stop.wait()
             return
         chat = asyncio.ensure_future(talk(app))  # noqa: TID251 - raced with the signal, and ended here

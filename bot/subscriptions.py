@@ -115,7 +115,8 @@ class Pump:
 
     async def enroll(self) -> None:
         """Give every new handler its cursor, before the first event that it must not miss."""
-        await self._store.write(lambda tx: [tx.enroll(handler.name) for handler in self._handlers])
+        for handler in self._handlers:
+            await self._store.write(lambda tx, name=handler.name: tx.enroll(name))  # type: ignore[misc]
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -146,6 +147,7 @@ class Pump:
         return len(events) == BATCH
 
     async def _stubborn(self, handler: Notify, event: Event) -> None:
+        last = ""
         for attempt in range(TRIES):
             try:
                 message = await self._store.write(lambda tx: _one(tx, handler, event))
@@ -185,4 +187,3 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> Outgoing | None:
 def table(place: Callable[[str], str]) -> Sequence[Notify]:
     """Every handler of this hub."""
     return (Notify(place),)
-

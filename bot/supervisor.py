@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from bot.health import Health, Part
+from bot.health import Part
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.health import Health
     from core.ports import Clock, Spawner
 
 log = logging.getLogger(__name__)

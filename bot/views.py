@@ -9,7 +9,7 @@ from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import sealed
-from core.swarm.task import Status, Task
+from core.swarm.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.chat import Caller
     from core.events import Json
     from core.swarm.ports import Agent, Answer, ResultFile
+    from core.swarm.task import Task
     from core.wallet.wallet import Balance, HistoryLine
 
 PAGE = 10
@@ -101,9 +102,13 @@ def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
     mine = task.requester == caller.name or caller.role in {"owner", "operator"}
     secret = sealed(task) or (task.pick == "ask" and task.status is Status.BIDDING and not mine)
     seen = [bid for bid in placed if not secret or bid.agent == caller.name]
-    rows: list[Json] = [{"agent": bid.agent, "price_sats": to_sats(bid.price), "score": bid.score / 1000} for bid in seen]
+    rows: list[Json] = [
+        {"agent": bid.agent, "price_sats": to_sats(bid.price), "score": bid.score / 1000} for bid in seen
+    ]
     data: dict[str, Json] = {**task_data(task), "bids": rows}
-    lines = [f"{task.name} has {len(placed)} bid{'s' if len(placed) != 1 else ''}{', sealed until the close' if secret else ''}"]
+    lines = [
+        f"{task.name} has {len(placed)} bid{'s' if len(placed) != 1 else ''}{', sealed until the close' if secret else ''}"
+    ]
     for bid in seen[:PAGE]:
         note = f"  {bid.note}" if bid.note else ""
         won = "  ← won" if bid.agent == task.agent else ""
@@ -112,7 +117,9 @@ def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
         lines += [f"{answer.bid.agent} declined: {answer.bid.note}" for answer in answers if answer.refused]
     picks: tuple[Button, ...] = ()
     if mine and task.status is Status.BIDDING and task.pick == "ask":
-        picks = tuple(Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in seen[:8])
+        picks = tuple(
+            Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in seen[:8]
+        )
     return Reply("\n".join(lines), data, None, picks)
 
 

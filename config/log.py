@@ -30,7 +30,7 @@ def mask(text: str) -> str:
 class JsonLines(logging.Formatter):
     """One JSON object a record; times in UTC."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """Format."""
@@ -46,7 +46,9 @@ class JsonLines(logging.Formatter):
 def set_up(level: str, *, as_json: bool) -> None:
     """Send the root logger to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(
+        JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
     handler.addFilter(NoSecrets())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "aiosqlite", "asyncio", "aiohttp.access"):

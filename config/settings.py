@@ -85,7 +85,9 @@ class Http(_Group):
 class Ollama(_Group):
     """The local model."""
 
-    url: str = Field("http://127.0.0.1:11434", pattern=r"^https?://\S+$", description="Ollama's address (OLLAMA_URL too)")
+    url: str = Field(
+        "http://127.0.0.1:11434", pattern=r"^https?://\S+$", description="Ollama's address (OLLAMA_URL too)"
+    )
     model: str | None = Field(None, description="the model to use; the first installed if not set (OLLAMA_MODEL too)")
     num_ctx: int = Field(8192, ge=512, le=1_048_576, description="the model's window in tokens, always sent")
 
@@ -119,20 +121,27 @@ class Settings(BaseSettings):
     """Every setting of the hub."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
     )
 
     data_dir: Path = Field(Path("data"), description="where the hub keeps everything (made with mode 0700)")
     workspace: Path = Field(Path("workspace"), description="the folder whose files tasks may read")
     owner: Names = Field("", description="actor ids that own this hub, separated by commas")
-    timezone: str | None = Field(None, description="time zone for shown times, such as Europe/Berlin; the system's if not set")
+    timezone: str | None = Field(
+        None, description="time zone for shown times, such as Europe/Berlin; the system's if not set"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_json: bool = Field(default=False, description="log as JSON lines")
-    http: Http = Field(default_factory=lambda: Http())
-    ollama: Ollama = Field(default_factory=lambda: Ollama())
-    auction: Auction = Field(default_factory=lambda: Auction())
-    wallet: WalletGroup = Field(default_factory=lambda: WalletGroup())
-    lightning: Lightning = Field(default_factory=lambda: Lightning())
+    http: Http = Field(default_factory=Http)
+    ollama: Ollama = Field(default_factory=Ollama)
+    auction: Auction = Field(default_factory=Auction)
+    wallet: WalletGroup = Field(default_factory=WalletGroup)
+    lightning: Lightning = Field(default_factory=Lightning)
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -182,7 +191,7 @@ def keys() -> dict[str, tuple[object, str]]:
     return found
 
 
-def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field
+def load(**overrides: Any) -> Settings:
     """Read and check all settings. Raises `UnknownSetting` or `BadSetting`, naming the key."""
     _refuse_unknown()
     bare = {key.lower(): os.environ[f"OLLAMA_{key}"] for key in ("URL", "MODEL") if os.environ.get(f"OLLAMA_{key}")}

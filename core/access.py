@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from core.chat import Caller, Role
+from core.chat import Role
 from core.errors import Refused
+
+if TYPE_CHECKING:
+    from core.chat import Caller
 
 
 class Action(StrEnum):
@@ -61,7 +65,9 @@ class Verdict:
 def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
     """Decide without raising. `own`: the thing acted on belongs to the caller."""
     if caller.acting_for and action in _PAYS:
-        return Verdict(allowed=False, rule="--as is for trying things out and never pays or approves. Send it as yourself.")
+        return Verdict(
+            allowed=False, rule="--as is for trying things out and never pays or approves. Send it as yourself."
+        )
     if not caller.private and action in _PRIVATE:
         return Verdict(allowed=False, rule="money is shown in a private chat only. Ask me there.")
     if action in _MAY[caller.role]:

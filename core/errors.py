@@ -8,7 +8,6 @@ Each edge (chat, socket, HTTP, exit code) maps the four branches once; see `bot/
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import ClassVar
 
 
@@ -27,12 +26,10 @@ class HubError(Exception):
         return _code(type(self))
 
 
-@cache
 def _sentence(error: type[HubError]) -> str:
     return " ".join((error.__doc__ or error.__name__).split())
 
 
-@cache
 def _code(error: type[HubError]) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", error.__name__).lower()
 

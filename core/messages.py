@@ -24,7 +24,7 @@ class MessageStore(Protocol):
     def done(self, number: int) -> None:
         """A message is dealt with."""
 
-    def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:  # noqa: PLR0913
+    def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:
         """Write a message to send."""
 
     def mark(self, numbers: Sequence[int], state: str, platform_id: str | None = None) -> None:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 from core.access import Action, authorize
 from core.chat import Caller, Role
 from core.errors import UserError
-from core.store import Store, Tx
+from core.store import Tx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from core.ports import IdSource
+    from core.store import Store
 
 CONSOLE_OWNER = "console:owner"
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
@@ -141,15 +142,18 @@ class Identities:
         return await self._store.read(lambda tx: tx.tokens.role(actor)) or Role.GUEST
 
     async def caller(self, actor: str, *, private: bool, acting_for: str | None = None) -> Caller:
-        """Who asks. Under `--as` an identity has its own role, and never more than an operator's; one the hub does not
-        know is tried out as a member, since only the owner can reach the socket that takes `--as`."""
+        """Who asks.
+
+        Under `--as` an identity has its own role, and never more than an operator's; one the hub does not know is tried
+        out as a member, since only the owner can reach the socket that takes `--as`.
+        """
         if acting_for is None:
             return Caller(actor, await self.role(actor), private)
         role = await self.role(check_actor(acting_for))
         tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
         return Caller(actor, tried, private, acting_for)
 
-    async def mint(  # noqa: PLR0913 - a credential's facts
+    async def mint(
         self, caller: Caller, kind: str, name: str, *, for_actor: str | None = None, task_limit: int | None = None
     ) -> str:
         """A new token, shown this once. Raises the errors of this module."""

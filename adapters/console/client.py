@@ -8,14 +8,14 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from adapters.console.link import Frame, dial
+from adapters.console.link import dial
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from adapters.console.link import Link
+    from adapters.console.link import Frame, Link
 
 SOCKET = "hub.sock"
 _FAILED = frozenset({"failed", "expired", "cancelled"})
@@ -74,11 +74,11 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
 async def talk(link: Link, commands: Sequence[tuple[str, str]], folder: Path) -> None:
     """A chat on standard input: a prompt on a terminal, else plain lines."""
     if sys.stdin.isatty() and sys.stdout.isatty():
-        from adapters.console.terminal import Terminal
+        from adapters.console.terminal import Terminal  # noqa: PLC0415 - a pipe does without it
 
         await Terminal(link, commands, folder).talk()
     else:
-        from adapters.console.pipe import talk as pipe
+        from adapters.console.pipe import talk as pipe  # noqa: PLC0415 - a terminal does without it
 
         await pipe(link)
 

@@ -12,17 +12,19 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from adapters.console.link import MAX_FRAME, Frame, Link, StreamLink, socket_path
+from adapters.console.link import MAX_FRAME, StreamLink, socket_path
 from core.chat import Inbound
 from core.errors import HubError
-from core.events import Event, Kind
+from core.events import Kind
 from core.ids import task_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from adapters.console.link import Frame, Link
     from core.chat import Outgoing, Reply
+    from core.events import Event
     from core.ports import IdSource
 
 SOCKET = "hub.sock"
@@ -190,9 +192,8 @@ class Session:
         await self._link.send(frame)
         if asked:
             await self._answered(message.reply, self._asked.pop(message.cause or ""))
-        elif message.reply.task in self._followed and self._over(message.reply):
-            if self._followed.pop(message.reply.task) is not None:
-                await self._link.send({"kind": "end"})
+        elif self._over(message.reply) and self._followed.pop(message.reply.task or 0, None) is not None:
+            await self._link.send({"kind": "end"})
 
     async def _answered(self, reply: Reply, wait: str | None) -> None:
         if reply.task is not None and (wait or self.attached):
@@ -246,4 +247,3 @@ def progress_line(event: Event) -> str | None:
             return f"{name}  waits: {event.data.get('reason')}"
         case _:
             return None
-

@@ -213,7 +213,7 @@ async def _end(child: Process) -> None:
     """Kill a child with its whole group, if it is not gone, and reap it."""
     # Also after an orderly end: what a child may have left behind keeps its group's number from being given again.
     with suppress(ProcessLookupError, PermissionError):  # nobody is left; on macOS, none but the unreaped
-        os.kill(child.pid, signal.SIGKILL)
+        os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
 
 

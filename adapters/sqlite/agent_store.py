@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.chat import Role
 from core.agent.session import Turn
+from core.chat import Role
 from core.tokens import TokenRow
 
 if TYPE_CHECKING:

@@ -12,10 +12,8 @@ from core.wallet.ledger import (
     Booked,
     Entry,
     HoldClosed,
-    HoldState,
     KeyConflict,
     NotEnoughSats,
-    Proof,
     chain_hash,
     floor_of,
     kind_of,
@@ -25,6 +23,11 @@ from core.wallet.wallet import HistoryLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from core.wallet.ledger import (
+        HoldState,
+        Proof,
+    )
 
 _OVER = "('settled', 'failed', 'cancelled', 'expired')"
 
@@ -108,7 +111,9 @@ class LedgerRows:
 
     def account(self, name: str) -> AccountRow:
         """See `LedgerStore`."""
-        row = self._connection.execute("SELECT name, posted, held, floor FROM account WHERE name = ?", (name,)).fetchone()
+        row = self._connection.execute(
+            "SELECT name, posted, held, floor FROM account WHERE name = ?", (name,)
+        ).fetchone()
         return AccountRow(name, 0, 0, floor_of(name)) if row is None else AccountRow(*row)
 
 

@@ -47,7 +47,7 @@ class MessageRows:
         """See `MessageStore`."""
         self._connection.execute("UPDATE inbound SET done = 1 WHERE id = ?", (number,))
 
-    def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:  # noqa: PLR0913
+    def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:
         """See `MessageStore`."""
         cursor = self._connection.execute(
             "INSERT INTO outgoing (surface, conversation, cause, body, at) VALUES (?, ?, ?, ?, ?)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.swarm.auction import Bid, Standing
 from core.swarm.ports import Answer, ResultFile
@@ -83,7 +83,11 @@ class TaskRows:
 
     def counts(self) -> dict[str, int]:
         """See `TaskStore`."""
-        return dict(self._connection.execute("SELECT status, count(*) FROM task WHERE due IS NOT NULL GROUP BY status").fetchall())
+        return dict(
+            self._connection.execute(
+                "SELECT status, count(*) FROM task WHERE due IS NOT NULL GROUP BY status"
+            ).fetchall()
+        )
 
     def in_escrow(self) -> int:
         """What the tasks under way have in escrow, msat."""
@@ -106,7 +110,17 @@ class TaskRows:
         bid = answer.bid
         self._connection.execute(
             "INSERT OR REPLACE INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?,?,?,?,?,?,?,?,?)",
-            (task, attempt, bid.agent, None if answer.refused else bid.price, bid.eta, bid.note, bid.fit, bid.score, bid.at),
+            (
+                task,
+                attempt,
+                bid.agent,
+                None if answer.refused else bid.price,
+                bid.eta,
+                bid.note,
+                bid.fit,
+                bid.score,
+                bid.at,
+            ),
         )
 
     def answers(self, task: int, attempt: int) -> list[Answer]:
@@ -149,8 +163,8 @@ class TaskRows:
         return [ResultFile(*row) for row in rows]
 
 
-def _task(row: tuple[object, ...]) -> Task:
+def _task(row: tuple[Any, ...]) -> Task:
     values = list(row)
     values[5] = Status(values[5])
     values[22] = tuple(str(values[22]).split("\n")) if values[22] else ()
-    return Task(*values)  # type: ignore[arg-type] - the columns are in the order of the fields
+    return Task(*values)  # the columns are in the order of the fields

@@ -88,7 +88,8 @@ class UnitOfWork:
     def advance(self, handler: str, event: int) -> None:
         """Remember that a handler is done with everything up to `event`."""
         self._connection.execute(
-            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (handler) DO UPDATE SET event = excluded.event", (handler, event)
+            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (handler) DO UPDATE SET event = excluded.event",
+            (handler, event),
         )
 
     def bury(self, handler: str, event: int, error: str) -> None:

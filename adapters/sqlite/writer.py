@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiosqlite
 
@@ -45,6 +45,11 @@ class _Thread(aiosqlite.Connection):
         """Run `work` on the database thread: exactly one hop."""
         result: R = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
         return result
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        await self
+        return self
 
 
 def _thread(connector: Callable[[], sqlite3.Connection]) -> _Thread:
@@ -85,12 +90,12 @@ class Database:
         """Open (or make) the database and run its writer until the block ends, which drains what was queued."""
         async with _thread(lambda: connect(path)) as writer, _thread(lambda: connect_reader(path)) as reader:
             database = cls(path, clock, writer, reader)
-            async with running(database._serve(), "writer"):  # noqa: SLF001 - its own loop
+            async with running(database._serve(), "writer"):
                 try:
                     yield database
                 finally:
-                    database._closing = True  # noqa: SLF001
-                    database._wake.set()  # noqa: SLF001
+                    database._closing = True
+                    database._wake.set()
 
     def listen(self, heard: Callable[[list[Event]], None]) -> None:
         """Call `heard` on the loop with the events of each commit, once they are durable. It must not raise or block."""

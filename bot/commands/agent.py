@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 from bot.registry import command
 from core.access import Action, authorize
-from core.chat import CommandCall, Reply
+from core.chat import Reply
 
 if TYPE_CHECKING:
     from bot.hub import Hub
+    from core.chat import CommandCall
 
 
 @command("/ask TEXT", "ask the agent (plain text does the same)", group="agent", action=Action.TALK, talk=True)

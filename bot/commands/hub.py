@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot.registry import Command, command
+from bot.registry import command
 from core.access import Action
-from core.chat import CommandCall, Reply
+from core.chat import Reply
 
 if TYPE_CHECKING:
     from bot.hub import Hub
+    from bot.registry import Command
+    from core.chat import CommandCall
 
 
 @command("/start", "a greeting and first steps", group="hub")

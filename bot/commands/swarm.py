@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 from bot import views
 from bot.registry import command
 from core.access import Action
-from core.chat import CommandCall, Reply
+from core.chat import Reply
 from core.money import format_sats
 
 if TYPE_CHECKING:
     from bot.hub import Hub
+    from core.chat import CommandCall
 
 
 @command("/agents", "the roster: who can work now, and why not", group="swarm", action=Action.LOOK)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 from bot import views
 from bot.registry import command
 from core.access import Action
-from core.chat import CommandCall, Reply
+from core.chat import Reply
 from core.money import to_msat
 from core.swarm.coordinator import Order
 
 if TYPE_CHECKING:
     from bot.hub import Hub
+    from core.chat import CommandCall
     from core.swarm.task import Status, Task
 
 

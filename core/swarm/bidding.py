@@ -11,13 +11,14 @@ from core.money import format_sats, to_sats
 from core.swarm import task as life
 from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
-from core.swarm.ports import Agent, Answer, Decline, Offer
-from core.swarm.task import Status, Task, is_person
+from core.swarm.ports import Answer, Decline, Offer
+from core.swarm.task import Status, is_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.swarm.ports import SwarmTx
+    from core.swarm.ports import Agent, SwarmTx
+    from core.swarm.task import Task
 
 HUB = "hub"
 
@@ -48,7 +49,9 @@ class Terms:
     capacity: Callable[[str], int]
 
 
-def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms) -> Task:
+def open_and_close(
+    tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms
+) -> Task:
     """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
     free = [(agent, offer) for agent, offer in offers if tx.tasks.load(agent.name) < agent.capacity]

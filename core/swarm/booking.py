@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.events import Kind
-from core.swarm.task import Move, Step, Task, is_person
+from core.swarm.task import Move, is_person
 from core.wallet import wallet
 from core.wallet.ledger import TREASURY, user_account
 
 if TYPE_CHECKING:
     from core.swarm.ports import SwarmTx
+    from core.swarm.task import Step, Task
 
 _FAILURES = frozenset({Kind.ATTEMPT_FAILED, Kind.TASK_REJECTED})
 

@@ -20,7 +20,7 @@ from core.ids import task_name
 from core.money import format_sats, to_msat, to_sats
 from core.swarm import bidding
 from core.swarm import task as life
-from core.swarm.auction import Bid, Standing
+from core.swarm.auction import Bid
 from core.swarm.bidding import HUB, Terms
 from core.swarm.booking import take
 from core.swarm.ports import Decline, Delivery, Offer
@@ -29,11 +29,12 @@ from core.wallet import wallet
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
-    from core.chat import Caller
     from collections.abc import Callable, Sequence
 
+    from core.chat import Caller
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
+    from core.swarm.auction import Standing
     from core.swarm.ports import Agent, Answer, ResultFile, SwarmTx, Worker
     from core.swarm.roster import Roster
 
@@ -157,7 +158,7 @@ class Coordinator:
             self._spawner.spawn(self._walk(task, appraised), f"task {task.name}")
         return task
 
-    async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:  # noqa: PLR0913
+    async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:
         """A person bids; where only they were asked, they have won."""
         authorize(caller, Action.BID)
 
@@ -283,9 +284,9 @@ class Coordinator:
             if task.agent == agent and task.status in AT_WORK:
                 working = task.id in self._working
                 self._stop_work(task.id)
-                task = await self._lose(task, f"{agent} was dismissed")
+                after = await self._lose(task, f"{agent} was dismissed")
                 if not working:
-                    self._restart(task)
+                    self._restart(after)
         return agent
 
     async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
@@ -463,8 +464,7 @@ class Coordinator:
             self._time.clear()
             self._next_due = await self._store.read(lambda tx: tx.tasks.next_due())
             await self._clock.until(self._next_due, self._time)
-            now = self._clock.now()
-            for task in await self._store.read(lambda tx: tx.tasks.due(now, 100)):
+            for task in await self._store.read(lambda tx: tx.tasks.due(self._clock.now(), 100)):
                 await self._tick(task.id)
 
     async def _tick(self, number: int) -> None:

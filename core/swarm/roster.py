@@ -10,9 +10,9 @@ from core.events import Event, Kind
 from core.swarm.ports import Agent
 
 if TYPE_CHECKING:
-    from core.chat import Caller
     from collections.abc import Iterable, Iterator, Mapping
 
+    from core.chat import Caller
     from core.store import Store
     from core.swarm.persona import Persona
     from core.swarm.ports import SwarmTx

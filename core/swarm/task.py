@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.events import Event, Kind
 from core.ids import task_name
 from core.money import to_sats
+
+if TYPE_CHECKING:
+    from core.events import Json
 
 PERSON_MARK = ":"
 """Actor ids hold a colon (`telegram:12345`), names of agents never do."""
@@ -200,7 +204,7 @@ def award(task: Task, *, agent: str, price: int, lease: str, lease_until: int | 
     after = replace(
         task, status=Status.AWARDED, agent=agent, price=price, lease=lease, lease_until=lease_until, closes_at=None
     )
-    data = {"attempt": task.attempt, "price_sats": to_sats(price)}
+    data: dict[str, Json] = {"attempt": task.attempt, "price_sats": to_sats(price)}
     return Step(after, Event(Kind.TASK_AWARDED, task.id, agent, data), Move.ESCROW)
 
 
@@ -220,7 +224,9 @@ def lose(task: Task, *, why: str) -> Step:
 def deliver(task: Task, *, result: str, review_until: int) -> Step:
     """Running -> delivered; the requester has until `review_until` to reject."""
     check(task, Verb.DELIVER)
-    after = replace(task, status=Status.DELIVERED, result=result, review_until=review_until, lease=None, lease_until=None)
+    after = replace(
+        task, status=Status.DELIVERED, result=result, review_until=review_until, lease=None, lease_until=None
+    )
     return Step(after, Event(Kind.TASK_DELIVERED, task.id, task.agent, {"attempt": task.attempt}))
 
 
@@ -228,7 +234,7 @@ def settle(task: Task, *, how: str) -> Step:
     """Delivered -> settled: the escrow goes to the worker. `how`: accepted, auto or review."""
     check(task, Verb.SETTLE)
     after = replace(task, status=Status.SETTLED, review_until=None)
-    data = {"attempt": task.attempt, "price_sats": to_sats(task.price or 0), "how": how}
+    data: dict[str, Json] = {"attempt": task.attempt, "price_sats": to_sats(task.price or 0), "how": how}
     return Step(after, Event(Kind.TASK_SETTLED, task.id, task.agent, data), Move.PAY)
 
 
@@ -251,7 +257,7 @@ def expire(task: Task) -> Step:
 
 
 def _next_attempt(task: Task, why: str, kind: Kind) -> Step:
-    data = {"attempt": task.attempt, "left": task.attempts - task.attempt}
+    data: dict[str, Json] = {"attempt": task.attempt, "left": task.attempts - task.attempt}
     if task.attempt >= task.attempts:
         over = replace(task, status=Status.FAILED, why=why, lease=None, lease_until=None)
         return Step(over, Event(Kind.TASK_FAILED, task.id, task.agent, data), Move.REFUND)

@@ -158,7 +158,10 @@ class Proof:
 
 
 def verify(
-    booked: Iterator[Booked], accounts: Iterable[AccountRow], open_holds: Iterable[tuple[str, int]], finished: Iterable[int]
+    booked: Iterator[Booked],
+    accounts: Iterable[AccountRow],
+    open_holds: Iterable[tuple[str, int]],
+    finished: Iterable[int],
 ) -> Proof:
     """Prove the books: chain, zero sums, balances, holds, floors, and no escrow left for the `finished` task ids.
 

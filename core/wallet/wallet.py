@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.events import Event, Kind
 from core.money import format_sats
-from core.store import Store, Tx
+from core.store import Tx
 from core.wallet.ledger import (
     EXTERNAL,
-    AccountRow,
-    Entry,
     HoldState,
-    Proof,
     escrow_account,
     transfer,
     user_account,
@@ -25,6 +22,13 @@ from core.wallet.ledger import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from core.store import Store
+    from core.wallet.ledger import (
+        AccountRow,
+        Entry,
+        Proof,
+    )
 
 
 class LedgerStore(Protocol):
@@ -169,7 +173,6 @@ class Wallet:
 
     async def balance(self, account: str) -> Balance:
         """The figures of an account."""
-
         row = await self._store.read(lambda tx: tx.ledger.account(account))
         return Balance(row.posted, row.held, self.simulated)
 
@@ -184,4 +187,3 @@ class Wallet:
     async def verify(self) -> Proof:
         """Prove the books. Raises `BooksBroken`."""
         return await self._store.read_apart(lambda tx: tx.books.prove())
-

@@ -6,21 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.agent.model import ChatMessage
 from core.agent.prompt import AGENT_PROMPT, ANSWER_SHARE, MessageTooLong, persona_prompt, plain, tokens, window
 from core.agent.session import Turn
 from core.swarm.persona import Persona
 
-TOKENS = [
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|start_header_id|>", "<|eot_id|>", "<|eom_id|>",
-    "<|python_tag|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|channel|>", "<|header_start|>",
-    "<|START_OF_TURN_TOKEN|>", "<|start_of_role|>", "<｜User｜>", "<｜begin▁of▁sentence｜>", "<start_of_turn>", "<end_of_turn>",
-    "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/TOOL_RESULTS]", "[SYSTEM_PROMPT]",
-    "[gMASK]", "<sop>", "<s>", "</s>", "<bos>", "<eos>", "<unk>", "<pad>", "<BOS_TOKEN>",
-]  # fmt: skip
+TOKENS = (  # noqa: SIM905 - forty words in quotes are not read
+    "<|im_start|> <|im_end|> <|endoftext|> <|begin_of_text|> <|start_header_id|> <|eot_id|> <|eom_id|> <|python_tag|> "
+    "<|system|> <|user|> <|assistant|> <|end|> <|channel|> <|header_start|> <|START_OF_TURN_TOKEN|> <|start_of_role|> "
+    "<｜User｜> <｜begin▁of▁sentence｜> <start_of_turn> <end_of_turn> [INST] [/INST] <<SYS>> <</SYS>> [TOOL_CALLS] "
+    "[AVAILABLE_TOOLS] [/TOOL_RESULTS] [SYSTEM_PROMPT] [gMASK] <sop> <s> </s> <bos> <eos> <unk> <pad> <BOS_TOKEN>"
+).split()
+FRAGMENTS = ["<", "|", ">", "[", "]", "<|", "|>", "/", "INST", "im_start", "s", " "]
 
-pieces = st.lists(
-    st.sampled_from([*TOKENS, "<", "|", ">", "[", "]", "<|", "|>", "/", "INST", "im_start", "s", " "])
-).map("".join)
+pieces = st.lists(st.sampled_from([*TOKENS, *FRAGMENTS])).map("".join)
 
 
 @pytest.mark.parametrize("token", TOKENS)
@@ -43,6 +42,10 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert plain(text) == text
 
 
+def cost(*messages: ChatMessage) -> int:
+    return sum(tokens(message.text) + 8 for message in messages)
+
+
 texts = st.text(max_size=300)
 exchanges = st.lists(st.tuples(texts, texts), max_size=20)
 
@@ -62,23 +65,21 @@ def test_a_window_holds_whole_exchanges_the_newest_and_the_message(
     between = messages[1:-1]
     assert [message.role for message in between] == ["user", "assistant"] * (len(between) // 2)
     assert [message.text for message in between] == [plain(turn.text) for turn in turns[len(turns) - len(between) :]]
-    size = sum(tokens(message.text) for message in messages)
-    assert size <= num_ctx - num_ctx // ANSWER_SHARE
-    if len(between) < len(turns):  # what was left out did not fit
-        asked, answered = said[-len(between) // 2 - 1]
-        assert (
-            size + tokens(plain(asked)) + tokens(plain(answered)) + 100 > num_ctx - num_ctx // ANSWER_SHARE - 20 * 8 * 3
-        )
+    assert cost(*messages) <= num_ctx - num_ctx // ANSWER_SHARE
+    if len(between) < len(turns):  # the next older exchange did not fit
+        older = said[-1 - len(between) // 2]
+        more = [ChatMessage("user", plain(older[0])), ChatMessage("assistant", plain(older[1]))]
+        assert cost(*messages, *more) > num_ctx - num_ctx // ANSWER_SHARE
 
 
 @given(st.integers(0, 600))
-def test_a_message_fits_or_is_refused_with_its_size(length: int) -> None:
-    try:
-        window("", [], "x" * length, 256)
-    except MessageTooLong as error:
-        assert error.facts["tokens"] == tokens("x" * length) > error.facts["room"]  # type: ignore[operator]
+def test_a_message_fits_or_is_refused(length: int) -> None:
+    text = "x" * length
+    if cost(ChatMessage("system", ""), ChatMessage("user", text)) <= 256 - 256 // ANSWER_SHARE:
+        assert window("", [], text, 256)[-1].text == text
     else:
-        assert tokens("x" * length) <= 256 - 256 // ANSWER_SHARE
+        with pytest.raises(MessageTooLong, match=f"about {tokens(text)} tokens, but room is for 176"):
+            window("", [], text, 256)
 
 
 def test_an_answer_without_its_question_is_left_out() -> None:
