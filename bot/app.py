@@ -114,18 +114,18 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         shelf = Shelf(data)
         await shelf.sweep()
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
-        model = model or await stack.enter_async_context(ollama)
+        brain: Model = model or await stack.enter_async_context(ollama)
         skills = skills or SkillRunner(settings.workspace, closed=(data,))
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         coordinator = Coordinator(
-            store, agents, worker or PersonaWorker(skills, model, shelf, bounds=bounds),
+            store, agents, worker or PersonaWorker(skills, brain, shelf, bounds=bounds),
             clock=clock, ids=ids, spawner=nursery, rules=_rules(settings),
         )  # fmt: skip
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.personas)
-        assistant = Assistant(store, model, bounds=bounds)
-        health = Health(clock, store, partial(_figures, store), model.check, clock.now(), simulated=wallet.simulated)
+        assistant = Assistant(store, brain, bounds=bounds)
+        health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
         delivery = Delivery(store, clock, nursery)
 
         def place(sha256: str) -> str:

@@ -32,7 +32,7 @@ def describe(job: Job) -> Outcome:
     frame = table.frame
     missing = int(frame.isna().sum().sum())
     gaps = f", {counted(missing, 'value')} missing" if missing else ", nothing missing"
-    head = f"{table.path} has {counted(len(frame), 'row')} and {counted(len(frame.columns), 'column')}{gaps}."
+    head = f"{table.path} has {table.extent} and {counted(len(frame.columns), 'column')}{gaps}."
     noticed = [*_correlations(table), *_outliers(table), *_repeats(frame), *table.remarks]
     lines = [head, "", *(f"- {name}: {_column(frame[name])}" for name in frame.columns)]
     if noticed:

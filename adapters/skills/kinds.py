@@ -85,6 +85,8 @@ def looks_binary(head: bytes) -> bool:
     """Whether the first bytes of a file are not text in any usual encoding."""
     if head.startswith(_WIDE_MARKS):
         return False
+    if head.startswith((b"%PDF-", _ZIP)):
+        return True
     control = sum(byte in _CONTROL for byte in head)
     return 0 in head or control > _MOST_CONTROL * len(head)
 

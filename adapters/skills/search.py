@@ -5,8 +5,10 @@ The index is SQLite's FTS5, built in memory for each query: BM25, Porter stems a
 
 from __future__ import annotations
 
+import signal
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from adapters.skills.closed import shown
@@ -15,6 +17,7 @@ from adapters.skills.job import counted, shortened
 from adapters.skills.kinds import SOURCE_BYTES, Kind, inspect, kind_of
 from adapters.skills.query import Query
 from adapters.skills.texts import decode
+from adapters.skills.workspace import Walk
 from core.agent.skill import Outcome
 from core.errors import UserError
 
@@ -28,11 +31,14 @@ MOST_HITS = 8
 MOST_BYTES = 50_000_000
 """How much text is indexed for one query; files beyond it are counted as left out."""
 
+SLOW_SECONDS = 25.0
+"""How long all PDF and DOCX files together may take to read; the rest of them is left out, and counted."""
+
 _HITS_A_FILE = 3
 _LINES_A_PASSAGE = 12
 _CHARACTERS_A_PASSAGE = 2_000
 _SLOW = frozenset({Kind.PDF, Kind.DOCX})
-_SLOW_FILES = 20
+_SLOWEST_SECONDS = 5.0
 
 _SCHEMA = "CREATE VIRTUAL TABLE passage USING fts5(path UNINDEXED, unit UNINDEXED, place UNINDEXED, words, \
 tokenize='porter unicode61 remove_diacritics 2')"
@@ -66,24 +72,40 @@ def search(job: Job) -> Outcome:
 
 def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
     """Index the files; how many were searched, and how many were left out."""
-    within = job.options.get("in", ".")
-    top = job.workspace.find(within)
-    walk = job.workspace.walk(top) if job.workspace.is_folder(top) else None
-    searched = left_out = slow = size = 0
-    for path in walk.files if walk else (top,):
-        slow += kind_of(path) in _SLOW
+    top = job.workspace.find(job.options.get("in", "."))
+    walk = job.workspace.walk(top) if job.workspace.is_folder(top) else Walk((top,), 0)
+    searched = size = 0
+    slow_until = time.monotonic() + SLOW_SECONDS
+    for path in walk.files:
         try:
-            if size > MOST_BYTES or (kind_of(path) in _SLOW and slow > _SLOW_FILES):
-                left_out += 1
-                continue
-            passages = [(path, *passage) for passage in _passages(job.workspace, path)]
-        except UserError:
-            left_out += 1
+            with _at_most(slow_until - time.monotonic()) if kind_of(path) in _SLOW else nullcontext():
+                passages = [(path, *passage) for passage in _passages(job.workspace, path)]
+        except (UserError, TimeoutError):
             continue
         size += sum(len(words) for *_, words in passages)
+        if size > MOST_BYTES:
+            break
         index.executemany(_INSERT, passages)
         searched += 1
-    return searched, left_out + (walk.left_out if walk else 0)
+    return searched, walk.left_out + len(walk.files) - searched
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in a block that takes longer, so that one hostile document does not end the whole search."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    if seconds <= 0:
+        raise TimeoutError
+    before = signal.signal(signal.SIGALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_REAL, min(seconds, _SLOWEST_SECONDS))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:

@@ -15,6 +15,7 @@ import pandas as pd
 from adapters.skills.archives import guard_archive
 from adapters.skills.closed import shown
 from adapters.skills.errors import FileBroken, FileEmpty, KindUnsupported
+from adapters.skills.job import counted
 from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
 from adapters.skills.texts import decode
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from adapters.skills.workspace import Workspace
 
-MOST_ROWS = 500_000
+MOST_ROWS = 1_000_000
 MOST_COLUMNS = 300
 LONGEST_LINE = 1_000_000
 """The longest line of a table in characters: a longer one is not a row that anybody meant."""
@@ -43,6 +44,12 @@ class Table:
     path: str
     frame: pd.DataFrame
     remarks: tuple[str, ...] = ()
+
+    @property
+    def extent(self) -> str:
+        """How many rows there are, as far as it was read."""
+        rows = counted(len(self.frame), "row")
+        return f"at least {rows}" if len(self.frame) >= MOST_ROWS else rows
 
     def of_kind(self, kind: str) -> list[str]:
         """The names of the columns of a kind: `number`, `date` or `words`."""

@@ -30,7 +30,7 @@ DEEPEST = 40
 """How many folders deep a walk goes; each level costs an open descriptor."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DATA = "the hub keeps its own data there"
 _VENV = "it is a virtual environment"
 

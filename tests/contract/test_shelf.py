@@ -27,6 +27,12 @@ def shelf(data: Path) -> Shelf:
     return Shelf(data)
 
 
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
 def files(data: Path) -> list[str]:
     return sorted(path.name for path in (data / "files").rglob("*") if path.is_file())
 
@@ -65,17 +71,14 @@ async def test_the_same_content_is_kept_once(shelf: Shelf, data: Path) -> None:
 
 async def test_two_files_of_one_name_get_two_names(shelf: Shelf) -> None:
     folder = await shelf.folder()
-    paths = [folder / str(number) / name for number in range(3) for name in ("chart.png", ".x", "plain")]
-    for number, path in enumerate(paths):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(str(number))
+    paths = [write(folder / str(number) / name, name) for number in range(3) for name in ("chart.png", ".x", "plain")]
     names = [file.name for file in await shelf.keep(paths)]
     assert names == ["chart.png", ".x", "plain", "chart-2.png", ".x-2", "plain-2", "chart-3.png", ".x-3", "plain-3"]
 
 
 async def test_no_files_are_no_work(shelf: Shelf, data: Path) -> None:
     assert await shelf.keep([]) == ()
-    assert not data.exists()
+    assert modes(data) == {}
 
 
 async def test_a_result_is_bounded(data: Path) -> None:

@@ -225,7 +225,7 @@ async def test_an_answer_is_bounded_in_size(store: Database, model: OllamaModel,
 
 
 async def test_an_answer_is_bounded_in_time(store: Database, model: OllamaModel, server: OllamaServer) -> None:
-    impatient = Assistant(store, model, bounds=Bounds(seconds=0.3))
+    impatient = Assistant(store, model, bounds=Bounds(seconds=0.2))
     server.says(Wire.SILENCE)
     with pytest.raises(ModelSlow):
         await impatient.answer(HERE, "Think.", "k1", nobody)

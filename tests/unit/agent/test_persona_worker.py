@@ -150,13 +150,12 @@ async def test_with_a_model_a_persona_takes_free_text_in_its_field(worker: Perso
 
 
 async def test_without_a_model_it_takes_none_and_says_why(alone: PersonaWorker) -> None:
-    decline = await alone.appraise(QUILL, POEM)
-    assert isinstance(decline, Decline)
-    assert decline.why.startswith("needs a model: No model answers at http://127.0.0.1:")
-    assert "ollama serve" in decline.why
-    assert decline.fault is None
+    why = await alone.ready(LYRA)
+    assert why is not None
+    assert why.startswith("needs a model: No model answers at http://127.0.0.1:")
+    assert "ollama serve" in why
+    assert await alone.appraise(QUILL, POEM) == Decline(why)
     assert await alone.appraise(LYRA, POEM) is None
-    assert await alone.ready(LYRA) == decline.why
 
 
 async def test_with_a_model_all_are_ready(worker: PersonaWorker) -> None:

@@ -73,10 +73,12 @@ def test_a_clean_file_says_so(job: Jobs) -> None:
 
 def test_closed_and_binary_files_are_refused(root: Path, job: Jobs) -> None:
     (root / "noise.py").write_bytes(b"\0\1\2")
+    (root / "book.pdf").write_bytes(b"%PDF-1.7\n")
     with pytest.raises(FileClosed):
         scan(job(".env"))
-    with pytest.raises(FileBinary):
-        scan(job("noise.py"))
+    for name in ("noise.py", "book.pdf"):
+        with pytest.raises(FileBinary):
+            scan(job(name))
 
 
 def test_python_that_does_not_parse_is_no_crash(root: Path, job: Jobs) -> None:

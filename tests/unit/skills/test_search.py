@@ -80,6 +80,15 @@ def test_large_and_binary_files_are_left_out_and_counted(root: Path, job: Jobs) 
     assert f"2 files searched, {count + 2} left out" in after
 
 
+def test_a_document_that_takes_too_long_to_read_is_left_out(
+    root: Path, job: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.pdf(root / "slow.pdf", [[f"The zeppelin number {n} rises."] for n in range(100)])
+    monkeypatch.setattr("adapters.skills.search.SLOW_SECONDS", 0.01)
+    text = search(job("zeppelin")).text
+    assert "(2 files searched" in text
+
+
 @pytest.mark.parametrize("query", ["", "   ", '""', "...", "___"])
 def test_an_empty_query_asks_for_words(query: str) -> None:
     with pytest.raises(QueryMissing):

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from tests.unit.skills.conftest import Jobs
 
 SAMPLE = Path(__file__).resolve().parents[3] / "config/workspace/sample.csv"
-ROWS: list[list[object]] = [
-    ["day", "region", "units"],
-    *([f"2025-01-{n:02}", "North" if n % 2 else "South", n] for n in range(1, 21)),
-]
+ROWS: list[tuple[object, ...]] = [("day", "region", "units")]
+ROWS += [(f"2025-01-{day:02}", "North" if day % 2 else "South", day) for day in range(1, 21)]
 
 
 @pytest.fixture
@@ -46,6 +44,13 @@ def test_what_stands_out_is_said(root: Path, job: Jobs) -> None:
     assert "1 value missing" in text
     assert "- b: 1 value far from the rest, such as 9,999 in row 22" in text
     assert "- 1 row repeated exactly" in text
+
+
+def test_a_wide_table_is_reported_in_a_file(root: Path, job: Jobs) -> None:
+    (root / "wide.csv").write_text(",".join(f"c{n}" for n in range(200)) + "\n" + ",".join(["1"] * 200))
+    outcome = describe(job("wide.csv"))
+    assert outcome.text.endswith("Every column is in report.md.")
+    assert "- c199: " in outcome.files[0].read_text()
 
 
 def test_columns_that_move_together_are_named(root: Path, job: Jobs) -> None:

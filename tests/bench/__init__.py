@@ -1,0 +1,1 @@
+"""The hub measured against its budgets: `make bench`, or `python -m tests.bench --only lives`."""

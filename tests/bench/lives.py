@@ -1,0 +1,190 @@
+"""Durable task lives a second: the real coordinator on the real database, against the plain writer of the same rows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.clockwork import Nursery, SystemClock, SystemIds
+from adapters.sqlite.connection import connect, connect_reader
+from adapters.sqlite.unit_of_work import UnitOfWork
+from adapters.sqlite.writer import Database
+from core.chat import Caller, Role
+from core.events import Event, Kind
+from core.swarm.coordinator import Coordinator, Order, Rules
+from core.swarm.persona import Persona
+from core.swarm.ports import Agent, Delivery, Offer
+from core.swarm.roster import Roster
+from core.wallet.wallet import Wallet
+from tests.bench.plain import AGENTS, BUDGET, OWNER, PlainWriter, price_of, words
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from core.swarm.task import Task
+
+IN_FLIGHT = 32
+GRANT = 10**12
+CALLER = Caller(OWNER, Role.OWNER)
+
+PER_LIFE = {"applied": 1, "hold": 1, "task": 1, "bid": 6, "event": 12, "txn": 2, "posting": 4, "account": 1}
+"""Rows that one life leaves."""
+
+_VARIES = {"at", "posted_at", "deadline", "closes_at", "ended_at", "prev", "hash", "created_at", "spawned_at"}
+"""Columns that hold the time, or follow from it."""
+
+
+class InstantWorker:
+    """Offers and delivers at once: what is left is the hub's own work."""
+
+    async def ready(self, agent: Agent) -> str | None:
+        return None
+
+    async def appraise(self, agent: Agent, description: str) -> Offer:
+        return Offer(price_of(int(description.rpartition(" ")[2]), AGENTS.index(agent.name)))
+
+    async def work(self, agent: Agent, task: Task) -> Delivery:
+        return Delivery(f"{task.id} words")
+
+
+class Swarm:
+    """A coordinator on a database, and the lives that are under way in it."""
+
+    def __init__(self, store: Database, coordinator: Coordinator) -> None:
+        self.store = store
+        self.coordinator = coordinator
+        self._ends: dict[int, asyncio.Future[None]] = {}
+        self._numbers: Sequence[int] = ()
+        store.listen(self._heard)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, path: Path) -> AsyncIterator[Swarm]:
+        """Open `path`, with six agents that take any number of tasks and an owner with plenty of sats."""
+        clock = SystemClock()
+        async with Database.open(path, clock) as store, Nursery() as nursery:
+            personas = [Persona(name, "counter", ("counting",), 20, ()) for name in AGENTS]
+            roster = Roster(store, personas)
+            await roster.load()
+            roster._agents = {one.name: Agent(one.name, one, 10 * IN_FLIGHT) for one in personas}
+            await Wallet(store, simulated=True).grant(OWNER, GRANT)
+            rules = Rules(budget=BUDGET)
+            coordinator = Coordinator(
+                store, roster, InstantWorker(), clock=clock, ids=SystemIds(), spawner=nursery, rules=rules
+            )
+            nursery.spawn(coordinator.run(), "clock")
+            yield cls(store, coordinator)
+
+    def _heard(self, events: list[Event]) -> None:
+        for event in events:
+            if event.kind is Kind.TASK_SETTLED and event.task in self._ends:
+                self._ends.pop(event.task).set_result(None)
+
+    async def live(self, count: int, in_flight: int = IN_FLIGHT) -> None:
+        """Take `count` tasks from post to payout, `in_flight` at a time."""
+        numbers = iter(range(1, count + 1))
+
+        async def caller() -> None:
+            for number in numbers:
+                order = Order(CALLER, OWNER, words(number), f"bench/{number}")
+                task = await self.coordinator.post(order)
+                end = self._ends[task.id] = asyncio.get_running_loop().create_future()
+                await end
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(caller())
+
+
+async def _ours(path: Path, count: int, in_flight: int) -> float:
+    async with Swarm.running(path) as swarm:
+        begun = time.perf_counter()
+        await swarm.live(count, in_flight)
+        return time.perf_counter() - begun
+
+
+def _founded(path: Path) -> None:
+    """A database with roster and grant, and no task yet."""
+
+    async def found() -> None:
+        async with Swarm.running(path):
+            pass
+
+    asyncio.run(found())
+
+
+def ours(count: int, in_flight: int = IN_FLIGHT) -> float:
+    """Lives a second of the product."""
+    with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
+        path = Path(folder) / "hub.db"
+        _founded(path)
+        seconds = asyncio.run(_ours(path, count, in_flight))
+        check(path, count)
+        return count / seconds
+
+
+def plain(count: int, together: int | None) -> float:
+    """Lives a second of the plain writer: `together` lives a commit, or (None) five commits a life."""
+    with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
+        path = Path(folder) / "hub.db"
+        _founded(path)
+        with closing(connect(path)) as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "the reference must be durable too"
+            writer = PlainWriter(connection)
+            begun = time.perf_counter()
+            if together is None:
+                writer.by_step(1, count)
+            else:
+                writer.by_commit(1, count, together=together)
+            seconds = time.perf_counter() - begun
+        check(path, count)
+        return count / seconds
+
+
+def check(path: Path, count: int) -> None:
+    """The rows of `count` lives are there, and the books prove."""
+    with closing(connect_reader(path)) as connection:
+        for table, each in PER_LIFE.items():
+            base = {"account": 3, "txn": 1, "posting": 2, "event": 1, "applied": 1}.get(table, 0)
+            (found,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - constants
+            assert found == base + each * count, f"{table} has {found} rows after {count} lives"
+        assert UnitOfWork(connection).books.prove().entries == 1 + 2 * count
+
+
+def same_rows(count: int = 7) -> int:
+    """Prove that both write the same rows: every table, every column that holds no time and no random. How many rows."""
+    with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
+        mine, theirs = Path(folder) / "ours.db", Path(folder) / "plain.db"
+        _founded(mine)
+        _founded(theirs)
+        asyncio.run(_ours(mine, count, 1))
+        with closing(connect(theirs)) as connection:
+            PlainWriter(connection).by_step(1, count)
+        dumps = [_dump(path) for path in (mine, theirs)]
+        for table, rows in dumps[0].items():
+            assert rows == dumps[1][table], f"{table} differs: {rows} is not {dumps[1][table]}"
+        return sum(len(rows) for rows in dumps[0].values())
+
+
+def _dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(connect_reader(path)) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        found = {}
+        for table in sorted(tables):
+            rows = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - from the schema
+            names = [column[0] for column in rows.description]
+            kept = [place for place, name in enumerate(names) if name not in _VARIES]
+            found[table] = sorted(
+                (tuple(_timeless(row[place]) for place in kept) for row in rows.fetchall()), key=repr
+            )  # fmt: skip
+        return found
+
+
+def _timeless(value: object) -> object:
+    return value.partition('"closes_at"')[0] if isinstance(value, str) else value
