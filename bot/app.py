@@ -114,7 +114,8 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         shelf = Shelf(data)
         await shelf.sweep()
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
-        brain: Model = model or await stack.enter_async_context(ollama)
+        brain: Model = ollama if model is None else model
+        await stack.enter_async_context(ollama)
         skills = skills or SkillRunner(settings.workspace, closed=(data,))
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())

@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import HubError
+from core.store import DiskFull
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.chat import ChatAdapter, CommandCall, Outgoing
     from core.messages import MessageTx
     from core.ports import Clock, Spawner
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 1000
 """How many waiting messages of a surface are taken up at a time."""
+
+R = TypeVar("R")
 
 FIRST_RETRY = 1.0
 LAST_RETRY = 60.0
@@ -36,6 +41,18 @@ class _Lane:
     waiting: deque[Outgoing] = field(default_factory=deque)
     held: int = 0
     sending: bool = False
+
+
+async def patiently(store: Store[MessageTx], work: Callable[[MessageTx], R], clock: Clock) -> R:
+    """Write what must be written in the end, however long the disk is full: nothing waits for it but its own lane."""
+    pause = FIRST_RETRY
+    while True:
+        try:
+            return await store.write(work)
+        except DiskFull as error:
+            log.warning("%s", error)
+        await clock.sleep(pause)
+        pause = min(pause * 2, LAST_RETRY)
 
 
 class Delivery:
@@ -54,11 +71,15 @@ class Delivery:
         self._surfaces[surface.name] = surface
 
     async def again(self, surface: str) -> None:
-        """A surface is there (again): send what waits for it. It marks those that may have arrived before a stop."""
-        waiting = await self._store.read(lambda tx: tx.messages.waiting(surface, BACKLOG))
-        for message in waiting:
-            if message.id not in self._flying:
-                self.send(message)
+        """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
+
+        def take(tx: MessageTx) -> list[Outgoing]:
+            waiting = [one for one in tx.messages.waiting(surface, BACKLOG) if one.id not in self._flying]
+            tx.messages.mark([one.id for one in waiting], "sending")
+            return waiting
+
+        for message in await self._store.write(take):
+            self.send(message)
 
     def send(self, message: Outgoing) -> None:
         """Queue a message that has been written; id 0 is progress, which is shown or dropped."""
@@ -113,18 +134,15 @@ class Delivery:
         return ready
 
     async def _send_all(self, surface: str, batch: list[Outgoing]) -> None:
-        sent: list[tuple[int, str]] = []
-        for message in batch:
-            self._flying.discard(message.id)
-            if (platform_id := await self._send(surface, message)) is not None and message.id:
-                sent.append((message.id, platform_id))
-        if sent:
+        outcome = [(message.id, await self._send(surface, message)) for message in batch]
 
-            def done(tx: MessageTx) -> None:
-                for number, platform_id in sent:
-                    tx.messages.mark((number,), "sent", platform_id)
+        def done(tx: MessageTx) -> None:
+            for number, platform_id in outcome:
+                if number:
+                    tx.messages.mark((number,), "queued" if platform_id is None else "sent", platform_id)
 
-            await self._store.write(done)
+        await patiently(self._store, done, self._clock)
+        self._flying.difference_update(number for number, _ in outcome)
 
     async def _send(self, surface: str, message: Outgoing) -> str | None:
         adapter = self._surfaces.get(surface)

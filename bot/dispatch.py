@@ -14,9 +14,12 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.delivery import patiently
 from bot.replies import WentWrong, from_error
 from core.access import authorize
+from core.chat import Outgoing
 from core.errors import HubError
+from core.store import DiskFull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,13 +117,22 @@ class Dispatcher:
                 tx.messages.done(message.id)
                 return tx.messages.queue(message.surface, message.conversation, reply, message.key, tx.now)
 
-            self._delivery.send(await self._store.write(answer))
+            try:
+                outgoing = await self._store.write(answer)
+            except DiskFull as error:
+                self._tell(message, error)
+                outgoing = await patiently(self._store, answer, self._hub.clock)
+            self._delivery.send(outgoing)
         finally:
             self._turns -= 1
             if not self._turns:
                 self._idle.set()
             if not talk:
                 self._delivery.let_go(message.surface, message.conversation)
+
+    def _tell(self, message: Inbound, error: HubError) -> None:
+        """Say at once, unrecorded, that the answer cannot be written yet; it follows when it can."""
+        self._delivery.send(Outgoing(0, message.surface, message.conversation, from_error(error), message.key))
 
     async def _reply(self, message: Inbound, command: Command | HubError) -> Reply:
         try:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.ports import Clock
     from core.store import Store
+    from core.swarm.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class HandlerTx(SwarmTx, MessageTx, EventTx, Protocol):
 
 
 NOTIFIED = frozenset({
-    Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_CANCELLED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
+    Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
     Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED,
 })  # fmt: skip
 
@@ -71,26 +72,28 @@ class Notify:
     def __call__(self, tx: HandlerTx, event: Event) -> Outgoing | None:
         """Write the message that follows from an event, if one does."""
         task = tx.tasks.find(event.task or 0)
-        if task is None or not _worth_telling(event, task.waits_for_people):
+        if task is None or not _worth_telling(event, task):
             return None
-        extra: dict[str, Json] = {}
-        if event.kind is Kind.AUCTION_OPENED or (event.kind is Kind.TASK_AWARDED and is_person(event.agent)):
-            extra["waits"] = "people"
-        if event.kind is Kind.TASK_DELIVERED:
-            if task.status is not Status.DELIVERED:
-                return None
-            extra["waits"] = "people"
         surface = task.conversation.partition(":")[0]
-        reply = views.delivered(task, tx.tasks.files(task.id), self._place, extra)
+        if event.kind is Kind.AUCTION_OPENED and task.pick == "ask":
+            reply = views.offers(task, tx.tasks.answers(task.id, task.attempt))
+        else:
+            waits = task.status is Status.DELIVERED or task.waits_for_people or is_person(event.agent)
+            extra: dict[str, Json] = {"waits": "people"} if waits and not task.over else {}
+            reply = views.delivered(task, tx.tasks.files(task.id), self._place, extra)
         return tx.messages.queue(surface, task.conversation, reply, None, tx.now)
 
 
-def _worth_telling(event: Event, waits_for_people: bool) -> bool:  # noqa: FBT001
+def _worth_telling(event: Event, task: Task) -> bool:
     match event.kind:
         case Kind.AUCTION_OPENED:
-            return waits_for_people
+            return task.waits_for_people and task.status is Status.BIDDING
         case Kind.TASK_AWARDED:
-            return is_person(event.agent)
+            return is_person(event.agent) and task.status is Status.AWARDED
+        case Kind.TASK_DELIVERED:
+            return task.status is Status.DELIVERED
+        case Kind.ATTEMPT_FAILED:
+            return not task.over
         case _:
             return True
 

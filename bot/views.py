@@ -63,7 +63,7 @@ def posted(task: Task, *, simulated: bool) -> Reply:
     if task.only:
         words += f"\nOnly {task.only} may bid."
     if task.pick == "ask":
-        words += f"\nBids stay open until you pick one: /bids {task.name}, then /award {task.name} AGENT"
+        words += "\nYou pick the winner among the bids."
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
@@ -75,7 +75,7 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str]) 
         lines.append(f"tries {task_name(task.retry_of)} again")
     if task.agent:
         lines.append(f"{task.agent} for {format_sats(task.price or 0)}")
-    if task.why:
+    if task.why and task.status is not Status.SETTLED:
         lines.append(f"reason: {task.why}")
     if task.result:
         lines.append("\n" + task.result)
@@ -190,18 +190,22 @@ def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[str], st
             text = f"{task.name} failed and cost nothing: {task.why}"
         case Status.EXPIRED:
             text = f"{task.name} expired and cost nothing: {task.why}"
-        case Status.CANCELLED:
-            text = f"{task.name} cancelled; its sats came back"
         case Status.AWARDED:
             text = f"{task.name} is {agent}'s for {price}. When done: /deliver {task.name} RESULT"
         case Status.BIDDING:
-            who = task.only or "anybody"
-            text = f"{task.name} waits for bids from {who}, and for you to pick: /bids {task.name}"
-            if task.pick != "ask":
-                text = f"{task.name} waits for a bid from {who}: /bid {task.name} SATS"
+            text = f"{task.name} waits for a bid from {task.only}: /bid {task.name} SATS"
         case _:
             text = f"{task.name} is {task.status.value} again: {task.why}"
     return Reply(text.rstrip(), data, task.id, buttons_for(task), _files(files, place))
+
+
+def offers(task: Task, answers: Sequence[Answer]) -> Reply:
+    """What the agents bid on a task whose requester picks."""
+    placed = ranking(answer.bid for answer in answers if not answer.refused)
+    said = ", ".join(f"{bid.agent} {to_sats(bid.price)}" for bid in placed[:PAGE]) or "none yet; people may bid too"
+    text = f"{task.name} bids: {said}\nPick one: /award {task.name} AGENT"
+    picks = tuple(Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in placed[:8])
+    return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 
 
 def _files(files: Sequence[ResultFile], place: Callable[[str], str]) -> tuple[File, ...]:

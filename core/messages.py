@@ -25,7 +25,7 @@ class MessageStore(Protocol):
         """A message is dealt with."""
 
     def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:
-        """Write a message to send."""
+        """Write a message to send, as `sending`: whoever writes it hands it to delivery next."""
 
     def mark(self, numbers: Sequence[int], state: str, platform_id: str | None = None) -> None:
         """Set the state of messages: `sending` before a send, `sent` with the platform's id, `queued` again, or `dead`."""

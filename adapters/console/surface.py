@@ -145,6 +145,7 @@ class Session:
         self._lane = f"{OWNER} {ids.token(6)}"
         self._asked: dict[str, str | None] = {}
         self._followed: dict[int, str | None] = {}
+        self._since = 0
         self.attached = False
 
     async def take(self, frame: Frame) -> None:
@@ -170,6 +171,7 @@ class Session:
             str(frame.get("text", "")), acting_for=frame.get("as"), lane="" if self.attached else self._lane,
         )  # fmt: skip
         self._asked[message.key] = frame.get("wait")
+        self._since = self._surface.recent[-1].id if self._surface.recent else 0
         try:
             await self._surface.receive(message)
         except HubError as error:
@@ -198,7 +200,7 @@ class Session:
     async def _answered(self, reply: Reply, wait: str | None) -> None:
         if reply.task is not None and (wait or self.attached):
             self._followed[reply.task] = wait
-            for event in [one for one in self._surface.recent if one.task == reply.task]:
+            for event in [one for one in self._surface.recent if one.task == reply.task and one.id > self._since]:
                 self._tell(event)
             if wait:
                 return
@@ -219,6 +221,8 @@ class Session:
         for event in events:
             if event.task in self._followed:
                 self._tell(event)
+                if event.kind is Kind.TASK_CANCELLED and self._followed.pop(event.task) is not None:
+                    self._link.post({"kind": "end"})
 
     def _tell(self, event: Event) -> None:
         if (line := progress_line(event)) is not None:
@@ -228,22 +232,23 @@ class Session:
 def progress_data(event: Event) -> Frame:
     """The facts of a step on a task's way."""
     data: Frame = {"ok": True, "task": task_name(event.task or 0), "event": event.kind.value, **event.data}
+    if event.kind is Kind.TASK_CANCELLED:
+        data["status"] = "cancelled"
     return data | ({"agent": event.agent} if event.agent else {})
+
+
+LINES = {
+    Kind.BID_PLACED: "{agent} bids",
+    Kind.BID_REFUSED: "{agent} declines",
+    Kind.TASK_AWARDED: "awarded to {agent} for {price_sats} sats; its price is in escrow",
+    Kind.TASK_STARTED: "{agent} is at work",
+    Kind.TASK_CANCELLED: "cancelled; its sats came back",
+    Kind.TASK_WAITING: "waits: {reason}",
+}
+"""The steps on a task's way that no message tells, as a person reads them."""
 
 
 def progress_line(event: Event) -> str | None:
     """A step on a task's way, for people; None for those that a message tells anyway."""
-    name = task_name(event.task or 0)
-    match event.kind:
-        case Kind.BID_PLACED:
-            return f"{name}  {event.agent} bids"
-        case Kind.BID_REFUSED:
-            return f"{name}  {event.agent} declines"
-        case Kind.TASK_AWARDED:
-            return f"{name}  awarded to {event.agent} for {event.data.get('price_sats')} sats; its price is in escrow"
-        case Kind.TASK_STARTED:
-            return f"{name}  {event.agent} is at work"
-        case Kind.TASK_WAITING:
-            return f"{name}  waits: {event.data.get('reason')}"
-        case _:
-            return None
+    line = LINES.get(event.kind)
+    return line and f"{task_name(event.task or 0)}  {line.format_map({'agent': event.agent, **event.data})}"

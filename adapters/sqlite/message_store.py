@@ -50,7 +50,7 @@ class MessageRows:
     def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:
         """See `MessageStore`."""
         cursor = self._connection.execute(
-            "INSERT INTO outgoing (surface, conversation, cause, body, at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO outgoing (surface, conversation, cause, body, state, at) VALUES (?, ?, ?, ?, 'sending', ?)",
             (surface, conversation, cause, _dump(reply), now),
         )
         return Outgoing(cursor.lastrowid or 0, surface, conversation, reply, cause)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -139,8 +138,8 @@ class Coordinator:
             window=self.rules.window, lease=self.rules.lease, token=lambda: ids.token(12), capacity=roster.capacity
         )
         self._working: dict[int, tuple[int, Callable[[], object]]] = {}
-        self._parked: dict[str, deque[int]] = {}
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, tuple[str, ...]] = {}
+        self._parked: dict[str, set[int]] = {}
         self._next_due: int | None = None
         self._time = asyncio.Event()
 
@@ -293,7 +292,8 @@ class Coordinator:
         """Add an agent; tasks that wait for somebody capable are offered again."""
         agent = await self._roster.spawn(caller, persona, key=key)
         for number in sorted(self._waiting):
-            self._retry_auction(number)
+            self._unpark(number)
+            self._spawner.spawn(self._again(number), f"task {task_name(number)}")
         return agent
 
     # Looking ---------------------------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ class Coordinator:
 
         after = await self._decided(work)
         if after.status is not Status.OPEN:
-            self._waiting.discard(task.id)
+            self._unpark(task.id)
         return after
 
     async def _work(self, task: Task) -> Task:
@@ -428,33 +428,40 @@ class Coordinator:
         if number in self._working:
             self._working[number][1]()
 
-    # Waiting for busy agents -----------------------------------------------------------------------------------
-
-    def _park(self, number: int, agents: Sequence[str]) -> None:
-        """Note whom a task could wait for, before its auction finds out whether it must: a wake-up in between is not missed."""
-        if number not in self._waiting:
-            self._waiting.add(number)
-            for agent in agents:
-                self._parked.setdefault(agent, deque()).append(number)
-
-    def _freed(self, agent: str) -> None:
-        """An agent is free again: the task that has waited longest for it is put up."""
-        queue = self._parked.get(agent, deque())
-        while queue:
-            number = queue.popleft()
-            if number in self._waiting:
-                self._retry_auction(number)
-                return
-        self._parked.pop(agent, None)
-
-    def _retry_auction(self, number: int) -> None:
-        self._waiting.discard(number)
-        self._spawner.spawn(self._again(number), f"task {task_name(number)}")
-
     async def _again(self, number: int) -> None:
         task = await self.show(number)
         if task.status is Status.OPEN:
             await self._walk(task)
+
+    # Waiting for busy agents -----------------------------------------------------------------------------------
+
+    def _park(self, number: int, agents: Sequence[str]) -> None:
+        """Note whom a task could wait for, before its auction finds out whether it must: a wake-up in between is not missed."""
+        self._unpark(number)
+        self._waiting[number] = tuple(agents)
+        for agent in agents:
+            self._parked.setdefault(agent, set()).add(number)
+
+    def _unpark(self, number: int) -> None:
+        for agent in self._waiting.pop(number, ()):
+            self._parked[agent].discard(number)
+
+    def _freed(self, agent: str) -> None:
+        """An agent is free again: the tasks that wait for it are put up, the oldest first, until it is busy."""
+        if self._parked.get(agent):
+            self._spawner.spawn(self._refill(agent), f"refill {agent}")
+
+    async def _refill(self, agent: str) -> None:
+        while waiting := self._parked.get(agent):
+            number = min(waiting)
+            self._unpark(number)
+            task = await self.show(number)
+            if task.status is Status.OPEN:
+                task = await self._auction(task, None)
+            if task.status in AT_WORK and not is_person(task.agent):
+                self._spawner.spawn(self._walk(task), f"task {task.name}")
+            if task.status is Status.OPEN or task.agent == agent:
+                return
 
     # Time ------------------------------------------------------------------------------------------------------
 

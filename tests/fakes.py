@@ -1,0 +1,126 @@
+"""Time and names that a test decides, and a loop that says when nothing is left to do: so that no test ever sleeps.
+
+`FakeClock` and `FakeIds` fulfil `core.ports.Clock` and `core.ports.IdSource`; `tests/contract/test_clock.py` and the
+property machines run on them. `IdleSelector` is for tests that drive background work step by step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import heapq
+import itertools
+import selectors
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+EPOCH = 1_750_000_000_000
+"""Where a fake clock starts, Unix ms: some day in 2025."""
+
+
+class FakeClock:
+    """A clock that stands still until `advance` moves it, which wakes sleepers in the order of their times.
+
+    Time jumps, as on a machine that slept: whoever sleeps again inside the interval finds itself late.
+    """
+
+    def __init__(self, now: int = EPOCH) -> None:
+        self._now = now
+        self._order = itertools.count()
+        self._alarms: list[tuple[int, int, Callable[[], object]]] = []
+
+    def now(self) -> int:
+        """Unix milliseconds."""
+        return self._now
+
+    @property
+    def sleepers(self) -> int:
+        """How many wait for a time; a test that expects one can see that it is there."""
+        return len(self._alarms)
+
+    def advance(self, ms: int) -> None:
+        """Let `ms` milliseconds pass. What it wakes runs when the caller next awaits."""
+        assert ms >= 0, "time does not go back"
+        self._now += ms
+        while self._alarms and self._alarms[0][0] <= self._now:
+            _, _, ring = heapq.heappop(self._alarms)
+            ring()
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Clock`; cancellable."""
+        await self.until(self._now + round(seconds * 1000), asyncio.Event())
+
+    async def until(self, when: int | None, wake: asyncio.Event) -> None:
+        """See `Clock`."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as scope:
+                with self._alarm(when, lambda: scope.reschedule(loop.time())):
+                    await wake.wait()
+
+    @contextlib.contextmanager
+    def _alarm(self, when: int | None, ring: Callable[[], object]) -> Iterator[None]:
+        if when is None:
+            yield
+            return
+        alarm = (when, next(self._order), ring)
+        if when <= self._now:
+            ring()
+        else:
+            heapq.heappush(self._alarms, alarm)
+        try:
+            yield
+        finally:
+            if alarm in self._alarms:
+                self._alarms.remove(alarm)
+                heapq.heapify(self._alarms)
+
+
+class FakeIds:
+    """Names of the real shape, the same at every run: the n-th token of a seed."""
+
+    def __init__(self, seed: str = "seed") -> None:
+        self._seed = seed
+        self._count = itertools.count(1)
+
+    def token(self, size: int = 24) -> str:
+        """See `IdSource`: URL-safe text of `size` bytes."""
+        made = hashlib.shake_256(f"{self._seed}/{next(self._count)}".encode()).digest(size)
+        return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+class IdleSelector(selectors.DefaultSelector):
+    """A selector that notices when its loop has nothing left to run.
+
+    A loop lets its selector block only when no callback is ready. `idle()` is awaited by the test that drives the loop
+    and returns at that moment, once `busy` (work on other threads, which will wake the loop by itself) says no.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy: Callable[[], bool] = lambda: False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def idle(self) -> None:
+        """Let everything run that can run without time passing."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """See `selectors.BaseSelector`."""
+        may_block = timeout is None or timeout > 0
+        if may_block and self._waiter is not None and not self.busy():
+            waiter, self._waiter = self._waiter, None
+            waiter.get_loop().call_soon(_wake, waiter)
+            timeout = 0
+        return super().select(timeout)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

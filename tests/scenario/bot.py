@@ -1,0 +1,267 @@
+"""A person at the console of a whole hub: `say()` a line, read what came back.
+
+The hub is `bot.app.build` on a folder of its own. Its clock moves only when told, its agents work as scripted (`Hands`),
+and the person sits at one end of the same link that the terminal uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from adapters.clockwork import running
+from adapters.console.link import QueueLink
+from adapters.sqlite.connection import connect_reader
+from adapters.sqlite.offline import look
+from bot.app import DATABASE, App, build
+from config.settings import Auction, Http, Ollama, Settings, WalletGroup
+from core.errors import HubError
+from core.money import to_msat
+from core.swarm.persona import Persona
+from core.swarm.ports import Decline, Delivery, Offer
+from tests.fakes import FakeClock, FakeIds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from adapters.console.link import Frame
+    from core.swarm.ports import Agent
+    from core.swarm.task import Task
+
+PATIENCE = 10
+"""Real seconds until a test gives up on what it waits for."""
+
+OWNER = "console:owner"
+NOBODY = "http://127.0.0.1:9"
+"""Where no model answers."""
+
+ECHO = Persona("echo", "research", ("research",), 45, ("find",))
+QUILL = Persona("quill", "writing", ("writing",), 40, ("write",))
+
+
+def settings(folder: Path, *, ollama: str = NOBODY, grant: int = 10_000, **auction: int) -> Settings:
+    """Settings for a hub in `folder`, whatever the environment says."""
+    return Settings(
+        _env_file=None, data_dir=folder / "data", workspace=folder / "workspace", http=Http(port=0),
+        ollama=Ollama(url=ollama), auction=Auction(**auction), wallet=WalletGroup(grant=grant),
+    )  # type: ignore[call-arg] # fmt: skip
+
+
+@dataclass
+class Hands:
+    """The hub's own agents, scripted by name: what each asks for any task, and what its work comes to.
+
+    An agent that is not scripted asks its persona's rate and does the work at once. An event in `does` is a gate: the
+    work waits there until it is set, then is done.
+    """
+
+    asks: dict[str, int | Decline | None] = field(default_factory=dict)
+    does: dict[str, str | HubError | Exception | asyncio.Event] = field(default_factory=dict)
+    began: list[tuple[str, str, int]] = field(default_factory=list)
+    stopped: list[tuple[str, str]] = field(default_factory=list)
+    moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def ready(self, agent: Agent) -> str | None:
+        """See `Worker`."""
+        asks = self.asks.get(agent.name)
+        return asks.why if isinstance(asks, Decline) else None
+
+    async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
+        """See `Worker`."""
+        asks = self.asks.get(agent.name, agent.persona.rate)
+        return Offer(to_msat(asks)) if isinstance(asks, int) else asks
+
+    async def work(self, agent: Agent, task: Task) -> Delivery:
+        """See `Worker`."""
+        await self._note(lambda: self.began.append((task.name, agent.name, task.attempt)))
+        outcome = self.does.get(agent.name, "")
+        try:
+            if isinstance(outcome, asyncio.Event):
+                await outcome.wait()
+        except asyncio.CancelledError:
+            await self._note(lambda: self.stopped.append((task.name, agent.name)))
+            raise
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Delivery(outcome if isinstance(outcome, str) and outcome else f"{agent.name} did {task.description}")
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something about the work is true."""
+        async with asyncio.timeout(PATIENCE), self.moved:
+            await self.moved.wait_for(true)
+
+    async def at_work(self, task: str, agent: str) -> None:
+        """Wait until an agent has begun a task."""
+        await self.until(lambda: any(one[:2] == (task, agent) for one in self.began))
+
+    async def _note(self, change: Callable[[], None]) -> None:
+        async with self.moved:
+            change()
+            self.moved.notify_all()
+
+
+class Console:
+    """One end of a link to the hub, and what came over it and was not read yet."""
+
+    def __init__(self, link: QueueLink) -> None:
+        self.link = link
+        self.unread: deque[Frame] = deque()
+
+    async def say(self, text: str, **more: Any) -> Frame:
+        """Send a line and return its answer."""
+        await self.post(text, **more)
+        return await self.until(kind="reply")
+
+    async def data(self, text: str, **more: Any) -> dict[str, Any]:
+        """Send a line and return the facts of its answer."""
+        found: dict[str, Any] = (await self.say(text, **more))["data"]
+        return found
+
+    async def post(self, text: str, **more: Any) -> None:
+        """Send a line and wait for nothing. `id` names the message, `acting_for` is `--as`."""
+        renamed = {"as" if key == "acting_for" else key: value for key, value in more.items()}
+        await self.link.send({"op": "say", "text": text, **renamed})
+
+    async def until(self, **facts: Any) -> Frame:
+        """The next frame with these facts (in the frame or its data; `text` need only be in it). Others stay unread."""
+        for frame in self.unread:
+            if _has(frame, facts):
+                self.unread.remove(frame)
+                return frame
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while (frame := await self._next()) is not None:
+                    if _has(frame, facts):
+                        return frame
+                    self.unread.append(frame)
+        except TimeoutError:
+            pass
+        message = f"waited for {facts}; unread: {list(self.unread)}"
+        raise AssertionError(message)
+
+    async def ends(self, task: str) -> Frame:
+        """What is told of a task's end."""
+        for frame in self.unread:
+            if _has(frame, {"kind": "more", "task": task}) and frame["data"]["status"] in OVER:
+                self.unread.remove(frame)
+                return frame
+        while True:
+            frame = await self.until(kind="more", task=task)
+            if frame["data"]["status"] in OVER:
+                return frame
+
+    async def settled(self, task: str) -> Frame:
+        """What is told of a task's happy end."""
+        frame = await self.ends(task)
+        assert frame["data"]["status"] == "settled", frame["text"]
+        return frame
+
+    def kinds(self) -> list[str]:
+        """The kinds of what is unread."""
+        return [frame["kind"] for frame in self.unread]
+
+    async def _next(self) -> Frame | None:
+        return await self.link.receive()
+
+
+OVER = frozenset({"settled", "failed", "cancelled", "expired"})
+
+
+def _has(frame: Frame, facts: dict[str, Any]) -> bool:
+    known = {**frame.get("data", {}), **{key: value for key, value in frame.items() if key != "data"}}
+    return all(
+        str(value) in str(known.get("text")) if key == "text" else known.get(key) == value
+        for key, value in facts.items()
+    )
+
+
+class Bot(Console):
+    """The first console of a hub, and the hub itself."""
+
+    def __init__(self, link: QueueLink, app: App, clock: FakeClock, hands: Hands) -> None:
+        super().__init__(link)
+        self.app = app
+        self.clock = clock
+        self.hands = hands
+
+    @asynccontextmanager
+    async def another(self, *, attach: bool = False) -> AsyncIterator[Console]:
+        """One more console of this hub."""
+        async with _served(self.app, attach=attach) as link:
+            yield Console(link)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        await self.clock.advance(seconds)
+
+    async def barrier(self) -> None:
+        """Return once everything said before was answered and its answers are here."""
+        await self.say("/whoami")
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of the hub but messages and the keys of finished commands."""
+        return tables(self.app.settings, but={"inbound", "outgoing", "applied"})
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        return rows(self.app.settings, query, *values)
+
+
+@asynccontextmanager
+async def hub(
+    folder: Path,
+    *,
+    hands: Hands | None = None,
+    clock: FakeClock | None = None,
+    attach: bool = True,
+    personas: Sequence[Persona] = (ECHO, QUILL),
+    ollama: str = NOBODY,
+    grant: int = 10_000,
+    auction: dict[str, int] | None = None,
+    **parts: Any,
+) -> AsyncIterator[Bot]:
+    """A running hub with somebody at its console. `parts` go to `build`; `worker=None` gives the real agents."""
+    clock, hands = clock or FakeClock(), hands or Hands()
+    parts = {"worker": hands, "roster": personas, "ids": FakeIds(), **parts}
+    found = settings(folder, ollama=ollama, grant=grant, **(auction or {}))
+    async with build(found, clock=clock, **parts) as app, _served(app, attach=attach) as link:
+        yield Bot(link, app, clock, hands)
+
+
+@asynccontextmanager
+async def _served(app: App, *, attach: bool) -> AsyncIterator[QueueLink]:
+    near, far = QueueLink.pair()
+    async with running(app.console.serve(far), "a console"):
+        if attach:
+            await near.send({"op": "attach"})
+        try:
+            yield near
+        finally:
+            near.close()
+
+
+def rows(found: Settings, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask a data folder's database, whether its hub runs or not."""
+    with closing(connect_reader(found.data_dir / DATABASE)) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def tables(found: Settings, *, but: frozenset[str] | set[str] = frozenset()) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    names = [name for (name,) in rows(found, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    return {name: rows(found, f"SELECT * FROM {name}") for name in names if name not in but}  # noqa: S608
+
+
+def prove(found: Settings) -> None:
+    """Walk the books of a data folder as `timmy ledger verify` does."""
+    look(found.data_dir / DATABASE, lambda tx: tx.books.prove())
+
+
+def balances(found: Settings) -> dict[str, tuple[int, int]]:
+    """(posted, held) of every account in whole sats."""
+    query = "SELECT name, posted / 1000, held / 1000 FROM account WHERE posted <> 0 OR held <> 0"
+    return {name: (posted, held) for name, posted, held in rows(found, query)}
