@@ -116,7 +116,7 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
         brain: Model = ollama if model is None else model
         await stack.enter_async_context(ollama)
-        skills = skills or SkillRunner(settings.workspace, closed=(data,))
+        skills = skills or SkillRunner(settings.workspace, (data,), cache=data / "cache" / "matplotlib")
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bot.delivery import Delivery
     from bot.hub import Hub
     from bot.registry import Command
-    from core.chat import Inbound, Outgoing, Reply
+    from core.chat import Inbound, Reply
     from core.messages import MessageTx
     from core.ports import Spawner
     from core.store import Store

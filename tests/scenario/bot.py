@@ -7,6 +7,7 @@ and the person sits at one end of the same link that the terminal uses.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 10
 """Real seconds until a test gives up on what it waits for."""
+
+_STARTS = itertools.count()
 
 OWNER = "console:owner"
 NOBODY = "http://127.0.0.1:9"
@@ -194,9 +197,9 @@ class Bot(Console):
         async with _served(self.app, attach=attach) as link:
             yield Console(link)
 
-    async def pass_time(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         """Let time pass."""
-        await self.clock.advance(seconds)
+        self.clock.advance(round(seconds * 1000))
 
     async def barrier(self) -> None:
         """Return once everything said before was answered and its answers are here."""
@@ -226,7 +229,7 @@ async def hub(
 ) -> AsyncIterator[Bot]:
     """A running hub with somebody at its console. `parts` go to `build`; `worker=None` gives the real agents."""
     clock, hands = clock or FakeClock(), hands or Hands()
-    parts = {"worker": hands, "roster": personas, "ids": FakeIds(), **parts}
+    parts = {"worker": hands, "roster": personas, "ids": FakeIds(f"start {next(_STARTS)}"), **parts}
     found = settings(folder, ollama=ollama, grant=grant, **(auction or {}))
     async with build(found, clock=clock, **parts) as app, _served(app, attach=attach) as link:
         yield Bot(link, app, clock, hands)

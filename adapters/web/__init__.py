@@ -1,0 +1,1 @@
+"""The hub over HTTP: the status page, health, metrics, and the stream of events."""

@@ -1,0 +1,93 @@
+"""Every refusal over HTTP has one body, `{"error": {"code", "message"}}`, whoever made it: a service, a route, or aiohttp."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from aiohttp import web
+
+from core.errors import HubError, Refused, Unavailable, UserError
+
+
+class PortInUse(Unavailable):
+    """Port {port} on {host} is in use. Set TIMMY_HTTP_PORT to another port, or stop the program that listens there."""
+
+
+class CannotListen(Unavailable):
+    """The hub cannot listen on {host}, port {port}: {why}. Set TIMMY_HTTP_HOST and TIMMY_HTTP_PORT."""
+
+
+class WentWrong(HubError):
+    """Something went wrong inside the hub. The log says more; please try again."""
+
+
+class Unhealthy(Unavailable):
+    """Something is down: {faults}. timmy status says more."""
+
+
+class NotReady(Unavailable):
+    """The hub is starting or stopping. Try again in a moment."""
+
+
+class ForeignHost(Refused):
+    """This hub does not answer to that Host. Use its own address, or add the name to TIMMY_HTTP_ALLOWED_HOSTS."""
+
+
+class ForeignOrigin(Refused):
+    """Another site may not ask this hub. Open the hub's own page, or ask without a browser."""
+
+
+class NoToken(UserError):
+    """This needs a token: send the header Authorization: Bearer TOKEN. timmy token read NAME mints one."""
+
+    status = 401
+
+
+class BadToken(UserError):
+    """This token opens nothing: it is wrong, or was revoked. timmy token list shows the live ones."""
+
+    status = 401
+
+
+class WrongScope(Refused):
+    """A {kind} token does not open this. timmy token {wanted} NAME mints one that does."""
+
+
+class BadLogin(Refused):
+    """This login link was used already, or is too old. Run timmy status --page again for a new one."""
+
+
+class BadEventId(UserError):
+    """Last-Event-ID {given} is not the id of an event: ids are whole numbers, and 0 asks for all there are."""
+
+
+class TooManyStreams(Unavailable):
+    """Too many streams are open ({limit}). Close one, or try again later."""
+
+
+_OF_LIBRARY = {
+    400: ("bad_request", "The request is not HTTP as this hub understands it."),
+    404: ("not_found", "There is nothing at this address. /openapi.json lists what there is."),
+    405: ("method_not_allowed", "This address does not take that method; the Allow header lists those it takes."),
+    413: ("too_large", "The body is larger than this hub takes."),
+}
+"""Code and sentence of the refusals that aiohttp makes by itself."""
+
+
+def response(error: HubError) -> web.Response:
+    """An error of the hub as HTTP."""
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    return _body(error.status, error.code, str(error), headers)
+
+
+def library_response(status: int, allow: str | None = None) -> web.Response:
+    """A refusal of aiohttp's own, in our words: its texts name its insides."""
+    phrase = HTTPStatus(status).phrase
+    code, message = _OF_LIBRARY.get(status, (phrase.lower().replace(" ", "_"), f"{phrase}."))
+    return _body(status, code, message, {"Allow": allow} if allow else {})
+
+
+def _body(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
+    text = json.dumps({"error": {"code": code, "message": message}})
+    return web.Response(status=status, text=text, content_type="application/json", headers=headers)

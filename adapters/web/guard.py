@@ -1,0 +1,125 @@
+"""Who may come in: the right Host, no foreign Origin, the right token. Being on this machine is no credential.
+
+The Host check stops DNS rebinding (a foreign name that resolves to 127.0.0.1); the Origin check, with the browser's own
+Sec-Fetch-Site, stops other pages in the owner's browser, those on other ports of this machine included.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from adapters.web.errors import BadToken, ForeignHost, ForeignOrigin, NoToken, WrongScope
+from adapters.web.routes import Access
+from core.tokens import TokenKind, TokenRow
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from adapters.web.login import Logins
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?P<port>:[0-9]{1,5})?")
+_ELSEWHERE = frozenset({"cross-site", "same-site"})
+_OPENED_BY = {
+    Access.READ: frozenset({TokenKind.OWNER, TokenKind.READ}),
+    Access.PAGE: frozenset({TokenKind.OWNER, TokenKind.READ}),
+}
+
+COOKIE = "timmy_session"
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "timmy",
+}
+"""On every response. Nothing is cached: the page is three small files, and all else is private or live."""
+
+CREDENTIAL = web.RequestKey("credential", TokenRow)
+"""The token row that opened a request, for routes that act as somebody."""
+
+
+class Guard:
+    """Checks requests. `hosts` are the public host and those of TIMMY_HTTP_ALLOWED_HOSTS, each with or without a port."""
+
+    def __init__(
+        self,
+        public_url: str | None,
+        hosts: Iterable[str],
+        check: Callable[[str], Awaitable[TokenRow | None]],
+        logins: Logins,
+    ) -> None:
+        self._public = urlsplit(public_url) if public_url else None
+        public = (self._public.netloc,) if self._public else ()
+        self._hosts = frozenset(host.lower() for host in (*hosts, *public))
+        self._check = check
+        self._logins = logins
+
+    def place(self, request: web.Request) -> None:
+        """Raise `ForeignHost` or `ForeignOrigin`. A request without a Host is foreign too: HTTP/1.1 demands one."""
+        hosts = request.headers.getall("Host", ())
+        host = hosts[0].lower() if len(hosts) == 1 else ""
+        if not self._is_ours(host):
+            raise ForeignHost
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.lower().rstrip("/") not in self._origins(host):
+            raise ForeignOrigin
+        navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
+        if request.headers.get("Sec-Fetch-Site") in _ELSEWHERE and not (navigates and request.method == "GET"):
+            raise ForeignOrigin
+
+    async def admit(self, request: web.Request, access: Access) -> None:
+        """Raise `NoToken`, `BadToken` or `WrongScope` unless the request may use such a route."""
+        kinds = _OPENED_BY.get(access)
+        if kinds is None:
+            return
+        header = request.headers.get("Authorization")
+        if header is None:
+            if access is Access.PAGE and self.signed_in(request):
+                return
+            raise NoToken
+        credential = await self._credential(header)
+        if credential is None:
+            raise BadToken
+        if credential.kind not in kinds:
+            raise WrongScope(kind=credential.kind, wanted=TokenKind.READ)
+        request[CREDENTIAL] = credential
+
+    async def still(self, request: web.Request) -> bool:
+        """Whether the token that opened a long answer is still good."""
+        return CREDENTIAL not in request or await self._credential(request.headers["Authorization"]) is not None
+
+    def signed_in(self, request: web.Request) -> bool:
+        """Whether the request carries the cookie of a login."""
+        return self._logins.knows(request.cookies.get(COOKIE, ""))
+
+    async def _credential(self, header: str) -> TokenRow | None:
+        scheme, _, token = header.partition(" ")
+        return await self._check(token.strip()) if scheme.lower() == "bearer" else None
+
+    def _is_ours(self, host: str) -> bool:
+        found = _HOST.fullmatch(host)
+        return found is not None and (host in self._hosts or found["name"] in self._hosts or _loopback(found["name"]))
+
+    def _origins(self, host: str) -> set[str]:
+        """What a page of ours has as its Origin; where the public URL says https, plain http is foreign."""
+        if self._public is not None and host == self._public.netloc.lower():
+            return {f"{self._public.scheme}://{host}"}
+        return {f"http://{host}", f"https://{host}"}
+
+
+def _loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

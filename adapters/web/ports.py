@@ -1,0 +1,139 @@
+"""What the sidecar looks at. `bot/app.py` hands it the hub's own services, which fulfil these shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.swarm.ports import SwarmTx
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from core.events import Event
+    from core.ports import Clock, IdSource
+    from core.store import Store
+    from core.swarm.ports import Agent
+    from core.tokens import TokenRow
+
+
+class WebTx(SwarmTx, Protocol):
+    """A unit of work over tasks and events, only ever read."""
+
+    def events_after(self, event: int, limit: int) -> list[Event]:
+        """The next events after number `event`, oldest first."""
+
+    def last_event(self) -> int:
+        """The newest event's number, 0 if there is none."""
+
+
+class Part(Protocol):
+    """A supervised part of the hub."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs."""
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+
+
+class Figures(Protocol):
+    """What the database knows. Amounts in msat."""
+
+    @property
+    def live(self) -> Mapping[str, int]:
+        """Live tasks by status."""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks ever posted."""
+
+    @property
+    def held(self) -> int:
+        """All open holds."""
+
+    @property
+    def escrow(self) -> int:
+        """What the tasks under way have in escrow."""
+
+    @property
+    def treasury(self) -> int:
+        """What the hub's own agents have earned."""
+
+    @property
+    def backlog(self) -> int:
+        """Messages waiting to be sent."""
+
+    @property
+    def dead_letters(self) -> int:
+        """Events that a handler was unable to take."""
+
+
+class Health(Protocol):
+    """How the hub is."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether start-up is done, and the stop has not begun."""
+
+    @property
+    def started(self) -> int:
+        """When the hub was started, Unix ms."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the sats are play money."""
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Every supervised part by name."""
+
+    @property
+    def figures(self) -> Callable[[], Awaitable[Figures]]:
+        """Read the figures."""
+
+    @property
+    def model(self) -> Callable[[], Awaitable[str | None]]:
+        """Why no model answers, None if one does."""
+
+    def faults(self) -> list[str]:
+        """What is wrong, as sentences; empty when all is well."""
+
+
+class Writer(Protocol):
+    """The database's writer counts its work."""
+
+    @property
+    def hops(self) -> int:
+        """How often it went to its thread."""
+
+    @property
+    def commits(self) -> int:
+        """How many transactions it committed."""
+
+
+class Roster(Protocol):
+    """The hub's own agents."""
+
+    @property
+    def personas(self) -> Mapping[str, object]:
+        """Every declared persona by name."""
+
+    def __iter__(self) -> Iterable[Agent]:
+        """All live agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything the sidecar asks. `check` finds the live credential of a token; `able` says why an agent cannot work."""
+
+    clock: Clock
+    ids: IdSource
+    store: Store[WebTx]
+    writer: Writer
+    health: Health
+    roster: Roster
+    check: Callable[[str], Awaitable[TokenRow | None]]
+    able: Callable[[Agent], Awaitable[str | None]]

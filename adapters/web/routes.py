@@ -1,0 +1,72 @@
+"""A route, declared once: the server registers it, the guard reads who may, `/openapi.json` is written from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
+
+class Access(StrEnum):
+    """Who may use a route."""
+
+    OPEN = "open"  # anybody who reaches the hub
+    SECRET = "secret"  # the request carries a secret of the route's own
+    READ = "read"  # an owner or read token
+    PAGE = "page"  # the same, or the page after its login
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something a route reads from the request beside its body; `where` is OpenAPI's word: query, path or header."""
+
+    name: str
+    where: str
+    summary: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of the table. `gives` is the dataclass (or list of one) that the answer holds, in every event of a stream.
+
+    `status` is that of the good answer. A HEAD is answered like a GET unless `head` says no: on streams, and where
+    looking has an effect.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    access: Access = Access.OPEN
+    gives: Any = None
+    media: str = JSON
+    status: int = 200
+    takes: tuple[Parameter, ...] = ()
+    refuses: tuple[int, ...] = ()
+    head: bool = True
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods it is registered for."""
+        return ("GET", "HEAD") if self.method == "GET" and self.head else (self.method,)
+
+
+def plain(shape: Any) -> dict[str, Any]:
+    """A dataclass as JSON has it: what is None is left out."""
+    return asdict(shape, dict_factory=lambda pairs: {name: value for name, value in pairs if value is not None})
+
+
+def answer(shape: Any) -> web.Response:
+    """A dataclass as the answer."""
+    return web.Response(text=json.dumps(plain(shape)), content_type=JSON)
