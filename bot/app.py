@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
 import config
@@ -132,7 +133,19 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         def place(sha256: str) -> str:
             return str(shelf.path(sha256))
 
-        hub = Hub(clock, coordinator, agents, wallet, identities, assistant, registry, health, place, delivery.draft)
+        hub = Hub(
+            clock,
+            coordinator,
+            agents,
+            wallet,
+            identities,
+            assistant,
+            registry,
+            health,
+            place,
+            _zone(settings),
+            delivery.draft,
+        )
         dispatcher = Dispatcher(hub, store, delivery, nursery)
         pump = Pump(store, clock, table(place), delivery.send)
         console = ConsoleSurface(data, ids, owner.calls(hub, str), partial(delivery.again, "console"))
@@ -176,6 +189,10 @@ async def talk(app: App) -> None:
             await console_talk(near, app.hub.registry.described(), app.settings.data_dir)
         finally:
             near.close()
+
+
+def _zone(settings: Settings) -> ZoneInfo | None:
+    return ZoneInfo(settings.timezone) if settings.timezone else None
 
 
 def _rules(settings: Settings) -> Rules:

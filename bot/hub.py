@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from bot.health import Health
     from bot.registry import Registry
@@ -32,4 +33,5 @@ class Hub:
     registry: Registry
     health: Health
     file_path: Callable[[str], str]
+    zone: tzinfo | None
     draft: Callable[[CommandCall, str], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.chat import Button, File, Reply
@@ -13,6 +14,7 @@ from core.swarm.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import tzinfo
 
     from core.chat import Caller
     from core.events import Json
@@ -67,10 +69,15 @@ def posted(task: Task, *, simulated: bool) -> Reply:
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
-def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str]) -> Reply:
+def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], zone: tzinfo | None) -> Reply:
     """One task, whole."""
     lines = [f"{task.name} is {task.status.value}: {_first_line(task.description)}"]
     lines.append(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
+    times = f"posted {moment(task.posted_at, zone)}, "
+    ended = task.ended_at is not None
+    lines.append(
+        times + (f"over {moment(task.ended_at or 0, zone)}" if ended else f"until {moment(task.deadline, zone)}")
+    )
     if task.retry_of:
         lines.append(f"tries {task_name(task.retry_of)} again")
     if task.agent:
@@ -134,7 +141,12 @@ def balance(found: Balance) -> Reply:
     return Reply(text, data)
 
 
-def history(lines: Sequence[HistoryLine], *, simulated: bool) -> Reply:
+def moment(at: int, zone: tzinfo | None) -> str:
+    """A time (Unix ms UTC) for people, in their zone or the system's: `11-23 09:58`."""
+    return datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).strftime("%m-%d %H:%M")
+
+
+def history(lines: Sequence[HistoryLine], zone: tzinfo | None, *, simulated: bool) -> Reply:
     """An account's movements."""
     rows: list[Json] = [
         {
@@ -147,7 +159,12 @@ def history(lines: Sequence[HistoryLine], *, simulated: bool) -> Reply:
     if not lines:
         return Reply("No movements yet.", data)
     head = f"The last {len(lines)} movements{' (simulated sats)' if simulated else ''}, newest first"
-    body = [f"{to_sats(line.amount):+,}  {line.kind}{_of(line)}: {line.reason}" for line in lines[: 2 * PAGE]]
+    body = [
+        f"{moment(line.at, zone)}  {to_sats(line.amount):+,}  {line.kind}{_of(line)}: {line.reason}"
+        for line in lines[: 2 * PAGE]
+    ]
+    if len(lines) > len(body):
+        body.append(f"… and {len(lines) - len(body):,} older; timmy ledger history shows them all")
     return Reply("\n".join([head, *body]), data)
 
 

@@ -29,6 +29,7 @@ STYLE = Style.from_dict(
 )  # fmt: skip
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
+GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent; Ctrl-D leaves.")
 
 
 class Commands(Completer):
@@ -63,6 +64,7 @@ class Terminal:
 
     async def talk(self) -> None:
         """Read and show until Ctrl-D or Ctrl-C, or until the hub is gone."""
+        print_formatted_text(FormattedText([("class:first", GREETING[0]), ("", GREETING[1])]), style=STYLE)
         await self._link.send({"op": "attach"})
         with patch_stdout():
             reading = asyncio.ensure_future(self._read())  # noqa: TID251 - raced with the hub's end, and ended here

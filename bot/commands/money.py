@@ -25,4 +25,4 @@ async def history(hub: Hub, call: CommandCall) -> Reply:
     """Show the caller's movements."""
     limit = min(cast("int", call.args.get("n", views.PAGE)), 1000)
     lines = await hub.wallet.history(user_account(call.caller.name), limit)
-    return views.history(lines, simulated=hub.wallet.simulated)
+    return views.history(lines, hub.zone, simulated=hub.wallet.simulated)

@@ -52,7 +52,8 @@ async def tasks(hub: Hub, call: CommandCall) -> Reply:
 async def show(hub: Hub, call: CommandCall) -> Reply:
     """Show a task."""
     number = _task(call)
-    return views.shown(await hub.coordinator.show(number), await hub.coordinator.files(number), hub.file_path)
+    found, files = await hub.coordinator.show(number), await hub.coordinator.files(number)
+    return views.shown(found, files, hub.file_path, hub.zone)
 
 
 @command("/bids T", "the bids on a task (sealed until the auction closes)", group="work", action=Action.LOOK)
