@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.app import look_at_books
 from core.money import format_sats, to_sats
+from core.tokens import CONSOLE_OWNER
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def balances(settings: Settings, *, as_json: bool) -> str:
 
 def movements(settings: Settings, account: str | None, limit: int, *, as_json: bool) -> str:
     """An account's movements, newest first."""
-    name = account or user_account("console:owner")
+    name = account or user_account(CONSOLE_OWNER)
     lines = look_at_books(settings, lambda tx: tx.books.history(name, limit))
     facts = [
         {

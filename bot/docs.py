@@ -35,7 +35,7 @@ def settings_table() -> str:
     """`docs/settings.md`."""
     lines = [NOTE, "", "# Settings", "", "From the environment or a file `.env`; every one is optional.", ""]
     lines += ["| key | default | what it is |", "|---|---|---|"]
-    for key, (default, words) in settings.keys().items():
+    for key, (default, words) in settings.known().items():
         shown = "" if default in {None, ""} else f"`{default}`"
         lines.append(f"| `{key}` | {shown} | {_cell(words)} |")
     return "\n".join(lines) + "\n"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.tokens import CONSOLE_OWNER
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.hub import Hub
     from core.chat import Caller
 
-OWNER = "console:owner"
-
 
 def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
     """All calls. Whoever reaches the socket owns the data folder, so the caller is always the owner."""
 
     async def owner() -> Caller:
-        return await hub.identities.caller(OWNER, private=True)
+        return await hub.identities.caller(CONSOLE_OWNER, private=True)
 
     async def status(_: Mapping[str, Any]) -> dict[str, Any]:
         reply = await hub.health.reply()

@@ -179,7 +179,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def keys() -> dict[str, tuple[object, str]]:
+def known() -> dict[str, tuple[object, str]]:
     """Every key with its default and description, as `TIMMY_…`."""
     found: dict[str, tuple[object, str]] = {}
     for name, field in Settings.model_fields.items():
@@ -209,9 +209,9 @@ def load(**overrides: Any) -> Settings:
 
 
 def _refuse_unknown() -> None:
-    known = keys()
+    names = known()
     dotenv = DotEnvSettingsSource(Settings, env_file=".env")
     given = {key.upper() for key in (*os.environ, *dotenv.env_vars) if key.upper().startswith(PREFIX)}
-    for key in sorted(given - set(known)):
-        near = difflib.get_close_matches(key, known, n=1)
+    for key in sorted(given - set(names)):
+        near = difflib.get_close_matches(key, names, n=1)
         raise UnknownSetting(key=key, nearest=f" Did you mean {near[0]}?" if near else "")

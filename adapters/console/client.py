@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from adapters.console.link import dial
+from adapters.console.link import SOCKET, dial
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from adapters.console.link import Frame, Link
 
-SOCKET = "hub.sock"
 _FAILED = frozenset({"failed", "expired", "cancelled"})
 
 
@@ -115,5 +114,7 @@ def _reachable(folder: Path) -> Iterator[None]:
         yield
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         raise NotRunning(folder=folder) from None
+    except BrokenPipeError:
+        raise  # standard output's: whoever read it has enough
     except ConnectionError as error:
         raise HubGone from error

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Frame = dict[str, Any]
+SOCKET = "hub.sock"
 MAX_FRAME = 4 * 1024 * 1024
 SUN_PATH = 100
 """A Unix socket's path is limited to about 104 bytes; longer ones are reached through the folder's descriptor."""

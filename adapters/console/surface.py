@@ -12,11 +12,12 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from adapters.console.link import MAX_FRAME, StreamLink, socket_path
+from adapters.console.link import MAX_FRAME, SOCKET, StreamLink, socket_path
 from core.chat import Inbound
-from core.errors import HubError
+from core.errors import HubError, UserError
 from core.events import Kind
 from core.ids import task_name
+from core.tokens import CONSOLE_OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from core.events import Event
     from core.ports import IdSource
 
-SOCKET = "hub.sock"
-OWNER = "console:owner"
-CONVERSATION = OWNER
+OWNER = CONVERSATION = CONSOLE_OWNER
 _RECENT = 512
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 
@@ -44,6 +43,15 @@ def frame_of(reply: Reply, kind: str) -> Frame:
     if reply.files:
         frame["files"] = [{"name": file.name, "path": file.path} for file in reply.files]
     return frame
+
+
+def error_frame(error: HubError) -> Frame:
+    """A refusal as a frame."""
+    return {"kind": "error", "error": error.code, "text": str(error)}
+
+
+class UnknownRequest(UserError):
+    """This hub does not know that request. Do the hub and this command have the same version?"""
 
 
 class ConsoleSurface:
@@ -157,13 +165,17 @@ class Session:
                 self.attached = True
                 await self._surface.attached()
             case str(name) if name in self._surface.admin:
-                try:
-                    await self._link.send({"kind": "result", **await self._surface.admin[name](frame)})
-                except HubError as error:
-                    await self._link.send({"kind": "error", "error": error.code, "text": str(error)})
+                await self._link.send(await self._admin(name, frame))
             case _:
-                text = "This hub does not know that request. Do the hub and this command have the same version?"
-                await self._link.send({"kind": "error", "error": "unknown_request", "text": text})
+                await self._link.send(error_frame(UnknownRequest()))
+
+    async def _admin(self, name: str, frame: Frame) -> Frame:
+        try:
+            return {"kind": "result", **await self._surface.admin[name](frame)}
+        except HubError as error:
+            return error_frame(error)
+        except (KeyError, TypeError, ValueError):
+            return error_frame(UnknownRequest())
 
     async def _say(self, frame: Frame) -> None:
         message = Inbound(

@@ -90,6 +90,7 @@ class Terminal:
             self._note(frame)
             if frame.get("kind") not in {"end", "draft"}:
                 print_formatted_text(FormattedText(list(_pieces(frame))), style=STYLE)
+        print_formatted_text(FormattedText([("class:refused", "The hub has stopped.")]), style=STYLE)
 
     def _note(self, frame: Frame) -> None:
         """Keep the toolbar true: what is under way, and what the agent is saying."""

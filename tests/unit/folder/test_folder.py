@@ -1,0 +1,51 @@
+"""The data folder is private and has one owner; the workspace is seeded once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import folder
+from adapters.folder import AlreadyRunning, NoFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_data_folder_is_made_private(tmp_path: Path) -> None:
+    with folder.own(tmp_path / "deep" / "data") as data:
+        assert data.stat().st_mode & 0o777 == 0o700
+        assert (data / folder.LOCK).stat().st_mode & 0o777 == 0o600
+
+
+def test_an_open_folder_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    with folder.own(tmp_path / "data") as data:
+        assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_owner_is_refused_by_the_firsts_pid(tmp_path: Path) -> None:
+    with folder.own(tmp_path), pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}"), folder.own(tmp_path):
+        pass
+    with folder.own(tmp_path):
+        pass
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(NoFolder, match="TIMMY_DATA_DIR"), folder.own(tmp_path / "data"):
+        pass
+    assert (tmp_path / "data").read_text() == "mine"
+
+
+def test_samples_come_once(tmp_path: Path) -> None:
+    samples, workspace = tmp_path / "samples", tmp_path / "workspace"
+    samples.mkdir()
+    (samples / "welcome.md").write_text("hello")
+    folder.seed_workspace(workspace, samples)
+    assert (workspace / "welcome.md").read_text() == "hello"
+    (workspace / "welcome.md").unlink()
+    folder.seed_workspace(workspace, samples)
+    assert not (workspace / "welcome.md").exists()
