@@ -26,6 +26,7 @@ from adapters.skills.runner import SkillRunner
 from adapters.sqlite.offline import look
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
+from adapters.web.ports import Sources
 from bot import owner
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
@@ -35,6 +36,7 @@ from bot.registry import registry
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
 from config import personas
+from config.settings import split
 from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.persona_worker import PersonaWorker
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from adapters.sqlite.unit_of_work import UnitOfWork
+    from adapters.web.server import Sidecar
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
@@ -92,7 +95,7 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def build(  # noqa: PLR0913 - everything that can be replaced, and the one list of all parts
+async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, and the one list of all parts
     settings: Settings,
     *,
     clock: Clock | None = None,
@@ -121,9 +124,9 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
+        hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
         coordinator = Coordinator(
-            store, agents, worker or PersonaWorker(skills, brain, shelf, bounds=bounds),
-            clock=clock, ids=ids, spawner=nursery, rules=_rules(settings),
+            store, agents, hands, clock=clock, ids=ids, spawner=nursery, rules=_rules(settings)
         )  # fmt: skip
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.personas)
         assistant = Assistant(store, brain, bounds=bounds)
@@ -148,11 +151,16 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery)
         pump = Pump(store, clock, table(place), delivery.send)
-        console = ConsoleSurface(data, ids, owner.calls(hub, str), partial(delivery.again, "console"))
+        web = _sidecar(
+            settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
+        )
+        console = ConsoleSurface(data, ids, owner.calls(hub, web.login_link), partial(delivery.again, "console"))
         delivery.attach(console)
         store.listen(pump.heard)
         store.listen(console.heard)
+        store.listen(web.heard)
 
+        await stack.enter_async_context(web.listening())
         await agents.load()
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
@@ -161,12 +169,13 @@ async def build(  # noqa: PLR0913 - everything that can be replaced, and the one
         supervisor.start("clock", coordinator.run)
         supervisor.start("retention", Retention(store, clock).run)
         supervisor.start("console", lambda: console.run(dispatcher.receive))
+        supervisor.start("web", web.run)
         await console.listening()
         await coordinator.recover()
         await dispatcher.recover()
         health.ready = True
         try:
-            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, "")
+            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address)
         finally:
             health.ready = False
             supervisor.stop()
@@ -201,6 +210,14 @@ def _rules(settings: Settings) -> Rules:
         window=auction.window * 1000, budget=to_msat(auction.budget), deadline=auction.deadline * 1000,
         review=auction.review * 1000, attempts=auction.attempts, lease=auction.lease * 1000,
     )  # fmt: skip
+
+
+def _sidecar(settings: Settings, sources: Sources) -> Sidecar:
+    """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
+    from adapters.web.server import Sidecar, Site  # noqa: PLC0415
+
+    http = settings.http
+    return Sidecar(Site(http.host, http.port, http.public_url, split(http.allowed_hosts)), sources)
 
 
 async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:

@@ -24,7 +24,8 @@ def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[
         return {"text": reply.text, "data": dict(reply.data)}
 
     async def page(_: Mapping[str, Any]) -> dict[str, Any]:
-        return {"text": login(), "data": {"ok": True}}
+        link = login()
+        return {"text": link, "data": {"ok": True, "url": link}}
 
     async def commands(_: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": "", "data": {"commands": hub.registry.described()}}

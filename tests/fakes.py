@@ -1,7 +1,7 @@
 """Time and names that a test decides, and a loop that says when nothing is left to do: so that no test ever sleeps.
 
-`FakeClock` and `FakeIds` fulfil `core.ports.Clock` and `core.ports.IdSource`; `tests/contract/test_clock.py` and the
-property machines run on them. `IdleSelector` is for tests that drive background work step by step.
+`FakeClock` and `FakeIds` fulfil `core.ports.Clock` and `core.ports.IdSource`. `IdleSelector` is for tests that drive
+background work step by step.
 """
 
 from __future__ import annotations

@@ -124,7 +124,9 @@ class OllamaModel:
         try:
             async with asyncio.timeout(self._patience.check):
                 own = await self.default()
-                return None if named(own, await self.models()) else str(ModelMissing(model=own))
+                if self._own is None or named(own, await self.models()):
+                    return None
+                return str(ModelMissing(model=own))
         except TimeoutError:
             return str(ModelSilent(seconds=self._patience.check))
         except HubError as error:

@@ -48,6 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA busy_timeout = 2000")
+        connection.execute("PRAGMA temp_store = MEMORY")  # savepoints keep the pages they may restore; not in files
         _upgrade(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()

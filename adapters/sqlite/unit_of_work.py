@@ -6,6 +6,7 @@ The object is made once per connection and reused for every unit of work: `begin
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 from adapters.sqlite.agent_store import AgentRows, ConversationRows, TokenRows
@@ -18,19 +19,30 @@ if TYPE_CHECKING:
     import sqlite3
 
 _EMPTY = "{}"
+_TOGETHER = 16
+"""Events that one statement writes at most."""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` with separators makes an encoder at each call
+
+
+@cache
+def _insert_events(count: int) -> str:
+    return "INSERT INTO event (kind, task, agent, at, data) VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * count)  # noqa: S608 - constants
 
 
 class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "agents", "books", "conversations", "events", "ledger", "messages", "now", "tasks", "tokens",
+        "_connection", "_emitted", "agents", "books", "conversations", "events", "ledger", "messages", "now", "tasks",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.now = 0
         self.events: list[Event] = []
+        self._emitted: list[Event] = []
         self.ledger = LedgerRows(connection, self)
         self.books = BookRows(connection)
         self.tasks = TaskRows(connection)
@@ -43,15 +55,34 @@ class UnitOfWork:
         """Start a transaction's list of events at time `now`."""
         self.now = now
         self.events = []
+        self._emitted = []
 
     def emit(self, event: Event) -> None:
         """See `core.store.Tx`."""
-        data = json.dumps(event.data, separators=(",", ":")) if event.data else _EMPTY
-        cursor = self._connection.execute(
-            "INSERT INTO event (kind, task, agent, at, data) VALUES (?, ?, ?, ?, ?)",
-            (event.kind, event.task, event.agent, self.now, data),
-        )
-        self.events.append(Event(event.kind, event.task, event.agent, event.data, cursor.lastrowid or 0, self.now))
+        self._emitted.append(event)
+
+    def write_events(self) -> None:
+        """Write what was emitted since the last call; the writer does it at the end of each function.
+
+        Together, because AUTOINCREMENT looks up and stores the last number once a statement, not once a row.
+        """
+        emitted, self._emitted = self._emitted, []
+        for start in range(0, len(emitted), _TOGETHER):
+            some = emitted[start : start + _TOGETHER]
+            values: list[object] = []
+            for event in some:
+                data = _encode(event.data) if event.data else _EMPTY
+                values += (event.kind.value, event.task, event.agent, self.now, data)
+            last = self._connection.execute(_insert_events(len(some)), values).lastrowid or 0
+            self.events += [
+                Event(event.kind, event.task, event.agent, event.data, number, self.now)
+                for number, event in enumerate(some, last - len(some) + 1)
+            ]
+
+    def take_back(self, kept: int) -> None:
+        """Forget the events of a function that was undone: all but the first `kept`."""
+        del self.events[kept:]
+        self._emitted = []
 
     def applied(self, key: str) -> str | None:
         """See `core.store.Tx`."""
@@ -66,6 +97,7 @@ class UnitOfWork:
 
     def events_after(self, event: int, limit: int) -> list[Event]:
         """The next events after number `event`, oldest first."""
+        self.write_events()
         rows = self._connection.execute(
             "SELECT kind, task, agent, data, id, at FROM event WHERE id > ? ORDER BY id LIMIT ?", (event, limit)
         )
@@ -73,6 +105,7 @@ class UnitOfWork:
 
     def last_event(self) -> int:
         """The newest event's number, 0 if there is none."""
+        self.write_events()
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
         return int(last)
 

@@ -197,9 +197,10 @@ def _run_job(connection: sqlite3.Connection, tx: UnitOfWork, job: _Job, *, alone
         connection.execute("SAVEPOINT job")
     try:
         job.value = job.work(tx)
+        tx.write_events()
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller that sent the function
         job.error = translate(error)
-        del tx.events[mark:]
+        tx.take_back(mark)
         if not connection.in_transaction:
             return False
         if alone:

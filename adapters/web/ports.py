@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.swarm.ports import SwarmTx
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from core.events import Event
     from core.ports import Clock, IdSource
@@ -121,7 +121,7 @@ class Roster(Protocol):
     def personas(self) -> Mapping[str, object]:
         """Every declared persona by name."""
 
-    def __iter__(self) -> Iterable[Agent]:
+    def __iter__(self) -> Iterator[Agent]:
         """All live agents."""
 
 
@@ -137,3 +137,18 @@ class Sources:
     roster: Roster
     check: Callable[[str], Awaitable[TokenRow | None]]
     able: Callable[[Agent], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """All that `/metrics` shows, read on the loop; `events` by type since the start, `streams` open by path."""
+
+    uptime: float
+    ready: bool
+    parts: Mapping[str, Part]
+    figures: Figures
+    simulated: bool
+    hops: int
+    commits: int
+    events: Mapping[str, int]
+    streams: Mapping[str, int]

@@ -20,7 +20,7 @@ class Access(StrEnum):
     """Who may use a route."""
 
     OPEN = "open"  # anybody who reaches the hub
-    SECRET = "secret"  # the request carries a secret of the route's own
+    OWN_SECRET = "own secret"  # the request carries a secret that the route checks itself  # noqa: S105
     READ = "read"  # an owner or read token
     PAGE = "page"  # the same, or the page after its login
 

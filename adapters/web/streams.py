@@ -7,18 +7,17 @@ fills the socket's buffer and nothing else; after a while the connection is drop
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from adapters.web.errors import TooManyStreams
+from adapters.web.errors import NotReady, TooManyStreams
 from adapters.web.routes import EVENT_STREAM
 from core.errors import HubError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable
 
     from core.ports import Clock
 
@@ -32,7 +31,7 @@ RETRY_MS = 1000
 """How soon a browser comes back by itself."""
 
 
-class Ended(Exception):  # noqa: N818 - as core.errors: named for what happened
+class Ended(Exception):
     """The stream is over: the hub stops, or the client is gone or too slow."""
 
 
@@ -98,21 +97,23 @@ class Streams:
         """How many clients listen there."""
         return sum(1 for stream in self._open if stream.path == path and not stream.gone)
 
-    @contextlib.asynccontextmanager
-    async def serve(self, request: web.Request, limit: int) -> AsyncIterator[Stream]:
-        """Open a stream for as long as the block runs. Raises `TooManyStreams`; after that, errors just end it."""
-        if self.count(request.path) >= limit or self._closed:
+    async def serve(
+        self, request: web.Request, limit: int, work: Callable[[Stream], Awaitable[None]]
+    ) -> web.StreamResponse:
+        """Open a stream and run `work` on it until it ends. Raises `TooManyStreams`; later errors just end the stream."""
+        if self._closed:
+            raise NotReady
+        if self.count(request.path) >= limit:
             raise TooManyStreams(limit=limit)
         response = web.StreamResponse(headers={"X-Accel-Buffering": "no"})
-        response.content_type = EVENT_STREAM
-        response.charset = "utf-8"
+        response.content_type, response.charset = EVENT_STREAM, "utf-8"
         stream = Stream(request, response, self._clock)
         self._open.add(stream)
         try:
             await response.prepare(request)
             await stream.write(f"retry: {RETRY_MS}\n\n")
-            yield stream
-        except (Ended, ConnectionError):
+            await work(stream)
+        except Ended:
             pass
         except HubError as error:
             log.info("a stream of %s ends: %s", request.path, error)
@@ -120,6 +121,7 @@ class Streams:
             log.exception("a stream of %s broke off", request.path)
         finally:
             self._open.discard(stream)
+        return response
 
     def wake(self, path: str) -> None:
         """Tell the streams of a route that there is something."""

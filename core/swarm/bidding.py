@@ -60,15 +60,15 @@ def open_and_close(
     closes_at = task.deadline if task.waits_for_people else min(tx.now + terms.window, task.deadline)
     task = take(tx, task, life.open_auction(task, closes_at=closes_at), HUB)
     for agent, offer in free:
-        price = min(offer.price, task.budget)
         if offer.price <= task.budget:
-            place(tx, task, Bid(agent.name, price, offer.eta, offer.note, offer.fit, tx.now))
+            place(tx, task, Bid(agent.name, offer.price, offer.eta, offer.note, offer.fit, tx.now))
         else:
             decline(tx, task, agent.name, f"asks {format_sats(offer.price)}, more than the budget")
     for agent, answer in appraisals:
         if isinstance(answer, Decline):
             decline(tx, task, agent.name, answer.why)
-    return task if task.waits_for_people else close(tx, task, terms)
+    waits = task.waits_for_people and task.only not in task.excluded
+    return task if waits else close(tx, task, terms)
 
 
 def place(tx: SwarmTx, task: Task, bid: Bid) -> Bid:
@@ -116,8 +116,12 @@ def sealed(task: Task) -> bool:
 
 
 def _nobody(answers: Sequence[Answer]) -> str:
-    reasons = "; ".join(f"{answer.bid.agent}: {answer.bid.note}" for answer in answers if answer.refused)
-    return reasons or "no agent here can do this now (/agents says what each can do)"
+    reasons: dict[str, list[str]] = {}
+    for answer in answers:
+        if answer.refused:
+            reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
+    said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())
+    return said or "no agent here can do this now (/agents says what each can do)"
 
 
 def price_sats(bid: Bid) -> int:

@@ -207,11 +207,11 @@ class Coordinator:
             task = _find(tx, number)
             if tx.applied(key) is not None:
                 return task
-            if task.status is Status.AWARDED and task.agent == caller.name:
+            if task.status in AT_WORK and task.agent != caller.name:
+                raise NotYours(task=task.name, agent=task.agent)
+            if task.status is Status.AWARDED:
                 task = take(tx, task, life.start(task, lease_until=None), caller.recorded)
             life.check(task, Verb.DELIVER)
-            if task.agent != caller.name:
-                raise NotYours(task=task.name, agent=task.agent)
             tx.mark(key, "")
             step = life.deliver(task, result=result, review_until=tx.now + self.rules.review)
             return take(tx, task, step, caller.recorded)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,8 @@ from adapters.clockwork import running
 from adapters.console.link import QueueLink
 from adapters.sqlite.connection import connect_reader
 from adapters.sqlite.offline import look
-from bot.app import DATABASE, App, build
+from bot.app import DATABASE, build
 from config.settings import Auction, Http, Ollama, Settings, WalletGroup
-from core.errors import HubError
 from core.money import to_msat
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.console.link import Frame
+    from bot.app import App
     from core.swarm.ports import Agent
     from core.swarm.task import Task
 
@@ -51,7 +51,7 @@ def settings(folder: Path, *, ollama: str = NOBODY, grant: int = 10_000, **aucti
     return Settings(
         _env_file=None, data_dir=folder / "data", workspace=folder / "workspace", http=Http(port=0),
         ollama=Ollama(url=ollama), auction=Auction(**auction), wallet=WalletGroup(grant=grant),
-    )  # type: ignore[call-arg] # fmt: skip
+    )  # fmt: skip
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Hands:
     """
 
     asks: dict[str, int | Decline | None] = field(default_factory=dict)
-    does: dict[str, str | HubError | Exception | asyncio.Event] = field(default_factory=dict)
+    does: dict[str, str | Exception | asyncio.Event] = field(default_factory=dict)
     began: list[tuple[str, str, int]] = field(default_factory=list)
     stopped: list[tuple[str, str]] = field(default_factory=list)
     moved: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -131,31 +131,28 @@ class Console:
 
     async def until(self, **facts: Any) -> Frame:
         """The next frame with these facts (in the frame or its data; `text` need only be in it). Others stay unread."""
-        for frame in self.unread:
-            if _has(frame, facts):
-                self.unread.remove(frame)
-                return frame
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while (frame := await self._next()) is not None:
-                    if _has(frame, facts):
-                        return frame
-                    self.unread.append(frame)
-        except TimeoutError:
-            pass
-        message = f"waited for {facts}; unread: {list(self.unread)}"
-        raise AssertionError(message)
+        return await self._first(lambda frame: _has(frame, facts), str(facts))
 
     async def ends(self, task: str) -> Frame:
         """What is told of a task's end."""
-        for frame in self.unread:
-            if _has(frame, {"kind": "more", "task": task}) and frame["data"]["status"] in OVER:
-                self.unread.remove(frame)
-                return frame
-        while True:
-            frame = await self.until(kind="more", task=task)
-            if frame["data"]["status"] in OVER:
-                return frame
+        return await self._first(
+            lambda frame: _has(frame, {"kind": "more", "task": task}) and frame["data"]["status"] in OVER,
+            f"{task}'s end",
+        )
+
+    async def _first(self, wanted: Callable[[Frame], bool], what: str) -> Frame:
+        for earlier in self.unread:
+            if wanted(earlier):
+                self.unread.remove(earlier)
+                return earlier
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while (frame := await self.link.receive()) is not None:
+                    if wanted(frame):
+                        return frame
+                    self.unread.append(frame)
+        message = f"waited for {what}; unread: {list(self.unread)}"
+        raise AssertionError(message)
 
     async def settled(self, task: str) -> Frame:
         """What is told of a task's happy end."""
@@ -166,9 +163,6 @@ class Console:
     def kinds(self) -> list[str]:
         """The kinds of what is unread."""
         return [frame["kind"] for frame in self.unread]
-
-    async def _next(self) -> Frame | None:
-        return await self.link.receive()
 
 
 OVER = frozenset({"settled", "failed", "cancelled", "expired"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from config import personas
 from tests.scenario.bot import balances, hub, prove
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ async def test_the_whole_budget_is_held_until_the_award_and_only_the_price_is_sp
 
 
 async def test_the_real_agents_summarise_the_sample_for_sats(tmp_path: Path) -> None:
-    from config import personas
-
     async with hub(tmp_path, worker=None, personas=personas.load()) as bot:
         await bot.say("/task summarise welcome.md")
         told = await bot.settled("T-1")

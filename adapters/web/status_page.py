@@ -1,0 +1,309 @@
+"""What the status page shows: to everybody states, counts and the names of the hub's own agents; texts after a login.
+
+Each section is small and whole, so that an update is "these sections are now so", and a slow reader skips versions,
+never facts. No text that a person or a model wrote is in them, and no name of a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from adapters.web.routes import Access, Route, answer
+from core.ids import task_name
+from core.money import to_sats
+from core.swarm.task import Status, is_person
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.web.ports import Sources, WebTx
+    from core.events import Event
+    from core.swarm.ports import Agent
+    from core.swarm.task import Task
+
+STATIC = Path(__file__).parent / "static"
+RECENT_TASKS = 12
+RECENT_EVENTS = 12
+AUCTIONS = 8
+NEAREST = 300
+"""Live tasks among which auctions are looked for: those that time changes first."""
+
+MOST_WORDS = 600
+"""Characters of a task's description and result that the page shows."""
+
+MOST_LINES = 8
+_FOR_EVER = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class HubState:
+    """The hub itself. Times in Unix ms."""
+
+    ok: bool
+    ready: bool
+    model: bool
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """A surface or another supervised part."""
+
+    name: str
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """One of the hub's own agents: free, busy or unable, and then why."""
+
+    name: str
+    role: str
+    state: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionState:
+    """An auction under way; it closes at this time (Unix ms), or when a person has picked."""
+
+    task: str
+    budget_sats: int
+    bids: int
+    closes: int
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """A task without its words."""
+
+    task: str
+    status: str
+    budget_sats: int
+    attempt: int
+    posted: int
+    ended: int | None = None
+    price_sats: int | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Tasks under way by status, and all that were ever posted."""
+
+    live: dict[str, int]
+    posted: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyState:
+    """What is set aside, what tasks under way have in escrow, what the hub's agents have earned."""
+
+    held_sats: int
+    escrow_sats: int
+    treasury_sats: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventState:
+    """An event without its data."""
+
+    id: int
+    type: str
+    at: int
+    task: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """The page. The first message of a stream holds every section, later ones those that changed.
+
+    `session` says, in the first message only, whether the reader is logged in.
+    """
+
+    hub: HubState
+    parts: list[PartState]
+    agents: list[AgentState]
+    auctions: list[AuctionState]
+    tasks: list[TaskState]
+    totals: Totals
+    money: MoneyState
+    events: list[EventState]
+    session: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWords:
+    """What a task says: the beginning of its description and result, or why it ended."""
+
+    task: str
+    description: str
+    result: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTexts:
+    """The texts of the recent tasks, newest first."""
+
+    tasks: list[TaskWords]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    newest: list[Task]
+    auctions: list[tuple[Task, int]]
+    loads: dict[str, int]
+
+
+class StatusPage:
+    """Makes the sections, and serves the page's files and texts."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._events: deque[Event] = deque(maxlen=RECENT_EVENTS)
+        self._files = {
+            "/": (_read("page.html"), "text/html"),
+            "/page.css": (_read("page.css"), "text/css"),
+            "/page.js": (_read("page.js"), "text/javascript"),
+        }
+
+    def routes(self) -> tuple[Route, ...]:
+        """See `Route`."""
+        return (
+            Route("GET", "/", "page", "The status page", self.file, media="text/html"),
+            Route("GET", "/page.css", "page_style", "The page's style", self.file, media="text/css"),
+            Route("GET", "/page.js", "page_script", "The page's script", self.file, media="text/javascript"),
+            Route(
+                "GET",
+                "/page/tasks",
+                "page_tasks",
+                "What the recent tasks say",
+                self.texts,
+                Access.PAGE,
+                gives=TaskTexts,
+            ),
+        )
+
+    async def file(self, request: web.Request) -> web.Response:
+        """One of the three files."""
+        return self.page(request.path)
+
+    def page(self, path: str = "/", status: int = 200) -> web.Response:
+        """A file as an answer."""
+        body, kind = self._files[path]
+        return web.Response(body=body, status=status, content_type=kind, charset="utf-8")
+
+    async def texts(self, _: web.Request) -> web.Response:
+        """The words of the recent tasks."""
+        tasks = await self._sources.store.read(lambda tx: tx.tasks.newest(None, RECENT_TASKS))
+        return answer(TaskTexts([_words(task) for task in tasks]))
+
+    async def load(self) -> None:
+        """Read the newest events from before this start."""
+
+        def work(tx: WebTx) -> list[Event]:
+            return tx.events_after(max(0, tx.last_event() - RECENT_EVENTS), RECENT_EVENTS)
+
+        before = await self._sources.store.read(work)
+        known = {event.id: event for event in (*before, *self._events)}
+        self._events.clear()
+        self._events.extend(known[number] for number in sorted(known))
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed."""
+        self._events.extend(events)
+
+    async def state(self) -> PageState:
+        """All sections as they are now."""
+        sources, agents = self._sources, list(self._sources.roster)
+        figures = await sources.health.figures()
+        seen = await sources.store.read(lambda tx: _look(tx, agents))
+        why, *whys = await asyncio.gather(sources.health.model(), *(sources.able(agent) for agent in agents))
+        return PageState(
+            hub=HubState(
+                ok=not sources.health.faults(), ready=sources.health.ready, model=why is None,
+                started=sources.health.started,
+            ),
+            parts=[PartState(name, part.up) for name, part in sources.health.parts.items()],
+            agents=[_agent(agent, seen.loads[agent.name], why) for agent, why in zip(agents, whys, strict=True)],
+            auctions=[
+                AuctionState(
+                    task.name, to_sats(task.budget), bids, task.closes_at or task.deadline, asked=task.pick == "ask"
+                )
+                for task, bids in seen.auctions
+            ],
+            tasks=[self._task(task) for task in seen.newest],
+            totals=Totals(dict(figures.live), figures.tasks),
+            money=MoneyState(
+                to_sats(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), sources.health.simulated
+            ),
+            events=[self._event(event) for event in self._events],
+        )  # fmt: skip
+
+    def _task(self, task: Task) -> TaskState:
+        price = None if task.price is None else to_sats(task.price)
+        return TaskState(
+            task.name, task.status.value, to_sats(task.budget), task.attempt, task.posted_at, task.ended_at, price,
+            self._who(task.agent),
+        )  # fmt: skip
+
+    def _event(self, event: Event) -> EventState:
+        task = None if event.task is None else task_name(event.task)
+        return EventState(event.id, event.kind.value, event.at, task, self._who(event.agent))
+
+    def _who(self, agent: str | None) -> str | None:
+        """The hub's own agents by name; of anybody else only what they are."""
+        if agent is None:
+            return None
+        if is_person(agent):
+            return "a person"
+        persona, _, number = agent.rpartition("-")
+        own = agent in self._sources.roster.personas or (
+            number.isdecimal() and persona in self._sources.roster.personas
+        )
+        return agent if own else "a worker"
+
+
+def _read(name: str) -> bytes:
+    return (STATIC / name).read_bytes()
+
+
+def _look(tx: WebTx, agents: Sequence[Agent]) -> _Seen:
+    bidding = [task for task in tx.tasks.due(_FOR_EVER, NEAREST) if task.status is Status.BIDDING]
+    return _Seen(
+        tx.tasks.newest(None, RECENT_TASKS),
+        [(task, _bids(tx, task)) for task in bidding[:AUCTIONS]],
+        {agent.name: tx.tasks.load(agent.name) for agent in agents},
+    )
+
+
+def _bids(tx: WebTx, task: Task) -> int:
+    return sum(1 for given in tx.tasks.answers(task.id, task.attempt) if not given.refused)
+
+
+def _agent(agent: Agent, load: int, why: str | None) -> AgentState:
+    """The reason only up to its first colon: what follows may name addresses of this machine."""
+    state = "unable" if why else "busy" if load >= agent.capacity else "free"
+    return AgentState(agent.name, agent.persona.role, state, why.partition(":")[0] if why else None)
+
+
+def _words(task: Task) -> TaskWords:
+    result = None if task.result is None else _beginning(task.result)
+    why = _beginning(task.why) if task.why is not None and task.over and task.status is not Status.SETTLED else None
+    return TaskWords(task.name, _beginning(task.description), result, why)
+
+
+def _beginning(text: str) -> str:
+    lines = text.strip()[: MOST_WORDS + 1].splitlines()
+    shown = "\n".join(lines[:MOST_LINES])
+    return f"{shown[:MOST_WORDS].rstrip()} …" if len(lines) > MOST_LINES or len(shown) > MOST_WORDS else shown
