@@ -120,6 +120,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
         brain: Model = ollama if model is None else model
         await stack.enter_async_context(ollama)
+        if model is None:
+            nursery.spawn(ollama.watch(), "model watch")
         skills = skills or SkillRunner(settings.workspace, (data,), cache=data / "cache" / "matplotlib")
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())

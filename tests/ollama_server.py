@@ -62,6 +62,7 @@ class OllamaServer:
         self.families: dict[str, str] = {}
         self.listing: Fault | None = None
         self.listed = 0
+        self.gate: asyncio.Event | None = None
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.begun = asyncio.Event()
@@ -118,6 +119,8 @@ class OllamaServer:
 
     async def _tags(self, _: web.Request) -> web.Response:
         self.listed += 1
+        if self.gate is not None:
+            await self.gate.wait()
         if self.listing is not None:
             return _error(self.listing)
         return web.json_response({"models": [self._entry(name) for name in self.models]})

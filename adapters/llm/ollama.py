@@ -113,12 +113,25 @@ class OllamaModel:
         return first
 
     async def check(self) -> str | None:
-        """See `Model`. Those who ask at the same time share one look."""
+        """See `Model`. Those who ask at the same time share one look; while a later one is under way, the last one counts."""
+        if self._verdict is not None and self._checking.locked():
+            return self._verdict[1]
         async with self._checking:
             if self._verdict is None or self._clock.now() >= self._verdict[0]:
-                why = await self._look()
-                self._verdict = (self._clock.now() + round(self._patience.fresh * 1000), why)
+                return await self._judge(self._patience.fresh)
             return self._verdict[1]
+
+    async def watch(self) -> None:
+        """Look before each verdict goes stale, for ever, so that no command waits for a server that does not answer."""
+        while True:
+            async with self._checking:
+                await self._judge(2 * self._patience.fresh)
+            await self._clock.sleep(self._patience.fresh)
+
+    async def _judge(self, seconds: float) -> str | None:
+        why = await self._look()
+        self._verdict = (self._clock.now() + round(seconds * 1000), why)
+        return why
 
     async def _look(self) -> str | None:
         try:

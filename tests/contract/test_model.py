@@ -29,6 +29,7 @@ from core.agent.model import (
     NoModelInstalled,
     named,
 )
+from tests.fakes import FakeClock
 from tests.ollama_server import Fault, OllamaServer, Thinks
 from tests.ollama_server import Wire as Fate
 
@@ -275,6 +276,22 @@ async def test_a_server_that_takes_calls_and_never_answers_is_given_up() -> None
             assert await model.check() == str(ModelSilent(seconds=0.2))
             with pytest.raises(ModelSilent):
                 await model.models()
+
+
+async def test_while_a_watch_looks_the_last_verdict_counts(server: OllamaServer) -> None:
+    clock = FakeClock()
+    async with OllamaModel(server.url, clock=clock, patience=Patience(check=60)) as model:
+        watching = asyncio.ensure_future(model.watch())
+        while not clock.sleepers:
+            await asyncio.wait({watching}, timeout=0.01)
+        server.gate = asyncio.Event()  # from now on the server hangs
+        clock.advance(60_000)
+        while server.listed < 2:
+            await asyncio.wait({watching}, timeout=0.01)
+        assert await asyncio.wait_for(model.check(), 1) is None
+        server.gate.set()
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 async def test_no_key_of_the_cloud_is_sent(
