@@ -62,6 +62,7 @@ class OllamaServer:
         self.families: dict[str, str] = {}
         self.listing: Fault | None = None
         self.listed = 0
+        self.seen = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -119,6 +120,7 @@ class OllamaServer:
 
     async def _tags(self, _: web.Request) -> web.Response:
         self.listed += 1
+        self.seen.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.listing is not None:

@@ -14,7 +14,7 @@ import httpx
 import ollama
 import pytest
 
-from adapters.clockwork import SystemClock
+from adapters.clockwork import Nursery, SystemClock
 from adapters.llm.ollama import BadModelAddress, OllamaModel, Patience
 from adapters.llm.wire import LIBRARY_ERRORS, Wire
 from core.agent.model import (
@@ -280,18 +280,17 @@ async def test_a_server_that_takes_calls_and_never_answers_is_given_up() -> None
 
 async def test_while_a_watch_looks_the_last_verdict_counts(server: OllamaServer) -> None:
     clock = FakeClock()
-    async with OllamaModel(server.url, clock=clock, patience=Patience(check=60)) as model:
-        watching = asyncio.ensure_future(model.watch())
-        while not clock.sleepers:
-            await asyncio.wait({watching}, timeout=0.01)
+    patience = Patience(check=60)
+    async with OllamaModel(server.url, clock=clock, patience=patience) as model, Nursery() as nursery:
+        nursery.spawn(model.watch(), "watch")
+        assert await model.check() is None
         server.gate = asyncio.Event()  # from now on the server hangs
+        while not clock.sleepers:
+            await asyncio.wait_for(server.seen.wait(), 5)
+        server.seen.clear()
         clock.advance(60_000)
-        while server.listed < 2:
-            await asyncio.wait({watching}, timeout=0.01)
+        await asyncio.wait_for(server.seen.wait(), 5)
         assert await asyncio.wait_for(model.check(), 1) is None
-        server.gate.set()
-        watching.cancel()
-        await asyncio.wait({watching})
 
 
 async def test_no_key_of_the_cloud_is_sent(
