@@ -33,6 +33,8 @@ class FakeClock:
         self._now = now
         self._order = itertools.count()
         self._alarms: list[tuple[int, int, Callable[[], object]]] = []
+        self.slept = asyncio.Event()
+        """Set whenever somebody begins to wait for a time."""
 
     def now(self) -> int:
         """Unix milliseconds."""
@@ -73,6 +75,7 @@ class FakeClock:
             ring()
         else:
             heapq.heappush(self._alarms, alarm)
+            self.slept.set()
         try:
             yield
         finally:

@@ -285,8 +285,7 @@ async def test_while_a_watch_looks_the_last_verdict_counts(server: OllamaServer)
         nursery.spawn(model.watch(), "watch")
         assert await model.check() is None
         server.gate = asyncio.Event()  # from now on the server hangs
-        while not clock.sleepers:
-            await asyncio.wait_for(server.seen.wait(), 5)
+        await asyncio.wait_for(clock.slept.wait(), 5)
         server.seen.clear()
         clock.advance(60_000)
         await asyncio.wait_for(server.seen.wait(), 5)
