@@ -283,9 +283,8 @@ async def test_while_a_watch_looks_the_last_verdict_counts(server: OllamaServer)
     patience = Patience(check=60)
     async with OllamaModel(server.url, clock=clock, patience=patience) as model, Nursery() as nursery:
         nursery.spawn(model.watch(), "watch")
-        assert await model.check() is None
-        server.gate = asyncio.Event()  # from now on the server hangs
         await asyncio.wait_for(clock.slept.wait(), 5)
+        server.gate = asyncio.Event()  # from now on the server hangs
         server.seen.clear()
         clock.advance(60_000)
         await asyncio.wait_for(server.seen.wait(), 5)
