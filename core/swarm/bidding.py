@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
@@ -79,7 +79,8 @@ def place(tx: SwarmTx, task: Task, bid: Bid) -> Bid:
         raise NotInvited(task=task.name, only=task.only)
     if bid.agent in task.excluded:
         raise HadItsTurn(agent=bid.agent, task=task.name)
-    bid = replace(bid, score=score(bid, tx.tasks.standing(bid.agent), time_left=task.deadline - tx.now))
+    points = score(bid, tx.tasks.standing(bid.agent), time_left=task.deadline - tx.now)
+    bid = Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points)
     tx.tasks.answer(task.id, task.attempt, Answer(bid))
     tx.emit(Event(Kind.BID_PLACED, task.id, bid.agent, {"attempt": task.attempt}))
     return bid

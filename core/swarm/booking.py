@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.events import Kind
@@ -21,7 +20,7 @@ def take(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
     """Write a step and return the task as it now is. `actor` is who caused it, for the books."""
     after = _move(tx, before, step, actor)
     if after.over:
-        after = replace(after, ended_at=tx.now)
+        after = after.but(ended_at=tx.now)
     _remember(tx, before, after, step)
     tx.tasks.save(after)
     tx.emit(step.event)
@@ -36,13 +35,13 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
         case Move.RELEASE:
             if before.hold is not None:
                 wallet.release(tx, before.hold)
-            return replace(task, hold=None)
+            return task.but(hold=None)
         case Move.ESCROW:
             wallet.to_escrow(
                 tx, account=task.account, task=task.id, attempt=task.attempt, hold=before.hold or 0,
                 price=task.price or 0, actor=actor,
             )  # fmt: skip
-            return replace(task, hold=None)
+            return task.but(hold=None)
         case Move.PAY:
             wallet.pay_worker(
                 tx, task=task.id, attempt=task.attempt, target=payee(before.agent or ""), price=price, actor=actor,
@@ -57,7 +56,7 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
             if step.move is Move.REFUND:
                 return task
             hold, budget = wallet.hold_again(tx, account=task.account, task=task.id, budget=task.budget)
-            return replace(task, hold=hold, budget=budget)
+            return task.but(hold=hold, budget=budget)
 
 
 def payee(agent: str) -> str:

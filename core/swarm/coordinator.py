@@ -8,6 +8,7 @@ takes up everything that a restart interrupted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -495,7 +496,7 @@ class Coordinator:
         if task.status is Status.BIDDING:
             return bidding.close(tx, task, self._terms)
         if self._working.get(number, (0,))[0] == task.attempt:
-            task = replace(task, lease_until=tx.now + self.rules.lease)
+            task = task.but(lease_until=tx.now + self.rules.lease)
             tx.tasks.save(task)
             return task
         return take(tx, task, life.lose(task, why=f"{task.agent} went silent"), HUB)
@@ -521,7 +522,7 @@ class Coordinator:
         if task.status in AT_WORK and not is_person(task.agent):
             if not self._roster.capacity(task.agent or ""):
                 return take(tx, task, life.lose(task, why=f"{task.agent} is no longer on the roster"), HUB)
-            task = replace(task, lease_until=tx.now + self.rules.lease)
+            task = task.but(lease_until=tx.now + self.rules.lease)
             tx.tasks.save(task)
         return task
 
@@ -568,14 +569,16 @@ class Coordinator:
     ) -> list[tuple[Agent, Offer | Decline | None]]:
         agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
 
-        async def ask(agent: Agent) -> Offer | Decline | None:
-            try:
-                async with asyncio.timeout(APPRAISAL_SECONDS):
-                    return await self._worker.appraise(agent, description)
-            except TimeoutError:
-                return Decline("did not answer in time")
+        said: dict[str, Offer | Decline | None] = {}
 
-        return list(zip(agents, await asyncio.gather(*(ask(agent) for agent in agents)), strict=True))
+        async def ask(agent: Agent) -> None:
+            said[agent.name] = await self._worker.appraise(agent, description)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(APPRAISAL_SECONDS):
+                await asyncio.gather(*(ask(agent) for agent in agents))
+        late = Decline("did not answer in time")
+        return [(agent, said.get(agent.name, late)) for agent in agents]
 
 
 def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]) -> None:

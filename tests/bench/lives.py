@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import tempfile
 import time
 from contextlib import closing
@@ -16,7 +15,7 @@ from adapters.sqlite.connection import connect, connect_reader
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from core.chat import Caller, Role
-from core.events import Event, Kind
+from core.events import Kind
 from core.swarm.coordinator import Coordinator, Order, Rules
 from core.swarm.persona import Persona
 from core.swarm.ports import Agent, Delivery, Offer
@@ -27,6 +26,7 @@ from tests.bench.plain import AGENTS, BUDGET, OWNER, PlainWriter, price_of, word
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from core.events import Event
     from core.swarm.task import Task
 
 IN_FLIGHT = 32
