@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from config.settings import Settings
+
+R = TypeVar("R")
 
 
 def main() -> None:
@@ -38,6 +38,12 @@ def timmy() -> None:
     """A self-hosted chat-ops hub: a local AI agent, and a swarm that works for sats."""
 
 
+def _wait_for(work: Coroutine[Any, Any, R]) -> R:
+    import asyncio
+
+    return asyncio.run(work)
+
+
 def _settings(*, log: bool = False) -> Settings:
     from config import settings as configuration
 
@@ -52,10 +58,15 @@ def _settings(*, log: bool = False) -> Settings:
 def _request(frame: dict[str, Any], *, as_json: bool = False) -> None:
     from adapters.console.client import request
 
-    answer = asyncio.run(request(_settings().data_dir, frame))
+    answer = _wait_for(request(_settings().data_dir, frame))
     if answer["kind"] == "error":
         raise _Said(answer["text"])
-    print(json.dumps(answer["data"]) if as_json else answer["text"])
+    if as_json:
+        import json
+
+        print(json.dumps(answer["data"]))
+    else:
+        print(answer["text"])
 
 
 class _Said(HubError):
@@ -67,7 +78,7 @@ class _Said(HubError):
 
 
 def _exit(work: Coroutine[Any, Any, int]) -> None:
-    code = asyncio.run(work)
+    code = _wait_for(work)
     if code:
         sys.exit(code)
 
@@ -89,7 +100,7 @@ def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
         import logging
 
         logging.getLogger().setLevel("WARNING")
-    asyncio.run(serve(settings, console=console))
+    _wait_for(serve(settings, console=console))
 
 
 @timmy.command()
@@ -97,7 +108,7 @@ def console() -> None:
     """Chat with the running hub, as its owner."""
     from adapters.console.client import chat
 
-    asyncio.run(chat(_settings().data_dir))
+    _wait_for(chat(_settings().data_dir))
 
 
 @timmy.command()

@@ -11,6 +11,7 @@ import stat
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,12 @@ _LOGGED_BYTES = 8_000
 _KILLED_FOR_TIME = -signal.SIGXCPU
 
 
+@cache
+def _installed(skill: str) -> bool:
+    """Whether a skill's libraries are there; looked up once, since each look goes through the whole import path."""
+    return skill in SKILLS and all(map(find_spec, SKILLS[skill].libraries))
+
+
 class SkillRunner:
     """Implements `core.agent.skill.Skills` with one child process for each task.
 
@@ -73,7 +80,7 @@ class SkillRunner:
 
     def offered(self, skills: Sequence[str]) -> tuple[str, ...]:
         """Those of the named skills whose libraries are installed."""
-        return tuple(name for name in skills if name in SKILLS and all(map(find_spec, SKILLS[name].libraries)))
+        return tuple(name for name in skills if _installed(name))
 
     def match(self, skills: Sequence[str], description: str) -> Match | None:
         """The best of the named skills for a task's words, or None."""

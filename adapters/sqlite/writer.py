@@ -82,6 +82,7 @@ class Database:
         self._listeners: list[Callable[[list[Event]], None]] = []
         self.hops = 0
         self.commits = 0
+        self.writes = 0
         self.busy_since: int | None = None
 
     @classmethod
@@ -139,6 +140,7 @@ class Database:
 
     async def _commit(self, batch: list[_Job]) -> None:
         self.hops += 1
+        self.writes += len(batch)
         self.busy_since = self._clock.now()
         try:
             events = await self._writer.run(lambda connection: self._run(connection, batch))

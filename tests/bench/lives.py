@@ -188,3 +188,17 @@ def _dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 def _timeless(value: object) -> object:
     return value.partition('"closes_at"')[0] if isinstance(value, str) else value
+
+
+def hops(count: int) -> tuple[int, int, int]:
+    """Thread hops, commits and units of work of `count` lives."""
+
+    async def run(path: Path) -> tuple[int, int, int]:
+        async with Swarm.running(path) as swarm:
+            store = swarm.store
+            hopped, committed, written = store.hops, store.commits, store.writes
+            await swarm.live(count)
+            return store.hops - hopped, store.commits - committed, store.writes - written
+
+    with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
+        return asyncio.run(run(Path(folder) / "hub.db"))

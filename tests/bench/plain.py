@@ -53,11 +53,11 @@ _TASK = (
 )
 _EVENT = "INSERT INTO event (kind, task, agent, at, data) VALUES (?, ?, ?, ?, ?)"
 _BIDDING = "UPDATE task SET status = 'bidding', closes_at = ?, due = ? WHERE id = ?"
-_BID = "INSERT INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?, 1, ?, ?, NULL, '', 1000, ?, ?)"
-_SPEND = "UPDATE hold SET state = 'posted' WHERE id = ?"
-_TXN = (
-    "INSERT INTO txn (id, key, request, kind, task, actor, reason, at, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_BID = (
+    "INSERT INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?, 1, ?, ?, NULL, '', 1000, ?, ?)"
 )
+_SPEND = "UPDATE hold SET state = 'posted' WHERE id = ?"
+_TXN = "INSERT INTO txn (id, key, request, kind, task, actor, reason, at, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _POSTING = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
 _ESCROW = "INSERT INTO account (name, kind, floor) VALUES (?, 'liability', 0)"
 _AWARDED = (
@@ -81,9 +81,10 @@ class PlainWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
         self._many = connection.executemany
-        self._begin = lambda: connection.execute("BEGIN IMMEDIATE")
-        self._commit = lambda: connection.execute("COMMIT")
-        number, head = connection.execute("SELECT id, hash FROM txn ORDER BY id DESC LIMIT 1").fetchone() or (0, GENESIS)
+        number, head = connection.execute("SELECT id, hash FROM txn ORDER BY id DESC LIMIT 1").fetchone() or (
+            0,
+            GENESIS,
+        )
         self._entry: int = number
         self._head: bytes = head
         self._hold = 0
@@ -94,22 +95,28 @@ class PlainWriter:
 
     def by_commit(self, first: int, count: int, *, together: int) -> None:
         """`count` lives from task `first` on, `together` of them in each commit, each step for all of them in turn."""
-        steps: tuple[Callable[[int, int], None], ...] = (self._post, self._bids, self._award, self._result, self._settle)
+        steps: tuple[Callable[[int, int], None], ...] = (
+            self._post,
+            self._bids,
+            self._award,
+            self._result,
+            self._settle,
+        )
         for start in range(first, first + count, together):
-            self._begin()
+            self._run("BEGIN IMMEDIATE")
             now = time.time_ns() // 1_000_000
             for step, number in itertools.product(steps, range(start, min(start + together, first + count))):
                 step(number, now)
-            self._commit()
+            self._run("COMMIT")
             self.commits += 1
 
     def by_step(self, first: int, count: int) -> None:
         """`count` lives one after the other, each in five commits: post, bids, award, result, settle."""
         for number in range(first, first + count):
             for step in (self._post, self._bids, self._award, self._result, self._settle):
-                self._begin()
+                self._run("BEGIN IMMEDIATE")
                 step(number, time.time_ns() // 1_000_000)
-                self._commit()
+                self._run("COMMIT")
                 self.commits += 1
 
     def _post(self, number: int, now: int) -> None:
@@ -131,7 +138,8 @@ class PlainWriter:
         prices = [price_of(number, place) for place in range(len(AGENTS))]
         scores = [score_of(price, settled) for price, settled in zip(prices, self._settled, strict=True)]
         self._many(
-            _BID, [(number, agent, price, score, now) for agent, price, score in zip(AGENTS, prices, scores, strict=True)]
+            _BID,
+            [(number, agent, price, score, now) for agent, price, score in zip(AGENTS, prices, scores, strict=True)],
         )
         self._many(_EVENT, [("BidPlaced", number, agent, now, '{"attempt":1}') for agent in AGENTS])
         winner = min(range(len(AGENTS)), key=lambda place: (scores[place], AGENTS[place]))
@@ -164,7 +172,7 @@ class PlainWriter:
         data = f'{{"attempt":1,"price_sats":{price // 1000},"how":"auto"}}'
         self._run(_EVENT, ("TaskSettled", number, agent, now, data))
 
-    def _book(
+    def _book(  # noqa: PLR0917 - the columns
         self, kind: str, task: int, source: str, target: str, amount: int, actor: str, reason: str, now: int
     ) -> None:
         self._entry += 1

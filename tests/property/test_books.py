@@ -1,0 +1,579 @@
+"""The books under any order of commands, time, failures and kills, against a plain model (MONEY, "Invariants").
+
+A Hypothesis machine drives the real coordinator, ledger and writer over a real SQLite file. After every step everything
+that can run has run, and each invariant but the ninth (there is no Lightning node yet) is checked from outside, with SQL
+of its own. `TIMMY_BOOKS_EXAMPLES` and `TIMMY_BOOKS_STEPS` make it larger; `make test-kill` runs it for minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from adapters.sqlite.connection import connect_reader
+from adapters.sqlite.unit_of_work import UnitOfWork
+from core.access import NotAllowed
+from core.chat import Caller, Role
+from core.errors import HubError
+from core.money import MAX_SATS
+from core.store import DiskFull
+from core.swarm.bidding import BidOutOfRange, HadItsTurn, NotInvited
+from core.swarm.coordinator import AgentBusy, NoSuchBid, NotOver, NotYours, Order
+from core.swarm.roster import UnknownAgent
+from core.swarm.task import WrongState
+from core.wallet.ledger import NotEnoughSats
+from tests.fakes import FakeClock, FakeIds, IdleSelector
+from tests.property.model import AT_WORK, LIVE, OVER, Model
+from tests.property.mortal import PERSONAS, RULES, Blow, Hub, new_book
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from core.swarm.coordinator import Coordinator
+    from tests.property.model import Deal
+
+OWNER = Caller("console:owner", Role.OWNER)
+PEOPLE = (OWNER, Caller("telegram:1", Role.MEMBER), Caller("matrix:@whale:example.org", Role.MEMBER))
+GRANTS = {OWNER.name: 10_000, PEOPLE[1].name: 300, PEOPLE[2].name: MAX_SATS}
+NAMES = tuple(persona.name for persona in PERSONAS)
+SECOND, HOUR = 1000, 3_600_000
+
+NEW_BOOK: list[bytes] = []
+"""A database whose people have been granted sats, made once."""
+
+any_number = st.integers(0, 999)
+prices = st.one_of(st.none(), st.just(0), st.integers(1, 120))
+budgets = st.one_of(st.integers(1, 200), st.integers(200, 11_000), st.sampled_from([MAX_SATS, MAX_SATS - 1]))
+people = st.sampled_from(PEOPLE)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One decision. `refused` is the error that the model expects, None where it must succeed."""
+
+    words: str
+    run: Callable[[Coordinator], Coroutine[Any, Any, object]]
+    refused: type[HubError] | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A task as it was asked for."""
+
+    only: str | None
+    pick: str
+    description: str
+
+
+class Books(RuleBasedStateMachine):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="books-"))
+        self.selector = IdleSelector()
+        self.runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self.selector))
+        self.clock = FakeClock()
+        self.ids = FakeIds()
+        self.model = Model(RULES.attempts)
+        self.wishes: dict[int, Wish] = {}
+        self.asks: dict[str, Mapping[str, int | None]] = {}
+        self.answered: list[Command] = []
+        self.unanswered: list[Command] = []
+        self.count = 0
+        self.last_event = 0
+        self.closed: dict[int, tuple[str, int]] = {}
+        self.next_blow: Blow | None = None
+
+    # Lives -----------------------------------------------------------------------------------------------------
+
+    @initialize()
+    def begin(self) -> None:
+        path = self.folder / "000" / "hub.db"
+        path.parent.mkdir()
+        if not NEW_BOOK:
+            self.runner.run(new_book(path, self.clock, GRANTS))
+            NEW_BOOK.append(path.read_bytes())
+        path.write_bytes(NEW_BOOK[0])
+        for name, sats in GRANTS.items():
+            self.model.posted[f"user:{name}"] += sats * 1000
+            self.model.posted["external"] -= sats * 1000
+        self._start(path)
+
+    def _start(self, path: Path, blow: Blow | None = None) -> None:
+        self.hub = Hub(path, self.clock, self.ids, self.selector)
+        self.hub.desk.asks = self.asks
+        self.runner.run(self.hub.start(blow))
+        self.view = connect_reader(path)
+        self._look()
+
+    def _bury(self) -> Path:
+        self.view.close()
+        self.runner.run(self.hub.end())
+        return self.hub.store.image if self.hub.dead else self.hub.path
+
+    def teardown(self) -> None:
+        if hasattr(self, "view"):
+            path = self._bury()
+            with closing(connect_reader(path)) as last:
+                UnitOfWork(last).books.prove()
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    def _look(self) -> None:
+        """Read what was committed, and let the model hear it."""
+        for event in UnitOfWork(self.view).events_after(self.last_event, 10_000):
+            assert event.id == self.last_event + 1, "an event is missing"
+            self.last_event = event.id
+            self.model.hear(event)
+
+    def _ask(self, *commands: Command, meanwhile: Callable[[], object] = bool, alone: bool = True) -> None:
+        """Send commands side by side; hold the answer of a single one against what the model expects."""
+        before = self._written()
+        calls = (command.run(self.hub.coordinator) for command in commands)
+        outcomes = self.runner.run(self.hub.run(_do(meanwhile), *calls))[1:]
+        for command, outcome in zip(commands, outcomes, strict=True):
+            if outcome is None or isinstance(outcome, DiskFull):
+                assert self.hub.store.struck, f"{command.words}: {outcome!r}"
+                self.unanswered.append(command)
+            elif isinstance(outcome, BaseException):
+                assert isinstance(outcome, HubError), f"{command.words}: {outcome!r}"
+                assert not alone or type(outcome) is command.refused, f"{command.words}: {outcome!r}"
+                assert not alone or self._written() == before, f"{command.words} was refused and changed something"
+            else:
+                assert not alone or command.refused is None, f"{command.words} was not refused"
+                self.answered.append(command)
+        self._survive()
+
+    def _survive(self) -> None:
+        """Hear what happened; after a kill, start again from the image."""
+        self._look()
+        while self.hub.dead:
+            blow, self.next_blow = self.next_blow, None
+            self._start(self._bury(), blow)
+
+    def _written(self) -> tuple[int, frozenset[str], frozenset[tuple[int, int]]]:
+        """What changes with any commit that wrote, and what the hub keeps in memory of it."""
+        (version,) = self.view.execute("PRAGMA data_version").fetchone()
+        return version, self._live(), frozenset(self.hub.desk.benches)
+
+    def _live(self) -> frozenset[str]:
+        return frozenset(agent.name for agent in self.hub.roster)
+
+    # Choosing --------------------------------------------------------------------------------------------------
+
+    def _key(self) -> str:
+        self.count += 1
+        return f"k{self.count}"
+
+    def _deal(self, number: int, *statuses: str) -> Deal:
+        """Mostly a task in one of the statuses, sometimes any."""
+        deals = list(self.model.deals.values())[::-1]
+        fit = [deal for deal in deals if deal.status in statuses]
+        some = fit if fit and number % 8 else deals
+        return some[number // 8 % len(some)]
+
+    def _by(self, deal: Deal, number: int) -> tuple[Caller, bool]:
+        """Mostly the requester, sometimes a stranger: (caller, whether they may)."""
+        own = next(person for person in PEOPLE if person.name == deal.requester)
+        caller = own if number % 7 else PEOPLE[number // 7 % len(PEOPLE)]
+        return caller, caller in {own, OWNER}
+
+    # Commands --------------------------------------------------------------------------------------------------
+
+    def _post(self, caller: Caller, sats: int, wish: Wish) -> Command:
+        order = Order(
+            caller, "console:1", wish.description, self._key(), budget=sats * 1000, only=wish.only, pick=wish.pick
+        )
+        person = wish.only is not None and ":" in wish.only
+        refused: type[HubError] | None = None
+        if wish.only is not None and not person and wish.only not in self._live():
+            refused = UnknownAgent
+        elif sats * 1000 > self.model.free(caller.name):
+            refused = NotEnoughSats
+
+        async def run(coordinator: Coordinator) -> object:
+            task = await coordinator.post(order)
+            self.wishes[task.id] = wish
+            return task
+
+        return Command(f"post {sats} as {caller.name} {wish}", run, refused)
+
+    def _bid(self, caller: Caller, deal: Deal, sats: int) -> Command:
+        key, number, only = self._key(), deal.number, self._wish(deal).only
+        refused: type[HubError] | None = None
+        if deal.status != "bidding":
+            refused = WrongState
+        elif sats * 1000 > deal.budget:
+            refused = BidOutOfRange
+        elif only not in {None, caller.name}:
+            refused = NotInvited
+        elif caller.name in deal.excluded:
+            refused = HadItsTurn
+        return Command(
+            f"bid {sats} on {number} as {caller.name}",
+            lambda coordinator: coordinator.bid(caller, number, sats, eta=None, note="", key=key),
+            refused,
+        )
+
+    def _award(self, deal: Deal, choice: int) -> Command:
+        caller, may = self._by(deal, choice)
+        key, number = self._key(), deal.number
+        names = sorted(deal.bids) or ["echo"]
+        name = names[choice % len(names)] if choice % 5 else "quill"
+        refused: type[HubError] | None = None
+        if not may:
+            refused = NotAllowed
+        elif deal.status != "bidding":
+            refused = WrongState
+        elif name not in deal.bids:
+            refused = NoSuchBid
+        elif ":" not in name and (name not in self._live() or self.model.busy(name)):
+            refused = AgentBusy
+        return Command(
+            f"award {number} to {name}", lambda coordinator: coordinator.award(caller, number, name, key=key), refused
+        )
+
+    def _deliver(self, caller: Caller, deal: Deal) -> Command:
+        key, number = self._key(), deal.number
+        refused: type[HubError] | None = None
+        if deal.status != "running" and not (deal.status == "awarded" and deal.agent == caller.name):
+            refused = WrongState
+        elif deal.agent != caller.name:
+            refused = NotYours
+        return Command(
+            f"deliver {number} as {caller.name}",
+            lambda coordinator: coordinator.deliver(caller, number, "done", key=key),
+            refused,
+        )
+
+    def _settle(self, verb: str, deal: Deal, choice: int) -> Command:
+        caller, may = self._by(deal, choice)
+        key, number = self._key(), deal.number
+        fits = LIVE if verb == "cancel" else {"delivered"}
+        refused = NotAllowed if not may else None if deal.status in fits else WrongState
+
+        async def run(coordinator: Coordinator) -> object:
+            match verb:
+                case "accept":
+                    return await coordinator.accept(caller, number, key=key)
+                case "reject":
+                    return await coordinator.reject(caller, number, "not good", key=key)
+                case _:
+                    return await coordinator.cancel(caller, number, key=key)
+
+        return Command(f"{verb} {number} as {caller.name}", run, refused)
+
+    def _retry(self, deal: Deal, choice: int) -> Command:
+        caller, may = self._by(deal, choice)
+        key, wish = self._key(), self._wish(deal)
+        refused: type[HubError] | None = None
+        if not may:
+            refused = NotAllowed
+        elif deal.status not in OVER:
+            refused = NotOver
+        elif wish.only is not None and ":" not in wish.only and wish.only not in self._live():
+            refused = UnknownAgent
+        elif deal.budget > self.model.free(caller.name):
+            refused = NotEnoughSats
+
+        async def run(coordinator: Coordinator) -> object:
+            task = await coordinator.retry(caller, deal.number, conversation="console:1", key=key)
+            self.wishes[task.id] = wish
+            return task
+
+        return Command(f"retry {deal.number} as {caller.name}", run, refused)
+
+    def _spawn(self, persona: str) -> Command:
+        key = self._key()
+        return Command(f"spawn {persona}", lambda coordinator: coordinator.spawn(OWNER, persona, key=key))
+
+    def _dismiss(self, name: str) -> Command:
+        key = self._key()
+        refused = None if name in self._live() else UnknownAgent
+        return Command(f"dismiss {name}", lambda coordinator: coordinator.dismiss(OWNER, name, key=key), refused)
+
+    def _wish(self, deal: Deal) -> Wish:
+        """What was asked for; a post whose answer a kill swallowed is read from its row."""
+        if deal.number not in self.wishes:
+            row = self.view.execute("SELECT only, pick, description FROM task WHERE id = ?", (deal.number,)).fetchone()
+            self.wishes[deal.number] = Wish(*row)
+        return self.wishes[deal.number]
+
+    def _any(self, data: st.DataObject) -> Command:
+        """Any command on any task."""
+        choice = data.draw(any_number)
+        caller = PEOPLE[choice % 3]
+        deal = self._deal(data.draw(any_number), *LIVE, "delivered")
+        return data.draw(
+            st.sampled_from(
+                [
+                    lambda: self._bid(caller, deal, 1 + choice % 150),
+                    lambda: self._award(deal, choice),
+                    lambda: self._deliver(caller, deal),
+                    lambda: self._settle("accept", deal, choice),
+                    lambda: self._settle("reject", deal, choice),
+                    lambda: self._settle("cancel", deal, choice),
+                    lambda: self._retry(deal, choice),
+                    lambda: self._spawn(NAMES[choice % 3]),
+                    lambda: self._dismiss(NAMES[choice % 3]),
+                ]
+            )
+        )()
+
+    # Rules -----------------------------------------------------------------------------------------------------
+
+    @rule(
+        caller=people,
+        sats=budgets,
+        pick=st.sampled_from(["auto", "auto", "ask"]),
+        only=st.sampled_from([None, None, None, *NAMES, *(person.name for person in PEOPLE)]),
+        asks=st.tuples(prices, prices, prices),
+    )
+    def post(self, caller: Caller, sats: int, pick: str, only: str | None, asks: tuple[int | None, ...]) -> None:
+        description = f"job {len(self.asks)}"
+        self.asks[description] = dict(zip(NAMES, asks, strict=True))
+        self._ask(self._post(caller, sats, Wish(only, pick, description)))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(caller=people, number=any_number, sats=st.integers(1, 150))
+    def bid(self, caller: Caller, number: int, sats: int) -> None:
+        self._ask(self._bid(caller, self._deal(number, "bidding"), sats))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(number=any_number, choice=any_number)
+    def award(self, number: int, choice: int) -> None:
+        self._ask(self._award(self._deal(number, "bidding"), choice))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(number=any_number, choice=any_number)
+    def deliver(self, number: int, choice: int) -> None:
+        deal = self._deal(number, *AT_WORK)
+        winner = next((person for person in PEOPLE if person.name == deal.agent), None)
+        self._ask(self._deliver(winner if winner and choice % 5 else PEOPLE[choice % 3], deal))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(verb=st.sampled_from(["accept", "reject"]), number=any_number, choice=any_number)
+    def judge(self, verb: str, number: int, choice: int) -> None:
+        self._ask(self._settle(verb, self._deal(number, "delivered"), choice))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(number=any_number, choice=any_number)
+    def cancel(self, number: int, choice: int) -> None:
+        self._ask(self._settle("cancel", self._deal(number, *LIVE), choice))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(number=any_number, choice=any_number)
+    def retry(self, number: int, choice: int) -> None:
+        self._ask(self._retry(self._deal(number, *OVER), choice))
+
+    @rule(persona=st.sampled_from(NAMES))
+    def spawn(self, persona: str) -> None:
+        self._ask(self._spawn(persona))
+
+    @rule(name=st.sampled_from([*NAMES, "quill-2"]))
+    def dismiss(self, name: str) -> None:
+        self._ask(self._dismiss(name))
+
+    @precondition(lambda self: self.hub.desk.benches)
+    @rule(number=any_number, how=st.sampled_from(["done", "done", "fails", "crashes"]))
+    def worker_ends(self, number: int, how: str) -> None:
+        def end() -> None:
+            if how == "done":
+                self.hub.desk.finish(bench)
+            else:
+                self.hub.desk.fail(bench, crash=how == "crashes")
+
+        benches = sorted(self.hub.desk.benches)
+        bench = benches[number % len(benches)]
+        self._ask(meanwhile=end)
+
+    @rule(ms=st.sampled_from([SECOND, 6 * SECOND, 61 * SECOND, HOUR + 1, 25 * HOUR]))
+    def time_passes(self, ms: int) -> None:
+        self._ask(meanwhile=lambda: self.clock.advance(ms))
+
+    @precondition(lambda self: self.model.deals)
+    @rule(data=st.data(), wakes=st.booleans(), ms=st.sampled_from([0, 0, 61 * SECOND, 25 * HOUR]))
+    def together(self, data: st.DataObject, wakes: bool, ms: int) -> None:
+        """Two commands, a worker's end and time, all at once."""
+
+        def meanwhile() -> None:
+            for bench in sorted(self.hub.desk.benches)[: int(wakes)]:
+                self.hub.desk.finish(bench)
+            self.clock.advance(ms)
+
+        self._ask(self._any(data), self._any(data), meanwhile=meanwhile, alone=False)
+
+    @precondition(lambda self: self.answered and not self.hub.store.blow)
+    @rule(number=any_number)
+    def replay(self, number: int) -> None:
+        """A command that had its effect changes nothing when it comes again with its key, whatever happened since."""
+        command = self.answered[number % len(self.answered)]
+        before = self._written()
+        self.runner.run(self.hub.run(command.run(self.hub.coordinator)))
+        assert self._written() == before, f"{command.words} again changed something"
+
+    @precondition(lambda self: self.unanswered)
+    @rule(number=any_number)
+    def repeat(self, number: int) -> None:
+        """A command that nobody answered, because of a kill or a full disk, is sent once more, with its key."""
+        command = self.unanswered.pop(number % len(self.unanswered))
+        self._ask(command, alone=False)
+
+    @precondition(lambda self: not self.hub.store.blow)
+    @rule(
+        blow=st.sampled_from(Blow), countdown=st.integers(0, 3), then=st.sampled_from([None, Blow.BEFORE, Blow.AFTER])
+    )
+    def fault(self, blow: Blow, countdown: int, then: Blow | None) -> None:
+        """One of the next commits is struck; and the life after a kill may be struck as it recovers."""
+        self.hub.store.blow, self.hub.store.countdown, self.next_blow = blow, countdown, then
+
+    @rule()
+    def restart(self) -> None:
+        """An orderly stop and start."""
+        self._start(self._bury())
+
+    # Invariants ------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def books_balance(self) -> None:
+        """1, 2, 3, 12: zero sums; the balances are the sums of postings and open holds; floors hold."""
+        accounts = {
+            name: tuple(row) for name, *row in self.view.execute("SELECT name, posted, held, floor FROM account")
+        }
+        entries: Counter[int] = Counter()
+        sums: Counter[str] = Counter()
+        for txn, account, amount in self.view.execute("SELECT txn, account, amount FROM posting"):
+            assert amount != 0
+            entries[txn] += amount
+            sums[account] += amount
+        assert not any(entries.values())
+        held: Counter[str] = Counter()
+        for account, amount in self.view.execute("SELECT account, amount FROM hold WHERE state = 'open'"):
+            held[account] += amount
+        assert {name: (sums[name], held[name]) for name in accounts} == {n: row[:2] for n, row in accounts.items()}
+        assert set(sums) | set(held) <= set(accounts)
+        assert [name for name, (posted, aside, floor) in accounts.items() if posted - aside < (floor or 0)] == [
+            "external"
+        ]
+
+    @invariant()
+    def holds_close_once(self) -> None:
+        """4, and that no hold outlives its task."""
+        for number, state, amount in self.view.execute("SELECT id, state, amount FROM hold"):
+            assert self.closed.get(number, (state, amount)) == (state, amount)
+            if state != "open":
+                self.closed[number] = (state, amount)
+
+    @invariant()
+    def books_are_the_models(self) -> None:
+        """5, 7, 8, 11: every account is what the events say, so nothing is paid twice, lost or left in escrow."""
+        expected = {name: (posted, 0) for name, posted in self.model.posted.items()}
+        for person in GRANTS:
+            expected[f"user:{person}"] = (self.model.posted[f"user:{person}"], self.model.held(person))
+        for deal in self.model.deals.values():
+            assert not (deal.status in OVER and (deal.escrow or deal.held))
+            expected[f"escrow:{deal.number}"] = (deal.escrow, 0)
+        found = {name: tuple(row) for name, *row in self.view.execute("SELECT name, posted, held FROM account")}
+        assert _full(found) == _full(expected)
+        flows: Counter[str] = Counter()
+        for kind, amount in self.view.execute("SELECT kind, amount FROM posting JOIN txn ON id = txn WHERE amount > 0"):
+            flows[kind] += amount
+        escrow = sum(deal.escrow for deal in self.model.deals.values())
+        assert flows["settle"] == sum(self.model.earned.values()) == flows["escrow"] - flows["refund"] - escrow
+
+    @invariant()
+    def tasks_are_the_models(self) -> None:
+        rows = self.view.execute("SELECT id, status, requester, budget, attempt FROM task")
+        assert {number: tuple(row) for number, *row in rows} == {
+            deal.number: (deal.status, deal.requester, deal.budget, deal.attempt) for deal in self.model.deals.values()
+        }
+        standings = self.view.execute("SELECT agent, settled, failed, earned FROM standing")
+        assert {name: tuple(row) for name, *row in standings} == {
+            name: (self.model.settled[name], self.model.failed[name], self.model.earned[name])
+            for name in self.model.settled | self.model.failed
+        }
+
+    @invariant()
+    def books_verify(self) -> None:
+        """10."""
+        UnitOfWork(self.view).books.prove()
+
+    @invariant()
+    def the_roster_is_the_rows(self) -> None:
+        assert self._live() == {name for (name,) in self.view.execute("SELECT name FROM agent WHERE live = 1")}
+
+    @invariant()
+    def nobody_is_forgotten(self) -> None:
+        """What can go on has gone on: nobody works twice or for nothing, waits without need, or is overdue."""
+        desk = self.hub.desk
+        assert desk.doubled == []
+        if self.hub.store.struck:
+            return  # a full disk ended a walk half-way; time or a restart takes it up
+        deals = self.model.deals.values()
+        own = [deal for deal in deals if deal.status in AT_WORK and ":" not in (deal.agent or "")]
+        assert {(deal.number, deal.attempt) for deal in own if deal.status == "running"} == set(desk.benches)
+        assert [deal for deal in own if deal.status == "awarded"] == []
+        for deal in deals:
+            if deal.status == "open":
+                able = self._able(deal)
+                assert able, f"nobody can do {deal}, and it waits"
+                assert all(self.model.busy(agent) for agent in able), f"somebody is free for {deal}, and it waits"
+        (due,) = self.view.execute("SELECT min(due) FROM task").fetchone()
+        assert due is None or due > self.clock.now(), "the clock has left something lying"
+
+    def _able(self, deal: Deal) -> list[str]:
+        wish = self._wish(deal)
+        asks = self.asks[wish.description]
+        return [
+            agent.name
+            for agent in self.hub.roster
+            if asks[agent.persona.name] and agent.name not in deal.excluded and wish.only in {None, agent.name}
+        ]
+
+
+async def _do(happens: Callable[[], object]) -> object:
+    return happens()
+
+
+def _full(accounts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    return {name: row for name, row in accounts.items() if any(row)}
+
+
+PROFILE = settings(
+    max_examples=int(os.environ.get("TIMMY_BOOKS_EXAMPLES", "60")),
+    stateful_step_count=int(os.environ.get("TIMMY_BOOKS_STEPS", "30")),
+    deadline=None,
+    phases=set(Phase) - {Phase.explain},  # it traces every line, and a failing example is a story already
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+
+@pytest.mark.timeout(600)  # a red run shrinks its example
+def test_the_books_hold() -> None:
+    run_state_machine_as_test(Books, settings=PROFILE)
+
+
+@pytest.mark.kill_sweep
+@pytest.mark.timeout(7200)
+def test_the_books_hold_over_a_long_sweep() -> None:
+    run_state_machine_as_test(Books, settings=settings(PROFILE, max_examples=2000, stateful_step_count=50))
