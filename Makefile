@@ -57,7 +57,11 @@ dev: $(STAMP) ## the hub, started anew whenever its code changes
 test: $(STAMP) ## every test that needs no other server; under a minute
 	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
 
-test-real: $(STAMP) ## the tests against real counterparts, which it starts itself; names what it skipped
+# What only these tests need is large (a browser's driver) and stays out of requirements.txt.
+$(STAMP)-real: tests/real/requirements.txt $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $< >&2 && touch $@
+
+test-real: $(STAMP)-real ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
 
 test-kill: $(STAMP) ## the long kill sweeps

@@ -105,6 +105,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     worker: Worker | None = None,
     roster: Sequence[Persona] | None = None,
     book: tuple[str, str] | None = None,
+    database: type[Database] = Database,
 ) -> AsyncIterator[App]:
     """A whole hub on the settings' data folder, running until the block ends."""
     clock = clock or SystemClock()
@@ -112,7 +113,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     async with contextlib.AsyncExitStack() as stack:
         data = stack.enter_context(folder.own(settings.data_dir))
         folder.seed_workspace(settings.workspace, SAMPLES)
-        store = await stack.enter_async_context(Database.open(data / DATABASE, clock))
+        store = await stack.enter_async_context(database.open(data / DATABASE, clock))
         await _bind_book(store, settings, ids, book)
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
@@ -167,14 +168,16 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
         supervisor = Supervisor(nursery, clock, health)
-        supervisor.start("events", pump.run)
-        supervisor.start("clock", coordinator.run)
-        supervisor.start("retention", Retention(store, clock).run)
-        supervisor.start("console", lambda: console.run(dispatcher.receive))
         supervisor.start("web", web.run)
-        await console.listening()
+        supervisor.start("events", pump.run)
+        supervisor.start("retention", Retention(store, clock).run)
+        # What the last stop left comes first: leases begin anew before the clock looks at them, old messages have
+        # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
+        supervisor.start("clock", coordinator.run)
+        supervisor.start("console", lambda: console.run(dispatcher.receive))
+        await console.listening()
         health.ready = True
         try:
             yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address)

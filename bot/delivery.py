@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import HubError
 from core.store import DiskFull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from core.chat import ChatAdapter, CommandCall, Outgoing
     from core.messages import MessageTx
@@ -43,6 +44,20 @@ class _Lane:
     sending: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What became of some messages, by number: the platform's id, or None where nobody was there. `back`: see `again`."""
+
+    surface: str
+    back: int | None
+    outcome: list[tuple[int, str | None]]
+
+    @property
+    def missed(self) -> bool:
+        """Whether nobody was there for one of them."""
+        return any(platform_id is None for _, platform_id in self.outcome)
+
+
 async def patiently(store: Store[MessageTx], work: Callable[[MessageTx], R], clock: Clock) -> R:
     """Write what must be written in the end, however long the disk is full: nothing waits for it but its own lane."""
     pause = FIRST_RETRY
@@ -65,6 +80,9 @@ class Delivery:
         self._surfaces: dict[str, ChatAdapter] = {}
         self._lanes: dict[str, _Lane] = {}
         self._flying: set[int] = set()
+        self._notes: list[_Note] = []
+        self._noting = False
+        self._back: dict[str, int] = {}
 
     def attach(self, surface: ChatAdapter) -> None:
         """Send through this surface from now on."""
@@ -72,6 +90,7 @@ class Delivery:
 
     async def again(self, surface: str) -> None:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
+        self._back[surface] = self._back.get(surface, 0) + 1
 
         def take(tx: MessageTx) -> list[Outgoing]:
             waiting = [one for one in tx.messages.waiting(surface, BACKLOG) if one.id not in self._flying]
@@ -134,15 +153,28 @@ class Delivery:
         return ready
 
     async def _send_all(self, surface: str, batch: list[Outgoing]) -> None:
+        """Send, and have it noted beside what comes next: an answer does not wait for the note on the one before it."""
+        back = self._back.get(surface)
         outcome = [(message.id, await self._send(surface, message)) for message in batch]
+        self._notes.append(_Note(surface, back, [(number, platform_id) for number, platform_id in outcome if number]))
+        if not self._noting:
+            self._noting = True
+            self._spawner.spawn(self._write_notes(), "notes of what was sent")
 
-        def done(tx: MessageTx) -> None:
-            for number, platform_id in outcome:
-                if number:
-                    tx.messages.mark((number,), "queued" if platform_id is None else "sent", platform_id)
-
-        await patiently(self._store, done, self._clock)
-        self._flying.difference_update(number for number, _ in outcome)
+    async def _write_notes(self) -> None:
+        """Until it is noted, a message counts as one that may have arrived, and a crash shows it so."""
+        try:
+            while notes := self._notes:
+                self._notes = []
+                outcome = [one for note in notes for one in note.outcome]
+                await patiently(self._store, partial(_mark, outcome), self._clock)
+                self._flying.difference_update(number for number, _ in outcome)
+                for surface in {
+                    note.surface for note in notes if note.missed and self._back.get(note.surface) != note.back
+                }:
+                    await self.again(surface)  # somebody came while these were put back
+        finally:
+            self._noting = False
 
     async def _send(self, surface: str, message: Outgoing) -> str | None:
         adapter = self._surfaces.get(surface)
@@ -158,3 +190,8 @@ class Delivery:
                 return None
             await self._clock.sleep(pause)
             pause = min(pause * 2, LAST_RETRY)
+
+
+def _mark(outcome: Sequence[tuple[int, str | None]], tx: MessageTx) -> None:
+    for number, platform_id in outcome:
+        tx.messages.mark((number,), "queued" if platform_id is None else "sent", platform_id)

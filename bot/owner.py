@@ -32,7 +32,7 @@ def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[
 
     async def mint(frame: Mapping[str, Any]) -> dict[str, Any]:
         token = await hub.identities.mint(
-            await owner(), str(frame["token_kind"]), str(frame["name"]),
+            await owner(), str(frame.get("token_kind")), str(frame.get("name")),
             for_actor=frame.get("for"), task_limit=frame.get("task_limit"),
         )  # fmt: skip
         return {"text": token}
@@ -43,7 +43,7 @@ def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[
         return {"text": "\n".join(lines) or "No tokens. timmy token KIND NAME mints one."}
 
     async def revoke(frame: Mapping[str, Any]) -> dict[str, Any]:
-        await hub.identities.revoke(await owner(), str(frame["token_kind"]), str(frame["name"]))
+        await hub.identities.revoke(await owner(), str(frame.get("token_kind")), str(frame.get("name")))
         return {"text": f"The {frame['token_kind']} token {frame['name']} opens nothing any more."}
 
     return {

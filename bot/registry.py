@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,10 +66,6 @@ class BadNumber(UserError):
 
 class BadStatus(UserError):
     """There is no task status {given}. Statuses: {known}."""
-
-
-class BadQuotes(UserError):
-    """The quotes do not close. Put both around a text with blanks, such as "my file.md"."""
 
 
 class MessageEmpty(UserError):
@@ -193,9 +188,12 @@ class Registry:
         """A command by name, in any case. Raises `UnknownCommand`, naming the nearest."""
         found = self._commands.get(name.lower().removeprefix("/"))
         if found is None:
-            near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=0.5)
-            raise UnknownCommand(given=name[:40], nearest=f"Did you mean /{near[0]}? " if near else "")
+            raise self._unknown(name)
         return found
+
+    def _unknown(self, name: str) -> UnknownCommand:
+        near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=0.5)
+        return UnknownCommand(given=name[:40], nearest=f"Did you mean /{near[0]}? " if near else "")
 
     def route(self, message: Inbound) -> Command:
         """The command a message means; plain text is /ask. Raises `UserError` for what cannot be meant."""
@@ -207,7 +205,9 @@ class Registry:
         if not message.text.startswith("/"):
             return self.get("ask")
         found = _COMMAND.match(message.text)
-        return self.get(found[1] if found else message.text[1:41].split()[0] if message.text[1:].strip() else "")
+        if found is None:
+            raise self._unknown(next(iter(message.text[1:41].split()), ""))
+        return self.get(found[1])
 
     def call(self, command: Command, message: Inbound, caller: Caller) -> CommandCall:
         """The call that a message means, its arguments parsed."""
@@ -226,19 +226,26 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     keyed = {argument.name: argument for argument in command.arguments if argument.keyed}
     args: dict[str, object] = {}
     words: list[tuple[str, int]] = []
+    unit = False
     for word, start, end, quoted in _words(rest):
         key, equals, value = word.partition("=")
-        if equals and not quoted and key.lower() in keyed:
-            args[key.lower()] = _value(command, keyed[key.lower()], value)
-            rest = rest[:start] + "\0" * (end - start) + rest[end:]
-        else:
+        option = keyed.get(key.lower()) if equals and not quoted else None
+        if option is not None:
+            args[option.name] = _value(command, option, value)
+        elif not (unit and _UNIT.fullmatch(word)):
             words.append((word, start))
+            unit = False
+            continue
+        rest = rest[:start] + "\0" * (end - start) + rest[end:]
+        unit = option is not None and option.kind == "SATS"
     for argument in (one for one in command.arguments if not one.keyed):
         if argument.prose and words:
             args[argument.name] = re.sub(r"\s*\0+", "", rest[words[0][1] :]).strip()
             words = []
         elif words:
             args[argument.name] = _value(command, argument, words.pop(0)[0])
+            if argument.kind == "SATS" and words and _UNIT.fullmatch(words[0][0]):
+                words.pop(0)
         elif argument.required:
             raise MissingArgument(command=command.name, what=argument.kind, usage=command.usage)
     if words:
@@ -258,20 +265,24 @@ def _value(command: Command, argument: Argument, text: str) -> object:
     return _TYPES.get(argument.kind, str)(text)
 
 
-_PIECE = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*'|["'])+""")
+# A quote opens where a word or a value begins and closes where it ends; any other is an apostrophe, or inches.
+_PIECE = re.compile(r"""(?:(?<![^\s=])(?P<quote>["'])(?:(?!(?P=quote)).)*(?P=quote)(?!\S)|\S)+""", re.DOTALL)
+_UNIT = re.compile(r"sats?", re.IGNORECASE)
 
 
 def _words(rest: str) -> list[tuple[str, int, int, bool]]:
-    """Words as a shell splits them: (value, start, end, whether a quote opened it)."""
+    """Words and quoted phrases: (value, start, end, whether a quote opened it)."""
     found = []
-    for piece in _PIECE.finditer(rest.translate(_SMART) if len(rest.translate(_SMART)) == len(rest) else rest):
-        raw = piece.group()
-        try:
-            value = "".join(shlex.split(raw, posix=True)) if '"' in raw else raw
-        except ValueError:
-            value = raw
-        found.append((value, piece.start(), piece.end(), raw[0] in "\"'"))
+    for piece in _PIECE.finditer(rest.translate(_SMART)):
+        key, equals, value = piece.group().partition("=")
+        quoted = key[:1] in {'"', "'"}
+        plain = _unquoted(piece.group()) if quoted else key + equals + _unquoted(value)
+        found.append((plain, piece.start(), piece.end(), quoted))
     return found
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 registry = Registry()

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from bot.health import Part
+from core.errors import HubError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,7 +50,7 @@ class Supervisor:
                 part.why = "it ended"
             except Exception as error:
                 log.exception("%s failed", name)
-                part.why = str(error) or repr(error)
+                part.why = str(error) if isinstance(error, HubError) else "it broke off (the log says more)"
             if self._clock.now() - part.since > CALM_MS:
                 pause = FIRST_PAUSE
             part.up, part.since = False, self._clock.now()

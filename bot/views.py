@@ -37,7 +37,7 @@ def task_data(task: Task) -> dict[str, Json]:
         data["price_sats"] = to_sats(task.price)
     if task.result is not None:
         data["result"] = task.result
-    if task.why is not None and task.over:
+    if task.why is not None and task.over and task.status is not Status.SETTLED:
         data["why"] = task.why
     return data
 

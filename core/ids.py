@@ -9,7 +9,7 @@ import re
 
 from core.errors import UserError
 
-_TASK = re.compile(r"[tT#]?-?0*([1-9][0-9]{0,17})")
+_TASK = re.compile(r"(?:[tT]-?|#)?0*([1-9][0-9]{0,17})")
 
 
 class BadTaskId(UserError):

@@ -124,6 +124,13 @@ class IdleSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
+async def turn() -> None:
+    """Let everything run once that is ready now."""
+    waiter = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(_wake, waiter)
+    await waiter
+
+
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -178,9 +178,11 @@ class Session:
             return error_frame(UnknownRequest())
 
     async def _say(self, frame: Frame) -> None:
+        acting_for = frame.get("as")
         message = Inbound(
-            "console", "owner", str(frame.get("id") or self._ids.token(12)), CONVERSATION, OWNER,
-            str(frame.get("text", "")), acting_for=frame.get("as"), lane="" if self.attached else self._lane,
+            "console", "owner", _text(frame.get("id") or self._ids.token(12)), CONVERSATION, OWNER,
+            _text(frame.get("text", "")), acting_for=None if acting_for is None else _text(acting_for),
+            lane="" if self.attached else self._lane,
         )  # fmt: skip
         self._asked[message.key] = frame.get("wait")
         self._since = self._surface.recent[-1].id if self._surface.recent else 0
@@ -239,6 +241,11 @@ class Session:
     def _tell(self, event: Event) -> None:
         if (line := progress_line(event)) is not None:
             self._link.post({"kind": "progress", "text": line, "data": progress_data(event)})
+
+
+def _text(value: object) -> str:
+    """What a console sent, as text that can be stored: bytes that were none arrive as halves of surrogate pairs."""
+    return str(value).encode(errors="replace").decode()
 
 
 def progress_data(event: Event) -> Frame:

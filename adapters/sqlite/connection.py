@@ -5,18 +5,22 @@ A file is ours by its `application_id`; `user_version` is the number of the last
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import Broken
+from core.errors import Broken, HubError
+from core.store import DiskFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 APPLICATION_ID = 0x54494D59  # "TIMY"
 SCHEMA = Path(__file__).parent / "schema"
+_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 MIN_SQLITE = (3, 37, 0)  # STRICT tables
 
 
@@ -28,34 +32,47 @@ class NewerDatabase(Broken):
     """{path} was written by a newer Timmy (schema {found}, this one knows {known}). Update Timmy, or set TIMMY_DATA_DIR."""
 
 
+class UpgradeFailed(Broken):
+    """{path} could not be brought to schema {number} ({why}). It is as it was: use the Timmy you had before, and report this."""
+
+
+class DatabaseDamaged(Broken):
+    """The database is damaged ({why}). Stop the hub, keep a copy of the data folder, and restore a backup."""
+
+
 class OldSqlite(Broken):
     """This Python carries SQLite {found}; Timmy needs 3.37 or newer. Use a newer Python."""
 
 
-def schema_files() -> list[tuple[int, Path]]:
+def schema_files(folder: Path = SCHEMA) -> list[tuple[int, Path]]:
     """The upgrades in order: (number, file)."""
-    return sorted((int(path.name[:4]), path) for path in SCHEMA.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return sorted((int(path.name[:4]), path) for path in folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open for writing, bringing the schema up to date. Raises `ForeignDatabase`, `NewerDatabase`, `OldSqlite`."""
+def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
+    """Open for writing, bringing the schema up to date; a file that is refused stays as it is.
+
+    Raises `ForeignDatabase`, `NewerDatabase`, `UpgradeFailed`, `OldSqlite`, and what `translate` makes of the disk.
+    """
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         raise OldSqlite(found=sqlite3.sqlite_version)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    try:
-        _recognise(connection, path)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA busy_timeout = 2000")
-        connection.execute("PRAGMA temp_store = MEMORY")  # savepoints keep the pages they may restore; not in files
-        _upgrade(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise ForeignDatabase(path=path, why=str(error)) from error
-    except Broken:
-        connection.close()
-        raise
+    files = schema_files(schema)
+    with contextlib.ExitStack() as undo:
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+            undo.callback(connection.close)
+            connection.execute("PRAGMA busy_timeout = 2000")
+            version = _recognise(connection, path, known=files[-1][0])
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA temp_store = MEMORY")  # savepoints keep pages they may restore; not in files
+            _upgrade(connection, path, version, files)
+        except sqlite3.Error as error:
+            if _code(error) == sqlite3.SQLITE_NOTADB:
+                raise ForeignDatabase(path=path, why=str(error)) from error
+            raise translate(error) from error
+        undo.pop_all()
     return connection
 
 
@@ -73,36 +90,57 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+def translate(error: Exception) -> Exception:
+    """SQLite's errors that mean something to a person, as ours; any other error as it is."""
+    if isinstance(error, sqlite3.Error):
+        if _code(error) in _DISK:
+            return DiskFull(why=str(error))
+        if _code(error) in _DAMAGE:
+            return DatabaseDamaged(why=str(error))
+    return error
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _recognise(connection: sqlite3.Connection, path: Path, known: int) -> int:
+    """The schema's number; 0 for a new file, which may also be one whose first start was cut short."""
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    if tables and mark != APPLICATION_ID:
-        raise ForeignDatabase(path=path, why="another program made it")
-
-
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    files = schema_files()
-    known = files[-1][0]
+    if mark != APPLICATION_ID and (tables or mark or version):
+        raise ForeignDatabase(path=path, why="another program made it")
     if version > known:
         raise NewerDatabase(path=path, found=version, known=known)
-    for number, file in files:
-        if number > version:
-            _apply(connection, number, file.read_text(encoding="utf-8"))
+    return int(version)
 
 
-def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int, files: list[tuple[int, Path]]) -> None:
+    """Apply what is missing, all or nothing: a version that no released Timmy knows is never left behind."""
+    missing = [(number, file) for number, file in files if number > version]
+    if not missing:
+        return
     connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number, file in missing:
+            _apply(connection, path, number, file.read_text(encoding="utf-8"))
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _apply(connection: sqlite3.Connection, path: Path, number: int, script: str) -> None:
     try:
         for statement in _statements(script):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    except sqlite3.Error as error:
+        if isinstance(named := translate(error), HubError):
+            raise named from error
+        raise UpgradeFailed(path=path, number=number, why=str(error)) from error
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from core.money import format_sats
@@ -12,8 +13,11 @@ from core.wallet.ledger import (
     Booked,
     Entry,
     HoldClosed,
+    HoldRow,
+    HoldState,
     KeyConflict,
     NotEnoughSats,
+    Unbalanced,
     chain_hash,
     floor_of,
     kind_of,
@@ -24,12 +28,19 @@ from core.wallet.wallet import HistoryLine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.wallet.ledger import (
-        HoldState,
-        Proof,
-    )
+    from core.wallet.ledger import Proof
 
+_HOLDS = "SELECT id, account, target, amount, task, state, expires, at, hash FROM hold"
 _OVER = "('settled', 'failed', 'cancelled', 'expired')"
+
+
+_UNFINISHED = (
+    "SELECT CAST(substr(a.name, 8) AS INTEGER) FROM account a LEFT JOIN task t ON t.id = CAST(substr(a.name, 8) AS INTEGER)"  # noqa: S608
+    f" WHERE a.name GLOB 'escrow:*' AND a.posted <> 0 AND (t.id IS NULL OR t.status IN {_OVER})"
+    " UNION SELECT h.task FROM hold h LEFT JOIN task t ON t.id = h.task"
+    f" WHERE h.state = 'open' AND h.task IS NOT NULL AND (t.id IS NULL OR t.status IN {_OVER})"
+)
+"""Tasks that are over or unknown, with sats in escrow or held."""
 
 
 class _Now(Protocol):
@@ -46,6 +57,8 @@ class LedgerRows:
 
     def append(self, entry: Entry) -> int:
         """See `LedgerStore`."""
+        if not entry.balanced:
+            raise Unbalanced(key=entry.key)
         request = entry.request_hash()
         run = self._connection.execute
         if (old := run("SELECT id, request FROM txn WHERE key = ?", (entry.key,)).fetchone()) is not None:
@@ -56,21 +69,20 @@ class LedgerRows:
         now = self._tx.now
         digest = chain_hash(previous, number, now, request)
         run(
-            "INSERT INTO txn (id, key, request, kind, task, actor, reason, at, prev, hash) VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (number, entry.key, request, entry.kind, entry.task, entry.actor, entry.reason, now, previous, digest),
-        )
+            "INSERT INTO txn (id, key, request, kind, task, payment_hash, actor, reason, at, prev, hash)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                number, entry.key, request, entry.kind, entry.task, entry.payment, entry.actor, entry.reason, now,
+                previous, digest,
+            ),
+        )  # fmt: skip
         for account, amount in entry.postings:
             self._post(number, account, amount)
         return int(number)
 
     def _post(self, number: int, account: str, amount: int) -> None:
         post = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
-        if amount > 0:
-            self._connection.execute(
-                "INSERT OR IGNORE INTO account (name, kind, floor) VALUES (?, ?, ?)",
-                (account, kind_of(account).value, floor_of(account)),
-            )
-        elif floor_of(account) is None:
+        if amount > 0 or floor_of(account) is None:
             self._ensure(account)
         try:
             self._connection.execute(post, (number, account, amount))
@@ -91,30 +103,35 @@ class LedgerRows:
 
     def hold(self, account: str, target: str, amount: int, task: int) -> int:
         """See `LedgerStore`."""
+        (number,) = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM hold").fetchone()
+        row = HoldRow(number, account, target, amount, task, HoldState.OPEN.value, None, self._tx.now)
         try:
-            cursor = self._connection.execute(
-                "INSERT INTO hold (account, target, amount, task, at) VALUES (?, ?, ?, ?, ?)",
-                (account, target, amount, task, self._tx.now),
+            self._connection.execute(
+                "INSERT INTO hold (id, account, target, amount, task, at, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (row.id, account, target, amount, task, row.at, row.sealed()),
             )
         except sqlite3.IntegrityError as error:
             raise self._short(error, account, amount) from error
-        return int(cursor.lastrowid or 0)
+        return row.id
 
     def close_hold(self, hold: int, state: HoldState) -> int:
         """See `LedgerStore`."""
-        row = self._connection.execute(
-            "UPDATE hold SET state = ? WHERE id = ? AND state = 'open' RETURNING amount", (state.value, hold)
-        ).fetchone()
-        if row is None:
+        found = self._connection.execute(_HOLDS + " WHERE id = ? AND state = 'open'", (hold,)).fetchone()
+        if found is None:
             raise HoldClosed(hold=hold)
-        return int(row[0])
+        row = HoldRow(*found)
+        closed = replace(row, state=state.value)
+        self._connection.execute(
+            "UPDATE hold SET state = ?, hash = ? WHERE id = ?", (closed.state, closed.sealed(), hold)
+        )
+        return row.amount
 
     def account(self, name: str) -> AccountRow:
         """See `LedgerStore`."""
         row = self._connection.execute(
-            "SELECT name, posted, held, floor FROM account WHERE name = ?", (name,)
+            "SELECT name, posted, held, floor, kind FROM account WHERE name = ?", (name,)
         ).fetchone()
-        return AccountRow(name, 0, 0, floor_of(name)) if row is None else AccountRow(*row)
+        return AccountRow(name, 0, 0, floor_of(name), kind_of(name)) if row is None else AccountRow(*row)
 
 
 class BookRows:
@@ -145,7 +162,7 @@ class BookRows:
     def accounts(self) -> list[AccountRow]:
         """See `Books`."""
         rows = self._connection.execute(
-            "SELECT name, posted, held, floor FROM account WHERE name NOT LIKE 'escrow:%' OR posted <> 0 OR held <> 0"
+            "SELECT name, posted, held, floor, kind FROM account WHERE name NOT LIKE 'escrow:%' OR posted <> 0 OR held <> 0"
         )
         return [AccountRow(*row) for row in rows]
 
@@ -157,24 +174,28 @@ class BookRows:
     def prove(self) -> Proof:
         """See `Books`."""
         run = self._connection.execute
-        accounts = (AccountRow(*row) for row in run("SELECT name, posted, held, floor FROM account"))
-        holds = run("SELECT account, amount FROM hold WHERE state = 'open'")
-        finished = run(
-            f"SELECT t.id FROM task t JOIN account a ON a.name = 'escrow:' || t.id WHERE t.status IN {_OVER} AND a.posted <> 0"  # noqa: S608
-            f" UNION SELECT t.id FROM task t JOIN hold h ON h.id = t.hold WHERE t.status IN {_OVER} AND h.state = 'open'"
-        )
-        return verify(self._booked(), accounts, holds, (row[0] for row in finished))
+        accounts = (AccountRow(*row) for row in run("SELECT name, posted, held, floor, kind FROM account"))
+        holds = (HoldRow(*row) for row in run(_HOLDS + " ORDER BY id"))
+        strays: list[int] = []
+        unfinished = run(_UNFINISHED)
+        return verify(self._booked(strays), accounts, holds, strays, (row[0] for row in unfinished))
 
-    def _booked(self) -> Iterator[Booked]:
+    def _booked(self, strays: list[int]) -> Iterator[Booked]:
+        """All entries in order; the numbers that postings name and no entry has are put into `strays`."""
         postings = self._connection.execute("SELECT txn, account, amount FROM posting ORDER BY txn")
         pending = next(postings, None)
         rows = self._connection.execute(
-            "SELECT id, at, key, kind, task, actor, reason, request, prev, hash FROM txn ORDER BY id"
+            "SELECT id, at, key, kind, task, actor, reason, payment_hash, request, prev, hash FROM txn ORDER BY id"
         )
-        for number, at, key, kind, task, actor, reason, request, previous, digest in rows:
+        for number, at, key, kind, task, actor, reason, payment, request, previous, digest in rows:
             own: list[tuple[str, int]] = []
             while pending is not None and pending[0] <= number:
                 if pending[0] == number:
                     own.append((pending[1], pending[2]))
+                else:
+                    strays.append(pending[0])
                 pending = next(postings, None)
-            yield Booked(number, at, Entry(key, kind, tuple(own), task, actor, reason), request, previous, digest)
+            entry = Entry(key, kind, tuple(own), task, actor, reason, payment)
+            yield Booked(number, at, entry, request, previous, digest)
+        if pending is not None:
+            strays.append(pending[0])

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import aiosqlite
 
 from adapters.clockwork import running
-from adapters.sqlite.connection import connect, connect_reader
+from adapters.sqlite.connection import connect, connect_reader, translate
 from adapters.sqlite.unit_of_work import UnitOfWork
-from core.errors import Broken, HubError
-from core.store import DiskFull, StoreClosed
+from core.store import StoreClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 MAX_BATCH = 256
-_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-class DatabaseDamaged(Broken):
-    """The database is damaged ({why}). Stop the hub, keep a copy of the data folder, and restore a backup."""
 
 
 class _Thread(aiosqlite.Connection):
@@ -118,13 +111,16 @@ class Database:
     async def read_apart(self, work: Callable[[UnitOfWork], R], /) -> R:
         """Like `read`, on a connection opened for it: for long reads, which must not hold up the short ones."""
         async with _thread(lambda: connect_reader(self._path)) as thread:
-            return await thread.run(lambda connection: _in_snapshot(connection, UnitOfWork(connection), work))
+            return await thread.run(lambda connection: self._look(connection, UnitOfWork(connection), work))
 
     def _snapshot(self, connection: sqlite3.Connection, work: Callable[[UnitOfWork], R]) -> R:
         if self._view is None:
             self._view = UnitOfWork(connection)
-        self._view.begin(self._clock.now())
-        return _in_snapshot(connection, self._view, work)
+        return self._look(connection, self._view, work)
+
+    def _look(self, connection: sqlite3.Connection, view: UnitOfWork, work: Callable[[UnitOfWork], R]) -> R:
+        view.begin(self._clock.now())
+        return _in_snapshot(connection, view, work)
 
     async def _serve(self) -> None:
         while True:
@@ -164,32 +160,36 @@ class Database:
         """On the database thread: run the batch until what is left of it commits. Returns the committed events."""
         if self._tx is None:
             self._tx = UnitOfWork(connection)
-        left = batch
+        left: list[_Job] | None = batch
         while left:
             self._tx.begin(self._clock.now())
             for job in left:
                 job.error = None
-            if self._attempt(connection, self._tx, left):
+            left = self._attempt(connection, self._tx, left)
+            if left is None:
                 self.commits += 1
                 return self._tx.events
-            left = [job for job in left if job.error is None]
         return []
 
-    def _attempt(self, connection: sqlite3.Connection, tx: UnitOfWork, jobs: list[_Job]) -> bool:
-        """One transaction over `jobs`. False when it broke as a whole: some job then has an error, or all have."""
+    def _attempt(self, connection: sqlite3.Connection, tx: UnitOfWork, jobs: list[_Job]) -> list[_Job] | None:
+        """One transaction over `jobs`: None once it is durable.
+
+        When it broke as a whole, those to run again: all but the one that broke it, for even an error of theirs may have
+        come of writes that are undone now.
+        """
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 if not _run_job(connection, tx, job, alone=len(jobs) == 1):
-                    return False
+                    return [other for other in jobs if other is not job]
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             for job in jobs:
                 job.error = translate(error)
-            return False
-        return True
+            return []
+        return None
 
 
 def _run_job(connection: sqlite3.Connection, tx: UnitOfWork, job: _Job, *, alone: bool) -> bool:
@@ -224,15 +224,3 @@ def _in_snapshot(connection: sqlite3.Connection, view: UnitOfWork, work: Callabl
                 connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise translate(error) from error
-
-
-def translate(error: Exception) -> Exception:
-    """SQLite's errors that mean something to a person, as ours; any other error as it is."""
-    if isinstance(error, HubError) or not isinstance(error, sqlite3.Error):
-        return error
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DISK:
-        return DiskFull(why=str(error))
-    if code in _DAMAGE:
-        return DatabaseDamaged(why=str(error))
-    return error

@@ -99,13 +99,8 @@ class Sidecar:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Bind, and answer until the block ends; then open streams are closed. Raises `PortInUse`, `CannotListen`."""
-        app = web.Application(middlewares=[self._edge], client_max_size=LARGEST_BODY)
-        app.on_response_prepare.append(_label)
-        for route in self.routes:
-            for method in route.methods:
-                app.router.add_route(method, route.path, self._admitted(route), expect_handler=_expect)
         await self._page.load()
-        runner = _Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = _Runner(self._application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             await self._bind(runner)
@@ -129,6 +124,14 @@ class Sidecar:
         """A link that opens the page with its texts, once."""
         base = (self._site.public_url or self.address).rstrip("/")
         return f"{base}/login?code={self._logins.code()}"
+
+    def _application(self) -> web.Application:
+        app = web.Application(middlewares=[self._edge], client_max_size=LARGEST_BODY)
+        app.on_response_prepare.append(_label)
+        for route in self.routes:
+            for method in route.methods:
+                app.router.add_route(method, route.path, self._admitted(route), expect_handler=_expect)
+        return app
 
     async def _bind(self, runner: web.AppRunner) -> None:
         host, port = self._site.host, self._site.port

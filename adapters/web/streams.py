@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -64,6 +66,8 @@ class Stream:
     async def pause(self) -> bool:
         """Wait to be woken: True. After a while without, write a heartbeat: False. Raises `Ended`."""
         await self._clock.until(self._clock.now() + HEARTBEAT_MS, self.wake)
+        if self.ending:
+            raise Ended
         if self.wake.is_set():
             return True
         await self.write(":\n\n")
@@ -80,9 +84,14 @@ class Stream:
             raise Ended from None
         except TimeoutError:
             log.info("a client of %s reads too slowly: dropped", self.path)
-            if self._request.transport is not None:
-                self._request.transport.abort()
+            self._drop()
             raise Ended from None
+
+    def _drop(self) -> None:
+        """Cut the connection at once: without the linger option the kernel would keep megabytes for whoever never reads."""
+        if (transport := self._request.transport) is not None:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
 
 
 class Streams:

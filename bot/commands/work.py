@@ -76,7 +76,7 @@ async def bid(hub: Hub, call: CommandCall) -> Reply:
     return _said(found, f"has your bid of {sats:,} sats. A later bid replaces it.")
 
 
-@command("/award T AGENT", "give a task to a bidder", group="work")
+@command("/award T AGENT", "give a task to a bidder", group="work", action=Action.LOOK)
 async def award(hub: Hub, call: CommandCall) -> Reply:
     """Award."""
     found = await hub.coordinator.award(call.caller, _task(call), cast("str", call.args["agent"]), key=call.key)
@@ -90,28 +90,28 @@ async def deliver(hub: Hub, call: CommandCall) -> Reply:
     return _said(found, f"delivered; {found.requester} can accept or reject it")
 
 
-@command("/accept T", "accept a result; its worker is paid", group="work")
+@command("/accept T", "accept a result; its worker is paid", group="work", action=Action.LOOK)
 async def accept(hub: Hub, call: CommandCall) -> Reply:
     """Accept."""
     found = await hub.coordinator.accept(call.caller, _task(call), key=call.key)
     return _said(found, f"accepted; {found.agent} was paid")
 
 
-@command("/reject T WHY", "reject a result; somebody else gets the task", group="work")
+@command("/reject T WHY", "reject a result; somebody else gets the task", group="work", action=Action.LOOK)
 async def reject(hub: Hub, call: CommandCall) -> Reply:
     """Reject."""
     found = await hub.coordinator.reject(call.caller, _task(call), cast("str", call.args["why"]), key=call.key)
     return _said(found, f"rejected; it is {found.status.value} now", follow=not found.over)
 
 
-@command("/cancel T", "call a task off; its sats come back", group="work", control=True)
+@command("/cancel T", "call a task off; its sats come back", group="work", action=Action.LOOK, control=True)
 async def cancel(hub: Hub, call: CommandCall) -> Reply:
     """Cancel."""
     found = await hub.coordinator.cancel(call.caller, _task(call), key=call.key)
     return _said(found, "cancelled; its sats came back")
 
 
-@command("/retry T", "post a task that is over once more", group="work")
+@command("/retry T", "post a task that is over once more", group="work", action=Action.LOOK)
 async def retry(hub: Hub, call: CommandCall) -> Reply:
     """Retry."""
     found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.conversation, key=call.key)

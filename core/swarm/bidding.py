@@ -54,16 +54,17 @@ def open_and_close(
 ) -> Task:
     """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
-    free = [(agent, offer) for agent, offer in offers if tx.tasks.load(agent.name) < agent.capacity]
-    if offers and not free and not task.waits_for_people:
+    busy = {agent.name for agent, _ in offers if tx.tasks.load(agent.name) >= agent.capacity}
+    payable = {agent.name for agent, offer in offers if offer.price <= task.budget}
+    if payable and payable <= busy and not task.waits_for_people:
         return task
     closes_at = task.deadline if task.waits_for_people else min(tx.now + terms.window, task.deadline)
     task = take(tx, task, life.open_auction(task, closes_at=closes_at), HUB)
-    for agent, offer in free:
-        if offer.price <= task.budget:
-            place(tx, task, Bid(agent.name, offer.price, offer.eta, offer.note, offer.fit, tx.now))
-        else:
+    for agent, offer in offers:
+        if agent.name not in payable:
             decline(tx, task, agent.name, f"asks {format_sats(offer.price)}, more than the budget")
+        elif agent.name not in busy:
+            place(tx, task, Bid(agent.name, offer.price, offer.eta, offer.note, offer.fit, tx.now))
     for agent, answer in appraisals:
         if isinstance(answer, Decline):
             decline(tx, task, agent.name, answer.why)

@@ -25,11 +25,12 @@ from core.swarm.bidding import HUB, Terms
 from core.swarm.booking import take
 from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.task import AT_WORK, Status, Task, Verb, WrongState, is_person
+from core.tokens import check_actor
 from core.wallet import wallet
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from core.chat import Caller
     from core.ports import Clock, IdSource, Spawner
@@ -138,7 +139,7 @@ class Coordinator:
         self._terms = Terms(
             window=self.rules.window, lease=self.rules.lease, token=lambda: ids.token(12), capacity=roster.capacity
         )
-        self._working: dict[int, tuple[int, Callable[[], object]]] = {}
+        self._working: dict[int, tuple[int, asyncio.Timeout]] = {}
         self._waiting: dict[int, tuple[str, ...]] = {}
         self._parked: dict[str, set[int]] = {}
         self._next_due: int | None = None
@@ -279,22 +280,19 @@ class Coordinator:
 
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> str:
         """Take an agent off the roster; what it was doing goes to somebody else."""
-        agent = await self._roster.dismiss(caller, name, key=key)
-        for task in await self._store.read(lambda tx: tx.tasks.live()):
-            if task.agent == agent and task.status in AT_WORK:
-                working = task.id in self._working
-                self._stop_work(task.id)
-                after = await self._lose(task, f"{agent} was dismissed")
-                if not working:
-                    self._restart(after)
+        agent, new = await self._roster.dismiss(caller, name, key=key)
+        if new:
+            for task in await self._store.read(lambda tx: tx.tasks.live()):
+                if task.agent == agent and task.status in AT_WORK:
+                    await self._take_away(task, f"{agent} was dismissed")
+            self._offer_again(self._parked.get(agent, ()))
         return agent
 
     async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
         """Add an agent; tasks that wait for somebody capable are offered again."""
-        agent = await self._roster.spawn(caller, persona, key=key)
-        for number in sorted(self._waiting):
-            self._unpark(number)
-            self._spawner.spawn(self._again(number), f"task {task_name(number)}")
+        agent, new = await self._roster.spawn(caller, persona, key=key)
+        if new:
+            self._offer_again(self._waiting)
         return agent
 
     # Looking ---------------------------------------------------------------------------------------------------
@@ -336,12 +334,18 @@ class Coordinator:
         while True:
             if task.status is Status.OPEN:
                 task = await self._auction(task, appraised)
-            if task.status not in AT_WORK or is_person(task.agent):
+            if task.status is not Status.AWARDED or is_person(task.agent):
                 return
-            task = await self._work(task)
-            appraised = None
+            started = await self._started(task)
+            if started is None:
+                return
+            task, appraised = await self._work(started), None
             if task.status is not Status.OPEN:
                 return
+
+    async def _resume(self, task: Task) -> None:
+        """Go on with a task that was being worked at when the hub stopped."""
+        await self._walk(await self._work(task))
 
     async def _auction(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None) -> Task:
         if appraised is None or task.excluded:
@@ -361,15 +365,13 @@ class Coordinator:
 
     async def _work(self, task: Task) -> Task:
         agent = self._roster.get(task.agent or "")
-        if task.status is Status.AWARDED:
-            task = await self._decided(lambda tx: self._start(tx, task))
-        if task.status is not Status.RUNNING:
-            return task
-        done = asyncio.get_running_loop().create_future()
-        cancel = self._spawner.spawn(self._attempt(agent, task, done), f"{agent.name} at {task.name}")
-        self._working[task.id] = (task.attempt, cancel)
+        outcome: Delivery | str | None = None
         try:
-            outcome = await done
+            async with asyncio.timeout(None) as scope:
+                self._working[task.id] = (task.attempt, scope)
+                outcome = await self._attempt(agent, task)
+        except TimeoutError:
+            log.info("%s was stopped at %s", agent.name, task.name)
         finally:
             self._working.pop(task.id, None)
         if isinstance(outcome, Delivery):
@@ -381,24 +383,29 @@ class Coordinator:
         self._freed(agent.name)
         return task
 
-    async def _attempt(self, agent: Agent, task: Task, done: asyncio.Future[Delivery | str | None]) -> None:
-        outcome: Delivery | str | None = None
+    async def _attempt(self, agent: Agent, task: Task) -> Delivery | str:
+        """The work, or why there is none."""
         try:
-            outcome = await self._worker.work(agent, task)
+            return await self._worker.work(agent, task)
         except HubError as error:
-            outcome = str(error)
+            return str(error)
         except Exception:
             log.exception("%s broke off at %s", agent.name, task.name)
-            outcome = "its work broke off unexpectedly (the log says more)"
-        finally:
-            if not done.done():
-                done.set_result(outcome)
+            return "its work broke off unexpectedly (the log says more)"
 
-    def _start(self, tx: SwarmTx, task: Task) -> Task:
-        now = _find(tx, task.id)
-        if now.lease != task.lease or now.status is not Status.AWARDED:
-            return now
-        return take(tx, now, life.start(now, lease_until=tx.now + self.rules.lease), task.agent or HUB)
+    async def _started(self, task: Task) -> Task | None:
+        """Start an awarded attempt: only one of several walks can, and that one does the work."""
+
+        def work(tx: SwarmTx) -> Task | None:
+            now = _find(tx, task.id)
+            if now.lease != task.lease or now.status is not Status.AWARDED:
+                return None
+            return take(tx, now, life.start(now, lease_until=tx.now + self.rules.lease), task.agent or HUB)
+
+        started = await self._store.write(work)
+        if started is not None:
+            self._expect(started)
+        return started
 
     def _finish(self, tx: SwarmTx, task: Task, delivery: Delivery) -> Task:
         """Result, state and payout in one unit of work, for this attempt's lease only: late or double results do nothing."""
@@ -421,13 +428,25 @@ class Coordinator:
 
         return await self._decided(work)
 
+    async def _take_away(self, task: Task, why: str) -> None:
+        """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
+        after = await self._lose(task, why)
+        if task.id in self._working:
+            self._stop_work(task.id)
+        else:
+            self._restart(after)
+
     def _restart(self, task: Task) -> None:
         if task.status is Status.OPEN:
             self._spawner.spawn(self._walk(task), f"task {task.name}")
 
     def _stop_work(self, number: int) -> None:
-        if number in self._working:
-            self._working[number][1]()
+        if number in self._working and not self._working[number][1].expired():
+            self._working[number][1].reschedule(0)
+
+    def _at_it(self, task: Task) -> bool:
+        """Whether a walk of this process is at the task's present attempt."""
+        return self._working.get(task.id, (0,))[0] == task.attempt
 
     async def _again(self, number: int) -> None:
         task = await self.show(number)
@@ -447,6 +466,11 @@ class Coordinator:
         for agent in self._waiting.pop(number, ()):
             self._parked[agent].discard(number)
 
+    def _offer_again(self, numbers: Iterable[int]) -> None:
+        for number in sorted(numbers):
+            self._unpark(number)
+            self._spawner.spawn(self._again(number), f"task {task_name(number)}")
+
     def _freed(self, agent: str) -> None:
         """An agent is free again: the tasks that wait for it are put up, the oldest first, until it is busy."""
         if self._parked.get(agent):
@@ -459,7 +483,7 @@ class Coordinator:
             task = await self.show(number)
             if task.status is Status.OPEN:
                 task = await self._auction(task, None)
-            if task.status in AT_WORK and not is_person(task.agent):
+            if task.status is Status.AWARDED:
                 self._spawner.spawn(self._walk(task), f"task {task.name}")
             if task.status is Status.OPEN or task.agent == agent:
                 return
@@ -495,7 +519,7 @@ class Coordinator:
             return take(tx, task, life.expire(task), HUB)
         if task.status is Status.BIDDING:
             return bidding.close(tx, task, self._terms)
-        if self._working.get(number, (0,))[0] == task.attempt:
+        if self._at_it(task):
             task = task.but(lease_until=tx.now + self.rules.lease)
             tx.tasks.save(task)
             return task
@@ -511,9 +535,8 @@ class Coordinator:
         """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""
         tasks = await self._store.write(lambda tx: [self._rearm(tx, task) for task in tx.tasks.live()])
         for task in tasks:
-            own = task.status in AT_WORK and not is_person(task.agent)
-            if task.status is Status.OPEN or own:
-                self._spawner.spawn(self._walk(task), f"task {task.name}")
+            go_on = self._resume if task.status is Status.RUNNING and not is_person(task.agent) else self._walk
+            self._spawner.spawn(go_on(task), f"task {task.name}")
         return len(tasks)
 
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:
@@ -535,15 +558,15 @@ class Coordinator:
 
     def _checked(self, order: Order) -> Order:
         words = order.description.strip()
-        if not words:
+        if not any(map(str.isalnum, words)):
             raise NoWork
         if len(words) > MAX_DESCRIPTION:
             raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words))
         if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
             raise BadDeadline(given=f"{order.time // SECOND} seconds")
         only = order.only
-        if only is not None and not is_person(only):
-            only = self._roster.get(only).name
+        if only is not None:
+            only = check_actor(only) if is_person(only) else self._roster.get(only).name
         return replace(order, description=words, only=only)
 
     def _post(self, tx: SwarmTx, order: Order) -> tuple[Task, bool]:

@@ -81,17 +81,20 @@ class Roster:
         rows = sorted(await self._store.write(work), key=lambda row: (order.index(row[1]), len(row[0]), row[0]))
         self._agents = {name: Agent(name, self.personas[persona]) for name, persona in rows}
 
-    async def spawn(self, caller: Caller, given: str, *, key: str) -> Agent:
-        """Put one more agent of a persona to work: under its own name, or `quill-2`, `quill-3` ... Raises `UnknownPersona`."""
+    async def spawn(self, caller: Caller, given: str, *, key: str) -> tuple[Agent, bool]:
+        """Put one more agent of a persona to work, under its own name, or `quill-2`, `quill-3` ...
+
+        Returns it, and whether that was done now. Raises `UnknownPersona`.
+        """
         authorize(caller, Action.ROSTER)
         persona = self.personas.get(given.lower())
         if persona is None:
             raise UnknownPersona(given=repr(given[:40]), known=", ".join(self.personas))
         names = (persona.name, *(f"{persona.name}-{number}" for number in range(2, MAX_AGENTS + 2)))
 
-        def work(tx: SwarmTx) -> str:
+        def work(tx: SwarmTx) -> tuple[str, bool]:
             if (done := tx.applied(key)) is not None:
-                return done
+                return done, False
             live = {name for name, _, alive in tx.agents.all() if alive}
             if len(live) >= MAX_AGENTS:
                 raise RosterFull(count=len(live))
@@ -99,24 +102,28 @@ class Roster:
             tx.agents.put(name, persona.name, live=True, now=tx.now)
             tx.emit(Event(Kind.AGENT_SPAWNED, agent=name))
             tx.mark(key, name)
-            return name
+            return name, True
 
-        name = await self._store.write(work)
-        return self._agents.setdefault(name, Agent(name, persona))
+        name, new = await self._store.write(work)
+        agent = Agent(name, persona)
+        if new:
+            self._agents[name] = agent
+        return agent, new
 
-    async def dismiss(self, caller: Caller, given: str, *, key: str) -> str:
-        """Take an agent off the roster; returns its name. Raises `UnknownAgent`."""
+    async def dismiss(self, caller: Caller, given: str, *, key: str) -> tuple[str, bool]:
+        """Take an agent off the roster; returns its name, and whether that was done now. Raises `UnknownAgent`."""
         authorize(caller, Action.ROSTER)
 
-        def work(tx: SwarmTx) -> str:
+        def work(tx: SwarmTx) -> tuple[str, bool]:
             if (done := tx.applied(key)) is not None:
-                return done
+                return done, False
             agent = self.get(given)
             tx.agents.put(agent.name, agent.persona.name, live=False, now=tx.now)
             tx.emit(Event(Kind.AGENT_DISMISSED, agent=agent.name))
             tx.mark(key, agent.name)
-            return agent.name
+            return agent.name, True
 
-        name = await self._store.write(work)
-        self._agents.pop(name, None)
-        return name
+        name, new = await self._store.write(work)
+        if new:
+            self._agents.pop(name, None)
+        return name, new

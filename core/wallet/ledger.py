@@ -32,6 +32,10 @@ class KeyConflict(HubError):
     """The books already hold another entry under the key {key}. Nothing was booked."""
 
 
+class Unbalanced(HubError):
+    """The entry {key} does not sum to 0. Nothing was booked."""
+
+
 class HoldClosed(HubError):
     """The hold {hold} was closed before. Nothing was booked."""
 
@@ -92,7 +96,10 @@ def floor_of(account: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One transaction to book. `key` makes it happen once; `postings` are (account, msat), none zero, summing to zero."""
+    """One transaction to book. `key` makes it happen once; `postings` are (account, msat), none zero, summing to zero.
+
+    `payment` is the hash of the Lightning payment it books, if it books one.
+    """
 
     key: str
     kind: str
@@ -100,11 +107,21 @@ class Entry:
     task: int | None
     actor: str
     reason: str
+    payment: bytes | None = None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether it has postings, and they sum to zero."""
+        return bool(self.postings) and sum(amount for _, amount in self.postings) == 0
 
     def request_hash(self) -> bytes:
         """What was asked, apart from when: the same key with another request hash is a conflict."""
-        asked = (self.key, self.kind, self.task, self.actor, self.reason, sorted(self.postings))
-        return hashlib.sha256(json.dumps(asked, separators=(",", ":")).encode()).digest()
+        payment = self.payment and self.payment.hex()
+        return _digest(self.key, self.kind, self.task, self.actor, self.reason, sorted(self.postings), payment)
+
+
+def _digest(*facts: object) -> bytes:
+    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).digest()
 
 
 def transfer(  # noqa: PLR0913 - an entry has this many facts
@@ -133,17 +150,39 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account as the books hold it, msat."""
+    """An account as the books hold it, msat. `kind` and `floor` follow from its name."""
 
     name: str
     posted: int
     held: int
     floor: int | None
+    kind: str
 
     @property
     def available(self) -> int:
         """What may be spent now."""
         return self.posted - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A hold as the books hold it; its hash covers all the rest of it and is renewed when it closes."""
+
+    id: int
+    account: str
+    target: str
+    amount: int
+    task: int | None
+    state: str
+    expires: int | None
+    at: int
+    hash: bytes = b""
+
+    def sealed(self) -> bytes:
+        """The hash that it must have."""
+        return _digest(
+            self.id, self.account, self.target, self.amount, self.task, self.state, self.expires, self.at
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +199,15 @@ class Proof:
 def verify(
     booked: Iterator[Booked],
     accounts: Iterable[AccountRow],
-    open_holds: Iterable[tuple[str, int]],
-    finished: Iterable[int],
+    holds: Iterable[HoldRow],
+    strays: Iterable[int],
+    unfinished: Iterable[int],
 ) -> Proof:
-    """Prove the books: chain, zero sums, balances, holds, floors, and no escrow left for the `finished` task ids.
+    """Prove the books: chain, zero sums, balances, holds, floors, and nothing left of tasks that are over.
 
-    `open_holds` are (account, msat). Raises `BooksBroken` at the first thing that is wrong, saying where.
+    `booked` and `holds` come in the order of their numbers. `strays` are entries that postings name and nobody booked,
+    `unfinished` the tasks that are over with sats still set aside; both are read last. Raises `BooksBroken` at the first
+    thing that is wrong, saying where.
     """
     sums: dict[str, int] = {}
     entries = postings = 0
@@ -176,20 +218,33 @@ def verify(
             sums[account] = sums.get(account, 0) + amount
             postings += 1
         entries, head = entries + 1, row.hash
-    held: dict[str, int] = {}
-    holds = 0
-    for account, amount in open_holds:
-        held[account] = held.get(account, 0) + amount
-        holds += 1
+    for number in strays:
+        raise BooksBroken(why=f"entry {number} is missing, and has postings")
+    held, open_holds = _check_holds(holds)
     count = 0
     for account_row in accounts:
-        _check_account(account_row, sums.pop(account_row.name, 0), held.pop(account_row.name, 0))
+        _check_account(account_row, sums.pop(account_row.name, None), held.pop(account_row.name, 0))
         count += 1
     for orphan in (*sums, *held):
         raise BooksBroken(why=f"postings or holds name the account {orphan}, which does not exist")
-    for task in finished:
-        raise BooksBroken(why=f"task T-{task} is over and its escrow is not empty")
-    return Proof(entries, postings, count, holds, head.hex())
+    for task in unfinished:
+        raise BooksBroken(why=f"task T-{task} is over or unknown, and sats are still set aside for it")
+    return Proof(entries, postings, count, open_holds, head.hex())
+
+
+def _check_holds(holds: Iterable[HoldRow]) -> tuple[dict[str, int], int]:
+    """What is held of each account, and by how many open holds."""
+    held: dict[str, int] = {}
+    count = 0
+    for number, row in enumerate(holds, 1):
+        if row.id != number:
+            raise BooksBroken(why=f"hold {number} is missing (the next one is {row.id})")
+        if row.sealed() != row.hash:
+            raise BooksBroken(why=f"hold {row.id} was changed after it was set or closed")
+        if row.state == HoldState.OPEN:
+            held[row.account] = held.get(row.account, 0) + row.amount
+            count += 1
+    return held, count
 
 
 def _check_link(row: Booked, head: bytes, number: int) -> None:
@@ -201,11 +256,15 @@ def _check_link(row: Booked, head: bytes, number: int) -> None:
         raise BooksBroken(why=f"entry {row.id} was changed after it was booked")
     if chain_hash(head, row.id, row.at, row.request) != row.hash:
         raise BooksBroken(why=f"the hash of entry {row.id} is wrong")
-    if sum(amount for _, amount in row.entry.postings) != 0 or not row.entry.postings:
+    if not row.entry.balanced:
         raise BooksBroken(why=f"the postings of entry {row.id} do not sum to 0")
 
 
-def _check_account(row: AccountRow, posted: int, held: int) -> None:
+def _check_account(row: AccountRow, posted: int | None, held: int) -> None:
+    if row.kind != kind_of(row.name) or row.floor != floor_of(row.name):
+        raise BooksBroken(why=f"{row.name} is kept as another kind of account, or with another floor")
+    if posted is None:
+        raise BooksBroken(why=f"no entry names {row.name}, and it has an account")
     if row.posted != posted:
         raise BooksBroken(why=f"{row.name} shows {row.posted} msat, its postings sum to {posted}")
     if row.held != held:

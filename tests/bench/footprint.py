@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,3 +82,31 @@ def data_folder() -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="timmy-bench-")
     start_seconds(Path(folder.name))
     return folder
+
+
+def is_set_up() -> bool:
+    """Whether `make run` would start at once here, with nothing to install."""
+    made = subprocess.run(["make", "-q", "install"], cwd=ROOT, check=False, stderr=subprocess.DEVNULL)
+    return made.returncode == 0
+
+
+def prompt_seconds(folder: Path) -> float:
+    """From `make run` on a terminal to its prompt, on an existing data folder."""
+    ours, theirs = pty.openpty()
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        ["make", "-s", "run"], cwd=ROOT, env=_environment(folder) | {"TERM": "xterm"}, stdin=theirs, stdout=theirs,
+        stderr=theirs, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # what a terminal says once nobody is left on it
+            while b"timmy>" not in seen:
+                seen += os.read(ours, 4096)
+        taken = time.perf_counter() - begun
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+    os.close(ours)
+    assert b"timmy>" in seen, seen
+    return taken

@@ -1,11 +1,19 @@
-"""From a command on the owner's socket to its reply: a real hub process, twenty callers, ten commands a second each."""
+"""From a command on the owner's socket to its reply: a real hub process, and twenty callers that know nothing of each other.
+
+A caller thinks for a random time after each answer, a tenth of a second on average: the figure is a latency, not a
+saturation. Beside each round the disk is asked what one `fdatasync` takes: a reply waits for two or three commits.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import random
+import statistics
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,43 +29,82 @@ if TYPE_CHECKING:
 
 CALLERS = 20
 THINK = 0.1
-"""Seconds between a caller's answer and its next command: the figure is a latency, not a saturation."""
+"""Seconds between an answer and the caller's next command, on average: uniform from nothing to twice that."""
 
 READ = "/balance"
 WRITE = "/task proofread the letter max=1 pick=ask"
+WARM_UP = 0.5
+SYNCS = 60
 
 
-def latencies(seconds: float, *, busy: bool) -> dict[str, list[float]]:
-    """Milliseconds from command to reply, sorted, by command; `busy`: with the agent and a skill at work."""
+@dataclass
+class Rounds:
+    """The rounds of a command, each sorted: milliseconds to the reply, and milliseconds of an `fdatasync` meanwhile."""
+
+    replies: list[list[float]] = field(default_factory=list)
+    syncs: list[list[float]] = field(default_factory=list)
+
+    def milliseconds(self, percentile: int) -> tuple[float, float]:
+        """The median over the rounds of a percentile: of the replies, and of the disk."""
+        replies = statistics.median(at(values, percentile / 100) for values in self.replies)
+        return replies, statistics.median(at(values, percentile / 100) for values in self.syncs)
+
+
+def latencies(rounds: int, seconds: float, *, busy: bool) -> dict[str, Rounds]:
+    """What each command takes, in interleaved rounds; `busy`: with an answer streaming and a skill at work."""
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
-        return asyncio.run(_latencies(Path(folder), seconds, busy=busy))
+        return asyncio.run(_latencies(Path(folder), rounds, seconds, busy=busy))
 
 
-async def _latencies(folder: Path, seconds: float, *, busy: bool) -> dict[str, list[float]]:
+async def _latencies(folder: Path, rounds: int, seconds: float, *, busy: bool) -> dict[str, Rounds]:
+    found = {READ: Rounds(), WRITE: Rounds()}
     async with OllamaServer.running("llama3.2:latest", pause=0.02) as model, hub_process(folder, model.url) as hub:
         await hub.say("hello")  # the model's library is loaded at its first use; that is start-up, measured elsewhere
         load = _busy(hub) if busy else contextlib.nullcontext()
         async with load:
-            return {command: await _call(hub, command, seconds) for command in (READ, WRITE)}
+            for command in found:
+                await _call(hub, command, WARM_UP)
+            for _ in range(rounds):
+                for command, taken in found.items():
+                    taken.syncs.append(sorted(_syncs(folder)))
+                    taken.replies.append(sorted(await _call(hub, command, seconds)))
+    return found
 
 
 async def _call(hub: HubProcess, command: str, seconds: float) -> list[float]:
     found: list[float] = []
 
     async def caller(place: int) -> None:
+        dice = random.Random(place)  # noqa: S311 - the same thinking at every run
         async with dial(hub.data, SOCKET) as link:
-            await asyncio.sleep(THINK * place / CALLERS)
             end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
+            while True:
+                await asyncio.sleep(dice.uniform(0, 2 * THINK))
                 begun = time.perf_counter()
+                if begun >= end:
+                    return
                 await _turn(link, command)
                 found.append((time.perf_counter() - begun) * 1000)
-                await asyncio.sleep(THINK)
 
     async with asyncio.TaskGroup() as group:
         for place in range(CALLERS):
             group.create_task(caller(place))
-    return sorted(found)
+    return found
+
+
+def _syncs(folder: Path) -> list[float]:
+    """Milliseconds that the disk takes to make a few written pages durable, some times over."""
+    found = []
+    descriptor = os.open(folder / "sync", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        for _ in range(SYNCS):
+            os.write(descriptor, bytes(16384))
+            begun = time.perf_counter()
+            os.fdatasync(descriptor)
+            found.append((time.perf_counter() - begun) * 1000)
+    finally:
+        os.close(descriptor)
+    return found
 
 
 async def _turn(link: Link, text: str, wait: str | None = None) -> None:

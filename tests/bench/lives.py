@@ -8,7 +8,8 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from unittest import mock
 
 from adapters.clockwork import Nursery, SystemClock, SystemIds
 from adapters.sqlite.connection import connect, connect_reader
@@ -190,15 +191,35 @@ def _timeless(value: object) -> object:
     return value.partition('"closes_at"')[0] if isinstance(value, str) else value
 
 
-def hops(count: int) -> tuple[int, int, int]:
-    """Thread hops, commits and units of work of `count` lives."""
+class Hops(NamedTuple):
+    """What some lives cost: hand-overs to the database thread, commits, and the functions in them."""
 
-    async def run(path: Path) -> tuple[int, int, int]:
+    hops: int
+    commits: int
+    writes: int
+
+
+def hops(count: int, in_flight: int) -> Hops:
+    """Count the hand-overs where they happen (aiosqlite's queue), and check that the database counts the same."""
+
+    async def run(path: Path) -> Hops:
         async with Swarm.running(path) as swarm:
-            store = swarm.store
-            hopped, committed, written = store.hops, store.commits, store.writes
-            await swarm.live(count)
-            return store.hops - hopped, store.commits - committed, store.writes - written
+            store, thread = swarm.store, swarm.store._writer
+            before = (store.hops, store.commits, store.writes)
+            handed = 0
+            execute = thread._execute
+
+            async def counted(*work: object) -> object:
+                nonlocal handed
+                handed += 1
+                return await execute(*work)  # type: ignore[no-untyped-call]
+
+            with mock.patch.object(thread, "_execute", counted):
+                await swarm.live(count, in_flight)
+            after = (store.hops, store.commits, store.writes)
+            found = Hops(*(now - then for now, then in zip(after, before, strict=True)))
+            assert found.hops == handed, f"the database counted {found.hops} hops, and {handed} were made"
+            return found
 
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
         return asyncio.run(run(Path(folder) / "hub.db"))

@@ -45,8 +45,13 @@ def score_of(price: int, settled: int) -> int:
     return price + price * (1000 - (settled + 4) * 1000 // (settled + 5)) // 2000
 
 
+def _seal(hold: int, task: int, state: str, at: int) -> bytes:
+    held = _json((hold, ACCOUNT, f"escrow:{task}", BUDGET, task, state, None, at))
+    return hashlib.sha256(held.encode()).digest()
+
+
 _APPLIED = "INSERT INTO applied (key, result, at) VALUES (?, ?, ?)"
-_HOLD = "INSERT INTO hold (account, target, amount, task, at) VALUES (?, ?, ?, ?, ?)"
+_HOLD = "INSERT INTO hold (id, account, target, amount, task, at, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TASK = (
     "INSERT INTO task (id, requester, account, conversation, description, status, budget, hold, pick, attempt, attempts,"
     " posted_at, deadline, due) VALUES (?, ?, ?, ?, ?, 'open', ?, ?, 'auto', 1, 3, ?, ?, ?)"
@@ -56,7 +61,7 @@ _BIDDING = "UPDATE task SET status = 'bidding', closes_at = ?, due = ? WHERE id 
 _BID = (
     "INSERT INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?, 1, ?, ?, NULL, '', 1000, ?, ?)"
 )
-_SPEND = "UPDATE hold SET state = 'posted' WHERE id = ?"
+_SPEND = "UPDATE hold SET state = 'posted', hash = ? WHERE id = ?"
 _TXN = "INSERT INTO txn (id, key, request, kind, task, actor, reason, at, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _POSTING = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
 _ESCROW = "INSERT INTO account (name, kind, floor) VALUES (?, 'liability', 0)"
@@ -89,7 +94,7 @@ class PlainWriter:
         self._head: bytes = head
         self._hold = 0
         self._settled = [0] * len(AGENTS)
-        self._leases: dict[int, tuple[int, int, int]] = {}
+        self._leases: dict[int, tuple[int, int, int, int]] = {}
         self._treasury = False
         self.commits = 0
 
@@ -121,8 +126,9 @@ class PlainWriter:
 
     def _post(self, number: int, now: int) -> None:
         self._hold += 1
-        self._leases[number] = (self._hold, 0, 0)
-        self._run(_HOLD, (ACCOUNT, f"escrow:{number}", BUDGET, number, now))
+        self._leases[number] = (self._hold, now, 0, 0)
+        seal = _seal(self._hold, number, "open", now)
+        self._run(_HOLD, (self._hold, ACCOUNT, f"escrow:{number}", BUDGET, number, now, seal))
         deadline = now + DAY
         self._run(
             _TASK, (number, OWNER, ACCOUNT, OWNER, words(number), BUDGET, self._hold, now, deadline, deadline)
@@ -143,11 +149,11 @@ class PlainWriter:
         )
         self._many(_EVENT, [("BidPlaced", number, agent, now, '{"attempt":1}') for agent in AGENTS])
         winner = min(range(len(AGENTS)), key=lambda place: (scores[place], AGENTS[place]))
-        self._leases[number] = (self._leases[number][0], winner, prices[winner])
+        self._leases[number] = (*self._leases[number][:2], winner, prices[winner])
 
     def _award(self, number: int, now: int) -> None:
-        hold, place, price = self._leases[number]
-        self._run(_SPEND, (hold,))
+        hold, held_at, place, price = self._leases[number]
+        self._run(_SPEND, (_seal(hold, number, "posted", held_at), hold))
         self._run(_ESCROW, (f"escrow:{number}",))
         self._book("escrow", number, ACCOUNT, f"escrow:{number}", price, "hub", "price of the winning bid", now)
         until = now + LEASE
@@ -155,12 +161,12 @@ class PlainWriter:
         self._run(_EVENT, ("TaskAwarded", number, AGENTS[place], now, f'{{"attempt":1,"price_sats":{price // 1000}}}'))
 
     def _result(self, number: int, now: int) -> None:
-        agent = AGENTS[self._leases[number][1]]
+        agent = AGENTS[self._leases[number][2]]
         self._run(_DELIVERED, (f"{number} words", now, now, number))
         self._many(_EVENT, [(kind, number, agent, now, '{"attempt":1}') for kind in ("TaskStarted", "TaskDelivered")])
 
     def _settle(self, number: int, now: int) -> None:
-        _, place, price = self._leases.pop(number)
+        _, _, place, price = self._leases.pop(number)
         agent = AGENTS[place]
         if not self._treasury:
             self._run(_ESCROW, ("treasury",))
@@ -177,7 +183,7 @@ class PlainWriter:
     ) -> None:
         self._entry += 1
         key = f"task:{task}:1:{kind}"
-        asked = _json((key, kind, task, actor, reason, sorted(((source, -amount), (target, amount)))))
+        asked = _json((key, kind, task, actor, reason, sorted(((source, -amount), (target, amount))), None))
         request = hashlib.sha256(asked.encode()).digest()
         link = self._head + self._entry.to_bytes(8, "big") + now.to_bytes(8, "big", signed=True) + request
         digest = hashlib.sha256(link).digest()

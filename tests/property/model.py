@@ -44,6 +44,8 @@ class Deal:
     number: int
     requester: str
     budget: int
+    posted_at: int
+    since: int
     status: str = "open"
     attempt: int = 1
     held: int = 0
@@ -93,6 +95,7 @@ class Model:
         assert (deal.status, event.kind) in EDGES, f"{event} cannot happen to {deal}"
         before, deal.status = deal.status, EDGES[deal.status, event.kind]
         assert "attempt" not in event.data or event.data["attempt"] == deal.attempt, f"{event} is of another attempt"
+        deal.since = event.at if event.kind is Kind.TASK_DELIVERED else deal.posted_at
         match event.kind:
             case Kind.TASK_AWARDED:
                 self._award(deal, event)
@@ -115,7 +118,7 @@ class Model:
         assert event.task is not None
         assert event.task not in self.deals, "one task, posted twice"
         assert budget * 1000 <= self.free(requester), "a budget that nobody has"
-        self.deals[event.task] = Deal(event.task, requester, budget * 1000, held=budget * 1000)
+        self.deals[event.task] = Deal(event.task, requester, budget * 1000, event.at, event.at, held=budget * 1000)
 
     def _award(self, deal: Deal, event: Event) -> None:
         price = event.data["price_sats"]

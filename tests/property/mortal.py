@@ -1,8 +1,10 @@
 """A hub that can be killed at any commit, and built again from what the disk held at that moment.
 
-The parts are the real ones: coordinator, roster, ledger, and the SQLite writer on a real file. Only time, names and the
-agents' own work are the test's. A kill takes an image of the database files as they are (the write-ahead log included),
-wakes nobody and lets nothing be written after it; the next hub starts from the image, as after `kill -9`.
+The parts are the real ones: coordinator, roster, ledger, and the SQLite writer on a real file. The test's are time,
+names, the agents' own work, and how long the database takes: its functions run on the loop, with as many turns before and
+after each as `pace` says, so that an example is the same at every run and races are found by search. A kill takes an
+image of the database files as they are (the write-ahead log included), wakes nobody and lets nothing be written after
+it; the next hub starts from the image, as after `kill -9`.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.roster import Roster
 from core.wallet.ledger import EXTERNAL, transfer, user_account
+from tests.fakes import turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
     from pathlib import Path
 
     from core.ports import Clock, IdSource
@@ -69,26 +72,11 @@ class MortalDatabase(Database):
     image: Path
     dead = False
     struck = False
-    threads = 0
 
-    @property
-    def busy(self) -> bool:
-        """Whether a database thread is at work."""
-        return self.threads > 0
-
-    async def read(self, work: Callable[[UnitOfWork], R], /) -> R:
-        self.threads += 1
-        try:
-            return await super().read(work)
-        finally:
-            self.threads -= 1
-
-    async def _commit(self, batch: list[Any]) -> None:
-        self.threads += 1
-        try:
-            await super()._commit(batch)
-        finally:
-            self.threads -= 1
+    def paced(self, pace: Iterator[int]) -> None:
+        """From here on, run on the loop at this pace."""
+        self._writer = cast("Any", _Paced(self._writer, pace))
+        self._reader = cast("Any", _Paced(self._reader, pace))
 
     def _run(self, connection: sqlite3.Connection, batch: list[Any]) -> list[Any]:
         if self._tx is None:
@@ -101,6 +89,24 @@ class MortalDatabase(Database):
         for suffix in ("", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(f"{self._path}{suffix}", f"{self.image}{suffix}")
+
+
+class _Paced:
+    """Stands for a database thread: one function after the other, each some turns of the loop away in both directions."""
+
+    def __init__(self, thread: Any, pace: Iterator[int]) -> None:
+        self._connection: sqlite3.Connection = thread._conn
+        self._pace = pace
+        self._order = asyncio.Lock()
+
+    async def run(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        async with self._order:
+            for _ in range(next(self._pace)):
+                await turn()
+            result = work(self._connection)
+            for _ in range(next(self._pace)):
+                await turn()
+            return result
 
 
 class _Trap:
@@ -183,7 +189,7 @@ class Desk:
 class Hub:
     """One life of a hub, from start to kill or stop."""
 
-    def __init__(self, path: Path, clock: Clock, ids: IdSource, selector: IdleSelector) -> None:
+    def __init__(self, path: Path, clock: Clock, ids: IdSource, selector: IdleSelector, pace: Iterator[int]) -> None:
         self.path = path
         self.desk = Desk()
         self.store: MortalDatabase
@@ -193,6 +199,7 @@ class Hub:
         self._clock = clock
         self._ids = ids
         self._selector = selector
+        self._pace = pace
         self._ready = False
         self._stop = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
@@ -204,7 +211,7 @@ class Hub:
 
     async def start(self, blow: Blow | None = None) -> None:
         """Build everything and recover, as far as a blow lets it."""
-        self._selector.busy = lambda: self._opening or self.store.busy
+        self._selector.busy = lambda: self._opening
         self._life = asyncio.get_running_loop().create_task(self._live(blow))
         await self._selector.idle()
         if self._life.done():
@@ -238,6 +245,7 @@ class Hub:
             store.image = self.path.parent.with_name(f"{int(self.path.parent.name) + 1:03}") / self.path.name
             # What a killed process wrote stays in the system's cache: only a power cut needs the disk to be waited for.
             await store._writer.run(lambda connection: connection.execute("PRAGMA synchronous = OFF"))
+            store.paced(self._pace)
             store.blow = blow
             self._opening = False
             self.roster = Roster(store, PERSONAS)

@@ -8,6 +8,7 @@ of its own. `TIMMY_BOOKS_EXAMPLES` and `TIMMY_BOOKS_STEPS` make it larger; `make
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import tempfile
@@ -34,6 +35,7 @@ from adapters.sqlite.unit_of_work import UnitOfWork
 from core.access import NotAllowed
 from core.chat import Caller, Role
 from core.errors import HubError
+from core.events import Kind
 from core.money import MAX_SATS
 from core.store import DiskFull
 from core.swarm.bidding import BidOutOfRange, HadItsTurn, NotInvited
@@ -48,6 +50,7 @@ from tests.property.mortal import PERSONAS, RULES, Blow, Hub, new_book
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from core.events import Event
     from core.swarm.coordinator import Coordinator
     from tests.property.model import Deal
 
@@ -61,8 +64,8 @@ NEW_BOOK: list[bytes] = []
 """A database whose people have been granted sats, made once."""
 
 any_number = st.integers(0, 999)
-prices = st.one_of(st.none(), st.just(0), st.integers(1, 120))
-budgets = st.one_of(st.integers(1, 200), st.integers(200, 11_000), st.sampled_from([MAX_SATS, MAX_SATS - 1]))
+prices = st.integers(-20, 120).map(lambda sats: sats if sats > 0 else 0 if sats % 2 else None)
+budgets = st.one_of(st.integers(1, 300), st.integers(60, 300), st.sampled_from([10_000, MAX_SATS - 1, MAX_SATS]))
 people = st.sampled_from(PEOPLE)
 
 
@@ -84,6 +87,10 @@ class Wish:
     description: str
 
 
+def _any_is(*statuses: str) -> Callable[[Any], bool]:
+    return lambda machine: bool(machine._in(*statuses))
+
+
 class Books(RuleBasedStateMachine):
     """See the module."""
 
@@ -102,12 +109,14 @@ class Books(RuleBasedStateMachine):
         self.count = 0
         self.last_event = 0
         self.closed: dict[int, tuple[str, int]] = {}
+        self.offers: dict[tuple[int, str], set[int | None]] = {}
         self.next_blow: Blow | None = None
 
     # Lives -----------------------------------------------------------------------------------------------------
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(pace=st.lists(st.integers(0, 3), min_size=1, max_size=7))
+    def begin(self, pace: list[int]) -> None:
+        self.pace = itertools.cycle(pace)
         path = self.folder / "000" / "hub.db"
         path.parent.mkdir()
         if not NEW_BOOK:
@@ -120,7 +129,7 @@ class Books(RuleBasedStateMachine):
         self._start(path)
 
     def _start(self, path: Path, blow: Blow | None = None) -> None:
-        self.hub = Hub(path, self.clock, self.ids, self.selector)
+        self.hub = Hub(path, self.clock, self.ids, self.selector, self.pace)
         self.hub.desk.asks = self.asks
         self.runner.run(self.hub.start(blow))
         self.view = connect_reader(path)
@@ -145,6 +154,14 @@ class Books(RuleBasedStateMachine):
             assert event.id == self.last_event + 1, "an event is missing"
             self.last_event = event.id
             self.model.hear(event)
+            if event.kind is Kind.TASK_AWARDED:
+                assert event.data["price_sats"] in self._offers(event), f"{event} is not what was bid"
+
+    def _offers(self, award: Event) -> set[int | None]:
+        """What the winner has asked for the task."""
+        deal, name = self.model.deals[award.task or 0], award.agent or ""
+        persona = name.partition("-")[0]
+        return self.offers.get((deal.number, name)) or {self.asks[self._wish(deal).description].get(persona)}
 
     def _ask(self, *commands: Command, meanwhile: Callable[[], object] = bool, alone: bool = True) -> None:
         """Send commands side by side; hold the answer of a single one against what the model expects."""
@@ -185,11 +202,12 @@ class Books(RuleBasedStateMachine):
         self.count += 1
         return f"k{self.count}"
 
+    def _in(self, *statuses: str) -> list[Deal]:
+        return [deal for deal in self.model.deals.values() if deal.status in statuses][::-1]
+
     def _deal(self, number: int, *statuses: str) -> Deal:
         """Mostly a task in one of the statuses, sometimes any."""
-        deals = list(self.model.deals.values())[::-1]
-        fit = [deal for deal in deals if deal.status in statuses]
-        some = fit if fit and number % 8 else deals
+        some = (number % 8 and self._in(*statuses)) or list(self.model.deals.values())[::-1]
         return some[number // 8 % len(some)]
 
     def _by(self, deal: Deal, number: int) -> tuple[Caller, bool]:
@@ -220,6 +238,7 @@ class Books(RuleBasedStateMachine):
 
     def _bid(self, caller: Caller, deal: Deal, sats: int) -> Command:
         key, number, only = self._key(), deal.number, self._wish(deal).only
+        self.offers.setdefault((number, caller.name), set()).add(sats)
         refused: type[HubError] | None = None
         if deal.status != "bidding":
             refused = WrongState
@@ -235,11 +254,11 @@ class Books(RuleBasedStateMachine):
             refused,
         )
 
-    def _award(self, deal: Deal, choice: int) -> Command:
+    def _award(self, deal: Deal, choice: int, name: str | None = None) -> Command:
         caller, may = self._by(deal, choice)
         key, number = self._key(), deal.number
         names = sorted(deal.bids) or ["echo"]
-        name = names[choice % len(names)] if choice % 5 else "quill"
+        name = name or (names[choice % len(names)] if choice % 5 else "quill")
         refused: type[HubError] | None = None
         if not may:
             refused = NotAllowed
@@ -256,7 +275,7 @@ class Books(RuleBasedStateMachine):
     def _deliver(self, caller: Caller, deal: Deal) -> Command:
         key, number = self._key(), deal.number
         refused: type[HubError] | None = None
-        if deal.status != "running" and not (deal.status == "awarded" and deal.agent == caller.name):
+        if deal.status not in AT_WORK:
             refused = WrongState
         elif deal.agent != caller.name:
             refused = NotYours
@@ -320,79 +339,102 @@ class Books(RuleBasedStateMachine):
         return self.wishes[deal.number]
 
     def _any(self, data: st.DataObject) -> Command:
-        """Any command on any task."""
+        """Any command on any task, in turn or out of turn."""
         choice = data.draw(any_number)
         caller = PEOPLE[choice % 3]
-        deal = self._deal(data.draw(any_number), *LIVE, "delivered")
-        return data.draw(
-            st.sampled_from(
-                [
-                    lambda: self._bid(caller, deal, 1 + choice % 150),
-                    lambda: self._award(deal, choice),
-                    lambda: self._deliver(caller, deal),
-                    lambda: self._settle("accept", deal, choice),
-                    lambda: self._settle("reject", deal, choice),
-                    lambda: self._settle("cancel", deal, choice),
-                    lambda: self._retry(deal, choice),
-                    lambda: self._spawn(NAMES[choice % 3]),
-                    lambda: self._dismiss(NAMES[choice % 3]),
-                ]
-            )
-        )()
+        deal = self._deal(data.draw(any_number), "bidding", *AT_WORK, "delivered")
+        makers: list[Callable[[], Command]] = [
+            lambda: self._bid(caller, deal, 1 + choice % 150),
+            lambda: self._award(deal, choice),
+            lambda: self._deliver(caller, deal),
+            lambda: self._settle("accept", deal, choice),
+            lambda: self._settle("reject", deal, choice),
+            lambda: self._settle("cancel", deal, choice),
+            lambda: self._retry(deal, choice),
+            lambda: self._spawn(NAMES[choice % 3]),
+            lambda: self._dismiss(NAMES[choice % 3]),
+        ]
+        return makers[data.draw(st.integers(0, len(makers) - 1))]()
 
     # Rules -----------------------------------------------------------------------------------------------------
+
+    @rule(caller=people, sats=budgets, pick=st.sampled_from(["auto", "ask"]), asks=st.tuples(prices, prices, prices))
+    def post(self, caller: Caller, sats: int, pick: str, asks: tuple[int | None, ...]) -> None:
+        self._ask(self._post(caller, sats, self._wish_for(None, pick, asks)))
 
     @rule(
         caller=people,
         sats=budgets,
-        pick=st.sampled_from(["auto", "auto", "ask"]),
-        only=st.sampled_from([None, None, None, *NAMES, *(person.name for person in PEOPLE)]),
+        only=st.sampled_from([*(person.name for person in PEOPLE), *NAMES]),
         asks=st.tuples(prices, prices, prices),
     )
-    def post(self, caller: Caller, sats: int, pick: str, only: str | None, asks: tuple[int | None, ...]) -> None:
+    def post_to(self, caller: Caller, sats: int, only: str, asks: tuple[int | None, ...]) -> None:
+        self._ask(self._post(caller, sats, self._wish_for(only, "auto", asks)))
+
+    def _wish_for(self, only: str | None, pick: str, asks: tuple[int | None, ...]) -> Wish:
         description = f"job {len(self.asks)}"
         self.asks[description] = dict(zip(NAMES, asks, strict=True))
-        self._ask(self._post(caller, sats, Wish(only, pick, description)))
+        return Wish(only, pick, description)
 
-    @precondition(lambda self: self.model.deals)
+    @precondition(_any_is("bidding"))
     @rule(caller=people, number=any_number, sats=st.integers(1, 150))
     def bid(self, caller: Caller, number: int, sats: int) -> None:
-        self._ask(self._bid(caller, self._deal(number, "bidding"), sats))
+        deal = self._deal(number, "bidding")
+        asked = next((person for person in PEOPLE if person.name == self._wish(deal).only), None)
+        self._ask(self._bid(asked or caller, deal, min(sats, deal.budget // 1000) if number % 6 else sats))
 
-    @precondition(lambda self: self.model.deals)
-    @rule(number=any_number, choice=any_number)
-    def award(self, number: int, choice: int) -> None:
-        self._ask(self._award(self._deal(number, "bidding"), choice))
+    @precondition(_any_is("bidding"))
+    @rule(number=any_number, choice=any_number, times=st.integers(1, 2))
+    def award(self, number: int, choice: int, times: int) -> None:
+        self._ask(*[self._award(self._deal(number, "bidding"), choice)] * times, alone=times == 1)
 
-    @precondition(lambda self: self.model.deals)
-    @rule(number=any_number, choice=any_number)
-    def deliver(self, number: int, choice: int) -> None:
-        deal = self._deal(number, *AT_WORK)
+    @precondition(lambda self: any(":" in (deal.agent or "") for deal in self._in(*AT_WORK)))
+    @rule(number=any_number)
+    def deliver(self, number: int) -> None:
+        deals = [deal for deal in self._in(*AT_WORK) if ":" in (deal.agent or "")]
+        deal = deals[number % len(deals)]
+        self._ask(self._deliver(next(person for person in PEOPLE if person.name == deal.agent), deal))
+
+    @precondition(_any_is("bidding"))
+    @rule(caller=people, number=any_number, then=st.sampled_from(["accept", "reject", "reject", "lapse", "wait"]))
+    def do_it_oneself(self, caller: Caller, number: int, then: str) -> None:
+        """A person bids, is awarded, delivers and is judged, one after the other."""
+        deal = self._deal(number, "bidding")
+        self.bid(caller, number, 1 + number % 60)
+        people = sorted(bidder for bidder in deal.bids if ":" in bidder)
+        if deal.status == "bidding" and people:
+            self._ask(self._award(deal, 7, people[0]))
         winner = next((person for person in PEOPLE if person.name == deal.agent), None)
-        self._ask(self._deliver(winner if winner and choice % 5 else PEOPLE[choice % 3], deal))
+        if winner is not None:
+            self._ask(self._deliver(winner, deal))
+        if then == "lapse":
+            self.time_passes(RULES.review)
+        elif deal.status == "delivered" and then != "wait":
+            self._ask(self._settle(then, deal, 1))
 
-    @precondition(lambda self: self.model.deals)
-    @rule(verb=st.sampled_from(["accept", "reject"]), number=any_number, choice=any_number)
-    def judge(self, verb: str, number: int, choice: int) -> None:
-        self._ask(self._settle(verb, self._deal(number, "delivered"), choice))
+    @precondition(_any_is("delivered"))
+    @rule(verb=st.sampled_from(["accept", "reject"]), number=any_number, choice=any_number, times=st.integers(1, 2))
+    def judge(self, verb: str, number: int, choice: int, times: int) -> None:
+        self._ask(*[self._settle(verb, self._deal(number, "delivered"), choice)] * times, alone=times == 1)
 
-    @precondition(lambda self: self.model.deals)
+    @precondition(_any_is(*LIVE))
     @rule(number=any_number, choice=any_number)
     def cancel(self, number: int, choice: int) -> None:
         self._ask(self._settle("cancel", self._deal(number, *LIVE), choice))
 
-    @precondition(lambda self: self.model.deals)
+    @precondition(_any_is(*OVER))
     @rule(number=any_number, choice=any_number)
     def retry(self, number: int, choice: int) -> None:
         self._ask(self._retry(self._deal(number, *OVER), choice))
 
-    @rule(persona=st.sampled_from(NAMES))
-    def spawn(self, persona: str) -> None:
-        self._ask(self._spawn(persona))
+    @precondition(lambda self: self.model.deals)
+    @rule(data=st.data())
+    def out_of_turn(self, data: st.DataObject) -> None:
+        self._ask(self._any(data))
 
-    @rule(name=st.sampled_from([*NAMES, "quill-2"]))
-    def dismiss(self, name: str) -> None:
-        self._ask(self._dismiss(name))
+    @rule(name=st.sampled_from([*NAMES, "quill-2"]), leaves=st.booleans())
+    def change_the_roster(self, name: str, leaves: bool) -> None:
+        self._ask(self._dismiss(name) if leaves else self._spawn(name.removesuffix("-2")))
 
     @precondition(lambda self: self.hub.desk.benches)
     @rule(number=any_number, how=st.sampled_from(["done", "done", "fails", "crashes"]))
@@ -412,25 +454,27 @@ class Books(RuleBasedStateMachine):
         self._ask(meanwhile=lambda: self.clock.advance(ms))
 
     @precondition(lambda self: self.model.deals)
-    @rule(data=st.data(), wakes=st.booleans(), ms=st.sampled_from([0, 0, 61 * SECOND, 25 * HOUR]))
-    def together(self, data: st.DataObject, wakes: bool, ms: int) -> None:
-        """Two commands, a worker's end and time, all at once."""
+    @rule(data=st.data(), twice=st.booleans(), wakes=st.booleans(), ms=st.sampled_from([0, 0, 61 * SECOND, 25 * HOUR]))
+    def together(self, data: st.DataObject, twice: bool, wakes: bool, ms: int) -> None:
+        """Two commands (or one that arrives twice), a worker's end and time, all at once."""
+        first = self._any(data)
+        second = first if twice else self._any(data)
 
         def meanwhile() -> None:
             for bench in sorted(self.hub.desk.benches)[: int(wakes)]:
                 self.hub.desk.finish(bench)
             self.clock.advance(ms)
 
-        self._ask(self._any(data), self._any(data), meanwhile=meanwhile, alone=False)
+        self._ask(first, second, meanwhile=meanwhile, alone=False)
 
     @precondition(lambda self: self.answered and not self.hub.store.blow)
-    @rule(number=any_number)
-    def replay(self, number: int) -> None:
-        """A command that had its effect changes nothing when it comes again with its key, whatever happened since."""
-        command = self.answered[number % len(self.answered)]
+    @rule()
+    def replay(self) -> None:
+        """What had its effect changes nothing when it all comes again, key for key, whatever happened since."""
         before = self._written()
-        self.runner.run(self.hub.run(command.run(self.hub.coordinator)))
-        assert self._written() == before, f"{command.words} again changed something"
+        for command in self.answered:
+            self.runner.run(self.hub.run(command.run(self.hub.coordinator)))
+            assert self._written() == before, f"{command.words} again changed something"
 
     @precondition(lambda self: self.unanswered)
     @rule(number=any_number)
@@ -455,6 +499,15 @@ class Books(RuleBasedStateMachine):
     # Invariants ------------------------------------------------------------------------------------------------
 
     @invariant()
+    def all_holds(self) -> None:
+        self.books_balance()
+        self.holds_close_once()
+        self.books_are_the_models()
+        self.tasks_are_the_models()
+        UnitOfWork(self.view).books.prove()  # 10
+        self.the_roster_is_the_rows()
+        self.nobody_is_forgotten()
+
     def books_balance(self) -> None:
         """1, 2, 3, 12: zero sums; the balances are the sums of postings and open holds; floors hold."""
         accounts = {
@@ -476,7 +529,6 @@ class Books(RuleBasedStateMachine):
             "external"
         ]
 
-    @invariant()
     def holds_close_once(self) -> None:
         """4, and that no hold outlives its task."""
         for number, state, amount in self.view.execute("SELECT id, state, amount FROM hold"):
@@ -484,7 +536,6 @@ class Books(RuleBasedStateMachine):
             if state != "open":
                 self.closed[number] = (state, amount)
 
-    @invariant()
     def books_are_the_models(self) -> None:
         """5, 7, 8, 11: every account is what the events say, so nothing is paid twice, lost or left in escrow."""
         expected = {name: (posted, 0) for name, posted in self.model.posted.items()}
@@ -501,7 +552,6 @@ class Books(RuleBasedStateMachine):
         escrow = sum(deal.escrow for deal in self.model.deals.values())
         assert flows["settle"] == sum(self.model.earned.values()) == flows["escrow"] - flows["refund"] - escrow
 
-    @invariant()
     def tasks_are_the_models(self) -> None:
         rows = self.view.execute("SELECT id, status, requester, budget, attempt FROM task")
         assert {number: tuple(row) for number, *row in rows} == {
@@ -513,16 +563,9 @@ class Books(RuleBasedStateMachine):
             for name in self.model.settled | self.model.failed
         }
 
-    @invariant()
-    def books_verify(self) -> None:
-        """10."""
-        UnitOfWork(self.view).books.prove()
-
-    @invariant()
     def the_roster_is_the_rows(self) -> None:
         assert self._live() == {name for (name,) in self.view.execute("SELECT name FROM agent WHERE live = 1")}
 
-    @invariant()
     def nobody_is_forgotten(self) -> None:
         """What can go on has gone on: nobody works twice or for nothing, waits without need, or is overdue."""
         desk = self.hub.desk
@@ -538,8 +581,9 @@ class Books(RuleBasedStateMachine):
                 able = self._able(deal)
                 assert able, f"nobody can do {deal}, and it waits"
                 assert all(self.model.busy(agent) for agent in able), f"somebody is free for {deal}, and it waits"
-        (due,) = self.view.execute("SELECT min(due) FROM task").fetchone()
-        assert due is None or due > self.clock.now(), "the clock has left something lying"
+        for deal in deals:
+            ends = deal.since + (RULES.review if deal.status == "delivered" else RULES.deadline)
+            assert deal.status in OVER or ends > self.clock.now(), f"the clock has left {deal} lying"
 
     def _able(self, deal: Deal) -> list[str]:
         wish = self._wish(deal)
@@ -547,7 +591,9 @@ class Books(RuleBasedStateMachine):
         return [
             agent.name
             for agent in self.hub.roster
-            if asks[agent.persona.name] and agent.name not in deal.excluded and wish.only in {None, agent.name}
+            if 0 < (asks[agent.persona.name] or 0) * 1000 <= deal.budget
+            and agent.name not in deal.excluded
+            and wish.only in {None, agent.name}
         ]
 
 

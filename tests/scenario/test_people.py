@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.swarm.ports import Decline
-from tests.scenario.bot import OWNER, Bot, Hands, balances, hub, prove
+from tests.scenario.bot import OWNER, Hands, balances, hub, prove
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.scenario.bot import Bot
 
 HOUR = 3600
 
@@ -55,7 +57,7 @@ async def test_a_person_bids_delivers_and_is_paid_once_accepted(tmp_path: Path) 
         assert (await bot.data("/deliver T-1 it is green now"))["status"] == "delivered"
         told = await bot.until(kind="more", status="delivered")
         assert told["text"].endswith("it is green now")
-        assert [one["command"] for one in told["buttons"]][0] == "/accept T-1"
+        assert told["buttons"][0]["command"] == "/accept T-1"
         assert balances(bot.app.settings)["escrow:1"] == (30, 0), "nobody is paid before the work is accepted"
         assert (await bot.data("/accept T-1"))["status"] == "settled"
         assert (await bot.settled("T-1"))["data"]["result"] == "it is green now"

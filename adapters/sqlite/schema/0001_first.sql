@@ -47,7 +47,8 @@ CREATE TABLE hold (
     task    INTEGER,
     state   TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'posted', 'void')),
     expires INTEGER,
-    at      INTEGER NOT NULL
+    at      INTEGER NOT NULL,
+    hash    BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 CREATE INDEX hold_open ON hold (account) WHERE state = 'open';
 
@@ -62,7 +63,8 @@ CREATE TRIGGER hold_sets_aside AFTER INSERT ON hold BEGIN
     UPDATE account SET held = held + NEW.amount WHERE name = NEW.account;
 END;
 CREATE TRIGGER hold_closes_once BEFORE UPDATE ON hold WHEN OLD.state <> 'open' OR NEW.state = 'open'
-    OR NEW.amount <> OLD.amount OR NEW.account <> OLD.account BEGIN
+    OR NEW.id <> OLD.id OR NEW.account <> OLD.account OR NEW.target <> OLD.target OR NEW.amount <> OLD.amount
+    OR NEW.task IS NOT OLD.task OR NEW.expires IS NOT OLD.expires OR NEW.at <> OLD.at BEGIN
     SELECT raise(ABORT, 'a hold closes once and changes in nothing else');
 END;
 CREATE TRIGGER hold_lets_go AFTER UPDATE OF state ON hold BEGIN
@@ -211,7 +213,7 @@ CREATE TABLE conversation (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE turn (
-    id           INTEGER PRIMARY KEY,
+    id           INTEGER PRIMARY KEY AUTOINCREMENT, -- conversation.since outlives the rows it points behind
     conversation TEXT NOT NULL,
     role         TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
     text         TEXT NOT NULL,

@@ -5,6 +5,7 @@ const TONES = {
   open: "wait", bidding: "wait", awarded: "busy", running: "busy", delivered: "busy",
   settled: "good", failed: "bad", cancelled: "idle", expired: "idle", free: "good", busy: "busy", unable: "idle",
 };
+const COSTS_NOTHING = new Set(["failed", "cancelled", "expired"]);
 const HAPPENED = {
   TaskPosted: "posted", TaskWaiting: "waits for somebody free", AuctionOpened: "up for bids", BidPlaced: "bids on",
   BidRefused: "declines", AuctionVoid: "found no bidder", TaskAwarded: "wins", TaskStarted: "starts",
@@ -32,10 +33,16 @@ function pill(status, words) {
   return element;
 }
 
-function sats(amount) {
-  const element = make("span", "sats", amount.toLocaleString("en"));
-  element.append(" ", make("small", "", amount === 1 ? "sat" : "sats"));
+function sats(amount, before) {
+  const element = make("span", "sats");
+  if (before) element.append(make("small", "", before), " ");
+  element.append(amount.toLocaleString("en"), " ", make("small", "", amount === 1 ? "sat" : "sats"));
   return element;
+}
+
+function cost(task) {
+  if (COSTS_NOTHING.has(task.status)) return sats(0);
+  return task.price_sats === undefined ? sats(task.budget_sats, "up to") : sats(task.price_sats);
 }
 
 function moment(at) {
@@ -52,6 +59,13 @@ function ago(at) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
   return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+function within(at) {
+  const seconds = Math.max(0, (at - Date.now()) / 1000);
+  if (seconds < 90) return `within ${Math.ceil(seconds)} s`;
+  if (seconds < 5400) return `within ${Math.ceil(seconds / 60)} min`;
+  return `within ${Math.ceil(seconds / 3600)} h`;
 }
 
 // One element a key, kept while it lasts, so that an update moves no focus and closes nothing that was opened.
@@ -72,7 +86,8 @@ const show = {
   hub(hub) {
     const health = $("health");
     health.classList.toggle("bad", !hub.ok);
-    health.textContent = !hub.ok ? "Something is down" : !hub.ready ? "Starting …" : "All parts are up";
+    const well = `All parts are up, started ${ago(hub.started)}`;
+    health.textContent = !hub.ok ? "Something is down" : !hub.ready ? "Starting …" : well;
     document.title = hub.ok ? "Timmy" : "Timmy: something is down";
     state.model = hub.model;
     drawParts();
@@ -105,12 +120,11 @@ const show = {
     $("auctions-card").hidden = auctions.length === 0;
     keyed($("auctions"), auctions, (auction) => auction.task, (item, auction) => {
       const row = make("div", "row");
-      const how = auction.asked ? "somebody picks by" : "closes";
       const words = make("span", "grow", auction.bids === 1 ? "1 bid" : `${auction.bids} bids`);
-      const closing = make("span", "soft", ` · ${how} `);
-      closing.append(moment(auction.closes));
+      const closing = make("time", "soft", ` · ${auction.asked ? "its requester picks" : "closes"} ${within(auction.closes)}`);
+      closing.dateTime = new Date(auction.closes).toISOString();
       words.append(closing);
-      row.append(make("span", "id", auction.task), words, sats(auction.budget_sats));
+      row.append(make("span", "id", auction.task), words, sats(auction.budget_sats, "up to"));
       item.replaceChildren(row);
     });
   },
@@ -181,12 +195,12 @@ function drawTasks() {
     const details = item.firstChild?.tagName === "DETAILS" ? item.firstChild : make("details");
     const summary = details.firstChild ?? make("summary");
     const row = make(said ? "span" : "div", "row");
-    row.append(make("span", "id", task.task), pill(task.status), taskWords(task, said), sats(task.price_sats ?? task.budget_sats));
+    row.append(make("span", "id", task.task), pill(task.status), taskWords(task, said));
+    row.append(cost(task));
     if (!said) {
       item.replaceChildren(row);
       return;
     }
-    row.querySelector(".sats").title = task.price_sats === undefined ? "budget" : "price";
     summary.replaceChildren(row);
     const result = said.result ?? said.why;
     details.replaceChildren(summary, make("p", "words-of", result ?? "No result yet."));
@@ -251,5 +265,9 @@ if (location.pathname === "/login") {
   $("notice").hidden = false;
   history.replaceState(null, "", "/");
 }
-setInterval(drawTasks, 30_000);
+setInterval(() => {
+  drawTasks();
+  if (state.hub) show.hub(state.hub);
+  if (state.auctions) show.auctions(state.auctions);
+}, 20_000);
 connect();

@@ -1,0 +1,156 @@
+"""The status page in a real browser: Chromium, driven by Playwright, on a hub at work."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.clockwork import running
+from adapters.console.link import QueueLink
+from bot.app import build
+from config.settings import Http
+from tests.scenario.bot import ECHO, QUILL, Console, Hands, settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request
+
+    from bot.app import App
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+)  # fmt: skip
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script></script>"
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (on Debian: apt install chromium)"),
+]
+
+
+@dataclass
+class Watched:
+    """A page, and everything that must not happen on it."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Note what the page logs, raises, asks and requests."""
+
+        def said(message: ConsoleMessage) -> None:
+            self.complaints.append(f"console: {message.text}")
+
+        def raised(error: object) -> None:
+            self.complaints.append(f"error: {error}")
+
+        async def asked(dialog: Dialog) -> None:
+            self.complaints.append(f"dialog: {dialog.message}")
+            await dialog.dismiss()
+
+        def requested(request: Request) -> None:
+            self.asked.append(request.url)
+
+        self.page.on("console", said)
+        self.page.on("pageerror", raised)
+        self.page.on("dialog", asked)
+        self.page.on("request", requested)
+
+    async def shows(self, selector: str, text: str) -> None:
+        """Wait until an element with this text is there."""
+        await self.page.locator(selector, has_text=text).first.wait_for(timeout=10_000)
+
+
+@asynccontextmanager
+async def chromium(profile: Path) -> AsyncIterator[BrowserContext]:
+    playwright: Any = pytest.importorskip("playwright.async_api", reason="make test-real installs playwright")
+    async with playwright.async_playwright() as driver:
+        context = await driver.chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, args=list(FLAGS), headless=True, viewport={"width": 1200, "height": 900}
+        )
+        try:
+            yield context
+        finally:
+            await context.close()
+
+
+@asynccontextmanager
+async def working_hub(folder: Path, hands: Hands, port: int = 0) -> AsyncIterator[tuple[App, Console]]:
+    found = settings(folder).model_copy(update={"http": Http(port=port)})
+    near, far = QueueLink.pair()
+    async with build(found, worker=hands, roster=(ECHO, QUILL)) as app, running(app.console.serve(far), "a console"):
+        try:
+            yield app, Console(near)
+        finally:
+            near.close()
+
+
+async def test_the_page_lives_shows_texts_as_text_and_comes_back_by_itself(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    hands = Hands(does={"quill": gate, "echo": f"{HOSTILE} said echo"})
+    async with chromium(tmp_path / "profile") as context:
+        seen = Watched(await context.new_page())
+        seen.listen()
+        page = seen.page
+        async with working_hub(tmp_path, hands) as (app, console):
+            await page.goto(app.address)
+            await seen.shows("#link[data-state=live]", "live")
+            await seen.shows("#tasks-none", "No tasks yet")
+            await seen.shows("#locked", "timmy status --page")
+
+            await console.say(f"/task write {HOSTILE} to=quill")
+            await seen.shows("#tasks .pill", "running")
+            await seen.shows("#agents li:has-text('quill') .pill", "busy")
+            await seen.shows("#figures > div:has-text('in escrow')", "40 sats")
+            await seen.shows("#events", "quill starts T-1")
+            await console.say(f"/task find {HOSTILE} to=echo")
+            await seen.shows("#tasks li:has-text('T-2') .pill", "settled")
+            assert "onerror" not in await page.content()
+
+            await page.goto((await app.console.admin["page"]({}))["text"])
+            assert page.url == f"{app.address}/"
+            await seen.shows("#tasks li:has-text('T-1')", f"write {HOSTILE}")
+            assert not await page.locator("#locked").is_visible()
+            await page.keyboard.press("Tab")
+            await page.keyboard.press("Enter")
+            await seen.shows("#tasks details[open] .words-of", f"{HOSTILE} said echo")
+            gate.set()
+            await seen.shows("#tasks li:has-text('T-1') .pill", "settled")
+            assert await page.locator("#tasks details[open]").count() == 1, "an update closed what was open"
+            assert await page.locator("#tasks img, #tasks script").count() == 0
+            assert await page.title() == "Timmy"
+
+            for width, name in ((390, "phone"), (1200, "desktop")):
+                await page.set_viewport_size({"width": width, "height": 900})
+                picture = await page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+                print(f"{tmp_path / name}.png: {len(picture)} bytes")
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            assert seen.complaints == []
+            assert seen.asked
+            assert [url for url in seen.asked if not url.startswith((f"{app.address}/", "data:image/svg+xml,"))] == []
+            port = int(app.address.rpartition(":")[2])
+
+        await seen.shows("#link[data-state=lost]", "connection lost, trying again")
+        async with working_hub(tmp_path, hands, port):
+            await seen.shows("#link[data-state=live]", "live")
+            await seen.shows("#locked", "timmy status --page")
+
+
+async def test_a_link_that_was_used_says_so_on_the_page(tmp_path: Path) -> None:
+    async with chromium(tmp_path / "profile") as context, working_hub(tmp_path, Hands()) as (app, _):
+        seen = Watched(await context.new_page())
+        link = (await app.console.admin["page"]({}))["text"]
+        await seen.page.goto(link)
+        await seen.page.goto(link)
+        await seen.shows("#notice", "Run timmy status --page again")
+        assert seen.page.url == f"{app.address}/", "the code stays in the address"

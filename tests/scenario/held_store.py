@@ -1,0 +1,55 @@
+"""A database that holds back chosen writes, so that a test decides which of two decisions is written first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from adapters.sqlite.writer import Database
+from tests.scenario.bot import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapters.sqlite.unit_of_work import UnitOfWork
+
+R = TypeVar("R")
+
+
+class HeldDatabase(Database):
+    """The real database. A write is named by the function that queued it: `Coordinator.cancel`."""
+
+    _names: frozenset[str] = frozenset()
+    _free: asyncio.Event
+    _changed: asyncio.Condition
+
+    def hold(self, *names: str) -> None:
+        """Hold back what these functions write from now on."""
+        self._names, self.held = frozenset(names), list[str]()
+        self._free, self._changed = asyncio.Event(), asyncio.Condition()
+
+    async def holding(self, *names: str) -> None:
+        """Wait until exactly these writes are held, in this order."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: self.held == list(names))
+
+    def release(self) -> None:
+        """Let them be written, in the order in which they came, as one commit."""
+        self._names = frozenset()
+        self._free.set()
+
+    async def write(self, work: Callable[[UnitOfWork], R], /) -> R:
+        """See `core.store.Store`."""
+        name = getattr(work, "func", work).__qualname__.partition(".<locals>")[0]
+        if name in self._names:
+            async with self._changed:
+                self.held.append(name)
+                self._changed.notify_all()
+            await self._free.wait()
+        return await super().write(work)
+
+
+def held(store: object) -> HeldDatabase:
+    """The database of a hub that was built with one of these."""
+    assert isinstance(store, HeldDatabase)
+    return store

@@ -1,0 +1,114 @@
+"""What nobody should send: each is answered with one clear line and a code, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from config import personas
+from tests.scenario.bot import hub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES = {
+    "": "message_empty",
+    " \t\n ": "message_empty",
+    "x" * 100_000: "message_too_long",
+    "/task " + "ä" * 50_000: "message_too_long",
+    "/task " + "x" * 9_000: "too_many_words",
+    "/frobnicate": "unknown_command",
+    "/tsak summarise welcome.md": "unknown_command",
+    "/task": "missing_argument",
+    "/task max=50": "missing_argument",
+    '/task ""': "no_work",
+    "/task summarise welcome.md max=-5": "bad_amount",
+    "/task summarise welcome.md max=0": "bad_amount",
+    "/task summarise welcome.md max=0.5": "bad_amount",
+    "/task summarise welcome.md max=lots": "bad_amount",
+    "/task summarise welcome.md max=99999999999999999999": "bad_amount",
+    "/task summarise welcome.md max=2100000000000000": "not_enough_sats",
+    "/task summarise welcome.md max=10001": "not_enough_sats",
+    "/task summarise welcome.md by=never": "bad_duration",
+    "/task summarise welcome.md by=31d": "bad_deadline",
+    "/task summarise welcome.md to=nobody": "unknown_agent",
+    "/task summarise welcome.md to=telegram:": "bad_actor",
+    "/task summarise welcome.md pick=maybe": "bad_choice",
+    "/task summarise missing.md": "file_missing",
+    "/task summarise ../data/hub.db": "outside_workspace",
+    "/task summarise ../../../../etc/passwd": "outside_workspace",
+    "/task summarise /etc/passwd": "outside_workspace",
+    "/task summarise link.md": "outside_workspace",
+    "/task summarise .env": "file_closed",
+    "/task summarise id_rsa": "file_closed",
+    "/task summarise .git/config.md": "file_closed",
+    "/task summarise picture.md": "file_binary",
+    "/show T-99": "unknown_task",
+    "/show welcome.md": "bad_task_id",
+    "/show -1": "bad_task_id",
+    "/show": "missing_argument",
+    "/bids T-99": "unknown_task",
+    "/bid T-99 5": "unknown_task",
+    "/bid T-1 -5": "bad_amount",
+    "/award T-1 nobody": "wrong_state",
+    "/award T-1": "missing_argument",
+    "/deliver T-1 done": "wrong_state",
+    "/accept T-99": "unknown_task",
+    "/reject T-99 why not": "unknown_task",
+    "/cancel T-1": "wrong_state",
+    "/retry T-99": "unknown_task",
+    "/tasks lost": "bad_status",
+    "/tasks open now": "too_many",
+    "/history many": "bad_number",
+    "/history -1": "bad_number",
+    "/balance sheet": "too_many",
+    "/agent nobody": "unknown_agent",
+    "/spawn nobody": "unknown_persona",
+    "/dismiss nobody": "unknown_agent",
+    "/help frobnicate": "unknown_command",
+    "/model no such": "too_many",
+    "what is up?": "model_unreachable",
+}
+
+
+async def test_each_bad_line_gets_one_clear_line_and_changes_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path, worker=None, personas=personas.load()) as bot:
+        workspace = bot.app.settings.workspace
+        (workspace / ".git").mkdir()
+        for name in (".env", "id_rsa", ".git/config.md"):
+            (workspace / name).write_text("PASSWORD=hunter2-is-long-enough")
+        (workspace / "picture.md").write_bytes(bytes(range(256)) * 16)
+        (workspace / "link.md").symlink_to(bot.app.settings.data_dir / "hub.db")
+        await bot.say("/task summarise welcome.md")
+        await bot.settled("T-1")
+        before, wrong = bot.tables(), dict[str, object]()
+        for line, code in LINES.items():
+            answer = await bot.say(line)
+            found = (answer["data"], answer["text"].count("\n"), len(answer["text"]) < 400, "hunter2" in answer["text"])
+            if found != ({"ok": False, "error": code}, 0, True, False):
+                wrong[line[:60]] = answer
+            if bot.tables() != before:
+                wrong[line[:60]] = "it changed something"
+                before = bot.tables()
+        assert wrong == {}
+
+
+async def test_what_is_no_text_is_taken_as_far_as_it_is_one(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for number, text in enumerate(["/task write \ud800 it", "/task write \0 it", "/task write \x1b[31mit"], 1):
+            assert (await bot.data(text))["task"] == f"T-{number}"
+            assert (await bot.settled(f"T-{number}"))["data"]["status"] == "settled"
+        assert await bot.data("\udcff") == {"ok": False, "error": "model_unreachable"}
+
+
+async def test_a_frame_that_is_none_of_ours_is_answered(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for frame in ({}, {"op": 5}, {"op": "format"}, {"op": ["say"]}):
+            await bot.link.send(frame)
+            assert (await bot.until(kind="error"))["error"] == "unknown_request"
+        await bot.link.send({"op": "say"})
+        assert (await bot.until(kind="reply"))["data"] == {"ok": False, "error": "message_empty"}
+        await bot.link.send({"op": "say", "text": 5, "id": 6, "as": 7})
+        assert (await bot.until(kind="reply"))["data"] == {"ok": False, "error": "bad_actor"}
+        await bot.link.send({"op": "token.mint"})
+        assert (await bot.until(kind="error"))["text"]
+        assert (await bot.data("/whoami"))["ok"], "the link outlives all of it"

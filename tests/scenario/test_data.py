@@ -1,0 +1,117 @@
+"""`data` in `--json`: what programs rely on has the shape that CONTRACT states, for every command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.registry import registry
+from tests.ollama_server import OllamaServer
+from tests.scenario.bot import OWNER, hub
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TASK = {"ok": bool, "task": str, "status": str, "budget_sats": int, "attempt": int}
+OPTIONAL = {"winner": str, "price_sats": int, "result": str, "why": str}
+AGENT = {"name": str, "kind": str, "state": str, "capabilities": list}
+PLAIN: dict[str, type] = {"ok": bool}
+
+
+def _is(data: dict[str, Any], shape: Mapping[str, type], more: Mapping[str, type] | None = None) -> None:
+    """`data` has all of `shape`, perhaps some of `more`, and nothing else; a bool is no int."""
+    allowed = {**shape, **(more or {})}
+    assert set(shape) <= set(data) <= set(allowed), data
+    for key, value in data.items():
+        assert type(value) is allowed[key], (key, value)
+
+
+async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0915 - one line a command
+    tmp_path: Path,
+) -> None:
+    tried: set[str] = set()
+    async with (
+        OllamaServer.running("tiny:latest") as model,
+        hub(tmp_path, ollama=model.url, auction={"attempts": 2}) as bot,
+    ):
+
+        async def ask(line: str) -> dict[str, Any]:
+            data = await bot.data(line)
+            assert data["ok"] is True, (line, data)
+            tried.add(line[1:].partition(" ")[0])
+            return data
+
+        _is(await ask("/task write a poem pick=ask"), TASK)
+        await bot.until(kind="more", status="bidding")
+        _is(await ask("/bid 1 30"), TASK)
+        bids = await ask("/bids 1")
+        _is(bids, TASK | {"bids": list})
+        for one in bids["bids"]:
+            assert set(one) == {"agent", "price_sats", "score"}
+            assert (type(one["agent"]), type(one["price_sats"])) == (str, int)
+            assert one["score"] >= one["price_sats"]
+        _is(await ask(f"/award 1 {OWNER}"), TASK | {"winner": str, "price_sats": int})
+        delivered = await ask("/deliver 1 it rhymes")
+        _is(delivered, TASK | {"winner": str, "price_sats": int, "result": str})
+        _is(await ask("/reject 1 it does not"), TASK)
+        await bot.until(kind="more", status="bidding", attempt=2)
+        await ask("/award 1 quill")
+        await bot.settled("T-1")
+        shown = await ask("/show T-1")
+        _is(shown, TASK | {"winner": str, "price_sats": int, "result": str})
+        assert (shown["winner"], shown["price_sats"], shown["status"], shown["attempt"]) == ("quill", 40, "settled", 2)
+        await ask(f"/task paint the shed to={OWNER}")
+        await bot.until(kind="more", task="T-2", status="bidding")
+        await ask("/bid 2 5")
+        await ask("/deliver 2 painted")
+        _is(await ask("/accept 2"), TASK | {"winner": str, "price_sats": int, "result": str})
+        await ask("/task write it pick=ask")
+        _is(await ask("/cancel 3"), TASK, OPTIONAL)
+        _is(await ask("/retry 3"), TASK)
+        for number in range(5, 16):
+            await bot.say(f"/task write letter {number}")
+            await bot.settled(f"T-{number}")
+        listed = await ask("/tasks")
+        _is(listed, {"ok": bool, "tasks": list})
+        assert [one["task"] for one in listed["tasks"]] == [f"T-{number}" for number in range(15, 0, -1)], (
+            "all, no page"
+        )
+        for one in listed["tasks"]:
+            _is(one, TASK, OPTIONAL)
+        assert [one["task"] for one in (await ask("/tasks cancelled"))["tasks"]] == ["T-3"]
+        _is(await ask("/balance"), {"ok": bool, "balance_sats": int, "held_sats": int, "simulated": bool})
+        history = await ask("/history 3")
+        _is(history, {"ok": bool, "history": list, "simulated": bool})
+        assert len(history["history"]) == 3
+        agents = await ask("/agents")
+        _is(agents, {"ok": bool, "agents": list})
+        for one in agents["agents"]:
+            _is(one, AGENT, {"why": str})
+        one = await ask("/agent quill")
+        _is(one["agent"], AGENT, {"why": str})
+        _is(await ask("/spawn echo"), {"ok": bool, "agent": str})
+        _is(await ask("/dismiss echo-2"), {"ok": bool, "agent": str})
+        for line in ("/ask what is up?", "/new", "/stop", "/model tiny", "/start"):
+            _is(await ask(line), PLAIN)
+        _is(await ask("/model"), PLAIN, {"model": str, "models": list, "default": str})
+        _is(await ask("/help"), {"ok": bool, "commands": list})
+        _is(await ask("/help task"), PLAIN)
+        _is(await ask("/whoami"), {"ok": bool, "actor": str, "role": str})
+        status = await ask("/status")
+        assert {"ready", "parts", "model", "tasks", "money", "dead_letters", "uptime_s"} <= set(status)
+    assert tried == {command.name for command in registry}
+
+
+async def test_a_refusal_has_a_code_and_nothing_else(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        _is(await bot.data("/show T-1"), {"ok": bool, "error": str})
+
+
+async def test_the_first_line_is_the_result(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/task write a poem")
+        assert (await bot.settled("T-1"))["text"].split("\n")[0] == "T-1 settled: quill was paid 40 sats"
+        assert (await bot.say("/show 1"))["text"].split("\n")[0] == "T-1 is settled: write a poem"
+        assert (await bot.say("/balance"))["text"].split("\n")[
+            0
+        ] == "9,960 simulated sats free, 0 sats held for open tasks"

@@ -1,0 +1,121 @@
+"""Starting on what the last stop left: nothing new comes in before what is old was taken up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.console.link import dial
+from adapters.folder import AlreadyRunning
+from tests.fakes import FakeClock
+from tests.scenario.bot import Hands, hub
+from tests.scenario.held_store import HeldDatabase, held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from tests.scenario.bot import Bot
+    from tests.scenario.held_store import R
+
+
+class _Slow(HeldDatabase):
+    """Holds back the recovery of tasks at its start."""
+
+    opened: asyncio.Future[_Slow]
+
+    async def write(self, work: Callable[[UnitOfWork], R], /) -> R:
+        if not self.opened.done():
+            self.hold("Coordinator.recover", "Coordinator._tick")
+            self.opened.set_result(self)
+        return await super().write(work)
+
+
+async def _until_slow(
+    folder: Path, clock: FakeClock, then: Callable[[_Slow], None], started: Callable[[Bot], object]
+) -> None:
+    """Start a hub whose recovery is held up, and let `then` see it."""
+    _Slow.opened = asyncio.get_running_loop().create_future()
+
+    async def live() -> None:
+        async with hub(folder, clock=clock, database=_Slow, auction={"lease": 60}) as bot:
+            result = started(bot)
+            assert asyncio.iscoroutine(result)
+            await result
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(live())
+        async with asyncio.timeout(10):
+            store = await _Slow.opened
+            async with store._changed:
+                await store._changed.wait_for(lambda: "Coordinator.recover" in store.held)
+            for _ in range(10):
+                await store.read(lambda tx: tx.now)
+        then(store)
+        store.release()
+
+
+async def test_the_clock_takes_no_task_away_before_its_lease_was_renewed(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()}), auction={"lease": 60}) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        clock = bot.clock
+    clock.advance(3_600_000)
+
+    def seen(store: _Slow) -> None:
+        assert store.held == ["Coordinator.recover"]
+
+    async def ends(bot: Bot) -> None:
+        assert (await bot.settled("T-1"))["data"]["attempt"] == 1
+        assert bot.hands.began == [("T-1", "quill", 1)]
+
+    await _until_slow(tmp_path, clock, seen, ends)
+
+
+async def test_no_message_comes_in_before_the_old_ones_were_taken_up(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Dispatcher._turn")
+        await bot.post("/task write a poem", id="old")
+        await store.holding("Dispatcher._turn")
+        bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
+        data = bot.app.settings.data_dir
+
+    reached = asyncio.Event()
+
+    def seen(store: _Slow) -> None:
+        reached.set()
+        assert not (data / "hub.sock").exists()
+
+    async def ends(bot: Bot) -> None:
+        await bot.settled("T-1")
+        assert bot.rows("SELECT count(*) FROM outgoing WHERE cause LIKE '%/old'") == [(1,)]
+        async with dial(data, "hub.sock") as link:
+            await link.send({"op": "say", "text": "/tasks"})
+            frame = await link.receive()
+            assert frame is not None
+            assert [one["task"] for one in frame["data"]["tasks"]] == ["T-1"]
+
+    await _until_slow(tmp_path, FakeClock(), seen, ends)
+    assert reached.is_set()
+
+
+async def test_a_second_hub_on_a_data_folder_is_refused_and_names_the_first(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        with pytest.raises(AlreadyRunning, match=rf"\(pid {os.getpid()}\)"):
+            async with hub(tmp_path):
+                pass
+        assert (await bot.data("/whoami"))["ok"], "the first one goes on"
+    async with hub(tmp_path) as bot:
+        assert (await bot.data("/whoami"))["ok"], "the folder is free once it has ended"
+
+
+async def test_a_grant_is_given_once_however_often_the_hub_starts(tmp_path: Path) -> None:
+    for _ in range(3):
+        async with hub(tmp_path) as bot:
+            assert (await bot.data("/balance"))["balance_sats"] == 10_000
+            assert len((await bot.data("/history"))["history"]) == 1

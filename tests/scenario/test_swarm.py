@@ -1,0 +1,296 @@
+"""The swarm under load and mishap: busy agents wait their turn, what fails goes to somebody else, nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.errors import Unavailable, UserError
+from core.swarm.persona import Persona
+from core.swarm.ports import Decline
+from tests.scenario.bot import ECHO, OWNER, QUILL, Hands, balances, hub, prove
+from tests.scenario.held_store import HeldDatabase, held
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNTOUCHED = {"external": (-10_000, 0), f"user:{OWNER}": (10_000, 0)}
+
+
+# Busy agents -------------------------------------------------------------------------------------------------------
+
+
+async def test_ten_tasks_for_one_agent_that_does_one_at_a_time_all_settle_in_their_order(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    hands = Hands(does={"quill": gate})
+    async with hub(tmp_path, hands=hands, personas=[QUILL]) as bot:
+        for number in range(10):
+            await bot.say(f"/task write poem {number}")
+        await hands.at_work("T-1", "quill")
+        assert len((await bot.data("/tasks running"))["tasks"]) == 1
+        assert len((await bot.data("/tasks open"))["tasks"]) == 9
+        gate.set()
+        for number in range(1, 11):
+            await bot.settled(f"T-{number}")
+        assert hands.began == [(f"T-{number}", "quill", 1) for number in range(1, 11)]
+        assert balances(bot.app.settings)["treasury"] == (400, 0)
+        prove(bot.app.settings)
+
+
+async def test_a_waiting_task_that_was_cancelled_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL]) as bot:
+        for _ in range(3):
+            await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/cancel T-2")
+        gate.set()
+        await bot.settled("T-3")
+
+
+async def test_a_task_its_busy_agent_could_afford_waits_though_a_dear_one_is_free(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate})) as bot:
+        await bot.say("/task write a poem to=quill")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write a poem max=41")
+        assert (await bot.data("/show T-2"))["status"] in {"open", "bidding"}
+        gate.set()
+        await bot.settled("T-2")
+        assert (await bot.data("/show T-2"))["winner"] == "quill"
+
+
+async def test_a_task_that_wakes_while_its_first_auction_is_being_written_is_done_once(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL], database=HeldDatabase) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Coordinator._auction")
+        await bot.say("/task write another")
+        await store.holding("Coordinator._auction")
+        gate.set()
+        await bot.settled("T-1")
+        await store.holding("Coordinator._auction", "Coordinator._auction")
+        store.release()
+        await bot.settled("T-2")
+        await bot.say("/task write a third")
+        await bot.settled("T-3")
+        assert bot.hands.began == [("T-1", "quill", 1), ("T-2", "quill", 1), ("T-3", "quill", 1)]
+
+
+async def test_an_agent_whose_task_is_cancelled_as_it_starts_is_free_for_the_next(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=[QUILL], database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Coordinator._started", "Coordinator.cancel")
+        await bot.say("/task write a poem")
+        await store.holding("Coordinator._started")
+        await bot.say("/task write another")
+        await bot.post("/cancel T-1")
+        await store.holding("Coordinator._started", "Coordinator.cancel")
+        store.release()
+        await bot.settled("T-2")
+        assert (await bot.data("/show T-1"))["status"] == "cancelled"
+
+
+# Mishaps -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mishap", [Unavailable(why="no ink"), RuntimeError("a bug")], ids=["declared", "bug"])
+async def test_an_attempt_that_fails_goes_to_the_next_best(tmp_path: Path, mishap: Exception) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": mishap})) as bot:
+        await bot.say("/task write a poem")
+        told = await bot.settled("T-1")
+        assert (told["data"]["winner"], told["data"]["price_sats"], told["data"]["attempt"]) == ("echo", 45, 2)
+        assert bot.hands.began == [("T-1", "quill", 1), ("T-1", "echo", 2)]
+        agent = await bot.say("/agent quill")
+        assert "0 settled, 1 failed, 0 sats earned" in agent["text"]
+        assert balances(bot.app.settings)["treasury"] == (45, 0)
+        prove(bot.app.settings)
+
+
+async def test_when_the_attempts_are_used_up_the_task_fails_and_costs_nothing(tmp_path: Path) -> None:
+    mishap = Unavailable(why="no ink")
+    hands = Hands(does={"quill": mishap, "echo": mishap})
+    async with hub(tmp_path, hands=hands, auction={"attempts": 2}) as bot:
+        await bot.say("/task write a poem")
+        told = await bot.ends("T-1")
+        assert (told["data"]["status"], told["data"]["attempt"]) == ("failed", 2)
+        assert told["text"].endswith("A part the hub needs does not answer: no ink")
+        assert balances(bot.app.settings) == UNTOUCHED
+        prove(bot.app.settings)
+
+
+async def test_when_all_who_can_have_failed_the_task_fails_before_its_attempts_are_used_up(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": Unavailable(why="no ink")}), personas=[QUILL]) as bot:
+        await bot.say("/task write a poem")
+        assert (await bot.ends("T-1"))["data"]["status"] == "failed"
+        assert bot.hands.began == [("T-1", "quill", 1)]
+        assert balances(bot.app.settings) == UNTOUCHED
+
+
+async def test_a_task_that_nobody_can_do_fails_with_everybodys_reasons_and_costs_nothing(tmp_path: Path) -> None:
+    hands = Hands(asks={"quill": Decline("needs a model"), "echo": None})
+    async with hub(tmp_path, hands=hands) as bot:
+        await bot.say("/task write a poem")
+        told = await bot.ends("T-1")
+        assert told["text"] == "T-1 failed and cost nothing: quill: needs a model"
+        assert balances(bot.app.settings) == UNTOUCHED
+        shown = await bot.data("/agents")
+        assert {one["name"]: (one["state"], one.get("why")) for one in shown["agents"]} == {
+            "echo": ("free", None), "quill": ("unable", "needs a model"),
+        }  # fmt: skip
+
+
+async def test_a_task_whose_budget_is_below_every_price_fails_and_says_what_is_asked(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/task write a poem max=39")
+        assert "quill: asks 40 sats, more than the budget" in (await bot.ends("T-1"))["text"]
+        assert balances(bot.app.settings) == UNTOUCHED
+
+
+async def test_a_task_at_fault_itself_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    fault = UserError(why="there is no file poem.md")
+    hands = Hands(asks={"quill": Decline(str(fault), fault), "echo": None})
+    async with hub(tmp_path, hands=hands) as bot:
+        before = bot.tables()
+        refused = await bot.say("/task shorten poem.md")
+        assert refused["data"] == {"ok": False, "error": "user_error"}
+        assert "there is no file poem.md" in refused["text"]
+        assert bot.tables() == before
+
+
+async def test_an_agent_dismissed_in_mid_task_stops_and_somebody_else_takes_it_up(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()}), database=HeldDatabase) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Coordinator._lose")
+        await bot.post("/dismiss quill")
+        await store.holding("Coordinator._lose")
+        store.release()
+        assert (await bot.until(kind="reply"))["data"] == {"ok": True, "agent": "quill"}
+        told = await bot.settled("T-1")
+        assert (told["data"]["winner"], told["data"]["attempt"]) == ("echo", 2)
+        assert bot.hands.stopped == [("T-1", "quill")]
+        assert [one["name"] for one in (await bot.data("/agents"))["agents"]] == ["echo"]
+        assert await bot.data("/agent quill") == {"ok": False, "error": "unknown_agent"}
+        prove(bot.app.settings)
+
+
+async def test_a_spawned_agent_takes_what_waits(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL]) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write another")
+        assert await bot.data("/spawn quill") == {"ok": True, "agent": "quill-2"}
+        assert (await bot.settled("T-2"))["data"]["winner"] == "quill-2"
+        gate.set()
+        await bot.settled("T-1")
+
+
+async def test_the_roster_outlives_a_restart(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/spawn quill")
+        await bot.say("/dismiss echo")
+    async with hub(tmp_path) as bot:
+        assert [one["name"] for one in (await bot.data("/agents"))["agents"]] == ["quill", "quill-2"]
+
+
+# Calling off, time, trying again -----------------------------------------------------------------------------------
+
+
+async def test_cancel_gives_everything_back_in_every_state_that_has_it(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL]) as bot:
+        await bot.say("/task write a poem")  # T-1 running
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write another")  # T-2 open
+        await bot.say("/task write a third pick=ask")  # T-3 bidding
+        await bot.until(kind="more", task="T-3", status="bidding")
+        await bot.say(f"/task write a fourth to={OWNER}")  # T-4 awarded
+        await bot.until(kind="more", task="T-4", status="bidding")
+        await bot.say("/bid T-4 7")
+        states = {one["task"]: one["status"] for one in (await bot.data("/tasks"))["tasks"]}
+        assert states == {"T-1": "running", "T-2": "open", "T-3": "bidding", "T-4": "awarded"}
+        for number in (4, 3, 2, 1):
+            cancelled = await bot.data(f"/cancel {number}")
+            assert (cancelled["ok"], cancelled["status"]) == (True, "cancelled")
+            assert await bot.data(f"/cancel {number}") == {"ok": False, "error": "wrong_state"}
+        await bot.hands.until(lambda: bot.hands.stopped == [("T-1", "quill")])
+        assert balances(bot.app.settings) == UNTOUCHED
+        prove(bot.app.settings)
+
+
+async def test_the_deadline_ends_a_task_in_every_live_state_and_gives_everything_back(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL]) as bot:
+        await bot.say("/task write a poem by=30s")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write another by=30s")
+        await bot.say("/task write a third pick=ask by=30s")
+        await bot.until(kind="more", task="T-3", status="bidding")
+        bot.pass_time(30)
+        for number in (1, 2, 3):
+            assert (await bot.ends(f"T-{number}"))["data"]["status"] == "expired"
+        await bot.hands.until(lambda: bot.hands.stopped == [("T-1", "quill")])
+        assert balances(bot.app.settings) == UNTOUCHED
+
+
+async def test_long_work_keeps_its_lease_as_long_as_it_is_at_it(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), auction={"lease": 60}) as bot:
+        await bot.say("/task write a novel")
+        await bot.hands.at_work("T-1", "quill")
+        for _ in range(4):
+            bot.pass_time(60)
+            await bot.barrier()
+        gate.set()
+        assert (await bot.settled("T-1"))["data"]["attempt"] == 1
+        assert bot.hands.began == [("T-1", "quill", 1)]
+
+
+async def test_a_restart_after_the_lease_ran_out_costs_no_attempt(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()}), auction={"lease": 60}) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        clock = bot.clock
+    clock.advance(600_000)
+    async with hub(tmp_path, clock=clock, auction={"lease": 60}) as bot:
+        assert (await bot.settled("T-1"))["data"]["attempt"] == 1
+        assert bot.hands.began == [("T-1", "quill", 1)]
+        prove(bot.app.settings)
+
+
+async def test_a_task_whose_agent_is_gone_after_a_restart_goes_to_another(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+    async with hub(tmp_path, personas=[ECHO]) as bot:
+        told = await bot.settled("T-1")
+        assert (told["data"]["winner"], told["data"]["attempt"]) == ("echo", 2)
+
+
+async def test_retry_posts_the_same_task_again_as_a_new_one(tmp_path: Path) -> None:
+    hands = Hands(asks={"quill": Decline("no ink"), "echo": None})
+    async with hub(tmp_path, hands=hands) as bot:
+        await bot.say("/task write a poem max=77 by=2h")
+        await bot.ends("T-1")
+        del hands.asks["quill"]
+        again = await bot.data("/retry T-1")
+        assert (again["task"], again["budget_sats"]) == ("T-2", 77)
+        await bot.settled("T-2")
+        assert "tries T-1 again" in (await bot.say("/show T-2"))["text"]
+        assert bot.rows("SELECT deadline - posted_at FROM task") == [(7_200_000,), (7_200_000,)]
+
+
+async def test_words_are_matched_whole_by_the_real_agents(tmp_path: Path) -> None:
+    personas = [Persona("quill", "writing", ("writing",), 40, ("text",), skills=("summarise",))]
+    async with hub(tmp_path, worker=None, personas=personas) as bot:
+        await bot.say("/task contextual pretexting")
+        told = await bot.ends("T-1")
+        assert told["data"]["status"] == "failed"
+        assert balances(bot.app.settings) == UNTOUCHED

@@ -1,0 +1,61 @@
+"""Who may do what: CONTRACT's table "Who", written out once more, against the rule that decides."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from core.access import Action, NotAllowed, authorize, judge
+from core.chat import Caller, Role
+
+# yes: anybody's and their own · own: only their own · -: never. The last two columns are further conditions:
+# whether `--as` may try it out, and whether a group may see it.
+WHO = """
+action     guest  member  operator  payer  owner  as   group
+TALK       -      yes     yes       yes    yes    yes  yes
+LOOK       -      yes     yes       yes    yes    yes  yes
+POST       -      yes     yes       yes    yes    yes  yes
+BID        -      yes     yes       yes    yes    yes  yes
+DELIVER    -      yes     yes       yes    yes    yes  yes
+SEE_MONEY  -      yes     yes       yes    yes    yes  -
+JUDGE      -      own     own       own    yes    -    yes
+AWARD      -      own     yes       own    yes    -    yes
+CANCEL     -      own     yes       own    yes    yes  yes
+RETRY      -      own     yes       own    yes    yes  yes
+ROSTER     -      -       yes       -      yes    yes  yes
+MODEL      -      -       yes       -      yes    -    yes
+TOKENS     -      -       -         -      yes    -    -
+BOOKS      -      -       -         -      yes    -    -
+"""
+_HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
+TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
+
+
+def test_the_table_has_every_action_and_every_role() -> None:
+    assert set(TABLE) == {action.name for action in Action}
+    assert set(_HEAD[1:-2]) == {role.value for role in Role}
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("role", Role)
+def test_who_may_do_what(role: Role, action: Action) -> None:
+    row = TABLE[action.name]
+    for own, acting_for, private in itertools.product((False, True), (None, "telegram:7"), (False, True)):
+        wanted = row[role.value] == "yes" or (row[role.value] == "own" and own)
+        wanted = wanted and (acting_for is None or row["as"] == "yes") and (private or row["group"] == "yes")
+        caller = Caller("telegram:5", role, private, acting_for)
+        verdict = judge(caller, action, own=own)
+        assert verdict.allowed is wanted, (own, acting_for, private, verdict.rule)
+        if wanted:
+            authorize(caller, action, own=own)
+        else:
+            with pytest.raises(NotAllowed, match="You may not") as refused:
+                authorize(caller, action, own=own)
+            assert (refused.value.code, refused.value.status) == ("not_allowed", 403)
+            assert verdict.rule in str(refused.value), "the rule that decided is told"
+
+
+def test_acting_for_somebody_never_passes_for_them() -> None:
+    caller = Caller("console:owner", Role.MEMBER, acting_for="telegram:7")
+    assert (caller.name, caller.recorded) == ("telegram:7", "console:owner as telegram:7")

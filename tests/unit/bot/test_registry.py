@@ -1,0 +1,281 @@
+"""What people type, and the command it means."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bot.commands  # noqa: F401 - declares the commands
+from bot.registry import BadOption, MissingArgument, Registry, TooMany, parse_arguments, parse_usage, registry
+from core.chat import MAX_TEXT, Caller, Inbound, Reply, Role
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.chat import CommandCall
+
+CALLER = Caller("console:owner", Role.OWNER)
+USAGE = {one.name: one.usage for one in registry}
+EXAMPLES = {
+    "WHAT": "write a poem", "TEXT": "what is up?", "RESULT": "it is done", "WHY": "too short", "NOTE": "gladly",
+    "SATS": "25", "DURATION": "90s", "T": "T-7", "N": "5", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
+    "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
+}  # fmt: skip
+
+
+def inbound(text: str) -> Inbound:
+    return Inbound("console", "owner", "1", "console:owner", "console:owner", text)
+
+
+def parse(text: str) -> CommandCall:
+    message = inbound(text)
+    return registry.call(registry.route(message), message, CALLER)
+
+
+def refusal(text: str) -> UserError:
+    with pytest.raises(UserError) as refused:
+        parse(text)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 250, "one clear line, however much was typed"
+    return refused.value
+
+
+# The usage line ----------------------------------------------------------------------------------------------------
+
+
+def test_a_usage_line_says_what_is_required_keyed_and_prose() -> None:
+    what, limit, agent, pick = parse_usage("/task WHAT [max=SATS] to=AGENT [pick=auto|ask]")
+    assert (what.name, what.required, what.keyed, what.prose) == ("what", True, False, True)
+    assert (limit.name, limit.kind, limit.required, limit.keyed) == ("max", "SATS", False, True)
+    assert (agent.name, agent.required, agent.keyed, agent.prose) == ("to", True, True, False)
+    assert (pick.name, pick.kind) == ("pick", "auto|ask")
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_every_declared_command_understands_its_own_usage(name: str) -> None:
+    command = registry.get(name)
+    filled = [_example(part) for part in command.usage.split()[1:]]
+    call = parse(" ".join([f"/{name}", *filled]))
+    assert call.name == name
+    assert set(call.args) == {argument.name for argument in command.arguments}
+    required = [
+        _example(part)
+        for part, argument in zip(command.usage.split()[1:], command.arguments, strict=True)
+        if argument.required
+    ]
+    assert parse(" ".join([f"/{name}", *required])).name == name
+
+
+def _example(part: str) -> str:
+    key, equals, kind = part.strip("[]").rpartition("=")
+    return f"{key}{equals}{EXAMPLES[kind]}"
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert set(USAGE) >= {
+        "task", "tasks", "show", "bids", "bid", "award", "deliver", "accept", "reject", "cancel", "retry", "balance",
+        "history", "agents", "agent", "spawn", "dismiss", "ask", "new", "model", "stop", "start", "help", "status",
+        "whoami",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_what_is_missing_or_too_much_is_said_with_the_usage(name: str) -> None:
+    command = registry.get(name)
+    if any(argument.required for argument in command.arguments):
+        refused = refusal(f"/{name}")
+        assert isinstance(refused, MissingArgument)
+        assert command.usage in str(refused)
+    if not any(argument.prose for argument in command.arguments):
+        values = [_example(part) for part in command.usage.split()[1:] if "=" not in part]
+        assert isinstance(refusal(" ".join([f"/{name}", *values, "surplus"])), TooMany)
+        assert command.usage in str(refusal(" ".join([f"/{name}", *values, "surplus"])))
+
+
+def test_an_unknown_option_is_named() -> None:
+    refused = refusal("/tasks open colour=red")
+    assert isinstance(refused, BadOption)
+    assert "'colour=red'" in str(refused)
+
+
+# What is a command -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["/task write it", "/TASK write it", "/Task@timmy_bot write it", "/task\twrite it"])
+def test_a_command_is_known_in_any_case_and_with_the_bots_name(text: str) -> None:
+    assert parse(text).args == {"what": "write it"}
+
+
+@pytest.mark.parametrize("text", [" /task write it", "\n/balance", "see /balance", "\u200b/balance", "what is /task?"])
+def test_only_the_very_start_makes_a_command(text: str) -> None:
+    call = parse(text)
+    assert (call.name, call.args) == ("ask", {"text": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("/tsak write it", "/task"), ("/balence", "/balance"), ("/HELPP", "/help"), ("/task: x", "/task"),
+        ("/ task write it", "/task"), ("/ balance", "/balance"), ("/agentx", "/agent"),
+    ],
+)  # fmt: skip
+def test_an_unknown_command_names_the_nearest(text: str, nearest: str) -> None:
+    refused = refusal(text)
+    assert refused.code == "unknown_command"
+    assert f"Did you mean {nearest}?" in str(refused)
+
+
+@pytest.mark.parametrize("text", ["/", "//", "/ ", "/1", "/-", "/\0", "/é", f"/{'a' * 9000}", "/qqqqqq"])
+def test_an_unknown_command_that_is_near_to_nothing_says_where_all_are(text: str) -> None:
+    refused = refusal(text)
+    assert refused.code == "unknown_command"
+    assert str(refused).endswith("/help lists them all.")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t ", "　"])
+def test_an_empty_message_is_refused(text: str) -> None:
+    assert refusal(text).code == "message_empty"
+
+
+@pytest.mark.parametrize("text", ["a" * (MAX_TEXT + 1), "ä" * (MAX_TEXT // 2 + 1), "/task " + "x" * 100_000])
+def test_a_message_is_measured_in_bytes(text: str) -> None:
+    assert refusal(text).code == "message_too_long"
+
+
+@pytest.mark.parametrize("text", ["a" * MAX_TEXT, "ä" * (MAX_TEXT // 2)])
+def test_the_longest_message_is_taken(text: str) -> None:
+    assert parse(text).args == {"text": text}
+
+
+# Arguments ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/task write a poem max=25 by=2h",
+        "/task max=25 by=2h write a poem",
+        "/task write max=25 a by=2h poem",
+        "/task write a poem MAX=25 By=2H",
+        "/task write a poem max=\"25\" by='2h'",
+        "/task write a poem max=“25” by=‘2h’",
+        "/task  write a poem   max=25   by=2h  ",
+        "/task write a poem max=25 sats by=2h",
+        "/task max=25 sats write a poem by=2h",
+    ],
+)
+def test_options_may_stand_anywhere_and_prose_is_what_is_left(text: str) -> None:
+    assert parse(text).args == {"what": "write a poem", "max": 25, "by": 7_200_000}
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ('"max=5" is a bad name', '"max=5" is a bad name'),
+        ("'max=5' is a bad name", "'max=5' is a bad name"),
+        ("“max=5” is a bad name", "“max=5” is a bad name"),
+        ("--max 5 -h ls; rm -rf /", "--max 5 -h ls; rm -rf /"),
+        ("say “well — done” to Ann’s cat", "say “well — done” to Ann’s cat"),
+        ("a=b c=d x==y =", "a=b c=d x==y ="),
+        ("keep\nthe\n\n  lines", "keep\nthe\n\n  lines"),
+        ('one " alone', 'one " alone'),
+        ("/balance", "/balance"),
+        ("[max=5]", "[max=5]"),
+        ("summax=5", "summax=5"),
+    ],
+)
+def test_prose_is_kept_as_it_was_typed(said: str, what: str) -> None:
+    assert parse(f"/task {said}").args == {"what": what}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["don't stop max=5 it isn't done", "don’t stop max=5 it isn’t done", '5" of snow max=5 and 6" of rain',
+     "'tis the max=5 season 'twas", '"unclosed max=5'],
+)  # fmt: skip
+def test_an_apostrophe_in_prose_hides_no_option(said: str) -> None:
+    assert parse(f"/task {said}").args == {"what": said.replace(" max=5", ""), "max": 5}
+
+
+def test_quotes_keep_blanks_together_where_one_value_is_wanted() -> None:
+    assert parse('/agent "quill two"').args == {"name": "quill two"}
+    assert parse("/agent 'quill two'").args == {"name": "quill two"}
+    assert parse('/task write to="quill two"').args == {"what": "write", "to": "quill two"}
+
+
+def test_null_bytes_do_not_come_through_nor_hide_an_option() -> None:
+    assert parse("/task write\0 it max=5").args == {"what": "write it", "max": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("/bid 3 40 with joy", {"t": 3, "sats": 40, "note": "with joy"}),
+        ("/bid T-3 40 sats with joy", {"t": 3, "sats": 40, "note": "with joy"}),
+        ("/bid t3 2k eta=10m", {"t": 3, "sats": 2000, "eta": 600_000}),
+        ("/bid #3 1 eta=1d later, with 5 sats off", {"t": 3, "sats": 1, "eta": 86_400_000, "note": "later, with 5 sats off"}),
+        ("/deliver T-3 it costs 5 sats", {"t": 3, "result": "it costs 5 sats"}),
+        ("/history 20", {"n": 20}),
+        ("/tasks SETTLED", {"status": "settled"}),
+        ("/task it pick=ASK", {"what": "it", "pick": "ask"}),
+    ],
+)  # fmt: skip
+def test_values_are_read_as_their_type(text: str, args: dict[str, object]) -> None:
+    assert parse(text).args == args
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("/task x max=0", "bad_amount"), ("/task x max=-5", "bad_amount"), ("/task x max=1.5", "bad_amount"),
+        ("/task x max=1e3", "bad_amount"), ("/task x max=2100000000000001", "bad_amount"), ("/task x max=٣", "bad_amount"),
+        (f"/task x max={'9' * 5000}", "bad_amount"), ("/task x max=", "missing_argument"), ('/task x max=""', "missing_argument"),
+        ("/task x by=0s", "bad_duration"), ("/task x by=1w", "bad_duration"), ("/task x by=soon", "bad_duration"),
+        ("/task x by=1.5h", "bad_duration"), ("/task x pick=me", "bad_choice"), ("/show T-0", "bad_task_id"),
+        ("/show T-x", "bad_task_id"), ("/show -1", "bad_task_id"), (f"/show {'9' * 40}", "bad_task_id"),
+        ("/tasks lost", "bad_status"), ("/history 0", "bad_number"), ("/history -3", "bad_number"),
+        ("/history ten", "bad_number"), ("/bid 1", "missing_argument"), ("/task max=5", "missing_argument"),
+        ("/reject 1", "missing_argument"), ("/balance now", "too_many"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_none_of_its_type_is_refused(text: str, code: str) -> None:
+    assert refusal(text).code == code
+
+
+def test_a_number_that_is_too_long_is_not_repeated_in_full() -> None:
+    assert len(str(refusal(f"/history {'9' * 9000}"))) < 120
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_typed_is_understood_or_refused(text: str) -> None:
+    with contextlib.suppress(UserError):
+        call = parse(text)
+        assert {one.name for one in registry.get(call.name).arguments if one.required} <= set(call.args)
+
+
+@given(
+    st.lists(st.sampled_from(["max=5", "by=2h", "write", "don't", '"', "'", "a", "=", "“x”", "\n", "—"]), max_size=12)
+)
+def test_every_option_outside_quotes_is_taken_and_no_other_word_is_lost(words: list[str]) -> None:
+    spoken = [word for word in words if word not in {"max=5", "by=2h"}]
+    if '"' in words or "'" in words or not "".join(spoken).strip():
+        return
+    args = parse_arguments(registry.get("task"), " ".join(words))
+    assert ("max" in args, "by" in args) == ("max=5" in words, "by=2h" in words)
+    assert re.sub(r"\s", "", str(args["what"])) == re.sub(r"\s", "", "".join(spoken))
+
+
+async def test_a_registry_knows_only_what_was_declared_to_it() -> None:
+    mine = Registry()
+
+    @mine.command("/wave [NAME]", "wave to somebody", group="play")
+    async def wave(hub: object, call: CommandCall) -> Reply:
+        return Reply(f"waves to {call.args['name']}")
+
+    assert mine.described() == [("/wave [NAME]", "wave to somebody")]
+    assert mine.get("/WAVE").run is wave
+    assert "/ask" not in str(mine.described())

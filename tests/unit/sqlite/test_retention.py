@@ -1,0 +1,151 @@
+"""What is forgotten, and when; and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.clockwork import Nursery
+from adapters.sqlite.retention import DAY, LIVES, Retention
+from core.agent.session import Turn
+from tests.fakes import turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from adapters.sqlite.writer import Database
+    from tests.fakes import FakeClock
+
+    Look = Callable[[str], list[tuple[Any, ...]]]
+
+HOUR = 3_600_000
+KEPT = {
+    "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "file", "cursor", "actor",
+    "conversation",
+}  # fmt: skip
+"""The books, the work, and who is who: for ever."""
+
+INBOUND = "INSERT INTO inbound (surface, account, update_id, conversation, actor, private, text, at, done) VALUES "
+OUTGOING = "INSERT INTO outgoing (surface, conversation, body, state, at) VALUES "
+EVENT = "INSERT INTO event (kind, at, data) VALUES ('BookOpened', :at, '{}')"
+
+TASK = (
+    "INSERT INTO task VALUES (1, 'a', 'user:a', 'c', 'd', 'settled', 1, NULL, 'auto', NULL, 1, 1, :at, :at, NULL, 'echo',"
+    " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL)"
+)
+
+# what it is, how it is written at the time :at, and for how many days it is kept (None: for ever)
+ROWS: list[tuple[str, str, str, int | None]] = [
+    ("inbound", "dealt with", INBOUND + "('s', 'a', :at, 'c', 'a:1', 1, 't', :at, 1)", 30),
+    ("inbound", "not yet dealt with", INBOUND + "('s', 'a', :at, 'c', 'a:1', 1, 't', :at, 0)", None),
+    ("outgoing", "sent", OUTGOING + "('s', 'c', '{}', 'sent', :at)", 30),
+    ("outgoing", "given up", OUTGOING + "('s', 'c', '{}', 'dead', :at)", 30),
+    ("outgoing", "never sent", OUTGOING + "('s', 'c', '{}', 'queued', :at)", 90),
+    ("applied", "a command's key", "INSERT INTO applied VALUES ('k' || :at, '', :at)", 30),
+    ("dead_letter", "", "INSERT INTO dead_letter (handler, event, error, at) VALUES ('notify', 1, 'e', :at)", 90),
+    ("turn", "", "INSERT INTO turn (conversation, role, text, cause, at) VALUES ('c', 'user', 't', :at, :at)", 365),
+    ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
+    ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
+    ("task", "over", TASK, None),
+]  # fmt: skip
+
+
+@pytest.fixture
+def put(path: Path) -> Callable[[str, int], None]:
+    def put(sql: str, at: int) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(sql, {"at": at})
+
+    return put
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} {row[1]}".strip())
+async def test_a_row_lives_as_long_as_the_table_says(
+    store: Database,
+    clock: FakeClock,
+    look: Look,
+    put: Callable[[str, int], None],
+    row: tuple[str, str, str, int | None],
+) -> None:
+    table, _, sql, days = row
+    put(sql, clock.now())
+    retention = Retention(store, clock)
+    clock.advance((days or 10_000) * DAY)
+    assert await retention.sweep() == 0
+    clock.advance(1)
+    assert await retention.sweep() == (days is not None)
+    assert look(f"SELECT count(*) FROM {table}") == [(int(days is None),)]  # noqa: S608 - a name from the list above
+
+
+async def test_an_event_lives_until_every_handler_has_had_it(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    for _ in range(4):
+        put(EVENT, clock.now())
+    retention = Retention(store, clock)
+    clock.advance(91 * DAY)
+    assert await retention.sweep() == 0, "nobody has read them"
+    put("INSERT INTO cursor VALUES ('quick', 4 + 0 * :at)", 0)
+    put("INSERT INTO cursor VALUES ('slow', 2 + 0 * :at)", 0)
+    assert await retention.sweep() == 1
+    assert look("SELECT id FROM event") == [(2,), (3,), (4,)]
+
+
+async def test_the_grant_is_remembered_for_ever(store: Database, clock: FakeClock) -> None:
+    await store.write(lambda tx: tx.mark("book:grant", "1"))
+    clock.advance(10_000 * DAY)
+    await Retention(store, clock).sweep()
+    assert await store.read(lambda tx: tx.applied("book:grant")) == "1"
+
+
+async def test_a_conversation_goes_on_after_all_of_it_was_forgotten(store: Database, clock: FakeClock) -> None:
+    def say(text: str) -> None:
+        turns.append(Turn("user", text, text))
+
+    turns: list[Turn] = []
+    for text in ("one", "two", "three"):
+        say(text)
+        await store.write(lambda tx: tx.conversations.add("c", turns[-1], tx.now))
+    await store.write(lambda tx: tx.conversations.renew("c"))
+    clock.advance(366 * DAY)
+    assert await Retention(store, clock).sweep() == 3
+    say("are you there?")
+    await store.write(lambda tx: tx.conversations.add("c", turns[-1], tx.now))
+    assert await store.read(lambda tx: tx.conversations.recent("c", 10)) == [turns[-1]]
+
+
+async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Database) -> None:
+    names = {
+        name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    }
+    mortal = {table for table, _, _ in LIVES}
+    assert mortal == {table for table, _, _, days in ROWS if days} | {"event"}
+    assert mortal & KEPT == set()
+    assert names == mortal | KEPT
+
+
+async def test_it_sweeps_every_hour(store: Database, clock: FakeClock, put: Callable[[str, int], None]) -> None:
+    swept: asyncio.Queue[int] = asyncio.Queue()
+
+    class Watched(Retention):
+        async def sweep(self) -> int:
+            gone = await super().sweep()
+            swept.put_nowait(gone)
+            return gone
+
+    put(ROWS[0][2], clock.now() - 31 * DAY)
+    async with Nursery() as nursery, asyncio.timeout(10):
+        nursery.spawn(Watched(store, clock).run(), "retention")
+        for gone in (1, 0):
+            while not clock.sleepers:
+                await turn()
+            clock.advance(HOUR - 1)
+            await turn()
+            assert swept.empty()
+            clock.advance(1)
+            assert await swept.get() == gone
