@@ -44,8 +44,9 @@ $(STAMP): requirements.txt pyproject.toml
 	else \
 		echo "timmy: bringing .venv up to date" >&2; \
 	fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.txt >&2 && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt >&2 && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2 && \
+	$(BIN)/python -m compileall -q $(PACKAGES) >&2 && \
 	touch $@
 
 run: $(STAMP) ## set-up if needed, then the hub with a chat on standard input
@@ -59,7 +60,7 @@ test: $(STAMP) ## every test that needs no other server; under a minute
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $< >&2 && touch $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< >&2 && touch $@
 
 test-real: $(STAMP)-real ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)

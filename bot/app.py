@@ -6,6 +6,7 @@ make a hub. This is the only module that imports adapters and configuration.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from functools import partial
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
 DRAIN_SECONDS = 3.0
+FIRST_LOOK_SECONDS = 1.2
 
 R = TypeVar("R")
 
@@ -122,6 +124,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         brain: Model = ollama if model is None else model
         await stack.enter_async_context(ollama)
         if model is None:
+            with contextlib.suppress(TimeoutError):  # interrupted tasks may need it: they should not fail for a late look
+                async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                    await ollama.check()
             nursery.spawn(ollama.watch(), "model watch")
         skills = skills or SkillRunner(settings.workspace, (data,), cache=data / "cache" / "matplotlib")
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")

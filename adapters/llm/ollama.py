@@ -135,6 +135,7 @@ class OllamaModel:
 
     async def _look(self) -> str | None:
         try:
+            await self._connected()  # loading the client's library is not the server's slowness
             async with asyncio.timeout(self._patience.check):
                 own = await self.default()
                 if self._own is None or named(own, await self.models()):

@@ -113,7 +113,8 @@ class SkillRunner:
         """Start a child, give it the request, read its answer; its whole group is gone when this returns or raises."""
         with (scratch / "stderr").open("wb") as complaints:
             child = await asyncio.create_subprocess_exec(
-                *(self._python, "-P", "-s", "-X", "utf8", "-m", "adapters.skills.child"),
+                # -B: a limit on file sizes may cut a .pyc short, which would break every later child
+                *(self._python, "-B", "-P", "-s", "-X", "utf8", "-m", "adapters.skills.child"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=complaints,
