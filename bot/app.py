@@ -124,7 +124,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         brain: Model = ollama if model is None else model
         await stack.enter_async_context(ollama)
         if model is None:
-            with contextlib.suppress(TimeoutError):  # interrupted tasks may need it: they should not fail for a late look
+            with contextlib.suppress(
+                TimeoutError
+            ):  # interrupted tasks may need it: they should not fail for a late look
                 async with asyncio.timeout(FIRST_LOOK_SECONDS):
                     await ollama.check()
             nursery.spawn(ollama.watch(), "model watch")
