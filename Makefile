@@ -7,6 +7,10 @@ STAMP := .venv/.installed
 PYTHONS := python3.13 python3.12 python3.11 python3
 PACKAGES := bot core adapters config
 
+# The lock file is whole, so pip resolves nothing: left to resolve, some versions of it look at the newest release first
+# and then refuse it for having no pin.
+PINNED := --quiet --disable-pip-version-check --require-hashes --no-deps
+
 # No find-links or index of the caller's may leak into the lock file, and it must not say where it was made.
 LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL \
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
@@ -44,7 +48,7 @@ $(STAMP): requirements.txt pyproject.toml
 	else \
 		echo "timmy: bringing .venv up to date" >&2; \
 	fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt >&2 && \
+	$(BIN)/python -m pip install $(PINNED) -r requirements.txt >&2 && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2 && \
 	$(BIN)/python -m compileall -q $(PACKAGES) >&2 && \
 	touch $@
@@ -60,7 +64,7 @@ test: $(STAMP) ## every test that needs no other server; under a minute
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< >&2 && touch $@
+	@$(BIN)/python -m pip install $(PINNED) -r $< >&2 && touch $@
 
 test-real: $(STAMP)-real ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
