@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.delivery import patiently
-from bot.replies import WentWrong, from_error
+from bot.replies import from_error
 from core.access import authorize
 from core.chat import Outgoing
-from core.errors import HubError
+from core.errors import HubError, WentWrong
 from core.store import DiskFull
 
 if TYPE_CHECKING:

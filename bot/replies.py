@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.chat import Reply
-from core.errors import HubError
+
+if TYPE_CHECKING:
+    from core.errors import HubError
 
 
 def from_error(error: HubError) -> Reply:
     """What a person reads when something is refused or fails; `data` carries the error's code."""
     return Reply(str(error), {"ok": False, "error": error.code})
-
-
-class WentWrong(HubError):
-    """Something went wrong inside the hub; nothing was charged. The log says more; please try again."""

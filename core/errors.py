@@ -56,3 +56,7 @@ class Broken(HubError):
     """The hub found its own data damaged: {why}"""
 
     status = 500
+
+
+class WentWrong(HubError):
+    """Something went wrong inside the hub; nothing was charged. The log says more; please try again."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from core.errors import HubError, Refused, Unavailable, UserError
+from core.errors import Refused, Unavailable, UserError
+
+if TYPE_CHECKING:
+    from core.errors import HubError
 
 
 class PortInUse(Unavailable):
@@ -16,10 +20,6 @@ class PortInUse(Unavailable):
 
 class CannotListen(Unavailable):
     """The hub cannot listen on {host}, port {port}: {why}. Set TIMMY_HTTP_HOST and TIMMY_HTTP_PORT."""
-
-
-class WentWrong(HubError):
-    """Something went wrong inside the hub. The log says more; please try again."""
 
 
 class Unhealthy(Unavailable):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from adapters.web import errors
-from adapters.web.errors import BadLogin, CannotListen, NotReady, PortInUse, Unhealthy, WentWrong
+from adapters.web.errors import BadLogin, CannotListen, NotReady, PortInUse, Unhealthy
 from adapters.web.event_stream import PATH as EVENTS
 from adapters.web.event_stream import EventStream
 from adapters.web.guard import COOKIE, HEADERS, Guard
@@ -29,7 +29,7 @@ from adapters.web.ports import Readings
 from adapters.web.routes import JSON, Access, Parameter, Route, answer
 from adapters.web.status_page import StatusPage
 from adapters.web.streams import Streams
-from core.errors import HubError
+from core.errors import HubError, WentWrong
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

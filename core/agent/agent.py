@@ -69,7 +69,7 @@ class Assistant:
         A `key` that was answered before gets the same answer again, and the model is not asked. An answer that ends
         early (`stop`, a limit, a model that breaks off) is kept as far as it came, with its last line saying so.
 
-        Raises the model's errors when not a word was said, and `MessageTooLong`. Cancelled, it keeps nothing.
+        Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps nothing.
         """
         speech = _Speech(conversation)
         self._speeches.add(speech)

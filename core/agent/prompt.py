@@ -53,7 +53,7 @@ _TEMPLATE_TOKEN = re.compile(
 )
 
 
-class MessageTooLong(UserError):
+class TooLongForModel(UserError):
     """This text has about {tokens} tokens, but room is for {room}. Shorten it or raise TIMMY_OLLAMA_NUM_CTX."""
 
     status = 413
@@ -83,14 +83,14 @@ def window(system: str, turns: Sequence[Turn], text: str, num_ctx: int) -> list[
     """The messages for a window of `num_ctx` tokens: the system prompt, as many of the newest turns as fit, and `text`.
 
     `turns` are oldest first; an exchange (a person's turn and what answered it) is given whole or not at all. `text`
-    is always given. Raises `MessageTooLong` if it does not fit even without the turns.
+    is always given. Raises `TooLongForModel` if it does not fit even without the turns.
     """
     head = ChatMessage("system", system)
     last = ChatMessage("user", plain(text))
     room = num_ctx - num_ctx // ANSWER_SHARE - _cost(head)
     left = room - _cost(last)
     if left < 0:
-        raise MessageTooLong(tokens=tokens(last.text), room=max(0, room - _MESSAGE_TOKENS))
+        raise TooLongForModel(tokens=tokens(last.text), room=max(0, room - _MESSAGE_TOKENS))
     kept: list[ChatMessage] = []
     for exchange in _newest_first(turns):
         left -= sum(_cost(message) for message in exchange)

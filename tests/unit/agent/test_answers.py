@@ -23,7 +23,7 @@ from core.agent.model import (
     ModelUnreachable,
     UnknownModel,
 )
-from core.agent.prompt import MessageTooLong
+from core.agent.prompt import TooLongForModel
 from tests.ollama_server import Fault, Wire
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ async def test_an_answer_is_bounded_in_time(store: Database, model: OllamaModel,
 
 
 async def test_a_message_that_does_not_fit_is_told_so(assistant: Assistant, server: OllamaServer) -> None:
-    with pytest.raises(MessageTooLong, match="Shorten it"):
+    with pytest.raises(TooLongForModel, match="Shorten it"):
         await assistant.answer(HERE, "word " * 5000, "k1", nobody)
     assert server.asked == []
 

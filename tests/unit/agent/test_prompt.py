@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.agent.model import ChatMessage
-from core.agent.prompt import AGENT_PROMPT, ANSWER_SHARE, MessageTooLong, persona_prompt, plain, tokens, window
+from core.agent.prompt import AGENT_PROMPT, ANSWER_SHARE, TooLongForModel, persona_prompt, plain, tokens, window
 from core.agent.session import Turn
 from core.swarm.persona import Persona
 
@@ -78,7 +78,7 @@ def test_a_message_fits_or_is_refused(length: int) -> None:
     if cost(ChatMessage("system", ""), ChatMessage("user", text)) <= 256 - 256 // ANSWER_SHARE:
         assert window("", [], text, 256)[-1].text == text
     else:
-        with pytest.raises(MessageTooLong, match=f"about {tokens(text)} tokens, but room is for 176"):
+        with pytest.raises(TooLongForModel, match=f"about {tokens(text)} tokens, but room is for 176"):
             window("", [], text, 256)
 
 
