@@ -12,7 +12,7 @@ from core.errors import UserError
 MSAT = 1000
 MAX_SATS = 21 * 10**14
 
-_AMOUNT = re.compile(r"(?P<number>[0-9]{1,16})\s?(?P<kilo>[kK]?)\s*(?:sats?)?", re.IGNORECASE)
+_AMOUNT = re.compile(r"(?P<number>[0-9]{1,16}|[0-9]{1,3}(?:_[0-9]{3}){1,5})\s?(?P<kilo>[kK]?)\s*(?:[sS][aA][tT][sS]?)?")
 
 
 class BadAmount(UserError):
@@ -21,7 +21,7 @@ class BadAmount(UserError):
 
 def parse_sats(text: str) -> int:
     """Whole sats of `500`, `500 sats` or `2k`. Raises `BadAmount` for anything else, zero and fractions included."""
-    found = _AMOUNT.fullmatch(text.strip().replace("_", ""))
+    found = _AMOUNT.fullmatch(text.strip())
     sats = 0 if found is None else int(found["number"]) * (1000 if found["kilo"] else 1)
     if not 1 <= sats <= MAX_SATS:
         raise BadAmount(given=repr(text[:40]))
@@ -35,7 +35,7 @@ def to_msat(sats: int) -> int:
 
 def to_sats(msat: int) -> int:
     """Millisatoshi to whole sats, rounded towards zero so that nobody is shown more than they have."""
-    return int(msat / MSAT) if abs(msat) < MSAT else (msat // MSAT if msat >= 0 else -(-msat // MSAT))
+    return msat // MSAT if msat >= 0 else -(-msat // MSAT)
 
 
 def format_sats(msat: int) -> str:

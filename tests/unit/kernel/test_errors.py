@@ -1,0 +1,135 @@
+"""The error tree: every error that the hub can name has a sentence, a code of its own, and a status that HTTP knows."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import adapters
+import bot
+import config
+import core
+from core.errors import Broken, HubError, Refused, Unavailable, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+PACKAGES: tuple[ModuleType, ...] = (core, adapters, config, bot)
+STATUSES = {400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503}
+ROOT = Path(core.__file__).parents[1]
+
+
+def everything() -> Iterator[str]:
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.rpartition(".")[2] != "__main__":
+                yield module.name
+
+
+def tree(error: type[HubError]) -> Iterator[type[HubError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from tree(child)
+
+
+for name in everything():
+    importlib.import_module(name)
+ERRORS = sorted(
+    (
+        error
+        for error in tree(HubError)
+        if error.__module__.partition(".")[0] in {package.__name__ for package in PACKAGES}
+        and not error.__name__.startswith("_")  # carries a refusal of the running hub to the exit code, as it was said
+    ),
+    key=lambda error: error.__qualname__,
+)
+each = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+
+
+def placeholders(error: type[HubError]) -> set[str]:
+    return {field for _, field, _, _ in string.Formatter().parse(error.__doc__ or "") if field is not None}
+
+
+def test_the_tree_was_seen() -> None:
+    assert len(ERRORS) > 60
+    assert {UserError, Refused, Unavailable, Broken} <= set(ERRORS)
+
+
+@each
+def test_its_docstring_is_a_sentence_for_its_user(error: type[HubError]) -> None:
+    sentence = error.__dict__.get("__doc__")
+    assert sentence, "it has no sentence of its own"
+    assert sentence[0].isupper() or sentence[0] in "{/", "it begins like a sentence, with a fact or with a command"
+    assert sentence.rstrip().endswith((".", "?", "}")) or ": " in sentence, (
+        "it ends like one, with a fact or an example"
+    )
+
+
+@each
+def test_its_sentence_takes_its_facts_by_name(error: type[HubError]) -> None:
+    fields = placeholders(error)
+    assert all(field.isidentifier() for field in fields), "a fact has a plain name"
+    said = str(error(**{field: f"<{field}>" for field in fields}))
+    assert all(f"<{field}>" in said for field in fields)
+    assert "\n" not in said
+    assert "  " not in said
+    assert error(**dict.fromkeys(fields, "{curly} %s")).facts == dict.fromkeys(fields, "{curly} %s")
+    if fields:
+        with pytest.raises(KeyError):
+            error()
+
+
+@each
+def test_its_branch_and_status_are_known(error: type[HubError]) -> None:
+    assert error.status in STATUSES
+    if issubclass(error, UserError):
+        assert 400 <= error.status < 500
+    if issubclass(error, Refused):
+        assert error.status in {401, 402, 403}
+
+
+def test_every_code_is_the_code_of_one_error() -> None:
+    codes: dict[str, list[str]] = {}
+    for error in ERRORS:
+        codes.setdefault(error(**dict.fromkeys(placeholders(error), "x")).code, []).append(error.__qualname__)
+    assert {code: names for code, names in codes.items() if len(names) > 1} == {}
+
+
+def test_a_code_is_the_name_in_small_letters() -> None:
+    class OldSQLiteV2(UserError):
+        """Old."""
+
+    assert [OldSQLiteV2().code, UserError(why="").code] == ["old_sqlite_v2", "user_error"]
+
+
+def raised() -> Iterator[tuple[str, int, str, set[str]]]:
+    """Every `raise Name(fact=...)` and `Name(fact=...)` of an error in the code: (file, line, name, the facts given)."""
+    names = {error.__name__ for error in ERRORS}
+    for package in PACKAGES:
+        for file in sorted(Path(package.__path__[0]).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id in names:
+                    yield str(file.relative_to(ROOT)), node.lineno, node.exc.id, set()
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+                    given = {keyword.arg for keyword in node.keywords}
+                    if None not in given:  # **facts: only running it can tell
+                        yield str(file.relative_to(ROOT)), node.lineno, node.func.id, {str(name) for name in given}
+
+
+def test_wherever_an_error_is_made_it_gets_the_facts_that_its_sentence_needs() -> None:
+    by_name = {error.__name__: error for error in ERRORS}
+    made = list(raised())
+    assert len(made) > 80
+    short = [
+        f"{file}:{line} {name} lacks {sorted(placeholders(by_name[name]) - given)}"
+        for file, line, name, given in made
+        if not placeholders(by_name[name]) <= given
+    ]
+    assert short == []
