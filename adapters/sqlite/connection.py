@@ -66,6 +66,9 @@ def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(
+                "PRAGMA recursive_triggers = ON"
+            )  # else INSERT OR REPLACE gets round the DELETE triggers
             connection.execute("PRAGMA temp_store = MEMORY")  # savepoints keep pages they may restore; not in files
             _upgrade(connection, path, version, files)
         except sqlite3.Error as error:

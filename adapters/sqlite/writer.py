@@ -40,8 +40,12 @@ class _Thread(aiosqlite.Connection):
         return result
 
     async def __aenter__(self) -> Self:
-        """Open."""
-        await self
+        """Open. Where that fails the thread ends first: it must not outlive the loop that it reports to."""
+        try:
+            await self
+        except BaseException:
+            await asyncio.to_thread(self._thread.join)
+            raise
         return self
 
 

@@ -1,0 +1,231 @@
+"""Opening a file: what is ours is brought up to date, whole or not at all; what is not ours stays as it is, byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.sqlite.connection import (
+    APPLICATION_ID,
+    MIN_SQLITE,
+    SCHEMA,
+    ForeignDatabase,
+    NewerDatabase,
+    UpgradeFailed,
+    connect,
+    connect_reader,
+    schema_files,
+)
+from adapters.sqlite.offline import look
+from adapters.sqlite.writer import Database
+from core.store import DiskFull
+from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from core.errors import HubError
+
+KNOWN = schema_files()[-1][0]
+
+
+def run(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def ours(path: Path, schema: Path = SCHEMA) -> None:
+    connect(path, schema).close()
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def tables(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+
+# What is not ours --------------------------------------------------------------------------------------------------
+
+
+def another_program(path: Path) -> None:
+    run(path, "CREATE TABLE moz_places (url TEXT)", "INSERT INTO moz_places VALUES ('about:blank')")
+
+
+def another_in_wal(path: Path) -> None:
+    run(path, "PRAGMA journal_mode = WAL", "CREATE TABLE moz_places (url TEXT)")
+
+
+def another_still_empty(path: Path) -> None:
+    run(path, "PRAGMA application_id = 77", "CREATE TABLE gone (x)", "DROP TABLE gone")
+
+
+def another_with_a_version(path: Path) -> None:
+    run(path, "PRAGMA user_version = 1")
+
+
+def a_letter(path: Path) -> None:
+    path.write_text("Dear Timmy,\n\n" + "this is a letter, and no database. " * 200)
+
+
+def a_word(path: Path) -> None:
+    path.write_text("hello")
+
+
+def a_newer_one(path: Path) -> None:
+    ours(path)
+    run(path, f"PRAGMA user_version = {KNOWN + 1}", "PRAGMA journal_mode = DELETE")
+
+
+def a_newer_one_in_wal(path: Path) -> None:
+    ours(path)
+    run(path, f"PRAGMA user_version = {KNOWN + 1}")
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (another_program, ForeignDatabase, "another program made it"),
+        (another_in_wal, ForeignDatabase, "another program made it"),
+        (another_still_empty, ForeignDatabase, "another program made it"),
+        (another_with_a_version, ForeignDatabase, "another program made it"),
+        (a_letter, ForeignDatabase, "file is not a database"),
+        (a_word, ForeignDatabase, "file is not a database"),
+        (a_newer_one, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
+        (a_newer_one_in_wal, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
+        (a_folder, DiskFull, "unable to open database file"),
+    ],
+)
+async def test_what_is_not_ours_is_named_and_left_alone(
+    path: Path, make: Callable[[Path], None], error: type[HubError], says: str
+) -> None:
+    make(path)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir() if file.is_file()}
+    with pytest.raises(error, match=says) as caught:
+        async with Database.open(path, FakeClock()):
+            pytest.fail("it opened")
+    assert error is DiskFull or str(path) in str(caught.value)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.is_file()} == before
+
+
+@pytest.mark.parametrize("make", [another_program, a_letter])
+def test_looking_without_the_hub_names_it_too(path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(ForeignDatabase):
+        look(path, lambda tx: tx.books.prove())
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_is_a_first_start_that_was_cut_short(path: Path) -> None:
+    path.touch()
+    ours(path)
+    assert version(path) == KNOWN
+
+
+def test_a_new_file_is_marked_as_ours(path: Path) -> None:
+    ours(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        loose = [
+            name for name, strict in connection.execute("SELECT name, strict FROM pragma_table_list") if not strict
+        ]
+    assert {name for name in loose if not name.startswith("sqlite_")} == set()
+
+
+def test_this_sqlite_is_new_enough() -> None:
+    assert sqlite3.sqlite_version_info >= MIN_SQLITE
+
+
+def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
+    path = tmp_path / "what? 100% #1 & ünïcode" / "hub.db"
+    path.parent.mkdir()
+    ours(path)
+    with closing(connect_reader(path)) as reader:
+        assert reader.execute("SELECT count(*) FROM task").fetchone() == (0,)
+
+
+# Upgrades ----------------------------------------------------------------------------------------------------------
+
+GOOD = """
+-- A semicolon in a comment; and one in a trigger.
+ALTER TABLE actor ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey; or gray';
+CREATE TABLE shelf (one INTEGER PRIMARY KEY) STRICT;
+CREATE TRIGGER shelf_is_kept BEFORE DELETE ON shelf BEGIN SELECT raise(ABORT, 'kept; for ever'); END;
+INSERT INTO shelf SELECT count(*) FROM actor;
+"""
+BAD = "CREATE TABLE box (one INTEGER PRIMARY KEY) STRICT;\nINSERT INTO nowhere VALUES (1);\n"
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A database of the present schema, with a row in it."""
+    ours(path)
+    run(path, "INSERT INTO actor VALUES ('telegram:1', 'member', 5)")
+    return path
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Path:
+    """The schema folder of a Timmy to come; the test adds to it."""
+    folder = tmp_path / "schema"
+    shutil.copytree(SCHEMA, folder)
+    return folder
+
+
+def add(schema: Path, step: int, script: str) -> None:
+    (schema / f"{KNOWN + step:04}_test.sql").write_text(script)
+
+
+def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(old: Path, schema: Path) -> None:
+    add(schema, 1, GOOD)
+    with closing(connect(old, schema)) as connection:
+        row = connection.execute("SELECT id, role, since, colour FROM actor").fetchone()
+        assert row == ("telegram:1", "member", 5, "grey; or gray")
+        assert connection.execute("SELECT one FROM shelf").fetchall() == [(1,)]
+        with pytest.raises(sqlite3.IntegrityError, match="kept; for ever"):
+            connection.execute("DELETE FROM shelf")
+    assert version(old) == KNOWN + 1
+    ours(old, schema)
+    assert version(old) == KNOWN + 1
+
+
+@pytest.mark.parametrize("good_first", [False, True])
+def test_an_upgrade_that_fails_is_rolled_back_whole(old: Path, schema: Path, good_first: bool) -> None:
+    if good_first:
+        add(schema, 1, GOOD)
+    add(schema, 2, BAD)
+    with pytest.raises(UpgradeFailed, match=f"schema {KNOWN + 2} .no such table: nowhere"):
+        ours(old, schema)
+    assert version(old) == KNOWN
+    assert not tables(old) & {"box", "shelf"}
+    with closing(connect(old)) as connection:
+        assert connection.execute("SELECT * FROM actor").fetchall() == [("telegram:1", "member", 5)]
+
+
+def test_a_first_start_that_fails_can_be_started_again(path: Path, schema: Path) -> None:
+    add(schema, 1, BAD)
+    with pytest.raises(UpgradeFailed):
+        ours(path, schema)
+    assert (version(path), tables(path)) == (0, set())
+    ours(path)
+    assert version(path) == KNOWN
+
+
+def test_the_schema_files_are_numbered_without_a_gap() -> None:
+    assert [number for number, _ in schema_files()] == list(range(1, KNOWN + 1))
