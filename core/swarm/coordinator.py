@@ -150,9 +150,15 @@ class Coordinator:
     async def post(self, order: Order) -> Task:
         """Post a task: its budget is held, its auction starts. Refused, with nothing changed, where the task itself is at fault."""
         authorize(order.caller, Action.POST)
-        order = self._checked(order)
-        appraised = await self._appraise(order.description, order.only, ())
-        _refuse_faulty(order, appraised)
+        try:
+            order = self._checked(order)
+            appraised = await self._appraise(order.description, order.only, ())
+            _refuse_faulty(order, appraised)
+        except UserError:
+            posted = await self._store.read(lambda tx: tx.applied(order.key))
+            if posted is None:
+                raise
+            return await self.show(int(posted))  # it was in order when it was posted, before a restart
         task, new = await self._store.write(lambda tx: self._post(tx, order))
         if new:
             self._expect(task)

@@ -10,6 +10,8 @@ import pytest
 
 from adapters.console.link import dial
 from adapters.folder import AlreadyRunning
+from core.errors import UserError
+from core.swarm.ports import Decline
 from tests.fakes import FakeClock
 from tests.scenario.bot import Hands, hub
 from tests.scenario.held_store import HeldDatabase, held
@@ -119,3 +121,19 @@ async def test_a_grant_is_given_once_however_often_the_hub_starts(tmp_path: Path
         async with hub(tmp_path) as bot:
             assert (await bot.data("/balance"))["balance_sats"] == 10_000
             assert len((await bot.data("/history"))["history"]) == 1
+
+
+async def test_a_task_whose_post_was_not_answered_is_not_refused_afterwards(tmp_path: Path) -> None:
+    """The file it names was there when it was posted; that it is gone when the answer is made is the worker's to say."""
+    async with hub(tmp_path, database=HeldDatabase, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        store = held(bot.app.store)
+        store.hold("Dispatcher._turn")
+        await bot.post("/task shorten poem.md", id="old")
+        await store.holding("Dispatcher._turn")
+        await bot.hands.at_work("T-1", "quill")
+        bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
+    fault = UserError(why="there is no file poem.md")
+    hands = Hands(asks={"quill": Decline(str(fault), fault), "echo": None})
+    async with hub(tmp_path, hands=hands) as bot:
+        await bot.settled("T-1")
+        assert bot.rows("SELECT body ->> '$.data.task' FROM outgoing WHERE cause LIKE '%/old'") == [("T-1",)]
