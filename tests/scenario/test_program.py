@@ -1,0 +1,187 @@
+"""The program as a shell sees it: exit codes, what goes to which stream, pipes, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.console.link import SOCKET, dial
+from tests.kill.hub_process import hub_process
+from tests.ollama_server import OllamaServer
+from tests.scenario.bot import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line that it says on failing."""
+        assert self.code == 1, self
+        assert self.out == "", self
+        assert self.err.count("\n") == 1, self.err
+        return self.err
+
+
+def _environment(folder: Path, **more: str) -> dict[str, str]:
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("TIMMY_", "OLLAMA_"))}
+    return own | {
+        "TIMMY_DATA_DIR": str(folder / "data"), "TIMMY_WORKSPACE": str(folder / "workspace"), "TIMMY_HTTP_PORT": "0",
+        "TIMMY_OLLAMA_URL": NOBODY, **more,
+    }  # fmt: skip
+
+
+@asynccontextmanager
+async def _started(folder: Path, *words: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A running `timmy`, all of whose streams are the test's; it is ended at the latest with the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.cli", *words, cwd=ROOT, env=_environment(folder, **more),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def _timmy(folder: Path, *words: str, said: bytes = b"", **more: str) -> Done:
+    """Run `timmy` to its end."""
+    async with _started(folder, *words, **more) as process, asyncio.timeout(PATIENCE):
+        out, err = await process.communicate(said)
+        return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+# A chat on a pipe --------------------------------------------------------------------------------------------------
+
+
+async def test_a_pipe_is_answered_line_by_line_and_its_end_ends_the_hub(tmp_path: Path) -> None:
+    lines = [
+        b"/task summarise welcome.md",
+        b"",
+        b"/balance",
+        b"x" * (256 * 1024) + b"/spawn quill",
+        b"/frobnicate \xff\xfe",
+        b"/task describe sample.csv",
+        b"/whoami",
+    ]
+    done = await _timmy(tmp_path, "run", "--console", said=b"\n".join(lines))
+    assert done.code == 0
+    out = [line for line in done.out.split("\n") if line.startswith(("T-", "9,", "console:owner"))]
+    firsts = [line for line in out if "bids" not in line and "declines" not in line and "at work" not in line]
+    assert [line.split(" with")[0] for line in firsts] == [
+        "T-1 posted", "T-1  awarded to quill for 40 sats; its price is in escrow", "T-1 settled: quill was paid 40 sats",
+        "9,960 simulated sats free, 0 sats held for open tasks",
+        "T-2 posted", "T-2  awarded to seer for 50 sats; its price is in escrow", "T-2 settled: seer was paid 50 sats",
+        "console:owner, owner",
+    ]  # fmt: skip
+    assert "quill-2" not in done.out, "the tail of a line that is too long is no line of its own"
+    refused = [line for line in done.err.split("\n") if line]
+    assert ["message has" in refused[0], "no command /frobnicate" in refused[1], len(refused)] == [True, True, 2]
+
+
+@pytest.mark.parametrize(("number", "busy"), [(signal.SIGTERM, True), (signal.SIGINT, False)], ids=["busy", "idle"])
+async def test_a_signal_ends_a_hub_whose_pipe_stays_open_with_0_in_time(
+    tmp_path: Path, number: signal.Signals, busy: bool
+) -> None:
+    async with OllamaServer.running("tiny:latest") as model:
+        for _ in range(2):
+            model.says("Once upon ", asyncio.Event())
+        async with _started(tmp_path, "run", "--console", TIMMY_OLLAMA_URL=model.url) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            async with asyncio.timeout(PATIENCE):
+                process.stdin.write(b"/whoami\n")
+                assert await process.stdout.readline() == b"console:owner, owner\n"
+                async with dial(tmp_path / "data", SOCKET) as link:
+                    if busy:
+                        await link.send({"op": "say", "text": "/task write a poem"})
+                        await link.send({"op": "say", "text": "tell me a story"})
+                    while len(model.asked) < 2 * busy:
+                        model.begun.clear()
+                        await model.begun.wait()
+                    process.send_signal(number)
+                    async with asyncio.timeout(5):
+                        await process.wait()
+            _, err = await process.communicate()
+            assert (process.returncode, b"Traceback" in err) == (0, False), err
+
+
+# Other commands ----------------------------------------------------------------------------------------------------
+
+
+async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path) -> None:
+    async with hub_process(tmp_path, NOBODY) as _:
+        who, refused, usage, settled, failed, facts, story, as_other, status, listed = await asyncio.gather(
+            _timmy(tmp_path, "say", "/whoami"),
+            _timmy(tmp_path, "say", "/frobnicate"),
+            _timmy(tmp_path, "say"),
+            _timmy(tmp_path, "say", "/task summarise welcome.md", "--wait", "20"),
+            _timmy(tmp_path, "say", "/task dance for me", "--wait", "20"),
+            _timmy(tmp_path, "say", "/task report on this machine", "--wait", "20", "--json"),
+            _timmy(tmp_path, "chat", "tell me a story"),
+            _timmy(tmp_path, "say", "/whoami", "--as", "telegram:7", "--json"),
+            _timmy(tmp_path, "status", "--json"),
+            _timmy(tmp_path, "agents", "list", "--json"),
+        )
+    assert (who.code, who.out, who.err) == (0, "console:owner, owner\n", "")
+    assert "There is no command /frobnicate" in refused.complaint
+    assert usage.code == 2
+    assert "Missing argument" in usage.err
+    assert settled.code == 0
+    assert "settled: quill was paid 40 sats" in settled.out
+    assert failed.code == 1
+    assert "failed and cost nothing" in failed.out
+    frames = [json.loads(line) for line in facts.out.splitlines()]
+    assert facts.code == 0
+    assert all({"text", "data"} <= set(frame) <= {"text", "data", "task", "buttons", "files"} for frame in frames)
+    assert [frame["data"].get("status") for frame in (frames[0], frames[-1])] == ["open", "settled"]
+    assert "ollama serve" in story.complaint
+    assert json.loads(as_other.out)["data"] == {"ok": True, "actor": "telegram:7", "role": "member"}
+    assert json.loads(status.out)["ok"] is True
+    assert len(json.loads(listed.out)["data"]["agents"]) == 9
+
+
+async def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    async with hub_process(tmp_path, NOBODY), _started(tmp_path, "say", "/help") as process:
+        assert process.stdout is not None
+        process.stdout._transport.close()  # type: ignore[attr-defined]
+        async with asyncio.timeout(PATIENCE):
+            _, err = await process.communicate()
+        assert (process.returncode, err) == (1, b"")
+
+
+async def test_without_a_hub_and_with_one_already_there_it_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    alone, books = await asyncio.gather(_timmy(tmp_path, "say", "/whoami"), _timmy(tmp_path, "ledger", "verify"))
+    assert "timmy run" in alone.complaint
+    assert "timmy run" in books.complaint
+    async with hub_process(tmp_path, NOBODY) as hub:
+        assert hub._process is not None
+        second, unknown, wrong = await asyncio.gather(
+            _timmy(tmp_path, "run"),
+            _timmy(tmp_path, "run", TIMMY_WORKSPCAE="elsewhere"),
+            _timmy(tmp_path, "run", TIMMY_HTTP_PORT="99999"),
+        )
+        assert f"(pid {hub._process.pid})" in second.complaint
+    assert "Did you mean TIMMY_WORKSPACE?" in unknown.complaint
+    assert "TIMMY_HTTP_PORT is wrong" in wrong.complaint
