@@ -114,7 +114,7 @@ class Books(RuleBasedStateMachine):
 
     # Lives -----------------------------------------------------------------------------------------------------
 
-    @initialize(pace=st.lists(st.integers(0, 3), min_size=1, max_size=7))
+    @initialize(pace=st.lists(st.integers(0, 2), min_size=1, max_size=7))
     def begin(self, pace: list[int]) -> None:
         self.pace = itertools.cycle(pace)
         path = self.folder / "000" / "hub.db"
@@ -467,7 +467,7 @@ class Books(RuleBasedStateMachine):
 
         self._ask(first, second, meanwhile=meanwhile, alone=False)
 
-    @precondition(lambda self: self.answered and not self.hub.store.blow)
+    @precondition(lambda self: self.answered and not self.hub.store.blow and not self.hub.store.struck)
     @rule()
     def replay(self) -> None:
         """What had its effect changes nothing when it all comes again, key for key, whatever happened since."""
