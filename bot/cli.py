@@ -93,9 +93,6 @@ def _say(text: str, *, wait: float | None = None, acting_for: str | None = None,
 @click.option("--console", is_flag=True, help="Add a chat on standard input.")
 def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
     """Run the hub with every configured surface."""
-    import gc
-
-    gc.disable()  # nothing that imports make is garbage; `bot.run` begins to collect once the hub stands
     settings = _settings(log=True)
     from bot.run import run as serve
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -21,8 +20,6 @@ async def run(settings: Settings, *, console: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with build(settings) as app:
-        gc.freeze()  # what the start made is there to stay: looking through all of it again would stop the hub for 30 ms
-        gc.enable()
         if not console:
             print(f"timmy: ready on {app.address}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
             await stop.wait()
