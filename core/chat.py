@@ -98,15 +98,40 @@ class File:
     path: str
 
 
+class Style(StrEnum):
+    """How a stretch of text is set, where a surface can: `pre` is code or a table, in lines and columns as written."""
+
+    BOLD = "bold"
+    ITALIC = "italic"
+    CODE = "code"
+    PRE = "pre"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A stretch of a text, by characters (code points) from `start` to before `end`, and its style."""
+
+    start: int
+    end: int
+    style: Style
+    language: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: words for a person (first line = the result), and the same facts for a program."""
+    """An answer: words for a person (first line = the result), and the same facts for a program.
+
+    `text` says everything, plain; `marks` say how a surface may set it. `markdown`: a model wrote the text and a surface
+    may read it as Markdown instead. It is data all the same: no surface passes it on as markup.
+    """
 
     text: str
     data: Mapping[str, Json] = field(default_factory=lambda: {"ok": True})
     task: int | None = None
     buttons: tuple[Button, ...] = ()
     files: tuple[File, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    markdown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
