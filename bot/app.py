@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from adapters.clockwork import Nursery, SystemClock, SystemIds, running
 from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
+from adapters.inbox import Inbox
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
@@ -29,34 +31,43 @@ from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
 from bot import owner
+from bot.boards import Boards
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.health import Figures, Health
 from bot.hub import Hub
+from bot.intake import Intake
 from bot.registry import registry
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
+from bot.taps import Taps
+from bot.watch import Watch
 from config import personas
 from config.settings import split
 from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.persona_worker import PersonaWorker
+from core.chat import Role
 from core.errors import UserError
 from core.money import to_msat
+from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator, Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
+from core.voice.intent import Known, understand
 from core.wallet.ledger import TREASURY
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from adapters.sqlite.unit_of_work import UnitOfWork
+    from adapters.telegram.surface import TelegramSurface
     from adapters.web.server import Sidecar
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
+    from core.chat import ChatAdapter
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import Worker
@@ -141,7 +152,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.personas)
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
-        delivery = Delivery(store, clock, nursery)
+        boards = Boards(store, clock, nursery)
+        delivery = Delivery(store, clock, nursery, boards.told)
+        pairing = Pairing(store, ids, identities, delivery.send)
+        files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
 
         def place(sha256: str) -> str:
             return str(shelf.path(sha256))
@@ -152,6 +166,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             agents,
             wallet,
             identities,
+            pairing,
+            files,
             assistant,
             registry,
             health,
@@ -159,14 +175,23 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             _zone(settings),
             delivery.draft,
         )
-        dispatcher = Dispatcher(hub, store, delivery, nursery)
+        dispatcher = Dispatcher(hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store))
         pump = Pump(store, clock, table(place), delivery.send)
         web = _sidecar(
             settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
         )
         console = ConsoleSurface(data, ids, owner.calls(hub, web.login_link), partial(delivery.again, "console"))
-        delivery.attach(console)
+        surfaces: list[ChatAdapter] = [console]
+        if settings.telegram.token is not None:
+            telegram = await _telegram(settings, store, clock, nursery, partial(delivery.again, "telegram"))
+            boards.attach(telegram.name, telegram)
+            surfaces.append(telegram)
+        for surface in surfaces:
+            delivery.attach(surface)
+        health.surfaces.extend(surfaces)
+        watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
         store.listen(pump.heard)
+        store.listen(boards.heard)
         store.listen(console.heard)
         store.listen(web.heard)
 
@@ -174,16 +199,20 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await agents.load()
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
+        await identities.refresh()
+        await delivery.begin()
         supervisor = Supervisor(nursery, clock, health)
         supervisor.start("web", web.run)
-        supervisor.start("events", pump.run)
+        supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
         supervisor.start("retention", Retention(store, clock).run)
         # What the last stop left comes first: leases begin anew before the clock looks at them, old messages have
         # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
         supervisor.start("clock", coordinator.run)
-        supervisor.start("console", lambda: console.run(dispatcher.receive))
+        supervisor.start("watch", watch.run)
+        for surface in surfaces:
+            supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
         await console.listening()
         health.ready = True
         try:
@@ -230,6 +259,42 @@ def _sidecar(settings: Settings, sources: Sources) -> Sidecar:
 
     http = settings.http
     return Sidecar(Site(http.host, http.port, http.public_url, split(http.allowed_hosts)), sources)
+
+
+async def _telegram(
+    settings: Settings, store: Database, clock: Clock, nursery: Nursery, back: Callable[[], Awaitable[None]]
+) -> TelegramSurface:
+    """The Telegram surface; its library is imported only where it is on."""
+    from adapters.telegram.menu import Menus  # noqa: PLC0415
+    from adapters.telegram.surface import Access, TelegramSurface  # noqa: PLC0415
+
+    token = settings.telegram.token
+    access = Access(
+        token.get_secret_value() if token else "", settings.telegram.base_url,
+        frozenset(int(chat) for chat in split(settings.telegram.chats)),
+    )  # fmt: skip
+    owners = [int(actor.partition(":")[2]) for actor in settings.owners if re.fullmatch(r"telegram:[0-9]+", actor)]
+    menus = Menus(
+        registry.menu(Role.MEMBER, private=True), registry.menu(Role.MEMBER, private=False),
+        registry.menu(Role.OWNER, private=True), owners,
+    )  # fmt: skip
+
+    async def moved(old: str, new: str) -> None:
+        await store.write(lambda tx: tx.messages.move("telegram", old, new, tx.now))
+
+    moves = await store.read(lambda tx: tx.messages.moved("telegram"))
+    return TelegramSurface(access, menus, clock=clock, spawner=nursery, back=back, moved=moved, moves=moves)
+
+
+def _known(hub: Hub) -> Known:
+    """The names that a phrase may hold now."""
+    people = frozenset(person.name.casefold() for person in hub.identities.people if person.name)
+    return Known(frozenset(agent.name for agent in hub.roster), people, None)
+
+
+async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:
+    await ready.wait()
+    await run()
 
 
 async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:

@@ -1,6 +1,6 @@
 """The one way out: a sender per conversation, over rows that say what was sent.
 
-A message is a row before it is sent and counts as delivered only with the platform's id. A conversation whose
+A message is a row before it is sent and counts as delivered only with the platform's ids. A conversation whose
 surface cannot take it now parks alone and is tried again, later and later; nothing that follows from an event
 overtakes the answer to the command that caused it.
 """
@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from core.errors import HubError
+from core.chat import NotSent, Undeliverable
 from core.store import DiskFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.chat import ChatAdapter, CommandCall, Outgoing
+    from core.chat import Attachment, ChatAdapter, CommandCall, Outgoing
     from core.messages import MessageTx
     from core.ports import Clock, Spawner
     from core.store import Store
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1000
-"""How many waiting messages of a surface are taken up at a time."""
+PAGE = 1000
+"""How many waiting messages of a surface are read at a time."""
 
 R = TypeVar("R")
+T = TypeVar("T", bound="MessageTx")
 
 FIRST_RETRY = 1.0
 LAST_RETRY = 60.0
@@ -46,19 +47,15 @@ class _Lane:
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What became of some messages, by number: the platform's id, or None where nobody was there. `back`: see `again`."""
+    """What became of a message: its state from now on, and its parts that arrived. `back`: see `again`."""
 
-    surface: str
+    message: Outgoing
+    state: str
+    sent: tuple[str, ...]
     back: int | None
-    outcome: list[tuple[int, str | None]]
-
-    @property
-    def missed(self) -> bool:
-        """Whether nobody was there for one of them."""
-        return any(platform_id is None for _, platform_id in self.outcome)
 
 
-async def patiently(store: Store[MessageTx], work: Callable[[MessageTx], R], clock: Clock) -> R:
+async def patiently(store: Store[T], work: Callable[[T], R], clock: Clock) -> R:
     """Write what must be written in the end, however long the disk is full: nothing waits for it but its own lane."""
     pause = FIRST_RETRY
     while True:
@@ -71,18 +68,26 @@ async def patiently(store: Store[MessageTx], work: Callable[[MessageTx], R], clo
 
 
 class Delivery:
-    """Sends what is queued, conversation by conversation."""
+    """Sends what is queued, conversation by conversation. `told` hears of every message that arrived."""
 
-    def __init__(self, store: Store[MessageTx], clock: Clock, spawner: Spawner) -> None:
+    def __init__(
+        self, store: Store[MessageTx], clock: Clock, spawner: Spawner, told: Callable[[Outgoing], None] | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._spawner = spawner
+        self._told = told
         self._surfaces: dict[str, ChatAdapter] = {}
         self._lanes: dict[str, _Lane] = {}
         self._flying: set[int] = set()
+        self._lost: int | None = None
         self._notes: list[_Note] = []
         self._noting = False
         self._back: dict[str, int] = {}
+
+    async def begin(self) -> None:
+        """Note what an earlier process left: only that can be on its way without this one knowing."""
+        self._lost = await self._store.read(lambda tx: tx.messages.last())
 
     def attach(self, surface: ChatAdapter) -> None:
         """Send through this surface from now on."""
@@ -91,14 +96,24 @@ class Delivery:
     async def again(self, surface: str) -> None:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
         self._back[surface] = self._back.get(surface, 0) + 1
+        after: int | None = 0
+        while after is not None:
+            after = await self._again(surface, after)
 
-        def take(tx: MessageTx) -> list[Outgoing]:
-            waiting = [one for one in tx.messages.waiting(surface, BACKLOG) if one.id not in self._flying]
+    async def _again(self, surface: str, after: int) -> int | None:
+        """One page of what waits; returns where the next begins."""
+
+        def take(tx: MessageTx) -> tuple[list[Outgoing], int | None]:
+            page = tx.messages.waiting(surface, PAGE, after=after, lost=self._lost or 0)
+            waiting = [one for one in page if one.id not in self._flying]
             tx.messages.mark([one.id for one in waiting], "sending")
-            return waiting
+            return waiting, page[-1].id if len(page) == PAGE else None
 
-        for message in await self._store.write(take):
-            self.send(message)
+        waiting, further = await self._store.write(take)
+        for message in waiting:
+            if message.id not in self._flying:
+                self.send(message)
+        return further
 
     def send(self, message: Outgoing) -> None:
         """Queue a message that has been written; id 0 is progress, which is shown or dropped."""
@@ -108,10 +123,14 @@ class Delivery:
         self._kick(message.surface, message.conversation)
 
     def draft(self, call: CommandCall, text: str) -> None:
-        """Show the answer to a call as far as it is made; it may be lost, the answer itself is not."""
+        """Show that a call is being answered, and the answer as far as it is made; it may be lost, the answer is not."""
         adapter = self._surfaces.get(call.conversation.partition(":")[0])
         if adapter is not None:
             adapter.draft(call.conversation, call.key, text)
+
+    async def fetch(self, surface: str, attachment: Attachment) -> bytes:
+        """A file that came with a message. Raises what its surface says of one that cannot be had."""
+        return await self._surfaces[surface].fetch(attachment)
 
     def hold(self, conversation: str) -> None:
         """A command begins: what follows from it waits for its answer."""
@@ -139,7 +158,8 @@ class Delivery:
     async def _run(self, surface: str, conversation: str, lane: _Lane) -> None:
         try:
             while batch := self._next(lane):
-                await self._send_all(surface, batch)
+                for message in batch:
+                    self._note(await self._send(surface, message))
         finally:
             lane.sending = False
             if not lane.waiting and not lane.held:
@@ -152,11 +172,11 @@ class Delivery:
             lane.waiting.remove(message)
         return ready
 
-    async def _send_all(self, surface: str, batch: list[Outgoing]) -> None:
-        """Send, and have it noted beside what comes next: an answer does not wait for the note on the one before it."""
-        back = self._back.get(surface)
-        outcome = [(message.id, await self._send(surface, message)) for message in batch]
-        self._notes.append(_Note(surface, back, [(number, platform_id) for number, platform_id in outcome if number]))
+    def _note(self, note: _Note) -> None:
+        """Have it noted beside what comes next: an answer does not wait for the note on the one before it."""
+        if not note.message.id:
+            return
+        self._notes.append(note)
         if not self._noting:
             self._noting = True
             self._spawner.spawn(self._write_notes(), "notes of what was sent")
@@ -166,32 +186,57 @@ class Delivery:
         try:
             while notes := self._notes:
                 self._notes = []
-                outcome = [one for note in notes for one in note.outcome]
-                await patiently(self._store, partial(_mark, outcome), self._clock)
-                self._flying.difference_update(number for number, _ in outcome)
-                for surface in {
-                    note.surface for note in notes if note.missed and self._back.get(note.surface) != note.back
-                }:
-                    await self.again(surface)  # somebody came while these were put back
+                await patiently(self._store, partial(_mark, notes), self._clock)
+                self._flying.difference_update(note.message.id for note in notes)
+                for note in notes:
+                    if note.state == "sent" and self._told is not None:
+                        self._told(note.message)
+                for surface in {note.message.surface for note in notes if self._came_back(note)}:
+                    await self.again(surface)
         finally:
             self._noting = False
 
-    async def _send(self, surface: str, message: Outgoing) -> str | None:
-        adapter = self._surfaces.get(surface)
-        if adapter is None:
-            return None
-        pause = FIRST_RETRY
-        while True:
+    def _came_back(self, note: _Note) -> bool:
+        """Whether somebody came while a message that nobody was there for was being put back."""
+        return note.state == "queued" and self._back.get(note.message.surface) != note.back
+
+    async def _send(self, surface: str, message: Outgoing) -> _Note:
+        """Send until it arrived, or nobody is there, or it never can."""
+        adapter, back, pause = self._surfaces.get(surface), self._back.get(surface), FIRST_RETRY
+        while adapter is not None:
+            wait: float | None = None
             try:
-                return await adapter.send(message)
-            except HubError as error:
-                log.warning("%s did not take message %s: %s", surface, message.id, error)
+                sent = await adapter.send(message)
+                return _Note(message, "queued" if sent is None else "sent", sent or message.sent, back)
+            except Undeliverable as error:
+                log.warning("message %s is given up: %s", message.id, error)
+                return _Note(message, "dead", message.sent, back)
+            except NotSent as error:
+                wait, further = error.wait, error.sent != message.sent
+                message = replace(message, sent=error.sent, again=error.doubtful or (message.again and not further))
+                log.info("message %s waits: %s", message.id, error)
+            except Exception:
+                log.exception("%s failed at message %s", surface, message.id)
+                message = replace(message, again=True)
             if not message.id:
-                return None
-            await self._clock.sleep(pause)
+                break
+            await self._park(message, pause if wait is None else wait)
             pause = min(pause * 2, LAST_RETRY)
+        return _Note(message, "queued", message.sent, back)
+
+    async def _park(self, message: Outgoing, seconds: float) -> None:
+        """Wait, remembering over a crash what has arrived of a message, and that the rest has not."""
+        if message.again or not seconds:
+            await self._clock.sleep(seconds)
+            return
+        await self._mark(message, "queued")
+        await self._clock.sleep(seconds)
+        await self._mark(message, "sending")
+
+    async def _mark(self, message: Outgoing, state: str) -> None:
+        await patiently(self._store, lambda tx: tx.messages.mark((message.id,), state, message.sent), self._clock)
 
 
-def _mark(outcome: Sequence[tuple[int, str | None]], tx: MessageTx) -> None:
-    for number, platform_id in outcome:
-        tx.messages.mark((number,), "queued" if platform_id is None else "sent", platform_id)
+def _mark(notes: Sequence[_Note], tx: MessageTx) -> None:
+    for note in notes:
+        tx.messages.mark((note.message.id,), note.state, note.sent)

@@ -12,25 +12,30 @@ import contextlib
 import logging
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bot.delivery import patiently
-from bot.replies import from_error
+from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
+from bot.routing import Route, Way, route, words
+from bot.welcome import welcome
 from core.access import authorize
-from core.chat import Outgoing
+from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
+from core.messages import MessageTx
 from core.store import DiskFull
+from core.tokens import TokenTx
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bot.delivery import Delivery
     from bot.hub import Hub
     from bot.registry import Command
-    from core.chat import Inbound, Reply
-    from core.messages import MessageTx
+    from bot.taps import Taps
+    from core.chat import Caller, Inbound
     from core.ports import Spawner
     from core.store import Store
+    from core.voice.intent import Meaning
 
 log = logging.getLogger(__name__)
 
@@ -38,34 +43,62 @@ MAX_WAITING = 200
 """Messages of one lane that may wait their turn; more are refused, with an answer that says so."""
 
 
-class TooBusy(HubError):
-    """You sent more messages than I can take at once; this one was not looked at. Wait for the answers and send it again."""
+class InboxTx(MessageTx, TokenTx, Protocol):
+    """A unit of work over messages and who their senders are."""
 
 
 class Dispatcher:
     """Takes messages from every surface, one turn at a time per lane."""
 
-    def __init__(self, hub: Hub, store: Store[MessageTx], delivery: Delivery, spawner: Spawner) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        store: Store[InboxTx],
+        delivery: Delivery,
+        spawner: Spawner,
+        understand: Callable[[str], Meaning],
+        taps: Taps,
+    ) -> None:
         self._hub = hub
         self._store = store
         self._delivery = delivery
         self._spawner = spawner
-        self._lanes: dict[str, deque[tuple[Inbound, Command | HubError]]] = {}
+        self._understand = understand
+        self._taps = taps
+        self._lanes: dict[str, deque[Inbound]] = {}
+        self._routes: dict[int, Route | HubError] = {}
         self._turns = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._recovering = 0
+        self.caught_up = asyncio.Event()
+        """Set once the commands that the last stop left unanswered have their answers; what follows from them comes after."""
 
     async def receive(self, message: Inbound) -> None:
-        """Store a message and queue its turn; returns once it is durable. The same update again does nothing."""
-        number = await self._store.write(lambda tx: tx.messages.receive(message, tx.now))
-        if number:
-            self._queue(replace(message, id=number))
+        """Store a message and queue its turn; returns once it is durable. The same update again does nothing.
+
+        What strangers wrote, and what was written where the hub is not admitted, is not kept.
+        """
+
+        def keep(tx: InboxTx) -> Inbound | None:
+            known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
+            kept = replace(message, text=message.text[: MAX_TEXT + 1])
+            if not known or not message.admitted:
+                kept = replace(kept, text="", files=(), unread="")
+            number = tx.messages.receive(kept, tx.now)
+            return replace(kept, id=number) if number else None
+
+        kept = await self._store.write(keep)
+        if kept is not None:
+            self._queue(kept)
 
     async def recover(self) -> int:
         """Take up the messages that the last stop left unanswered; returns how many."""
         waiting: Sequence[Inbound] = await self._store.read(lambda tx: tx.messages.unanswered())
         for message in waiting:
-            self._queue(message)
+            self._recovering += self._queue(message)
+        if not self._recovering:
+            self.caught_up.set()
         return len(waiting)
 
     async def drain(self, seconds: float) -> None:
@@ -74,78 +107,173 @@ class Dispatcher:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
-    def _queue(self, message: Inbound) -> None:
-        command: Command | HubError
+    def _route(self, message: Inbound) -> Route | HubError:
         try:
-            command = self._hub.registry.route(message)
+            return route(self._hub.registry, self._understand, message)
         except HubError as error:
-            command = error
-        if not isinstance(command, HubError) and command.control:
-            self._spawner.spawn(self._turn(message, command), f"control {message.key}")
-            return
-        talk = not isinstance(command, HubError) and command.talk
-        if not isinstance(command, HubError) and command.interrupts:
+            return error
+
+    def _queue(self, message: Inbound) -> bool:
+        """Find a message's lane; true where its turn is a command's, which others wait for."""
+        found = self._route(message)
+        command = None if isinstance(found, HubError) else found.command
+        way = None if isinstance(found, HubError) else found.way
+        if command is not None and way is Way.RUN and command.control:
+            self._spawner.spawn(self._turn(message, found), f"control {message.key}")
+            return False
+        talk = command is not None and command.talk and way is Way.RUN
+        if command is not None and command.interrupts and way is Way.RUN:
             self._hub.assistant.stop(message.conversation)
-        lane = f"{message.lane or message.conversation}{' talk' if talk else ''}"
+        kind = " talk" if talk else " files" if way is Way.FILES else ""
+        self._enter(f"{message.lane or message.conversation}{kind}", message, found)
+        return not kind
+
+    def _enter(self, lane: str, message: Inbound, found: Route | HubError) -> None:
         waiting = self._lanes.get(lane)
         if waiting is None:
-            self._lanes[lane] = deque([(message, command)])
+            waiting = self._lanes[lane] = deque()
             self._spawner.spawn(self._run(lane), f"lane {lane}")
-        else:
-            waiting.append((message, command if len(waiting) < MAX_WAITING else TooBusy()))
+        elif len(waiting) >= MAX_WAITING:
+            self._spawner.spawn(self._turn(replace(message, text="", files=()), TooBusy()), f"refusal {message.key}")
+            return
+        self._routes[message.id] = found
+        waiting.append(message)
 
     async def _run(self, lane: str) -> None:
         waiting = self._lanes[lane]
         try:
             while waiting:
-                message, command = waiting[0]
-                await self._turn(message, command)
+                message = waiting[0]
+                try:
+                    await self._turn(message, self._routes.pop(message.id))
+                except Exception:
+                    log.exception("the turn of %s broke off; it is taken up at the next start", message.key)
                 waiting.popleft()
         finally:
             del self._lanes[lane]
 
-    async def _turn(self, message: Inbound, command: Command | HubError) -> None:
-        talk = not isinstance(command, HubError) and command.talk
+    async def _turn(self, message: Inbound, found: Route | HubError) -> None:
+        talk = (
+            not isinstance(found, HubError)
+            and found.command is not None
+            and found.command.talk
+            and found.way is Way.RUN
+        )
         if not talk:
             self._delivery.hold(message.conversation)
         self._turns += 1
         self._idle.clear()
         try:
-            reply = await self._reply(message, command)
-
-            def answer(tx: MessageTx) -> Outgoing:
-                tx.messages.done(message.id)
-                return tx.messages.queue(message.surface, message.conversation, reply, message.key, tx.now)
-
-            try:
-                outgoing = await self._store.write(answer)
-            except DiskFull as error:
-                self._tell(message, error)
-                outgoing = await patiently(self._store, answer, self._hub.clock)
-            self._delivery.send(outgoing)
+            replies = await self._reply(message, found)
+            if replies is not None:
+                await self._answer(message, replies)
         finally:
             self._turns -= 1
             if not self._turns:
                 self._idle.set()
             if not talk:
                 self._delivery.let_go(message.surface, message.conversation)
+                self._recovering -= bool(self._recovering)
+                if not self._recovering:
+                    self.caught_up.set()
 
-    def _tell(self, message: Inbound, error: HubError) -> None:
-        """Say at once, unrecorded, that the answer cannot be written yet; it follows when it can."""
-        self._delivery.send(Outgoing(0, message.surface, message.conversation, from_error(error), message.key))
+    async def _answer(self, message: Inbound, replies: Sequence[tuple[str, Reply, str | None]]) -> None:
+        """Write the replies (conversation, reply, message it replaces) with the end of the turn, then hand them on."""
 
-    async def _reply(self, message: Inbound, command: Command | HubError) -> Reply:
+        def answer(tx: InboxTx) -> list[Outgoing]:
+            tx.messages.done(message.id)
+            return [
+                tx.messages.queue(message.surface, where, reply, message.key, tx.now, replaces=replaced)
+                for where, reply, replaced in replies
+            ]
+
         try:
-            if isinstance(command, HubError):
-                return from_error(command)
+            written = await self._store.write(answer)
+        except DiskFull as error:
+            words = from_error(NotRecorded(why=error))
+            self._delivery.send(Outgoing(0, message.surface, message.conversation, words, message.key))
+            written = await patiently(self._store, answer, self._hub.clock)
+        for outgoing in written:
+            self._delivery.send(outgoing)
+
+    async def _reply(self, message: Inbound, found: Route | HubError) -> Sequence[tuple[str, Reply, str | None]] | None:
+        """What is answered, and where; None where the message takes another lane, and is answered there."""
+        here = message.conversation
+        try:
             caller = await self._hub.identities.caller(
                 message.actor, private=message.private, acting_for=message.acting_for
             )
-            if command.action is not None:
-                authorize(caller, command.action)
-            return await command.run(self._hub, self._hub.registry.call(command, message, caller))
+            if not message.admitted:
+                return (
+                    [(here, from_error(NotAdmitted(place=here.partition(":")[2])), None)]
+                    if caller.role is Role.OWNER
+                    else []
+                )
+            if caller.role is Role.GUEST:
+                return [(here, await welcome(self._hub.pairing, message), None)]
+            if isinstance(found, HubError):
+                return [(here, from_error(found), None)]
+            return await self._act(message, found, caller)
         except HubError as error:
-            return from_error(error)
+            return [(here, from_error(error), None)]
         except Exception:
-            log.exception("/%s failed", getattr(command, "name", "?"))
-            return from_error(WentWrong())
+            log.exception("the turn of %s failed", message.key)
+            return [(here, from_error(WentWrong()), None)]
+
+    async def _act(
+        self, message: Inbound, found: Route, caller: Caller
+    ) -> Sequence[tuple[str, Reply, str | None]] | None:
+        here = message.conversation
+        match found.way:
+            case Way.TAP:
+                return await self._tapped(message, caller)
+            case Way.ANSWER:
+                tap = await self._taps.open_question(message, yes=found.yes)
+                if tap is not None:
+                    return await self._tapped(replace(message, tap=tap), caller)
+                self._enter(f"{message.lane or here} talk", message, Route(Way.RUN, message, found.command))
+                return None
+            case Way.FILES:
+                return await self._kept(message, caller)
+            case Way.ASK:
+                return [(here, question(found.message.text, caller, self._hub.clock.now()), None)]
+            case Way.RUN:
+                return await self._carried_out(found, caller, message.key)
+
+    async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
+        """Carry out what a button means; the answer to a question stands in its place."""
+        tap = await self._taps.take(message)
+        found = words(self._hub.registry, self._understand, replace(message, text=tap.command)) if tap.command else None
+        if found is None:
+            return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
+        replies = await self._carried_out(found, caller, tap.key)
+        return [(where, reply, tap.replaces if where == message.conversation else None) for where, reply, _ in replies]
+
+    async def _kept(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
+        """Keep a message's files in the workspace, then take what was written with them."""
+        kept = await self._hub.files.take(message, caller)
+        if not message.text:
+            return [(message.conversation, kept.reply, None)]
+        try:
+            found = words(
+                self._hub.registry, self._understand, replace(message, text=kept.named(message.text), files=())
+            )
+            if found.way is Way.ASK:
+                return [(message.conversation, question(found.message.text, caller, self._hub.clock.now()), None)]
+            return await self._carried_out(found, caller, message.key)
+        except HubError as error:
+            return [(message.conversation, kept.but(error), None)]
+
+    async def _carried_out(self, found: Route, caller: Caller, key: str) -> Sequence[tuple[str, Reply, str | None]]:
+        """Run a command. What only its caller may read goes where only they read; a group is told that it did."""
+        command, message = cast("Command", found.command), found.message
+        apart = command.private and not message.private and bool(message.home)
+        if apart:
+            caller = replace(caller, private=True)
+        if command.action is not None:
+            authorize(caller, command.action)
+        call = self._hub.registry.call(command, message, caller)
+        reply = await command.run(self._hub, replace(call, key=key))
+        if apart:
+            return [(message.home, reply, None), (message.conversation, aside(), None)]
+        return [(message.conversation, reply, None)]

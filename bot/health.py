@@ -17,11 +17,24 @@ if TYPE_CHECKING:
 STUCK_MS = 30_000
 """A writer busy this long with one batch is stuck."""
 
+DEAF_MS = 120_000
+"""A surface that completed no poll for this long is deaf, whatever else it says."""
+
 
 class Writer(Protocol):
     """What health asks of the database."""
 
     busy_since: int | None
+
+
+class Surface(Protocol):
+    """What health asks of a chat surface."""
+
+    name: str
+
+    @property
+    def heard_at(self) -> int | None:
+        """When its platform last answered a poll, Unix ms; None where it is not polled."""
 
 
 @dataclass(slots=True)
@@ -59,10 +72,24 @@ class Health:
     simulated: bool = True
     ready: bool = False
     parts: dict[str, Part] = field(default_factory=dict)
+    surfaces: list[Surface] = field(default_factory=list)
+
+    def surface_fault(self, surface: Surface) -> str | None:
+        """Why a surface does not hear its people, None if it does."""
+        part, heard = self.parts.get(surface.name), surface.heard_at
+        if part is not None and not part.up:
+            return f"{surface.name} is down: {part.why}"
+        if heard is not None and self.clock.now() - heard > DEAF_MS:
+            return f"{surface.name} is deaf: it answered no poll for {(self.clock.now() - heard) // 60_000} minutes"
+        return None
 
     def faults(self) -> list[str]:
-        """Why the hub is not healthy: a part that is down, or a stuck writer. A missing model is neither."""
-        found = [f"{name} is down: {part.why}" for name, part in self.parts.items() if not part.up]
+        """Why the hub is not healthy: a part that is down, a deaf surface, or a stuck writer. A missing model is neither."""
+        names = {surface.name for surface in self.surfaces}
+        found = [
+            f"{name} is down: {part.why}" for name, part in self.parts.items() if not part.up and name not in names
+        ]
+        found += [fault for fault in map(self.surface_fault, self.surfaces) if fault]
         since = self.writer.busy_since
         if since is not None and self.clock.now() - since > STUCK_MS:
             found.append("the database writer is stuck")
@@ -93,7 +120,11 @@ class Health:
         data, figures = await self.data(), await self.figures()
         why = await self.model()
         lines = ["All parts are up" if data["ok"] else "Something is down: " + "; ".join(self.faults())]
-        lines += [f"{name}  {'up' if part.up else 'down: ' + part.why}" for name, part in self.parts.items()]
+        deaf = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
+        lines += [
+            f"{name}  {'deaf' if name in deaf else 'up'}" if part.up else f"{name}  down: {part.why}"
+            for name, part in self.parts.items()
+        ]
         lines.append(f"model  {why or 'up'}")
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from bot.health import Health
+    from bot.intake import Intake
     from bot.registry import Registry
     from core.agent.agent import Assistant
     from core.chat import CommandCall
+    from core.pairing import Pairing
     from core.ports import Clock
     from core.swarm.coordinator import Coordinator
     from core.swarm.roster import Roster
@@ -29,6 +31,8 @@ class Hub:
     roster: Roster
     wallet: Wallet
     identities: Identities
+    pairing: Pairing
+    files: Intake
     assistant: Assistant
     registry: Registry
     health: Health

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from core.chat import MAX_TEXT, CommandCall
+from core.access import PRIVATE, judge
+from core.chat import MAX_TEXT, Caller, CommandCall
 from core.errors import UserError
 from core.ids import parse_task
 from core.money import parse_sats
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
 
     from bot.hub import Hub
     from core.access import Action
-    from core.chat import Caller, Inbound, Reply
+    from core.chat import Inbound, Reply, Role
 
 Run = TypeVar("Run", bound="Callable[[Hub, CommandCall], Awaitable[Reply]]")
 
 # What phones put in for the quotes and dashes that were typed.
 _SMART = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019\u2013\u2014", '"""""\'\'--')
 _COMMAND = re.compile(r"[/]([A-Za-z][A-Za-z_]*)(?:@\w+)?(?=\s|$)")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_MAX_HELP = 256
+"""What the strictest surface, Telegram's menu, takes as a command's name and help."""
+
+_TYPO = 0.75
+"""How like an option's name a word must be to be taken for it, misspelt (difflib's ratio)."""
+
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
@@ -73,7 +81,7 @@ class MessageEmpty(UserError):
 
 
 class MessageTooLong(UserError):
-    """The message has {given} bytes, and at most {limit} are taken. Put the text into a file of the workspace instead."""
+    """The message is longer than the {limit} bytes that are taken. Put the text into a file of the workspace instead."""
 
     status = 413
 
@@ -133,7 +141,8 @@ class Command:
     """A declared command.
 
     `control` commands overtake everything their conversation is busy with; `talk` commands take their
-    turn among the questions to the agent, and those that `interrupt` stop the one being answered.
+    turn among the questions to the agent, and those that `interrupt` stop the one being answered. Those that only
+    `read` act by themselves when free text means them; all others are asked back first.
     """
 
     name: str
@@ -145,7 +154,13 @@ class Command:
     control: bool = False
     talk: bool = False
     interrupts: bool = False
+    reads: bool = False
     arguments: tuple[Argument, ...] = field(default=())
+
+    @property
+    def private(self) -> bool:
+        """Whether only its caller may read the answer."""
+        return self.action in PRIVATE
 
 
 class Registry:
@@ -172,21 +187,37 @@ class Registry:
         control: bool = False,
         talk: bool = False,
         interrupts: bool = False,
+        reads: bool = False,
     ) -> Callable[[Run], Run]:
         """Declare a command by its usage line and its one-line help."""
 
         def declare(run: Run) -> Run:
             name = usage.split(maxsplit=1)[0].removeprefix("/")
+            if not _NAME.fullmatch(name) or len(text) > _MAX_HELP:
+                raise ValueError(f"no surface could show the command {usage!r}: {text!r}")
             self._commands[name] = Command(
-                name, usage, text, group, run, action, control, talk, interrupts, parse_usage(usage)
+                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage)
             )
             return run
 
         return declare
 
+    def find(self, name: str) -> Command | None:
+        """A command by name, in any case; None if there is none."""
+        return self._commands.get(name.lower().removeprefix("/"))
+
+    def menu(self, role: Role, *, private: bool) -> list[tuple[str, str]]:
+        """Name and help of the commands that somebody of this role has use for, in a private chat or in a group."""
+        caller = Caller("", role, private)
+        return [
+            (one.name, one.help)
+            for one in self
+            if (private or not one.private) and (one.action is None or judge(caller, one.action).allowed)
+        ]
+
     def get(self, name: str) -> Command:
         """A command by name, in any case. Raises `UnknownCommand`, naming the nearest."""
-        found = self._commands.get(name.lower().removeprefix("/"))
+        found = self.find(name)
         if found is None:
             raise self._unknown(name)
         return found
@@ -197,9 +228,8 @@ class Registry:
 
     def route(self, message: Inbound) -> Command:
         """The command a message means; plain text is /ask. Raises `UserError` for what cannot be meant."""
-        size = len(message.text.encode(errors="surrogatepass"))
-        if size > MAX_TEXT:
-            raise MessageTooLong(given=f"{size:,}", limit=f"{MAX_TEXT:,}")
+        if len(message.text.encode(errors="surrogatepass")) > MAX_TEXT:
+            raise MessageTooLong(limit=f"{MAX_TEXT:,}")
         if not message.text.strip():
             raise MessageEmpty
         if not message.text.startswith("/"):
@@ -223,24 +253,10 @@ class Registry:
 
 def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     """The values of a command's arguments by name; absent ones are left out. Raises `UserError` with the usage."""
-    keyed = {argument.name: argument for argument in command.arguments if argument.keyed}
-    args: dict[str, object] = {}
-    words: list[tuple[str, int]] = []
-    unit = False
-    for word, start, end, quoted in _words(rest):
-        key, equals, value = word.partition("=")
-        option = keyed.get(key.lower()) if equals and not quoted else None
-        if option is not None:
-            args[option.name] = _value(command, option, value)
-        elif not (unit and _UNIT.fullmatch(word)):
-            words.append((word, start))
-            unit = False
-            continue
-        rest = rest[:start] + "\0" * (end - start) + rest[end:]
-        unit = option is not None and option.kind == "SATS"
+    args, words, cuts = _options(command, rest)
     for argument in (one for one in command.arguments if not one.keyed):
         if argument.prose and words:
-            args[argument.name] = re.sub(r"\s*\0+", "", rest[words[0][1] :]).strip()
+            args[argument.name] = _prose(rest, words[0][1], cuts)
             words = []
         elif words:
             args[argument.name] = _value(command, argument, words.pop(0)[0])
@@ -252,6 +268,41 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
         wrong = BadOption if "=" in words[0][0] else TooMany
         raise wrong(command=command.name, given=repr(words[0][0][:40]), usage=command.usage)
     return args
+
+
+def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple[str, int]], list[tuple[int, int]]]:
+    """The values given as `key=value`, the other words with where they begin, and where the options stand."""
+    keyed = {argument.name: argument for argument in command.arguments if argument.keyed}
+    args: dict[str, object] = {}
+    words: list[tuple[str, int]] = []
+    cuts: list[tuple[int, int]] = []
+    unit = False
+    for word, start, end, quoted in _words(rest):
+        key, equals, value = word.partition("=")
+        option = keyed.get(key.lower()) if equals and not quoted else None
+        if option is not None:
+            if option.name in args:
+                raise TooMany(command=command.name, given=repr(word[:40]), usage=command.usage)
+            args[option.name] = _value(command, option, value)
+        elif not (unit and _UNIT.fullmatch(word)):
+            if equals and not quoted and difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO):
+                raise BadOption(command=command.name, given=repr(word[:40]), usage=command.usage)
+            words.append((word, start))
+            unit = False
+            continue
+        cuts.append((start, end))
+        unit = option is not None and option.kind == "SATS"
+    return args, words, cuts
+
+
+def _prose(rest: str, start: int, cuts: list[tuple[int, int]]) -> str:
+    """The rest of the line from `start`, as written, without the options that stand in it."""
+    pieces = []
+    for begin, end in cuts:
+        if begin >= start:
+            pieces.append(rest[start:begin].rstrip())
+            start = end
+    return "".join([*pieces, rest[start:]]).strip()
 
 
 def _value(command: Command, argument: Argument, text: str) -> object:

@@ -1,15 +1,50 @@
-"""Errors as replies: the one place where the error tree meets a chat."""
+"""Replies that no command makes: errors, questions back, and where an answer went. The error tree meets a chat here."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.chat import Reply
+from core.chat import Button, Choice, Reply
+from core.errors import Refused, UserError
+from core.store import DiskFull
 
 if TYPE_CHECKING:
+    from core.chat import Caller
     from core.errors import HubError
+
+QUESTION_MS = 10 * 60 * 1000
+"""How long a question back can be answered."""
+
+
+class TooBusy(UserError):
+    """You sent more messages than I can take at once; this one was not looked at. Wait for the answers and send it again."""
+
+    status = 429
+
+
+class NotRecorded(DiskFull):
+    """What you asked for may be done, but its answer cannot be written yet ({why}). It follows; do not send it again."""
+
+
+class NotAdmitted(Refused):
+    """This group is not on my list. Add {place} to TIMMY_TELEGRAM_CHATS and start the hub anew."""
 
 
 def from_error(error: HubError) -> Reply:
     """What a person reads when something is refused or fails; `data` carries the error's code."""
     return Reply(str(error), {"ok": False, "error": error.code})
+
+
+def question(command: str, caller: Caller, now: int) -> Reply:
+    """Ask whether a phrase meant this command; only whoever said it may answer, once."""
+    return Reply(
+        f"Shall I do this?\n{command}",
+        {"ok": True, "asks": command},
+        buttons=(Button("Yes", command), Button("No", "")),
+        choice=Choice(caller.actor, now + QUESTION_MS),
+    )
+
+
+def aside() -> Reply:
+    """Told in a group when the answer itself is for one person's eyes."""
+    return Reply("I answered you in private. If nothing came, open a chat with me and press Start.")

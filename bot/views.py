@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from core.chat import Button, File, Reply
+from core.chat import Button, File, Mark, Reply, Style
 from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
@@ -227,3 +227,30 @@ def offers(task: Task, answers: Sequence[Answer]) -> Reply:
 
 def _files(files: Sequence[ResultFile], place: Callable[[str], str]) -> tuple[File, ...]:
     return tuple(File(file.name, place(file.sha256)) for file in files)
+
+
+def board(task: Task, answers: Sequence[Answer]) -> Reply:
+    """A task as its auction goes on, in the place of the message that announced it."""
+    price, agent = format_sats(task.price or 0), task.agent
+    bidders = [answer.bid.agent for answer in answers if not answer.refused]
+    match task.status:
+        case Status.OPEN:
+            head = f"{task.name} waits{f': {task.why}' if task.why else ''}"
+        case Status.BIDDING:
+            head = f"{task.name} is up for bids"
+        case Status.AWARDED:
+            head = f"{task.name} awarded to {agent} for {price}; its price is in escrow"
+        case Status.RUNNING:
+            head = f"{task.name}: {agent} is at work for {price}"
+        case Status.DELIVERED:
+            head = f"{task.name} delivered by {agent} for {price}"
+        case Status.SETTLED:
+            head = f"{task.name} settled: {agent} was paid {price}"
+        case Status.FAILED | Status.CANCELLED | Status.EXPIRED:
+            head = f"{task.name} {task.status.value}; it cost nothing"
+        case _:
+            assert_never(task.status)
+    lines = [head, _first_line(task.description), f"budget {format_sats(task.budget)}, attempt {task.attempt}"]
+    if bidders:
+        lines.append(f"bids from {', '.join(bidders[:PAGE])}")
+    return Reply("\n".join(lines), task_data(task), task.id, buttons_for(task), marks=(Mark(0, len(head), Style.BOLD),))

@@ -14,7 +14,16 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from core.errors import UserError
@@ -92,6 +101,26 @@ class Ollama(_Group):
     num_ctx: int = Field(8192, ge=512, le=1_048_576, description="the model's window in tokens, always sent")
 
 
+class Telegram(_Group):
+    """Telegram; off without a token."""
+
+    token: SecretStr | None = Field(None, description="the bot's token from @BotFather; with it Telegram is on")
+    base_url: str = Field(
+        "https://api.telegram.org", pattern=r"^https?://[^\s?#]+[^\s?#/]$", description="root of the Bot API server"
+    )
+    chats: Names = Field("", description="ids of the groups it works in, separated by commas; none otherwise")
+    mode: Literal["polling"] = Field("polling", description="how messages are fetched")
+
+    @field_validator("chats")
+    @classmethod
+    def _numeric(cls, value: str) -> str:
+        for chat in split(value):
+            if not re.fullmatch(r"-[0-9]{1,15}", chat):
+                message = f"{chat!r} is not a group's id such as -1001234567890; /whoami in the group says it"
+                raise ValueError(message)
+        return value
+
+
 class Auction(_Group):
     """The house rules of auctions."""
 
@@ -139,6 +168,7 @@ class Settings(BaseSettings):
     log_json: bool = Field(default=False, description="log as JSON lines")
     http: Http = Field(default_factory=Http)
     ollama: Ollama = Field(default_factory=Ollama)
+    telegram: Telegram = Field(default_factory=Telegram)
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)

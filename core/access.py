@@ -34,6 +34,7 @@ class Action(StrEnum):
     MODEL = "choose the model"
     TOKENS = "mint and revoke tokens"
     BOOKS = "read the whole ledger"
+    PAIR = "let people in or out"
 
 
 _MEMBER = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY})
@@ -46,8 +47,9 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.PAYER: _MEMBER,
     Role.OWNER: frozenset(Action),
 }
-_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.BOOKS, Action.MODEL})
-_PRIVATE = frozenset({Action.SEE_MONEY, Action.BOOKS, Action.TOKENS})
+_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.BOOKS, Action.MODEL, Action.PAIR})
+PRIVATE = frozenset({Action.SEE_MONEY, Action.BOOKS, Action.TOKENS})
+"""What nobody but the caller may read."""
 
 
 class NotAllowed(Refused):
@@ -68,7 +70,7 @@ def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
         return Verdict(
             allowed=False, rule="--as is for trying things out and never pays or approves. Send it as yourself."
         )
-    if not caller.private and action in _PRIVATE:
+    if not caller.private and action in PRIVATE:
         return Verdict(allowed=False, rule="money is shown in a private chat only. Ask me there.")
     if action in _MAY[caller.role]:
         return Verdict(allowed=True, rule=f"a {caller.role} may {action}")

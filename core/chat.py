@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from core.errors import Refused, Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -46,11 +48,25 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message: its shown name, its size in bytes, and by what its surface fetches it."""
+
+    name: str
+    size: int
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """A message as a surface received it. (`surface`, `account`, `update`) names it for ever: the same one twice is one turn.
 
     `acting_for` is set only by `timmy say --as`. Messages of one `lane` keep their order (the conversation's own, unless
     a surface knows that two senders cannot expect one). `id` is the store's own number, 0 until stored.
+
+    `home` is the conversation in which the sender can be told what nobody else should read (this one, if it is private),
+    `name` how the sender is called there. `admitted` is false in a place that the settings do not list. `unread` says in
+    words what the surface got that is no message to the hub (a sticker, a forwarded text).
+    `tap` is the id of a button that was pressed, on the surface's message `tapped`; such a message has no text of its own.
     """
 
     surface: str
@@ -62,6 +78,13 @@ class Inbound:
     private: bool = True
     acting_for: str | None = None
     lane: str = ""
+    home: str = ""
+    tap: str = ""
+    tapped: str = ""
+    name: str = ""
+    unread: str = ""
+    admitted: bool = True
+    files: tuple[Attachment, ...] = ()
     id: int = 0
 
     @property
@@ -87,6 +110,22 @@ class Button:
     """A tap that means a slash command."""
 
     label: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A question that only `actor` may answer, once, until `expires` (Unix ms): its buttons exclude each other."""
+
+    actor: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What a pressed button means: its command (empty: nothing is to be done) and the name under which it acts once."""
+
+    key: str
     command: str
 
 
@@ -122,7 +161,8 @@ class Reply:
     """An answer: words for a person (first line = the result), and the same facts for a program.
 
     `text` says everything, plain; `marks` say how a surface may set it. `markdown`: a model wrote the text and a surface
-    may read it as Markdown instead. It is data all the same: no surface passes it on as markup.
+    may read it as Markdown instead. It is data all the same: no surface passes it on as markup. `choice`: its buttons
+    are the answers to a question.
     """
 
     text: str
@@ -132,14 +172,16 @@ class Reply:
     files: tuple[File, ...] = ()
     marks: tuple[Mark, ...] = ()
     markdown: bool = False
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A reply on its way: a row before it is sent, delivered only once the surface returns its message id.
+    """A reply on its way: a row before it is sent, delivered only once the surface returns its message ids.
 
     `cause` is the key of the message it answers (None: it follows from an event). `again` is true when an earlier
-    send may have arrived: the surface marks the copy.
+    send may have arrived: the surface marks the copy. `taps` are the ids of the reply's buttons, in their order.
+    `replaces` is the surface's id of the message whose place it takes; `sent` the ids of its parts that have arrived.
     """
 
     id: int
@@ -148,6 +190,26 @@ class Outgoing:
     reply: Reply
     cause: str | None = None
     again: bool = False
+    taps: tuple[str, ...] = ()
+    replaces: str | None = None
+    sent: tuple[str, ...] = ()
+
+
+class NotSent(Unavailable):
+    """{surface} does not take the message yet: {why}"""
+
+    def __init__(
+        self, surface: str, why: str, *, wait: float | None = None, sent: tuple[str, ...] = (), doubtful: bool = False
+    ) -> None:
+        """`wait`: seconds the surface asks for; `sent`: parts that arrived; `doubtful`: the next part may have too."""
+        super().__init__(surface=surface, why=why)
+        self.wait = wait
+        self.sent = sent
+        self.doubtful = doubtful
+
+
+class Undeliverable(Refused):
+    """{surface} will never take this message: {why}"""
 
 
 class ChatAdapter(Protocol):
@@ -155,11 +217,31 @@ class ChatAdapter(Protocol):
 
     name: str
 
+    @property
+    def heard_at(self) -> int | None:
+        """When the platform last answered a poll or a sync, Unix ms; None where there is no such thing."""
+
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Listen until cancelled. `receive` returns once the message is durable: only then may the platform forget it."""
 
-    async def send(self, message: Outgoing) -> str | None:
-        """Deliver; returns the platform's message id, or None when nobody is there to take it yet (it stays queued)."""
+    async def send(self, message: Outgoing) -> tuple[str, ...] | None:
+        """Deliver; returns the platform's message ids, or None when nobody is there to take it yet (it stays queued).
+
+        Raises `NotSent` (it is tried again) and `Undeliverable` (it is not).
+        """
 
     def draft(self, conversation: str, cause: str, text: str) -> None:
-        """Show an answer (to the message with the key `cause`) that is still being made. It may be dropped."""
+        """Show that the message with the key `cause` is being answered, and the answer as far as it is made ("": not begun).
+
+        It may be dropped; the answer itself is always sent.
+        """
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """The content of a file that came with a message. Raises `UserError` where it is too large or gone."""
+
+
+class Editor(Protocol):
+    """A surface that can change a message it has sent. It may drop a change, never a message."""
+
+    async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
+        """Show `reply`, with the buttons `taps`, in place of the message with this id."""

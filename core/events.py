@@ -41,6 +41,8 @@ class Kind(StrEnum):
     SURFACE_DOWN = "SurfaceDown"
     SURFACE_UP = "SurfaceUp"
     HANDLER_FAILED = "HandlerFailed"
+    ACTOR_PAIRED = "ActorPaired"
+    ACTOR_UNPAIRED = "ActorUnpaired"
 
 
 TERMINAL = frozenset({Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_CANCELLED, Kind.TASK_EXPIRED})

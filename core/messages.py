@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from core.store import Tx
@@ -9,7 +10,24 @@ from core.store import Tx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.chat import Inbound, Outgoing, Reply
+    from core.chat import Choice, Inbound, Outgoing, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Tapped:
+    """A button as it was sent: what it means, and the question it belongs to, if it does."""
+
+    command: str
+    choice: Choice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A delivered message: the surface's id of its last part, the reply, and the ids of its buttons."""
+
+    message: str
+    reply: Reply
+    taps: tuple[str, ...]
 
 
 class MessageStore(Protocol):
@@ -24,14 +42,37 @@ class MessageStore(Protocol):
     def done(self, number: int) -> None:
         """A message is dealt with."""
 
-    def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:
+    def queue(
+        self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int, *, replaces: str | None = None
+    ) -> Outgoing:
         """Write a message to send, as `sending`: whoever writes it hands it to delivery next."""
 
-    def mark(self, numbers: Sequence[int], state: str, platform_id: str | None = None) -> None:
-        """Set the state of messages: `sending` before a send, `sent` with the platform's id, `queued` again, or `dead`."""
+    def mark(self, numbers: Sequence[int], state: str, sent: Sequence[str] = ()) -> None:
+        """Set the state of messages: `sending` before a send, `sent`, `queued` again, or `dead`; `sent` as in `Outgoing`."""
 
-    def waiting(self, surface: str, limit: int) -> list[Outgoing]:
-        """Messages of a surface not sent yet, oldest first; those that may have been sent are marked `again`."""
+    def tap(self, tap: str, conversation: str) -> Tapped | None:
+        """The button with this id, if it stands in this conversation."""
+
+    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
+        """The buttons of the newest question in a conversation that `actor` can still answer; none if there is none."""
+
+    def choose(self, tap: str, now: int) -> bool:
+        """Answer a question with this button; False if it was answered otherwise, or its time is over."""
+
+    def announced(self, task: int, conversation: str) -> Announcement | None:
+        """The delivered message that told a conversation of its task, newest first."""
+
+    def move(self, surface: str, old: str, new: str, now: int) -> None:
+        """A conversation has another name from now on: what waits for it, and its topics, go with it."""
+
+    def waiting(self, surface: str, limit: int, *, after: int, lost: int) -> list[Outgoing]:
+        """Messages of a surface with a number above `after` that are not sent yet, oldest first.
+
+        Those up to the number `lost` may have been sent by a process that is no more; they are marked `again`.
+        """
+
+    def last(self) -> int:
+        """The number of the newest message to send, 0 if there is none."""
 
 
 class MessageTx(Tx, Protocol):

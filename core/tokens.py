@@ -87,11 +87,29 @@ class TokenRow:
     created_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a role on this hub, and how they are called where they were let in."""
+
+    actor: str
+    role: Role
+    name: str
+
+
 class TokenStore(Protocol):
     """Credentials and roles, inside one unit of work."""
 
     def role(self, actor: str) -> Role | None:
         """The role given to an actor, if any."""
+
+    def give(self, actor: str, role: Role, name: str, now: int) -> None:
+        """Give an actor a role, in place of the one it had."""
+
+    def take_away(self, actor: str) -> bool:
+        """Take an actor's role away; False if it had none."""
+
+    def people(self) -> list[Person]:
+        """Everybody who was given a role."""
 
     def add(self, row: TokenRow) -> None:
         """Keep a credential."""
@@ -134,12 +152,26 @@ class Identities:
         self._ids = ids
         self._owners = frozenset({CONSOLE_OWNER, *owners})
         self._reserved = frozenset(reserved)
+        self.people: tuple[Person, ...] = ()
+        """Everybody who was let in, as last read."""
+
+    async def refresh(self) -> None:
+        """Read again who was let in."""
+        self.people = tuple(await self._store.read(lambda tx: tx.tokens.people()))
+
+    def owns(self, actor: str) -> bool:
+        """Whether an actor owns this hub by the settings."""
+        return actor in self._owners
+
+    def role_in(self, tx: TokenTx, actor: str) -> Role:
+        """The role of an actor, inside a unit of work."""
+        return Role.OWNER if actor in self._owners else tx.tokens.role(actor) or Role.GUEST
 
     async def role(self, actor: str) -> Role:
         """The role of an actor: owner by the settings, else as stored, else guest."""
         if actor in self._owners:
             return Role.OWNER
-        return await self._store.read(lambda tx: tx.tokens.role(actor)) or Role.GUEST
+        return await self._store.read(lambda tx: self.role_in(tx, actor))
 
     async def caller(self, actor: str, *, private: bool, acting_for: str | None = None) -> Caller:
         """Who asks.

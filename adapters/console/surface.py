@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.console.link import Frame, Link
-    from core.chat import Outgoing, Reply
+    from core.chat import Attachment, Outgoing, Reply
     from core.events import Event
     from core.ports import IdSource
 
@@ -54,10 +54,15 @@ class UnknownRequest(UserError):
     """This hub does not know that request. Do the hub and this command have the same version?"""
 
 
+class NoFiles(UserError):
+    """{name} cannot come through a console. Put it into the workspace folder."""
+
+
 class ConsoleSurface:
     """See `core.chat.ChatAdapter`. `admin` are the owner's calls that are no chat: tokens, books, status."""
 
     name = "console"
+    heard_at = None
 
     def __init__(
         self,
@@ -119,7 +124,7 @@ class ConsoleSurface:
         if self._receive is not None:
             await self._receive(message)
 
-    async def send(self, message: Outgoing) -> str | None:
+    async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         """See `ChatAdapter`: to the session that asked, or follows the task, and to whoever is attached."""
         taken = [session for session in list(self._sessions) if session.wants(message)]
         if not taken and message.cause is not None:
@@ -129,7 +134,11 @@ class ConsoleSurface:
             with contextlib.suppress(ConnectionError):
                 await session.show(message)
                 done = True
-        return f"console-{message.id}" if done else None
+        return (f"console-{message.id}",) if done else None
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """See `ChatAdapter`."""
+        raise NoFiles(name=attachment.name)
 
     def draft(self, conversation: str, cause: str, text: str) -> None:  # noqa: ARG002 - a console has one conversation
         """See `ChatAdapter`."""
@@ -227,7 +236,7 @@ class Session:
 
     def draft(self, cause: str, text: str) -> None:
         """An answer is being made."""
-        if cause in self._asked:
+        if text and cause in self._asked:
             self._link.post({"kind": "draft", "text": text})
 
     def heard(self, events: Sequence[Event]) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from core.agent.session import Turn
 from core.chat import Role
-from core.tokens import TokenRow
+from core.pairing import Pending
+from core.tokens import Person, TokenRow
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,6 +43,23 @@ class TokenRows:
         row = self._connection.execute("SELECT role FROM actor WHERE id = ?", (actor,)).fetchone()
         return None if row is None else Role(row[0])
 
+    def give(self, actor: str, role: Role, name: str, now: int) -> None:
+        """See `TokenStore`."""
+        self._connection.execute(
+            "INSERT INTO actor (id, role, since, name) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name",
+            (actor, role.value, now, name),
+        )
+
+    def take_away(self, actor: str) -> bool:
+        """See `TokenStore`."""
+        return self._connection.execute("DELETE FROM actor WHERE id = ?", (actor,)).rowcount > 0
+
+    def people(self) -> list[Person]:
+        """See `TokenStore`."""
+        rows = self._connection.execute("SELECT id, role, name FROM actor ORDER BY since, id")
+        return [Person(actor, Role(role), name) for actor, role, name in rows]
+
     def add(self, row: TokenRow) -> None:
         """See `TokenStore`."""
         self._connection.execute(
@@ -71,6 +89,45 @@ class TokenRows:
             "UPDATE token SET revoked_at = ? WHERE kind = ? AND name = ? AND revoked_at IS NULL", (now, kind, name)
         )
         return changed.rowcount > 0
+
+
+class PairingRows:
+    """`core.pairing.PairingStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, digest: str, pending: Pending) -> None:
+        """See `PairingStore`."""
+        self._connection.execute(
+            "INSERT INTO pairing (hash, actor, name, home, expires) VALUES (?, ?, ?, ?, ?)",
+            (digest, pending.actor, pending.name, pending.home, pending.expires),
+        )
+
+    def pending(self, actor: str, now: int) -> int:
+        """See `PairingStore`."""
+        query = "SELECT count(*) FROM pairing WHERE actor = ? AND expires > ?"
+        (count,) = self._connection.execute(query, (actor, now)).fetchone()
+        return int(count)
+
+    def take(self, digest: str, now: int) -> Pending | None:
+        """See `PairingStore`."""
+        query = "SELECT actor, name, home, expires FROM pairing WHERE hash = ? AND expires > ?"
+        row = self._connection.execute(query, (digest, now)).fetchone()
+        if row is None:
+            return None
+        self._connection.execute("DELETE FROM pairing WHERE actor = ?", (row[0],))
+        return Pending(*row)
+
+    def fail(self, actor: str, now: int) -> None:
+        """See `PairingStore`."""
+        self._connection.execute("INSERT INTO pairing_failure (actor, at) VALUES (?, ?)", (actor, now))
+
+    def failures(self, actor: str, since: int) -> int:
+        """See `PairingStore`."""
+        query = "SELECT count(*) FROM pairing_failure WHERE actor = ? AND at > ?"
+        (count,) = self._connection.execute(query, (actor, since)).fetchone()
+        return int(count)
 
 
 class ConversationRows:

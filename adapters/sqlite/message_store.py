@@ -1,17 +1,30 @@
-"""Inbox and outbox as rows."""
+"""Inbox and outbox as rows. What only some messages have is kept as JSON, so that the usual one stays a short row."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from core.chat import Button, File, Inbound, Outgoing, Reply
+from core.chat import Attachment, Button, Choice, File, Inbound, Mark, Outgoing, Reply, Style
+from core.messages import Announcement, Tapped
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-_INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for"
+MAX_TAP = 24
+
+_INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
+_OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
+_QUESTION = (
+    "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
+    " ORDER BY id DESC LIMIT 10"
+)
+_MOVE = "UPDATE OR IGNORE {} SET {} = ?2 || substr({}, length(?1) + 1) WHERE ({} = ?1 OR {} GLOB ?1 || '/*'){}"
+_MOVED = (
+    ("task", "conversation", ""), ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
+    ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
+)  # fmt: skip
 
 
 class MessageRows:
@@ -23,11 +36,11 @@ class MessageRows:
     def receive(self, message: Inbound, now: int) -> int:
         """See `MessageStore`."""
         row = self._connection.execute(
-            "INSERT INTO inbound (surface, account, update_id, conversation, actor, acting_for, private, text, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (surface, account, update_id) DO NOTHING RETURNING id",
+            "INSERT INTO inbound (surface, account, update_id, conversation, actor, acting_for, private, text, at, more)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (surface, account, update_id) DO NOTHING RETURNING id",
             (
                 message.surface, message.account, message.update, message.conversation, message.actor,
-                message.acting_for, int(message.private), message.text, now,
+                message.acting_for, int(message.private), message.text, now, _dump_more(message),
             ),
         ).fetchone()  # fmt: skip
         return 0 if row is None else int(row[0])
@@ -35,44 +48,45 @@ class MessageRows:
     def unanswered(self) -> list[Inbound]:
         """See `MessageStore`."""
         rows = self._connection.execute(f"SELECT {_INBOUND} FROM inbound WHERE done = 0 ORDER BY id")  # noqa: S608
-        return [
-            Inbound(
-                surface, account, update, conversation, actor, text,
-                private=bool(private), acting_for=acting_for, id=number,
-            )
-            for number, surface, account, update, conversation, actor, text, private, acting_for in rows
-        ]  # fmt: skip
+        return [_inbound(*row) for row in rows]
 
     def done(self, number: int) -> None:
         """See `MessageStore`."""
         self._connection.execute("UPDATE inbound SET done = 1 WHERE id = ?", (number,))
 
-    def queue(self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int) -> Outgoing:
+    def queue(
+        self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int, *, replaces: str | None = None
+    ) -> Outgoing:
         """See `MessageStore`."""
         cursor = self._connection.execute(
-            "INSERT INTO outgoing (surface, conversation, cause, body, state, at) VALUES (?, ?, ?, ?, 'sending', ?)",
-            (surface, conversation, cause, _dump(reply), now),
+            "INSERT INTO outgoing (surface, conversation, cause, body, state, at, task, replaces)"
+            " VALUES (?, ?, ?, ?, 'sending', ?, ?, ?)",
+            (surface, conversation, cause, _dump(reply), now, reply.task, replaces),
         )
-        return Outgoing(cursor.lastrowid or 0, surface, conversation, reply, cause)
+        number = cursor.lastrowid or 0
+        return Outgoing(number, surface, conversation, reply, cause, taps=_taps(number, reply), replaces=replaces)
 
-    def mark(self, numbers: Sequence[int], state: str, platform_id: str | None = None) -> None:
+    def mark(self, numbers: Sequence[int], state: str, sent: Sequence[str] = ()) -> None:
         """See `MessageStore`."""
         self._connection.executemany(
-            "UPDATE outgoing SET state = ?1, tries = tries + (?1 = 'sending'), platform_id = ?2 WHERE id = ?3",
-            [(state, platform_id, number) for number in numbers],
+            "UPDATE outgoing SET state = ?1, tries = tries + (?1 = 'sending'), platform_id = coalesce(?2, platform_id)"
+            " WHERE id = ?3",
+            [(state, ",".join(sent) or None, number) for number in numbers],
         )
 
-    def waiting(self, surface: str, limit: int) -> list[Outgoing]:
+    def waiting(self, surface: str, limit: int, *, after: int, lost: int) -> list[Outgoing]:
         """See `MessageStore`."""
         rows = self._connection.execute(
-            "SELECT id, surface, conversation, body, cause, state FROM outgoing WHERE state IN ('queued', 'sending')"
-            " AND surface = ? ORDER BY id LIMIT ?",
-            (surface, limit),
+            f"SELECT {_OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
+            " AND surface = ? AND id > ? ORDER BY id LIMIT ?",
+            (lost, surface, after, limit),
         )
-        return [
-            Outgoing(number, surface, conversation, _load(body), cause, again=state == "sending")
-            for number, surface, conversation, body, cause, state in rows
-        ]
+        return [_outgoing(*row) for row in rows]
+
+    def last(self) -> int:
+        """See `MessageStore`."""
+        (number,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM outgoing").fetchone()
+        return int(number)
 
     def backlog(self) -> int:
         """How many messages wait to be sent."""
@@ -80,6 +94,105 @@ class MessageRows:
             "SELECT count(*) FROM outgoing WHERE state IN ('queued', 'sending')"
         ).fetchone()
         return int(count)
+
+    def tap(self, tap: str, conversation: str) -> Tapped | None:
+        """See `MessageStore`."""
+        number, place = _number_and_place(tap)
+        row = self._connection.execute(
+            "SELECT body FROM outgoing WHERE id = ? AND conversation = ?", (number, conversation)
+        ).fetchone()
+        reply = _load(row[0]) if row else Reply("")
+        if not 0 <= place < len(reply.buttons):
+            return None
+        return Tapped(reply.buttons[place].command, reply.choice)
+
+    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
+        """See `MessageStore`."""
+        for number, body in self._connection.execute(_QUESTION, (conversation,)):
+            reply = _load(body)
+            if reply.choice and reply.choice.actor == actor and reply.choice.expires > now:
+                return _taps(number, reply)
+        return ()
+
+    def choose(self, tap: str, now: int) -> bool:
+        """See `MessageStore`."""
+        number, place = _number_and_place(tap)
+        changed = self._connection.execute(
+            "UPDATE outgoing SET chosen = ?1 WHERE id = ?2 AND chosen IS NULL AND json_extract(body, '$.choice[1]') > ?3",
+            (place, number, now),
+        )
+        if changed.rowcount:
+            return True
+        row = self._connection.execute("SELECT chosen FROM outgoing WHERE id = ?", (number,)).fetchone()
+        return row is not None and row[0] == place
+
+    def announced(self, task: int, conversation: str) -> Announcement | None:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT id, platform_id, body FROM outgoing WHERE task = ? AND conversation = ? AND cause IS NOT NULL"
+            " AND state = 'sent' ORDER BY id DESC LIMIT 1",
+            (task, conversation),
+        ).fetchone()
+        if row is None or not row[1]:
+            return None
+        reply = _load(row[2])
+        return Announcement(row[1].rpartition(",")[2], reply, _taps(row[0], reply))
+
+    def move(self, surface: str, old: str, new: str, now: int) -> None:
+        """See `MessageStore`."""
+        old, new = f"{surface}:{old}", f"{surface}:{new}"
+        for table, column, condition in _MOVED:
+            self._connection.execute(_MOVE.format(table, *[column] * 4, condition), (old, new))
+        self._connection.execute("INSERT OR REPLACE INTO moved VALUES (?, ?, ?)", (old, new, now))
+
+    def moved(self, surface: str) -> dict[str, str]:
+        """Every conversation of a surface that has another name now: old -> new."""
+        found = self._connection.execute("SELECT old, new FROM moved WHERE old GLOB ? || ':*'", (surface,))
+        return {old.partition(":")[2]: new.partition(":")[2] for old, new in found}
+
+
+def _taps(number: int, reply: Reply) -> tuple[str, ...]:
+    """The ids of a message's buttons: at most 24 bytes, and they say nothing of what they do."""
+    return tuple(f"{number}-{place}" for place in range(len(reply.buttons)))
+
+
+def _number_and_place(tap: str) -> tuple[int, int]:
+    number, _, place = tap.partition("-")
+    return (int(number), int(place)) if number.isdecimal() and place.isdecimal() and len(tap) <= MAX_TAP else (0, -1)
+
+
+def _inbound(  # noqa: PLR0913, PLR0917 - a row
+    number: int, surface: str, account: str, update: str, conversation: str, actor: str, text: str, private: int,
+    acting_for: str | None, more: str,
+) -> Inbound:  # fmt: skip
+    found = json.loads(more)
+    files = tuple(Attachment(*one) for one in found.pop("files", ()))
+    return Inbound(
+        surface, account, update, conversation, actor, text,
+        private=bool(private), acting_for=acting_for, id=number, files=files, **found,
+    )  # fmt: skip
+
+
+def _dump_more(message: Inbound) -> str:
+    more: dict[str, object] = {
+        key: value for key in ("home", "tap", "tapped", "name", "unread") if (value := getattr(message, key))
+    }
+    if not message.admitted:
+        more["admitted"] = False
+    if message.files:
+        more["files"] = [[file.name, file.size, file.ref] for file in message.files]
+    return json.dumps(more) if more else "{}"
+
+
+def _outgoing(  # noqa: PLR0913, PLR0917 - a row
+    number: int, surface: str, conversation: str, body: str, cause: str | None, state: str, replaces: str | None,
+    platform_id: str | None,
+) -> Outgoing:  # fmt: skip
+    reply = _load(body)
+    return Outgoing(
+        number, surface, conversation, reply, cause, again=state == "sending", taps=_taps(number, reply),
+        replaces=replaces, sent=tuple(platform_id.split(",")) if platform_id else (),
+    )  # fmt: skip
 
 
 def _dump(reply: Reply) -> str:
@@ -90,6 +203,12 @@ def _dump(reply: Reply) -> str:
         body["buttons"] = [[button.label, button.command] for button in reply.buttons]
     if reply.files:
         body["files"] = [[file.name, file.path] for file in reply.files]
+    if reply.marks:
+        body["marks"] = [[mark.start, mark.end, mark.style.value, mark.language] for mark in reply.marks]
+    if reply.markdown:
+        body["markdown"] = True
+    if reply.choice:
+        body["choice"] = [reply.choice.actor, reply.choice.expires]
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -99,4 +218,7 @@ def _load(text: str) -> Reply:
         body["text"], body["data"], body.get("task"),
         buttons=tuple(Button(*pair) for pair in body.get("buttons", ())),
         files=tuple(File(*pair) for pair in body.get("files", ())),
+        marks=tuple(Mark(start, end, Style(style), language) for start, end, style, language in body.get("marks", ())),
+        markdown=body.get("markdown", False),
+        choice=Choice(*body["choice"]) if "choice" in body else None,
     )  # fmt: skip

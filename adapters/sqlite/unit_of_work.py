@@ -9,7 +9,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
-from adapters.sqlite.agent_store import AgentRows, ConversationRows, TokenRows
+from adapters.sqlite.agent_store import AgentRows, ConversationRows, PairingRows, TokenRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.task_store import TaskRows
@@ -34,8 +34,8 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "books", "conversations", "events", "ledger", "messages", "now", "tasks",
-        "tokens",
+        "_connection", "_emitted", "agents", "books", "conversations", "events", "ledger", "messages", "now", "pairing",
+        "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -49,6 +49,7 @@ class UnitOfWork:
         self.agents = AgentRows(connection)
         self.messages = MessageRows(connection)
         self.tokens = TokenRows(connection)
+        self.pairing = PairingRows(connection)
         self.conversations = ConversationRows(connection)
 
     def begin(self, now: int) -> None:

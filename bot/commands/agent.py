@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 async def ask(hub: Hub, call: CommandCall) -> Reply:
     """Ask the agent."""
     text = cast("str", call.args["text"])
-    return Reply(await hub.assistant.answer(call.conversation, text, call.key, partial(hub.draft, call)))
+    hub.draft(call, "")
+    answer = await hub.assistant.answer(call.conversation, text, call.key, partial(hub.draft, call))
+    return Reply(answer, markdown=True)
 
 
 @command(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from bot.registry import command
 from core.access import Action
-from core.chat import Reply
+from core.chat import Reply, Role
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.chat import CommandCall
 
 
-@command("/start", "a greeting and first steps", group="hub")
+@command("/start", "a greeting and first steps", group="hub", reads=True)
 async def start(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
     """Greet."""
     return Reply(
@@ -22,7 +22,7 @@ async def start(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every c
     )
 
 
-@command("/help [COMMAND]", "what I can do", group="hub")
+@command("/help [COMMAND]", "what I can do", group="hub", reads=True)
 async def help_(hub: Hub, call: CommandCall) -> Reply:
     """List the commands, or explain one."""
     wanted = cast("str | None", call.args.get("command"))
@@ -38,14 +38,34 @@ async def help_(hub: Hub, call: CommandCall) -> Reply:
     return Reply("\n".join(lines), {"ok": True, "commands": [one.name for one in hub.registry]})
 
 
-@command("/status", "the health of every part", group="hub", action=Action.LOOK, control=True)
+@command("/status", "the health of every part", group="hub", action=Action.LOOK, reads=True, control=True)
 async def status(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
     """Report health."""
     return await hub.health.reply()
 
 
-@command("/whoami", "who you are to this hub", group="hub")
+@command("/whoami", "who you are to this hub", group="hub", reads=True)
 async def whoami(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
     """Name the caller."""
     caller = call.caller
     return Reply(f"{caller.recorded}, {caller.role}", {"ok": True, "actor": caller.name, "role": caller.role.value})
+
+
+@command(
+    "/pair CODE [role=member|operator|payer|owner]",
+    "let in whoever was given this code",
+    group="hub",
+    action=Action.PAIR,
+)
+async def pair(hub: Hub, call: CommandCall) -> Reply:
+    """Let somebody in."""
+    role = Role(cast("str", call.args.get("role", "member")))
+    actor, name = await hub.pairing.pair(call.caller, cast("str", call.args["code"]), role, key=call.key)
+    return Reply(f"{name or actor} is in, as {role} ({actor})", {"ok": True, "actor": actor, "role": role.value})
+
+
+@command("/unpair ACTOR", "take somebody's role away", group="hub", action=Action.PAIR)
+async def unpair(hub: Hub, call: CommandCall) -> Reply:
+    """Send somebody away."""
+    actor = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
+    return Reply(f"{actor} has no role here any more", {"ok": True, "actor": actor})

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from core.chat import CommandCall, Reply
 
 
-@command("/balance", "your sats: free, and held for open tasks", group="money", action=Action.SEE_MONEY)
+@command("/balance", "your sats: free, and held for open tasks", group="money", action=Action.SEE_MONEY, reads=True)
 async def balance(hub: Hub, call: CommandCall) -> Reply:
     """Show the caller's balance."""
     return views.balance(await hub.wallet.balance(user_account(call.caller.name)))
 
 
-@command("/history [N]", "your last movements", group="money", action=Action.SEE_MONEY)
+@command("/history [N]", "your last movements", group="money", action=Action.SEE_MONEY, reads=True)
 async def history(hub: Hub, call: CommandCall) -> Reply:
     """Show the caller's movements."""
     limit = min(cast("int", call.args.get("n", views.PAGE)), 1000)

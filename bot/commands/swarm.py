@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from core.chat import CommandCall
 
 
-@command("/agents", "the roster: who can work now, and why not", group="swarm", action=Action.LOOK)
+@command("/agents", "the roster: who can work now, and why not", group="swarm", action=Action.LOOK, reads=True)
 async def agents(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
     """List agents."""
     return views.agents([(agent, *await hub.coordinator.ready(agent)) for agent in hub.roster])
 
 
-@command("/agent NAME", "one agent: its field, price and record", group="swarm", action=Action.LOOK)
+@command("/agent NAME", "one agent: its field, price and record", group="swarm", action=Action.LOOK, reads=True)
 async def agent(hub: Hub, call: CommandCall) -> Reply:
     """Show an agent."""
     found = hub.roster.get(cast("str", call.args["name"]))

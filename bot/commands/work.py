@@ -42,13 +42,13 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
     return views.posted(await hub.coordinator.post(order), simulated=hub.wallet.simulated)
 
 
-@command("/tasks [STATUS]", "the tasks, newest first", group="work", action=Action.LOOK)
+@command("/tasks [STATUS]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
     return views.listed(await hub.coordinator.tasks(cast("Status | None", call.args.get("status"))))
 
 
-@command("/show T", "one task, with its result", group="work", action=Action.LOOK)
+@command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)
 async def show(hub: Hub, call: CommandCall) -> Reply:
     """Show a task."""
     number = _task(call)
@@ -56,7 +56,9 @@ async def show(hub: Hub, call: CommandCall) -> Reply:
     return views.shown(found, files, hub.file_path, hub.zone)
 
 
-@command("/bids T", "the bids on a task (sealed until the auction closes)", group="work", action=Action.LOOK)
+@command(
+    "/bids T", "the bids on a task (sealed until the auction closes)", group="work", action=Action.LOOK, reads=True
+)
 async def bids(hub: Hub, call: CommandCall) -> Reply:
     """Show bids."""
     found, answers = await hub.coordinator.answers(_task(call))

@@ -1,0 +1,438 @@
+"""The Telegram surface: one poller, one sender for each conversation (the hub's), edits, buttons and files.
+
+Updates are stored before Telegram may forget them: the next poll's offset confirms a batch once all of it is durable.
+A message goes out in parts (texts of at most 4096 UTF-16 units, then files); each part that arrived is remembered, so
+that a flood wait or a broken connection in between repeats none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, ReplyParameters, Update
+from telegram.constants import ParseMode
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.ext import ExtBot
+
+from adapters import markup
+from adapters.telegram.drafts import Drafts
+from adapters.telegram.limiter import ChatLimiter, seconds
+from adapters.telegram.menu import show_menus
+from adapters.telegram.transport import NotReached, Transport
+from adapters.telegram.updates import ALLOWED, SURFACE, Moved, place, read
+from core.chat import NotSent, Undeliverable
+from core.errors import Unavailable, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from telegram import User
+
+    from adapters.markup import Rich
+    from adapters.telegram.menu import Menus
+    from adapters.telegram.updates import Heard
+    from core.chat import Attachment, Button, File, Inbound, Outgoing, Reply
+    from core.ports import Clock, Spawner
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 25
+BATCH = 100
+RETRY_SECONDS = 3.0
+CONFLICT_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+"""How long a pressed button may wait for its outcome before its spinner is ended without one."""
+
+PHOTO_BYTES = 10 * 2**20
+FILE_BYTES = 50 * 2**20
+FETCH_BYTES = 20 * 2**20
+"""What Telegram lets a bot send as a picture, send as a file, and fetch."""
+
+AGAIN = "(this may be a duplicate) "
+_RECENT = 1000
+_PICTURES = frozenset({".png", ".jpg", ".jpeg"})
+
+
+class BadToken(Unavailable):
+    """Telegram refuses the bot's token. Get it from @BotFather (/mybots, API Token) and set TIMMY_TELEGRAM_TOKEN."""
+
+
+class Unreachable(Unavailable):
+    """Telegram cannot be reached ({why}). It is tried again; what you send there arrives once it is back."""
+
+
+class FileTooLarge(UserError):
+    """{name} is larger than the {limit} MB that Telegram lets a bot fetch. Put it into the hub's workspace folder instead."""
+
+    status = 413
+
+
+class FileGone(UserError):
+    """{name} could not be fetched from Telegram ({why}). Send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach Telegram: the bot's token, the root of the Bot API server, and the groups that are listed."""
+
+    token: str
+    root: str
+    chats: frozenset[int]
+
+
+class TelegramSurface:
+    """See `core.chat.ChatAdapter`. `back` is told when messages can be sent (again), `moved` when a group has a new id."""
+
+    name = SURFACE
+
+    def __init__(  # noqa: PLR0913 - its ports
+        self,
+        access: Access,
+        menus: Menus,
+        *,
+        clock: Clock,
+        spawner: Spawner,
+        back: Callable[[], Awaitable[None]],
+        moved: Callable[[str, str], Awaitable[None]],
+        moves: Mapping[str, str],
+    ) -> None:
+        self._access = access
+        self._menus = menus
+        self._clock = clock
+        self._spawner = spawner
+        self._back = back
+        self._moved = moved
+        self._moves = {int(old): int(new) for old, new in moves.items()}
+        self._bot: ExtBot[None] | None = None
+        self._me: User | None = None
+        self._drafts = Drafts(lambda: self._bot, clock, spawner)
+        self._heard: OrderedDict[str, Heard] = OrderedDict()
+        self.heard_at: int | None = None
+
+    # In ----------------------------------------------------------------------------------------------------------
+
+    async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        """Poll until cancelled. Raises `BadToken` or `Unreachable` where it cannot begin."""
+        self.heard_at = self.heard_at or self._clock.now()
+        bot = Poller(
+            self._access.token, f"{self._access.root}/bot", f"{self._access.root}/file/bot",
+            request=Transport(), get_updates_request=Transport(connections=2), rate_limiter=ChatLimiter(self._clock),
+        )  # fmt: skip
+        try:
+            self._me = await _begin(bot)
+            await show_menus(bot, self._menus)
+            self._bot = bot
+            await self._back()
+            await self._poll(bot, receive)
+        finally:
+            self._bot = None
+            await bot.shutdown()
+
+    async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        offset = 0
+        while True:
+            try:
+                updates = await bot.updates(offset)
+            except InvalidToken:
+                raise BadToken from None
+            except Conflict:
+                log.warning(
+                    "another program polls Telegram with this bot's token; taking over in %g s", CONFLICT_SECONDS
+                )
+                await self._clock.sleep(CONFLICT_SECONDS)
+                continue
+            except RetryAfter as error:
+                await self._clock.sleep(seconds(error))
+                continue
+            except TelegramError as error:
+                log.info("a poll of Telegram failed: %s", error.message)
+                await self._clock.sleep(RETRY_SECONDS)
+                continue
+            self.heard_at = self._clock.now()
+            await asyncio.gather(*(self._take(bot, update, receive) for update in updates))
+            offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
+
+    async def _take(self, bot: Poller, raw: dict[str, Any], receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        """Make one update durable; one that cannot be read is logged and passed over, for it would come again for ever."""
+        try:
+            update = Update.de_json(raw, bot)
+            heard = read(update, self._me or await bot.get_me(), self._listed())
+        except Exception:
+            log.exception("Telegram sent an update that cannot be read; it is passed over")
+            return
+        if isinstance(heard, Moved):
+            await self._move(heard.old, heard.new)
+        elif heard is not None:
+            self._remember(heard)
+            await receive(heard.inbound)
+            if heard.query is not None:
+                self._spawner.spawn(self._end_spinner(heard), f"spinner {heard.query}")
+
+    def _listed(self) -> frozenset[int]:
+        return self._access.chats | {self._moves[chat] for chat in self._access.chats if chat in self._moves}
+
+    def _remember(self, heard: Heard) -> None:
+        self._heard[heard.inbound.key] = heard
+        while len(self._heard) > _RECENT:
+            self._heard.popitem(last=False)
+
+    async def _end_spinner(self, heard: Heard) -> None:
+        await self._clock.sleep(ANSWER_SECONDS)
+        await self._answer_query(heard.inbound.key, "")
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """See `ChatAdapter`."""
+        if attachment.size > FETCH_BYTES:
+            raise FileTooLarge(name=attachment.name, limit=FETCH_BYTES // 2**20)
+        if self._bot is None:
+            raise Unreachable(why="it is down")
+        try:
+            file = await self._bot.get_file(attachment.ref)
+            return bytes(await file.download_as_bytearray())
+        except BadRequest as error:
+            if "too big" in error.message:
+                raise FileTooLarge(name=attachment.name, limit=FETCH_BYTES // 2**20) from None
+            raise FileGone(name=attachment.name, why=error.message) from None
+        except TelegramError as error:
+            raise FileGone(name=attachment.name, why=error.message) from None
+
+    # Out ---------------------------------------------------------------------------------------------------------
+
+    async def send(self, message: Outgoing) -> tuple[str, ...] | None:
+        """See `ChatAdapter`."""
+        bot = self._bot
+        if bot is None:
+            return None
+        if message.cause is not None and await self._answered(message):
+            return (f"answer-{message.id}",)
+        draft = await self._drafts.finish(message.cause)
+        stands = message.replaces or (None if draft is None else str(draft))
+        sent = list(message.sent)
+        for number, part in enumerate(self._parts(message)):
+            if number < len(message.sent):
+                continue
+            part = replace(part, again=message.again and number == len(message.sent))  # noqa: PLW2901 - one more fact of it
+            sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        return tuple(sent)
+
+    async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
+        """See `core.chat.Editor`."""
+        if self._bot is None:
+            return
+        chat, _ = self._place(conversation)
+        rich = markup.cut(markup.of(reply))[0]
+        try:
+            await _edit(self._bot, chat, int(message), Part(rich, _keyboard(reply.buttons, taps)))
+        except TelegramError as error:
+            log.debug("an edit was dropped: %s", error.message)
+
+    def draft(self, conversation: str, cause: str, text: str) -> None:
+        """See `ChatAdapter`."""
+        self._drafts.update(conversation, cause, text)
+
+    async def _answered(self, message: Outgoing) -> bool:
+        """End the spinner of the pressed button that a message answers; a refusal is shown there, and nowhere else."""
+        heard = self._heard.get(message.cause or "")
+        if heard is None or heard.query is None:
+            return False
+        refused = not message.reply.data.get("ok", True)
+        return await self._answer_query(heard.inbound.key, message.reply.text if refused else "") and refused
+
+    async def _answer_query(self, key: str, text: str) -> bool:
+        heard = self._heard.get(key)
+        if heard is None or heard.query is None or self._bot is None:
+            return False
+        self._heard[key] = replace(heard, query=None)
+        try:
+            await self._bot.answer_callback_query(heard.query, text[:_TOAST] or None, show_alert=bool(text))
+        except TelegramError as error:
+            log.debug("a button's spinner could not be ended: %s", error.message)
+            return False
+        return True
+
+    def _parts(self, message: Outgoing) -> list[Part]:
+        reply = message.reply
+        texts = [Part(rich) for rich in markup.cut(markup.of(reply))]
+        if texts:
+            texts[-1] = replace(texts[-1], keyboard=_keyboard(reply.buttons, message.taps))
+        return texts + [Part(file=file) for file in reply.files]
+
+    async def _deliver(self, message: Outgoing, part: Part, stands: str | None, sent: tuple[str, ...]) -> str:
+        """One part, in the place of the message `stands` if it still can be; returns its id."""
+        bot = self._bot
+        if bot is None:
+            raise NotSent(SURFACE, "it is down", sent=sent)
+        chat, thread = self._place(message.conversation)
+        try:
+            if stands is not None and part.file is None and await _edit(bot, chat, int(stands), part):
+                return stands
+            return await _new(bot, chat, thread, part, self._replied(message, chat))
+        except RetryAfter as error:
+            raise NotSent(SURFACE, "it asks to wait", wait=seconds(error), sent=sent) from None
+        except ChatMigrated as error:
+            await self._move(chat, error.new_chat_id)
+            raise NotSent(SURFACE, "the group has moved", wait=0.0, sent=sent) from None
+        except (Forbidden, BadRequest) as error:
+            raise Undeliverable(surface=SURFACE, why=error.message) from None
+        except NotReached as error:
+            raise NotSent(SURFACE, error.message, sent=sent) from None
+        except InvalidToken:
+            raise NotSent(SURFACE, "it refuses the token", sent=sent) from None
+        except TelegramError as error:
+            raise NotSent(SURFACE, error.message, sent=sent, doubtful=True) from None
+
+    def _place(self, conversation: str) -> tuple[int, int | None]:
+        chat, thread = place(conversation)
+        return self._moves.get(chat, chat), thread
+
+    def _replied(self, message: Outgoing, chat: int) -> ReplyParameters | None:
+        """In a group an answer points to what it answers; among two it is plain."""
+        heard = self._heard.get(message.cause or "")
+        if chat > 0 or heard is None or heard.message is None or heard.inbound.tap:
+            return None
+        return ReplyParameters(heard.message, allow_sending_without_reply=True)
+
+    async def _move(self, old: int, new: int) -> None:
+        if self._moves.get(old) != new:
+            self._moves[old] = new
+            await self._moved(str(old), str(new))
+
+
+_TOAST = 200
+
+
+class Poller(ExtBot[None]):
+    """PTB's bot, and updates as they came: its own `get_updates` gives up a whole batch for one that it cannot read."""
+
+    async def updates(self, offset: int) -> list[dict[str, Any]]:
+        """The next updates, confirming all before `offset`; waits for one for `POLL_SECONDS`."""
+        found = await self._post(
+            "getUpdates",
+            {"offset": offset, "limit": BATCH, "timeout": POLL_SECONDS, "allowed_updates": list(ALLOWED)},
+            read_timeout=POLL_SECONDS + 10.0,
+        )
+        return (
+            [update for update in found if isinstance(update, dict) and "update_id" in update]
+            if isinstance(found, list)
+            else []
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message on Telegram: a text with its buttons, or a file."""
+
+    rich: Rich | None = None
+    keyboard: InlineKeyboardMarkup | None = None
+    file: File | None = None
+    again: bool = False
+
+    @property
+    def html(self) -> str:
+        """As Telegram's HTML."""
+        return (AGAIN if self.again else "") + (markup.html(self.rich) if self.rich else "")
+
+    @property
+    def plain(self) -> str:
+        """As it stands."""
+        return (AGAIN if self.again else "") + (self.rich.text if self.rich else "")
+
+
+async def _begin(bot: Poller) -> User:
+    try:
+        await bot.initialize()
+        await bot.delete_webhook(drop_pending_updates=False)
+        return await bot.get_me()
+    except InvalidToken:
+        raise BadToken from None
+    except TelegramError as error:
+        raise Unreachable(why=error.message) from None
+
+
+async def _edit(bot: ExtBot[None], chat: int, message: int, part: Part) -> bool:
+    """Put a part in the place of a message; False if that cannot be changed (any more)."""
+    try:
+        try:
+            await bot.edit_message_text(part.html, chat, message, parse_mode=ParseMode.HTML, reply_markup=part.keyboard)
+        except BadRequest as error:
+            if not _unparsable(error):
+                raise
+            await bot.edit_message_text(part.plain, chat, message, reply_markup=part.keyboard)
+    except BadRequest as error:
+        return "not modified" in error.message
+    return True
+
+
+async def _new(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> str:
+    try:
+        return await _send(bot, chat, thread, part, replied)
+    except BadRequest as error:
+        if thread is None or "thread" not in error.message:
+            raise
+        return await _send(bot, chat, None, part, replied)  # the topic is gone: the chat itself is still there
+
+
+async def _send(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> str:
+    if part.file is not None:
+        return await _send_file(bot, chat, thread, part.file, AGAIN if part.again else "")
+    try:
+        sent = await bot.send_message(
+            chat,
+            part.html,
+            ParseMode.HTML,
+            message_thread_id=thread,
+            reply_markup=part.keyboard,
+            reply_parameters=replied,
+        )
+    except BadRequest as error:
+        if not _unparsable(error):
+            raise
+        sent = await bot.send_message(
+            chat, part.plain, message_thread_id=thread, reply_markup=part.keyboard, reply_parameters=replied
+        )
+    return str(sent.message_id)
+
+
+async def _send_file(bot: ExtBot[None], chat: int, thread: int | None, file: File, caption: str) -> str:
+    path = Path(file.path)
+    try:
+        content = await asyncio.to_thread(path.read_bytes)
+    except OSError:
+        content = b""
+    if not content or len(content) > FILE_BYTES:
+        why = "is no longer here" if not content else f"is larger than the {FILE_BYTES // 2**20} MB that Telegram takes"
+        return str((await bot.send_message(chat, f"{file.name} {why}.", message_thread_id=thread)).message_id)
+    upload = InputFile(content, filename=file.name)
+    words = caption.strip() or None
+    if Path(file.name).suffix.lower() in _PICTURES and len(content) <= PHOTO_BYTES:
+        try:
+            return str((await bot.send_photo(chat, upload, words, message_thread_id=thread)).message_id)
+        except BadRequest as error:  # too wide, too flat: as a file it still goes
+            log.info("a picture goes as a file: %s", error.message)
+    return str((await bot.send_document(chat, upload, words, message_thread_id=thread)).message_id)
+
+
+def _unparsable(error: BadRequest) -> bool:
+    return "parse entities" in error.message or "too long" in error.message
+
+
+def _keyboard(buttons: tuple[Button, ...], taps: tuple[str, ...]) -> InlineKeyboardMarkup | None:
+    keys = [
+        InlineKeyboardButton(button.label[:64], callback_data=tap) for button, tap in zip(buttons, taps, strict=True)
+    ]
+    if not keys:
+        return None
+    return InlineKeyboardMarkup([keys[at : at + 2] for at in range(0, min(len(keys), 100), 2)])

@@ -1,0 +1,97 @@
+"""An auction as one message: the message that told a chat of its task is edited as the task goes on.
+
+Only the newest state is shown, at a pace that a chat bears; an edit may be dropped. What must be read (the result, a
+question) is a message of its own. A board is computed from the task's rows, so a restart loses none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from bot import views
+from core.messages import MessageTx
+from core.swarm.ports import SwarmTx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.chat import Editor, Outgoing
+    from core.events import Event
+    from core.messages import Announcement
+    from core.ports import Clock, Spawner
+    from core.store import Store
+    from core.swarm.ports import Answer
+    from core.swarm.task import Task
+
+PACE_SECONDS = 1.0
+GROUP_PACE_SECONDS = 3.0
+"""Between two edits in one conversation."""
+
+
+class BoardTx(SwarmTx, MessageTx, Protocol):
+    """What a board is read from."""
+
+
+class Boards:
+    """Keeps the boards of every surface that can edit."""
+
+    def __init__(self, store: Store[BoardTx], clock: Clock, spawner: Spawner) -> None:
+        self._store = store
+        self._clock = clock
+        self._spawner = spawner
+        self._editors: dict[str, Editor] = {}
+        self._stale: dict[str, set[int]] = {}
+
+    def attach(self, surface: str, editor: Editor) -> None:
+        """Edit on this surface from now on."""
+        self._editors[surface] = editor
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed: the boards of their tasks are stale."""
+        tasks = {event.task for event in events if event.task is not None} if self._editors else set()
+        if tasks:
+            self._spawner.spawn(self._find(tasks), "boards")
+
+    def told(self, message: Outgoing) -> None:
+        """A message arrived: if it announces a task, what happened meanwhile is not on it yet."""
+        if message.reply.task is not None and message.cause is not None and message.surface in self._editors:
+            self._refresh(message.conversation, message.reply.task)
+
+    async def _find(self, tasks: set[int]) -> None:
+        found = await self._store.read(lambda tx: [task for number in tasks if (task := tx.tasks.find(number))])
+        for task in found:
+            if task.conversation.partition(":")[0] in self._editors:
+                self._refresh(task.conversation, task.id)
+
+    def _refresh(self, conversation: str, task: int) -> None:
+        stale = self._stale.get(conversation)
+        if stale is not None:
+            stale.add(task)
+            return
+        self._stale[conversation] = {task}
+        self._spawner.spawn(self._run(conversation), f"boards of {conversation}")
+
+    async def _run(self, conversation: str) -> None:
+        surface, _, place = conversation.partition(":")
+        try:
+            while stale := self._stale[conversation]:
+                await self._edit(self._editors[surface], conversation, stale.pop())
+                await self._clock.sleep(GROUP_PACE_SECONDS if place.startswith("-") else PACE_SECONDS)
+        finally:
+            del self._stale[conversation]
+
+    async def _edit(self, editor: Editor, conversation: str, number: int) -> None:
+        def look(tx: BoardTx) -> tuple[Task | None, Sequence[Answer], Announcement | None]:
+            task = tx.tasks.find(number)
+            answers = tx.tasks.answers(number, task.attempt) if task else []
+            return task, answers, tx.messages.announced(number, conversation)
+
+        task, answers, found = await self._store.read(look)
+        if task is None or found is None:
+            return
+        reply = views.board(task, answers)
+        wanted = {button.command for button in reply.buttons}
+        kept = [(one, tap) for one, tap in zip(found.reply.buttons, found.taps, strict=True) if one.command in wanted]
+        shown = replace(reply, buttons=tuple(button for button, _ in kept))
+        await editor.edit(conversation, found.message, shown, tuple(tap for _, tap in kept))

@@ -1,0 +1,81 @@
+"""What a message asks for, before anything is looked up: a slash command, a question to the agent, a tap, a file.
+
+Free text that means a command becomes that command. Those that only read act at once; all others come back as a
+question with buttons, for a phrase can be misheard and a tap cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.voice.intent import declines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.registry import Command, Registry
+    from core.chat import Inbound
+    from core.voice.intent import Meaning
+
+
+class CannotRead(UserError):
+    """I do not take {what}. I read text and files; /help says what I can do."""
+
+
+class NotYetHere(UserError):
+    """I understood that as {command}, which this version of the hub cannot do. /help lists what it can."""
+
+
+class Way(Enum):
+    """How a message is dealt with."""
+
+    RUN = auto()
+    """Its command is carried out."""
+    ASK = auto()
+    """Its command is asked back first."""
+    TAP = auto()
+    """The command behind a pressed button is carried out."""
+    ANSWER = auto()
+    """It answers the last open question, if there is one; else it goes to the agent."""
+    FILES = auto()
+    """Its files are kept, then its text is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A message, as a command where free text meant one, and how it is dealt with."""
+
+    way: Way
+    message: Inbound
+    command: Command | None = None
+    yes: bool = False
+
+
+def route(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:
+    """Where a message goes. Raises `UserError` for what cannot be meant."""
+    if message.unread:
+        raise CannotRead(what=message.unread)
+    if message.tap:
+        return Route(Way.TAP, message)
+    if message.files:
+        return Route(Way.FILES, message)
+    return words(registry, understand, message)
+
+
+def words(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:
+    """Where a message of words goes. Raises `UserError` for what cannot be meant."""
+    command = registry.route(message)
+    if message.text.startswith("/"):
+        return Route(Way.RUN, message, command)
+    meaning = understand(message.text)
+    if meaning.intent == "approval" and meaning.command is None:
+        return Route(Way.ANSWER, message, command, yes=not declines(message.text))
+    if meaning.command is None:
+        return Route(Way.RUN, message, command)
+    meant = replace(message, text=meaning.command)
+    if (found := registry.find(meaning.command.split(maxsplit=1)[0])) is None:
+        raise NotYetHere(command=meaning.command)
+    return Route(Way.RUN if found.reads else Way.ASK, meant, found)

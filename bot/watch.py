@@ -1,0 +1,63 @@
+"""Watches the chat surfaces: one that stops hearing its people is told to the hub's owners where they still can be reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.chat import Reply
+from core.events import Event, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bot.health import Health
+    from core.chat import Outgoing
+    from core.messages import MessageTx
+    from core.ports import Clock
+    from core.store import Store
+
+EVERY_SECONDS = 5.0
+
+
+class Watch:
+    """Looks every few seconds. `owners` are actor ids; a surface's owner is reached in the conversation of that name."""
+
+    def __init__(
+        self,
+        health: Health,
+        store: Store[MessageTx],
+        clock: Clock,
+        owners: Sequence[str],
+        send: Callable[[Outgoing], None],
+    ) -> None:
+        self._health = health
+        self._store = store
+        self._clock = clock
+        self._owners = owners
+        self._send = send
+        self._down: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Serve for ever."""
+        while True:
+            await self._clock.sleep(EVERY_SECONDS)
+            for surface in self._health.surfaces:
+                why = self._health.surface_fault(surface)
+                if (why is None) == (surface.name not in self._down):
+                    continue
+                if why is None:
+                    del self._down[surface.name]
+                    await self._tell(surface.name, Kind.SURFACE_UP, f"{surface.name} hears again.")
+                else:
+                    self._down[surface.name] = why
+                    await self._tell(surface.name, Kind.SURFACE_DOWN, f"{why}.")
+
+    async def _tell(self, surface: str, kind: Kind, words: str) -> None:
+        def work(tx: MessageTx) -> list[Outgoing]:
+            tx.emit(Event(kind, data={"surface": surface}))
+            elsewhere = [owner for owner in self._owners if not owner.startswith(f"{surface}:")]
+            reply = Reply(words, {"ok": kind is Kind.SURFACE_UP, "surface": surface})
+            return [tx.messages.queue(owner.partition(":")[0], owner, reply, None, tx.now) for owner in elsewhere]
+
+        for message in await self._store.write(work):
+            self._send(message)

@@ -1,0 +1,182 @@
+"""Letting people in: a stranger gets a code, somebody with the right names it, and the stranger has a role from then on.
+
+A code proves that the message and the person at the owner's side belong together; it is shown once to the stranger,
+stored hashed, and dies with use or after an hour (CONTRACT, "Who").
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.access import Action, authorize
+from core.chat import Reply
+from core.errors import Refused, UserError
+from core.events import Event, Kind
+from core.messages import MessageTx
+from core.tokens import BadActor, TokenTx, check_actor, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.chat import Caller, Outgoing, Role
+    from core.ports import IdSource
+    from core.store import Store
+    from core.tokens import Identities
+
+HOUR_MS = 3_600_000
+MAX_PENDING = 3
+MAX_FAILURES = 5
+LENGTH = 8
+ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""32 signs that cannot be taken for one another: 40 bits a code."""
+
+
+class TooManyCodes(Refused):
+    """You have asked for {count} codes already. Give one of them to the hub's owner, or come back in an hour."""
+
+    status = 429
+
+
+class WrongCode(UserError):
+    """There is no such pairing code, or its hour is over. Whoever wants in writes to the hub again and gets a new one."""
+
+    status = 404
+
+
+class LockedOut(Refused):
+    """{count} wrong codes in an hour are too many. Try again later."""
+
+    status = 429
+
+
+class NotPaired(UserError):
+    """{actor} has no role on this hub."""
+
+    status = 404
+
+
+class OwnerBySetting(Refused):
+    """{actor} owns this hub by TIMMY_OWNER. Take it out of there and restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A code that somebody was given: who they are, how they are called, where they can be told, until when (Unix ms)."""
+
+    actor: str
+    name: str
+    home: str
+    expires: int
+
+
+class PairingStore(Protocol):
+    """Codes, and wrong tries, inside one unit of work."""
+
+    def add(self, digest: str, pending: Pending) -> None:
+        """Keep a code by its hash."""
+
+    def pending(self, actor: str, now: int) -> int:
+        """How many codes of an identity are still good."""
+
+    def take(self, digest: str, now: int) -> Pending | None:
+        """Use a code up, and every other of the same identity; None where it is not good."""
+
+    def fail(self, actor: str, now: int) -> None:
+        """Note a wrong code that an identity tried."""
+
+    def failures(self, actor: str, since: int) -> int:
+        """How many it tried since then."""
+
+
+class PairingTx(TokenTx, MessageTx, Protocol):
+    """A unit of work over codes, roles and the message that tells."""
+
+    @property
+    def pairing(self) -> PairingStore:
+        """Codes."""
+
+
+class Pairing:
+    """Gives codes out and takes them. `send` hands on what was written for a newcomer."""
+
+    def __init__(
+        self, store: Store[PairingTx], ids: IdSource, identities: Identities, send: Callable[[Outgoing], None]
+    ) -> None:
+        self._store = store
+        self._ids = ids
+        self._identities = identities
+        self._send = send
+
+    async def code(self, actor: str, name: str, home: str) -> str:
+        """A new code for somebody who has no role. Raises `TooManyCodes`."""
+        raw = self._ids.token(LENGTH)
+        code = "".join(ALPHABET[byte % len(ALPHABET)] for byte in base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
+
+        def work(tx: PairingTx) -> None:
+            if (count := tx.pairing.pending(actor, tx.now)) >= MAX_PENDING:
+                raise TooManyCodes(count=count)
+            tx.pairing.add(digest_of(code), Pending(actor, name, home, tx.now + HOUR_MS))
+
+        await self._store.write(work)
+        return code
+
+    async def pair(self, caller: Caller, code: str, role: Role, *, key: str) -> tuple[str, str]:
+        """Let in whoever was given this code; returns their actor id and name. Raises `WrongCode`, `LockedOut`."""
+        authorize(caller, Action.PAIR)
+        digest = digest_of(code.strip().upper().replace("-", ""))
+
+        def work(tx: PairingTx) -> tuple[Pending | None, Outgoing | None]:
+            if (count := tx.pairing.failures(caller.actor, tx.now - HOUR_MS)) >= MAX_FAILURES:
+                raise LockedOut(count=count)
+            found = tx.pairing.take(digest, tx.now)
+            if found is None:
+                if (done := tx.applied(key)) is not None:  # this very message let them in, before a restart
+                    actor, _, name = done.partition(" ")
+                    return Pending(actor, name, "", 0), None
+                tx.pairing.fail(caller.actor, tx.now)
+                return None, None
+            tx.mark(key, f"{found.actor} {found.name}")
+            tx.tokens.give(found.actor, role, found.name, tx.now)
+            tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))
+            words = Reply(f"You are in, as {role}. Try: /task summarise welcome.md\n/help lists what I can do.")
+            return found, tx.messages.queue(found.home.partition(":")[0], found.home, words, None, tx.now)
+
+        found, welcome = await self._store.write(work)
+        if found is None:
+            raise WrongCode
+        await self._identities.refresh()
+        if welcome is not None:
+            self._send(welcome)
+        return found.actor, found.name
+
+    async def unpair(self, caller: Caller, actor: str, *, key: str) -> str:
+        """Take somebody's role away, at once and everywhere. Raises `NotPaired`, `OwnerBySetting`."""
+        authorize(caller, Action.PAIR)
+        actor = await self._known(actor)
+        if self._identities.owns(actor):
+            raise OwnerBySetting(actor=actor)
+
+        def work(tx: PairingTx) -> bool:
+            if tx.applied(key) is not None:
+                return True
+            gone = tx.tokens.take_away(actor)
+            if gone:
+                tx.mark(key, actor)
+                tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": actor, "by": caller.recorded}))
+            return gone
+
+        if not await self._store.write(work):
+            raise NotPaired(actor=actor)
+        await self._identities.refresh()
+        return actor
+
+    async def _known(self, given: str) -> str:
+        """An actor by id, or by the name they go by where it is one person's only."""
+        if ":" in given:
+            return check_actor(given)
+        named = [person.actor for person in self._identities.people if person.name.casefold() == given.casefold()]
+        if len(named) != 1:
+            raise BadActor(given=repr(given[:60]))
+        return named[0]
