@@ -231,7 +231,7 @@ class TelegramServer(World):
     async def _args(self, request: web.BaseRequest) -> Args:
         params: Json = dict(request.query) if request.query_string else {}
         files: dict[str, Upload] = {}
-        request._client_max_size = 0  # the size is judged here
+        request._client_max_size = 1 << 30  # the size is judged here
         if request.content_type == "multipart/form-data":
             async for part in await request.multipart():
                 assert isinstance(part, BodyPartReader)

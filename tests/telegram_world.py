@@ -158,7 +158,8 @@ class Chat:
     topics: dict[int, Message] = field(default_factory=dict)
     last_bot: int | None = None
     messages: dict[int, Message] = field(default_factory=dict)
-    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(2))
+    """Message ids; the first is the notice of the chat's making, and in a forum the General topic."""
     _wire: Json = field(default_factory=dict)
 
     def wire(self) -> Json:
