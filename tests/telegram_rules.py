@@ -61,6 +61,8 @@ class Limits:
     row: int = 8
     data: int = 64
     """Bytes of a button's data."""
+    poll: float = 50
+    """Seconds, the longest poll."""
 
 
 @dataclass

@@ -31,8 +31,6 @@ TAKEN = "Conflict: terminated by other getUpdates request; make sure that only o
 HOOKED = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 FAR = 10
 """An offset further than this beyond the queue is taken for none (as the real queue does)."""
-POLL = 50
-"""Seconds, the longest poll."""
 
 
 @dataclass(frozen=True)
@@ -307,7 +305,7 @@ class TelegramServer(World):
         if self._api.webhook["url"]:
             raise Refused(409, HOOKED)
         offset, limit = args.int("offset"), min(max(args.int("limit", 100), 1), 100)
-        timeout = min(max(args.int("timeout"), 0), POLL)
+        timeout = min(max(args.int("timeout"), 0), self.limits.poll)
         if args.params.get("allowed_updates") is not None:
             self.allowed = list(args.json("allowed_updates", "allowed updates"))
         self._acknowledge(offset)

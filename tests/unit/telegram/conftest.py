@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
+PLAIN = {"trust_env": False, "verify": False}
+"""For httpx: a client without certificates is made faster."""
+
 
 class MakeBot(Protocol):
     """Makes another bot for the same server, with another token when it is said."""
@@ -40,8 +43,8 @@ def another(server: TelegramServer) -> MakeBot:
             token or server.token,
             base_url=server.base_url,
             base_file_url=server.base_file_url,
-            request=HTTPXRequest(connection_pool_size=8, httpx_kwargs={"trust_env": False}),
-            get_updates_request=HTTPXRequest(connection_pool_size=4, httpx_kwargs={"trust_env": False}),
+            request=HTTPXRequest(connection_pool_size=8, httpx_kwargs=PLAIN),
+            get_updates_request=HTTPXRequest(connection_pool_size=4, httpx_kwargs=PLAIN),
         )
 
     return make

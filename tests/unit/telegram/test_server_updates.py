@@ -57,7 +57,8 @@ async def test_a_waiting_poll_is_answered_at_once(server: TelegramServer, bot: B
     assert len(poll.result()) == 1
 
 
-async def test_a_poll_without_news_ends_empty(bot: Bot) -> None:
+async def test_a_poll_without_news_ends_empty(server: TelegramServer, bot: Bot) -> None:
+    server.limits.poll = 0.01
     assert await bot.get_updates(timeout=1) == ()
 
 
