@@ -253,6 +253,7 @@ class Registry:
 
 def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     """The values of a command's arguments by name; absent ones are left out. Raises `UserError` with the usage."""
+    rest = rest.replace("\0", "")
     args, words, cuts = _options(command, rest)
     for argument in (one for one in command.arguments if not one.keyed):
         if argument.prose and words:
@@ -281,11 +282,11 @@ def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple
         key, equals, value = word.partition("=")
         option = keyed.get(key.lower()) if equals and not quoted else None
         if option is not None:
-            if option.name in args:
+            given = _value(command, option, value)
+            if args.setdefault(option.name, given) != given:
                 raise TooMany(command=command.name, given=repr(word[:40]), usage=command.usage)
-            args[option.name] = _value(command, option, value)
         elif not (unit and _UNIT.fullmatch(word)):
-            if equals and not quoted and difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO):
+            if equals and key.isalpha() and difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO):
                 raise BadOption(command=command.name, given=repr(word[:40]), usage=command.usage)
             words.append((word, start))
             unit = False

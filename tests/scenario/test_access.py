@@ -22,6 +22,7 @@ LINES = {
     "task": "write a poem", "tasks": "", "show": "T-1", "bids": "T-1", "bid": "T-1 5", "deliver": "T-2 mine",
     "balance": "", "history": "", "agents": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
+    "pair": "ABCD2345", "unpair": "telegram:9",
     **OTHERS,
 }  # fmt: skip
 
@@ -52,7 +53,7 @@ async def _states(bot: Bot) -> None:
 
 async def _let_in(bot: Bot, actor: str, role: str) -> None:
     def work(tx: UnitOfWork) -> None:
-        tx._connection.execute("INSERT INTO actor VALUES (?, ?, 0)", (actor, role))
+        tx._connection.execute("INSERT INTO actor (id, role, since) VALUES (?, ?, 0)", (actor, role))
 
     await bot.app.store.write(work)
 
@@ -61,21 +62,18 @@ def test_every_command_is_tried_here() -> None:
     assert set(LINES) == {command.name for command in registry}
 
 
-async def test_a_guest_reaches_nothing_but_the_greeting_and_changes_nothing(tmp_path: Path) -> None:
+async def test_a_guest_reaches_nothing_but_pairing_codes_and_what_they_wrote_is_not_kept(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await _states(bot)
         before = bot.tables()
-        answers = {name: await _somebody(bot, "telegram:666", f"/{name} {rest}") for name, rest in LINES.items()}
-        let_through = {name for name, data in answers.items() if data != {"ok": False, "error": "not_allowed"}}
-        assert let_through == OPEN_TO_ALL
-        assert answers["whoami"] == {"ok": True, "actor": "telegram:666", "role": "guest"}
-        assert await _somebody(bot, "telegram:666", "what is up?") == {"ok": False, "error": "not_allowed"}
-        for name in OTHERS:
-            probe = await _somebody(
-                bot, "telegram:666", f"/{name} T-99 x".removesuffix(" x" if name in "cancel accept retry" else "")
-            )
-            assert probe["error"] == "not_allowed", "a guest does not learn which tasks there are"
-        assert bot.tables() == before
+        lines = [f"/{name} {rest}" for name, rest in LINES.items()] + ["what is up?"]
+        answers = [(await _somebody(bot, "telegram:666", line))["error"] for line in lines]
+        assert answers == ["not_paired"] * 3 + ["too_many_codes"] * (len(lines) - 3)
+        assert {*bot.rows("SELECT text FROM inbound WHERE actor = 'telegram:666'")} == {("",)}
+        after = bot.tables()
+        assert len(after.pop("pairing")) == 3
+        assert not before.pop("pairing")
+        assert after == before
 
 
 async def test_a_member_does_not_decide_over_the_tasks_of_others(tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ async def test_the_clock_takes_no_task_away_before_its_lease_was_renewed(tmp_pat
 async def test_no_message_comes_in_before_the_old_ones_were_taken_up(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
         store = held(bot.app.store)
-        store.hold("Dispatcher._turn")
+        store.hold("Dispatcher._answer")
         await bot.post("/task write a poem", id="old")
-        await store.holding("Dispatcher._turn")
+        await store.holding("Dispatcher._answer")
         bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
         data = bot.app.settings.data_dir
 
@@ -127,9 +127,9 @@ async def test_a_task_whose_post_was_not_answered_is_not_refused_afterwards(tmp_
     """The file it names was there when it was posted; that it is gone when the answer is made is the worker's to say."""
     async with hub(tmp_path, database=HeldDatabase, hands=Hands(does={"quill": asyncio.Event()})) as bot:
         store = held(bot.app.store)
-        store.hold("Dispatcher._turn")
+        store.hold("Dispatcher._answer")
         await bot.post("/task shorten poem.md", id="old")
-        await store.holding("Dispatcher._turn")
+        await store.holding("Dispatcher._answer")
         await bot.hands.at_work("T-1", "quill")
         bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
     fault = UserError(why="there is no file poem.md")

@@ -27,6 +27,7 @@ ROSTER     -      -       yes       -      yes    yes  yes
 MODEL      -      -       yes       -      yes    -    yes
 TOKENS     -      -       -         -      yes    -    -
 BOOKS      -      -       -         -      yes    -    -
+PAIR       -      -       -         -      yes    -    yes
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
