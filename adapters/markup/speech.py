@@ -80,7 +80,8 @@ def speech(rich: Rich) -> str:
 
 
 def _plain(rich: Rich) -> str:
-    text = "".join(_said(rich))
+    words = (" ".join(line.split()) for line in "".join(_said(rich)).splitlines())
+    text = "\n".join(line for line in words if line)  # no run of spaces is left for a pattern to be slow on
     for pattern, by in _CHANGES:
         text = pattern.sub(by, text)
     lines = (" ".join(_JOINER.sub("", _UNSAID.sub(" ", line)).split()) for line in text.splitlines())
