@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from core.chat import Button, File, Inbound, Outgoing, Reply
+from core.chat import Button, File, Inbound, Mark, Outgoing, Reply, Style
 
 if TYPE_CHECKING:
     import sqlite3
@@ -90,6 +90,10 @@ def _dump(reply: Reply) -> str:
         body["buttons"] = [[button.label, button.command] for button in reply.buttons]
     if reply.files:
         body["files"] = [[file.name, file.path] for file in reply.files]
+    if reply.marks:
+        body["marks"] = [[mark.start, mark.end, mark.style, mark.language] for mark in reply.marks]
+    if reply.markdown:
+        body["markdown"] = True
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -99,4 +103,6 @@ def _load(text: str) -> Reply:
         body["text"], body["data"], body.get("task"),
         buttons=tuple(Button(*pair) for pair in body.get("buttons", ())),
         files=tuple(File(*pair) for pair in body.get("files", ())),
+        marks=tuple(Mark(start, end, Style(style), name) for start, end, style, name in body.get("marks", ())),
+        markdown=body.get("markdown", False),
     )  # fmt: skip
