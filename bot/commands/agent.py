@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def ask(hub: Hub, call: CommandCall) -> Reply:
     """Ask the agent."""
     text = cast("str", call.args["text"])
-    return Reply(await hub.assistant.answer(call.conversation, text, call.key, partial(hub.draft, call)))
+    return Reply(await hub.assistant.answer(call.conversation, text, call.key, partial(hub.draft, call)), markdown=True)
 
 
 @command(
