@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
+from bot.page import Page
 from core.chat import Button, File, Mark, Reply, Style
 from core.ids import task_name
 from core.money import format_sats, to_sats
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from core.chat import Caller
     from core.events import Json
+    from core.swarm.auction import Bid
     from core.swarm.ports import Agent, Answer, ResultFile
     from core.swarm.task import Task
     from core.wallet.wallet import Balance, HistoryLine
@@ -71,22 +73,20 @@ def posted(task: Task, *, simulated: bool) -> Reply:
 
 def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], zone: tzinfo | None) -> Reply:
     """One task, whole."""
-    lines = [f"{task.name} is {task.status.value}: {_first_line(task.description)}"]
-    lines.append(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
+    page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
+    page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
     times = f"posted {moment(task.posted_at, zone)}, "
     ended = task.ended_at is not None
-    lines.append(
-        times + (f"over {moment(task.ended_at or 0, zone)}" if ended else f"until {moment(task.deadline, zone)}")
-    )
+    page.add(times + (f"over {moment(task.ended_at or 0, zone)}" if ended else f"until {moment(task.deadline, zone)}"))
     if task.retry_of:
-        lines.append(f"tries {task_name(task.retry_of)} again")
+        page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
-        lines.append(f"{task.agent} for {format_sats(task.price or 0)}")
+        page.add(f"{task.agent} for {format_sats(task.price or 0)}")
     if task.why and task.status is not Status.SETTLED:
-        lines.append(f"reason: {task.why}")
+        page.add(f"reason: {task.why}")
     if task.result:
-        lines.append("\n" + task.result)
-    return Reply("\n".join(lines), task_data(task), None, buttons_for(task), _files(files, place))
+        page.add("\n" + task.result)
+    return page.reply(task_data(task), None, buttons_for(task), _files(files, place))
 
 
 def listed(tasks: Sequence[Task]) -> Reply:
@@ -94,13 +94,13 @@ def listed(tasks: Sequence[Task]) -> Reply:
     data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
-    lines = [f"{len(tasks):,} task{'s' if len(tasks) != 1 else ''}, newest first"]
+    page = Page(f"{len(tasks):,} task{'s' if len(tasks) != 1 else ''}, newest first")
     for task in tasks[:PAGE]:
         who = f" · {task.agent}" if task.agent else ""
-        lines.append(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
+        page.add(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
     if len(tasks) > PAGE:
-        lines.append(f"… and {len(tasks) - PAGE:,} older; /tasks STATUS narrows the list")
-    return Reply("\n".join(lines), data)
+        page.add(f"… and {len(tasks) - PAGE:,} older; /tasks STATUS narrows the list")
+    return page.reply(data)
 
 
 def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
@@ -113,21 +113,24 @@ def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
         {"agent": bid.agent, "price_sats": to_sats(bid.price), "score": bid.score / 1000} for bid in seen
     ]
     data: dict[str, Json] = {**task_data(task), "bids": rows}
-    lines = [
+    page = Page(
         f"{task.name} has {len(placed)} bid{'s' if len(placed) != 1 else ''}{', sealed until the close' if secret else ''}"
-    ]
-    for bid in seen[:PAGE]:
-        note = f"  {bid.note}" if bid.note else ""
-        won = "  ← won" if bid.agent == task.agent else ""
-        lines.append(f"{bid.agent}  {format_sats(bid.price)}  score {bid.score / 1000:g}{note}{won}")
-    if not secret:
-        lines += [f"{answer.bid.agent} declined: {answer.bid.note}" for answer in answers if answer.refused]
+    )
+    page.table([_bid_row(bid, won=bid.agent == task.agent) for bid in seen[:PAGE]])
+    for answer in answers:
+        if answer.refused and not secret:
+            page.add(f"{answer.bid.agent} declined: {answer.bid.note}")
     picks: tuple[Button, ...] = ()
     if mine and task.status is Status.BIDDING and task.pick == "ask":
         picks = tuple(
             Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in seen[:8]
         )
-    return Reply("\n".join(lines), data, None, picks)
+    return page.reply(data, None, picks)
+
+
+def _bid_row(bid: Bid, *, won: bool) -> tuple[str, str, str]:
+    note = f"  {bid.note}" if bid.note else ""
+    return bid.agent, format_sats(bid.price), f"score {bid.score / 1000:g}{note}{'  ← won' if won else ''}"
 
 
 def balance(found: Balance) -> Reply:
@@ -159,13 +162,15 @@ def history(lines: Sequence[HistoryLine], zone: tzinfo | None, *, simulated: boo
     if not lines:
         return Reply("No movements yet.", data)
     head = f"The last {len(lines)} movements{' (simulated sats)' if simulated else ''}, newest first"
-    body = [
-        f"{moment(line.at, zone)}  {to_sats(line.amount):+,}  {line.kind}{_of(line)}: {line.reason}"
-        for line in lines[: 2 * PAGE]
-    ]
-    if len(lines) > len(body):
-        body.append(f"… and {len(lines) - len(body):,} older; timmy ledger history shows them all")
-    return Reply("\n".join([head, *body]), data)
+    page = Page(head).table(
+        [
+            (moment(line.at, zone), f"{to_sats(line.amount):+,}", f"{line.kind}{_of(line)}: {line.reason}")
+            for line in lines[: 2 * PAGE]
+        ]
+    )
+    if len(lines) > 2 * PAGE:
+        page.add(f"… and {len(lines) - 2 * PAGE:,} older; timmy ledger history shows them all")
+    return page.reply(data)
 
 
 def _of(line: HistoryLine) -> str:
@@ -176,11 +181,14 @@ def agents(rows: Sequence[tuple[Agent, int, str | None]]) -> Reply:
     """The roster: who can work, who is busy, and why somebody cannot."""
     data: dict[str, Json] = {"ok": True, "agents": [agent_data(*row) for row in rows]}
     able = sum(1 for *_, why in rows if why is None)
-    lines = [f"{able} of {len(rows)} agents can take work now"]
-    for agent, load, why in rows:
-        state = f"busy with {load}" if load else "free"
-        lines.append(f"{agent.name}  {agent.persona.role}  {why or state}")
-    return Reply("\n".join(lines), data)
+    page = Page(f"{able} of {len(rows)} agents can take work now")
+    page.table(
+        [
+            (agent.name, agent.persona.role, why or (f"busy with {load}" if load else "free"))
+            for agent, load, why in rows
+        ]
+    )
+    return page.reply(data)
 
 
 def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
@@ -213,7 +221,11 @@ def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[str], st
             text = f"{task.name} waits for a bid from {task.only}: /bid {task.name} SATS"
         case _:
             text = f"{task.name} is {task.status.value} again: {task.why}"
-    return Reply(text.rstrip(), data, task.id, buttons_for(task), _files(files, place))
+    head, newline, result = text.rstrip().partition("\n")
+    page = Page(head)
+    if newline:
+        page.add(result)
+    return page.reply(data, task.id, buttons_for(task), _files(files, place))
 
 
 def offers(task: Task, answers: Sequence[Answer]) -> Reply:

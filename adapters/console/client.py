@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from adapters.console.link import Frame, Link
 
+_NOT_SHOWN = frozenset({"kind", "again", "marks", "markdown"})
 _FAILED = frozenset({"failed", "expired", "cancelled"})
 
 
@@ -93,7 +94,7 @@ async def chat(folder: Path) -> None:
 def show(frame: Frame, *, as_json: bool) -> None:
     """Print a frame as its text, or as one JSON object a line."""
     if as_json:
-        print(json.dumps({key: value for key, value in frame.items() if key not in {"kind", "again"}}), flush=True)
+        print(json.dumps({key: value for key, value in frame.items() if key not in _NOT_SHOWN}), flush=True)
         return
     again = "(you may have seen this before) " if frame.get("again") else ""
     stream = sys.stderr if frame.get("kind") == "reply" and not frame["data"].get("ok", True) else sys.stdout

@@ -34,7 +34,7 @@ _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 
 
 def frame_of(reply: Reply, kind: str) -> Frame:
-    """A reply as a frame, and as a line of `timmy say --json` without its `kind`."""
+    """A reply as a frame, and as a line of `timmy say --json` without its `kind` and how its text is set."""
     frame: Frame = {"kind": kind, "text": reply.text, "data": dict(reply.data)}
     if reply.task is not None:
         frame["task"] = task_name(reply.task)
@@ -42,6 +42,10 @@ def frame_of(reply: Reply, kind: str) -> Frame:
         frame["buttons"] = [{"label": button.label, "command": button.command} for button in reply.buttons]
     if reply.files:
         frame["files"] = [{"name": file.name, "path": file.path} for file in reply.files]
+    if reply.marks:
+        frame["marks"] = [[mark.start, mark.end, mark.style.value] for mark in reply.marks]
+    if reply.markdown:
+        frame["markdown"] = True
     return frame
 
 

@@ -12,6 +12,9 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
+from adapters import markup
+from core import chat
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
@@ -25,6 +28,7 @@ STYLE = Style.from_dict(
     {
         "prompt": "ansicyan bold", "first": "bold", "refused": "ansired", "progress": "ansibrightblack", "more": "ansigreen",
         "file": "ansiblue", "bottom-toolbar": "noreverse ansibrightblack",
+        "bold": "bold", "italic": "italic", "code": "ansicyan", "pre": "ansicyan",
     }
 )  # fmt: skip
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
@@ -109,16 +113,27 @@ class Terminal:
 
 def _pieces(frame: Frame) -> Iterator[tuple[str, str]]:
     kind = frame.get("kind")
-    first, _, rest = frame["text"].partition("\n")
     style = "class:progress" if kind == "progress" else "class:more" if kind == "more" else "class:first"
     if not frame.get("data", {}).get("ok", True):
         style = "class:refused"
     again = "(you may have seen this before) " if frame.get("again") else ""
-    yield style, again + first
-    if rest:
-        yield "", "\n" + rest
+    yield style, again
+    yield from _words(frame, style)
     for file in frame.get("files", ()):
         yield "class:file", f"\n{file['name']}  {file['path']}"
     if kind in {"reply", "more"}:
         for button in frame.get("buttons", ()):
             yield "class:progress", f"\n  {button['command']}"
+
+
+def _words(frame: Frame, style: str) -> Iterator[tuple[str, str]]:
+    """The text as it is set. The first line is the result, and stands out, unless a model wrote it."""
+    marks = tuple(chat.Mark(start, end, chat.Style(name)) for start, end, name in frame.get("marks", ()))
+    rich = markup.of(chat.Reply(frame["text"], marks=marks, markdown=frame.get("markdown", False)))
+    first = not frame.get("markdown")
+    for styles, text in markup.pieces(rich):
+        classes = " ".join(f"class:{one}" for one in sorted(styles))
+        head, newline, rest = text.partition("\n") if first else ("", "", text)
+        yield f"{style} {classes}".strip(), head
+        yield classes, newline + rest
+        first = first and not newline

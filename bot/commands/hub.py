@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bot.page import Page
 from bot.registry import command
 from core.access import Action
-from core.chat import Reply, Role
+from core.chat import Reply, Role, Style
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -32,10 +33,12 @@ async def help_(hub: Hub, call: CommandCall) -> Reply:
     groups: dict[str, list[Command]] = {}
     for one in hub.registry:
         groups.setdefault(one.group, []).append(one)
-    lines = ["What I can do (plain text goes to the agent):"]
+    page = Page("What I can do (plain text goes to the agent):")
     for group, commands in groups.items():
-        lines += ["", group, *(f"  {one.usage}  {one.help}" for one in commands)]
-    return Reply("\n".join(lines), {"ok": True, "commands": [one.name for one in hub.registry]})
+        page.add("").add(group, Style.BOLD)
+        for one in commands:
+            page.add(f"  {one.usage}  {one.help}")
+    return page.reply({"ok": True, "commands": [one.name for one in hub.registry]})
 
 
 @command("/status", "the health of every part", group="hub", action=Action.LOOK, reads=True, control=True)

@@ -109,7 +109,8 @@ async def test_a_command_never_waits_for_a_model_that_talks(tmp_path: Path) -> N
         await bot.say("/task write a poem")
         await bot.settled("T-1")
         gate.set()
-        assert (await bot.until(kind="reply"))["text"] == "Once upon a time."
+        answer = await bot.until(kind="reply")
+        assert (answer["text"], answer["markdown"]) == ("Once upon a time.", True)
 
 
 async def test_questions_of_a_conversation_are_asked_one_after_the_other(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CONTRACTS: list[str] = [
 # contract, the file that sins, the module that it must not import
 SEEDS = [
     ("bot is above adapters and config, which are above core", "core/errors.py", "config"),
-    ("bot is above adapters and config, which are above core", "adapters/markup.py", "config"),
+    ("bot is above adapters and config, which are above core", "adapters/markup/__init__.py", "config"),
     ("bot is above adapters and config, which are above core", "config/settings.py", "bot.app"),
     ("only bot.app imports adapters and config", "bot/registry.py", "adapters.markup"),
     ("only bot.app imports adapters and config", "bot/cli.py", "adapters.markup"),
@@ -41,7 +41,7 @@ SEEDS = [
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),
     ("adapters do not know each other", "adapters/telegram/adapter.py", "adapters.matrix"),
-    ("adapters do not know each other", "adapters/markup.py", "adapters.telegram"),
+    ("adapters do not know each other", "adapters/markup/__init__.py", "adapters.telegram"),
     ("core does no I/O", "core/ids.py", "sqlite3"),
     ("core does no I/O", "core/swarm/coordinator.py", "aiohttp"),
 ]
@@ -54,7 +54,7 @@ ALLOWED = [
 ]
 # Rooms of the design that the seeds need, made in the copy where the code has none yet.
 ROOMS = [
-    *("bot/app.py", "bot/cli.py", "bot/registry.py", "config/settings.py", "adapters/markup.py"),
+    *("bot/app.py", "bot/cli.py", "bot/registry.py", "config/settings.py", "adapters/markup/__init__.py"),
     *("adapters/telegram/adapter.py", "adapters/matrix/adapter.py", "adapters/console/client.py"),
     *("core/wallet/ledger.py", "core/wallet/wallet.py", "core/swarm/task.py", "core/swarm/coordinator.py"),
     *("core/agent/prompt.py", "core/agent/agent.py", "core/spark/spark.py", "core/treasury/policy.py"),
