@@ -19,12 +19,13 @@ from aiohttp import BodyPartReader, web
 
 from adapters.clockwork import SystemClock
 from tests.telegram_methods import Methods
+from tests.telegram_people import People
 from tests.telegram_rules import Args, Refused, Upload
-from tests.telegram_world import World
 
 if TYPE_CHECKING:
     from core.ports import Clock
     from tests.telegram_rules import Json
+    from tests.telegram_world import Where
 
 TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
 TAKEN = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
@@ -52,7 +53,7 @@ class Call:
         return Args(self.params).int("chat_id")
 
 
-class TelegramServer(World):
+class TelegramServer(People):
     """The server. Use `async with TelegramServer() as server`."""
 
     def __init__(
@@ -113,13 +114,13 @@ class TelegramServer(World):
 
     # -- faults
 
-    def flood(self, chat: int, seconds: int, times: int | None = None) -> None:
+    def flood(self, chat: Where, seconds: int, times: int | None = None) -> None:
         """Answer 429 to what is sent to a chat, so often or until `calm`."""
-        self._flooded[chat] = [seconds, times]
+        self._flooded[self._where(chat).id] = [seconds, times]
 
-    def calm(self, chat: int) -> None:
+    def calm(self, chat: Where) -> None:
         """End a flood wait."""
-        self._flooded.pop(chat, None)
+        self._flooded.pop(self._where(chat).id, None)
 
     def down(self, status: int = 502, times: int | None = None, method: str = "") -> None:
         """Answer every call (or one method) with a server's error, so often or until `up`."""
