@@ -69,7 +69,7 @@ class TelegramServer(People):
         """How many polls were begun."""
         self._api = Methods(self)
         self._runner: web.ServerRunner | None = None
-        self._poller: asyncio.Future[None] | None = None
+        self._poller: asyncio.Future[Refused | None] | None = None
         self._flooded: dict[int, list[Any]] = {}
         self._down: list[Any] | None = None
         self._stalled: asyncio.Event | None = None
@@ -217,7 +217,11 @@ class TelegramServer(People):
         else:
             body, status = {"ok": True, "result": answer}, 200
         self._log(method, args, status, body)
-        return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+        wait = body.get("parameters", {}).get("retry_after")
+        headers = {"Retry-After": str(wait)} if wait else None
+        return web.Response(
+            status=status, body=json.dumps(body).encode(), content_type="application/json", headers=headers
+        )
 
     def _log(self, method: str, args: Args, status: int, answer: Json) -> None:
         if self.calls.maxlen != 0:
@@ -327,13 +331,13 @@ class TelegramServer(People):
 
     async def _long(self, timeout: float) -> None:
         if self._poller and not self._poller.done():
-            self._poller.set_exception(Refused(409, TAKEN))
+            self._poller.set_result(Refused(409, TAKEN))
         self._poller = mine = asyncio.get_running_loop().create_future()
         super().touch()
         try:
             await asyncio.wait([mine], timeout=timeout)
-            if mine.done():
-                mine.result()
+            if mine.done() and (refusal := mine.result()):
+                raise refusal
         finally:
             mine.cancel()
         if self.revoked:
