@@ -10,8 +10,9 @@ from tests.telegram_text import formatted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.telegram_objects import Chat, Message
     from tests.telegram_rules import Json
-    from tests.telegram_world import Chat, Message, World
+    from tests.telegram_world import World
 
 SAME = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current content "
@@ -191,6 +192,7 @@ class Methods:
         del message.chat.messages[message.id]
 
     def _sent(self, message: Message) -> Json:
+        self._world.sent += 1
         self._world.touch()
         return message.wire()
 
@@ -238,7 +240,8 @@ class Methods:
             message.edits.append(message.text)
         message.text, message.entities, message.buttons, message.html = text, entities, rows, html
         message.edited = self._world.now()
-        return self._sent(message)
+        self._world.touch()
+        return message.wire()
 
     def delete_message(self, args: Args) -> bool:
         chat = self._chat(args)

@@ -19,12 +19,13 @@ from aiohttp import BodyPartReader, web
 
 from adapters.clockwork import SystemClock
 from tests.telegram_methods import Methods
+from tests.telegram_people import People
 from tests.telegram_rules import Args, Refused, Upload
-from tests.telegram_world import World
 
 if TYPE_CHECKING:
     from core.ports import Clock
     from tests.telegram_rules import Json
+    from tests.telegram_world import Where
 
 TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
 TAKEN = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
@@ -52,7 +53,7 @@ class Call:
         return Args(self.params).int("chat_id")
 
 
-class TelegramServer(World):
+class TelegramServer(People):
     """The server. Use `async with TelegramServer() as server`."""
 
     def __init__(
@@ -68,7 +69,7 @@ class TelegramServer(World):
         """How many polls were begun."""
         self._api = Methods(self)
         self._runner: web.ServerRunner | None = None
-        self._poller: asyncio.Future[None] | None = None
+        self._poller: asyncio.Future[Refused | None] | None = None
         self._flooded: dict[int, list[Any]] = {}
         self._down: list[Any] | None = None
         self._stalled: asyncio.Event | None = None
@@ -113,13 +114,13 @@ class TelegramServer(World):
 
     # -- faults
 
-    def flood(self, chat: int, seconds: int, times: int | None = None) -> None:
+    def flood(self, chat: Where, seconds: int, times: int | None = None) -> None:
         """Answer 429 to what is sent to a chat, so often or until `calm`."""
-        self._flooded[chat] = [seconds, times]
+        self._flooded[self._where(chat).id] = [seconds, times]
 
-    def calm(self, chat: int) -> None:
+    def calm(self, chat: Where) -> None:
         """End a flood wait."""
-        self._flooded.pop(chat, None)
+        self._flooded.pop(self._where(chat).id, None)
 
     def down(self, status: int = 502, times: int | None = None, method: str = "") -> None:
         """Answer every call (or one method) with a server's error, so often or until `up`."""
@@ -216,7 +217,11 @@ class TelegramServer(World):
         else:
             body, status = {"ok": True, "result": answer}, 200
         self._log(method, args, status, body)
-        return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+        wait = body.get("parameters", {}).get("retry_after")
+        headers = {"Retry-After": str(wait)} if wait else None
+        return web.Response(
+            status=status, body=json.dumps(body).encode(), content_type="application/json", headers=headers
+        )
 
     def _log(self, method: str, args: Args, status: int, answer: Json) -> None:
         if self.calls.maxlen != 0:
@@ -326,13 +331,13 @@ class TelegramServer(World):
 
     async def _long(self, timeout: float) -> None:
         if self._poller and not self._poller.done():
-            self._poller.set_exception(Refused(409, TAKEN))
+            self._poller.set_result(Refused(409, TAKEN))
         self._poller = mine = asyncio.get_running_loop().create_future()
         super().touch()
         try:
             await asyncio.wait([mine], timeout=timeout)
-            if mine.done():
-                mine.result()
+            if mine.done() and (refusal := mine.result()):
+                raise refusal
         finally:
             mine.cancel()
         if self.revoked:

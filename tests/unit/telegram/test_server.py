@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from telegram import Bot
 
+    from tests.telegram_objects import Chat
     from tests.telegram_server import TelegramServer
-    from tests.telegram_world import Chat
     from tests.unit.telegram.conftest import MakeBot
 
 ANN = 11

@@ -12,8 +12,8 @@ from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, Tim
 if TYPE_CHECKING:
     from telegram import Bot
 
+    from tests.telegram_objects import Chat, Message
     from tests.telegram_server import TelegramServer
-    from tests.telegram_world import Chat, Message
     from tests.unit.telegram.conftest import MakeBot
 
 ANN = 11
