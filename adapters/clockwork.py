@@ -47,16 +47,24 @@ class Nursery:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> Callable[[], object]:
         """Start `work`, and return what cancels it; its error is logged with its name and ends only itself."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return task.cancel
+        return lambda: self._cancel(task)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel once: a second time would break off what a task does to end well."""
+        if task not in self._cancelled:
+            self._cancelled.add(task)
+            task.cancel()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._cancelled.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed: %r", task.get_name(), error, exc_info=error)
 
@@ -69,7 +77,7 @@ class Nursery:
         while self._tasks:
             tasks = list(self._tasks)
             for task in tasks:
-                task.cancel()
+                self._cancel(task)
             await asyncio.wait(tasks)
 
 

@@ -286,7 +286,12 @@ def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple
             if args.setdefault(option.name, given) != given:
                 raise TooMany(command=command.name, given=repr(word[:40]), usage=command.usage)
         elif not (unit and _UNIT.fullmatch(word)):
-            if equals and key.isalpha() and difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO):
+            if (
+                equals
+                and not quoted
+                and key.isalpha()
+                and difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO)
+            ):
                 raise BadOption(command=command.name, given=repr(word[:40]), usage=command.usage)
             words.append((word, start))
             unit = False

@@ -29,17 +29,21 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them."""
+    """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them.
+
+    `account` is the identity whose tasks and wallet the actor shares, where that is another.
+    """
 
     actor: str
     role: Role
     private: bool = True
     acting_for: str | None = None
+    account: str | None = None
 
     @property
     def name(self) -> str:
         """The identity whose tasks and wallet are meant."""
-        return self.acting_for or self.actor
+        return self.acting_for or self.account or self.actor
 
     @property
     def recorded(self) -> str:
@@ -199,10 +203,10 @@ class NotSent(Unavailable):
     """{surface} does not take the message yet: {why}"""
 
     def __init__(
-        self, surface: str, why: str, *, wait: float | None = None, sent: tuple[str, ...] = (), doubtful: bool = False
+        self, *, wait: float | None = None, sent: tuple[str, ...] = (), doubtful: bool = False, **facts: object
     ) -> None:
         """`wait`: seconds the surface asks for; `sent`: parts that arrived; `doubtful`: the next part may have too."""
-        super().__init__(surface=surface, why=why)
+        super().__init__(**facts)
         self.wait = wait
         self.sent = sent
         self.doubtful = doubtful

@@ -33,7 +33,7 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """32 signs that cannot be taken for one another: 40 bits a code."""
 
 
-class TooManyCodes(Refused):
+class TooManyCodes(UserError):
     """You have asked for {count} codes already. Give one of them to the hub's owner, or come back in an hour."""
 
     status = 429
@@ -45,7 +45,7 @@ class WrongCode(UserError):
     status = 404
 
 
-class LockedOut(Refused):
+class LockedOut(UserError):
     """{count} wrong codes in an hour are too many. Try again later."""
 
     status = 429

@@ -160,7 +160,7 @@ class Identities:
         self.people = tuple(await self._store.read(lambda tx: tx.tokens.people()))
 
     def owns(self, actor: str) -> bool:
-        """Whether an actor owns this hub by the settings."""
+        """Whether an actor owns this hub by the settings. All such identities are one person, with one wallet."""
         return actor in self._owners
 
     def role_in(self, tx: TokenTx, actor: str) -> Role:
@@ -180,7 +180,7 @@ class Identities:
         out as a member, since only the owner can reach the socket that takes `--as`.
         """
         if acting_for is None:
-            return Caller(actor, await self.role(actor), private)
+            return Caller(actor, await self.role(actor), private, account=CONSOLE_OWNER if self.owns(actor) else None)
         role = await self.role(check_actor(acting_for))
         tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
         return Caller(actor, tried, private, acting_for)

@@ -20,7 +20,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("event", "at < ? AND id < (SELECT coalesce(min(event), 0) FROM cursor)", 90 * DAY),
     ("dead_letter", "at < ?", 90 * DAY),
     ("turn", "at < ?", 365 * DAY),
-    ("pairing", "expires < ?", 0),
+    ("pairing", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

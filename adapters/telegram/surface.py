@@ -66,7 +66,7 @@ _RECENT = 1000
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 
 
-class BadToken(Unavailable):
+class TokenRefused(Unavailable):
     """Telegram refuses the bot's token. Get it from @BotFather (/mybots, API Token) and set TIMMY_TELEGRAM_TOKEN."""
 
 
@@ -74,7 +74,7 @@ class Unreachable(Unavailable):
     """Telegram cannot be reached ({why}). It is tried again; what you send there arrives once it is back."""
 
 
-class FileTooLarge(UserError):
+class TooLargeToFetch(UserError):
     """{name} is larger than the {limit} MB that Telegram lets a bot fetch. Put it into the hub's workspace folder instead."""
 
     status = 413
@@ -125,7 +125,7 @@ class TelegramSurface:
     # In ----------------------------------------------------------------------------------------------------------
 
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        """Poll until cancelled. Raises `BadToken` or `Unreachable` where it cannot begin."""
+        """Poll until cancelled. Raises `TokenRefused` or `Unreachable` where it cannot begin."""
         self.heard_at = self.heard_at or self._clock.now()
         bot = Poller(
             self._access.token, f"{self._access.root}/bot", f"{self._access.root}/file/bot",
@@ -147,7 +147,7 @@ class TelegramSurface:
             try:
                 updates = await bot.updates(offset)
             except InvalidToken:
-                raise BadToken from None
+                raise TokenRefused from None
             except Conflict:
                 log.warning(
                     "another program polls Telegram with this bot's token; taking over in %g s", CONFLICT_SECONDS
@@ -196,7 +196,7 @@ class TelegramSurface:
     async def fetch(self, attachment: Attachment) -> bytes:
         """See `ChatAdapter`."""
         if attachment.size > FETCH_BYTES:
-            raise FileTooLarge(name=attachment.name, limit=FETCH_BYTES // 2**20)
+            raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20)
         if self._bot is None:
             raise Unreachable(why="it is down")
         try:
@@ -204,7 +204,7 @@ class TelegramSurface:
             return bytes(await file.download_as_bytearray())
         except BadRequest as error:
             if "too big" in error.message:
-                raise FileTooLarge(name=attachment.name, limit=FETCH_BYTES // 2**20) from None
+                raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20) from None
             raise FileGone(name=attachment.name, why=error.message) from None
         except TelegramError as error:
             raise FileGone(name=attachment.name, why=error.message) from None
@@ -274,25 +274,25 @@ class TelegramSurface:
         """One part, in the place of the message `stands` if it still can be; returns its id."""
         bot = self._bot
         if bot is None:
-            raise NotSent(SURFACE, "it is down", sent=sent)
+            raise NotSent(surface=SURFACE, why="it is down", sent=sent)
         chat, thread = self._place(message.conversation)
         try:
             if stands is not None and part.file is None and await _edit(bot, chat, int(stands), part):
                 return stands
             return await _new(bot, chat, thread, part, self._replied(message, chat))
         except RetryAfter as error:
-            raise NotSent(SURFACE, "it asks to wait", wait=seconds(error), sent=sent) from None
+            raise NotSent(surface=SURFACE, why="it asks to wait", wait=seconds(error), sent=sent) from None
         except ChatMigrated as error:
             await self._move(chat, error.new_chat_id)
-            raise NotSent(SURFACE, "the group has moved", wait=0.0, sent=sent) from None
+            raise NotSent(surface=SURFACE, why="the group has moved", wait=0.0, sent=sent) from None
         except (Forbidden, BadRequest) as error:
             raise Undeliverable(surface=SURFACE, why=error.message) from None
         except NotReached as error:
-            raise NotSent(SURFACE, error.message, sent=sent) from None
+            raise NotSent(surface=SURFACE, why=error.message, sent=sent) from None
         except InvalidToken:
-            raise NotSent(SURFACE, "it refuses the token", sent=sent) from None
+            raise NotSent(surface=SURFACE, why="it refuses the token", sent=sent) from None
         except TelegramError as error:
-            raise NotSent(SURFACE, error.message, sent=sent, doubtful=True) from None
+            raise NotSent(surface=SURFACE, why=error.message, sent=sent, doubtful=True) from None
 
     def _place(self, conversation: str) -> tuple[int, int | None]:
         chat, thread = place(conversation)
@@ -357,7 +357,7 @@ async def _begin(bot: Poller) -> User:
         await bot.delete_webhook(drop_pending_updates=False)
         return await bot.get_me()
     except InvalidToken:
-        raise BadToken from None
+        raise TokenRefused from None
     except TelegramError as error:
         raise Unreachable(why=error.message) from None
 

@@ -219,12 +219,13 @@ async def hub(
     ollama: str = NOBODY,
     grant: int = 10_000,
     auction: dict[str, int] | None = None,
+    found: Settings | None = None,
     **parts: Any,
 ) -> AsyncIterator[Bot]:
     """A running hub with somebody at its console. `parts` go to `build`; `worker=None` gives the real agents."""
     clock, hands = clock or FakeClock(), hands or Hands()
     parts = {"worker": hands, "roster": personas, "ids": FakeIds(f"start {next(_STARTS)}"), **parts}
-    found = settings(folder, ollama=ollama, grant=grant, **(auction or {}))
+    found = found or settings(folder, ollama=ollama, grant=grant, **(auction or {}))
     async with build(found, clock=clock, **parts) as app, _served(app, attach=attach) as link:
         yield Bot(link, app, clock, hands)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.registry import registry
+from core.chat import Inbound
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, hub
 
@@ -97,6 +98,12 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         _is(await ask("/help"), {"ok": bool, "commands": list})
         _is(await ask("/help task"), PLAIN)
         _is(await ask("/whoami"), {"ok": bool, "actor": str, "role": str})
+        await bot.app.dispatcher.receive(Inbound("console", "x", "1", "console:x", "telegram:7", "hello"))
+        while "pairing code" not in (words := (await bot.until(kind="more"))["text"]):
+            pass
+        code = words.split("\n")[1]
+        _is(await ask(f"/pair {code}"), {"ok": bool, "actor": str, "role": str})
+        _is(await ask("/unpair telegram:7"), {"ok": bool, "actor": str})
         status = await ask("/status")
         assert {"ready", "parts", "model", "tasks", "money", "dead_letters", "uptime_s"} <= set(status)
     assert tried == {command.name for command in registry}

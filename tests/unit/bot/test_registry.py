@@ -24,6 +24,7 @@ EXAMPLES = {
     "WHAT": "write a poem", "TEXT": "what is up?", "RESULT": "it is done", "WHY": "too short", "NOTE": "gladly",
     "SATS": "25", "DURATION": "90s", "T": "T-7", "N": "5", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
     "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
+    "CODE": "ABCD2345", "ACTOR": "telegram:7", "member|operator|payer|owner": "operator",
 }  # fmt: skip
 
 

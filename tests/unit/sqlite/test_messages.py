@@ -21,7 +21,7 @@ def queue(tx: UnitOfWork) -> list[Reply]:
     for reply in REPLIES:
         message = tx.messages.queue("telegram", "telegram:1", reply, None, 0)
         tx.messages.mark((message.id,), "queued")
-    return [message.reply for message in tx.messages.waiting("telegram", 9)]
+    return [message.reply for message in tx.messages.waiting("telegram", 9, after=0, lost=0)]
 
 
 async def test_a_reply_keeps_its_marks(store: Database) -> None:

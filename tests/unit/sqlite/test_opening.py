@@ -176,7 +176,7 @@ BAD = "CREATE TABLE box (one INTEGER PRIMARY KEY) STRICT;\nINSERT INTO nowhere V
 def old(path: Path) -> Path:
     """A database of the present schema, with a row in it."""
     ours(path)
-    run(path, "INSERT INTO actor VALUES ('telegram:1', 'member', 5)")
+    run(path, "INSERT INTO actor (id, role, since) VALUES ('telegram:1', 'member', 5)")
     return path
 
 
@@ -215,7 +215,7 @@ def test_an_upgrade_that_fails_is_rolled_back_whole(old: Path, schema: Path, goo
     assert version(old) == KNOWN
     assert not tables(old) & {"box", "shelf"}
     with closing(connect(old)) as connection:
-        assert connection.execute("SELECT * FROM actor").fetchall() == [("telegram:1", "member", 5)]
+        assert connection.execute("SELECT * FROM actor").fetchall() == [("telegram:1", "member", 5, "")]
 
 
 def test_a_first_start_that_fails_can_be_started_again(path: Path, schema: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "file", "cursor", "actor",
-    "conversation",
+    "conversation", "moved",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -49,6 +49,8 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("applied", "a command's key", "INSERT INTO applied VALUES ('k' || :at, '', :at)", 30),
     ("dead_letter", "", "INSERT INTO dead_letter (handler, event, error, at) VALUES ('notify', 1, 'e', :at)", 90),
     ("turn", "", "INSERT INTO turn (conversation, role, text, cause, at) VALUES ('c', 'user', 't', :at, :at)", 365),
+    ("pairing", "over", "INSERT INTO pairing VALUES (:at, 'telegram:1', 'Ann', 'telegram:1', :at)", 1),
+    ("pairing_failure", "", "INSERT INTO pairing_failure VALUES ('telegram:1', :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("task", "over", TASK, None),

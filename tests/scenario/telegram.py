@@ -1,0 +1,96 @@
+"""People on Telegram before a whole hub: `bot.app.build` with the real surface, against the fake Telegram on loopback.
+
+What they are shown is read from the fake: its messages as they stand now, what was sent, edited and answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from config.settings import Telegram
+from core.chat import Role
+from tests.fakes import FakeClock
+from tests.scenario.bot import PATIENCE, Bot, hub, rows, settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from bot.app import App
+    from tests.telegram_objects import Chat, Message, User
+    from tests.telegram_server import TelegramServer
+
+ANN, BOB, OLGA = 11, 12, 13
+"""Ann is a member, Bob is nobody, Olga owns the hub by its settings."""
+GROUP = -1001234567890
+
+
+@dataclass
+class Telegrams:
+    """A hub on Telegram, a member (Ann), a stranger (Bob), its owner there (Olga), and a listed group with all three."""
+
+    server: TelegramServer
+    bot: Bot
+    ann: Chat
+    bob: Chat
+    olga: Chat
+    group: Chat
+
+    @property
+    def app(self) -> App:
+        """The hub."""
+        return self.bot.app
+
+    async def told(self, chat: Chat, words: str, *, after: int = 0) -> Message:
+        """Wait for a message that holds these words, however it came to say them; time passes while it waits."""
+        return await self.until(
+            lambda: next((one for one in self.server.messages(chat) if words in one.text and one.id > after), None),
+            f"{words!r} in {[one.text for one in self.server.messages(chat)]}",
+        )
+
+    async def says(self, chat: Chat, user: int, text: str, **how: Any) -> Message:
+        """Say something and wait for what is answered next in that chat."""
+        before = max((one.id for one in self.server.messages(chat)), default=0)
+        self.server.say(chat, user, text, **how)
+        return await self.told(chat, "", after=before)
+
+    async def until(self, true: Callable[[], Any], what: str = "it") -> Any:
+        """Wait until something is true on Telegram's side; the hub's clock runs ahead so that paces cost no time."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not (found := true()):
+                    await self.bot.app.store.read(lambda tx: tx.now)
+                    self.bot.pass_time(0.05)
+        except TimeoutError:
+            raise AssertionError(f"never saw {what}") from None
+        return found
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        return rows(self.app.settings, query, *values)
+
+
+@asynccontextmanager
+async def on_telegram(folder: Path, server: TelegramServer, **how: Any) -> AsyncIterator[Telegrams]:
+    """A running hub on this Telegram. People and chats are made once; a hub that comes again finds them."""
+    ann, bob, olga = (_chat(server, *who) for who in ((ANN, "Ann"), (BOB, "Bob"), (OLGA, "Olga")))
+    group = server.chats.get(GROUP) or server.group(GROUP, "The Group", members=(ANN, BOB, OLGA))
+    found = telegram_settings(folder, server)
+    async with hub(folder, found=found, **how) as bot:
+        await bot.app.store.write(lambda tx: tx.tokens.give(f"telegram:{ANN}", Role.MEMBER, "Ann", tx.now))
+        await bot.app.hub.identities.refresh()
+        yield Telegrams(server, bot, ann, bob, olga, group)
+
+
+def telegram_settings(folder: Path, server: TelegramServer, **how: Any) -> Any:
+    """Settings for a hub on this Telegram."""
+    root = server.base_url.removesuffix("/bot")
+    found = Telegram(token=server.token, base_url=root, chats=str(GROUP))
+    return settings(folder, **how).model_copy(update={"telegram": found, "owner": f"telegram:{OLGA}"})
+
+
+def _chat(server: TelegramServer, number: int, name: str) -> Chat:
+    return server.chats.get(number) or server.private(number, name)

@@ -1,0 +1,139 @@
+"""Telegram, from a person's side: chats, groups, topics, buttons, files, and what must never act."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scenario.bot import Hands
+from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.telegram_server import TelegramServer
+
+
+async def test_a_task_is_posted_worked_at_and_paid_in_one_chat(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        talk.server.say(talk.olga, OLGA, "/task write a poem")
+        await talk.told(talk.olga, "T-1 settled: quill was paid 40 sats\n\nquill did write a poem")
+        board = await talk.told(talk.olga, "T-1 settled: quill was paid 40 sats\nwrite a poem")
+        assert board.edits
+        assert board.buttons == []
+        assert len(talk.server.messages(talk.olga)) == 2
+
+
+async def test_a_stranger_is_given_a_code_and_let_in_with_it(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        told = await talk.says(talk.bob, BOB, "/task steal everything")
+        code = told.text.split("\n")[1]
+        assert len(code) == 8
+        assert (await talk.bot.data(f"/pair {code}"))["actor"] == f"telegram:{BOB}"
+        assert "You are in" in (await talk.told(talk.bob, "You are in")).text
+        assert (await talk.says(talk.bob, BOB, "/whoami")).text.startswith(f"telegram:{BOB}, member")
+        assert talk.rows("SELECT count(*) FROM inbound WHERE text LIKE '%steal%'") == [(0,)]
+
+
+async def test_a_button_acts_once_and_its_spinner_ends(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
+        posted = await talk.says(talk.olga, OLGA, "/task write a poem")
+        query = talk.server.tap(posted, "Cancel", OLGA)
+        await talk.told(talk.olga, "T-1 cancelled; its sats came back")
+        await talk.until(lambda: query in talk.server.answers, "the spinner end")
+        await talk.until(lambda: not posted.buttons, "the board lose its button")
+
+
+async def test_a_stranger_presses_in_vain(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
+        posted = await talk.says(talk.group, OLGA, "/task write a poem")
+        query = talk.server.tap(posted, "Cancel", BOB)
+        await talk.until(lambda: query in talk.server.answers, "an answer")
+        assert talk.server.answers[query]["alert"]
+        assert talk.rows("SELECT status FROM task") != [("cancelled",)]
+
+
+async def test_a_group_is_spoken_to_by_name_and_money_stays_private(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        talk.server.privacy = False
+        talk.server.say(talk.group, OLGA, "what do you all think?")
+        talk.server.say(talk.group, OLGA, "/whoami@other_bot")
+        heard = await talk.says(talk.group, OLGA, "/whoami@timmy_bot")
+        assert heard.text.startswith(f"telegram:{OLGA}, owner")
+        aside = await talk.says(talk.group, OLGA, "/balance")
+        assert "in private" in aside.text
+        assert "10,000 simulated sats free" in (await talk.told(talk.olga, "free")).text
+        assert talk.rows("SELECT count(*) FROM inbound") == [(2,)]
+
+
+async def test_a_group_that_is_not_listed_hears_nothing_but_its_owner_a_hint(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        other = server.group(-1009, "Elsewhere", members=(ANN, OLGA))
+        talk.server.say(other, ANN, "/tasks")
+        hint = await talk.says(other, OLGA, "/tasks")
+        assert "-1009" in hint.text
+        assert "TIMMY_TELEGRAM_CHATS" in hint.text
+        assert len(talk.server.messages(other)) == 1
+
+
+async def test_a_topic_is_a_conversation_of_its_own(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        forum = server.group(GROUP - 7, "Forum", forum=True, members=(OLGA,))
+        topic = server.topic(forum, "Poems")
+        hint = await talk.says(forum, OLGA, "/whoami", thread=topic)
+        assert hint.thread == topic
+
+
+@pytest.mark.parametrize("how", [{"forwarded": True}, {"via_bot": True}])
+async def test_what_others_wrote_never_acts(tmp_path: Path, server: TelegramServer, how: dict[str, bool]) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        told = await talk.says(talk.olga, OLGA, "/task write a poem", **how)
+        assert "I do not take" in told.text
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+async def test_what_is_no_text_is_said_to_be_none(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        for send, what in ((server.sticker, "stickers"), (server.location, "locations"), (server.dice, "dice")):
+            send(talk.olga, OLGA)
+            await talk.told(talk.olga, f"I do not take {what}")
+        server.voice(talk.olga, OLGA, b"OggS")
+        await talk.told(talk.olga, "I do not take voice notes")
+
+
+async def test_a_file_is_kept_and_worth_a_task(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        server.document(talk.olga, OLGA, "my notes.md", b"# Notes\n\nBuy milk.")
+        saved = await talk.told(talk.olga, "Saved my-notes.md in the workspace.")
+        assert (tmp_path / "workspace" / "my-notes.md").read_bytes() == b"# Notes\n\nBuy milk."
+        server.tap(saved, "Summarise", OLGA)
+        await talk.told(talk.olga, "quill did summarise my-notes.md")
+        server.document(talk.olga, OLGA, "huge.bin", 25 * 2**20)
+        await talk.told(talk.olga, "huge.bin is larger than the 20 MB")
+        server.document(talk.olga, OLGA, "b.md", b"B", caption="/task shorten this")
+        await talk.told(talk.olga, "quill did shorten this b.md")
+
+
+async def test_a_migrated_group_goes_on(tmp_path: Path, server: TelegramServer) -> None:
+    gate = asyncio.Event()
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": gate})) as talk:
+        await talk.says(talk.group, OLGA, "/task write a poem")
+        moved = server.migrate(talk.group, GROUP - 1)
+        gate.set()
+        await talk.told(moved, "quill did write a poem")
+        assert (await talk.says(moved, OLGA, "/whoami")).text.startswith(f"telegram:{OLGA}")
+        assert talk.rows("SELECT conversation FROM task") == [(f"telegram:{GROUP - 1}",)]
+
+
+async def test_the_menu_is_the_registry(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.says(talk.olga, OLGA, "/start")
+        private, group = dict(server.menu("all_private_chats")), dict(server.menu("all_group_chats"))
+        owner = dict(server.menu(("chat", str(OLGA))))
+        assert "balance" in private.keys() - group.keys()
+        assert "pair" in owner.keys() - private.keys()
+        assert "task" in group.keys() & private.keys() & owner.keys()
