@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from config.settings import Telegram
 from core.chat import Role
-from tests.fakes import FakeClock
-from tests.scenario.bot import PATIENCE, Bot, hub, rows, settings
+from tests.scenario.bot import PATIENCE, hub, rows, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bot.app import App
-    from tests.telegram_objects import Chat, Message, User
+    from tests.scenario.bot import Bot
+    from tests.telegram_objects import Chat, Message
     from tests.telegram_server import TelegramServer
 
 ANN, BOB, OLGA = 11, 12, 13
@@ -46,10 +46,11 @@ class Telegrams:
 
     async def told(self, chat: Chat, words: str, *, after: int = 0) -> Message:
         """Wait for a message that holds these words, however it came to say them; time passes while it waits."""
-        return await self.until(
+        found: Message = await self.until(
             lambda: next((one for one in self.server.messages(chat) if words in one.text and one.id > after), None),
-            f"{words!r} in {[one.text for one in self.server.messages(chat)]}",
+            f"{words!r} in the chat with {chat.title}",
         )
+        return found
 
     async def says(self, chat: Chat, user: int, text: str, **how: Any) -> Message:
         """Say something and wait for what is answered next in that chat."""
