@@ -22,7 +22,7 @@ from core.access import authorize
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
-from core.store import DiskFull
+from core.store import DiskFull, StoreClosed
 from core.tokens import TokenTx
 
 if TYPE_CHECKING:
@@ -146,11 +146,13 @@ class Dispatcher:
                 message = waiting[0]
                 try:
                     await self._turn(message, self._routes.pop(message.id))
+                except StoreClosed:
+                    return  # the hub is stopping: what is left is taken up at the next start
                 except Exception:
                     log.exception("the turn of %s broke off; it is taken up at the next start", message.key)
                 waiting.popleft()
         finally:
-            del self._lanes[lane]
+            self._lanes.pop(lane, None)
 
     async def _turn(self, message: Inbound, found: Route | HubError) -> None:
         talk = (

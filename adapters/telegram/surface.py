@@ -62,6 +62,9 @@ FETCH_BYTES = 20 * 2**20
 """What Telegram lets a bot send as a picture, send as a file, and fetch."""
 
 AGAIN = "(this may be a duplicate) "
+TEXT_UNITS = 4096 - len(AGAIN)
+"""UTF-16 units of one message's text, with room for the mark of a copy."""
+
 _RECENT = 1000
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 
@@ -127,9 +130,10 @@ class TelegramSurface:
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Poll until cancelled. Raises `TokenRefused` or `Unreachable` where it cannot begin."""
         self.heard_at = self.heard_at or self._clock.now()
+        calls, polls = Transport(), Transport(connections=2)
         bot = Poller(
             self._access.token, f"{self._access.root}/bot", f"{self._access.root}/file/bot",
-            request=Transport(), get_updates_request=Transport(connections=2), rate_limiter=ChatLimiter(self._clock),
+            request=calls, get_updates_request=polls, rate_limiter=ChatLimiter(self._clock),
         )  # fmt: skip
         try:
             self._me = await _begin(bot)
@@ -139,7 +143,8 @@ class TelegramSurface:
             await self._poll(bot, receive)
         finally:
             self._bot = None
-            await bot.shutdown()
+            for transport in (calls, polls):  # the bot's own shutdown leaves those that it had not quite begun
+                await transport.shutdown()
 
     async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         offset = 0
@@ -224,7 +229,7 @@ class TelegramSurface:
         for number, part in enumerate(self._parts(message)):
             if number < len(message.sent):
                 continue
-            part = replace(part, again=message.again and number == len(message.sent))  # noqa: PLW2901 - one more fact of it
+            part = replace(part, again=message.again)  # noqa: PLW2901 - one more fact of it
             sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
         return tuple(sent)
 
@@ -233,7 +238,7 @@ class TelegramSurface:
         if self._bot is None:
             return
         chat, _ = self._place(conversation)
-        rich = markup.cut(markup.of(reply))[0]
+        rich = markup.cut(markup.of(reply), units=TEXT_UNITS)[0]
         try:
             await _edit(self._bot, chat, int(message), Part(rich, _keyboard(reply.buttons, taps)))
         except TelegramError as error:
@@ -265,7 +270,7 @@ class TelegramSurface:
 
     def _parts(self, message: Outgoing) -> list[Part]:
         reply = message.reply
-        texts = [Part(rich) for rich in markup.cut(markup.of(reply))]
+        texts = [Part(rich) for rich in markup.cut(markup.of(reply), units=TEXT_UNITS) if not rich.blank]
         if texts:
             texts[-1] = replace(texts[-1], keyboard=_keyboard(reply.buttons, message.taps))
         return texts + [Part(file=file) for file in reply.files]
