@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import footprint, latency, lives
+from tests.bench import footprint, latency, lives, telegram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,8 +120,43 @@ def _footprint(effort: Effort) -> Iterator[Line]:
             )
 
 
+def _telegram(effort: Effort) -> Iterator[Line]:
+    each = 25 * effort.rounds
+    pairs = [(telegram.rate(telegram.hub, each), telegram.rate(telegram.echo, each)) for _ in range(effort.rounds)]
+    ours, theirs = (statistics.median(one[side][0] for one in pairs) for side in (0, 1))
+    ratio = statistics.median(one[0] / other[0] for one, other in pairs)
+    ordered = all(one[1] for one, _ in pairs)
+    name = f"Telegram, {telegram.CHATS} chats at once, {'in order' if ordered else 'OUT OF ORDER'}"
+    yield Line(
+        name, f"{ours:,.0f}/s", f"default PTB echo: {theirs:,.0f}/s", ratio if ordered else 0.0, ">= 1.5", DURABLE
+    )
+    runs = [
+        (
+            telegram.paced(telegram.hub, 2 * effort.seconds, flood=True),
+            telegram.paced(telegram.echo, 2 * effort.seconds, flood=False),
+        )
+        for _ in range(effort.rounds)
+    ]
+    mine, peer = (statistics.median(latency.at(one[side], 0.5) for one in runs) for side in (0, 1))
+    half = statistics.median(latency.at(one, 0.5) / latency.at(other, 0.5) for one, other in runs)
+    yield Line(
+        "Telegram, 100 a second, one chat in a flood, p50", f"{mine:.1f} ms", f"default PTB echo, no flood: {peer:.1f} ms",
+        half, "<= 1.5", DURABLE,
+    )  # fmt: skip
+    worst, theirs = (statistics.median(latency.at(one[side], 0.99) for one in runs) for side in (0, 1))
+    yield Line(
+        "Telegram, 100 a second, one chat in a flood, p99 ms", f"{worst:.1f} ms", f"default PTB echo, no flood: {theirs:.1f} ms",
+        worst, "<= 50", DURABLE,
+    )  # fmt: skip
+    idle = telegram.idle_kilobytes(1000)
+    yield Line(
+        "Telegram, one of 1,000 idle conversations, kB", f"{idle:.1f} kB", "meant to stay under 20 kB", idle, "<= 20"
+    )
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint,
+    "telegram": _telegram,
 }  # fmt: skip
 
 

@@ -22,11 +22,11 @@ PATIENCE = 20.0
 class HubProcess:
     """One data folder, and the process that owns it now. Ends only what it started."""
 
-    def __init__(self, folder: Path, model_url: str) -> None:
+    def __init__(self, folder: Path, model_url: str, **environment: str) -> None:
         self.data = folder / "data"
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TIMMY_")} | {
             "TIMMY_DATA_DIR": str(self.data), "TIMMY_WORKSPACE": str(folder / "workspace"), "TIMMY_HTTP_PORT": "0",
-            "TIMMY_OLLAMA_URL": model_url,
+            "TIMMY_OLLAMA_URL": model_url, **environment,
         }  # fmt: skip
         self._process: asyncio.subprocess.Process | None = None
         self.kills = 0
@@ -45,6 +45,11 @@ class HubProcess:
                 if line.startswith(b"timmy: ready"):
                     return self
         raise AssertionError(b"".join(lines).decode())
+
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        return self._process.pid if self._process else 0
 
     async def kill(self) -> None:
         """`kill -9`: no farewell."""
