@@ -2,7 +2,8 @@
 
 A name is judged three times: as words (`closed.py`), as the real path behind its symlinks, and once more while it
 is opened, folder by folder with `O_NOFOLLOW` from the workspace down, so that a path swapped between check and use
-is refused and never followed.
+is refused and never followed. A file with a second name (a hard link) is refused too: whether the other name is a
+private one cannot be told.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DATA = "the hub keeps its own data there"
 _VENV = "it is a virtual environment"
+_LINKED = "it has a second name (a hard link), which may be that of a private file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,7 @@ class Workspace:
             raise NotAFile(path=shown(path), what="the workspace itself")
         with self._folder(parts[:-1], path) as folder:
             descriptor = _open(parts[-1], _FILE, folder, path)
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            os.close(descriptor)
-            raise NotAFile(path=shown(path), what=_what(mode))
-        with os.fdopen(descriptor, "rb") as file:
+        with _plain_file(descriptor, path) as file:
             yield file
 
     def is_folder(self, path: str) -> bool:
@@ -177,11 +175,26 @@ def _open(part: str, flags: int, folder: int, name: str) -> int:
         raise FileClosed(path=shown(name), why=(error.strerror or "it cannot be opened").lower()) from None
 
 
+def _plain_file(descriptor: int, name: str) -> BinaryIO:
+    status = os.fstat(descriptor)
+    if _is_single(status):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise FileClosed(path=shown(name), why=_LINKED)
+    raise NotAFile(path=shown(name), what=_what(status.st_mode))
+
+
+def _is_single(status: os.stat_result) -> bool:
+    """Whether this is a plain file with one name."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+
+
 def _is_open_file(name: str, folder: int) -> bool:
     if why_closed(name) or not name.isprintable():
         return False
     try:
-        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return _is_single(os.stat(name, dir_fd=folder, follow_symlinks=False))
     except OSError:
         return False
 
