@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from adapters.skills.catalogue import SKILLS, Takes
 from adapters.skills.closed import shown
+from adapters.skills.documents import KINDS
 from adapters.skills.errors import (
     KindUnsupported,
     SkillCrashed,
@@ -213,6 +214,8 @@ def _check_file(workspace: Workspace, path: str, takes: Takes, skill: str) -> No
     kind = kind_of(path)
     if takes is Takes.TABLE and kind not in TABLES:
         raise KindUnsupported(path=shown(path), skill=skill, kinds="a CSV, TSV or Excel (.xlsx) file")
+    if takes is Takes.DOCUMENT and kind is Kind.EXCEL:
+        raise KindUnsupported(path=shown(path), skill=skill, kinds=KINDS)
     with workspace.open(path) as file:
         inspect(file, path, Kind.TEXT if takes is Takes.ANYTHING else kind)
 

@@ -5,13 +5,14 @@ The index is SQLite's FTS5, built in memory for each query: BM25, Porter stems a
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import time
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
+from adapters.skills.alarm import at_most
 from adapters.skills.closed import shown
+from adapters.skills.damage import reading
 from adapters.skills.documents import read_document
 from adapters.skills.job import counted, shortened
 from adapters.skills.kinds import SOURCE_BYTES, Kind, inspect, kind_of
@@ -32,13 +33,12 @@ MOST_BYTES = 50_000_000
 """How much text is indexed for one query; files beyond it are counted as left out."""
 
 SLOW_SECONDS = 25.0
-"""How long all PDF and DOCX files together may take to read; the rest of them is left out, and counted."""
+"""How long all PDF, DOCX and Excel files together may take to read; the rest of them is left out, and counted."""
 
 _HITS_A_FILE = 3
 _LINES_A_PASSAGE = 12
 _CHARACTERS_A_PASSAGE = 2_000
-_SLOW = frozenset({Kind.PDF, Kind.DOCX})
-_SLOWEST_SECONDS, _AGAIN_SECONDS = 5.0, 0.05
+_SLOW = frozenset({Kind.PDF, Kind.DOCX, Kind.EXCEL})
 
 _SCHEMA = "CREATE VIRTUAL TABLE passage USING fts5(path UNINDEXED, unit UNINDEXED, place UNINDEXED, words, \
 tokenize='porter unicode61 remove_diacritics 2')"
@@ -78,9 +78,9 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
     slow_until = time.monotonic() + SLOW_SECONDS
     for path in walk.files:
         try:
-            with _at_most(slow_until - time.monotonic()) if kind_of(path) in _SLOW else nullcontext():
+            with at_most(slow_until - time.monotonic()) if kind_of(path) in _SLOW else nullcontext():
                 passages = [(path, *passage) for passage in _passages(job.workspace, path)]
-        except (UserError, TimeoutError):
+        except (UserError, TimeoutError, MemoryError):
             continue
         size += sum(len(words) for *_, words in passages)
         if size > MOST_BYTES:
@@ -90,27 +90,11 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
     return searched, walk.left_out + len(walk.files) - searched
 
 
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in a block that takes longer, so that one hostile document does not end the whole search."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError
-
-    if seconds <= 0:
-        raise TimeoutError
-    before = signal.signal(signal.SIGALRM, stop)
-    # again and again: libraries swallow what is raised inside them
-    timer = signal.setitimer(signal.ITIMER_REAL, min(seconds, _SLOWEST_SECONDS), _AGAIN_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, before)
-
-
 def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:
-    """What counts its places, where it begins, and its words: a few lines of text, or a block of a PDF or DOCX."""
+    """What counts its places, where it begins, and its words: a few lines of text, a block of a document, a row."""
+    if kind_of(path) is Kind.EXCEL:
+        yield from _rows(workspace, path)
+        return
     if kind_of(path) in _SLOW:
         document = read_document(workspace, path)
         for block in document.blocks:
@@ -126,6 +110,18 @@ def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]
         if held and (not line.strip() or len(held) == _LINES_A_PASSAGE):
             yield "line", number - len(held) + (1 if line.strip() else 0), "\n".join(held)
             held = []
+
+
+def _rows(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:
+    """The rows of every sheet of an Excel file."""
+    from adapters.skills.sheets import open_book, rows_of  # noqa: PLC0415 - only if there is one
+
+    with workspace.open(path) as file, reading(path, Kind.EXCEL.value.words):
+        inspect(file, path, Kind.EXCEL)
+        for sheet in open_book(file, path).worksheets:
+            for number, row in rows_of(sheet):
+                words = " | ".join(str(value) for value in row if value is not None)
+                yield f"{shown(sheet.title)}, row", number, words[:_CHARACTERS_A_PASSAGE]
 
 
 def _hits(rows: list[tuple[str, str, int, str, str]], query: Query) -> Iterator[str]:

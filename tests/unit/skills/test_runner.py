@@ -144,6 +144,7 @@ async def test_searches_for_the_canary_find_nothing(skills: SkillRunner, out: Pa
         (Match("outline", "locked.docx", 1.0), FileEncrypted),
         (Match("outline", "../../etc/passwd", 1.0), OutsideWorkspace),
         (Match("describe", "welcome.md", 1.0), KindUnsupported),
+        (Match("outline", "book.xlsx", 1.0), KindUnsupported),
         (Match("search", "...", 1.0), QueryMissing),
         (Match("search", "x", 1.0, (("in", "/etc/passwd"),)), OutsideWorkspace),
         (Match("no such skill", "welcome.md", 1.0), SkillMissing),
@@ -154,6 +155,7 @@ async def test_a_check_names_what_is_wrong_before_anyone_bids(
 ) -> None:
     (root / "noise.txt").write_bytes(b"\0\1\2")
     office.encrypted_office(root / "locked.docx")
+    office.excel(root / "book.xlsx", [("a", 1)])
     with (root / "huge.txt").open("wb") as file:
         file.truncate(10**9)
     with pytest.raises(error):

@@ -55,6 +55,14 @@ def test_pdf_and_docx_are_searched_by_page_and_paragraph(root: Path, job: Jobs) 
     assert "harbour.docx, paragraph 5: " in text
 
 
+def test_excel_files_are_searched_by_row_and_not_as_the_zip_they_are(root: Path, job: Jobs) -> None:
+    office.excel(root / "book.xlsx", [("ship", "tons"), ("the zeppelin", 12), ("a raft", 1)])
+    text = search(job("zeppelin")).text
+    assert "- book.xlsx, Numbers, row 3: the **zeppelin** | 12" in text
+    assert "3 files searched" in text
+    assert search(job("worksheets")).text.startswith("Nothing was found")
+
+
 def test_a_search_in_one_file_stays_there(root: Path, job: Jobs) -> None:
     (root / "other.md").write_text("auction\n")
     text = search(job("auction", **{"in": "welcome.md"})).text
