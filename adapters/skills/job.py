@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.chat import readable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -24,6 +26,13 @@ class Job:
     out: Path
     scratch: Path
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+def written(job: Job, name: str, lines: Iterable[str]) -> Path:
+    """A file of these lines, to be delivered; nothing in them steers the terminal of who reads it."""
+    file = job.out / name
+    file.write_text(readable("\n".join(lines)) + "\n", encoding="utf-8")
+    return file
 
 
 def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:

@@ -237,7 +237,7 @@ def _log_complaints(match: Match, complaints: Path) -> None:
 
 def _is_delivered(file: Path, out: Path) -> bool:
     """Whether a name that a child reported is a plain file directly in the out folder."""
-    if file.parent != out or file.name in {"", ".", ".."}:
+    if file.parent != out or file.name in {"", ".", ".."} or not file.name.isprintable():
         return False
     try:
         return stat.S_ISREG(file.lstat().st_mode)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from adapters.skills.alarm import FILE_SECONDS, at_most
 from adapters.skills.closed import shown
 from adapters.skills.errors import LineTooLong
-from adapters.skills.job import counted, shortened
+from adapters.skills.job import counted, shortened, written
 from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect
 from core.agent.skill import Outcome
 from core.errors import UserError
@@ -96,9 +96,7 @@ def scan(job: Job) -> Outcome:
     text, is_cut = shortened(lines, "Every finding is in report.md.")
     if not is_cut:
         return Outcome(text)
-    report = job.out / "report.md"
-    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Outcome(text, (report,))
+    return Outcome(text, (written(job, "report.md", lines),))
 
 
 def masked(value: str) -> str:

@@ -20,6 +20,7 @@ from adapters.skills.query import Query
 from adapters.skills.texts import decode
 from adapters.skills.workspace import Walk
 from core.agent.skill import Outcome
+from core.chat import readable
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
     for path in walk.files:
         try:
             with at_most(slow_until - time.monotonic()) if kind_of(path) in _SLOW else nullcontext():
-                passages = [(path, *passage) for passage in _passages(job.workspace, path)]
+                passages = [
+                    (path, unit, place, readable(words)) for unit, place, words in _passages(job.workspace, path)
+                ]
         except (UserError, TimeoutError, MemoryError):
             continue
         size += sum(len(words) for *_, words in passages)

@@ -221,9 +221,15 @@ async def test_a_child_that_writes_too_much_is_stopped(root: Path, out: Path) ->
         ('print(json.dumps({"text": "", "files": ["../secret"], "error": ""}))', SkillCrashed),
         ('print(json.dumps({"text": "", "files": ["not-there.md"], "error": ""}))', SkillCrashed),
         ('print(json.dumps({"text": 1, "files": [], "error": ""}))', SkillCrashed),
+        (
+            'name = "a\\x1bb"; open(json.load(sys.stdin)["out"] + "/" + name, "w").close()\n'
+            'print(json.dumps({"text": "", "files": [name], "error": ""}))',
+            SkillCrashed,
+        ),
         ('print(json.dumps({"error": "SystemExit", "facts": {}}))', SkillCrashed),
         ('print(json.dumps({"error": "FileMissing", "facts": {"path": "x"}}))', SkillCrashed),
         ('print(json.dumps({"error": "FileEmpty", "facts": {"path": "x"}}))', FileEmpty),
+        ('print(json.dumps({"error": "FileEmpty", "facts": {"path": "x\\n\\x1b]0;y"}}))', FileEmpty),
     ],
 )
 async def test_whatever_a_child_does_is_one_named_error(
@@ -231,7 +237,17 @@ async def test_whatever_a_child_does_is_one_named_error(
 ) -> None:
     with pytest.raises(error) as caught:
         await SkillRunner(root, python=scripted(lines)).run(OUTLINE, out)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+async def test_control_characters_of_a_file_reach_nobody(root: Path, out: Path) -> None:
+    (root / "esc.md").write_text("# T\x1b]0;PWNED\x07itle\n\n" + "A sen\x1b[31mtence\x9b of the title\x08. " * 3)
+    (root / "long.md").write_text("\n\n".join(f"# Chap\x1b[2Jter {n}" for n in range(300)))
+    outcome = await SkillRunner(root).run(Match("summarise", "esc.md", 1.0), out)
+    assert "T]0;PWNEDitle" in outcome.text
+    assert outcome.text.replace("\n", "").isprintable()
+    (whole,) = (await SkillRunner(root).run(Match("outline", "long.md", 1.0), out)).files
+    assert whole.read_text().replace("\n", "").isprintable()
 
 
 async def test_links_and_loads_of_data_are_not_delivered(root: Path, out: Path, scripted: Scripted) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.skills.blocks import Block, Document, Role
 from adapters.skills.errors import FileMissing, QueryMissing
 from adapters.skills.query import Query
 from adapters.skills.search import search
@@ -22,6 +23,7 @@ from tests.unit.skills.conftest import CANARY
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from adapters.skills.workspace import Workspace
     from tests.unit.skills.conftest import Jobs
 
 
@@ -107,6 +109,16 @@ def test_a_document_that_takes_too_long_to_read_is_left_out(root: Path) -> None:
     (root / "quick.md").write_text("A zeppelin lands.")
     run = subprocess.run([sys.executable, "-c", IN_A_HURRY, root], capture_output=True, text=True, check=True)
     assert run.stdout.startswith('"zeppelin" is in 1 passage of 1 file')
+
+
+def test_half_a_character_in_a_document_ends_no_search(
+    workspace: Workspace, job: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged PDF or DOCX can yield a surrogate, which no database and no file takes."""
+    broken = Document("harbour.pdf", (Block(Role.PARAGRAPH, "zeppelin \ud800 lands", 1),), "page")
+    monkeypatch.setattr("adapters.skills.search.read_document", lambda *_: broken)
+    (workspace.root / "harbour.pdf").write_bytes(b"%PDF-")
+    assert "**zeppelin** lands" in search(job("zeppelin")).text
 
 
 @pytest.mark.parametrize("query", ["", "   ", '""', "...", "___"])
