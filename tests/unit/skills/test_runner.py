@@ -222,8 +222,10 @@ async def test_a_child_that_writes_too_much_is_stopped(root: Path, out: Path) ->
         ('print(json.dumps({"text": "", "files": ["not-there.md"], "error": ""}))', SkillCrashed),
         ('print(json.dumps({"text": 1, "files": [], "error": ""}))', SkillCrashed),
         (
-            'name = "a\\x1bb"; open(json.load(sys.stdin)["out"] + "/" + name, "w").close()\n'
-            'print(json.dumps({"text": "", "files": [name], "error": ""}))',
+            (
+                'name = "a\\x1bb"; open(json.load(sys.stdin)["out"] + "/" + name, "w").close()\n'
+                'print(json.dumps({"text": "", "files": [name], "error": ""}))'
+            ),
             SkillCrashed,
         ),
         ('print(json.dumps({"error": "SystemExit", "facts": {}}))', SkillCrashed),
