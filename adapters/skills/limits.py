@@ -16,7 +16,10 @@ _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one child: seconds of wall and of processor time, bytes of memory and of each file it writes."""
+    """The bounds of one child: seconds of wall and of processor time, bytes of memory and of each file it writes.
+
+    The kernel keeps to these; the hub looks itself at what all files together take (`written_bytes`, `written_files`).
+    """
 
     wall_seconds: float = 60
     cpu_seconds: int = 45
@@ -26,6 +29,8 @@ class Limits:
     niceness: int = 5
     text_bytes: int = 200_000
     delivered_bytes: int = 20_000_000
+    written_bytes: int = 200_000_000
+    written_files: int = 20_000
 
 
 def confine(limits: Limits, parent: int) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from adapters.shelf import Shelf
 from adapters.skills.catalogue import SKILLS
 from adapters.skills.errors import (
     FileBinary,
@@ -294,6 +295,39 @@ async def test_scratch_folders_are_removed(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     await SkillRunner(root).run(Match("scan", ".", 1.0), out)
     assert not list(temporary.iterdir())
+
+
+async def test_what_a_killed_hub_leaves_lies_where_the_next_start_sweeps(
+    root: Path, tmp_path: Path, scripted: Scripted
+) -> None:
+    shelf = Shelf(tmp_path / "data")
+    says_where = scripted('print(json.dumps({"text": os.getcwd(), "files": [], "error": ""}))')
+    skills = SkillRunner(root, python=says_where, scratch=shelf.scratch)
+    place = Path((await skills.run(OUTLINE, await shelf.folder())).text)
+    assert place.parent == tmp_path / "data" / "scratch"
+    await asyncio.to_thread(place.mkdir)  # it was gone; so a kill -9 would leave it
+    await shelf.sweep()
+    assert not await asyncio.to_thread(place.exists)
+
+
+FILLS = """
+for number in range(3_000):
+    with open("{folder}/" + str(number), "w") as file:
+        file.write("x" * {size})
+print(json.dumps({{"text": "", "files": [], "error": ""}}), flush=True)
+os.close(1)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("folder", "size"), [("out", 1_000), (".", 0)])
+async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
+    root: Path, tmp_path: Path, out: Path, scripted: Scripted, folder: str, size: int
+) -> None:
+    fills = scripted(FILLS.format(folder=out if folder == "out" else folder, size=size))
+    limits = Limits(written_bytes=5_000_000, written_files=20_000 if size else 1_000)
+    with pytest.raises(SkillOutput, match=r"outline produced more than it may deliver"):
+        await SkillRunner(root, python=fills, limits=limits).run(OUTLINE, out)
 
 
 CONFINED = """
