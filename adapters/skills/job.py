@@ -47,6 +47,11 @@ def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:
     return "\n".join(kept), False
 
 
+def left_out_of(number: int, *, is_whole: bool) -> str:
+    """How many files were left out: `12`, `at least 12` of a walk that ended early, "" for none."""
+    return "" if is_whole and not number else f"{number:,}" if is_whole else f"at least {number:,}"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 file`, `1,203 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from adapters.skills.alarm import FILE_SECONDS, at_most
 from adapters.skills.closed import shown
 from adapters.skills.errors import LineTooLong
-from adapters.skills.job import counted, shortened, written
+from adapters.skills.job import counted, left_out_of, shortened, written
 from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect
 from core.agent.skill import Outcome
 from core.errors import UserError
@@ -77,6 +77,7 @@ class Copies:
     folder: Path
     lines: dict[str, int]
     left_out: int
+    is_whole: bool = True
     gaps: dict[str, str] = field(default_factory=dict)
 
 
@@ -121,7 +122,7 @@ def _copy(job: Job) -> Copies:
             room -= (folder / path).stat().st_size
         except UserError:
             left_out += 1
-    return Copies(folder, lines, left_out)
+    return Copies(folder, lines, left_out, walk.is_whole)
 
 
 def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
@@ -225,5 +226,5 @@ def _extent(copies: Copies) -> Iterator[str]:
         named = [f"{path} ({why})" for path, why in sorted(copies.gaps.items())[:_MOST_NAMED]]
         more = len(copies.gaps) - len(named)
         yield f"Not analysed: {', '.join(named)}{f' and {more:,} more' if more else ''}."
-    if copies.left_out:
-        yield f"Left out: {copies.left_out:,} (private, secret, binary, very large or with very long lines)."
+    if left_out := left_out_of(copies.left_out, is_whole=copies.is_whole):
+        yield f"Left out: {left_out} (private, secret, binary, very large or with very long lines)."

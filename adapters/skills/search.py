@@ -14,7 +14,7 @@ from adapters.skills.alarm import at_most
 from adapters.skills.closed import shown
 from adapters.skills.damage import reading
 from adapters.skills.documents import read_document
-from adapters.skills.job import counted, shortened
+from adapters.skills.job import counted, left_out_of, shortened
 from adapters.skills.kinds import SOURCE_BYTES, Kind, inspect, kind_of
 from adapters.skills.query import Query
 from adapters.skills.texts import decode
@@ -61,7 +61,7 @@ def search(job: Job) -> Outcome:
             rows = index.execute(_RANKED, (match,)).fetchall()
             if rows:
                 break
-    extent = f"{counted(searched, 'file')} searched" + (f", {left_out:,} left out" if left_out else "")
+    extent = f"{counted(searched, 'file')} searched" + (f", {left_out} left out" if left_out else "")
     named = shown(job.subject if query.phrases else f'"{job.subject}"')
     if not rows:
         hint = " Left out are private, secret, binary and very large files." if left_out else ""
@@ -71,7 +71,7 @@ def search(job: Job) -> Outcome:
     return Outcome(text)
 
 
-def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
+def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, str]:
     """Index the files; how many were searched, and how many were left out."""
     top = job.workspace.find(job.options.get("in", "."))
     walk = job.workspace.walk(top) if job.workspace.is_folder(top) else Walk((top,), 0)
@@ -90,7 +90,7 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
             break
         index.executemany(_INSERT, passages)
         searched += 1
-    return searched, walk.left_out + len(walk.files) - searched
+    return searched, left_out_of(walk.left_out + len(walk.files) - searched, is_whole=walk.is_whole)
 
 
 def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:

@@ -118,6 +118,11 @@ def test_a_file_of_one_huge_line_is_left_out_of_a_scan(root: Path, job: Jobs) ->
         scan(job("min.js"))
 
 
+def test_a_walk_that_was_cut_short_is_no_whole_scan(job: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.skills.workspace.MOST_FILES", 1)
+    assert "Left out: at least " in scan(job(".")).text
+
+
 IN_A_HURRY = """
 import sys
 from pathlib import Path

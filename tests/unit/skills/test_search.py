@@ -78,6 +78,11 @@ def test_nothing_found_says_how_much_was_looked_at(job: Jobs) -> None:
     assert search(job("zeppelin")).text.startswith('Nothing was found for "zeppelin" (2 files searched, ')
 
 
+def test_a_walk_that_was_cut_short_is_no_whole_search(job: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.skills.workspace.MOST_FILES", 1)
+    assert "1 file searched, at least " in search(job("zeppelin")).text
+
+
 def test_canaries_are_not_found(job: Jobs) -> None:
     text = search(job(CANARY)).text
     assert "Nothing was found" in text
