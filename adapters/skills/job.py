@@ -19,13 +19,17 @@ TEXT_LENGTH = 3_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task for one skill. It reads through `workspace` only; what it writes into `out` is delivered."""
+    """A task for one skill. It reads through `workspace` only; what it writes into `out` is delivered.
+
+    `is_cut_off` says whether its process has no network: the system may not allow that.
+    """
 
     workspace: Workspace
     subject: str
     out: Path
     scratch: Path
     options: Mapping[str, str] = field(default_factory=dict)
+    is_cut_off: bool = True
 
 
 def written(job: Job, name: str, lines: Iterable[str]) -> Path:

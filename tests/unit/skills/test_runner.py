@@ -333,8 +333,8 @@ async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
 CONFINED = """
 import os, signal
 from adapters.skills.limits import Limits, confine
-confine(Limits(), os.getppid())
-print(os.getpid(), os.readlink("/proc/self/ns/net"), flush=True)
+is_cut_off = confine(Limits(), os.getppid())
+print(os.getpid(), os.readlink("/proc/self/ns/net"), is_cut_off, flush=True)
 signal.pause()
 """
 HUB = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CONFINED!r}])"
@@ -344,8 +344,10 @@ HUB = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CONFINED!
 def test_a_child_dies_with_a_hub_that_is_killed_and_had_no_network() -> None:
     with subprocess.Popen([sys.executable, "-c", HUB], stdout=subprocess.PIPE, text=True) as hub:
         assert hub.stdout is not None
-        pid, network = hub.stdout.readline().split()
+        pid, network, is_cut_off = hub.stdout.readline().split()
         hub.kill()
     assert is_gone(int(pid))
-    if network == str(Path("/proc/self/ns/net").readlink()):
+    is_alone = network != str(Path("/proc/self/ns/net").readlink())
+    assert is_cut_off == str(is_alone)
+    if not is_alone:
         pytest.skip("this kernel gives nobody a network namespace of their own")
