@@ -42,7 +42,7 @@ SCAN_SECONDS = 30.0
 _SHOWN_LETTERS = 2
 _LONG_ENOUGH = 16
 _MOST_NAMED = 10
-_SLOW, _UNREADABLE = "took too long", "no Python that can be read"
+_SLOW, _LONG, _UNREADABLE = "took too long", "very long lines", "no Python that can be read"
 _GUESSES = frozenset({"Base64 High Entropy String", "Hex High Entropy String", "Secret Keyword"})
 _NOISE = ("IPPublicDetector",)  # an address is no secret
 _PASSWORD_TESTS = frozenset({"B105", "B106", "B107"})  # bandit's messages of these quote the password
@@ -71,7 +71,7 @@ class Finding:
 class Copies:
     """Copies of the files to scan below `folder`, under their own relative paths, with their line counts.
 
-    `gaps` collects which of them could not be analysed whole, and why.
+    `gaps` collects which files could not be analysed whole, and why.
     """
 
     folder: Path
@@ -115,14 +115,17 @@ def _copy(job: Job) -> Copies:
         return Copies(folder, {top: _copy_file(job, top, folder / top, DOCUMENT_BYTES)}, 0)
     walk = job.workspace.walk(top)
     lines: dict[str, int] = {}
+    gaps: dict[str, str] = {}
     left_out, room = walk.left_out, MOST_BYTES
     for path in walk.files:
         try:
             lines[path] = _copy_file(job, path, folder / path, min(room, SOURCE_BYTES))
             room -= (folder / path).stat().st_size
+        except LineTooLong:
+            gaps[path] = _LONG
         except UserError:
             left_out += 1
-    return Copies(folder, lines, left_out, walk.is_whole)
+    return Copies(folder, lines, left_out, walk.is_whole, gaps)
 
 
 def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
@@ -196,10 +199,10 @@ def _unquoted(text: str) -> str:
 
 def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
     extent = f"{counted(len(copies.lines), 'file')} ({counted(sum(copies.lines.values()), 'line')})"
-    if not copies.lines:
+    if not copies.lines and not copies.gaps:
         return "Nothing was scanned."
     if not findings and copies.gaps:
-        return f"No finding in {extent}, but {len(copies.gaps):,} of them could not be analysed whole."
+        return f"No finding in {extent}, but {counted(len(copies.gaps), 'file')} could not be analysed whole."
     if not findings:
         return f"Nothing suspicious was found in {extent}."
     secrets = sum(finding.secret for finding in findings)
@@ -227,4 +230,4 @@ def _extent(copies: Copies) -> Iterator[str]:
         more = len(copies.gaps) - len(named)
         yield f"Not analysed: {', '.join(named)}{f' and {more:,} more' if more else ''}."
     if left_out := left_out_of(copies.left_out, is_whole=copies.is_whole):
-        yield f"Left out: {left_out} (private, secret, binary, very large or with very long lines)."
+        yield f"Left out: {left_out} (private, secret, binary or very large)."
