@@ -311,7 +311,7 @@ async def test_what_a_killed_hub_leaves_lies_where_the_next_start_sweeps(
 
 
 FILLS = """
-for number in range(3_000):
+for number in range(1_500):
     with open("{folder}/" + str(number), "w") as file:
         file.write("x" * {size})
 print(json.dumps({{"text": "", "files": [], "error": ""}}), flush=True)
@@ -325,7 +325,7 @@ async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
     root: Path, tmp_path: Path, out: Path, scripted: Scripted, folder: str, size: int
 ) -> None:
     fills = scripted(FILLS.format(folder=out if folder == "out" else folder, size=size))
-    limits = Limits(written_bytes=5_000_000, written_files=20_000 if size else 1_000)
+    limits = Limits(written_bytes=2_000_000, written_files=20_000 if size else 500)
     with pytest.raises(SkillOutput, match=r"outline produced more than it may deliver"):
         await SkillRunner(root, python=fills, limits=limits).run(OUTLINE, out)
 

@@ -127,16 +127,15 @@ from pathlib import Path
 from adapters.skills import scan
 from adapters.skills.job import Job
 from adapters.skills.workspace import Workspace
-scan.SCAN_SECONDS = float(sys.argv[2])
+scan.SCAN_SECONDS = 0.05
 print(scan.scan(Job(Workspace(Path(sys.argv[1])), "", Path(sys.argv[1]), Path(sys.argv[1]).parent)).text)
 """
 
 
-@pytest.mark.parametrize("seconds", ["-1", "0.05"])
-def test_a_scan_out_of_time_tells_what_it_has_and_what_it_left(root: Path, seconds: str) -> None:
+def test_a_scan_out_of_time_tells_what_it_has_and_what_it_left(root: Path) -> None:
     """In a process of its own, as always: the alarm would go off in the middle of whatever pytest is doing."""
     (root / "slow.py").write_text("x = 'a' + 'b' * 20 + call(1, 2)\n" * 20_000)
-    run = subprocess.run([sys.executable, "-c", IN_A_HURRY, root, seconds], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", IN_A_HURRY, root], capture_output=True, text=True, check=True)
     assert "Nothing suspicious" not in run.stdout
     assert "slow.py (took too long)" in run.stdout
 
