@@ -44,20 +44,30 @@ def own(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def make(folder: Path, key: str) -> bool:
-    """Make a folder; True if it is new. Raises `NoFolder`."""
-    try:
-        new = not folder.exists()
+def make(folder: Path, key: str) -> None:
+    """Make a folder, if it is not there, and see that it can be used. Raises `NoFolder`."""
+    with _named(folder, key):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise NoFolder(folder=folder, why="it cannot be written to", key=key)
-    except OSError as error:
-        raise NoFolder(folder=folder, why=error.strerror or str(error), key=key) from error
-    return new
 
 
 def seed_workspace(workspace: Path, samples: Path) -> None:
-    """Make the workspace with its sample files, at the first start only."""
-    if make(workspace, "WORKSPACE"):
-        for sample in sorted(samples.iterdir()):
-            shutil.copyfile(sample, workspace / sample.name)
+    """Make the workspace with its sample files, at the first start only; whole or, if it is killed, not at all."""
+    with _named(workspace, "WORKSPACE"):
+        if not workspace.exists():
+            passing = workspace.with_name(f".{workspace.name}.new")
+            shutil.rmtree(passing, ignore_errors=True)
+            passing.mkdir(mode=0o700, parents=True)
+            for sample in sorted(samples.iterdir()):
+                shutil.copyfile(sample, passing / sample.name)
+            passing.rename(workspace)
+    make(workspace, "WORKSPACE")
+
+
+@contextlib.contextmanager
+def _named(folder: Path, key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoFolder(folder=folder, why=error.strerror or str(error), key=key) from error

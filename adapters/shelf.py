@@ -46,11 +46,14 @@ class ResultUnusable(UserError):
 
 
 class Shelf:
-    """`core.agent.persona_worker.Shelf` in the data folder. All disk work is done in threads."""
+    """`core.agent.persona_worker.Shelf` in the data folder. All disk work is done in threads.
+
+    `scratch` is where unfinished work lies; whatever is in it at a start is swept away.
+    """
 
     def __init__(self, data_dir: Path, *, limit: int = MAX_RESULT) -> None:
         self._files = data_dir / "files"
-        self._scratch = data_dir / "scratch"
+        self.scratch = data_dir / "scratch"
         self._limit = limit
 
     async def sweep(self) -> None:
@@ -76,19 +79,19 @@ class Shelf:
         return self._files / sha256[:2] / sha256
 
     def _sweep(self) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
         for left in self._files.glob(f"{_PASSING}*"):
             left.unlink(missing_ok=True)
 
     def _folder(self) -> Path:
         try:
-            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=self._scratch))
+            self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=self.scratch))
         except OSError as error:
             raise DiskFull(why=error.strerror) from error
 
     def _discard(self, folder: Path) -> None:
-        if folder.parent != self._scratch:
+        if folder.parent != self.scratch:
             raise ValueError(f"not a folder of this shelf: {folder}")
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,7 +126,7 @@ class Shelf:
 
     def _open(self, path: Path) -> BinaryIO:
         """The file itself, never what a link leads to; what is no plain file inside the scratch folder is refused."""
-        if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self._scratch)):
+        if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self.scratch)):
             raise ResultUnusable(name=path.name, what="outside its folder")
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -141,7 +141,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
                 async with asyncio.timeout(FIRST_LOOK_SECONDS):
                     await ollama.check()
             nursery.spawn(ollama.watch(), "model watch")
-        skills = skills or SkillRunner(settings.workspace, (data,), cache=data / "cache" / "matplotlib")
+        skills = skills or SkillRunner(
+            settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
+        )
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)

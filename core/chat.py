@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 32 * 1024
 """The longest message that is taken, in UTF-8 bytes."""
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def readable(text: str) -> str:
+    """A text of a file or a model without control characters (C0, C1; newline and tab stay) and halves of characters.
+
+    A terminal obeys them, a database and a surface refuse them. What is left of a piece does not depend on the next.
+    """
+    return _CONTROL.sub("", text)
 
 
 class Role(StrEnum):

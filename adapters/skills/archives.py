@@ -6,7 +6,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from adapters.skills.closed import shown
-from adapters.skills.errors import FileBomb, FileBroken, FileEncrypted
+from adapters.skills.damage import reading
+from adapters.skills.errors import FileBomb, FileEncrypted
 from adapters.skills.kinds import spoken_size
 
 if TYPE_CHECKING:
@@ -23,11 +24,8 @@ _SMALL_PART = 10_000_000
 
 def guard_archive(file: BinaryIO, path: str, kind: Kind) -> None:
     """Refuse an Office file that unpacks to too much, before any library unpacks it; leave it rewound."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise FileBroken(path=shown(path), kind=kind.value.words, why="its archive is damaged") from error
+    with reading(path, kind.value.words, "its archive is damaged"), zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
     total = sum(part.file_size for part in parts)
     dense = any(p.file_size > max(_SMALL_PART, _UNPACKED_RATIO * p.compress_size) for p in parts)
     if total > UNPACKED_BYTES or dense:

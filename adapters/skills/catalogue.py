@@ -68,7 +68,7 @@ _ALL = (
     Skill(
         "search",
         Takes.QUERY,
-        ("markdown_it", "pypdf", "docx"),
+        ("markdown_it", "pypdf", "docx", "openpyxl"),
         _words(
             "search for, search through, search, searching, find out, find where, find what, find, finding, look for, "
             "looking for, look up, grep for, grep, locate, research, where is, where are, where does, where do, "

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _MOST_BARS = 12
 _MOST_LINES = 5
 _MANY_DAYS = 45
+_FIRST_YEAR, _LAST_YEAR = 1000, 9000
+"""Dates beyond are drawn as numbers of years: matplotlib breaks where a margin would leave the years 1 to 9999."""
+
 _STEPS = {"day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 _MEANS = frozenset({"average", "mean", "avg", "typical"})
 _SAME = {
@@ -136,23 +139,27 @@ def _line(axes: Axes, table: Table, plan: Plan) -> str:
         for group in frame.groupby(plan.series)[plan.y].sum().nlargest(_MOST_LINES).index:
             part = frame[frame[plan.series] == group]
             lines[str(group)] = _reduced(part.groupby(part[plan.x].dt.to_period(_STEPS[step]))[plan.y], plan)
+    dated = whole.index[0].year >= _FIRST_YEAR and whole.index[-1].year <= _LAST_YEAR
     for name, series in (lines or {plan.y: whole}).items():
-        axes.plot(_starts(series), series.to_numpy(), marker="o", linewidth=2.5, label=_safe(name))
+        axes.plot(_starts(series, dated=dated), series.to_numpy(), marker="o", linewidth=2.5, label=_safe(name))
     if lines:
         axes.legend(title=_safe(plan.series), frameon=False)
     if not plan.mean and whole.min() >= 0:
         axes.set_ylim(bottom=0)  # totals are compared by their height
     title = f"{_total(plan)} by {step}" + (f" and {plan.series}" if plan.series else "")
     _labelled(axes, title, "", plan.y)
-    axes.figure.autofmt_xdate(rotation=40)
+    if dated:
+        axes.figure.autofmt_xdate(rotation=40)
     low, high = whole.index[int(whole.argmin())], whole.index[int(whole.argmax())]
     extremes = f"highest {high} ({number(float(whole.max()))}), lowest {low} ({number(float(whole.min()))})"
     return f"{title} from {table.path}: {extremes}."
 
 
-def _starts(series: pd.Series[Any]) -> list[Any]:
-    """When each period of an index begins."""
-    return [period.to_timestamp() for period in series.index]
+def _starts(series: pd.Series[Any], *, dated: bool) -> list[Any]:
+    """When each period of an index begins: as dates, or as years and parts of them."""
+    if dated:
+        return [period.to_timestamp() for period in series.index]
+    return [period.year + (period.day_of_year - 1) / 366 for period in series.index]
 
 
 def _bars(axes: Axes, table: Table, plan: Plan) -> str:

@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 def main() -> int:
     """Read a request, do it, answer. Exit status 0 says that an answer was given, an error included."""
     request = Request.from_json(sys.stdin.buffer.read())
-    confine(request.limits, request.parent)
+    is_cut_off = confine(request.limits, request.parent)
     answers = os.dup(1)
     os.dup2(2, 1)
-    answer = perform(request)
+    answer = perform(request, is_cut_off=is_cut_off)
     with os.fdopen(answers, "wb") as output:
         output.write(answer.to_json())
     return 0
 
 
-def perform(request: Request) -> Answer:
+def perform(request: Request, *, is_cut_off: bool = True) -> Answer:
     """Run the skill. What it raises beyond named errors goes up, as a traceback on standard error."""
     skill = SKILLS[request.skill]
     try:
         run: Callable[[Job], Outcome] = getattr(import_module(f"adapters.skills.{skill.name}"), skill.name)
-        outcome = run(_job(request))
+        outcome = run(_job(request, is_cut_off=is_cut_off))
     except HubError as error:
         return Answer.of_error(error)
     except MemoryError:
@@ -56,9 +56,9 @@ def perform(request: Request) -> Answer:
     return Answer(outcome.text, tuple(file.name for file in outcome.files))
 
 
-def _job(request: Request) -> Job:
+def _job(request: Request, *, is_cut_off: bool) -> Job:
     workspace = Workspace(Path(request.workspace), map(Path, request.closed))
-    return Job(workspace, request.subject, Path(request.out), Path.cwd(), request.options)
+    return Job(workspace, request.subject, Path(request.out), Path.cwd(), request.options, is_cut_off)
 
 
 if __name__ == "__main__":

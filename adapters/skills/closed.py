@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -9,26 +10,34 @@ from pathlib import PurePosixPath
 from adapters.skills.errors import FileClosed, NameUnusable, OutsideWorkspace
 
 SECRET_NAMES = (
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
-    "credential*",
+    "*id_rsa*",
+    "*id_dsa*",
+    "*id_ecdsa*",
+    "*id_ed25519*",
     "wallet*",
-    "secret*",
-    "password*",
-    "mnemonic*",
     "seed.*",
-    "seed_phrase*",
-    "seed-phrase*",
     "kubeconfig*",
-    "htpasswd*",
-    "service-account*.json",
-    "service_account*.json",
+    "*service?account*.json",
     "channel.backup",
     "authorized_keys",
 )
 """Files and folders that hold secrets by their whole name, any case."""
+
+SECRET_WORDS = re.compile(
+    r"secret|credential|passw(?:or)?d|passphrase|passcode|htpasswd|pgpass|netrc|mnemonic|macaroon"
+    r"|(?:private|api|access|root|master|signing|encryption|deploy|ssh) ?key(?!board|note)"
+    r"|(?:seed|recovery) ?(?:phrase|word|code)"
+)
+"""What makes a name secret wherever it stands in it; in a name so compared, all but letters is one space."""
+
+HARMLESS_WORDS = re.compile(
+    r"secretar\w*|secretion\w*|secretiv\w*|secretly|passwordless|credential(?:ed|ing|ism)|token(?:i[sz]|omic|ed)\w*"
+)
+"""Words that only look secret: the secretary's notes, a tokenizer."""
+
+_TOKEN = re.compile(r"token")
+_PROSE = frozenset({".md", ".markdown", ".rst", ".adoc", ".tex", ".html", ".pdf", ".docx"})
+"""People write about tokens, of models and of money, and keep their own in files of other kinds."""
 
 SECRET_SUFFIXES = frozenset(
     {
@@ -42,6 +51,7 @@ SECRET_SUFFIXES = frozenset(
 VENV_MARK = "pyvenv.cfg"
 """The file that makes a folder a virtual environment (PEP 405)."""
 
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 _LONGEST_NAME = 500
 _LONGEST_PART = 255  # bytes; NAME_MAX of every usual file system
 _LONGEST_SHOWN = 80
@@ -52,11 +62,15 @@ def why_closed(part: str) -> str:
     name = unicodedata.normalize("NFKC", part).casefold().rstrip(" .")
     if part.startswith("."):
         return "names that begin with a dot are private"
-    if any(fnmatchcase(name, pattern) for pattern in SECRET_NAMES):
-        return "its name says that it holds secrets"
-    if not SECRET_SUFFIXES.isdisjoint(PurePosixPath(name).suffixes):
-        return "its name says that it holds secrets"
-    return ""
+    return "its name says that it holds secrets" if _says_secret(name) else ""
+
+
+def _says_secret(name: str) -> bool:
+    suffixes = PurePosixPath(name).suffixes
+    if any(fnmatchcase(name, pattern) for pattern in SECRET_NAMES) or not SECRET_SUFFIXES.isdisjoint(suffixes):
+        return True
+    words = HARMLESS_WORDS.sub("", _NO_LETTERS.sub(" ", name))
+    return bool(SECRET_WORDS.search(words) or (_TOKEN.search(words) and _PROSE.isdisjoint(suffixes[-1:])))
 
 
 def parts_of(name: str, root: str) -> tuple[str, ...]:

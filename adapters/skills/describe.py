@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from adapters.skills.closed import shown
-from adapters.skills.job import counted, shortened
+from adapters.skills.job import counted, shortened, written
 from adapters.skills.table import kind_of_column, read_table
 from core.agent.skill import Outcome
 
@@ -40,9 +40,7 @@ def describe(job: Job) -> Outcome:
     text, is_cut = shortened(lines, "Every column is in report.md.")
     if not is_cut:
         return Outcome(text)
-    report = job.out / "report.md"
-    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Outcome(text, (report,))
+    return Outcome(text, (written(job, "report.md", lines),))
 
 
 def number(value: float) -> str:

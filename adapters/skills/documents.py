@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from adapters.skills.blocks import Document
 from adapters.skills.closed import shown
-from adapters.skills.errors import NoText
+from adapters.skills.errors import KindUnsupported, NoText
 from adapters.skills.kinds import Kind, inspect, kind_of
 from adapters.skills.texts import decode, markdown, plain
 
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from adapters.skills.blocks import Block
     from adapters.skills.workspace import Workspace
 
+KINDS = "a text, Markdown, PDF or DOCX file"
+"""What is read here, in words."""
+
 _UNITS = {Kind.PDF: "page", Kind.DOCX: "paragraph"}
 
 
 def read_document(workspace: Workspace, path: str) -> Document:
-    """Read the file at a path that `Workspace.find` gave. Raises what opening and inspecting raise, or `NoText`."""
+    """Read the file at a path that `Workspace.find` gave. Raises what opening and inspecting raise, `KindUnsupported`, `NoText`."""
     kind = kind_of(path)
+    if kind is Kind.EXCEL:
+        raise KindUnsupported(path=shown(path), skill="quill", kinds=KINDS)
     with workspace.open(path) as file:
         inspect(file, path, kind)
         blocks = tuple(_blocks(file, path, kind))

@@ -39,6 +39,10 @@ class FileTooLarge(UserError):
     """{path} has {size}; this skill takes at most {limit}. Send a smaller part of it."""
 
 
+class LineTooLong(UserError):
+    """{path} has a line of more than {limit} characters; this skill cannot take it in. Break its lines, and ask again."""
+
+
 class FileEmpty(UserError):
     """{path} is empty. Put something into it and ask again."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.chat import readable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -17,13 +19,24 @@ TEXT_LENGTH = 3_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task for one skill. It reads through `workspace` only; what it writes into `out` is delivered."""
+    """A task for one skill. It reads through `workspace` only; what it writes into `out` is delivered.
+
+    `is_cut_off` says whether its process has no network: the system may not allow that.
+    """
 
     workspace: Workspace
     subject: str
     out: Path
     scratch: Path
     options: Mapping[str, str] = field(default_factory=dict)
+    is_cut_off: bool = True
+
+
+def written(job: Job, name: str, lines: Iterable[str]) -> Path:
+    """A file of these lines, to be delivered; nothing in them steers the terminal of who reads it."""
+    file = job.out / name
+    file.write_text(readable("\n".join(lines)) + "\n", encoding="utf-8")
+    return file
 
 
 def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:
@@ -36,6 +49,11 @@ def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:
             return "\n".join([*kept, rest]), True
         kept.append(line)
     return "\n".join(kept), False
+
+
+def left_out_of(number: int, *, is_whole: bool) -> str:
+    """How many files were left out: `12`, `at least 12` of a walk that ended early, "" for none."""
+    return "" if is_whole and not number else f"{number:,}" if is_whole else f"at least {number:,}"
 
 
 def counted(number: int, noun: str) -> str:

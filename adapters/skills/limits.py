@@ -16,7 +16,10 @@ _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one child: seconds of wall and of processor time, bytes of memory and of each file it writes."""
+    """The bounds of one child: seconds of wall and of processor time, bytes of memory and of each file it writes.
+
+    The kernel keeps to these; the hub looks itself at what all files together take (`written_bytes`, `written_files`).
+    """
 
     wall_seconds: float = 60
     cpu_seconds: int = 45
@@ -26,10 +29,15 @@ class Limits:
     niceness: int = 5
     text_bytes: int = 200_000
     delivered_bytes: int = 20_000_000
+    written_bytes: int = 200_000_000
+    written_files: int = 20_000
 
 
-def confine(limits: Limits, parent: int) -> None:
-    """Bind this process to its limits, for good. It dies with `parent`, the process id of the hub."""
+def confine(limits: Limits, parent: int) -> bool:
+    """Bind this process to its limits, for good. It dies with `parent`, the process id of the hub.
+
+    Whether it is also cut off from the network, which not every system allows.
+    """
     for what, most, hardest in (
         (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
         (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 2),  # SIGXCPU first: it tells why
@@ -40,17 +48,16 @@ def confine(limits: Limits, parent: int) -> None:
         with suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS; a stricter limit may be there already
             resource.setrlimit(what, (most, hardest))
     os.nice(limits.niceness)
-    if sys.platform == "linux":
-        _confine_on_linux()
+    is_cut_off = sys.platform == "linux" and _confine_on_linux()
     if os.getppid() != parent:  # it died before we could ask to be told
         sys.exit(1)
+    return is_cut_off
 
 
-def _confine_on_linux() -> None:
+def _confine_on_linux() -> bool:
     """Die with the parent, gain no rights, reach no network; the last one where the kernel lets us."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # root keeps its rights over files that way; anybody else needs a user namespace to be allowed one
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    return any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))

@@ -20,6 +20,9 @@ _DISK_TIGHT, _DISK_FULL = 80, 90  # percent
 _MEMORY_TIGHT, _MEMORY_FULL = 80, 92  # percent
 _HOT = 85  # degrees Celsius, if the sensor states no limit of its own
 _TOP = 5
+_ONLINE = (
+    "- Skills can reach the network here: this system does not let them be cut off (it has no user namespaces for us)"
+)
 _GIB = 2**30
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
@@ -34,6 +37,7 @@ def machine(job: Job) -> Outcome:
         *_temperatures(worries),
         f"- Up for {spoken_time(time.time() - psutil.boot_time())}",
         *_programs(),
+        *([] if job.is_cut_off else [_ONLINE]),
     ]
     head = f"This machine needs a look: {'; '.join(worries)}." if worries else "This machine is fine."
     return Outcome("\n".join([head, "", *lines]))

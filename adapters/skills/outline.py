@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapters.skills.blocks import Role
 from adapters.skills.documents import read_document
-from adapters.skills.job import counted, shortened
+from adapters.skills.job import counted, shortened, written
 from core.agent.skill import Outcome
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def outline(job: Job) -> Outcome:
     text, is_cut = shortened(lines, "The whole outline is in outline.md.")
     if not is_cut:
         return Outcome(text)
-    report = job.out / "outline.md"
-    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Outcome(text, (report,))
+    return Outcome(text, (written(job, "outline.md", lines),))
 
 
 def sections_of(blocks: Sequence[Block]) -> list[Section]:

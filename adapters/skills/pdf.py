@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from pypdf import PdfReader
-from pypdf.errors import PyPdfError
 
 from adapters.skills.blocks import Block, Role
 from adapters.skills.closed import shown
-from adapters.skills.errors import FileBroken, FileEncrypted
+from adapters.skills.damage import reading
+from adapters.skills.errors import FileEncrypted
 from adapters.skills.texts import plain
 
 if TYPE_CHECKING:
@@ -17,20 +17,14 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 1_000
 
-# A damaged file also trips the library over objects of the wrong type, or over itself.
-_DAMAGE = (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OSError)
-
 
 def read_pdf(file: BinaryIO, path: str) -> Iterator[Block]:
     """The bookmarks and text of a PDF, `MOST_PAGES` at most. Raises `FileBroken`, `FileEncrypted`."""
-    try:
+    with reading(path, "PDF", "its structure is damaged"):
         reader = PdfReader(file)
-        if not reader.is_encrypted or reader.decrypt(""):  # many files are encrypted with an empty password
-            yield from _blocks(reader)
-            return
-    except _DAMAGE as error:
-        raise FileBroken(path=shown(path), kind="PDF", why="its structure is damaged") from error
-    raise FileEncrypted(path=shown(path))
+        if reader.is_encrypted and not reader.decrypt(""):  # many files are encrypted with an empty password
+            raise FileEncrypted(path=shown(path))
+        yield from _blocks(reader)
 
 
 def _blocks(reader: PdfReader) -> Iterator[Block]:

@@ -11,13 +11,14 @@ import stat
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from adapters.skills.catalogue import SKILLS, Takes
 from adapters.skills.closed import shown
+from adapters.skills.documents import KINDS
 from adapters.skills.errors import (
     KindUnsupported,
     SkillCrashed,
@@ -33,17 +34,22 @@ from adapters.skills.wire import Answer, Request
 from adapters.skills.words import best_match
 from adapters.skills.workspace import Workspace
 from core.agent.skill import Outcome
+from core.store import DiskFull
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from core.agent.skill import Match
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 _IMPORTABLE = str(Path(__file__).resolve().parents[2])  # the folder that holds the package `adapters`
 _LOGGED_BYTES = 8_000
+_LOOK_SECONDS = 0.25
+_BLOCK = 512  # what st_blocks counts, whatever the file system's own
 _KILLED_FOR_TIME = -signal.SIGXCPU
 
 
@@ -58,10 +64,11 @@ class SkillRunner:
 
     `workspace` is the folder skills read; `closed` are folders of the hub that stay closed wherever they lie (its
     data folder). `cache` may name a folder that children share for what is slow to find out anew (matplotlib's list
-    of fonts); without it each child starts bare. At most `max_children` run at once; further tasks wait their turn.
+    of fonts); without it each child starts bare. `scratch` is where children write while they work (without it, the
+    system's own place): somebody must sweep it after a kill. At most `max_children` run at once; others wait their turn.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but one are there for tests or for the data folder
         self,
         workspace: Path,
         closed: Sequence[Path] = (),
@@ -70,6 +77,7 @@ class SkillRunner:
         limits: Limits | None = None,
         max_children: int = 2,
         cache: Path | None = None,
+        scratch: Path | None = None,
     ) -> None:
         self._workspace = workspace
         self._closed = tuple(closed)
@@ -77,6 +85,7 @@ class SkillRunner:
         self._limits = limits or Limits()
         self._turns = asyncio.Semaphore(max_children)
         self._cache = cache
+        self._scratch_root = scratch
 
     def offered(self, skills: Sequence[str]) -> tuple[str, ...]:
         """Those of the named skills whose libraries are installed."""
@@ -124,8 +133,9 @@ class SkillRunner:
             )
         try:
             async with asyncio.timeout(self._limits.wall_seconds):
-                data = await self._talk(child, self._request(match, out), match)
-                status = await child.wait()
+                weigh = partial(self._weigh, match, (out, scratch))
+                data = await self._talk(child, self._request(match, out), match, weigh)
+                status = await _watched(child.wait, weigh)
         except TimeoutError:
             raise SkillTimeout(skill=match.skill, seconds=f"{self._limits.wall_seconds:g}") from None
         finally:
@@ -134,17 +144,28 @@ class SkillRunner:
         self._raise_for_status(match, status)
         return data
 
-    async def _talk(self, child: Process, request: Request, match: Match) -> bytes:
+    async def _talk(self, child: Process, request: Request, match: Match, weigh: Callable[[], None]) -> bytes:
         assert child.stdin is not None  # noqa: S101 - both are pipes, as asked for above
         assert child.stdout is not None  # noqa: S101
         child.stdin.write(request.to_json())
         child.stdin.close()
         data = bytearray()
-        while piece := await child.stdout.read(65_536):
+        while piece := await _watched(partial(child.stdout.read, 65_536), weigh):
             data += piece
             if len(data) > self._limits.text_bytes:
                 raise SkillOutput(skill=match.skill, megabytes=self._limits.text_bytes / 10**6)
         return bytes(data)
+
+    def _weigh(self, match: Match, folders: Sequence[Path]) -> None:
+        """Raise `SkillOutput` if a child fills the disk with many files, each of them within its limit."""
+        files, size = 0, 0
+        for folder, below, names in (found for top in folders for found in os.walk(top)):
+            files += len(below) + len(names)
+            for name in names:
+                with suppress(OSError):  # it comes and goes
+                    size += Path(folder, name).lstat().st_blocks * _BLOCK
+            if files > self._limits.written_files or size > self._limits.written_bytes:
+                raise SkillOutput(skill=match.skill, megabytes=self._limits.written_bytes / 10**6)
 
     def _request(self, match: Match, out: Path) -> Request:
         return Request(
@@ -200,11 +221,20 @@ class SkillRunner:
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[Path]:
         """A folder for one child alone."""
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="timmy-skill-"))
+        folder = await asyncio.to_thread(_new_folder, self._scratch_root)
         try:
             yield folder
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _new_folder(root: Path | None) -> Path:
+    try:
+        if root is not None:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="timmy-skill-", dir=root)).absolute()
+    except OSError as error:
+        raise DiskFull(why=error.strerror) from error
 
 
 def _check_file(workspace: Workspace, path: str, takes: Takes, skill: str) -> None:
@@ -213,8 +243,19 @@ def _check_file(workspace: Workspace, path: str, takes: Takes, skill: str) -> No
     kind = kind_of(path)
     if takes is Takes.TABLE and kind not in TABLES:
         raise KindUnsupported(path=shown(path), skill=skill, kinds="a CSV, TSV or Excel (.xlsx) file")
+    if takes is Takes.DOCUMENT and kind is Kind.EXCEL:
+        raise KindUnsupported(path=shown(path), skill=skill, kinds=KINDS)
     with workspace.open(path) as file:
         inspect(file, path, Kind.TEXT if takes is Takes.ANYTHING else kind)
+
+
+async def _watched(step: Callable[[], Awaitable[T]], look: Callable[[], None]) -> T:
+    """Wait for a step of the child, looking now and then; what the look raises ends it."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await step()
+        await asyncio.to_thread(look)
 
 
 async def _end(child: Process) -> None:
@@ -234,7 +275,7 @@ def _log_complaints(match: Match, complaints: Path) -> None:
 
 def _is_delivered(file: Path, out: Path) -> bool:
     """Whether a name that a child reported is a plain file directly in the out folder."""
-    if file.parent != out or file.name in {"", ".", ".."}:
+    if file.parent != out or file.name in {"", ".", ".."} or not file.name.isprintable():
         return False
     try:
         return stat.S_ISREG(file.lstat().st_mode)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from adapters.skills.job import counted, shortened
+from adapters.skills.alarm import FILE_SECONDS, at_most
+from adapters.skills.closed import shown
+from adapters.skills.errors import LineTooLong
+from adapters.skills.job import counted, left_out_of, shortened, written
 from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect
 from core.agent.skill import Outcome
 from core.errors import UserError
@@ -29,8 +33,16 @@ if TYPE_CHECKING:
 MOST_BYTES = 50_000_000
 """How much is scanned at once; files beyond it are counted as left out."""
 
+LONGEST_LINE = 50_000
+"""The longest line in bytes that is scanned: longer ones are programs made small for machines, and take for ever."""
+
+SCAN_SECONDS = 30.0
+"""How long all files together may take; the rest of them is named as not analysed."""
+
 _SHOWN_LETTERS = 2
-_LONG_ENOUGH = 8
+_LONG_ENOUGH = 16
+_MOST_NAMED = 10
+_SLOW, _LONG, _UNREADABLE = "took too long", "very long lines", "no Python that can be read"
 _GUESSES = frozenset({"Base64 High Entropy String", "Hex High Entropy String", "Secret Keyword"})
 _NOISE = ("IPPublicDetector",)  # an address is no secret
 _PASSWORD_TESTS = frozenset({"B105", "B106", "B107"})  # bandit's messages of these quote the password
@@ -57,37 +69,42 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Copies of the files to scan below `folder`, under their own relative paths, with their line counts."""
+    """Copies of the files to scan below `folder`, under their own relative paths, with their line counts.
+
+    `gaps` collects which files could not be analysed whole, and why.
+    """
 
     folder: Path
     lines: dict[str, int]
     left_out: int
+    is_whole: bool = True
+    gaps: dict[str, str] = field(default_factory=dict)
 
 
 def scan(job: Job) -> Outcome:
     """Scan the file or folder `job.subject`; the option `for` narrows it to `secrets` or `code`."""
     copies = _copy(job)
+    until = time.monotonic() + SCAN_SECONDS
     wanted = job.options.get("for", "")
     findings: list[Finding] = []
     if wanted != "code":
-        findings += _secrets(copies)
+        findings += _secrets(copies, until)
     if wanted != "secrets":
         seen = {(finding.path, finding.line) for finding in findings}
-        findings += [risk for risk in _risks(copies) if not (risk.secret and (risk.path, risk.line) in seen)]
+        findings += [risk for risk in _risks(copies, until) if not (risk.secret and (risk.path, risk.line) in seen)]
     findings.sort(key=lambda finding: (-finding.severity, finding))
     lines = [_headline(copies, findings), "", *map(_row, findings), *([""] if findings else []), *_extent(copies)]
     text, is_cut = shortened(lines, "Every finding is in report.md.")
     if not is_cut:
         return Outcome(text)
-    report = job.out / "report.md"
-    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Outcome(text, (report,))
+    return Outcome(text, (written(job, "report.md", lines),))
 
 
 def masked(value: str) -> str:
-    """A secret as it may be shown: two letters of a long one, none of a short one, and its length."""
-    letters = value[:_SHOWN_LETTERS] if len(value) >= _LONG_ENOUGH else ""
-    return f"{letters}… ({counted(len(value), 'character')})"
+    """A secret as it may be shown: two letters and the length of a long one, nothing of a short one."""
+    if len(value) < _LONG_ENOUGH:
+        return f"… (fewer than {_LONG_ENOUGH} characters)"
+    return f"{value[:_SHOWN_LETTERS]}… ({counted(len(value), 'character')})"
 
 
 def _copy(job: Job) -> Copies:
@@ -98,14 +115,17 @@ def _copy(job: Job) -> Copies:
         return Copies(folder, {top: _copy_file(job, top, folder / top, DOCUMENT_BYTES)}, 0)
     walk = job.workspace.walk(top)
     lines: dict[str, int] = {}
+    gaps: dict[str, str] = {}
     left_out, room = walk.left_out, MOST_BYTES
     for path in walk.files:
         try:
             lines[path] = _copy_file(job, path, folder / path, min(room, SOURCE_BYTES))
             room -= (folder / path).stat().st_size
+        except LineTooLong:
+            gaps[path] = _LONG
         except UserError:
             left_out += 1
-    return Copies(folder, lines, left_out)
+    return Copies(folder, lines, left_out, walk.is_whole, gaps)
 
 
 def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
@@ -115,10 +135,14 @@ def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with copy.open("wb") as target:
             shutil.copyfileobj(file, target)
-    return len(copy.read_bytes().splitlines())
+    lines = copy.read_bytes().splitlines()
+    if max(map(len, lines), default=0) > LONGEST_LINE:
+        copy.unlink()
+        raise LineTooLong(path=shown(path), limit=f"{LONGEST_LINE:,}")
+    return len(lines)
 
 
-def _secrets(copies: Copies) -> Iterator[Finding]:
+def _secrets(copies: Copies, until: float) -> Iterator[Finding]:
     """What detect-secrets finds; its network checks of a secret are a filter that is not switched on here."""
     from detect_secrets.core.scan import scan_file  # noqa: PLC0415 - only if asked for
     from detect_secrets.settings import default_settings  # noqa: PLC0415
@@ -127,16 +151,20 @@ def _secrets(copies: Copies) -> Iterator[Finding]:
     with default_settings() as settings:
         settings.disable_plugins(*_NOISE)
         for path in copies.lines:
-            for secret in scan_file(str(copies.folder / path)):
-                key = (path, secret.line_number, secret.secret_value or "")
-                found.setdefault(key, set()).add(secret.type)
+            try:
+                with at_most(until - time.monotonic()):
+                    for secret in scan_file(str(copies.folder / path)):
+                        key = (path, secret.line_number, secret.secret_value or "")
+                        found.setdefault(key, set()).add(secret.type)
+            except TimeoutError:
+                copies.gaps[path] = _SLOW
     for (path, line, value), kinds in found.items():
         sure = sorted(kinds - _GUESSES)
         severity = Severity.HIGH if sure else Severity.MEDIUM
         yield Finding(path, line, severity, f"{(sure or sorted(kinds))[0]}: {masked(value)}", secret=True)
 
 
-def _risks(copies: Copies) -> Iterator[Finding]:
+def _risks(copies: Copies, until: float) -> Iterator[Finding]:
     """What bandit finds in Python files; lines that their author marked `nosec` stay out, as bandit does it."""
     sources = [path for path in copies.lines if PurePosixPath(path).suffix in {".py", ".pyw"}]
     if not sources:
@@ -146,8 +174,17 @@ def _risks(copies: Copies) -> Iterator[Finding]:
     from bandit.core.manager import BanditManager  # noqa: PLC0415
 
     manager = BanditManager(BanditConfig(), "file")
-    manager.files_list = [str(copies.folder / path) for path in sources]
-    manager.run_tests()
+    for path in sources:
+        manager.files_list = [str(copies.folder / path)]
+        late = min(time.monotonic() + FILE_SECONDS, until)
+        try:
+            with at_most(until - time.monotonic()):
+                manager.run_tests()
+        except TimeoutError:
+            copies.gaps[path] = _SLOW
+        if manager.skipped:  # it swallows what it trips over, our alarm included
+            copies.gaps.setdefault(path, _SLOW if time.monotonic() >= late else _UNREADABLE)
+            manager.skipped.clear()
     for issue in manager.get_issue_list():
         path = str(PurePosixPath(issue.fname).relative_to(copies.folder))
         is_password = issue.test_id in _PASSWORD_TESTS
@@ -162,6 +199,10 @@ def _unquoted(text: str) -> str:
 
 def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
     extent = f"{counted(len(copies.lines), 'file')} ({counted(sum(copies.lines.values()), 'line')})"
+    if not copies.lines and not copies.gaps:
+        return "Nothing was scanned."
+    if not findings and copies.gaps:
+        return f"No finding in {extent}, but {counted(len(copies.gaps), 'file')} could not be analysed whole."
     if not findings:
         return f"Nothing suspicious was found in {extent}."
     secrets = sum(finding.secret for finding in findings)
@@ -184,5 +225,9 @@ def _extent(copies: Copies) -> Iterator[str]:
         files[suffix] += 1
     types = (f"{suffix} {counted(count, 'line')} in {files[suffix]}" for suffix, count in lines.most_common(6))
     yield f"Looked at: {', '.join(types) or 'nothing'}."
-    if copies.left_out:
-        yield f"Left out: {copies.left_out:,} (private, secret, binary or very large)."
+    if copies.gaps:
+        named = [f"{path} ({why})" for path, why in sorted(copies.gaps.items())[:_MOST_NAMED]]
+        more = len(copies.gaps) - len(named)
+        yield f"Not analysed: {', '.join(named)}{f' and {more:,} more' if more else ''}."
+    if left_out := left_out_of(copies.left_out, is_whole=copies.is_whole):
+        yield f"Left out: {left_out} (private, secret, binary or very large)."

@@ -5,20 +5,22 @@ The index is SQLite's FTS5, built in memory for each query: BM25, Porter stems a
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import time
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
+from adapters.skills.alarm import at_most
 from adapters.skills.closed import shown
+from adapters.skills.damage import reading
 from adapters.skills.documents import read_document
-from adapters.skills.job import counted, shortened
+from adapters.skills.job import counted, left_out_of, shortened
 from adapters.skills.kinds import SOURCE_BYTES, Kind, inspect, kind_of
 from adapters.skills.query import Query
 from adapters.skills.texts import decode
 from adapters.skills.workspace import Walk
 from core.agent.skill import Outcome
+from core.chat import readable
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,13 +34,12 @@ MOST_BYTES = 50_000_000
 """How much text is indexed for one query; files beyond it are counted as left out."""
 
 SLOW_SECONDS = 25.0
-"""How long all PDF and DOCX files together may take to read; the rest of them is left out, and counted."""
+"""How long all PDF, DOCX and Excel files together may take to read; the rest of them is left out, and counted."""
 
 _HITS_A_FILE = 3
 _LINES_A_PASSAGE = 12
 _CHARACTERS_A_PASSAGE = 2_000
-_SLOW = frozenset({Kind.PDF, Kind.DOCX})
-_SLOWEST_SECONDS, _AGAIN_SECONDS = 5.0, 0.05
+_SLOW = frozenset({Kind.PDF, Kind.DOCX, Kind.EXCEL})
 
 _SCHEMA = "CREATE VIRTUAL TABLE passage USING fts5(path UNINDEXED, unit UNINDEXED, place UNINDEXED, words, \
 tokenize='porter unicode61 remove_diacritics 2')"
@@ -60,7 +61,7 @@ def search(job: Job) -> Outcome:
             rows = index.execute(_RANKED, (match,)).fetchall()
             if rows:
                 break
-    extent = f"{counted(searched, 'file')} searched" + (f", {left_out:,} left out" if left_out else "")
+    extent = f"{counted(searched, 'file')} searched" + (f", {left_out} left out" if left_out else "")
     named = shown(job.subject if query.phrases else f'"{job.subject}"')
     if not rows:
         hint = " Left out are private, secret, binary and very large files." if left_out else ""
@@ -70,7 +71,7 @@ def search(job: Job) -> Outcome:
     return Outcome(text)
 
 
-def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
+def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, str]:
     """Index the files; how many were searched, and how many were left out."""
     top = job.workspace.find(job.options.get("in", "."))
     walk = job.workspace.walk(top) if job.workspace.is_folder(top) else Walk((top,), 0)
@@ -78,39 +79,25 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, int]:
     slow_until = time.monotonic() + SLOW_SECONDS
     for path in walk.files:
         try:
-            with _at_most(slow_until - time.monotonic()) if kind_of(path) in _SLOW else nullcontext():
-                passages = [(path, *passage) for passage in _passages(job.workspace, path)]
-        except (UserError, TimeoutError):
+            with at_most(slow_until - time.monotonic()) if kind_of(path) in _SLOW else nullcontext():
+                passages = [
+                    (path, unit, place, readable(words)) for unit, place, words in _passages(job.workspace, path)
+                ]
+        except (UserError, TimeoutError, MemoryError):
             continue
         size += sum(len(words) for *_, words in passages)
         if size > MOST_BYTES:
             break
         index.executemany(_INSERT, passages)
         searched += 1
-    return searched, walk.left_out + len(walk.files) - searched
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in a block that takes longer, so that one hostile document does not end the whole search."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError
-
-    if seconds <= 0:
-        raise TimeoutError
-    before = signal.signal(signal.SIGALRM, stop)
-    # again and again: libraries swallow what is raised inside them
-    timer = signal.setitimer(signal.ITIMER_REAL, min(seconds, _SLOWEST_SECONDS), _AGAIN_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, before)
+    return searched, left_out_of(walk.left_out + len(walk.files) - searched, is_whole=walk.is_whole)
 
 
 def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:
-    """What counts its places, where it begins, and its words: a few lines of text, or a block of a PDF or DOCX."""
+    """What counts its places, where it begins, and its words: a few lines of text, a block of a document, a row."""
+    if kind_of(path) is Kind.EXCEL:
+        yield from _rows(workspace, path)
+        return
     if kind_of(path) in _SLOW:
         document = read_document(workspace, path)
         for block in document.blocks:
@@ -126,6 +113,18 @@ def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]
         if held and (not line.strip() or len(held) == _LINES_A_PASSAGE):
             yield "line", number - len(held) + (1 if line.strip() else 0), "\n".join(held)
             held = []
+
+
+def _rows(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:
+    """The rows of every sheet of an Excel file."""
+    from adapters.skills.sheets import open_book, rows_of  # noqa: PLC0415 - only if there is one
+
+    with workspace.open(path) as file, reading(path, Kind.EXCEL.value.words):
+        inspect(file, path, Kind.EXCEL)
+        for sheet in open_book(file, path).worksheets:
+            for number, row in rows_of(sheet):
+                words = " | ".join(str(value) for value in row if value is not None)
+                yield f"{shown(sheet.title)}, row", number, words[:_CHARACTERS_A_PASSAGE]
 
 
 def _hits(rows: list[tuple[str, str, int, str, str]], query: Query) -> Iterator[str]:

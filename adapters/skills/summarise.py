@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapters.skills.documents import read_document
 from adapters.skills.errors import NoText
-from adapters.skills.job import counted, shortened
+from adapters.skills.job import counted, shortened, written
 from adapters.skills.sentences import MOST_SENTENCES, best, sentences_of
 from core.agent.skill import Outcome
 
@@ -35,9 +35,7 @@ def summarise(job: Job) -> Outcome:
     text, is_cut = shortened(lines, "The whole summary is in summary.md.")
     if not is_cut:
         return Outcome(text)
-    report = job.out / "summary.md"
-    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Outcome(text, (report,))
+    return Outcome(text, (written(job, "summary.md", lines),))
 
 
 def _wanted(job: Job, total: int) -> int:

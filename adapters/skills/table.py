@@ -6,17 +6,18 @@ import csv
 import io
 import re
 import warnings
-import zipfile
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pandas as pd
 
-from adapters.skills.archives import guard_archive
 from adapters.skills.closed import shown
+from adapters.skills.damage import reading
 from adapters.skills.errors import FileBroken, FileEmpty, KindUnsupported
 from adapters.skills.job import counted
 from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
+from adapters.skills.sheets import MOST_COLUMNS, open_book, rows_of
 from adapters.skills.texts import decode
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from adapters.skills.workspace import Workspace
 
 MOST_ROWS = 1_000_000
-MOST_COLUMNS = 300
 LONGEST_LINE = 1_000_000
 """The longest line of a table in characters: a longer one is not a row that anybody meant."""
 
@@ -34,7 +34,6 @@ _DATE = re.compile(
     r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2} \w{3,9} \d{4}|\w{3,9} \d{4}"
 )
 _MONEY = r"[\s,$€£%']"
-_DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,36 +131,15 @@ def _delimiter(sample: str) -> str:
 
 
 def _excel(file: BinaryIO, path: str) -> tuple[pd.DataFrame, list[str]]:
-    """The first sheet with anything in it; values, not formulas; what the file says about its own extent is ignored."""
-    from openpyxl import load_workbook  # noqa: PLC0415 - CSV is read without it
-    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
-
-    guard_archive(file, path, Kind.EXCEL)
-    try:
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    """The first sheet with anything in it."""
+    with reading(path, Kind.EXCEL.value.words):
+        book = open_book(file, path)
         for sheet in book.worksheets:
-            rows = _sheet_rows(sheet)
+            rows = [row for _, row in islice(rows_of(sheet), MOST_ROWS + 1)]
             if rows:
-                others = [other.title for other in book.worksheets if other.title != sheet.title]
-                remarks = (
-                    [f"read the sheet {shown(sheet.title)}, not {', '.join(map(shown, others))}"] if others else []
-                )
-                return _bounded(_framed(rows), remarks)
-    except (*_DAMAGE, InvalidFileException) as error:
-        raise FileBroken(path=shown(path), kind="an Excel file", why="its contents are damaged") from error
+                others = ", ".join(shown(other.title) for other in book.worksheets if other.title != sheet.title)
+                return _bounded(_framed(rows), [f"read the sheet {shown(sheet.title)}, not {others}"] if others else [])
     raise FileEmpty(path=shown(path))
-
-
-def _sheet_rows(sheet: Any) -> list[tuple[object, ...]]:
-    sheet.reset_dimensions()
-    rows: list[tuple[object, ...]] = []
-    for row in sheet.iter_rows(max_col=MOST_COLUMNS + 1, values_only=True):
-        width = max((place for place, value in enumerate(row, 1) if value is not None), default=0)
-        if width:
-            rows.append(row[:width])
-        if len(rows) > MOST_ROWS:
-            break
-    return rows
 
 
 def _framed(rows: list[tuple[object, ...]]) -> pd.DataFrame:

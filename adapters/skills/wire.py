@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.skills import errors
 from adapters.skills.limits import Limits
+from core.chat import readable
 from core.errors import HubError
 
 ERRORS: dict[str, type[HubError]] = {
@@ -65,12 +66,15 @@ class Answer:
 
     @classmethod
     def from_json(cls, data: bytes) -> Answer:
-        """Read an answer, believing nothing: raises ValueError unless it has exactly the shape of one."""
+        """Read an answer, believing nothing: raises ValueError unless it has exactly the shape of one.
+
+        No control character of a file gets past here.
+        """
         match json.loads(data):
             case {"text": str(text), "files": [*files], "error": ""} if all(isinstance(name, str) for name in files):
-                return cls(text, tuple(files))
+                return cls(readable(text), tuple(files))
             case {"error": str(error), "facts": dict(facts)} if error in ERRORS:
-                return cls(error=error, facts={str(name): str(fact)[:_LONGEST_FACT] for name, fact in facts.items()})
+                return cls(error=error, facts={str(name): _shown(str(fact)) for name, fact in facts.items()})
             case _:
                 raise ValueError("no answer")
 
@@ -82,3 +86,7 @@ class Answer:
             return ERRORS[self.error](**(self.facts or {}))
         except (KeyError, TypeError) as error:
             raise ValueError("facts are missing") from error
+
+
+def _shown(fact: str) -> str:
+    return readable(" ".join(fact.split())[:_LONGEST_FACT])

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from typing import TYPE_CHECKING, BinaryIO
 
 import docx
-from docx.exceptions import PythonDocxError
-from docx.opc.exceptions import OpcError
 from docx.table import Table
 
 from adapters.skills.archives import guard_archive
 from adapters.skills.blocks import Block, Role
-from adapters.skills.closed import shown
-from adapters.skills.errors import FileBroken
+from adapters.skills.damage import reading
 from adapters.skills.kinds import Kind
 
 if TYPE_CHECKING:
@@ -22,32 +18,16 @@ if TYPE_CHECKING:
 
     from docx.text.paragraph import Paragraph
 
-# A damaged file also trips the library over parts and attributes that are not there.
-_DAMAGE = (
-    PythonDocxError,
-    OpcError,
-    SyntaxError,  # lxml's own are of this kind
-    zipfile.BadZipFile,
-    KeyError,
-    ValueError,
-    AttributeError,
-    TypeError,
-    OSError,
-)
-
 
 def read_docx(file: BinaryIO, path: str) -> Iterator[Block]:
     """The paragraphs and table rows of a DOCX in order. Raises `FileBroken`, `FileBomb`, `FileEncrypted`."""
-    guard_archive(file, path, Kind.DOCX)
-    try:
-        content = list(docx.Document(file).iter_inner_content())
-    except _DAMAGE as error:
-        raise FileBroken(path=shown(path), kind="DOCX", why="its contents are damaged") from error
-    for number, item in enumerate(content, 1):
-        if isinstance(item, Table):
-            yield from _rows(item, number)
-        elif item.text.strip():
-            yield _block(item, number)
+    with reading(path, Kind.DOCX.value.words):
+        guard_archive(file, path, Kind.DOCX)
+        for number, item in enumerate(docx.Document(file).iter_inner_content(), 1):
+            if isinstance(item, Table):
+                yield from _rows(item, number)
+            elif item.text.strip():
+                yield _block(item, number)
 
 
 def _rows(table: Table, number: int) -> Iterator[Block]:

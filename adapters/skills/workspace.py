@@ -2,7 +2,8 @@
 
 A name is judged three times: as words (`closed.py`), as the real path behind its symlinks, and once more while it
 is opened, folder by folder with `O_NOFOLLOW` from the workspace down, so that a path swapped between check and use
-is refused and never followed.
+is refused and never followed. A file with a second name (a hard link) is refused too: whether the other name is a
+private one cannot be told.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 import unicodedata
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 MOST_FILES = 5_000
 """How many files a walk looks at, at most; what is left out is counted."""
 
+MOST_NAMES = 100_000
+"""How many names of any kind a walk looks at, at most: closed names and empty folders cost time too."""
+
+WALK_SECONDS = 5.0
+
 DEEPEST = 40
 """How many folders deep a walk goes; each level costs an open descriptor."""
 
@@ -33,14 +41,34 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DATA = "the hub keeps its own data there"
 _VENV = "it is a virtual environment"
+_LINKED = "it has a second name (a hard link), which may be that of a private file"
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The open files below a folder, as paths relative to the workspace, sorted; and how many names were left out."""
+    """The open files below a folder, as paths relative to the workspace, sorted; and how many names were left out.
+
+    Not `is_whole` is a walk that ended at a limit; more may have been left out then.
+    """
 
     files: tuple[str, ...]
     left_out: int
+    is_whole: bool = True
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a walk has found so far; it ends `until`, on the monotonic clock."""
+
+    until: float
+    files: list[str] = field(default_factory=list)
+    names: int = 0
+    left_out: int = 0
+    is_cut: bool = False
+
+    def is_full(self) -> bool:
+        self.is_cut |= len(self.files) > MOST_FILES or self.names > MOST_NAMES or time.monotonic() > self.until
+        return self.is_cut
 
 
 class Workspace:
@@ -78,11 +106,7 @@ class Workspace:
             raise NotAFile(path=shown(path), what="the workspace itself")
         with self._folder(parts[:-1], path) as folder:
             descriptor = _open(parts[-1], _FILE, folder, path)
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            os.close(descriptor)
-            raise NotAFile(path=shown(path), what=_what(mode))
-        with os.fdopen(descriptor, "rb") as file:
+        with _plain_file(descriptor, path) as file:
             yield file
 
     def is_folder(self, path: str) -> bool:
@@ -98,20 +122,45 @@ class Workspace:
     def walk(self, path: str = ".") -> Walk:
         """All open files below a folder. Symlinks, closed names and what exceeds `MOST_FILES` count as left out."""
         parts = parts_of(path, str(self.root))
-        files: list[str] = []
-        left_out = 0
+        tally = _Tally(time.monotonic() + WALK_SECONDS)
         with self._folder(parts, path) as top:
-            for folder, folders, names, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-                kept = [name for name in folders if self._enters(name, descriptor)]
-                left_out += len(folders) - len(kept)
-                here = PurePosixPath(*parts, folder)
-                folders[:] = sorted(kept) if len(here.parts) < DEEPEST else []
-                opened = [str(here / name) for name in names if _is_open_file(name, descriptor)]
-                left_out += len(names) - len(opened)
-                files += opened
-                if len(files) > MOST_FILES:
-                    break
-        return Walk(tuple(sorted(files[:MOST_FILES])), left_out + len(files[MOST_FILES:]))
+            self._collect(top, PurePosixPath(*parts), tally)
+        left_out = tally.left_out + len(tally.files[MOST_FILES:])
+        return Walk(tuple(sorted(tally.files[:MOST_FILES])), left_out, is_whole=not tally.is_cut)
+
+    def _collect(self, folder: int, here: PurePosixPath, tally: _Tally) -> None:
+        """Add what is below an open folder to the tally, until that is full."""
+        if tally.is_full():
+            return
+        with os.scandir(folder) as entries:
+            found = list(islice(entries, max(0, MOST_NAMES - tally.names) + 1))
+        tally.names += len(found)
+        folders = sorted(entry.name for entry in found if _is_folder(entry))
+        names = [entry.name for entry in found if not _is_folder(entry)]
+        opened = [str(here / name) for name in names if _is_open_file(name, folder)]
+        tally.files += opened
+        tally.left_out += len(names) - len(opened)
+        for name in folders:
+            if tally.is_full():
+                break
+            if not self._enters(name, folder):
+                tally.left_out += 1
+            elif len(here.parts) >= DEEPEST:
+                tally.is_cut = True
+            else:
+                self._collect_in(name, folder, here / name, tally)
+        tally.is_full()
+
+    def _collect_in(self, name: str, parent: int, here: PurePosixPath, tally: _Tally) -> None:
+        try:
+            folder = os.open(name, _FOLDER, dir_fd=parent)
+        except OSError:  # it was there a moment ago
+            tally.left_out += 1
+            return
+        try:
+            self._collect(folder, here, tally)
+        finally:
+            os.close(folder)
 
     def _guess(self, name: str, parts: tuple[str, ...]) -> str:
         """The one open file that a slightly wrong name means."""
@@ -177,11 +226,33 @@ def _open(part: str, flags: int, folder: int, name: str) -> int:
         raise FileClosed(path=shown(name), why=(error.strerror or "it cannot be opened").lower()) from None
 
 
+def _plain_file(descriptor: int, name: str) -> BinaryIO:
+    status = os.fstat(descriptor)
+    if _is_single(status):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise FileClosed(path=shown(name), why=_LINKED)
+    raise NotAFile(path=shown(name), what=_what(status.st_mode))
+
+
+def _is_single(status: os.stat_result) -> bool:
+    """Whether this is a plain file with one name."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
 def _is_open_file(name: str, folder: int) -> bool:
     if why_closed(name) or not name.isprintable():
         return False
     try:
-        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return _is_single(os.stat(name, dir_fd=folder, follow_symlinks=False))
     except OSError:
         return False
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from core.agent.model import BadModelName, Bounds, ModelRambled, ModelSaidNothing, ModelSlow, UnknownModel, named
 from core.agent.prompt import AGENT_PROMPT, plain, window
 from core.agent.session import HISTORY_TURNS, Turn
+from core.chat import readable
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class Assistant:
         limit = self._bounds.characters
         async with aclosing(self._model.chat(messages, model=model, num_ctx=self._bounds.window)) as pieces:
             async for piece in pieces:
-                speech.said = (speech.said + piece)[:limit]
+                speech.said = (speech.said + readable(piece))[:limit]
                 tell(speech.said)
                 if len(speech.said) == limit:
                     raise ModelRambled(limit=limit)

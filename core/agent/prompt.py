@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from core.agent.model import ChatMessage
+from core.chat import readable
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,8 +61,11 @@ class TooLongForModel(UserError):
 
 
 def plain(text: str) -> str:
-    """A text without chat-template tokens: each becomes a space, so that what stood around it cannot form another."""
-    return _TEMPLATE_TOKEN.sub(" ", text)
+    """A text without control characters and chat-template tokens.
+
+    Each token becomes a space, so that what stood around it cannot form another.
+    """
+    return _TEMPLATE_TOKEN.sub(" ", readable(text))
 
 
 def tokens(text: str) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.console.link import dial
 from adapters.folder import AlreadyRunning
+from adapters.skills.runner import SkillRunner
 from core.errors import UserError
 from core.swarm.ports import Decline
 from tests.fakes import FakeClock
@@ -17,7 +18,7 @@ from tests.scenario.bot import Hands, hub
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
@@ -137,3 +138,21 @@ async def test_a_task_whose_post_was_not_answered_is_not_refused_afterwards(tmp_
     async with hub(tmp_path, hands=hands) as bot:
         await bot.settled("T-1")
         assert bot.rows("SELECT body ->> '$.data.task' FROM outgoing WHERE cause LIKE '%/old'") == [("T-1",)]
+
+
+async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[Path | None] = []
+
+    class Noted(SkillRunner):
+        def __init__(
+            self, workspace: Path, closed: Sequence[Path], *, cache: Path | None, scratch: Path | None = None
+        ) -> None:
+            places.append(scratch)
+            super().__init__(workspace, closed, cache=cache, scratch=scratch)
+
+    monkeypatch.setattr("bot.app.SkillRunner", Noted)
+    left = tmp_path / "data" / "scratch" / "timmy-skill-left"
+    left.mkdir(parents=True)
+    async with hub(tmp_path):
+        assert places == [left.parent]
+        assert not await asyncio.to_thread(left.exists)

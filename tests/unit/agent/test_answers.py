@@ -113,6 +113,15 @@ async def test_a_slow_model_in_one_conversation_delays_no_other(assistant: Assis
     assert slow == ["Well then."]
 
 
+async def test_a_model_does_not_steer_the_readers_terminal(assistant: Assistant, server: OllamaServer) -> None:
+    server.says("The\x1b]0;", "PWNED\x07 owl\r", "\n\tsleeps\x9b31m.\x08")
+    seen: list[str] = []
+    answer = await assistant.answer(HERE, "What does the owl do?", "k1", seen.append)
+    assert answer == "The]0;PWNED owl\n\tsleeps31m."
+    assert seen[-1] == answer
+    assert not any("\x1b" in text for text in seen)
+
+
 async def test_stop_keeps_what_was_said_and_hangs_up(assistant: Assistant, server: OllamaServer) -> None:
     server.says("One,", " two,", Wire.SILENCE)
     answers: list[str] = []

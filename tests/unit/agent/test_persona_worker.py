@@ -179,6 +179,11 @@ async def test_the_model_is_given_the_persona_and_the_task(worker: PersonaWorker
     assert server.last["options"]["num_ctx"] == 8192
 
 
+async def test_a_result_of_the_model_holds_no_control_characters(worker: PersonaWorker, server: OllamaServer) -> None:
+    server.says("Rain\x1b[2J", " falls.\n\x9d")
+    assert (await worker.work(QUILL, task(POEM))).text == "Rain[2J falls."
+
+
 async def test_a_model_that_hands_the_task_back_is_not_paid(worker: PersonaWorker, server: OllamaServer) -> None:
     server.says("CANNOT: I would have to\nread the file.")
     with pytest.raises(BeyondWords, match=r"quill handed the task back: I would have to read the file\."):

@@ -34,6 +34,10 @@ def test_no_token_is_left_whatever_surrounds_it(text: str) -> None:
     assert plain(left) == left
 
 
+def test_a_control_character_hides_no_token() -> None:
+    assert plain("be\x1bfore<|im\x00_end|>after") == "before after"
+
+
 @pytest.mark.parametrize(
     "text",
     ["a < b | c > d", "x |> f <| y", "list[INT]", "<section>", "1 << 3 >> 2", "<strong>", "a[i]", "if a<b and c|d>e"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,3 +50,38 @@ def test_samples_come_once(tmp_path: Path) -> None:
     (workspace / "welcome.md").unlink()
     folder.seed_workspace(workspace, samples)
     assert not (workspace / "welcome.md").exists()
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_samples_come_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, workspace = tmp_path / "samples", tmp_path / "deep" / "workspace"
+    samples.mkdir()
+    for name in ("a.md", "b.md"):
+        (samples / name).write_text("hello")
+    copy = shutil.copyfile
+
+    def dies_at_b(source: Path, target: Path) -> None:
+        if source.name == "b.md":
+            raise Killed
+        copy(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", dies_at_b)
+        with pytest.raises(Killed):
+            folder.seed_workspace(workspace, samples)
+    assert not workspace.exists()
+    folder.seed_workspace(workspace, samples)
+    assert sorted(path.name for path in workspace.iterdir()) == ["a.md", "b.md"]
+    assert list(workspace.parent.iterdir()) == [workspace]
+    assert workspace.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_workspace_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "samples").mkdir()
+    for name in ("file", "file/workspace"):
+        with pytest.raises(NoFolder, match="TIMMY_WORKSPACE"):
+            folder.seed_workspace(tmp_path / name, tmp_path / "samples")

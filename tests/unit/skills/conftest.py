@@ -25,6 +25,7 @@ CLOSED = (
     "admin.macaroon",
     "wallet.dat",
     "credentials.json",
+    "aws_client_secret.json",
     "deep/.hidden/notes.md",
     "venv/readme.md",
     "data/ledger.md",

@@ -15,6 +15,7 @@ from adapters.skills.errors import (
     FileEmpty,
     FileEncrypted,
     FileTooLarge,
+    KindUnsupported,
     NoText,
 )
 from adapters.skills.texts import decode
@@ -132,6 +133,7 @@ def test_pdf_with_an_empty_password_is_open_and_with_another_closed(workspace: W
         ("renamed.pdf", b"just words", FileBroken),
         ("broken.docx", b"PK\x03\x04" + bytes(200), FileBroken),
         ("renamed.docx", b"just words", FileBroken),
+        ("book.xlsx", b"PK\x03\x04" + bytes(200), KindUnsupported),
     ],
 )
 def test_hostile_documents_are_refused_by_name(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,12 @@ def test_the_report_has_every_part_and_no_arguments_of_programs(job: Jobs) -> No
     for part in ("- Load ", "- Memory ", "- Disk ", "- Up for ", "processes; most memory: "):
         assert part in text
     assert "canary" not in text
+    assert "network" not in text
+
+
+def test_a_system_that_cannot_cut_skills_off_from_the_network_is_told_of(job: Jobs) -> None:
+    text = machine(replace(job(""), is_cut_off=False)).text
+    assert "- Skills can reach the network here: this system does not let them be cut off" in text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from adapters.shelf import Shelf
 from adapters.skills.catalogue import SKILLS
 from adapters.skills.errors import (
     FileBinary,
@@ -144,6 +145,7 @@ async def test_searches_for_the_canary_find_nothing(skills: SkillRunner, out: Pa
         (Match("outline", "locked.docx", 1.0), FileEncrypted),
         (Match("outline", "../../etc/passwd", 1.0), OutsideWorkspace),
         (Match("describe", "welcome.md", 1.0), KindUnsupported),
+        (Match("outline", "book.xlsx", 1.0), KindUnsupported),
         (Match("search", "...", 1.0), QueryMissing),
         (Match("search", "x", 1.0, (("in", "/etc/passwd"),)), OutsideWorkspace),
         (Match("no such skill", "welcome.md", 1.0), SkillMissing),
@@ -154,6 +156,7 @@ async def test_a_check_names_what_is_wrong_before_anyone_bids(
 ) -> None:
     (root / "noise.txt").write_bytes(b"\0\1\2")
     office.encrypted_office(root / "locked.docx")
+    office.excel(root / "book.xlsx", [("a", 1)])
     with (root / "huge.txt").open("wb") as file:
         file.truncate(10**9)
     with pytest.raises(error):
@@ -219,9 +222,17 @@ async def test_a_child_that_writes_too_much_is_stopped(root: Path, out: Path) ->
         ('print(json.dumps({"text": "", "files": ["../secret"], "error": ""}))', SkillCrashed),
         ('print(json.dumps({"text": "", "files": ["not-there.md"], "error": ""}))', SkillCrashed),
         ('print(json.dumps({"text": 1, "files": [], "error": ""}))', SkillCrashed),
+        (
+            (
+                'name = "a\\x1bb"; open(json.load(sys.stdin)["out"] + "/" + name, "w").close()\n'
+                'print(json.dumps({"text": "", "files": [name], "error": ""}))'
+            ),
+            SkillCrashed,
+        ),
         ('print(json.dumps({"error": "SystemExit", "facts": {}}))', SkillCrashed),
         ('print(json.dumps({"error": "FileMissing", "facts": {"path": "x"}}))', SkillCrashed),
         ('print(json.dumps({"error": "FileEmpty", "facts": {"path": "x"}}))', FileEmpty),
+        ('print(json.dumps({"error": "FileEmpty", "facts": {"path": "x\\n\\x1b]0;y"}}))', FileEmpty),
     ],
 )
 async def test_whatever_a_child_does_is_one_named_error(
@@ -229,7 +240,17 @@ async def test_whatever_a_child_does_is_one_named_error(
 ) -> None:
     with pytest.raises(error) as caught:
         await SkillRunner(root, python=scripted(lines)).run(OUTLINE, out)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+async def test_control_characters_of_a_file_reach_nobody(root: Path, out: Path) -> None:
+    (root / "esc.md").write_text("# T\x1b]0;PWNED\x07itle\n\n" + "A sen\x1b[31mtence\x9b of the title\x08. " * 3)
+    (root / "long.md").write_text("\n\n".join(f"# Chap\x1b[2Jter {n}" for n in range(300)))
+    outcome = await SkillRunner(root).run(Match("summarise", "esc.md", 1.0), out)
+    assert "T]0;PWNEDitle" in outcome.text
+    assert outcome.text.replace("\n", "").isprintable()
+    (whole,) = (await SkillRunner(root).run(Match("outline", "long.md", 1.0), out)).files
+    assert whole.read_text().replace("\n", "").isprintable()
 
 
 async def test_links_and_loads_of_data_are_not_delivered(root: Path, out: Path, scripted: Scripted) -> None:
@@ -276,11 +297,44 @@ async def test_scratch_folders_are_removed(
     assert not list(temporary.iterdir())
 
 
+async def test_what_a_killed_hub_leaves_lies_where_the_next_start_sweeps(
+    root: Path, tmp_path: Path, scripted: Scripted
+) -> None:
+    shelf = Shelf(tmp_path / "data")
+    says_where = scripted('print(json.dumps({"text": os.getcwd(), "files": [], "error": ""}))')
+    skills = SkillRunner(root, python=says_where, scratch=shelf.scratch)
+    place = Path((await skills.run(OUTLINE, await shelf.folder())).text)
+    assert place.parent == tmp_path / "data" / "scratch"
+    await asyncio.to_thread(place.mkdir)  # it was gone; so a kill -9 would leave it
+    await shelf.sweep()
+    assert not await asyncio.to_thread(place.exists)
+
+
+FILLS = """
+for number in range(1_500):
+    with open("{folder}/" + str(number), "w") as file:
+        file.write("x" * {size})
+print(json.dumps({{"text": "", "files": [], "error": ""}}), flush=True)
+os.close(1)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("folder", "size"), [("out", 1_000), (".", 0)])
+async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
+    root: Path, tmp_path: Path, out: Path, scripted: Scripted, folder: str, size: int
+) -> None:
+    fills = scripted(FILLS.format(folder=out if folder == "out" else folder, size=size))
+    limits = Limits(written_bytes=2_000_000, written_files=20_000 if size else 500)
+    with pytest.raises(SkillOutput, match=r"outline produced more than it may deliver"):
+        await SkillRunner(root, python=fills, limits=limits).run(OUTLINE, out)
+
+
 CONFINED = """
 import os, signal
 from adapters.skills.limits import Limits, confine
-confine(Limits(), os.getppid())
-print(os.getpid(), os.readlink("/proc/self/ns/net"), flush=True)
+is_cut_off = confine(Limits(), os.getppid())
+print(os.getpid(), os.readlink("/proc/self/ns/net"), is_cut_off, flush=True)
 signal.pause()
 """
 HUB = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CONFINED!r}])"
@@ -290,8 +344,10 @@ HUB = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CONFINED!
 def test_a_child_dies_with_a_hub_that_is_killed_and_had_no_network() -> None:
     with subprocess.Popen([sys.executable, "-c", HUB], stdout=subprocess.PIPE, text=True) as hub:
         assert hub.stdout is not None
-        pid, network = hub.stdout.readline().split()
+        pid, network, is_cut_off = hub.stdout.readline().split()
         hub.kill()
     assert is_gone(int(pid))
-    if network == str(Path("/proc/self/ns/net").readlink()):
+    is_alone = network != str(Path("/proc/self/ns/net").readlink())
+    assert is_cut_off == str(is_alone)
+    if not is_alone:
         pytest.skip("this kernel gives nobody a network namespace of their own")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.skills.errors import FileBinary, FileClosed
+from adapters.skills.errors import FileBinary, FileClosed, LineTooLong
 from adapters.skills.job import TEXT_LENGTH
 from adapters.skills.scan import masked, scan
 from tests.unit.skills.conftest import CANARY
@@ -86,6 +88,58 @@ def test_python_that_does_not_parse_is_no_crash(root: Path, job: Jobs) -> None:
     assert "1 file" in scan(job("broken.py")).text
 
 
-@pytest.mark.parametrize(("value", "shown"), [("", "… (0 characters)"), ("abc", "… (3 characters)")])
-def test_short_secrets_show_nothing(value: str, shown: str) -> None:
-    assert masked(value) == shown
+def test_python_that_was_not_analysed_is_named_and_never_all_clear(root: Path, job: Jobs) -> None:
+    (root / "old.py").write_text("import os\nprint 'x'\nos.system(raw_input())\n")
+    (root / "deep.py").write_text("x = " + "-" * 20_000 + "1\n")
+    for name in ("old.py", "deep.py"):
+        assert "could not be analysed whole" in scan(job(name)).text.splitlines()[0]
+    text = scan(job(".")).text
+    assert "Nothing suspicious" not in text
+    assert "Not analysed: deep.py (no Python that can be read), old.py (no Python that can be read)." in text
+    (root / "app.py").write_text(APP)
+    text = scan(job(".")).text
+    assert text.startswith("Found ")
+    assert "Not analysed: deep.py" in text
+
+
+def test_a_scan_for_secrets_alone_needs_no_python_that_parses(root: Path, job: Jobs) -> None:
+    (root / "old.py").write_text("print 'x'\n")
+    assert scan(job("old.py", **{"for": "secrets"})).text.startswith("Nothing suspicious was found in 1 file")
+
+
+def test_a_file_of_one_huge_line_is_named_as_not_analysed(root: Path, job: Jobs) -> None:
+    (root / "min.js").write_text("function f(){return password.token.secret=x;}" * 40_000)
+    text = scan(job(".")).text
+    assert text.startswith("No finding in 2 files (4 lines), but 1 file could not be analysed whole.")
+    assert "Not analysed: min.js (very long lines)." in text
+    with pytest.raises(LineTooLong, match=r"min\.js has a line of more than 50,000 characters"):
+        scan(job("min.js"))
+
+
+def test_a_walk_that_was_cut_short_is_no_whole_scan(job: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.skills.workspace.MOST_FILES", 1)
+    assert "Left out: at least " in scan(job(".")).text
+
+
+IN_A_HURRY = """
+import sys
+from pathlib import Path
+from adapters.skills import scan
+from adapters.skills.job import Job
+from adapters.skills.workspace import Workspace
+scan.SCAN_SECONDS = 0.05
+print(scan.scan(Job(Workspace(Path(sys.argv[1])), "", Path(sys.argv[1]), Path(sys.argv[1]).parent)).text)
+"""
+
+
+def test_a_scan_out_of_time_tells_what_it_has_and_what_it_left(root: Path) -> None:
+    """In a process of its own, as always: the alarm would go off in the middle of whatever pytest is doing."""
+    (root / "slow.py").write_text("x = 'a' + 'b' * 20 + call(1, 2)\n" * 20_000)
+    run = subprocess.run([sys.executable, "-c", IN_A_HURRY, root], capture_output=True, text=True, check=True)
+    assert "Nothing suspicious" not in run.stdout
+    assert "slow.py (took too long)" in run.stdout
+
+
+@pytest.mark.parametrize("value", ["", "abc", "abc12345", "fifteen-letters"])
+def test_short_secrets_show_nothing(value: str) -> None:
+    assert masked(value) == "… (fewer than 16 characters)"

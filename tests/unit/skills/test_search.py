@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.skills.blocks import Block, Document, Role
 from adapters.skills.errors import FileMissing, QueryMissing
 from adapters.skills.query import Query
 from adapters.skills.search import search
@@ -22,6 +23,7 @@ from tests.unit.skills.conftest import CANARY
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from adapters.skills.workspace import Workspace
     from tests.unit.skills.conftest import Jobs
 
 
@@ -55,6 +57,14 @@ def test_pdf_and_docx_are_searched_by_page_and_paragraph(root: Path, job: Jobs) 
     assert "harbour.docx, paragraph 5: " in text
 
 
+def test_excel_files_are_searched_by_row_and_not_as_the_zip_they_are(root: Path, job: Jobs) -> None:
+    office.excel(root / "book.xlsx", [("ship", "tons"), ("the zeppelin", 12), ("a raft", 1)])
+    text = search(job("zeppelin")).text
+    assert "- book.xlsx, Numbers, row 3: the **zeppelin** | 12" in text
+    assert "3 files searched" in text
+    assert search(job("worksheets")).text.startswith("Nothing was found")
+
+
 def test_a_search_in_one_file_stays_there(root: Path, job: Jobs) -> None:
     (root / "other.md").write_text("auction\n")
     text = search(job("auction", **{"in": "welcome.md"})).text
@@ -66,6 +76,11 @@ def test_a_search_in_one_file_stays_there(root: Path, job: Jobs) -> None:
 
 def test_nothing_found_says_how_much_was_looked_at(job: Jobs) -> None:
     assert search(job("zeppelin")).text.startswith('Nothing was found for "zeppelin" (2 files searched, ')
+
+
+def test_a_walk_that_was_cut_short_is_no_whole_search(job: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.skills.workspace.MOST_FILES", 1)
+    assert "1 file searched, at least " in search(job("zeppelin")).text
 
 
 def test_canaries_are_not_found(job: Jobs) -> None:
@@ -99,6 +114,16 @@ def test_a_document_that_takes_too_long_to_read_is_left_out(root: Path) -> None:
     (root / "quick.md").write_text("A zeppelin lands.")
     run = subprocess.run([sys.executable, "-c", IN_A_HURRY, root], capture_output=True, text=True, check=True)
     assert run.stdout.startswith('"zeppelin" is in 1 passage of 1 file')
+
+
+def test_half_a_character_in_a_document_ends_no_search(
+    workspace: Workspace, job: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged PDF or DOCX can yield a surrogate, which no database and no file takes."""
+    broken = Document("harbour.pdf", (Block(Role.PARAGRAPH, "zeppelin \ud800 lands", 1),), "page")
+    monkeypatch.setattr("adapters.skills.search.read_document", lambda *_: broken)
+    (workspace.root / "harbour.pdf").write_bytes(b"%PDF-")
+    assert "**zeppelin** lands" in search(job("zeppelin")).text
 
 
 @pytest.mark.parametrize("query", ["", "   ", '""', "...", "___"])

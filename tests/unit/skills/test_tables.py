@@ -159,6 +159,12 @@ def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, j
     assert "40 values, half of them below" in chart(job("n.csv")).text
 
 
+@pytest.mark.parametrize("days", [("0001-01-01", "0700-05-01", "9999-12-31"), ("0001-01-01",), ("9999-12-31",)])
+def test_dates_at_the_ends_of_the_calendar_are_drawn(root: Path, job: Jobs, days: tuple[str, ...]) -> None:
+    (root / "far.csv").write_text("day,sum\n" + "".join(f"{day},{n}\n" for n, day in enumerate(days, 1)))
+    assert f"highest {days[-1][:4]}" in chart(job("far.csv", words="sum by year")).text
+
+
 def test_a_table_of_words_cannot_be_drawn(root: Path, job: Jobs) -> None:
     (root / "w.csv").write_text("a,b\nx,y\nz,w\n")
     with pytest.raises(NoNumbers):

@@ -18,7 +18,7 @@ from adapters.skills.errors import (
     OutsideWorkspace,
     WorkspaceMissing,
 )
-from adapters.skills.workspace import Workspace
+from adapters.skills.workspace import Walk, Workspace
 from core.errors import HubError
 from tests.unit.skills.conftest import CANARY, CLOSED
 
@@ -28,7 +28,7 @@ def read(workspace: Workspace, name: str) -> bytes:
         return file.read()
 
 
-@pytest.mark.parametrize("name", ["welcome.md", "./welcome.md", "Welcome.MD", "welcome", "deep/../welcome.md"[8:]])
+@pytest.mark.parametrize("name", ["welcome.md", "./welcome.md", "Welcome.MD", "welcome"])
 def test_a_file_is_found_by_its_name_or_nearly(workspace: Workspace, name: str) -> None:
     assert read(workspace, name).startswith(b"# Welcome")
 
@@ -60,6 +60,8 @@ def test_every_canary_is_refused(workspace: Workspace, name: str) -> None:
     [
         ("../../etc/passwd", OutsideWorkspace),
         ("deep/../welcome.md", OutsideWorkspace),
+        ("deep/../../outside/secret-plan.md", OutsideWorkspace),
+        ("../workspace/welcome.md", OutsideWorkspace),
         ("/etc/passwd", OutsideWorkspace),
         ("/", OutsideWorkspace),
         ("~/.ssh/id_rsa", FileClosed),
@@ -119,10 +121,58 @@ def test_a_link_inside_the_workspace_leads_to_what_it_means(workspace: Workspace
         workspace.find("innocent.md")
 
 
+def test_a_hard_link_opens_no_private_file(workspace: Workspace) -> None:
+    for private, name in ((".env", "notes.txt"), ("data/ledger.md", "more.txt")):
+        (workspace.root / name).hardlink_to(workspace.root / private)
+        with pytest.raises(FileClosed, match=f"{name} is closed to every skill: it has a second name"):
+            read(workspace, name)
+    assert workspace.walk().files == ("deep/notes.txt", "welcome.md")
+
+
+def test_a_file_whose_second_name_is_gone_is_open_again(workspace: Workspace) -> None:
+    (workspace.root / "copy.md").hardlink_to(workspace.root / "welcome.md")
+    with pytest.raises(FileClosed):
+        read(workspace, "welcome.md")
+    (workspace.root / "copy.md").unlink()
+    assert read(workspace, "welcome.md").startswith(b"# Welcome")
+
+
 def test_a_walk_sees_the_open_files_only(workspace: Workspace) -> None:
     walk = workspace.walk()
     assert walk.files == ("deep/notes.txt", "welcome.md")
     assert walk.left_out >= 10
+
+
+def test_a_walk_of_very_many_names_ends_and_says_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (workspace.root / f"empty-{number}").mkdir()
+        (workspace.root / f"{number}.pem").touch()
+    assert workspace.walk().is_whole
+    monkeypatch.setattr("adapters.skills.workspace.MOST_NAMES", 20)
+    assert not workspace.walk().is_whole
+    monkeypatch.undo()
+    monkeypatch.setattr("adapters.skills.workspace.WALK_SECONDS", -1.0)
+    assert workspace.walk() == Walk((), 0, is_whole=False)
+
+
+def test_a_walk_of_too_many_files_counts_what_it_saw(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        (workspace.root / "deep" / f"{number}.md").touch()
+    monkeypatch.setattr("adapters.skills.workspace.MOST_FILES", 5)
+    walk = workspace.walk("deep")
+    assert len(walk.files) == 5
+    assert walk.left_out == 6
+    assert not walk.is_whole
+
+
+def test_a_walk_goes_so_deep_and_no_deeper(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.skills.workspace.DEEPEST", 3)
+    (workspace.root / "a/b/c/d").mkdir(parents=True)
+    for place in ("a/b/c/near.md", "a/b/c/d/far.md"):
+        (workspace.root / place).touch()
+    walk = workspace.walk("a")
+    assert walk.files == ("a/b/c/near.md",)
+    assert not walk.is_whole
 
 
 def test_a_data_folder_round_the_workspace_closes_nothing_and_one_in_its_place_everything(root: Path) -> None:
