@@ -103,6 +103,8 @@ async def main() -> None:
                 case "flood":
                     wire.flood(said["chat"], said["seconds"])
                     wire.say(wire.chats[said["chat"]], said["chat"], "/show T-999")
+                case _:
+                    raise ValueError(said)
             print(json.dumps(answer), flush=True)
 
 

@@ -55,7 +55,7 @@ class MortalTelegram(TelegramServer):
         if fate.dead or fate.strikes("before", names):
             return self._gone(request)
         answer = await super()._serve(request)
-        return self._gone(request) if fate.dead or fate.strikes("after", names) else answer
+        return self._gone(request) if fate.strikes("after", names) else answer
 
     def _gone(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.transport is not None:
