@@ -1,4 +1,5 @@
-# The hub in an image: `make docker-build`. Any image with Python 3.11 or newer, its venv module and root's shell can be the base.
+# The hub in an image: `make docker-build`. The base can be any image with a shell, libstdc++, and Python 3.11 or newer with
+# its venv module as python3.
 ARG BASE=python:3.13-slim
 
 # hadolint ignore=DL3006
@@ -29,7 +30,7 @@ VOLUME ["/data", "/workspace"]
 ENV PATH=/opt/timmy/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     TIMMY_DATA_DIR=/data TIMMY_WORKSPACE=/workspace
 USER 10001:10001
-WORKDIR /tmp
+WORKDIR /
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-I", "-c", \
     "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('TIMMY_HTTP_PORT', '8080') + '/healthz', timeout=4)"]

@@ -96,6 +96,7 @@ def test_a_root_without_a_pin_is_named() -> None:
 
 def test_the_hub_is_shut_in_and_open_to_this_machine_alone() -> None:
     hub = COMPOSE["hub"]
+    assert hub["pull_policy"] == "never", "a registry's image of that name is somebody else's"
     assert hub["read_only"] is True
     assert hub["cap_drop"] == ["ALL"]
     assert hub["security_opt"] == ["no-new-privileges:true"]
