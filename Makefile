@@ -16,11 +16,12 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev test test-real test-kill test-cov lint bench lock clean
+.PHONY: help install run dev test test-real test-kill test-cov lint bench lock clean \
+	docker-build docker-up docker-down docker-logs
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
-		printf '  make %-10s %s\n' "$$name" "$$words"; done
+		printf '  make %-12s %s\n' "$$name" "$$words"; done
 
 install: $(STAMP) ## the set-up alone: .venv, everything pinned
 	@:
@@ -95,6 +96,32 @@ lock: $(STAMP) ## compile requirements.txt from pyproject.toml
 	@$(LOCK) --output-file requirements.txt $(ARGS)
 	@if grep -nE '^ *(--(index|extra-index|find-links)|-[if] )|://|^/' requirements.txt; then \
 		echo "timmy: requirements.txt names a place; it must not" >&2; exit 1; fi
+
+# $(call DOCKER,NAME,PROBE): one clear line where docker cannot do it, instead of docker's own several.
+DOCKER = @command -v docker >/dev/null || { \
+		echo "timmy: docker is not installed; docs/container.md says what is needed" >&2; exit 1; }; \
+	docker $(1) $(2) >/dev/null 2>&1 || { \
+		echo "timmy: this docker has no '$(1)'; docs/container.md says what is needed" >&2; exit 1; }; \
+	docker info >/dev/null 2>&1 || { \
+		echo "timmy: docker's server does not answer; start it, or join its group" >&2; exit 1; }
+COMPOSE := docker compose --profile '*'
+
+docker-build: ## build the image
+	$(call DOCKER,build,--help)
+	@docker build --tag timmy $(ARGS) .
+
+docker-up: ## start the hub in a container, and wait until it is healthy
+	$(call DOCKER,compose,version)
+	@docker compose up --detach --wait $(ARGS)
+	@docker compose exec hub timmy status --page
+
+docker-down: ## stop it and what runs beside it; data and workspace stay
+	$(call DOCKER,compose,version)
+	@$(COMPOSE) down $(ARGS)
+
+docker-logs: ## follow what the containers say
+	$(call DOCKER,compose,version)
+	@$(COMPOSE) logs --follow --tail 100 $(ARGS)
 
 clean: ## remove the set-up and every cache; data and workspace stay
 	@rm -rf .venv build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \

@@ -1,0 +1,39 @@
+# The hub in an image: `make docker-build`. The base can be any image with a shell, libstdc++, and Python 3.11 or newer with
+# its venv module as python3.
+ARG BASE=python:3.13-slim
+
+# hadolint ignore=DL3006
+FROM ${BASE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+COPY pyproject.toml requirements.txt ./
+COPY docker ./docker
+# Only wheels, only with the hashes of requirements.txt, and nothing of the developers' tools. pip itself stays behind.
+RUN python3 docker/pins.py run > run.txt && python3 docker/pins.py build > build.txt \
+    && python3 -m venv /tools && python3 -m venv --without-pip /opt/timmy \
+    && /tools/bin/pip install --require-hashes --no-deps --only-binary :all: -r build.txt \
+    && /tools/bin/pip --python /opt/timmy/bin/python3 install --require-hashes --no-deps --only-binary :all: -r run.txt \
+    && find /opt/timmy -type d -name tests -prune -exec rm -r {} +
+COPY . .
+RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /tools/bin/pip --python /opt/timmy/bin/python3 install --no-deps --no-index dist/*.whl
+
+# hadolint ignore=DL3006
+FROM ${BASE}
+LABEL org.opencontainers.image.title="Timmy" org.opencontainers.image.licenses="MIT"
+RUN echo 'timmy:x:10001:' >> /etc/group \
+    && echo 'timmy:x:10001:10001:Timmy:/data:/bin/false' >> /etc/passwd \
+    && mkdir -m 700 /data /workspace && chown 10001:10001 /data /workspace
+# An empty named volume takes these over at first use.
+COPY --chown=10001:10001 config/workspace/ /workspace/
+VOLUME ["/data", "/workspace"]
+ENV PATH=/opt/timmy/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    TIMMY_DATA_DIR=/data TIMMY_WORKSPACE=/workspace
+USER 10001:10001
+WORKDIR /
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-I", "-c", \
+    "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('TIMMY_HTTP_PORT', '8080') + '/healthz', timeout=4)"]
+CMD ["timmy", "run"]
+# Large, so it comes last: storage without layers copies all that is there at every step.
+COPY --from=build /opt/timmy /opt/timmy
