@@ -50,7 +50,7 @@ async def test_a_stranger_presses_in_vain(tmp_path: Path, server: TelegramServer
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
         posted = await talk.says(talk.group, OLGA, "/task write a poem")
         query = talk.server.tap(posted, "Cancel", BOB)
-        await talk.until(lambda: query in talk.server.answers, "an answer")
+        await server.until(lambda: query in server.answers)
         assert talk.server.answers[query]["alert"]
         assert talk.rows("SELECT status FROM task") != [("cancelled",)]
 
