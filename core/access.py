@@ -33,7 +33,6 @@ class Action(StrEnum):
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
     TOKENS = "mint and revoke tokens"
-    BOOKS = "read the whole ledger"
 
 
 _MEMBER = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY})
@@ -46,8 +45,8 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.PAYER: _MEMBER,
     Role.OWNER: frozenset(Action),
 }
-_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.BOOKS, Action.MODEL})
-_PRIVATE = frozenset({Action.SEE_MONEY, Action.BOOKS, Action.TOKENS})
+_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL})
+_PRIVATE = frozenset({Action.SEE_MONEY, Action.TOKENS})
 
 
 class NotAllowed(Refused):

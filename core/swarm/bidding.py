@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.events import Event, Kind
-from core.money import format_sats, to_sats
+from core.money import format_sats
 from core.swarm import task as life
 from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
@@ -124,8 +124,3 @@ def _nobody(answers: Sequence[Answer]) -> str:
             reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())
     return said or "no agent here can do this now (/agents says what each can do)"
-
-
-def price_sats(bid: Bid) -> int:
-    """A bid's price in whole sats."""
-    return to_sats(bid.price)

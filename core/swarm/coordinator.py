@@ -17,7 +17,7 @@ from core.access import Action, authorize
 from core.errors import HubError, UserError
 from core.events import Event, Kind
 from core.ids import task_name
-from core.money import format_sats, to_msat, to_sats
+from core.money import to_msat, to_sats
 from core.swarm import bidding
 from core.swarm import task as life
 from core.swarm.auction import Bid
@@ -624,8 +624,3 @@ def _find(tx: SwarmTx, number: int) -> Task:
     if task is None:
         raise UnknownTask(task=task_name(number))
     return task
-
-
-def budget_line(task: Task) -> str:
-    """A task's budget for people."""
-    return format_sats(task.budget)

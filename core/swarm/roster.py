@@ -62,10 +62,6 @@ class Roster:
             raise UnknownAgent(given=repr(name[:40]))
         return agent
 
-    def knows(self, name: str) -> bool:
-        """Whether a live agent has this name."""
-        return name.lower() in self._agents
-
     async def load(self) -> None:
         """Read the roster; personas that were never seen before join it."""
 

@@ -26,7 +26,6 @@ RETRY      -      own     yes       own    yes    yes  yes
 ROSTER     -      -       yes       -      yes    yes  yes
 MODEL      -      -       yes       -      yes    -    yes
 TOKENS     -      -       -         -      yes    -    -
-BOOKS      -      -       -         -      yes    -    -
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
