@@ -297,11 +297,14 @@ class Coordinator:
         """Take an agent off the roster; what it was doing goes to somebody else."""
         agent, new = await self._roster.dismiss(caller, name, key=key)
         if new:
-            for task in await self._store.read(lambda tx: tx.tasks.live()):
-                if task.agent == agent and task.status in AT_WORK:
-                    await self._lose(task, f"{agent} was dismissed")
             self._offer_again(self._parked.get(agent, ()))
+            self._spawner.spawn(self._hand_over(agent), f"what {agent} was doing")
         return agent
+
+    async def _hand_over(self, agent: str) -> None:
+        for task in await self._store.read(lambda tx: tx.tasks.live()):
+            if task.agent == agent and task.status in AT_WORK:
+                await self._lose(task, f"{agent} was dismissed")
 
     async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
         """Add an agent; tasks that wait for somebody capable are offered again."""
@@ -469,7 +472,7 @@ class Coordinator:
 
     async def _lose(self, task: Task, why: str) -> None:
         """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
-        after = await self._decided(lambda tx: self._lost(tx, task, why))
+        after = await self._written(lambda tx: self._lost(tx, task, why))
         walked = self._at_it(task)
         self._ended(task)
         if not walked:
