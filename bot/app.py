@@ -151,7 +151,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, rules=_rules(settings)
         )  # fmt: skip
-        identities = Identities(store, ids, owners=settings.owners, reserved=agents.personas)
+        identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery)

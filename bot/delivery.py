@@ -11,10 +11,10 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from core.chat import NotSent, Undeliverable
-from core.store import DiskFull
+from core.store import FIRST_PAUSE, LAST_PAUSE, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +28,6 @@ log = logging.getLogger(__name__)
 
 PAGE = 1000
 """How many waiting messages of a surface are read at a time."""
-
-R = TypeVar("R")
-T = TypeVar("T", bound="MessageTx")
-
-FIRST_RETRY = 1.0
-LAST_RETRY = 60.0
 
 
 @dataclass(slots=True)
@@ -53,18 +47,6 @@ class _Note:
     state: str
     sent: tuple[str, ...]
     back: int | None
-
-
-async def patiently(store: Store[T], work: Callable[[T], R], clock: Clock) -> R:
-    """Write what must be written in the end, however long the disk is full: nothing waits for it but its own lane."""
-    pause = FIRST_RETRY
-    while True:
-        try:
-            return await store.write(work)
-        except DiskFull as error:
-            log.warning("%s", error)
-        await clock.sleep(pause)
-        pause = min(pause * 2, LAST_RETRY)
 
 
 class Delivery:
@@ -202,7 +184,7 @@ class Delivery:
 
     async def _send(self, surface: str, message: Outgoing) -> _Note:
         """Send until it arrived, or nobody is there, or it never can."""
-        adapter, back, pause = self._surfaces.get(surface), self._back.get(surface), FIRST_RETRY
+        adapter, back, pause = self._surfaces.get(surface), self._back.get(surface), FIRST_PAUSE
         while adapter is not None:
             wait: float | None = None
             try:
@@ -221,7 +203,7 @@ class Delivery:
             if not message.id:
                 break
             await self._park(message, pause if wait is None else wait)
-            pause = min(pause * 2, LAST_RETRY)
+            pause = min(pause * 2, LAST_PAUSE)
         return _Note(message, "queued", message.sent, back)
 
     async def _park(self, message: Outgoing, seconds: float) -> None:

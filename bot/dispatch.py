@@ -14,7 +14,6 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from bot.delivery import patiently
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
 from bot.routing import Route, Way, route, words
 from bot.welcome import welcome
@@ -22,7 +21,7 @@ from core.access import authorize
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
-from core.store import DiskFull, StoreClosed
+from core.store import NotWritten, StoreClosed, patiently
 from core.tokens import TokenTx
 
 if TYPE_CHECKING:
@@ -191,7 +190,7 @@ class Dispatcher:
 
         try:
             written = await self._store.write(answer)
-        except DiskFull as error:
+        except NotWritten as error:
             words = from_error(NotRecorded(why=error))
             self._delivery.send(Outgoing(0, message.surface, message.conversation, words, message.key))
             written = await patiently(self._store, answer, self._hub.clock)

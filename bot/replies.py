@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.chat import Button, Choice, Reply
 from core.errors import Refused, UserError
-from core.store import DiskFull
+from core.store import NotWritten
 
 if TYPE_CHECKING:
     from core.chat import Caller
@@ -22,7 +22,7 @@ class TooBusy(UserError):
     status = 429
 
 
-class NotRecorded(DiskFull):
+class NotRecorded(NotWritten):
     """What you asked for may be done, but its answer cannot be written yet ({why}). It follows; do not send it again."""
 
 

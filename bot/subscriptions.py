@@ -1,7 +1,8 @@
 """The table: which event is followed by what. Each handler has a cursor of its own and takes events in their order.
 
 A handler is a plain function in a unit of work with its cursor, so that its effect and its progress are one. An event
-it cannot take is tried a few times, then buried with an alarm, and stops nobody else.
+it cannot take is tried a few times, then buried with an alarm, and stops nobody else. A store that cannot be written is
+no event's fault: the handlers wait for it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from bot import views
+from core.errors import Unavailable
 from core.events import Event, Kind
 from core.messages import MessageTx
+from core.store import FIRST_PAUSE, LAST_PAUSE
+from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
+from core.tokens import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.chat import Outgoing
+    from core.chat import Outgoing, Reply
     from core.events import Json
     from core.ports import Clock
     from core.store import Store
@@ -56,12 +61,19 @@ class HandlerTx(SwarmTx, MessageTx, EventTx, Protocol):
 
 NOTIFIED = frozenset({
     Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
-    Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED,
+    Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED, Kind.TASK_CANCELLED, Kind.TASK_REJECTED, Kind.BID_PLACED,
 })  # fmt: skip
 
 
+_ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED})
+"""What says nothing that its own answer did not say, where it was done."""
+
+
 class Notify:
-    """Tells whoever posted a task, where they posted it, what they must know or do (progress is `progress.py`'s)."""
+    """Tells people what they must know or do: whoever posted a task, where they posted it; a person who won it, at home.
+
+    Nobody is told in their own conversation what they did there themselves, and were answered.
+    """
 
     name = "notify"
     kinds = NOTIFIED
@@ -69,30 +81,44 @@ class Notify:
     def __init__(self, place: Callable[[str], str]) -> None:
         self._place = place
 
-    def __call__(self, tx: HandlerTx, event: Event) -> Outgoing | None:
-        """Write the message that follows from an event, if one does."""
+    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
+        """Write the messages that follow from an event."""
+        if event.kind is Kind.BID_PLACED and not event.data.keys() & {"late", "by"}:
+            return []  # it came with the opening, which is told whole
         task = tx.tasks.find(event.task or 0)
-        if task is None or not _worth_telling(event, task):
-            return None
-        surface = task.conversation.partition(":")[0]
-        if event.kind is Kind.AUCTION_OPENED and task.pick == "ask":
-            reply = views.offers(task, tx.tasks.answers(task.id, task.attempt))
-        else:
-            waits = task.status is Status.DELIVERED or task.waits_for_people or is_person(event.agent)
-            extra: dict[str, Json] = {"waits": "people"} if waits and not task.over else {}
-            reply = views.delivered(task, tx.tasks.files(task.id), self._place, extra)
-        return tx.messages.queue(surface, task.conversation, reply, None, tx.now)
+        if task is None:
+            return []
+        doer = home_of(str(event.data.get("by", "")))
+        replies: list[tuple[str, Reply]] = []
+        if _worth_telling(event, task, doer):
+            replies.append((task.conversation, self._to_requester(tx, event, task)))
+        home = home_of(event.agent or "")
+        if home is not None and home not in {doer, task.conversation}:
+            replies += [(home, reply) for reply in views.told_to_worker(event, task)]
+        return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now) for where, reply in replies]
+
+    def _to_requester(self, tx: HandlerTx, event: Event, task: Task) -> Reply:
+        if event.kind is Kind.BID_PLACED or (event.kind is Kind.AUCTION_OPENED and task.pick == "ask"):
+            return views.offers(task, tx.tasks.answers(task.id, task.attempt))
+        waits = task.status is Status.DELIVERED or task.waits_for_people or is_person(event.agent)
+        extra: dict[str, Json] = {"waits": "people"} if waits and not task.over else {}
+        return views.told(event, task, tx.tasks.files(task.id), self._place, extra)
 
 
-def _worth_telling(event: Event, task: Task) -> bool:
+def _worth_telling(event: Event, task: Task, doer: str | None) -> bool:  # noqa: PLR0911 - one line a kind
+    """Whether an event is news to the requester. What has been overtaken since is not, and is told by what came after."""
+    if doer == task.conversation and event.kind in _ANSWERED:
+        return False
     match event.kind:
         case Kind.AUCTION_OPENED:
             return task.waits_for_people and task.status is Status.BIDDING
+        case Kind.BID_PLACED:
+            return collects(task)
         case Kind.TASK_AWARDED:
             return is_person(event.agent) and task.status is Status.AWARDED
         case Kind.TASK_DELIVERED:
             return task.status is Status.DELIVERED
-        case Kind.ATTEMPT_FAILED:
+        case Kind.ATTEMPT_FAILED | Kind.TASK_REJECTED:
             return not task.over
         case _:
             return True
@@ -128,12 +154,27 @@ class Pump:
             await self._wake.wait()
             self._wake.clear()
             for handler in self._handlers:
+                await self._catch_up(handler)
+
+    async def _catch_up(self, handler: Notify) -> None:
+        """Take every event there is, however long the store cannot be written."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
                 while await self._some(handler):
                     pass
+            except Unavailable as error:
+                log.warning("%s waits: %s", handler.name, error)
+            else:
+                return
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE)
 
     async def _some(self, handler: Notify) -> bool:
         try:
             messages, more = await self._store.write(lambda tx: _handle(tx, handler))
+        except Unavailable:
+            raise
         except Exception:
             log.exception("%s failed on a batch; taking its events one by one", handler.name)
             return await self._one_by_one(handler)
@@ -153,12 +194,14 @@ class Pump:
         last = ""
         for attempt in range(TRIES):
             try:
-                message = await self._store.write(lambda tx: _one(tx, handler, event))
+                messages = await self._store.write(lambda tx: _one(tx, handler, event))
+            except Unavailable:
+                raise
             except Exception as error:  # noqa: BLE001 - a handler's bug must stop nothing else
                 last = repr(error)
                 await self._clock.sleep(0.05 * 2**attempt)
             else:
-                if message is not None:
+                for message in messages:
                     self._send(message)
                 return
         self.failed += 1
@@ -175,16 +218,16 @@ class Pump:
 def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
     start = tx.cursor(handler.name)
     events = tx.events_after(start, BATCH)
-    messages = [handler(tx, event) for event in events if event.kind in handler.kinds]
+    messages = [message for event in events if event.kind in handler.kinds for message in handler(tx, event)]
     if events:
         tx.advance(handler.name, events[-1].id)
-    return [message for message in messages if message is not None], len(events) == BATCH
+    return messages, len(events) == BATCH
 
 
-def _one(tx: HandlerTx, handler: Notify, event: Event) -> Outgoing | None:
-    message = handler(tx, event) if event.kind in handler.kinds else None
+def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
+    messages = handler(tx, event) if event.kind in handler.kinds else []
     tx.advance(handler.name, event.id)
-    return message
+    return messages
 
 
 def table(place: Callable[[str], str]) -> Sequence[Notify]:

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.page import Page
 from core.chat import Button, File, Mark, Reply, Style
+from core.events import Kind
 from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import sealed
 from core.swarm.task import Status
+from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import tzinfo
 
     from core.chat import Caller
-    from core.events import Json
+    from core.events import Event, Json
     from core.swarm.auction import Bid
     from core.swarm.ports import Agent, Answer, ResultFile
     from core.swarm.task import Task
@@ -68,6 +70,8 @@ def posted(task: Task, *, simulated: bool) -> Reply:
         words += f"\nOnly {task.only} may bid."
     if task.pick == "ask":
         words += "\nYou pick the winner among the bids."
+    if task.account != user_account(task.requester):
+        words += f"\n{task.account.removeprefix('user:')} pays: --as spends nobody else's sats."
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
@@ -202,30 +206,56 @@ def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
     return data
 
 
-def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], extra: Mapping[str, Json]) -> Reply:
-    """How a task went on, told to whoever asked for it."""
+def told(
+    event: Event, task: Task, files: Sequence[ResultFile], place: Callable[[str], str], extra: Mapping[str, Json]
+) -> Reply:
+    """What happened to a task, told to whoever asked for it."""
     data = {**task_data(task), **extra}
-    price, agent = format_sats(task.price or 0), task.agent
-    match task.status:
-        case Status.SETTLED:
+    price, agent, by = format_sats(task.price or 0), task.agent, event.data.get("by")
+    match event.kind:
+        case Kind.TASK_SETTLED:
             text = f"{task.name} settled: {agent} was paid {price}\n\n{task.result or ''}"
-        case Status.DELIVERED:
-            text = f"{task.name} delivered by {agent}; accept it or reject it\n\n{task.result or ''}"
-        case Status.FAILED:
+        case Kind.TASK_DELIVERED:
+            text = f"{task.name} delivered by {by or agent}; accept it or reject it\n\n{task.result or ''}"
+        case Kind.TASK_FAILED:
             text = f"{task.name} failed and cost nothing: {task.why}"
-        case Status.EXPIRED:
+        case Kind.TASK_EXPIRED:
             text = f"{task.name} expired and cost nothing: {task.why}"
-        case Status.AWARDED:
-            text = f"{task.name} is {agent}'s for {price}. When done: /deliver {task.name} RESULT"
-        case Status.BIDDING:
+        case Kind.TASK_CANCELLED:
+            text = f"{task.name} was cancelled by {by} and cost nothing"
+        case Kind.TASK_REJECTED:
+            text = f"{task.name} was rejected by {by} and is up for bids again: {task.why}"
+        case Kind.TASK_AWARDED:
+            done = f". When done: /deliver {task.name} RESULT" if agent == task.requester else ""
+            text = f"{task.name} is {agent}'s for {price}{done}"
+        case Kind.AUCTION_OPENED:
             text = f"{task.name} waits for a bid from {task.only}: /bid {task.name} SATS"
         case _:
-            text = f"{task.name} is {task.status.value} again: {task.why}"
+            text = f"{task.name} is up for bids again: {task.why}"
     head, newline, result = text.rstrip().partition("\n")
     page = Page(head)
     if newline:
         page.add(result)
     return page.reply(data, task.id, buttons_for(task), _files(files, place))
+
+
+def told_to_worker(event: Event, task: Task) -> list[Reply]:
+    """What a person who has won a task must know of it: one message or none."""
+    price = format_sats(task.price or 0)
+    match event.kind:
+        case Kind.TASK_AWARDED if task.status is Status.AWARDED:
+            what = f"is yours for {price}: {_first_line(task.description)}\nWhen done: /deliver {task.name} RESULT"
+        case Kind.TASK_SETTLED:
+            what = f"is accepted: you were paid {price}"
+        case Kind.TASK_REJECTED | Kind.TASK_FAILED:
+            what = f"was not accepted: {task.why}"
+        case Kind.TASK_CANCELLED:
+            what = f"was cancelled by {event.data.get('by')}; there is nothing more to do"
+        case Kind.TASK_EXPIRED:
+            what = "has expired; there is nothing more to do"
+        case _:
+            return []
+    return [Reply(f"{task.name} {what}", task_data(task), task.id)]
 
 
 def offers(task: Task, answers: Sequence[Answer]) -> Reply:

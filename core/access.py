@@ -33,7 +33,6 @@ class Action(StrEnum):
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
     TOKENS = "mint and revoke tokens"
-    BOOKS = "read the whole ledger"
     PAIR = "let people in or out"
 
 
@@ -47,8 +46,8 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.PAYER: _MEMBER,
     Role.OWNER: frozenset(Action),
 }
-_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.BOOKS, Action.MODEL, Action.PAIR})
-PRIVATE = frozenset({Action.SEE_MONEY, Action.BOOKS, Action.TOKENS})
+_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR})
+PRIVATE = frozenset({Action.SEE_MONEY, Action.TOKENS})
 """What nobody but the caller may read."""
 
 

@@ -7,6 +7,7 @@ savepoint, so that an error undoes its own function only. Services declare the p
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from core.errors import Unavailable
@@ -15,13 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.events import Event
+    from core.ports import Clock
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
+log = logging.getLogger(__name__)
 
-class DiskFull(Unavailable):
+FIRST_PAUSE = 1.0
+LAST_PAUSE = 60.0
+"""Seconds between tries of what can be written again later."""
+
+
+class NotWritten(Unavailable):
+    """The hub cannot write now ({why}). Nothing was changed; try again later."""
+
+
+class DiskFull(NotWritten):
     """The disk that holds the data folder is full or failing ({why}). Nothing was changed; free some space and try again."""
+
+
+class StoreBusy(NotWritten):
+    """Another program holds the hub's database ({why}). Nothing was changed; close that program and try again."""
 
 
 class StoreClosed(Unavailable):
@@ -54,5 +71,14 @@ class Store(Protocol[T_co]):
     async def read(self, work: Callable[[T_co], R], /) -> R:
         """Run `work` on a snapshot, on a connection of its own that cannot write."""
 
-    async def read_apart(self, work: Callable[[T_co], R], /) -> R:
-        """Like `read`, for what takes long: on a connection opened for it, so that it holds up nobody."""
+
+async def patiently(store: Store[T], work: Callable[[T], R], clock: Clock) -> R:
+    """Write what must be written in the end, however long that takes: it is tried again, later and later."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await store.write(work)
+        except NotWritten as error:
+            log.warning("%s", error)
+        await clock.sleep(pause)
+        pause = min(pause * 2, LAST_PAUSE)

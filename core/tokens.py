@@ -18,7 +18,7 @@ from core.errors import UserError
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from core.ports import IdSource
     from core.store import Store
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 CONSOLE_OWNER = "console:owner"
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HUB_WORDS = frozenset({
+    "hub", "treasury", "escrow", "external", "node", "fees", "income", "suspense", "owner", "user", "agent", "peer",
+})  # fmt: skip
+"""What the books and the events call the hub's own; a worker of such a name would pass for it."""
+_UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts"})
+
+
+def home_of(actor: str) -> str | None:
+    """The conversation in which the hub reaches a person by itself; of `console:owner as telegram:5`, the owner's.
+
+    None for those that it has no way to: agents, workers, peers, schedules, shortcuts.
+    """
+    person = actor.partition(" as ")[0]
+    surface, colon, _ = person.partition(":")
+    return person if colon and surface not in _UNREACHED else None
 
 
 class TokenKind(StrEnum):
@@ -46,7 +61,7 @@ class BadTokenName(UserError):
 
 
 class NameReserved(UserError):
-    """{given} is the name of a persona of this hub. Give the worker another name."""
+    """{given} is a name of this hub's own (its agents, or a word of its books). Give the worker another name."""
 
     status = 409
 
@@ -147,11 +162,13 @@ def check_actor(text: str) -> str:
 class Identities:
     """Roles of actors, and minting, checking and revoking of tokens."""
 
-    def __init__(self, store: Store[TokenTx], ids: IdSource, *, owners: Iterable[str], reserved: Iterable[str]) -> None:
+    def __init__(
+        self, store: Store[TokenTx], ids: IdSource, *, owners: Iterable[str], reserved: Callable[[str], bool]
+    ) -> None:
         self._store = store
         self._ids = ids
         self._owners = frozenset({CONSOLE_OWNER, *owners})
-        self._reserved = frozenset(reserved)
+        self._reserved = reserved
         self.people: tuple[Person, ...] = ()
         """Everybody who was let in, as last read."""
 
@@ -194,7 +211,7 @@ class Identities:
             raise BadTokenKind(given=repr(kind[:40]))
         if not _NAME.fullmatch(name):
             raise BadTokenName(given=repr(name[:80]))
-        if kind == TokenKind.WORKER and name.lower() in self._reserved:
+        if kind == TokenKind.WORKER and (name.lower() in _HUB_WORDS or self._reserved(name)):
             raise NameReserved(given=name)
         if kind != TokenKind.SHORTCUT and (for_actor or task_limit):
             raise OptionNotForKind(option="--for" if for_actor else "--task-limit", kind=kind)

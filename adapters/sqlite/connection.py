@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Broken, HubError
-from core.store import DiskFull
+from core.store import DiskFull, StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x54494D59  # "TIMY"
 SCHEMA = Path(__file__).parent / "schema"
 _DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 MIN_SQLITE = (3, 37, 0)  # STRICT tables
 
@@ -98,6 +99,8 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, sqlite3.Error):
         if _code(error) in _DISK:
             return DiskFull(why=str(error))
+        if _code(error) in _BUSY:
+            return StoreBusy(why=str(error))
         if _code(error) in _DAMAGE:
             return DatabaseDamaged(why=str(error))
     return error

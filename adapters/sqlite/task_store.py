@@ -76,11 +76,6 @@ class TaskRows:
         rows = self._connection.execute(_SELECT + " WHERE due <= ? ORDER BY due LIMIT ?", (now, limit))
         return [_task(row) for row in rows]
 
-    def next_due(self) -> int | None:
-        """See `TaskStore`."""
-        (due,) = self._connection.execute("SELECT min(due) FROM task WHERE due IS NOT NULL").fetchone()
-        return None if due is None else int(due)
-
     def counts(self) -> dict[str, int]:
         """See `TaskStore`."""
         return dict(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.events import Event, Kind
-from core.money import format_sats, to_sats
+from core.money import format_sats
 from core.swarm import task as life
 from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
@@ -15,8 +15,9 @@ from core.swarm.ports import Answer, Decline, Offer
 from core.swarm.task import Status, is_person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from core.events import Json
     from core.swarm.ports import Agent, SwarmTx
     from core.swarm.task import Task
 
@@ -54,26 +55,55 @@ def open_and_close(
 ) -> Task:
     """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
-    busy = {agent.name for agent, _ in offers if tx.tasks.load(agent.name) >= agent.capacity}
+    busy = _busy(tx, appraisals)
     payable = {agent.name for agent, offer in offers if offer.price <= task.budget}
     if payable and payable <= busy and not task.waits_for_people:
         return task
     closes_at = task.deadline if task.waits_for_people else min(tx.now + terms.window, task.deadline)
     task = take(tx, task, life.open_auction(task, closes_at=closes_at), HUB)
-    for agent, offer in offers:
-        if agent.name not in payable:
-            decline(tx, task, agent.name, f"asks {format_sats(offer.price)}, more than the budget")
-        elif agent.name not in busy:
-            place(tx, task, Bid(agent.name, offer.price, offer.eta, offer.note, offer.fit, tx.now))
-    for agent, answer in appraisals:
-        if isinstance(answer, Decline):
-            decline(tx, task, agent.name, answer.why)
+    _take_answers(tx, task, appraisals, busy)
     waits = task.waits_for_people and task.only not in task.excluded
     return task if waits else close(tx, task, terms)
 
 
-def place(tx: SwarmTx, task: Task, bid: Bid) -> Bid:
-    """Take a bid, sealed. Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`."""
+def join(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]]) -> list[str]:
+    """Take the answers of the hub's own agents that have not answered yet: they were busy when the bidding opened, or new.
+
+    Returns those that could do it and are still busy.
+    """
+    answered = {answer.bid.agent for answer in tx.tasks.answers(task.id, task.attempt)}
+    missing = [(agent, answer) for agent, answer in appraisals if agent.name not in answered]
+    busy = _busy(tx, missing)
+    _take_answers(tx, task, missing, busy, late=True)
+    return sorted(busy)
+
+
+def _busy(tx: SwarmTx, appraisals: Sequence[tuple[Agent, Offer | Decline | None]]) -> set[str]:
+    """Who could do it and has no hand free."""
+    offering = [agent for agent, answer in appraisals if isinstance(answer, Offer)]
+    return {agent.name for agent in offering if tx.tasks.load(agent.name) >= agent.capacity}
+
+
+def _take_answers(
+    tx: SwarmTx,
+    task: Task,
+    appraisals: Sequence[tuple[Agent, Offer | Decline | None]],
+    busy: set[str],
+    *,
+    late: bool = False,
+) -> None:
+    for agent, answer in appraisals:
+        if isinstance(answer, Decline):
+            decline(tx, task, agent.name, answer.why)
+        elif isinstance(answer, Offer) and answer.price > task.budget:
+            decline(tx, task, agent.name, f"asks {format_sats(answer.price)}, more than the budget")
+        elif isinstance(answer, Offer) and agent.name not in busy:
+            bid = Bid(agent.name, answer.price, answer.eta, answer.note, answer.fit, tx.now)
+            place(tx, task, bid, {"late": True} if late else {})
+
+
+def place(tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json]) -> Bid:
+    """Take a bid, sealed; `more` goes into its event. Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`."""
     if not 1 <= bid.price <= task.budget:
         raise BidOutOfRange(task=task.name, budget=format_sats(task.budget), given=format_sats(bid.price))
     if task.only is not None and task.only != bid.agent:
@@ -83,7 +113,7 @@ def place(tx: SwarmTx, task: Task, bid: Bid) -> Bid:
     points = score(bid, tx.tasks.standing(bid.agent), time_left=task.deadline - tx.now)
     bid = Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points)
     tx.tasks.answer(task.id, task.attempt, Answer(bid))
-    tx.emit(Event(Kind.BID_PLACED, task.id, bid.agent, {"attempt": task.attempt}))
+    tx.emit(Event(Kind.BID_PLACED, task.id, bid.agent, {"attempt": task.attempt, **more}))
     return bid
 
 
@@ -93,16 +123,16 @@ def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
     tx.emit(Event(Kind.BID_REFUSED, task.id, agent, {"attempt": task.attempt}))
 
 
-def close(tx: SwarmTx, task: Task, terms: Terms) -> Task:
+def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB) -> Task:
     """End the bidding: award the best bidder that is free; wait if all are busy; fail if there is none."""
     answers = tx.tasks.answers(task.id, task.attempt)
     bids = ranking(answer.bid for answer in answers if not answer.refused)
     for bid in bids:
         if is_person(bid.agent) or tx.tasks.load(bid.agent) < terms.capacity(bid.agent):
-            return award(tx, task, bid, terms)
+            return award(tx, task, bid, terms, actor)
     if any(terms.capacity(bid.agent) for bid in bids):
         return take(tx, task, life.wait(task, reason="everyone who can do it is busy"), HUB)
-    return take(tx, task, life.void(task, why=_nobody(answers)), HUB)
+    return take(tx, task, life.void(task, why=_nobody(task, answers)), HUB)
 
 
 def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> Task:
@@ -117,15 +147,18 @@ def sealed(task: Task) -> bool:
     return task.status in {Status.OPEN, Status.BIDDING} and task.pick != "ask"
 
 
-def _nobody(answers: Sequence[Answer]) -> str:
+def collects(task: Task) -> bool:
+    """Whether a task's bids are being collected for its requester to pick one: agents may join in for as long as that lasts."""
+    return task.status is Status.BIDDING and task.pick == "ask"
+
+
+def _nobody(task: Task, answers: Sequence[Answer]) -> str:
+    """Why nobody does it; what went wrong before comes first."""
     reasons: dict[str, list[str]] = {}
     for answer in answers:
         if answer.refused:
             reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())
+    if task.why is not None:
+        return f"{task.why.rstrip('.')}. Nobody else here can do it{': ' if said else ''}{said}"
     return said or "no agent here can do this now (/agents says what each can do)"
-
-
-def price_sats(bid: Bid) -> int:
-    """A bid's price in whole sats."""
-    return to_sats(bid.price)

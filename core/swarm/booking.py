@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.events import Kind
@@ -17,13 +18,14 @@ _FAILURES = frozenset({Kind.ATTEMPT_FAILED, Kind.TASK_REJECTED})
 
 
 def take(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
-    """Write a step and return the task as it now is. `actor` is who caused it, for the books."""
+    """Write a step and return the task as it now is. `actor` is who caused it, for the books; a person is named in the event."""
     after = _move(tx, before, step, actor)
     if after.over:
         after = after.but(ended_at=tx.now)
     _remember(tx, before, after, step)
     tx.tasks.save(after)
-    tx.emit(step.event)
+    event = step.event
+    tx.emit(replace(event, data={**event.data, "by": actor}) if is_person(actor) else event)
     return after
 
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
-from core.errors import HubError, UserError
+from core.errors import HubError, Unavailable, UserError
 from core.events import Event, Kind
 from core.ids import task_name
-from core.money import format_sats, to_msat, to_sats
+from core.money import to_msat, to_sats
+from core.store import patiently
 from core.swarm import bidding
 from core.swarm import task as life
 from core.swarm.auction import Bid
 from core.swarm.bidding import HUB, Terms
 from core.swarm.booking import take
+from core.swarm.patience import PutOff, pause_after
 from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.task import AT_WORK, Status, Task, Verb, WrongState, is_person
 from core.tokens import check_actor
@@ -30,9 +34,10 @@ from core.wallet import wallet
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from core.chat import Caller
+    from core.events import Json
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
     from core.swarm.auction import Standing
@@ -45,6 +50,7 @@ SECOND = 1000
 MAX_DESCRIPTION = 8000
 MAX_DEADLINE = 30 * 24 * 3600 * SECOND
 APPRAISAL_SECONDS = 2.0
+_EVER = 2**62
 
 
 class UnknownTask(UserError):
@@ -142,6 +148,7 @@ class Coordinator:
         self._working: dict[int, tuple[int, asyncio.Timeout]] = {}
         self._waiting: dict[int, tuple[str, ...]] = {}
         self._parked: dict[str, set[int]] = {}
+        self._put_off = PutOff()
         self._next_due: int | None = None
         self._time = asyncio.Event()
 
@@ -162,7 +169,7 @@ class Coordinator:
         task, new = await self._store.write(lambda tx: self._post(tx, order))
         if new:
             self._expect(task)
-            self._spawner.spawn(self._walk(task, appraised), f"task {task.name}")
+            self._set_out(task.id, partial(self._walk, task, appraised))
         return task
 
     async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:
@@ -175,10 +182,12 @@ class Coordinator:
                 return task
             if task.status is not Status.BIDDING:
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
-            bidding.place(tx, task, Bid(caller.name, to_msat(sats), eta, note, 1000, tx.now))
+            said = f"{note} (bid by {caller.recorded})".strip() if caller.acting_for else note
+            by: dict[str, Json] = {"by": caller.recorded}
+            bidding.place(tx, task, Bid(caller.name, to_msat(sats), eta, said, 1000, tx.now), by)
             tx.mark(key, "")
             if task.only == caller.name and task.pick == "auto":
-                task = bidding.close(tx, task, self._terms)
+                task = bidding.close(tx, task, self._terms, caller.recorded)
             return task
 
         return await self._decided(work)
@@ -203,8 +212,8 @@ class Coordinator:
             return bidding.award(tx, task, bid, self._terms, caller.recorded)
 
         task = await self._decided(work)
-        if task.status is Status.AWARDED and not is_person(task.agent):
-            self._spawner.spawn(self._walk(task), f"task {task.name}")
+        if task.status is Status.AWARDED:
+            self._set_out(task.id, partial(self._walk, task))
         return task
 
     async def deliver(self, caller: Caller, number: int, result: str, *, key: str) -> Task:
@@ -269,7 +278,7 @@ class Coordinator:
             return take(tx, task, life.cancel(task), caller.recorded)
 
         task = await self._decided(work)
-        self._stop_work(number)
+        self._ended(task)
         return task
 
     async def retry(self, caller: Caller, number: int, *, conversation: str, key: str) -> Task:
@@ -288,11 +297,14 @@ class Coordinator:
         """Take an agent off the roster; what it was doing goes to somebody else."""
         agent, new = await self._roster.dismiss(caller, name, key=key)
         if new:
-            for task in await self._store.read(lambda tx: tx.tasks.live()):
-                if task.agent == agent and task.status in AT_WORK:
-                    await self._take_away(task, f"{agent} was dismissed")
             self._offer_again(self._parked.get(agent, ()))
+            self._spawner.spawn(self._hand_over(agent), f"what {agent} was doing")
         return agent
+
+    async def _hand_over(self, agent: str) -> None:
+        for task in await self._store.read(lambda tx: tx.tasks.live()):
+            if task.agent == agent and task.status in AT_WORK:
+                await self._lose(task, f"{agent} was dismissed")
 
     async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
         """Add an agent; tasks that wait for somebody capable are offered again."""
@@ -335,68 +347,96 @@ class Coordinator:
 
     # The walk --------------------------------------------------------------------------------------------------
 
+    def _set_out(self, number: int, walk: Callable[[], Awaitable[object]]) -> None:
+        self._spawner.spawn(self._surely(number, walk), f"task {task_name(number)}")
+
+    async def _surely(self, number: int, walk: Callable[[], Awaitable[object]]) -> None:
+        """Walk; where a walk breaks off, its task is looked at again, later and later, so that none is left lying."""
+        for tries in itertools.count(1):
+            try:
+                await walk()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the task waits with its budget held
+                _complain(number, error)
+                pause = pause_after(error, tries)
+            else:
+                return
+            await self._clock.sleep(pause)
+            walk = partial(self._again, number)
+
+    async def _again(self, number: int) -> None:
+        """Look at a task that may have been left lying. One whose work ended unwritten is its lease's to take back."""
+        task = await self.show(number)
+        if task.status is not Status.RUNNING:
+            await self._walk(task)
+
     async def _walk(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None = None) -> None:
         """Take a task as far as it goes without anybody: auction, work, and again while attempts are left."""
         while True:
-            if task.status is Status.OPEN:
+            if task.status is Status.OPEN or bidding.collects(task):
                 task = await self._auction(task, appraised)
-            if task.status is not Status.AWARDED or is_person(task.agent):
+            if task.status not in AT_WORK or is_person(task.agent) or self._at_it(task):
                 return
-            started = await self._started(task)
-            if started is None:
-                return
-            task, appraised = await self._work(started), None
+            task, appraised = await self._work(task), None
             if task.status is not Status.OPEN:
                 return
-
-    async def _resume(self, task: Task) -> None:
-        """Go on with a task that was being worked at when the hub stopped."""
-        await self._walk(await self._work(task))
 
     async def _auction(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None) -> Task:
         if appraised is None or task.excluded:
             appraised = await self._appraise(task.description, task.only, task.excluded)
-        able = [agent.name for agent, answer in appraised if isinstance(answer, Offer)]
-        self._park(task.id, able)
         answers = appraised
+        self._park(task.id, [agent.name for agent, answer in answers if isinstance(answer, Offer)])
+        busy: list[str] = []
 
         def work(tx: SwarmTx) -> Task:
             now = _find(tx, task.id)
-            return bidding.open_and_close(tx, now, answers, self._terms) if now.status is Status.OPEN else now
+            asked = [(agent, answer) for agent, answer in answers if agent.name not in now.excluded]
+            if now.status is Status.OPEN:
+                now = bidding.open_and_close(tx, now, asked, self._terms)
+            if bidding.collects(now):
+                busy[:] = bidding.join(tx, now, asked)
+            return now
 
         after = await self._decided(work)
-        if after.status is not Status.OPEN:
-            self._unpark(task.id)
+        if bidding.collects(after):
+            self._park(task.id, busy)
         return after
 
     async def _work(self, task: Task) -> Task:
-        agent = self._roster.get(task.agent or "")
-        outcome: Delivery | str | None = None
+        """One attempt, from its start to its end. Whoever ends it from outside stops it, whatever it is at."""
+        mine = None
         try:
             async with asyncio.timeout(None) as scope:
-                self._working[task.id] = (task.attempt, scope)
-                outcome = await self._attempt(agent, task)
+                mine = self._working[task.id] = (task.attempt, scope)
+                after = await self._attempt(task)
         except TimeoutError:
-            log.info("%s was stopped at %s", agent.name, task.name)
+            log.info("%s was stopped at %s", task.agent, task.name)
+            after = await self.show(task.id)
         finally:
-            self._working.pop(task.id, None)
-        if isinstance(outcome, Delivery):
-            task = await self._decided(lambda tx: self._finish(tx, task, outcome))
-        elif isinstance(outcome, str):
-            task = await self._lose(task, outcome)
-        else:
-            task = await self.show(task.id)
-        self._freed(agent.name)
-        return task
+            if self._working.get(task.id) is mine:
+                del self._working[task.id]
+        self._freed(task.agent or "")
+        return after
 
-    async def _attempt(self, agent: Agent, task: Task) -> Delivery | str:
+    async def _attempt(self, task: Task) -> Task:
+        """Start it if that is still to be done, do the work, and write what came of it, however long that takes."""
+        if task.status is Status.AWARDED:
+            started = await self._started(task)
+            if started is None:
+                return task
+            task = started
+        outcome = await self._outcome(task)
+        if isinstance(outcome, Delivery):
+            return await self._written(lambda tx: self._finish(tx, task, outcome))
+        return await self._written(lambda tx: self._lost(tx, task, outcome))
+
+    async def _outcome(self, task: Task) -> Delivery | str:
         """The work, or why there is none."""
         try:
-            return await self._worker.work(agent, task)
+            return await self._worker.work(self._roster.get(task.agent or ""), task)
         except HubError as error:
             return str(error)
         except Exception:
-            log.exception("%s broke off at %s", agent.name, task.name)
+            log.exception("%s broke off at %s", task.agent, task.name)
             return "its work broke off unexpectedly (the log says more)"
 
     async def _started(self, task: Task) -> Task | None:
@@ -423,41 +463,37 @@ class Coordinator:
         now = take(tx, now, life.deliver(now, result=delivery.text, review_until=tx.now), worker)
         return take(tx, now, life.settle(now, how="auto"), worker)
 
-    async def _lose(self, task: Task, why: str) -> Task:
+    def _lost(self, tx: SwarmTx, task: Task, why: str) -> Task:
         """An attempt ended without a result."""
+        now = _find(tx, task.id)
+        if now.lease != task.lease or now.status not in AT_WORK:
+            return now
+        return take(tx, now, life.lose(now, why=why), HUB)
 
-        def work(tx: SwarmTx) -> Task:
-            now = _find(tx, task.id)
-            if now.lease != task.lease or now.status not in AT_WORK:
-                return now
-            return take(tx, now, life.lose(now, why=why), HUB)
-
-        return await self._decided(work)
-
-    async def _take_away(self, task: Task, why: str) -> None:
+    async def _lose(self, task: Task, why: str) -> None:
         """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
-        after = await self._lose(task, why)
-        if task.id in self._working:
-            self._stop_work(task.id)
-        else:
+        after = await self._written(lambda tx: self._lost(tx, task, why))
+        walked = self._at_it(task)
+        self._ended(task)
+        if not walked:
             self._restart(after)
 
     def _restart(self, task: Task) -> None:
         if task.status is Status.OPEN:
-            self._spawner.spawn(self._walk(task), f"task {task.name}")
-
-    def _stop_work(self, number: int) -> None:
-        if number in self._working and not self._working[number][1].expired():
-            self._working[number][1].reschedule(0)
+            self._set_out(task.id, partial(self._walk, task))
 
     def _at_it(self, task: Task) -> bool:
-        """Whether a walk of this process is at the task's present attempt."""
+        """Whether a walk of this process is at this attempt of the task."""
         return self._working.get(task.id, (0,))[0] == task.attempt
 
-    async def _again(self, number: int) -> None:
-        task = await self.show(number)
-        if task.status is Status.OPEN:
-            await self._walk(task)
+    def _ended(self, task: Task) -> None:
+        """An attempt was ended from outside. Its own walk is stopped, and frees the agent; without one it is free now."""
+        if self._at_it(task):
+            _, scope = self._working[task.id]
+            if not scope.expired():
+                scope.reschedule(0)
+        elif task.agent is not None:
+            self._freed(task.agent)
 
     # Waiting for busy agents -----------------------------------------------------------------------------------
 
@@ -475,7 +511,7 @@ class Coordinator:
     def _offer_again(self, numbers: Iterable[int]) -> None:
         for number in sorted(numbers):
             self._unpark(number)
-            self._spawner.spawn(self._again(number), f"task {task_name(number)}")
+            self._set_out(number, partial(self._again, number))
 
     def _freed(self, agent: str) -> None:
         """An agent is free again: the tasks that wait for it are put up, the oldest first, until it is busy."""
@@ -486,12 +522,17 @@ class Coordinator:
         while waiting := self._parked.get(agent):
             number = min(waiting)
             self._unpark(number)
-            task = await self.show(number)
-            if task.status is Status.OPEN:
-                task = await self._auction(task, None)
+            try:
+                task = await self.show(number)
+                if task.status is Status.OPEN or bidding.collects(task):
+                    task = await self._auction(task, None)
+            except Exception as error:  # noqa: BLE001 - one task must not hold up those that wait behind it
+                _complain(number, error)
+                self._set_out(number, partial(self._again, number))
+                continue
             if task.status is Status.AWARDED:
-                self._spawner.spawn(self._walk(task), f"task {task.name}")
-            if task.status is Status.OPEN or task.agent == agent:
+                self._set_out(number, partial(self._walk, task))
+            if task.agent == agent or number in self._parked.get(agent, ()):
                 return
 
     # Time ------------------------------------------------------------------------------------------------------
@@ -500,23 +541,46 @@ class Coordinator:
         """Do what time brings, for ever."""
         while True:
             self._time.clear()
-            self._next_due = await self._store.read(lambda tx: tx.tasks.next_due())
+            self._next_due = await self._upcoming()
             await self._clock.until(self._next_due, self._time)
-            for task in await self._store.read(lambda tx: tx.tasks.due(self._clock.now(), 100)):
-                await self._tick(task.id)
+            for number in await self._due():
+                try:
+                    await self._tick(number)
+                except Exception as error:  # noqa: BLE001 - one task must not stop the clock for the others
+                    _complain(number, error)
+                    self._put_off.put(number, error, self._clock.now())
+                else:
+                    self._put_off.done(number)
+
+    async def _upcoming(self) -> int | None:
+        """When time next has something to do. A task that was put off does not hide those behind it."""
+        count = len(self._put_off) + 1
+        tasks = await self._store.read(lambda tx: tx.tasks.due(_EVER, count))
+        return min((max(task.due or 0, self._put_off.until(task.id)) for task in tasks), default=None)
+
+    async def _due(self) -> list[int]:
+        """The tasks whose time has come, some at a time."""
+        now, count = self._clock.now(), len(self._put_off) + 100
+        numbers = [task.id for task in await self._store.read(lambda tx: tx.tasks.due(now, count))]
+        self._put_off.keep(set(numbers))
+        return [number for number in numbers if self._put_off.until(number) <= now]
 
     async def _tick(self, number: int) -> None:
         """One task whose time has come."""
-        before = await self.show(number)
-        task = await self._decided(lambda tx: self._timely(tx, number))
-        if task.status is Status.EXPIRED or (before.status in AT_WORK and task.status not in AT_WORK):
-            self._stop_work(number)
-        if task.status is Status.AWARDED and before.status is Status.BIDDING and not is_person(task.agent):
-            self._spawner.spawn(self._walk(task), f"task {task.name}")
+
+        def work(tx: SwarmTx) -> tuple[Task, Task]:
+            before = _find(tx, number)
+            return before, self._timely(tx, before)
+
+        before, task = await self._store.write(work)
+        self._note(task)
+        if before.status in AT_WORK and task.status not in AT_WORK:
+            self._ended(before)
+        if task.status is Status.AWARDED and before.status is Status.BIDDING:
+            self._set_out(number, partial(self._walk, task))
         self._restart(task)
 
-    def _timely(self, tx: SwarmTx, number: int) -> Task:
-        task = _find(tx, number)
+    def _timely(self, tx: SwarmTx, task: Task) -> Task:
         if task.due is None or task.due > tx.now:
             return task
         if task.status is Status.DELIVERED:
@@ -539,11 +603,26 @@ class Coordinator:
 
     async def recover(self) -> int:
         """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""
-        tasks = await self._store.write(lambda tx: [self._rearm(tx, task) for task in tx.tasks.live()])
+        try:
+            tasks = await self._store.write(lambda tx: [self._rearm(tx, task) for task in tx.tasks.live()])
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("not all tasks can be taken up together; taking them one by one")
+            tasks = await self._recover_each()
         for task in tasks:
-            go_on = self._resume if task.status is Status.RUNNING and not is_person(task.agent) else self._walk
-            self._spawner.spawn(go_on(task), f"task {task.name}")
+            self._set_out(task.id, partial(self._walk, task))
         return len(tasks)
+
+    async def _recover_each(self) -> list[Task]:
+        """Take up what can be; a task that cannot is left to the clock, and keeps no other from its own."""
+        tasks = []
+        for task in await self._store.read(lambda tx: tx.tasks.live()):
+            try:
+                tasks.append(await self._store.write(partial(_on, task.id, self._rearm)))
+            except Exception as error:  # noqa: BLE001 - it is one of many
+                _complain(task.id, error)
+        return tasks
 
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:
         if task.status is Status.BIDDING and not task.waits_for_people:
@@ -559,8 +638,20 @@ class Coordinator:
 
     async def _decided(self, work: Callable[[SwarmTx], Task]) -> Task:
         task = await self._store.write(work)
-        self._expect(task)
+        self._note(task)
         return task
+
+    async def _written(self, work: Callable[[SwarmTx], Task]) -> Task:
+        """The same for what exists nowhere else yet: it is written in the end, however long the disk is full."""
+        task = await patiently(self._store, work, self._clock)
+        self._note(task)
+        return task
+
+    def _note(self, task: Task) -> None:
+        """A task was written: the clock may have to know, and one that takes no more bids waits for nobody."""
+        self._expect(task)
+        if task.status is not Status.OPEN and not bidding.collects(task):
+            self._unpark(task.id)
 
     def _checked(self, order: Order) -> Order:
         words = order.description.strip()
@@ -580,7 +671,7 @@ class Coordinator:
             return _find(tx, int(done)), False
         number = tx.tasks.next_id()
         budget = order.budget or self.rules.budget
-        account = user_account(order.caller.name)
+        account = user_account(order.caller.actor)  # under `--as` too: trying things out spends nobody else's sats
         hold = wallet.hold_budget(tx, account=account, task=number, amount=budget)
         task = Task(
             id=number, requester=order.caller.name, account=account, conversation=order.conversation,
@@ -601,7 +692,13 @@ class Coordinator:
         said: dict[str, Offer | Decline | None] = {}
 
         async def ask(agent: Agent) -> None:
-            said[agent.name] = await self._worker.appraise(agent, description)
+            try:
+                said[agent.name] = await self._worker.appraise(agent, description)
+            except HubError as error:
+                said[agent.name] = Decline(str(error))
+            except Exception:
+                log.exception("%s cannot say what a task would take", agent.name)
+                said[agent.name] = Decline("could not look at it (the log says more)")
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(APPRAISAL_SECONDS):
@@ -619,13 +716,20 @@ def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Declin
             raise answer.fault
 
 
+def _complain(number: int, error: Exception) -> None:
+    """Log why a task did not go on."""
+    if isinstance(error, Unavailable):
+        log.warning("%s waits: %s", task_name(number), error)
+    else:
+        log.error("%s did not go on: %r", task_name(number), error, exc_info=error)
+
+
+def _on(number: int, work: Callable[[SwarmTx, Task], Task], tx: SwarmTx) -> Task:
+    return work(tx, _find(tx, number))
+
+
 def _find(tx: SwarmTx, number: int) -> Task:
     task = tx.tasks.find(number)
     if task is None:
         raise UnknownTask(task=task_name(number))
     return task
-
-
-def budget_line(task: Task) -> str:
-    """A task's budget for people."""
-    return format_sats(task.budget)

@@ -105,9 +105,6 @@ class TaskStore(Protocol):
     def due(self, now: int, limit: int) -> list[Task]:
         """Tasks that time has something to do with, the most overdue first."""
 
-    def next_due(self) -> int | None:
-        """When time next has something to do, Unix ms."""
-
     def counts(self) -> dict[str, int]:
         """How many live tasks there are of each status."""
 

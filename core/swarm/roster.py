@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
@@ -62,9 +63,10 @@ class Roster:
             raise UnknownAgent(given=repr(name[:40]))
         return agent
 
-    def knows(self, name: str) -> bool:
-        """Whether a live agent has this name."""
-        return name.lower() in self._agents
+    def claims(self, name: str) -> bool:
+        """Whether a name is an agent's of this hub, or can become one's: a persona's, alone or with a number (`quill-2`)."""
+        name = name.lower()
+        return name in self._agents or re.sub(r"-[0-9]+\Z", "", name) in self.personas
 
     async def load(self) -> None:
         """Read the roster; personas that were never seen before join it."""
@@ -100,7 +102,7 @@ class Roster:
                 raise RosterFull(count=len(live))
             name = next(name for name in names if name not in live)
             tx.agents.put(name, persona.name, live=True, now=tx.now)
-            tx.emit(Event(Kind.AGENT_SPAWNED, agent=name))
+            tx.emit(Event(Kind.AGENT_SPAWNED, agent=name, data={"by": caller.recorded}))
             tx.mark(key, name)
             return name, True
 
@@ -119,7 +121,7 @@ class Roster:
                 return done, False
             agent = self.get(given)
             tx.agents.put(agent.name, agent.persona.name, live=False, now=tx.now)
-            tx.emit(Event(Kind.AGENT_DISMISSED, agent=agent.name))
+            tx.emit(Event(Kind.AGENT_DISMISSED, agent=agent.name, data={"by": caller.recorded}))
             tx.mark(key, agent.name)
             return agent.name, True
 

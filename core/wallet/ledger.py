@@ -66,11 +66,6 @@ def user_account(name: str) -> str:
     return f"user:{name}"
 
 
-def agent_account(name: str) -> str:
-    """The earnings of an agent that is not the hub's own."""
-    return f"agent:{name}"
-
-
 def escrow_account(task: int) -> str:
     """Where a task's price waits; 0 whenever its task is over."""
     return f"escrow:{task}"

@@ -179,11 +179,3 @@ class Wallet:
     async def history(self, account: str, limit: int) -> Sequence[HistoryLine]:
         """The newest `limit` movements, newest first."""
         return await self._store.read(lambda tx: tx.books.history(account, limit))
-
-    async def accounts(self) -> Sequence[AccountRow]:
-        """All accounts, for the whole ledger's balance."""
-        return await self._store.read_apart(lambda tx: tx.books.accounts())
-
-    async def verify(self) -> Proof:
-        """Prove the books. Raises `BooksBroken`."""
-        return await self._store.read_apart(lambda tx: tx.books.prove())

@@ -71,7 +71,7 @@ async def test_a_write_returns_what_its_function_returns(store: Store[Any]) -> N
 
 async def test_what_was_written_is_read_by_everybody_afterwards(store: Store[Any]) -> None:
     await store.write(mark("a", "result"))
-    for way in (store.write, store.read, store.read_apart):
+    for way in (store.write, store.read):
         assert await way(lambda tx: (tx.applied("a"), tx.applied("b"))) == ("result", None)
 
 
@@ -125,7 +125,7 @@ async def test_a_refusal_among_others_is_its_own(store: Store[Any]) -> None:
     assert await store.read(lambda tx: [tx.applied(key) for key in ("a", "no", "b")]) == ["", None, ""]
 
 
-@pytest.mark.parametrize("way", ["write", "read", "read_apart"])
+@pytest.mark.parametrize("way", ["write", "read"])
 async def test_every_unit_of_work_has_the_time(store: Store[Any], way: str) -> None:
     assert await getattr(store, way)(lambda tx: tx.now) == EPOCH
 

@@ -451,7 +451,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(ms=st.sampled_from([SECOND, 6 * SECOND, 61 * SECOND, HOUR + 1, 25 * HOUR]))
     def time_passes(self, ms: int) -> None:
+        store = self.hub.store
+        over = store.struck and not store.blow
         self._ask(meanwhile=lambda: self.clock.advance(ms))
+        if over and store is self.hub.store:
+            store.struck = False  # what a full disk broke off was tried again by now
 
     @precondition(lambda self: self.model.deals)
     @rule(data=st.data(), twice=st.booleans(), wakes=st.booleans(), ms=st.sampled_from([0, 0, 61 * SECOND, 25 * HOUR]))
@@ -571,7 +575,7 @@ class Books(RuleBasedStateMachine):
         desk = self.hub.desk
         assert desk.doubled == []
         if self.hub.store.struck:
-            return  # a full disk ended a walk half-way; time or a restart takes it up
+            return  # a full disk ended a walk half-way; it goes on after a second, or a restart
         deals = self.model.deals.values()
         own = [deal for deal in deals if deal.status in AT_WORK and ":" not in (deal.agent or "")]
         assert {(deal.number, deal.attempt) for deal in own if deal.status == "running"} == set(desk.benches)
@@ -581,6 +585,9 @@ class Books(RuleBasedStateMachine):
                 able = self._able(deal)
                 assert able, f"nobody can do {deal}, and it waits"
                 assert all(self.model.busy(agent) for agent in able), f"somebody is free for {deal}, and it waits"
+            if deal.status == "bidding" and self._wish(deal).pick == "ask":
+                late = [agent for agent in self._able(deal) if agent not in deal.bids and not self.model.busy(agent)]
+                assert late == [], f"{late} could bid on {deal}, and are not asked"
         for deal in deals:
             ends = deal.since + (RULES.review if deal.status == "delivered" else RULES.deadline)
             assert deal.status in OVER or ends > self.clock.now(), f"the clock has left {deal} lying"

@@ -59,10 +59,10 @@ class Hands:
     """The hub's own agents, scripted by name: what each asks for any task, and what its work comes to.
 
     An agent that is not scripted asks its persona's rate and does the work at once. An event in `does` is a gate: the
-    work waits there until it is set, then is done.
+    work waits there until it is set, then is done, or what `does` says by then.
     """
 
-    asks: dict[str, int | Decline | None] = field(default_factory=dict)
+    asks: dict[str, int | Decline | Exception | None] = field(default_factory=dict)
     does: dict[str, str | Exception | asyncio.Event] = field(default_factory=dict)
     began: list[tuple[str, str, int]] = field(default_factory=list)
     stopped: list[tuple[str, str]] = field(default_factory=list)
@@ -76,6 +76,8 @@ class Hands:
     async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
         """See `Worker`."""
         asks = self.asks.get(agent.name, agent.persona.rate)
+        if isinstance(asks, Exception):
+            raise asks
         return Offer(to_msat(asks)) if isinstance(asks, int) else asks
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
@@ -85,6 +87,7 @@ class Hands:
         try:
             if isinstance(outcome, asyncio.Event):
                 await outcome.wait()
+                outcome = self.does.get(agent.name, "")
         except asyncio.CancelledError:
             await self._note(lambda: self.stopped.append((task.name, agent.name)))
             raise

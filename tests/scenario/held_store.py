@@ -1,4 +1,4 @@
-"""A database that holds back chosen writes, so that a test decides which of two decisions is written first."""
+"""A database that holds back chosen writes, so that a test decides which of two decisions is written first, or fails them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class HeldDatabase(Database):
     """The real database. A write is named by the function that queued it: `Coordinator.cancel`."""
 
     _names: frozenset[str] = frozenset()
+    _faults: dict[str, list[Exception]] | None = None
     _free: asyncio.Event
     _changed: asyncio.Condition
 
@@ -38,9 +39,15 @@ class HeldDatabase(Database):
         self._names = frozenset()
         self._free.set()
 
+    def fail(self, name: str, *errors: Exception) -> None:
+        """What this function writes next fails: once with each of these errors."""
+        self._faults = {**(self._faults or {}), name: list(errors)}
+
     async def write(self, work: Callable[[UnitOfWork], R], /) -> R:
         """See `core.store.Store`."""
         name = getattr(work, "func", work).__qualname__.partition(".<locals>")[0]
+        if self._faults and self._faults.get(name):
+            raise self._faults[name].pop(0)
         if name in self._names:
             async with self._changed:
                 self.held.append(name)

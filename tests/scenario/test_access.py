@@ -8,7 +8,7 @@ import pytest
 
 from bot.registry import registry
 from core.chat import Inbound
-from tests.scenario.bot import OWNER, hub
+from tests.scenario.bot import OWNER, balances, hub, prove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,19 +120,67 @@ async def test_as_somebody_pays_and_approves_nothing(tmp_path: Path) -> None:
         assert bot.tables() == before
 
 
-async def test_as_somebody_is_recorded_as_such_and_spends_only_what_they_have(tmp_path: Path) -> None:
+AS = f"{OWNER} as telegram:7"
+
+
+async def test_as_somebody_is_recorded_as_such(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         me = await bot.say("/whoami", acting_for="telegram:7")
-        assert me["text"].startswith("console:owner as telegram:7")
-        assert await bot.data("/task write a poem", acting_for="telegram:7") == {
-            "ok": False,
-            "error": "not_enough_sats",
-        }
+        assert me["text"].startswith(AS)
         await bot.say("/task write a poem pick=ask")
         await bot.until(kind="more", status="bidding")
-        await bot.say("/bid T-1 5", acting_for="telegram:7")
-        assert (await bot.data("/bids 1"))["bids"][0]["agent"] == "telegram:7"
+        await bot.say("/bid T-1 5 gladly", acting_for="telegram:7")
+        seen = await bot.say("/bids 1")
+        assert seen["data"]["bids"][0]["agent"] == "telegram:7"
+        assert f"gladly (bid by {AS})" in seen["text"], "whoever picks sees whose bid it is"
+        await bot.say("/award T-1 telegram:7")
+        await bot.say("/deliver T-1 roses", acting_for="telegram:7")
+        assert f"delivered by {AS}" in (await bot.until(kind="more", status="delivered"))["text"]
+        await bot.say("/task write another pick=ask", acting_for="telegram:7")
+        await bot.say("/cancel T-2", acting_for="telegram:7")
         assert bot.rows("SELECT actor, acting_for FROM inbound WHERE text LIKE '/bid T-1%'") == [(OWNER, "telegram:7")]
+        doers = "SELECT kind, data ->> 'by' FROM event WHERE data ->> 'by' IS NOT NULL ORDER BY id"
+        assert bot.rows(doers) == [
+            ("TaskPosted", OWNER), ("BidPlaced", AS), ("TaskAwarded", OWNER), ("TaskStarted", AS), ("TaskDelivered", AS),
+            ("TaskPosted", AS), ("TaskCancelled", AS),
+        ]  # fmt: skip
+
+
+async def test_as_somebody_spends_the_owners_sats_and_never_theirs(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/task paint the shed to=telegram:7 max=500")
+        await bot.until(kind="more", task="T-1", status="bidding")
+        await bot.say("/bid T-1 500", acting_for="telegram:7")
+        await bot.say("/deliver T-1 done", acting_for="telegram:7")
+        await bot.say("/accept T-1")
+        await bot.settled("T-1")
+        assert balances(bot.app.settings)["user:telegram:7"] == (500, 0)
+        posted = await bot.say("/task write a poem", acting_for="telegram:7")
+        assert f"{OWNER} pays" in posted["text"]
+        assert (await bot.settled("T-2"))["data"]["price_sats"] == 40
+        await bot.say("/task write it pick=ask", acting_for="telegram:7")
+        await bot.say("/cancel T-3", acting_for="telegram:7")
+        await bot.say("/retry T-3", acting_for="telegram:7")
+        assert balances(bot.app.settings)["user:telegram:7"] == (500, 0)
+        assert bot.rows("SELECT requester, account FROM task WHERE id > 1") == [("telegram:7", f"user:{OWNER}")] * 3
+        prove(bot.app.settings)
+
+
+NAMES = ["quill", "QUILL", "quill-2", "Quill-77", "echo", "hub", "Treasury", "escrow", "external", "node", "fees", "income",
+    "suspense", "owner"]  # fmt: skip
+
+
+async def test_no_worker_gets_a_name_of_the_hubs_own(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        taken = {}
+        for name in (*NAMES, "quill-x", "quillo", "quill-"):
+            await bot.link.send({"op": "token.mint", "token_kind": "worker", "name": name})
+            answer = await bot.link.receive()
+            assert answer is not None
+            taken[name] = answer.get("error")
+        assert taken == {**dict.fromkeys(NAMES, "name_reserved"), **dict.fromkeys(["quill-x", "quillo", "quill-"])}
+        await bot.link.send({"op": "token.mint", "token_kind": "read", "name": "owner"})
+        assert await bot.until(kind="result"), "only a worker would pass for them"
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "telegram:", ":7", "Telegram:7", "telegram:7 8", "x" * 500])

@@ -234,10 +234,10 @@ class _Poisoned(Notify):
         self.name = name
         self._task = task
 
-    def __call__(self, tx: HandlerTx, event: Event) -> Outgoing | None:
+    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
         if event.task == self._task and event.kind is Kind.TASK_SETTLED:
             raise ZeroDivisionError
-        return super().__call__(tx, event) if self.name == "notify" else None
+        return super().__call__(tx, event) if self.name == "notify" else []
 
 
 @pytest.mark.parametrize("poisoned", ["notify", "another"])

@@ -10,7 +10,7 @@ import pytest
 from core.errors import Unavailable, UserError
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline
-from tests.scenario.bot import ECHO, OWNER, QUILL, Hands, balances, hub, prove
+from tests.scenario.bot import ECHO, OWNER, PATIENCE, QUILL, Hands, balances, hub, prove
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
@@ -95,6 +95,86 @@ async def test_an_agent_whose_task_is_cancelled_as_it_starts_is_free_for_the_nex
         assert (await bot.data("/show T-1"))["status"] == "cancelled"
 
 
+async def test_an_agent_whose_task_is_cancelled_before_it_starts_is_free_for_what_waits(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=[QUILL], database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Coordinator._started")
+        await bot.say("/task write a poem")
+        await store.holding("Coordinator._started")
+        await bot.say("/task write another")
+        await bot.say("/cancel T-1")
+        store.release()
+        await bot.settled("T-2")
+        assert bot.hands.began == [("T-2", "quill", 1)]
+
+
+async def test_work_that_was_called_off_as_it_started_is_not_gone_on_with(tmp_path: Path) -> None:
+    hands = Hands(does={"quill": asyncio.Event()})
+    async with hub(tmp_path, hands=hands, personas=[QUILL], database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Coordinator._started", "Coordinator.cancel")
+        await bot.say("/task write a poem")
+        await store.holding("Coordinator._started")
+        await bot.say("/task write another")
+        await bot.post("/cancel T-1")
+        await store.holding("Coordinator._started", "Coordinator.cancel")
+        store.release()
+        await hands.at_work("T-2", "quill")
+
+
+async def test_an_attempt_whose_lease_runs_out_before_it_starts_frees_its_agent(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=[QUILL], database=HeldDatabase, auction={"lease": 60}) as bot:
+        store = held(bot.app.store)
+        store.fail("Coordinator._started", *[RuntimeError("a bug")] * 2)
+        await bot.say("/task write a poem")
+        await bot.say("/task write another")
+        async with asyncio.timeout(PATIENCE):
+            while (await bot.data("/show T-1"))["status"] != "failed":
+                bot.pass_time(10)
+        await bot.settled("T-2")
+
+
+async def test_a_busy_agent_bids_as_soon_as_it_is_free_where_the_requester_picks(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(asks={"echo": None}, does={"quill": gate})) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write another pick=ask")
+        assert "none yet" in (await bot.until(kind="more", task="T-2", status="bidding"))["text"]
+        await bot.say("/task write a third")
+        gate.set()
+        await bot.settled("T-1")
+        assert "quill 40" in (await bot.until(kind="more", task="T-2", status="bidding"))["text"]
+        await bot.settled("T-3")
+        assert [one["agent"] for one in (await bot.data("/bids T-2"))["bids"]] == ["quill"]
+        await bot.say("/award T-2 quill")
+        await bot.settled("T-2")
+        await bot.barrier()
+        assert [frame for frame in bot.unread if frame["kind"] == "more"] == [], "each offer is told once"
+
+
+async def test_an_agent_that_joins_bids_where_the_requester_picks(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(asks={"echo": None})) as bot:
+        await bot.say("/task write a poem pick=ask")
+        assert "quill 40" in (await bot.until(kind="more", status="bidding"))["text"]
+        await bot.say("/spawn quill")
+        assert "quill-2 40" in (await bot.until(kind="more", status="bidding"))["text"]
+
+
+async def test_a_busy_agent_bids_after_a_restart_too(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()}), personas=[QUILL]) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write another pick=ask")
+        await bot.until(kind="more", task="T-2", status="bidding")
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL]) as bot:
+        await bot.hands.at_work("T-1", "quill")
+        assert (await bot.data("/bids T-2"))["bids"] == []
+        gate.set()
+        await bot.until(kind="more", task="T-2", text="quill 40")
+
+
 # Mishaps -----------------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +206,11 @@ async def test_when_the_attempts_are_used_up_the_task_fails_and_costs_nothing(tm
 async def test_when_all_who_can_have_failed_the_task_fails_before_its_attempts_are_used_up(tmp_path: Path) -> None:
     async with hub(tmp_path, hands=Hands(does={"quill": Unavailable(why="no ink")}), personas=[QUILL]) as bot:
         await bot.say("/task write a poem")
-        assert (await bot.ends("T-1"))["data"]["status"] == "failed"
+        told = await bot.ends("T-1")
+        assert told["data"]["status"] == "failed"
+        assert told["text"].endswith("does not answer: no ink. Nobody else here can do it"), (
+            "the reason is the first one"
+        )
         assert bot.hands.began == [("T-1", "quill", 1)]
         assert balances(bot.app.settings) == UNTOUCHED
 
@@ -178,6 +262,38 @@ async def test_an_agent_dismissed_in_mid_task_stops_and_somebody_else_takes_it_u
         assert [one["name"] for one in (await bot.data("/agents"))["agents"]] == ["echo"]
         assert await bot.data("/agent quill") == {"ok": False, "error": "unknown_agent"}
         prove(bot.app.settings)
+
+
+async def test_a_dismissal_does_not_stop_who_took_the_task_up_meanwhile(tmp_path: Path) -> None:
+    gates = {"quill": asyncio.Event(), "echo": asyncio.Event()}
+    hands = Hands(does=dict(gates))
+    async with hub(tmp_path, hands=hands, database=HeldDatabase) as bot:
+        await bot.say("/task write a poem")
+        await hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Coordinator._lose")
+        await bot.post("/dismiss quill")
+        await store.holding("Coordinator._lose")
+        hands.does["quill"] = Unavailable(why="no ink")
+        gates["quill"].set()
+        await hands.at_work("T-1", "echo")
+        store.release()
+        await bot.until(kind="reply", agent="quill")
+        await bot.barrier()
+        assert hands.stopped == []
+        gates["echo"].set()
+        told = await bot.settled("T-1")
+        assert (told["data"]["winner"], told["data"]["attempt"]) == ("echo", 2)
+
+
+@pytest.mark.parametrize("mishap", [Unavailable(why="no model"), RuntimeError("a bug")], ids=["declared", "bug"])
+async def test_an_agent_that_cannot_say_what_a_task_would_take_keeps_nobody_else_from_it(
+    tmp_path: Path, mishap: Exception
+) -> None:
+    async with hub(tmp_path, hands=Hands(asks={"quill": mishap})) as bot:
+        await bot.say("/task write a poem")
+        assert (await bot.settled("T-1"))["data"]["winner"] == "echo"
+        assert "quill declined: " in (await bot.say("/bids T-1"))["text"]
 
 
 async def test_a_spawned_agent_takes_what_waits(tmp_path: Path) -> None:

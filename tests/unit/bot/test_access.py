@@ -26,7 +26,6 @@ RETRY      -      own     yes       own    yes    yes  yes
 ROSTER     -      -       yes       -      yes    yes  yes
 MODEL      -      -       yes       -      yes    -    yes
 TOKENS     -      -       -         -      yes    -    -
-BOOKS      -      -       -         -      yes    -    -
 PAIR       -      -       -         -      yes    -    yes
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.sqlite.connection import translate
 from adapters.sqlite.writer import MAX_BATCH, Database
 from core.errors import UserError
 from core.events import Event, Kind
-from core.store import DiskFull, StoreClosed
+from core.store import DiskFull, NotWritten, StoreBusy, StoreClosed
 from tests.fakes import FakeClock, turn
 
 if TYPE_CHECKING:
@@ -133,7 +134,6 @@ async def test_a_unit_of_work_has_the_time_and_its_value_comes_back(store: Datab
     clock.advance(5)
     assert await store.write(lambda tx: tx.now) == clock.now()
     assert await store.read(lambda tx: tx.now) == clock.now()
-    assert await store.read_apart(lambda tx: tx.now) == clock.now()
 
 
 # Errors ------------------------------------------------------------------------------------------------------------
@@ -236,6 +236,30 @@ async def test_a_full_disk_fails_what_hit_it_and_runs_the_others_again(
     assert look("PRAGMA integrity_check") == [("ok",)]
 
 
+async def test_a_lock_of_another_program_is_named_and_everybody_may_try_again(store: Database, look: Look) -> None:
+    await store._writer.run(lambda connection: connection.execute("PRAGMA busy_timeout = 0"))
+    with closing(sqlite3.connect(store._path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        outcomes = await all_of(store.write(mark("a")), store.write(mark("b")))
+        assert [type(outcome) for outcome in outcomes] == [StoreBusy, StoreBusy]
+        assert str(outcomes[0]) == (
+            "Another program holds the hub's database (database is locked)."
+            " Nothing was changed; close that program and try again."
+        )
+        another.execute("ROLLBACK")
+    assert await store.write(mark("a")) == "a"
+    assert look(KEYS) == [("a",)]
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL]
+)
+def test_what_can_be_written_later_has_one_name(code: int) -> None:
+    error = sqlite3.OperationalError("not now")
+    error.sqlite_errorcode = code
+    assert isinstance(translate(error), NotWritten)
+
+
 async def test_a_refusal_that_came_of_undone_writes_is_decided_anew(store: Database, look: Look) -> None:
     """`b` is refused because of `a`; then the transaction breaks, and `a` does not come again."""
     runs: list[str] = []
@@ -318,25 +342,22 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(store: Databa
 # Readers -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["read", "read_apart"])
-async def test_a_reader_cannot_write(store: Database, look: Look, way: str) -> None:
+async def test_a_reader_cannot_write(store: Database, look: Look) -> None:
     await store.write(mark("a"))
     with pytest.raises(Exception, match="attempt to write a readonly database"):
-        await getattr(store, way)(lambda tx: tx.mark("b", ""))
+        await store.read(lambda tx: tx.mark("b", ""))
     assert look(KEYS) == [("a",)]
 
 
-@pytest.mark.parametrize("way", ["read", "read_apart"])
-async def test_a_reader_sees_what_is_committed_and_does_not_wait_for_the_writer(store: Database, way: str) -> None:
-    read: Callable[[Callable[[UnitOfWork], Any]], Coroutine[Any, Any, Any]] = getattr(store, way)
+async def test_a_reader_sees_what_is_committed_and_does_not_wait_for_the_writer(store: Database) -> None:
     gate = Gate()
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(store.write(gate))
         await gate.reached()
-        assert await read(lambda tx: tx.applied("first")) is None
+        assert await store.read(lambda tx: tx.applied("first")) is None
         gate.open()
         await writing
-        assert await read(lambda tx: tx.applied("first")) == ""
+        assert await store.read(lambda tx: tx.applied("first")) == ""
 
 
 async def test_a_reader_keeps_its_snapshot(store: Database) -> None:

@@ -13,7 +13,6 @@ import pytest
 from adapters.sqlite.connection import connect
 from adapters.sqlite.unit_of_work import UnitOfWork
 from core.wallet.ledger import BooksBroken, Proof
-from core.wallet.wallet import Wallet
 from tests.unit.wallet.small_book import a_small_book
 
 if TYPE_CHECKING:
@@ -192,12 +191,12 @@ def test_sats_set_aside_for_no_task_at_all_are_found(damaged: sqlite3.Connection
 
 
 async def test_an_empty_book_is_in_order(store: Database) -> None:
-    assert await Wallet(store, simulated=True).verify() == Proof(0, 0, 0, 0, "00" * 32)
+    assert await store.read(lambda tx: tx.books.prove()) == Proof(0, 0, 0, 0, "00" * 32)
 
 
 async def test_anybody_can_recompute_the_proof(book: Database) -> None:
     """The chain as it is described, computed with nothing of the hub's."""
-    proof = await Wallet(book, simulated=True).verify()
+    proof = await book.read(lambda tx: tx.books.prove())
     with closing(sqlite3.connect(book._path)) as connection:
         head = bytes(32)
         for number, key, kind, task, actor, reason, when in connection.execute(
