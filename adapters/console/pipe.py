@@ -31,7 +31,7 @@ async def talk(link: Link) -> None:
         while (frame := await link.receive()) is not None and frame.get("kind") != "end":
             if frame.get("kind") == "draft":
                 continue
-            show(frame, as_json=False)
+            await show(frame, as_json=False)
         if frame is None:
             return
 

@@ -12,6 +12,8 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
+from adapters.console.screen import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
@@ -87,6 +89,7 @@ class Terminal:
 
     async def _show(self) -> None:
         while (frame := await self._link.receive()) is not None:
+            frame["text"] = plain(frame.get("text", ""))
             self._note(frame)
             if frame.get("kind") not in {"end", "draft"}:
                 print_formatted_text(FormattedText(list(_pieces(frame))), style=STYLE)
@@ -118,7 +121,7 @@ def _pieces(frame: Frame) -> Iterator[tuple[str, str]]:
     if rest:
         yield "", "\n" + rest
     for file in frame.get("files", ()):
-        yield "class:file", f"\n{file['name']}  {file['path']}"
+        yield "class:file", plain(f"\n{file['name']}  {file['path']}")
     if kind in {"reply", "more"}:
         for button in frame.get("buttons", ()):
-            yield "class:progress", f"\n  {button['command']}"
+            yield "class:progress", plain(f"\n  {button['command']}")

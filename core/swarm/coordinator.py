@@ -308,8 +308,8 @@ class Coordinator:
         return await self._store.read(lambda tx: _find(tx, number))
 
     async def tasks(self, status: Status | None, limit: int = -1) -> list[Task]:
-        """Tasks, newest first."""
-        return await self._store.read(lambda tx: tx.tasks.newest(status, limit))
+        """Tasks, newest first, without their results: there may be very many."""
+        return await self._store.read_apart(lambda tx: tx.tasks.newest(status, limit, results=False))
 
     async def answers(self, number: int) -> tuple[Task, list[Answer]]:
         """A task and every answer to its present auction, sealed or not: who may see them is the asker's business."""

@@ -208,7 +208,6 @@ def test_with_nothing_there_the_library_is_never_loaded(nowhere: str) -> None:
     program = f"""
 import asyncio, sys
 from adapters.clockwork import SystemClock
-from adapters.llm import wire
 from adapters.llm.ollama import OllamaModel
 async def main():
     print(await OllamaModel({nowhere!r}, clock=SystemClock()).check())
