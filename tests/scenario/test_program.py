@@ -136,7 +136,7 @@ async def test_a_reader_that_does_not_read_holds_up_neither_the_hub_nor_its_end(
     try:
         assert process.stdin is not None
         async with asyncio.timeout(PATIENCE):
-            process.stdin.write(b"/whoami\n" + b"/help\n" * 60)  # more than a pipe holds
+            process.stdin.write(b"/whoami\n" + b"/help\n" * 100)  # more than a pipe holds
             assert await asyncio.to_thread(os.read, reading, 21) == b"console:owner, owner\n"
             async with dial(tmp_path / "data", SOCKET) as link:
                 for _ in range(100):
