@@ -65,6 +65,9 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
                     while (answer := await link.receive()) is not None and answer.get("kind") != "end":
                         if answer.get("kind") == "draft":
                             continue
+                        if answer.get("kind") == "error":
+                            await show(answer, as_json=as_json)
+                            return 1
                         await show(answer, as_json=as_json)
                         code = max(code, _code(answer))
                         if answer.get("kind") == "reply" and wait is not None:

@@ -177,6 +177,23 @@ async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
             assert (process.returncode, out, err) == (0, b"", b"")
 
 
+async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model, hub_process(tmp_path, model.url) as hub:
+        model.says("Once upon ", asyncio.Event())
+        model.says("Once upon ", asyncio.Event())
+        async with asyncio.TaskGroup() as group:
+            piped = group.create_task(_timmy(tmp_path, "console", said=b"tell me a story\n"))
+            asked = group.create_task(_timmy(tmp_path, "say", "/task write a poem", "--wait", "60"))
+            async with asyncio.timeout(PATIENCE):
+                while len(model.asked) < 2:
+                    model.begun.clear()
+                    await model.begun.wait()
+            await hub.kill()
+        assert "The hub went away" in piped.result().complaint
+        assert (asked.result().code, asked.result().err.count("\n")) == (1, 1)
+        assert "The hub went away" in asked.result().err
+
+
 # Other commands ----------------------------------------------------------------------------------------------------
 
 
