@@ -27,7 +27,7 @@ class NotRunning(Unavailable):
     """No hub runs on {folder}. Start one with: timmy run --console"""
 
 
-class NotYours(Refused):
+class NotYourHub(Refused):
     """{folder} belongs to somebody else, and its hub is theirs. Run this as its owner, or set TIMMY_DATA_DIR."""
 
 
@@ -130,7 +130,7 @@ def _reachable(folder: Path) -> Iterator[None]:
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         raise NotRunning(folder=folder) from None
     except PermissionError:
-        raise NotYours(folder=folder) from None
+        raise NotYourHub(folder=folder) from None
     except BrokenPipeError:
         raise  # standard output's: whoever read it has enough
     except ConnectionError as error:

@@ -39,7 +39,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 class FrameTooLong(UserError):
-    """What was sent at once is longer than the {limit:,} bytes that are taken. Ask for less, or send it in parts."""
+    """What was sent at once is longer than the {limit} bytes that are taken. Ask for less, or send it in parts."""
 
     status = 413
 
@@ -100,7 +100,7 @@ class StreamLink:
             except asyncio.IncompleteReadError:
                 return b""
             if len(line) > self._limit:
-                raise FrameTooLong(limit=self._limit)
+                raise FrameTooLong(limit=f"{self._limit:,}")
         return bytes(line)
 
 

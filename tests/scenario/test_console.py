@@ -11,7 +11,7 @@ import pytest
 
 from adapters.clockwork import running
 from adapters.console import client, link, surface
-from adapters.console.client import HubGone, NotYours, say
+from adapters.console.client import HubGone, NotYourHub, say
 from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, dial
 from adapters.console.screen import plain
 from adapters.console.surface import Drafts, NoSocket
@@ -209,7 +209,7 @@ async def test_a_socket_of_somebody_else_is_refused_in_words(tmp_path: Path, mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(asyncio, "open_unix_connection", refused)
-    with pytest.raises(NotYours, match=str(tmp_path)):
+    with pytest.raises(NotYourHub, match=str(tmp_path)):
         await client.request(tmp_path, {"op": "status"})
 
 
