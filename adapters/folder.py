@@ -27,9 +27,18 @@ class NoFolder(UserError):
 
 @contextlib.contextmanager
 def own(folder: Path) -> Iterator[Path]:
-    """Make the data folder (0700) and hold its lock until the block ends. Raises `AlreadyRunning`, naming the pid."""
+    """Make the data folder private (0700, what lies in it 0600), and hold its lock until the block ends.
+
+    Raises `NoFolder`, and `AlreadyRunning`, naming the pid.
+    """
     make(folder, "DATA_DIR")
-    folder.chmod(0o700)
+    try:
+        folder.chmod(0o700)
+        for file in folder.iterdir():
+            if file.is_file() and not file.is_symlink():
+                file.chmod(0o600)
+    except OSError as error:
+        raise NoFolder(folder=folder, why=error.strerror or str(error), key="DATA_DIR") from error
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -260,7 +260,7 @@ def _sidecar(settings: Settings, sources: Sources) -> Sidecar:
     from adapters.web.server import Sidecar, Site  # noqa: PLC0415
 
     http = settings.http
-    return Sidecar(Site(http.host, http.port, http.public_url, split(http.allowed_hosts)), sources)
+    return Sidecar(Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources)
 
 
 async def _telegram(

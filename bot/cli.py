@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,16 +21,38 @@ R = TypeVar("R")
 
 def main() -> None:
     """Run `timmy`; every refusal is one clear line on standard error and exit code 1, wrong usage is 2."""
+    _mend_streams()
     try:
         timmy(prog_name="timmy")
     except HubError as error:
-        print(f"timmy: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}. Run this as the owner of the data folder, or set TIMMY_DATA_DIR.")
+    except UnicodeError as error:
+        _fail(f"A text is not in the encoding that it should be in ({error}). Use UTF-8.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(why: str) -> None:
+    from adapters.console.client import plain
+
+    print(plain(f"timmy: {why}"), file=sys.stderr)
+    sys.exit(1)
+
+
+def _mend_streams() -> None:
+    """A closed stream is an empty one (else the next file that is opened takes its number), and no text is unprintable."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open for good
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,7 +89,7 @@ def _request(frame: dict[str, Any], *, as_json: bool = False) -> None:
 
         print(json.dumps(answer["data"]))
     else:
-        print(answer["text"])
+        _print(answer["text"])
 
 
 class _Said(HubError):
@@ -75,6 +98,12 @@ class _Said(HubError):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.args = (text,)
+
+
+def _print(text: str) -> None:
+    from adapters.console.client import plain
+
+    print(plain(text))
 
 
 def _exit(work: Coroutine[Any, Any, int]) -> None:
@@ -96,7 +125,7 @@ def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
     settings = _settings(log=True)
     from bot.run import run as serve
 
-    if console and sys.stdin.isatty():
+    if console and sys.stdin.isatty() and "log_level" not in settings.model_fields_set:
         import logging
 
         logging.getLogger().setLevel("WARNING")
@@ -175,19 +204,20 @@ def agents_stop(name: str) -> None:
 )
 def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None) -> None:
     """Mint a credential: the token alone on stdout, shown this once."""
+    plainly = for_actor is None and task_limit is None
     match words:
-        case ("list",):
+        case ("list",) if plainly:
             _request({"op": "token.list"})
-        case ("revoke", kind, name):
+        case ("revoke", kind, name) if plainly:
             _request({"op": "token.revoke", "token_kind": kind, "name": name})
-        case (kind, name) if kind != "revoke":
+        case (kind, name) if kind not in {"list", "revoke"}:
             _request({"op": "token.mint", "token_kind": kind, "name": name, "for": for_actor, "task_limit": task_limit})
             print(
                 f"This {kind} token is shown only now; the hub keeps its hash. End it: timmy token revoke {kind} {name}",
                 file=sys.stderr,
             )
         case _:
-            message = "timmy token KIND NAME, timmy token list, or timmy token revoke KIND NAME"
+            message = "timmy token KIND NAME [--for ACTOR] [--task-limit SATS], timmy token list, or timmy token revoke KIND NAME"
             raise click.UsageError(message)
 
 
@@ -203,7 +233,7 @@ def verify(as_json: bool) -> None:  # noqa: FBT001
     settings = _settings()
     from bot.books import prove
 
-    print(prove(settings, as_json=as_json))
+    _print(prove(settings, as_json=as_json))
 
 
 @ledger.command()
@@ -213,7 +243,7 @@ def balance(as_json: bool) -> None:  # noqa: FBT001
     settings = _settings()
     from bot.books import balances
 
-    print(balances(settings, as_json=as_json))
+    _print(balances(settings, as_json=as_json))
 
 
 @ledger.command()
@@ -225,7 +255,7 @@ def history(account: str | None, as_json: bool, limit: int) -> None:  # noqa: FB
     settings = _settings()
     from bot.books import movements
 
-    print(movements(settings, account, limit, as_json=as_json))
+    _print(movements(settings, account, limit, as_json=as_json))
 
 
 if __name__ == "__main__":

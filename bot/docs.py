@@ -33,7 +33,14 @@ def commands() -> str:
 
 def settings_table() -> str:
     """`docs/settings.md`."""
-    lines = [NOTE, "", "# Settings", "", "From the environment or a file `.env`; every one is optional.", ""]
+    lines = [
+        NOTE,
+        "",
+        "# Settings",
+        "",
+        "From the environment or a file `.env`; every one is optional. A secret may also come from a file: `<KEY>_FILE` names it.",
+        "",
+    ]
     lines += ["| key | default | what it is |", "|---|---|---|"]
     for key, (default, words) in settings.known().items():
         shown = "" if default in {None, ""} else f"`{default}`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -15,11 +16,28 @@ if TYPE_CHECKING:
 
 async def run(settings: Settings, *, console: bool) -> None:
     """Serve until SIGTERM, Ctrl-C, or the end of the console. Raises `HubError` where the hub cannot start."""
-    stop = asyncio.Event()
+    os.umask(0o077)  # whatever the hub writes is its owner's alone
+    ready, stop = asyncio.Event(), asyncio.Event()
+    serving = asyncio.ensure_future(_serve(settings, ready, stop, console=console))  # noqa: TID251 - ended by a signal
+
+    def end() -> None:
+        if not ready.is_set() and not stop.is_set():
+            serving.cancel()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+
+
+async def _serve(settings: Settings, ready: asyncio.Event, stop: asyncio.Event, *, console: bool) -> None:
     async with build(settings) as app:
+        ready.set()
         if not console:
             print(f"timmy: ready on {app.address}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
             await stop.wait()
@@ -31,4 +49,6 @@ async def run(settings: Settings, *, console: bool) -> None:
         finally:
             stopping.cancel()
             chat.cancel()
-            await asyncio.gather(chat, stopping, return_exceptions=True)
+            outcome, _ = await asyncio.gather(chat, stopping, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome

@@ -48,9 +48,12 @@ class Supervisor:
             try:
                 await run()
                 part.why = "it ended"
-            except Exception as error:
+            except HubError as error:
+                log.warning("%s failed: %s", name, error)
+                part.why = str(error)
+            except Exception:
                 log.exception("%s failed", name)
-                part.why = str(error) if isinstance(error, HubError) else "it broke off (the log says more)"
+                part.why = "it broke off (the log says more)"
             if self._clock.now() - part.since > CALM_MS:
                 pause = FIRST_PAUSE
             part.up, part.since = False, self._clock.now()

@@ -94,7 +94,7 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], 
 
 
 def listed(tasks: Sequence[Task]) -> Reply:
-    """Tasks, a page of them for people, all for programs."""
+    """Tasks, a page of them for people, all for programs; their results are for /show."""
     data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)

@@ -7,24 +7,52 @@ import logging
 import re
 import sys
 import time
+from urllib.parse import quote
 
-_SECRET = re.compile(r"timmy_(?:owner|read|worker|shortcut)_[A-Za-z0-9_-]{20,}|(?<=[?&]code=)[A-Za-z0-9_-]{16,}")
+_SECRET = re.compile(
+    r"timmy_(?:owner|read|worker|shortcut)_[A-Za-z0-9_-]{20,}|(?<=[?&]code=)[A-Za-z0-9_-]{16,}"
+    r"|(?<![0-9])[0-9]{6,}(?::|%3A)[A-Za-z0-9_-]{30,}"  # a Telegram bot's token
+)
+_MASK = "[secret]"
+_SHORTEST = 8
+"""What is shorter than this is found in ordinary words too."""
+
+_hidden: set[str] = set()
 
 
 class NoSecrets(logging.Filter):
-    """Masks the hub's own credentials in every record, whatever module wrote it, tracebacks included."""
+    """Masks credentials in every record, whatever module wrote it, tracebacks included. It never raises."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask and let pass."""
-        record.msg, record.args = mask(record.getMessage()), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = mask(logging.Formatter().formatException(record.exc_info))
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - whoever logs must not fail for it, whatever its arguments do
+            message = f"{record.msg!s:.2000} (its arguments do not fit)"
+        record.msg, record.args = mask(message), None
+        try:
+            if record.exc_info and not record.exc_text:
+                record.exc_text = logging.Formatter().formatException(record.exc_info)
+        except Exception:  # noqa: BLE001 - as above
+            record.exc_text = "(a traceback that cannot be shown)"
+        if record.exc_text:
+            record.exc_text = mask(record.exc_text)
+        if record.stack_info:
+            record.stack_info = mask(record.stack_info)
         return True
+
+
+def hide(secret: str) -> None:
+    """Mask this value wherever it is logged from now on, also as it looks in a URL."""
+    if len(secret) >= _SHORTEST:
+        _hidden.update({secret, quote(secret, safe="")})
 
 
 def mask(text: str) -> str:
     """The text with every credential replaced."""
-    return _SECRET.sub("[secret]", text)
+    for secret in sorted(_hidden, key=len, reverse=True):
+        text = text.replace(secret, _MASK)
+    return _SECRET.sub(_MASK, text)
 
 
 class JsonLines(logging.Formatter):
@@ -40,6 +68,8 @@ class JsonLines(logging.Formatter):
         }  # fmt: skip
         if record.exc_text:
             line["error"] = record.exc_text
+        if record.stack_info:
+            line["stack"] = record.stack_info
         return json.dumps(line)
 
 

@@ -12,7 +12,8 @@ import os
 import re
 import zoneinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -24,15 +25,44 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SettingsConfigDict,
+)
 
 from core.errors import UserError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
+
+    from pydantic_settings import (
+        PydanticBaseSettingsSource,
+    )
+
 PREFIX = "TIMMY_"
+ENV_FILE = ".env"
+FILE_SUFFIX = "_FILE"
 _DURATION = re.compile(r"\s*([0-9]{1,7})\s*(s|m|h|d)?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16})\s*(?:sats?)?\s*", re.IGNORECASE)
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
+_LARGEST_SECRET = 64 * 1024
+_PRIVATE = tuple(
+    ipaddress.ip_network(block)
+    for block in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+        "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+"""Loopback, private (RFC 1918, RFC 4193), carrier-grade NAT as VPNs use it (RFC 6598), and link-local addresses."""
+
+_PRIVATE_NAMES = ("localhost", "local", "lan", "internal", "home.arpa", "ts.net")
+"""Names that no public server can have, and those of a Tailscale network, whose traffic is encrypted below HTTP."""
+
+AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
 class UnknownSetting(UserError):
@@ -41,6 +71,10 @@ class UnknownSetting(UserError):
 
 class BadSetting(UserError):
     """{key} is wrong: {why}. Change it in the environment or in .env, and start again."""
+
+
+class UnreadableSettings(UserError):
+    """The file {file} cannot be read: {why}. Make it a text file in UTF-8 that you may read, or move it away."""
 
 
 def _duration(value: object) -> object:
@@ -62,6 +96,35 @@ Sats = Annotated[int, BeforeValidator(_sats), Field(ge=0, le=21 * 10**14)]
 Names = Annotated[str, BeforeValidator(lambda value: ",".join(value) if isinstance(value, (list, tuple)) else value)]
 
 
+def _address(value: str, example: str) -> SplitResult:
+    """The parts of an address of a server, whole and usable. Raises `ValueError`."""
+    message = f"it is not a URL such as {example}"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+        if ":" not in host:
+            host.encode("idna")
+    except ValueError:
+        raise ValueError(message) from None
+    if not value.isprintable() or " " in value or parts.scheme not in {"http", "https"} or not host:
+        raise ValueError(message)
+    if parts.username is not None or parts.password is not None:
+        message = "it has a name or password in it"
+        raise ValueError(message)
+    if parts.query or parts.fragment:
+        message = "it has a query or fragment in it"
+        raise ValueError(message)
+    return parts
+
+
+class _Elsewhere(ValueError):
+    """What is wrong with the whole of a group lies in this field of it."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(why)
+        self.field = field
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,34 +134,64 @@ class Http(_Group):
 
     host: str = Field("127.0.0.1", description="address to listen on; anything but loopback needs HTTP_PUBLIC_URL")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on")
-    public_url: str | None = Field(None, description="where others reach it: https, or http on a private network")
+    public_url: str | None = Field(
+        None,
+        description="where others reach it: https; or http to a private address, a name without a dot, or one under"
+        " .local .lan .internal .home.arpa .ts.net",
+    )
     allowed_hosts: Names = Field("", description="further Host names to answer to, separated by commas")
-    trusted_proxy: str | None = Field(None, description="address of the proxy whose forwarding headers are believed")
+    trusted_proxy: str | None = Field(
+        None,
+        description="IP address or network of the proxy whose X-Forwarded-For and X-Forwarded-Proto are believed (whose"
+        " a stream is; whether cookies are Secure and origins https)",
+    )
 
     @field_validator("public_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^\s/]+/?", value):
-            message = "it is not a URL such as https://timmy.example.org"
-            raise ValueError(message)
+        if value is not None:
+            parts = _address(value, "https://timmy.example.org")
+            if parts.path not in {"", "/"}:
+                message = "it has a path, and the hub is at the root of its host"
+                raise ValueError(message)
+            if parts.scheme == "http" and not is_private(parts.hostname or ""):
+                message = (
+                    f"http to {parts.hostname} is read by everybody on the way; use https, or a private network's name"
+                )
+                raise ValueError(message)
+        return value
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _proxy(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ipaddress.ip_network(value, strict=False)
+            except ValueError:
+                message = "it is not an IP address, or a network such as 172.18.0.0/16"
+                raise ValueError(message) from None
         return value
 
     @model_validator(mode="after")
     def _exposed(self) -> Http:
         if not is_loopback(self.host) and self.public_url is None:
             message = f"{self.host} is reachable from outside; set TIMMY_HTTP_PUBLIC_URL too, or keep 127.0.0.1"
-            raise ValueError(message)
+            raise _Elsewhere("host", message)
         return self
 
 
 class Ollama(_Group):
     """The local model."""
 
-    url: str = Field(
-        "http://127.0.0.1:11434", pattern=r"^https?://\S+$", description="Ollama's address (OLLAMA_URL too)"
-    )
+    url: str = Field("http://127.0.0.1:11434", description="Ollama's address (OLLAMA_URL too)")
     model: str | None = Field(None, description="the model to use; the first installed if not set (OLLAMA_MODEL too)")
     num_ctx: int = Field(8192, ge=512, le=1_048_576, description="the model's window in tokens, always sent")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        _address(value, "http://127.0.0.1:11434")
+        return value
 
 
 class Telegram(_Group):
@@ -153,7 +246,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_nested_delimiter="_",
         env_nested_max_split=1,
-        env_file=".env",
+        env_file=ENV_FILE,
         extra="ignore",
         frozen=True,
     )
@@ -172,6 +265,20 @@ class Settings(BaseSettings):
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        *sources: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The library's own sources, but that `<KEY>_FILE` is no field of a group: `load` reads it."""
+        files = {f"{key}{FILE_SUFFIX}".lower() for key in secrets(cls)}
+        for source in named.values():
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = {key: value for key, value in source.env_vars.items() if key not in files}
+        return (*sources, *named.values())
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -209,39 +316,112 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def known() -> dict[str, tuple[object, str]]:
+def is_private(host: str) -> bool:
+    """Whether a host, by its spelling alone, is one that only a private network reaches."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_NAMES))
+    return any(address in network for network in _PRIVATE)
+
+
+def known(of: type[Settings] = Settings) -> dict[str, tuple[object, str]]:
     """Every key with its default and description, as `TIMMY_…`."""
-    found: dict[str, tuple[object, str]] = {}
-    for name, field in Settings.model_fields.items():
+    found = {key: (default, words) for key, (_, default, words) in _fields(of).items()}
+    for key in secrets(of):
+        default, words = found[key]
+        found[key] = (default, f"{words}; or `{key}{FILE_SUFFIX}`: a file that holds it")
+    return found
+
+
+def secrets(of: type[Settings] = Settings) -> tuple[str, ...]:
+    """The keys whose values are secret: each may be read from a file instead."""
+    return tuple(
+        key
+        for key, (annotation, _, _) in _fields(of).items()
+        if annotation is SecretStr or SecretStr in get_args(annotation)
+    )
+
+
+def _fields(of: type[Settings]) -> dict[str, tuple[object, object, str]]:
+    """Every key with its type, default and description."""
+    found: dict[str, tuple[object, object, str]] = {}
+    for name, field in of.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
             for inner, one in field.annotation.model_fields.items():
-                found[f"{PREFIX}{name}_{inner}".upper()] = (one.default, one.description or "")
+                found[f"{PREFIX}{name}_{inner}".upper()] = (one.annotation, one.default, one.description or "")
         else:
-            found[f"{PREFIX}{name}".upper()] = (field.default, field.description or "")
+            found[f"{PREFIX}{name}".upper()] = (field.annotation, field.default, field.description or "")
     return found
 
 
 def load(**overrides: Any) -> Settings:
-    """Read and check all settings. Raises `UnknownSetting` or `BadSetting`, naming the key."""
-    _refuse_unknown()
-    bare = {key.lower(): os.environ[f"OLLAMA_{key}"] for key in ("URL", "MODEL") if os.environ.get(f"OLLAMA_{key}")}
+    """Read and check all settings. Raises `UnknownSetting`, `UnreadableSettings` or `BadSetting`, naming the key."""
+    return load_as(Settings, **overrides)
+
+
+def load_as(of: type[AnySettings], **overrides: Any) -> AnySettings:
+    """The same for settings that are declared elsewhere."""
+    given = {**_dotenv(of), **{key.upper(): value for key, value in os.environ.items()}}
+    _refuse_unknown(given, of)
+    values = dict(overrides)
+    for key in secrets(of):
+        if file := given.get(key + FILE_SUFFIX):
+            if given.get(key):
+                raise BadSetting(key=key + FILE_SUFFIX, why=f"{key} is set too, and one of them is enough")
+            group, _, name = key.removeprefix(PREFIX).lower().partition("_")
+            values[group] = {**values.get(group, {}), name: _secret(key + FILE_SUFFIX, file)}
+    bare = {
+        name: value
+        for name in ("url", "model")
+        if (value := given.get(f"OLLAMA_{name.upper()}")) and not given.get(f"{PREFIX}OLLAMA_{name.upper()}")
+    }
+    if isinstance(own := values.get("ollama", {}), dict):
+        values["ollama"] = {**bare, **own}
     try:
-        settings = Settings(**overrides)
-        if bare:
-            own = settings.ollama.model_dump(exclude_unset=True)
-            settings = settings.model_copy(update={"ollama": Ollama(**{**bare, **own})})
+        return of(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        why = str(first["msg"]).removeprefix("Value error, ")
-        raise BadSetting(key=key.rstrip("_"), why=why[0].lower() + why[1:]) from None
-    return settings
+        raise _translate(error, bare) from None
 
 
-def _refuse_unknown() -> None:
-    names = known()
-    dotenv = DotEnvSettingsSource(Settings, env_file=".env")
-    given = {key.upper() for key in (*os.environ, *dotenv.env_vars) if key.upper().startswith(PREFIX)}
-    for key in sorted(given - set(names)):
+def _translate(error: ValidationError, bare: Mapping[str, str]) -> BadSetting:
+    """The first thing that is wrong, by the key that a person wrote."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    if isinstance(cause := first.get("ctx", {}).get("error"), _Elsewhere):
+        place.append(cause.field)
+    is_bare = place[:1] == ["ollama"] and place[-1] in bare
+    why = str(first["msg"]).removeprefix("Value error, ")
+    return BadSetting(key=("" if is_bare else PREFIX) + "_".join(place).upper(), why=why[0].lower() + why[1:])
+
+
+def _dotenv(of: type[Settings]) -> dict[str, str | None]:
+    """What the file `.env` sets, by key in capitals."""
+    try:
+        return {key.upper(): value for key, value in DotEnvSettingsSource(of, env_file=ENV_FILE).env_vars.items()}
+    except UnicodeDecodeError:
+        raise UnreadableSettings(file=ENV_FILE, why="it is not text in UTF-8") from None
+    except OSError as error:
+        raise UnreadableSettings(file=ENV_FILE, why=error.strerror or error) from None
+
+
+def _secret(key: str, file: str) -> str:
+    """The stripped content of a file that holds a secret. No error shows it."""
+    try:
+        with Path(file).open(encoding="utf-8") as opened:
+            found = opened.read(_LARGEST_SECRET).strip()
+    except UnicodeDecodeError:
+        raise BadSetting(key=key, why=f"{file} is not text in UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise BadSetting(key=key, why=f"{file} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not found:
+        raise BadSetting(key=key, why=f"{file} is empty")
+    return found
+
+
+def _refuse_unknown(given: Mapping[str, object], of: type[Settings]) -> None:
+    names = {*known(of), *(key + FILE_SUFFIX for key in secrets(of))}
+    for key in sorted(key for key in given if key.startswith(PREFIX) and key not in names):
         near = difflib.get_close_matches(key, names, n=1)
         raise UnknownSetting(key=key, nearest=f" Did you mean {near[0]}?" if near else "")

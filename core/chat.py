@@ -58,6 +58,11 @@ class Caller:
         return self.acting_for or self.account or self.actor
 
     @property
+    def payer(self) -> str:
+        """The identity whose sats are spent: under `--as` too the actor's own."""
+        return self.account or self.actor
+
+    @property
     def recorded(self) -> str:
         """What the books say: `--as` never passes for the person it names."""
         return f"{self.actor} as {self.acting_for}" if self.acting_for else self.actor

@@ -71,6 +71,9 @@ class Store(Protocol[T_co]):
     async def read(self, work: Callable[[T_co], R], /) -> R:
         """Run `work` on a snapshot, on a connection of its own that cannot write."""
 
+    async def read_apart(self, work: Callable[[T_co], R], /) -> R:
+        """Like `read`, for what takes long: on a connection opened for it, so that it holds up nobody."""
+
 
 async def patiently(store: Store[T], work: Callable[[T], R], clock: Clock) -> R:
     """Write what must be written in the end, however long that takes: it is tried again, later and later."""

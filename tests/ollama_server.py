@@ -62,6 +62,7 @@ class OllamaServer:
         self.families: dict[str, str] = {}
         self.listing: Fault | None = None
         self.listed = 0
+        self.packs = False
         self.seen = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.asked: list[dict[str, Any]] = []
@@ -125,7 +126,10 @@ class OllamaServer:
             await self.gate.wait()
         if self.listing is not None:
             return _error(self.listing)
-        return web.json_response({"models": [self._entry(name) for name in self.models]})
+        answer = web.json_response({"models": [self._entry(name) for name in self.models]})
+        if self.packs:
+            answer.enable_compression(web.ContentCoding.gzip)
+        return answer
 
     async def _show(self, request: web.Request) -> web.Response:
         name = (await request.json()).get("model", "")

@@ -9,7 +9,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from adapters.console.link import SOCKET, dial
-from core.errors import Unavailable
+from adapters.console.screen import plain, write
+from core.errors import Refused, Unavailable
+
+__all__ = ["chat", "plain", "request", "say", "show", "talk"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +26,10 @@ _FAILED = frozenset({"failed", "expired", "cancelled"})
 
 class NotRunning(Unavailable):
     """No hub runs on {folder}. Start one with: timmy run --console"""
+
+
+class NotYourHub(Refused):
+    """{folder} belongs to somebody else, and its hub is theirs. Run this as its owner, or set TIMMY_DATA_DIR."""
 
 
 class HubGone(Unavailable):
@@ -53,26 +60,31 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
     with _reachable(folder):
         async with dial(folder, SOCKET) as link:
             await link.send(frame)
-            code: int | None = None
+            code = 0
             try:
                 async with asyncio.timeout(None) as scope:
                     while (answer := await link.receive()) is not None and answer.get("kind") != "end":
                         if answer.get("kind") == "draft":
                             continue
-                        show(answer, as_json=as_json)
-                        code = max(code or 0, _code(answer))
+                        if answer.get("kind") == "error":
+                            await show(answer, as_json=as_json)
+                            return 1
+                        await show(answer, as_json=as_json)
+                        code = max(code, _code(answer))
                         if answer.get("kind") == "reply" and wait is not None:
                             scope.reschedule(asyncio.get_running_loop().time() + wait)
             except TimeoutError:
-                print(f"timmy: not over after {wait:g} s; /show tells how it goes on", file=sys.stderr)
-                return code or 0
-    if answer is None and code is None:
+                await write(f"timmy: not over after {wait:g} s; /show tells how it goes on\n", sys.stderr)
+                return 1
+    if answer is None:
         raise HubGone
-    return code or 0
+    return code
 
 
 async def talk(link: Link, commands: Sequence[tuple[str, str]], folder: Path) -> None:
     """A chat on standard input: a prompt on a terminal, else plain lines."""
+    if sys.stdin is None:
+        return
     if sys.stdin.isatty() and sys.stdout.isatty():
         from adapters.console.terminal import Terminal  # noqa: PLC0415 - a pipe does without it
 
@@ -91,22 +103,25 @@ async def chat(folder: Path) -> None:
             await talk(link, [(usage, words) for usage, words in commands], folder)
 
 
-def show(frame: Frame, *, as_json: bool) -> None:
+async def show(frame: Frame, *, as_json: bool) -> None:
     """Print a frame as its text, or as one JSON object a line."""
     if as_json:
-        print(json.dumps({key: value for key, value in frame.items() if key not in _NOT_SHOWN}), flush=True)
+        facts = {key: value for key, value in frame.items() if key not in _NOT_SHOWN}
+        await write(json.dumps(facts) + "\n", sys.stdout)
         return
     again = "(you may have seen this before) " if frame.get("again") else ""
-    stream = sys.stderr if frame.get("kind") == "reply" and not frame["data"].get("ok", True) else sys.stdout
-    print(again + frame["text"], file=stream, flush=True)
+    await write(plain(again + frame["text"]) + "\n", sys.stderr if _refused(frame) else sys.stdout)
     for file in frame.get("files", ()):
-        print(f"file: {file['name']}  {file['path']}", flush=True)
+        await write(plain(f"file: {file['name']}  {file['path']}") + "\n", sys.stdout)
+
+
+def _refused(frame: Frame) -> bool:
+    return frame.get("kind") == "error" or (frame.get("kind") == "reply" and not frame["data"].get("ok", True))
 
 
 def _code(frame: Frame) -> int:
-    data = frame.get("data", {})
-    refused = frame.get("kind") == "reply" and not data.get("ok", True)
-    return int(refused or (frame.get("kind") == "more" and data.get("status") in _FAILED))
+    over = frame.get("kind") in {"more", "progress"} and frame.get("data", {}).get("status") in _FAILED
+    return int(_refused(frame) or over)
 
 
 @contextlib.contextmanager
@@ -115,6 +130,8 @@ def _reachable(folder: Path) -> Iterator[None]:
         yield
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         raise NotRunning(folder=folder) from None
+    except PermissionError:
+        raise NotYourHub(folder=folder) from None
     except BrokenPipeError:
         raise  # standard output's: whoever read it has enough
     except ConnectionError as error:

@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from adapters.console.client import show
+from adapters.console.client import HubGone, show
 from core.chat import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _KEEP = MAX_TEXT + 1
 
 
 async def talk(link: Link) -> None:
-    """Feed standard input to the hub, line by line, until it ends."""
+    """Feed standard input to the hub, line by line, until it ends. Raises `HubGone`."""
     lines = Lines(sys.stdin.fileno())
     while (line := await lines.next()) is not None:
         text = line.decode(errors="replace").rstrip("\r")
@@ -31,9 +31,9 @@ async def talk(link: Link) -> None:
         while (frame := await link.receive()) is not None and frame.get("kind") != "end":
             if frame.get("kind") == "draft":
                 continue
-            show(frame, as_json=False)
+            await show(frame, as_json=False)
         if frame is None:
-            return
+            raise HubGone
 
 
 class Lines:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from adapters.console.link import MAX_FRAME, SOCKET, StreamLink, socket_path
+from adapters.console.link import BUFFER, MAX_FRAME, SOCKET, FrameTooLong, StreamLink, socket_path
 from core.chat import Inbound
-from core.errors import HubError, UserError
+from core.errors import HubError, Unavailable, UserError
 from core.events import Kind
 from core.ids import task_name
 from core.tokens import CONSOLE_OWNER
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 OWNER = CONVERSATION = CONSOLE_OWNER
 _RECENT = 512
+DRAFT_SECONDS = 0.1
+"""Between two drafts of an answer at least: each holds the whole of it so far."""
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 
 
@@ -62,6 +63,10 @@ class NoFiles(UserError):
     """{name} cannot come through a console. Put it into the workspace folder."""
 
 
+class NoSocket(Unavailable):
+    """The owner's socket {path} cannot be opened: {why}. Move away what is there, or set TIMMY_DATA_DIR."""
+
+
 class ConsoleSurface:
     """See `core.chat.ChatAdapter`. `admin` are the owner's calls that are no chat: tokens, books, status."""
 
@@ -76,41 +81,47 @@ class ConsoleSurface:
         attached: Callable[[], Awaitable[None]],
     ) -> None:
         self._folder = folder
+        self._place = folder / SOCKET
         self._ids = ids
         self.admin = admin
         self.attached = attached
         self._sessions: set[Session] = set()
         self._receive: Callable[[Inbound], Awaitable[None]] | None = None
-        self._listening = asyncio.Event()
+        self._listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.recent: deque[Event] = deque(maxlen=_RECENT)
 
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        """Listen on the owner's socket until cancelled."""
+        """Listen on the owner's socket until cancelled. Raises `NoSocket`."""
         self._receive = receive
-        async with socket_path(self._folder, SOCKET) as path:
-            with contextlib.suppress(FileNotFoundError):
-                (self._folder / SOCKET).unlink()
-            old = os.umask(0o177)
-            try:
-                server = await asyncio.start_unix_server(self._connected, path, limit=MAX_FRAME)
-            finally:
-                os.umask(old)
-            try:
-                self._listening.set()
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self._listening.clear()
-                server.close()
-                with contextlib.suppress(FileNotFoundError):
-                    (self._folder / SOCKET).unlink()
+        try:
+            server = await self._bind()
+        except OSError as error:
+            refused = NoSocket(path=self._place, why=error.strerror or error)
+            if not self._listening.done():
+                self._listening.set_exception(refused)
+            raise refused from error
+        try:
+            if not self._listening.done():
+                self._listening.set_result(None)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            server.close()
+            self._place.unlink(missing_ok=True)
+
+    async def _bind(self) -> asyncio.Server:
+        with socket_path(self._folder, SOCKET) as path:
+            self._place.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(self._connected, path, limit=BUFFER)
+            self._place.chmod(0o600)  # in a folder of 0700
+            return server
 
     async def listening(self) -> None:
-        """Wait until the socket is there."""
-        await self._listening.wait()
+        """Wait until the socket is there. Raises `NoSocket` when the first try failed."""
+        await asyncio.shield(self._listening)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await self.serve(StreamLink(reader, writer))
+            await self.serve(StreamLink(reader, writer, MAX_FRAME))
         writer.close()
 
     async def serve(self, link: Link) -> None:
@@ -120,8 +131,11 @@ class ConsoleSurface:
         try:
             while (frame := await link.receive()) is not None:
                 await session.take(frame)
+        except FrameTooLong as error:
+            await link.send(error_frame(error))
         finally:
             self._sessions.discard(session)
+            session.drafts.end()
 
     async def receive(self, message: Inbound) -> None:
         """Pass a message on to the hub."""
@@ -156,6 +170,35 @@ class ConsoleSurface:
             session.heard(events)
 
 
+class Drafts:
+    """An answer that is being made: only its newest draft waits, and none is shown soon after another."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._newest: str | None = None
+        self._pause: asyncio.TimerHandle | None = None
+
+    def show(self, text: str) -> None:
+        """Show this, now or in a moment."""
+        self._newest = text
+        if self._pause is None:
+            self._next()
+
+    def end(self) -> None:
+        """The answer is there, or nobody."""
+        self._newest = None
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+
+    def _next(self) -> None:
+        self._pause = None
+        if self._newest is not None:
+            self._link.post({"kind": "draft", "text": self._newest})
+            self._newest = None
+            self._pause = asyncio.get_running_loop().call_later(DRAFT_SECONDS, self._next)
+
+
 class Session:
     """One console at the other end of a link."""
 
@@ -168,6 +211,7 @@ class Session:
         self._followed: dict[int, str | None] = {}
         self._since = 0
         self.attached = False
+        self.drafts = Drafts(link)
 
     async def take(self, frame: Frame) -> None:
         """Do what a console asks."""
@@ -218,6 +262,8 @@ class Session:
         frame = frame_of(message.reply, "reply" if asked else "more")
         if message.again:
             frame["again"] = True
+        if asked:
+            self.drafts.end()
         await self._link.send(frame)
         if asked:
             await self._answered(message.reply, self._asked.pop(message.cause or ""))
@@ -241,7 +287,7 @@ class Session:
     def draft(self, cause: str, text: str) -> None:
         """An answer is being made."""
         if text and cause in self._asked:
-            self._link.post({"kind": "draft", "text": text})
+            self.drafts.show(text)
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed."""
@@ -249,11 +295,12 @@ class Session:
             if event.task in self._followed:
                 self._tell(event)
                 if event.kind is Kind.TASK_CANCELLED and self._followed.pop(event.task) is not None:
-                    self._link.post({"kind": "end"})
+                    self._link.post({"kind": "end"}, sure=True)
 
     def _tell(self, event: Event) -> None:
         if (line := progress_line(event)) is not None:
-            self._link.post({"kind": "progress", "text": line, "data": progress_data(event)})
+            frame: Frame = {"kind": "progress", "text": line, "data": progress_data(event)}
+            self._link.post(frame, sure=event.kind is Kind.TASK_CANCELLED)
 
 
 def _text(value: object) -> str:

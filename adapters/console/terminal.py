@@ -13,6 +13,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
 from adapters import markup
+from adapters.console.screen import plain
 from core import chat
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Terminal:
 
     async def _show(self) -> None:
         while (frame := await self._link.receive()) is not None:
+            frame["text"] = plain(frame.get("text", ""))
             self._note(frame)
             if frame.get("kind") not in {"end", "draft"}:
                 print_formatted_text(FormattedText(list(_pieces(frame))), style=STYLE)
@@ -120,10 +122,10 @@ def _pieces(frame: Frame) -> Iterator[tuple[str, str]]:
     yield style, again
     yield from _words(frame, style)
     for file in frame.get("files", ()):
-        yield "class:file", f"\n{file['name']}  {file['path']}"
+        yield "class:file", plain(f"\n{file['name']}  {file['path']}")
     if kind in {"reply", "more"}:
         for button in frame.get("buttons", ()):
-            yield "class:progress", f"\n  {button['command']}"
+            yield "class:progress", plain(f"\n  {button['command']}")
 
 
 def _words(frame: Frame, style: str) -> Iterator[tuple[str, str]]:

@@ -182,8 +182,10 @@ def _load_wire() -> ModuleType:
 
 def _address(url: str) -> tuple[str, str, int]:
     """A server's address as it is shown and used: (URL with its port, host, port). Raises `BadModelAddress`."""
-    parts = urlsplit(url.strip())
     try:
+        parts = urlsplit(url.strip())
+        if ":" not in (host := parts.hostname or ""):
+            host.encode("idna")
         usual = {"http": 80, "https": 443}[parts.scheme]
         port = parts.port or usual
     except (KeyError, ValueError):

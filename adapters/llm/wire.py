@@ -24,7 +24,7 @@ from core.agent.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from core.agent.model import ChatMessage
     from core.errors import HubError
@@ -46,6 +46,40 @@ _NO_CHAT = frozenset({"bert", "nomic-bert"})
 
 _LONGEST_WHY = 200
 
+LONGEST_LINE = 1024 * 1024
+"""Bytes of one line: an answer comes in lines of a few words each."""
+
+LARGEST_BODY = 16 * 1024 * 1024
+"""Bytes of an answer that is read whole: the list of models, or an error."""
+
+
+class TooMuch(ValueError):
+    """An answer that no model server gives."""
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """A body that ends with `TooMuch` before it fills the memory."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, *, whole: bool) -> None:
+        self._stream = stream
+        self._whole = whole
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        line = body = 0
+        async for chunk in self._stream:
+            first, *rest = chunk.split(b"\n")
+            longest = max(line + len(first), *map(len, rest), 0)
+            line = len(rest[-1]) if rest else line + len(first)
+            body += len(chunk)
+            if self._whole and body > LARGEST_BODY:
+                raise TooMuch(f"an answer of more than {LARGEST_BODY // 2**20} MB")
+            if not self._whole and longest > LONGEST_LINE:
+                raise TooMuch(f"a line of more than {LONGEST_LINE // 2**20} MB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
 
 class Wire:
     """One Ollama server. `connect` is in seconds."""
@@ -60,7 +94,8 @@ class Wire:
             follow_redirects=False,
             trust_env=False,
             verify=_trust(url),
-            event_hooks={"request": [_without_credentials]},
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"request": [_without_credentials], "response": [_bounded]},
         )
 
     async def models(self) -> list[str]:
@@ -113,6 +148,8 @@ class Wire:
                 return ModelSilent(seconds=self._connect)
             case httpx.TransportError() | OSError():
                 return ModelBrokeOff() if begun else ModelFailed(why="its server closed the connection")
+            case TooMuch():
+                return ModelGarbled(url=self._url, why=str(error))
             case _:
                 return ModelGarbled(url=self._url, why=f"{type(error).__name__} in its answer")
 
@@ -136,6 +173,15 @@ def _trust(url: str) -> ssl.SSLContext | bool:
 async def _without_credentials(request: httpx.Request) -> None:
     """The client adds OLLAMA_API_KEY, a key for Ollama's cloud, to every request; no other server is to see it."""
     request.headers.pop("authorization", None)
+
+
+async def _bounded(response: httpx.Response) -> None:
+    """No answer grows without end, nor unpacks into more than came: none was asked to be packed."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise TooMuch("a compressed answer")
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        streamed = response.is_success and response.request.url.path.endswith("/api/chat")
+        response.stream = _Bounded(response.stream, whole=not streamed)
 
 
 def _one_line(text: str) -> str:

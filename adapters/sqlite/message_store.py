@@ -196,7 +196,9 @@ def _outgoing(  # noqa: PLR0913, PLR0917 - a row
 
 
 def _dump(reply: Reply) -> str:
-    body: dict[str, object] = {"text": reply.text, "data": reply.data}
+    """Lists are for the program that asked, if it is still there: who comes later reads the text."""
+    data = {key: value for key, value in reply.data.items() if not isinstance(value, list)}
+    body: dict[str, object] = {"text": reply.text, "data": data}
     if reply.task is not None:
         body["task"] = reply.task
     if reply.buttons:

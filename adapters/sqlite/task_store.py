@@ -17,6 +17,7 @@ _COLUMNS = (
     " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM task"  # noqa: S608 - constants
+_SELECT_BARE = _SELECT.replace(" result,", " NULL,")
 _UPDATE = (
     "UPDATE task SET status=?, budget=?, hold=?, attempt=?, closes_at=?, agent=?, price=?, lease=?, lease_until=?,"
     " review_until=?, result=?, why=?, excluded=?, ended_at=?, due=? WHERE id=?"
@@ -62,10 +63,11 @@ class TaskRows:
         row = self._connection.execute(_SELECT + " WHERE id = ?", (number,)).fetchone()
         return None if row is None else _task(row)
 
-    def newest(self, status: Status | None, limit: int) -> list[Task]:
+    def newest(self, status: Status | None, limit: int, *, results: bool = True) -> list[Task]:
         """See `TaskStore`."""
+        select = _SELECT if results else _SELECT_BARE
         where, bound = (" WHERE status = ?", (status.value, limit)) if status else ("", (limit,))
-        return [_task(row) for row in self._connection.execute(_SELECT + where + " ORDER BY id DESC LIMIT ?", bound)]
+        return [_task(row) for row in self._connection.execute(select + where + " ORDER BY id DESC LIMIT ?", bound)]
 
     def live(self) -> list[Task]:
         """See `TaskStore`."""

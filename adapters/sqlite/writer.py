@@ -112,11 +112,19 @@ class Database:
         """See `core.store.Store`."""
         return await self._reader.run(lambda connection: self._snapshot(connection, work))
 
+    async def read_apart(self, work: Callable[[UnitOfWork], R], /) -> R:
+        """See `core.store.Store`."""
+        async with _thread(lambda: connect_reader(self._path)) as thread:
+            return await thread.run(lambda connection: self._look(connection, UnitOfWork(connection), work))
+
     def _snapshot(self, connection: sqlite3.Connection, work: Callable[[UnitOfWork], R]) -> R:
         if self._view is None:
             self._view = UnitOfWork(connection)
-        self._view.begin(self._clock.now())
-        return _in_snapshot(connection, self._view, work)
+        return self._look(connection, self._view, work)
+
+    def _look(self, connection: sqlite3.Connection, view: UnitOfWork, work: Callable[[UnitOfWork], R]) -> R:
+        view.begin(self._clock.now())
+        return _in_snapshot(connection, view, work)
 
     async def _serve(self) -> None:
         while True:

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from adapters.web.ports import WebTx
     from adapters.web.streams import Stream, Streams
     from core.events import Event
+    from core.ports import Clock
     from core.store import Store
 
 PATH = "/events"
 BATCH = 200
 MOST = 50
 """Streams at a time."""
+
+CHECK_MS = 2000
+"""How long a stream goes on at most after its token was revoked, however much happens."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _RESUME = Parameter(
@@ -59,10 +63,11 @@ def shape(event: Event) -> EventShape:
 class EventStream:
     """Serves the events of a store."""
 
-    def __init__(self, store: Store[WebTx], streams: Streams, guard: Guard) -> None:
+    def __init__(self, store: Store[WebTx], streams: Streams, guard: Guard, clock: Clock) -> None:
         self._store = store
         self._streams = streams
         self._guard = guard
+        self._clock = clock
 
     def routes(self) -> tuple[Route, ...]:
         """See `Route`."""
@@ -85,14 +90,19 @@ class EventStream:
         return await self._streams.serve(request, MOST, work)
 
     async def _follow(self, request: web.Request, stream: Stream, position: int) -> None:
+        checked = self._clock.now()
         while True:
             stream.wake.clear()
             events = await self._after(position)
+            if self._clock.now() - checked >= CHECK_MS:
+                if not await self._guard.still(request):
+                    raise Ended
+                checked = self._clock.now()
             if events:
                 await stream.write("".join(frame(json.dumps(plain(shape(event))), event.id) for event in events))
                 position = events[-1].id
-            if len(events) < BATCH and not await stream.pause() and not await self._guard.still(request):
-                raise Ended
+            if len(events) < BATCH:
+                await stream.pause()
 
     async def _after(self, position: int) -> list[Event]:
         return await self._store.read(lambda tx: tx.events_after(position, BATCH))

@@ -30,6 +30,8 @@ _OPENED_BY = {
 }
 
 COOKIE = "timmy_session"
+"""The cookie of a login; the hub's port is added, as browsers keep one jar for all ports of a machine."""
+
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
@@ -56,12 +58,38 @@ class Guard:
         hosts: Iterable[str],
         check: Callable[[str], Awaitable[TokenRow | None]],
         logins: Logins,
+        *,
+        proxy: str | None = None,
     ) -> None:
-        self._public = urlsplit(public_url) if public_url else None
-        public = (self._public.netloc,) if self._public else ()
-        self._hosts = frozenset(host.lower() for host in (*hosts, *public))
+        public = urlsplit(public_url) if public_url else None
+        self._scheme = public.scheme if public else ""
+        self._public = _bare(public.netloc.lower(), self._scheme) if public else ""
+        self._hosts = frozenset(host for host in (*(host.lower() for host in hosts), self._public) if host)
         self._check = check
         self._logins = logins
+        self._proxy = ipaddress.ip_network(proxy, strict=False) if proxy else None
+        self.cookie = COOKIE
+
+    def listens_on(self, port: int) -> None:
+        """The hub's port is known."""
+        self.cookie = f"{COOKIE}_{port}"
+
+    def client(self, request: web.Request) -> str:
+        """The address of whoever asks: what the trusted proxy saw, or the other end of the connection."""
+        seen = ",".join(request.headers.getall("X-Forwarded-For", ())).rpartition(",")[2].strip()
+        return seen if seen and self._by_proxy(request) else request.remote or ""
+
+    def encrypted(self, request: web.Request) -> bool:
+        """Whether whoever asks does so over https, as the public URL or the trusted proxy says."""
+        if self._by_proxy(request) and (scheme := request.headers.get("X-Forwarded-Proto")):
+            return scheme.lower() == "https"
+        return self._scheme == "https"
+
+    def _by_proxy(self, request: web.Request) -> bool:
+        try:
+            return self._proxy is not None and ipaddress.ip_address(request.remote or "") in self._proxy
+        except ValueError:
+            return False
 
     def place(self, request: web.Request) -> None:
         """Raise `ForeignHost` or `ForeignOrigin`. A request without a Host is foreign too: HTTP/1.1 demands one."""
@@ -70,7 +98,7 @@ class Guard:
         if not self._is_ours(host):
             raise ForeignHost
         origin = request.headers.get("Origin")
-        if origin is not None and origin.lower().rstrip("/") not in self._origins(host):
+        if origin is not None and origin.lower().rstrip("/") not in self._origins(host, request):
             raise ForeignOrigin
         navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
         if request.headers.get("Sec-Fetch-Site") in _ELSEWHERE and not (navigates and request.method == "GET"):
@@ -99,7 +127,7 @@ class Guard:
 
     def signed_in(self, request: web.Request) -> bool:
         """Whether the request carries the cookie of a login."""
-        return self._logins.knows(request.cookies.get(COOKIE, ""))
+        return self._logins.knows(request.cookies.get(self.cookie, ""))
 
     async def _credential(self, header: str) -> TokenRow | None:
         scheme, _, token = header.partition(" ")
@@ -107,13 +135,24 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
-        return found is not None and (host in self._hosts or found["name"] in self._hosts or _loopback(found["name"]))
+        if found is None:
+            return False
+        names = {host, found["name"], _bare(host, self._scheme)}
+        return bool(names & self._hosts) or _loopback(found["name"])
 
-    def _origins(self, host: str) -> set[str]:
-        """What a page of ours has as its Origin; where the public URL says https, plain http is foreign."""
-        if self._public is not None and host == self._public.netloc.lower():
-            return {f"{self._public.scheme}://{host}"}
-        return {f"http://{host}", f"https://{host}"}
+    def _origins(self, host: str, request: web.Request) -> set[str]:
+        """What a page of ours has as its Origin (browsers leave a default port out). Where https is said, http is foreign."""
+        if self._scheme and _bare(host, self._scheme) == self._public:
+            return {f"{self._scheme}://{self._public}"}
+        https = f"https://{_bare(host, 'https')}"
+        if self._by_proxy(request) and self.encrypted(request):
+            return {https}
+        return {f"http://{_bare(host, 'http')}", https}
+
+
+def _bare(host: str, scheme: str) -> str:
+    """A host without the port that its scheme means anyway."""
+    return host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ""))
 
 
 def _loopback(name: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PATH = "/live"
 MOST = 100
-"""Readers at a time."""
+"""Readers at a time; one more ends the oldest of the address that has the most."""
 
 PAUSE_SECONDS = 0.25
 """Between two pictures at least: what happens meanwhile is one update."""
@@ -83,7 +83,8 @@ class Live:
                 if not self._pending:
                     self._watched.clear()
 
-        return await self._streams.serve(request, MOST, work)
+        self._streams.make_room(PATH, MOST)
+        return await self._streams.serve(request, MOST, work, self._guard.client(request))
 
     async def _follow(self, stream: Stream) -> None:
         async with self._taking:

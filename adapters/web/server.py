@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from adapters.web import errors
+from adapters.web.connections import Runner
 from adapters.web.errors import BadLogin, CannotListen, NotReady, PortInUse, Unhealthy
 from adapters.web.event_stream import PATH as EVENTS
 from adapters.web.event_stream import EventStream
-from adapters.web.guard import COOKIE, HEADERS, Guard
+from adapters.web.guard import HEADERS, Guard
 from adapters.web.live import PATH as LIVE
 from adapters.web.live import Live
 from adapters.web.login import SESSION_MS, Logins
@@ -54,6 +55,7 @@ class Site:
     port: int
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,14 @@ class Sidecar:
         self._site = site
         self._sources = sources
         self._logins = Logins(sources.clock, sources.ids)
-        self._guard = Guard(site.public_url, site.allowed_hosts, sources.check, self._logins)
+        self._guard = Guard(site.public_url, site.allowed_hosts, sources.check, self._logins, proxy=site.trusted_proxy)
         self._streams = Streams(sources.clock)
         self._page = StatusPage(sources)
         self._live = Live(self._page, self._streams, self._guard, sources.clock)
         self._counts: Counter[str] = Counter()
         self.address = ""
         """The URL of the hub as seen from this machine, once it listens."""
-        events = EventStream(sources.store, self._streams, self._guard)
+        events = EventStream(sources.store, self._streams, self._guard, sources.clock)
         self.routes = (*self._page.routes(), *self._live.routes(), *events.routes(), *self._own(), *more)
         """Every route that is served."""
 
@@ -100,11 +102,12 @@ class Sidecar:
     async def listening(self) -> AsyncIterator[None]:
         """Bind, and answer until the block ends; then open streams are closed. Raises `PortInUse`, `CannotListen`."""
         await self._page.load()
-        runner = _Runner(self._application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = Runner(self._application(), shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             await self._bind(runner)
             self.address = _address(self._site, runner)
+            self._guard.listens_on(runner.addresses[0][1])
             yield
         finally:
             self._streams.close()
@@ -133,7 +136,7 @@ class Sidecar:
                 app.router.add_route(method, route.path, self._admitted(route), expect_handler=_expect)
         return app
 
-    async def _bind(self, runner: web.AppRunner) -> None:
+    async def _bind(self, runner: Runner) -> None:
         host, port = self._site.host, self._site.port
         try:
             await web.TCPSite(runner, host.strip("[]"), port).start()
@@ -199,48 +202,11 @@ class Sidecar:
                 return self._page.page(status=BadLogin.status)
             raise BadLogin
         response = web.Response(status=303, headers={"Location": "/"})
-        secure = (self._site.public_url or "").startswith("https:")
         response.set_cookie(
-            COOKIE, session, max_age=SESSION_MS // 1000, httponly=True, samesite="Strict", secure=secure
-        )
+            self._guard.cookie, session, max_age=SESSION_MS // 1000, httponly=True, samesite="Strict",
+            secure=self._guard.encrypted(request),
+        )  # fmt: skip
         return response
-
-
-class _Connection(web.RequestHandler):
-    """Answers what never becomes a request (a line too long, no HTTP at all) with the one error body."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """See `web.RequestHandler`: the connection is closed after the answer."""
-        if status == web.HTTPInternalServerError.status_code:
-            log.error("an answer failed: %r", exc, exc_info=exc)
-        if request.writer.output_size > 0:
-            message = "the answer had begun already"
-            raise ConnectionError(message)
-        response = errors.library_response(status)
-        response.headers.update(HEADERS)
-        response.force_close()
-        return response
-
-
-class _Server(web.Server):
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Runner(web.AppRunner):
-    """An `AppRunner` whose connections are ours; aiohttp has no setting for that."""
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001
 
 
 async def _label(_: web.Request, response: web.StreamResponse) -> None:
@@ -257,7 +223,7 @@ async def _expect(request: web.Request) -> web.Response | None:
     return None
 
 
-def _address(site: Site, runner: web.AppRunner) -> str:
+def _address(site: Site, runner: Runner) -> str:
     port = runner.addresses[0][1]
     host = site.host.strip("[]")
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -45,8 +46,9 @@ def frame(data: str, number: int | None = None) -> str:
 class Stream:
     """One client's open stream. Set `wake` when there is something for it."""
 
-    def __init__(self, request: web.Request, response: web.StreamResponse, clock: Clock) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse, clock: Clock, client: str = "") -> None:
         self.path = request.path
+        self.client = client
         self.wake = asyncio.Event()
         self.ending = False
         self._request = request
@@ -99,15 +101,25 @@ class Streams:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._open: set[Stream] = set()
+        self._open: dict[Stream, None] = {}
         self._closed = False
 
     def count(self, path: str) -> int:
         """How many clients listen there."""
-        return sum(1 for stream in self._open if stream.path == path and not stream.gone)
+        return len(self._listening(path))
+
+    def _listening(self, path: str) -> list[Stream]:
+        return [stream for stream in self._open if stream.path == path and not stream.gone and not stream.ending]
+
+    def make_room(self, path: str, limit: int) -> None:
+        """Where all seats are taken, the client who has the most gives up its oldest: nobody can lock others out."""
+        listening = self._listening(path)
+        if len(listening) >= limit:
+            (greediest, _), *_ = Counter(stream.client for stream in listening).most_common(1)
+            next(stream for stream in listening if stream.client == greediest).end()
 
     async def serve(
-        self, request: web.Request, limit: int, work: Callable[[Stream], Awaitable[None]]
+        self, request: web.Request, limit: int, work: Callable[[Stream], Awaitable[None]], client: str = ""
     ) -> web.StreamResponse:
         """Open a stream and run `work` on it until it ends. Raises `TooManyStreams`; later errors just end the stream."""
         if self._closed:
@@ -116,8 +128,8 @@ class Streams:
             raise TooManyStreams(limit=limit)
         response = web.StreamResponse(headers={"X-Accel-Buffering": "no"})
         response.content_type, response.charset = EVENT_STREAM, "utf-8"
-        stream = Stream(request, response, self._clock)
-        self._open.add(stream)
+        stream = Stream(request, response, self._clock, client)
+        self._open[stream] = None
         try:
             await response.prepare(request)
             await stream.write(f"retry: {RETRY_MS}\n\n")
@@ -129,7 +141,7 @@ class Streams:
         except Exception:
             log.exception("a stream of %s broke off", request.path)
         finally:
-            self._open.discard(stream)
+            del self._open[stream]
         return response
 
     def wake(self, path: str) -> None:

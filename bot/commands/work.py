@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, cast
 
 from bot import views
@@ -45,7 +46,8 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
 @command("/tasks [STATUS]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
-    return views.listed(await hub.coordinator.tasks(cast("Status | None", call.args.get("status"))))
+    found = await hub.coordinator.tasks(cast("Status | None", call.args.get("status")))
+    return await asyncio.to_thread(views.listed, found)
 
 
 @command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)

@@ -320,8 +320,8 @@ class Coordinator:
         return await self._store.read(lambda tx: _find(tx, number))
 
     async def tasks(self, status: Status | None, limit: int = -1) -> list[Task]:
-        """Tasks, newest first."""
-        return await self._store.read(lambda tx: tx.tasks.newest(status, limit))
+        """Tasks, newest first, without their results: there may be very many."""
+        return await self._store.read_apart(lambda tx: tx.tasks.newest(status, limit, results=False))
 
     async def answers(self, number: int) -> tuple[Task, list[Answer]]:
         """A task and every answer to its present auction, sealed or not: who may see them is the asker's business."""
@@ -671,7 +671,7 @@ class Coordinator:
             return _find(tx, int(done)), False
         number = tx.tasks.next_id()
         budget = order.budget or self.rules.budget
-        account = user_account(order.caller.actor)  # under `--as` too: trying things out spends nobody else's sats
+        account = user_account(order.caller.payer)  # under `--as` too: trying things out spends nobody else's sats
         hold = wallet.hold_budget(tx, account=account, task=number, amount=budget)
         task = Task(
             id=number, requester=order.caller.name, account=account, conversation=order.conversation,

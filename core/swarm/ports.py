@@ -96,8 +96,8 @@ class TaskStore(Protocol):
     def find(self, number: int) -> Task | None:
         """A task by number."""
 
-    def newest(self, status: Status | None, limit: int) -> list[Task]:
-        """The newest tasks first, of one status or all; a negative limit means every one."""
+    def newest(self, status: Status | None, limit: int, *, results: bool = True) -> list[Task]:
+        """The newest tasks first, of one status or all, with their `results` or without; a negative limit means every one."""
 
     def live(self) -> list[Task]:
         """All tasks that are not over, oldest first."""

@@ -15,6 +15,7 @@ import ollama
 import pytest
 
 from adapters.clockwork import Nursery, SystemClock
+from adapters.llm import wire
 from adapters.llm.ollama import BadModelAddress, OllamaModel, Patience
 from adapters.llm.wire import LIBRARY_ERRORS, Wire
 from core.agent.model import (
@@ -151,6 +152,12 @@ async def test_a_hundred_that_wait_hold_up_no_other(server: OllamaServer) -> Non
         ([b'{"message": 7}\n'], ModelGarbled, "Ollama's protocol"),
         ([b'{"done": true}\n'], ModelGarbled, "Ollama's protocol"),
         ([b'{"message": {"role": "assistant"\n'], ModelGarbled, "Ollama's protocol"),
+        (
+            [b'{"message": {"role": "assistant", "content": "%s"}}\n' % (b"x" * 2**20)],
+            ModelGarbled,
+            "a line of more than 1 MB",
+        ),
+        ([*[b"x" * 2**18] * 5, Fate.SILENCE], ModelGarbled, "a line of more than 1 MB"),
         ([Fate.SILENCE], ModelSilent, "said nothing for"),
         (["Hel", Fate.SILENCE], ModelSilent, "said nothing for"),
     ],
@@ -166,7 +173,7 @@ async def test_whatever_goes_wrong_is_named(
 
 
 def test_every_error_of_the_libraries_is_ours() -> None:
-    wire = Wire("http://127.0.0.1:1", connect=1)
+    a_wire = Wire("http://127.0.0.1:1", connect=1)
     errors = [
         kind
         for library in (httpx, ollama)
@@ -177,7 +184,7 @@ def test_every_error_of_the_libraries_is_ours() -> None:
     ours = (*LIBRARY_ERRORS, httpx.CookieConflict, ollama.RequestError)  # of cookies, and of arguments left out
     assert [kind for kind in errors if not issubclass(kind, ours)] == []
     made = [kind.__new__(kind) for kind in errors if kind is not ollama.ResponseError]
-    named_as = {type(wire._translate(error, "m")) for error in made}
+    named_as = {type(a_wire._translate(error, "m")) for error in made}
     assert named_as == {ModelUnreachable, ModelSilent, ModelFailed, ModelGarbled}
 
 
@@ -255,6 +262,24 @@ async def test_a_list_that_is_none_is_no_model(model: OllamaModel, server: Ollam
     assert await model.check() is not None
 
 
+async def test_an_answer_that_is_read_whole_is_bounded(
+    model: OllamaModel, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "LARGEST_BODY", 2**16)
+    server.listing = Fault(200, b'{"models": []' + b" \n" * 2**15 + b"}")
+    with pytest.raises(ModelGarbled, match="an answer of more than"):
+        await model.models()
+    server.says(Fault(500, b"x" * 2**17))
+    with pytest.raises(ModelGarbled, match="an answer of more than"):
+        await heard(model, "llama3.2:latest")
+
+
+async def test_an_answer_that_would_unpack_into_more_is_not_unpacked(model: OllamaModel, server: OllamaServer) -> None:
+    server.packs = True
+    with pytest.raises(ModelGarbled, match="compressed"):
+        await model.models()
+
+
 async def test_a_check_is_believed_for_some_seconds(server: OllamaServer) -> None:
     clock = HandClock()
     async with OllamaModel(server.url, clock=clock) as model:
@@ -302,7 +327,19 @@ async def test_no_key_of_the_cloud_is_sent(
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:11434", "localhost", "", "ftp://h:1", "file:///etc/passwd", "http://", "http://h:x", "http://h/?q=1"],
+    [
+        "127.0.0.1:11434",
+        "localhost",
+        "",
+        "ftp://h:1",
+        "file:///etc/passwd",
+        "http://",
+        "http://h:x",
+        "http://h/?q=1",
+        "http://[::1:11434",
+        "http://ollama..local:11434",
+        "http://" + "h" * 64,
+    ],
 )
 def test_only_an_http_address_is_taken(url: str) -> None:
     with pytest.raises(BadModelAddress, match="TIMMY_OLLAMA_URL"):

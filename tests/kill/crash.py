@@ -121,7 +121,7 @@ class Wire:
         """See `Link`."""
         self.post(frame)
 
-    def post(self, frame: Frame) -> None:
+    def post(self, frame: Frame, *, sure: bool = False) -> None:
         """See `Link`."""
         shown = frame["kind"] in {"reply", "more"}
         names = [self._fate.name(f"show {frame['kind']}")] if shown and not self._fate.dead else []

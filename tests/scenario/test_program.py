@@ -96,7 +96,7 @@ async def test_a_pipe_is_answered_line_by_line_and_its_end_ends_the_hub(tmp_path
     ]  # fmt: skip
     assert "quill-2" not in done.out, "the tail of a line that is too long is no line of its own"
     refused = [line for line in done.err.split("\n") if line]
-    assert ["message has" in refused[0], "no command /frobnicate" in refused[1], len(refused)] == [True, True, 2]
+    assert ["message is longer" in refused[0], "no command /frobnicate" in refused[1], len(refused)] == [True, True, 2]
 
 
 @pytest.mark.parametrize(("number", "busy"), [(signal.SIGTERM, True), (signal.SIGINT, False)], ids=["busy", "idle"])
@@ -126,6 +126,78 @@ async def test_a_signal_ends_a_hub_whose_pipe_stays_open_with_0_in_time(
             assert (process.returncode, b"Traceback" in err) == (0, False), err
 
 
+async def test_a_reader_that_does_not_read_holds_up_neither_the_hub_nor_its_end(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.cli", "run", "--console", cwd=ROOT, env=_environment(tmp_path),
+        stdin=asyncio.subprocess.PIPE, stdout=writing, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(writing)
+    try:
+        assert process.stdin is not None
+        async with asyncio.timeout(PATIENCE):
+            process.stdin.write(b"/whoami\n" + b"/help\n" * 100)  # more than a pipe holds
+            assert await asyncio.to_thread(os.read, reading, 21) == b"console:owner, owner\n"
+            async with dial(tmp_path / "data", SOCKET) as link:
+                for _ in range(100):
+                    await link.send({"op": "say", "text": "/whoami"})
+                    assert (await link.receive() or {})["kind"] == "reply"
+                    assert await link.receive() == {"kind": "end"}
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(5):
+                assert await process.wait() == 0
+    finally:
+        os.close(reading)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_closed_input_is_an_empty_one(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", 'exec "$0" -m bot.cli run --console <&-', sys.executable, cwd=ROOT, env=_environment(tmp_path),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
+    called = asyncio.Event()
+    callers: list[asyncio.StreamWriter] = []
+
+    def answer(_: object, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer)
+        called.set()  # and say nothing
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as deaf, asyncio.timeout(PATIENCE):
+        url = f"http://127.0.0.1:{deaf.sockets[0].getsockname()[1]}"
+        async with _started(tmp_path, "run", TIMMY_OLLAMA_URL=url) as process:
+            await called.wait()
+            process.send_signal(signal.SIGTERM)
+            out, err = await process.communicate()
+            assert (process.returncode, out, err) == (0, b"", b"")
+        for caller in callers:
+            caller.close()
+
+
+async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model, hub_process(tmp_path, model.url) as hub:
+        model.says("Once upon ", asyncio.Event())
+        model.says("Once upon ", asyncio.Event())
+        async with asyncio.TaskGroup() as group:
+            piped = group.create_task(_timmy(tmp_path, "console", said=b"tell me a story\n"))
+            asked = group.create_task(_timmy(tmp_path, "say", "/task write a poem", "--wait", "60"))
+            async with asyncio.timeout(PATIENCE):
+                while len(model.asked) < 2:
+                    model.begun.clear()
+                    await model.begun.wait()
+            await hub.kill()
+        assert "The hub went away" in piped.result().complaint
+        assert (asked.result().code, asked.result().err.count("\n")) == (1, 1)
+        assert "The hub went away" in asked.result().err
+
+
 # Other commands ----------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +215,9 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
             _timmy(tmp_path, "status", "--json"),
             _timmy(tmp_path, "agents", "list", "--json"),
         )
+        files = {file.name: file.lstat().st_mode & 0o777 for file in (tmp_path / "data").iterdir() if not file.is_dir()}
+    assert set(files) >= {"hub.db", "hub.db-wal", "hub.db-shm", "hub.lock", SOCKET}
+    assert set(files.values()) == {0o600}
     assert (who.code, who.out, who.err) == (0, "console:owner, owner\n", "")
     assert "There is no command /frobnicate" in refused.complaint
     assert usage.code == 2

@@ -31,7 +31,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
 
 
 def _let_ann_in(tx: UnitOfWork) -> None:
-    tx._connection.execute("INSERT INTO actor VALUES (?, 'member', 0)", (ANN,))
+    tx._connection.execute("INSERT INTO actor (id, role, since) VALUES (?, 'member', 0)", (ANN,))
 
 
 async def _ann(bot: Bot, text: str, conversation: str = ANN) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import select
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 import pytest
 
-from adapters.web import event_stream, live, server, streams
+from adapters.web import connections, event_stream, live, server, streams
 from adapters.web.errors import PortInUse
 from adapters.web.guard import COOKIE
 from bot.app import build
@@ -252,6 +253,31 @@ async def test_the_public_and_the_allowed_hosts_are_answered(tmp_path: Path) -> 
         assert "; Secure" in answer.headers["Set-Cookie"]
 
 
+@pytest.mark.parametrize("url", ["https://timmy.example.org:443", "https://timmy.example.org/", "http://nas.lan:80"])
+async def test_a_default_port_is_the_same_place_with_and_without(tmp_path: Path, url: str) -> None:
+    found = settings(tmp_path).model_copy(update={"http": Http(port=0, public_url=url)})
+    scheme, name, port = ("http", "nas.lan", 80) if "nas" in url else ("https", "timmy.example.org", 443)
+    async with build(found, clock=FakeClock(), ids=FakeIds()) as app, browser(app) as web:
+        for host in (name, f"{name}:{port}"):
+            assert (await web.get("/healthz", Host=host, Origin=f"{scheme}://{name}")).status == 200, host
+            assert (await web.get("/healthz", Host=host, Origin=f"ftp://{name}")).status == 403, host
+            assert (await web.get("/healthz", Host=host, Origin=f"{scheme}://{name}:8443")).status == 403, host
+        assert (await web.get("/healthz", Host="localhost:80", Origin="http://localhost")).status == 200
+
+
+@pytest.mark.parametrize(("proxy", "believed"), [("127.0.0.0/8", True), ("10.0.0.1", False), (None, False)])
+async def test_only_the_trusted_proxy_says_that_a_page_came_encrypted(
+    tmp_path: Path, proxy: str | None, believed: bool
+) -> None:
+    found = settings(tmp_path).model_copy(update={"http": Http(port=0, allowed_hosts="den.lan", trusted_proxy=proxy)})
+    async with build(found, clock=FakeClock(), ids=FakeIds()) as app, browser(app) as web:
+        ours = {"Host": "den.lan", "X-Forwarded-Proto": "https"}
+        assert (await web.get("/healthz", **ours, Origin="https://den.lan")).status == 200
+        assert (await web.get("/healthz", **ours, Origin="http://den.lan")).status == (403 if believed else 200)
+        answer = await web.get(await login_path(app), **ours)
+        assert ("; Secure" in answer.headers["Set-Cookie"]) is believed
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", ""])
 @pytest.mark.parametrize("path", ["/", "/live", "/events", "/healthz"])
 async def test_a_foreign_origin_is_refused_whatever_it_asks(tmp_path: Path, origin: str, path: str) -> None:
@@ -339,6 +365,32 @@ async def test_what_is_no_http_gets_our_body_too(tmp_path: Path, request_line: b
         assert set(json.loads(body)["error"]) == {"code", "message"}
         assert CSP.encode() in head
         assert b"aiohttp" not in head + body
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: local"])
+async def test_a_connection_that_asks_for_nothing_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEADERS_SECONDS", 0.05)
+    async with website(tmp_path) as (bot, _):
+        with suppress(ConnectionResetError):
+            assert await said(bot.app, begun) == b""
+
+
+async def test_idle_connections_make_room_for_those_that_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "most", lambda: 3)
+    async with website(tmp_path) as (bot, web), AsyncExitStack() as stack, web.stream("/live") as stream:
+        port = int(bot.app.address.rpartition(":")[2])
+        for _ in range(6):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(writer.close)
+        assert (await web.get("/healthz")).status == 200
+        await stream.data()
+
+
+def test_connections_leave_most_file_descriptors_to_the_rest_of_the_hub() -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 0 < connections.most() <= max(soft // 4, connections.FEWEST)
 
 
 # Health ----------------------------------------------------------------------------------------------------------
@@ -501,11 +553,45 @@ async def test_a_reader_that_does_not_read_is_dropped(tmp_path: Path, monkeypatc
         assert (await web.get("/healthz")).status == 200
 
 
-@pytest.mark.parametrize(("module", "path"), [(event_stream, "/events"), (live, "/live")], ids=["events", "live"])
-async def test_streams_are_bounded_and_a_seat_that_is_left_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, path: str
+async def test_a_revoked_token_ends_its_stream_in_the_midst_of_events(tmp_path: Path) -> None:
+    async with website(tmp_path) as (bot, web):
+        read = await token(bot.app, "read")
+        async with web.stream("/events", read, 0) as stream:
+            await stream.data()
+            await bot.app.console.admin["token.revoke"]({"token_kind": "read", "name": "one"})
+            bot.pass_time(event_stream.CHECK_MS / 1000)
+            await happen(bot.app, 1, "canary")
+            await stream.over()
+            assert "canary" not in stream.heard
+
+
+async def test_whoever_takes_every_seat_at_the_page_gives_up_the_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(live, "MOST", 3)
+    http = Http(port=0, trusted_proxy="127.0.0.1")
+    found = settings(tmp_path).model_copy(update={"http": http})
+    async with build(found, clock=FakeClock(), ids=FakeIds()) as app, browser(app) as web, AsyncExitStack() as stack:
+
+        async def look(address: str) -> Stream:
+            answer = await stack.enter_async_context(
+                web.session.get("/live", headers={"X-Forwarded-For": f"6.6.6.6, {address}"})
+            )
+            assert answer.status == 200
+            return Stream(answer)
+
+        owner, first, second = await look("10.0.0.1"), await look("10.0.0.9"), await look("10.0.0.9")
+        other = await look("10.0.0.2")
+        await first.over()
+        for stream in (owner, second, other):
+            await stream.data()
+
+
+async def test_streams_are_bounded_and_a_seat_that_is_left_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/events"
+    monkeypatch.setattr(event_stream, "MOST", 2)
     async with website(tmp_path) as (bot, web):
         read = await token(bot.app, "read")
         async with web.stream(path, read):
@@ -599,7 +685,8 @@ async def test_a_login_link_works_once_and_shows_what_tasks_say(tmp_path: Path) 
         answer = await web.get(path)
         assert (answer.status, answer.headers["Location"]) == (303, "/")
         cookie = answer.headers["Set-Cookie"]
-        assert cookie.startswith(f"{COOKIE}=")
+        cookie_name = f"{COOKIE}_{bot.app.address.rpartition(':')[2]}"
+        assert cookie.startswith(f"{cookie_name}="), "one cookie a port: browsers keep one jar for all of a machine"
         for part in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"):
             assert part in cookie.split("; ")
         assert "Secure" not in cookie
@@ -617,7 +704,7 @@ async def test_a_login_link_works_once_and_shows_what_tasks_say(tmp_path: Path) 
             assert (await thief.get("/page/tasks")).error == (401, "no_token")
             page = await thief.get(path, Accept="text/html,*/*;q=0.8")
             assert (page.status, page.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
-            forged = await thief.get("/page/tasks", Cookie=f"{COOKIE}=guess")
+            forged = await thief.get("/page/tasks", Cookie=f"{cookie_name}=guess")
             assert forged.error == (401, "no_token")
 
 

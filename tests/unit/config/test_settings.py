@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import Field, SecretStr
 
 from config import settings
-from config.settings import BadSetting, UnknownSetting
+from config.settings import BadSetting, Settings, UnknownSetting, UnreadableSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine's, and no `.env`."""
     for key in settings.known():
         monkeypatch.delenv(key, raising=False)
-    for key in ("OLLAMA_URL", "OLLAMA_MODEL"):
+    for key in ("OLLAMA_URL", "OLLAMA_MODEL", *(f"{secret}_FILE" for secret in settings.secrets())):
         monkeypatch.delenv(key, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -72,6 +73,11 @@ def test_an_unknown_key_in_the_file_is_refused_too(tmp_path: Path) -> None:
         ("TIMMY_AUCTION_BUDGET", "1.5"), ("TIMMY_AUCTION_LEASE", "soon"), ("TIMMY_OLLAMA_URL", "localhost"),
         ("TIMMY_OWNER", "ann"), ("TIMMY_TIMEZONE", "Mars/Olympus"), ("TIMMY_LOG_LEVEL", "LOUD"),
         ("TIMMY_HTTP_HOST", "0.0.0.0"), ("TIMMY_HTTP_PUBLIC_URL", "timmy"), ("TIMMY_LIGHTNING_BACKEND", "cash"),
+        ("TIMMY_OLLAMA_URL", "http://[::1:11434"), ("TIMMY_OLLAMA_URL", "http://ollama..local:11434"),
+        ("TIMMY_OLLAMA_URL", "http://h:99999"), ("TIMMY_OLLAMA_URL", "http://ann:pass@h"), ("TIMMY_OLLAMA_URL", "http://h/?q=1"),
+        ("TIMMY_HTTP_PUBLIC_URL", "https://[foo"), ("TIMMY_HTTP_PUBLIC_URL", "https://a b"),
+        ("TIMMY_HTTP_PUBLIC_URL", "https://timmy.example.org/hub"), ("TIMMY_HTTP_PUBLIC_URL", "https://h:x"),
+        ("TIMMY_HTTP_TRUSTED_PROXY", "nginx"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
@@ -79,7 +85,7 @@ def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch, key: str, 
     with pytest.raises(BadSetting) as refused:
         settings.load()
     said = str(refused.value)
-    assert key.rsplit("_", 1)[0] in said
+    assert said.startswith(f"{key} is wrong: ")
     assert "\n" not in said
 
 
@@ -87,3 +93,92 @@ def test_an_address_for_others_needs_its_public_url(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TIMMY_HTTP_HOST", "0.0.0.0")
     monkeypatch.setenv("TIMMY_HTTP_PUBLIC_URL", "https://timmy.example.org")
     assert settings.load().http.host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://10.1.2.3:8080", True), ("http://192.168.1.2", True), ("http://172.16.0.1", True), ("http://100.64.1.1", True),
+        ("http://169.254.1.1", True), ("http://127.0.0.1", True), ("http://[fd00::1]:8080", True), ("http://[fe80::1]", True),
+        ("http://nas", True), ("http://nas.local", True), ("http://NAS.lan:8080/", True), ("http://timmy.internal", True),
+        ("http://timmy.home.arpa", True), ("http://timmy.tail1234.ts.net", True),
+        ("http://timmy.example.org", False), ("http://8.8.8.8", False), ("http://0.0.0.0", False), ("http://172.32.0.1", False),
+        ("http://[2001:db8::1]", False), ("http://local.example.org", False), ("http://notlocal.xlan", False),
+    ],
+)  # fmt: skip
+def test_plain_http_is_for_private_networks(monkeypatch: pytest.MonkeyPatch, url: str, private: bool) -> None:
+    monkeypatch.setenv("TIMMY_HTTP_HOST", "0.0.0.0")
+    monkeypatch.setenv("TIMMY_HTTP_PUBLIC_URL", url)
+    if private:
+        assert settings.load().http.public_url == url
+    else:
+        with pytest.raises(BadSetting, match=r"TIMMY_HTTP_PUBLIC_URL.*use https"):
+            settings.load()
+
+
+def test_ollamas_own_names_are_read_from_the_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OLLAMA_URL=http://127.0.0.1:9\nOLLAMA_MODEL=qwen3\n")
+    assert settings.load().ollama.url == "http://127.0.0.1:9"
+    monkeypatch.setenv("OLLAMA_MODEL", "llama3.2")
+    assert settings.load().ollama.model == "llama3.2"
+    (tmp_path / ".env").write_text("OLLAMA_URL=http://127.0.0.1:9\nTIMMY_OLLAMA_URL=http://127.0.0.1:10\n")
+    assert settings.load().ollama.url == "http://127.0.0.1:10"
+
+
+def test_a_wrong_value_under_ollamas_own_name_is_called_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_URL", "localhost:11434")
+    with pytest.raises(BadSetting, match=r"^OLLAMA_URL is wrong"):
+        settings.load()
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"TIMMY_TIMEZONE=\xff\xfe\n")
+    with pytest.raises(UnreadableSettings, match=r"\.env.*UTF-8"):
+        settings.load()
+
+
+# Secrets -----------------------------------------------------------------------------------------------------------
+
+
+class _Vault(settings._Group):
+    """A group with secrets."""
+
+    key: SecretStr | None = Field(None, description="the key")
+    code: SecretStr = Field(SecretStr(""), description="the code")
+    depth: int = Field(1, description="no secret")
+
+
+class _WithVault(Settings):
+    vault: _Vault = Field(default_factory=_Vault)
+
+
+@pytest.mark.parametrize("name", ["KEY", "CODE"])
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("  open sesame\n")
+    monkeypatch.setenv("TIMMY_VAULT_DEPTH", "3")
+    (tmp_path / ".env").write_text(f"TIMMY_VAULT_{name}_FILE={tmp_path / 'secret'}\n")
+    found = settings.load_as(_WithVault).vault
+    assert getattr(found, name.lower()).get_secret_value() == "open sesame"
+    assert found.depth == 3
+    monkeypatch.setenv(f"TIMMY_VAULT_{name}", "two")
+    with pytest.raises(BadSetting, match=rf"^TIMMY_VAULT_{name}_FILE is wrong: TIMMY_VAULT_{name} is set too"):
+        settings.load_as(_WithVault)
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_a_file_without_a_secret_is_named_by_its_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv("TIMMY_VAULT_KEY_FILE", str(tmp_path / "secret"))
+    with pytest.raises(BadSetting, match=r"^TIMMY_VAULT_KEY_FILE is wrong: "):
+        settings.load_as(_WithVault)
+
+
+def test_only_a_secret_has_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.secrets(_WithVault)[-2:] == ("TIMMY_VAULT_KEY", "TIMMY_VAULT_CODE")
+    assert "TIMMY_VAULT_KEY_FILE" in settings.known(_WithVault)["TIMMY_VAULT_KEY"][1]
+    monkeypatch.setenv("TIMMY_VAULT_DEPTH_FILE", "x")
+    with pytest.raises(UnknownSetting, match="no setting TIMMY_VAULT_DEPTH_FILE"):
+        settings.load_as(_WithVault)

@@ -36,7 +36,7 @@ def test_a_models_answer_is_set_as_markdown_and_cannot_move_the_cursor() -> None
     ]
 
 
-def test_json_has_the_keys_of_the_contract_only(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_json_has_the_keys_of_the_contract_only(capfd: pytest.CaptureFixture[str]) -> None:
     reply = Reply(
         "x",
         task=3,
@@ -45,10 +45,10 @@ def test_json_has_the_keys_of_the_contract_only(capsys: pytest.CaptureFixture[st
         marks=(Mark(0, 1, Style.BOLD),),
         markdown=True,
     )
-    show(frame_of(reply, "reply"), as_json=True)
-    assert set(json.loads(capsys.readouterr().out)) == {"text", "data", "task", "buttons", "files"}
+    await show(frame_of(reply, "reply"), as_json=True)
+    assert set(json.loads(capfd.readouterr().out)) == {"text", "data", "task", "buttons", "files"}
 
 
-def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
-    show(frame_of(ANSWER, "reply"), as_json=False)
-    assert capsys.readouterr().out == ANSWER.text + "\n"
+async def test_a_pipe_gets_plain_text(capfd: pytest.CaptureFixture[str]) -> None:
+    await show(frame_of(ANSWER, "reply"), as_json=False)
+    assert capfd.readouterr().out == ANSWER.text.replace("\x1b", "") + "\n"

@@ -27,6 +27,17 @@ def test_an_open_folder_is_closed(tmp_path: Path) -> None:
         assert data.stat().st_mode & 0o777 == 0o700
 
 
+def test_what_lies_in_the_folder_is_closed_too(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (tmp_path / "data").mkdir()
+    for file in (outside, tmp_path / "data" / "hub.db", tmp_path / "data" / "console_history"):
+        file.touch(mode=0o644)
+    (tmp_path / "data" / "link").symlink_to(outside)
+    with folder.own(tmp_path / "data") as data:
+        assert {file.lstat().st_mode & 0o777 for file in data.iterdir() if not file.is_symlink()} == {0o600}
+        assert outside.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_second_owner_is_refused_by_the_firsts_pid(tmp_path: Path) -> None:
     with folder.own(tmp_path), pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}"), folder.own(tmp_path):
         pass

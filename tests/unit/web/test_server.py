@@ -74,7 +74,7 @@ class FreshHub:
     async def read(self, work: Callable[[Any], Any], /) -> Any:
         return work(self)
 
-    write = read
+    write = read_apart = read
 
 
 async def nobody(token: str) -> TokenRow | None:

@@ -1,0 +1,276 @@
+"""The owner's socket and what is printed: long answers, consoles that do not read, hubs that go away, hostile texts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.clockwork import running
+from adapters.console import client, link, surface
+from adapters.console.client import HubGone, NotYourHub, say
+from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, dial
+from adapters.console.screen import plain
+from adapters.console.surface import Drafts, NoSocket
+from tests.ollama_server import OllamaServer
+from tests.scenario.bot import PATIENCE, Hands, hub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from typing import TextIO
+
+    from adapters.console.link import Frame
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from tests.scenario.bot import Bot
+
+
+def ask(text: str, **more: Any) -> Frame:
+    return {"op": "say", "text": text, **more}
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a command prints, on whichever stream."""
+    said: list[str] = []
+
+    async def write(text: str, stream: TextIO | None) -> None:
+        said.append(text)
+
+    monkeypatch.setattr(client, "write", write)
+    return said
+
+
+async def run(bot: Bot, text: str, wait: float | None = None) -> int:
+    """`timmy say`, to its end."""
+    async with asyncio.timeout(PATIENCE):
+        return await say(bot.app.settings.data_dir, text, wait=wait, acting_for=None, as_json=True)
+
+
+# Long frames -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_history_of_any_length_is_listed_and_not_kept(tmp_path: Path) -> None:
+    many = 5_000
+
+    def fill(tx: UnitOfWork) -> None:
+        tx.tasks._connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO task (id, requester,"
+            " account, conversation, description, status, budget, pick, attempt, attempts, posted_at, deadline, result)"
+            " SELECT i, requester, account, conversation, description, status, budget, pick, attempt, attempts, posted_at,"
+            " deadline, printf('canary%.1000c', 'y') FROM n, task WHERE task.id = 1",
+            (many,),
+        )
+
+    async with hub(tmp_path) as bot:
+        await bot.say("/task write a poem")
+        await bot.settled("T-1")
+        await bot.app.store.write(fill)
+        async with dial(bot.app.settings.data_dir, SOCKET) as console, asyncio.timeout(PATIENCE):
+            await console.send(ask("/tasks"))
+            frame = await console.receive()
+            assert frame is not None
+            assert await console.receive() == {"kind": "end"}
+        assert len(frame["data"]["tasks"]) == many
+        assert len(json.dumps(frame)) > link.BUFFER
+        assert "canary" not in json.dumps(frame), "results are for /show"
+        ((longest,),) = bot.rows("SELECT max(length(body)) FROM outgoing")
+        assert longest < 4000
+
+
+async def test_a_frame_that_is_too_long_is_answered_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surface, "MAX_FRAME", 2 * link.BUFFER)
+    async with hub(tmp_path) as bot, asyncio.timeout(PATIENCE):
+        async with dial(bot.app.settings.data_dir, SOCKET) as console:
+            await console.send(ask("x" * 3 * link.BUFFER))
+            frame = await console.receive()
+            assert frame is not None
+            assert frame["error"] == "frame_too_long"
+            assert await console.receive() is None
+        monkeypatch.setattr(link, "MAX_ANSWER", 20)
+        async with dial(bot.app.settings.data_dir, SOCKET) as console:
+            await console.send(ask("/help"))
+            with pytest.raises(FrameTooLong):
+                await console.receive()
+
+
+# Consoles that do not read -----------------------------------------------------------------------------------------
+
+
+async def test_drafts_are_paced_and_only_the_newest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surface, "DRAFT_SECONDS", 0.02)
+    near, far = QueueLink.pair()
+    drafts = Drafts(far)
+    for number in range(1000):
+        drafts.show(f"word {number}")
+    async with asyncio.timeout(PATIENCE):
+        assert [await near.receive(), await near.receive()] == [
+            {"kind": "draft", "text": "word 0"},
+            {"kind": "draft", "text": "word 999"},
+        ]
+    drafts.show("late")
+    drafts.end()
+    far.close()
+    assert await near.receive() is None
+
+
+async def test_only_who_asked_sees_an_answer_being_made(tmp_path: Path) -> None:
+    async with (
+        OllamaServer.running("tiny:latest") as model,
+        hub(tmp_path, ollama=model.url) as bot,
+        bot.another(attach=True) as other,
+    ):
+        model.says("Once ", "upon ", "a time")
+        assert (await bot.say("tell me a story"))["text"] == "Once upon a time"
+        await other.say("/whoami")
+        assert "draft" in bot.kinds()
+        assert "draft" not in other.kinds()
+
+
+@asynccontextmanager
+async def stalled(bot: Bot) -> AsyncIterator[StreamLink]:
+    """A console over the socket that reads nothing."""
+    async with dial(bot.app.settings.data_dir, SOCKET) as console:
+        console._reader._transport.pause_reading()  # type: ignore[attr-defined]
+        yield console
+
+
+async def test_what_may_be_lost_is_not_heaped_up_for_who_does_not_read(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot, stalled(bot) as console:
+        await console.send({"op": "attach"})
+        async with asyncio.timeout(PATIENCE):
+            while not (found := [one for one in bot.app.console._sessions if isinstance(one._link, StreamLink)]):
+                await bot.barrier()
+        far = found[0]._link
+        assert isinstance(far, StreamLink)
+        for _ in range(100):
+            far.post({"kind": "draft", "text": "x" * 100_000})
+        assert far._writer.transport.get_write_buffer_size() < link.BUFFER + 110_000
+
+
+async def test_who_does_not_read_is_gone_and_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "STALL_SECONDS", 0.05)
+    async with hub(tmp_path) as bot, stalled(bot) as console:
+        for number in range(200):
+            await console.send(ask("/help", id=f"update-{number}"))
+        assert (await bot.data("/whoami"))["ok"]
+        async with asyncio.timeout(PATIENCE):
+            while any(isinstance(session._link, StreamLink) for session in bot.app.console._sessions):
+                await bot.barrier()
+
+
+async def test_a_link_inside_the_process_is_bounded_too() -> None:
+    near, far = QueueLink.pair()
+    for number in range(5 * link.WAITING):
+        far.post({"kind": "draft", "text": str(number)})
+    far.post({"kind": "end"}, sure=True)
+    frames = [await near.receive() for _ in range(link.WAITING)]
+    assert frames[-1] == {"kind": "end"}
+    far.close()
+    assert await near.receive() is None
+
+
+# What `timmy say` comes to -----------------------------------------------------------------------------------------
+
+
+async def test_a_task_that_somebody_else_cancels_meanwhile_is_a_failure(tmp_path: Path, printed: list[str]) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(run(bot, "/task write a poem", wait=60))
+            await bot.hands.at_work("T-1", "quill")
+            await bot.say("/cancel T-1")
+        assert waiting.result() == 1
+        assert '"cancelled"' in printed[-1]
+
+
+async def test_a_wait_that_ran_out_is_a_failure(tmp_path: Path, printed: list[str]) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        assert await run(bot, "/task write a poem", wait=0.05) == 1
+        assert "not over after 0.05 s" in printed[-1]
+        assert await run(bot, "/task find a poem", wait=PATIENCE) == 0
+
+
+async def test_a_hub_that_goes_away_before_the_end_is_missed(tmp_path: Path, printed: list[str]) -> None:
+    async def half(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await StreamLink(_, writer, 1000).send({"kind": "reply", "text": "T-1 posted", "data": {"ok": True}})
+        writer.close()
+
+    async with await asyncio.start_unix_server(half, tmp_path / SOCKET):
+        with pytest.raises(HubGone):
+            await say(tmp_path, "/task write a poem", wait=60, acting_for=None, as_json=False)
+    assert printed == ["T-1 posted\n"]
+
+
+async def test_a_socket_of_somebody_else_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(asyncio, "open_unix_connection", refused)
+    with pytest.raises(NotYourHub, match=str(tmp_path)):
+        await client.request(tmp_path, {"op": "status"})
+
+
+# The socket --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_socket_that_cannot_be_there_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "data" / SOCKET).mkdir(parents=True)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(NoSocket, match=f"{SOCKET} cannot be opened"):
+            async with hub(tmp_path):
+                pass
+
+
+@pytest.mark.parametrize("has_descriptors", [True, False], ids=["linux", "elsewhere"])
+async def test_a_folder_with_a_long_name_has_a_socket_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_descriptors: bool
+) -> None:
+    if not has_descriptors:
+        monkeypatch.setattr(link, "DESCRIPTORS", tmp_path / "nothing")
+    folder = tmp_path / ("x" * 120)
+    async with hub(folder) as bot:
+        place = bot.app.settings.data_dir / SOCKET
+        assert place.stat().st_mode & 0o777 == 0o600
+        async with dial(bot.app.settings.data_dir, SOCKET) as console, asyncio.timeout(PATIENCE):
+            await console.send(ask("/whoami"))
+            assert (await console.receive() or {})["text"] == "console:owner, owner"
+    assert not place.exists()
+
+
+# What is printed ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one\n\ttwo", "one\n\ttwo"),
+        ("\x1b]0;owned\x07\x1b[2J", "]0;owned[2J"),
+        ("a\rb\x08c\x00\x7f", "abc"),
+        ("\x9b31mred\x85", "31mred"),
+        ("ä 😀 \u2028", "ä 😀 \u2028"),
+    ],
+)
+async def test_no_text_commands_the_terminal(printed: list[str], text: str, shown: str) -> None:
+    assert plain(text) == shown
+    file = {"name": text, "path": "/x"}
+    await client.show({"kind": "more", "text": text, "data": {}, "files": [file]}, as_json=False)
+    assert printed == [f"{shown}\n", f"file: {shown}  /x\n"]
+
+
+async def test_a_terminal_is_given_plain_text_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from adapters.console import terminal  # noqa: PLC0415 - its library is loaded by whoever has a terminal
+
+    shown: list[str] = []
+    monkeypatch.setattr(
+        terminal, "print_formatted_text", lambda pieces, **_: shown.append("".join(text for _, text in pieces))
+    )
+    near, far = QueueLink.pair()
+    screen = terminal.Terminal.__new__(terminal.Terminal)
+    screen._link, screen._live, screen._draft = near, {}, ""
+    async with running(screen._show(), "a terminal"):
+        await far.send({"kind": "reply", "text": "\x9b2Jhi", "data": {"ok": True}, "buttons": [{"command": "/x\x1b"}]})
+        far.close()
+    assert shown == ["2Jhi\n  /x", "The hub has stopped."]
