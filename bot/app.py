@@ -43,6 +43,7 @@ from bot.supervisor import Supervisor
 from bot.taps import Taps
 from bot.watch import Watch
 from config import personas
+from config.log import hide
 from config.settings import split
 from core.agent.agent import Assistant
 from core.agent.model import Bounds
@@ -271,6 +272,7 @@ async def _telegram(
     from adapters.telegram.surface import Access, TelegramSurface  # noqa: PLC0415
 
     token = settings.telegram.token
+    hide(token.get_secret_value() if token else "")
     access = Access(
         token.get_secret_value() if token else "", settings.telegram.base_url,
         frozenset(int(chat) for chat in split(settings.telegram.chats)),
