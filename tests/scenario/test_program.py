@@ -165,8 +165,10 @@ async def test_a_closed_input_is_an_empty_one(tmp_path: Path) -> None:
 async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
     called = asyncio.Event()
 
-    def answer(_: object, writer: asyncio.StreamWriter) -> None:
-        called.set()  # and say nothing
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()  # and say nothing
+        writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as deaf, asyncio.timeout(PATIENCE):
         url = f"http://127.0.0.1:{deaf.sockets[0].getsockname()[1]}"
