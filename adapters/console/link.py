@@ -68,8 +68,9 @@ class StreamLink:
     async def send(self, frame: Frame) -> None:
         """See `Link`. Whoever does not read is gone: nobody else waits for it."""
         self.post(frame, sure=True)
+        waits = STALL_SECONDS if self._writer.transport.get_write_buffer_size() else None
         try:
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(waits):
                 await self._writer.drain()
         except TimeoutError:
             self._writer.transport.abort()

@@ -164,11 +164,11 @@ async def test_a_closed_input_is_an_empty_one(tmp_path: Path) -> None:
 
 async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
     called = asyncio.Event()
-    callers: list[asyncio.StreamWriter] = []
 
-    def answer(_: object, writer: asyncio.StreamWriter) -> None:
-        callers.append(writer)
-        called.set()  # and say nothing
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()  # and say nothing
+        writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as deaf, asyncio.timeout(PATIENCE):
         url = f"http://127.0.0.1:{deaf.sockets[0].getsockname()[1]}"
@@ -177,8 +177,6 @@ async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             out, err = await process.communicate()
             assert (process.returncode, out, err) == (0, b"", b"")
-        for caller in callers:
-            caller.close()
 
 
 async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
