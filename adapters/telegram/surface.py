@@ -265,7 +265,7 @@ class TelegramSurface:
 
     def _parts(self, message: Outgoing) -> list[Part]:
         reply = message.reply
-        texts = [Part(rich) for rich in markup.cut(markup.of(reply))]
+        texts = [Part(rich) for rich in markup.cut(markup.of(reply)) if not rich.blank]
         if texts:
             texts[-1] = replace(texts[-1], keyboard=_keyboard(reply.buttons, message.taps))
         return texts + [Part(file=file) for file in reply.files]
