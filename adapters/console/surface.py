@@ -285,8 +285,8 @@ class Session:
         )
 
     def draft(self, cause: str, text: str) -> None:
-        """An answer is being made."""
-        if text and cause in self._asked:
+        """An answer is being made ("": not begun)."""
+        if cause in self._asked:
             self.drafts.show(text)
 
     def heard(self, events: Sequence[Event]) -> None:

@@ -101,7 +101,9 @@ class Terminal:
     def _note(self, frame: Frame) -> None:
         """Keep the toolbar true: what is under way, and what the agent is saying."""
         kind, data = frame.get("kind"), frame.get("data", {})
-        self._draft = frame["text"][-_DRAFT_WIDTH:].replace("\n", " ") if kind == "draft" else ""
+        self._draft = (
+            (frame["text"][-_DRAFT_WIDTH:].replace("\n", " ") or "the agent thinks") if kind == "draft" else ""
+        )
         task = data.get("task")
         if isinstance(task, str) and data.get("status") in _OVER:
             self._live.pop(task, None)

@@ -68,8 +68,8 @@ class Draft:
         pace = GROUP_PACE_SECONDS if self._chat < 0 else PACE_SECONDS
         try:
             while not self._over:
-                await self._show()
                 self._wake.clear()
+                await self._show()
                 await self._clock.until(self._clock.now() + round(TYPING_SECONDS * 1000), self._wake)
                 if self._message is not None and not self._over:
                     await self._clock.sleep(pace)

@@ -198,6 +198,20 @@ class Bot(Console):
         """Let time pass."""
         self.clock.advance(round(seconds * 1000))
 
+    async def see(self, true: Callable[[], Any], what: str = "it", *, pace: float = 0.05) -> Any:
+        """Wait until something is true outside; the hub's clock runs ahead by `pace` seconds a look (0: it stands still).
+
+        A look waits for what is being written, so that a slow disk costs no time by the hub's clock.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not (found := true()):
+                    await self.app.store.write(lambda tx: None)
+                    self.pass_time(pace)
+        except TimeoutError:
+            raise AssertionError(f"never saw {what}") from None
+        return found
+
     async def barrier(self) -> None:
         """Return once everything said before was answered and its answers are here."""
         await self.say("/whoami")

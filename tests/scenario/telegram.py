@@ -5,20 +5,22 @@ What they are shown is read from the fake: its messages as they stand now, what 
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from config.settings import Telegram
 from core.chat import Role
-from tests.scenario.bot import PATIENCE, hub, rows, settings
+from tests.scenario.bot import NOBODY, hub, rows, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bot.app import App
+    from config.settings import Settings
     from tests.scenario.bot import Bot
     from tests.telegram_objects import Chat, Message
     from tests.telegram_server import TelegramServer
@@ -58,16 +60,9 @@ class Telegrams:
         self.server.say(chat, user, text, **how)
         return await self.told(chat, "", after=before)
 
-    async def until(self, true: Callable[[], Any], what: str = "it") -> Any:
+    async def until(self, true: Callable[[], Any], what: str = "it", *, pace: float = 0.05) -> Any:
         """Wait until something is true on Telegram's side; the hub's clock runs ahead so that paces cost no time."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not (found := true()):
-                    await self.bot.app.store.read(lambda tx: tx.now)
-                    self.bot.pass_time(0.05)
-        except TimeoutError:
-            raise AssertionError(f"never saw {what}") from None
-        return found
+        return await self.bot.see(true, what, pace=pace)
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database."""
@@ -75,22 +70,26 @@ class Telegrams:
 
 
 @asynccontextmanager
-async def on_telegram(folder: Path, server: TelegramServer, **how: Any) -> AsyncIterator[Telegrams]:
+async def on_telegram(
+    folder: Path, server: TelegramServer, *, ollama: str = NOBODY, token: str = "", chats: str = str(GROUP), **how: Any
+) -> AsyncIterator[Telegrams]:
     """A running hub on this Telegram. People and chats are made once; a hub that comes again finds them."""
     ann, bob, olga = (_chat(server, *who) for who in ((ANN, "Ann"), (BOB, "Bob"), (OLGA, "Olga")))
     group = server.chats.get(GROUP) or server.group(GROUP, "The Group", members=(ANN, BOB, OLGA))
-    found = telegram_settings(folder, server)
+    found = telegram_settings(folder, server, ollama=ollama, token=token, chats=chats)
     async with hub(folder, found=found, **how) as bot:
         await bot.app.store.write(lambda tx: tx.tokens.give(f"telegram:{ANN}", Role.MEMBER, "Ann", tx.now))
         await bot.app.hub.identities.refresh()
         yield Telegrams(server, bot, ann, bob, olga, group)
 
 
-def telegram_settings(folder: Path, server: TelegramServer, **how: Any) -> Any:
+def telegram_settings(
+    folder: Path, server: TelegramServer, *, ollama: str = NOBODY, token: str = "", chats: str = str(GROUP)
+) -> Settings:
     """Settings for a hub on this Telegram."""
     root = server.base_url.removesuffix("/bot")
-    found = Telegram(token=server.token, base_url=root, chats=str(GROUP))
-    return settings(folder, **how).model_copy(update={"telegram": found, "owner": f"telegram:{OLGA}"})
+    found = Telegram(token=SecretStr(token or server.token), base_url=root, chats=chats)
+    return settings(folder, ollama=ollama).model_copy(update={"telegram": found, "owner": f"telegram:{OLGA}"})
 
 
 def _chat(server: TelegramServer, number: int, name: str) -> Chat:

@@ -104,7 +104,7 @@ async def test_a_command_never_waits_for_a_model_that_talks(tmp_path: Path) -> N
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
         model.says("Once upon ", gate, "a time.")
         await bot.post("tell me a story")
-        assert (await bot.until(kind="draft"))["text"].startswith("Once upon")
+        await bot.until(kind="draft", text="Once upon")
         assert (await bot.data("/balance"))["ok"]
         await bot.say("/task write a poem")
         await bot.settled("T-1")
@@ -120,7 +120,7 @@ async def test_questions_of_a_conversation_are_asked_one_after_the_other(tmp_pat
         model.says("two")
         await bot.post("first?")
         await bot.post("second?")
-        await bot.until(kind="draft")
+        await bot.until(kind="draft", text="one")
         assert len(model.asked) == 1
         gate.set()
         assert [(await bot.until(kind="reply"))["text"] for _ in range(2)] == ["one", "two"]
@@ -131,7 +131,7 @@ async def test_stop_ends_the_answer_at_once_and_keeps_what_was_said(tmp_path: Pa
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
         model.says("Once upon ", asyncio.Event())
         await bot.post("tell me a story")
-        await bot.until(kind="draft")
+        await bot.until(kind="draft", text="Once upon")
         assert {(await bot.say("/stop"))["text"], (await bot.until(kind="reply"))["text"]} == {
             "Stopped.", "Once upon\n\n(stopped)",
         }  # fmt: skip
