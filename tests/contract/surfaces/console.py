@@ -35,7 +35,7 @@ class _Line:
         if self.stuck is not None and frame["kind"] in _MESSAGES:
             await self.stuck.wait()
 
-    def post(self, frame: Frame) -> None:
+    def post(self, frame: Frame, *, sure: bool = False) -> None:
         """See `Link`."""
         self.screen.append(frame)
 
