@@ -1,0 +1,321 @@
+"""Work for the swarm: from "have somebody summarise notes.md for at most 50 sats" to `/task summarise notes.md max=50`.
+
+A request is a task when it talks of tasks or of somebody to do it, names an agent, a file of the workspace or a price.
+The frame words come off layer by layer, then the clauses on price, time and agent; what is left is the description.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.voice import facts
+from core.voice.meaning import Intent, Meaning, mean
+from core.voice.said import QUESTION, STATED
+from core.voice.times import Duration, read_deadline
+from core.voice.words import Phrases, bag, join
+
+if TYPE_CHECKING:
+    from core.voice.facts import Fact
+    from core.voice.said import Said
+
+NOUN = bag("task job bounty gig assignment")
+CREATE = bag("create make add post put open new give want need start set submit file place publish announce queue got have list up offer raise log")
+CREATE_MORE = bag("launch another issue register advertise kick id like post")
+BEFORE_NOUN = bag("a an the another one new up out for me us agents workers swarm i we to want would like off please small quick little some this got")
+AFTER_NOUN = Phrases(
+    "out there, up, out, on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about, with the description, of",
+    "for the workers, for the agents, for the swarm, for somebody, for someone, for anyone, for an agent, for a worker, to the swarm, in the swarm, is to, will be to, described as, with the title, on the task board, on the market, where somebody has to, where someone has to, where you, in which, doing, to be done, namely, asking for, asking somebody to, asking someone to, about",
+)
+GERUND_KEPT = bag("for of about")
+
+SOMEBODY = Phrases(
+    "somebody, someone, anyone, anybody, an agent, a worker, one of the agents, one of the workers, the agents, the swarm, the workers, some agent",
+    "any agent, agents, workers, whoever, a bot, one of our agents, one of my agents, some worker, another agent, another worker, my agents, our agents",
+    "the team, any worker, one of the bots, the right agent, the best agent, our swarm, my swarm, a free agent, an idle agent, a free worker, people",
+    "any of the agents, any of the workers, the bots, my workers, our workers, the crew, some of the agents, one agent, one worker, everyone",
+)
+WHERE = Phrases("in the swarm, from the swarm, of the swarm, on the team, out there, in there, of you, of the team, around, else, who is free")
+CAUSE = Phrases(
+    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission, pay, i need, i want, we need",
+    "id like, i would like, like, id love, wed like, id want, want to have, want to see, request, we want, would like, make, use, task, direct, employ",
+    "i would want, i need to find, looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if, see whether, check whether, check if, go get, get hold of, see, check with, do we have, do you have, do you know, ask if, ask whether",
+)
+BARE = bag("have let make id like see if whether")
+"""`have quill write` needs no "to"; `ask quill` does."""
+TO = Phrases("to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could, who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for, free to, that will, to come and")
+SHOULD = Phrases(
+    "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall, is to, can you, could you",
+    "would you please, can you please, could you please, i need you to, id like you to, i want you to, kindly, may, might, will, are to, please can you",
+    "should please, would, please could you, i would like you to, you should, you need to, you can, you could, you have to, you must, its your job to, gets to, may now",
+)
+WHETHER = bag("whether if what why how when where who which")
+NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
+AUXILIARY = bag("can could would will should might may does")
+DO_IT = bag("it that this them so")
+WANT = Phrases(
+    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have, may i have, wed like, we want",
+    "id love, need, want, get me, we would like, i require, i am after, im after, i still need, i also need",
+)
+VERBS = bag(
+    "write draw make build create compose design summarise summarize translate find research check scan audit review analyse analyze plot chart",
+    "draft paint record edit fix look list count sort compare explain forecast predict calculate compute clean convert search investigate deploy",
+    "restart monitor test refactor port generate produce render film cut sing proofread polish rewrite outline sketch illustrate animate collect gather",
+    "prepare plan set run read describe extract tally estimate measure figure work dig tell give show put turn do help come create code implement add",
+    "back rotate update upgrade install harden lock secure patch tidy rank label tag name pick choose suggest propose brainstorm transcribe caption",
+    "shorten expand merge split crop resize colour color mix master remix score arrange storyboard shoot trim verify validate examine inspect study track",
+    "organise organize format print export import download upload fetch get keep take start finish solve crack answer report",
+)
+
+PRICE_BEFORE = bag(
+    "for at most up to no more than max maximum a budget of with the is under not id ill i would will pay offer offering paying limit costing cost",
+    "costs less over only below spend spending willing we well budgeted price around about roughly within and it should can my on that exactly just",
+    "reward prize payment fee rate giving give happy im am spends be bounty cap ceiling capped tops",
+)
+PRICE_OPENS = bag("for at up no max maximum budget with under not id ill i paying offering costing limit below less pay within and we it my the im price reward payment fee only spend its bounty cap ceiling capped")
+PRICE_AFTER = bag("max maximum tops budget limit most at or less top ceiling cap reward bounty")
+BARE_PRICE = bag("max maximum budget most limit")
+
+
+class Frame(NamedTuple):
+    """Where a description begins once its frame words are off, and the agent that they name."""
+
+    start: int
+    agent: str = ""
+
+
+def read_framed(said: Said) -> Meaning | None:
+    """Work that is given out in so many words: a new task, somebody or an agent to do it."""
+    frame = _unframe(said)
+    if frame.start == said.start or said.reported:
+        return None
+    return _post(said, frame)
+
+
+def read_plain(said: Said) -> Meaning | None:
+    """A request that names a file of the workspace or a price, whoever does it."""
+    data = any(not facts.is_source(file) for file in said.files)
+    price = bool(said.amounts) and _price(said, 0) is not None
+    wanted = WANT.at(said.words, said.start) or WANT.at(said.words, 0)
+    asked = said.first in QUESTION or said.first not in STATED
+    if not (data or price) or said.reported or not (wanted or (asked and (data or said.first not in QUESTION))):
+        return None
+    return _post(said, Frame(wanted or said.start))
+
+
+def _unframe(said: Said) -> Frame:
+    """Every layer of frame words taken off: "create a task: somebody has to write ..."."""
+    at, agent, after_price = said.start, "", _leading_price(said)
+    if after_price and _layer(said, after_price) is not None:
+        at = after_price
+    while (found := _layer(said, at)) is not None:
+        at, agent = found.start, found.agent or agent
+    return Frame(said.start if at == after_price else at, agent)
+
+
+def _leading_price(said: Said) -> int:
+    """`for 75 sats have anyone ...`: the place after the price that stands in front."""
+    clause = _price(said, said.start) if said.amounts else None
+    if clause is None or clause[0] > said.start:
+        return 0
+    end = clause[1]
+    end += said.words[end : end + 1] == ["to"]
+    return said.after_frame(end)
+
+
+def _layer(said: Said, at: int) -> Frame | None:
+    at = said.after_frame(at)
+    return _new_task(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
+
+
+def _new_task(said: Said, at: int) -> Frame | None:
+    """`create a task to ...`, `give the agents a task: ...`, `new job for ...`."""
+    place, makes = at, False
+    while place < said.end and (said.words[place] in CREATES or said.words[place] in BEFORE_NOUN or _is_price(said, place)):
+        makes = makes or said.words[place] in CREATES
+        place += 1
+    if place == at and at < said.end and said.words[at] == "post" and said.words[at + 1 : at + 2] == ["this"]:
+        makes = True
+    if place >= said.end or said.words[place] not in NOUN:
+        return _post_this(said, at)
+    titled = said.written[place][-1] in ":,-" or said.words[place + 1 : place + 2] == ["to"]
+    if not makes and not (titled and place == at):
+        return None
+    return _after_noun(said, place + 1)
+
+
+CREATES = CREATE | CREATE_MORE
+POST_THIS = Phrases("post this, post the following, put this up, put this out, give this to the swarm, publish this, give the swarm this, for the swarm")
+
+
+def _post_this(said: Said, at: int) -> Frame | None:
+    end = POST_THIS.at(said.words, at)
+    return _after_noun(said, end) if end else None
+
+
+def _after_noun(said: Said, at: int) -> Frame:
+    """The place after what links a new task to its description, and the agent named there (`a task for quill to ...`)."""
+    agent = ""
+    while at < said.end:
+        name = _agent_at(said, at + 1) if said.words[at] in {"for", "to"} else None
+        price = _is_price(said, at)
+        end = name.end if name else at + 1 if price else AFTER_NOUN.at(said.words, at)
+        if not end or (end > at + 1 and said.words[end - 1] in WHETHER):
+            break
+        agent = name.value if name else agent
+        at = end
+        if said.words[at - 1] in {"to", "called", "named"} and not name:
+            break
+    return Frame(at, agent)
+
+
+def _causes(said: Said, at: int) -> Frame | None:
+    """`have quill ...`, `get somebody to ...`, `can somebody ...`, `ask seer whether ...`."""
+    who_at = CAUSE.at(said.words, at)
+    auxiliary = said.words[at] in AUXILIARY if at < said.end else False
+    who_at = at + 1 if auxiliary else who_at
+    who = _who(said, who_at) if who_at else None
+    if who is None or who.start >= said.end:
+        return None
+    end = TO.at(said.words, who.start)
+    if not end:
+        bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.words[who.start] in WHETHER
+        end = who.start if bare else 0
+    works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
+    return Frame(end, who.agent) if works else None
+
+
+NO_WORK = bag("be you i know go")
+
+
+def _should(said: Said, at: int) -> Frame | None:
+    """`mace should ...`, `somebody has to ...`, `reel, could you ...`."""
+    who = _who(said, at)
+    if who is None:
+        return None
+    end = SHOULD.at(said.words, who.start)
+    works = 0 < end < said.end and said.words[end] not in NOT_WORK
+    return Frame(end, who.agent) if works else None
+
+
+def _addressed(said: Said, at: int) -> Frame | None:
+    """`quill, write me a poem`, and the same as a recogniser of speech writes it."""
+    name = _agent_at(said, at)
+    if name is None or name.end >= said.end:
+        return None
+    called = said.written[name.end - 1][-1] in ",:" and said.words[name.end] not in NOT_WORK | {"please"} | QUESTION
+    return Frame(name.end, name.value) if called or said.words[name.end] in VERBS else None
+
+
+def _who(said: Said, at: int) -> Frame | None:
+    name = _agent_at(said, at)
+    if name:
+        return Frame(name.end, name.value)
+    end = SOMEBODY.at(said.words, at)
+    return Frame(WHERE.at(said.words, end) or end) if end else None
+
+
+def _agent_at(said: Said, at: int) -> Fact | None:
+    at += said.words[at : at + 1] == ["agent"]
+    return next((name for name in said.agents if name.start == at), None)
+
+
+def _is_price(said: Said, at: int) -> bool:
+    return any(one.start <= at < one.end for one in said.amounts)
+
+
+def _post(said: Said, frame: Frame) -> Meaning | None:
+    """The command: the description without its clauses, then max=, by= and to=."""
+    budget, price, until = "", _price(said, frame.start), _deadline(said, frame.start)
+    start, end, left = frame.start, said.end, {*range(len(said.words))}
+    if price:
+        left -= {*range(*price)}
+        budget = _price_said(said)
+    if until:
+        left -= {*range(until[0], until[1].end)}
+    agent, handed = _handed_over(said, frame.start)
+    left -= handed
+    words = [said.written[at] for at in range(start, end) if at in left]
+    what = join(_without_politeness(words))
+    if not what or what.lower() in DO_IT:
+        return mean(said, Intent.TASK, amount_sats=budget)
+    agent = agent or frame.agent
+    when = said.text(until[0], until[1].end) if until else ""
+    options = (("max", budget), ("by", str(until[1]) if until else ""), ("to", agent))
+    command = " ".join([f"/task {what}", *(f"{key}={value}" for key, value in options if value)])
+    if what.lower().startswith("do it"):
+        return mean(said, Intent.TASK)
+    return mean(said, Intent.TASK, command, task_description=what, when=when, amount_sats=budget)
+
+
+def _without_politeness(written: list[str]) -> list[str]:
+    while written and written[-1].lower().strip(".,!?") in {"please", "thanks", "and", "pls"}:
+        written = written[:-1]
+    return written
+
+
+def _price_said(said: Said) -> str:
+    return said.amounts[0].value if said.amounts else _bare_price(said)[0].value
+
+
+def _price(said: Said, start: int) -> tuple[int, int] | None:
+    """Where the clause on the price stands: `for at most 50 sats`, `budget 300 sats`, `1500 sats max`."""
+    prices = said.amounts or _bare_price(said)
+    if not prices:
+        return None
+    amount = prices[0]
+    first = amount.start
+    while first > 0 and said.words[first - 1] in PRICE_BEFORE and not (first < amount.start and _ends_clause(said, first - 1)):
+        first -= 1
+    while first < amount.start and said.words[first] not in PRICE_OPENS:
+        first += 1
+    last = amount.end
+    while last < len(said.words) and said.words[last] in PRICE_AFTER and not _ends_clause(said, last - 1):
+        last += 1
+    opened = first < amount.start or last > amount.end or _stands_apart(said, amount) or start > amount.start
+    return (first, last) if opened else None
+
+
+def _ends_clause(said: Said, at: int) -> bool:
+    return said.written[at][-1] in ",;:.!?"
+
+
+def _stands_apart(said: Said, amount: Fact) -> bool:
+    return amount.start > 0 and _ends_clause(said, amount.start - 1)
+
+
+def _bare_price(said: Said) -> list[Fact]:
+    return [one for one in said.numbers if one.start and said.words[one.start - 1] in BARE_PRICE]
+
+
+def _deadline(said: Said, start: int) -> tuple[int, Duration] | None:
+    """Where the time that it may take stands: `within two hours`."""
+    for at in range(start, said.end):
+        if said.words[at] in DEADLINE_OPENS:
+            found = read_deadline(said.words, at)
+            if found and (found.end >= said.end or at == start or _followed_by_price(said, found.end)):
+                return at, found
+    return None
+
+
+DEADLINE_OPENS = bag("within inside in under taking by")
+
+
+def _followed_by_price(said: Said, at: int) -> bool:
+    return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or _is_price(said, at)
+
+
+HAND_OVER = Phrases(
+    "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to, to be done by, and send it to, done by",
+    "for agent, to agent, and have, assigned to, it should go to, and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
+)
+
+
+def _handed_over(said: Said, start: int) -> tuple[str, set[int]]:
+    """`... and give it to echo`: the agent, and the places of the clause."""
+    for name in said.agents:
+        for width in (5, 4, 3, 2):
+            at = name.start - width
+            if at > start and HAND_OVER.at(said.words, at) == name.start:
+                end = said.end if said.words[name.end : name.end + 2] in (["do", "it"], ["on", "it"]) else name.end
+                return name.value, {*range(at, end)}
+    return "", set()

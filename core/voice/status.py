@@ -1,0 +1,62 @@
+"""The hub itself: is it up, is it well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.voice.meaning import Intent, Meaning, mean
+from core.voice.words import Phrases, bag
+
+if TYPE_CHECKING:
+    from core.voice.said import Said
+
+HOW = Phrases(
+    "how are you, how are you doing, how are you feeling, how are things, hows it going, how is it going, how do you feel, how you doing, hows everything, hows things, how are things going, how youre doing, how you are doing, how you are, are you ok, are you okay, are you well, how have you been, hows life, how is everything, how r u, how are we doing, how goes it, how you feeling, hows your day, how you been, how did you sleep",
+)
+CHECK = Phrases(
+    "status, status report, status update, status check, system status, health check, self check, self test, selftest, diagnostics, system check, health report, system health, hub status, ping, self-check, self-test, overall health, health of, state of, state is, system report, health status, server status, check yourself, check your health, systems check, selfcheck, heartbeat, a status, the status, your status, your health, hub health, uptime, sanity check",
+)
+HUB = bag("hub timmy server system you youre yourself bot u your systems everything daemon ya things")
+STATES = bag(
+    "up down online offline alive awake ok okay alright healthy working running operational ready well fine available responding reachable live functioning broken asleep crashed",
+    "dead listening health there problems trouble wrong issues errors holding crash crashing stable state sick unwell load overloaded functional good",
+)
+FILLER = bag(
+    "is are the a still you youre timmy hub server system so everything all it or did do does been have has long again just and kicking properly with over there right now at moment any of",
+    "hey today doing alright buddy me gone go how hows what state crash in on my ok up down online r u your yourself bot me whether if correctly feeling well currently really back yet",
+    "systems things going everything's that ya mate whats no problems issues trouble errors wrong anything not this morning evening fully actually by chance responding today or is be to ever",
+)
+ABOUT_HUB = bag("report update check please quick short your the a of hub system give me show server for full on do run now today tell overall what is right get see current whats how timmy an and moment at you with yourself some latest brief i id wanna could lets have us check want need like to about status health")
+
+
+def read(said: Said) -> Meaning | None:
+    """A question after the hub's own health."""
+    if said.reported:
+        return None
+    asked = HOW.find(said.words, said.start)
+    if asked and len(said.words) - asked[1] <= 3 and FRIENDLY.issuperset(said.words[asked[1] : said.end]):  # noqa: PLR2004
+        return mean(said, Intent.STATUS, "/status")
+    return mean(said, Intent.STATUS, "/status") if _checks(said) or _state(said) else None
+
+
+FRIENDLY = bag("today doing feeling timmy holding up now this morning evening buddy mate going getting on tonight then my friend afternoon old pal so far over there")
+
+
+def _checks(said: Said) -> bool:
+    """`status`, `run a self check`, `what is the overall health of the hub`."""
+    found = CHECK.find(said.words, said.start)
+    if found is None:
+        return False
+    rest = said.words[said.start : found[0]] + said.words[found[1] : said.end]
+    return ABOUT_HUB.issuperset(rest)
+
+
+def _state(said: Said) -> bool:
+    """`are you online`, `is the server up or did it crash again`, `any problems with the hub`."""
+    wanted = said.words[said.start : said.end]
+    asks = said.asks or (said.short and said.written[-1][-1] == "?") or (said.end - said.start <= 4 and said.first in STARTERS)  # noqa: PLR2004
+    return asks and said.has(HUB) and said.has(STATES) and FILLER.issuperset(word for word in wanted if word not in STATES | SHOWN)
+
+
+STARTERS = bag("you everything r u")
+SHOWN = bag("tell me check see if whether let know show could can look")
