@@ -116,6 +116,7 @@ def _named(said: Said) -> str | None:
         name = said.words[found[1]] if found[1] < said.end else ""
         after = said.words[found[1] + 1 : found[1] + 2]
         ends = found[1] + 1 >= said.end and said.words[found[0]] not in SENTENCES
+        name = name if name in COMMANDS else name.removesuffix("s")
         if name in COMMANDS and (ends or COMMAND_FOLLOWS.issuperset(after) and after):
             return name
         found = ABOUT.find(said.words, found[0] + 1)
@@ -137,6 +138,8 @@ def _bare(said: Said) -> bool:
 
 def _asked(said: Said) -> str | None:
     """`how do I cancel a task`, `what happens if I dismiss quill`: the command whose words are said."""
+    if HELP_WITH.at(said.words, said.start) and said.end - said.start <= 5:  # noqa: PLR2004
+        return next((topic.command for topic in TOPICS if said.has(topic.verbs) and not topic.nouns), None)
     how = next((end for start in (0, said.start, *said.starts) if (end := HOW.at(said.words, start))), 0)
     if not how or said.has(WORLD) or not (said.bag & ASKERS or "work" in said.bag or "works" in said.bag):
         return None
@@ -148,6 +151,7 @@ def _asked(said: Said) -> str | None:
     return next((name for name, verbs in NAMED.items() if said.names and said.has(verbs)), None)
 
 
+HELP_WITH = Phrases("help with, help on, help about, help me with")
 ASKERS = bag("i we one you to command somebody someone")
 
 

@@ -21,13 +21,12 @@ RECEIVES = Phrases("gets, should get, is to get, should receive, receives, is ow
 BETWEEN = bag("to the a an of over from my our wallet me him her them it with out about like some around just exactly another amount sum those these")
 OWED = bag("i owe should get gets receive receives is owed due deserves so please")
 NOBODY = bag("somebody someone anybody him her them it some sats money bill")
-INVOICE = Phrases(
-    "invoice, bill, charge, make ... invoice, create ... invoice, write ... invoice, issue ... invoice, generate ... invoice, i need ... invoice",
-    "an invoice, a new invoice, new invoice, send ... invoice, prepare ... invoice, draw up ... invoice, set up ... invoice, get me ... invoice",
-    "give me ... invoice, request, i want ... invoice, id like ... invoice, i would like ... invoice, raise ... invoice, write up ... invoice",
-    "make up ... invoice, produce ... invoice, add ... invoice, put together ... invoice, invoices, get ... invoice, open ... invoice, have ... invoice",
-    "make invoice, create invoice, ask for, bill somebody, draft ... invoice, print ... invoice",
+INVOICE = Phrases("invoice, bill, charge, request, ask for, invoice somebody, bill somebody, invoice someone, bill someone")
+MAKE = Phrases(
+    "make, create, write, issue, generate, i need, i want, i would like, id like, need, want, an, a, another, new, send, prepare, draw up, set up, get, give",
+    "raise, write up, make up, produce, add, put together, open, have, draft, print, write out, we need, do, could use, i could use, cut, put out, let there be",
 )
+BILLS = bag("invoice bill")
 MEMO = Phrases("with the memo, with a memo, with memo, memo, with the note, with note, note, for, with the description, labelled, described as, saying, that says")
 FREEZE = Phrases(
     "freeze, lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off",
@@ -35,7 +34,7 @@ FREEZE = Phrases(
 )
 UNFREEZE = Phrases(
     "unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release, reenable, re-enable, enable, unblock, remove the freeze",
-    "take the freeze off, end the freeze, restart, reopen, open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, stop the freeze",
+    "take the freeze off, end the freeze, restart, reopen, open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through, stop the freeze",
     "turn ... back on, switch ... back on, start, lift the block, lift the lock, take off the freeze, cancel the freeze, take ... freeze off",
 )
 SPENDING = bag("wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing account purse pay")
@@ -44,12 +43,13 @@ BALANCE = Phrases(
     "balance, wallet status, how much money, how many sats, how much sats, am i broke, how rich, sats left, money left, how much is in, balances",
     "funds, any money, any sats, still money, sats do i have, much have we got, much have i got, much do i have, much do we have, money do i have",
     "status of my wallet, status of the wallet, hows the wallet, how is the wallet, hows my wallet, state of the wallet, state of my wallet, enough sats",
-    "in the wallet, in my wallet, the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet, show me my wallet, are we broke",
+    "out of sats, out of money, out of funds, in the wallet, in my wallet, the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet, show me my wallet, are we broke",
     "show my wallet, show the wallet, wallet please, open the wallet, look in the wallet, look at my wallet, look at the wallet, see my wallet, see the wallet",
     "how well off, number of sats, my funds, in our wallet, what do i own, wallet overview, amount of sats, wallet summary, the wallet hold, my wallet hold",
     "have enough money, worth of sats, how flush, sats have i, sats have we, sats are left, sats am i, money have i, money have we, i own in sats",
 )
-MINE = bag("i me my we our wallet us left balance have mine account purse")
+MINE = bag("i me my we our wallet us left mine account purse there balance")
+BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my sats")
 HISTORY = Phrases(
     "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history, got paid, been paid, spent lately",
     "history, my sats go, my money go, the sats go, transaction, payment list, transfers, ledger, account statement, have i paid, did i pay, did we pay",
@@ -110,12 +110,12 @@ def _sends(said: Said, act: tuple[int, int]) -> bool:
 
 
 def _invoice(said: Said) -> Meaning | None:
-    act = said.act(INVOICE)
+    act = said.act(INVOICE) or (said.act(MAKE) if said.has(BILLS) else None)
     if act is None or said.first in QUESTION:
         return None
     amounts = said.amounts or [one for one in said.numbers if "invoice" in said.bag]
     if not amounts:
-        return mean(said, Intent.MONEY) if "invoice" in said.words[act[0] : act[1]] else None
+        return mean(said, Intent.MONEY) if "invoice" in said.words[act[0] : act[1] + 3] else None
     amount = amounts[0]
     memo = _memo(said, act[1], amount)
     return mean(said, Intent.MONEY, f"/invoice {amount.value} {memo}".rstrip(), amount_sats=amount.value)
@@ -143,9 +143,9 @@ def _all_money(said: Said, act: tuple[int, int], objects: frozenset[str]) -> boo
     """Whether a verb is about all spending: its object is money, and no person, task or amount is singled out."""
     if said.people or said.tasks or said.amounts or said.agents:
         return False
-    near = said.words[act[1] : act[1] + 5]
-    named = "freeze" in said.words[act[0] : act[1]]
-    bare = named and all(word in ALONE for word in near)
+    near = said.words[act[0] : act[1] + 5]
+    named = any("freeze" in word for word in said.words[act[0] : act[1]])
+    bare = named and all(word in ALONE for word in said.words[act[1] : said.end])
     return bare or not objects.isdisjoint(near) or (named and said.has(ONLY_MONEY))
 
 
@@ -163,13 +163,15 @@ def read_look(said: Said) -> Meaning | None:
 
 def _heading(said: Said) -> bool:
     """`history of the wallet, twenty entries`."""
-    return HISTORY.at(said.words, said.start) > 0 and said.has(OURS)
+    return HISTORY.at(said.words, said.start) > 0 and said.has(ONLY_MONEY)
 
 
 BALANCE_FIRST = bag("balance balances")
 
 
 def _balance(said: Said) -> Meaning | None:
+    if BARE.at(said.words, said.start) == said.end:
+        return mean(said, Intent.MONEY, "/balance")
     return mean(said, Intent.MONEY, "/balance") if said.says(BALANCE) and (said.short or said.has(MINE)) else None
 
 

@@ -71,7 +71,7 @@ PRICE_BEFORE = bag(
     "costs less over only below spend spending willing we well budgeted price around about roughly within and it should can my on that exactly just",
     "reward prize payment fee rate giving give happy im am spends be bounty cap ceiling capped tops",
 )
-PRICE_OPENS = bag("for at up no max maximum budget with under not id ill i paying offering costing limit below less pay within and we it my the im price reward payment fee only spend its bounty cap ceiling capped")
+PRICE_OPENS = bag("offer for at up no max maximum budget with under not id ill i paying offering costing limit below less pay within and we it my the im price reward payment fee only spend its bounty cap ceiling capped")
 PRICE_AFTER = bag("max maximum tops budget limit most at or less top ceiling cap reward bounty")
 BARE_PRICE = bag("max maximum budget most limit")
 
@@ -105,11 +105,14 @@ def read_plain(said: Said) -> Meaning | None:
 def _unframe(said: Said) -> Frame:
     """Every layer of frame words taken off: "create a task: somebody has to write ..."."""
     at, agent, after_price = said.start, "", _leading_price(said)
-    if after_price and _layer(said, after_price) is not None:
+    if after_price and (said.first in OFFERS or _layer(said, after_price) is not None):
         at = after_price
     while (found := _layer(said, at)) is not None:
         at, agent = found.start, found.agent or agent
-    return Frame(said.start if at == after_price else at, agent)
+    return Frame(at, agent)
+
+
+OFFERS = bag("offer offering")
 
 
 def _leading_price(said: Said) -> int:
@@ -118,7 +121,7 @@ def _leading_price(said: Said) -> int:
     if clause is None or clause[0] > said.start:
         return 0
     end = clause[1]
-    end += said.words[end : end + 1] == ["to"]
+    end += said.words[end : end + 1] in (["to"], ["for"])
     return said.after_frame(end)
 
 
@@ -129,21 +132,27 @@ def _layer(said: Said, at: int) -> Frame | None:
 
 def _new_task(said: Said, at: int) -> Frame | None:
     """`create a task to ...`, `give the agents a task: ...`, `new job for ...`."""
-    place, makes = at, False
-    while place < said.end and (said.words[place] in CREATES or said.words[place] in BEFORE_NOUN or _is_price(said, place)):
+    place, makes, agent = at, False, ""
+    while place < said.end and (said.words[place] in BEFORE_ANY or _is_price(said, place) or _agent_at(said, place)):
         makes = makes or said.words[place] in CREATES
-        place += 1
+        name = _agent_at(said, place)
+        agent, place = (name.value, name.end) if name else (agent, place + 1)
     if place == at and at < said.end and said.words[at] == "post" and said.words[at + 1 : at + 2] == ["this"]:
         makes = True
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
-    titled = said.written[place][-1] in ":,-" or said.words[place + 1 : place + 2] == ["to"]
+    titled = said.written[place][-1] in ":,-" or said.words[place + 1 : place + 2] == ["to"] or _is_for_somebody(said, place + 1)
     if not makes and not (titled and place == at):
         return None
-    return _after_noun(said, place + 1)
+    return _after_noun(said, place + 1, agent)
+
+
+def _is_for_somebody(said: Said, at: int) -> bool:
+    return said.words[at : at + 1] == ["for"] and _who(said, at + 1) is not None
 
 
 CREATES = CREATE | CREATE_MORE
+BEFORE_ANY = CREATES | BEFORE_NOUN
 POST_THIS = Phrases("post this, post the following, put this up, put this out, give this to the swarm, publish this, give the swarm this, for the swarm")
 
 
@@ -152,9 +161,8 @@ def _post_this(said: Said, at: int) -> Frame | None:
     return _after_noun(said, end) if end else None
 
 
-def _after_noun(said: Said, at: int) -> Frame:
+def _after_noun(said: Said, at: int, agent: str = "") -> Frame:
     """The place after what links a new task to its description, and the agent named there (`a task for quill to ...`)."""
-    agent = ""
     while at < said.end:
         name = _agent_at(said, at + 1) if said.words[at] in {"for", "to"} else None
         price = _is_price(said, at)
@@ -176,7 +184,8 @@ def _causes(said: Said, at: int) -> Frame | None:
     who = _who(said, who_at) if who_at else None
     if who is None or who.start >= said.end:
         return None
-    end = TO.at(said.words, who.start)
+    price = next((one.end for one in said.amounts if one.start == who.start), who.start)
+    end = TO.at(said.words, price)
     if not end:
         bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.words[who.start] in WHETHER
         end = who.start if bare else 0
@@ -304,6 +313,7 @@ def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or _is_price(said, at)
 
 
+BY_SOMEBODY = Phrases("by an agent, by a worker, by somebody, by someone, by the swarm, by one of the agents, done by an agent, done by somebody, done by someone, from an agent, from the swarm, by the agents, done, made, made by an agent")
 HAND_OVER = Phrases(
     "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to, to be done by, and send it to, done by",
     "for agent, to agent, and have, assigned to, it should go to, and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
@@ -312,10 +322,11 @@ HAND_OVER = Phrases(
 
 def _handed_over(said: Said, start: int) -> tuple[str, set[int]]:
     """`... and give it to echo`: the agent, and the places of the clause."""
+    by = next((at for at in range(max(said.end - 5, start + 1), said.end) if BY_SOMEBODY.at(said.words, at) == said.end), said.end)
     for name in said.agents:
         for width in (5, 4, 3, 2):
             at = name.start - width
             if at > start and HAND_OVER.at(said.words, at) == name.start:
                 end = said.end if said.words[name.end : name.end + 2] in (["do", "it"], ["on", "it"]) else name.end
                 return name.value, {*range(at, end)}
-    return "", set()
+    return "", {*range(by, said.end)}

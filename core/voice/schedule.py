@@ -49,7 +49,11 @@ def read_reminder(said: Said) -> Meaning | None:
 
 def _anywhere(said: Said) -> tuple[int, int] | None:
     """`the dentist, remind me`: a reminder that is asked for behind what it is about."""
-    return None if said.first in {"he", "she", "they", "it", "you", "that", "this"} else REMIND_ME.find(said.words)
+    found = None if said.first in OTHERS else REMIND_ME.find(said.words)
+    return found and (found[0], found[0] + 2)
+
+
+OTHERS = bag("he she they it you that this")
 
 
 REMIND_ME = Phrases("remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow")

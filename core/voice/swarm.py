@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 SPAWN = Phrases(
-    "spawn, add, hire, start, launch, fire up, bring in, bring up, bring back, boot, boot up, spin up, deploy, recruit, summon, create, start up, need another",
+    "bring another, bring ... on board, bring a, bring up a, spawn, add, hire, start, launch, fire up, bring in, bring up, bring back, boot, boot up, spin up, deploy, recruit, summon, create, start up, need another",
     "get another, we could do with, could do with, i could use, put another, turn on, switch on, run another, get ... into, bring ... into, put ... into, make another, invite, call in",
     "wake up, set up, get me another, need one more, need a second, employ, enlist, bring ... in, want a second, want another, i want another, i need another, get a second, take on, add in",
     "have another, i want a second, i want one more, start another, need, want, run, give me another, throw in, crank up, stand up, bring ... online, get ... on board, let ... join, have ... join",
@@ -45,11 +45,11 @@ def read_act(said: Said) -> Meaning | None:
     """Spawn and dismiss; without a name the command is null."""
     if said.reported or said.files:
         return None
-    return _dismiss(said) or _spawn(said)
+    return _spawn(said) or _dismiss(said)
 
 
 def _spawn(said: Said) -> Meaning | None:
-    act = said.act(SPAWN)
+    act = said.act(SPAWN, mine=True)
     if act is None:
         return None
     plain = said.words[act[0]] not in STARTS_WHAT or act[1] > act[0] + 1

@@ -25,7 +25,7 @@ AWARD = Phrases(
 )
 FALLS_TO = Phrases(
     "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take, can have, can take",
-    "may have, is the winner, won, can do, shall have, should do, is awarded to, is assigned to, will go to, should be given to, will do",
+    "may have, is the winner, won, can do, shall have, should do, is awarded to, winner of, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to, should be given to, will do",
 )
 ACCEPT = Phrases(
     "accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on, take delivery of, take the result",
@@ -104,7 +104,11 @@ def _done_to(said: Said) -> str | None:
 
 
 def _falls_to(said: Said) -> bool:
-    return bool(said.agents) and said.first not in QUESTION and said.says(FALLS_TO)
+    if not said.agents or said.first in QUESTION:
+        return False
+    end = said.tasks[0].end
+    given = said.words[end : end + 1] in (["to"], ["for"]) and said.agents[0].start == end + 1
+    return given or said.says(FALLS_TO)
 
 
 def _bid(said: Said, task: str) -> Meaning | None:
@@ -123,7 +127,7 @@ def _award(said: Said, task: str) -> Meaning | None:
 
 
 def _award_without_winner(said: Said, _task: str) -> Meaning | None:
-    return mean(said, Intent.TASK)
+    return None if SHOW.at(said.words, said.start) else mean(said, Intent.TASK)
 
 
 def _accept(said: Said, task: str) -> Meaning | None:
@@ -179,7 +183,7 @@ WENT_WRONG = Phrases("went wrong, gone wrong")
 
 def read_vague(said: Said) -> Meaning | None:
     """A task verb without saying which task: "cancel the task"."""
-    if said.reported:
+    if said.reported or said.says(LISTING):
         return None
     if any(_names_no_task(said, verbs) for verbs, _ in ACTS):
         return mean(said, Intent.TASK)
