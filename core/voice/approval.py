@@ -17,7 +17,7 @@ NO = Phrases(
     "no, nope, nah, never, no way, absolutely not, definitely not, certainly not, of course not, deny, denied, decline, declined, refuse, refused, dont do it, dont do that, do not do it, do not do that, negative, not now, dont, deny it, deny that, decline it, decline that, refuse it, refuse that, i refuse, i decline, i deny it, permission denied, rejected, reject it, reject that, i disagree, not a chance, no chance, please dont, please, dont approve it, dont approve that, do not approve it, do not, i dont approve, no thanks, not ok, not okay, disapproved, no thank you, stop, forget it, out of the question, rather not, id rather not, hell no, better not, i say no, my answer is no, not today, not really, dont allow it, dont allow that, dont go ahead, do not proceed, dont proceed, no deal, veto, under no circumstances, id say no, not this time, nay, not happening, i do not approve, reject, thumbs down, thats a no, not yet, request denied",
 )
 POLITE = bag("timmy please uh um hey oh well then it that so pls er hm")
-APPROVE = bag("approve approved approval confirm confirmed yes yeah yep ok okay allow allowed permit accept grant granted sure authorise authorize accepted agree fine authorised authorized agreed proceed allows pass clear sign")
+APPROVE = bag("approve approved approval confirm confirmed yes yeah yep ok okay allow allowed permit accept grant granted sure authorise authorize accepted agree fine authorised authorized agreed proceed allows pass clear sign ahead")
 DENY = bag("deny denied decline declined refuse refused reject rejected no nope disallow block denial veto forbid turn disapprove stop nah refusal declines cancel")
 ID_LENGTH = 3
 

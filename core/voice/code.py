@@ -19,7 +19,7 @@ THINGS = bag(
     "function functions method methods class classes module modules bug bugs source codebase script variable constant constants import imports",
     "handler refactoring refactor decorator parameter subroutine compiler regex unit-test endpoint traceback typo stacktrace api loop algorithm dataclass",
 )
-OWN = Phrases("your code, your own code, your source, your own source, yourself, your own functions, your parser, your programming, your own programming, the source code, your implementation, the code, the codebase, your own, type hints, error handling, unit tests, your handler, your logic, your prompt, code of, your tests, the tests")
+OWN = Phrases("your code, your own code, your source, your own source, yourself, your own functions, your parser, your programming, your own programming, the source code, your implementation, the code, the codebase, your own, type hints, error handling, unit tests, your handler, your logic, your prompt, code of, your tests, the tests, unit test, failing test, the test")
 MAKES = bag("make write put set turn raise lower work test")
 
 
@@ -37,4 +37,5 @@ def read(said: Said) -> Meaning | None:
 
 def _world(said: Said) -> bool:
     """`change yourself` is code; `add a class to my timetable` is not ours to see, so a bare verb needs a code word."""
-    return said.first in {"make", "write"} and not (said.says(OWN) or said.files)
+    new = not {"me", "a", "an", "us"}.isdisjoint(said.words[said.start + 1 : said.start + 2])
+    return said.first in {"make", "write"} and new and not (said.says(OWN) or said.files)

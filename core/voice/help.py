@@ -25,7 +25,7 @@ ABOUT = Phrases(
 )
 COMMAND_FOLLOWS = bag("command take takes do does show shows work works mean means need needs expect expects accept accepts option options give gives for want print return used usage syntax")
 BARE = Phrases(
-    "help, help me, i need help, i need some help, need help, what can you do, what are you able to do, what commands are there, which commands are there, show me the manual, the manual, how do i use you, how do i use this, how does this work, how do you work",
+    "i dont know how to use, i do not know how to use, how to use you, how to use this, how to use the hub, how to use timmy, how this works, how you work, is there a manual, is there any help, give me some help, give me help, some help, help, help me, i need help, i need some help, need help, what can you do, what are you able to do, what commands are there, which commands are there, show me the manual, the manual, how do i use you, how do i use this, how does this work, how do you work",
     "what are my options, what sort of things can you, what kind of things can you, what can i do, what can i say, what can i ask, what do you do, what are you for, list the commands, list commands, list all commands, show the commands, show me the commands, show commands",
     "commands, all commands, list of commands, what are the commands, what commands do you, which commands do you, what commands can i, which commands can i, help me out, give me a hand, how can you help, what can you help, how do i get started, how do i start, getting started, instructions",
     "user manual, the user guide, show me the help, open the help, help menu, help page, show help, what are your commands, your commands, what are your abilities, what are your features, what are your skills, what features do you, your capabilities, how do i talk to you, what things can you, what do you understand, what do you know how to do, what else can you do, what all can you do, how does all this work, how does it work, how does the hub work, how does timmy work, how do i work with you, command list, available commands, what are your capabilities, what is possible here, what are you capable of, im lost, i am lost, what should i say, how may i use you, tell me what you can do, whats possible, tour, cheat sheet, the commands, what do you offer, what services, who can help me with the hub, i could use some help, assist me, i could use a hand, i need a hand, i need assistance",
@@ -37,7 +37,7 @@ TASKS = bag("task tasks job jobs delivery deliveries result results bounty")
 AGENTS = bag("agent agents worker workers swarm persona bot bots team")
 PEOPLE = bag("somebody someone anyone anybody person people sats friend user member him her them else")
 WALLET = bag("wallet spending payments payment money funds sats")
-SEE = bag("see show view look list check find read display get inspect know tell which all watch")
+SEE = bag("listing showing seeing checking viewing see show view look list check find read display get inspect know tell which all watch")
 NONE: frozenset[str] = frozenset()
 
 
@@ -77,9 +77,10 @@ TOPICS = (
     Topic("show", SEE | bag("details detail status"), bag("task job result")),
     Topic("tasks", SEE, bag("tasks jobs")),
     Topic("dismiss", bag("dismiss remove fire kick rid sack stop dismissing delete shut let go"), AGENTS),
-    Topic("agent", bag("details detail one single doing about"), bag("agent worker")),
     Topic("spawn", bag("spawn add hire new another spawning start recruit launch more create get extra"), AGENTS),
+    Topic("agent", SEE | bag("details detail one single doing about"), bag("agent worker")),
     Topic("agents", SEE | bag("who"), AGENTS),
+    Topic("pay", bag("make send do"), bag("payment payments")),
     Topic("pay", bag("pay send transfer tip paying give"), PEOPLE | bag("invoice")),
     Topic("deny", bag("deny decline refuse disapprove"), NONE),
     Topic("approve", bag("approve approval confirm approving"), NONE),
@@ -106,7 +107,7 @@ def read(said: Said) -> Meaning | None:
 def _typed(said: Said) -> str | None:
     """`how do I use /at`, `what does /limits show`."""
     typed = next((word[1:] for word in said.words if word[:1] == "/" and word[1:] in COMMANDS), None)
-    return typed if typed and (said.asks or said.short or HOW.at(said.words, said.start) or ABOUT.find(said.words)) else None
+    return typed if typed and (said.asks or HOW.at(said.words, said.start) or ABOUT.find(said.words)) else None
 
 
 def _named(said: Said) -> str | None:
@@ -123,7 +124,7 @@ def _named(said: Said) -> str | None:
     return None
 
 
-SENTENCES = bag("explain describe does do more about")
+SENTENCES = bag("whats what explain describe does do more about")
 
 
 def _bare(said: Said) -> bool:

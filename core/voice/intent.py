@@ -73,6 +73,8 @@ def _negated(said: Said) -> Meaning | None:
 
 def _without_acting(rest: Said) -> Meaning | None:
     meaning = _read(rest)
+    if meaning.command == "/voice on":
+        return replace(meaning, command="/voice off")
     kept = meaning.intent not in {Intent.CHAT, Intent.HELP}
     return replace(meaning, command=None, confidence=PARTLY) if kept else None
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 PAY = Phrases(
     "pay, send, transfer, give, tip, wire, reimburse, shoot, settle up, settle up with, forward, hand, zap, slip, make a payment, move",
-    "compensate, refund, pay back, send over, pay out, make a transfer, do a transfer, do a payment, send a payment, lend, donate, beam, chuck",
+    "let ... have, drop, compensate, refund, pay back, send over, pay out, make a transfer, do a transfer, do a payment, send a payment, lend, donate, beam, chuck",
     "make payment, pass, remit, square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit, get ... to",
 )
-RECEIVES = Phrases("gets, should get, is to get, should receive, receives, is owed, deserves, has earned, is due")
 BETWEEN = bag("to the a an of over from my our wallet me him her them it with out about like some around just exactly another amount sum those these")
+OWED_FIRST = Phrases("needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get, must get")
 OWED = bag("i owe should get gets receive receives is owed due deserves so please")
-NOBODY = bag("somebody someone anybody him her them it some sats money bill")
+NOBODY = bag("somebody someone anybody him her them some sats money bill")
 INVOICE = Phrases("invoice, bill, charge, request, ask for, invoice somebody, bill somebody, invoice someone, bill someone")
 MAKE = Phrases(
     "make, create, write, issue, generate, i need, i want, i would like, id like, need, want, an, a, another, new, send, prepare, draw up, set up, get, give",
@@ -29,18 +29,18 @@ MAKE = Phrases(
 BILLS = bag("invoice bill")
 MEMO = Phrases("with the memo, with a memo, with memo, memo, with the note, with note, note, for, with the description, labelled, described as, saying, that says")
 FREEZE = Phrases(
-    "freeze, lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off",
+    "i want ... stopped, shut down, shut ... down, freeze, lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off",
     "put a lock on, lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold, place a freeze on, stop all",
 )
 UNFREEZE = Phrases(
-    "unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release, reenable, re-enable, enable, unblock, remove the freeze",
+    "make ... possible again, unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release, reenable, re-enable, enable, unblock, remove the freeze",
     "take the freeze off, end the freeze, restart, reopen, open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through, stop the freeze",
     "turn ... back on, switch ... back on, start, lift the block, lift the lock, take off the freeze, cancel the freeze, take ... freeze off",
 )
 SPENDING = bag("wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing account purse pay")
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
-    "balance, wallet status, how much money, how many sats, how much sats, am i broke, how rich, sats left, money left, how much is in, balances",
+    "balance, wallet status, how much money, how many sats, how much sats, am i broke, how rich, am i rich, are we rich, how poor, am i poor, sats left, money left, how much is in, balances",
     "funds, any money, any sats, still money, sats do i have, much have we got, much have i got, much do i have, much do we have, money do i have",
     "status of my wallet, status of the wallet, hows the wallet, how is the wallet, hows my wallet, state of the wallet, state of my wallet, enough sats",
     "out of sats, out of money, out of funds, in the wallet, in my wallet, the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet, show me my wallet, are we broke",
@@ -49,9 +49,10 @@ BALANCE = Phrases(
     "have enough money, worth of sats, how flush, sats have i, sats have we, sats are left, sats am i, money have i, money have we, i own in sats",
 )
 MINE = bag("i me my we our wallet us left mine account purse there balance")
+MONEY = bag("wallet balance balances payments payment transactions transaction history limits limit spending spend funds money sats daily account log entries movements activity cap what left")
 BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my sats")
 HISTORY = Phrases(
-    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history, got paid, been paid, spent lately",
+    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history, my money gone, my sats gone, came in, came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately",
     "history, my sats go, my money go, the sats go, transaction, payment list, transfers, ledger, account statement, have i paid, did i pay, did we pay",
     "wallet log, wallet activity, money movements, last movements, movements, statement, i spent, we spent, have i spent, have we spent, did i spend, did we spend",
     "paid so far, all payments, spending history, have we paid, paid recently, sats went, money went, recent activity, paid out",
@@ -75,7 +76,7 @@ def read_act(said: Said) -> Meaning | None:
 
 
 def _pay(said: Said) -> Meaning | None:
-    act = said.act(PAY)
+    act = said.act(PAY) or _is_owed(said)
     if act is None or said.files:
         return None
     amounts = said.amounts or (said.numbers if said.people else [])
@@ -87,9 +88,18 @@ def _pay(said: Said) -> Meaning | None:
     return mean(said, Intent.MONEY) if _pays_whom_or_what(said, act) else None
 
 
+def _is_owed(said: Said) -> tuple[int, int] | None:
+    """`carol needs to be paid 350 sats`: somebody who stands in front of what they are to get."""
+    who = said.people[0] if said.people else None
+    if who is None or who.start != said.start:
+        return None
+    end = OWED_FIRST.at(said.words, who.end)
+    return (who.end, end) if end else None
+
+
 def _is_payment(said: Said, who: Fact, amount: Fact) -> bool:
     """Whether nothing but a payment is said: between who, how much and the verb stand only small words."""
-    verb = said.act(PAY) or (0, 0)
+    verb = said.act(PAY) or _is_owed(said) or (0, 0)
     first, last = min(who.start, amount.start, verb[0]), max(who.end, amount.end, verb[1])
     used = {*range(who.start, who.end), *range(amount.start, amount.end), *range(*verb)}
     rest = {said.words[at] for at in range(first, last) if at not in used}
@@ -101,8 +111,13 @@ def _pays_whom_or_what(said: Said, act: tuple[int, int]) -> bool:
     rest = said.words[act[1] : said.end]
     if said.words[act[0]] == "pay" or "payment" in said.words[act[0] : act[1]]:
         return not rest or bool(said.people) or bool(said.amounts) or rest[0] in NOBODY
+    if said.words[act[0]] in REWARDS and said.people and said.people[0].start == act[1] and said.people[0].end == said.end:
+        return True
     generic = bool(said.people) and not {"sats", "money", "anything", "something"}.isdisjoint(rest)
     return generic or bool(said.amounts and not said.agents and _sends(said, act))
+
+
+REWARDS = bag("tip reimburse refund repay compensate")
 
 
 def _sends(said: Said, act: tuple[int, int]) -> bool:
@@ -154,7 +169,7 @@ ALONE = bag("it now again please everything all")
 
 def read_look(said: Said) -> Meaning | None:
     """Balance, history, limits."""
-    if said.reported or said.end - said.start > LONGEST or not (said.asks or said.short or _heading(said)):
+    if said.reported or said.end - said.start > LONGEST or not (said.asks or said.heads(MONEY) or _heading(said)):
         return None
     if said.says(LIMITS) and said.has(ABOUT_SPENDING):
         return mean(said, Intent.MONEY, "/limits")
@@ -172,7 +187,7 @@ BALANCE_FIRST = bag("balance balances")
 def _balance(said: Said) -> Meaning | None:
     if BARE.at(said.words, said.start) == said.end:
         return mean(said, Intent.MONEY, "/balance")
-    return mean(said, Intent.MONEY, "/balance") if said.says(BALANCE) and (said.short or said.has(MINE)) else None
+    return mean(said, Intent.MONEY, "/balance") if said.says(BALANCE) and (said.heads(MONEY) or said.has(MINE)) else None
 
 
 def _history(said: Said) -> Meaning | None:

@@ -23,7 +23,7 @@ CREATE = bag("create make add post put open new give want need start set submit 
 CREATE_MORE = bag("launch another issue register advertise kick id like post")
 BEFORE_NOUN = bag("a an the another one new up out for me us agents workers swarm i we to want would like off please small quick little some this got")
 AFTER_NOUN = Phrases(
-    "out there, up, out, on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about, with the description, of",
+    "out of this, out of the following, of this, as follows, out there, up, out, on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about, with the description, of",
     "for the workers, for the agents, for the swarm, for somebody, for someone, for anyone, for an agent, for a worker, to the swarm, in the swarm, is to, will be to, described as, with the title, on the task board, on the market, where somebody has to, where someone has to, where you, in which, doing, to be done, namely, asking for, asking somebody to, asking someone to, about",
 )
 GERUND_KEPT = bag("for of about")
@@ -105,14 +105,21 @@ def read_plain(said: Said) -> Meaning | None:
 def _unframe(said: Said) -> Frame:
     """Every layer of frame words taken off: "create a task: somebody has to write ..."."""
     at, agent, after_price = said.start, "", _leading_price(said)
-    if after_price and (said.first in OFFERS or _layer(said, after_price) is not None):
+    if after_price and (_offers(said) or _layer(said, after_price) is not None):
         at = after_price
     while (found := _layer(said, at)) is not None:
         at, agent = found.start, found.agent or agent
     return Frame(at, agent)
 
 
+def _offers(said: Said) -> bool:
+    """`offer 100 sats for a haiku`, `I'd pay 90 sats for a painting`: a price that somebody else shall earn."""
+    before = said.words[: said.amounts[0].start]
+    return said.first in OFFERS or (not FIRST_PERSON.isdisjoint(before) and "pay" in before)
+
+
 OFFERS = bag("offer offering")
+FIRST_PERSON = bag("id ill i we wed")
 
 
 def _leading_price(said: Said) -> int:

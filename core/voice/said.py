@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.voice import facts, times
+from core.voice.numbers import TENS, UNITS
 from core.voice.words import Phrases, bag, join
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ FRAME = Phrases(
     "you can, you could, you may, you should, you need to, you have to, you must, we should, we can, we could, we need to, we want to",
     "i want to, i want you to, i wanna, i need to, i need you to, i would like to, i would like you to, id like to, id like you to",
     "i wish to, i have to, i do want you to, i do want to, we would like to, wed like to, id love to, id love you to, id want you to",
-    "lets, let us, let me, let us just, ill, i will, i shall, i am going to, im going to, im gonna, i think, i guess, i think we should",
+    "i wonder, i was wondering, im wondering, lets, let us, let me, let us just, ill, i will, i shall, i am going to, im going to, im gonna, i think, i guess, i think we should",
     "i think you should, go ahead and, go and, feel free to, make sure to, make sure you, be sure to, be so kind as to, do me a favour and",
     "do me a favor and, would you mind, if you can, if you could, if possible, try to, time to, its time to, for me, hold on, wait",
     "hey there, hi there, hello there, cool, yes, yeah, sure, i decided to, i have decided to, ive decided to, you know what, anyway, buddy, mate",
@@ -39,7 +40,7 @@ MINE = Phrases("i, we, i do, i hereby, i now, id, my")
 
 TRAILING = Phrases(
     "please, pls, thanks, thank you, timmy, will you, would you, can you, could you, cheers, ta, if you can, if you could, if possible",
-    "if you dont mind, ok, okay, thx, would you kindly, if you would, mate, buddy, right, yeah, many thanks, thank you very much",
+    "if you dont mind, ok, okay, thx, would you kindly, if you would, mate, buddy, yeah, many thanks, thank you very much",
 )
 WIDTHS = (1, 2, 3, 4)
 LINKS = bag("and so then but please because since or timmy")
@@ -51,7 +52,11 @@ STATED = bag(
     "i he she they we it its my his her their our your people nobody everybody everyone the that this these those there theres im ive",
     "hes shes theyre youre thats id you a an somebody someone",
 )
-PRONOUNS = bag("i he she they we it im ive hes shes theyre youre you")
+HEADING = 6
+SMALL = bag(
+    "the my our all a an of on for in by with and please now current recent latest last past list status state overview report summary number",
+    "show info details update quick full brief short whole complete so far me us to",
+)
 REPORTED = Phrases(
     "said, says, told, tells, asked me, asks me, heard, thinks, dreamt, dreamed, reckons, claims, claimed, mentioned, wrote, believes",
     "remember when, used to, yesterday, last week, last year, last month, last night, the other day, ago, wonders, wondered, complained",
@@ -62,7 +67,7 @@ SHOW = Phrases(
     "get me, fetch, read me, read out, let me know, i need, i want, id like, i would like, have a look at, take a look at, have we got, do we have, have we, have you, have any, have the",
     "do i have, check up on, look into, open, whats, what is, what are, hows, how is, how are, let me look at, give us, find me, know, hear about",
     "show us, have a peek at, peek at, go over, go through, list out, know about, know more about, hear, find out, report, report on, inspect",
-    "update me on, brief me on, fill me in on, id like to know, query, describe, enumerate, overview of, details of, details on, info on, status of, know if, know whether",
+    "update me on, brief me on, fill me in on, id like to know, query, describe, enumerate, count the, count my, count all, how many, overview of, details of, details on, info on, status of, know if, know whether",
     "an update on, update on, a list of, just, only, anything, any, describe to me, run through, remind me of, could i get, get, a look at, state of",
 )
 
@@ -134,10 +139,14 @@ class Said:
         """Whether it is a question, or wants something shown."""
         return self.first in QUESTION or any(SHOW.at(self.words, at) for at in self.starts)
 
-    @cached_property
-    def short(self) -> bool:
-        """Whether it is a heading rather than a sentence: `wallet status`, `the agents, please`."""
-        return self.end - self.start <= 4 and self.first not in PRONOUNS  # noqa: PLR2004
+    def heads(self, vocabulary: frozenset[str], beside: Fact | None = None) -> bool:
+        """Whether it is a heading rather than a sentence: no more than a few small words and words of its field, `beside` a fact."""
+        wanted = self.words[self.start : self.end]
+        if beside and beside.start >= self.start:
+            wanted = self.words[self.start : beside.start] + self.words[beside.end : self.end]
+        return len(wanted) <= HEADING and all(
+            word in vocabulary or word in SMALL or word in UNITS or word in TENS or word.isdecimal() for word in wanted
+        )
 
     @cached_property
     def reported(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.voice.meaning import Intent, Meaning, mean
 from core.voice.times import is_repeated
+from core.voice.said import QUESTION
 from core.voice.words import Phrases, bag, join
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ REMIND = Phrases(
 REMINDS = bag("remind reminder nudge alert forget notify poke remember")
 ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
-SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder")
+SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases("run automatically, runs automatically, is planned, are planned, running automatically, run by themselves, run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly, coming up on the schedule, is automated, are automated, recurring commands, automatic commands, repeating commands, timed commands, planned commands, is coming up, are coming up, have planned, recurring jobs, cron jobs")
 CANCEL = Phrases("cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end, undo, change, move, edit, postpone, reschedule, pause, disable, scrap, call off")
 PLAN = Phrases("schedule, plan, set up a schedule, set a schedule, make a schedule, create a schedule, add a schedule, put on the schedule, set up, arrange")
@@ -69,19 +70,21 @@ def _what(said: Said, at: int) -> str:
 
 
 def _schedules(said: Said) -> Meaning | None:
-    asked = said.asks or said.short
+    asked = said.asks or said.heads(HEADING)
     if said.says(AUTOMATIC) and asked:
         return mean(said, Intent.SCHEDULE, "/schedules")
     if not said.has(SCHEDULES):
         return None
     if said.act(CANCEL):
         return mean(said, Intent.SCHEDULE)
-    owned = said.has(OURS) or said.short
-    listed = asked and owned and said.when is None
+    owned = said.has(OURS) or said.heads(HEADING) or (said.has(SHOWN) and "my" in said.bag)
+    listed = asked and owned
     return mean(said, Intent.SCHEDULE, "/schedules") if listed and not said.act(PLAN) else None
 
 
 OURS = bag("schedules scheduled scheduler reminders")
+SHOWN = bag("show see list whats check on")
+HEADING = bag("schedules scheduled scheduler reminders schedule reminder commands what whats is")
 
 
 def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
@@ -94,6 +97,8 @@ def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
     rest = said.without(start, end)
     planned = rest.act(PLAN)
     inner = understand(rest.without(0, planned[1]) if planned and planned[0] == rest.start else rest)
+    if inner.command == "/limits" and said.first in QUESTION:
+        return None
     if inner.command is None or inner.command.startswith(WITHOUT):
         vague = bool(planned) and not LATER.isdisjoint(rest.words)
         return mean(said, Intent.SCHEDULE, when=when) if vague or _lacks_something(inner) else None
@@ -110,7 +115,8 @@ def _lacks_something(inner: Meaning) -> bool:
 def _unplanned(said: Said) -> Meaning | None:
     """`schedule something`: what, and when?"""
     act = said.act(PLAN)
-    vague = act and said.words[act[0]] == "schedule" and not LATER.isdisjoint(said.words[act[1] : act[1] + 1])
+    rest = said.words[act[1] : said.end] if act else []
+    vague = act and (not LATER.isdisjoint(rest[:1]) or (not rest and "schedule" in said.words[act[0] : act[1]]))
     return mean(said, Intent.SCHEDULE) if vague else None
 
 

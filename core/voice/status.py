@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
-    "how are you, how are you doing, how are you feeling, how are things, hows it going, how is it going, how do you feel, how you doing, hows everything, hows things, how are things going, how youre doing, how you are doing, how you are, are you ok, are you okay, are you well, how have you been, hows life, how is everything, how r u, how are we doing, how goes it, how you feeling, hows your day, how you been, how did you sleep",
+    "how is the hub, hows the hub, how is timmy, hows timmy, how is the system, hows the system, how is the server, hows the server, how is your day, how are you, how are you doing, how are you feeling, how are things, hows it going, how is it going, how do you feel, how you doing, hows everything, hows things, how are things going, how youre doing, how you are doing, how you are, are you all right, are you ok, are you okay, are you well, how have you been, hows life, how is everything, how r u, how are we doing, how goes it, how you feeling, hows your day, how you been, how did you sleep",
 )
 CHECK = Phrases(
     "status, status report, status update, status check, system status, health check, self check, self test, selftest, diagnostics, system check, health report, system health, hub status, ping, self-check, self-test, overall health, health of, state of, state is, system report, health status, server status, check yourself, check your health, systems check, selfcheck, heartbeat, a status, the status, your status, your health, hub health, uptime, sanity check",
@@ -23,7 +23,7 @@ STATES = bag(
 )
 FILLER = bag(
     "is are the a still you youre timmy hub server system so everything all it or did do does been have has long again just and kicking properly with over there right now at moment any of",
-    "hey today doing alright buddy me gone go how hows what state crash in on my ok up down online r u your yourself bot me whether if correctly feeling well currently really back yet",
+    "all right having hey today doing alright buddy me gone go how hows what state crash in on my ok up down online r u your yourself bot me whether if correctly feeling well currently really back yet",
     "systems things going everything's that ya mate whats no problems issues trouble errors wrong anything not this morning evening fully actually by chance responding today or is be to ever",
 )
 ABOUT_HUB = bag("report update check please quick short your the a of hub system give me show server for full on do run now today tell overall what is right get see current whats how timmy an and moment at you with yourself some latest brief i id wanna could lets have us check want need like to about status health")
@@ -54,7 +54,7 @@ def _checks(said: Said) -> bool:
 def _state(said: Said) -> bool:
     """`are you online`, `is the server up or did it crash again`, `any problems with the hub`."""
     wanted = said.words[said.start : said.end]
-    asks = said.asks or (said.short and said.written[-1][-1] == "?") or (said.end - said.start <= 4 and said.first in STARTERS)  # noqa: PLR2004
+    asks = said.asks or (len(wanted) <= 4 and (said.first in STARTERS or said.written[-1][-1] == "?"))  # noqa: PLR2004
     return asks and said.has(HUB) and said.has(STATES) and all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
 
 

@@ -27,6 +27,9 @@ STARTS_WHAT = bag("need want run add start launch create set take put get make h
 ANOTHER = bag("another more second new extra third one instance copy swarm team agent worker roster back up in into online board running fresh additional")
 AGENT = bag("agent worker bot agents workers bots")
 SWARM = bag("swarm agents workers roster bots crew")
+AGENT_LIST = Phrases("agent list, worker list, list of agents, agent roster, agent overview, agent status, worker status")
+SWARM_HEADING = SWARM | bag("team health agent worker available online busy working how")
+AGENT_HEADING = bag("agent worker about what health")
 NOT_OURS = Phrases("swarm of, estate agents, travel agents, secret agents, agents of, workers of, free agents, real estate, social workers, swarms of, workers union, agents in, workers in")
 WHO_WORKS = Phrases(
     "who is working, whos working, who is around, whos around, who is available, whos available, who is free, whos free, who is online, whos online, who is busy, whos busy, who is idle, whos idle",
@@ -51,13 +54,26 @@ def read_act(said: Said) -> Meaning | None:
 def _spawn(said: Said) -> Meaning | None:
     act = said.act(SPAWN, mine=True)
     if act is None:
-        return None
+        return _one_more(said)
     plain = said.words[act[0]] not in STARTS_WHAT or act[1] > act[0] + 1
     name = next((one for one in said.names if _is_object(said, act, one)), None)
     if name is None or not (plain or _is_more(said, act, name)):
         noun = said.has(AGENT) and not AGENT.isdisjoint(said.words[act[1] : act[1] + 4]) and not said.names
         return mean(said, Intent.SWARM) if noun else None
     return mean(said, Intent.SWARM, f"/spawn {name.value}", agent_name=name.value)
+
+
+def _one_more(said: Said) -> Meaning | None:
+    """`give us a second forge`, `put one more lyra in the swarm`."""
+    gets = said.act(GETS, mine=True)
+    name = next((one for one in said.names if one.start and said.words[one.start - 1] in MORE), None)
+    if gets is None or name is None or name.start > gets[1] + 3:
+        return None
+    return mean(said, Intent.SWARM, f"/spawn {name.value}", agent_name=name.value)
+
+
+GETS = Phrases("give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need, let there be")
+MORE = bag("another second third more extra additional fresh")
 
 
 def _is_object(said: Said, act: tuple[int, int], name: Fact) -> bool:
@@ -91,7 +107,7 @@ def read_look(said: Said) -> Meaning | None:
     name = next((one for one in said.agents if _is_asked_about(said, one)), None)
     if name and said.end - said.start <= LONGEST:
         return mean(said, Intent.SWARM, f"/agent {name.value}", agent_name=name.value)
-    if (said.has(SWARM) and (said.asks or said.short)) or (said.says(WHO_WORKS) and said.asks):
+    if ((said.has(SWARM) or said.says(AGENT_LIST)) and (said.asks or said.heads(SWARM_HEADING))) or (said.says(WHO_WORKS) and said.asks):
         return mean(said, Intent.SWARM, "/agents")
     return None
 
@@ -105,4 +121,4 @@ def _is_asked_about(said: Said, name: Fact) -> bool:
     before = said.words[name.start - 1] if name.start else ""
     after = word_at(said.words[: said.end], name.end)
     open_end = not after or after in ASKED_AFTER or after.endswith("ing") or (before in CLAUSES and after in {"is", "has"})
-    return (said.asks or said.short) and before in ASKED_BEFORE and open_end
+    return (said.asks or said.heads(AGENT_HEADING | said.known.agents)) and before in ASKED_BEFORE and open_end

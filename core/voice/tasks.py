@@ -25,7 +25,7 @@ AWARD = Phrases(
 )
 FALLS_TO = Phrases(
     "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take, can have, can take",
-    "may have, is the winner, won, can do, shall have, should do, is awarded to, winner of, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to, should be given to, will do",
+    "may have, is the winner, won, can do, shall have, should do, is awarded to, winner of, can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to, should be given to, will do",
 )
 ACCEPT = Phrases(
     "accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on, take delivery of, take the result",
@@ -65,8 +65,10 @@ STATUSES = {
     "progress": "running", "delivered": "delivered", "settled": "settled", "done": "settled", "finished": "settled",
     "completed": "settled", "complete": "settled", "failed": "failed", "fail": "failed", "failing": "failed",
     "cancelled": "cancelled", "canceled": "cancelled", "expired": "expired", "expire": "expired", "accepted": "settled",
-    "failures": "failed", "unsuccessful": "failed", "ongoing": "running", "worked": "running", "expiring": "expired",
+    "failures": "failed", "bids": "bidding", "unsuccessful": "failed", "ongoing": "running", "worked": "running", "expiring": "expired",
 }  # fmt: skip
+TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
+ONE_TASK = bag("task job bids bid bidding offers t progress result number lowest highest best")
 LISTED = bag("tasks jobs")
 LISTING = Phrases("task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks")
 
@@ -77,10 +79,10 @@ def read_one(said: Said) -> Meaning | None:
         return None
     task = said.tasks[0].value
     for verbs, command in ACTS:
-        if said.act(verbs, mine=True):
-            found = command(said, task)
-            if found:
-                return found
+        act = said.act(verbs, mine=True)
+        found = command(said, task) if act and SHOW.at(said.words, act[0]) <= act[1] else None
+        if found:
+            return found
     done = _done_to(said)
     if done:
         return REPLIES[done](said, task)
@@ -88,7 +90,7 @@ def read_one(said: Said) -> Meaning | None:
 
 
 def _look(said: Said, task: str) -> Meaning | None:
-    if said.asks or said.short:
+    if said.asks or said.heads(ONE_TASK, said.tasks[0]):
         return mean(said, Intent.TASK, f"/{'bids' if said.has(BIDS) else 'show'} {task}")
     if said.start == said.tasks[0].start or said.first not in VERBS_OF_TASKS:
         return None
@@ -170,7 +172,7 @@ def read_list(said: Said) -> Meaning | None:
     """The tasks, or those in one state."""
     if said.reported:
         return None
-    if (said.has(LISTED) or said.says(LISTING)) and (said.asks or said.short):
+    if (said.has(LISTED) or said.says(LISTING)) and (said.asks or said.heads(TASK_LIST)):
         status = next((STATUSES[word] for word in said.words if word in STATUSES), "")
         if not status and said.says(WENT_WRONG):
             status = "failed"
