@@ -17,7 +17,7 @@ PAY = Phrases(
     "let ... have, drop, compensate, refund, pay back, send over, pay out, make a transfer, do a transfer, do a payment, send a payment, lend, donate, beam, chuck",
     "make payment, pass, remit, square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit, get ... to",
 )
-BETWEEN = bag("to the a an of over from my our wallet me him her them it with out about like some around just exactly another amount sum those these")
+BETWEEN = bag("back to the a an of over from my our wallet me him her them it with out about like some around just exactly another amount sum those these")
 OWED_FIRST = Phrases("needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get, must get")
 OWED = bag("i owe should get gets receive receives is owed due deserves so please")
 NOBODY = bag("somebody someone anybody him her them some sats money bill")
@@ -29,7 +29,7 @@ MAKE = Phrases(
 BILLS = bag("invoice bill")
 MEMO = Phrases("with the memo, with a memo, with memo, memo, with the note, with note, note, for, with the description, labelled, described as, saying, that says")
 FREEZE = Phrases(
-    "i want ... stopped, shut down, shut ... down, freeze, lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off",
+    "i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off",
     "put a lock on, lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold, place a freeze on, stop all",
 )
 UNFREEZE = Phrases(
@@ -40,7 +40,7 @@ UNFREEZE = Phrases(
 SPENDING = bag("wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing account purse pay")
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
-    "balance, wallet status, how much money, how many sats, how much sats, am i broke, how rich, am i rich, are we rich, how poor, am i poor, sats left, money left, how much is in, balances",
+    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet empty, wallet full, full is the wallet, full is my wallet, how rich, am i rich, are we rich, how poor, am i poor, sats left, money left, how much is in, balances",
     "funds, any money, any sats, still money, sats do i have, much have we got, much have i got, much do i have, much do we have, money do i have",
     "status of my wallet, status of the wallet, hows the wallet, how is the wallet, hows my wallet, state of the wallet, state of my wallet, enough sats",
     "out of sats, out of money, out of funds, in the wallet, in my wallet, the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet, show me my wallet, are we broke",
@@ -52,7 +52,7 @@ MINE = bag("i me my we our wallet us left mine account purse there balance")
 MONEY = bag("wallet balance balances payments payment transactions transaction history limits limit spending spend funds money sats daily account log entries movements activity cap what left")
 BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my sats")
 HISTORY = Phrases(
-    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history, my money gone, my sats gone, came in, came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately",
+    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history, last payment, latest payment, most recent payment, previous payment, my money gone, my sats gone, came in, came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately",
     "history, my sats go, my money go, the sats go, transaction, payment list, transfers, ledger, account statement, have i paid, did i pay, did we pay",
     "wallet log, wallet activity, money movements, last movements, movements, statement, i spent, we spent, have i spent, have we spent, did i spend, did we spend",
     "paid so far, all payments, spending history, have we paid, paid recently, sats went, money went, recent activity, paid out",
@@ -102,7 +102,7 @@ def _is_payment(said: Said, who: Fact, amount: Fact) -> bool:
     verb = said.act(PAY) or _is_owed(said) or (0, 0)
     first, last = min(who.start, amount.start, verb[0]), max(who.end, amount.end, verb[1])
     used = {*range(who.start, who.end), *range(amount.start, amount.end), *range(*verb)}
-    rest = {said.words[at] for at in range(first, last) if at not in used}
+    rest = {said.words[at] for at in range(first, last) if at not in used and not _purpose(said, at, who.end, amount.start)}
     return rest <= BETWEEN | OWED | said.known.people
 
 
@@ -115,6 +115,11 @@ def _pays_whom_or_what(said: Said, act: tuple[int, int]) -> bool:
         return True
     generic = bool(said.people) and not {"sats", "money", "anything", "something"}.isdisjoint(rest)
     return generic or bool(said.amounts and not said.agents and _sends(said, act))
+
+
+def _purpose(said: Said, at: int, start: int, end: int) -> bool:
+    """`reimburse carol for lunch, 120 sats`: words that say what for, between the person and the amount."""
+    return start <= at < end and said.words[start] == "for" and said.written[end - 1][-1] in ",;:"
 
 
 REWARDS = bag("tip reimburse refund repay compensate")

@@ -54,7 +54,7 @@ AUXILIARY = bag("can could would will should might may does")
 DO_IT = bag("it that this them so")
 WANT = Phrases(
     "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have, may i have, wed like, we want",
-    "id love, need, want, get me, we would like, i require, i am after, im after, i still need, i also need",
+    "commission, order, id love, need, want, get me, we would like, i require, i am after, im after, i still need, i also need",
 )
 VERBS = bag(
     "write draw make build create compose design summarise summarize translate find research check scan audit review analyse analyze plot chart",
@@ -105,6 +105,8 @@ def read_plain(said: Said) -> Meaning | None:
 def _unframe(said: Said) -> Frame:
     """Every layer of frame words taken off: "create a task: somebody has to write ..."."""
     at, agent, after_price = said.start, "", _leading_price(said)
+    hurry = read_deadline(said.words, at) if said.first in {"within", "in"} else None
+    at = hurry.end if hurry and _layer(said, hurry.end) is not None else at
     if after_price and (_offers(said) or _layer(said, after_price) is not None):
         at = after_price
     while (found := _layer(said, at)) is not None:
@@ -115,10 +117,11 @@ def _unframe(said: Said) -> Frame:
 def _offers(said: Said) -> bool:
     """`offer 100 sats for a haiku`, `I'd pay 90 sats for a painting`: a price that somebody else shall earn."""
     before = said.words[: said.amounts[0].start]
-    return said.first in OFFERS or (not FIRST_PERSON.isdisjoint(before) and "pay" in before)
+    return said.first in OFFERS or (not FIRST_PERSON.isdisjoint(before) and not PAYS.isdisjoint(before))
 
 
 OFFERS = bag("offer offering")
+PAYS = bag("pay give offer spend")
 FIRST_PERSON = bag("id ill i we wed")
 
 
@@ -129,6 +132,9 @@ def _leading_price(said: Said) -> int:
         return 0
     end = clause[1]
     end += said.words[end : end + 1] in (["to"], ["for"])
+    who = _who(said, end)
+    if who and said.words[who.start : who.start + 1] in (["who"], ["that"]) and said.words[who.start + 1] not in AUXILIARY:
+        end = who.start + 1
     return said.after_frame(end)
 
 
@@ -149,7 +155,7 @@ def _new_task(said: Said, at: int) -> Frame | None:
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
     titled = said.written[place][-1] in ":,-" or said.words[place + 1 : place + 2] == ["to"] or _is_for_somebody(said, place + 1)
-    if not makes and not (titled and place == at):
+    if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
         return None
     return _after_noun(said, place + 1, agent)
 

@@ -35,7 +35,7 @@ FRAME = Phrases(
     "could you maybe, can you maybe, would you be able to, would you be so kind as to, how about we, how about you, why dont you, why dont we",
     "i really want to, i really need to, id really like to, i just want to, i just need to,",
 )
-MINE = Phrases("i, we, i do, i hereby, i now, id, my")
+MINE = Phrases("im, i am, we are, i, we, i do, i hereby, i now, id, my")
 """What may still stand before a verb that does what it says: "I accept task 12", "I'd bid 40"."""
 
 TRAILING = Phrases(

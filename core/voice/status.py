@@ -55,7 +55,7 @@ def _state(said: Said) -> bool:
     """`are you online`, `is the server up or did it crash again`, `any problems with the hub`."""
     wanted = said.words[said.start : said.end]
     asks = said.asks or (len(wanted) <= 4 and (said.first in STARTERS or said.written[-1][-1] == "?"))  # noqa: PLR2004
-    return asks and said.has(HUB) and said.has(STATES) and all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
+    return asks and wanted[:2] != ["whats", "up"] and said.has(HUB) and said.has(STATES) and all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
 
 
 STARTERS = bag("you everything r u")

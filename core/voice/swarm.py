@@ -27,7 +27,7 @@ STARTS_WHAT = bag("need want run add start launch create set take put get make h
 ANOTHER = bag("another more second new extra third one instance copy swarm team agent worker roster back up in into online board running fresh additional")
 AGENT = bag("agent worker bot agents workers bots")
 SWARM = bag("swarm agents workers roster bots crew")
-AGENT_LIST = Phrases("agent list, worker list, list of agents, agent roster, agent overview, agent status, worker status")
+AGENT_LIST = Phrases("every agent, each agent, all the agent, every worker, each worker, agent list, worker list, list of agents, agent roster, agent overview, agent status, worker status")
 SWARM_HEADING = SWARM | bag("team health agent worker available online busy working how")
 AGENT_HEADING = bag("agent worker about what health")
 NOT_OURS = Phrases("swarm of, estate agents, travel agents, secret agents, agents of, workers of, free agents, real estate, social workers, swarms of, workers union, agents in, workers in")
@@ -39,7 +39,7 @@ ASKED_BEFORE = bag("is are was has does did can will hows how about of on agent 
 ASKED_AFTER = bag(
     "and doing do going up working online busy awake idle free ok okay alive getting been good available able capable here there still now today please",
     "right currently at good up so lately ready offline down well in even really again agent these for any on alright healthy cost costs charge earning worth",
-    "specialise specialize handle made like work feel healthy running performing managing coping faring holding asleep finished done best actually known as able offer thinking",
+    "have know need want specialise specialize handle made like work feel healthy running performing managing coping faring holding asleep finished done best actually known as able offer thinking",
 )
 CLAUSES = bag("how what whether if where")
 
@@ -58,6 +58,8 @@ def _spawn(said: Said) -> Meaning | None:
     plain = said.words[act[0]] not in STARTS_WHAT or act[1] > act[0] + 1
     name = next((one for one in said.names if _is_object(said, act, one)), None)
     if name is None or not (plain or _is_more(said, act, name)):
+        if said.words[act[0]] == "spawn" and ONE_OF_THEM.issuperset(said.words[act[1] : said.end]):
+            return mean(said, Intent.SWARM)
         noun = said.has(AGENT) and not AGENT.isdisjoint(said.words[act[1] : act[1] + 4]) and not said.names
         return mean(said, Intent.SWARM) if noun else None
     return mean(said, Intent.SWARM, f"/spawn {name.value}", agent_name=name.value)
@@ -72,6 +74,7 @@ def _one_more(said: Said) -> Meaning | None:
     return mean(said, Intent.SWARM, f"/spawn {name.value}", agent_name=name.value)
 
 
+ONE_OF_THEM = bag("one another more new it someone somebody")
 GETS = Phrases("give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need, let there be")
 MORE = bag("another second third more extra additional fresh")
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 BID = Phrases(
-    "bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid, offer, put me down, put me in",
+    "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid, offer, put me down, put me in",
     "raise my bid, lower my bid, change my bid, set my bid, update my bid, up my bid, increase my bid, drop my bid, place my bid",
     "sign me up, count me in, propose, quote, submit my bid, enter my bid, register a bid, make an offer, put in an offer, make my bid",
 )
 TAKE_ON = Phrases("do, take, take on, handle, i would do, i can do, i could do, i can take, i could take, can do, could do, would do")
 AWARD = Phrases(
-    "award, assign, give, hand, hand over, pick, choose, select, put, let, allocate, delegate, appoint, go with, take, have, ask, get",
+    "awarding, giving, assigning, award, assign, give, hand, hand over, pick, choose, select, put, let, allocate, delegate, appoint, go with, take, have, ask, get",
     "accept ... bid, accept ... offer, take ... bid, take ... offer, approve ... bid, accept the bid, accept the offer, entrust, pass",
 )
 FALLS_TO = Phrases(
@@ -28,25 +28,26 @@ FALLS_TO = Phrases(
     "may have, is the winner, won, can do, shall have, should do, is awarded to, winner of, can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to, should be given to, will do",
 )
 ACCEPT = Phrases(
-    "accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on, take delivery of, take the result",
+    "accepting, accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on, take delivery of, take the result",
     "mark ... as settled, settle, mark ... done, pay out, take the delivery, give ... the thumbs up, give ... my okay, mark ... as approved",
 )
 REJECT = Phrases(
-    "reject, turn down, turn ... down, send back, send ... back, refuse, decline, mark ... as rejected, mark ... rejected, hand back",
+    "rejecting, reject, turn down, turn ... down, send back, send ... back, refuse, decline, mark ... as rejected, mark ... rejected, hand back",
     "hand ... back, return, throw out, do not accept, give back, knock back, disapprove, disapprove of",
 )
 CANCEL = Phrases(
-    "cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete, remove, end, forget, forget about, bin, pull, ditch",
+    "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete, remove, end, forget, forget about, bin, pull, ditch",
     "take down, take ... down, discard, terminate, abandon, get rid of, scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
 )
 RETRY = Phrases(
-    "retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again, repeat, give ... another go, repost",
+    "retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again, repeat, give ... another go, repost",
     "give ... another try, give ... another shot, give ... another chance, another go at, another try at, another attempt at, try again",
     "have another go at, have ... another go, have a second attempt at, a second attempt at, start ... over, do ... over, have another try at, relaunch",
     "take another shot at, have another shot at, have another attempt at, run ... once more, try ... once more, do ... once more, attempt ... again",
     "give ... a second try, give ... a second chance, give ... one more go, give ... one more try, have ... redone, post ... again, give ... a second go",
     "resubmit, re-do, reopen, re-open, reattempt, put ... out again, put ... up again, try it again, try that again, rerun, have a second go at",
 )
+WANTED = Phrases("id like, i would like, i want, i need, have, get, we want, we need, i wish, id want")
 DONE_TO = Phrases("is, can be, should be, must be, has to be, needs to be, may be, could be, to be, ought to be, can now be, is hereby")
 DONE = {
     "accept": bag("accepted approved fine"),
@@ -59,6 +60,7 @@ REASON = Phrases(
 )
 BIDS = bag("bids bidding bidders offers offer bid bidder")
 AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
+A_TASK = bag("task tasks job it that")
 THIS = bag("the that this my it a")
 STATUSES = {
     "open": "open", "bidding": "bidding", "auction": "bidding", "awarded": "awarded", "assigned": "awarded", "running": "running",
@@ -100,7 +102,8 @@ def _look(said: Said, task: str) -> Meaning | None:
 def _done_to(said: Said) -> str | None:
     """`task 28 is rejected`, `T-13 can be cancelled`: what is to be done to a task that stands in front."""
     task = said.tasks[0]
-    end = DONE_TO.at(said.words, task.end) if task.start == said.start else 0
+    wanted = WANTED.at(said.words, said.start) == task.start
+    end = task.end if wanted else DONE_TO.at(said.words, task.end) if task.start == said.start else 0
     word = said.words[end] if 0 < end < len(said.words) else ""
     return next((act for act, words in DONE.items() if word in words), None)
 
@@ -201,7 +204,7 @@ def _names_no_task(said: Said, verbs: Phrases) -> bool:
     start, end = found
     rest = said.words[end : end + 3]
     if verbs is BID:
-        return bool(said.amounts) or bool(said.words[start] == "bid" and end == said.end)
+        return bool(said.amounts) or (said.words[start] == "bid" and (end == said.end or not A_TASK.isdisjoint(rest)))
     if verbs is AWARD and said.agents and "it" in rest:
         return said.words[start] in {"award", "assign", "give", "hand"}
     return bool(rest) and rest[0] in THIS and not AUCTIONED.isdisjoint(rest)
