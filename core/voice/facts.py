@@ -40,16 +40,23 @@ class Fact(NamedTuple):
 
 
 def find_names(words: Sequence[str], written: Sequence[str], known: frozenset[str]) -> list[Fact]:
-    """Every word that is a known name, `quill's` and "quill two" (for quill-2) included."""
+    """Every word that is a known name; `quill's`, "quill two" and any `quill-N` beside quill included."""
     found = []
     for at, word in enumerate(words):
         if word in known:
             number = read_number(words, at + 1) if at + 1 < len(words) else None
             copy = f"{word}-{number.value}" if number else ""
             found.append(Fact(copy, at, number.end) if number and copy in known else Fact(word, at, at + 1))
+        elif "-" in word and _is_copy(word, known):
+            found.append(Fact(word, at, at + 1))
         elif word[:-1] in known and word.endswith("s") and len(written[at].strip(".,!?;:")) > len(word):
             found.append(Fact(word[:-1], at, at + 1))
     return found
+
+
+def _is_copy(word: str, known: frozenset[str]) -> bool:
+    name, _, number = word.rpartition("-")
+    return name in known and number.isdecimal()
 
 
 def is_name(words: Sequence[str], name: Fact) -> bool:

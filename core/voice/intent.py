@@ -6,7 +6,6 @@ says, or makes it depend on something, never acts.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.voice import approval, code, help, money, posting, schedule, speech, status, swarm, tasks  # noqa: A004
@@ -50,7 +49,7 @@ def _careful(said: Said) -> Meaning:
     if meaning.command is None or meaning.command[1:].partition(" ")[0] in READS:
         return meaning
     doubtful = said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
-    return replace(meaning, command=None, confidence=PARTLY) if doubtful else meaning
+    return meaning._replace(command=None, confidence=PARTLY) if doubtful else meaning
 
 
 def _read(said: Said) -> Meaning:
@@ -74,9 +73,9 @@ def _negated(said: Said) -> Meaning | None:
 def _without_acting(rest: Said) -> Meaning | None:
     meaning = _read(rest)
     if meaning.command == "/voice on":
-        return replace(meaning, command="/voice off")
+        return meaning._replace(command="/voice off")
     kept = meaning.intent not in {Intent.CHAT, Intent.HELP}
-    return replace(meaning, command=None, confidence=PARTLY) if kept else None
+    return meaning._replace(command=None, confidence=PARTLY) if kept else None
 
 
 def _schedule(said: Said) -> Meaning | None:

@@ -311,10 +311,10 @@ def _bare_price(said: Said) -> list[Fact]:
 
 def _deadline(said: Said, start: int) -> tuple[int, Duration] | None:
     """Where the time that it may take stands: `within two hours`."""
-    for at in range(start, said.end):
+    for at in (said.start, *range(start, said.end)):
         if said.words[at] in DEADLINE_OPENS:
             found = read_deadline(said.words, at)
-            if found and (found.end >= said.end or at == start or _followed_by_price(said, found.end)):
+            if found and (found.end >= said.end or at in {start, said.start} or _followed_by_price(said, found.end)):
                 return at, found
     return None
 

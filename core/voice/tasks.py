@@ -102,7 +102,7 @@ def _look(said: Said, task: str) -> Meaning | None:
 def _done_to(said: Said) -> str | None:
     """`task 28 is rejected`, `T-13 can be cancelled`: what is to be done to a task that stands in front."""
     task = said.tasks[0]
-    wanted = WANTED.at(said.words, said.start) == task.start
+    wanted = 0 < WANTED.at(said.words, said.start) == task.start
     end = task.end if wanted else DONE_TO.at(said.words, task.end) if task.start == said.start else 0
     word = said.words[end] if 0 < end < len(said.words) else ""
     return next((act for act, words in DONE.items() if word in words), None)

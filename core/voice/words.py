@@ -6,7 +6,7 @@ stays beside it, for what is passed on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,9 @@ APOSTROPHES = str.maketrans("\u2018\u2019\u02bc`", "''''")
 AROUND = ".,!?;:\"()[]{}<>*\u201c\u201d\u201e\u00ab\u00bb\u2026\u2013\u2014'"
 """What may stand around a word and is no part of it."""
 
+Tree: TypeAlias = "dict[str, Tree]"
 GAP = "..."
+END = ""
 WIDEST_GAP = 7
 """How many words a `...` of a phrase may stand for."""
 
@@ -31,29 +33,33 @@ def _word(written: str) -> str:
 
 
 class Phrases:
-    """A table of phrases, one a line or between commas. `...` stands for up to seven words: `send ... back`."""
+    """A table of phrases between commas. `...` stands for one to seven words: `send ... back`.
+
+    The phrases are kept as a tree of words, so that looking costs one step a word however many there are.
+    """
 
     def __init__(self, *tables: str) -> None:
-        phrases = [tuple(one.split()) for table in tables for one in table.replace("\n", ",").split(",") if one.strip()]
-        self._by_first: dict[str, list[tuple[str, ...]]] = {}
-        for phrase in sorted(phrases, key=len, reverse=True):
-            self._by_first.setdefault(phrase[0], []).append(phrase)
+        self._tree: Tree = {}
+        for table in tables:
+            for phrase in table.split(","):
+                node = self._tree
+                for word in phrase.split():
+                    node = node.setdefault(word, {})
+                node[END] = {}
+        self._tree.pop(END, None)
 
     def at(self, words: Sequence[str], at: int) -> int:
-        """The place after the longest phrase that begins at a word; 0 if none does. A gap ends where its last word ends."""
-        if at >= len(words):
+        """The place after the longest phrase that begins at a word; 0 if none does. A gap is as short as it can be."""
+        if at >= len(words) or words[at] not in self._tree:
             return 0
-        for phrase in self._by_first.get(words[at], ()):
-            end = _match(phrase, words, at)
-            if end:
-                return end
-        return 0
+        return _walk(self._tree, words, at)
 
     def find(self, words: Sequence[str], start: int = 0) -> tuple[int, int] | None:
         """Where the first of the phrases stands."""
+        tree = self._tree
         for at in range(start, len(words)):
-            if words[at] in self._by_first:
-                end = self.at(words, at)
+            if words[at] in tree:
+                end = _walk(tree, words, at)
                 if end:
                     return at, end
         return None
@@ -69,21 +75,24 @@ class Phrases:
         return True
 
 
-def _match(phrase: tuple[str, ...], words: Sequence[str], at: int) -> int:
-    for index, part in enumerate(phrase):
-        if part == GAP:
-            return _after_gap(phrase[index + 1 :], words, at)
-        if at >= len(words) or words[at] != part:
-            return 0
+def _walk(node: Tree, words: Sequence[str], at: int) -> int:
+    best, last = 0, len(words)
+    while at < last:
+        if GAP in node:
+            best = _after_gap(node[GAP], words, at) or best
+        if words[at] not in node:
+            return best
+        node = node[words[at]]
         at += 1
-    return at
+        if END in node:
+            best = at
+    return best
 
 
-def _after_gap(rest: tuple[str, ...], words: Sequence[str], at: int) -> int:
-    for place in range(at + 1, min(at + WIDEST_GAP + 1, len(words))):
-        if tuple(words[place : place + len(rest)]) == rest:
-            return place + len(rest)
-    return 0
+def _after_gap(node: Tree, words: Sequence[str], at: int) -> int:
+    """The place after what follows a gap. No phrase has two, so this looks no further than a gap is wide."""
+    ends = (_walk(node, words, place) for place in range(at + 1, min(at + WIDEST_GAP + 1, len(words))))
+    return next((end for end in ends if end), 0)
 
 
 def bag(*tables: str) -> frozenset[str]:
