@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def known() -> Known:
-    """What can be known without a hub: the declared personas."""
-    return Known(frozenset(one.name for one in personas.load()))
+    """What can be known without a hub: the declared personas, whose copies are `quill-2` and so on. People and tasks may be any."""
+    return Known(frozenset(one.name for one in personas.load()), people=None)
 
 
 def lines(text: str | None, *, as_json: bool) -> Iterator[str]:

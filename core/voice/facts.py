@@ -18,14 +18,25 @@ if TYPE_CHECKING:
 
 SATS = bag("sat sats satoshi satoshis")
 TASK = bag("task job")
+PAYING = bag("pay send tip wire transfer")
+NOBODY = bag(
+    "me him her them us it the a an my back some to you everyone everybody somebody someone anyone anybody over",
+    "about like only",
+)
 NUMBERED = bag("number no nr id")
-ARTICLES = bag("a an the my your his her their our single some any every each no this that another new old one strange more")
+ARTICLES = bag(
+    "a an the my your his her their our single some any every each no this that another new old one strange more",
+)
 AGENT = bag("agent worker bot persona instance")
-CALLED = bag("called named")
+TASK_LETTERS = frozenset("tj#")
 
-DATA_FILES = bag("md txt csv tsv pdf doc docx odt rtf xls xlsx ods ppt pptx json jsonl xml log mp3 wav ogg flac m4a mp4 mov")
+DATA_FILES = bag(
+    "md txt csv tsv pdf doc docx odt rtf xls xlsx ods ppt pptx json jsonl xml log mp3 wav ogg flac m4a mp4 mov",
+)
 MORE_DATA_FILES = bag("avi mkv webm png jpg jpeg gif svg webp bmp zip eml ics epub tex srt vcf parquet sqlite db")
-SOURCE_FILES = bag("py js ts jsx tsx go rs java c h cpp hpp cc cs rb php swift kt scala lua sh bash sql css scss html htm vue")
+SOURCE_FILES = bag(
+    "py js ts jsx tsx go rs java c h cpp hpp cc cs rb php swift kt scala lua sh bash sql css scss html htm vue",
+)
 MORE_SOURCE_FILES = bag("toml yaml yml ini cfg conf r pl pm ex exs hs dart zig asm bat ps1 lock")
 DATA = DATA_FILES | MORE_DATA_FILES
 SOURCE = SOURCE_FILES | MORE_SOURCE_FILES
@@ -59,6 +70,22 @@ def _is_copy(word: str, known: frozenset[str]) -> bool:
     return name in known and number.isdecimal()
 
 
+def find_payees(words: Sequence[str]) -> list[Fact]:
+    """Who is paid, where no people are known: `pay dave 500`, `send 500 sats to dave`."""
+    found = []
+    for at, word in enumerate(words):
+        number = read_number(words, at + 1) if word in PAYING else None
+        if number:
+            end = number.end + (word_at(words, number.end) in SATS)
+            place = end + 1 if word_at(words, end) == "to" else len(words)
+        else:
+            place = at + 1 if word in PAYING and read_number(words, at + 2) else len(words)
+        name = word_at(words, place)
+        if name.isalpha() and name not in NOBODY:
+            found.append(Fact(name, place, place + 1))
+    return found
+
+
 def is_name(words: Sequence[str], name: Fact) -> bool:
     """Whether a word that could name an agent does: not "an echo", but "the agent echo" and "that echo agent"."""
     before = word_at(words, name.start - 1) if name.start else ""
@@ -69,7 +96,7 @@ def find_tasks(words: Sequence[str], known: Container[int] | None) -> list[Fact]
     """`task 7`, `job number twelve`, `T-7`, `t24`, `#10`."""
     found, at = [], 0
     while at < len(words):
-        one = _task(words, at, known)
+        one = _task(words, at, known) if words[at][:1] in TASK_LETTERS else None
         if one:
             found.append(one)
         at = one.end if one else at + 1
@@ -104,6 +131,8 @@ def _short(words: Sequence[str], start: int, at: int) -> Fact | None:
 
 def find_amounts(words: Sequence[str]) -> list[Fact]:
     """Every number of sats: `500 sats`, `two k sats`, `500sats`."""
+    if not any("sat" in word for word in words):
+        return []
     found, at = [], 0
     while at < len(words):
         one = _amount(words, at)

@@ -2,94 +2,86 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from core.voice.commands import COMMANDS
 from core.voice.meaning import Intent, Meaning, mean
+from core.voice.topics import SEE, TOPICS, Topic
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
-    "how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to, how does one, how can one, how can we, how might i, how would one, how do people, how would we",
-    "what is the way to, whats the way to, whats the best way to, what is the best way to, is there a way to, is there any way to, show me how, tell me how, explain how, teach me how, teach me to",
-    "what do i do to, what do i say to, what do i type to, what do i need to do to, what should i say to, what must i do to, whats the command, what is the command, which command, what command, what do i have to do to",
-    "what happens if, what happens when, what if, what would happen if, what happens to, what will happen if, what happens once, what happens with, whats going to happen if, what would happen when, what would happen to",
-    "how does ... work, how do ... work, explain how, i dont know how to, i do not know how to, remind me how, walk me through, guide me through, show me the way to, how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of, where do i, where can i, instructions for, steps to, what are the steps to, help me understand how, i want to know how to, i want to learn how to, can i know how, whats the trick to, what does it mean to, what does it take to, what am i supposed to say to",
+    "how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to, how does one",
+    "how can one, how can we, how might i, how would one, how do people, how would we, what is the way to",
+    "whats the way to, whats the best way to, what is the best way to, is there a way to, is there any way to",
+    "show me how, tell me how, explain how, teach me how, teach me to, what do i do to, what do i say to",
+    "what do i type to, what do i need to do to, what should i say to, what must i do to, whats the command",
+    "what is the command, which command, what command, what do i have to do to, what happens if",
+    "what happens when, what if, what would happen if, what happens to, what will happen if",
+    "what happens once, what happens with, whats going to happen if, what would happen when",
+    "what would happen to, how does ... work, how do ... work, i dont know how to, i do not know how to",
+    "remind me how, walk me through, guide me through, show me the way to, how did i, how is, how are",
+    "suppose i, what occurs if, what occurs when, what becomes of, where do i, where can i, instructions for",
+    "steps to, what are the steps to, help me understand how, i want to know how to, i want to learn how to",
+    "can i know how, whats the trick to, what does it mean to, what does it take to",
+    "what am i supposed to say to",
 )
 ABOUT = Phrases(
-    "help with the, help with, help on the, help on, help for, help about, help me with the, help me with, usage of the, usage of, usage for, usage, syntax for the, syntax for, syntax of the, syntax of, explain the, explain",
-    "how do i use the, how do i use, how does the, how does, what does the, what does, what do, arguments does the, arguments does, parameters does, options does, arguments for, options for, manual for, documentation for, documentation of",
-    "docs for, meaning of the, describe the, describe, tell me about the, how to use the, how to use, help, more about the, instructions for, whats the, what is the, about the, explain to me the, examples of, example of, example for, an example of, details on the, info on the, how can i use the, how can i use, does the, man, what are the options of, what are the arguments of, does, used for the, works the",
+    "help with the, help with, help on the, help on, help for, help about, help me with the, help me with",
+    "usage of the, usage of, usage for, usage, syntax for the, syntax for, syntax of the, syntax of",
+    "explain the, explain, how do i use the, how do i use, how does the, how does, what does the, what does",
+    "what do, arguments does the, arguments does, parameters does, options does, arguments for, options for",
+    "manual for, documentation for, documentation of, docs for, meaning of the, describe the, describe",
+    "tell me about the, how to use the, how to use, help, more about the, instructions for, whats the",
+    "what is the, about the, explain to me the, examples of, example of, example for, an example of",
+    "details on the, info on the, how can i use the, how can i use, does the, man, what are the options of",
+    "what are the arguments of, does, used for the, works the",
 )
-COMMAND_FOLLOWS = bag("command take takes do does show shows work works mean means need needs expect expects accept accepts option options give gives for want print return used usage syntax")
+COMMAND_FOLLOWS = bag(
+    "command take takes do does show shows work works mean means need needs expect expects accept accepts",
+    "option options give gives for want print return used usage syntax",
+)
 BARE = Phrases(
-    "i dont know how to use, i do not know how to use, how to use you, how to use this, how to use the hub, how to use timmy, how this works, how you work, is there a manual, is there any help, give me some help, give me help, some help, help, help me, i need help, i need some help, need help, what can you do, what are you able to do, what commands are there, which commands are there, show me the manual, the manual, how do i use you, how do i use this, how does this work, how do you work",
-    "what are my options, what sort of things can you, what kind of things can you, what can i do, what can i say, what can i ask, what do you do, what are you for, list the commands, list commands, list all commands, show the commands, show me the commands, show commands",
-    "commands, all commands, list of commands, what are the commands, what commands do you, which commands do you, what commands can i, which commands can i, help me out, give me a hand, how can you help, what can you help, how do i get started, how do i start, getting started, instructions",
-    "user manual, the user guide, show me the help, open the help, help menu, help page, show help, what are your commands, your commands, what are your abilities, what are your features, what are your skills, what features do you, your capabilities, how do i talk to you, what things can you, what do you understand, what do you know how to do, what else can you do, what all can you do, how does all this work, how does it work, how does the hub work, how does timmy work, how do i work with you, command list, available commands, what are your capabilities, what is possible here, what are you capable of, im lost, i am lost, what should i say, how may i use you, tell me what you can do, whats possible, tour, cheat sheet, the commands, what do you offer, what services, who can help me with the hub, i could use some help, assist me, i could use a hand, i need a hand, i need assistance",
+    "i dont know how to use, i do not know how to use, how to use you, how to use this, how to use the hub",
+    "how to use timmy, how this works, how you work, is there a manual, is there any help, give me some help",
+    "give me help, some help, help, help me, i need help, i need some help, need help, what can you do",
+    "what are you able to do, what commands are there, which commands are there, show me the manual",
+    "the manual, how do i use you, how do i use this, how does this work, how do you work",
+    "what are my options, what sort of things can you, what kind of things can you, what can i do",
+    "what can i say, what can i ask, what do you do, what are you for, list the commands, list commands",
+    "list all commands, show the commands, show me the commands, show commands, commands, all commands",
+    "list of commands, what are the commands, what commands do you, which commands do you",
+    "what commands can i, which commands can i, help me out, give me a hand, how can you help",
+    "what can you help, how do i get started, how do i start, getting started, instructions, user manual",
+    "the user guide, show me the help, open the help, help menu, help page, show help, what are your commands",
+    "your commands, what are your abilities, what are your features, what are your skills",
+    "what features do you, your capabilities, how do i talk to you, what things can you",
+    "what do you understand, what do you know how to do, what else can you do, what all can you do",
+    "how does all this work, how does it work, how does the hub work, how does timmy work",
+    "how do i work with you, command list, available commands, what are your capabilities",
+    "what is possible here, what are you capable of, im lost, i am lost, what should i say, how may i use you",
+    "tell me what you can do, whats possible, tour, cheat sheet, the commands, what do you offer",
+    "what services, who can help me with the hub, i could use some help, assist me, i could use a hand",
+    "i need a hand, i need assistance",
 )
-FILLER = bag("for me timmy here now out please with this you can do today all everything on then know is are there i in tell us able handle to understand support have use need the hub help commands anyway hello of your offer could say ask things type work able again thing exactly these")
+FILLER = bag(
+    "for me timmy here now out please with this you can do today all everything on then know is are there i",
+    "in tell us able handle to understand support have use need the hub help commands anyway hello of your",
+    "offer could say ask things type work again thing exactly these",
+)
 UNSURE = bag("lost stuck confused unsure dont")
 
-TASKS = bag("task tasks job jobs delivery deliveries result results bounty")
-AGENTS = bag("agent agents worker workers swarm persona bot bots team")
-PEOPLE = bag("somebody someone anyone anybody person people sats friend user member him her them else")
-WALLET = bag("wallet spending payments payment money funds sats")
-SEE = bag("listing showing seeing checking viewing see show view look list check find read display get inspect know tell which all watch")
-NONE: frozenset[str] = frozenset()
-
-
-class Topic(NamedTuple):
-    """A command, and the words that mean it: one of the verbs and, where there are any, one of the nouns."""
-
-    command: str
-    verbs: frozenset[str]
-    nouns: frozenset[str] = NONE
-
-
-# The first that fits is meant, so the particular stands before the general.
-TOPICS = (
-    Topic("voice", bag("mute unmute aloud loud silence quiet louder"), bag("you your yourself voice aloud loud speak talk answers hub timmy read")),
-    Topic("voice", bag("talk speak voice"), bag("aloud voice loud off on mute")),
-    Topic("every", bag("every daily weekly hourly regularly repeatedly automatically repeat recurring nightly repeated monthly repeating"), bag("command commands run task balance schedule scheduled something day morning hour week reminder task night monday")),
-    Topic("unschedule", bag("cancel delete remove stop unschedule"), bag("schedule schedules scheduled reminder reminders")),
-    Topic("schedules", SEE, bag("schedules scheduled reminders")),
-    Topic("at", bag("schedule later tomorrow plan tonight remind reminder"), bag("command commands task run something later reminder payment reminders tomorrow hub")),
-    Topic("unfreeze", bag("unfreeze unlock thaw resume allow"), WALLET),
-    Topic("freeze", bag("freeze lock block stop"), WALLET),
-    Topic("invoice", bag("invoice invoices bill"), bag("make create issue write send get invoice generate request somebody someone sats")),
-    Topic("limits", bag("limit limits cap allowance"), NONE),
-    Topic("history", bag("transactions history movements payments"), SEE | bag("history transactions")),
-    Topic("balance", bag("balance"), NONE),
-    Topic("balance", SEE | bag("much"), bag("wallet sats")),
-    Topic("bids", SEE | bag("compare"), bag("bids offers bidders")),
-    Topic("bid", bag("bid bidding bids auction auctions"), NONE),
-    Topic("retry", bag("retry rerun restart redo repeat again retrying"), TASKS),
-    Topic("accept", bag("accept accepting"), TASKS | bag("work")),
-    Topic("reject", bag("reject refuse rejecting decline send back"), TASKS | bag("work")),
-    Topic("cancel", bag("cancel abort withdraw stop drop cancelling delete remove scrap kill"), TASKS),
-    Topic("award", bag("award assign awarding assigning hand choose pick allocate winner"), TASKS | AGENTS | bag("winner bid")),
-    Topic("award", bag("give"), bag("task job tasks")),
-    Topic("task", bag("create post make add put open submit posting creating budget write new start order publish max deadline set up"), TASKS | bag("work budget")),
-    Topic("task", bag("get have let ask hire"), bag("somebody someone anyone done anybody")),
-    Topic("show", SEE | bag("details detail status"), bag("task job result")),
-    Topic("tasks", SEE, bag("tasks jobs")),
-    Topic("dismiss", bag("dismiss remove fire kick rid sack stop dismissing delete shut let go"), AGENTS),
-    Topic("spawn", bag("spawn add hire new another spawning start recruit launch more create get extra"), AGENTS),
-    Topic("agent", SEE | bag("details detail one single doing about"), bag("agent worker")),
-    Topic("agents", SEE | bag("who"), AGENTS),
-    Topic("pay", bag("make send do"), bag("payment payments")),
-    Topic("pay", bag("pay send transfer tip paying give"), PEOPLE | bag("invoice")),
-    Topic("deny", bag("deny decline refuse disapprove"), NONE),
-    Topic("approve", bag("approve approval confirm approving"), NONE),
-    Topic("pair", bag("pair pairing"), NONE),
-    Topic("status", bag("status health healthy"), bag("hub your you system status timmy server")),
-    Topic("model", bag("change switch use choose pick"), bag("model models")),
-)  # fmt: skip
-NAMED = {"dismiss": bag("dismiss fire remove rid kick stop sack"), "spawn": bag("spawn add hire start launch"), "agent": SEE | bag("ask")}
-WORLD = bag("linux excel france windows python school bank android iphone word boss wife husband kids email house car kitchen mac photoshop garden")
+NAMED = {
+    "dismiss": bag("dismiss fire remove rid kick stop sack"),
+    "spawn": bag("spawn add hire start launch"),
+    "agent": bag(SEE, "ask"),
+}
+WORLD = bag(
+    "linux excel france windows python school bank android iphone word boss wife husband kids email house car",
+    "kitchen mac photoshop garden",
+)
 
 
 def read(said: Said) -> Meaning | None:
@@ -133,7 +125,9 @@ def _bare(said: Said) -> bool:
         end = BARE.at(said.words, start)
         if end:
             rest = said.words[end : said.end]
-            return FILLER.issuperset(rest) or (said.words[start] in {"help", "i"} and not UNSURE.isdisjoint(rest) and rest[0] != "with")
+            return FILLER.issuperset(rest) or (
+                said.words[start] in {"help", "i"} and not UNSURE.isdisjoint(rest) and rest[0] != "with"
+            )
     return False
 
 
@@ -158,7 +152,9 @@ ASKERS = bag("i we one you to command somebody someone")
 
 def _only_asking(said: Said, topic: Topic) -> bool:
     """Whether the verb is only that of the question: "show me how to list tasks" shows nothing."""
-    return said.bag & topic.verbs <= QUESTION_WORDS and said.words[said.start] in QUESTION_WORDS and "see" not in said.bag
+    return (
+        said.bag & topic.verbs <= QUESTION_WORDS and said.words[said.start] in QUESTION_WORDS and "see" not in said.bag
+    )
 
 
 QUESTION_WORDS = bag("show tell know")

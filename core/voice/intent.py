@@ -24,10 +24,21 @@ LONGEST = 400
 LONGEST_TEXT = 32 * 1024
 
 NEGATION = Phrases(
-    "do not, dont, never, no need to, theres no need to, there is no need to, rather not, would rather not, id rather not, dont want you to, do not want you to, dont want to, do not want to, shouldnt, should not, you shouldnt, you should not, you must not, you mustnt, dont you dare, better not, not, please dont, you dont need to, you dont have to, you do not need to, you do not have to, dont need to, dont have to, dont need you to, wouldnt, would not, wont, will not, cant, cannot, mustnt, must not, no reason to, you better not, under no circumstances, dont ever, on no account, refrain from, avoid, id prefer not to, prefer not to, dont bother to, dont even, no dont, i would never, not to, lets not, you cant, no longer want to, youd better not, dont let, it would be wrong to, can you not, could you not, would you not, id rather you didnt, rather you didnt, hold off on",
+    "do not, dont, never, no need to, theres no need to, there is no need to, rather not, would rather not",
+    "id rather not, dont want you to, do not want you to, dont want to, do not want to, shouldnt, should not",
+    "you shouldnt, you should not, you must not, you mustnt, dont you dare, better not, not, please dont",
+    "you dont need to, you dont have to, you do not need to, you do not have to, dont need to, dont have to",
+    "dont need you to, wouldnt, would not, wont, will not, cant, cannot, mustnt, must not, no reason to",
+    "you better not, under no circumstances, dont ever, on no account, refrain from, avoid, id prefer not to",
+    "prefer not to, dont bother to, dont even, no dont, i would never, not to, lets not, you cant",
+    "no longer want to, youd better not, dont let, it would be wrong to, can you not, could you not",
+    "would you not, id rather you didnt, rather you didnt, hold off on",
 )
 FEELINGS = bag("need like want know care mind love trust think understand remember have see let forget")
-TAKEN_BACK = Phrases("no dont, no wait, just kidding, on second thought, on second thoughts, scratch that, nevermind, or maybe not, actually no, actually not, actually dont, no stop, wait no, or not, changed my mind")
+TAKEN_BACK = Phrases(
+    "no dont, no wait, just kidding, on second thought, on second thoughts, scratch that, nevermind, or maybe not",
+    "actually no, actually not, actually dont, no stop, wait no, or not, changed my mind",
+)
 CONDITIONS = bag("if when once unless until after before suppose imagine")
 
 
@@ -48,7 +59,9 @@ def _careful(said: Said) -> Meaning:
     meaning = _read(said)
     if meaning.command is None or meaning.command[1:].partition(" ")[0] in READS:
         return meaning
-    doubtful = said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
+    doubtful = (
+        said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
+    )
     return meaning._replace(command=None, confidence=PARTLY) if doubtful else meaning
 
 
@@ -88,7 +101,10 @@ READERS: tuple[Callable[[Said], Meaning | None], ...] = (
     code.read, speech.read, status.read,
 )  # fmt: skip
 
-ACTS = bag("made make makes did does is was has had wrote writes says said thinks can should must will told and works worked finished looks sounds always never drew")
+ACTS = bag(
+    "made make makes did does is was has had wrote writes says said thinks can should must will told and works",
+    "worked finished looks sounds always never drew",
+)
 TOLD_OF = bag("that what told with by thank thanks love like to from for than when how asked says")
 LATER = bag("tomorrow tonight next")
 

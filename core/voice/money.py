@@ -13,55 +13,92 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 PAY = Phrases(
-    "pay, send, transfer, give, tip, wire, reimburse, shoot, settle up, settle up with, forward, hand, zap, slip, make a payment, move",
-    "let ... have, drop, compensate, refund, pay back, send over, pay out, make a transfer, do a transfer, do a payment, send a payment, lend, donate, beam, chuck",
-    "make payment, pass, remit, square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit, get ... to",
+    "pay, send, transfer, give, tip, wire, reimburse, shoot, settle up, settle up with, forward, hand, zap, slip",
+    "make a payment, move, let ... have, drop, compensate, refund, pay back, send over, pay out, make a transfer",
+    "do a transfer, do a payment, send a payment, lend, donate, beam, chuck, make payment, pass, remit",
+    "square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit",
+    "get ... to",
 )
-BETWEEN = bag("back to the a an of over from my our wallet me him her them it with out about like some around just exactly another amount sum those these")
-OWED_FIRST = Phrases("needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get, must get")
+BETWEEN = bag(
+    "back to the a an of over from my our wallet me him her them it with out about like some around just exactly",
+    "another amount sum those these",
+)
+OWED_FIRST = Phrases(
+    "needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get",
+    "must get",
+)
 OWED = bag("i owe should get gets receive receives is owed due deserves so please")
 NOBODY = bag("somebody someone anybody him her them some sats money bill")
-INVOICE = Phrases("invoice, bill, charge, request, ask for, invoice somebody, bill somebody, invoice someone, bill someone")
+INVOICE = Phrases(
+    "invoice, bill, charge, request, ask for, invoice somebody, bill somebody, invoice someone, bill someone",
+)
 MAKE = Phrases(
-    "make, create, write, issue, generate, i need, i want, i would like, id like, need, want, an, a, another, new, send, prepare, draw up, set up, get, give",
-    "raise, write up, make up, produce, add, put together, open, have, draft, print, write out, we need, do, could use, i could use, cut, put out, let there be",
+    "make, create, write, issue, generate, i need, i want, i would like, id like, need, want, an, a, another, new",
+    "send, prepare, draw up, set up, get, give, raise, write up, make up, produce, add, put together, open, have",
+    "draft, print, write out, we need, do, could use, i could use, cut, put out, let there be",
 )
 BILLS = bag("invoice bill")
-MEMO = Phrases("with the memo, with a memo, with memo, memo, with the note, with note, note, for, with the description, labelled, described as, saying, that says")
+MEMO = Phrases(
+    "with the memo, with a memo, with memo, memo, with the note, with note, note, for, with the description",
+    "labelled, described as, saying, that says",
+)
 FREEZE = Phrases(
-    "i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off",
-    "put a lock on, lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold, place a freeze on, stop all",
+    "i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop, suspend",
+    "put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off, put a lock on",
+    "lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold",
+    "place a freeze on, stop all",
 )
 UNFREEZE = Phrases(
-    "make ... possible again, unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release, reenable, re-enable, enable, unblock, remove the freeze",
-    "take the freeze off, end the freeze, restart, reopen, open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through, stop the freeze",
-    "turn ... back on, switch ... back on, start, lift the block, lift the lock, take off the freeze, cancel the freeze, take ... freeze off",
+    "make ... possible again, unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release",
+    "reenable, re-enable, enable, unblock, remove the freeze, take the freeze off, end the freeze, restart",
+    "reopen, open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through",
+    "stop the freeze, turn ... back on, switch ... back on, start, lift the block, lift the lock",
+    "take off the freeze, cancel the freeze, take ... freeze off",
 )
-SPENDING = bag("wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing account purse pay")
+SPENDING = bag(
+    "wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing",
+    "account purse pay",
+)
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
-    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet empty, wallet full, full is the wallet, full is my wallet, how rich, am i rich, are we rich, how poor, am i poor, sats left, money left, how much is in, balances",
-    "funds, any money, any sats, still money, sats do i have, much have we got, much have i got, much do i have, much do we have, money do i have",
-    "status of my wallet, status of the wallet, hows the wallet, how is the wallet, hows my wallet, state of the wallet, state of my wallet, enough sats",
-    "out of sats, out of money, out of funds, in the wallet, in my wallet, the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet, show me my wallet, are we broke",
-    "show my wallet, show the wallet, wallet please, open the wallet, look in the wallet, look at my wallet, look at the wallet, see my wallet, see the wallet",
-    "how well off, number of sats, my funds, in our wallet, what do i own, wallet overview, amount of sats, wallet summary, the wallet hold, my wallet hold",
-    "have enough money, worth of sats, how flush, sats have i, sats have we, sats are left, sats am i, money have i, money have we, i own in sats",
+    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet empty, wallet full",
+    "full is the wallet, full is my wallet, how rich, am i rich, are we rich, how poor, am i poor, sats left",
+    "money left, how much is in, balances, funds, any money, any sats, still money, sats do i have",
+    "much have we got, much have i got, much do i have, much do we have, money do i have, status of my wallet",
+    "status of the wallet, hows the wallet, how is the wallet, hows my wallet, state of the wallet",
+    "state of my wallet, enough sats, out of sats, out of money, out of funds, in the wallet, in my wallet",
+    "the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet",
+    "show me my wallet, are we broke, show my wallet, show the wallet, wallet please, open the wallet",
+    "look in the wallet, look at my wallet, look at the wallet, see my wallet, see the wallet, how well off",
+    "number of sats, my funds, in our wallet, what do i own, wallet overview, amount of sats, wallet summary",
+    "the wallet hold, my wallet hold, have enough money, worth of sats, how flush, sats have i, sats have we",
+    "sats are left, sats am i, money have i, money have we, i own in sats",
 )
 MINE = bag("i me my we our wallet us left mine account purse there balance")
-MONEY = bag("wallet balance balances payments payment transactions transaction history limits limit spending spend funds money sats daily account log entries movements activity cap what left")
+MONEY = bag(
+    "wallet balance balances payments payment transactions transaction history limits limit spending spend funds",
+    "money sats daily account log entries movements activity cap what left",
+)
 BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my sats")
 HISTORY = Phrases(
-    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history, last payment, latest payment, most recent payment, previous payment, my money gone, my sats gone, came in, came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately",
-    "history, my sats go, my money go, the sats go, transaction, payment list, transfers, ledger, account statement, have i paid, did i pay, did we pay",
-    "wallet log, wallet activity, money movements, last movements, movements, statement, i spent, we spent, have i spent, have we spent, did i spend, did we spend",
-    "paid so far, all payments, spending history, have we paid, paid recently, sats went, money went, recent activity, paid out",
+    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history",
+    "last payment, latest payment, most recent payment, previous payment, my money gone, my sats gone, came in",
+    "came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately, history",
+    "my sats go, my money go, the sats go, transaction, payment list, transfers, ledger, account statement",
+    "have i paid, did i pay, did we pay, wallet log, wallet activity, money movements, last movements, movements",
+    "statement, i spent, we spent, have i spent, have we spent, did i spend, did we spend, paid so far",
+    "all payments, spending history, have we paid, paid recently, sats went, money went, recent activity",
+    "paid out",
 )
 LIMITS = Phrases(
-    "limits, limit, cap on, spending cap, allowed to spend, spending limit, allowance, may i spend, can i spend, maximum i can, spending limits",
-    "permitted to spend, caps on, the cap, spending caps, can be spent, payment cap, daily cap, most i can, ceiling, can we spend, may we spend, spend at most",
+    "limits, limit, cap on, spending cap, allowed to spend, spending limit, allowance, may i spend, can i spend",
+    "maximum i can, spending limits, permitted to spend, caps on, the cap, spending caps, can be spent",
+    "payment cap, daily cap, most i can, ceiling, can we spend, may we spend, spend at most",
 )
-ABOUT_SPENDING = bag("spend spending spent payment payments pay paying daily wallet sats limits my day money caps our transfer transfers send per")
+ABOUT_SPENDING = bag(
+    "spend spending spent payment payments pay paying daily wallet sats limits my day money caps our transfer",
+    "transfers send per",
+)
 WHOSE = bag("of on in for")
 LONGEST = 14
 """A question about the wallet has no more words than this."""
@@ -102,8 +139,10 @@ def _is_payment(said: Said, who: Fact, amount: Fact) -> bool:
     verb = said.act(PAY) or _is_owed(said) or (0, 0)
     first, last = min(who.start, amount.start, verb[0]), max(who.end, amount.end, verb[1])
     used = {*range(who.start, who.end), *range(amount.start, amount.end), *range(*verb)}
-    rest = {said.words[at] for at in range(first, last) if at not in used and not _purpose(said, at, who.end, amount.start)}
-    return rest <= BETWEEN | OWED | said.known.people
+    rest = {
+        said.words[at] for at in range(first, last) if at not in used and not _purpose(said, at, who.end, amount.start)
+    }
+    return rest <= BETWEEN | OWED | {one.value for one in said.people}
 
 
 def _pays_whom_or_what(said: Said, act: tuple[int, int]) -> bool:
@@ -111,7 +150,12 @@ def _pays_whom_or_what(said: Said, act: tuple[int, int]) -> bool:
     rest = said.words[act[1] : said.end]
     if said.words[act[0]] == "pay" or "payment" in said.words[act[0] : act[1]]:
         return not rest or bool(said.people) or bool(said.amounts) or rest[0] in NOBODY
-    if said.words[act[0]] in REWARDS and said.people and said.people[0].start == act[1] and said.people[0].end == said.end:
+    if (
+        said.words[act[0]] in REWARDS
+        and said.people
+        and said.people[0].start == act[1]
+        and said.people[0].end == said.end
+    ):
         return True
     generic = bool(said.people) and not {"sats", "money", "anything", "something"}.isdisjoint(rest)
     return generic or bool(said.amounts and not said.agents and _sends(said, act))
@@ -192,7 +236,9 @@ BALANCE_FIRST = bag("balance balances")
 def _balance(said: Said) -> Meaning | None:
     if BARE.at(said.words, said.start) == said.end:
         return mean(said, Intent.MONEY, "/balance")
-    return mean(said, Intent.MONEY, "/balance") if said.says(BALANCE) and (said.heads(MONEY) or said.has(MINE)) else None
+    return (
+        mean(said, Intent.MONEY, "/balance") if said.says(BALANCE) and (said.heads(MONEY) or said.has(MINE)) else None
+    )
 
 
 def _history(said: Said) -> Meaning | None:

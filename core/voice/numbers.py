@@ -22,6 +22,7 @@ HUNDRED = "hundred"
 DOZEN = "dozen"
 ONE = frozenset({"a", "an"})
 COUNTED = frozenset({*SCALES, HUNDRED, DOZEN})
+FIRST = frozenset({*UNITS, *TENS, *ONE, DOZEN})
 LIMIT = 10**18
 
 ORDINALS = {
@@ -45,6 +46,9 @@ class Number(NamedTuple):
 
 def read_number(words: Sequence[str], at: int) -> Number | None:
     """The number that begins at a word: the longest one, so that "thirty one" is 31 and "three seventy" is 3."""
+    word = word_at(words, at)
+    if word not in FIRST and not word[:1].isdecimal() and word.partition("-")[0] not in TENS:
+        return None
     return _below(words, at, LIMIT)
 
 

@@ -19,59 +19,91 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 NOUN = bag("task job bounty gig assignment")
-CREATE = bag("create make add post put open new give want need start set submit file place publish announce queue got have list up offer raise log")
+CREATE = bag(
+    "create make add post put open new give want need start set submit file place publish announce queue got have",
+    "list up offer raise log",
+)
 CREATE_MORE = bag("launch another issue register advertise kick id like post")
-BEFORE_NOUN = bag("a an the another one new up out for me us agents workers swarm i we to want would like off please small quick little some this got")
+BEFORE_NOUN = bag(
+    "a an the another one new up out for me us agents workers swarm i we to want would like off please small",
+    "quick little some this got",
+)
 AFTER_NOUN = Phrases(
-    "out of this, out of the following, of this, as follows, out there, up, out, on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about, with the description, of",
-    "for the workers, for the agents, for the swarm, for somebody, for someone, for anyone, for an agent, for a worker, to the swarm, in the swarm, is to, will be to, described as, with the title, on the task board, on the market, where somebody has to, where someone has to, where you, in which, doing, to be done, namely, asking for, asking somebody to, asking someone to, about",
+    "out of this, out of the following, of this, as follows, out there, up, out, on the board, done, for to, to",
+    "for, called, named, that says, that, which, saying, titled, about, with the description, of, for the workers",
+    "for the agents, for the swarm, for somebody, for someone, for anyone, for an agent, for a worker",
+    "to the swarm, in the swarm, is to, will be to, described as, with the title, on the task board",
+    "on the market, where somebody has to, where someone has to, where you, in which, doing, to be done, namely",
+    "asking for, asking somebody to, asking someone to",
 )
 GERUND_KEPT = bag("for of about")
 
 SOMEBODY = Phrases(
-    "somebody, someone, anyone, anybody, an agent, a worker, one of the agents, one of the workers, the agents, the swarm, the workers, some agent",
-    "any agent, agents, workers, whoever, a bot, one of our agents, one of my agents, some worker, another agent, another worker, my agents, our agents",
-    "the team, any worker, one of the bots, the right agent, the best agent, our swarm, my swarm, a free agent, an idle agent, a free worker, people",
-    "any of the agents, any of the workers, the bots, my workers, our workers, the crew, some of the agents, one agent, one worker, everyone",
+    "somebody, someone, anyone, anybody, an agent, a worker, one of the agents, one of the workers, the agents",
+    "the swarm, the workers, some agent, any agent, agents, workers, whoever, a bot, one of our agents",
+    "one of my agents, some worker, another agent, another worker, my agents, our agents, the team, any worker",
+    "one of the bots, the right agent, the best agent, our swarm, my swarm, a free agent, an idle agent",
+    "a free worker, people, any of the agents, any of the workers, the bots, my workers, our workers, the crew",
+    "some of the agents, one agent, one worker, everyone",
 )
-WHERE = Phrases("in the swarm, from the swarm, of the swarm, on the team, out there, in there, of you, of the team, around, else, who is free")
+WHERE = Phrases(
+    "in the swarm, from the swarm, of the swarm, on the team, out there, in there, of you, of the team, around",
+    "else, who is free",
+)
 CAUSE = Phrases(
-    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission, pay, i need, i want, we need",
-    "id like, i would like, like, id love, wed like, id want, want to have, want to see, request, we want, would like, make, use, task, direct, employ",
-    "i would want, i need to find, looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if, see whether, check whether, check if, go get, get hold of, see, check with, do we have, do you have, do you know, ask if, ask whether",
+    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
+    "pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
+    "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
+    "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
+    "see whether, check whether, check if, go get, get hold of, see, check with, do we have, do you have",
+    "do you know, ask if, ask whether",
 )
 BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
-TO = Phrases("to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could, who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for, free to, that will, to come and")
+TO = Phrases(
+    "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
+    "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to",
+    "up for, free to, that will, to come and",
+)
 SHOULD = Phrases(
-    "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall, is to, can you, could you",
-    "would you please, can you please, could you please, i need you to, id like you to, i want you to, kindly, may, might, will, are to, please can you",
-    "should please, would, please could you, i would like you to, you should, you need to, you can, you could, you have to, you must, its your job to, gets to, may now",
+    "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
+    "is to, can you, could you, would you please, can you please, could you please, i need you to, id like you to",
+    "i want you to, kindly, may, might, will, are to, please can you, should please, would, please could you",
+    "i would like you to, you should, you need to, you can, you could, you have to, you must, its your job to",
+    "gets to, may now",
 )
 WHETHER = bag("whether if what why how when where who which")
 NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
 AUXILIARY = bag("can could would will should might may does")
 DO_IT = bag("it that this them so")
 WANT = Phrases(
-    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have, may i have, wed like, we want",
-    "commission, order, id love, need, want, get me, we would like, i require, i am after, im after, i still need, i also need",
+    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have",
+    "could i have, may i have, wed like, we want, commission, order, id love, need, want, get me, we would like",
+    "i require, i am after, im after, i still need, i also need",
 )
 VERBS = bag(
-    "write draw make build create compose design summarise summarize translate find research check scan audit review analyse analyze plot chart",
-    "draft paint record edit fix look list count sort compare explain forecast predict calculate compute clean convert search investigate deploy",
-    "restart monitor test refactor port generate produce render film cut sing proofread polish rewrite outline sketch illustrate animate collect gather",
-    "prepare plan set run read describe extract tally estimate measure figure work dig tell give show put turn do help come create code implement add",
-    "back rotate update upgrade install harden lock secure patch tidy rank label tag name pick choose suggest propose brainstorm transcribe caption",
-    "shorten expand merge split crop resize colour color mix master remix score arrange storyboard shoot trim verify validate examine inspect study track",
-    "organise organize format print export import download upload fetch get keep take start finish solve crack answer report",
+    "write draw make build create compose design summarise summarize translate find research check scan audit",
+    "review analyse analyze plot chart draft paint record edit fix look list count sort compare explain forecast",
+    "predict calculate compute clean convert search investigate deploy restart monitor test refactor port",
+    "generate produce render film cut sing proofread polish rewrite outline sketch illustrate animate collect",
+    "gather prepare plan set run read describe extract tally estimate measure figure work dig tell give show put",
+    "turn do help come code implement add back rotate update upgrade install harden lock secure patch tidy rank",
+    "label tag name pick choose suggest propose brainstorm transcribe caption shorten expand merge split crop",
+    "resize colour color mix master remix score arrange storyboard shoot trim verify validate examine inspect",
+    "study track organise organize format print export import download upload fetch get keep take start finish",
+    "solve crack answer report",
 )
 
 PRICE_BEFORE = bag(
-    "for at most up to no more than max maximum a budget of with the is under not id ill i would will pay offer offering paying limit costing cost",
-    "costs less over only below spend spending willing we well budgeted price around about roughly within and it should can my on that exactly just",
-    "reward prize payment fee rate giving give happy im am spends be bounty cap ceiling capped tops",
+    "for at most up to no more than max maximum a budget of with the is under not id ill i would will pay offer",
+    "offering paying limit costing cost costs less over only below spend spending willing we well budgeted price",
+    "around about roughly within and it should can my on that exactly just reward prize payment fee rate giving",
+    "give happy im am spends be bounty cap ceiling capped tops",
 )
-PRICE_OPENS = bag("offer for at up no max maximum budget with under not id ill i paying offering costing limit below less pay within and we it my the im price reward payment fee only spend its bounty cap ceiling capped")
+PRICE_OPENS = bag(
+    "offer for at up no max maximum budget with under not id ill i paying offering costing limit below less pay",
+    "within and we it my the im price reward payment fee only spend its bounty cap ceiling capped",
+)
 PRICE_AFTER = bag("max maximum tops budget limit most at or less top ceiling cap reward bounty")
 BARE_PRICE = bag("max maximum budget most limit")
 
@@ -133,7 +165,11 @@ def _leading_price(said: Said) -> int:
     end = clause[1]
     end += said.words[end : end + 1] in (["to"], ["for"])
     who = _who(said, end)
-    if who and said.words[who.start : who.start + 1] in (["who"], ["that"]) and said.words[who.start + 1] not in AUXILIARY:
+    if (
+        who
+        and said.words[who.start : who.start + 1] in (["who"], ["that"])
+        and said.words[who.start + 1] not in AUXILIARY
+    ):
         end = who.start + 1
     return said.after_frame(end)
 
@@ -154,7 +190,11 @@ def _new_task(said: Said, at: int) -> Frame | None:
         makes = True
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
-    titled = said.written[place][-1] in ":,-" or said.words[place + 1 : place + 2] == ["to"] or _is_for_somebody(said, place + 1)
+    titled = (
+        said.written[place][-1] in ":,-"
+        or said.words[place + 1 : place + 2] == ["to"]
+        or _is_for_somebody(said, place + 1)
+    )
     if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
         return None
     return _after_noun(said, place + 1, agent)
@@ -166,7 +206,10 @@ def _is_for_somebody(said: Said, at: int) -> bool:
 
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
-POST_THIS = Phrases("post this, post the following, put this up, put this out, give this to the swarm, publish this, give the swarm this, for the swarm")
+POST_THIS = Phrases(
+    "post this, post the following, put this up, put this out, give this to the swarm, publish this",
+    "give the swarm this, for the swarm",
+)
 
 
 def _post_this(said: Said, at: int) -> Frame | None:
@@ -286,7 +329,11 @@ def _price(said: Said, start: int) -> tuple[int, int] | None:
         return None
     amount = prices[0]
     first = amount.start
-    while first > 0 and said.words[first - 1] in PRICE_BEFORE and not (first < amount.start and _ends_clause(said, first - 1)):
+    while (
+        first > 0
+        and said.words[first - 1] in PRICE_BEFORE
+        and not (first < amount.start and _ends_clause(said, first - 1))
+    ):
         first -= 1
     while first < amount.start and said.words[first] not in PRICE_OPENS:
         first += 1
@@ -326,16 +373,24 @@ def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or _is_price(said, at)
 
 
-BY_SOMEBODY = Phrases("by an agent, by a worker, by somebody, by someone, by the swarm, by one of the agents, done by an agent, done by somebody, done by someone, from an agent, from the swarm, by the agents, done, made, made by an agent")
+BY_SOMEBODY = Phrases(
+    "by an agent, by a worker, by somebody, by someone, by the swarm, by one of the agents, done by an agent",
+    "done by somebody, done by someone, from an agent, from the swarm, by the agents, done, made",
+    "made by an agent",
+)
 HAND_OVER = Phrases(
-    "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to, to be done by, and send it to, done by",
-    "for agent, to agent, and have, assigned to, it should go to, and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
+    "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to",
+    "to be done by, and send it to, done by, for agent, to agent, and have, assigned to, it should go to",
+    "and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
 )
 
 
 def _handed_over(said: Said, start: int) -> tuple[str, set[int]]:
     """`... and give it to echo`: the agent, and the places of the clause."""
-    by = next((at for at in range(max(said.end - 5, start + 1), said.end) if BY_SOMEBODY.at(said.words, at) == said.end), said.end)
+    by = next(
+        (at for at in range(max(said.end - 5, start + 1), said.end) if BY_SOMEBODY.at(said.words, at) == said.end),
+        said.end,
+    )
     for name in said.agents:
         for width in (5, 4, 3, 2):
             at = name.start - width

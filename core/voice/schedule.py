@@ -15,15 +15,31 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 REMIND = Phrases(
-    "remind me, nudge me, set a reminder, set up a reminder, make a reminder, create a reminder, add a reminder, reminder, i need a reminder, a reminder, put a reminder, give me a reminder, set me a reminder, alert me, dont let me forget, do not let me forget, put in a reminder, remind us, send me a reminder, give me a nudge, notify me, poke me, schedule a reminder, new reminder, please remind me, a reminder please, make sure i remember, i want a reminder, id like a reminder",
+    "remind me, nudge me, set a reminder, set up a reminder, make a reminder, create a reminder, add a reminder",
+    "reminder, i need a reminder, a reminder, put a reminder, give me a reminder, set me a reminder, alert me",
+    "dont let me forget, do not let me forget, put in a reminder, remind us, send me a reminder, give me a nudge",
+    "notify me, poke me, schedule a reminder, new reminder, please remind me, a reminder please",
+    "make sure i remember, i want a reminder, id like a reminder",
 )
 REMINDS = bag("remind reminder nudge alert forget notify poke remember")
 ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
-AUTOMATIC = Phrases("run automatically, runs automatically, is planned, are planned, running automatically, run by themselves, run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly, coming up on the schedule, is automated, are automated, recurring commands, automatic commands, repeating commands, timed commands, planned commands, is coming up, are coming up, have planned, recurring jobs, cron jobs")
-CANCEL = Phrases("cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end, undo, change, move, edit, postpone, reschedule, pause, disable, scrap, call off")
-PLAN = Phrases("schedule, plan, set up a schedule, set a schedule, make a schedule, create a schedule, add a schedule, put on the schedule, set up, arrange")
+AUTOMATIC = Phrases(
+    "run automatically, runs automatically, is planned, are planned, running automatically, run by themselves",
+    "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
+    "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
+    "repeating commands, timed commands, planned commands, is coming up, are coming up, have planned",
+    "recurring jobs, cron jobs",
+)
+CANCEL = Phrases(
+    "cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end",
+    "undo, change, move, edit, postpone, reschedule, pause, disable, scrap, call off",
+)
+PLAN = Phrases(
+    "schedule, plan, set up a schedule, set a schedule, make a schedule, create a schedule, add a schedule",
+    "put on the schedule, set up, arrange",
+)
 WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
 LATER = bag("something it that this anything")
 EDGES = bag("the this that my a our")
@@ -57,7 +73,9 @@ def _anywhere(said: Said) -> tuple[int, int] | None:
 OTHERS = bag("he she they it you that this")
 
 
-REMIND_ME = Phrases("remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow")
+REMIND_ME = Phrases(
+    "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",
+)
 
 
 def _what(said: Said, at: int) -> str:
@@ -65,7 +83,9 @@ def _what(said: Said, at: int) -> str:
     start = next((place + 1 for place in range(at, min(at + 3, said.end)) if said.words[place] in OPENS), 0)
     if not start:
         return ""
-    end = next((place for place in range(start, said.end) if said.words[place : place + 2] == ["remind", "me"]), said.end)
+    end = next(
+        (place for place in range(start, said.end) if said.words[place : place + 2] == ["remind", "me"]), said.end
+    )
     return join(said.written[start:end])
 
 
@@ -109,7 +129,9 @@ def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
 
 
 def _lacks_something(inner: Meaning) -> bool:
-    return inner.intent in {Intent.MONEY, Intent.TASK, Intent.SWARM, Intent.VOICE} and not inner.entities.get("target_file")
+    return inner.intent in {Intent.MONEY, Intent.TASK, Intent.SWARM, Intent.VOICE} and not inner.entities.get(
+        "target_file"
+    )
 
 
 def _unplanned(said: Said) -> Meaning | None:
@@ -124,7 +146,7 @@ def _command(when: str, command: str) -> str:
     """`/every` or `/at`, WHEN without the word that the command says itself ("every morning at eight" -> morning ...)."""
     words = when.split()
     if not is_repeated([word.lower() for word in words]):
-        return f"/at {' '.join(words[words[0].lower() == 'at':])} {command}"
+        return f"/at {' '.join(words[words[0].lower() == 'at' :])} {command}"
     turn = next((at for at, word in enumerate(words) if word.lower() in {"every", "each"}), 0)
     words = words[turn:] + words[:turn]
-    return f"/every {' '.join(words[words[0].lower() in {'every', 'each'}:])} {command}"
+    return f"/every {' '.join(words[words[0].lower() in {'every', 'each'} :])} {command}"

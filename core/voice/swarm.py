@@ -13,33 +13,56 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 SPAWN = Phrases(
-    "bring another, bring ... on board, bring a, bring up a, spawn, add, hire, start, launch, fire up, bring in, bring up, bring back, boot, boot up, spin up, deploy, recruit, summon, create, start up, need another",
-    "get another, we could do with, could do with, i could use, put another, turn on, switch on, run another, get ... into, bring ... into, put ... into, make another, invite, call in",
-    "wake up, set up, get me another, need one more, need a second, employ, enlist, bring ... in, want a second, want another, i want another, i need another, get a second, take on, add in",
-    "have another, i want a second, i want one more, start another, need, want, run, give me another, throw in, crank up, stand up, bring ... online, get ... on board, let ... join, have ... join",
+    "bring another, bring ... on board, bring a, bring up a, spawn, add, hire, start, launch, fire up, bring in",
+    "bring up, bring back, boot, boot up, spin up, deploy, recruit, summon, create, start up, need another",
+    "get another, we could do with, could do with, i could use, put another, turn on, switch on, run another",
+    "get ... into, bring ... into, put ... into, make another, invite, call in, wake up, set up, get me another",
+    "need one more, need a second, employ, enlist, bring ... in, want a second, want another, i want another",
+    "i need another, get a second, take on, add in, have another, i want a second, i want one more, start another",
+    "need, want, run, give me another, throw in, crank up, stand up, bring ... online, get ... on board",
+    "let ... join, have ... join",
 )
 DISMISS = Phrases(
-    "dismiss, remove, fire, kick, kick out, shut down, get rid of, take ... off, take ... out, let ... go, stop, kill, sack, terminate, retire, delete, drop",
-    "send ... away, send ... home, lay off, release, turn off, switch off, close down, unload, despawn, take down, discharge, throw ... out, shut ... down, kick ... out, ditch, boot out, shutdown, let go of",
-    "turn ... off, switch ... off, lay ... off, disconnect, expel, boot ... out, put ... to sleep, bring down, cut, get ... out, wind down, we can let ... go, throw out, pull ... out, evict, axe, end",
+    "dismiss, remove, fire, kick, kick out, shut down, get rid of, take ... off, take ... out, let ... go, stop",
+    "kill, sack, terminate, retire, delete, drop, send ... away, send ... home, lay off, release, turn off",
+    "switch off, close down, unload, despawn, take down, discharge, throw ... out, shut ... down, kick ... out",
+    "ditch, boot out, shutdown, let go of, turn ... off, switch ... off, lay ... off, disconnect, expel",
+    "boot ... out, put ... to sleep, bring down, cut, get ... out, wind down, we can let ... go, throw out",
+    "pull ... out, evict, axe, end",
 )
 STARTS_WHAT = bag("need want run add start launch create set take put get make have deploy turn switch wake give")
-ANOTHER = bag("another more second new extra third one instance copy swarm team agent worker roster back up in into online board running fresh additional")
+ANOTHER = bag(
+    "another more second new extra third one instance copy swarm team agent worker roster back up in into online",
+    "board running fresh additional",
+)
 AGENT = bag("agent worker bot agents workers bots")
 SWARM = bag("swarm agents workers roster bots crew")
-AGENT_LIST = Phrases("every agent, each agent, all the agent, every worker, each worker, agent list, worker list, list of agents, agent roster, agent overview, agent status, worker status")
+AGENT_LIST = Phrases(
+    "every agent, each agent, all the agent, every worker, each worker, agent list, worker list, list of agents",
+    "agent roster, agent overview, agent status, worker status",
+)
 SWARM_HEADING = SWARM | bag("team health agent worker available online busy working how")
 AGENT_HEADING = bag("agent worker about what health")
-NOT_OURS = Phrases("swarm of, estate agents, travel agents, secret agents, agents of, workers of, free agents, real estate, social workers, swarms of, workers union, agents in, workers in")
-WHO_WORKS = Phrases(
-    "who is working, whos working, who is around, whos around, who is available, whos available, who is free, whos free, who is online, whos online, who is busy, whos busy, who is idle, whos idle",
-    "who do we have, who have we got, who is there, whos there, whos on the team, who is on the team, who is awake, whos awake, on the team, who works for me, who works here, who works for us",
+NOT_OURS = Phrases(
+    "swarm of, estate agents, travel agents, secret agents, agents of, workers of, free agents, real estate",
+    "social workers, swarms of, workers union, agents in, workers in",
 )
-ASKED_BEFORE = bag("is are was has does did can will hows how about of on agent whos who whats with up to see show check status for more like named called could what know view inspect describe meet")
+WHO_WORKS = Phrases(
+    "who is working, whos working, who is around, whos around, who is available, whos available, who is free",
+    "whos free, who is online, whos online, who is busy, whos busy, who is idle, whos idle, who do we have",
+    "who have we got, who is there, whos there, whos on the team, who is on the team, who is awake, whos awake",
+    "on the team, who works for me, who works here, who works for us",
+)
+ASKED_BEFORE = bag(
+    "is are was has does did can will hows how about of on agent whos who whats with up to see show check status",
+    "for more like named called could what know view inspect describe meet",
+)
 ASKED_AFTER = bag(
-    "and doing do going up working online busy awake idle free ok okay alive getting been good available able capable here there still now today please",
-    "right currently at good up so lately ready offline down well in even really again agent these for any on alright healthy cost costs charge earning worth",
-    "have know need want specialise specialize handle made like work feel healthy running performing managing coping faring holding asleep finished done best actually known as able offer thinking",
+    "and doing do going up working online busy awake idle free ok okay alive getting been good available able",
+    "capable here there still now today please right currently at so lately ready offline down well in even",
+    "really again agent these for any on alright healthy cost costs charge earning worth have know need want",
+    "specialise specialize handle made like work feel running performing managing coping faring holding asleep",
+    "finished done best actually known as offer thinking",
 )
 CLAUSES = bag("how what whether if where")
 
@@ -75,7 +98,10 @@ def _one_more(said: Said) -> Meaning | None:
 
 
 ONE_OF_THEM = bag("one another more new it someone somebody")
-GETS = Phrases("give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need, let there be")
+GETS = Phrases(
+    "give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need",
+    "let there be",
+)
 MORE = bag("another second third more extra additional fresh")
 
 
@@ -110,7 +136,9 @@ def read_look(said: Said) -> Meaning | None:
     name = next((one for one in said.agents if _is_asked_about(said, one)), None)
     if name and said.end - said.start <= LONGEST:
         return mean(said, Intent.SWARM, f"/agent {name.value}", agent_name=name.value)
-    if ((said.has(SWARM) or said.says(AGENT_LIST)) and (said.asks or said.heads(SWARM_HEADING))) or (said.says(WHO_WORKS) and said.asks):
+    if ((said.has(SWARM) or said.says(AGENT_LIST)) and (said.asks or said.heads(SWARM_HEADING))) or (
+        said.says(WHO_WORKS) and said.asks
+    ):
         return mean(said, Intent.SWARM, "/agents")
     return None
 
@@ -123,5 +151,7 @@ def _is_asked_about(said: Said, name: Fact) -> bool:
         return True
     before = said.words[name.start - 1] if name.start else ""
     after = word_at(said.words[: said.end], name.end)
-    open_end = not after or after in ASKED_AFTER or after.endswith("ing") or (before in CLAUSES and after in {"is", "has"})
+    open_end = (
+        not after or after in ASKED_AFTER or after.endswith("ing") or (before in CLAUSES and after in {"is", "has"})
+    )
     return (said.asks or said.heads(AGENT_HEADING | said.known.agents)) and before in ASKED_BEFORE and open_end

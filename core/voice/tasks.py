@@ -14,41 +14,57 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 BID = Phrases(
-    "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid, offer, put me down, put me in",
-    "raise my bid, lower my bid, change my bid, set my bid, update my bid, up my bid, increase my bid, drop my bid, place my bid",
-    "sign me up, count me in, propose, quote, submit my bid, enter my bid, register a bid, make an offer, put in an offer, make my bid",
+    "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid",
+    "offer, put me down, put me in, raise my bid, lower my bid, change my bid, set my bid, update my bid",
+    "up my bid, increase my bid, drop my bid, place my bid, sign me up, count me in, propose, quote",
+    "submit my bid, enter my bid, register a bid, make an offer, put in an offer, make my bid",
 )
-TAKE_ON = Phrases("do, take, take on, handle, i would do, i can do, i could do, i can take, i could take, can do, could do, would do")
+TAKE_ON = Phrases(
+    "do, take, take on, handle, i would do, i can do, i could do, i can take, i could take, can do, could do",
+    "would do",
+)
 AWARD = Phrases(
-    "awarding, giving, assigning, award, assign, give, hand, hand over, pick, choose, select, put, let, allocate, delegate, appoint, go with, take, have, ask, get",
-    "accept ... bid, accept ... offer, take ... bid, take ... offer, approve ... bid, accept the bid, accept the offer, entrust, pass",
+    "awarding, giving, assigning, award, assign, give, hand, hand over, pick, choose, select, put, let, allocate",
+    "delegate, appoint, go with, take, have, ask, get, accept ... bid, accept ... offer, take ... bid",
+    "take ... offer, approve ... bid, accept the bid, accept the offer, entrust, pass",
 )
 FALLS_TO = Phrases(
-    "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take, can have, can take",
-    "may have, is the winner, won, can do, shall have, should do, is awarded to, winner of, can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to, should be given to, will do",
+    "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have",
+    "should take, can have, can take, may have, is the winner, won, can do, shall have, should do, is awarded to",
+    "winner of, can ... have, could ... have, may ... have, can ... take, could ... take, can ... do",
+    "could ... do, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up",
+    "is assigned to, will go to, should be given to, will do",
 )
 ACCEPT = Phrases(
-    "accepting, accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on, take delivery of, take the result",
-    "mark ... as settled, settle, mark ... done, pay out, take the delivery, give ... the thumbs up, give ... my okay, mark ... as approved",
+    "accepting, accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on",
+    "take delivery of, take the result, mark ... as settled, settle, mark ... done, pay out, take the delivery",
+    "give ... the thumbs up, give ... my okay, mark ... as approved",
 )
 REJECT = Phrases(
-    "rejecting, reject, turn down, turn ... down, send back, send ... back, refuse, decline, mark ... as rejected, mark ... rejected, hand back",
-    "hand ... back, return, throw out, do not accept, give back, knock back, disapprove, disapprove of",
+    "rejecting, reject, turn down, turn ... down, send back, send ... back, refuse, decline, mark ... as rejected",
+    "mark ... rejected, hand back, hand ... back, return, throw out, do not accept, give back, knock back",
+    "disapprove, disapprove of",
 )
 CANCEL = Phrases(
-    "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete, remove, end, forget, forget about, bin, pull, ditch",
-    "take down, take ... down, discard, terminate, abandon, get rid of, scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
+    "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete",
+    "remove, end, forget, forget about, bin, pull, ditch, take down, take ... down, discard, terminate, abandon",
+    "get rid of, scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
 )
 RETRY = Phrases(
-    "retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again, repeat, give ... another go, repost",
-    "give ... another try, give ... another shot, give ... another chance, another go at, another try at, another attempt at, try again",
-    "have another go at, have ... another go, have a second attempt at, a second attempt at, start ... over, do ... over, have another try at, relaunch",
-    "take another shot at, have another shot at, have another attempt at, run ... once more, try ... once more, do ... once more, attempt ... again",
-    "give ... a second try, give ... a second chance, give ... one more go, give ... one more try, have ... redone, post ... again, give ... a second go",
-    "resubmit, re-do, reopen, re-open, reattempt, put ... out again, put ... up again, try it again, try that again, rerun, have a second go at",
+    "retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again",
+    "repeat, give ... another go, repost, give ... another try, give ... another shot, give ... another chance",
+    "another go at, another try at, another attempt at, try again, have another go at, have ... another go",
+    "have a second attempt at, a second attempt at, start ... over, do ... over, have another try at, relaunch",
+    "take another shot at, have another shot at, have another attempt at, run ... once more, try ... once more",
+    "do ... once more, attempt ... again, give ... a second try, give ... a second chance, give ... one more go",
+    "give ... one more try, have ... redone, post ... again, give ... a second go, resubmit, re-do, reopen",
+    "re-open, reattempt, put ... out again, put ... up again, try it again, try that again, have a second go at",
 )
 WANTED = Phrases("id like, i would like, i want, i need, have, get, we want, we need, i wish, id want")
-DONE_TO = Phrases("is, can be, should be, must be, has to be, needs to be, may be, could be, to be, ought to be, can now be, is hereby")
+DONE_TO = Phrases(
+    "is, can be, should be, must be, has to be, needs to be, may be, could be, to be, ought to be, can now be",
+    "is hereby",
+)
 DONE = {
     "accept": bag("accepted approved fine"),
     "reject": bag("rejected refused declined"),
@@ -56,7 +72,8 @@ DONE = {
     "retry": bag("retried restarted redone repeated rerun"),
 }
 REASON = Phrases(
-    "because, since, the reason is, reason is, the reason being, reason being, reason, cause, on the grounds that, as, for being, due to",
+    "because, since, the reason is, reason is, the reason being, reason being, reason, cause, on the grounds that",
+    "as, for being, due to",
 )
 BIDS = bag("bids bidding bidders offers offer bid bidder")
 AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
@@ -72,7 +89,10 @@ STATUSES = {
 TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
 ONE_TASK = bag("task job bids bid bidding offers t progress result number lowest highest best")
 LISTED = bag("tasks jobs")
-LISTING = Phrases("task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks")
+LISTING = Phrases(
+    "task list, task board, task queue, job list, job board, job queue, task overview, on the board",
+    "list of tasks",
+)
 
 
 def read_one(said: Said) -> Meaning | None:

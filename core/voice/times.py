@@ -133,10 +133,8 @@ DEADLINES = tuple(
 
 def read_when(words: Sequence[str], at: int) -> int:
     """The place after the time that begins at a word, its preposition included; 0 where none begins."""
-    word = words[at]
-    if word not in READERS:
-        return 0
-    end = READERS[word](words, at)
+    read = READERS.get(words[at])
+    end = read(words, at) if read else 0
     while end and (more := _tail(words, end)):
         end = more
     return end
