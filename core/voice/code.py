@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.voice import facts
-from core.voice.meaning import Intent, Meaning, mean
+from core.voice.meaning import Intent, mean
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
+    from core.voice.meaning import Meaning
     from core.voice.said import Said
 
 CHANGE = Phrases(

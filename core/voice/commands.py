@@ -24,8 +24,8 @@ READS = bag("tasks show bids balance history limits agents agent schedules statu
 
 def typed(text: str) -> Meaning:
     """What was typed as a command: `/Balance@timmy_bot ` is `/balance`. One that does not exist is chat."""
-    name, _, rest = text[1:].partition(" ")
-    name = name.partition("@")[0].lower()
+    typed_name, *rest = text.split(maxsplit=1)
+    name = typed_name[1:].partition("@")[0].lower()
     if name not in COMMANDS:
         return Meaning(Intent.CHAT, TALK, {})
-    return Meaning(COMMANDS[name], TYPED, {}, f"/{name} {rest.strip()}".rstrip())
+    return Meaning(COMMANDS[name], TYPED, {}, " ".join([f"/{name}", *rest]).rstrip())

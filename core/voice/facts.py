@@ -161,7 +161,7 @@ def find_numbers(words: Sequence[str], taken: Sequence[Fact]) -> list[Fact]:
     found, at = [], 0
     while at < len(words):
         number = None if at in used else read_number(words, at)
-        if number and number.value:
+        if number and 0 < number.value <= MAX_SATS:
             found.append(Fact(str(number.value), at, number.end))
         at = number.end if number else at + 1
     return found

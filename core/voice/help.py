@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.voice.commands import COMMANDS
-from core.voice.meaning import Intent, Meaning, mean
-from core.voice.topics import SEE, TOPICS, Topic
+from core.voice.meaning import Intent, mean
+from core.voice.topics import SEE, TOPICS
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
+    from core.voice.meaning import Meaning
     from core.voice.said import Said
+    from core.voice.topics import Topic
 
 HOW = Phrases(
     "how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to, how does one",
@@ -110,7 +112,7 @@ def _named(said: Said) -> str | None:
         after = said.words[found[1] + 1 : found[1] + 2]
         ends = found[1] + 1 >= said.end and said.words[found[0]] not in SENTENCES
         name = name if name in COMMANDS else name.removesuffix("s")
-        if name in COMMANDS and (ends or COMMAND_FOLLOWS.issuperset(after) and after):
+        if name in COMMANDS and (ends or (COMMAND_FOLLOWS.issuperset(after) and after)):
             return name
         found = ABOUT.find(said.words, found[0] + 1)
     return None

@@ -6,7 +6,7 @@ says, or makes it depend on something, never acts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.voice import approval, code, help, money, posting, schedule, speech, status, swarm, tasks  # noqa: A004
 from core.voice.commands import READS, typed
@@ -16,6 +16,8 @@ from core.voice.words import Phrases, bag, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Readers: TypeAlias = "tuple[Callable[[Said], Meaning | None], ...]"
 
 __all__ = ["Intent", "Known", "Meaning", "understand"]
 
@@ -56,7 +58,7 @@ def understand(text: str, known: Known) -> Meaning:
 
 def _careful(said: Said) -> Meaning:
     """A meaning that acts only on what is plainly asked for now."""
-    meaning = _read(said)
+    meaning = _read(said, READERS)
     if meaning.command is None or meaning.command[1:].partition(" ")[0] in READS:
         return meaning
     doubtful = (
@@ -65,8 +67,8 @@ def _careful(said: Said) -> Meaning:
     return meaning._replace(command=None, confidence=PARTLY) if doubtful else meaning
 
 
-def _read(said: Said) -> Meaning:
-    for reader in READERS:
+def _read(said: Said, readers: Readers) -> Meaning:
+    for reader in readers:
         found = reader(said)
         if found:
             return found
@@ -84,7 +86,7 @@ def _negated(said: Said) -> Meaning | None:
 
 
 def _without_acting(rest: Said) -> Meaning | None:
-    meaning = _read(rest)
+    meaning = _read(rest, (_schedule, *UNTIMED))
     if meaning.command == "/voice on":
         return meaning._replace(command="/voice off")
     kept = meaning.intent not in {Intent.CHAT, Intent.HELP}
@@ -92,14 +94,24 @@ def _without_acting(rest: Said) -> Meaning | None:
 
 
 def _schedule(said: Said) -> Meaning | None:
-    return schedule.read(said, _read)
+    return schedule.read(said, lambda rest: _read(rest, UNTIMED))
 
 
-READERS: tuple[Callable[[Said], Meaning | None], ...] = (
-    approval.read_bare, help.read, schedule.read_reminder, _negated, approval.read, _schedule, tasks.read_one, posting.read_framed,
-    money.read_act, swarm.read_act, posting.read_plain, tasks.read_vague, swarm.read_look, money.read_look, tasks.read_list,
-    code.read, speech.read, status.read,
+# In this order, the particular before the general. What stands behind a "don't" or beside a time is read by UNTIMED
+# alone: a sentence is never taken apart more than twice.
+UNTIMED: Readers = (
+    help.read, approval.read, tasks.read_one, posting.read_framed, money.read_act, swarm.read_act, posting.read_plain,
+    tasks.read_vague, swarm.read_look, money.read_look, tasks.read_list, code.read, speech.read, status.read,
 )  # fmt: skip
+READERS: Readers = (
+    approval.read_bare,
+    help.read,
+    schedule.read_reminder,
+    _negated,
+    approval.read,
+    _schedule,
+    *UNTIMED[2:],
+)
 
 ACTS = bag(
     "made make makes did does is was has had wrote writes says said thinks can should must will told and works",

@@ -58,7 +58,7 @@ class Meaning(NamedTuple):
         }
 
 
-def mean(said: Said, intent: Intent, command: str | None = None, sure: float | None = None, **facts: str) -> Meaning:
+def mean(said: Said, intent: Intent, command: str | None = None, *, sure: float = 0.0, **facts: str) -> Meaning:
     """A meaning with the facts that the sentence names; those given by name take their place, empty ones leave it out."""
     entities = named(said) | facts
     confidence = sure or (SURE if command else PARTLY)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-_TEENS = "seventeen eighteen nineteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-
-UNITS = {word: value for value, word in enumerate(f"{_SMALL} {_TEENS}".split())}
-TENS = {word: 20 + 10 * step for step, word in enumerate(_TENS.split())} | {"fourty": 40}
+UNITS = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
+TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90,
+}  # fmt: skip
 SCALES = {"k": 1000, "thousand": 1000, "grand": 1000, "million": 1_000_000, "mil": 1_000_000}
 HUNDRED = "hundred"
 DOZEN = "dozen"
@@ -26,11 +29,9 @@ FIRST = frozenset({*UNITS, *TENS, *ONE, DOZEN})
 LIMIT = 10**18
 
 ORDINALS = {
-    word: value
-    for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), start=1
-    )
-}
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
+    "tenth": 10, "eleventh": 11, "twelfth": 12,
+}  # fmt: skip
 _ENDINGS = ("st", "nd", "rd", "th")
 
 MOST_DIGITS = 16
@@ -86,9 +87,11 @@ def _below(words: Sequence[str], at: int, limit: int) -> Number | None:
     group = _below_thousand(words, at)
     if group is None or group.value >= limit:
         return None
-    scale = SCALES.get(word_at(words, group.end), limit)
-    if scale >= limit:
+    scale = SCALES.get(word_at(words, group.end), 0)
+    if not scale:
         return group
+    if scale >= limit:
+        return None
     value, place = group.value * scale, group.end + 1
     more = _below(words, place + (word_at(words, place) == "and"), scale)
     return Number(value, place) if more is None else Number(value + more.value, more.end)

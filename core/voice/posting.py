@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.voice import facts
-from core.voice.meaning import Intent, Meaning, mean
+from core.voice.meaning import Intent, mean
 from core.voice.said import QUESTION, STATED
-from core.voice.times import Duration, read_deadline
+from core.voice.times import read_deadline
 from core.voice.words import Phrases, bag, join
 
 if TYPE_CHECKING:
     from core.voice.facts import Fact
+    from core.voice.meaning import Meaning
     from core.voice.said import Said
+    from core.voice.times import Duration
 
 NOUN = bag("task job bounty gig assignment")
 CREATE = bag(
@@ -281,11 +283,11 @@ def _who(said: Said, at: int) -> Frame | None:
 
 def _agent_at(said: Said, at: int) -> Fact | None:
     at += said.words[at : at + 1] == ["agent"]
-    return next((name for name in said.agents if name.start == at), None)
+    return said.agent_at.get(at)
 
 
 def _is_price(said: Said, at: int) -> bool:
-    return any(one.start <= at < one.end for one in said.amounts)
+    return at in said.priced
 
 
 def _post(said: Said, frame: Frame) -> Meaning | None:

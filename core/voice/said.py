@@ -168,7 +168,7 @@ class Said:
         return self.first in QUESTION or any(SHOW.at(self.words, at) for at in self.starts)
 
     def heads(self, vocabulary: frozenset[str], beside: Fact | None = None) -> bool:
-        """Whether it is a heading rather than a sentence: no more than a few small words and words of its field, `beside` a fact."""
+        """Whether it is a heading rather than a sentence: no more than a few small words and words of its field."""
         wanted = self.words[self.start : self.end]
         if beside and beside.start >= self.start:
             wanted = self.words[self.start : beside.start] + self.words[beside.end : self.end]
@@ -198,6 +198,16 @@ class Said:
     def agents(self) -> list[Fact]:
         """Words that do name agents."""
         return [name for name in self.names if facts.is_name(self.words, name)]
+
+    @found
+    def agent_at(self) -> dict[int, Fact]:
+        """The agents by the place where they are named."""
+        return {name.start: name for name in self.agents}
+
+    @found
+    def priced(self) -> frozenset[int]:
+        """The places of the words that say an amount."""
+        return frozenset(at for one in self.amounts for at in range(one.start, one.end))
 
     @found
     def people(self) -> list[Fact]:

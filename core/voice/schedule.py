@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.meaning import Intent, Meaning, mean
-from core.voice.times import is_repeated
+from core.voice.meaning import Intent, mean
 from core.voice.said import QUESTION
+from core.voice.times import is_repeated
 from core.voice.words import Phrases, bag, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.voice.meaning import Meaning
     from core.voice.said import Said
 
 REMIND = Phrases(
@@ -125,7 +126,8 @@ def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
     at_edge = start <= said.start or end >= said.end
     if inner.command.startswith("/task ") and not at_edge:
         return None
-    return mean(said, Intent.SCHEDULE, _command(when, inner.command), **{**inner.entities, "when": when})
+    entities = {**inner.entities, "when": when}
+    return inner._replace(intent=Intent.SCHEDULE, entities=entities, command=_command(when, inner.command))
 
 
 def _lacks_something(inner: Meaning) -> bool:

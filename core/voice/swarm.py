@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.meaning import Intent, Meaning, mean
+from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from core.voice.facts import Fact
+    from core.voice.meaning import Meaning
     from core.voice.said import Said
 
 SPAWN = Phrases(

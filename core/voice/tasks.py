@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.meaning import WEAK, Intent, Meaning, mean
+from core.voice.meaning import WEAK, Intent, mean
 from core.voice.said import QUESTION, SHOW
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.voice.meaning import Meaning
     from core.voice.said import Said
 
 BID = Phrases(
@@ -80,11 +81,12 @@ AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
 A_TASK = bag("task tasks job it that")
 THIS = bag("the that this my it a")
 STATUSES = {
-    "open": "open", "bidding": "bidding", "auction": "bidding", "awarded": "awarded", "assigned": "awarded", "running": "running",
-    "progress": "running", "delivered": "delivered", "settled": "settled", "done": "settled", "finished": "settled",
+    "open": "open", "bidding": "bidding", "auction": "bidding", "awarded": "awarded", "assigned": "awarded",
+    "running": "running", "progress": "running", "delivered": "delivered", "settled": "settled", "done": "settled", "finished": "settled",
     "completed": "settled", "complete": "settled", "failed": "failed", "fail": "failed", "failing": "failed",
     "cancelled": "cancelled", "canceled": "cancelled", "expired": "expired", "expire": "expired", "accepted": "settled",
-    "failures": "failed", "bids": "bidding", "unsuccessful": "failed", "ongoing": "running", "worked": "running", "expiring": "expired",
+    "failures": "failed", "bids": "bidding", "unsuccessful": "failed", "ongoing": "running", "worked": "running",
+    "expiring": "expired",
 }  # fmt: skip
 TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
 ONE_TASK = bag("task job bids bid bidding offers t progress result number lowest highest best")

@@ -9,36 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.voice.numbers import read_number, read_ordinal, word_at
+from core.voice.words import bag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_UNITS = {
-    "s": "s sec secs second seconds",
-    "m": "m min mins minute minutes",
-    "h": "h hr hrs hour hours",
-    "d": "d day days",
-    "w": "w week weeks",
+UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+    **dict.fromkeys(("w", "week", "weeks"), "w"),
 }
-UNITS = {word: unit for unit, words in _UNITS.items() for word in words.split()}
 HALVES = {"h": (30, "m"), "d": (12, "h"), "m": (30, "s")}
 
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday"
-WEEKDAYS = frozenset(f"{_WEEKDAYS} mon tue tues wed thu thur thurs fri sat sun".split())
-MONTHS = frozenset(
-    "january february march april may june july august september october november december".split()
-)  # fmt: skip
-PARTS = frozenset("morning afternoon evening night lunchtime noon midday midnight".split())
-DAYS = frozenset("tomorrow tonight today".split())
-PERIODS = frozenset(
-    "second minute hour day week fortnight month quarter year weekday weekend morning afternoon evening night noon midday midnight".split()
+WEEKDAYS = bag(
+    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun",
 )
-FIXED = frozenset("noon midday midnight lunchtime".split())
-ADVERBS = frozenset("hourly daily nightly weekly monthly".split())
-ABOUT = frozenset("about around roughly exactly approximately like just".split())
-HALF_DAY = frozenset("am pm a.m p.m a.m. p.m. oclock sharp".split())
-NEXT = frozenset("next this coming".split())
-REPEATS = frozenset({"every", "each", *ADVERBS})
+MONTHS = bag("january february march april may june july august september october november december")
+FIXED = bag("noon midday midnight lunchtime")
+PARTS = FIXED | bag("morning afternoon evening night")
+PERIODS = PARTS | bag("second minute hour day week fortnight month quarter year weekday weekend")
+DAYS = bag("tomorrow tonight today")
+ABOUT = bag("about around roughly exactly approximately like just")
+HALF_DAY = bag("am pm a.m p.m oclock sharp")
+NEXT = bag("next this coming")
+REPEATS = bag("every each")
 
 LAST_HOUR, LAST_MINUTE = 24, 60
 
@@ -46,12 +42,12 @@ LAST_HOUR, LAST_MINUTE = 24, 60
 class Duration(NamedTuple):
     """How long, in the unit that was said (`s m h d`), and the place after it."""
 
-    count: int
+    amount: int
     unit: str
     end: int
 
     def __str__(self) -> str:
-        return f"{self.count}{self.unit}"
+        return f"{self.amount}{self.unit}"
 
 
 def read_duration(words: Sequence[str], at: int) -> Duration | None:
@@ -61,7 +57,7 @@ def read_duration(words: Sequence[str], at: int) -> Duration | None:
     found = _halves(words, at) or _attached(words, at) or _counted(words, at)
     if found is None or found.unit != "w":
         return found
-    return Duration(found.count * 7, "d", found.end)
+    return Duration(found.amount * 7, "d", found.end)
 
 
 def _halves(words: Sequence[str], at: int) -> Duration | None:
@@ -260,11 +256,8 @@ def _next(words: Sequence[str], at: int) -> int:
     return at + 2 if word in WEEKDAYS or word in PERIODS or word in MONTHS else 0
 
 
-def _day(words: Sequence[str], at: int) -> int:
-    return at + 1
-
-
-def _weekday(words: Sequence[str], at: int) -> int:
+def _day(_words: Sequence[str], at: int) -> int:
+    """`tomorrow`, `friday`."""
     return at + 1
 
 
@@ -275,6 +268,6 @@ def _after_tomorrow(words: Sequence[str], at: int) -> int:
 
 READERS: dict[str, Callable[[Sequence[str], int], int]] = {
     "every": _every, "each": _every, "in": _in, "at": _at, "on": _on, "the": _after_tomorrow,
-    **dict.fromkeys(NEXT, _next), **dict.fromkeys(DAYS, _day), **dict.fromkeys(WEEKDAYS, _weekday),
+    **dict.fromkeys(NEXT, _next), **dict.fromkeys(DAYS, _day), **dict.fromkeys(WEEKDAYS, _day),
 }  # fmt: skip
 TAILS = frozenset({"in", "at", "on", "every", "each", "next", "this", *WEEKDAYS})

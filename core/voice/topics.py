@@ -10,7 +10,7 @@ TASKS = "task tasks job jobs delivery deliveries result results bounty"
 AGENTS = "agent agents worker workers swarm persona bot bots team"
 PEOPLE = "somebody someone anyone anybody person people sats friend user member him her them else"
 WALLET = "wallet spending payments payment money funds sats"
-SEE = "listing showing seeing checking viewing see show view look list check find read display get inspect know tell which all watch"
+SEE = "listing showing seeing checking viewing see show view look list check find read display get inspect know tell which all"
 
 
 class Topic(NamedTuple):

@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent
 WORK, KEPT = FOLDER / "phrases.jsonl", FOLDER / "kept.jsonl"
 
 KNOWN = Known(
-    frozenset("echo mace helm seer forge quill pixel lyra reel quill-2".split()),
+    frozenset({"echo", "mace", "helm", "seer", "forge", "quill", "pixel", "lyra", "reel", "quill-2"}),
     frozenset({"ann", "bob", "carol"}),
     range(1, 41),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.voice.intent import Intent
 from tests.voice import score
 
 CORPORA = [file for file in (score.WORK, score.KEPT) if file.exists()]
@@ -31,9 +32,7 @@ def test_entities_are_right(scored: list[score.Scored]) -> None:
 
 
 def test_every_intent_is_in_the_corpus(scored: list[score.Scored]) -> None:
-    assert {one.phrase.intent for one in scored} >= {
-        intent.value for intent in score.Intent if intent is not score.Intent.UNKNOWN
-    }
+    assert {one.phrase.intent for one in scored} >= {intent.value for intent in Intent if intent is not Intent.UNKNOWN}
 
 
 def test_the_confusion_table_counts_rows_as_labelled() -> None:
