@@ -36,7 +36,7 @@ NEGATION = Phrases(
     "no longer want to, youd better not, dont let, it would be wrong to, can you not, could you not",
     "would you not, id rather you didnt, rather you didnt, hold off on",
 )
-FEELINGS = bag("need like want know care mind love trust think understand remember have see let forget")
+FEELINGS = bag("hear need like want know care mind love trust think understand remember have see let forget")
 TAKEN_BACK = Phrases(
     "no dont, no wait, just kidding, on second thought, on second thoughts, scratch that, nevermind, or maybe not",
     "actually no, actually not, actually dont, no stop, wait no, or not, changed my mind",
@@ -86,7 +86,7 @@ def _negated(said: Said) -> Meaning | None:
 
 
 def _without_acting(rest: Said) -> Meaning | None:
-    meaning = _read(rest, (_schedule, *UNTIMED))
+    meaning = _read(rest, (schedule.read_reminder, _schedule, *UNTIMED))
     if meaning.command == "/voice on":
         return meaning._replace(command="/voice off")
     kept = meaning.intent not in {Intent.CHAT, Intent.HELP}

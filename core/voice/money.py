@@ -21,7 +21,7 @@ PAY = Phrases(
     "get ... to",
 )
 BETWEEN = bag(
-    "back to the a an of over from my our wallet me him her them it with out about like some around just exactly",
+    "his their her back to the a an of over from my our wallet me him her them it with out about like some around just exactly",
     "another amount sum those these",
 )
 OWED_FIRST = Phrases(
@@ -62,7 +62,7 @@ SPENDING = bag(
 )
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
-    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet empty, wallet full",
+    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet say, do i have sats, do we have sats, wallet empty, wallet full",
     "full is the wallet, full is my wallet, how rich, am i rich, are we rich, how poor, am i poor, sats left",
     "money left, how much is in, balances, funds, any money, any sats, still money, sats do i have",
     "much have we got, much have i got, much do i have, much do we have, money do i have, status of my wallet",

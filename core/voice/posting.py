@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.voice import facts
 from core.voice.meaning import Intent, mean
 from core.voice.said import QUESTION, STATED
+from core.voice.numbers import word_at
 from core.voice.times import read_deadline
 from core.voice.words import Phrases, bag, join
 
@@ -31,7 +32,7 @@ BEFORE_NOUN = bag(
     "quick little some this got",
 )
 AFTER_NOUN = Phrases(
-    "out of this, out of the following, of this, as follows, out there, up, out, on the board, done, for to, to",
+    "posted to, posted, created, out of this, out of the following, of this, as follows, out there, up, out, on the board, done, for to, to",
     "for, called, named, that says, that, which, saying, titled, about, with the description, of, for the workers",
     "for the agents, for the swarm, for somebody, for someone, for anyone, for an agent, for a worker",
     "to the swarm, in the swarm, is to, will be to, described as, with the title, on the task board",
@@ -170,7 +171,7 @@ def _leading_price(said: Said) -> int:
     if (
         who
         and said.words[who.start : who.start + 1] in (["who"], ["that"])
-        and said.words[who.start + 1] not in AUXILIARY
+        and word_at(said.words, who.start + 1) not in AUXILIARY
     ):
         end = who.start + 1
     return said.after_frame(end)
@@ -188,8 +189,6 @@ def _new_task(said: Said, at: int) -> Frame | None:
         makes = makes or said.words[place] in CREATES
         name = _agent_at(said, place)
         agent, place = (name.value, name.end) if name else (agent, place + 1)
-    if place == at and at < said.end and said.words[at] == "post" and said.words[at + 1 : at + 2] == ["this"]:
-        makes = True
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
     titled = (

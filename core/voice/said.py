@@ -71,7 +71,7 @@ REPORTED = Phrases(
 SHOW = Phrases(
     "show, show me, list, display, see, view, print, check, check on, tell me, tell us, give me, let me see",
     "pull up, look up, look at, bring up, get me, fetch, read me, read out, let me know, i need, i want, id like",
-    "i would like, have a look at, take a look at, have we got, do we have, have we, have you, have any, have the",
+    "i would like, have a look at, take a look at, have we got, do we have, have there, have we, have you, have any, have the",
     "do i have, check up on, look into, open, whats, what is, what are, hows, how is, how are, let me look at",
     "give us, find me, know, hear about, show us, have a peek at, peek at, go over, go through, list out",
     "know about, know more about, hear, find out, report, report on, inspect, update me on, brief me on",
@@ -82,6 +82,7 @@ SHOW = Phrases(
 )
 
 
+COLOUR = bag("actually really still just currently exactly basically simply even maybe already yet also possibly")
 CLAUSE_ENDS = ",;:.!?-\u2013\u2014"
 
 
@@ -155,7 +156,12 @@ class Said:
 
     def says(self, phrases: Phrases) -> bool:
         """Whether one of some phrases was said."""
-        return phrases.find(self.words) is not None
+        return phrases.find(self.plain) is not None
+
+    @found
+    def plain(self) -> list[str]:
+        """The words without those that only colour them: `actually`, `still`."""
+        return self.words if self.bag.isdisjoint(COLOUR) else [word for word in self.words if word not in COLOUR]
 
     @found
     def first(self) -> str:

@@ -43,7 +43,7 @@ PLAN = Phrases(
 )
 WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
 LATER = bag("something it that this anything")
-EDGES = bag("the this that my a our")
+EDGES = bag("by before until since from after the this that my a our")
 
 
 def read(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:

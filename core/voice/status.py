@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
-    "how is the hub, hows the hub, how is timmy, hows timmy, how is the system, hows the system",
+    "are you still with us, are you still here, are you with us, are you with me, how is the hub, hows the hub, how is timmy, hows timmy, how is the system, hows the system",
     "how is the server, hows the server, how is your day, how are you, how are you doing, how are you feeling",
     "how are things, hows it going, how is it going, how do you feel, how you doing, hows everything, hows things",
     "how are things going, how youre doing, how you are doing, how you are, are you all right, are you ok",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
+from core.voice.said import QUESTION
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ WHO_WORKS = Phrases(
     "on the team, who works for me, who works here, who works for us",
 )
 ASKED_BEFORE = bag(
-    "is are was has does did can will hows how about of on agent whos who whats with up to see show check status",
+    "would could should from what is are was has does did can will hows how about of on agent whos who whats with up to see show check status",
     "for more like named called could what know view inspect describe meet",
 )
 ASKED_AFTER = bag(
@@ -65,6 +66,7 @@ ASKED_AFTER = bag(
     "specialise specialize handle made like work feel running performing managing coping faring holding asleep",
     "finished done best actually known as offer thinking",
 )
+CLAUSES_BEFORE = bag("is has does did would can could how what whether if was will hows should")
 CLAUSES = bag("how what whether if where")
 
 
@@ -100,7 +102,7 @@ def _one_more(said: Said) -> Meaning | None:
 
 ONE_OF_THEM = bag("one another more new it someone somebody")
 GETS = Phrases(
-    "give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need",
+    "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need",
     "let there be",
 )
 MORE = bag("another second third more extra additional fresh")
@@ -155,4 +157,5 @@ def _is_asked_about(said: Said, name: Fact) -> bool:
     open_end = (
         not after or after in ASKED_AFTER or after.endswith("ing") or (before in CLAUSES and after in {"is", "has"})
     )
+    open_end = open_end or (said.first in QUESTION and before in CLAUSES_BEFORE)
     return (said.asks or said.heads(AGENT_HEADING | said.known.agents)) and before in ASKED_BEFORE and open_end

@@ -52,7 +52,7 @@ CANCEL = Phrases(
     "get rid of, scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
 )
 RETRY = Phrases(
-    "retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again",
+    "let ... run again, retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again",
     "repeat, give ... another go, repost, give ... another try, give ... another shot, give ... another chance",
     "another go at, another try at, another attempt at, try again, have another go at, have ... another go",
     "have a second attempt at, a second attempt at, start ... over, do ... over, have another try at, relaunch",
@@ -110,6 +110,8 @@ def read_one(said: Said) -> Meaning | None:
     done = _done_to(said)
     if done:
         return REPLIES[done](said, task)
+    if said.amounts and "bid" in said.bag and not said.agents and not said.asks:
+        return _bid(said, task)
     return _award(said, task) if _falls_to(said) else _look(said, task)
 
 

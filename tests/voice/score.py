@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 WORK, KEPT = FOLDER / "phrases.jsonl", FOLDER / "kept.jsonl"
+MORE = FOLDER / "more.jsonl"
+"""Phrases of our own making, by intent and command: what was once put right stays right. No rate is taken from them."""
 
 KNOWN = Known(
     frozenset({"echo", "mace", "helm", "seer", "forge", "quill", "pixel", "lyra", "reel", "quill-2"}),

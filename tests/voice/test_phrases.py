@@ -31,6 +31,12 @@ def test_entities_are_right(scored: list[score.Scored]) -> None:
     assert score.rate(one.entities for one in scored) >= 0.95, "\n".join(misses)
 
 
+def test_what_was_once_understood_still_is() -> None:
+    found = score.score(score.corpus(score.MORE))
+    assert len(found) > 900
+    assert [str(one) for one in found if not one.both] == []
+
+
 def test_every_intent_is_in_the_corpus(scored: list[score.Scored]) -> None:
     assert {one.phrase.intent for one in scored} >= {intent.value for intent in Intent if intent is not Intent.UNKNOWN}
 
