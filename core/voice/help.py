@@ -123,6 +123,8 @@ SENTENCES = bag("whats what explain describe does do more about")
 
 def _bare(said: Said) -> bool:
     """`help`, `what can you do`: and nothing else of weight."""
+    if BARE.at(said.plain, said.start) == len(said.plain):
+        return True
     for start in (0, *said.starts):
         end = BARE.at(said.words, start)
         if end:

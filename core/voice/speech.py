@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 OFF = Phrases(
-    "switch to text, switch to text only, go text only, write only, mute, voice off, stop talking, stop speaking",
+    "no more voice, no more speech, switch to text, switch to text only, go text only, write only, mute, voice off, stop talking, stop speaking",
     "stop reading, go silent, be quiet, be silent, shut up, silence your voice, silence yourself, silence",
     "no more talking, no voice, no speech, turn off your voice, turn your voice off, turn off the voice",
     "turn the voice off, text only, only text, stay silent, no talking, go quiet, switch off your voice",
@@ -23,7 +23,7 @@ OFF = Phrases(
     "pipe down, answer in writing, no more reading, text mode",
 )
 ON = Phrases(
-    "turn your voice ... on, switch your voice ... on, turn the voice ... on, unmute, voice on, speak up again",
+    "read your answers, read your replies, read your messages, read me your, turn your voice ... on, switch your voice ... on, turn the voice ... on, unmute, voice on, speak up again",
     "turn on your voice, turn your voice on, turn on the voice, turn the voice on, switch on your voice",
     "switch your voice on, speak again, talk to me, speak to me, hear you speak, hear your voice, hear you talk",
     "hear you, speak your ... aloud, read your ... aloud, read ... aloud, read ... out loud, say your",

@@ -60,7 +60,7 @@ ASKED_BEFORE = bag(
     "for more like named called could what know view inspect describe meet",
 )
 ASKED_AFTER = bag(
-    "and doing do going up working online busy awake idle free ok okay alive getting been good available able",
+    "does can did and doing do going up working online busy awake idle free ok okay alive getting been good available able",
     "capable here there still now today please right currently at so lately ready offline down well in even",
     "really again agent these for any on alright healthy cost costs charge earning worth have know need want",
     "specialise specialize handle made like work feel running performing managing coping faring holding asleep",

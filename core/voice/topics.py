@@ -32,7 +32,7 @@ TOPICS = (
         "mute unmute aloud loud silence quiet louder",
         "you your yourself voice aloud loud speak talk answers hub timmy read",
     ),
-    _topic("voice", "talk speak voice", "aloud voice loud off on mute"),
+    _topic("voice", "talk talking speak speaking voice reading", "aloud voice loud off on mute stop quiet"),
     _topic(
         "every",
         (
