@@ -12,34 +12,31 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 YES = Phrases(
-    "yes, yeah, yep, yup, sure, ok, okay, confirm, confirmed, approve, approved, go ahead, go for it, do it",
-    "do that, proceed, sounds good, permission granted, granted, absolutely, of course, definitely, alright",
-    "agreed, i agree, i approve, i confirm, thats fine, fine, affirmative, by all means, make it so, that is fine",
-    "sure thing, approve it, approve that, confirm it, confirm that, it is approved, its approved, thats approved",
-    "certainly, aye, looks good, lgtm, you may, you can go ahead, please do, go on, correct, thats right",
-    "carry on, continue, please, sounds fine, works for me, im fine with that, im ok with that",
-    "you have my permission, you have my approval, you have my blessing, permission given, yes please, yea",
-    "accepted, fine by me, good to go, all good, perfect, great, that works, i say yes, my answer is yes",
-    "allow it, allow that, green light, ye, uh huh, thumbs up, let it happen, why not, id say yes, i allow it",
-    "go right ahead",
+    "yes, yeah, yep, yup, sure, ok, okay, confirm, confirmed, approve, approved, go ahead, go for it, do it, do that",
+    "proceed, sounds good, permission granted, granted, absolutely, of course, definitely, alright, agreed, i agree",
+    "i approve, i confirm, thats fine, fine, affirmative, by all means, make it so, that is fine, sure thing",
+    "approve it, approve that, confirm it, confirm that, it is approved, its approved, thats approved, certainly",
+    "aye, looks good, lgtm, you may, you can go ahead, please do, go on, correct, thats right, carry on, continue",
+    "please, sounds fine, works for me, im fine with that, im ok with that, you have my permission",
+    "you have my approval, you have my blessing, permission given, yes please, yea, accepted, fine by me, good to go",
+    "all good, perfect, great, that works, i say yes, my answer is yes, allow it, allow that, green light, ye",
+    "uh huh, thumbs up, let it happen, why not, id say yes, i allow it, go right ahead",
 )
 NO = Phrases(
     "no, nope, nah, never, no way, absolutely not, definitely not, certainly not, of course not, deny, denied",
-    "decline, declined, refuse, refused, dont do it, dont do that, do not do it, do not do that, negative",
-    "not now, dont, deny it, deny that, decline it, decline that, refuse it, refuse that, i refuse, i decline",
-    "i deny it, permission denied, rejected, reject it, reject that, i disagree, not a chance, no chance",
-    "please dont, please, dont approve it, dont approve that, do not approve it, do not, i dont approve",
-    "no thanks, not ok, not okay, disapproved, no thank you, stop, forget it, out of the question, rather not",
-    "id rather not, hell no, better not, i say no, my answer is no, not today, not really, dont allow it",
-    "dont allow that, dont go ahead, do not proceed, dont proceed, no deal, veto, under no circumstances",
-    "id say no, not this time, nay, not happening, i do not approve, reject, thumbs down, thats a no, not yet",
-    "request denied",
+    "decline, declined, refuse, refused, dont do it, dont do that, do not do it, do not do that, negative, not now",
+    "dont, deny it, deny that, decline it, decline that, refuse it, refuse that, i refuse, i decline, i deny it",
+    "permission denied, rejected, reject it, reject that, i disagree, not a chance, no chance, please dont, please",
+    "dont approve it, dont approve that, do not approve it, do not, i dont approve, no thanks, not ok, not okay",
+    "disapproved, no thank you, stop, forget it, out of the question, rather not, id rather not, hell no, better not",
+    "i say no, my answer is no, not today, not really, dont allow it, dont allow that, dont go ahead, do not proceed",
+    "dont proceed, no deal, veto, under no circumstances, id say no, not this time, nay, not happening",
+    "i do not approve, reject, thumbs down, thats a no, not yet, request denied",
 )
 POLITE = bag("timmy please uh um hey oh well then it that so pls er hm")
 APPROVE = bag(
-    "approve approved approval confirm confirmed yes yeah yep ok okay allow allowed permit accept grant granted",
-    "sure authorise authorize accepted agree fine authorised authorized agreed proceed allows pass clear sign",
-    "ahead",
+    "approve approved approval confirm confirmed yes yeah yep ok okay allow allowed permit accept grant granted sure",
+    "authorise authorize accepted agree fine authorised authorized agreed proceed allows pass clear sign ahead",
 )
 DENY = bag(
     "deny denied decline declined refuse refused reject rejected no nope disallow block denial veto forbid turn",

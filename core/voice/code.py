@@ -17,8 +17,8 @@ CHANGE = Phrases(
     "inline, split, replace, rewrite, optimise, optimize, bump, delete, comment, document, clean up, simplify",
     "do a refactoring, do a refactor, get rid of, move, port, speed up, correct, repair, upgrade, make, touch",
     "adjust, wrap, convert, merge, write, tweak, reformat, format, lint, test, mend, reorganise, reorganize",
-    "restructure, rework, extend, revert, undo, cover, hack, program, code, put, insert, set, sort out, drop",
-    "alter, raise, lower, increase, turn, factor out, tidy, tidy up, work on",
+    "restructure, rework, extend, revert, undo, cover, hack, program, code, put, insert, set, sort out, drop, alter",
+    "raise, lower, increase, turn, factor out, tidy, tidy up, work on",
 )
 THINGS = bag(
     "function functions method methods class classes module modules bug bugs source codebase script variable",
@@ -27,11 +27,10 @@ THINGS = bag(
 )
 OWN = Phrases(
     "your code, your own code, your source, your own source, yourself, your own functions, your parser",
-    "your programming, your own programming, the source code, your implementation, the code, the codebase",
-    "your own, type hints, error handling, unit tests, your handler, your logic, your prompt, code of, your tests",
-    "the tests, unit test, failing test, the test",
+    "your programming, your own programming, the source code, your implementation, the code, the codebase, your own",
+    "type hints, error handling, unit tests, your handler, your logic, your prompt, code of, your tests, the tests",
+    "unit test, failing test, the test",
 )
-MAKES = bag("make write put set turn raise lower work test")
 
 
 def read(said: Said) -> Meaning | None:

@@ -32,9 +32,9 @@ NEGATION = Phrases(
     "you dont need to, you dont have to, you do not need to, you do not have to, dont need to, dont have to",
     "dont need you to, wouldnt, would not, wont, will not, cant, cannot, mustnt, must not, no reason to",
     "you better not, under no circumstances, dont ever, on no account, refrain from, avoid, id prefer not to",
-    "prefer not to, dont bother to, dont even, no dont, i would never, not to, lets not, you cant",
-    "no longer want to, youd better not, dont let, it would be wrong to, can you not, could you not",
-    "would you not, id rather you didnt, rather you didnt, hold off on",
+    "prefer not to, dont bother to, dont even, no dont, i would never, not to, lets not, you cant, no longer want to",
+    "youd better not, dont let, it would be wrong to, can you not, could you not, would you not, id rather you didnt",
+    "rather you didnt, hold off on",
 )
 FEELINGS = bag("hear need like want know care mind love trust think understand remember have see let forget")
 TAKEN_BACK = Phrases(

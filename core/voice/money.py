@@ -17,12 +17,11 @@ PAY = Phrases(
     "pay, send, transfer, give, tip, wire, reimburse, shoot, settle up, settle up with, forward, hand, zap, slip",
     "make a payment, move, let ... have, drop, compensate, refund, pay back, send over, pay out, make a transfer",
     "do a transfer, do a payment, send a payment, lend, donate, beam, chuck, make payment, pass, remit",
-    "square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit",
-    "get ... to",
+    "square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit, get ... to",
 )
 BETWEEN = bag(
-    "his their her back to the a an of over from my our wallet me him her them it with out about like some around just exactly",
-    "another amount sum those these",
+    "his their her back to the a an of over from my our wallet me him them it with out about like some around just",
+    "exactly another amount sum those these",
 )
 OWED_FIRST = Phrases(
     "needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get",
@@ -46,15 +45,15 @@ MEMO = Phrases(
 FREEZE = Phrases(
     "i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop, suspend",
     "put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off, put a lock on",
-    "lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold",
-    "place a freeze on, stop all",
+    "lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold, place a freeze on",
+    "stop all",
 )
 UNFREEZE = Phrases(
     "make ... possible again, unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release",
-    "reenable, re-enable, enable, unblock, remove the freeze, take the freeze off, end the freeze, restart",
-    "reopen, open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through",
-    "stop the freeze, turn ... back on, switch ... back on, start, lift the block, lift the lock",
-    "take off the freeze, cancel the freeze, take ... freeze off",
+    "reenable, re-enable, enable, unblock, remove the freeze, take the freeze off, end the freeze, restart, reopen",
+    "open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through, stop the freeze",
+    "turn ... back on, switch ... back on, start, lift the block, lift the lock, take off the freeze",
+    "cancel the freeze, take ... freeze off",
 )
 SPENDING = bag(
     "wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing",
@@ -62,13 +61,13 @@ SPENDING = bag(
 )
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
-    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet say, do i have sats, do we have sats, wallet empty, wallet full",
-    "full is the wallet, full is my wallet, how rich, am i rich, are we rich, how poor, am i poor, sats left",
-    "money left, how much is in, balances, funds, any money, any sats, still money, sats do i have",
-    "much have we got, much have i got, much do i have, much do we have, money do i have, status of my wallet",
-    "status of the wallet, hows the wallet, how is the wallet, hows my wallet, state of the wallet",
-    "state of my wallet, enough sats, out of sats, out of money, out of funds, in the wallet, in my wallet",
-    "the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet",
+    "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet say, do i have sats",
+    "do we have sats, wallet empty, wallet full, full is the wallet, full is my wallet, how rich, am i rich",
+    "are we rich, how poor, am i poor, sats left, money left, how much is in, balances, funds, any money, any sats",
+    "still money, sats do i have, much have we got, much have i got, much do i have, much do we have",
+    "money do i have, status of my wallet, status of the wallet, hows the wallet, how is the wallet, hows my wallet",
+    "state of the wallet, state of my wallet, enough sats, out of sats, out of money, out of funds, in the wallet",
+    "in my wallet, the wallet looking, my wallet looking, check the wallet, check my wallet, show me the wallet",
     "show me my wallet, are we broke, show my wallet, show the wallet, wallet please, open the wallet",
     "look in the wallet, look at my wallet, look at the wallet, see my wallet, see the wallet, how well off",
     "number of sats, my funds, in our wallet, what do i own, wallet overview, amount of sats, wallet summary",
@@ -84,17 +83,16 @@ BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my s
 HISTORY = Phrases(
     "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history",
     "last payment, latest payment, most recent payment, previous payment, my money gone, my sats gone, came in",
-    "came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately, history",
-    "my sats go, my money go, the sats go, transaction, payment list, transfers, ledger, account statement",
-    "have i paid, did i pay, did we pay, wallet log, wallet activity, money movements, last movements, movements",
-    "statement, i spent, we spent, have i spent, have we spent, did i spend, did we spend, paid so far",
-    "all payments, spending history, have we paid, paid recently, sats went, money went, recent activity",
-    "paid out",
+    "came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately, history, my sats go",
+    "my money go, the sats go, transaction, payment list, transfers, ledger, account statement, have i paid",
+    "did i pay, did we pay, wallet log, wallet activity, money movements, last movements, movements, statement",
+    "i spent, we spent, have i spent, have we spent, did i spend, did we spend, paid so far, all payments",
+    "spending history, have we paid, paid recently, sats went, money went, recent activity, paid out",
 )
 LIMITS = Phrases(
     "limits, limit, cap on, spending cap, allowed to spend, spending limit, allowance, may i spend, can i spend",
-    "maximum i can, spending limits, permitted to spend, caps on, the cap, spending caps, can be spent",
-    "payment cap, daily cap, most i can, ceiling, can we spend, may we spend, spend at most",
+    "maximum i can, spending limits, permitted to spend, caps on, the cap, spending caps, can be spent, payment cap",
+    "daily cap, most i can, ceiling, can we spend, may we spend, spend at most",
 )
 ABOUT_SPENDING = bag(
     "spend spending spent payment payments pay paying daily wallet sats limits my day money caps our transfer",
@@ -103,7 +101,6 @@ ABOUT_SPENDING = bag(
 WHOSE = bag("of on in for")
 LONGEST = 14
 """A question about the wallet has no more words than this."""
-SUMMONED = bag("what does mean")
 
 
 def read_act(said: Said) -> Meaning | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.voice import facts
+from core.voice import clauses, facts
 from core.voice.meaning import Intent, mean
-from core.voice.said import QUESTION, STATED
 from core.voice.numbers import word_at
+from core.voice.said import QUESTION, STATED
 from core.voice.times import read_deadline
 from core.voice.words import Phrases, bag, join
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from core.voice.facts import Fact
     from core.voice.meaning import Meaning
     from core.voice.said import Said
-    from core.voice.times import Duration
 
 NOUN = bag("task job bounty gig assignment")
 CREATE = bag(
@@ -28,18 +27,17 @@ CREATE = bag(
 )
 CREATE_MORE = bag("launch another issue register advertise kick id like post")
 BEFORE_NOUN = bag(
-    "a an the another one new up out for me us agents workers swarm i we to want would like off please small",
-    "quick little some this got",
+    "a an the another one new up out for me us agents workers swarm i we to want would like off please small quick",
+    "little some this got",
 )
 AFTER_NOUN = Phrases(
-    "posted to, posted, created, out of this, out of the following, of this, as follows, out there, up, out, on the board, done, for to, to",
-    "for, called, named, that says, that, which, saying, titled, about, with the description, of, for the workers",
-    "for the agents, for the swarm, for somebody, for someone, for anyone, for an agent, for a worker",
-    "to the swarm, in the swarm, is to, will be to, described as, with the title, on the task board",
-    "on the market, where somebody has to, where someone has to, where you, in which, doing, to be done, namely",
-    "asking for, asking somebody to, asking someone to",
+    "posted to, posted, created, out of this, out of the following, of this, as follows, out there, up, out",
+    "on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about",
+    "with the description, of, for the workers, for the agents, for the swarm, for somebody, for someone, for anyone",
+    "for an agent, for a worker, to the swarm, in the swarm, is to, will be to, described as, with the title",
+    "on the task board, on the market, where somebody has to, where someone has to, where you, in which, doing",
+    "to be done, namely, asking for, asking somebody to, asking someone to",
 )
-GERUND_KEPT = bag("for of about")
 
 SOMEBODY = Phrases(
     "somebody, someone, anyone, anybody, an agent, a worker, one of the agents, one of the workers, the agents",
@@ -50,8 +48,8 @@ SOMEBODY = Phrases(
     "some of the agents, one agent, one worker, everyone",
 )
 WHERE = Phrases(
-    "in the swarm, from the swarm, of the swarm, on the team, out there, in there, of you, of the team, around",
-    "else, who is free",
+    "in the swarm, from the swarm, of the swarm, on the team, out there, in there, of you, of the team, around, else",
+    "who is free",
 )
 CAUSE = Phrases(
     "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
@@ -65,8 +63,8 @@ BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
 TO = Phrases(
     "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
-    "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to",
-    "up for, free to, that will, to come and",
+    "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for",
+    "free to, that will, to come and",
 )
 SHOULD = Phrases(
     "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
@@ -78,37 +76,23 @@ SHOULD = Phrases(
 WHETHER = bag("whether if what why how when where who which")
 NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
 AUXILIARY = bag("can could would will should might may does")
-DO_IT = bag("it that this them so")
+DO_IT = frozenset({"", "it", "that", "this", "them", "so", "do it", "do that", "do this"})
 WANT = Phrases(
-    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have",
-    "could i have, may i have, wed like, we want, commission, order, id love, need, want, get me, we would like",
-    "i require, i am after, im after, i still need, i also need",
+    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have",
+    "may i have, wed like, we want, commission, order, id love, need, want, get me, we would like, i require",
+    "i am after, im after, i still need, i also need",
 )
 VERBS = bag(
-    "write draw make build create compose design summarise summarize translate find research check scan audit",
-    "review analyse analyze plot chart draft paint record edit fix look list count sort compare explain forecast",
-    "predict calculate compute clean convert search investigate deploy restart monitor test refactor port",
-    "generate produce render film cut sing proofread polish rewrite outline sketch illustrate animate collect",
-    "gather prepare plan set run read describe extract tally estimate measure figure work dig tell give show put",
-    "turn do help come code implement add back rotate update upgrade install harden lock secure patch tidy rank",
-    "label tag name pick choose suggest propose brainstorm transcribe caption shorten expand merge split crop",
-    "resize colour color mix master remix score arrange storyboard shoot trim verify validate examine inspect",
-    "study track organise organize format print export import download upload fetch get keep take start finish",
-    "solve crack answer report",
+    "write draw make build create compose design summarise summarize translate find research check scan audit review",
+    "analyse analyze plot chart draft paint record edit fix look list count sort compare explain forecast predict",
+    "calculate compute clean convert search investigate deploy restart monitor test refactor port generate produce",
+    "render film cut sing proofread polish rewrite outline sketch illustrate animate collect gather prepare plan set",
+    "run read describe extract tally estimate measure figure work dig tell give show put turn do help come code",
+    "implement add back rotate update upgrade install harden lock secure patch tidy rank label tag name pick choose",
+    "suggest propose brainstorm transcribe caption shorten expand merge split crop resize colour color mix master",
+    "remix score arrange storyboard shoot trim verify validate examine inspect study track organise organize format",
+    "print export import download upload fetch get keep take start finish solve crack answer report",
 )
-
-PRICE_BEFORE = bag(
-    "for at most up to no more than max maximum a budget of with the is under not id ill i would will pay offer",
-    "offering paying limit costing cost costs less over only below spend spending willing we well budgeted price",
-    "around about roughly within and it should can my on that exactly just reward prize payment fee rate giving",
-    "give happy im am spends be bounty cap ceiling capped tops",
-)
-PRICE_OPENS = bag(
-    "offer for at up no max maximum budget with under not id ill i paying offering costing limit below less pay",
-    "within and we it my the im price reward payment fee only spend its bounty cap ceiling capped",
-)
-PRICE_AFTER = bag("max maximum tops budget limit most at or less top ceiling cap reward bounty")
-BARE_PRICE = bag("max maximum budget most limit")
 
 
 class Frame(NamedTuple):
@@ -129,7 +113,7 @@ def read_framed(said: Said) -> Meaning | None:
 def read_plain(said: Said) -> Meaning | None:
     """A request that names a file of the workspace or a price, whoever does it."""
     data = any(not facts.is_source(file) for file in said.files)
-    price = bool(said.amounts) and _price(said, 0) is not None
+    price = bool(said.amounts) and clauses.price(said, 0) is not None
     wanted = WANT.at(said.words, said.start) or WANT.at(said.words, 0)
     asked = said.first in QUESTION or said.first not in STATED
     if not (data or price) or said.reported or not (wanted or (asked and (data or said.first not in QUESTION))):
@@ -162,7 +146,7 @@ FIRST_PERSON = bag("id ill i we wed")
 
 def _leading_price(said: Said) -> int:
     """`for 75 sats have anyone ...`: the place after the price that stands in front."""
-    clause = _price(said, said.start) if said.amounts else None
+    clause = clauses.price(said, said.start) if said.amounts else None
     if clause is None or clause[0] > said.start:
         return 0
     end = clause[1]
@@ -291,25 +275,17 @@ def _is_price(said: Said, at: int) -> bool:
 
 def _post(said: Said, frame: Frame) -> Meaning | None:
     """The command: the description without its clauses, then max=, by= and to=."""
-    budget, price, until = "", _price(said, frame.start), _deadline(said, frame.start)
-    start, end, left = frame.start, said.end, {*range(len(said.words))}
-    if price:
-        left -= {*range(*price)}
-        budget = _price_said(said)
-    if until:
-        left -= {*range(until[0], until[1].end)}
-    agent, handed = _handed_over(said, frame.start)
-    left -= handed
-    words = [said.written[at] for at in range(start, end) if at in left]
-    what = join(_without_politeness(words))
-    if not what or what.lower() in DO_IT:
+    price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
+    agent, taken = clauses.handed_over(said, frame.start)
+    for start, end in filter(None, (price, until and (until[0], until[1].end))):
+        taken |= {*range(start, end)}
+    what = join(_without_politeness([said.written[at] for at in range(frame.start, said.end) if at not in taken]))
+    budget = clauses.price_said(said) if price else ""
+    if what.lower() in DO_IT:
         return mean(said, Intent.TASK, amount_sats=budget)
-    agent = agent or frame.agent
+    options = {"max": budget, "by": str(until[1]) if until else "", "to": agent or frame.agent}
+    command = " ".join([f"/task {what}", *(f"{key}={value}" for key, value in options.items() if value)])
     when = said.text(until[0], until[1].end) if until else ""
-    options = (("max", budget), ("by", str(until[1]) if until else ""), ("to", agent))
-    command = " ".join([f"/task {what}", *(f"{key}={value}" for key, value in options if value)])
-    if what.lower().startswith("do it"):
-        return mean(said, Intent.TASK)
     return mean(said, Intent.TASK, command, task_description=what, when=when, amount_sats=budget)
 
 
@@ -317,85 +293,3 @@ def _without_politeness(written: list[str]) -> list[str]:
     while written and written[-1].lower().strip(".,!?") in {"please", "thanks", "and", "pls"}:
         written = written[:-1]
     return written
-
-
-def _price_said(said: Said) -> str:
-    return said.amounts[0].value if said.amounts else _bare_price(said)[0].value
-
-
-def _price(said: Said, start: int) -> tuple[int, int] | None:
-    """Where the clause on the price stands: `for at most 50 sats`, `budget 300 sats`, `1500 sats max`."""
-    prices = said.amounts or _bare_price(said)
-    if not prices:
-        return None
-    amount = prices[0]
-    first = amount.start
-    while (
-        first > 0
-        and said.words[first - 1] in PRICE_BEFORE
-        and not (first < amount.start and _ends_clause(said, first - 1))
-    ):
-        first -= 1
-    while first < amount.start and said.words[first] not in PRICE_OPENS:
-        first += 1
-    last = amount.end
-    while last < len(said.words) and said.words[last] in PRICE_AFTER and not _ends_clause(said, last - 1):
-        last += 1
-    opened = first < amount.start or last > amount.end or _stands_apart(said, amount) or start > amount.start
-    return (first, last) if opened else None
-
-
-def _ends_clause(said: Said, at: int) -> bool:
-    return said.written[at][-1] in ",;:.!?"
-
-
-def _stands_apart(said: Said, amount: Fact) -> bool:
-    return amount.start > 0 and _ends_clause(said, amount.start - 1)
-
-
-def _bare_price(said: Said) -> list[Fact]:
-    return [one for one in said.numbers if one.start and said.words[one.start - 1] in BARE_PRICE]
-
-
-def _deadline(said: Said, start: int) -> tuple[int, Duration] | None:
-    """Where the time that it may take stands: `within two hours`."""
-    for at in (said.start, *range(start, said.end)):
-        if said.words[at] in DEADLINE_OPENS:
-            found = read_deadline(said.words, at)
-            if found and (found.end >= said.end or at in {start, said.start} or _followed_by_price(said, found.end)):
-                return at, found
-    return None
-
-
-DEADLINE_OPENS = bag("within inside in under taking by")
-
-
-def _followed_by_price(said: Said, at: int) -> bool:
-    return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or _is_price(said, at)
-
-
-BY_SOMEBODY = Phrases(
-    "by an agent, by a worker, by somebody, by someone, by the swarm, by one of the agents, done by an agent",
-    "done by somebody, done by someone, from an agent, from the swarm, by the agents, done, made",
-    "made by an agent",
-)
-HAND_OVER = Phrases(
-    "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to",
-    "to be done by, and send it to, done by, for agent, to agent, and have, assigned to, it should go to",
-    "and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
-)
-
-
-def _handed_over(said: Said, start: int) -> tuple[str, set[int]]:
-    """`... and give it to echo`: the agent, and the places of the clause."""
-    by = next(
-        (at for at in range(max(said.end - 5, start + 1), said.end) if BY_SOMEBODY.at(said.words, at) == said.end),
-        said.end,
-    )
-    for name in said.agents:
-        for width in (5, 4, 3, 2):
-            at = name.start - width
-            if at > start and HAND_OVER.at(said.words, at) == name.start:
-                end = said.end if said.words[name.end : name.end + 2] in (["do", "it"], ["on", "it"]) else name.end
-                return name.value, {*range(at, end)}
-    return "", {*range(by, said.end)}

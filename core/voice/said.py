@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 FRAME = Phrases(
     "timmy, hey, hi, hello, yo, uh, um, er, erm, hm, hmm, oh, ah, ok, okay, so, well, now, right, alright, please",
     "pls, kindly, and, then, but, just, also, maybe, perhaps, actually, quickly, good morning timmy",
-    "good evening timmy, good afternoon timmy, dear, listen, can you, could you, would you, will you, can u",
-    "could u, can we, could we, can i, could i, may i, might i, shall we, should we, you can, you could, you may",
-    "you should, you need to, you have to, you must, we should, we can, we could, we need to, we want to",
-    "i want to, i want you to, i wanna, i need to, i need you to, i would like to, i would like you to",
-    "id like to, id like you to, i wish to, i have to, i do want you to, i do want to, we would like to",
-    "wed like to, id love to, id love you to, id want you to, i wonder, i was wondering, im wondering, lets",
-    "let us, let me, let us just, ill, i will, i shall, i am going to, im going to, im gonna, i think, i guess",
-    "i think we should, i think you should, go ahead and, go and, feel free to, make sure to, make sure you",
-    "be sure to, be so kind as to, do me a favour and, do me a favor and, would you mind, if you can",
-    "if you could, if possible, try to, time to, its time to, for me, hold on, wait, hey there, hi there",
-    "hello there, cool, yes, yeah, sure, i decided to, i have decided to, ive decided to, you know what, anyway",
-    "buddy, mate, is it possible to, is it possible for you to, would it be possible to, are you able to",
-    "i was wondering if you could, emergency, urgent, i was wondering if you can, any chance you could",
-    "any chance you can, any chance of, never mind, happy to, happily, lastly, quick, could you maybe",
-    "can you maybe, would you be able to, would you be so kind as to, how about we, how about you, why dont you",
-    "why dont we, i really want to, i really need to, id really like to, i just want to, i just need to",
+    "good evening timmy, good afternoon timmy, dear, listen, can you, could you, would you, will you, can u, could u",
+    "can we, could we, can i, could i, may i, might i, shall we, should we, you can, you could, you may, you should",
+    "you need to, you have to, you must, we should, we can, we could, we need to, we want to, i want to",
+    "i want you to, i wanna, i need to, i need you to, i would like to, i would like you to, id like to",
+    "id like you to, i wish to, i have to, i do want you to, i do want to, we would like to, wed like to, id love to",
+    "id love you to, id want you to, i wonder, i was wondering, im wondering, lets, let us, let me, let us just, ill",
+    "i will, i shall, i am going to, im going to, im gonna, i think, i guess, i think we should, i think you should",
+    "go ahead and, go and, feel free to, make sure to, make sure you, be sure to, be so kind as to",
+    "do me a favour and, do me a favor and, would you mind, if you can, if you could, if possible, try to, time to",
+    "its time to, for me, hold on, wait, hey there, hi there, hello there, cool, yes, yeah, sure, i decided to",
+    "i have decided to, ive decided to, you know what, anyway, buddy, mate, is it possible to",
+    "is it possible for you to, would it be possible to, are you able to, i was wondering if you could, emergency",
+    "urgent, i was wondering if you can, any chance you could, any chance you can, any chance of, never mind",
+    "happy to, happily, lastly, quick, could you maybe, can you maybe, would you be able to",
+    "would you be so kind as to, how about we, how about you, why dont you, why dont we, i really want to",
+    "i really need to, id really like to, i just want to, i just need to",
 )
 MINE = Phrases("im, i am, we are, i, we, i do, i hereby, i now, id, my")
 """What may still stand before a verb that does what it says: "I accept task 12", "I'd bid 40"."""
 
 TRAILING = Phrases(
     "please, pls, thanks, thank you, timmy, will you, would you, can you, could you, cheers, ta, if you can",
-    "if you could, if possible, if you dont mind, ok, okay, thx, would you kindly, if you would, mate, buddy",
-    "yeah, many thanks, thank you very much",
+    "if you could, if possible, if you dont mind, ok, okay, thx, would you kindly, if you would, mate, buddy, yeah",
+    "many thanks, thank you very much",
 )
 WIDTHS = (1, 2, 3, 4)
 LINKS = bag("and so then but please because since or timmy")
 QUESTION = bag(
-    "what whats which who whos whose how hows where wheres when why is are was were did does do has had any",
-    "anything anyone am isnt arent whatre hasnt havent didnt doesnt",
+    "what whats which who whos whose how hows where wheres when why is are was were did does do has had any anything",
+    "anyone am isnt arent whatre hasnt havent didnt doesnt",
 )
 STATED = bag(
     "i he she they we it its my his her their our your people nobody everybody everyone the that this these those",
@@ -59,22 +59,21 @@ STATED = bag(
 HEADING = 6
 SMALL = bag(
     "the my our all a an of on for in by with and please now current recent latest last past list status state",
-    "overview report summary number show info details update quick full brief short whole complete so far me us",
-    "to",
+    "overview report summary number show info details update quick full brief short whole complete so far me us to",
 )
 REPORTED = Phrases(
-    "said, says, told, tells, asked me, asks me, heard, thinks, dreamt, dreamed, reckons, claims, claimed",
-    "mentioned, wrote, believes, remember when, used to, yesterday, last week, last year, last month, last night",
-    "the other day, ago, wonders, wondered, complained, was, were, had, i thought, thought, promised, wanted me",
-    "wanted us, wanted to, wants me, reminds me of, always says, tried to, refused to, hates, loves",
+    "said, says, told, tells, asked me, asks me, heard, thinks, dreamt, dreamed, reckons, claims, claimed, mentioned",
+    "wrote, believes, remember when, used to, yesterday, last week, last year, last month, last night, the other day",
+    "ago, wonders, wondered, complained, was, were, had, i thought, thought, promised, wanted me, wanted us",
+    "wanted to, wants me, reminds me of, always says, tried to, refused to, hates, loves",
 )
 SHOW = Phrases(
-    "show, show me, list, display, see, view, print, check, check on, tell me, tell us, give me, let me see",
-    "pull up, look up, look at, bring up, get me, fetch, read me, read out, let me know, i need, i want, id like",
-    "i would like, have a look at, take a look at, have we got, do we have, have there, have we, have you, have any, have the",
-    "do i have, check up on, look into, open, whats, what is, what are, hows, how is, how are, let me look at",
-    "give us, find me, know, hear about, show us, have a peek at, peek at, go over, go through, list out",
-    "know about, know more about, hear, find out, report, report on, inspect, update me on, brief me on",
+    "show, show me, list, display, see, view, print, check, check on, tell me, tell us, give me, let me see, pull up",
+    "look up, look at, bring up, get me, fetch, read me, read out, let me know, i need, i want, id like",
+    "i would like, have a look at, take a look at, have we got, do we have, have there, have we, have you, have any",
+    "have the, do i have, check up on, look into, open, whats, what is, what are, hows, how is, how are",
+    "let me look at, give us, find me, know, hear about, show us, have a peek at, peek at, go over, go through",
+    "list out, know about, know more about, hear, find out, report, report on, inspect, update me on, brief me on",
     "fill me in on, id like to know, query, describe, enumerate, count the, count my, count all, how many",
     "overview of, details of, details on, info on, status of, know if, know whether, an update on, update on",
     "a list of, just, only, anything, any, describe to me, run through, remind me of, could i get, get, a look at",

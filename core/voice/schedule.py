@@ -30,8 +30,8 @@ AUTOMATIC = Phrases(
     "run automatically, runs automatically, is planned, are planned, running automatically, run by themselves",
     "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
     "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
-    "repeating commands, timed commands, planned commands, is coming up, are coming up, have planned",
-    "recurring jobs, cron jobs",
+    "repeating commands, timed commands, planned commands, is coming up, are coming up, have planned, recurring jobs",
+    "cron jobs",
 )
 CANCEL = Phrases(
     "cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end",

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
-    "are you still with us, are you still here, are you with us, are you with me, how is the hub, hows the hub, how is timmy, hows timmy, how is the system, hows the system",
-    "how is the server, hows the server, how is your day, how are you, how are you doing, how are you feeling",
-    "how are things, hows it going, how is it going, how do you feel, how you doing, hows everything, hows things",
-    "how are things going, how youre doing, how you are doing, how you are, are you all right, are you ok",
-    "are you okay, are you well, how have you been, hows life, how is everything, how r u, how are we doing",
-    "how goes it, how you feeling, hows your day, how you been, how did you sleep",
+    "are you still with us, are you still here, are you with us, are you with me, how is the hub, hows the hub",
+    "how is timmy, hows timmy, how is the system, hows the system, how is the server, hows the server",
+    "how is your day, how are you, how are you doing, how are you feeling, how are things, hows it going",
+    "how is it going, how do you feel, how you doing, hows everything, hows things, how are things going",
+    "how youre doing, how you are doing, how you are, are you all right, are you ok, are you okay, are you well",
+    "how have you been, hows life, how is everything, how r u, how are we doing, how goes it, how you feeling",
+    "hows your day, how you been, how did you sleep",
 )
 CHECK = Phrases(
     "status, status report, status update, status check, system status, health check, self check, self test",
@@ -34,16 +35,15 @@ STATES = bag(
 )
 FILLER = bag(
     "is are the a still you youre timmy hub server system so everything all it or did do does been have has long",
-    "again just and kicking properly with over there right now at moment any of having hey today doing alright",
-    "buddy me gone go how hows what state crash in on my ok up down online r u your yourself bot whether if",
-    "correctly feeling well currently really back yet systems things going everything's that ya mate whats no",
-    "problems issues trouble errors wrong anything not this morning evening fully actually by chance responding",
-    "be to ever",
+    "again just and kicking properly with over there right now at moment any of having hey today doing alright buddy",
+    "me gone go how hows what state crash in on my ok up down online r u your yourself bot whether if correctly",
+    "feeling well currently really back yet systems things going everything's that ya mate whats no problems issues",
+    "trouble errors wrong anything not this morning evening fully actually by chance responding be to ever",
 )
 ABOUT_HUB = bag(
     "report update check please quick short your the a of hub system give me show server for full on do run now",
-    "today tell overall what is right get see current whats how timmy an and moment at you with yourself some",
-    "latest brief i id wanna could lets have us want need like to about status health",
+    "today tell overall what is right get see current whats how timmy an and moment at you with yourself some latest",
+    "brief i id wanna could lets have us want need like to about status health",
 )
 
 

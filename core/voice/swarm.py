@@ -56,13 +56,13 @@ WHO_WORKS = Phrases(
     "on the team, who works for me, who works here, who works for us",
 )
 ASKED_BEFORE = bag(
-    "would could should from what is are was has does did can will hows how about of on agent whos who whats with up to see show check status",
-    "for more like named called could what know view inspect describe meet",
+    "would could should from what is are was has does did can will hows how about of on agent whos who whats with up",
+    "to see show check status for more like named called know view inspect describe meet",
 )
 ASKED_AFTER = bag(
-    "does can did and doing do going up working online busy awake idle free ok okay alive getting been good available able",
-    "capable here there still now today please right currently at so lately ready offline down well in even",
-    "really again agent these for any on alright healthy cost costs charge earning worth have know need want",
+    "does can did and doing do going up working online busy awake idle free ok okay alive getting been good",
+    "available able capable here there still now today please right currently at so lately ready offline down well",
+    "in even really again agent these for any on alright healthy cost costs charge earning worth have know need want",
     "specialise specialize handle made like work feel running performing managing coping faring holding asleep",
     "finished done best actually known as offer thinking",
 )
@@ -102,8 +102,8 @@ def _one_more(said: Said) -> Meaning | None:
 
 ONE_OF_THEM = bag("one another more new it someone somebody")
 GETS = Phrases(
-    "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have, make, bring, use, could use, i need, we need",
-    "let there be",
+    "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have",
+    "make, bring, use, could use, i need, we need, let there be",
 )
 MORE = bag("another second third more extra additional fresh")
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 BID = Phrases(
     "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid",
-    "offer, put me down, put me in, raise my bid, lower my bid, change my bid, set my bid, update my bid",
-    "up my bid, increase my bid, drop my bid, place my bid, sign me up, count me in, propose, quote",
-    "submit my bid, enter my bid, register a bid, make an offer, put in an offer, make my bid",
+    "offer, put me down, put me in, raise my bid, lower my bid, change my bid, set my bid, update my bid, up my bid",
+    "increase my bid, drop my bid, place my bid, sign me up, count me in, propose, quote, submit my bid",
+    "enter my bid, register a bid, make an offer, put in an offer, make my bid",
 )
 TAKE_ON = Phrases(
     "do, take, take on, handle, i would do, i can do, i could do, i can take, i could take, can do, could do",
@@ -30,11 +30,11 @@ AWARD = Phrases(
     "take ... offer, approve ... bid, accept the bid, accept the offer, entrust, pass",
 )
 FALLS_TO = Phrases(
-    "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have",
-    "should take, can have, can take, may have, is the winner, won, can do, shall have, should do, is awarded to",
-    "winner of, can ... have, could ... have, may ... have, can ... take, could ... take, can ... do",
-    "could ... do, to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up",
-    "is assigned to, will go to, should be given to, will do",
+    "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take",
+    "can have, can take, may have, is the winner, won, can do, shall have, should do, is awarded to, winner of",
+    "can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do, to take",
+    "to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to",
+    "should be given to, will do",
 )
 ACCEPT = Phrases(
     "accepting, accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on",
@@ -47,19 +47,20 @@ REJECT = Phrases(
     "disapprove, disapprove of",
 )
 CANCEL = Phrases(
-    "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete",
-    "remove, end, forget, forget about, bin, pull, ditch, take down, take ... down, discard, terminate, abandon",
-    "get rid of, scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
+    "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete, remove",
+    "end, forget, forget about, bin, pull, ditch, take down, take ... down, discard, terminate, abandon, get rid of",
+    "scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
 )
 RETRY = Phrases(
-    "let ... run again, retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again, start ... again",
-    "repeat, give ... another go, repost, give ... another try, give ... another shot, give ... another chance",
-    "another go at, another try at, another attempt at, try again, have another go at, have ... another go",
-    "have a second attempt at, a second attempt at, start ... over, do ... over, have another try at, relaunch",
-    "take another shot at, have another shot at, have another attempt at, run ... once more, try ... once more",
-    "do ... once more, attempt ... again, give ... a second try, give ... a second chance, give ... one more go",
-    "give ... one more try, have ... redone, post ... again, give ... a second go, resubmit, re-do, reopen",
-    "re-open, reattempt, put ... out again, put ... up again, try it again, try that again, have a second go at",
+    "let ... run again, retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again",
+    "start ... again, repeat, give ... another go, repost, give ... another try, give ... another shot",
+    "give ... another chance, another go at, another try at, another attempt at, try again, have another go at",
+    "have ... another go, have a second attempt at, a second attempt at, start ... over, do ... over",
+    "have another try at, relaunch, take another shot at, have another shot at, have another attempt at",
+    "run ... once more, try ... once more, do ... once more, attempt ... again, give ... a second try",
+    "give ... a second chance, give ... one more go, give ... one more try, have ... redone, post ... again",
+    "give ... a second go, resubmit, re-do, reopen, re-open, reattempt, put ... out again, put ... up again",
+    "try it again, try that again, have a second go at",
 )
 WANTED = Phrases("id like, i would like, i want, i need, have, get, we want, we need, i wish, id want")
 DONE_TO = Phrases(
@@ -81,19 +82,25 @@ AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
 A_TASK = bag("task tasks job it that")
 THIS = bag("the that this my it a")
 STATUSES = {
-    "open": "open", "bidding": "bidding", "auction": "bidding", "awarded": "awarded", "assigned": "awarded",
-    "running": "running", "progress": "running", "delivered": "delivered", "settled": "settled", "done": "settled", "finished": "settled",
-    "completed": "settled", "complete": "settled", "failed": "failed", "fail": "failed", "failing": "failed",
-    "cancelled": "cancelled", "canceled": "cancelled", "expired": "expired", "expire": "expired", "accepted": "settled",
-    "failures": "failed", "bids": "bidding", "unsuccessful": "failed", "ongoing": "running", "worked": "running",
-    "expiring": "expired",
-}  # fmt: skip
+    word: status
+    for status, words in {
+        "open": "open",
+        "bidding": "bidding auction bids",
+        "awarded": "awarded assigned",
+        "running": "running progress ongoing worked",
+        "delivered": "delivered",
+        "settled": "settled done finished completed complete accepted",
+        "failed": "failed fail failing failures unsuccessful",
+        "cancelled": "cancelled canceled",
+        "expired": "expired expire expiring",
+    }.items()
+    for word in words.split()
+}
 TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
 ONE_TASK = bag("task job bids bid bidding offers t progress result number lowest highest best")
 LISTED = bag("tasks jobs")
 LISTING = Phrases(
-    "task list, task board, task queue, job list, job board, job queue, task overview, on the board",
-    "list of tasks",
+    "task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks",
 )
 
 

@@ -9,6 +9,7 @@ Reads `{"learn": [[text, intent]], "ask": [text]}` from standard input, prints a
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -25,7 +26,7 @@ def keywords(learn: list[tuple[str, str]]) -> dict[str, set[str]]:
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     for text, intent in learn:
         words = plain(text).split()
-        for piece in {*words, *(" ".join(pair) for pair in zip(words, words[1:], strict=False))}:
+        for piece in {*words, *(" ".join(pair) for pair in itertools.pairwise(words))}:
             counted[piece][intent] += 1
     found: dict[str, set[str]] = defaultdict(set)
     for piece, intents in counted.items():

@@ -135,5 +135,5 @@ def test_what_is_no_time_is_not_read(text: str) -> None:
 
 
 def test_what_comes_round_again() -> None:
-    assert is_repeated("at nine every day".split())
-    assert not is_repeated("tomorrow at nine".split())
+    assert is_repeated(["at", "nine", "every", "day"])
+    assert not is_repeated(["tomorrow", "at", "nine"])

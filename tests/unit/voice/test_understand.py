@@ -179,16 +179,16 @@ def test_a_text_of_any_length_is_answered() -> None:
 
 def test_phrases_find_the_longest_and_gaps_end_early() -> None:
     phrases = Phrases("call off, call ... off, call, put ... on ice")
-    assert phrases.at("call off it off".split(), 0) == 2
-    assert phrases.at("call the whole thing off now".split(), 0) == 5
-    assert phrases.at("call me".split(), 0) == 1
+    assert phrases.at(["call", "off", "it", "off"], 0) == 2
+    assert phrases.at(["call", "the", "whole", "thing", "off", "now"], 0) == 5
+    assert phrases.at(["call", "me"], 0) == 1
     assert phrases.at(["put", *["x"] * WIDEST_GAP, "on", "ice"], 0) == WIDEST_GAP + 3
     assert phrases.at(["put", *["x"] * (WIDEST_GAP + 1), "on", "ice"], 0) == 0
     assert phrases.at([], 0) == 0
-    assert phrases.find("please call".split()) == (1, 2)
-    assert phrases.find("please".split()) is None
-    assert phrases.covers("call call off".split())
-    assert not phrases.covers("call it".split())
+    assert phrases.find(["please", "call"]) == (1, 2)
+    assert phrases.find(["please"]) is None
+    assert phrases.covers(["call", "call", "off"])
+    assert not phrases.covers(["call", "it"])
 
 
 def test_words_lose_what_stands_around_them_and_keep_how_they_were_written() -> None:
