@@ -80,12 +80,12 @@ def deadline(said: Said, start: int) -> tuple[int, Duration] | None:
     for at in (said.start, *range(start, said.end)):
         if said.words[at] in DEADLINE_OPENS:
             found = read_deadline(said.words, at)
-            if found and (found.end >= said.end or at in {start, said.start} or _followed_byprice(said, found.end)):
+            if found and (found.end >= said.end or at in {start, said.start} or _followed_by_price(said, found.end)):
                 return at, found
     return None
 
 
-def _followed_byprice(said: Said, at: int) -> bool:
+def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or at in said.priced
 
 

@@ -99,6 +99,9 @@ def test_what_is_not_plainly_asked_for_now_does_not_act(text: str) -> None:
         ("pay ann bob 500 sats", score.KNOWN, None),
         ("spawn a second echo", score.KNOWN, "/spawn echo"),
         ("don't speak out loud", score.KNOWN, "/voice off"),
+        ("quill?", score.KNOWN, "/agent quill"),
+        ("k5t is a postcode", score.KNOWN, None),
+        ("start task 7", score.KNOWN, None),
     ],
 )
 def test_what_the_hub_knows_counts(text: str, known: Known, meant: str | None) -> None:
