@@ -45,6 +45,7 @@ COMMAND_FOLLOWS = bag(
     "options give gives for want print return used usage syntax",
 )
 BARE = Phrases(
+    "what are your functions, how should i use you, how should i use this, how do i use timmy",
     "i dont know how to use, i do not know how to use, how to use you, how to use this, how to use the hub",
     "how to use timmy, how this works, how you work, is there a manual, is there any help, give me some help",
     "give me help, some help, help, help me, i need help, i need some help, need help, what can you do",
@@ -83,6 +84,12 @@ WORLD = bag(
 )
 
 
+SENTENCES = bag("whats what explain describe does do more about")
+HELP_WITH = Phrases("help with, help on, help about, help me with")
+ASKERS = bag("i we one you to command somebody someone")
+QUESTION_WORDS = bag("show tell know")
+
+
 def read(said: Said) -> Meaning | None:
     """A question on the use of the hub, on one command or at large."""
     if said.reported:
@@ -115,9 +122,6 @@ def _named(said: Said) -> str | None:
     return None
 
 
-SENTENCES = bag("whats what explain describe does do more about")
-
-
 def _bare(said: Said) -> bool:
     """`help`, `what can you do`: and nothing else of weight."""
     if BARE.at(said.plain, said.start) == len(said.plain):
@@ -147,15 +151,8 @@ def _asked(said: Said) -> str | None:
     return next((name for name, verbs in NAMED.items() if said.names and said.has(verbs)), None)
 
 
-HELP_WITH = Phrases("help with, help on, help about, help me with")
-ASKERS = bag("i we one you to command somebody someone")
-
-
 def _only_asking(said: Said, topic: Topic) -> bool:
     """Whether the verb is only that of the question: "show me how to list tasks" shows nothing."""
     return (
         said.bag & topic.verbs <= QUESTION_WORDS and said.words[said.start] in QUESTION_WORDS and "see" not in said.bag
     )
-
-
-QUESTION_WORDS = bag("show tell know")

@@ -44,6 +44,14 @@ TAKEN_BACK = Phrases(
 CONDITIONS = bag("if when once unless until after before suppose imagine")
 
 
+ACTS = bag(
+    "made make makes did does is was has had wrote writes says said thinks can should must will told and works",
+    "worked finished looks sounds always never drew",
+)
+TOLD_OF = bag("that what told with by thank thanks love like to from for than when how asked says")
+LATER = bag("tomorrow tonight next")
+
+
 def understand(text: str, known: Known) -> Meaning:
     """What a text means to a hub that knows these names. Never raises; the time grows with the text's length at most."""
     if text.startswith("/"):
@@ -81,8 +89,17 @@ def _negated(said: Said) -> Meaning | None:
         for at in dict.fromkeys((start, MINE.at(said.words, start) or start)):
             end = NEGATION.at(said.words, at)
             if end and not (end == at + 1 and FEELINGS.issuperset(said.words[end : end + 1])):
-                return _without_acting(said.without(0, end))
+                return _instead(said, end) or _without_acting(said.without(0, end))
     return None
+
+
+def _instead(said: Said, end: int) -> Meaning | None:
+    """`don't spend any more, freeze the wallet`: the last clause, if it says what to do in its own right."""
+    last = said.starts[-1]
+    if last <= end or said.written[last - 1][-1] not in ",;.!":
+        return None
+    meaning = _read(said.without(0, last), UNTIMED)
+    return meaning if meaning.command else None
 
 
 def _without_acting(rest: Said) -> Meaning | None:
@@ -112,13 +129,6 @@ READERS: Readers = (
     _schedule,
     *UNTIMED[2:],
 )
-
-ACTS = bag(
-    "made make makes did does is was has had wrote writes says said thinks can should must will told and works",
-    "worked finished looks sounds always never drew",
-)
-TOLD_OF = bag("that what told with by thank thanks love like to from for than when how asked says")
-LATER = bag("tomorrow tonight next")
 
 
 def _chat(said: Said) -> Meaning:

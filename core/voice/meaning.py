@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 
+TYPED = 1.0
+"""A slash command: nothing was guessed."""
+SURE = 0.95
+"""A rule read the whole command."""
+PARTLY = 0.8
+"""A rule read the intent; what the command needs was not said, or there is none."""
+WEAK = 0.6
+"""A word of the field was said, in no form that a rule knows."""
+TALK = 0.5
+"""Nothing was understood: it is chat."""
+
+
 class Intent(StrEnum):
     """What a sentence is about."""
 
@@ -26,18 +38,6 @@ class Intent(StrEnum):
     CODE = "code"
     CHAT = "chat"
     UNKNOWN = "unknown"
-
-
-TYPED = 1.0
-"""A slash command: nothing was guessed."""
-SURE = 0.95
-"""A rule read the whole command."""
-PARTLY = 0.8
-"""A rule read the intent; what the command needs was not said, or there is none."""
-WEAK = 0.6
-"""A word of the field was said, in no form that a rule knows."""
-TALK = 0.5
-"""Nothing was understood: it is chat."""
 
 
 class Meaning(NamedTuple):

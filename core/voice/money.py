@@ -81,13 +81,14 @@ MONEY = bag(
 )
 BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my sats")
 HISTORY = Phrases(
-    "transactions, payments, transaction log, payment log, payment history, transaction history, wallet history",
-    "last payment, latest payment, most recent payment, previous payment, my money gone, my sats gone, came in",
-    "came into the wallet, went out, money gone, been spent, got paid, been paid, spent lately, history, my sats go",
-    "my money go, the sats go, transaction, payment list, transfers, ledger, account statement, have i paid",
-    "did i pay, did we pay, wallet log, wallet activity, money movements, last movements, movements, statement",
-    "i spent, we spent, have i spent, have we spent, did i spend, did we spend, paid so far, all payments",
-    "spending history, have we paid, paid recently, sats went, money went, recent activity, paid out",
+    "paid me, paid us, transactions, payments, transaction log, payment log, payment history, transaction history",
+    "wallet history, last payment, latest payment, most recent payment, previous payment, my money gone",
+    "my sats gone, came in, came into the wallet, went out, money gone, been spent, got paid, been paid",
+    "spent lately, history, my sats go, my money go, the sats go, transaction, payment list, transfers, ledger",
+    "account statement, have i paid, did i pay, did we pay, wallet log, wallet activity, money movements",
+    "last movements, movements, statement, i spent, we spent, have i spent, have we spent, did i spend, did we spend",
+    "paid so far, all payments, spending history, have we paid, paid recently, sats went, money went",
+    "recent activity, paid out",
 )
 LIMITS = Phrases(
     "limits, limit, cap on, spending cap, allowed to spend, spending limit, allowance, may i spend, can i spend",
@@ -101,6 +102,12 @@ ABOUT_SPENDING = bag(
 WHOSE = bag("of on in for")
 LONGEST = 14
 """A question about the wallet has no more words than this."""
+
+
+REWARDS = bag("tip reimburse refund repay compensate")
+ALONE = bag("it now again please everything all")
+BALANCE_FIRST = bag("balance balances")
+OURS = bag("wallet my our payments transactions sats money")
 
 
 def read_act(said: Said) -> Meaning | None:
@@ -164,9 +171,6 @@ def _purpose(said: Said, at: int, start: int, end: int) -> bool:
     return start <= at < end and said.words[start] == "for" and said.written[end - 1][-1] in ",;:"
 
 
-REWARDS = bag("tip reimburse refund repay compensate")
-
-
 def _sends(said: Said, act: tuple[int, int]) -> bool:
     return said.words[act[0]] in {"send", "transfer", "wire", "tip"} and said.amounts[0].start - act[1] <= 1
 
@@ -211,9 +215,6 @@ def _all_money(said: Said, act: tuple[int, int], objects: frozenset[str]) -> boo
     return bare or not objects.isdisjoint(near) or (named and said.has(ONLY_MONEY))
 
 
-ALONE = bag("it now again please everything all")
-
-
 def read_look(said: Said) -> Meaning | None:
     """Balance, history, limits."""
     if said.reported or said.end - said.start > LONGEST or not (said.asks or said.heads(MONEY) or _heading(said)):
@@ -226,9 +227,6 @@ def read_look(said: Said) -> Meaning | None:
 def _heading(said: Said) -> bool:
     """`history of the wallet, twenty entries`."""
     return HISTORY.at(said.words, said.start) > 0 and said.has(ONLY_MONEY)
-
-
-BALANCE_FIRST = bag("balance balances")
 
 
 def _balance(said: Said) -> Meaning | None:
@@ -250,6 +248,3 @@ def _history(said: Said) -> Meaning | None:
 def _of_something_else(said: Said, at: int) -> bool:
     """`the history of salt`: none of ours."""
     return at < len(said.words) and said.words[at] in WHOSE and not said.has(OURS)
-
-
-OURS = bag("wallet my our payments transactions sats money")

@@ -48,8 +48,8 @@ SOMEBODY = Phrases(
     "some of the agents, one agent, one worker, everyone",
 )
 WHERE = Phrases(
-    "in the swarm, from the swarm, of the swarm, on the team, out there, in there, of you, of the team, around, else",
-    "who is free",
+    "in the swarm, from the swarm, of the swarm, on the team, here, out there, in there, of you, of the team, around",
+    "else, who is free",
 )
 CAUSE = Phrases(
     "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
@@ -93,6 +93,18 @@ VERBS = bag(
     "remix score arrange storyboard shoot trim verify validate examine inspect study track organise organize format",
     "print export import download upload fetch get keep take start finish solve crack answer report",
 )
+
+
+OFFERS = bag("offer offering")
+PAYS = bag("pay give offer spend")
+FIRST_PERSON = bag("id ill i we wed")
+CREATES = CREATE | CREATE_MORE
+BEFORE_ANY = CREATES | BEFORE_NOUN
+POST_THIS = Phrases(
+    "post this, post the following, put this up, put this out, give this to the swarm, publish this",
+    "give the swarm this, for the swarm",
+)
+NO_WORK = bag("be you i know go")
 
 
 class Frame(NamedTuple):
@@ -139,14 +151,11 @@ def _offers(said: Said) -> bool:
     return said.first in OFFERS or (not FIRST_PERSON.isdisjoint(before) and not PAYS.isdisjoint(before))
 
 
-OFFERS = bag("offer offering")
-PAYS = bag("pay give offer spend")
-FIRST_PERSON = bag("id ill i we wed")
-
-
 def _leading_price(said: Said) -> int:
     """`for 75 sats have anyone ...`: the place after the price that stands in front."""
     clause = clauses.price(said, said.start) if said.amounts else None
+    if clause is None and said.start in said.priced:
+        clause = (said.start, said.amounts[0].end)
     if clause is None or clause[0] > said.start:
         return 0
     end = clause[1]
@@ -189,14 +198,6 @@ def _is_for_somebody(said: Said, at: int) -> bool:
     return said.words[at : at + 1] == ["for"] and _who(said, at + 1) is not None
 
 
-CREATES = CREATE | CREATE_MORE
-BEFORE_ANY = CREATES | BEFORE_NOUN
-POST_THIS = Phrases(
-    "post this, post the following, put this up, put this out, give this to the swarm, publish this",
-    "give the swarm this, for the swarm",
-)
-
-
 def _post_this(said: Said, at: int) -> Frame | None:
     end = POST_THIS.at(said.words, at)
     return _after_noun(said, end) if end else None
@@ -234,15 +235,12 @@ def _causes(said: Said, at: int) -> Frame | None:
     return Frame(end, who.agent) if works else None
 
 
-NO_WORK = bag("be you i know go")
-
-
 def _should(said: Said, at: int) -> Frame | None:
     """`mace should ...`, `somebody has to ...`, `reel, could you ...`."""
     who = _who(said, at)
     if who is None:
         return None
-    end = SHOULD.at(said.words, who.start)
+    end = SHOULD.at(said.words, who.start) or (who.start if said.words[at] == "whoever" else 0)
     works = 0 < end < said.end and said.words[end] not in NOT_WORK
     return Frame(end, who.agent) if works else None
 

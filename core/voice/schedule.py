@@ -46,6 +46,15 @@ LATER = bag("something it that this anything")
 EDGES = bag("by before until since from after the this that my a our")
 
 
+OTHERS = bag("he she they it you that this")
+REMIND_ME = Phrases(
+    "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",
+)
+OURS = bag("schedules scheduled scheduler reminders")
+SHOWN = bag("show see list whats check on")
+HEADING = bag("schedules scheduled scheduler reminders schedule reminder commands what whats is")
+
+
 def read(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
     """A list of what is scheduled, or a command that has a time."""
     if said.reported:
@@ -71,14 +80,6 @@ def _anywhere(said: Said) -> tuple[int, int] | None:
     return found and (found[0], found[0] + 2)
 
 
-OTHERS = bag("he she they it you that this")
-
-
-REMIND_ME = Phrases(
-    "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",
-)
-
-
 def _what(said: Said, at: int) -> str:
     """What the reminder is of: the words after "to" or "about", up to the next clause that only says when."""
     start = next((place + 1 for place in range(at, min(at + 3, said.end)) if said.words[place] in OPENS), 0)
@@ -101,11 +102,6 @@ def _schedules(said: Said) -> Meaning | None:
     owned = said.has(OURS) or said.heads(HEADING) or (said.has(SHOWN) and "my" in said.bag)
     listed = asked and owned
     return mean(said, Intent.SCHEDULE, "/schedules") if listed and not said.act(PLAN) else None
-
-
-OURS = bag("schedules scheduled scheduler reminders")
-SHOWN = bag("show see list whats check on")
-HEADING = bag("schedules scheduled scheduler reminders schedule reminder commands what whats is")
 
 
 def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:

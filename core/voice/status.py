@@ -34,17 +34,26 @@ STATES = bag(
     "trouble wrong issues errors holding crash crashing stable state sick unwell load overloaded functional good",
 )
 FILLER = bag(
-    "is are the a still you youre timmy hub server system so everything all it or did do does been have has long",
-    "again just and kicking properly with over there right now at moment any of having hey today doing alright buddy",
-    "me gone go how hows what state crash in on my ok up down online r u your yourself bot whether if correctly",
-    "feeling well currently really back yet systems things going everything's that ya mate whats no problems issues",
-    "trouble errors wrong anything not this morning evening fully actually by chance responding be to ever",
+    "order is are the a still you youre timmy hub server system so everything all it or did do does been have has",
+    "long again just and kicking properly with over there right now at moment any of having hey today doing alright",
+    "buddy me gone go how hows what state crash in on my ok up down online r u your yourself bot whether if",
+    "correctly feeling well currently really back yet systems things going everything's that ya mate whats no",
+    "problems issues trouble errors wrong anything not this morning evening fully actually by chance responding be",
+    "to ever",
 )
 ABOUT_HUB = bag(
     "report update check please quick short your the a of hub system give me show server for full on do run now",
     "today tell overall what is right get see current whats how timmy an and moment at you with yourself some latest",
     "brief i id wanna could lets have us want need like to about status health",
 )
+
+
+FRIENDLY = bag(
+    "today doing feeling timmy holding up now this morning evening buddy mate going getting on tonight then my",
+    "friend afternoon old pal so far over there",
+)
+STARTERS = bag("you everything r u")
+SHOWN = bag("tell me check see if whether let know show could can look")
 
 
 def read(said: Said) -> Meaning | None:
@@ -55,12 +64,6 @@ def read(said: Said) -> Meaning | None:
     if asked and len(said.words) - asked[1] <= 3 and FRIENDLY.issuperset(said.words[asked[1] : said.end]):  # noqa: PLR2004
         return mean(said, Intent.STATUS, "/status")
     return mean(said, Intent.STATUS, "/status") if _checks(said) or _state(said) else None
-
-
-FRIENDLY = bag(
-    "today doing feeling timmy holding up now this morning evening buddy mate going getting on tonight then my",
-    "friend afternoon old pal so far over there",
-)
 
 
 def _checks(said: Said) -> bool:
@@ -83,7 +86,3 @@ def _state(said: Said) -> bool:
         and said.has(STATES)
         and all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
     )
-
-
-STARTERS = bag("you everything r u")
-SHOWN = bag("tell me check see if whether let know show could can look")

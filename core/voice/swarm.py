@@ -67,7 +67,17 @@ ASKED_AFTER = bag(
     "finished done best actually known as offer thinking",
 )
 CLAUSES_BEFORE = bag("is has does did would can could how what whether if was will hows should")
+ABOUT_ONE = bag("status info details report state update please")
 CLAUSES = bag("how what whether if where")
+
+
+ONE_OF_THEM = bag("one another more new it someone somebody")
+GETS = Phrases(
+    "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have",
+    "make, bring, use, could use, i need, we need, let there be",
+)
+MORE = bag("another second third more extra additional fresh")
+LONGEST = 12
 
 
 def read_act(said: Said) -> Meaning | None:
@@ -100,14 +110,6 @@ def _one_more(said: Said) -> Meaning | None:
     return mean(said, Intent.SWARM, f"/spawn {name.value}", agent_name=name.value)
 
 
-ONE_OF_THEM = bag("one another more new it someone somebody")
-GETS = Phrases(
-    "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have",
-    "make, bring, use, could use, i need, we need, let there be",
-)
-MORE = bag("another second third more extra additional fresh")
-
-
 def _is_object(said: Said, act: tuple[int, int], name: Fact) -> bool:
     """Whether a name is what the verb is about: next to it or inside it, or named before ("a second echo, add it")."""
     near = act[0] <= name.start <= act[1] + 5
@@ -128,7 +130,7 @@ def _dismiss(said: Said) -> Meaning | None:
     name = next((one for one in said.agents if _is_object(said, act, one)), None)
     if name:
         return mean(said, Intent.SWARM, f"/dismiss {name.value}")
-    near = said.words[act[1] : act[1] + 5]
+    near = said.words[act[0] : act[1] + 5]
     return mean(said, Intent.SWARM) if not AGENT.isdisjoint(near) else None
 
 
@@ -146,11 +148,8 @@ def read_look(said: Said) -> Meaning | None:
     return None
 
 
-LONGEST = 12
-
-
 def _is_asked_about(said: Said, name: Fact) -> bool:
-    if said.end - said.start == name.end - name.start:
+    if name.start == said.start and ABOUT_ONE.issuperset(said.words[name.end : said.end]):
         return True
     before = said.words[name.start - 1] if name.start else ""
     after = word_at(said.words[: said.end], name.end)

@@ -79,6 +79,7 @@ REASON = Phrases(
 )
 BIDS = bag("bids bidding bidders offers offer bid bidder")
 AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
+OFFERS = bag("bid offer")
 A_TASK = bag("task tasks job it that")
 THIS = bag("the that this my it a")
 STATUSES = {
@@ -88,8 +89,8 @@ STATUSES = {
         "bidding": "bidding auction bids",
         "awarded": "awarded assigned",
         "running": "running progress ongoing worked",
-        "delivered": "delivered",
-        "settled": "settled done finished completed complete accepted",
+        "delivered": "delivered deliver",
+        "settled": "settled done finished completed complete accepted finish",
         "failed": "failed fail failing failures unsuccessful",
         "cancelled": "cancelled canceled",
         "expired": "expired expire expiring",
@@ -102,6 +103,10 @@ LISTED = bag("tasks jobs")
 LISTING = Phrases(
     "task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks",
 )
+
+
+VERBS_OF_TASKS = bag("update change edit move finish pause resume extend work start do")
+WENT_WRONG = Phrases("went wrong, gone wrong")
 
 
 def read_one(said: Said) -> Meaning | None:
@@ -167,6 +172,8 @@ def _award_without_winner(said: Said, _task: str) -> Meaning | None:
 
 
 def _accept(said: Said, task: str) -> Meaning | None:
+    if said.agents and not said.bag.isdisjoint(OFFERS):
+        return _award(said, task)
     return mean(said, Intent.TASK, f"/accept {task}")
 
 
@@ -199,7 +206,6 @@ ACTS: tuple[tuple[Phrases, Callable[[Said, str], Meaning | None]], ...] = (
     (TAKE_ON, _take_on), (Phrases("award, assign, give"), _award_without_winner),
 )  # fmt: skip
 REPLIES = {"accept": _accept, "reject": _reject, "cancel": _cancel, "retry": _retry}
-VERBS_OF_TASKS = bag("update change edit move finish pause resume extend work start do")
 
 
 def read_list(said: Said) -> Meaning | None:
@@ -212,9 +218,6 @@ def read_list(said: Said) -> Meaning | None:
             status = "failed"
         return mean(said, Intent.TASK, f"/tasks {status}".rstrip())
     return None
-
-
-WENT_WRONG = Phrases("went wrong, gone wrong")
 
 
 def read_vague(said: Said) -> Meaning | None:

@@ -39,6 +39,9 @@ REPEATS = bag("every each")
 LAST_HOUR, LAST_MINUTE = 24, 60
 
 
+TAILS = frozenset({"in", "at", "on", "every", "each", "next", "this", *WEEKDAYS})
+
+
 class Duration(NamedTuple):
     """How long, in the unit that was said (`s m h d`), and the place after it."""
 
@@ -270,4 +273,3 @@ READERS: dict[str, Callable[[Sequence[str], int], int]] = {
     "every": _every, "each": _every, "in": _in, "at": _at, "on": _on, "the": _after_tomorrow,
     **dict.fromkeys(NEXT, _next), **dict.fromkeys(DAYS, _day), **dict.fromkeys(WEEKDAYS, _day),
 }  # fmt: skip
-TAILS = frozenset({"in", "at", "on", "every", "each", "next", "this", *WEEKDAYS})

@@ -32,7 +32,7 @@ TOPICS = (
         "mute unmute aloud loud silence quiet louder",
         "you your yourself voice aloud loud speak talk answers hub timmy read",
     ),
-    _topic("voice", "talk talking speak speaking voice reading", "aloud voice loud off on mute stop quiet"),
+    _topic("voice", "talk talking speak speaking voice reading", "aloud voice loud off on mute stop quiet make"),
     _topic(
         "every",
         (
@@ -74,6 +74,7 @@ TOPICS = (
         f"{TASKS} {AGENTS} winner bid",
     ),
     _topic("award", "give", "task job tasks"),
+    _topic("tasks", f"{SEE}", "tasks jobs"),
     _topic(
         "task",
         (
@@ -84,7 +85,6 @@ TOPICS = (
     ),
     _topic("task", "get have let ask hire", "somebody someone anyone done anybody"),
     _topic("show", f"{SEE} details detail status", "task job result"),
-    _topic("tasks", f"{SEE}", "tasks jobs"),
     _topic("dismiss", "dismiss remove fire kick rid sack stop dismissing delete shut let go", f"{AGENTS}"),
     _topic("spawn", "spawn add hire new another spawning start recruit launch more create get extra", f"{AGENTS}"),
     _topic("agent", f"{SEE} details detail one single doing about", "agent worker"),
