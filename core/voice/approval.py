@@ -33,7 +33,7 @@ NO = Phrases(
     "dont proceed, no deal, veto, under no circumstances, id say no, not this time, nay, not happening",
     "i do not approve, reject, thumbs down, thats a no, not yet, request denied",
 )
-POLITE = bag("timmy please uh um hey oh well then it that so pls er hm")
+POLITE = bag("now thanks timmy please uh um hey oh well then it that so pls er hm")
 APPROVE = bag(
     "approve approved approval confirm confirmed yes yeah yep ok okay allow allowed permit accept grant granted sure",
     "authorise authorize accepted agree fine authorised authorized agreed proceed allows pass clear sign ahead",
@@ -66,7 +66,7 @@ def _is_id(word: str) -> bool:
 def read_bare(said: Said) -> Meaning | None:
     """Yes or no, and nothing else."""
     words = [word for word in said.words if word not in POLITE]
-    plain = [word for word in said.words if word not in POLITE - {"it", "that", "so", "please"}]
+    plain = [word for word in said.words if word not in POLITE - {"it", "that", "so", "please", "now"}]
     for phrases in (YES, NO):
         if words and (phrases.covers(plain) or phrases.covers(words)):
             return mean(said, Intent.APPROVAL, sure=SURE)

@@ -28,6 +28,7 @@ ARTICLES = bag(
     "a an the my your his her their our single some any every each no this that another new old one strange more",
 )
 AGENT = bag("agent worker bot persona instance")
+OWNED = bag("bid offer result delivery")
 TASK_LETTERS = frozenset("tj#")
 
 DATA_FILES = bag(
@@ -60,9 +61,14 @@ def find_names(words: Sequence[str], written: Sequence[str], known: frozenset[st
             found.append(Fact(copy, at, number.end) if number and copy in known else Fact(word, at, at + 1))
         elif "-" in word and _is_copy(word, known):
             found.append(Fact(word, at, at + 1))
-        elif word[:-1] in known and word.endswith("s") and len(written[at].strip(".,!?;:")) > len(word):
+        elif word[:-1] in known and word.endswith("s") and _is_owner(words, written, at):
             found.append(Fact(word[:-1], at, at + 1))
     return found
+
+
+def _is_owner(words: Sequence[str], written: Sequence[str], at: int) -> bool:
+    """`quill's`; and `quills bid`, as a recogniser of speech may write it."""
+    return len(written[at].strip(".,!?;:")) > len(words[at]) or word_at(words, at + 1) in OWNED
 
 
 def _is_copy(word: str, known: frozenset[str]) -> bool:

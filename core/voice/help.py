@@ -85,6 +85,7 @@ WORLD = bag(
 
 
 SENTENCES = bag("whats what explain describe does do more about")
+SUPPOSED = Phrases("what happens if, what would happen if, what will happen if, what if i, what happens when i")
 HELP_WITH = Phrases("help with, help on, help about, help me with")
 ASKERS = bag("i we one you to command somebody someone")
 QUESTION_WORDS = bag("show tell know")
@@ -141,6 +142,7 @@ def _asked(said: Said) -> str | None:
     if HELP_WITH.at(said.words, said.start) and said.end - said.start <= 5:  # noqa: PLR2004
         return next((topic.command for topic in TOPICS if said.has(topic.verbs) and not topic.nouns), None)
     how = next((end for start in (0, said.start, *said.starts) if (end := HOW.at(said.words, start))), 0)
+    how = how or said.says(SUPPOSED)
     if not how or said.has(WORLD) or not (said.bag & ASKERS or "work" in said.bag or "works" in said.bag):
         return None
     for topic in TOPICS:

@@ -76,7 +76,9 @@ SHOULD = Phrases(
 WHETHER = bag("whether if what why how when where who which")
 NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
 AUXILIARY = bag("can could would will should might may does")
-DO_IT = frozenset({"", "it", "that", "this", "them", "so", "do it", "do that", "do this"})
+DO_IT = frozenset(
+    {"", "it", "that", "this", "them", "so", "do it", "do that", "do this", "now", "right now", "instead", "for me"}
+)
 WANT = Phrases(
     "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have",
     "may i have, wed like, we want, commission, order, id love, need, want, get me, we would like, i require",

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from core.voice.facts import Fact
 
 FRAME = Phrases(
-    "just checking, just wondering, im curious, quick question, question, timmy, hey, hi, hello, yo, uh, um, er, erm",
-    "hm, hmm, oh, ah, ok, okay, so, well, now, right, alright, please, pls, kindly, and, then, but, just, also",
-    "maybe, perhaps, actually, quickly, good morning timmy, good evening timmy, good afternoon timmy, dear, listen",
-    "can you, could you, would you, will you, can u, could u, can we, could we, can i, could i, may i, might i",
-    "shall we, should we, you can, you could, you may, you should, you need to, you have to, you must, we should",
-    "we can, we could, we need to, we want to, i want to, i want you to, i wanna, i need to, i need you to",
-    "i would like to, i would like you to, id like to, id like you to, i wish to, i have to, i do want you to",
-    "i do want to, we would like to, wed like to, id love to, id love you to, id want you to, i wonder",
-    "i was wondering, im wondering, lets, let us, let me, let us just, ill, i will, i shall, i am going to",
-    "im going to, im gonna, i think, i guess, i think we should, i think you should, go ahead and, go and",
-    "feel free to, make sure to, make sure you, be sure to, be so kind as to, do me a favour and, do me a favor and",
-    "would you mind, if you can, if you could, if possible, try to, time to, its time to, for me, hold on, wait",
-    "hey there, hi there, hello there, cool, yes, yeah, sure, i decided to, i have decided to, ive decided to",
-    "you know what, anyway, buddy, mate, is it possible to, is it possible for you to, would it be possible to",
-    "are you able to, i was wondering if you could, emergency, urgent, i was wondering if you can",
-    "any chance you could, any chance you can, any chance of, never mind, happy to, happily, lastly, quick",
-    "could you maybe, can you maybe, would you be able to, would you be so kind as to, how about we, how about you",
-    "why dont you, why dont we, i really want to, i really need to, id really like to, i just want to",
-    "i just need to",
+    "hypothetically, theoretically, just checking, just wondering, im curious, quick question, question, timmy, hey",
+    "hi, hello, yo, uh, um, er, erm, hm, hmm, oh, ah, ok, okay, so, well, now, right, alright, please, pls, kindly",
+    "and, then, but, just, also, maybe, perhaps, actually, quickly, good morning timmy, good evening timmy",
+    "good afternoon timmy, dear, listen, can you, could you, would you, will you, can u, could u, can we, could we",
+    "can i, could i, may i, might i, shall we, should we, you can, you could, you may, you should, you need to",
+    "you have to, you must, we should, we can, we could, we need to, we want to, i want to, i want you to, i wanna",
+    "i need to, i need you to, i would like to, i would like you to, id like to, id like you to, i wish to",
+    "i have to, i do want you to, i do want to, we would like to, wed like to, id love to, id love you to",
+    "id want you to, i wonder, i was wondering, im wondering, lets, let us, let me, let us just, ill, i will",
+    "i shall, i am going to, im going to, im gonna, i think, i guess, i think we should, i think you should",
+    "go ahead and, go and, feel free to, make sure to, make sure you, be sure to, be so kind as to",
+    "do me a favour and, do me a favor and, would you mind, if you can, if you could, if possible, try to, time to",
+    "its time to, for me, hold on, wait, hey there, hi there, hello there, cool, yes, yeah, sure, i decided to",
+    "i have decided to, ive decided to, you know what, anyway, buddy, mate, is it possible to",
+    "is it possible for you to, would it be possible to, are you able to, i was wondering if you could, emergency",
+    "urgent, i was wondering if you can, any chance you could, any chance you can, any chance of, never mind",
+    "happy to, happily, lastly, quick, could you maybe, can you maybe, would you be able to",
+    "would you be so kind as to, how about we, how about you, why dont you, why dont we, i really want to",
+    "i really need to, id really like to, i just want to, i just need to",
 )
 MINE = Phrases("im, i am, we are, i, we, i do, i hereby, i now, id, my")
 """What may still stand before a verb that does what it says: "I accept task 12", "I'd bid 40"."""
@@ -82,6 +82,12 @@ SHOW = Phrases(
 )
 
 
+SPOKEN_ON = bag("cancel accept reject award retry pay transfer send spawn dismiss add drop make stop read")
+PRONOUNS = bag("it him her them one me reading talking speaking the")
+BEFORE_VERBS = bag(
+    "to should must can will would i we you they he she did not dont could may might shall never let do does cant",
+    "wont who a an the my your his her and or always often people everybody anyone",
+)
 COLOUR = bag("actually really still just currently exactly basically simply even maybe already yet also possibly")
 CLAUSE_ENDS = ",;:.!?-\u2013\u2014"
 
@@ -124,9 +130,28 @@ class Said:
         """The places where a request may begin."""
         starts = [self.start]
         for at in range(self.start, self.end - 1):
-            if at >= starts[-1] and (self.words[at] in LINKS or self.written[at][-1] in CLAUSE_ENDS):
+            if at < starts[-1]:
+                continue
+            if self.words[at] in LINKS or self.written[at][-1] in CLAUSE_ENDS:
                 starts.append(self.after_frame(at + 1))
+            elif self._spoken_on(at + 1):
+                starts.append(at + 1)
         return starts
+
+    def _spoken_on(self, at: int) -> bool:
+        """Whether a request begins where speech has no comma: `I owe bob 300 sats pay him`."""
+        verb, what = self.words[at], self.words[at + 1 : at + 2]
+        return (
+            verb in SPOKEN_ON
+            and PRONOUNS.issuperset(what)
+            and self.words[at - 1] not in BEFORE_VERBS
+            and not self.asks_first
+        )
+
+    @found
+    def asks_first(self) -> bool:
+        """Whether it opens as a question."""
+        return self.first in QUESTION
 
     def after_frame(self, at: int) -> int:
         """The place after the frame words that begin at a word."""
