@@ -83,7 +83,6 @@ WORLD = bag(
     "kitchen mac photoshop garden",
 )
 
-
 SENTENCES = bag("whats what explain describe does do more about")
 SUPPOSED = Phrases("what happens if, what would happen if, what will happen if, what if i, what happens when i")
 HELP_WITH = Phrases("help with, help on, help about, help me with")

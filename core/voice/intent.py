@@ -43,8 +43,8 @@ TAKEN_BACK = Phrases(
 )
 CONDITIONS = bag("if when once unless until after before suppose imagine")
 
-
-ACTS = bag(
+# In chat, an agent is named where it does something, or where somebody speaks to it or of it.
+DOES = bag(
     "made make makes did does is was has had wrote writes says said thinks can should must will told and works",
     "worked finished looks sounds always never drew",
 )
@@ -145,4 +145,4 @@ def _chat(said: Said) -> Meaning:
 
 def _speaks_of(said: Said, start: int, end: int) -> bool:
     after = said.words[end] if end < len(said.words) else ""
-    return after in ACTS or (start > 0 and said.words[start - 1] in TOLD_OF and (not after or after in ACTS))
+    return after in DOES or (start > 0 and said.words[start - 1] in TOLD_OF and (not after or after in DOES))

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.voice.said import Said
 
-
 TYPED = 1.0
 """A slash command: nothing was guessed."""
 SURE = 0.95

@@ -103,7 +103,6 @@ WHOSE = bag("of on in for")
 LONGEST = 14
 """A question about the wallet has no more words than this."""
 
-
 REWARDS = bag("tip reimburse refund repay compensate")
 ALONE = bag("it now again please everything all")
 BALANCE_FIRST = bag("balance balances")

@@ -96,7 +96,6 @@ VERBS = bag(
     "print export import download upload fetch get keep take start finish solve crack answer report",
 )
 
-
 OFFERS = bag("offer offering")
 PAYS = bag("pay give offer spend")
 FIRST_PERSON = bag("id ill i we wed")

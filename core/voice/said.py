@@ -81,7 +81,6 @@ SHOW = Phrases(
     "could i get, get, a look at, state of",
 )
 
-
 SPOKEN_ON = bag("cancel accept reject award retry pay transfer send spawn dismiss add drop make stop read")
 PRONOUNS = bag("it him her them one me reading talking speaking the")
 BEFORE_VERBS = bag(

@@ -45,7 +45,6 @@ WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
 LATER = bag("something it that this anything")
 EDGES = bag("by before until since from after the this that my a our")
 
-
 OTHERS = bag("he she they it you that this")
 REMIND_ME = Phrases(
     "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",

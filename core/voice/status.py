@@ -47,7 +47,6 @@ ABOUT_HUB = bag(
     "brief i id wanna could lets have us want need like to about status health",
 )
 
-
 FRIENDLY = bag(
     "today doing feeling timmy holding up now this morning evening buddy mate going getting on tonight then my",
     "friend afternoon old pal so far over there",

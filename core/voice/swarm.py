@@ -70,7 +70,6 @@ CLAUSES_BEFORE = bag("is has does did would can could how what whether if was wi
 ABOUT_ONE = bag("status info details report state update please")
 CLAUSES = bag("how what whether if where")
 
-
 ONE_OF_THEM = bag("one another more new it someone somebody")
 GETS = Phrases(
     "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have",

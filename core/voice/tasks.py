@@ -104,7 +104,6 @@ LISTING = Phrases(
     "task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks",
 )
 
-
 VERBS_OF_TASKS = bag("update change edit move finish pause resume extend work start do")
 WENT_WRONG = Phrases("went wrong, gone wrong")
 

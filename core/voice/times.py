@@ -38,7 +38,6 @@ REPEATS = bag("every each")
 
 LAST_HOUR, LAST_MINUTE = 24, 60
 
-
 TAILS = frozenset({"in", "at", "on", "every", "each", "next", "this", *WEEKDAYS})
 
 
