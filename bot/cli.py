@@ -160,6 +160,17 @@ def chat(text: str) -> None:
 
 
 @timmy.command()
+@click.argument("text", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def nlu(text: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Show what TEXT means, or each line of standard input; needs no hub."""
+    from bot.nlu import lines
+
+    for line in lines(text, as_json=as_json):
+        print(line, flush=True)
+
+
+@timmy.command()
 @click.option("--json", "as_json", is_flag=True, help="The facts, for programs.")
 @click.option("--page", is_flag=True, help="Print a one-time login link for the status page.")
 def status(as_json: bool, page: bool) -> None:  # noqa: FBT001

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
-from core.voice.intent import declines
+from core.voice.approval import declines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import footprint, latency, lives, telegram
+from tests.bench import footprint, latency, lives, nlu, telegram
+from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,8 +155,22 @@ def _telegram(effort: Effort) -> Iterator[Line]:
     )
 
 
+def _nlu(effort: Effort) -> Iterator[Line]:
+    texts = nlu.distinct()
+    speed = statistics.median(nlu.phrases_a_second(texts) for _ in range(effort.rounds))
+    yield Line(f"{len(texts):,} distinct phrases", f"{speed:,.0f}/s", "of one core: 10,000/s", speed / 10_000, ">= 1")
+    load = nlu.load_milliseconds(2 * effort.rounds)
+    yield Line("the grammar loaded, first answer", f"{load:.1f} ms", "meant to stay under 20 ms", load / 20, "<= 1")
+    for file in (KEPT, WORK):
+        if file.exists():
+            ours, theirs, count = nlu.intents_right(file)
+            against = "adapt-parser: not installed" if theirs is None else f"adapt-parser: {theirs:.1%}"
+            figure, limit = (1.0, "") if theirs is None else (ours / theirs, ">= 1")
+            yield Line(f"intents right of {count} ({file.stem})", f"{ours:.1%}", against, figure, limit)
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
-    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint,
+    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu,
     "telegram": _telegram,
 }  # fmt: skip
 

@@ -1,0 +1,82 @@
+"""Yes or no: to the one thing that is pending, or to an id such as a7k."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.voice.meaning import SURE, Intent, mean
+from core.voice.words import Phrases, bag, split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.voice.meaning import Meaning
+    from core.voice.said import Said
+
+YES = Phrases(
+    "yes, yeah, yep, yup, sure, ok, okay, confirm, confirmed, approve, approved, go ahead, go for it, do it, do that",
+    "proceed, sounds good, permission granted, granted, absolutely, of course, definitely, alright, agreed, i agree",
+    "i approve, i confirm, thats fine, fine, affirmative, by all means, make it so, that is fine, sure thing",
+    "approve it, approve that, confirm it, confirm that, it is approved, its approved, thats approved, certainly",
+    "aye, looks good, lgtm, you may, you can go ahead, please do, go on, correct, thats right, carry on, continue",
+    "please, sounds fine, works for me, im fine with that, im ok with that, you have my permission",
+    "you have my approval, you have my blessing, permission given, yes please, yea, accepted, fine by me, good to go",
+    "all good, perfect, great, that works, i say yes, my answer is yes, allow it, allow that, green light, ye",
+    "uh huh, thumbs up, let it happen, why not, id say yes, i allow it, go right ahead",
+)
+NO = Phrases(
+    "no, nope, nah, never, no way, absolutely not, definitely not, certainly not, of course not, deny, denied",
+    "decline, declined, refuse, refused, dont do it, dont do that, do not do it, do not do that, negative, not now",
+    "dont, deny it, deny that, decline it, decline that, refuse it, refuse that, i refuse, i decline, i deny it",
+    "permission denied, rejected, reject it, reject that, i disagree, not a chance, no chance, please dont, please",
+    "dont approve it, dont approve that, do not approve it, do not, i dont approve, no thanks, not ok, not okay",
+    "disapproved, no thank you, stop, forget it, out of the question, rather not, id rather not, hell no, better not",
+    "i say no, my answer is no, not today, not really, dont allow it, dont allow that, dont go ahead, do not proceed",
+    "dont proceed, no deal, veto, under no circumstances, id say no, not this time, nay, not happening",
+    "i do not approve, reject, thumbs down, thats a no, not yet, request denied",
+)
+POLITE = bag("now thanks timmy please uh um hey oh well then it that so pls er hm")
+APPROVE = bag(
+    "approve approved approval confirm confirmed yes yeah yep ok okay allow allowed permit accept grant granted sure",
+    "authorise authorize accepted agree fine authorised authorized agreed proceed allows pass clear sign ahead",
+)
+DENY = bag(
+    "deny denied decline declined refuse refused reject rejected no nope disallow block denial veto forbid turn",
+    "disapprove stop nah refusal declines cancel",
+)
+ID_LENGTH = 3
+
+
+def read(said: Said) -> Meaning | None:
+    """Yes or no to an id."""
+    identified = next((word for word in said.words if len(word) == ID_LENGTH and _is_id(word)), None)
+    if identified is None:
+        return None
+    if said.has(DENY) and not said.reported:
+        return mean(said, Intent.APPROVAL, f"/deny {identified}")
+    if said.has(APPROVE) and not said.reported:
+        return mean(said, Intent.APPROVAL, f"/approve {identified}")
+    return None
+
+
+def _is_id(word: str) -> bool:
+    """Three letters and digits that begin with a letter: `a7k`, and not `t12`."""
+    mixed = word.isascii() and word.isalnum() and word[0].isalpha() and not word.isalpha()
+    return mixed and not (word[0] == "t" and word[1:].isdecimal())
+
+
+def read_bare(said: Said) -> Meaning | None:
+    """Yes or no, and nothing else."""
+    return mean(said, Intent.APPROVAL, sure=SURE) if _says(said.words, YES) or _says(said.words, NO) else None
+
+
+def declines(text: str) -> bool:
+    """Whether a bare yes or no is a no."""
+    words, _ = split(text)
+    return _says(words, NO) and not _says(words, YES)
+
+
+def _says(said: Sequence[str], phrases: Phrases) -> bool:
+    words = [word for word in said if word not in POLITE]
+    plain = [word for word in said if word not in POLITE - {"it", "that", "so", "please", "now"}]
+    return bool(words) and (phrases.covers(plain) or phrases.covers(words))

@@ -1,0 +1,159 @@
+"""Questions on how to use the hub: they are answered by `/help`, and never act."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.voice.commands import COMMANDS
+from core.voice.meaning import Intent, mean
+from core.voice.topics import SEE, TOPICS
+from core.voice.words import Phrases, bag
+
+if TYPE_CHECKING:
+    from core.voice.meaning import Meaning
+    from core.voice.said import Said
+    from core.voice.topics import Topic
+
+HOW = Phrases(
+    "how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to, how does one",
+    "how can one, how can we, how might i, how would one, how do people, how would we, what is the way to",
+    "whats the way to, whats the best way to, what is the best way to, is there a way to, is there any way to",
+    "show me how, tell me how, explain how, teach me how, teach me to, what do i do to, what do i say to",
+    "what do i type to, what do i need to do to, what should i say to, what must i do to, whats the command",
+    "what is the command, which command, what command, what do i have to do to, what happens if, what happens when",
+    "what if, what would happen if, what happens to, what will happen if, what happens once, what happens with",
+    "whats going to happen if, what would happen when, what would happen to, how does ... work, how do ... work",
+    "i dont know how to, i do not know how to, remind me how, walk me through, guide me through, show me the way to",
+    "how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of, where do i",
+    "where can i, instructions for, steps to, what are the steps to, help me understand how, i want to know how to",
+    "i want to learn how to, can i know how, whats the trick to, what does it mean to, what does it take to",
+    "what am i supposed to say to",
+)
+ABOUT = Phrases(
+    "help with the, help with, help on the, help on, help for, help about, help me with the, help me with",
+    "usage of the, usage of, usage for, usage, syntax for the, syntax for, syntax of the, syntax of, explain the",
+    "explain, how do i use the, how do i use, how does the, how does, what does the, what does, what do",
+    "arguments does the, arguments does, parameters does, options does, arguments for, options for, manual for",
+    "documentation for, documentation of, docs for, meaning of the, describe the, describe, tell me about the",
+    "how to use the, how to use, help, more about the, instructions for, whats the, what is the, about the",
+    "explain to me the, examples of, example of, example for, an example of, details on the, info on the",
+    "how can i use the, how can i use, does the, man, what are the options of, what are the arguments of, does",
+    "used for the, works the",
+)
+COMMAND_FOLLOWS = bag(
+    "command take takes do does show shows work works mean means need needs expect expects accept accepts option",
+    "options give gives for want print return used usage syntax",
+)
+BARE = Phrases(
+    "what are your functions, how should i use you, how should i use this, how do i use timmy",
+    "i dont know how to use, i do not know how to use, how to use you, how to use this, how to use the hub",
+    "how to use timmy, how this works, how you work, is there a manual, is there any help, give me some help",
+    "give me help, some help, help, help me, i need help, i need some help, need help, what can you do",
+    "what are you able to do, what commands are there, which commands are there, show me the manual, the manual",
+    "how do i use you, how do i use this, how does this work, how do you work, what are my options",
+    "what sort of things can you, what kind of things can you, what can i do, what can i say, what can i ask",
+    "what do you do, what are you for, list the commands, list commands, list all commands, show the commands",
+    "show me the commands, show commands, commands, all commands, list of commands, what are the commands",
+    "what commands do you, which commands do you, what commands can i, which commands can i, help me out",
+    "give me a hand, how can you help, what can you help, how do i get started, how do i start, getting started",
+    "instructions, user manual, the user guide, show me the help, open the help, help menu, help page, show help",
+    "what are your commands, your commands, what are your abilities, what are your features, what are your skills",
+    "what features do you, your capabilities, how do i talk to you, what things can you, what do you understand",
+    "what do you know how to do, what else can you do, what all can you do, how does all this work, how does it work",
+    "how does the hub work, how does timmy work, how do i work with you, command list, available commands",
+    "what are your capabilities, what is possible here, what are you capable of, im lost, i am lost",
+    "what should i say, how may i use you, tell me what you can do, whats possible, tour, cheat sheet, the commands",
+    "what do you offer, what services, who can help me with the hub, i could use some help, assist me",
+    "i could use a hand, i need a hand, i need assistance",
+)
+FILLER = bag(
+    "for me timmy here now out please with this you can do today all everything on then know is are there i in tell",
+    "us able handle to understand support have use need the hub help commands anyway hello of your offer could say",
+    "ask things type work again thing exactly these",
+)
+UNSURE = bag("lost stuck confused unsure dont")
+
+NAMED = {
+    "dismiss": bag("dismiss fire remove rid kick stop sack"),
+    "spawn": bag("spawn add hire start launch"),
+    "agent": bag(SEE, "ask"),
+}
+WORLD = bag(
+    "linux excel france windows python school bank android iphone word boss wife husband kids email house car",
+    "kitchen mac photoshop garden",
+)
+
+SENTENCES = bag("whats what explain describe does do more about")
+SUPPOSED = Phrases("what happens if, what would happen if, what will happen if, what if i, what happens when i")
+HELP_WITH = Phrases("help with, help on, help about, help me with")
+ASKERS = bag("i we one you to command somebody someone")
+QUESTION_WORDS = bag("show tell know")
+
+
+def read(said: Said) -> Meaning | None:
+    """A question on the use of the hub, on one command or at large."""
+    if said.reported:
+        return None
+    command = _typed(said) or _named(said)
+    if command is None and not _bare(said):
+        command = _asked(said)
+    if command is None:
+        return mean(said, Intent.HELP, "/help") if _bare(said) else None
+    return mean(said, Intent.HELP, f"/help {command}", target_file="", amount_sats="")
+
+
+def _typed(said: Said) -> str | None:
+    """`how do I use /at`, `what does /limits show`."""
+    typed = next((word[1:] for word in said.words if word[:1] == "/" and word[1:] in COMMANDS), None)
+    return typed if typed and (said.asks or HOW.at(said.words, said.start) or ABOUT.find(said.words)) else None
+
+
+def _named(said: Said) -> str | None:
+    """`explain the award command`, `usage of reject`, `help spawn`."""
+    found = ABOUT.find(said.words, 0)
+    while found:
+        name = said.words[found[1]] if found[1] < said.end else ""
+        after = said.words[found[1] + 1 : found[1] + 2]
+        ends = found[1] + 1 >= said.end and said.words[found[0]] not in SENTENCES
+        name = name if name in COMMANDS else name.removesuffix("s")
+        if name in COMMANDS and (ends or (COMMAND_FOLLOWS.issuperset(after) and after)):
+            return name
+        found = ABOUT.find(said.words, found[0] + 1)
+    return None
+
+
+def _bare(said: Said) -> bool:
+    """`help`, `what can you do`: and nothing else of weight."""
+    if BARE.at(said.plain, said.start) == len(said.plain):
+        return True
+    for start in (0, *said.starts):
+        end = BARE.at(said.words, start)
+        if end:
+            rest = said.words[end : said.end]
+            return FILLER.issuperset(rest) or (
+                said.words[start] in {"help", "i"} and not UNSURE.isdisjoint(rest) and rest[0] != "with"
+            )
+    return False
+
+
+def _asked(said: Said) -> str | None:
+    """`how do I cancel a task`, `what happens if I dismiss quill`: the command whose words are said."""
+    if HELP_WITH.at(said.words, said.start) and said.end - said.start <= 5:  # noqa: PLR2004
+        return next((topic.command for topic in TOPICS if said.has(topic.verbs) and not topic.nouns), None)
+    how = next((end for start in (0, said.start, *said.starts) if (end := HOW.at(said.words, start))), 0)
+    how = how or said.says(SUPPOSED)
+    if not how or said.has(WORLD) or not (said.bag & ASKERS or "work" in said.bag or "works" in said.bag):
+        return None
+    for topic in TOPICS:
+        if said.has(topic.verbs) and (not topic.nouns or said.has(topic.nouns)) and not _only_asking(said, topic):
+            return topic.command
+    if said.people and said.has(bag("pay send tip transfer give")):
+        return "pay"
+    return next((name for name, verbs in NAMED.items() if said.names and said.has(verbs)), None)
+
+
+def _only_asking(said: Said, topic: Topic) -> bool:
+    """Whether the verb is only that of the question: "show me how to list tasks" shows nothing."""
+    return (
+        said.bag & topic.verbs <= QUESTION_WORDS and said.words[said.start] in QUESTION_WORDS and "see" not in said.bag
+    )

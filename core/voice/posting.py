@@ -1,0 +1,294 @@
+"""Work for the swarm: from "have somebody summarise notes.md for at most 50 sats" to `/task summarise notes.md max=50`.
+
+A request is a task when it talks of tasks or of somebody to do it, names an agent, a file of the workspace or a price.
+The frame words come off layer by layer, then the clauses on price, time and agent; what is left is the description.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.voice import clauses, facts
+from core.voice.meaning import Intent, mean
+from core.voice.numbers import word_at
+from core.voice.said import QUESTION, STATED
+from core.voice.times import read_deadline
+from core.voice.words import Phrases, bag, join
+
+if TYPE_CHECKING:
+    from core.voice.facts import Fact
+    from core.voice.meaning import Meaning
+    from core.voice.said import Said
+
+NOUN = bag("task job bounty gig assignment")
+CREATE = bag(
+    "create make add post put open new give want need start set submit file place publish announce queue got have",
+    "list up offer raise log",
+)
+CREATE_MORE = bag("launch another issue register advertise kick id like post")
+BEFORE_NOUN = bag(
+    "a an the another one new up out for me us agents workers swarm i we to want would like off please small quick",
+    "little some this got",
+)
+AFTER_NOUN = Phrases(
+    "posted to, posted, created, out of this, out of the following, of this, as follows, out there, up, out",
+    "on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about",
+    "with the description, of, for the workers, for the agents, for the swarm, for somebody, for someone, for anyone",
+    "for an agent, for a worker, to the swarm, in the swarm, is to, will be to, described as, with the title",
+    "on the task board, on the market, where somebody has to, where someone has to, where you, in which, doing",
+    "to be done, namely, asking for, asking somebody to, asking someone to",
+)
+
+SOMEBODY = Phrases(
+    "somebody, someone, anyone, anybody, an agent, a worker, one of the agents, one of the workers, the agents",
+    "the swarm, the workers, some agent, any agent, agents, workers, whoever, a bot, one of our agents",
+    "one of my agents, some worker, another agent, another worker, my agents, our agents, the team, any worker",
+    "one of the bots, the right agent, the best agent, our swarm, my swarm, a free agent, an idle agent",
+    "a free worker, people, any of the agents, any of the workers, the bots, my workers, our workers, the crew",
+    "some of the agents, one agent, one worker, everyone",
+)
+WHERE = Phrases(
+    "in the swarm, from the swarm, of the swarm, on the team, here, out there, in there, of you, of the team, around",
+    "else, who is free",
+)
+CAUSE = Phrases(
+    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
+    "pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
+    "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
+    "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
+    "see whether, check whether, check if, go get, get hold of, see, check with, do we have, do you have",
+    "do you know, ask if, ask whether",
+)
+BARE = bag("have let make id like see if whether")
+"""`have quill write` needs no "to"; `ask quill` does."""
+TO = Phrases(
+    "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
+    "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for",
+    "free to, that will, to come and",
+)
+SHOULD = Phrases(
+    "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
+    "is to, can you, could you, would you please, can you please, could you please, i need you to, id like you to",
+    "i want you to, kindly, may, might, will, are to, please can you, should please, would, please could you",
+    "i would like you to, you should, you need to, you can, you could, you have to, you must, its your job to",
+    "gets to, may now",
+)
+WHETHER = bag("whether if what why how when where who which")
+NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
+AUXILIARY = bag("can could would will should might may does")
+DO_IT = frozenset(
+    {"", "it", "that", "this", "them", "so", "do it", "do that", "do this", "now", "right now", "instead", "for me"}
+)
+WANT = Phrases(
+    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have",
+    "may i have, wed like, we want, commission, order, id love, need, want, get me, we would like, i require",
+    "i am after, im after, i still need, i also need",
+)
+VERBS = bag(
+    "write draw make build create compose design summarise summarize translate find research check scan audit review",
+    "analyse analyze plot chart draft paint record edit fix look list count sort compare explain forecast predict",
+    "calculate compute clean convert search investigate deploy restart monitor test refactor port generate produce",
+    "render film cut sing proofread polish rewrite outline sketch illustrate animate collect gather prepare plan set",
+    "run read describe extract tally estimate measure figure work dig tell give show put turn do help come code",
+    "implement add back rotate update upgrade install harden lock secure patch tidy rank label tag name pick choose",
+    "suggest propose brainstorm transcribe caption shorten expand merge split crop resize colour color mix master",
+    "remix score arrange storyboard shoot trim verify validate examine inspect study track organise organize format",
+    "print export import download upload fetch get keep take start finish solve crack answer report",
+)
+
+OFFERS = bag("offer offering")
+PAYS = bag("pay give offer spend")
+FIRST_PERSON = bag("id ill i we wed")
+CREATES = CREATE | CREATE_MORE
+BEFORE_ANY = CREATES | BEFORE_NOUN
+POST_THIS = Phrases(
+    "post this, post the following, put this up, put this out, give this to the swarm, publish this",
+    "give the swarm this, for the swarm",
+)
+NO_WORK = bag("be you i know go")
+
+
+class Frame(NamedTuple):
+    """Where a description begins once its frame words are off, and the agent that they name."""
+
+    start: int
+    agent: str = ""
+
+
+def read_framed(said: Said) -> Meaning | None:
+    """Work that is given out in so many words: a new task, somebody or an agent to do it."""
+    frame = _unframe(said)
+    if frame.start == said.start or said.reported:
+        return None
+    return _post(said, frame)
+
+
+def read_plain(said: Said) -> Meaning | None:
+    """A request that names a file of the workspace or a price, whoever does it."""
+    data = any(not facts.is_source(file) for file in said.files)
+    price = bool(said.amounts) and clauses.price(said, 0) is not None
+    wanted = WANT.at(said.words, said.start) or WANT.at(said.words, 0)
+    asked = said.first in QUESTION or said.first not in STATED
+    if not (data or price) or said.reported or not (wanted or (asked and (data or said.first not in QUESTION))):
+        return None
+    return _post(said, Frame(wanted or said.start))
+
+
+def _unframe(said: Said) -> Frame:
+    """Every layer of frame words taken off: "create a task: somebody has to write ..."."""
+    at, agent, after_price = said.start, "", _leading_price(said)
+    hurry = read_deadline(said.words, at) if said.first in {"within", "in"} else None
+    at = hurry.end if hurry and _layer(said, hurry.end) is not None else at
+    if after_price and (_offers(said) or _layer(said, after_price) is not None):
+        at = after_price
+    while (found := _layer(said, at)) is not None:
+        at, agent = found.start, found.agent or agent
+    return Frame(at, agent)
+
+
+def _offers(said: Said) -> bool:
+    """`offer 100 sats for a haiku`, `I'd pay 90 sats for a painting`: a price that somebody else shall earn."""
+    before = said.words[: said.amounts[0].start]
+    return said.first in OFFERS or (not FIRST_PERSON.isdisjoint(before) and not PAYS.isdisjoint(before))
+
+
+def _leading_price(said: Said) -> int:
+    """`for 75 sats have anyone ...`: the place after the price that stands in front."""
+    clause = clauses.price(said, said.start) if said.amounts else None
+    if clause is None and said.start in said.priced:
+        clause = (said.start, said.amounts[0].end)
+    if clause is None or clause[0] > said.start:
+        return 0
+    end = clause[1]
+    end += said.words[end : end + 1] in (["to"], ["for"])
+    who = _who(said, end)
+    if (
+        who
+        and said.words[who.start : who.start + 1] in (["who"], ["that"])
+        and word_at(said.words, who.start + 1) not in AUXILIARY
+    ):
+        end = who.start + 1
+    return said.after_frame(end)
+
+
+def _layer(said: Said, at: int) -> Frame | None:
+    at = said.after_frame(at)
+    return _new_task(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
+
+
+def _new_task(said: Said, at: int) -> Frame | None:
+    """`create a task to ...`, `give the agents a task: ...`, `new job for ...`."""
+    place, makes, agent = at, False, ""
+    while place < said.end and (said.words[place] in BEFORE_ANY or _is_price(said, place) or _agent_at(said, place)):
+        makes = makes or said.words[place] in CREATES
+        name = _agent_at(said, place)
+        agent, place = (name.value, name.end) if name else (agent, place + 1)
+    if place >= said.end or said.words[place] not in NOUN:
+        return _post_this(said, at)
+    titled = (
+        said.written[place][-1] in ":,-"
+        or said.words[place + 1 : place + 2] == ["to"]
+        or _is_for_somebody(said, place + 1)
+    )
+    if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
+        return None
+    return _after_noun(said, place + 1, agent)
+
+
+def _is_for_somebody(said: Said, at: int) -> bool:
+    return said.words[at : at + 1] == ["for"] and _who(said, at + 1) is not None
+
+
+def _post_this(said: Said, at: int) -> Frame | None:
+    end = POST_THIS.at(said.words, at)
+    return _after_noun(said, end) if end else None
+
+
+def _after_noun(said: Said, at: int, agent: str = "") -> Frame:
+    """The place after what links a new task to its description, and the agent named there (`a task for quill to ...`)."""
+    while at < said.end:
+        name = _agent_at(said, at + 1) if said.words[at] in {"for", "to"} else None
+        price = _is_price(said, at)
+        end = name.end if name else at + 1 if price else AFTER_NOUN.at(said.words, at)
+        if not end or (end > at + 1 and said.words[end - 1] in WHETHER):
+            break
+        agent = name.value if name else agent
+        at = end
+        if said.words[at - 1] in {"to", "called", "named"} and not name:
+            break
+    return Frame(at, agent)
+
+
+def _causes(said: Said, at: int) -> Frame | None:
+    """`have quill ...`, `get somebody to ...`, `can somebody ...`, `ask seer whether ...`."""
+    who_at = CAUSE.at(said.words, at)
+    auxiliary = said.words[at] in AUXILIARY if at < said.end else False
+    who_at = at + 1 if auxiliary else who_at
+    who = _who(said, who_at) if who_at else None
+    if who is None or who.start >= said.end:
+        return None
+    price = next((one.end for one in said.amounts if one.start == who.start), who.start)
+    end = TO.at(said.words, price)
+    if not end:
+        bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.words[who.start] in WHETHER
+        end = who.start if bare else 0
+    works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
+    return Frame(end, who.agent) if works else None
+
+
+def _should(said: Said, at: int) -> Frame | None:
+    """`mace should ...`, `somebody has to ...`, `reel, could you ...`."""
+    who = _who(said, at)
+    if who is None:
+        return None
+    end = SHOULD.at(said.words, who.start) or (who.start if said.words[at] == "whoever" else 0)
+    works = 0 < end < said.end and said.words[end] not in NOT_WORK
+    return Frame(end, who.agent) if works else None
+
+
+def _addressed(said: Said, at: int) -> Frame | None:
+    """`quill, write me a poem`, and the same as a recogniser of speech writes it."""
+    name = _agent_at(said, at)
+    if name is None or name.end >= said.end:
+        return None
+    called = said.written[name.end - 1][-1] in ",:" and said.words[name.end] not in NOT_WORK | {"please"} | QUESTION
+    return Frame(name.end, name.value) if called or said.words[name.end] in VERBS else None
+
+
+def _who(said: Said, at: int) -> Frame | None:
+    name = _agent_at(said, at)
+    if name:
+        return Frame(name.end, name.value)
+    end = SOMEBODY.at(said.words, at)
+    return Frame(WHERE.at(said.words, end) or end) if end else None
+
+
+def _agent_at(said: Said, at: int) -> Fact | None:
+    at += said.words[at : at + 1] == ["agent"]
+    return said.agent_at.get(at)
+
+
+def _is_price(said: Said, at: int) -> bool:
+    return at in said.priced
+
+
+def _post(said: Said, frame: Frame) -> Meaning | None:
+    """The command: the description without its clauses, then max=, by= and to=."""
+    price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
+    agent, taken = clauses.handed_over(said, frame.start)
+    for start, end in filter(None, (price, until and (until[0], until[1].end))):
+        taken |= {*range(start, end)}
+    what = join(_without_politeness([said.written[at] for at in range(frame.start, said.end) if at not in taken]))
+    budget = clauses.price_said(said) if price else ""
+    if what.lower() in DO_IT:
+        return mean(said, Intent.TASK, amount_sats=budget)
+    options = {"max": budget, "by": str(until[1]) if until else "", "to": agent or frame.agent}
+    command = " ".join([f"/task {what}", *(f"{key}={value}" for key, value in options.items() if value)])
+    when = said.text(until[0], until[1].end) if until else ""
+    return mean(said, Intent.TASK, command, task_description=what, when=when, amount_sats=budget)
+
+
+def _without_politeness(written: list[str]) -> list[str]:
+    while written and written[-1].lower().strip(".,!?") in {"please", "thanks", "and", "pls"}:
+        written = written[:-1]
+    return written

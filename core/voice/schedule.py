@@ -1,0 +1,149 @@
+"""Later or again: reminders, schedules, and a command with a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.voice.meaning import Intent, mean
+from core.voice.said import QUESTION
+from core.voice.times import is_repeated
+from core.voice.words import Phrases, bag, join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.voice.meaning import Meaning
+    from core.voice.said import Said
+
+REMIND = Phrases(
+    "remind me, nudge me, set a reminder, set up a reminder, make a reminder, create a reminder, add a reminder",
+    "reminder, i need a reminder, a reminder, put a reminder, give me a reminder, set me a reminder, alert me",
+    "dont let me forget, do not let me forget, put in a reminder, remind us, send me a reminder, give me a nudge",
+    "notify me, poke me, schedule a reminder, new reminder, please remind me, a reminder please",
+    "make sure i remember, i want a reminder, id like a reminder",
+)
+REMINDS = bag("remind reminder nudge alert forget notify poke remember")
+ASKED = bag("who what how why which whose where of when if whether")
+OPENS = bag("to about for that")
+SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
+AUTOMATIC = Phrases(
+    "run automatically, runs automatically, is planned, are planned, running automatically, run by themselves",
+    "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
+    "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
+    "repeating commands, timed commands, planned commands, is coming up, are coming up, have planned, recurring jobs",
+    "cron jobs",
+)
+CANCEL = Phrases(
+    "cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end",
+    "undo, change, move, edit, postpone, reschedule, pause, disable, scrap, call off",
+)
+PLAN = Phrases(
+    "schedule, plan, set up a schedule, set a schedule, make a schedule, create a schedule, add a schedule",
+    "put on the schedule, set up, arrange",
+)
+WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
+LATER = bag("something it that this anything")
+EDGES = bag("by before until since from after the this that my a our")
+
+OTHERS = bag("he she they it you that this")
+REMIND_ME = Phrases(
+    "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",
+)
+OURS = bag("schedules scheduled scheduler reminders")
+SHOWN = bag("show see list whats check on")
+HEADING = bag("schedules scheduled scheduler reminders schedule reminder commands what whats is")
+
+
+def read(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
+    """A list of what is scheduled, or a command that has a time."""
+    if said.reported:
+        return None
+    return _schedules(said) or _timed(said, understand)
+
+
+def read_reminder(said: Said) -> Meaning | None:
+    """A reminder of words: no command, but what and when."""
+    if said.reported or not said.has(REMINDS):
+        return None
+    rest = said if said.when is None else said.without(*said.when)
+    when = "" if said.when is None else said.text(*said.when)
+    act = rest.act(REMIND) or _anywhere(rest)
+    if act is None or (act[1] < rest.end and rest.words[act[1]] in ASKED):
+        return None
+    return mean(said, Intent.SCHEDULE, when=when, task_description=_what(rest, act[1]), actor="", agent_name="")
+
+
+def _anywhere(said: Said) -> tuple[int, int] | None:
+    """`the dentist, remind me`: a reminder that is asked for behind what it is about."""
+    found = None if said.first in OTHERS else REMIND_ME.find(said.words)
+    return found and (found[0], found[0] + 2)
+
+
+def _what(said: Said, at: int) -> str:
+    """What the reminder is of: the words after "to" or "about", up to the next clause that only says when."""
+    start = next((place + 1 for place in range(at, min(at + 3, said.end)) if said.words[place] in OPENS), 0)
+    if not start:
+        return ""
+    end = next(
+        (place for place in range(start, said.end) if said.words[place : place + 2] == ["remind", "me"]), said.end
+    )
+    return join(said.written[start:end])
+
+
+def _schedules(said: Said) -> Meaning | None:
+    asked = said.asks or said.heads(HEADING)
+    if said.says(AUTOMATIC) and asked:
+        return mean(said, Intent.SCHEDULE, "/schedules")
+    if not said.has(SCHEDULES):
+        return None
+    if said.act(CANCEL):
+        return mean(said, Intent.SCHEDULE)
+    owned = said.has(OURS) or said.heads(HEADING) or (said.has(SHOWN) and "my" in said.bag)
+    listed = asked and owned
+    return mean(said, Intent.SCHEDULE, "/schedules") if listed and not said.act(PLAN) else None
+
+
+def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
+    if said.when is None or said.words[slice(*said.when)] == ["today"]:
+        return _unplanned(said)
+    start, end = said.when
+    if start and said.words[start - 1] in EDGES:
+        return None
+    when = said.text(start, end)
+    rest = said.without(start, end)
+    planned = rest.act(PLAN)
+    inner = understand(rest.without(0, planned[1]) if planned and planned[0] == rest.start else rest)
+    if inner.command == "/limits" and said.first in QUESTION:
+        return None
+    if inner.command is None or inner.command.startswith(WITHOUT):
+        vague = bool(planned) and not LATER.isdisjoint(rest.words)
+        return mean(said, Intent.SCHEDULE, when=when) if vague or _lacks_something(inner) else None
+    at_edge = start <= said.start or end >= said.end
+    if inner.command.startswith("/task ") and not at_edge:
+        return None
+    entities = {**inner.entities, "when": when}
+    return inner._replace(intent=Intent.SCHEDULE, entities=entities, command=_command(when, inner.command))
+
+
+def _lacks_something(inner: Meaning) -> bool:
+    return inner.intent in {Intent.MONEY, Intent.TASK, Intent.SWARM, Intent.VOICE} and not inner.entities.get(
+        "target_file"
+    )
+
+
+def _unplanned(said: Said) -> Meaning | None:
+    """`schedule something`: what, and when?"""
+    act = said.act(PLAN)
+    rest = said.words[act[1] : said.end] if act else []
+    vague = act and (not LATER.isdisjoint(rest[:1]) or (not rest and "schedule" in said.words[act[0] : act[1]]))
+    return mean(said, Intent.SCHEDULE) if vague else None
+
+
+def _command(when: str, command: str) -> str:
+    """`/every` or `/at`, WHEN without the word that the command says itself ("every morning at eight" -> morning ...)."""
+    words = when.split()
+    if not is_repeated([word.lower() for word in words]):
+        return f"/at {' '.join(words[words[0].lower() == 'at' :])} {command}"
+    turn = next((at for at, word in enumerate(words) if word.lower() in {"every", "each"}), 0)
+    words = words[turn:] + words[:turn]
+    return f"/every {' '.join(words[words[0].lower() in {'every', 'each'} :])} {command}"

@@ -1,0 +1,94 @@
+"""How the hub speaks: aloud or not, louder, slower, another voice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.voice.meaning import Intent, mean
+from core.voice.words import Phrases, bag
+
+if TYPE_CHECKING:
+    from core.voice.meaning import Meaning
+    from core.voice.said import Said
+
+OFF = Phrases(
+    "no more voice, no more speech, switch to text, switch to text only, go text only, write only, mute, voice off",
+    "stop talking, stop speaking, stop reading, go silent, be quiet, be silent, shut up, silence your voice",
+    "silence yourself, silence, no more talking, no voice, no speech, turn off your voice, turn your voice off",
+    "turn off the voice, turn the voice off, text only, only text, stay silent, no talking, go quiet",
+    "switch off your voice, switch your voice off, switch off the voice, keep quiet, stay quiet, stop saying, shush",
+    "hush, quit talking, no more speaking, dont speak, speech off, turn off speech, stop the voice",
+    "disable your voice, disable the voice, disable speech, turn off voice, switch off voice, just text, just write",
+    "only write, sound off, quiet, quit speaking, dont talk, turn off the sound, turn your sound off",
+    "stop your voice, pipe down, answer in writing, no more reading, text mode",
+)
+ON = Phrases(
+    "read your answers, read your replies, read your messages, read me your, turn your voice ... on",
+    "switch your voice ... on, turn the voice ... on, unmute, voice on, speak up again, turn on your voice",
+    "turn your voice on, turn on the voice, turn the voice on, switch on your voice, switch your voice on",
+    "speak again, talk to me, speak to me, hear you speak, hear your voice, hear you talk, hear you",
+    "speak your ... aloud, read your ... aloud, read ... aloud, read ... out loud, say your, say ... out loud",
+    "say ... aloud, speak ... aloud, speak ... out loud, talk ... out loud, talk ... aloud, speak aloud",
+    "speak out loud, talk out loud, talk aloud, answer aloud, answer out loud, answer ... aloud, answer ... out loud",
+    "enable your voice, enable the voice, enable speech, speech on, turn on speech, start talking, start speaking",
+    "use your voice, voice mode, turn on voice, switch on the voice, switch on voice, reply aloud, reply out loud",
+    "answer me with your voice, answer with your voice, speak your replies, speak your responses, voice your answers",
+    "voice your replies, speak the answers, speak your answers, start reading, give me voice, answer by voice",
+    "reply by voice, speak to us, respond aloud, respond out loud, turn your sound on, sound on, activate your voice",
+)
+LEVEL = Phrases(
+    "volume, turn your volume, set your volume, put your volume, turn the volume, set the volume, put the volume",
+    "raise your volume, lower your volume, raise the volume, lower the volume, turn up, turn down, louder, quieter",
+    "softer, more quietly, more loudly, turn it up, turn it down, speak, talk, slow down, speed up, slower, faster",
+    "use a, use another voice, change your voice, change the voice, switch to a, lower your voice, raise your voice",
+    "your voice, set your voice, make your voice, increase the volume, decrease the volume, reduce the volume",
+    "increase your volume, reduce your volume, decrease your volume, read, keep your voice, drop the volume, sound",
+    "adjust the volume, adjust your volume, set your speech, set the speech, set speech, read slower, read faster",
+    "change your volume, change the volume, bump the volume, a bit louder, a bit slower, a little louder",
+    "a little slower, a bit quieter, a little quieter, a bit faster, a little faster, not so loud, not so fast",
+    "whisper, speak up, less loud, crank up, pick",
+)
+MANNER = bag(
+    "volume louder quieter slower faster softer voice slowly quickly loudly quietly deeper higher lower speed slow",
+    "pitch accent down up loud clearly whisper tempo rate pace softly fast",
+)
+ABOUT_SPEECH = bag(
+    "volume louder quieter slower faster softer voice speak speaking talk talking speech loud slow sound accent",
+    "pitch whisper slowly quietly loudly speed read reading",
+)
+ITSELF = bag(
+    "yourself your voice aloud loud it please timmy the now you sound speech everything for a while until i me again",
+    "answers replies today tonight and just silent completely",
+)
+OBJECTS = bag("mute unmute silence quiet hush shush")
+LEVEL_ALONE = Phrases(
+    "turn it up, turn it down, speak up, slow down, louder, quieter, a bit, a little, please, now, when you talk",
+    "when you speak, more",
+)
+ELSEWHERE = bag("tv television radio music stereo phone speakers laptop computer bluetooth car spotify headphones")
+
+
+def read(said: Said) -> Meaning | None:
+    """Voice on or off; volume, speed and kind of voice, which no command sets yet."""
+    if said.reported:
+        return None
+    for verbs, command in ((OFF, "/voice off"), (ON, "/voice on")):
+        if any(_itself(said, act) for act in said.acts(verbs)):
+            return mean(said, Intent.VOICE, command)
+    return _level(said)
+
+
+def _itself(said: Said, act: tuple[int, int]) -> bool:
+    """Whether the hub is to do it, and not the television: nothing else stands behind "mute"."""
+    behind = said.words[act[1] : said.end]
+    return said.words[act[0]] not in OBJECTS or act[1] > act[0] + 1 or ITSELF.issuperset(behind[:3])
+
+
+def _level(said: Said) -> Meaning | None:
+    act = said.act(LEVEL)
+    if act and LEVEL_ALONE.covers(said.words[act[0] : said.end]):
+        return mean(said, Intent.VOICE)
+    if act is None or not said.has(MANNER) or not said.has(ABOUT_SPEECH) or said.has(ELSEWHERE):
+        return None
+    number = said.numbers[0].value if said.numbers else ""
+    return mean(said, Intent.VOICE, number=number)

@@ -1,0 +1,199 @@
+"""What a text means: the edges that a corpus of ordinary phrases does not reach."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.voice.commands import COMMANDS, READS
+from core.voice.intent import LONGEST, Intent, Known, understand
+from core.voice.words import WIDEST_GAP, Phrases, join, split
+from tests.voice import score
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+WORDS = sorted({word for phrase in score.corpus(score.WORK) for word in phrase.text.split()})
+CHAT = Intent.CHAT
+
+
+def command(text: str, known: Known = score.KNOWN) -> str | None:
+    return understand(text, known).command
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "meant"),
+    [
+        ("/balance", "money", "/balance"),
+        ("/Pay@timmy_bot  ann 500 ", "money", "/pay ann 500"),
+        ("/task\nwrite a poem", "task", "/task write a poem"),
+        ("/voice on", "voice", "/voice on"),
+        ("/approve a7k", "approval", "/approve a7k"),
+        ("/", "chat", None),
+        ("/nonsense", "chat", None),
+        (" /balance", "chat", None),
+    ],
+)
+def test_a_typed_command_is_itself(text: str, intent: str, meant: str | None) -> None:
+    found = understand(text, score.KNOWN)
+    assert (found.intent.value, found.command) == (intent, meant)
+    assert found.confidence == (1.0 if meant else 0.5)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u00a0"])
+def test_blank_is_unknown(text: str) -> None:
+    assert understand(text, score.KNOWN).data() == {
+        "intent": "unknown", "confidence": 0.0, "entities": {}, "command": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["?", "...", "\ud800", "\U0001f600 \U0001f600", "\u202epay ann"])
+def test_what_no_rule_knows_is_chat(text: str) -> None:
+    found = understand(text, score.KNOWN)
+    assert (found.intent, found.confidence, found.command) == (CHAT, 0.5, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cancel task 7 no dont",
+        "pay ann 500 sats no wait",
+        "if task 7 fails, pay ann 500 sats",
+        "when task 9 is done, accept it",
+        "bob said please cancel task 7",
+        "he told us: pay ann 500 sats",
+        "should I pay ann 500 sats",
+        "don't pay ann 500 sats",
+        "I would never dismiss quill",
+        "do not approve a7k",
+        "what if I cancel task 7",
+        "how do I pay ann 500 sats",
+        "carol told me to freeze the wallet",
+        "once bob pays, create a task to thank him",
+    ],
+)
+def test_what_is_not_plainly_asked_for_now_does_not_act(text: str) -> None:
+    assert not score.acts(command(text)), command(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "meant"),
+    [
+        ("pay dave 500", Known(people=None), "/pay dave 500"),
+        ("send 40 sats to dave", Known(people=None), "/pay dave 40"),
+        ("pay him 500", Known(people=None), None),
+        ("pay dave 500", Known(), None),
+        ("dismiss quill two", Known(frozenset({"quill", "quill-2"})), "/dismiss quill-2"),
+        ("dismiss quill-3", Known(frozenset({"quill"})), "/dismiss quill-3"),
+        ("show #12", Known(tasks=range(1, 20)), "/show T-12"),
+        ("show #12", Known(tasks=range(1, 5)), None),
+        ("show t 12", Known(), "/show T-12"),
+        ("show task zero", Known(), None),
+        ("pay ann 0 sats", score.KNOWN, None),
+        ("pay ann 9000000000000000 sats", score.KNOWN, None),
+        ("pay ann 500sats", score.KNOWN, "/pay ann 500"),
+        ("pay ann bob 500 sats", score.KNOWN, None),
+        ("spawn a second echo", score.KNOWN, "/spawn echo"),
+        ("don't speak out loud", score.KNOWN, "/voice off"),
+        ("quill?", score.KNOWN, "/agent quill"),
+        ("k5t is a postcode", score.KNOWN, None),
+        ("start task 7", score.KNOWN, None),
+    ],
+)
+def test_what_the_hub_knows_counts(text: str, known: Known, meant: str | None) -> None:
+    assert command(text, known) == meant
+
+
+def test_a_hub_may_have_many_names() -> None:
+    many = frozenset(f"agent{number}" for number in range(5000))
+    assert command("dismiss agent4711", Known(many)) == "/dismiss agent4711"
+
+
+@given(st.text())
+def test_any_text_has_a_meaning(text: str) -> None:
+    well_formed(text)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
+def test_any_words_have_a_well_formed_meaning(text: str) -> None:
+    well_formed(text)
+
+
+def well_formed(text: str) -> None:
+    found = understand(text, score.KNOWN)
+    assert found == understand(text, score.KNOWN)
+    assert 0.0 <= found.confidence <= 1.0
+    assert set(found.entities) <= {
+        "agent_name", "task_description", "task_id", "number", "amount_sats", "actor", "when", "target_file",
+    }  # fmt: skip
+    assert all(found.entities.values())
+    if found.command is not None:
+        assert found.command[0] == "/"
+        assert found.command[1:].split()[0] in COMMANDS
+        assert found.command == found.command.strip()
+
+
+def test_every_command_that_reads_is_a_command() -> None:
+    assert set(COMMANDS) > READS
+
+
+HOSTILE = [
+    "a " * 2000, "and " * 2000, "please " * 2000, "every " * 2000, "thousand " * 2000, "two k " * 2000, "task " * 2000,
+    "help with " * 2000, "i dont " * 2000, "send " * 2000, ", " * 2000, "for 5 sats " * 2000, "at " * 2000, "quill " * 2000,
+    "create a " * 2000, "x" * 8000, "," * 8000, "in under " * 2000, "no dont " * 2000, "remind me " * 2000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:8])
+def test_twice_the_text_is_at_most_about_twice_the_work(text: str) -> None:
+    words = text.split()
+    short, long = (" ".join(words[: LONGEST // share]) for share in (2, 1))
+    assert steps(long) <= 2.3 * steps(short) + 2000
+    assert steps(text) <= 2.3 * steps(long) + 2000
+
+
+def steps(text: str) -> int:
+    """How many lines of Python run to understand a text."""
+    counted = 0
+
+    def count(_frame: FrameType, _event: str, _argument: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        understand(text, score.KNOWN)
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+def test_a_text_of_any_length_is_answered() -> None:
+    assert understand("cancel task 7 " + "x " * 100_000, score.KNOWN).intent is CHAT
+    assert understand("x" * 100_000, score.KNOWN).intent is CHAT
+
+
+def test_phrases_find_the_longest_and_gaps_end_early() -> None:
+    phrases = Phrases("call off, call ... off, call, put ... on ice")
+    assert phrases.at(["call", "off", "it", "off"], 0) == 2
+    assert phrases.at(["call", "the", "whole", "thing", "off", "now"], 0) == 5
+    assert phrases.at(["call", "me"], 0) == 1
+    assert phrases.at(["put", *["x"] * WIDEST_GAP, "on", "ice"], 0) == WIDEST_GAP + 3
+    assert phrases.at(["put", *["x"] * (WIDEST_GAP + 1), "on", "ice"], 0) == 0
+    assert phrases.at([], 0) == 0
+    assert phrases.find(["please", "call"]) == (1, 2)
+    assert phrases.find(["please"]) is None
+    assert phrases.covers(["call", "call", "off"])
+    assert not phrases.covers(["call", "it"])
+
+
+def test_words_lose_what_stands_around_them_and_keep_how_they_were_written() -> None:
+    assert split("Don\u2019t  (stop), please!") == (["dont", "stop", "please"], ["Don\u2019t", "(stop),", "please!"])
+    assert join(["write", "it,", "please."]) == "write it, please"
