@@ -15,7 +15,7 @@ from bot import views
 from core.errors import Unavailable
 from core.events import Event, Kind
 from core.messages import MessageTx
-from core.store import FIRST_PAUSE, LAST_PAUSE
+from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
@@ -158,7 +158,7 @@ class Pump:
 
     async def _catch_up(self, handler: Notify) -> None:
         """Take every event there is, however long the store cannot be written."""
-        pause = FIRST_PAUSE
+        waits = pauses()
         while True:
             try:
                 while await self._some(handler):
@@ -167,8 +167,7 @@ class Pump:
                 log.warning("%s waits: %s", handler.name, error)
             else:
                 return
-            await self._clock.sleep(pause)
-            pause = min(pause * 2, LAST_PAUSE)
+            await self._clock.sleep(next(waits))
 
     async def _some(self, handler: Notify) -> bool:
         try:

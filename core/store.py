@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from core.events import Event
     from core.ports import Clock
@@ -77,11 +77,18 @@ class Store(Protocol[T_co]):
 
 async def patiently(store: Store[T], work: Callable[[T], R], clock: Clock) -> R:
     """Write what must be written in the end, however long that takes: it is tried again, later and later."""
-    pause = FIRST_PAUSE
+    waits = pauses()
     while True:
         try:
             return await store.write(work)
         except NotWritten as error:
             log.warning("%s", error)
-        await clock.sleep(pause)
+        await clock.sleep(next(waits))
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait before each next try of what can be written later: they double."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
         pause = min(pause * 2, LAST_PAUSE)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
@@ -145,7 +144,7 @@ class Coordinator:
         self._terms = Terms(
             window=self.rules.window, lease=self.rules.lease, token=lambda: ids.token(12), capacity=roster.capacity
         )
-        self._working: dict[int, tuple[int, asyncio.Timeout]] = {}
+        self._working: dict[tuple[int, int], asyncio.Timeout] = {}
         self._waiting: dict[int, tuple[str, ...]] = {}
         self._parked: dict[str, set[int]] = {}
         self._put_off = PutOff()
@@ -352,16 +351,17 @@ class Coordinator:
 
     async def _surely(self, number: int, walk: Callable[[], Awaitable[object]]) -> None:
         """Walk; where a walk breaks off, its task is looked at again, later and later, so that none is left lying."""
-        for tries in itertools.count(1):
+        tries = 0
+        while True:
             try:
                 await walk()
             except Exception as error:  # noqa: BLE001 - whatever it was, the task waits with its budget held
                 _complain(number, error)
-                pause = pause_after(error, tries)
+                tries += 1
+                pause, walk = pause_after(error, tries), partial(self._again, number)
             else:
                 return
             await self._clock.sleep(pause)
-            walk = partial(self._again, number)
 
     async def _again(self, number: int) -> None:
         """Look at a task that may have been left lying. One whose work ended unwritten is its lease's to take back."""
@@ -403,17 +403,15 @@ class Coordinator:
 
     async def _work(self, task: Task) -> Task:
         """One attempt, from its start to its end. Whoever ends it from outside stops it, whatever it is at."""
-        mine = None
         try:
             async with asyncio.timeout(None) as scope:
-                mine = self._working[task.id] = (task.attempt, scope)
+                self._working[task.id, task.attempt] = scope
                 after = await self._attempt(task)
         except TimeoutError:
             log.info("%s was stopped at %s", task.agent, task.name)
             after = await self.show(task.id)
         finally:
-            if self._working.get(task.id) is mine:
-                del self._working[task.id]
+            del self._working[task.id, task.attempt]
         self._freed(task.agent or "")
         return after
 
@@ -484,12 +482,12 @@ class Coordinator:
 
     def _at_it(self, task: Task) -> bool:
         """Whether a walk of this process is at this attempt of the task."""
-        return self._working.get(task.id, (0,))[0] == task.attempt
+        return (task.id, task.attempt) in self._working
 
     def _ended(self, task: Task) -> None:
         """An attempt was ended from outside. Its own walk is stopped, and frees the agent; without one it is free now."""
         if self._at_it(task):
-            _, scope = self._working[task.id]
+            scope = self._working[task.id, task.attempt]
             if not scope.expired():
                 scope.reschedule(0)
         elif task.agent is not None:
@@ -523,9 +521,7 @@ class Coordinator:
             number = min(waiting)
             self._unpark(number)
             try:
-                task = await self.show(number)
-                if task.status is Status.OPEN or bidding.collects(task):
-                    task = await self._auction(task, None)
+                task = await self._auction(await self.show(number), None)
             except Exception as error:  # noqa: BLE001 - one task must not hold up those that wait behind it
                 _complain(number, error)
                 self._set_out(number, partial(self._again, number))
@@ -615,13 +611,14 @@ class Coordinator:
         return len(tasks)
 
     async def _recover_each(self) -> list[Task]:
-        """Take up what can be; a task that cannot is left to the clock, and keeps no other from its own."""
+        """Take up what can be; a task that cannot be is looked at again, and keeps no other from it."""
         tasks = []
         for task in await self._store.read(lambda tx: tx.tasks.live()):
             try:
                 tasks.append(await self._store.write(partial(_on, task.id, self._rearm)))
             except Exception as error:  # noqa: BLE001 - it is one of many
                 _complain(task.id, error)
+                self._set_out(task.id, partial(self._again, task.id))
         return tasks
 
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:

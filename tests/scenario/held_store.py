@@ -9,7 +9,7 @@ from adapters.sqlite.writer import Database
 from tests.scenario.bot import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from adapters.sqlite.unit_of_work import UnitOfWork
 
@@ -20,7 +20,7 @@ class HeldDatabase(Database):
     """The real database. A write is named by the function that queued it: `Coordinator.cancel`."""
 
     _names: frozenset[str] = frozenset()
-    _faults: dict[str, list[Exception]] | None = None
+    _faults: Mapping[str, list[Exception]] = {}
     _free: asyncio.Event
     _changed: asyncio.Condition
 
@@ -41,12 +41,12 @@ class HeldDatabase(Database):
 
     def fail(self, name: str, *errors: Exception) -> None:
         """What this function writes next fails: once with each of these errors."""
-        self._faults = {**(self._faults or {}), name: list(errors)}
+        self._faults = {**self._faults, name: list(errors)}
 
     async def write(self, work: Callable[[UnitOfWork], R], /) -> R:
         """See `core.store.Store`."""
         name = getattr(work, "func", work).__qualname__.partition(".<locals>")[0]
-        if self._faults and self._faults.get(name):
+        if self._faults.get(name):
             raise self._faults[name].pop(0)
         if name in self._names:
             async with self._changed:

@@ -12,7 +12,7 @@ from tests.scenario.bot import ECHO, OWNER, PATIENCE, QUILL, Hands, balances, hu
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
@@ -134,6 +134,18 @@ async def test_a_task_that_the_clock_cannot_see_to_does_not_stop_it_for_the_othe
         await _change(bot, "UPDATE task SET price = 30000 WHERE id = 1")
         await _while_time_passes(bot, HOUR, lambda: _settled(bot, 1))
         prove(bot.app.settings)
+
+
+class _Full(HeldDatabase):
+    """No task can be taken up: the disk is full."""
+
+    _faults: Mapping[str, list[Exception]] = {"Coordinator.recover": [DiskFull(why="it is full")]}
+
+
+async def test_a_hub_that_cannot_write_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(DiskFull):
+        async with hub(tmp_path, database=_Full):
+            pytest.fail("it started")
 
 
 async def test_a_task_that_cannot_be_taken_up_keeps_no_other_from_it(tmp_path: Path) -> None:

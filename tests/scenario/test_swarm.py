@@ -122,6 +122,40 @@ async def test_work_that_was_called_off_as_it_started_is_not_gone_on_with(tmp_pa
         await hands.at_work("T-2", "quill")
 
 
+async def test_what_is_cancelled_as_it_is_awarded_is_not_begun(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=[QUILL], database=HeldDatabase) as bot:
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        store = held(bot.app.store)
+        store.hold("Coordinator.award", "Coordinator.cancel")
+        await bot.post("/award T-1 quill")
+        await store.holding("Coordinator.award")
+        await bot.post("/cancel T-1")
+        await store.holding("Coordinator.award", "Coordinator.cancel")
+        store.release()
+        await bot.until(kind="reply", status="cancelled")
+        await bot.say("/task write another")
+        await bot.settled("T-2")
+        assert bot.hands.began == [("T-2", "quill", 1)]
+
+
+async def test_what_two_end_at_once_is_stopped_once(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()}), database=HeldDatabase) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Coordinator._lose", "Coordinator.cancel")
+        await bot.post("/cancel T-1")
+        await store.holding("Coordinator.cancel")
+        await bot.post("/dismiss quill")
+        await store.holding("Coordinator.cancel", "Coordinator._lose")
+        store.release()
+        await bot.until(kind="reply", status="cancelled")
+        await bot.hands.until(lambda: bot.hands.stopped == [("T-1", "quill")])
+        await bot.barrier()
+        assert bot.hands.began == [("T-1", "quill", 1)]
+
+
 async def test_an_attempt_whose_lease_runs_out_before_it_starts_frees_its_agent(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=[QUILL], database=HeldDatabase, auction={"lease": 60}) as bot:
         store = held(bot.app.store)
