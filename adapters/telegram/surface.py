@@ -143,8 +143,10 @@ class TelegramSurface:
             await self._poll(bot, receive)
         finally:
             self._bot = None
-            for transport in (calls, polls):  # the bot's own shutdown leaves those that it had not quite begun
-                await transport.shutdown()
+            try:  # one by one: the bot's own shutdown leaves what it had not quite begun, and a stop may come meanwhile
+                await calls.shutdown()
+            finally:
+                await polls.shutdown()
 
     async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         offset = 0
