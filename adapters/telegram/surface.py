@@ -61,6 +61,9 @@ FILE_BYTES = 50 * 2**20
 FETCH_BYTES = 20 * 2**20
 """What Telegram lets a bot send as a picture, send as a file, and fetch."""
 
+FETCH_PATIENCE_MS = 60_000
+"""How long a file that came before a stop, or while Telegram is away, waits for it to be there."""
+
 AGAIN = "(this may be a duplicate) "
 _RECENT = 1000
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
@@ -120,6 +123,7 @@ class TelegramSurface:
         self._me: User | None = None
         self._drafts = Drafts(lambda: self._bot, clock, spawner)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
+        self._up = asyncio.Event()
         self.heard_at: int | None = None
 
     # In ----------------------------------------------------------------------------------------------------------
@@ -135,17 +139,19 @@ class TelegramSurface:
             self._me = await _begin(bot)
             await show_menus(bot, self._menus)
             self._bot = bot
+            self._up.set()
             await self._back()
             await self._poll(bot, receive)
         finally:
             self._bot = None
+            self._up.clear()
             await bot.shutdown()
 
     async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        offset = 0
-        while True:
+        offset = wait = 0
+        while True:  # the first poll waits for nothing: it shows at once whether the surface hears
             try:
-                updates = await bot.updates(offset)
+                updates = await bot.updates(offset, wait)
             except InvalidToken:
                 raise TokenRefused from None
             except Conflict:
@@ -161,7 +167,7 @@ class TelegramSurface:
                 log.info("a poll of Telegram failed: %s", error.message)
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
-            self.heard_at = self._clock.now()
+            self.heard_at, wait = self._clock.now(), POLL_SECONDS
             await asyncio.gather(*(self._take(bot, update, receive) for update in updates))
             offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
 
@@ -197,8 +203,9 @@ class TelegramSurface:
         """See `ChatAdapter`."""
         if attachment.size > FETCH_BYTES:
             raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20)
+        await self._clock.until(self._clock.now() + FETCH_PATIENCE_MS, self._up)
         if self._bot is None:
-            raise Unreachable(why="it is down")
+            raise FileGone(name=attachment.name, why="it is down")
         try:
             file = await self._bot.get_file(attachment.ref)
             return bytes(await file.download_as_bytearray())
@@ -216,16 +223,21 @@ class TelegramSurface:
         bot = self._bot
         if bot is None:
             return None
-        if message.cause is not None and await self._answered(message):
+        if message.cause is not None and await self._answered(message) and message.replaces is None:
             return (f"answer-{message.id}",)
         draft = await self._drafts.finish(message.cause)
         stands = message.replaces or (None if draft is None else str(draft))
         sent = list(message.sent)
-        for number, part in enumerate(self._parts(message)):
-            if number < len(message.sent):
-                continue
-            part = replace(part, again=message.again and number == len(message.sent))  # noqa: PLW2901 - one more fact of it
-            sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        try:
+            for number, part in enumerate(self._parts(message)):
+                if number < len(message.sent):
+                    continue
+                part = replace(part, again=message.again and number == len(message.sent))  # noqa: PLW2901 - one more fact of it
+                sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        except Undeliverable:
+            self._drafts.drop(message.cause)
+            raise
+        self._drafts.drop(message.cause)
         return tuple(sent)
 
     async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
@@ -277,8 +289,12 @@ class TelegramSurface:
             raise NotSent(surface=SURFACE, why="it is down", sent=sent)
         chat, thread = self._place(message.conversation)
         try:
-            if stands is not None and part.file is None and await _edit(bot, chat, int(stands), part):
-                return stands
+            if (
+                stands is not None
+                and part.file is None
+                and await _edit(bot, chat, int(stands), replace(part, again=False))
+            ):
+                return stands  # an edit that is made twice is no copy
             return await _new(bot, chat, thread, part, self._replied(message, chat))
         except RetryAfter as error:
             raise NotSent(surface=SURFACE, why="it asks to wait", wait=seconds(error), sent=sent) from None
@@ -317,12 +333,12 @@ _TOAST = 200
 class Poller(ExtBot[None]):
     """PTB's bot, and updates as they came: its own `get_updates` gives up a whole batch for one that it cannot read."""
 
-    async def updates(self, offset: int) -> list[dict[str, Any]]:
-        """The next updates, confirming all before `offset`; waits for one for `POLL_SECONDS`."""
+    async def updates(self, offset: int, wait: int) -> list[dict[str, Any]]:
+        """The next updates, confirming all before `offset`; waits for one for so many seconds."""
         found = await self._post(
             "getUpdates",
-            {"offset": offset, "limit": BATCH, "timeout": POLL_SECONDS, "allowed_updates": list(ALLOWED)},
-            read_timeout=POLL_SECONDS + 10.0,
+            {"offset": offset, "limit": BATCH, "timeout": wait, "allowed_updates": list(ALLOWED)},
+            read_timeout=wait + 10.0,
         )
         return (
             [update for update in found if isinstance(update, dict) and "update_id" in update]
