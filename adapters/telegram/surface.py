@@ -220,9 +220,8 @@ class TelegramSurface:
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         """See `ChatAdapter`."""
-        bot = self._bot
-        if bot is None:
-            return None
+        if self._bot is None:  # not None: what comes next in the conversation must not overtake this
+            raise NotSent(surface=SURFACE, why="it is down", sent=message.sent)
         if message.cause is not None and await self._answered(message) and message.replaces is None:
             return (f"answer-{message.id}",)
         draft = await self._drafts.finish(message.cause)

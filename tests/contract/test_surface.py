@@ -280,6 +280,7 @@ async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
     async with surface.hub() as hub:
         await told(surface, "quill did write a poem")
         assert [one.again for one in surface.shown()] == [False, False]
+        assert "quill did write a poem" in surface.shown()[1].text, "the answer comes before what follows from it"
         assert hub.rows("SELECT count(*) FROM task") == [(1,)]
 
 
