@@ -7,6 +7,7 @@ overtakes the answer to the command that caused it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,7 @@ class Delivery:
         self._notes: list[_Note] = []
         self._noting = False
         self._back: dict[str, int] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
 
     async def begin(self) -> None:
         """Note what an earlier process left: only that can be on its way without this one knowing."""
@@ -78,6 +80,7 @@ class Delivery:
     async def again(self, surface: str) -> None:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
         self._back[surface] = self._back.get(surface, 0) + 1
+        self._wakes.pop(surface, asyncio.Event()).set()
         after: int | None = 0
         while after is not None:
             after = await self._again(surface, after)
@@ -202,18 +205,21 @@ class Delivery:
                 message = replace(message, again=True)
             if not message.id:
                 break
-            await self._park(message, pause if wait is None else wait)
+            if wait is None:
+                await self._park(message, pause, self._wakes.setdefault(surface, asyncio.Event()))
+            else:
+                await self._park(message, wait, asyncio.Event())
             pause = min(pause * 2, LAST_PAUSE)
         return _Note(message, "queued", message.sent, back)
 
-    async def _park(self, message: Outgoing, seconds: float) -> None:
+    async def _park(self, message: Outgoing, seconds: float, wake: asyncio.Event) -> None:
         """Wait, remembering over a crash what has arrived of a message, and that the rest has not."""
-        if message.again or not seconds:
-            await self._clock.sleep(seconds)
-            return
-        await self._mark(message, "queued")
-        await self._clock.sleep(seconds)
-        await self._mark(message, "sending")
+        until, noted = self._clock.now() + round(seconds * 1000), bool(seconds) and not message.again
+        if noted:
+            await self._mark(message, "queued")
+        await self._clock.until(until, wake)
+        if noted:
+            await self._mark(message, "sending")
 
     async def _mark(self, message: Outgoing, state: str) -> None:
         await patiently(self._store, lambda tx: tx.messages.mark((message.id,), state, message.sent), self._clock)

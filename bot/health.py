@@ -39,7 +39,7 @@ class Surface(Protocol):
 
 @dataclass(slots=True)
 class Part:
-    """A supervised part: up, or down since when and why."""
+    """A supervised part: up, or down since when and why. One that was started again keeps the reason for which it fell."""
 
     up: bool = False
     since: int = 0
@@ -77,11 +77,16 @@ class Health:
     def surface_fault(self, surface: Surface) -> str | None:
         """Why a surface does not hear its people, None if it does."""
         part, heard = self.parts.get(surface.name), surface.heard_at
-        if part is not None and not part.up:
+        if part is not None and not (part.up and self._heard_since(part, heard)):
             return f"{surface.name} is down: {part.why}"
         if heard is not None and self.clock.now() - heard > DEAF_MS:
             return f"{surface.name} is deaf: it answered no poll for {(self.clock.now() - heard) // 60_000} minutes"
         return None
+
+    @staticmethod
+    def _heard_since(part: Part, heard: int | None) -> bool:
+        """Whether a surface that was started again has heard something: until then it only tries."""
+        return not part.restarts or heard is None or heard >= part.since
 
     def faults(self) -> list[str]:
         """Why the hub is not healthy: a part that is down, a deaf surface, or a stuck writer. A missing model is neither."""
@@ -104,7 +109,10 @@ class Health:
             "ready": self.ready,
             "faults": list(faults),
             "uptime_s": (now - self.started) // 1000,
-            "parts": {name: {"up": part.up, "restarts": part.restarts, "why": part.why} for name, part in self.parts.items()},
+            "parts": {
+                name: {"up": part.up, "restarts": part.restarts, "why": "" if part.up else part.why}
+                for name, part in self.parts.items()
+            },
             "model": {"up": model is None, "why": model},
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
@@ -120,11 +128,10 @@ class Health:
         data, figures = await self.data(), await self.figures()
         why = await self.model()
         lines = ["All parts are up" if data["ok"] else "Something is down: " + "; ".join(self.faults())]
-        deaf = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
-        lines += [
-            f"{name}  {'deaf' if name in deaf else 'up'}" if part.up else f"{name}  down: {part.why}"
-            for name, part in self.parts.items()
-        ]
+        faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
+        for name, part in self.parts.items():
+            fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")
+            lines.append(f"{name}  {fault.removeprefix(f'{name} is ') or 'up'}")
         lines.append(f"model  {why or 'up'}")
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")

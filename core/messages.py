@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """A button as it was sent: what it means, and the question it belongs to, if it does."""
+    """A button as it was sent: what it means, and the question it belongs to, if it does.
+
+    `message` is the surface's id of the message it stands on, empty while that is not known.
+    """
 
     command: str
     choice: Choice | None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,12 +99,12 @@ class MessageRows:
         """See `MessageStore`."""
         number, place = _number_and_place(tap)
         row = self._connection.execute(
-            "SELECT body FROM outgoing WHERE id = ? AND conversation = ?", (number, conversation)
+            "SELECT body, platform_id FROM outgoing WHERE id = ? AND conversation = ?", (number, conversation)
         ).fetchone()
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
-        return Tapped(reply.buttons[place].command, reply.choice)
+        return Tapped(reply.buttons[place].command, reply.choice, (row[1] or "").rpartition(",")[2])
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """See `MessageStore`."""

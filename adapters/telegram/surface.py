@@ -61,6 +61,9 @@ FILE_BYTES = 50 * 2**20
 FETCH_BYTES = 20 * 2**20
 """What Telegram lets a bot send as a picture, send as a file, and fetch."""
 
+FETCH_PATIENCE_MS = 60_000
+"""How long a file that came before a stop, or while Telegram is away, waits for it to be there."""
+
 AGAIN = "(this may be a duplicate) "
 TEXT_UNITS = 4096 - len(AGAIN)
 """UTF-16 units of one message's text, with room for the mark of a copy."""
@@ -123,6 +126,7 @@ class TelegramSurface:
         self._me: User | None = None
         self._drafts = Drafts(lambda: self._bot, clock, spawner)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
+        self._up = asyncio.Event()
         self.heard_at: int | None = None
 
     # In ----------------------------------------------------------------------------------------------------------
@@ -139,20 +143,22 @@ class TelegramSurface:
             self._me = await _begin(bot)
             await show_menus(bot, self._menus)
             self._bot = bot
+            self._up.set()
             await self._back()
             await self._poll(bot, receive)
         finally:
             self._bot = None
+            self._up.clear()
             try:  # one by one: the bot's own shutdown leaves what it had not quite begun, and a stop may come meanwhile
                 await calls.shutdown()
             finally:
                 await polls.shutdown()
 
     async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        offset = 0
-        while True:
+        offset = wait = 0
+        while True:  # the first poll waits for nothing: it shows at once whether the surface hears
             try:
-                updates = await bot.updates(offset)
+                updates = await bot.updates(offset, wait)
             except InvalidToken:
                 raise TokenRefused from None
             except Conflict:
@@ -168,7 +174,7 @@ class TelegramSurface:
                 log.info("a poll of Telegram failed: %s", error.message)
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
-            self.heard_at = self._clock.now()
+            self.heard_at, wait = self._clock.now(), POLL_SECONDS
             await asyncio.gather(*(self._take(bot, update, receive) for update in updates))
             offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
 
@@ -204,8 +210,9 @@ class TelegramSurface:
         """See `ChatAdapter`."""
         if attachment.size > FETCH_BYTES:
             raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20)
+        await self._clock.until(self._clock.now() + FETCH_PATIENCE_MS, self._up)
         if self._bot is None:
-            raise Unreachable(why="it is down")
+            raise FileGone(name=attachment.name, why="it is down")
         try:
             file = await self._bot.get_file(attachment.ref)
             return bytes(await file.download_as_bytearray())
@@ -220,19 +227,23 @@ class TelegramSurface:
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         """See `ChatAdapter`."""
-        bot = self._bot
-        if bot is None:
-            return None
-        if message.cause is not None and await self._answered(message):
+        if self._bot is None:  # not None: what comes next in the conversation must not overtake this
+            raise NotSent(surface=SURFACE, why="it is down", sent=message.sent)
+        if message.cause is not None and await self._answered(message) and message.replaces is None:
             return (f"answer-{message.id}",)
         draft = await self._drafts.finish(message.cause)
         stands = message.replaces or (None if draft is None else str(draft))
         sent = list(message.sent)
-        for number, part in enumerate(self._parts(message)):
-            if number < len(message.sent):
-                continue
-            part = replace(part, again=message.again)  # noqa: PLW2901 - one more fact of it
-            sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        try:
+            for number, part in enumerate(self._parts(message)):
+                if number < len(message.sent):
+                    continue
+                part = replace(part, again=message.again)  # noqa: PLW2901 - one more fact of it
+                sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        except Undeliverable:
+            self._drafts.drop(message.cause)
+            raise
+        self._drafts.drop(message.cause)
         return tuple(sent)
 
     async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
@@ -284,8 +295,12 @@ class TelegramSurface:
             raise NotSent(surface=SURFACE, why="it is down", sent=sent)
         chat, thread = self._place(message.conversation)
         try:
-            if stands is not None and part.file is None and await _edit(bot, chat, int(stands), part):
-                return stands
+            if (
+                stands is not None
+                and part.file is None
+                and await _edit(bot, chat, int(stands), replace(part, again=False))
+            ):
+                return stands  # an edit that is made twice is no copy
             return await _new(bot, chat, thread, part, self._replied(message, chat))
         except RetryAfter as error:
             raise NotSent(surface=SURFACE, why="it asks to wait", wait=seconds(error), sent=sent) from None
@@ -324,12 +339,12 @@ _TOAST = 200
 class Poller(ExtBot[None]):
     """PTB's bot, and updates as they came: its own `get_updates` gives up a whole batch for one that it cannot read."""
 
-    async def updates(self, offset: int) -> list[dict[str, Any]]:
-        """The next updates, confirming all before `offset`; waits for one for `POLL_SECONDS`."""
+    async def updates(self, offset: int, wait: int) -> list[dict[str, Any]]:
+        """The next updates, confirming all before `offset`; waits for one for so many seconds."""
         found = await self._post(
             "getUpdates",
-            {"offset": offset, "limit": BATCH, "timeout": POLL_SECONDS, "allowed_updates": list(ALLOWED)},
-            read_timeout=POLL_SECONDS + 10.0,
+            {"offset": offset, "limit": BATCH, "timeout": wait, "allowed_updates": list(ALLOWED)},
+            read_timeout=wait + 10.0,
         )
         return (
             [update for update in found if isinstance(update, dict) and "update_id" in update]
