@@ -71,7 +71,7 @@ def posted(task: Task, *, simulated: bool) -> Reply:
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
-def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], zone: tzinfo | None) -> Reply:
+def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], zone: tzinfo | None) -> Reply:
     """One task, whole."""
     page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
     page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
@@ -202,7 +202,7 @@ def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
     return data
 
 
-def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], extra: Mapping[str, Json]) -> Reply:
+def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], extra: Mapping[str, Json]) -> Reply:
     """How a task went on, told to whoever asked for it."""
     data = {**task_data(task), **extra}
     price, agent = format_sats(task.price or 0), task.agent
@@ -237,8 +237,8 @@ def offers(task: Task, answers: Sequence[Answer]) -> Reply:
     return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 
 
-def _files(files: Sequence[ResultFile], place: Callable[[str], str]) -> tuple[File, ...]:
-    return tuple(File(file.name, place(file.sha256)) for file in files)
+def _files(files: Sequence[ResultFile], place: Callable[[ResultFile], str]) -> tuple[File, ...]:
+    return tuple(File(file.name, place(file)) for file in files)
 
 
 def board(task: Task, answers: Sequence[Answer]) -> Reply:
