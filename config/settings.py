@@ -33,6 +33,8 @@ _DURATION = re.compile(r"\s*([0-9]{1,7})\s*(s|m|h|d)?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16})\s*(?:sats?)?\s*", re.IGNORECASE)
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
+_NEAR = 0.7
+"""How like a setting's name a key must be to be taken for it, misspelt (difflib's ratio)."""
 
 
 class UnknownSetting(UserError):
@@ -243,5 +245,6 @@ def _refuse_unknown() -> None:
     dotenv = DotEnvSettingsSource(Settings, env_file=".env")
     given = {key.upper() for key in (*os.environ, *dotenv.env_vars) if key.upper().startswith(PREFIX)}
     for key in sorted(given - set(names)):
-        near = difflib.get_close_matches(key, names, n=1)
-        raise UnknownSetting(key=key, nearest=f" Did you mean {near[0]}?" if near else "")
+        words = [name.removeprefix(PREFIX) for name in names]  # what all share says nothing about which is near
+        near = difflib.get_close_matches(key.removeprefix(PREFIX), words, n=1, cutoff=_NEAR)
+        raise UnknownSetting(key=key, nearest=f" Did you mean {PREFIX}{near[0]}?" if near else "")
