@@ -87,6 +87,10 @@ class QueryMissing(UserError):
     """There is nothing to search for. Write the words after "search for", or a phrase in quotes."""
 
 
+class UnknownColumn(UserError):
+    """{path} has no column {named}. Its columns are {columns}: name one of these."""
+
+
 class NoNumbers(UserError):
     """{path} has no column of numbers to draw. Name a table with at least one."""
 

@@ -58,8 +58,12 @@ async def test_files_and_folders_are_private(shelf: Shelf, data: Path) -> None:
     (folder / "a").chmod(0o666)
     await shelf.keep([folder / "a"])
     assert modes(data) == {
-        **{"files": 0o700, "ca": 0o700, hashlib.sha256(b"a").hexdigest(): 0o700, "a": 0o600},
-        **{"scratch": 0o700, folder.name: 0o700},
+        "files": 0o700,
+        "ca": 0o700,
+        hashlib.sha256(b"a").hexdigest(): 0o700,
+        "a": 0o600,
+        "scratch": 0o700,
+        folder.name: 0o700,
     }
 
 
@@ -175,7 +179,7 @@ async def test_a_start_sweeps_what_a_crash_left(shelf: Shelf, data: Path) -> Non
 async def test_a_start_sweeps_however_deep_the_folders_are(shelf: Shelf, data: Path, depth: int) -> None:
     top = os.open(await shelf.folder(), os.O_RDONLY)
     for _ in range(depth):
-        os.mkdir("d", dir_fd=top)  # noqa: PTH102 - no path is long enough
+        os.mkdir("d", dir_fd=top)
         below = os.open("d", os.O_RDONLY, dir_fd=top)
         os.close(top)
         top = below

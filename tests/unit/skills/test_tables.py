@@ -10,7 +10,15 @@ from PIL import Image
 
 from adapters.skills.chart import Plan, chart, planned
 from adapters.skills.describe import describe, number
-from adapters.skills.errors import FileBomb, FileBroken, FileEmpty, FileEncrypted, KindUnsupported, NoNumbers
+from adapters.skills.errors import (
+    FileBomb,
+    FileBroken,
+    FileEmpty,
+    FileEncrypted,
+    KindUnsupported,
+    NoNumbers,
+    UnknownColumn,
+)
 from adapters.skills.table import read_table
 from tests.unit.skills import office
 
@@ -94,7 +102,7 @@ def test_an_excel_file_is_read_from_its_first_sheet_with_rows(root: Path, job: J
     [
         ("endless.csv", b"a,b\n" + b"x" * 1_000_001, FileBroken),
         ("header.csv", b"a,b,c\n", FileEmpty),
-        ("blank.csv", b"\n\n", FileBroken),
+        ("blank.csv", b"\n\n", FileEmpty),
         ("broken.xlsx", b"PK\x03\x04" + bytes(100), FileBroken),
         ("welcome.md", b"# not a table", KindUnsupported),
     ],
@@ -131,10 +139,34 @@ def test_a_table_of_very_many_columns_is_cut_and_says_so(workspace: Workspace) -
         ("revenue by month and region", Plan("revenue", "date", "region", "month")),
         ("weekly units", Plan("units", "date", step="week")),
         ("units against revenue", Plan("revenue", "units")),
+        ("draw a nice bar chart of revenue by region for my boss", Plan("revenue", "region")),
+        ("please plot the total sales figures over time", Plan("revenue", "date")),
+        ("daily units, as a line", Plan("units", "date", step="day")),
     ],
 )
 def test_the_words_choose_what_is_drawn(sample: Path, workspace: Workspace, words: str, plan: Plan) -> None:
     assert planned(read_table(workspace, "sample.csv"), words) == plan
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("chart profit by region", "profit"),
+        ("revenue by nope", "nope"),
+        ("revenue by month and nope", "nope"),
+        ("revenue and profit by month", "profit"),
+        ("profit", "profit"),
+        ("a picture of my cat", "cat"),
+    ],
+)
+def test_a_column_that_is_not_there_is_refused_and_never_replaced(
+    sample: Path, workspace: Workspace, words: str, named: str
+) -> None:
+    with pytest.raises(UnknownColumn) as refused:
+        planned(read_table(workspace, "sample.csv"), words)
+    assert str(refused.value) == (
+        f"sample.csv has no column {named}. Its columns are date, region, product, units, revenue: name one of these."
+    )
 
 
 @pytest.mark.parametrize(
