@@ -102,7 +102,7 @@ def close(tx: SwarmTx, task: Task, terms: Terms) -> Task:
             return award(tx, task, bid, terms)
     if any(terms.capacity(bid.agent) for bid in bids):
         return take(tx, task, life.wait(task, reason="everyone who can do it is busy"), HUB)
-    return take(tx, task, life.void(task, why=_nobody(answers)), HUB)
+    return take(tx, task, life.void(task, why=_nobody(task, answers)), HUB)
 
 
 def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> Task:
@@ -117,8 +117,9 @@ def sealed(task: Task) -> bool:
     return task.status in {Status.OPEN, Status.BIDDING} and task.pick != "ask"
 
 
-def _nobody(answers: Sequence[Answer]) -> str:
-    reasons: dict[str, list[str]] = {}
+def _nobody(task: Task, answers: Sequence[Answer]) -> str:
+    """Why nobody does a task: what it came to in the attempt before, and what the others say."""
+    reasons: dict[str, list[str]] = {task.why: [task.excluded[-1]]} if task.why and task.excluded else {}
     for answer in answers:
         if answer.refused:
             reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
