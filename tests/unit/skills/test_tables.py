@@ -84,6 +84,45 @@ def test_types_and_delimiters_are_recognised(workspace: Workspace, content: str,
     assert [found[name] for name in table.frame.columns] == kinds
 
 
+@pytest.mark.parametrize(
+    ("content", "numbers", "remark"),
+    [
+        ("name;sum\na;1,50\nb;2,25\nc;10,75\n", [1.5, 2.25, 10.75], ""),
+        ('name,sum\na,"1,5"\nb,"2,25"\n', [1.5, 2.25], ""),
+        ("name;sum\na;1.234,50\nb;-0,125\nc;7\n", [1234.5, -0.125, 7], ""),
+        ("name;sum\na;1 234,50 €\nb;12 %\n", [1234.5, 12], ""),
+        ('name,sum\na,"1,234.50"\nb,"$1,075"\n', [1234.5, 1075], ""),
+        ('name,sum\na,"1,00,000"\nb,5\n', [100_000, 5], ""),
+        ('name,sum\na,"1,075"\nb,"2,000"\n', [1075, 2000], "sum: 1,075 was read with the comma as a mark of thousands"),
+        ("name;sum\na;1,075\nb;2,000\n", [1.075, 2], "sum: 1,075 was read with the comma as the decimal mark"),
+        ("part;sum\n0,5;1.234\n1,5;12\n", [1234, 12], "sum: 1.234 was read with the point as a mark of thousands"),
+        ("name;sum\na;1.234\nb;12\n", [1.234, 12], "sum: 1.234 was read with the point as the decimal mark"),
+        ("name;sum\na;1.5\nb;1.234\n", [1.5, 1.234], ""),
+        ("part;sum\n0,5;1.5\n1,5;1.234\n", [1.5, 1.234], ""),
+    ],
+)
+def test_numbers_are_read_as_they_were_meant_or_the_answer_says_how(
+    workspace: Workspace, content: str, numbers: list[float], remark: str
+) -> None:
+    (workspace.root / "n.csv").write_text(content)
+    table = read_table(workspace, "n.csv")
+    assert table.frame["sum"].tolist() == numbers
+    assert table.remarks == ((remark,) if remark else ())
+
+
+@pytest.mark.parametrize("second", ["1,234.5", "2.25"])
+def test_numbers_written_in_two_ways_are_not_guessed(root: Path, job: Jobs, second: str) -> None:
+    (root / "two.csv").write_text(f"name;sum\na;1,50\nb;{second}\n")
+    text = describe(job("two.csv")).text
+    assert "- sum: words" in text
+    assert "- sum: its numbers are written with decimal commas and with decimal points" in text
+
+
+def test_dates_with_points_stay_dates_beside_decimal_commas(workspace: Workspace) -> None:
+    (workspace.root / "d.csv").write_text("day;sum\n31.12.2024;1,5\n01.02.2025;2,5\n")
+    assert read_table(workspace, "d.csv").of_kind("date") == ["day"]
+
+
 def test_rows_that_do_not_fit_are_counted(root: Path, job: Jobs) -> None:
     (root / "odd.csv").write_text("a,b\n1,2\n1,2,3,4\n5,6\n")
     assert "1 lines did not fit and were left out" in describe(job("odd.csv")).text
