@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from core.chat import ChatAdapter
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
-    from core.swarm.ports import Worker
+    from core.swarm.ports import ResultFile, Worker
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
@@ -160,8 +160,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         pairing = Pairing(store, ids, identities, delivery.send)
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
 
-        def place(sha256: str) -> str:
-            return str(shelf.path(sha256))
+        def place(file: ResultFile) -> str:
+            return str(shelf.path(file.sha256, file.name))
 
         hub = Hub(
             clock,

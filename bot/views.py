@@ -75,7 +75,7 @@ def posted(task: Task, *, simulated: bool) -> Reply:
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
-def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], zone: tzinfo | None) -> Reply:
+def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], zone: tzinfo | None) -> Reply:
     """One task, whole."""
     page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
     page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
@@ -207,7 +207,7 @@ def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
 
 
 def told(
-    event: Event, task: Task, files: Sequence[ResultFile], place: Callable[[str], str], extra: Mapping[str, Json]
+    event: Event, task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], extra: Mapping[str, Json]
 ) -> Reply:
     """What happened to a task, told to whoever asked for it."""
     data = {**task_data(task), **extra}
@@ -267,8 +267,8 @@ def offers(task: Task, answers: Sequence[Answer]) -> Reply:
     return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 
 
-def _files(files: Sequence[ResultFile], place: Callable[[str], str]) -> tuple[File, ...]:
-    return tuple(File(file.name, place(file.sha256)) for file in files)
+def _files(files: Sequence[ResultFile], place: Callable[[ResultFile], str]) -> tuple[File, ...]:
+    return tuple(File(file.name, place(file)) for file in files)
 
 
 def board(task: Task, answers: Sequence[Answer]) -> Reply:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from adapters.skills.blocks import Document
 from adapters.skills.closed import shown
-from adapters.skills.errors import KindUnsupported, NoText
+from adapters.skills.errors import FileEmpty, KindUnsupported, NoText
 from adapters.skills.kinds import Kind, inspect, kind_of
 from adapters.skills.texts import decode, markdown, plain
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from adapters.skills.blocks import Block
     from adapters.skills.workspace import Workspace
+    from core.errors import UserError
 
 KINDS = "a text, Markdown, PDF or DOCX file"
 """What is read here, in words."""
@@ -31,8 +32,22 @@ def read_document(workspace: Workspace, path: str) -> Document:
         inspect(file, path, kind)
         blocks = tuple(_blocks(file, path, kind))
     if not any(block.text for block in blocks):
-        raise NoText(path=shown(path))
+        raise _no_text(path, kind)
     return Document(path, blocks, _UNITS.get(kind, "line"))
+
+
+def first_text(workspace: Workspace, path: str) -> None:
+    """Read a document as far as its first text. Raises like `read_document`."""
+    kind = kind_of(path)
+    with workspace.open(path) as file:
+        inspect(file, path, kind)
+        if not any(block.text for block in _blocks(file, path, kind)):
+            raise _no_text(path, kind)
+
+
+def _no_text(path: str, kind: Kind) -> UserError:
+    """Pictures are in a PDF or DOCX only."""
+    return NoText(path=shown(path)) if kind in _UNITS else FileEmpty(path=shown(path))
 
 
 def _blocks(file: BinaryIO, path: str, kind: Kind) -> Iterator[Block]:

@@ -12,7 +12,7 @@ import bot.app
 from adapters.shelf import Shelf
 from bot.registry import registry
 from core.swarm.ports import Delivery
-from core.voice.intent import Meaning
+from core.voice.intent import Intent, Meaning
 from tests.contract.surfaces.console import ConsoleDriver
 from tests.contract.surfaces.driver import Feat, Where
 from tests.contract.surfaces.telegram import TelegramDriver
@@ -184,11 +184,8 @@ async def test_what_acts_is_asked_back_and_one_yes_does_it_once(
 ) -> None:
     def understand(text: str, _: object) -> Meaning:
         asks = text.startswith("please ")
-        return Meaning(
-            intent="task" if asks else "approval" if text in {"yes", "no"} else "chat",
-            confidence=0.9,
-            command=f"/task {text.removeprefix('please ')}" if asks else None,
-        )
+        intent = Intent.TASK if asks else Intent.APPROVAL if text in {"yes", "no"} else Intent.CHAT
+        return Meaning(intent, 0.9, {}, f"/task {text.removeprefix('please ')}" if asks else None)
 
     monkeypatch.setattr(bot.app, "understand", understand)
     async with surface.hub(hands=Hands(does={"quill": asyncio.Event()})) as hub:

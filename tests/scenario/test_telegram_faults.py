@@ -13,7 +13,7 @@ import pytest
 import bot.app
 from adapters.telegram.surface import AGAIN
 from core.chat import Button, File, Reply
-from core.voice.intent import Meaning
+from core.voice.intent import Intent, Meaning
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import Hands
 from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram
@@ -403,8 +403,8 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> None:
     def understand(text: str, _: object) -> Meaning:
         said = text.lower().strip(" .!")
         if said.startswith("please "):
-            return Meaning(intent="task", confidence=0.9, command=f"/task {said.removeprefix('please ')}")
-        return Meaning(intent="approval" if said in {"yes", "no"} else "chat", confidence=0.9)
+            return Meaning(Intent.TASK, 0.9, {}, f"/task {said.removeprefix('please ')}")
+        return Meaning(Intent.APPROVAL if said in {"yes", "no"} else Intent.CHAT, 0.9, {})
 
     monkeypatch.setattr(bot.app, "understand", understand)
 

@@ -60,6 +60,12 @@ def test_an_unknown_key_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPa
         settings.load()
 
 
+def test_an_unknown_key_that_is_near_to_none_gets_no_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_FOO", "1")
+    with pytest.raises(UnknownSetting, match=r"There is no setting TIMMY_FOO\. docs/settings\.md lists them all\."):
+        settings.load()
+
+
 def test_an_unknown_key_in_the_file_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TIMMY_AUCTION_BUGDET=1\n")
     with pytest.raises(UnknownSetting, match="TIMMY_AUCTION_BUDGET"):
