@@ -289,7 +289,7 @@ async def test_a_fault_of_the_task_that_shows_in_the_work_ends_it_and_is_not_hel
         await bot.say("/task shorten poem.pdf")
         told = await bot.ends("T-1")
         assert told["data"]["status"] == "failed"
-        assert told["text"] == f"T-1 failed and cost nothing: quill: {fault}"
+        assert told["text"] == f"T-1 failed and cost nothing: {fault}. Nobody else here can do it"
         assert "0 settled, 0 failed, 0 sats earned" in (await bot.say("/agent quill"))["text"]
         assert balances(bot.app.settings) == UNTOUCHED
         prove(bot.app.settings)
