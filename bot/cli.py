@@ -191,6 +191,23 @@ def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None)
             raise click.UsageError(message)
 
 
+@timmy.command()
+@click.argument("code")
+@click.option(
+    "--role", type=click.Choice(["member", "operator", "payer", "owner"]), default="member", show_default=True
+)
+def pair(code: str, role: str) -> None:
+    """Let in whoever was given this CODE by a chat."""
+    _say(f"/pair {code} role={role}")
+
+
+@timmy.command()
+@click.argument("actor")
+def unpair(actor: str) -> None:
+    """Take the role of ACTOR (telegram:12345, or a name) away."""
+    _say(f"/unpair {actor}")
+
+
 @timmy.group()
 def ledger() -> None:
     """Prove and read the books."""
