@@ -76,7 +76,7 @@ class FileBomb(UserError):
 
 
 class NoText(UserError):
-    """{path} holds no text, only pictures or nothing at all. Run text recognition (OCR) over it first."""
+    """{path} holds no running text. If it is a picture of text, run text recognition (OCR) over it first."""
 
 
 class KindUnsupported(UserError):

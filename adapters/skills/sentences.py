@@ -85,15 +85,14 @@ class Sentence:
 
 
 def sentences_of(document: Document) -> list[Sentence]:
-    """The sentences of paragraphs and list items in order. Headings, code and scraps of few words are none."""
+    """The sentences of paragraphs and list items in order. Headings and code are none; scraps of few words, where there is more."""
     found: list[Sentence] = []
     for block in document.blocks:
         if block.role in {Role.PARAGRAPH, Role.ITEM}:
             listed = block.role is Role.ITEM
             parts = _sentences(block.text)
-            long = [part for part in parts if len(part.split()) >= _FEWEST_WORDS]
-            found += [Sentence(part, leads=part is parts[0] and not listed, listed=listed) for part in long]
-    return found
+            found += [Sentence(part, leads=part is parts[0] and not listed, listed=listed) for part in parts if part]
+    return [one for one in found if len(one.text.split()) >= _FEWEST_WORDS] or found
 
 
 def _sentences(text: str) -> list[str]:

@@ -57,6 +57,11 @@ def test_abbreviations_do_not_end_a_sentence(root: Path, job: Jobs) -> None:
     ]
 
 
+def test_a_note_of_few_words_is_its_own_summary(root: Path, job: Jobs) -> None:
+    (root / "note.md").write_text("# Notes\n\nBuy milk. Call the bank.\n\n- OK\n")
+    assert bullets(summarise(job("note.md")).text) == ["Buy milk.", "Call the bank.", "OK"]
+
+
 def test_a_document_of_code_alone_cannot_be_summarised(root: Path, job: Jobs) -> None:
     (root / "code.md").write_text("# Code\n\n```\nprint(1)\n```\n")
     with pytest.raises(NoText):
