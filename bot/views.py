@@ -202,7 +202,9 @@ def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
     return data
 
 
-def delivered(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], extra: Mapping[str, Json]) -> Reply:
+def delivered(
+    task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], extra: Mapping[str, Json]
+) -> Reply:
     """How a task went on, told to whoever asked for it."""
     data = {**task_data(task), **extra}
     price, agent = format_sats(task.price or 0), task.agent

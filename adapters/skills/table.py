@@ -156,7 +156,7 @@ def _parsed(text: str, delimiter: str, *, words: Sequence[str] = (), rows: int =
 
 def _doubtful(frame: pd.DataFrame, text: str, delimiter: str) -> list[str]:
     """Columns read as decimal fractions, in a file that has decimal commas, whose points may be marks of thousands."""
-    fractions = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
+    fractions = [str(name) for name in frame if pd.api.types.is_float_dtype(frame[name])]
     others = (frame[name].dropna().astype(str) for name in frame if _is_words(frame[name]))
     if not fractions or not (
         delimiter == ";" or any(style_of(bare(column)) is Style.DECIMAL_COMMA for column in others)
