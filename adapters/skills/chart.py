@@ -74,6 +74,8 @@ def planned(table: Table, words: str) -> Plan:
     if not numbers:
         raise NoNumbers(path=shown(table.path))
     said, step, mean = named(columns, asked), step_of(asked), is_mean(asked)
+    if step and not dates and step not in words_of(" ".join(columns)):
+        raise UnknownColumn(path=shown(table.path), named=f"of dates to draw by {step}", columns=listed(columns))
     ys = [column for column in said if column in numbers] or [numbers[-1]]
     by_group = [column for column in said if column in groups]
     over_time = [column for column in said if column in dates] or (dates if step or not by_group else [])

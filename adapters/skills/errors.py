@@ -79,6 +79,10 @@ class NoText(UserError):
     """{path} holds no running text. If it is a picture of text, run text recognition (OCR) over it first."""
 
 
+class NoSentences(UserError):
+    """{path} holds no sentences to choose from, only code, headings or single words. An outline of it may say more."""
+
+
 class KindUnsupported(UserError):
     """{path} is not what {skill} works on. Name {kinds}."""
 

@@ -192,6 +192,12 @@ class SkillRunner:
 
     def _weigh(self, match: Match, folders: Sequence[Path]) -> None:
         """Raise `SkillOutput` if a child fills the disk with many files, each of them within its limit."""
+        try:
+            self._weigh_all(match, folders)
+        except RecursionError:
+            raise SkillOutput(skill=match.skill, megabytes=self._limits.written_bytes / 10**6) from None
+
+    def _weigh_all(self, match: Match, folders: Sequence[Path]) -> None:
         files, size = 0, 0
         for folder, below, names in (found for top in folders for found in os.walk(top)):
             files += len(below) + len(names)
@@ -259,7 +265,12 @@ class SkillRunner:
         try:
             yield folder
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(_removed, folder)
+
+
+def _removed(folder: Path) -> None:
+    with suppress(RecursionError):  # nested on purpose; whoever sweeps `scratch` has to be prepared for it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_folder(root: Path | None) -> Path:

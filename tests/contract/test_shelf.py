@@ -78,11 +78,10 @@ async def test_the_same_content_is_kept_once(shelf: Shelf, data: Path) -> None:
 
 
 async def test_the_same_file_again_changes_nothing(shelf: Shelf, data: Path) -> None:
-    for _ in range(2):
-        folder = await shelf.folder()
-        kept = await shelf.keep([write(folder / "a", "same")])
-        assert files(data) == ["a"]
-        assert shelf.path(kept[0].sha256, "a").read_text() == "same"
+    first, again = [await shelf.keep([write(await shelf.folder() / "a", "same")]) for _ in range(2)]
+    assert first == again
+    assert files(data) == ["a"]
+    assert shelf.path(first[0].sha256, "a").read_text() == "same"
 
 
 async def test_without_hard_links_the_same_content_is_kept_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -418,6 +418,27 @@ async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
         await SkillRunner(root, python=fills, limits=limits).run(OUTLINE, out)
 
 
+NESTS = """
+here = os.open(".", os.O_RDONLY)
+for _ in range(1500):
+    os.mkdir("d", dir_fd=here)
+    below = os.open("d", os.O_RDONLY, dir_fd=here)
+    os.close(here)
+    here = below
+signal.pause()
+"""
+
+
+async def test_a_child_that_nests_folders_without_end_is_stopped_and_its_folder_swept_at_the_next_start(
+    root: Path, tmp_path: Path, out: Path, scripted: Scripted
+) -> None:
+    shelf = Shelf(tmp_path / "data")
+    with pytest.raises(SkillOutput):
+        await SkillRunner(root, python=scripted(NESTS), scratch=shelf.scratch).run(OUTLINE, out)
+    await shelf.sweep()
+    assert not shelf.scratch.exists()
+
+
 CONFINED = """
 import os, signal
 from adapters.skills.limits import Limits, confine

@@ -225,6 +225,12 @@ def test_a_chart_is_drawn_and_says_what_it_shows(sample: Path, job: Jobs, words:
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 20  # something is drawn
 
 
+def test_a_step_of_time_without_dates_is_refused(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(UnknownColumn, match=r"n\.csv has no column of dates to draw by month\. Its columns are a, b:"):
+        chart(job("n.csv", words="b by month"))
+
+
 def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, job: Jobs) -> None:
     (root / "n.csv").write_text("$x^{$\n" + "\n".join(str(n * n % 17) for n in range(40)))
     assert "40 values, half of them below" in chart(job("n.csv")).text
