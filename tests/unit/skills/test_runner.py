@@ -287,7 +287,7 @@ async def test_a_cancelled_task_kills_its_child_and_waits_for_its_end(
 
 
 async def test_a_child_out_of_memory_is_one_clear_line(root: Path, out: Path) -> None:
-    (root / "big.txt").write_text("The cat sat on the mat and watched the rain.\n\n" * 400_000)
+    (root / "big.txt").write_text("\N{CAT} sat on the mat and watched the rain.\n\n" * 450_000)
     with pytest.raises(SkillMemory, match="needed more memory than it may have"):
         await SkillRunner(root, limits=Limits(memory_bytes=60_000_000)).run(Match("outline", "big.txt", 1.0), out)
 
