@@ -89,6 +89,22 @@ def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or at in said.priced
 
 
+DELEGATED = bag("delegate outsource subcontract farm leave entrust give hand pass")
+TO_WHOM = Phrases(
+    "to the swarm, to the agents, to the workers, to an agent, to a worker, to somebody, to someone, to my agents, to the team",
+    "to one of the agents, to one of the workers, to the crew, to whoever is free, to any agent, to our agents, to the bots",
+)
+
+
+def delegated(said: Said, start: int) -> tuple[str, int] | None:
+    """`delegate checking the logs to helm`: the agent, if one is named, and the place where "to helm" begins."""
+    for name in said.agents:
+        if name.end == said.end and said.words[name.start - 1] in {"to", "with"} and name.start - 1 > start:
+            return name.value, name.start - 1
+    places = range(max(said.end - 5, start + 1), said.end)
+    return next((("", at) for at in places if TO_WHOM.at(said.words, at) == said.end), None)
+
+
 def handed_over(said: Said, start: int) -> tuple[str, set[int]]:
     """`... and give it to echo`: the agent, and the places of the clause."""
     by = next(

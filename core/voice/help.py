@@ -27,7 +27,21 @@ HOW = Phrases(
     "how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of, where do i",
     "where can i, instructions for, steps to, what are the steps to, help me understand how, i want to know how to",
     "i want to learn how to, can i know how, whats the trick to, what does it mean to, what does it take to",
-    "what am i supposed to say to",
+    "what am i supposed to say to, how would i go about, how do i go about, how should i go about, how can i go about",
+    "how does one go about, how do you go about, is there a command to, is there a command for, is there a command that",
+    "whats the way of, what is the way of, what is the procedure for, whats the procedure for, what is the process for",
+    "whats the process for, is it hard to, which words, what words, what do i use to, what should i use to, i forgot how",
+    "i forgot the command, what do i enter to, what do i write to, how exactly do, how exactly would, how exactly can",
+    "what would i say to, what would i type to, what should i type to, what can i say to, what can i type to, how one",
+    "explain to me how, describe how, can you explain how, tell me about how, id like to know how, i want to know what",
+    "im not sure how to, i am not sure how to, not sure how to, i have no idea how to, no idea how to, whats involved in",
+    "what is involved in, any tips on, tips for, do you know how to, do you know how i, could you explain how, steps for",
+    "show how to, tell me the way to, i need to know how, i need help, i could use help, help me to, i keep forgetting how",
+    "i cant remember how to, i cannot remember how to, i dont remember how to, i forget how to, is it possible for me to",
+    "what has to be done to, what needs to be done to, what do you need from me to, what do we do to, what do we say to",
+    "the command to, the command for, the right way to, the proper way to, the correct way to, a guide to, a guide on",
+    "teach me about, teach me, wheres the command, how come i cant, why cant i, whats needed to, what is needed to",
+    "whats required to, what is required to, how is it that i, what would it take to",
 )
 ABOUT = Phrases(
     "help with the, help with, help on the, help on, help for, help about, help me with the, help me with",
@@ -84,7 +98,9 @@ WORLD = bag(
 )
 
 SENTENCES = bag("whats what explain describe does do more about")
-SUPPOSED = Phrases("what happens if, what would happen if, what will happen if, what if i, what happens when i")
+SUPPOSED = Phrases(
+    "what happens then, what happens next, what would happen, what will happen, what follows, what was the command, what happens if, what would happen if, what will happen if, what if i, what happens when i",
+)
 HELP_WITH = Phrases("help with, help on, help about, help me with")
 ASKERS = bag("i we one you to command somebody someone")
 QUESTION_WORDS = bag("show tell know")
@@ -92,7 +108,7 @@ QUESTION_WORDS = bag("show tell know")
 
 def read(said: Said) -> Meaning | None:
     """A question on the use of the hub, on one command or at large."""
-    if said.reported:
+    if said.reported and not HOW.at(said.words, said.start):
         return None
     command = _typed(said) or _named(said)
     if command is None and not _bare(said):

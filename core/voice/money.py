@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice import fields
 from core.voice.meaning import Intent, mean
 from core.voice.said import QUESTION
 from core.voice.words import Phrases, bag
@@ -20,10 +21,14 @@ PAY = Phrases(
     "square up with, repay, payment of, a payment of, transfer of, make ... payment, give back, credit, get ... to",
 )
 BETWEEN = bag(
+    "tip payment gift sum total from please refund reward loan transfer bonus worth whole me",
     "his their her back to the a an of over from my our wallet me him them it with out about like some around just",
     "exactly another amount sum those these",
 )
 OWED_FIRST = Phrases(
+    "should receive, should get, should be paid, shall receive, shall get, is to get, is to receive, must receive",
+    "needs, gets, receives, is owed, is due, deserves, has earned, ought to get, can have, should have, will get",
+    "is getting, shall have, is supposed to get, has to get,"
     "needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get",
     "must get",
 )
@@ -55,12 +60,29 @@ UNFREEZE = Phrases(
     "turn ... back on, switch ... back on, start, lift the block, lift the lock, take off the freeze",
     "cancel the freeze, take ... freeze off",
 )
+NOT_ALLOWED = Phrases(
+    "dont let, do not let, dont allow, do not allow, never let, never allow, dont permit, do not permit, nobody may, no one may",
+    "nobody can, no one can, nobody is allowed to, no one is allowed to, nothing may, nothing can, no more, no further",
+    "nobody should, no one should, nothing should, nobody gets to, no agent may, no payments, no payment, no spending",
+    "no money may, no money should, no money leaves, nothing leaves, no sats may, no sats leave, no sats should, no money can",
+    "nobody spends, no one spends, nobody must, dont spend, do not spend",
+)
+LEAVES = bag(
+    "spend spending spends payment payments pay leave leaves transfers transactions money sats funds payouts wallet outgoing",
+)
+FORBIDDEN = LEAVES | bag(
+    "anybody anyone nobody nothing anything everybody everyone somebody someone agents agent further allow allowed permit",
+    "never until notice order made happen happening spent sent send paid transactions transfer single moved touched touch",
+)
 SPENDING = bag(
     "wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing",
     "account purse pay",
 )
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
+    "much i have, much we have, much ive got, much is left, much i own, much do i own, what do i have left, much is there",
+    "much have i left, much i have left, much weve got, much i got, what have i got left, what ive got left, money is left",
+    "much is mine, much could i spend, much do i still have, money is there, sats is there, sats are there, much remains",
     "balance, wallet status, how much money, how many sats, how much sats, am i broke, wallet say, do i have sats",
     "do we have sats, wallet empty, wallet full, full is the wallet, full is my wallet, how rich, am i rich",
     "are we rich, how poor, am i poor, sats left, money left, how much is in, balances, funds, any money, any sats",
@@ -100,7 +122,7 @@ ABOUT_SPENDING = bag(
     "transfers send per",
 )
 WHOSE = bag("of on in for")
-LONGEST = 14
+LONGEST = 18
 """A question about the wallet has no more words than this."""
 
 REWARDS = bag("tip reimburse refund repay compensate")
@@ -196,6 +218,12 @@ def _memo(said: Said, start: int, amount: Fact) -> str:
     return said.text(before[1], end) if before else ""
 
 
+def read_stop(said: Said) -> Meaning | None:
+    """`don't let anybody spend anything`: what is forbidden, and nothing but spending."""
+    forbids = NOT_ALLOWED.at(said.words, said.start) and said.content <= FORBIDDEN and said.has(LEAVES)
+    return mean(said, Intent.MONEY, "/freeze") if forbids else None
+
+
 def _freeze(said: Said) -> Meaning | None:
     for verbs, command, objects in ((UNFREEZE, "/unfreeze", ONLY_MONEY), (FREEZE, "/freeze", SPENDING)):
         act = said.act(verbs)
@@ -218,6 +246,11 @@ def read_look(said: Said) -> Meaning | None:
     """Balance, history, limits."""
     if said.reported or said.end - said.start > LONGEST or not (said.asks or said.heads(MONEY) or _heading(said)):
         return None
+    found = _look(said)
+    return None if found is None or fields.is_foreign(said, Intent.MONEY) else found
+
+
+def _look(said: Said) -> Meaning | None:
     if said.says(LIMITS) and said.has(ABOUT_SPENDING):
         return mean(said, Intent.MONEY, "/limits")
     return _balance(said) if said.has(BALANCE_FIRST) else _history(said) or _balance(said)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from core.voice import facts, times
+from core.voice.grammar import FINITE, GRAMMAR
 from core.voice.numbers import TENS, UNITS
 from core.voice.words import Phrases, bag, join
 
@@ -68,7 +69,12 @@ REPORTED = Phrases(
     "ago, wonders, wondered, complained, was, were, had, i thought, thought, promised, wanted me, wanted us",
     "wanted to, wants me, reminds me of, always says, tried to, refused to, hates, loves",
 )
+CHECKING = Phrases("just checking, checking, just making sure, making sure, i wonder if, i wonder whether")
 SHOW = Phrases(
+    "checking, checking if, checking that, checking whether, just making sure, making sure, i wonder how,"
+    "i wonder if, i wonder whether, curious, see how, see what, see who, see which, see if, see whether, ask how, i wonder what,"
+    "learn, understand, i wonder who, care to tell me, mind telling me, fetch me, grab, grab me, hit me with, i forgot,"
+    "throw up, lets have, run down, point me to, talk me through, break down, wheres, where is, keen to see,"
     "name all, name the, name every, show, show me, list, display, see, view, print, check, check on, tell me",
     "tell us, give me, let me see, pull up, look up, look at, bring up, get me, fetch, read me, read out",
     "let me know, i need, i want, id like, i would like, have a look at, take a look at, have we got, do we have",
@@ -85,7 +91,7 @@ SPOKEN_ON = bag("cancel accept reject award retry pay transfer send spawn dismis
 PRONOUNS = bag("it him her them one me reading talking speaking the")
 BEFORE_VERBS = bag(
     "to should must can will would i we you they he she did not dont could may might shall never let do does cant",
-    "wont who a an the my your his her and or always often people everybody anyone",
+    "wont doesnt didnt isnt wouldnt couldnt shouldnt havent hasnt who a an the my your his her and or always often people everybody anyone",
 )
 COLOUR = bag("actually really still just currently exactly basically simply even maybe already yet also possibly")
 CLAUSE_ENDS = ",;:.!?-\u2013\u2014"
@@ -142,6 +148,7 @@ class Said:
         verb, what = self.words[at], self.words[at + 1 : at + 2]
         return (
             verb in SPOKEN_ON
+            and bool(what)
             and PRONOUNS.issuperset(what)
             and self.words[at - 1] not in BEFORE_VERBS
             and not self.asks_first
@@ -195,7 +202,18 @@ class Said:
     @found
     def asks(self) -> bool:
         """Whether it is a question, or wants something shown."""
-        return self.first in QUESTION or any(SHOW.at(self.words, at) for at in self.starts)
+        return self.first in QUESTION or CHECKING.at(self.words, 0) > 0 or any(SHOW.at(self.words, at) for at in self.starts)
+
+    @found
+    def content(self) -> frozenset[str]:
+        """The words that say what it is about."""
+        wanted = frozenset(self.words[self.start : self.end]) - GRAMMAR
+        return frozenset(word for word in wanted if not word.isdecimal())
+
+    @found
+    def is_heading(self) -> bool:
+        """Whether it is no sentence, but the name of a thing: "the last ten payments"."""
+        return FINITE.isdisjoint(self.words[self.start : self.end])
 
     def heads(self, vocabulary: frozenset[str], beside: Fact | None = None) -> bool:
         """Whether it is a heading rather than a sentence: no more than a few small words and words of its field."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import WEAK, Intent, mean
 from core.voice.said import QUESTION, SHOW
 from core.voice.words import Phrases, bag
@@ -59,6 +60,8 @@ RETRY = Phrases(
     "have another try at, relaunch, take another shot at, have another shot at, have another attempt at",
     "run ... once more, try ... once more, do ... once more, attempt ... again, give ... a second try",
     "give ... a second chance, give ... one more go, give ... one more try, have ... redone, post ... again",
+    "another crack at, have another crack at, another stab at, another run at, another whirl, a second stab at, a fresh start to",
+    "give ... another whirl, give ... another crack, give ... a retry, take another crack at, another round of, give ... a fresh start, give ... a fresh try, another attempt with",
     "give ... a second go, resubmit, re-do, reopen, re-open, reattempt, put ... out again, put ... up again",
     "try it again, try that again, have a second go at",
 )
@@ -91,7 +94,7 @@ STATUSES = {
         "running": "running progress ongoing worked",
         "delivered": "delivered deliver",
         "settled": "settled done finished completed complete accepted finish",
-        "failed": "failed fail failing failures unsuccessful",
+        "failed": "failed flopped fail failing failures unsuccessful",
         "cancelled": "cancelled canceled",
         "expired": "expired expire expiring",
     }.items()
@@ -104,6 +107,14 @@ LISTING = Phrases(
     "task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks",
 )
 
+LIST_WORDS = TASK_LIST | bag(
+    "waiting awaiting pending stage state status phase left outstanding active went wrong posted mine still up need started",
+    "underway going completed ones put over finishing done",
+)
+LAST_ONE = bag(
+    "task tasks job jobs delivery result results one last previous latest first second before earlier old newest oldest failed",
+    "cancelled finished delivered open running posted mentioned same",
+)
 VERBS_OF_TASKS = bag("update change edit move finish pause resume extend work start do")
 WENT_WRONG = Phrases("went wrong, gone wrong")
 
@@ -196,7 +207,10 @@ def _reason(said: Said) -> str:
         return said.text(marker[1], said.end)
     end = said.tasks[0].end
     pause = said.written[end - 1][-1] in ",:;" and not REJECT.find(said.words, end)
-    return said.text(end, said.end) if pause else ""
+    if pause:
+        return said.text(end, said.end)
+    act = said.act(REJECT, mine=True)
+    return said.text(act[1], said.end) if act and act[1] > end and said.written[act[1] - 1][-1] in ",:;" else ""
 
 
 # In this order: what is more particular comes first ("give task 9 another go" before "give").
@@ -211,12 +225,18 @@ def read_list(said: Said) -> Meaning | None:
     """The tasks, or those in one state."""
     if said.reported:
         return None
+    if said.first in LISTED and said.content <= LIST_WORDS:
+        return mean(said, Intent.TASK, _list(said))
     if (said.has(LISTED) or said.says(LISTING)) and (said.asks or said.heads(TASK_LIST)):
-        status = next((STATUSES[word] for word in said.words if word in STATUSES), "")
-        if not status and said.says(WENT_WRONG):
-            status = "failed"
-        return mean(said, Intent.TASK, f"/tasks {status}".rstrip())
+        return mean(said, Intent.TASK, _list(said))
     return None
+
+
+def _list(said: Said) -> str:
+    status = next((STATUSES[word] for word in said.words if word in STATUSES), "")
+    if not status and said.says(WENT_WRONG):
+        status = "failed"
+    return f"/tasks {status}".rstrip()
 
 
 def read_vague(said: Said) -> Meaning | None:
@@ -235,6 +255,10 @@ def _names_no_task(said: Said, verbs: Phrases) -> bool:
     if not found:
         return False
     start, end = found
+    if verbs in (CANCEL, RETRY, REJECT, ACCEPT) and said.has(LISTED | A_TASK) and end < said.end:
+        rest_content = frozenset(said.words[end : said.end]) - GRAMMAR
+        if rest_content and rest_content <= LAST_ONE:
+            return True
     rest = said.words[end : end + 3]
     if verbs is BID:
         return bool(said.amounts) or (said.words[start] == "bid" and (end == said.end or not A_TASK.isdisjoint(rest)))
