@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 YES = Phrases(
+    "please do so, do, do so, please go ahead,"
     "yes, yeah, yep, yup, sure, ok, okay, confirm, confirmed, approve, approved, go ahead, go for it, do it, do that",
     "proceed, sounds good, permission granted, granted, absolutely, of course, definitely, alright, agreed, i agree",
     "i approve, i confirm, thats fine, fine, affirmative, by all means, make it so, that is fine, sure thing",

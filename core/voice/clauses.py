@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.times import read_deadline
+from core.voice.times import read_deadline, read_duration
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ def _bare_price(said: Said) -> list[Fact]:
 def deadline(said: Said, start: int) -> tuple[int, Duration] | None:
     """Where the time that it may take stands: `within two hours`."""
     for at in (said.start, *range(start, said.end)):
+        bare = at > start and said.written[at - 1][-1] == "," and bool(said.amounts) and read_duration(said.words, at)
+        if bare and bare.end >= said.end:
+            return at, bare
         if said.words[at] in DEADLINE_OPENS:
             found = read_deadline(said.words, at)
             if found and (found.end >= said.end or at in {start, said.start} or _followed_by_price(said, found.end)):

@@ -32,13 +32,13 @@ def _field(intent: Intent, command: str, heads: str, words: str, needs: str = ""
 
 HUB = (
     "hub hubs you your yours yourself youre youve system systems server servers service services machine box end side part "
-    "parts everything process processes daemon instance engine"
+    "parts everything process processes daemon instance engine brain brains backend software"
 )
 STATES = (
     "up down online offline alive awake ok okay alright healthy working running operational ready fine responding "
     "reachable functioning functional broken asleep crashed crash dead listening problems problem trouble wrong "
     "issues issue errors error crashing stable good kicking breathing normal normally responsive order stuck failing "
-    "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly"
+    "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly hiccups hiccup glitches glitch hitches hitch behaving misbehaving together wobbly laggy lagging slow overheating overloaded struggling sluggish bugs awaken operating hanging hung frozen"
 )
 MONEY = "wallet purse sats satoshis sat money funds cash account kitty treasury"
 MINE = "i my we our us me left mine have wallet purse ive weve remaining available account much"
@@ -48,7 +48,7 @@ ABOUT_AGENTS = (
     "agent worker team idle busy free available online offline active inactive healthy working running doing around "
     "alive awake alright good asleep registered present capabilities status state health names listing members faring "
     "coping holding shape condition ready fine bot persona skills unoccupied occupied connected sleeping well work "
-    "number count going staff problems happening hired looking joined live doing capable down ok working everyone"
+    "number count going staff problems happening hired looking joined duty live doing capable down ok working everyone"
 )
 SCHEDULED = (
     "schedules scheduled schedule reminders recurring upcoming timers timer automations automation automated cron "
@@ -82,7 +82,7 @@ FIELDS = (
     _field(
         Intent.MONEY,
         "/history",
-        "history transactions payments transfers movements ledger spent paid received earned statement incoming outgoing",
+        "history tx txs txn txns transactions transaction payments transfers movements ledger spent paid received earned statement incoming outgoing",
         f"{MONEY} {SPENT} last past previous entries came went gone activity log statement made received sent "
         "happened lately items older days yesterday",
         f"{MINE} {MONEY} history transactions payments movements last recent list transfers the",
@@ -90,9 +90,9 @@ FIELDS = (
     _field(
         Intent.MONEY,
         "/balance",
-        f"{MONEY} afford broke rich poor",
+        f"{MONEY} afford broke rich poor skint solvent wealthy bankrupt",
         f"{MONEY} left remaining available own hold holds holding contain contains looking full empty spare worth amount "
-        "afford broke rich poor low running short enough status state doing much stand stands standing still count "
+        "afford broke rich poor skint loaded solvent wealthy bankrupt low running short enough status state doing much stand stands standing still count "
         "inside health healthy flush level number possess disposal",
         MINE,
     ),
@@ -102,7 +102,7 @@ FIELDS = (
         SWARM,
         ABOUT_AGENTS,
     ),
-    _field(Intent.SWARM, "/agents", "team worker agent", ABOUT_AGENTS, "my our team any which every each anyone"),
+    _field(Intent.SWARM, "/agents", "team worker agent", ABOUT_AGENTS, "my our team any which every each anyone there"),
     _field(
         Intent.HELP,
         "/help",
@@ -131,6 +131,8 @@ FIELDS = (
         f"{HUB} play affairs things health",
         f"{HUB} things",
     ),
+    _field(Intent.STATUS, "/status", "live", f"{HUB} still", "hub we server everything system systems"),
+    _field(Intent.STATUS, "/status", "things stuff", f"{HUB} going doing looking running", "hub server system systems end side"),
     _field(Intent.STATUS, "/status", STATES, f"{HUB} {STATES} anything nothing things", f"{HUB} anything"),
     _field(
         Intent.STATUS,
@@ -140,6 +142,28 @@ FIELDS = (
         "how hows up down back ok on over",
     ),
 )
+STATUSES = {
+    word: status
+    for status, words in {
+        "open": "open",
+        "bidding": "bidding auction bids",
+        "awarded": "awarded assigned",
+        "running": "running progress ongoing worked",
+        "delivered": "delivered deliver",
+        "settled": "settled done finished completed complete accepted finish",
+        "failed": "failed flopped fail failing failures unsuccessful",
+        "cancelled": "cancelled canceled",
+        "expired": "expired expire expiring",
+    }.items()
+    for word in words.split()
+}
+TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
+LIST_WORDS = TASK_LIST | bag(
+    "work list cancel posted monday tuesday wednesday thursday friday saturday sunday mean unfinished unassigned",
+    "awarded available pay reward biggest cheapest agents workers swarm agent working jobs created submitted",
+    "waiting awaiting pending stage state status phase left outstanding active went wrong posted mine still up need started",
+    "underway going completed ones put over finishing done",
+)
 ANYBODY = bag(
     "anybody anyone everybody everyone anything everything nothing nobody somebody someone something big high low make made",
     "before needs long sitting attention around altogether exact actual own guys lot",
@@ -147,19 +171,20 @@ ANYBODY = bag(
 VOCABULARY = {
     intent: frozenset().union(ANYBODY, *(field.words for field in FIELDS if field.intent is intent))
     for intent in (Intent.MONEY, Intent.SWARM, Intent.SCHEDULE)
-}
-HEADS = bag("swarm wallet agents roster balance workers crew balances limits limit funds history transactions payments")
+} | {Intent.TASK: ANYBODY | LIST_WORDS}
+HEADS = bag("tasks jobs task job board swarm wallet agents roster balance workers crew balances limits limit funds history transactions payments")
 OWNING = bag("my our the your")
 
 
 def read(said: Said) -> Meaning | None:
     """A question, or a heading, of whose words all belong to one field."""
-    if said.reported or said.names or said.people or not (said.asks or said.is_heading):
+    if said.reported or said.names or said.people or "thanks" in said.words[said.start : said.end] or not (said.asks or said.is_heading):
         return None
     content = said.content
     for field in FIELDS:
         if content <= field.words and not content.isdisjoint(field.heads) and _needed(said, field):
-            return mean(said, field.intent, field.command)
+            number = said.numbers[0].value if said.numbers and field.command == "/history" else ""
+            return mean(said, field.intent, f"{field.command} {number}".rstrip(), number=number)
     return None
 
 

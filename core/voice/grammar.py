@@ -7,14 +7,14 @@ from core.voice.numbers import SCALES, TENS, UNITS
 from core.voice.words import bag
 
 PRONOUNS = bag(
-    "i me my mine we us our ours you your yours myself it its this that these those there theres here them they",
+    "i me my mine we us our ours you your yours myself itself themselves it its this that these those there theres here them they",
     "their one ones im ive id ill were weve youre youve thats lets u r ya",
 )
 AUXILIARIES = bag(
     "am is are was be been being isnt arent do does did dont doesnt didnt have has had havent hasnt can could will would",
     "shall should may might must cant couldnt got get gets getting",
 )
-ASKING = bag("what whats which who whos whose how hows where wheres when whens why whatre")
+ASKING = bag("whatever whichever what whats which who whos whose how hows where wheres when whens why whatre")
 PREPOSITIONS = bag(
     "of on in at to for with by from about into onto over under up out off as per during since until than along",
 )
@@ -23,7 +23,7 @@ DETERMINERS = bag(
 )
 CONJUNCTIONS = bag("and or but so if whether because")
 ADVERBS = bag(
-    "now right currently presently today tonight yet still already ever just only actually really again too also very",
+    "old gimme wanted now right currently presently today tonight yet still already ever just only actually really again too also very",
     "quite pretty anyway maybe perhaps exactly moment this week month lately recently far then please pls kindly asap",
     "basically simply even well anyhow by chance possibly quickly quick quickly briefly soon minute second not",
     "morning afternoon evening days",

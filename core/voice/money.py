@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from core.voice import fields
 from core.voice.meaning import Intent, mean
-from core.voice.said import QUESTION
+from core.voice.grammar import GRAMMAR
+from core.voice.said import BEFORE_VERBS, QUESTION
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 PAY = Phrases(
+    "settle my debt with, settle my debt to, settle ... with, clear my debt with, clear my debt to, pay off, fork over, hand over, toss, sling,"
+    "grant, gift, make sure ... gets, make sure ... receives, see that ... gets, spot, ping, fling, deliver, get, sort ... out with, put through, let ... get, forward on,"
     "pay, send, transfer, give, tip, wire, reimburse, shoot, settle up, settle up with, forward, hand, zap, slip",
     "make a payment, move, let ... have, drop, compensate, refund, pay back, send over, pay out, make a transfer",
     "do a transfer, do a payment, send a payment, lend, donate, beam, chuck, make payment, pass, remit",
@@ -27,13 +30,14 @@ BETWEEN = bag(
 )
 OWED_FIRST = Phrases(
     "should receive, should get, should be paid, shall receive, shall get, is to get, is to receive, must receive",
-    "needs, gets, receives, is owed, is due, deserves, has earned, ought to get, can have, should have, will get",
-    "is getting, shall have, is supposed to get, has to get,"
+    "ought to get, ought to receive, should have, shall have, has to get, needs to receive, has to receive, is to be given,"
     "needs to be paid, has to be paid, must be paid, should be paid, is to be paid, needs to get, has to get",
     "must get",
 )
-OWED = bag("i owe should get gets receive receives is owed due deserves so please")
+OWED = bag("needs need wants i owe should get gets receive receives is owed due deserves so please")
 NOBODY = bag("somebody someone anybody him her them some sats money bill")
+STOPS = bag("stop freeze halt block suspend pause lock")
+ALL = bag("all every any the my our")
 INVOICE = Phrases(
     "invoice, bill, charge, request, ask for, invoice somebody, bill somebody, invoice someone, bill someone",
 )
@@ -48,12 +52,13 @@ MEMO = Phrases(
     "labelled, described as, saying, that says",
 )
 FREEZE = Phrases(
-    "i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop, suspend",
+    "kill, end, cease, cut, shut off, clamp down on, quit, terminate, disallow, restrict, immobilise, deactivate, set a freeze on, i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop, suspend",
     "put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, shut off, put a lock on",
     "lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold, place a freeze on",
     "stop all",
 )
 UNFREEZE = Phrases(
+    "open ... up, give ... back, make ... work again, put ... back on, bring back, continue, reactivate, reinstate, restore, activate, un-freeze, free up, lift,"
     "make ... possible again, unfreeze, unlock, lift the freeze, lift ... freeze, allow, resume, thaw, release",
     "reenable, re-enable, enable, unblock, remove the freeze, take the freeze off, end the freeze, restart, reopen",
     "open up, turn on, switch on, permit, undo the freeze, defrost, let ... again, let ... through, stop the freeze",
@@ -103,6 +108,7 @@ MONEY = bag(
 )
 BARE = Phrases("wallet, my wallet, the wallet, our wallet, money, my money, my sats")
 HISTORY = Phrases(
+    "tx history, tx log, txs, txns, been paid,"
     "paid me, paid us, transactions, payments, transaction log, payment log, payment history, transaction history",
     "wallet history, last payment, latest payment, most recent payment, previous payment, my money gone",
     "my sats gone, came in, came into the wallet, went out, money gone, been spent, got paid, been paid",
@@ -144,7 +150,8 @@ def _pay(said: Said) -> Meaning | None:
         return None
     amounts = said.amounts or (said.numbers if said.people else [])
     if said.people and len(amounts) == 1 and len({one.value for one in said.people}) == 1:
-        whole = _is_payment(said, said.people[0], amounts[0])
+        who = next((one for one in said.people if one.start >= act[0]), said.people[0])
+        whole = _is_payment(said, who, amounts[0])
         amount = amounts[0].value
         command = f"/pay {said.people[0].value} {amount}" if whole else None
         return mean(said, Intent.MONEY, command, amount_sats=amount) if whole or said.amounts else None
@@ -182,6 +189,8 @@ def _pays_whom_or_what(said: Said, act: tuple[int, int]) -> bool:
         and said.people[0].start == act[1]
         and said.people[0].end == said.end
     ):
+        return True
+    if rest in (["sats"], ["money"], ["some", "sats"], ["some", "money"]):
         return True
     generic = bool(said.people) and not {"sats", "money", "anything", "something"}.isdisjoint(rest)
     return generic or bool(said.amounts and not said.agents and _sends(said, act))
@@ -229,7 +238,21 @@ def _freeze(said: Said) -> Meaning | None:
         act = said.act(verbs)
         if act and _all_money(said, act, objects):
             return mean(said, Intent.MONEY, command)
+    if not said.asks_first and any(_stops_all(said, at) for at in range(said.start + 1, said.end - 2)):
+        return mean(said, Intent.MONEY, "/freeze")
     return None
+
+
+def _stops_all(said: Said, at: int) -> bool:
+    """`I think I got hacked stop all spending right now`: a sentence that ends so, where speech has no comma."""
+    verb, which, what = said.words[at : at + 3]
+    return (
+        verb in STOPS
+        and which in ALL
+        and what in ONLY_MONEY
+        and said.words[at - 1] not in BEFORE_VERBS
+        and GRAMMAR.issuperset(said.words[at + 3 : said.end])
+    )
 
 
 def _all_money(said: Said, act: tuple[int, int], objects: frozenset[str]) -> bool:
@@ -237,6 +260,8 @@ def _all_money(said: Said, act: tuple[int, int], objects: frozenset[str]) -> boo
     if said.people or said.tasks or said.amounts or said.agents:
         return False
     near = said.words[act[0] : act[1] + 5]
+    if "everything" in near and said.words[act[1] : act[1] + 1] != ["everything"]:
+        near.remove("everything")
     named = any("freeze" in word for word in said.words[act[0] : act[1]])
     bare = named and all(word in ALONE for word in said.words[act[1] : said.end])
     return bare or not objects.isdisjoint(near) or (named and said.has(ONLY_MONEY))

@@ -70,7 +70,7 @@ BARE = bag("have let make id like see if whether")
 TO = Phrases(
     "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
     "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for",
-    "free to, that will, to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like",
+    "whod, wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will, to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like",
     "that i want, that id like, we would like, who might, who is able to, who knows how to, capable of, good enough to",
     "to maybe, to quickly, to just, to have a go at, to take a stab at, to try to, to try and, to see if they can, to see if it can",
     "who wants to, who would like to, to kindly, to then, if they can, if it can, if she can, if he can, if they could, if it could",
@@ -115,11 +115,12 @@ VERBS = bag(
     "print export import download upload fetch get keep take start finish solve crack answer report",
 )
 
-OFFERS = bag("offer offering")
+OFFERS = bag("spend offer offering")
 PAYS = bag("pay give offer spend")
 FIRST_PERSON = bag("id ill i we wed")
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
+HEADED = bag("post task job new bounty todo wanted request gig assignment work")
 POST_THIS = Phrases(
     "post this, post the following, put this up, put this out, give this to the swarm, publish this",
     "give the swarm this, for the swarm",
@@ -179,7 +180,7 @@ def _leading_price(said: Said) -> int:
     if clause is None or clause[0] > said.start:
         return 0
     end = clause[1]
-    end += said.words[end : end + 1] in (["to"], ["for"])
+    end += said.words[end : end + 1] in (["to"], ["for"], ["on"])
     who = _who(said, end)
     if (
         who
@@ -205,7 +206,8 @@ def _new_task(said: Said, at: int) -> Frame | None:
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
     titled = (
-        said.written[place][-1] in ":,-"
+        (said.words[place + 1 : place + 2] in (["for"], ["of"]) and bool(said.amounts))
+        or said.written[place][-1] in ":,-"
         or said.words[place + 1 : place + 2] == ["to"]
         or _is_for_somebody(said, place + 1)
     )
@@ -219,6 +221,8 @@ def _is_for_somebody(said: Said, at: int) -> bool:
 
 
 def _post_this(said: Said, at: int) -> Frame | None:
+    if at < said.end and said.words[at] in HEADED and said.written[at][-1] == ":":
+        return _after_noun(said, at + 1)
     end = POST_THIS.at(said.words, at)
     return _after_noun(said, end) if end else None
 

@@ -27,6 +27,8 @@ ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases(
+    "what runs every, what runs each, what happens every, what is set to run, whats set to run, what is due to run, what runs automatically,"
+    "what will run, what is going to run, whats going to run, running on a timer, set to repeat, runs by itself,"
     "run automatically, runs automatically, is planned, are planned, running automatically, run by themselves",
     "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
     "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
@@ -96,7 +98,7 @@ def _schedules(said: Said) -> Meaning | None:
     asked = said.asks or said.heads(HEADING)
     if said.says(AUTOMATIC) and asked:
         return mean(said, Intent.SCHEDULE, "/schedules")
-    if said.act(CANCEL) and said.has(REPEATED) and said.has(TIMED):
+    if said.first == "unschedule" or said.act(CANCEL) and said.has(REPEATED) and said.has(TIMED):
         return mean(said, Intent.SCHEDULE)
     if not said.has(SCHEDULES):
         return None

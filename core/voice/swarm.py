@@ -26,6 +26,7 @@ SPAWN = Phrases(
     "let ... join, have ... join",
 )
 DISMISS = Phrases(
+    "shut off, power down, shut ... off, turn ... away, show ... the door, give ... the boot, take ... offline, put ... out, put ... down, send off, do away with, unhire, log ... off, kill off, oust, eject, banish,"
     "dismiss, remove, fire, kick, kick out, shut down, get rid of, take ... off, take ... out, let ... go, stop",
     "kill, sack, terminate, retire, delete, drop, send ... away, send ... home, lay off, release, turn off",
     "switch off, close down, unload, despawn, take down, discharge, throw ... out, shut ... down, kick ... out",
@@ -51,6 +52,8 @@ NOT_OURS = Phrases(
     "social workers, swarms of, workers union, agents in, workers in",
 )
 WHO_WORKS = Phrases(
+    "on duty, who is up, whos up, who can work, who could work, who can i hire, who is at work, whos at work, who is on, who else is there,"
+    "who all is there, who is in the team, whos in the team, whos around, who is present, who is active, whos active, who is part of the team,"
     "who is working, whos working, who is around, whos around, who is available, whos available, who is free",
     "whos free, who is online, whos online, who is busy, whos busy, who is idle, whos idle, who do we have",
     "who have we got, who is there, whos there, whos on the team, who is on the team, who is awake, whos awake",
@@ -73,12 +76,16 @@ CLAUSES = bag("how what whether if where")
 
 NOT = bag("dont not never no cant wont without stop")
 GOES = bag(
+    "isnt gone out dont doesnt arent turn unemployed fired sacked kicked aint want wants anymore has had been was lay laid",
     "dismiss needed need longer anymore done finished through rid remove fire home leave leaves go goes let goodbye bye away dismissed",
     "removed retired retire relieved relieve duty service services required use swarm team agent worker services, off him her it",
     "enough sent send pack packing rest quit part ways stopped gone released free around keep no more any day night",
 )
-LEAVING = bag("go leave longer anymore any rid done finished home goodbye bye needed dismissed removed retire retired away packing rest off")
+LEAVING = bag("gone fired sacked kicked go leave longer anymore any rid done finished home goodbye bye needed dismissed removed retire retired away packing rest off")
 GONE = Phrases(
+    "isnt needed, is not needed, is gone, want ... gone, want ... out, want ... removed, want ... dismissed, want ... fired, like ... gone,"
+    "like ... removed, like ... dismissed, like ... out, need ... gone, is no longer required, isnt required, is unneeded, doesnt need to stay,"
+    "is finished, has finished, is out, is fired, are fired, youre fired, you are fired, you can go, is sacked, can be let go, can be fired,"
     "can go, may go, should go, must go, needs to go, has to go, can leave, may leave, should leave, no longer need, let him go",
     "let her go, let it go, let them go, no longer needed, is no longer needed, not needed anymore, not needed any more",
     "dont need ... anymore, dont need ... any more, dont need ... any longer, do not need ... anymore, do not need ... any more",
@@ -90,12 +97,14 @@ GONE = Phrases(
     "has to leave, must leave, is to go, is to leave, be gone, be dismissed, be removed, be retired, be let go, to be let go",
 )
 COMES = bag(
+    "part set recruit recruited enlist employ employed summon summoned invite invited call called rent rental",
     "online running board swarm team roster back another instance copy second new extra additional more agent worker crew join joined",
     "going started start awake life live ready available active duty work needed needed, up in on fresh third one into spun spin",
     "fire fired bring brought needs need help helping fleet join joins hired hire spawned spawn launched launch added add booted",
     "should started hiring deploy deployed deployment service lineup recruit instances copies duplicate clone cloned",
 )
 COME = Phrases(
+    "put ... to work, set ... to work, put ... on duty, bring ... aboard, get ... aboard, want ... back, call ... in, sign ... up",
     "get ... online, get ... running, get ... up and running, get ... going, get ... started, get ... back, get ... on the team",
     "get ... on board, get ... in the swarm, get ... into the swarm, get ... on the job, have ... back, bring ... back",
     "bring ... online, bring ... in, bring ... on, bring ... up, bring ... to life, bring ... into, put ... on the team",
@@ -108,7 +117,9 @@ COME = Phrases(
     "want ... on the team, want ... in the swarm, like ... on the team, like ... in the swarm, need ... online, want ... online",
     "like ... online, need ... back, want ... back, like ... back",
 )
+OF_ONE_HEAD = bag("status state health agent worker bot capabilities skills profile card record reputation stats performance rates rate")
 OF_ONE = bag(
+    "anything anybody anyone everything nothing something seen friend pal hey free see meet learn learned skilled strong weak",
     "status state health agent worker bot persona doing working running busy idle free available online offline active",
     "inactive charge charges cost costs rate rates price prices ask good specialise specialize speciality specialty",
     "skills skill abilities ability capable capabilities capability profile card bio record reputation score lowdown",
@@ -136,11 +147,11 @@ def read_act(said: Said) -> Meaning | None:
 
 def read_closed(said: Said) -> Meaning | None:
     """`get quill online`, `we don't need lyra any more, let her go`: one agent, and no word but of coming and going."""
-    if said.reported or len(said.agents) != 1 or said.asks_first or said.end - said.start > LONGEST:
+    if said.reported or len(said.names) != 1 or said.asks_first or said.end - said.start > LONGEST:
         return None
-    name = said.agents[0].value
+    name = said.names[0].value
     rest = said.content - said.known.agents - {name, f"{name}s"}
-    if rest <= GOES and not said.bag.isdisjoint(LEAVING) and (said.says(GONE)):
+    if rest <= GOES and said.agents and not said.bag.isdisjoint(LEAVING) and (said.says(GONE)):
         return mean(said, Intent.SWARM, f"/dismiss {name}")
     if rest <= COMES and said.says(COME) and not said.has(NOT):
         return mean(said, Intent.SWARM, f"/spawn {name}")
@@ -149,11 +160,14 @@ def read_closed(said: Said) -> Meaning | None:
 
 def _about_one(said: Said) -> bool:
     """`describe the seer agent to me`: a question of which every other word is of agents."""
-    if len(said.agents) != 1 or not (said.asks or said.is_heading) or said.end - said.start > LONGEST:
+    if len(said.agents) != 1 or said.end - said.start > LONGEST:
         return False
     name = said.agents[0]
     rest = said.content - {said.words[name.start], name.value}
-    return rest <= OF_ONE and (bool(rest) or said.asks)
+    asked = name.start == said.start and said.words[name.end : name.end + 1] and said.words[name.end] in QUESTION and "you" in said.bag
+    if asked:
+        return rest <= OF_ONE
+    return rest <= OF_ONE and (said.asks or (said.is_heading and not rest.isdisjoint(OF_ONE_HEAD)))
 
 
 def _spawn(said: Said) -> Meaning | None:

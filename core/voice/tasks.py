@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice import fields
+from core.voice.fields import LIST_WORDS, STATUSES, TASK_LIST
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import WEAK, Intent, mean
 from core.voice.said import QUESTION, SHOW
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 BID = Phrases(
+    "make it, my bid for, my bid on, my offer for, my offer on, my bid is, my offer is, my price for, put my bid,"
+    "i go, i say, bid me in, have a bid, throw in a bid, log a bid, file a bid, give it a bid, i bid, we bid,"
     "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid",
     "offer, put me down, put me in, raise my bid, lower my bid, change my bid, set my bid, update my bid, up my bid",
     "increase my bid, drop my bid, place my bid, sign me up, count me in, propose, quote, submit my bid",
@@ -48,6 +52,8 @@ REJECT = Phrases(
     "disapprove, disapprove of",
 )
 CANCEL = Phrases(
+    "take ... off the board, take ... off the list, take ... off the market, put an end to, pull the plug on, put a stop to, dump, chuck,"
+    "do away with, shut down, dispose of, void, annul, wipe, clear, call it off, dont do, forget it, undo, kill off, lose, trash,"
     "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete, remove",
     "end, forget, forget about, bin, pull, ditch, take down, take ... down, discard, terminate, abandon, get rid of",
     "scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
@@ -67,7 +73,7 @@ RETRY = Phrases(
 )
 WANTED = Phrases("id like, i would like, i want, i need, have, get, we want, we need, i wish, id want")
 DONE_TO = Phrases(
-    "is, can be, should be, must be, has to be, needs to be, may be, could be, to be, ought to be, can now be",
+    "gets, will be, shall be, is to be, deserves to be, is, can be, should be, must be, has to be, needs to be, may be, could be, to be, ought to be, can now be",
     "is hereby",
 )
 DONE = {
@@ -80,37 +86,17 @@ REASON = Phrases(
     "because, since, the reason is, reason is, the reason being, reason being, reason, cause, on the grounds that",
     "as, for being, due to",
 )
-BIDS = bag("bids bidding bidders offers offer bid bidder")
+BIDS = bag("offered bidded undercut bids bidding bidders offers offer bid bidder")
 AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
 OFFERS = bag("bid offer")
 A_TASK = bag("task tasks job it that")
 THIS = bag("the that this my it a")
-STATUSES = {
-    word: status
-    for status, words in {
-        "open": "open",
-        "bidding": "bidding auction bids",
-        "awarded": "awarded assigned",
-        "running": "running progress ongoing worked",
-        "delivered": "delivered deliver",
-        "settled": "settled done finished completed complete accepted finish",
-        "failed": "failed flopped fail failing failures unsuccessful",
-        "cancelled": "cancelled canceled",
-        "expired": "expired expire expiring",
-    }.items()
-    for word in words.split()
-}
-TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
 ONE_TASK = bag("task job bids bid bidding offers t progress result number lowest highest best")
 LISTED = bag("tasks jobs")
 LISTING = Phrases(
     "task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks",
 )
 
-LIST_WORDS = TASK_LIST | bag(
-    "waiting awaiting pending stage state status phase left outstanding active went wrong posted mine still up need started",
-    "underway going completed ones put over finishing done",
-)
 LAST_ONE = bag(
     "task tasks job jobs delivery result results one last previous latest first second before earlier old newest oldest failed",
     "cancelled finished delivered open running posted mentioned same",
@@ -170,7 +156,8 @@ def _bid(said: Said, task: str) -> Meaning | None:
 
 
 def _take_on(said: Said, task: str) -> Meaning | None:
-    return _bid(said, task) if said.amounts and not said.agents else None
+    priced = said.amounts or [one for one in said.numbers if said.words[one.start - 1] in {"for", "at"}]
+    return _bid(said, task) if priced and not said.agents else None
 
 
 def _award(said: Said, task: str) -> Meaning | None:
@@ -228,7 +215,7 @@ def read_list(said: Said) -> Meaning | None:
     if said.first in LISTED and said.content <= LIST_WORDS:
         return mean(said, Intent.TASK, _list(said))
     if (said.has(LISTED) or said.says(LISTING)) and (said.asks or said.heads(TASK_LIST)):
-        return mean(said, Intent.TASK, _list(said))
+        return None if fields.is_foreign(said, Intent.TASK) else mean(said, Intent.TASK, _list(said))
     return None
 
 
