@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.times import read_deadline
+from core.voice.times import read_deadline, read_duration
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ def _bare_price(said: Said) -> list[Fact]:
 def deadline(said: Said, start: int) -> tuple[int, Duration] | None:
     """Where the time that it may take stands: `within two hours`."""
     for at in (said.start, *range(start, said.end)):
+        bare = at > start and said.written[at - 1][-1] == "," and bool(said.amounts) and read_duration(said.words, at)
+        if bare and bare.end >= said.end:
+            return at, bare
         if said.words[at] in DEADLINE_OPENS:
             found = read_deadline(said.words, at)
             if found and (found.end >= said.end or at in {start, said.start} or _followed_by_price(said, found.end)):
@@ -87,6 +90,22 @@ def deadline(said: Said, start: int) -> tuple[int, Duration] | None:
 
 def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or at in said.priced
+
+
+DELEGATED = bag("delegate outsource subcontract farm leave entrust give hand pass")
+TO_WHOM = Phrases(
+    "to the swarm, to the agents, to the workers, to an agent, to a worker, to somebody, to someone, to my agents, to the team",
+    "to one of the agents, to one of the workers, to the crew, to whoever is free, to any agent, to our agents, to the bots",
+)
+
+
+def delegated(said: Said, start: int) -> tuple[str, int] | None:
+    """`delegate checking the logs to helm`: the agent, if one is named, and the place where "to helm" begins."""
+    for name in said.agents:
+        if name.end == said.end and said.words[name.start - 1] in {"to", "with"} and name.start - 1 > start:
+            return name.value, name.start - 1
+    places = range(max(said.end - 5, start + 1), said.end)
+    return next((("", at) for at in places if TO_WHOM.at(said.words, at) == said.end), None)
 
 
 def handed_over(said: Said, start: int) -> tuple[str, set[int]]:

@@ -57,14 +57,25 @@ CAUSE = Phrases(
     "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
     "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
     "see whether, check whether, check if, go get, get hold of, see, check with, do we have, do you have",
-    "do you know, ask if, ask whether",
+    "do you know, ask if, ask whether, have it done by, get it done by, have this done by, get this done by, delegate to",
+    "charge, bid, invite, prompt, message, ping, notify, remind, nudge, talk to, i could do with, we could use, we could do with",
+    "id appreciate it if, i would appreciate it if, id be glad if, i would be glad if, it would be great if, itd be great if",
+    "it would be nice if, itd be nice if, how about, what about, why not let, why not have, why dont we have, i was hoping, hoping",
+    "i hope, id prefer, i would prefer, delegate it to, delegate this to, outsource to, outsource this to, hand this to",
+    "leave it to, leave this to, give this to, pass this to, send this to, assign this to, forward this to, this is for, this goes to",
+    "one for, heres one for, here is one for, something for, over to, tag, dispatch, deploy, send, enlist, recruit",
 )
 BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
 TO = Phrases(
     "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
     "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for",
-    "free to, that will, to come and",
+    "whod, wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will, to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like",
+    "that i want, that id like, we would like, who might, who is able to, who knows how to, capable of, good enough to",
+    "to maybe, to quickly, to just, to have a go at, to take a stab at, to try to, to try and, to see if they can, to see if it can",
+    "who wants to, who would like to, to kindly, to then, if they can, if it can, if she can, if he can, if they could, if it could",
+    "whether they can, whether it can, that they should, that it should, he should, she should, it should, they should, that we require, on the job of,"
+    "onto the job of, up with, the job of, the task of, the job to, the task to, with the task of, with the job of",
 )
 SHOULD = Phrases(
     "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
@@ -74,12 +85,20 @@ SHOULD = Phrases(
     "gets to, may now",
 )
 WHETHER = bag("whether if what why how when where who which")
-NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
+NOT_WORK = bag("is are was were has be have know get you go help i he she they we not never think see win take")
 AUXILIARY = bag("can could would will should might may does")
 DO_IT = frozenset(
     {"", "it", "that", "this", "them", "so", "do it", "do that", "do this", "now", "right now", "instead", "for me"}
 )
+DELEGATE = Phrases(
+    "delegate, outsource, subcontract, farm out, hand off, hand out, pass off, pass on, leave, entrust, offload, contract out",
+    "delegate the job of, delegate the task of, outsource the job of, outsource the task of, hand the job of, give the job of",
+    "give the task of, hand the task of, pass the job of, pass the task of, leave the job of, hand over",
+)
 WANT = Phrases(
+    "who can, who could, who wants to, who would, who will, who is able to, who would like to, who is up for, please can i have,"
+    "we require, could we get, could we have, can we get, can we have, may we have, im looking for, i am looking for,"
+    "i have to have, i must have, my wish is, what i need is, what i want is, all i need is, lets have, let me have,"
     "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have",
     "may i have, wed like, we want, commission, order, id love, need, want, get me, we would like, i require",
     "i am after, im after, i still need, i also need",
@@ -96,16 +115,17 @@ VERBS = bag(
     "print export import download upload fetch get keep take start finish solve crack answer report",
 )
 
-OFFERS = bag("offer offering")
+OFFERS = bag("spend offer offering")
 PAYS = bag("pay give offer spend")
 FIRST_PERSON = bag("id ill i we wed")
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
+HEADED = bag("post task job new bounty todo wanted request gig assignment work")
 POST_THIS = Phrases(
     "post this, post the following, put this up, put this out, give this to the swarm, publish this",
     "give the swarm this, for the swarm",
 )
-NO_WORK = bag("be you i know go")
+NO_WORK = bag("is are was were has be you i know go")
 
 
 class Frame(NamedTuple):
@@ -160,7 +180,7 @@ def _leading_price(said: Said) -> int:
     if clause is None or clause[0] > said.start:
         return 0
     end = clause[1]
-    end += said.words[end : end + 1] in (["to"], ["for"])
+    end += said.words[end : end + 1] in (["to"], ["for"], ["on"])
     who = _who(said, end)
     if (
         who
@@ -173,7 +193,7 @@ def _leading_price(said: Said) -> int:
 
 def _layer(said: Said, at: int) -> Frame | None:
     at = said.after_frame(at)
-    return _new_task(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
+    return _new_task(said, at) or _delegates(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
 
 
 def _new_task(said: Said, at: int) -> Frame | None:
@@ -186,7 +206,8 @@ def _new_task(said: Said, at: int) -> Frame | None:
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
     titled = (
-        said.written[place][-1] in ":,-"
+        (said.words[place + 1 : place + 2] in (["for"], ["of"]) and bool(said.amounts))
+        or said.written[place][-1] in ":,-"
         or said.words[place + 1 : place + 2] == ["to"]
         or _is_for_somebody(said, place + 1)
     )
@@ -200,6 +221,8 @@ def _is_for_somebody(said: Said, at: int) -> bool:
 
 
 def _post_this(said: Said, at: int) -> Frame | None:
+    if at < said.end and said.words[at] in HEADED and said.written[at][-1] == ":":
+        return _after_noun(said, at + 1)
     end = POST_THIS.at(said.words, at)
     return _after_noun(said, end) if end else None
 
@@ -219,6 +242,13 @@ def _after_noun(said: Said, at: int, agent: str = "") -> Frame:
     return Frame(at, agent)
 
 
+def _delegates(said: Said, at: int) -> Frame | None:
+    """`delegate checking the logs to helm`, `outsource the translation of menu.txt to the swarm`."""
+    end = DELEGATE.at(said.words, at)
+    whom = clauses.delegated(said, end) if end else None
+    return Frame(end, whom[0]) if whom else None
+
+
 def _causes(said: Said, at: int) -> Frame | None:
     """`have quill ...`, `get somebody to ...`, `can somebody ...`, `ask seer whether ...`."""
     who_at = CAUSE.at(said.words, at)
@@ -230,7 +260,7 @@ def _causes(said: Said, at: int) -> Frame | None:
     price = next((one.end for one in said.amounts if one.start == who.start), who.start)
     end = TO.at(said.words, price)
     if not end:
-        bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.words[who.start] in WHETHER
+        bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.written[who.start - 1][-1] in ":," or said.words[who.start] in WHETHER
         end = who.start if bare else 0
     works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
     return Frame(end, who.agent) if works else None
@@ -276,6 +306,9 @@ def _post(said: Said, frame: Frame) -> Meaning | None:
     """The command: the description without its clauses, then max=, by= and to=."""
     price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
     agent, taken = clauses.handed_over(said, frame.start)
+    whom = clauses.delegated(said, frame.start) if said.words[frame.start - 1] in clauses.DELEGATED | {"of", "off", "out", "on", "over"} else None
+    if whom:
+        taken |= {*range(whom[1], said.end)}
     for start, end in filter(None, (price, until and (until[0], until[1].end))):
         taken |= {*range(start, end)}
     what = join(_without_politeness([said.written[at] for at in range(frame.start, said.end) if at not in taken]))

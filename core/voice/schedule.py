@@ -27,6 +27,8 @@ ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases(
+    "what runs every, what runs each, what happens every, what is set to run, whats set to run, what is due to run, what runs automatically,"
+    "what will run, what is going to run, whats going to run, running on a timer, set to repeat, runs by itself,"
     "run automatically, runs automatically, is planned, are planned, running automatically, run by themselves",
     "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
     "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
@@ -45,6 +47,8 @@ WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
 LATER = bag("something it that this anything")
 EDGES = bag("by before until since from after the this that my a our")
 
+REPEATED = bag("recurring repeating repeated daily weekly hourly nightly monthly timed automatic regular planned")
+TIMED = bag("job jobs task tasks command commands run timer entry check balance status report")
 OTHERS = bag("he she they it you that this")
 REMIND_ME = Phrases(
     "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",
@@ -94,6 +98,8 @@ def _schedules(said: Said) -> Meaning | None:
     asked = said.asks or said.heads(HEADING)
     if said.says(AUTOMATIC) and asked:
         return mean(said, Intent.SCHEDULE, "/schedules")
+    if said.first == "unschedule" or said.act(CANCEL) and said.has(REPEATED) and said.has(TIMED):
+        return mean(said, Intent.SCHEDULE)
     if not said.has(SCHEDULES):
         return None
     if said.act(CANCEL):
@@ -114,6 +120,8 @@ def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
     planned = rest.act(PLAN)
     inner = understand(rest.without(0, planned[1]) if planned and planned[0] == rest.start else rest)
     if inner.command == "/limits" and said.first in QUESTION:
+        return None
+    if said.first in QUESTION and said.words[start] in {"this", "today"}:
         return None
     if inner.command is None or inner.command.startswith(WITHOUT):
         vague = bool(planned) and not LATER.isdisjoint(rest.words)

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
+    "are all systems go, all systems go, are all systems a go, can you hear me, do you hear me, do you read me, you hear me,"
+    "do you copy, hows tricks, hows your morning, hows your evening,"
+    "whats your condition, hows yourself, how is your morning, how is your evening, hows your night, you with me, you still with me,"
+    "how are you getting on, how are you holding up, how are you keeping, how are you going, how are you coping, did you crash,"
+    "are you there, you there, still there, are you still there, you still there, are you still alive, you still around, are you around,"
+    "are you still around, are you here, anybody there, anyone there, is anybody there, is anyone there,"
     "are you still with us, are you still here, are you with us, are you with me, how is the hub, hows the hub",
     "how is timmy, hows timmy, how is the system, hows the system, how is the server, hows the server",
     "how is your day, how are you, how are you doing, how are you feeling, how are things, hows it going",
