@@ -49,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, events given up."""
+    """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, what was given up."""
 
     live: dict[str, int]
     tasks: int
@@ -139,5 +139,5 @@ class Health:
         money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow, {format_sats(figures.treasury)} earned"
         lines.append(f"money  {money} ({kind})")
         if figures.backlog or figures.dead_letters:
-            lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} events given up")
+            lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} given up")
         return Reply("\n".join(lines), data)

@@ -11,7 +11,7 @@ from core.events import Kind
 from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
-from core.swarm.bidding import sealed
+from core.swarm.bidding import collects, sealed
 from core.swarm.task import Status
 from core.wallet.ledger import user_account
 
@@ -60,6 +60,13 @@ def buttons_for(task: Task) -> tuple[Button, ...]:
             return (Button("Cancel", f"/cancel {task.name}"),)
         case _:
             return (Button("Retry", f"/retry {task.name}"),) if task.status is not Status.SETTLED else ()
+
+
+def still_means(task: Task, button: Button) -> bool:
+    """Whether a button on one of a task's messages can still do something."""
+    if collects(task) and button.command.startswith(f"/award {task.name} "):
+        return True
+    return button.command in {one.command for one in buttons_for(task)}
 
 
 def posted(task: Task, *, simulated: bool) -> Reply:

@@ -132,7 +132,13 @@ FIELDS = (
         f"{HUB} things",
     ),
     _field(Intent.STATUS, "/status", "live", f"{HUB} still", "hub we server everything system systems"),
-    _field(Intent.STATUS, "/status", "things stuff", f"{HUB} going doing looking running", "hub server system systems end side"),
+    _field(
+        Intent.STATUS,
+        "/status",
+        "things stuff",
+        f"{HUB} going doing looking running",
+        "hub server system systems end side",
+    ),
     _field(Intent.STATUS, "/status", STATES, f"{HUB} {STATES} anything nothing things", f"{HUB} anything"),
     _field(
         Intent.STATUS,
@@ -172,13 +178,21 @@ VOCABULARY = {
     intent: frozenset().union(ANYBODY, *(field.words for field in FIELDS if field.intent is intent))
     for intent in (Intent.MONEY, Intent.SWARM, Intent.SCHEDULE)
 } | {Intent.TASK: ANYBODY | LIST_WORDS}
-HEADS = bag("tasks jobs task job board swarm wallet agents roster balance workers crew balances limits limit funds history transactions payments")
+HEADS = bag(
+    "tasks jobs task job board swarm wallet agents roster balance workers crew balances limits limit funds history transactions payments"
+)
 OWNING = bag("my our the your")
 
 
 def read(said: Said) -> Meaning | None:
     """A question, or a heading, of whose words all belong to one field."""
-    if said.reported or said.names or said.people or "thanks" in said.words[said.start : said.end] or not (said.asks or said.is_heading):
+    if (
+        said.reported
+        or said.names
+        or said.people
+        or "thanks" in said.words[said.start : said.end]
+        or not (said.asks or said.is_heading)
+    ):
         return None
     content = said.content
     for field in FIELDS:
@@ -195,9 +209,7 @@ def is_foreign(said: Said, intent: Intent) -> bool:
 
 
 def _is_ours(said: Said) -> bool:
-    return any(
-        word in HEADS and at and said.words[at - 1] in OWNING for at, word in enumerate(said.words[: said.end])
-    )
+    return any(word in HEADS and at and said.words[at - 1] in OWNING for at, word in enumerate(said.words[: said.end]))
 
 
 def _needed(said: Said, field: Field) -> bool:

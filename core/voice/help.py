@@ -171,7 +171,11 @@ def _asked(said: Said) -> str | None:
     if not how or said.has(WORLD) or not (said.bag & ASKERS or "work" in said.bag or "works" in said.bag):
         return None
     for topic in TOPICS:
-        if said.has(topic.verbs) and (not topic.nouns or said.has(topic.nouns) or (said.tasks and "task" in topic.nouns)) and not _only_asking(said, topic):
+        if (
+            said.has(topic.verbs)
+            and (not topic.nouns or said.has(topic.nouns) or (said.tasks and "task" in topic.nouns))
+            and not _only_asking(said, topic)
+        ):
             return topic.command
     if said.people and said.has(bag("pay send tip transfer give")):
         return "pay"

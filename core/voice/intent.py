@@ -129,8 +129,20 @@ def _schedule(said: Said) -> Meaning | None:
 # In this order, the particular before the general. What stands behind a "don't" or beside a time is read by UNTIMED
 # alone: a sentence is never taken apart more than twice.
 UNTIMED: Readers = (
-    help.read, approval.read, tasks.read_one, posting.read_framed, money.read_act, swarm.read_act, posting.read_plain,
-    tasks.read_vague, swarm.read_look, money.read_look, tasks.read_list, code.read, speech.read, status.read,
+    help.read,
+    approval.read,
+    tasks.read_one,
+    posting.read_framed,
+    money.read_act,
+    swarm.read_act,
+    posting.read_plain,
+    tasks.read_vague,
+    swarm.read_look,
+    money.read_look,
+    tasks.read_list,
+    code.read,
+    speech.read,
+    status.read,
     fields.read,
 )
 LOOKS: Readers = (status.read, swarm.read_look, money.read_look, tasks.read_list, fields.read)  # fmt: skip

@@ -260,7 +260,12 @@ def _causes(said: Said, at: int) -> Frame | None:
     price = next((one.end for one in said.amounts if one.start == who.start), who.start)
     end = TO.at(said.words, price)
     if not end:
-        bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.written[who.start - 1][-1] in ":," or said.words[who.start] in WHETHER
+        bare = (
+            auxiliary
+            or not BARE.isdisjoint(said.words[at:who_at])
+            or said.written[who.start - 1][-1] in ":,"
+            or said.words[who.start] in WHETHER
+        )
         end = who.start if bare else 0
     works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
     return Frame(end, who.agent) if works else None
@@ -306,7 +311,11 @@ def _post(said: Said, frame: Frame) -> Meaning | None:
     """The command: the description without its clauses, then max=, by= and to=."""
     price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
     agent, taken = clauses.handed_over(said, frame.start)
-    whom = clauses.delegated(said, frame.start) if said.words[frame.start - 1] in clauses.DELEGATED | {"of", "off", "out", "on", "over"} else None
+    whom = (
+        clauses.delegated(said, frame.start)
+        if said.words[frame.start - 1] in clauses.DELEGATED | {"of", "off", "out", "on", "over"}
+        else None
+    )
     if whom:
         taken |= {*range(whom[1], said.end)}
     for start, end in filter(None, (price, until and (until[0], until[1].end))):

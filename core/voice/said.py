@@ -86,7 +86,8 @@ REPORTED = Phrases(
     "ago, wonders, wondered, complained, was, were, had, i thought, thought, promised, wanted me, wanted us",
     "wanted to, wants me, reminds me of, always says, tried to, refused to, hates, loves",
 )
-CHECKING = Phrases("just checking, checking, just making sure, making sure, i wonder if, i wonder whether, just wanted to know, wanted to know, want to know,"
+CHECKING = Phrases(
+    "just checking, checking, just making sure, making sure, i wonder if, i wonder whether, just wanted to know, wanted to know, want to know,"
     "just wanted to check, wanted to check, just wanted to see if, wanted to see if, just wanted to make sure, to make sure,"
     "just want to know, i want to know, i just want to know, i want to be sure, just curious, curious, just curious if, curious if,"
     "i need to know, i need to know if, i was wondering if, i was wondering whether, wondering if, wondering whether, i hope, hope,"
@@ -232,7 +233,11 @@ class Said:
     @found
     def asks(self) -> bool:
         """Whether it is a question, or wants something shown."""
-        return self.first in QUESTION or CHECKING.at(self.words, 0) > 0 or any(SHOW.at(self.words, at) for at in self.starts)
+        return (
+            self.first in QUESTION
+            or CHECKING.at(self.words, 0) > 0
+            or any(SHOW.at(self.words, at) for at in self.starts)
+        )
 
     @found
     def content(self) -> frozenset[str]:

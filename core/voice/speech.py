@@ -87,18 +87,24 @@ BEGINS = Phrases(
 OFF_WORDS = bag(
     "off disable deactivate stop no mute silence quit cease end drop kill cut without silent silently dont longer not",
 )
-ON_WORDS = bag("on enable activate aloud loud start back unmute restore resume spoken audible audibly vocal narrate hear")
+ON_WORDS = bag(
+    "on enable activate aloud loud start back unmute restore resume spoken audible audibly vocal narrate hear"
+)
 BY_VOICE = bag("use answer reply respond speak voice want give prefer like love have need go switch via")
 LEVELS = bag(
     "volume pitch tempo louder quieter softer slower faster deeper loudness slowly loudly quietly clearly softly accent",
     "slow fast loud soft whisper whispering shouting shout yelling yell mumbling",
 )
-LEVEL_WORDS = LEVELS | SPEECH | bag(
-    "speed rate tone pace turn raise lower increase decrease reduce bring set change adjust make drop bump crank notch",
-    "percent level max maximum minimum half higher down try use different female male woman man british american english",
-    "calmer warmer robotic nicer higher deep low high quickly bit little touch tad stop too tone slightly much keep cant",
-    "cannot understand hardly barely loudest quietest normal full medium less bigger start quiet slowed pick replies",
-    "answers answering replying natural friendlier double twice way somewhat clearer clear notches shade cut dial ease",
+LEVEL_WORDS = (
+    LEVELS
+    | SPEECH
+    | bag(
+        "speed rate tone pace turn raise lower increase decrease reduce bring set change adjust make drop bump crank notch",
+        "percent level max maximum minimum half higher down try use different female male woman man british american english",
+        "calmer warmer robotic nicer higher deep low high quickly bit little touch tad stop too tone slightly much keep cant",
+        "cannot understand hardly barely loudest quietest normal full medium less bigger start quiet slowed pick replies",
+        "answers answering replying natural friendlier double twice way somewhat clearer clear notches shade cut dial ease",
+    )
 )
 CANT_HEAR = bag("cant cannot barely hardly")
 LEVELLED = bag("you youre your i a the")
@@ -120,7 +126,12 @@ def read(said: Said) -> Meaning | None:
 
 def _switched(said: Said) -> str:
     """`disable the spoken answers`, `I'd like to have the voice back`: all its words are about speech."""
-    if not said.content <= SPEECH | SWITCHES or said.bag.isdisjoint(SPEECH) or said.has(CANT_HEAR) or not said.act(BEGINS):
+    if (
+        not said.content <= SPEECH | SWITCHES
+        or said.bag.isdisjoint(SPEECH)
+        or said.has(CANT_HEAR)
+        or not said.act(BEGINS)
+    ):
         return ""
     if not said.bag.isdisjoint(OFF_WORDS):
         return "/voice off"

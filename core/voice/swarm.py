@@ -81,7 +81,9 @@ GOES = bag(
     "removed retired retire relieved relieve duty service services required use swarm team agent worker services, off him her it",
     "enough sent send pack packing rest quit part ways stopped gone released free around keep no more any day night",
 )
-LEAVING = bag("gone fired sacked kicked go leave longer anymore any rid done finished home goodbye bye needed dismissed removed retire retired away packing rest off")
+LEAVING = bag(
+    "gone fired sacked kicked go leave longer anymore any rid done finished home goodbye bye needed dismissed removed retire retired away packing rest off"
+)
 GONE = Phrases(
     "isnt needed, is not needed, is gone, want ... gone, want ... out, want ... removed, want ... dismissed, want ... fired, like ... gone,"
     "like ... removed, like ... dismissed, like ... out, need ... gone, is no longer required, isnt required, is unneeded, doesnt need to stay,"
@@ -117,7 +119,9 @@ COME = Phrases(
     "want ... on the team, want ... in the swarm, like ... on the team, like ... in the swarm, need ... online, want ... online",
     "like ... online, need ... back, want ... back, like ... back",
 )
-OF_ONE_HEAD = bag("status state health agent worker bot capabilities skills profile card record reputation stats performance rates rate")
+OF_ONE_HEAD = bag(
+    "status state health agent worker bot capabilities skills profile card record reputation stats performance rates rate"
+)
 OF_ONE = bag(
     "anything anybody anyone everything nothing something seen friend pal hey free see meet learn learned skilled strong weak",
     "status state health agent worker bot persona doing working running busy idle free available online offline active",
@@ -164,7 +168,12 @@ def _about_one(said: Said) -> bool:
         return False
     name = said.agents[0]
     rest = said.content - {said.words[name.start], name.value}
-    asked = name.start == said.start and said.words[name.end : name.end + 1] and said.words[name.end] in QUESTION and "you" in said.bag
+    asked = (
+        name.start == said.start
+        and said.words[name.end : name.end + 1]
+        and said.words[name.end] in QUESTION
+        and "you" in said.bag
+    )
     if asked:
         return rest <= OF_ONE
     return rest <= OF_ONE and (said.asks or (said.is_heading and not rest.isdisjoint(OF_ONE_HEAD)))

@@ -137,3 +137,23 @@ async def test_the_menu_is_the_registry(tmp_path: Path, server: TelegramServer) 
         assert "balance" in private.keys() - group.keys()
         assert "pair" in owner.keys() - private.keys()
         assert "task" in group.keys() & private.keys() & owner.keys()
+
+
+async def test_buttons_that_mean_nothing_any_more_go_away(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
+        await talk.says(talk.olga, OLGA, "/task write a poem pick=ask")
+        offers = await talk.told(talk.olga, "T-1 bids: ")
+        assert offers.labels == [["quill 40", "echo 45"]]
+        server.tap(offers, "quill 40", OLGA)
+        await talk.until(lambda: not offers.buttons, "the other bids go")
+        assert offers.text.startswith("T-1 bids: "), "its words stay"
+        board = await talk.told(talk.olga, "quill is at work for 40 sats")
+        assert board.labels == [["Cancel"]]
+
+
+async def test_who_is_let_in_as_an_owner_shares_the_owners_wallet(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        code = (await talk.says(talk.bob, BOB, "hello")).text.split("\n")[1]
+        await talk.bot.say(f"/pair {code} role=owner")
+        await talk.told(talk.bob, "You are in, as owner. Try: /task")
+        assert "10,000 simulated sats free" in (await talk.says(talk.bob, BOB, "/balance")).text

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 import bot.app
-from adapters.telegram.surface import AGAIN
+from adapters.telegram.parts import AGAIN
 from core.chat import Button, File, Reply
 from core.voice.intent import Intent, Meaning
 from tests.ollama_server import OllamaServer
