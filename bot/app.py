@@ -75,7 +75,10 @@ if TYPE_CHECKING:
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = 2.5
+LAST_WORDS_SECONDS = 1.0
+"""At a stop: for the turns under way, then for their answers. The whole stop takes less than 5 s (CONTRACT)."""
+
 FIRST_LOOK_SECONDS = 1.2
 
 R = TypeVar("R")
@@ -222,8 +225,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address)
         finally:
             health.ready = False
-            supervisor.stop()
             await dispatcher.drain(DRAIN_SECONDS)
+            await delivery.drain(LAST_WORDS_SECONDS)
+            supervisor.stop()
 
 
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:

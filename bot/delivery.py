@@ -8,6 +8,7 @@ overtakes the answer to the command that caused it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,9 @@ class Delivery:
         self._lost: int | None = None
         self._notes: list[_Note] = []
         self._noting = False
+        self._busy = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._back: dict[str, int] = {}
         self._wakes: dict[str, asyncio.Event] = {}
 
@@ -138,7 +142,23 @@ class Delivery:
                 self._lanes.pop(conversation, None)
             return
         lane.sending = True
+        self._begin()
         self._spawner.spawn(self._run(surface, conversation, lane), f"sender {conversation}")
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is being sent arrive and be noted, for a while: what is not noted is shown once more, and marked, later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+
+    def _begin(self) -> None:
+        self._busy += 1
+        self._quiet.clear()
+
+    def _end(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._quiet.set()
 
     async def _run(self, surface: str, conversation: str, lane: _Lane) -> None:
         try:
@@ -147,6 +167,7 @@ class Delivery:
                     self._note(await self._send(surface, message))
         finally:
             lane.sending = False
+            self._end()
             if not lane.waiting and not lane.held:
                 self._lanes.pop(conversation, None)
 
@@ -164,6 +185,7 @@ class Delivery:
         self._notes.append(note)
         if not self._noting:
             self._noting = True
+            self._begin()
             self._spawner.spawn(self._write_notes(), "notes of what was sent")
 
     async def _write_notes(self) -> None:
@@ -180,6 +202,7 @@ class Delivery:
                     await self.again(surface)
         finally:
             self._noting = False
+            self._end()
 
     def _came_back(self, note: _Note) -> bool:
         """Whether somebody came while a message that nobody was there for was being put back."""
