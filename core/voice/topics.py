@@ -86,7 +86,7 @@ TOPICS = (
     _topic("task", "get have let ask hire", "somebody someone anyone done anybody"),
     _topic("show", f"{SEE} details detail status", "task job result"),
     _topic("dismiss", "dismiss remove fire kick rid sack stop dismissing delete shut let go", f"{AGENTS}"),
-    _topic("spawn", "spawn add hire new another spawning start recruit launch more create get extra", f"{AGENTS}"),
+    _topic("spawn", "spawn add hire new another spawning start recruit launch more create extra", f"{AGENTS}"),
     _topic("agent", f"{SEE} details detail one single doing about", "agent worker"),
     _topic("agents", f"{SEE} who", f"{AGENTS}"),
     _topic("deny", "deny decline refuse disapprove"),
