@@ -71,11 +71,11 @@ NO = Phrases(
     "i dont think so, i think not, i dont want that, i dont want it, not for me, you may not, you cant, you can not",
     "you are not allowed to, not allowed, no you may not, no you cant, i would say no, permission refused",
     "approval denied, i dont agree, i do not agree, i dont accept, i dont accept that, not by me, absolutely no",
-    "never ever, over my dead body, not on my watch, not with me, turn it down, turn that down, pass on that",
-    "i said no, lets not, lets not do it, lets not do that, please no, not interested, not this, hold it, hard no",
-    "hard pass, i do not approve, reject, thumbs down, thats a no, not yet, request denied",
+    "never ever, over my dead body, not on my watch, not with me, pass on that, i said no, lets not, lets not do it",
+    "lets not do that, please no, not interested, not this, hold it, hard no, hard pass, i do not approve, reject",
+    "thumbs down, thats a no, not yet, request denied",
 )
-POLITE = bag("now thanks timmy please uh um hey oh well then it that so pls er hm")
+POLITE = bag("hmm mm mhm ah ehm umm uhm now thanks timmy please uh um hey oh well then it that so pls er hm")
 APPROVE = bag(
     "approving confirming accepting granting allowing approve approved approval confirm confirmed yes yeah yep ok",
     "okay allow allowed permit accept grant granted sure authorise authorize through consent permitted permission",
@@ -89,6 +89,7 @@ DENY = bag(
 SMALL = POLITE - {"it", "that", "so", "please", "now"}
 LONGEST = 14
 """A bare yes or no has no more words."""
+NEGATED = bag("dont not never wont cant cannot wouldnt shouldnt")
 ID_LENGTH = 3
 
 
@@ -97,6 +98,8 @@ def read(said: Said) -> Meaning | None:
     identified = next((word for word in said.words if len(word) == ID_LENGTH and _is_id(word)), None)
     if identified is None:
         return None
+    if said.has(NEGATED) and said.has(APPROVE) and not said.reported:
+        return mean(said, Intent.APPROVAL)
     if said.has(DENY) and not said.reported:
         return mean(said, Intent.APPROVAL, f"/deny {identified}")
     if said.has(APPROVE) and not said.reported:

@@ -27,7 +27,7 @@ class Field(NamedTuple):
 
 
 def _field(intent: Intent, command: str, heads: str, words: str, needs: str = "") -> Field:
-    return Field(intent, command, bag(heads), bag(heads, words), bag(needs))
+    return Field(intent, command, bag(heads), bag(heads, words, "everything anything something"), bag(needs))
 
 
 HUB = (
@@ -38,7 +38,8 @@ STATES = (
     "up down online offline alive awake ok okay alright healthy working running operational ready fine responding "
     "reachable functioning functional broken asleep crashed crash dead listening problems problem trouble wrong "
     "issues issue errors error crashing stable good kicking breathing normal normally responsive order stuck failing "
-    "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly hiccups hiccup glitches glitch hitches hitch behaving misbehaving together "
+    "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly "
+    "hiccups hiccup glitches glitch hitches hitch behaving misbehaving together "
     "wobbly laggy lagging slow "
     "overheating overloaded struggling sluggish bugs awaken operating hanging hung frozen"
 )
@@ -52,7 +53,7 @@ ABOUT_AGENTS = (
     "agent worker team idle busy free available online offline active inactive healthy working running doing around "
     "alive awake alright good asleep registered present capabilities status state health names listing members faring "
     "coping holding shape condition ready fine bot persona skills unoccupied occupied connected sleeping well work "
-    "number count going staff problems happening hired looking joined duty live doing capable down ok working everyone"
+    "number count going staff problems happening disposal hired looking joined duty live doing capable down ok working everyone"
 )
 SCHEDULED = (
     "schedules scheduled schedule reminders recurring upcoming timers timer automations automation automated cron "
@@ -89,7 +90,7 @@ FIELDS = (
         "history tx txs txn txns transactions transaction payments transfers movements ledger spent paid "
         "received earned statement incoming outgoing",
         f"{MONEY} {SPENT} last past previous entries came went gone activity log statement made received sent "
-        "happened lately items older days yesterday",
+        "happened going out gone lately items older days yesterday",
         f"{MINE} {MONEY} history transactions payments movements last recent list transfers the",
     ),
     _field(
@@ -149,7 +150,7 @@ FIELDS = (
         Intent.STATUS,
         "/status",
         "things stuff",
-        f"{HUB} going doing looking running",
+        f"{HUB} going doing looking running feel",
         "hub server system systems end side",
     ),
     _field(
@@ -170,7 +171,7 @@ FIELDS = (
         Intent.STATUS,
         "/status",
         "hub server servers system systems services service machine box daemon side end everything",
-        f"doing holding going feeling coping faring getting behaving performing keeping day {STATES}",
+        f"doing holding feel going feeling coping faring getting behaving performing keeping day {STATES}",
         "how hows up down back ok on over",
     ),
 )
@@ -210,7 +211,7 @@ HEADS = bag(
     "transactions payments",
 )
 OURS = bag("my our your")
-THE = bag("swarm wallet agents roster tasks board")
+THE = bag("swarm wallet agents roster tasks")
 
 
 def read(said: Said) -> Meaning | None:

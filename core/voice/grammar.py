@@ -41,7 +41,11 @@ POLITE = bag(
     "thanks thank timmy hey hi hello sorry excuse mate buddy um uh er hm oh yo kind mind ah so yeah could question",
     "asking",
 )
+QUANTIFIERS = bag(
+    "anybody anyone everybody everyone somebody someone nobody once",
+)
 GRAMMAR = (
+    QUANTIFIERS |
     PRONOUNS | AUXILIARIES | ASKING | PREPOSITIONS | DETERMINERS | CONJUNCTIONS | ADVERBS | SHOWING | POLITE
     | frozenset({*UNITS, *TENS, *SCALES, "hundred", "dozen"})
 )  # fmt: skip

@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from core.voice.topics import Topic
 
 HOW = Phrases(
-    "how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to, how does one",
-    "how can one, how can we, how might i, how would one, how do people, how would we, what is the way to",
-    "whats the way to, whats the best way to, what is the best way to, is there a way to, is there any way to",
-    "show me how, tell me how, explain how, teach me how, teach me to, what do i do to, what do i say to",
-    "what do i type to, what do i need to do to, what should i say to, what must i do to, whats the command",
-    "what is the command, which command, what command, what do i have to do to, what happens if, what happens when",
-    "what if, what would happen if, what happens to, what will happen if, what happens once, what happens with",
-    "whats going to happen if, what would happen when, what would happen to, how does ... work, how do ... work",
-    "i dont know how to, i do not know how to, remind me how, walk me through, guide me through, show me the way to",
-    "how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of, where do i",
-    "where can i, instructions for, steps to, what are the steps to, help me understand how, i want to know how to",
-    "i want to learn how to, can i know how, whats the trick to, what does it mean to, what does it take to",
-    "what am i supposed to say to, how would i go about, how do i go about, how should i go about",
-    "how can i go about, how does one go about, how do you go about, is there a command to, is there a command for",
-    "is there a command that, whats the way of, what is the way of, what is the procedure for",
-    "whats the procedure for, what is the process for, whats the process for, is it hard to, which words, what words",
-    "what do i use to, what should i use to, i forgot how, i forgot the command, what do i enter to",
-    "what do i write to, how exactly do, how exactly would, how exactly can, what would i say to",
-    "what would i type to, what should i type to, what can i say to, what can i type to, how one, explain to me how",
-    "describe how, can you explain how, tell me about how, id like to know how, im not sure how to",
-    "i am not sure how to, not sure how to, i have no idea how to, no idea how to, whats involved in",
-    "what is involved in, any tips on, tips for, do you know how to, do you know how i, could you explain how",
-    "steps for, show how to, tell me the way to, i need to know how, i need help, i could use help, help me to",
-    "i keep forgetting how, i cant remember how to, i cannot remember how to, i dont remember how to",
-    "i forget how to, is it possible for me to, what has to be done to, what needs to be done to",
-    "what do you need from me to, what do we do to, what do we say to, the command to, the command for",
-    "the right way to, the proper way to, the correct way to, a guide to, a guide on, teach me about, teach me",
-    "wheres the command, how come i cant, why cant i, whats needed to, what is needed to, whats required to",
-    "what is required to, how is it that i, what would it take to",
+    "help me, help me to, how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to",
+    "how does one, how can one, how can we, how might i, how would one, how do people, how would we",
+    "what is the way to, whats the way to, whats the best way to, what is the best way to, is there a way to",
+    "is there any way to, show me how, tell me how, explain how, teach me how, teach me to, what do i do to",
+    "what do i say to, what do i type to, what do i need to do to, what should i say to, what must i do to",
+    "whats the command, what is the command, which command, what command, what do i have to do to, what happens if",
+    "what happens when, what if, what would happen if, what happens to, what will happen if, what happens once",
+    "what happens with, whats going to happen if, what would happen when, what would happen to, how does ... work",
+    "how do ... work, i dont know how to, i do not know how to, remind me how, walk me through, guide me through",
+    "show me the way to, how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of",
+    "where do i, where can i, instructions for, steps to, what are the steps to, help me understand how",
+    "i want to know how to, i want to learn how to, can i know how, whats the trick to, what does it mean to",
+    "what does it take to, what am i supposed to say to, how would i go about, how do i go about",
+    "how should i go about, how can i go about, how does one go about, how do you go about, is there a command to",
+    "is there a command for, is there a command that, whats the way of, what is the way of",
+    "what is the procedure for, whats the procedure for, what is the process for, whats the process for",
+    "is it hard to, which words, what words, what do i use to, what should i use to, i forgot how",
+    "i forgot the command, what do i enter to, what do i write to, how exactly do, how exactly would",
+    "how exactly can, what would i say to, what would i type to, what should i type to, what can i say to",
+    "what can i type to, how one, explain to me how, describe how, can you explain how, tell me about how",
+    "id like to know how, im not sure how to, i am not sure how to, not sure how to, i have no idea how to",
+    "no idea how to, whats involved in, what is involved in, any tips on, tips for, do you know how to",
+    "do you know how i, could you explain how, steps for, show how to, tell me the way to, i need to know how",
+    "i need help, i could use help, i keep forgetting how, i cant remember how to, i cannot remember how to",
+    "i dont remember how to, i forget how to, is it possible for me to, what has to be done to",
+    "what needs to be done to, what do you need from me to, what do we do to, what do we say to, the command to",
+    "the command for, the right way to, the proper way to, the correct way to, a guide to, a guide on",
+    "teach me about, teach me, wheres the command, how come i cant, why cant i, whats needed to, what is needed to",
+    "whats required to, what is required to, how is it that i, what would it take to",
 )
 ABOUT = Phrases(
     "help with the, help with, help on the, help on, help for, help about, help me with the, help me with",
@@ -177,7 +177,11 @@ def _asked(said: Said) -> str | None:
         return next((topic.command for topic in TOPICS if said.has(topic.verbs) and not topic.nouns), None)
     how = next((end for start in (0, said.start, *said.starts) if (end := HOW.at(said.words, start))), 0)
     how = how or said.says(SUPPOSED)
-    if not how or said.has(WORLD) or not (said.bag & ASKERS or "work" in said.bag or "works" in said.bag):
+    if (
+        not how
+        or said.has(WORLD)
+        or not (said.bag & ASKERS or said.first == "help" or "work" in said.bag or "works" in said.bag)
+    ):
         return None
     for topic in TOPICS:
         if (

@@ -53,14 +53,16 @@ MEMO = Phrases(
     "labelled, described as, saying, that says",
 )
 FREEZE = Phrases(
-    "kill, end, cease, cut, shut off, clamp down on, quit, terminate, disallow, restrict, immobilise, deactivate",
-    "set a freeze on, i want ... stopped, shut down, shut ... down, put ... on ice, freeze, lock, block, halt, stop",
-    "suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid, disable, put a lock on",
-    "lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up, hold, place a freeze on",
-    "stop all",
+    "put ... on hold, put ... on pause, put ... on lockdown, bring ... to a halt, bring ... to a stop",
+    "bring ... to a standstill, kill, end, cease, cut, shut off, clamp down on, quit, terminate, disallow, restrict",
+    "immobilise, deactivate, set a freeze on, i want ... stopped, shut down, shut ... down, put ... on ice, freeze",
+    "lock, block, halt, stop, suspend, put a freeze on, put a hold on, put a stop to, pause, no more, forbid",
+    "disable, put a lock on, lock down, lock up, cut off, prevent, ban, deny all, turn off, switch off, freeze up",
+    "hold, place a freeze on, stop all",
 )
 UNFREEZE = Phrases(
-    "end ... freeze, remove ... freeze, cancel ... freeze, spend again, let me spend, let us spend",
+    "take ... off ice, take ... off hold, bring ... back, let ... flow, let ... flow again, let ... resume",
+    "let ... continue, end ... freeze, remove ... freeze, cancel ... freeze, spend again, let me spend, let us spend",
     "we may spend again, open ... up, give ... back, make ... work again, put ... back on, bring back, continue",
     "reactivate, reinstate, restore, activate, un-freeze, free up, lift, make ... possible again, unfreeze, unlock",
     "lift the freeze, lift ... freeze, allow, resume, thaw, release, reenable, re-enable, enable, unblock",
@@ -88,6 +90,18 @@ FORBIDDEN = LEAVES | bag(
 SPENDING = bag(
     "wallet spending payments payment money funds sats transfers spend everything transactions payouts outgoing",
     "account purse pay",
+)
+SUBJECTS = bag("the my our all any every spending payments wallet funds transactions transfers")
+MOVED = SPENDING - {"everything", "pay", "spend", "stop"} | bag("outgoing further")
+TO_BE = Phrases(
+    "can be, should be, must be, needs to be, need to be, has to be, have to be, may be, shall be, ought to be",
+    "can now be, is to be, should now be, can all be, may now be, are to be, should all be, must all be, must now be",
+    "should, must, can, may, needs to, need to",
+)
+FROZEN = bag("frozen locked blocked stopped suspended halted paused disabled stop cease freeze")
+UNFROZEN = bag(
+    "unfrozen unlocked resumed released thawed enabled reenabled re-enabled unblocked allowed resume restarted",
+    "reopened",
 )
 ONLY_MONEY = SPENDING - {"everything"}
 BALANCE = Phrases(
@@ -222,7 +236,7 @@ def _invoice(said: Said) -> Meaning | None:
         return None
     amounts = said.amounts or [one for one in said.numbers if "invoice" in said.bag]
     if not amounts:
-        return mean(said, Intent.MONEY) if "invoice" in said.words[act[0] : act[1] + 3] else None
+        return mean(said, Intent.MONEY) if said.is_heading and "invoice" in said.words[act[0] : act[1] + 3] else None
     amount = amounts[0]
     memo = _memo(said, act[1], amount)
     return mean(said, Intent.MONEY, f"/invoice {amount.value} {memo}".rstrip(), amount_sats=amount.value)
@@ -249,9 +263,22 @@ def _freeze(said: Said) -> Meaning | None:
         act = said.act(verbs)
         if act and _all_money(said, act, objects):
             return mean(said, Intent.MONEY, command)
+    passive = _passive(said)
+    if passive:
+        return mean(said, Intent.MONEY, passive)
     if not said.asks_first and any(_stops_all(said, at) for at in range(said.start + 1, said.end - 2)):
         return mean(said, Intent.MONEY, "/freeze")
     return None
+
+
+def _passive(said: Said) -> str:
+    """`the wallet can be unfrozen now`: spending, and what is to be done to it."""
+    if said.first not in SUBJECTS or not said.says(TO_BE):
+        return ""
+    done = said.content - MOVED
+    if done and done <= FROZEN:
+        return "/freeze"
+    return "/unfreeze" if done and done <= UNFROZEN else ""
 
 
 def _stops_all(said: Said, at: int) -> bool:

@@ -52,8 +52,8 @@ WHERE = Phrases(
     "else, who is free",
 )
 CAUSE = Phrases(
-    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
-    "pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
+    "find me, is, have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use",
+    "commission, pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
     "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
     "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
     "see whether, check whether, check if, go get, get hold of, check with, do we have, do you have, do you know",
@@ -69,9 +69,9 @@ CAUSE = Phrases(
 BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
 TO = Phrases(
-    "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
-    "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for",
-    "whod, wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will",
+    "to, on, to please, who can, who could, that can, that could, to go and, working on, for, can, could, who will",
+    "about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for, whod",
+    "wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will",
     "to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like, that i want",
     "that id like, we would like, who might, who is able to, who knows how to, capable of, good enough to, to maybe",
     "to quickly, to just, to have a go at, to take a stab at, to try to, to try and, to see if they can",
@@ -131,6 +131,8 @@ POST_THIS = Phrases(
 )
 THAT = bag("it that this so them him her me us")
 WORKERS = bag("agent agents worker workers swarm bot bots crew team")
+GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
+ABLE = bag("able willing free up available around good ready")
 NO_WORK = bag("is are was were has be you i know go")
 
 
@@ -282,6 +284,9 @@ def _causes(said: Said, at: int) -> Frame | None:
         )
         end = who.start if bare else 0
     works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
+    works = works or (word_at(said.words, end) == "go" and said.words[end + 1 : end + 2] in GOING)
+    if said.words[at:who_at] == ["is"]:
+        works = works and said.words[who.start] in ABLE
     works = works and not _is_idle_talk(said, who, end)
     return Frame(end, who.agent) if works else None
 

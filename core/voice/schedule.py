@@ -27,13 +27,13 @@ ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases(
+    "got planned, got scheduled, have planned, is planned, are planned, on the calendar, on my calendar",
     "what runs every, what runs each, what happens every, what is set to run, whats set to run, what is due to run",
     "what runs automatically, what will run, what is going to run, whats going to run, running on a timer",
-    "set to repeat, runs by itself, run automatically, runs automatically, is planned, are planned",
-    "running automatically, run by themselves, run on a schedule, runs on a schedule, happen automatically",
-    "happens automatically, run regularly, coming up on the schedule, is automated, are automated",
-    "recurring commands, automatic commands, repeating commands, timed commands, planned commands, is coming up",
-    "are coming up, have planned, recurring jobs, cron jobs",
+    "set to repeat, runs by itself, run automatically, runs automatically, running automatically, run by themselves",
+    "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
+    "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
+    "repeating commands, timed commands, planned commands, is coming up, are coming up, recurring jobs, cron jobs",
 )
 CANCEL = Phrases(
     "cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.said import QUESTION, STATED
 from core.voice.words import Phrases, bag
@@ -102,12 +103,13 @@ LEVEL_WORDS = (
     | bag(
         "speed rate tone pace turn raise lower increase decrease reduce bring set change adjust make drop bump crank",
         "notch percent level max maximum minimum half higher down try use different female male woman man british",
-        "american english calmer warmer robotic nicer deep low high quickly bit little touch tad stop too slightly much",
-        "keep cant cannot understand hardly barely loudest quietest normal full medium less bigger start quiet slowed",
-        "pick replies answers answering replying natural friendlier double twice way somewhat clearer clear notches",
-        "shade cut dial ease",
+        "american english calmer warmer robotic nicer deep low high quickly bit little touch tad stop too slightly",
+        "much keep cant cannot understand hardly barely loudest quietest normal full medium less bigger start quiet",
+        "slowed pick replies answers answering replying natural friendlier double twice way somewhat clearer clear",
+        "notches shade cut dial ease",
     )
 )
+YOURS = bag("you your yourself voice volume me")
 CANT_HEAR = bag("cant cannot barely hardly")
 LEVELLED = bag("you youre your i a the")
 ELSEWHERE = bag("tv television radio music stereo phone speakers laptop computer bluetooth car spotify headphones")
@@ -117,6 +119,8 @@ def read(said: Said) -> Meaning | None:
     """Voice on or off; volume, speed and kind of voice, which no command sets yet."""
     if said.reported:
         return None
+    if said.words[said.start + 1 : said.start + 2] in (["a"], ["an"]):
+        return _level(said)
     for verbs, command in ((OFF, "/voice off"), (ON, "/voice on")):
         if any(_itself(said, act) for act in said.acts(verbs)):
             return mean(said, Intent.VOICE, command)
@@ -134,7 +138,7 @@ def _switched(said: Said) -> str:
         not said.content <= SPEECH | SWITCHES
         or said.bag.isdisjoint(SPEECH)
         or said.has(CANT_HEAR)
-        or not said.act(BEGINS)
+        or not (said.is_heading or said.act(BEGINS))
     ):
         return ""
     if not said.bag.isdisjoint(OFF_WORDS):
@@ -161,6 +165,10 @@ def _level(said: Said) -> Meaning | None:
     if act and LEVEL_ALONE.covers(said.words[act[0] : said.end]):
         return mean(said, Intent.VOICE)
     if act is None or not said.has(MANNER) or not said.has(ABOUT_SPEECH) or said.has(ELSEWHERE):
+        return None
+    wanted = frozenset(said.words[act[0] : said.end]) - GRAMMAR
+    foreign = {word for word in wanted - LEVEL_WORDS - SWITCHES - ABOUT_SPEECH - MANNER if not word.isdecimal()}
+    if len(foreign) > (not said.bag.isdisjoint(YOURS)):
         return None
     number = said.numbers[0].value if said.numbers else ""
     return mean(said, Intent.VOICE, number=number)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
+    "do you feel ok, do you feel okay, do you feel well, do you feel alright, do you feel good, are you feeling ok",
     "are all systems go, all systems go, are all systems a go, can you hear me, do you hear me, do you read me",
     "you hear me, do you copy, hows tricks, hows your morning, hows your evening, whats your condition",
     "hows yourself, how is your morning, how is your evening, hows your night, you with me, you still with me",

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 BID = Phrases(
-    "make it, my bid for, my bid on, my offer for, my offer on, my bid is, my offer is, my price for, put my bid",
-    "i go, i say, bid me in, have a bid, throw in a bid, log a bid, file a bid, give it a bid, i bid, we bid",
-    "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid",
-    "offer, put me down, put me in, raise my bid, lower my bid, change my bid, set my bid, update my bid, up my bid",
-    "increase my bid, drop my bid, place my bid, sign me up, count me in, propose, quote, submit my bid",
-    "enter my bid, register a bid, make an offer, put in an offer, make my bid",
+    "put in, put down, throw in, make it, my bid for, my bid on, my offer for, my offer on, my bid is, my offer is",
+    "my price for, put my bid, i go, i say, bid me in, have a bid, throw in a bid, log a bid, file a bid",
+    "give it a bid, i bid, we bid, bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid",
+    "enter that bid, submit a bid, offer, put me down, put me in, raise my bid, lower my bid, change my bid",
+    "set my bid, update my bid, up my bid, increase my bid, drop my bid, place my bid, sign me up, count me in",
+    "propose, quote, submit my bid, enter my bid, register a bid, make an offer, put in an offer, make my bid",
 )
 TAKE_ON = Phrases(
     "do, take, take on, handle, i would do, i can do, i could do, i can take, i could take, can do, could do",
