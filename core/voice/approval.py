@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 YES = Phrases(
+    "id say go for it, id say go ahead, i say go for it, i say go ahead, i say do it, id say do it",
     "the answer is yes, the answer is a yes, thats confirmed, its confirmed, i give my consent, i consent",
     "you have my consent, its fine by me, its ok with me, its okay with me, its fine with me, it is fine by me",
     "consent given, you have permission, you have approval, make it happen, let it be, let it be so, so be it",

@@ -32,7 +32,7 @@ def _field(intent: Intent, command: str, heads: str, words: str, needs: str = ""
 
 HUB = (
     "hub hubs you your yours yourself youre youve system systems server servers service services machine box end side part "
-    "parts everything process processes daemon instance engine brain brains backend software"
+    "parts everything process processes daemon instance engine connection brain brains backend software"
 )
 STATES = (
     "up down online offline alive awake ok okay alright healthy working running operational ready fine responding "
@@ -40,8 +40,8 @@ STATES = (
     "issues issue errors error crashing stable good kicking breathing normal normally responsive order stuck failing "
     "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly "
     "hiccups hiccup glitches glitch hitches hitch behaving misbehaving together "
-    "wobbly laggy lagging slow "
-    "overheating overloaded struggling sluggish bugs awaken operating hanging hung frozen"
+    "wobbly laggy lagging "
+    "overheating overloaded struggling sluggish bugs awaken restarted rebooted receiving connected operating hanging hung frozen"
 )
 MONEY = (
     "dosh moolah coin coins dough stocked wealth wallet purse sats satoshis sat money funds cash account kitty treasury"
@@ -170,7 +170,8 @@ FIELDS = (
     _field(
         Intent.STATUS,
         "/status",
-        "hub server servers system systems services service machine box daemon side end everything",
+        "hub server servers system systems services service machine box daemon side end everything "
+        "backend engine brain connection process bot software",
         f"doing holding feel going feeling coping faring getting behaving performing keeping day {STATES}",
         "how hows up down back ok on over",
     ),

@@ -16,7 +16,10 @@ AUXILIARIES = bag(
     "am is are was be been being isnt arent do does did dont doesnt didnt have has had havent hasnt can could will",
     "would shall should may might must cant couldnt got get gets getting",
 )
-ASKING = bag("whatever whichever what whats which who whos whose how hows where wheres when whens why whatre")
+ASKING = bag(
+    "whove whatve whod real whatever whichever what whats which who whos whose how hows where wheres when whens why",
+    "whatre",
+)
 PREPOSITIONS = bag(
     "of on in at to for with by from about into onto over under up out off as per during since until than along",
 )
@@ -39,11 +42,9 @@ SHOWING = bag(
 )
 POLITE = bag(
     "thanks thank timmy hey hi hello sorry excuse mate buddy um uh er hm oh yo kind mind ah so yeah could question",
-    "asking",
+    "asking confirm verify",
 )
-QUANTIFIERS = bag(
-    "anybody anyone everybody everyone somebody someone nobody once",
-)
+QUANTIFIERS = bag("anybody anyone everybody everyone somebody someone nobody once")
 GRAMMAR = (
     QUANTIFIERS |
     PRONOUNS | AUXILIARIES | ASKING | PREPOSITIONS | DETERMINERS | CONJUNCTIONS | ADVERBS | SHOWING | POLITE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.voice import clauses, facts
 from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
-from core.voice.said import QUESTION, STATED
+from core.voice.said import CLAUSE_ENDS, QUESTION, STATED
 from core.voice.times import read_deadline
 from core.voice.words import Phrases, bag, join
 
@@ -25,7 +25,9 @@ CREATE = bag(
     "create make add post put open new give want need start set submit file place publish announce queue got have",
     "list up offer raise log",
 )
-CREATE_MORE = bag("assign hand delegate allot send pass launch another issue register advertise kick id like post")
+CREATE_MORE = bag(
+    "theres heres assign hand delegate allot send pass launch another issue register advertise kick id like post",
+)
 BEFORE_NOUN = bag(
     "a an the another one new up out for me us agents workers swarm i we to want would like off please small quick",
     "little some this got",
@@ -52,8 +54,13 @@ WHERE = Phrases(
     "else, who is free",
 )
 CAUSE = Phrases(
-    "find me, is, have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use",
-    "commission, pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
+    "id love it if, i would love it if, id like it if, i would like it if, i want it so that, id be happy if",
+    "i would be happy if, it would help if, itd help if, it would be good if, itd be good if, it would be lovely if",
+    "itd be lovely if, it would be wonderful if, it would be awesome if, i wish, if only",
+    "would it be possible to have, would it be possible to get, is it possible to get, is it possible to have",
+    "see about getting, arrange for, organise for, organize for, set up, line up, rope in, task out, find me, is",
+    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
+    "pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
     "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
     "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
     "see whether, check whether, check if, go get, get hold of, check with, do we have, do you have, do you know",
@@ -88,7 +95,10 @@ SHOULD = Phrases(
     "gets to, may now",
 )
 WHETHER = bag("whether if what why how when where who which")
-NOT_WORK = bag("is are was were has be have know get you go help i he she they we not never think see win take")
+NOT_WORK = bag(
+    "hear feel believe imagine relate is are was were has be have know get you go help i he she they we not never",
+    "think see win take",
+)
 AUXILIARY = bag("can could would will should might may does")
 DO_IT = frozenset(
     {"", "it", "that", "this", "them", "so", "do it", "do that", "do this", "now", "right now", "instead", "for me"}
@@ -122,6 +132,7 @@ VERBS = bag(
 OFFERS = bag("spend offer offering")
 PAYS = bag("offering paying pay give offer spend")
 FIRST_PERSON = bag("im id ill i we wed")
+MAKES = CREATE - bag("got have want need give get find")
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
 HEADED = bag("post task job new bounty todo wanted request gig assignment work")
@@ -229,7 +240,16 @@ def _new_task(said: Said, at: int) -> Frame | None:
     )
     if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
         return None
-    return _after_noun(said, place + 1, agent)
+    found = _after_noun(said, place + 1, agent)
+    loose = found.start == place + 1 and makes and said.written[place][-1] not in CLAUSE_ENDS
+    if loose and not _makes_new(said, at, place) and word_at(said.words, place + 1) not in VERBS:
+        return None
+    return found
+
+
+def _makes_new(said: Said, at: int, end: int) -> bool:
+    """Whether a verb that makes tasks is said, not only one that has them: `I got a job offer`."""
+    return not MAKES.isdisjoint(said.words[at:end]) or end + 1 >= said.end
 
 
 def _is_for_somebody(said: Said, at: int) -> bool:

@@ -73,7 +73,7 @@ WIDTHS = (1, 2, 3, 4)
 LINKS = bag("and so then but please because since or timmy")
 QUESTION = bag(
     "what whats which who whos whose how hows where wheres when why is are was were did does do has had any anything",
-    "whatever whichever anyone am isnt arent whatre hasnt havent didnt doesnt",
+    "whove whatever whichever anyone am isnt arent whatre hasnt havent didnt doesnt",
 )
 STATED = bag(
     "i he she they we it its my his her their our your people nobody everybody everyone the that this these those",
@@ -99,21 +99,22 @@ CHECKING = Phrases(
     "just to be sure, im wondering if, im checking, i am checking, i just wanted to know, i just wanted to check",
 )
 SHOW = Phrases(
-    "compare, compare the, weigh up, rank, gimme, lemme see, lemme know, lemme have, have i, have i got, have we got",
-    "am i, are we, do i, do we, got any, got, checking, checking if, checking that, checking whether",
-    "just making sure, making sure, i wonder how, i wonder if, i wonder whether, curious, see how, see what, see who",
-    "see which, see if, see whether, ask how, i wonder what, learn, understand, i wonder who, care to tell me",
-    "mind telling me, fetch me, grab, grab me, hit me with, i forgot, throw up, lets have, run down, point me to",
-    "talk me through, break down, wheres, where is, keen to see, name all, name the, name every, show, show me, list",
-    "display, see, view, print, check, check on, tell me, tell us, give me, let me see, pull up, look up, look at",
-    "bring up, get me, fetch, read me, read out, let me know, i need, i want, id like, i would like, have a look at",
-    "take a look at, do we have, have there, have we, have you, have any, have the, do i have, check up on",
-    "look into, open, whats, what is, what are, hows, how is, how are, let me look at, give us, find me, know",
-    "hear about, show us, have a peek at, peek at, go over, go through, list out, know about, know more about, hear",
-    "find out, report, report on, inspect, update me on, brief me on, fill me in on, id like to know, query",
-    "describe, enumerate, count the, count my, count all, how many, overview of, details of, details on, info on",
-    "status of, know if, know whether, an update on, update on, a list of, just, only, anything, any, describe to me",
-    "run through, remind me of, could i get, get, a look at, state of",
+    "confirm that, confirm youre, confirm you, confirm whether, confirm if, verify, verify that, verify whether",
+    "establish whether, compare, compare the, weigh up, rank, gimme, lemme see, lemme know, lemme have, have i",
+    "have i got, have we got, am i, are we, do i, do we, got any, got, checking, checking if, checking that",
+    "checking whether, just making sure, making sure, i wonder how, i wonder if, i wonder whether, curious, see how",
+    "see what, see who, see which, see if, see whether, ask how, i wonder what, learn, understand, i wonder who",
+    "care to tell me, mind telling me, fetch me, grab, grab me, hit me with, i forgot, throw up, lets have, run down",
+    "point me to, talk me through, break down, wheres, where is, keen to see, name all, name the, name every, show",
+    "show me, list, display, see, view, print, check, check on, tell me, tell us, give me, let me see, pull up",
+    "look up, look at, bring up, get me, fetch, read me, read out, let me know, i need, i want, id like",
+    "i would like, have a look at, take a look at, do we have, have there, have we, have you, have any, have the",
+    "do i have, check up on, look into, open, whats, what is, what are, hows, how is, how are, let me look at",
+    "give us, find me, know, hear about, show us, have a peek at, peek at, go over, go through, list out, know about",
+    "know more about, hear, find out, report, report on, inspect, update me on, brief me on, fill me in on",
+    "id like to know, query, describe, enumerate, count the, count my, count all, how many, overview of, details of",
+    "details on, info on, status of, know if, know whether, an update on, update on, a list of, just, only, anything",
+    "any, describe to me, run through, remind me of, could i get, get, a look at, state of",
 )
 
 TURNS = bag("could can would will")

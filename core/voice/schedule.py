@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 REMIND = Phrases(
+    "buzz me, jog my memory, tell me to, i must remember, i must not forget, i mustnt forget, help me remember",
+    "make me remember, leave me a reminder, drop me a reminder, drop me a note, put me down for a reminder",
     "remind me, nudge me, set a reminder, set up a reminder, make a reminder, create a reminder, add a reminder",
     "reminder, i need a reminder, a reminder, put a reminder, give me a reminder, set me a reminder, alert me",
     "dont let me forget, do not let me forget, put in a reminder, remind us, send me a reminder, give me a nudge",
     "notify me, poke me, schedule a reminder, new reminder, please remind me, a reminder please",
     "make sure i remember, i want a reminder, id like a reminder",
 )
-REMINDS = bag("remind reminder nudge alert forget notify poke remember")
+REMINDS = bag("buzz memory remind reminder nudge alert forget notify poke remember")
 ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")

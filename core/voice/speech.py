@@ -111,7 +111,7 @@ LEVEL_WORDS = (
 )
 YOURS = bag("you your yourself voice volume me")
 CANT_HEAR = bag("cant cannot barely hardly")
-LEVELLED = bag("you youre your i a the")
+LEVELLED = bag("thats its thatd you youre your i a the")
 ELSEWHERE = bag("tv television radio music stereo phone speakers laptop computer bluetooth car spotify headphones")
 
 
@@ -164,7 +164,13 @@ def _level(said: Said) -> Meaning | None:
         return mean(said, Intent.VOICE, number=said.numbers[0].value if said.numbers else "")
     if act and LEVEL_ALONE.covers(said.words[act[0] : said.end]):
         return mean(said, Intent.VOICE)
-    if act is None or not said.has(MANNER) or not said.has(ABOUT_SPEECH) or said.has(ELSEWHERE):
+    if (
+        act is None
+        or (said.first == "your" and said.bag.isdisjoint(LEVELS))
+        or not said.has(MANNER)
+        or not said.has(ABOUT_SPEECH)
+        or said.has(ELSEWHERE)
+    ):
         return None
     wanted = frozenset(said.words[act[0] : said.end]) - GRAMMAR
     foreign = {word for word in wanted - LEVEL_WORDS - SWITCHES - ABOUT_SPEECH - MANNER if not word.isdecimal()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.words import Phrases, bag
 
@@ -58,6 +59,7 @@ FRIENDLY = bag(
     "today doing feeling timmy holding up now this morning evening buddy mate going getting on tonight then my",
     "friend afternoon old pal so far over there",
 )
+ENDS = (STATES | bag("now today currently again still yet moment tonight too")) - bag("there good well live sick")
 STARTERS = bag("you everything r u")
 SHOWN = bag("tell me check see if whether let know show could can look")
 
@@ -81,15 +83,20 @@ def _checks(said: Said) -> bool:
     return ABOUT_HUB.issuperset(rest)
 
 
+def _fills(wanted: list[str]) -> bool:
+    return all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
+
+
 def _state(said: Said) -> bool:
     """`are you online`, `is the server up or did it crash again`, `any problems with the hub`."""
     wanted = said.words[said.start : said.end]
-    asks = said.asks or (len(wanted) <= 4 and (said.first in STARTERS or said.written[-1][-1] == "?"))  # noqa: PLR2004
+    opens = (said.first in STARTERS and "did" not in said.bag) or said.written[-1][-1] == "?"
+    asks = said.asks or (opens and len(wanted) <= 4)  # noqa: PLR2004
     return (
         asks
         and wanted[:2] != ["whats", "up"]
         and wanted[-2:] != ["up", "to"]
         and said.has(HUB)
         and said.has(STATES)
-        and all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
+        and (_fills(wanted) or (wanted[-1] in ENDS and GRAMMAR.issuperset(said.content - STATES - HUB)))
     )

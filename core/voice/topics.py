@@ -58,6 +58,7 @@ TOPICS = (
         "invoice invoices bill",
         "make create issue write send get invoice generate request somebody someone sats",
     ),
+    _topic("invoice", "receive earn charge collect", "sats money payment payments"),
     _topic("limits", "limit limits cap allowance"),
     _topic("history", "transactions history movements payments", f"{SEE} history transactions"),
     _topic("balance", "balance"),
