@@ -31,8 +31,8 @@ BY_SOMEBODY = Phrases(
 )
 HAND_OVER = Phrases(
     "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to",
-    "to be done by, and send it to, done by, for agent, to agent, and have, assigned to, it should go to",
-    "and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
+    "to be done by, and send it to, done by, for agent, to agent, and have, assigned to, it should go to, from, by",
+    "from agent, and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
 )
 
 
@@ -94,8 +94,9 @@ def _followed_by_price(said: Said, at: int) -> bool:
 
 DELEGATED = bag("delegate outsource subcontract farm leave entrust give hand pass")
 TO_WHOM = Phrases(
-    "to the swarm, to the agents, to the workers, to an agent, to a worker, to somebody, to someone, to my agents, to the team",
-    "to one of the agents, to one of the workers, to the crew, to whoever is free, to any agent, to our agents, to the bots",
+    "to the swarm, to the agents, to the workers, to an agent, to a worker, to somebody, to someone, to my agents",
+    "to the team, to one of the agents, to one of the workers, to the crew, to whoever is free, to any agent",
+    "to our agents, to the bots",
 )
 
 
@@ -115,7 +116,7 @@ def handed_over(said: Said, start: int) -> tuple[str, set[int]]:
         said.end,
     )
     for name in said.agents:
-        for width in (5, 4, 3, 2):
+        for width in (5, 4, 3, 2, 1):
             at = name.start - width
             if at > start and HAND_OVER.at(said.words, at) == name.start:
                 end = said.end if said.words[name.end : name.end + 2] in (["do", "it"], ["on", "it"]) else name.end

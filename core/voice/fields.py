@@ -27,20 +27,25 @@ class Field(NamedTuple):
 
 
 def _field(intent: Intent, command: str, heads: str, words: str, needs: str = "") -> Field:
-    return Field(intent, command, bag(heads), bag(heads, words), bag(needs))
+    return Field(intent, command, bag(heads), bag(heads, words, "everything anything something"), bag(needs))
 
 
 HUB = (
     "hub hubs you your yours yourself youre youve system systems server servers service services machine box end side part "
-    "parts everything process processes daemon instance engine brain brains backend software"
+    "parts everything process processes daemon instance engine connection brain brains backend software"
 )
 STATES = (
     "up down online offline alive awake ok okay alright healthy working running operational ready fine responding "
     "reachable functioning functional broken asleep crashed crash dead listening problems problem trouble wrong "
     "issues issue errors error crashing stable good kicking breathing normal normally responsive order stuck failing "
-    "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly hiccups hiccup glitches glitch hitches hitch behaving misbehaving together wobbly laggy lagging slow overheating overloaded struggling sluggish bugs awaken operating hanging hung frozen"
+    "unhealthy overloaded faulty outage outages degraded green well properly correctly smoothly "
+    "hiccups hiccup glitches glitch hitches hitch behaving misbehaving together "
+    "wobbly laggy lagging "
+    "overheating overloaded struggling sluggish bugs awaken restarted rebooted receiving connected operating hanging hung frozen"
 )
-MONEY = "wallet purse sats satoshis sat money funds cash account kitty treasury"
+MONEY = (
+    "dosh moolah coin coins dough stocked wealth wallet purse sats satoshis sat money funds cash account kitty treasury"
+)
 MINE = "i my we our us me left mine have wallet purse ive weve remaining available account much"
 SPENT = "spending spend spent payment payments pay paid paying transfers transfer transactions transaction"
 SWARM = "swarm agents workers roster bots crew fleet lineup personas"
@@ -48,7 +53,7 @@ ABOUT_AGENTS = (
     "agent worker team idle busy free available online offline active inactive healthy working running doing around "
     "alive awake alright good asleep registered present capabilities status state health names listing members faring "
     "coping holding shape condition ready fine bot persona skills unoccupied occupied connected sleeping well work "
-    "number count going staff problems happening hired looking joined duty live doing capable down ok working everyone"
+    "number count going staff problems happening disposal hired looking joined duty live doing capable down ok working everyone"
 )
 SCHEDULED = (
     "schedules scheduled schedule reminders recurring upcoming timers timer automations automation automated cron "
@@ -82,9 +87,10 @@ FIELDS = (
     _field(
         Intent.MONEY,
         "/history",
-        "history tx txs txn txns transactions transaction payments transfers movements ledger spent paid received earned statement incoming outgoing",
+        "history tx txs txn txns transactions transaction payments transfers movements ledger spent paid "
+        "received earned statement incoming outgoing",
         f"{MONEY} {SPENT} last past previous entries came went gone activity log statement made received sent "
-        "happened lately items older days yesterday",
+        "happened going out gone lately items older days yesterday",
         f"{MINE} {MONEY} history transactions payments movements last recent list transfers the",
     ),
     _field(
@@ -92,7 +98,8 @@ FIELDS = (
         "/balance",
         f"{MONEY} afford broke rich poor skint solvent wealthy bankrupt",
         f"{MONEY} left remaining available own hold holds holding contain contains looking full empty spare worth amount "
-        "afford broke rich poor skint loaded solvent wealthy bankrupt low running short enough status state doing much stand stands standing still count "
+        "afford broke rich poor skint loaded solvent wealthy bankrupt low running short enough status state "
+        "doing much stand stands standing still count "
         "inside health healthy flush level number possess disposal",
         MINE,
     ),
@@ -101,6 +108,13 @@ FIELDS = (
         "/agents",
         SWARM,
         ABOUT_AGENTS,
+    ),
+    _field(
+        Intent.SWARM,
+        "/agents",
+        "working work idle busy available online occupied unoccupied unemployed",
+        "anybody anyone everybody everyone hire moment",
+        "who whos anybody anyone everybody everyone",
     ),
     _field(Intent.SWARM, "/agents", "team worker agent", ABOUT_AGENTS, "my our team any which every each anyone there"),
     _field(
@@ -136,15 +150,29 @@ FIELDS = (
         Intent.STATUS,
         "/status",
         "things stuff",
-        f"{HUB} going doing looking running",
+        f"{HUB} going doing looking running feel",
         "hub server system systems end side",
     ),
-    _field(Intent.STATUS, "/status", STATES, f"{HUB} {STATES} anything nothing things", f"{HUB} anything"),
     _field(
         Intent.STATUS,
         "/status",
-        "hub server servers system systems services service machine box daemon side end everything",
-        f"doing holding going feeling coping faring getting behaving performing keeping day {STATES}",
+        STATES,
+        f"{HUB} {STATES} anything nothing something things",
+        f"{HUB} anything something",
+    ),
+    _field(
+        Intent.STATUS,
+        "/status",
+        "errors problems issues trouble outages hiccups glitches",
+        "report hub system server",
+        "any no",
+    ),
+    _field(
+        Intent.STATUS,
+        "/status",
+        "hub server servers system systems services service machine box daemon side end everything "
+        "backend engine brain connection process bot software",
+        f"doing holding feel going feeling coping faring getting behaving performing keeping day {STATES}",
         "how hows up down back ok on over",
     ),
 )
@@ -166,22 +194,25 @@ STATUSES = {
 TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
 LIST_WORDS = TASK_LIST | bag(
     "work list cancel posted monday tuesday wednesday thursday friday saturday sunday mean unfinished unassigned",
-    "awarded available pay reward biggest cheapest agents workers swarm agent working jobs created submitted",
-    "waiting awaiting pending stage state status phase left outstanding active went wrong posted mine still up need started",
+    "awarded available post biggest cheapest agents workers swarm agent working jobs created submitted waiting",
+    "awaiting pending stage state status phase left outstanding active went wrong mine still up need started",
     "underway going completed ones put over finishing done",
 )
 ANYBODY = bag(
-    "anybody anyone everybody everyone anything everything nothing nobody somebody someone something big high low make made",
-    "before needs long sitting attention around altogether exact actual own guys lot",
+    "anybody anyone everybody everyone anything everything nothing nobody somebody someone something big high low",
+    "make made before needs long sitting attention around altogether exact actual own guys lot new second extra",
+    "additional fresh",
 )
 VOCABULARY = {
     intent: frozenset().union(ANYBODY, *(field.words for field in FIELDS if field.intent is intent))
     for intent in (Intent.MONEY, Intent.SWARM, Intent.SCHEDULE)
 } | {Intent.TASK: ANYBODY | LIST_WORDS}
 HEADS = bag(
-    "tasks jobs task job board swarm wallet agents roster balance workers crew balances limits limit funds history transactions payments"
+    "tasks jobs board swarm wallet agents roster balance workers crew balances limits limit funds history",
+    "transactions payments",
 )
-OWNING = bag("my our the your")
+OURS = bag("my our your")
+THE = bag("swarm wallet agents roster tasks")
 
 
 def read(said: Said) -> Meaning | None:
@@ -209,7 +240,10 @@ def is_foreign(said: Said, intent: Intent) -> bool:
 
 
 def _is_ours(said: Said) -> bool:
-    return any(word in HEADS and at and said.words[at - 1] in OWNING for at, word in enumerate(said.words[: said.end]))
+    return any(
+        (word in HEADS and at and said.words[at - 1] in OURS) or (word in THE and at and said.words[at - 1] == "the")
+        for at, word in enumerate(said.words[: said.end])
+    )
 
 
 def _needed(said: Said, field: Field) -> bool:

@@ -34,9 +34,10 @@ NEGATION = Phrases(
     "you better not, under no circumstances, dont ever, on no account, refrain from, avoid, id prefer not to",
     "prefer not to, dont bother to, dont even, no dont, i would never, not to, lets not, you cant, no longer want to",
     "youd better not, dont let, it would be wrong to, can you not, could you not, would you not, id rather you didnt",
-    "rather you didnt, hold off on, dont bother with, do not bother with, dont bother, no need for, theres no need for, skip",
-    "there is no need for, we can skip, lets skip, you can skip, dont go, dont worry about, not now, id rather not",
-    "i wouldnt, i would not, let us not, please never, try not to, you neednt, neednt, dont you, i dont wanna, dont you ever",
+    "rather you didnt, hold off on, dont bother with, do not bother with, dont bother, no need for",
+    "theres no need for, skip, there is no need for, we can skip, lets skip, you can skip, dont go, dont worry about",
+    "not now, i wouldnt, i would not, let us not, please never, try not to, you neednt, neednt, dont you",
+    "i dont wanna, dont you ever",
 )
 FEELINGS = bag("hear need like want know care mind love trust think understand remember have see let forget")
 TAKEN_BACK = Phrases(
@@ -77,6 +78,16 @@ def _careful(said: Said) -> Meaning:
     return meaning._replace(command=None, confidence=PARTLY) if doubtful else meaning
 
 
+def _last_clause(said: Said) -> Meaning | None:
+    """`hope you are well, what's your status`: a question behind whatever leads to it."""
+    last = said.starts[-1]
+    if last <= said.start or said.asks_first or said.reported:
+        return None
+    rest = said.without(0, last)
+    found = _read(rest, LOOKS) if rest.first in QUESTION or SHOW.at(rest.words, rest.start) else None
+    return found if found and found.command else None
+
+
 def _read(said: Said, readers: Readers) -> Meaning:
     for reader in readers:
         found = reader(said)
@@ -102,16 +113,6 @@ def _instead(said: Said, end: int) -> Meaning | None:
         return None
     meaning = _read(said.without(0, last), UNTIMED)
     return meaning if meaning.command else None
-
-
-def _last_clause(said: Said) -> Meaning | None:
-    """`hope you are well, what's your status`: a question behind whatever leads to it."""
-    last = said.starts[-1]
-    if last <= said.start or said.asks_first or said.reported:
-        return None
-    rest = said.without(0, last)
-    found = _read(rest, LOOKS) if rest.first in QUESTION or SHOW.at(rest.words, rest.start) else None
-    return found if found and found.command else None
 
 
 def _without_acting(rest: Said) -> Meaning | None:
@@ -152,11 +153,12 @@ READERS: Readers = (
     schedule.read_reminder,
     money.read_stop,
     swarm.read_closed,
+    tasks.read_unneeded,
     _negated,
     approval.read,
     _schedule,
     *UNTIMED[2:],
-    lambda said: _last_clause(said),
+    _last_clause,
 )
 
 
