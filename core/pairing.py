@@ -140,7 +140,10 @@ class Pairing:
             tx.mark(key, f"{found.actor} {found.name}")
             tx.tokens.give(found.actor, role, found.name, tx.now)
             tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))
-            words = Reply(f"You are in, as {role}. Try: /task summarise welcome.md\n/help lists what I can do.")
+            words = Reply(
+                f"You are in, as {role}. Your wallet is your own, and fills as you win tasks: /tasks shows them."
+                "\n/help lists what I can do."
+            )
             return found, tx.messages.queue(found.home.partition(":")[0], found.home, words, None, tx.now)
 
         found, welcome = await self._store.write(work)
