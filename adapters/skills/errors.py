@@ -67,6 +67,10 @@ class NoText(UserError):
     """{path} holds no text, only pictures or nothing at all. Run text recognition (OCR) over it first."""
 
 
+class NoSentence(UserError):
+    """{path} has no whole sentence in it, so there is nothing to summarise."""
+
+
 class KindUnsupported(UserError):
     """{path} is not what {skill} works on. Name {kinds}."""
 

@@ -6,7 +6,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from adapters.skills.documents import read_document
-from adapters.skills.errors import NoText
+from adapters.skills.errors import NoSentence
 from adapters.skills.job import counted, shortened, written
 from adapters.skills.sentences import MOST_SENTENCES, best, sentences_of
 from core.agent.skill import Outcome
@@ -23,7 +23,7 @@ def summarise(job: Job) -> Outcome:
     document = read_document(job.workspace, job.workspace.find(job.subject))
     sentences = sentences_of(document)
     if not sentences:
-        raise NoText(path=document.path)
+        raise NoSentence(path=document.path)
     ranked = sentences[:MOST_SENTENCES]
     chosen = [ranked[place] for place in best(ranked, _wanted(job, len(sentences)), document.title)]
     words = sum(len(block.text.split()) for block in document.blocks)

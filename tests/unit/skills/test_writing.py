@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.skills.blocks import Block, Role
-from adapters.skills.errors import NoText
+from adapters.skills.errors import NoSentence
 from adapters.skills.job import TEXT_LENGTH
 from adapters.skills.outline import outline, sections_of
 from adapters.skills.summarise import summarise
@@ -59,7 +59,7 @@ def test_abbreviations_do_not_end_a_sentence(root: Path, job: Jobs) -> None:
 
 def test_a_document_of_code_alone_cannot_be_summarised(root: Path, job: Jobs) -> None:
     (root / "code.md").write_text("# Code\n\n```\nprint(1)\n```\n")
-    with pytest.raises(NoText):
+    with pytest.raises(NoSentence):
         summarise(job("code.md"))
 
 
