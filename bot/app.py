@@ -188,7 +188,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         )
         console = ConsoleSurface(data, ids, owner.calls(hub, web.login_link), partial(delivery.again, "console"))
         surfaces: list[ChatAdapter] = [console]
-        if settings.telegram.token is not None:
+        if settings.telegram.token:
             telegram = await _telegram(settings, store, clock, nursery, partial(delivery.again, "telegram"))
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
@@ -275,10 +275,10 @@ async def _telegram(
     from adapters.telegram.menu import Menus  # noqa: PLC0415
     from adapters.telegram.surface import Access, TelegramSurface  # noqa: PLC0415
 
-    token = settings.telegram.token
-    hide(token.get_secret_value() if token else "")
+    token = settings.telegram.token.get_secret_value() if settings.telegram.token else ""
+    hide(token)
     access = Access(
-        token.get_secret_value() if token else "", settings.telegram.base_url,
+        token, settings.telegram.base_url,
         frozenset(int(chat) for chat in split(settings.telegram.chats)),
     )  # fmt: skip
     owners = [int(actor.partition(":")[2]) for actor in settings.owners if re.fullmatch(r"telegram:[0-9]+", actor)]

@@ -78,7 +78,7 @@ class Health:
         """Why a surface does not hear its people, None if it does."""
         part, heard = self.parts.get(surface.name), surface.heard_at
         if part is not None and not (part.up and self._heard_since(part, heard)):
-            return f"{surface.name} is down: {part.why}"
+            return _down(surface.name, part)
         if heard is not None and self.clock.now() - heard > DEAF_MS:
             return f"{surface.name} is deaf: it answered no poll for {(self.clock.now() - heard) // 60_000} minutes"
         return None
@@ -91,9 +91,7 @@ class Health:
     def faults(self) -> list[str]:
         """Why the hub is not healthy: a part that is down, a deaf surface, or a stuck writer. A missing model is neither."""
         names = {surface.name for surface in self.surfaces}
-        found = [
-            f"{name} is down: {part.why}" for name, part in self.parts.items() if not part.up and name not in names
-        ]
+        found = [_down(name, part) for name, part in self.parts.items() if not part.up and name not in names]
         found += [fault for fault in map(self.surface_fault, self.surfaces) if fault]
         since = self.writer.busy_since
         if since is not None and self.clock.now() - since > STUCK_MS:
@@ -141,3 +139,8 @@ class Health:
         if figures.backlog or figures.dead_letters:
             lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} given up")
         return Reply("\n".join(lines), data)
+
+
+def _down(name: str, part: Part) -> str:
+    """That a part is down and why, to stand in a sentence."""
+    return f"{name} is down: {part.why.rstrip('.')}"
