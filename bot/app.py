@@ -89,10 +89,6 @@ class NoBackend(UserError):
     """The Lightning backend {backend} is not in this version of Timmy. Set TIMMY_LIGHTNING_BACKEND=simulated."""
 
 
-class NoBook(UserError):
-    """There is no book in {folder} yet. Start the hub once: timmy run"""
-
-
 @dataclass(frozen=True, slots=True)
 class App:
     """A running hub and the parts that its callers and tests look at."""
@@ -227,11 +223,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
 
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
-    """Read a data folder's books, whether its hub runs or not. Raises `NoBook` where there is none."""
-    path = settings.data_dir / DATABASE
-    if not path.exists():
-        raise NoBook(folder=settings.data_dir)
-    return look(path, work)
+    """Read a data folder's books, whether its hub runs or not. Raises what `look` does."""
+    return look(settings.data_dir / DATABASE, work)
 
 
 async def talk(app: App) -> None:
