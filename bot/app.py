@@ -121,10 +121,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     clock = clock or SystemClock()
     ids = ids or SystemIds()
     async with contextlib.AsyncExitStack() as stack:
-        data = stack.enter_context(folder.own(settings.data_dir))
-        folder.seed_workspace(settings.workspace, SAMPLES)
+        data = await _own(settings, stack)
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
         await _bind_book(store, settings, ids, book)
+        folder.seed_workspace(settings.workspace, SAMPLES)
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
@@ -292,6 +292,21 @@ def _known(hub: Hub) -> Known:
 async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:
     await ready.wait()
     await run()
+
+
+async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
+    """Take the data folder. A start that is refused for its port or backend makes none, nor a workspace."""
+    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+
+    new = not settings.data_dir.exists()
+    if new and settings.lightning.backend != "simulated":
+        raise NoBackend(backend=settings.lightning.backend)
+    if new:
+        await probe(settings.http.host, settings.http.port)
+    data = stack.enter_context(folder.own(settings.data_dir))  # a hub that runs is named before its port is
+    if not new:
+        await probe(settings.http.host, settings.http.port)
+    return data
 
 
 async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:

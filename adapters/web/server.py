@@ -33,7 +33,7 @@ from adapters.web.streams import Streams
 from core.errors import HubError, WentWrong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from adapters.web.ports import Sources
     from core.events import Event
@@ -137,13 +137,8 @@ class Sidecar:
         return app
 
     async def _bind(self, runner: Runner) -> None:
-        host, port = self._site.host, self._site.port
-        try:
-            await web.TCPSite(runner, host.strip("[]"), port).start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUse(host=host, port=port) from None
-            raise CannotListen(host=host, port=port, why=error.strerror or error) from None
+        with _bound(self._site.host, self._site.port):
+            await web.TCPSite(runner, self._site.host.strip("[]"), self._site.port).start()
 
     # Edges -----------------------------------------------------------------------------------------------------
 
@@ -207,6 +202,24 @@ class Sidecar:
             secure=self._guard.encrypted(request),
         )  # fmt: skip
         return response
+
+
+async def probe(host: str, port: int) -> None:
+    """See that the sidecar could listen there now, before anything is made. Raises `PortInUse`, `CannotListen`."""
+    with _bound(host, port):
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), port)
+        server.close()
+        await server.wait_closed()
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(host=host, port=port) from None
+        raise CannotListen(host=host, port=port, why=error.strerror or error) from None
 
 
 async def _label(_: web.Request, response: web.StreamResponse) -> None:

@@ -217,7 +217,7 @@ async def test_a_socket_of_somebody_else_is_refused_in_words(tmp_path: Path, mon
 
 
 async def test_a_socket_that_cannot_be_there_ends_the_start(tmp_path: Path) -> None:
-    (tmp_path / "data" / SOCKET).mkdir(parents=True)
+    (tmp_path / "data" / SOCKET).mkdir(parents=True)  # which makes it a data folder
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(NoSocket, match=f"{SOCKET} cannot be opened"):
             async with hub(tmp_path):

@@ -739,6 +739,12 @@ async def test_a_port_in_use_refuses_the_start_and_leaves_nothing_behind(tmp_pat
         with pytest.raises(PortInUse, match=rf"Port {port} on 127\.0\.0\.1 is in use\. Set TIMMY_HTTP_PORT"):
             async with build(found):
                 pass
+        assert list(tmp_path.iterdir()) == []
+        found.data_dir.mkdir()
+        with pytest.raises(PortInUse):
+            async with build(found):
+                pass
+        assert list(tmp_path.iterdir()) == [found.data_dir], "no workspace either"
     async with build(found) as app, browser(app) as web:
         assert app.address == f"http://127.0.0.1:{port}"
         assert (await web.get("/healthz")).status == 200

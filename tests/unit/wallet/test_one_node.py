@@ -70,7 +70,12 @@ async def test_another_network_or_node_is_refused_and_changes_nothing(
 async def test_a_backend_that_is_not_there_founds_no_book(tmp_path: Path) -> None:
     with pytest.raises(NoBackend, match="TIMMY_LIGHTNING_BACKEND=simulated"):
         await starts(tmp_path, backend="lnd")
+    assert list(tmp_path.iterdir()) == [], "nor anything else"
+    (tmp_path / "data").mkdir()
+    with pytest.raises(NoBackend):
+        await starts(tmp_path, backend="lnd")
     assert not [line for line in content(tmp_path) if line.startswith("INSERT")]
+    assert not (tmp_path / "workspace").exists()
     assert await starts(tmp_path) == 10_000_000
 
 
