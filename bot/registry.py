@@ -65,11 +65,11 @@ class BadChoice(UserError):
 
 
 class BadDuration(UserError):
-    """{given} is not a duration. Write 90s, 10m, 2h or 1d."""
+    """{given} is not a duration of 30 days at most. Write 90s, 10m, 2h or 1d."""
 
 
 class BadNumber(UserError):
-    """{given} is not a whole number above zero."""
+    """{given} is not a whole number from 1 to 999,999."""
 
 
 class BadStatus(UserError):

@@ -46,6 +46,11 @@ def task_data(task: Task) -> dict[str, Json]:
     return data
 
 
+def _counted(count: int, what: str) -> str:
+    """`1 task`, `2,000 tasks`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _first_line(text: str, width: int = 60) -> str:
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
@@ -98,7 +103,7 @@ def listed(tasks: Sequence[Task]) -> Reply:
     data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
-    page = Page(f"{len(tasks):,} task{'s' if len(tasks) != 1 else ''}, newest first")
+    page = Page(f"{_counted(len(tasks), 'task')}, newest first")
     for task in tasks[:PAGE]:
         who = f" · {task.agent}" if task.agent else ""
         page.add(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
@@ -165,7 +170,7 @@ def history(lines: Sequence[HistoryLine], zone: tzinfo | None, *, simulated: boo
     data: dict[str, Json] = {"ok": True, "history": rows, "simulated": simulated}
     if not lines:
         return Reply("No movements yet.", data)
-    head = f"The last {len(lines)} movements{' (simulated sats)' if simulated else ''}, newest first"
+    head = f"The last {_counted(len(lines), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
             (moment(line.at, zone), f"{to_sats(line.amount):+,}", f"{line.kind}{_of(line)}: {line.reason}")
@@ -216,7 +221,7 @@ def told(
         case Kind.TASK_SETTLED:
             text = f"{task.name} settled: {agent} was paid {price}\n\n{task.result or ''}"
         case Kind.TASK_DELIVERED:
-            text = f"{task.name} delivered by {by or agent}; accept it or reject it\n\n{task.result or ''}"
+            text = f"{task.name} delivered by {by or agent}: /accept {task.name} pays, /reject {task.name} WHY does not\n\n{task.result or ''}"
         case Kind.TASK_FAILED:
             text = f"{task.name} failed and cost nothing: {task.why}"
         case Kind.TASK_EXPIRED:
@@ -261,8 +266,11 @@ def told_to_worker(event: Event, task: Task) -> list[Reply]:
 def offers(task: Task, answers: Sequence[Answer]) -> Reply:
     """What the agents bid on a task whose requester picks."""
     placed = ranking(answer.bid for answer in answers if not answer.refused)
-    said = ", ".join(f"{bid.agent} {to_sats(bid.price)}" for bid in placed[:PAGE]) or "none yet; people may bid too"
-    text = f"{task.name} bids: {said}\nPick one: /award {task.name} AGENT"
+    said = ", ".join(f"{bid.agent} {to_sats(bid.price)}" for bid in placed[:PAGE])
+    if placed:
+        text = f"{task.name} bids: {said}\nPick one: /award {task.name} AGENT"
+    else:
+        text = f"{task.name} bids: none yet{'' if task.only else f'; people may bid too: /bid {task.name} SATS'}"
     picks = tuple(Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in placed[:8])
     return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 

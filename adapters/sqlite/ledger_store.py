@@ -166,6 +166,10 @@ class BookRows:
         )
         return [AccountRow(*row) for row in rows]
 
+    def has(self, account: str) -> bool:
+        """Whether there is such an account."""
+        return self._connection.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
+
     def held(self) -> int:
         """All open holds together, msat."""
         (held,) = self._connection.execute("SELECT coalesce(sum(amount), 0) FROM hold WHERE state = 'open'").fetchone()

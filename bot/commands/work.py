@@ -11,6 +11,7 @@ from core.access import Action
 from core.chat import Reply
 from core.money import to_msat
 from core.swarm.coordinator import Order
+from core.swarm.task import is_person
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -84,14 +85,15 @@ async def bid(hub: Hub, call: CommandCall) -> Reply:
 async def award(hub: Hub, call: CommandCall) -> Reply:
     """Award."""
     found = await hub.coordinator.award(call.caller, _task(call), cast("str", call.args["agent"]), key=call.key)
-    return _said(found, f"awarded to {found.agent}", follow=True)
+    hint = f"; with /deliver {found.name} RESULT they hand it in" if is_person(found.agent) else ""
+    return _said(found, f"awarded to {found.agent}{hint}", follow=True)
 
 
 @command("/deliver T RESULT", "hand in the result of a task you won", group="work", action=Action.DELIVER)
 async def deliver(hub: Hub, call: CommandCall) -> Reply:
     """Deliver."""
     found = await hub.coordinator.deliver(call.caller, _task(call), cast("str", call.args["result"]), key=call.key)
-    return _said(found, f"delivered; {found.requester} can accept or reject it")
+    return _said(found, f"delivered; {found.requester} can /accept {found.name} or /reject {found.name} WHY")
 
 
 @command("/accept T", "accept a result; its worker is paid", group="work", action=Action.LOOK)
