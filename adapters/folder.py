@@ -34,7 +34,7 @@ class NoFolder(UserError):
 
 
 class NotADataFolder(UserError):
-    """{folder} holds other files ({found}, say) and no data of Timmy. It was left as it is. Set TIMMY_DATA_DIR to a folder of its own."""
+    """{folder} holds other files ({found}, say), none of Timmy, and was left alone. Set TIMMY_DATA_DIR to a folder of its own."""
 
 
 @contextlib.contextmanager

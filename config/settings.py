@@ -415,7 +415,8 @@ def _translate(error: ValidationError, bare: Mapping[str, str]) -> BadSetting:
 
 
 _SAID = {
-    "int_parsing": "it is not a whole number", "int_parsing_size": "it is too large", "bool_parsing": "it is neither true nor false",
+    "int_parsing": "it is not a whole number", "int_parsing_size": "it is too large",
+    "bool_parsing": "it is neither true nor false",
     "greater_than_equal": "it must be at least {ge}", "less_than_equal": "it must be at most {le}",
     "literal_error": "it is not one of {expected}", "string_pattern_mismatch": "it is not a URL such as http://127.0.0.1:8081",
 }  # fmt: skip

@@ -44,11 +44,12 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
     return views.posted(await hub.coordinator.post(order), simulated=hub.wallet.simulated)
 
 
-@command("/tasks [STATUS]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
+@command("/tasks [STATUS] [from=T]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
-    found = await hub.coordinator.tasks(cast("Status | None", call.args.get("status")))
-    return await asyncio.to_thread(views.listed, found)
+    status, start = cast("Status | None", call.args.get("status")), cast("int | None", call.args.get("from"))
+    found = await hub.coordinator.tasks(status)
+    return await asyncio.to_thread(views.listed, found, status, start)
 
 
 @command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)

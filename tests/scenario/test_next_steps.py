@@ -76,6 +76,42 @@ async def test_the_books_count_and_name_their_accounts(tmp_path: Path) -> None:
         found = bot.app.settings
         assert "earned by the agents" in (await bot.say("/status"))["text"]
     assert prove(found, as_json=False).startswith("The books balance: 1 entry, 2 postings, 2 accounts, 0 open holds\n")
-    assert movements(found, None, 5, as_json=False).startswith("user:console:owner: the last 1 movement, newest first\n")
-    with pytest.raises(UnknownAccount, match="no account 'nope'.*timmy ledger balance"):
+    assert movements(found, None, 5, as_json=False).startswith(
+        "user:console:owner: the last 1 movement, newest first\n"
+    )
+    with pytest.raises(UnknownAccount, match=r"no account 'nope'.*timmy ledger balance"):
         movements(found, "nope", 5, as_json=False)
+
+
+async def test_long_lists_are_paged_by_a_button(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for number in range(1, 24):
+            await bot.say("/task find it")
+            await bot.settled(f"T-{number}")
+
+        async def pages(command: str) -> list[str]:
+            found: list[str] = []
+            while True:
+                frame = await bot.say(command)
+                assert frame["data"]["ok"], frame
+                found.append(frame["text"])
+                if not frame.get("buttons"):
+                    return found
+                (button,) = frame["buttons"]
+                assert button["label"] == "More"
+                command = button["command"]
+                assert command in frame["text"].split("\n")[-1]
+
+        listed = await pages("/tasks settled")
+        assert [text.count("settled · ") for text in listed] == [10, 10, 3]
+        assert [text.split("\n")[0] for text in listed] == [
+            "23 tasks, newest first", "13 tasks, newest first, from T-13 on", "3 tasks, newest first, from T-3 on",
+        ]  # fmt: skip
+        assert [text.count("find it") for text in await pages("/tasks")] == [10, 10, 3]
+        assert (await bot.say("/tasks failed"))["text"] == "No such tasks. /tasks lists all"
+        assert len((await bot.data("/tasks from=T-5"))["tasks"]) == 5
+        assert [text.count(" sats)") for text in await pages("/history")] == [1] * 3
+        assert [text.count("escrow T-") + text.count("grant") for text in await pages("/history")] == [10, 10, 4]
+        assert [text.count("escrow T-") + text.count("grant") for text in await pages("/history 50")] == [20, 4]
+        assert len((await bot.data("/history 50"))["history"]) == 24
+        assert (await bot.data("/history from=x"))["error"] == "bad_entry"

@@ -739,12 +739,12 @@ async def test_a_port_in_use_refuses_the_start_and_leaves_nothing_behind(tmp_pat
         with pytest.raises(PortInUse, match=rf"Port {port} on 127\.0\.0\.1 is in use\. Set TIMMY_HTTP_PORT"):
             async with build(found):
                 pass
-        assert list(tmp_path.iterdir()) == []
+        assert within(tmp_path) == []
         found.data_dir.mkdir()
         with pytest.raises(PortInUse):
             async with build(found):
                 pass
-        assert list(tmp_path.iterdir()) == [found.data_dir], "no workspace either"
+        assert within(tmp_path) == [found.data_dir], "no workspace either"
     async with build(found) as app, browser(app) as web:
         assert app.address == f"http://127.0.0.1:{port}"
         assert (await web.get("/healthz")).status == 200
@@ -762,6 +762,10 @@ async def test_a_stop_does_not_wait_for_whoever_listens(
             stream = Stream(answer)
             await stream.data()
         await stream.over()
+
+
+def within(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:
