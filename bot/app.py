@@ -19,6 +19,7 @@ import bot.commands  # noqa: F401 - declares the commands
 import config
 from adapters import folder
 from adapters.clockwork import Nursery, SystemClock, SystemIds, running
+from adapters.console.client import Place
 from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
@@ -179,7 +180,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         web = _sidecar(
             settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
         )
-        console = ConsoleSurface(data, ids, owner.calls(hub, web.login_link), partial(delivery.again, "console"))
+
+        async def ended(number: int) -> str | None:
+            task = await coordinator.show(number)
+            return task.status.value if task.over else None
+
+        calls = owner.calls(hub, web.login_link)
+        console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
         if settings.telegram.token is not None:
             telegram = await _telegram(settings, store, clock, nursery, partial(delivery.again, "telegram"))
@@ -232,7 +239,8 @@ async def talk(app: App) -> None:
     near, far = QueueLink.pair()
     async with running(app.console.serve(far), "console"):
         try:
-            await console_talk(near, app.hub.registry.described(), app.settings.data_dir)
+            place = Place(app.settings.data_dir, app.settings.workspace, hosts=True)
+            await console_talk(near, app.hub.registry.described(), place)
         finally:
             near.close()
 

@@ -135,9 +135,10 @@ def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
 @timmy.command()
 def console() -> None:
     """Chat with the running hub, as its owner."""
-    from adapters.console.client import chat
+    from adapters.console.client import Place, chat
 
-    _wait_for(chat(_settings().data_dir))
+    settings = _settings()
+    _wait_for(chat(Place(settings.data_dir, settings.workspace)))
 
 
 @timmy.command()
