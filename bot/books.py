@@ -12,9 +12,7 @@ from core.tokens import CONSOLE_OWNER
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
-    from adapters.sqlite.unit_of_work import UnitOfWork
     from config.settings import Settings
-    from core.wallet.wallet import HistoryLine
 
 
 class UnknownAccount(UserError):
@@ -58,13 +56,9 @@ def balances(settings: Settings, *, as_json: bool) -> str:
 def movements(settings: Settings, account: str | None, limit: int, *, as_json: bool) -> str:
     """An account's movements, newest first."""
     name = account or user_account(CONSOLE_OWNER)
-
-    def work(tx: UnitOfWork) -> list[HistoryLine]:
-        if account is not None and not tx.books.has(account):
-            raise UnknownAccount(given=repr(account[:60]))
-        return tx.books.history(name, limit)
-
-    lines = look_at_books(settings, work)
+    if account is not None and not look_at_books(settings, lambda tx: tx.books.has(account)):
+        raise UnknownAccount(given=repr(account[:60]))
+    lines = look_at_books(settings, lambda tx: tx.books.history(name, limit))
     facts = [
         {
             "id": line.id, "at": line.at, "amount_msat": line.amount, "kind": line.kind, "task": line.task,
