@@ -71,7 +71,7 @@ class Sidecar:
     def __init__(self, site: Site, sources: Sources, more: Sequence[Route] = ()) -> None:
         self._site = site
         self._sources = sources
-        self._logins = Logins(sources.clock, sources.ids)
+        self._logins = Logins(sources.clock, sources.ids, sources.store)
         self._guard = Guard(site.public_url, site.allowed_hosts, sources.check, self._logins, proxy=site.trusted_proxy)
         self._streams = Streams(sources.clock)
         self._page = StatusPage(sources)
@@ -102,6 +102,7 @@ class Sidecar:
     async def listening(self) -> AsyncIterator[None]:
         """Bind, and answer until the block ends; then open streams are closed. Raises `PortInUse`, `CannotListen`."""
         await self._page.load()
+        await self._logins.load()
         runner = Runner(self._application(), shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -191,7 +192,7 @@ class Sidecar:
         return web.Response(text=text, content_type=JSON)
 
     async def _login(self, request: web.Request) -> web.Response:
-        session = self._logins.redeem(request.query.get("code", ""))
+        session = await self._logins.redeem(request.query.get("code", ""))
         if session is None:
             if "text/html" in request.headers.get("Accept", ""):
                 return self._page.page(status=BadLogin.status)

@@ -729,6 +729,15 @@ async def test_links_and_sessions_end_with_time(tmp_path: Path) -> None:
         assert (await web.get("/page/tasks")).error == (401, "no_token")
 
 
+async def test_a_login_outlives_the_hub(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot, browser(bot.app) as web:
+        answer = await web.get(await login_path(bot.app))
+        cookie = answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    async with hub(tmp_path) as bot, browser(bot.app) as web:
+        name = f"{COOKIE}_{bot.app.address.rpartition(':')[2]}"
+        assert (await web.get("/page/tasks", Cookie=f"{name}={cookie}")).status == 200
+
+
 # Start and stop --------------------------------------------------------------------------------------------------
 
 
