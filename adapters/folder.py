@@ -1,4 +1,7 @@
-"""The data folder and the workspace on disk: made private, owned by one process, seeded with samples once."""
+"""The data folder and the workspace on disk: made private, owned by one process, seeded with samples once.
+
+A folder that holds something else is nobody's data folder yet, and is left as it is.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = "hub.lock"
+_OURS = frozenset({"hub.db", LOCK, "hub.sock"})
+"""One of these is in every data folder that was used."""
+
+_NOTHING = frozenset({"lost+found", ".DS_Store"})
+"""What systems put into an empty folder."""
 
 
 class AlreadyRunning(Unavailable):
@@ -25,32 +33,49 @@ class NoFolder(UserError):
     """{folder} cannot be used as a folder: {why}. Choose another with TIMMY_{key}."""
 
 
+class NotADataFolder(UserError):
+    """{folder} holds other files ({found}, say), none of Timmy, and was left alone. Set TIMMY_DATA_DIR to a folder of its own."""
+
+
 @contextlib.contextmanager
 def own(folder: Path) -> Iterator[Path]:
     """Make the data folder private (0700, what lies in it 0600), and hold its lock until the block ends.
 
-    Raises `NoFolder`, and `AlreadyRunning`, naming the pid.
+    Raises `NoFolder`, `NotADataFolder`, and `AlreadyRunning`, naming the pid.
     """
     make(folder, "DATA_DIR")
-    try:
-        folder.chmod(0o700)
-        for file in folder.iterdir():
-            if file.is_file() and not file.is_symlink():
-                file.chmod(0o600)
-    except OSError as error:
-        raise NoFolder(folder=folder, why=error.strerror or str(error), key="DATA_DIR") from error
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _refuse_others(folder)
+    with _named(folder, "DATA_DIR"):
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
             raise AlreadyRunning(pid=pid, folder=folder) from None
+        with _named(folder, "DATA_DIR"):
+            _close(folder)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield folder
     finally:
         os.close(descriptor)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise `NotADataFolder` where something lies and nothing of ours: to make it private may lock others out."""
+    with _named(folder, "DATA_DIR"):
+        names = {file.name for file in folder.iterdir()} - _NOTHING
+    if names and not names & _OURS:
+        raise NotADataFolder(folder=folder.absolute(), found=min(names))
+
+
+def _close(folder: Path) -> None:
+    """What is in the folder is its owner's alone."""
+    folder.chmod(0o700)
+    for file in folder.iterdir():
+        if file.is_file() and not file.is_symlink():
+            file.chmod(0o600)
 
 
 def make(folder: Path, key: str) -> None:

@@ -19,6 +19,7 @@ import bot.commands  # noqa: F401 - declares the commands
 import config
 from adapters import folder
 from adapters.clockwork import Nursery, SystemClock, SystemIds, running
+from adapters.console.client import Place
 from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
@@ -92,10 +93,6 @@ class NoBackend(UserError):
     """The Lightning backend {backend} is not in this version of Timmy. Set TIMMY_LIGHTNING_BACKEND=simulated."""
 
 
-class NoBook(UserError):
-    """There is no book in {folder} yet. Start the hub once: timmy run"""
-
-
 @dataclass(frozen=True, slots=True)
 class App:
     """A running hub and the parts that its callers and tests look at."""
@@ -128,10 +125,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     clock = clock or SystemClock()
     ids = ids or SystemIds()
     async with contextlib.AsyncExitStack() as stack:
-        data = stack.enter_context(folder.own(settings.data_dir))
-        folder.seed_workspace(settings.workspace, SAMPLES)
+        data = await _own(settings, stack)
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
         await _bind_book(store, settings, ids, book)
+        folder.seed_workspace(settings.workspace, SAMPLES)
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
@@ -186,7 +183,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         web = _sidecar(
             settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
         )
-        console = ConsoleSurface(data, ids, owner.calls(hub, web.login_link), partial(delivery.again, "console"))
+
+        async def ended(number: int) -> str | None:
+            task = await coordinator.show(number)
+            return task.status.value if task.over else None
+
+        calls = owner.calls(hub, web.login_link)
+        console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
         if settings.telegram.token:
             telegram = await _telegram(settings, store, clock, nursery, partial(delivery.again, "telegram"))
@@ -231,11 +234,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
 
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
-    """Read a data folder's books, whether its hub runs or not. Raises `NoBook` where there is none."""
-    path = settings.data_dir / DATABASE
-    if not path.exists():
-        raise NoBook(folder=settings.data_dir)
-    return look(path, work)
+    """Read a data folder's books, whether its hub runs or not. Raises what `look` does."""
+    return look(settings.data_dir / DATABASE, work)
 
 
 async def talk(app: App) -> None:
@@ -243,7 +243,8 @@ async def talk(app: App) -> None:
     near, far = QueueLink.pair()
     async with running(app.console.serve(far), "console"):
         try:
-            await console_talk(near, app.hub.registry.described(), app.settings.data_dir)
+            place = Place(app.settings.data_dir, app.settings.workspace, hosts=True)
+            await console_talk(near, app.hub.registry.described(), place)
         finally:
             near.close()
 
@@ -303,6 +304,21 @@ def _known(hub: Hub) -> Known:
 async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:
     await ready.wait()
     await run()
+
+
+async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
+    """Take the data folder. A start that is refused for its port or backend makes none, nor a workspace."""
+    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+
+    new = not settings.data_dir.exists()
+    if new and settings.lightning.backend != "simulated":
+        raise NoBackend(backend=settings.lightning.backend)
+    if new:
+        await probe(settings.http.host, settings.http.port)
+    data = stack.enter_context(folder.own(settings.data_dir))  # a hub that runs is named before its port is
+    if not new:
+        await probe(settings.http.host, settings.http.port)
+    return data
 
 
 async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:

@@ -6,12 +6,19 @@ import json
 from typing import TYPE_CHECKING
 
 from bot.app import look_at_books
+from core.errors import UserError
 from core.money import format_sats, to_sats
 from core.tokens import CONSOLE_OWNER
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
     from config.settings import Settings
+
+
+class UnknownAccount(UserError):
+    """There is no account {given} in the books. timmy ledger balance lists them."""
+
+    status = 404
 
 
 def prove(settings: Settings, *, as_json: bool) -> str:
@@ -21,10 +28,12 @@ def prove(settings: Settings, *, as_json: bool) -> str:
         "ok": True, "entries": proof.entries, "postings": proof.postings, "accounts": proof.accounts,
         "open_holds": proof.open_holds, "head": proof.head,
     }  # fmt: skip
-    words = (
-        f"The books balance: {proof.entries:,} entries, {proof.postings:,} postings, {proof.accounts:,} accounts,"
-        f" {proof.open_holds} open holds\nhead {proof.head}"
-    )
+    counts = (
+        (proof.entries, "entry", "entries"), (proof.postings, "posting", "postings"), (proof.accounts, "account", "accounts"),
+        (proof.open_holds, "open hold", "open holds"),
+    )  # fmt: skip
+    said = ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in counts)
+    words = f"The books balance: {said}\nhead {proof.head}"
     return json.dumps(facts) if as_json else words
 
 
@@ -47,6 +56,8 @@ def balances(settings: Settings, *, as_json: bool) -> str:
 def movements(settings: Settings, account: str | None, limit: int, *, as_json: bool) -> str:
     """An account's movements, newest first."""
     name = account or user_account(CONSOLE_OWNER)
+    if account is not None and not look_at_books(settings, lambda tx: tx.books.has(account)):
+        raise UnknownAccount(given=repr(account[:60]))
     lines = look_at_books(settings, lambda tx: tx.books.history(name, limit))
     facts = [
         {
@@ -58,4 +69,5 @@ def movements(settings: Settings, account: str | None, limit: int, *, as_json: b
     if as_json:
         return json.dumps({"ok": True, "account": name, "history": facts})
     words = [f"{to_sats(line.amount):+,} sats  {line.kind}  {line.reason}  ({line.other})" for line in lines]
-    return "\n".join([f"{name}: the last {len(lines)} movements, newest first", *words])
+    count = "1 movement" if len(lines) == 1 else f"{len(lines):,} movements"
+    return "\n".join([f"{name}: the last {count}, newest first" if lines else f"{name}: no movements yet", *words])

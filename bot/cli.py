@@ -23,7 +23,14 @@ def main() -> None:
     """Run `timmy`; every refusal is one clear line on standard error and exit code 1, wrong usage is 2."""
     _mend_streams()
     try:
-        timmy(prog_name="timmy")
+        sys.exit(timmy(prog_name="timmy", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        _fail(_usage(error), error.exit_code)
+    except click.Abort:
+        sys.exit(1)
     except HubError as error:
         _fail(str(error))
     except BrokenPipeError:
@@ -38,11 +45,18 @@ def main() -> None:
         sys.exit(130)
 
 
-def _fail(why: str) -> None:
+def _fail(why: str, code: int = 1) -> None:
     from adapters.console.client import plain
 
     print(plain(f"timmy: {why}"), file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
+
+
+def _usage(error: click.UsageError) -> str:
+    """What is wrong with a command line, in one line."""
+    command = error.ctx.command_path if error.ctx else "timmy"
+    usage = " ".join(error.ctx.get_usage().split()) if error.ctx else ""
+    return f"{' '.join(error.format_message().split())} {usage} ({command} --help tells more)"
 
 
 def _mend_streams() -> None:
@@ -135,9 +149,10 @@ def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
 @timmy.command()
 def console() -> None:
     """Chat with the running hub, as its owner."""
-    from adapters.console.client import chat
+    from adapters.console.client import Place, chat
 
-    _wait_for(chat(_settings().data_dir))
+    settings = _settings()
+    _wait_for(chat(Place(settings.data_dir, settings.workspace)))
 
 
 @timmy.command()

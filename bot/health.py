@@ -134,7 +134,8 @@ class Health:
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
         kind = "simulated sats" if self.simulated else "sats"
-        money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow, {format_sats(figures.treasury)} earned"
+        earned = f"{format_sats(figures.treasury)} earned by the agents"
+        money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow, {earned}"
         lines.append(f"money  {money} ({kind})")
         if figures.backlog or figures.dead_letters:
             lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} given up")

@@ -68,11 +68,15 @@ class BadChoice(UserError):
 
 
 class BadDuration(UserError):
-    """{given} is not a duration. Write 90s, 10m, 2h or 1d."""
+    """{given} is not a duration of 30 days at most. Write 90s, 10m, 2h or 1d."""
 
 
 class BadNumber(UserError):
-    """{given} is not a whole number above zero."""
+    """{given} is not a whole number from 1 to 999,999."""
+
+
+class BadEntry(UserError):
+    """{given} is not the number of an entry. /history without from= begins with the newest."""
 
 
 class BadStatus(UserError):
@@ -103,6 +107,12 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _entry(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
+        raise BadEntry(given=repr(text[:40]))
+    return int(text)
+
+
 def _status(text: str) -> Status:
     if text.lower() not in set(Status):
         raise BadStatus(given=repr(text[:40]), known=", ".join(Status))
@@ -110,7 +120,7 @@ def _status(text: str) -> Status:
 
 
 _TYPES: Mapping[str, Callable[[str], object]] = {
-    "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "N": _number, "STATUS": _status,
+    "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "N": _number, "ENTRY": _entry, "STATUS": _status,
 }  # fmt: skip
 
 

@@ -46,6 +46,11 @@ def task_data(task: Task) -> dict[str, Json]:
     return data
 
 
+def _counted(count: int, what: str) -> str:
+    """`1 task`, `2,000 tasks`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _first_line(text: str, width: int = 60) -> str:
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
@@ -100,18 +105,25 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile],
     return page.reply(task_data(task), None, buttons_for(task), _files(files, place))
 
 
-def listed(tasks: Sequence[Task]) -> Reply:
-    """Tasks, a page of them for people, all for programs; their results are for /show."""
+def listed(tasks: Sequence[Task], status: Status | None, start: int | None) -> Reply:
+    """Tasks from number `start` on, a page of them for people, all for programs; their results are for /show."""
+    if start is not None:
+        tasks = [task for task in tasks if task.id <= start]
     data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
+    if not tasks and (status or start):
+        return Reply("No such tasks. /tasks lists all", data)
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
-    page = Page(f"{len(tasks):,} task{'s' if len(tasks) != 1 else ''}, newest first")
+    page = Page(f"{_counted(len(tasks), 'task')}, newest first{f', from {task_name(start)} on' if start else ''}")
     for task in tasks[:PAGE]:
         who = f" · {task.agent}" if task.agent else ""
         page.add(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
+    more: tuple[Button, ...] = ()
     if len(tasks) > PAGE:
-        page.add(f"… and {len(tasks) - PAGE:,} older; /tasks STATUS narrows the list")
-    return page.reply(data)
+        command = f"/tasks {f'{status} ' if status else ''}from={tasks[PAGE].name}"
+        page.add(f"… and {len(tasks) - PAGE:,} older: {command}")
+        more = (Button("More", command),)
+    return page.reply(data, None, more)
 
 
 def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
@@ -160,28 +172,32 @@ def moment(at: int, zone: tzinfo | None) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).strftime("%m-%d %H:%M")
 
 
-def history(lines: Sequence[HistoryLine], zone: tzinfo | None, *, simulated: bool) -> Reply:
-    """An account's movements."""
+def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, simulated: bool) -> Reply:
+    """An account's movements: `limit` of them for programs, fewer for people. `lines` is one longer where there are older ones."""
+    shown, older = lines[: min(limit, 2 * PAGE)], lines[min(limit, 2 * PAGE) :]
     rows: list[Json] = [
         {
             "id": line.id, "at": line.at, "amount_sats": to_sats(line.amount), "kind": line.kind,
             "task": task_name(line.task) if line.task else None, "reason": line.reason, "other": line.other,
         }
-        for line in lines
+        for line in lines[:limit]
     ]  # fmt: skip
     data: dict[str, Json] = {"ok": True, "history": rows, "simulated": simulated}
     if not lines:
         return Reply("No movements yet.", data)
-    head = f"The last {len(lines)} movements{' (simulated sats)' if simulated else ''}, newest first"
+    head = f"The last {_counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
             (moment(line.at, zone), f"{to_sats(line.amount):+,}", f"{line.kind}{_of(line)}: {line.reason}")
-            for line in lines[: 2 * PAGE]
+            for line in shown
         ]
     )
-    if len(lines) > 2 * PAGE:
-        page.add(f"… and {len(lines) - 2 * PAGE:,} older; timmy ledger history shows them all")
-    return page.reply(data)
+    more: tuple[Button, ...] = ()
+    if older:
+        command = f"/history {limit} from={older[0].id}"
+        page.add(f"… and older ones: {command}")
+        more = (Button("More", command),)
+    return page.reply(data, None, more)
 
 
 def _of(line: HistoryLine) -> str:
@@ -223,7 +239,8 @@ def told(
         case Kind.TASK_SETTLED:
             text = f"{task.name} settled: {agent} was paid {price}\n\n{task.result or ''}"
         case Kind.TASK_DELIVERED:
-            text = f"{task.name} delivered by {by or agent}; accept it or reject it\n\n{task.result or ''}"
+            judge = f"/accept {task.name} pays, /reject {task.name} WHY does not"
+            text = f"{task.name} delivered by {by or agent}: {judge}\n\n{task.result or ''}"
         case Kind.TASK_FAILED:
             text = f"{task.name} failed and cost nothing: {task.why}"
         case Kind.TASK_EXPIRED:
@@ -268,8 +285,11 @@ def told_to_worker(event: Event, task: Task) -> list[Reply]:
 def offers(task: Task, answers: Sequence[Answer]) -> Reply:
     """What the agents bid on a task whose requester picks."""
     placed = ranking(answer.bid for answer in answers if not answer.refused)
-    said = ", ".join(f"{bid.agent} {to_sats(bid.price)}" for bid in placed[:PAGE]) or "none yet; people may bid too"
-    text = f"{task.name} bids: {said}\nPick one: /award {task.name} AGENT"
+    said = ", ".join(f"{bid.agent} {to_sats(bid.price)}" for bid in placed[:PAGE])
+    if placed:
+        text = f"{task.name} bids: {said}\nPick one: /award {task.name} AGENT"
+    else:
+        text = f"{task.name} bids: none yet{'' if task.only else f'; people may bid too: /bid {task.name} SATS'}"
     picks = tuple(Button(f"{bid.agent} {to_sats(bid.price)}", f"/award {task.name} {bid.agent}") for bid in placed[:8])
     return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
+from dotenv.parser import parse_stream
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -47,7 +48,7 @@ ENV_FILE = ".env"
 FILE_SUFFIX = "_FILE"
 _DURATION = re.compile(r"\s*([0-9]{1,7})\s*(s|m|h|d)?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SATS = re.compile(r"\s*([0-9]{1,16})\s*(?:sats?)?\s*", re.IGNORECASE)
+_SATS = re.compile(r"\s*([0-9]{1,16}|[0-9]{1,3}(?:,[0-9]{3}){1,5})\s*(?:sats?)?\s*", re.IGNORECASE)
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
 _LARGEST_SECRET = 64 * 1024
 _PRIVATE = tuple(
@@ -79,14 +80,26 @@ class UnreadableSettings(UserError):
     """The file {file} cannot be read: {why}. Make it a text file in UTF-8 that you may read, or move it away."""
 
 
+class BadLine(UserError):
+    """Line {line} of {file} is no KEY=VALUE. Mend it, or begin it with # to have it left out, and start again."""
+
+
 def _duration(value: object) -> object:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    return int(found[1]) * _UNITS[(found[2] or "").lower()] if found else value
+    if not isinstance(value, str):
+        return value
+    if (found := _DURATION.fullmatch(value)) is None:
+        message = "it is not a duration such as 90s, 10m, 2h or 1d"
+        raise ValueError(message)
+    return int(found[1]) * _UNITS[(found[2] or "").lower()]
 
 
 def _sats(value: object) -> object:
-    found = _SATS.fullmatch(value) if isinstance(value, str) else None
-    return int(found[1]) if found else value
+    if not isinstance(value, str):
+        return value
+    if (found := _SATS.fullmatch(value)) is None:
+        message = "it is not an amount of whole sats such as 500"
+        raise ValueError(message)
+    return int(found[1].replace(",", ""))
 
 
 def _list(value: object) -> object:
@@ -279,11 +292,15 @@ class Settings(BaseSettings):
         *sources: PydanticBaseSettingsSource,
         **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The library's own sources, but that `<KEY>_FILE` is no field of a group: `load` reads it."""
+        """The library's own sources, but that a blank value is none, and `<KEY>_FILE` no field of a group: `load` reads it."""
         files = {f"{key}{FILE_SUFFIX}".lower() for key in secrets(cls)}
         for source in named.values():
             if isinstance(source, EnvSettingsSource):
-                source.env_vars = {key: value for key, value in source.env_vars.items() if key not in files}
+                source.env_vars = {
+                    key: value
+                    for key, value in source.env_vars.items()
+                    if key not in files and value is not None and value.strip()
+                }
         return (*sources, *named.values())
 
     @property
@@ -363,7 +380,7 @@ def _fields(of: type[Settings]) -> dict[str, tuple[object, object, str]]:
 
 
 def load(**overrides: Any) -> Settings:
-    """Read and check all settings. Raises `UnknownSetting`, `UnreadableSettings` or `BadSetting`, naming the key."""
+    """Read and check all settings. Raises `UnknownSetting`, `BadSetting` (naming the key), `UnreadableSettings`, `BadLine`."""
     return load_as(Settings, **overrides)
 
 
@@ -398,18 +415,39 @@ def _translate(error: ValidationError, bare: Mapping[str, str]) -> BadSetting:
     if isinstance(cause := first.get("ctx", {}).get("error"), _Elsewhere):
         place.append(cause.field)
     is_bare = place[:1] == ["ollama"] and place[-1] in bare
-    why = str(first["msg"]).removeprefix("Value error, ")
+    why = _SAID[first["type"]].format_map(first.get("ctx", {})) if first["type"] in _SAID else str(first["msg"])
+    why = why.removeprefix("Value error, ")
     return BadSetting(key=("" if is_bare else PREFIX) + "_".join(place).upper(), why=why[0].lower() + why[1:])
+
+
+_SAID = {
+    "int_parsing": "it is not a whole number", "int_parsing_size": "it is too large",
+    "bool_parsing": "it is neither true nor false",
+    "greater_than_equal": "it must be at least {ge}", "less_than_equal": "it must be at most {le}",
+    "literal_error": "it is not one of {expected}", "string_pattern_mismatch": "it is not a URL such as http://127.0.0.1:8081",
+}  # fmt: skip
+"""What the library says of a wrong value, in plain words, by its type of error."""
 
 
 def _dotenv(of: type[Settings]) -> dict[str, str | None]:
     """What the file `.env` sets, by key in capitals."""
     try:
+        if Path(ENV_FILE).is_file():
+            _refuse_garbage(Path(ENV_FILE))
         return {key.upper(): value for key, value in DotEnvSettingsSource(of, env_file=ENV_FILE).env_vars.items()}
     except UnicodeDecodeError:
         raise UnreadableSettings(file=ENV_FILE, why="it is not text in UTF-8") from None
     except OSError as error:
         raise UnreadableSettings(file=ENV_FILE, why=error.strerror or error) from None
+
+
+def _refuse_garbage(file: Path) -> None:
+    """Raise `BadLine` for a line that sets nothing: the library would skip it with a warning. It may hold a secret."""
+    with file.open(encoding="utf-8") as lines:
+        for found in parse_stream(lines):
+            if found.error:
+                blank = found.original.string[: -len(found.original.string.lstrip())]
+                raise BadLine(file=file, line=found.original.line + blank.count("\n"))
 
 
 def _secret(key: str, file: str) -> str:

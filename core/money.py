@@ -12,17 +12,18 @@ from core.errors import UserError
 MSAT = 1000
 MAX_SATS = 21 * 10**14
 
-_AMOUNT = re.compile(r"(?P<number>[0-9]{1,16}|[0-9]{1,3}(?:_[0-9]{3}){1,5})\s?(?P<kilo>[kK]?)\s*(?:[sS][aA][tT][sS]?)?")
+_GROUPED = r"[0-9]{1,3}(?:_[0-9]{3}){1,5}|[0-9]{1,3}(?:,[0-9]{3}){1,5}"
+_AMOUNT = re.compile(rf"(?P<number>[0-9]{{1,16}}|{_GROUPED})\s?(?P<kilo>[kK]?)\s*(?:[sS][aA][tT][sS]?)?")
 
 
 class BadAmount(UserError):
-    """{given} is not an amount. Write whole sats from 1 to 2100000000000000, such as 500, 500 sats or 2k."""
+    """{given} is not an amount. Write whole sats from 1 to 2,100,000,000,000,000, such as 500, 1,000 sats or 2k."""
 
 
 def parse_sats(text: str) -> int:
-    """Whole sats of `500`, `500 sats` or `2k`. Raises `BadAmount` for anything else, zero and fractions included."""
+    """Whole sats of `500`, `1,000 sats` or `2k`. Raises `BadAmount` for anything else, zero and fractions included."""
     found = _AMOUNT.fullmatch(text.strip())
-    sats = 0 if found is None else int(found["number"]) * (1000 if found["kilo"] else 1)
+    sats = 0 if found is None else int(found["number"].replace(",", "")) * (1000 if found["kilo"] else 1)
     if not 1 <= sats <= MAX_SATS:
         raise BadAmount(given=repr(text[:40]))
     return sats

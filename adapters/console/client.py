@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import json
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters.console.link import SOCKET, dial
 from adapters.console.screen import plain, write
 from core.errors import Refused, Unavailable
 
-__all__ = ["chat", "plain", "request", "say", "show", "talk"]
+__all__ = ["Place", "chat", "plain", "request", "say", "show", "talk"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +35,15 @@ class NotYourHub(Refused):
 
 class HubGone(Unavailable):
     """The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a chat takes place: the data folder, the workspace, and whether its end is the hub's."""
+
+    folder: Path
+    workspace: Path
+    hosts: bool = False
 
 
 async def request(folder: Path, frame: Frame) -> Frame:
@@ -81,26 +91,26 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
     return code
 
 
-async def talk(link: Link, commands: Sequence[tuple[str, str]], folder: Path) -> None:
+async def talk(link: Link, commands: Sequence[tuple[str, str]], place: Place) -> None:
     """A chat on standard input: a prompt on a terminal, else plain lines."""
     if sys.stdin is None:
         return
     if sys.stdin.isatty() and sys.stdout.isatty():
         from adapters.console.terminal import Terminal  # noqa: PLC0415 - a pipe does without it
 
-        await Terminal(link, commands, folder).talk()
+        await Terminal(link, commands, place).talk()
     else:
         from adapters.console.pipe import talk as pipe  # noqa: PLC0415 - a terminal does without it
 
         await pipe(link)
 
 
-async def chat(folder: Path) -> None:
+async def chat(place: Place) -> None:
     """`timmy console`: a chat with the running hub. Raises `NotRunning`."""
-    with _reachable(folder):
-        commands = (await request(folder, {"op": "commands"})).get("data", {}).get("commands", [])
-        async with dial(folder, SOCKET) as link:
-            await talk(link, [(usage, words) for usage, words in commands], folder)
+    with _reachable(place.folder):
+        commands = (await request(place.folder, {"op": "commands"})).get("data", {}).get("commands", [])
+        async with dial(place.folder, SOCKET) as link:
+            await talk(link, [(usage, words) for usage, words in commands], place)
 
 
 async def show(frame: Frame, *, as_json: bool) -> None:

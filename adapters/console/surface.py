@@ -68,7 +68,10 @@ class NoSocket(Unavailable):
 
 
 class ConsoleSurface:
-    """See `core.chat.ChatAdapter`. `admin` are the owner's calls that are no chat: tokens, books, status."""
+    """See `core.chat.ChatAdapter`. `admin` are the owner's calls that are no chat: tokens, books, status.
+
+    `ended` says how a task ended, None while it is under way.
+    """
 
     name = "console"
     heard_at = None
@@ -79,12 +82,14 @@ class ConsoleSurface:
         ids: IdSource,
         admin: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[Frame]]],
         attached: Callable[[], Awaitable[None]],
+        ended: Callable[[int], Awaitable[str | None]],
     ) -> None:
         self._folder = folder
         self._place = folder / SOCKET
         self._ids = ids
         self.admin = admin
         self.attached = attached
+        self.ended = ended
         self._sessions: set[Session] = set()
         self._receive: Callable[[Inbound], Awaitable[None]] | None = None
         self._listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -210,6 +215,7 @@ class Session:
         self._asked: dict[str, str | None] = {}
         self._followed: dict[int, str | None] = {}
         self._since = 0
+        self._shown: set[int] = set()
         self.attached = False
         self.drafts = Drafts(link)
 
@@ -265,10 +271,25 @@ class Session:
         if asked:
             self.drafts.end()
         await self._link.send(frame)
+        await self._keep_true(message.reply)
         if asked:
             await self._answered(message.reply, self._asked.pop(message.cause or ""))
         elif self._over(message.reply) and self._followed.pop(message.reply.task or 0, None) is not None:
             await self._link.send({"kind": "end"})
+
+    async def _keep_true(self, reply: Reply) -> None:
+        """Whoever is attached keeps what they saw of a task in view: they hear of its end, if it has not come already."""
+        if not self.attached or reply.task is None or self._over(reply):
+            return
+        self._shown.add(reply.task)
+        if (status := await self._surface.ended(reply.task)) is not None:
+            self._close(reply.task, status)
+
+    def _close(self, task: int, status: str) -> None:
+        if task in self._shown:
+            self._shown.discard(task)
+            data: Frame = {"ok": True, "task": task_name(task), "status": status}
+            self._link.post({"kind": "state", "text": "", "data": data}, sure=True)
 
     async def _answered(self, reply: Reply, wait: str | None) -> None:
         if reply.task is not None and (wait or self.attached):
@@ -296,6 +317,8 @@ class Session:
                 self._tell(event)
                 if event.kind is Kind.TASK_CANCELLED and self._followed.pop(event.task) is not None:
                     self._link.post({"kind": "end"}, sure=True)
+            if event.task is not None and (status := ENDS.get(event.kind)) is not None:
+                self._close(event.task, status)
 
     def _tell(self, event: Event) -> None:
         if (line := progress_line(event)) is not None:
@@ -315,6 +338,14 @@ def progress_data(event: Event) -> Frame:
         data["status"] = "cancelled"
     return data | ({"agent": event.agent} if event.agent else {})
 
+
+ENDS = {
+    Kind.TASK_SETTLED: "settled",
+    Kind.TASK_FAILED: "failed",
+    Kind.TASK_CANCELLED: "cancelled",
+    Kind.TASK_EXPIRED: "expired",
+}
+"""The events that end a task, and how it ended. They reach whoever has it in view as `state`, which is not shown."""
 
 LINES = {
     Kind.BID_PLACED: "{agent} bids",

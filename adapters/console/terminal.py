@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -14,6 +16,7 @@ from prompt_toolkit.styles import Style
 
 from adapters import markup
 from adapters.console.screen import plain
+from adapters.console.wrap import wrap
 from core import chat
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
+    from adapters.console.client import Place
     from adapters.console.link import Frame, Link
 
 STYLE = Style.from_dict(
@@ -34,42 +38,62 @@ STYLE = Style.from_dict(
 )  # fmt: skip
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
-GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent; Ctrl-D leaves.")
+_SILENT = frozenset({"end", "draft", "state"})
+_LEAVE = frozenset({"quit", "exit"})
+_MOST_FILES = 200
+GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent;")
 
 
 class Commands(Completer):
-    """Completes slash commands, each with its help beside it."""
+    """Completes slash commands, each with its help beside it, and the workspace's files in a task's words."""
 
-    def __init__(self, commands: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, commands: Sequence[tuple[str, str]], workspace: Path) -> None:
         self._commands = commands
+        self._workspace = workspace
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
-        """All commands that begin with what is typed."""
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """All commands that begin with what is typed; all files, once a word is begun or Tab pressed."""
         text = document.text_before_cursor
+        if text.startswith("/task "):
+            word = text.split(" ")[-1]
+            if complete_event.completion_requested or len(word) > 1:
+                yield from self._files(word)
         if text.startswith("/") and " " not in text:
             for usage, words in self._commands:
                 name = usage.split()[0]
                 if name.startswith(text.lower()):
                     yield Completion(name, start_position=-len(text), display=usage, display_meta=words)
 
+    def _files(self, word: str) -> Iterable[Completion]:
+        folder, _, prefix = word.rpartition("/")
+        if word.startswith("/") or ".." in folder.split("/"):
+            return
+        try:
+            found = sorted(os.scandir(self._workspace / folder), key=lambda entry: entry.name)
+        except (OSError, ValueError):
+            return
+        for entry in [one for one in found if one.name.startswith(prefix) and one.name[0] != "."][:_MOST_FILES]:
+            yield Completion(entry.name + "/" * entry.is_dir(), start_position=-len(prefix))
+
 
 class Terminal:
     """One person at a terminal, at one end of a link."""
 
-    def __init__(self, link: Link, commands: Sequence[tuple[str, str]], folder: Path) -> None:
+    def __init__(self, link: Link, commands: Sequence[tuple[str, str]], place: Place) -> None:
         self._link = link
+        self._hosts = place.hosts
         self._live: dict[str, str] = {}
         self._draft = ""
-        history = folder / "console_history"
+        history = place.folder / "console_history"
         history.touch(mode=0o600)
         self._session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history)), completer=Commands(commands), complete_while_typing=True, style=STYLE,
-            bottom_toolbar=self._toolbar, refresh_interval=0.5,
+            history=FileHistory(str(history)), completer=Commands(commands, place.workspace),
+            complete_while_typing=True, style=STYLE, bottom_toolbar=self._toolbar, refresh_interval=0.5,
         )  # fmt: skip
 
     async def talk(self) -> None:
-        """Read and show until Ctrl-D or Ctrl-C, or until the hub is gone."""
-        print_formatted_text(FormattedText([("class:first", GREETING[0]), ("", GREETING[1])]), style=STYLE)
+        """Read and show until Ctrl-D, quit or Ctrl-C twice, or until the hub is gone."""
+        _print([("class:first", GREETING[0]), ("", f"{GREETING[1]} Ctrl-D, or Ctrl-C twice, {self._leaving}.")])
         await self._link.send({"op": "attach"})
         with patch_stdout():
             reading = asyncio.ensure_future(self._read())  # noqa: TID251 - raced with the hub's end, and ended here
@@ -80,29 +104,58 @@ class Terminal:
                 for one in (reading, showing):
                     one.cancel()
                 await asyncio.gather(reading, showing, return_exceptions=True)
+        if later := self._later():
+            _print([("class:progress", f"{later}.")])
 
     async def _read(self) -> None:
+        """Ctrl-C is a key here, which takes the line away; a signal is for whoever started the hub."""
+        warned = False
         while True:
             try:
-                text = await self._session.prompt_async(FormattedText([("class:prompt", "timmy> ")]))
-            except (EOFError, KeyboardInterrupt):
+                text = await self._session.prompt_async(
+                    FormattedText([("class:prompt", "timmy> ")]), handle_sigint=False
+                )
+            except EOFError:
                 return
-            if text.strip():
-                await self._link.send({"op": "say", "text": text})
+            except KeyboardInterrupt:
+                if warned:
+                    return
+                warned = True
+                later = self._later()
+                _print(
+                    [("class:progress", f"Ctrl-C again, or Ctrl-D, {self._leaving}{f'; {later}' if later else ''}.")]
+                )
+                continue
+            warned = False
+            if text.strip().lower() in _LEAVE:
+                return
+            for message in messages(text):
+                await self._link.send({"op": "say", "text": message})
+
+    @property
+    def _leaving(self) -> str:
+        return "stops the hub" if self._hosts else "leaves; the hub goes on"
+
+    def _later(self) -> str:
+        """What becomes of the tasks under way once the hub stops with this console."""
+        if not self._live or not self._hosts:
+            return ""
+        return f"{', '.join(self._live)} {'goes' if len(self._live) == 1 else 'go'} on at the next start"
 
     async def _show(self) -> None:
         while (frame := await self._link.receive()) is not None:
             frame["text"] = plain(frame.get("text", ""))
             self._note(frame)
-            if frame.get("kind") not in {"end", "draft"}:
-                print_formatted_text(FormattedText(list(_pieces(frame))), style=STYLE)
-        print_formatted_text(FormattedText([("class:refused", "The hub has stopped.")]), style=STYLE)
+            if frame.get("kind") not in _SILENT:
+                _print(_pieces(frame))
+        _print([("class:refused", "The hub has stopped.")])
 
     def _note(self, frame: Frame) -> None:
         """Keep the toolbar true: what is under way, and what the agent is saying."""
         kind, data = frame.get("kind"), frame.get("data", {})
-        draft = frame["text"] or "the agent thinks" if kind == "draft" else ""
-        self._draft = draft[-_DRAFT_WIDTH:].replace("\n", " ")
+        if kind != "state":
+            draft = frame["text"] or "the agent thinks" if kind == "draft" else ""
+            self._draft = draft[-_DRAFT_WIDTH:].replace("\n", " ")
         task = data.get("task")
         if isinstance(task, str) and data.get("status") in _OVER:
             self._live.pop(task, None)
@@ -111,7 +164,18 @@ class Terminal:
 
     def _toolbar(self) -> str:
         under_way = "   ".join(f"{task} {words}" for task, words in list(self._live.items())[-3:])
-        return f" {self._draft or under_way or 'Tab completes · /help · Ctrl-D leaves'}"
+        return f" {self._draft or under_way or 'Tab completes · /help · Ctrl-D ' + self._leaving}"
+
+
+def messages(text: str) -> list[str]:
+    """The messages of what was typed or pasted: commands one below the other are several, any other text is one, or none."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    several = len(lines) > 1 and all(line.startswith("/") for line in lines)
+    return lines if several else [text] * bool(lines)
+
+
+def _print(pieces: Iterable[tuple[str, str]]) -> None:
+    print_formatted_text(FormattedText(wrap(pieces, shutil.get_terminal_size().columns)), style=STYLE)
 
 
 def _pieces(frame: Frame) -> Iterator[tuple[str, str]]:

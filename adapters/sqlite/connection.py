@@ -6,12 +6,13 @@ A file is ours by its `application_id`; `user_version` is the number of the last
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import Broken, HubError
+from core.errors import Broken, HubError, Unavailable
 from core.store import DiskFull, StoreBusy
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ SCHEMA = Path(__file__).parent / "schema"
 _DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_CLOSED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
+_MAGIC = b"SQLite format 3\0"
+_MARK = slice(68, 72)
+"""Where a file begins with SQLite's magic, and where its `application_id` is (sqlite.org/fileformat2, 1.3)."""
+
 MIN_SQLITE = (3, 37, 0)  # STRICT tables
 
 
@@ -35,6 +41,10 @@ class NewerDatabase(Broken):
 
 class UpgradeFailed(Broken):
     """{path} could not be brought to schema {number} ({why}). It is as it was: use the Timmy you had before, and report this."""
+
+
+class CannotOpen(Unavailable):
+    """{path} cannot be opened: {why}. Nothing was changed; mend that, or set TIMMY_DATA_DIR to another folder."""
 
 
 class DatabaseDamaged(Broken):
@@ -53,7 +63,7 @@ def schema_files(folder: Path = SCHEMA) -> list[tuple[int, Path]]:
 def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
     """Open for writing, bringing the schema up to date; a file that is refused stays as it is.
 
-    Raises `ForeignDatabase`, `NewerDatabase`, `UpgradeFailed`, `OldSqlite`, and what `translate` makes of the disk.
+    Raises `ForeignDatabase`, `NewerDatabase`, `UpgradeFailed`, `OldSqlite`, and what `refusal` makes of the file.
     """
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         raise OldSqlite(found=sqlite3.sqlite_version)
@@ -63,7 +73,7 @@ def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
             undo.callback(connection.close)
             connection.execute("PRAGMA busy_timeout = 2000")
-            version = _recognise(connection, path, known=files[-1][0])
+            version = recognise(connection, path, known=files[-1][0])
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -73,9 +83,7 @@ def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
             connection.execute("PRAGMA temp_store = MEMORY")  # savepoints keep pages they may restore; not in files
             _upgrade(connection, path, version, files)
         except sqlite3.Error as error:
-            if _code(error) == sqlite3.SQLITE_NOTADB:
-                raise ForeignDatabase(path=path, why=str(error)) from error
-            raise translate(error) from error
+            raise refusal(error, path) from error
         undo.pop_all()
     return connection
 
@@ -106,12 +114,46 @@ def translate(error: Exception) -> Exception:
     return error
 
 
+def refusal(error: sqlite3.Error, path: Path) -> Exception:
+    """Why a file cannot be opened, from the error and from what lies there: `CannotOpen`, `ForeignDatabase`, or as `translate`."""
+    if _code(error) in _CLOSED and (why := _obstacle(path)):
+        return CannotOpen(path=path, why=why)
+    if _code(error) == sqlite3.SQLITE_NOTADB and not _was_ours(path):
+        return ForeignDatabase(path=path, why=str(error))
+    return translate(error)
+
+
+def _obstacle(path: Path) -> str | None:
+    """What is in the way of a file that SQLite could not open."""
+    if path.is_symlink() and not path.exists():
+        return "it is a link to something that is not there"
+    if path.exists() and not path.is_file():
+        return "it is a folder" if path.is_dir() else "it is no file"
+    if path.exists() and not os.access(path, os.R_OK):
+        return "you have no right to read it"
+    if path.exists() and not os.access(path, os.W_OK):
+        return "you have no right to write to it, or its disk is read-only"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return "you have no right to write to its folder, or its disk is read-only"
+    return None
+
+
+def _was_ours(path: Path) -> bool:
+    """Whether what is left of a file's beginning is that of a database of Timmy."""
+    with path.open("rb") as file:
+        head = file.read(_MARK.stop)
+    return head.startswith(_MAGIC) and head[_MARK] == APPLICATION_ID.to_bytes(4)
+
+
 def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _recognise(connection: sqlite3.Connection, path: Path, known: int) -> int:
-    """The schema's number; 0 for a new file, which may also be one whose first start was cut short."""
+def recognise(connection: sqlite3.Connection, path: Path, known: int) -> int:
+    """The schema's number; 0 for a new file, which may also be one whose first start was cut short.
+
+    Raises `ForeignDatabase` and `NewerDatabase`.
+    """
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()

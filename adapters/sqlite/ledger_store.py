@@ -43,6 +43,9 @@ _UNFINISHED = (
 """Tasks that are over or unknown, with sats in escrow or held."""
 
 
+_NEWEST = 2**63 - 1
+
+
 class _Now(Protocol):
     @property
     def now(self) -> int: ...
@@ -149,13 +152,13 @@ class BookRows:
         """Bind a new book to its network and node, for ever."""
         self._connection.execute("INSERT INTO book VALUES (1, ?, ?, ?)", (network, node, now))
 
-    def history(self, account: str, limit: int) -> list[HistoryLine]:
+    def history(self, account: str, limit: int, start: int | None = None) -> list[HistoryLine]:
         """See `Books`."""
         rows = self._connection.execute(
             "SELECT x.id, x.at, p.amount, x.kind, x.task, x.reason,"
             " (SELECT o.account FROM posting o WHERE o.txn = x.id AND o.account <> p.account LIMIT 1)"
-            " FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = ? ORDER BY p.txn DESC LIMIT ?",
-            (account, limit),
+            " FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = ? AND p.txn <= ? ORDER BY p.txn DESC LIMIT ?",
+            (account, _NEWEST if start is None else start, limit),
         )
         return [HistoryLine(*row) for row in rows]
 
@@ -165,6 +168,10 @@ class BookRows:
             "SELECT name, posted, held, floor, kind FROM account WHERE name NOT LIKE 'escrow:%' OR posted <> 0 OR held <> 0"
         )
         return [AccountRow(*row) for row in rows]
+
+    def has(self, account: str) -> bool:
+        """Whether there is such an account."""
+        return self._connection.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is not None
 
     def held(self) -> int:
         """All open holds together, msat."""

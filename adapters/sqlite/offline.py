@@ -6,9 +6,15 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from adapters.sqlite.connection import ForeignDatabase, connect_reader, translate
+from adapters.sqlite.connection import (
+    DatabaseDamaged,
+    connect_reader,
+    recognise,
+    refusal,
+    schema_files,
+)
 from adapters.sqlite.unit_of_work import UnitOfWork
-from core.store import StoreBusy
+from core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,13 +24,25 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 
+class NoBook(UserError):
+    """There is no book in {folder} yet. Start the hub once: timmy run"""
+
+
 def look(path: Path, work: Callable[[UnitOfWork], R]) -> R:
-    """Run `work` on a snapshot of the database. Raises `ForeignDatabase` for what is none of ours, `StoreBusy`."""
+    """Run `work` on a snapshot of the database.
+
+    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `CannotOpen`, `DatabaseDamaged`, `StoreBusy`.
+    """
+    if not path.exists() and not path.is_symlink():
+        raise NoBook(folder=path.parent)
     try:
         with closing(connect_reader(path)) as connection:
             connection.execute("BEGIN")
+            if not recognise(connection, path, known=schema_files()[-1][0]):
+                raise NoBook(folder=path.parent)
             return work(UnitOfWork(connection))
-    except sqlite3.DatabaseError as error:
-        if isinstance(busy := translate(error), StoreBusy):
-            raise busy from error
-        raise ForeignDatabase(path=path, why=str(error)) from error
+    except sqlite3.Error as error:
+        named = refusal(error, path)
+        if isinstance(named, sqlite3.Error):
+            raise DatabaseDamaged(why=str(error)) from error
+        raise named from error

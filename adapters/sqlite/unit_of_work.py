@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from adapters.sqlite.agent_store import AgentRows, ConversationRows, PairingRows, TokenRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
+from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
 
@@ -35,7 +36,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "books", "conversations", "events", "ledger", "messages", "now", "pairing",
-        "tasks", "tokens",
+        "sessions", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -50,6 +51,7 @@ class UnitOfWork:
         self.messages = MessageRows(connection)
         self.tokens = TokenRows(connection)
         self.pairing = PairingRows(connection)
+        self.sessions = SessionRows(connection)
         self.conversations = ConversationRows(connection)
 
     def begin(self, now: int) -> None:

@@ -17,8 +17,25 @@ if TYPE_CHECKING:
     from core.tokens import TokenRow
 
 
+class SessionStore(Protocol):
+    """The page's logins, inside one unit of work: the hash of each session's secret, and when it ends (Unix ms)."""
+
+    def live(self, now: int) -> list[tuple[str, int]]:
+        """Those that go on, in the order of their ends."""
+
+    def begin(self, digest: str, expires: int) -> None:
+        """Keep one."""
+
+    def end(self, digest: str) -> None:
+        """Forget one."""
+
+
 class WebTx(SwarmTx, Protocol):
-    """A unit of work over tasks and events, only ever read."""
+    """A unit of work over logins, and over tasks and events, which are only ever read."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The page's logins."""
 
     def events_after(self, event: int, limit: int) -> list[Event]:
         """The next events after number `event`, oldest first."""

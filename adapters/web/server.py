@@ -33,7 +33,7 @@ from adapters.web.streams import Streams
 from core.errors import HubError, WentWrong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from adapters.web.ports import Sources
     from core.events import Event
@@ -71,7 +71,7 @@ class Sidecar:
     def __init__(self, site: Site, sources: Sources, more: Sequence[Route] = ()) -> None:
         self._site = site
         self._sources = sources
-        self._logins = Logins(sources.clock, sources.ids)
+        self._logins = Logins(sources.clock, sources.ids, sources.store)
         self._guard = Guard(site.public_url, site.allowed_hosts, sources.check, self._logins, proxy=site.trusted_proxy)
         self._streams = Streams(sources.clock)
         self._page = StatusPage(sources)
@@ -102,6 +102,7 @@ class Sidecar:
     async def listening(self) -> AsyncIterator[None]:
         """Bind, and answer until the block ends; then open streams are closed. Raises `PortInUse`, `CannotListen`."""
         await self._page.load()
+        await self._logins.load()
         runner = Runner(self._application(), shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -137,13 +138,8 @@ class Sidecar:
         return app
 
     async def _bind(self, runner: Runner) -> None:
-        host, port = self._site.host, self._site.port
-        try:
-            await web.TCPSite(runner, host.strip("[]"), port).start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUse(host=host, port=port) from None
-            raise CannotListen(host=host, port=port, why=error.strerror or error) from None
+        with _bound(self._site.host, self._site.port):
+            await web.TCPSite(runner, self._site.host.strip("[]"), self._site.port).start()
 
     # Edges -----------------------------------------------------------------------------------------------------
 
@@ -196,7 +192,7 @@ class Sidecar:
         return web.Response(text=text, content_type=JSON)
 
     async def _login(self, request: web.Request) -> web.Response:
-        session = self._logins.redeem(request.query.get("code", ""))
+        session = await self._logins.redeem(request.query.get("code", ""))
         if session is None:
             if "text/html" in request.headers.get("Accept", ""):
                 return self._page.page(status=BadLogin.status)
@@ -207,6 +203,24 @@ class Sidecar:
             secure=self._guard.encrypted(request),
         )  # fmt: skip
         return response
+
+
+async def probe(host: str, port: int) -> None:
+    """See that the sidecar could listen there now, before anything is made. Raises `PortInUse`, `CannotListen`."""
+    with _bound(host, port):
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), port)
+        server.close()
+        await server.wait_closed()
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(host=host, port=port) from None
+        raise CannotListen(host=host, port=port, why=error.strerror or error) from None
 
 
 async def _label(_: web.Request, response: web.StreamResponse) -> None:

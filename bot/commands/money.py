@@ -20,9 +20,10 @@ async def balance(hub: Hub, call: CommandCall) -> Reply:
     return views.balance(await hub.wallet.balance(user_account(call.caller.name)))
 
 
-@command("/history [N]", "your last movements", group="money", action=Action.SEE_MONEY, reads=True)
+@command("/history [N] [from=ENTRY]", "your last movements", group="money", action=Action.SEE_MONEY, reads=True)
 async def history(hub: Hub, call: CommandCall) -> Reply:
     """Show the caller's movements."""
     limit = min(cast("int", call.args.get("n", views.PAGE)), 1000)
-    lines = await hub.wallet.history(user_account(call.caller.name), limit)
-    return views.history(lines, hub.zone, simulated=hub.wallet.simulated)
+    start = cast("int | None", call.args.get("from"))
+    lines = await hub.wallet.history(user_account(call.caller.name), limit + 1, start)
+    return views.history(lines, limit, hub.zone, simulated=hub.wallet.simulated)

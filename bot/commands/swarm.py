@@ -45,5 +45,6 @@ async def spawn(hub: Hub, call: CommandCall) -> Reply:
 @command("/dismiss NAME", "take an agent off the roster", group="swarm", action=Action.ROSTER)
 async def dismiss(hub: Hub, call: CommandCall) -> Reply:
     """Dismiss an agent."""
-    found = await hub.coordinator.dismiss(call.caller, cast("str", call.args["name"]), key=call.key)
-    return Reply(f"{found} left the roster; what it was doing goes to somebody else", {"ok": True, "agent": found})
+    found, load = await hub.coordinator.dismiss(call.caller, cast("str", call.args["name"]), key=call.key)
+    rest = "; what it was doing goes to somebody else" if load else ""
+    return Reply(f"{found} left the roster{rest}", {"ok": True, "agent": found})

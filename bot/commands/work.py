@@ -12,6 +12,7 @@ from core.access import Action
 from core.chat import Reply
 from core.money import to_msat
 from core.swarm.coordinator import Order
+from core.swarm.task import is_person
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -50,11 +51,12 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
     return views.posted(await hub.coordinator.post(order), simulated=hub.wallet.simulated)
 
 
-@command("/tasks [STATUS]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
+@command("/tasks [STATUS] [from=T]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
-    found = await hub.coordinator.tasks(cast("Status | None", call.args.get("status")))
-    return await asyncio.to_thread(views.listed, found)
+    status, start = cast("Status | None", call.args.get("status")), cast("int | None", call.args.get("from"))
+    found = await hub.coordinator.tasks(status)
+    return await asyncio.to_thread(views.listed, found, status, start)
 
 
 @command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)
@@ -91,14 +93,16 @@ async def bid(hub: Hub, call: CommandCall) -> Reply:
 async def award(hub: Hub, call: CommandCall) -> Reply:
     """Award."""
     found = await hub.coordinator.award(call.caller, _task(call), cast("str", call.args["agent"]), key=call.key)
-    return _said(found, f"awarded to {found.agent}", follow=True)
+    hint = f"; with /deliver {found.name} RESULT they hand it in" if is_person(found.agent) else ""
+    return _said(found, f"awarded to {found.agent}{hint}", follow=True)
 
 
 @command("/deliver T RESULT", "hand in the result of a task you won", group="work", action=Action.DELIVER)
 async def deliver(hub: Hub, call: CommandCall) -> Reply:
     """Deliver."""
     found = await hub.coordinator.deliver(call.caller, _task(call), cast("str", call.args["result"]), key=call.key)
-    return _said_to_worker(found, call, f"delivered; {found.requester} can accept or reject it")
+    words = f"delivered; {found.requester} can /accept {found.name} or /reject {found.name} WHY"
+    return _said_to_worker(found, call, words)
 
 
 @command("/accept T", "accept a result; its worker is paid", group="work", action=Action.LOOK)

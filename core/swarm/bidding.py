@@ -62,8 +62,14 @@ def open_and_close(
     closes_at = task.deadline if task.waits_for_people else min(tx.now + terms.window, task.deadline)
     task = take(tx, task, life.open_auction(task, closes_at=closes_at), HUB)
     _take_answers(tx, task, appraisals, busy)
-    waits = task.waits_for_people and task.only not in task.excluded
+    waits = task.waits_for_people and task.only not in task.excluded and not _named_one_declined(tx, task)
     return task if waits else close(tx, task, terms)
+
+
+def _named_one_declined(tx: SwarmTx, task: Task) -> bool:
+    """Whether the one agent that may bid will not: nobody else can be waited for."""
+    answers = tx.tasks.answers(task.id, task.attempt)
+    return not is_person(task.only) and any(one.refused and one.bid.agent == task.only for one in answers)
 
 
 def join(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]]) -> list[str]:

@@ -67,7 +67,7 @@ class TooManyWords(UserError):
 
 
 class BadDeadline(UserError):
-    """A task's time is from 1s to 30d; you wrote {given}."""
+    """{what} is from 1s to 30d; you wrote {given}."""
 
 
 class NoSuchBid(UserError):
@@ -181,6 +181,8 @@ class Coordinator:
     async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:
         """A person bids; where only they were asked, they have won."""
         authorize(caller, Action.BID)
+        if eta is not None and eta > MAX_DEADLINE:
+            raise BadDeadline(what="The time that a bid promises", given=_span(eta))
 
         def work(tx: SwarmTx) -> Task:
             task = _find(tx, number)
@@ -299,13 +301,14 @@ class Coordinator:
         )  # fmt: skip
         return await self.post(order)
 
-    async def dismiss(self, caller: Caller, name: str, *, key: str) -> str:
-        """Take an agent off the roster; what it was doing goes to somebody else."""
+    async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
+        """Take an agent off the roster; what it was doing goes to somebody else. Returns its name and how many tasks that is."""
         agent, new = await self._roster.dismiss(caller, name, key=key)
+        load = await self._store.read(lambda tx: tx.tasks.load(agent))
         if new:
             self._offer_again(self._parked.get(agent, ()))
             self._spawner.spawn(self._hand_over(agent), f"what {agent} was doing")
-        return agent
+        return agent, load
 
     async def _hand_over(self, agent: str) -> None:
         for task in await self._store.read(lambda tx: tx.tasks.live()):
@@ -667,7 +670,7 @@ class Coordinator:
         if len(words) > MAX_DESCRIPTION:
             raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words))
         if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
-            raise BadDeadline(given=f"{order.time // SECOND} seconds")
+            raise BadDeadline(what="A task's time", given=_span(order.time))
         only = order.only
         if only is not None:
             only = check_actor(only) if is_person(only) else self._roster.get(only).name
@@ -727,11 +730,19 @@ class Coordinator:
 
 def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]) -> None:
     """Refuse a task that nobody can do because of what it names (a missing file, say), before anything is written."""
-    if order.pick == "ask" or is_person(order.only) or any(isinstance(answer, Offer) for _, answer in appraised):
+    people = is_person(order.only) or (order.pick == "ask" and order.only is None)
+    if people or any(isinstance(answer, Offer) for _, answer in appraised):
         return
     for _, answer in appraised:
         if isinstance(answer, Decline) and answer.fault is not None:
             raise answer.fault
+
+
+def _span(time: int) -> str:
+    """A time in ms as people write it: `31d`, `90s`."""
+    seconds = time // SECOND
+    size, unit = next(one for one in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
+    return f"{seconds // size}{unit}"
 
 
 def _complain(number: int, error: Exception) -> None:

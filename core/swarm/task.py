@@ -189,7 +189,8 @@ class Step:
 def check(task: Task, verb: Verb) -> None:
     """Raise `WrongState` unless the table has this edge."""
     if (task.status, verb) not in EDGES:
-        raise WrongState(task=task.name, status=task.status.value, verb=verb.value)
+        again = " again" if task.status.value == verb.value else ""
+        raise WrongState(task=task.name, status=task.status.value, verb=verb.value + again)
 
 
 def open_auction(task: Task, *, closes_at: int) -> Step:

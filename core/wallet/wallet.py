@@ -50,8 +50,8 @@ class LedgerStore(Protocol):
 class Books(Protocol):
     """Reading the books, from a snapshot."""
 
-    def history(self, account: str, limit: int) -> list[HistoryLine]:
-        """The newest movements of an account, newest first."""
+    def history(self, account: str, limit: int, start: int | None = None) -> list[HistoryLine]:
+        """The newest movements of an account, newest first; from entry `start` on backwards, if given."""
 
     def accounts(self) -> list[AccountRow]:
         """Every account but finished escrows."""
@@ -176,6 +176,6 @@ class Wallet:
         row = await self._store.read(lambda tx: tx.ledger.account(account))
         return Balance(row.posted, row.held, self.simulated)
 
-    async def history(self, account: str, limit: int) -> Sequence[HistoryLine]:
-        """The newest `limit` movements, newest first."""
-        return await self._store.read(lambda tx: tx.books.history(account, limit))
+    async def history(self, account: str, limit: int, start: int | None = None) -> Sequence[HistoryLine]:
+        """The newest `limit` movements, newest first; from entry `start` on backwards, if given."""
+        return await self._store.read(lambda tx: tx.books.history(account, limit, start))

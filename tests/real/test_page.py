@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from bot.app import App
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script></script>"
+FOUR_DIGITS = "Object.assign(state.money, {held_sats: 9999, escrow_sats: 9999, treasury_sats: 9999}); drawFigures()"
+LINES = (
+    "[...document.querySelectorAll('#figures .amount')].map((one) => new Set([...one.getClientRects()].map((box) =>"
+    " box.top)).size)"
+)
 
 pytestmark = [pytest.mark.timeout(120), NEEDS_CHROMIUM]
 
@@ -82,6 +87,11 @@ async def test_the_page_lives_shows_texts_as_text_and_comes_back_by_itself(tmp_p
         seen.listen()
         page = seen.page
         async with working_hub(tmp_path, hands) as (app, console):
+            await page.route("**/live", lambda route: None)
+            await page.goto(app.address)
+            for empty in ("#events-none", "#tasks-none"):
+                assert not await page.locator(empty).is_visible(), "nothing is known yet"
+            await page.unroute("**/live")
             await page.goto(app.address)
             await seen.shows("#link[data-state=live]", "live")
             await seen.shows("#tasks-none", "No tasks yet")
@@ -109,8 +119,10 @@ async def test_the_page_lives_shows_texts_as_text_and_comes_back_by_itself(tmp_p
             assert await page.locator("#tasks img, #tasks script").count() == 0
             assert await page.title() == "Timmy"
 
-            for width, name in ((390, "phone"), (1200, "desktop")):
+            for width, name in ((390, "phone"), (1280, "desktop")):
                 await page.set_viewport_size({"width": width, "height": 900})
+                await page.evaluate(FOUR_DIGITS)
+                assert await page.evaluate(LINES) == [1] * 5, "a figure and its unit stand on one line"
                 picture = await page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
                 print(f"{tmp_path / name}.png: {len(picture)} bytes")
                 assert await page.evaluate("document.documentElement.scrollWidth") <= width
@@ -122,7 +134,8 @@ async def test_the_page_lives_shows_texts_as_text_and_comes_back_by_itself(tmp_p
         await seen.shows("#link[data-state=lost]", "connection lost, trying again")
         async with working_hub(tmp_path, hands, port):
             await seen.shows("#link[data-state=live]", "live")
-            await seen.shows("#locked", "timmy status --page")
+            await seen.shows("#tasks li:has-text('T-1')", f"write {HOSTILE}")
+            assert not await page.locator("#locked").is_visible(), "the login is lost with the hub that began it"
 
 
 async def test_a_link_that_was_used_says_so_on_the_page(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ async def test_a_socket_of_somebody_else_is_refused_in_words(tmp_path: Path, mon
 
 
 async def test_a_socket_that_cannot_be_there_ends_the_start(tmp_path: Path) -> None:
-    (tmp_path / "data" / SOCKET).mkdir(parents=True)
+    (tmp_path / "data" / SOCKET).mkdir(parents=True)  # which makes it a data folder
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(NoSocket, match=f"{SOCKET} cannot be opened"):
             async with hub(tmp_path):
@@ -274,3 +274,26 @@ async def test_a_terminal_is_given_plain_text_too(monkeypatch: pytest.MonkeyPatc
         await far.send({"kind": "reply", "text": "\x9b2Jhi", "data": {"ok": True}, "buttons": [{"command": "/x\x1b"}]})
         far.close()
     assert shown == ["2Jhi\n  /x", "The hub has stopped."]
+
+
+# The bottom bar ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_bottom_bar_forgets_what_another_session_ended(tmp_path: Path) -> None:
+    from adapters.console.terminal import Terminal  # noqa: PLC0415 - as above
+
+    async with hub(tmp_path, attach=False, personas=()) as bot:
+        await bot.say("/task proofread it pick=ask")  # its news wait until somebody attaches
+        await bot.say("/task proofread this pick=ask")
+        async with bot.another() as other:
+            await other.data("/cancel 1")
+            async with bot.another(attach=True) as person:
+                screen = Terminal.__new__(Terminal)
+                screen._live, screen._draft = {}, ""
+                await person.until(kind="more", task="T-2", status="bidding")
+                await other.data("/cancel 2")
+                await person.until(kind="state", task="T-2", status="cancelled")
+                for frame in person.unread:
+                    screen._note(frame)
+                screen._note({"kind": "state", "text": "", "data": {"task": "T-2", "status": "cancelled"}})
+                assert screen._live == {}

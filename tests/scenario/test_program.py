@@ -224,7 +224,9 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
     assert (who.code, who.out, who.err) == (0, "console:owner, owner\n", "")
     assert "There is no command /frobnicate" in refused.complaint
     assert usage.code == 2
-    assert "Missing argument" in usage.err
+    assert usage.err == (
+        "timmy: Missing argument 'TEXT'. Usage: timmy say [OPTIONS] TEXT (timmy say --help tells more)\n"
+    )
     assert settled.code == 0
     assert "settled: quill was paid 40 sats" in settled.out
     assert failed.code == 1

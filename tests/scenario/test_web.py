@@ -729,6 +729,15 @@ async def test_links_and_sessions_end_with_time(tmp_path: Path) -> None:
         assert (await web.get("/page/tasks")).error == (401, "no_token")
 
 
+async def test_a_login_outlives_the_hub(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot, browser(bot.app) as web:
+        answer = await web.get(await login_path(bot.app))
+        cookie = answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    async with hub(tmp_path) as bot, browser(bot.app) as web:
+        name = f"{COOKIE}_{bot.app.address.rpartition(':')[2]}"
+        assert (await web.get("/page/tasks", Cookie=f"{name}={cookie}")).status == 200
+
+
 # Start and stop --------------------------------------------------------------------------------------------------
 
 
@@ -739,6 +748,12 @@ async def test_a_port_in_use_refuses_the_start_and_leaves_nothing_behind(tmp_pat
         with pytest.raises(PortInUse, match=rf"Port {port} on 127\.0\.0\.1 is in use\. Set TIMMY_HTTP_PORT"):
             async with build(found):
                 pass
+        assert within(tmp_path) == []
+        found.data_dir.mkdir()
+        with pytest.raises(PortInUse):
+            async with build(found):
+                pass
+        assert within(tmp_path) == [found.data_dir], "no workspace either"
     async with build(found) as app, browser(app) as web:
         assert app.address == f"http://127.0.0.1:{port}"
         assert (await web.get("/healthz")).status == 200
@@ -756,6 +771,10 @@ async def test_a_stop_does_not_wait_for_whoever_listens(
             stream = Stream(answer)
             await stream.data()
         await stream.over()
+
+
+def within(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:

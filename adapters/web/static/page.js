@@ -177,8 +177,10 @@ function drawFigures() {
   ];
   $("figures").replaceChildren(...figures.map(([className, amount, unit, words]) => {
     const figure = make("div", className);
-    const number = make("dd", "", amount.toLocaleString("en"));
-    if (unit) number.append(" ", make("small", "", unit));
+    const number = make("dd");
+    const shown = make("span", "amount", amount.toLocaleString("en"));
+    if (unit) shown.append(" ", make("small", "", unit));
+    number.append(shown);
     if (unit && money.simulated) number.append(make("span", "tag", "simulated"));
     figure.append(make("dt", "", words), number);
     return figure;

@@ -100,3 +100,38 @@ def test_a_text_that_the_terminal_cannot_show_is_shown_in_part(monkeypatch: pyte
         cli._mend_streams()
         cli._print("ä \N{RIGHTWARDS ARROW} b\x1b[2J")
         assert shown.getvalue() == b"\xe4 ? b[2J\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("frobnicate", 2, "timmy: No such command 'frobnicate'."), ("say", 2, "timmy: Missing argument 'TEXT'."),
+        ("say x --wait soon", 2, "timmy: Invalid value for '--wait'"), ("token list extra", 2, "timmy: timmy token KIND NAME"),
+        ("pair X --role king", 2, "timmy: Invalid value for '--role'"), ("run --consol", 2, "timmy: No such option"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, code: int, says: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["timmy", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out, said.err.count("\n")) == (code, "", 1)
+    assert said.err.startswith(says)
+    assert "Usage: timmy" in said.err
+    assert said.err.endswith(" --help tells more)\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("--help", 0), ("--version", 0), ("say --help", 0), ("", 2), ("ledger", 2)]
+)
+def test_help_is_as_long_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["timmy", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert (ended.value.code or 0) == code
+    assert ("imm" in said.out + said.err, "Traceback" in said.err) == (True, False)

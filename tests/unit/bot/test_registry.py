@@ -22,7 +22,7 @@ CALLER = Caller("console:owner", Role.OWNER)
 USAGE = {one.name: one.usage for one in registry}
 EXAMPLES = {
     "WHAT": "write a poem", "TEXT": "what is up?", "RESULT": "it is done", "WHY": "too short", "NOTE": "gladly",
-    "SATS": "25", "DURATION": "90s", "T": "T-7", "N": "5", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
+    "SATS": "25", "DURATION": "90s", "T": "T-7", "N": "5", "ENTRY": "70", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
     "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
     "CODE": "ABCD2345", "ACTOR": "telegram:7", "member|operator|payer|owner": "operator",
 }  # fmt: skip
@@ -239,7 +239,8 @@ def test_values_are_read_as_their_type(text: str, args: dict[str, object]) -> No
         ("/task x by=1.5h", "bad_duration"), ("/task x pick=me", "bad_choice"), ("/show T-0", "bad_task_id"),
         ("/show T-x", "bad_task_id"), ("/show -1", "bad_task_id"), (f"/show {'9' * 40}", "bad_task_id"),
         ("/tasks lost", "bad_status"), ("/history 0", "bad_number"), ("/history -3", "bad_number"),
-        ("/history ten", "bad_number"), ("/bid 1", "missing_argument"), ("/task max=5", "missing_argument"),
+        ("/history ten", "bad_number"), ("/history 9999999", "bad_number"),
+        ("/task x by=9999999s", "bad_duration"), ("/bid 1", "missing_argument"), ("/task max=5", "missing_argument"),
         ("/reject 1", "missing_argument"), ("/balance now", "too_many"),
     ],
 )  # fmt: skip

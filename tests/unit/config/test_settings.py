@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, SecretStr
 
 from config import settings
-from config.settings import BadSetting, Settings, UnknownSetting, UnreadableSettings
+from config.settings import BadLine, BadSetting, Settings, UnknownSetting, UnreadableSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +98,53 @@ def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch, key: str, 
     said = str(refused.value)
     assert said.startswith(f"{key} is wrong: ")
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("TIMMY_HTTP_PORT", "eighty", "it is not a whole number"), ("TIMMY_HTTP_PORT", "70000", "it must be at most 65535"),
+        ("TIMMY_HTTP_PORT", "9" * 5000, "it is too large"), ("TIMMY_AUCTION_BUDGET", "0", "it must be at least 1"),
+        ("TIMMY_AUCTION_BUDGET", "1.5", "it is not an amount of whole sats such as 500"),
+        ("TIMMY_AUCTION_BUDGET", "1,5", "it is not an amount of whole sats such as 500"),
+        ("TIMMY_AUCTION_LEASE", "soon", "it is not a duration such as 90s, 10m, 2h or 1d"),
+        ("TIMMY_LOG_LEVEL", "LOUD", "it is not one of 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("TIMMY_LOG_JSON", "maybe", "it is neither true nor false"), ("TIMMY_TELEGRAM_BASE_URL", "x", "it is not a URL such as"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatch, key: str, value: str, says: str) -> None:
+    monkeypatch.setenv(key, value)
+    with pytest.raises(BadSetting, match=f"^{key} is wrong: {says}"):
+        settings.load()
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_value_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blank: str) -> None:
+    keys = [key for key in settings.known() if not key.endswith("_FILE")]
+    for key in keys:
+        monkeypatch.setenv(key, blank)
+    assert settings.load() == Settings(_env_file=None)
+    assert settings.load().telegram.token is None
+    for key in keys:
+        monkeypatch.delenv(key)
+    (tmp_path / ".env").write_text("".join(f"{key}='{blank}'\n" for key in keys))
+    assert settings.load().data_dir.name == "data"
+
+
+def test_sats_may_be_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_AUCTION_BUDGET", "1,000 sats")
+    assert settings.load().auction.budget == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("TIMMY_HTTP_PORT=8081\n\n  this is hunter2\n", 3), ("'oops\n", 1), ("# fine\nA=1\n=5\nB=2", 3)],
+)
+def test_a_line_of_the_file_that_sets_nothing_is_named_and_not_shown(tmp_path: Path, text: str, line: int) -> None:
+    (tmp_path / ".env").write_text(text)
+    with pytest.raises(BadLine, match=rf"^Line {line} of \.env is no KEY=VALUE") as refused:
+        settings.load()
+    assert "hunter2" not in str(refused.value)
 
 
 def test_an_address_for_others_needs_its_public_url(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import folder
-from adapters.folder import AlreadyRunning, NoFolder
+from adapters.folder import AlreadyRunning, NoFolder, NotADataFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,22 @@ def test_what_lies_in_the_folder_is_closed_too(tmp_path: Path) -> None:
     with folder.own(tmp_path / "data") as data:
         assert {file.lstat().st_mode & 0o777 for file in data.iterdir() if not file.is_symlink()} == {0o600}
         assert outside.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("name", [".bashrc", "letters/", "hub.txt"])
+def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path, name: str) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text("mine")
+    with pytest.raises(NotADataFolder, match=f"{tmp_path} holds other files .*TIMMY_DATA_DIR"), folder.own(tmp_path):
+        pass
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [file.name for file in tmp_path.iterdir()] == [name.rstrip("/")]
+
+
+def test_a_new_disk_is_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    with folder.own(tmp_path) as data:
+        assert data.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_second_owner_is_refused_by_the_firsts_pid(tmp_path: Path) -> None:

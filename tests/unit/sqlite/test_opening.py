@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -13,6 +15,8 @@ from adapters.sqlite.connection import (
     APPLICATION_ID,
     MIN_SQLITE,
     SCHEMA,
+    CannotOpen,
+    DatabaseDamaged,
     ForeignDatabase,
     NewerDatabase,
     UpgradeFailed,
@@ -20,9 +24,8 @@ from adapters.sqlite.connection import (
     connect_reader,
     schema_files,
 )
-from adapters.sqlite.offline import look
+from adapters.sqlite.offline import NoBook, look
 from adapters.sqlite.writer import Database
-from core.store import DiskFull
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -96,6 +99,21 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def a_loose_link(path: Path) -> None:
+    path.symlink_to(path.parent / "unplugged" / "hub.db")
+
+
+def a_cut_one(path: Path) -> None:
+    ours(path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def an_overwritten_one(path: Path) -> None:
+    ours(path)
+    head = path.read_bytes()[:100]
+    path.write_bytes(head[:16] + b"\xff" * 40 + head[56:] + b"lost" * 5000)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
@@ -107,7 +125,10 @@ def a_folder(path: Path) -> None:
         (a_word, ForeignDatabase, "file is not a database"),
         (a_newer_one, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
         (a_newer_one_in_wal, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
-        (a_folder, DiskFull, "unable to open database file"),
+        (a_folder, CannotOpen, "it is a folder"),
+        (a_loose_link, CannotOpen, "a link to something that is not there"),
+        (a_cut_one, DatabaseDamaged, "keep a copy of the data folder"),
+        (an_overwritten_one, DatabaseDamaged, "keep a copy of the data folder"),
     ],
 )
 async def test_what_is_not_ours_is_named_and_left_alone(
@@ -118,17 +139,45 @@ async def test_what_is_not_ours_is_named_and_left_alone(
     with pytest.raises(error, match=says) as caught:
         async with Database.open(path, FakeClock()):
             pytest.fail("it opened")
-    assert error is DiskFull or str(path) in str(caught.value)
+    assert error is DatabaseDamaged or str(path) in str(caught.value)
     assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.is_file()} == before
 
 
-@pytest.mark.parametrize("make", [another_program, a_letter])
-def test_looking_without_the_hub_names_it_too(path: Path, make: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (another_program, ForeignDatabase), (a_letter, ForeignDatabase), (a_newer_one, NewerDatabase), (a_folder, CannotOpen),
+        (a_loose_link, CannotOpen), (a_cut_one, DatabaseDamaged), (an_overwritten_one, DatabaseDamaged),
+        (pathlib.Path.touch, NoBook),
+    ],
+)  # fmt: skip
+def test_looking_without_the_hub_names_it_too(path: Path, make: Callable[[Path], None], error: type[HubError]) -> None:
     make(path)
-    before = path.read_bytes()
-    with pytest.raises(ForeignDatabase):
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(error):
         look(path, lambda tx: tx.books.prove())
-    assert path.read_bytes() == before
+    assert not path.is_file() or path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("closed", "says"), [(os.R_OK, "no right to read it"), (os.W_OK, "no right to write to it")], ids=["read", "write"]
+)
+def test_a_file_without_the_rights_to_it_is_no_full_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch, closed: int, says: str
+) -> None:
+    """As SQLite and the system answer whoever is not root: root may do everything."""
+    ours(path)
+
+    def refused(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr("adapters.sqlite.connection.os.access", lambda _, mode: not mode & closed)
+    monkeypatch.setattr("adapters.sqlite.connection.sqlite3.connect", refused)
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(CannotOpen, match=f"{path} cannot be opened: you have {says}"):
+            opening(path)
 
 
 def test_an_empty_file_is_a_first_start_that_was_cut_short(path: Path) -> None:

@@ -28,6 +28,10 @@ async def starts(folder: Path, book: tuple[str, str] | None = None, backend: str
         return (await app.hub.wallet.balance("user:console:owner")).posted
 
 
+def within(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 def content(folder: Path) -> list[str]:
     with closing(sqlite3.connect(folder / "data" / DATABASE)) as connection:
         return list(connection.iterdump())
@@ -70,7 +74,12 @@ async def test_another_network_or_node_is_refused_and_changes_nothing(
 async def test_a_backend_that_is_not_there_founds_no_book(tmp_path: Path) -> None:
     with pytest.raises(NoBackend, match="TIMMY_LIGHTNING_BACKEND=simulated"):
         await starts(tmp_path, backend="lnd")
+    assert within(tmp_path) == [], "nor anything else"
+    (tmp_path / "data").mkdir()
+    with pytest.raises(NoBackend):
+        await starts(tmp_path, backend="lnd")
     assert not [line for line in content(tmp_path) if line.startswith("INSERT")]
+    assert not (tmp_path / "workspace").exists()
     assert await starts(tmp_path) == 10_000_000
 
 

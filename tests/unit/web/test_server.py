@@ -53,6 +53,13 @@ class FreshHub:
     parts: dict[str, Any] = field(default_factory=dict)
     personas: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def sessions(self) -> FreshHub:
+        return self
+
+    def live(self, now: int) -> list[tuple[str, int]]:
+        return []
+
     async def figures(self) -> Nothing:
         return Nothing()
 
