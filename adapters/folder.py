@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = "hub.lock"
-_OURS = frozenset({"hub.db", LOCK, "hub.sock"})
+_OURS = frozenset({"hub.db", LOCK, "hub.sock", "scratch"})
 """One of these is in every data folder that was used."""
 
 _NOTHING = frozenset({"lost+found", ".DS_Store"})

@@ -37,7 +37,7 @@ from core.chat import Caller, Role
 from core.errors import HubError
 from core.events import Kind
 from core.money import MAX_SATS
-from core.store import DiskFull
+from core.store import LAST_PAUSE, DiskFull
 from core.swarm.bidding import BidOutOfRange, HadItsTurn, NotInvited
 from core.swarm.coordinator import AgentBusy, NoSuchBid, NotOver, NotTheirWork, NotYours, Order
 from core.swarm.roster import UnknownAgent
@@ -465,8 +465,8 @@ class Books(RuleBasedStateMachine):
         store = self.hub.store
         over = store.struck and not store.blow
         self._ask(meanwhile=lambda: self.clock.advance(ms))
-        if over and store is self.hub.store:
-            store.struck = False  # what a full disk broke off was tried again by now
+        if over and store is self.hub.store and ms > LAST_PAUSE * SECOND:
+            store.struck = False  # what a full disk broke off was tried again by now, however often it was before
 
     @precondition(lambda self: self.model.deals)
     @rule(data=st.data(), twice=st.booleans(), wakes=st.booleans(), ms=st.sampled_from([0, 0, 61 * SECOND, 25 * HOUR]))
