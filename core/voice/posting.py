@@ -132,6 +132,11 @@ VERBS = bag(
 OFFERS = bag("spend offer offering")
 PAYS = bag("offering paying pay give offer spend")
 FIRST_PERSON = bag("im id ill i we wed")
+NOWHERE = bag("on at in from with near because since")
+COMPOUND = bag(
+    "force forces application applications interview interviews offer offers market title titles description hunt",
+    "hunting search seeker seekers fair centre center security satisfaction manager bar master rabbit",
+)
 MAKES = CREATE - bag("got have want need give get find")
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
@@ -141,6 +146,33 @@ POST_THIS = Phrases(
     "give the swarm this, for the swarm",
 )
 THAT = bag("it that this so them him her me us")
+OPEN = bag("on to for with over about from of at by")
+THAT_OF = THAT | OPEN
+MODALS = bag("can could would should might may let have make must needs need has ought shall is will get gets")
+FEELS = bag("make may might have")
+MADE = ("ise", "ize", "ises", "izes", "ify", "ifies", "ate", "ates", "ing")
+MORE_VERBS = bag(
+    "rename archive vote remove digitise renew retouch buy water handle call crunch repaint paint redo order book",
+    "schedule shop reserve contact email phone text message ring reply respond notify remind chase negotiate arrange",
+    "organise tidy clear empty wash cook bake deliver ship pack unpack move carry load fill refill replace restore",
+    "recover wipe delete erase purge prune sweep dust mow iron feed walk babysit drive assemble mount hang wire",
+    "solder weld drill bolt glue sew knit stitch fold cover map sample simulate model train evaluate benchmark",
+    "profile trace debug lint compile package publish release launch host migrate provision configure reboot rebuild",
+    "revert roll scale shard index query scrape crawl parse encode decode encrypt decrypt sign hash compress unzip",
+    "zip stream record narrate dub subtitle annotate cite quote reference footnote survey poll interview quiz grade",
+    "mark score assess audit appraise value price budget reconcile invoice bill balance file sort shelve catalogue",
+    "catalog inventory tag scrub dedupe deduplicate match group pivot chart graph visualise visualize dig hunt spot",
+    "locate identify detect diagnose troubleshoot resolve settle sketch doodle ink shade frame crop touch blend",
+    "layer engrave carve sculpt photograph shoot film edit splice caption hum whistle strum tune loop teach tutor",
+    "coach mentor present pitch demo showcase advertise promote market brand design lay typeset bind copyedit",
+    "double-check doublecheck recheck look see-to deal take get find have-a-look work write up fact cross-check",
+    "spell-check pick fetch grab bring drop send post forward pass hand give share upload print scan copy paste",
+    "duplicate back sync mirror brainstorm imagine dream invent devise concoct prototype mock storyboard script",
+    "rehearse perform act read proof spellcheck decorate furnish plaster tile measure inspect patrol guard watch",
+    "monitor keep maintain service oil grease vet screen shortlist hire onboard scout recruit source procure",
+    "purchase subscribe register enrol enroll apply submit convert turn change adapt adjust tweak trim shorten",
+    "lengthen condense abridge paraphrase reword rephrase rewrite",
+)
 WORKERS = bag("agent agents worker workers swarm bot bots crew team")
 GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
 ABLE = bag("able willing free up available around good ready")
@@ -240,7 +272,11 @@ def _new_task(said: Said, at: int) -> Frame | None:
     )
     if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
         return None
+    if word_at(said.words, place + 1) in COMPOUND and said.written[place][-1] not in CLAUSE_ENDS:
+        return None
     found = _after_noun(said, place + 1, agent)
+    if word_at(said.words, found.start) in NOWHERE and not (said.files or said.amounts):
+        return None
     loose = found.start == place + 1 and makes and said.written[place][-1] not in CLAUSE_ENDS
     if loose and not _makes_new(said, at, place) and word_at(said.words, place + 1) not in VERBS:
         return None
@@ -249,7 +285,7 @@ def _new_task(said: Said, at: int) -> Frame | None:
 
 def _makes_new(said: Said, at: int, end: int) -> bool:
     """Whether a verb that makes tasks is said, not only one that has them: `I got a job offer`."""
-    return not MAKES.isdisjoint(said.words[at:end]) or end + 1 >= said.end
+    return not MAKES.isdisjoint(said.words[at:end]) or (end + 1 >= said.end and said.words[end] == "task")
 
 
 def _is_for_somebody(said: Said, at: int) -> bool:
@@ -300,14 +336,14 @@ def _causes(said: Said, at: int) -> Frame | None:
             auxiliary
             or not BARE.isdisjoint(said.words[at:who_at])
             or said.written[who.start - 1][-1] in ":,"
-            or said.words[who.start] in WHETHER
+            or (said.words[who.start] in WHETHER and (bool(who.agent) or said.words[who.start] not in {"who", "which"}))
         )
         end = who.start if bare else 0
     works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
     works = works or (word_at(said.words, end) == "go" and said.words[end + 1 : end + 2] in GOING)
     if said.words[at:who_at] == ["is"]:
         works = works and said.words[who.start] in ABLE
-    works = works and not _is_idle_talk(said, who, end)
+    works = works and not _is_idle_talk(said, who, end, said.words[at] if auxiliary or end == who.start else "")
     return Frame(end, who.agent) if works else None
 
 
@@ -317,14 +353,32 @@ def _should(said: Said, at: int) -> Frame | None:
     if who is None:
         return None
     end = SHOULD.at(said.words, who.start) or (who.start if said.words[at] == "whoever" else 0)
-    works = 0 < end < said.end and said.words[end] not in NOT_WORK and not _is_idle_talk(said, who, end)
+    works = (
+        0 < end < said.end
+        and said.words[end] not in NOT_WORK
+        and not _is_idle_talk(said, who, end, said.words[who.start])
+    )
     return Frame(end, who.agent) if works else None
 
 
-def _is_idle_talk(said: Said, who: Frame, at: int) -> bool:
-    """`someone should invent that`, `have someone to love`: nobody in particular, and no work in so many words."""
-    vague = said.end - at == 1 or (said.end - at == 2 and said.words[said.end - 1] in THAT)  # noqa: PLR2004
-    return vague and not who.agent and not (said.files or said.amounts or said.has(WORKERS))
+def _is_idle_talk(said: Said, who: Frame, at: int, modal: str) -> bool:
+    """`someone should invent that`, `somebody to lean on`, `make pixel happy`: nobody is given work in so many words."""
+    if said.files or said.amounts:
+        return False
+    if not who.agent and _leads_nowhere(said, at):
+        return True
+    return modal in (FEELS if who.agent else MODALS) and not _is_work(said.words[at])
+
+
+def _leads_nowhere(said: Said, at: int) -> bool:
+    """`to love`, `invent that`, `lean on`, `arrest him`: one word, or a pronoun or a preposition that ends it."""
+    last = said.words[said.end - 1]
+    return said.end - at == 1 or last in OPEN or (last in THAT and said.end - at == 2)  # noqa: PLR2004
+
+
+def _is_work(word: str) -> bool:
+    """Whether a verb is of work that agents do: a known one, or one made as they are (`summarise`, `recount`)."""
+    return word in VERBS or word in MORE_VERBS or word.endswith(MADE) or word.removeprefix("re") in VERBS or "-" in word
 
 
 def _addressed(said: Said, at: int) -> Frame | None:
