@@ -76,16 +76,16 @@ CAUSE = Phrases(
 BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
 TO = Phrases(
-    "to, on, to please, who can, who could, that can, that could, to go and, working on, for, can, could, who will",
-    "about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for, whod",
-    "wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will",
-    "to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like, that i want",
-    "that id like, we would like, who might, who is able to, who knows how to, capable of, good enough to, to maybe",
-    "to quickly, to just, to have a go at, to take a stab at, to try to, to try and, to see if they can",
-    "to see if it can, who wants to, who would like to, to kindly, to then, if they can, if it can, if she can",
-    "if he can, if they could, if it could, whether they can, whether it can, that they should, that it should",
-    "he should, she should, it should, they should, that we require, on the job of, onto the job of, up with",
-    "the job of, the task of, the job to, the task to, with the task of, with the job of",
+    "kindly, please kindly, to, on, to please, who can, who could, that can, that could, to go and, working on, for",
+    "can, could, who will, about, onto, to work on, to start, please, with, who would, to do some, able to",
+    "willing to, up for, whod, wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at",
+    "free to, that will, to come and, i need, we need, that i need, that we need, i want, we want, i would like",
+    "id like, that i want, that id like, we would like, who might, who is able to, who knows how to, capable of",
+    "good enough to, to maybe, to quickly, to just, to have a go at, to take a stab at, to try to, to try and",
+    "to see if they can, to see if it can, who wants to, who would like to, to kindly, to then, if they can",
+    "if it can, if she can, if he can, if they could, if it could, whether they can, whether it can",
+    "that they should, that it should, he should, she should, it should, they should, that we require, on the job of",
+    "onto the job of, up with, the job of, the task of, the job to, the task to, with the task of, with the job of",
 )
 SHOULD = Phrases(
     "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
@@ -149,29 +149,32 @@ THAT = bag("it that this so them him her me us")
 OPEN = bag("on to for with over about from of at by")
 THAT_OF = THAT | OPEN
 MODALS = bag("can could would should might may let have make must needs need has ought shall is will get gets")
-FEELS = bag("make may might have")
-MADE = ("ise", "ize", "ises", "izes", "ify", "ifies", "ate", "ates", "ing")
+FEELS = bag("make may might")
+AWAY = OPEN | bag("over round around back some a an the")
+POLITELY = bag("kindly please quickly just maybe double triple quick")
+MADE = ("ise", "ize", "ises", "izes", "ify", "ifies", "ate", "ates", "ing", "en", "ens")
 MORE_VERBS = bag(
-    "rename archive vote remove digitise renew retouch buy water handle call crunch repaint paint redo order book",
-    "schedule shop reserve contact email phone text message ring reply respond notify remind chase negotiate arrange",
-    "organise tidy clear empty wash cook bake deliver ship pack unpack move carry load fill refill replace restore",
-    "recover wipe delete erase purge prune sweep dust mow iron feed walk babysit drive assemble mount hang wire",
-    "solder weld drill bolt glue sew knit stitch fold cover map sample simulate model train evaluate benchmark",
-    "profile trace debug lint compile package publish release launch host migrate provision configure reboot rebuild",
-    "revert roll scale shard index query scrape crawl parse encode decode encrypt decrypt sign hash compress unzip",
-    "zip stream record narrate dub subtitle annotate cite quote reference footnote survey poll interview quiz grade",
-    "mark score assess audit appraise value price budget reconcile invoice bill balance file sort shelve catalogue",
-    "catalog inventory tag scrub dedupe deduplicate match group pivot chart graph visualise visualize dig hunt spot",
-    "locate identify detect diagnose troubleshoot resolve settle sketch doodle ink shade frame crop touch blend",
-    "layer engrave carve sculpt photograph shoot film edit splice caption hum whistle strum tune loop teach tutor",
-    "coach mentor present pitch demo showcase advertise promote market brand design lay typeset bind copyedit",
-    "double-check doublecheck recheck look see-to deal take get find have-a-look work write up fact cross-check",
-    "spell-check pick fetch grab bring drop send post forward pass hand give share upload print scan copy paste",
-    "duplicate back sync mirror brainstorm imagine dream invent devise concoct prototype mock storyboard script",
-    "rehearse perform act read proof spellcheck decorate furnish plaster tile measure inspect patrol guard watch",
-    "monitor keep maintain service oil grease vet screen shortlist hire onboard scout recruit source procure",
-    "purchase subscribe register enrol enroll apply submit convert turn change adapt adjust tweak trim shorten",
-    "lengthen condense abridge paraphrase reword rephrase rewrite",
+    "bump pin unpin push pull rebase squash mow groom style theme localise stage seed swap toggle enable disable",
+    "pause hook rename archive vote remove digitise renew retouch buy water handle call crunch repaint paint redo",
+    "order book schedule shop reserve contact email phone text message ring reply respond notify remind chase",
+    "negotiate arrange organise tidy clear empty wash cook bake deliver ship pack unpack move carry load fill refill",
+    "replace restore recover wipe delete erase purge prune sweep dust iron feed walk babysit drive assemble mount",
+    "hang wire solder weld drill bolt glue sew knit stitch fold cover map sample simulate model train evaluate",
+    "benchmark profile trace debug lint compile package publish release launch host migrate provision configure",
+    "reboot rebuild revert roll scale shard index query scrape crawl parse encode decode encrypt decrypt sign hash",
+    "compress unzip zip stream record narrate dub subtitle annotate cite quote reference footnote survey poll",
+    "interview quiz grade mark score assess audit appraise value price budget reconcile invoice bill balance file",
+    "sort shelve catalogue catalog inventory tag scrub dedupe deduplicate match group pivot chart graph visualise",
+    "visualize dig hunt spot locate identify detect diagnose troubleshoot resolve settle sketch doodle ink shade",
+    "frame crop touch blend layer engrave carve sculpt photograph shoot film edit splice caption hum whistle strum",
+    "tune loop teach tutor coach mentor present pitch demo showcase advertise promote market brand design lay",
+    "typeset bind copyedit double-check doublecheck recheck look see-to deal take get find have-a-look work write up",
+    "fact cross-check spell-check pick fetch grab bring drop send post forward pass hand give share upload print",
+    "scan copy paste duplicate back sync mirror brainstorm imagine dream invent devise concoct prototype mock",
+    "storyboard script rehearse perform act read proof spellcheck decorate furnish plaster tile measure inspect",
+    "patrol guard watch monitor keep maintain service oil grease vet screen shortlist hire onboard scout recruit",
+    "source procure purchase subscribe register enrol enroll apply submit convert turn change adapt adjust tweak",
+    "trim shorten lengthen condense abridge paraphrase reword rephrase rewrite",
 )
 WORKERS = bag("agent agents worker workers swarm bot bots crew team")
 GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
@@ -367,6 +370,8 @@ def _is_idle_talk(said: Said, who: Frame, at: int, modal: str) -> bool:
         return False
     if not who.agent and _leads_nowhere(said, at):
         return True
+    if modal == "have" and who.agent:
+        return said.words[at] in AWAY
     return modal in (FEELS if who.agent else MODALS) and not _is_work(said.words[at])
 
 
@@ -378,7 +383,14 @@ def _leads_nowhere(said: Said, at: int) -> bool:
 
 def _is_work(word: str) -> bool:
     """Whether a verb is of work that agents do: a known one, or one made as they are (`summarise`, `recount`)."""
-    return word in VERBS or word in MORE_VERBS or word.endswith(MADE) or word.removeprefix("re") in VERBS or "-" in word
+    return (
+        word in VERBS
+        or word in MORE_VERBS
+        or word in POLITELY
+        or word.endswith(MADE)
+        or word.removeprefix("re") in VERBS
+        or "-" in word
+    )
 
 
 def _addressed(said: Said, at: int) -> Frame | None:

@@ -111,8 +111,8 @@ LEVEL_WORDS = (
 )
 YOURS = bag("you your yourself voice volume me")
 READ_OUT = bag(
-    "answers replies response responses messages talking speaking hush shush quiet shut pipe say speech activate",
-    "sound read",
+    "question questions answers replies response responses messages talking speaking hush shush quiet shut pipe say",
+    "speech activate sound read",
 )
 CANT_HEAR = bag("cant cannot barely hardly")
 LEVELLED = bag("thats its thatd you youre your i a the")
