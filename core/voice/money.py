@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.voice import fields
+from core.voice.frames import QUESTION
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
-from core.voice.said import BEFORE_VERBS, QUESTION
+from core.voice.said import BEFORE_VERBS
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:

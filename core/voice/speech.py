@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.frames import QUESTION, STATED
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
-from core.voice.said import QUESTION, STATED
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:

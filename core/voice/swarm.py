@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.voice import fields
+from core.voice.frames import QUESTION
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
-from core.voice.said import CLAUSE_ENDS, QUESTION
+from core.voice.said import CLAUSE_ENDS
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
