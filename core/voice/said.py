@@ -83,26 +83,26 @@ class Said:
         for at in range(self.start, self.end - 1):
             if at < starts[-1]:
                 continue
-            if self._turns(at) or self.words[at] in LINKS or self.written[at][-1] in CLAUSE_ENDS:
+            if (
+                self.words[at] in LINKS
+                or self.written[at][-1] in CLAUSE_ENDS
+                or (self.words[at + 1] in TURNS and self._turns(at))
+            ):
                 starts.append(self.after_frame(at + 1))
-            elif self._spoken_on(at + 1):
+            elif self.words[at + 1] in SPOKEN_ON and self._spoken_on(at + 1):
                 starts.append(at + 1)
         return starts
 
     def _turns(self, at: int) -> bool:
         """Whether speech turns to the hub behind a word: `my hearing is bad could you talk louder`."""
-        turned = self.words[at + 2 : at + 3] == ["you"] and self.words[at + 1] in TURNS and self.words[at] not in JOINS
+        turned = self.words[at + 2 : at + 3] == ["you"] and self.words[at] not in JOINS
         return turned and not self.asks_first
 
     def _spoken_on(self, at: int) -> bool:
         """Whether a request begins where speech has no comma: `I owe bob 300 sats pay him`."""
-        verb, what = self.words[at], self.words[at + 1 : at + 2]
+        what = self.words[at + 1 : at + 2]
         return (
-            verb in SPOKEN_ON
-            and bool(what)
-            and PRONOUNS.issuperset(what)
-            and self.words[at - 1] not in BEFORE_VERBS
-            and not self.asks_first
+            bool(what) and PRONOUNS.issuperset(what) and self.words[at - 1] not in BEFORE_VERBS and not self.asks_first
         )
 
     @found
@@ -256,6 +256,9 @@ class Said:
 def _trailing(words: Sequence[str]) -> int:
     """The place after the last word that is more than politeness."""
     end = len(words)
-    while narrower := next((end - width for width in WIDTHS if TRAILING.at(words, max(end - width, 0)) == end), 0):
+    while end and words[end - 1] in TRAILING.lasts:
+        narrower = next((end - width for width in WIDTHS if TRAILING.at(words, max(end - width, 0)) == end), 0)
+        if not narrower:
+            break
         end = narrower
     return end
