@@ -91,21 +91,38 @@ SMALL = POLITE - {"it", "that", "so", "please", "now"}
 LONGEST = 14
 """A bare yes or no has no more words."""
 NEGATED = bag("dont not never wont cant cannot wouldnt shouldnt")
+PENDING = bag(
+    "request requests pending payment payments spend spending transfer transaction one number id action item code",
+    "entry absolutely definitely course certainly good great perfect happen way thumbs green light blessing",
+    "objection objections looks sounds works problem goes turned down pass passes stays stay blocked given gets",
+    "answer vote against favour favor support back want refusing hell",
+)
+PLAINLY = bag(
+    "approve approved approving approval deny denied denying confirm confirmed reject rejected decline declined",
+    "request",
+)
 ID_LENGTH = 3
 
 
 def read(said: Said) -> Meaning | None:
     """Yes or no to an id."""
     identified = next((word for word in said.words if len(word) == ID_LENGTH and _is_id(word)), None)
-    if identified is None:
+    if identified is None or said.reported or said.asks_first or _is_elsewhere(said, identified):
         return None
-    if said.has(NEGATED) and said.has(APPROVE) and not said.reported:
+    if said.has(NEGATED) and said.has(APPROVE):
         return mean(said, Intent.APPROVAL)
-    if said.has(DENY) and not said.reported:
+    if said.has(DENY):
         return mean(said, Intent.APPROVAL, f"/deny {identified}")
-    if said.has(APPROVE) and not said.reported:
+    if said.has(APPROVE):
         return mean(said, Intent.APPROVAL, f"/approve {identified}")
     return None
+
+
+def _is_elsewhere(said: Said, identified: str) -> bool:
+    """`a4a paper is fine`, `mp3 is ok`: words of something else, or what only looks like an id."""
+    foreign = said.content - {identified} - APPROVE - DENY - PENDING
+    usual = identified[1].isdigit() and identified[2].isalpha()
+    return len(foreign) > 2 * (not said.bag.isdisjoint(PLAINLY)) or (not usual and said.bag.isdisjoint(PLAINLY))
 
 
 def _is_id(word: str) -> bool:

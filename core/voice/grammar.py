@@ -41,8 +41,8 @@ SHOWING = bag(
     "enumerate going put",
 )
 POLITE = bag(
-    "thanks thank timmy hey hi hello sorry excuse mate buddy um uh er hm oh yo kind mind ah so yeah could question",
-    "asking confirm verify",
+    "thanks thank timmy hey hi hello sorry excuse mate buddy um uh er hm oh yo kind ah so yeah could question asking",
+    "confirm verify",
 )
 QUANTIFIERS = bag("anybody anyone everybody everyone somebody someone nobody once")
 GRAMMAR = (

@@ -168,6 +168,8 @@ def _bare(said: Said) -> bool:
     """`help`, `what can you do`: and nothing else of weight."""
     if BARE.at(said.plain, said.start) == len(said.plain):
         return True
+    if said.bag.isdisjoint(BARE.firsts):
+        return False
     for start in (0, *said.starts):
         end = BARE.at(said.words, start)
         if end:
@@ -182,6 +184,8 @@ def _asked(said: Said) -> str | None:
     """`how do I cancel a task`, `what happens if I dismiss quill`: the command whose words are said."""
     if HELP_WITH.at(said.words, said.start) and said.end - said.start <= 5:  # noqa: PLR2004
         return next((topic.command for topic in TOPICS if said.has(topic.verbs) and not topic.nouns), None)
+    if said.bag.isdisjoint(HOW.firsts):
+        return None
     how = next((end for start in (0, said.start, *said.starts) if (end := HOW.at(said.words, start))), 0)
     how = how or said.says(SUPPOSED)
     if (

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from core.voice import approval, code, fields, help, money, posting, schedule, speech, status, swarm, tasks  # noqa: A004
 from core.voice.commands import READS, typed
+from core.voice.frames import MINE, QUESTION, SHOW
 from core.voice.meaning import PARTLY, TALK, Intent, Meaning, named
-from core.voice.said import MINE, QUESTION, SHOW, Known, Said
+from core.voice.said import Known, Said
 from core.voice.words import Phrases, bag, split
 
 if TYPE_CHECKING:

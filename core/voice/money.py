@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.voice import fields
+from core.voice.frames import QUESTION
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
-from core.voice.said import BEFORE_VERBS, QUESTION
+from core.voice.said import BEFORE_VERBS
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ OWED_FIRST = Phrases(
 )
 OWED = bag("needs need wants i owe should get gets receive receives is owed due deserves so please")
 NOBODY = bag("somebody someone anybody him her them some sats money bill")
+BEHIND_BARE = bag(
+    "for to from now please today tonight tomorrow as back because since thanks timmy and so via right then asap if",
+    "over",
+)
+"""What may stand behind a bare number that is paid; anything else is what is counted: `give bob 3 apples`."""
 STOPS = bag("stop freeze halt block suspend pause lock")
 ALL = bag("all every any the my our")
 INVOICE = Phrases(
@@ -196,7 +202,9 @@ def _is_payment(said: Said, who: Fact, amount: Fact) -> bool:
     rest = {
         said.words[at] for at in range(first, last) if at not in used and not _purpose(said, at, who.end, amount.start)
     }
-    return rest <= BETWEEN | OWED | {one.value for one in said.people}
+    counted = amount not in said.amounts and said.words[amount.end : amount.end + 1] and amount.end < said.end
+    things = counted and amount.end != who.start and said.words[amount.end] not in BEHIND_BARE
+    return not things and rest <= BETWEEN | OWED | {one.value for one in said.people}
 
 
 def _pays_whom_or_what(said: Said, act: tuple[int, int]) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.voice import clauses, facts
+from core.voice.frames import QUESTION, STATED
 from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
-from core.voice.said import CLAUSE_ENDS, QUESTION, STATED
+from core.voice.said import CLAUSE_ENDS
 from core.voice.times import read_deadline
 from core.voice.words import Phrases, bag, join
+from core.voice.work import AFTER_NOUN, CAUSE, DELEGATE, MORE_VERBS, SHOULD, SOMEBODY, TO, VERBS, WANT, WHERE
 
 if TYPE_CHECKING:
     from core.voice.facts import Fact
@@ -32,68 +34,9 @@ BEFORE_NOUN = bag(
     "a an the another one new up out for me us agents workers swarm i we to want would like off please small quick",
     "little some this got",
 )
-AFTER_NOUN = Phrases(
-    "posted to, posted, created, out of this, out of the following, of this, as follows, out there, up, out",
-    "on the board, done, for to, to, for, called, named, that says, that, which, saying, titled, about",
-    "with the description, of, for the workers, for the agents, for the swarm, for somebody, for someone, for anyone",
-    "for an agent, for a worker, to the swarm, in the swarm, is to, will be to, described as, with the title",
-    "on the task board, on the market, where somebody has to, where someone has to, where you, in which, doing",
-    "to be done, namely, asking for, asking somebody to, asking someone to",
-)
 
-SOMEBODY = Phrases(
-    "somebody, someone, anyone, anybody, an agent, a worker, one of the agents, one of the workers, the agents",
-    "the swarm, the workers, some agent, any agent, agents, workers, whoever, a bot, one of our agents",
-    "one of my agents, some worker, another agent, another worker, my agents, our agents, the team, any worker",
-    "one of the bots, the right agent, the best agent, our swarm, my swarm, a free agent, an idle agent",
-    "a free worker, people, any of the agents, any of the workers, the bots, my workers, our workers, the crew",
-    "some of the agents, one agent, one worker, everyone",
-)
-WHERE = Phrases(
-    "in the swarm, from the swarm, of the swarm, on the team, here, out there, in there, of you, of the team, around",
-    "else, who is free",
-)
-CAUSE = Phrases(
-    "id love it if, i would love it if, id like it if, i would like it if, i want it so that, id be happy if",
-    "i would be happy if, it would help if, itd help if, it would be good if, itd be good if, it would be lovely if",
-    "itd be lovely if, it would be wonderful if, it would be awesome if, i wish, if only",
-    "would it be possible to have, would it be possible to get, is it possible to get, is it possible to have",
-    "see about getting, arrange for, organise for, organize for, set up, line up, rope in, task out, find me, is",
-    "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
-    "pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
-    "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
-    "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
-    "see whether, check whether, check if, go get, get hold of, check with, do we have, do you have, do you know",
-    "ask if, ask whether, have it done by, get it done by, have this done by, get this done by, delegate to, charge",
-    "bid, invite, prompt, message, ping, notify, remind, nudge, talk to, i could do with, we could use",
-    "we could do with, id appreciate it if, i would appreciate it if, id be glad if, i would be glad if",
-    "it would be great if, itd be great if, it would be nice if, itd be nice if, how about, what about, why not let",
-    "why not have, why dont we have, i was hoping, hoping, i hope, id prefer, i would prefer, delegate it to",
-    "delegate this to, outsource to, outsource this to, hand this to, leave it to, leave this to, give this to",
-    "pass this to, send this to, assign this to, forward this to, this is for, this goes to, one for, heres one for",
-    "here is one for, something for, over to, tag, dispatch, deploy, send, enlist, recruit",
-)
 BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
-TO = Phrases(
-    "to, on, to please, who can, who could, that can, that could, to go and, working on, for, can, could, who will",
-    "about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for, whod",
-    "wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will",
-    "to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like, that i want",
-    "that id like, we would like, who might, who is able to, who knows how to, capable of, good enough to, to maybe",
-    "to quickly, to just, to have a go at, to take a stab at, to try to, to try and, to see if they can",
-    "to see if it can, who wants to, who would like to, to kindly, to then, if they can, if it can, if she can",
-    "if he can, if they could, if it could, whether they can, whether it can, that they should, that it should",
-    "he should, she should, it should, they should, that we require, on the job of, onto the job of, up with",
-    "the job of, the task of, the job to, the task to, with the task of, with the job of",
-)
-SHOULD = Phrases(
-    "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
-    "is to, can you, could you, would you please, can you please, could you please, i need you to, id like you to",
-    "i want you to, kindly, may, might, will, are to, please can you, should please, would, please could you",
-    "i would like you to, you should, you need to, you can, you could, you have to, you must, its your job to",
-    "gets to, may now",
-)
 WHETHER = bag("whether if what why how when where who which")
 NOT_WORK = bag(
     "hear feel believe imagine relate is are was were has be have know get you go help i he she they we not never",
@@ -103,35 +46,15 @@ AUXILIARY = bag("can could would will should might may does")
 DO_IT = frozenset(
     {"", "it", "that", "this", "them", "so", "do it", "do that", "do this", "now", "right now", "instead", "for me"}
 )
-DELEGATE = Phrases(
-    "delegate, outsource, subcontract, farm out, hand off, hand out, pass off, pass on, leave, entrust, offload",
-    "contract out, delegate the job of, delegate the task of, outsource the job of, outsource the task of",
-    "hand the job of, give the job of, give the task of, hand the task of, pass the job of, pass the task of",
-    "leave the job of, hand over",
-)
-WANT = Phrases(
-    "who can, who could, who wants to, who would, who will, who is able to, who would like to, who is up for",
-    "please can i have, we require, could we get, could we have, can we get, can we have, may we have",
-    "im looking for, i am looking for, i have to have, i must have, my wish is, what i need is, what i want is",
-    "all i need is, lets have, let me have, i need, i want, id like, i would like, we need, i could use, could i get",
-    "can i get, can i have, could i have, may i have, wed like, we want, commission, order, id love, need, want",
-    "get me, we would like, i require, i am after, im after, i still need, i also need",
-)
-VERBS = bag(
-    "write draw make build create compose design summarise summarize translate find research check scan audit review",
-    "analyse analyze plot chart draft paint record edit fix look list count sort compare explain forecast predict",
-    "calculate compute clean convert search investigate deploy restart monitor test refactor port generate produce",
-    "render film cut sing proofread polish rewrite outline sketch illustrate animate collect gather prepare plan set",
-    "run read describe extract tally estimate measure figure work dig tell give show put turn do help come code",
-    "implement add back rotate update upgrade install harden lock secure patch tidy rank label tag name pick choose",
-    "suggest propose brainstorm transcribe caption shorten expand merge split crop resize colour color mix master",
-    "remix score arrange storyboard shoot trim verify validate examine inspect study track organise organize format",
-    "print export import download upload fetch get keep take start finish solve crack answer report",
-)
 
 OFFERS = bag("spend offer offering")
 PAYS = bag("offering paying pay give offer spend")
 FIRST_PERSON = bag("im id ill i we wed")
+NOWHERE = bag("on at in from with near because since")
+COMPOUND = bag(
+    "force forces application applications interview interviews offer offers market title titles description hunt",
+    "hunting search seeker seekers fair centre center security satisfaction manager bar master rabbit",
+)
 MAKES = CREATE - bag("got have want need give get find")
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
@@ -141,6 +64,13 @@ POST_THIS = Phrases(
     "give the swarm this, for the swarm",
 )
 THAT = bag("it that this so them him her me us")
+OPEN = bag("on to for with over about from of at by")
+THAT_OF = THAT | OPEN
+MODALS = bag("can could would should might may let have make must needs need has ought shall is will get gets")
+FEELS = bag("make may might")
+AWAY = OPEN | bag("over round around back some a an the")
+POLITELY = bag("kindly please quickly just maybe double triple quick")
+MADE = ("ise", "ize", "ises", "izes", "ify", "ifies", "ate", "ates", "ing", "en", "ens")
 WORKERS = bag("agent agents worker workers swarm bot bots crew team")
 GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
 ABLE = bag("able willing free up available around good ready")
@@ -240,7 +170,11 @@ def _new_task(said: Said, at: int) -> Frame | None:
     )
     if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
         return None
+    if word_at(said.words, place + 1) in COMPOUND and said.written[place][-1] not in CLAUSE_ENDS:
+        return None
     found = _after_noun(said, place + 1, agent)
+    if word_at(said.words, found.start) in NOWHERE and not (said.files or said.amounts):
+        return None
     loose = found.start == place + 1 and makes and said.written[place][-1] not in CLAUSE_ENDS
     if loose and not _makes_new(said, at, place) and word_at(said.words, place + 1) not in VERBS:
         return None
@@ -249,7 +183,7 @@ def _new_task(said: Said, at: int) -> Frame | None:
 
 def _makes_new(said: Said, at: int, end: int) -> bool:
     """Whether a verb that makes tasks is said, not only one that has them: `I got a job offer`."""
-    return not MAKES.isdisjoint(said.words[at:end]) or end + 1 >= said.end
+    return not MAKES.isdisjoint(said.words[at:end]) or (end + 1 >= said.end and said.words[end] == "task")
 
 
 def _is_for_somebody(said: Said, at: int) -> bool:
@@ -300,14 +234,14 @@ def _causes(said: Said, at: int) -> Frame | None:
             auxiliary
             or not BARE.isdisjoint(said.words[at:who_at])
             or said.written[who.start - 1][-1] in ":,"
-            or said.words[who.start] in WHETHER
+            or (said.words[who.start] in WHETHER and (bool(who.agent) or said.words[who.start] not in {"who", "which"}))
         )
         end = who.start if bare else 0
     works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
     works = works or (word_at(said.words, end) == "go" and said.words[end + 1 : end + 2] in GOING)
     if said.words[at:who_at] == ["is"]:
         works = works and said.words[who.start] in ABLE
-    works = works and not _is_idle_talk(said, who, end)
+    works = works and not _is_idle_talk(said, who, end, said.words[at] if auxiliary or end == who.start else "")
     return Frame(end, who.agent) if works else None
 
 
@@ -317,14 +251,41 @@ def _should(said: Said, at: int) -> Frame | None:
     if who is None:
         return None
     end = SHOULD.at(said.words, who.start) or (who.start if said.words[at] == "whoever" else 0)
-    works = 0 < end < said.end and said.words[end] not in NOT_WORK and not _is_idle_talk(said, who, end)
+    works = (
+        0 < end < said.end
+        and said.words[end] not in NOT_WORK
+        and not _is_idle_talk(said, who, end, said.words[who.start])
+    )
     return Frame(end, who.agent) if works else None
 
 
-def _is_idle_talk(said: Said, who: Frame, at: int) -> bool:
-    """`someone should invent that`, `have someone to love`: nobody in particular, and no work in so many words."""
-    vague = said.end - at == 1 or (said.end - at == 2 and said.words[said.end - 1] in THAT)  # noqa: PLR2004
-    return vague and not who.agent and not (said.files or said.amounts or said.has(WORKERS))
+def _is_idle_talk(said: Said, who: Frame, at: int, modal: str) -> bool:
+    """`someone should invent that`, `somebody to lean on`, `make pixel happy`: nobody is given work in so many words."""
+    if said.files or said.amounts:
+        return False
+    if not who.agent and _leads_nowhere(said, at):
+        return True
+    if modal == "have" and who.agent:
+        return said.words[at] in AWAY
+    return modal in (FEELS if who.agent else MODALS) and not _is_work(said.words[at])
+
+
+def _leads_nowhere(said: Said, at: int) -> bool:
+    """`to love`, `invent that`, `lean on`, `arrest him`: one word, or a pronoun or a preposition that ends it."""
+    last = said.words[said.end - 1]
+    return said.end - at == 1 or last in OPEN or (last in THAT and said.end - at == 2)  # noqa: PLR2004
+
+
+def _is_work(word: str) -> bool:
+    """Whether a verb is of work that agents do: a known one, or one made as they are (`summarise`, `recount`)."""
+    return (
+        word in VERBS
+        or word in MORE_VERBS
+        or word in POLITELY
+        or word.endswith(MADE)
+        or word.removeprefix("re") in VERBS
+        or "-" in word
+    )
 
 
 def _addressed(said: Said, at: int) -> Frame | None:

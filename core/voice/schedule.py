@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.frames import QUESTION
 from core.voice.meaning import Intent, mean
-from core.voice.said import QUESTION
 from core.voice.times import is_repeated
 from core.voice.words import Phrases, bag, join
 

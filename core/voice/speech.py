@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.frames import QUESTION, STATED
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
-from core.voice.said import QUESTION, STATED
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -110,6 +110,10 @@ LEVEL_WORDS = (
     )
 )
 YOURS = bag("you your yourself voice volume me")
+READ_OUT = bag(
+    "question questions answers replies response responses messages talking speaking hush shush quiet shut pipe say",
+    "speech activate sound read",
+)
 CANT_HEAR = bag("cant cannot barely hardly")
 LEVELLED = bag("thats its thatd you youre your i a the")
 ELSEWHERE = bag("tv television radio music stereo phone speakers laptop computer bluetooth car spotify headphones")
@@ -155,6 +159,9 @@ def _is_level(said: Said) -> bool:
 def _itself(said: Said, act: tuple[int, int]) -> bool:
     """Whether the hub is to do it, and not the television: nothing else stands behind "mute"."""
     behind = said.words[act[1] : said.end]
+    inside = frozenset(said.words[act[0] : act[1]]) - GRAMMAR - SPEECH - SWITCHES - ITSELF
+    if inside - READ_OUT and not any("." in word for word in inside):
+        return False
     return said.words[act[0]] not in OBJECTS or act[1] > act[0] + 1 or ITSELF.issuperset(behind[:3])
 
 

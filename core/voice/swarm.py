@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.voice import fields
+from core.voice.frames import QUESTION
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
-from core.voice.said import QUESTION
+from core.voice.said import CLAUSE_ENDS
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -150,6 +152,8 @@ BETWEEN = bag(
     "a an the another more second third one new extra our agent worker bot instance of copy back up me us in online",
     "my some additional fresh two persona number to have get see running it called named",
 )
+ONLY_OURS = bag("spawn dismiss despawn")
+REASONS = bag("because since so as to for before after when until")
 ONE_OF_THEM = bag("one another more new it someone somebody")
 GETS = Phrases(
     "id like, i would like, we would like, i want, give us, give me, get us, get me, put, get, need, want, have",
@@ -207,6 +211,8 @@ def _spawn(said: Said) -> Meaning | None:
         return _one_more(said)
     plain = said.words[act[0]] not in STARTS_WHAT or act[1] > act[0] + 1
     name = next((one for one in said.names if _is_object(said, act, one)), None)
+    if name and _goes_on(said, act, name):
+        return None
     if name is None or not (plain or _is_more(said, act, name)):
         if said.words[act[0]] == "spawn" and ONE_OF_THEM.issuperset(said.words[act[1] : said.end]):
             return mean(said, Intent.SWARM)
@@ -229,6 +235,17 @@ def _one_more(said: Said) -> Meaning | None:
     return mean(said, Intent.SWARM, f"/spawn {name.value}", agent_name=name.value)
 
 
+def _goes_on(said: Said, act: tuple[int, int], name: Fact) -> bool:
+    """`remove pixel from the photo`: the clause goes on about something else, so the word names no agent."""
+    if said.words[act[0]] in ONLY_OURS or "agent" in said.bag:
+        return False
+    after = max(name.end, act[1])
+    stop = next((at for at in range(after, said.end) if said.words[at] in REASONS), said.end)
+    stop = next((at + 1 for at in range(name.start, stop) if said.written[at][-1] in CLAUSE_ENDS), stop)
+    rest = frozenset(said.words[after:stop]) - GRAMMAR - COMES - GOES - said.known.agents
+    return bool(rest)
+
+
 def _is_object(said: Said, act: tuple[int, int], name: Fact) -> bool:
     """Whether a name is what the verb is about: next to it or inside it, or named before ("a second echo, add it")."""
     near = act[0] <= name.start <= act[1] + 5
@@ -249,6 +266,8 @@ def _dismiss(said: Said) -> Meaning | None:
     if act is None:
         return None
     name = next((one for one in said.agents if _is_object(said, act, one)), None)
+    if name and _goes_on(said, act, name):
+        return None
     if name:
         return mean(said, Intent.SWARM, f"/dismiss {name.value}")
     near = said.words[act[0] : act[1] + 5]

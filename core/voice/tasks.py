@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from core.voice import fields
 from core.voice.fields import LIST_WORDS, STATUSES, TASK_LIST
+from core.voice.frames import QUESTION, SHOW
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import WEAK, Intent, mean
-from core.voice.said import QUESTION, SHOW
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ AWARD = Phrases(
     "take ... offer, approve ... bid, accept the bid, accept the offer, entrust, pass",
 )
 FALLS_TO = Phrases(
-    "have, goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take",
-    "can have, can take, may have, is the winner, won, can do, shall have, should do, is awarded to, winner of",
-    "can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do, to take",
-    "to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to",
-    "should be given to, will do",
+    "have, goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have",
+    "should take, can have, can take, may have, is the winner, won, can do, shall have, should do, is awarded to",
+    "winner of, can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do",
+    "to take, to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to",
+    "will go to, should be given to, will do",
 )
 ACCEPT = Phrases(
     "accepting, accept, approve, mark ... as accepted, mark ... accepted, mark ... as done, sign off, sign off on",

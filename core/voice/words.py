@@ -47,6 +47,8 @@ class Phrases:
                     node = node.setdefault(word, {})
                 node[END] = {}
         self._tree.pop(END, None)
+        self.lasts = frozenset(phrase.split()[-1] for table in tables for phrase in table.split(",") if phrase.strip())
+        """The words that a phrase may end with."""
         self.firsts = frozenset(self._tree)
         """The words that a phrase may begin with."""
 

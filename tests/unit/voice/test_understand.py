@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.voice import approval
 from core.voice.commands import COMMANDS, READS
 from core.voice.intent import LONGEST, Intent, Known, understand
 from core.voice.words import WIDEST_GAP, Phrases, join, split
@@ -78,6 +79,38 @@ def test_what_no_rule_knows_is_chat(text: str) -> None:
 )
 def test_what_is_not_plainly_asked_for_now_does_not_act(text: str) -> None:
     assert not score.acts(command(text)), command(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "give bob 3 apples",
+        "ann should get 8 hours of sleep",
+        "pay bob 20 dollars",
+        "remove pixel from the photo",
+        "we need a second echo in this song",
+        "somebody needs to calm down",
+        "I need somebody to lean on",
+        "can people fly",
+        "have helm over for tea",
+        "make pixel happy",
+        "create a task force",
+        "I got a job offer from google",
+        "post a job on linkedin",
+        "answer the phone out loud",
+        "a4a paper is fine",
+        "is h2o accepted",
+        "don't let d4d happen",
+        "my wallet must be in my coat",
+    ],
+)
+def test_words_of_the_field_in_another_sense_do_not_act(text: str) -> None:
+    assert not score.acts(command(text)), command(text)
+
+
+@pytest.mark.parametrize(("text", "no"), [("no", True), ("yes", False), ("rather not", True), ("task 7", False)])
+def test_a_bare_answer_may_be_a_no(text: str, no: bool) -> None:
+    assert approval.declines(text) is no
 
 
 @pytest.mark.parametrize(
