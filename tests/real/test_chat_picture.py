@@ -20,7 +20,7 @@ from tests.fakes import FakeClock, FakeIds
 from tests.real.browser import NEEDS_CHROMIUM, chromium
 from tests.real.chat import page_of
 from tests.scenario.bot import Console
-from tests.scenario.telegram import OLGA, telegram_settings
+from tests.scenario.telegram import telegram_settings
 from tests.telegram_server import TelegramServer
 from tests.telegram_world import cut_entity
 
@@ -36,6 +36,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 WIDTH, HEIGHT, SCALE = 400, 500, 2
 COLOURS = 64
 MOST_BYTES = 150_000
+OLGA = 12_345
 PATIENCE = 60
 """Seconds that real work may take."""
 MORNING = 1_789_983_660_000
@@ -108,12 +109,12 @@ class Phone:
 
 async def walk(folder: Path, phone: Phone, look: Callable[[str, Sequence[Message]], Awaitable[None]]) -> None:
     """The guide, from the first word to the answered question; `look` is shown what its pictures show."""
-    owned = telegram_settings(folder, phone.server, chats="")
-    async with real_hub(owned.model_copy(update={"owner": ""}), "first") as console:
+    found = telegram_settings(folder, phone.server, chats="").model_copy(update={"owner": ""})
+    async with real_hub(found, "first") as console:
         code = (await phone.says("Hello!", "Your pairing code")).text.split("\n")[1]
         assert (await console.say(f"/pair {code}"))["text"] == f"Olga is in, as member (telegram:{OLGA})"
         await phone.told("You are in, as member.")
-    async with real_hub(owned, "second"):
+    async with real_hub(found.model_copy(update={"owner": f"telegram:{OLGA}"}), "second"):
         await phone.says("/whoami", f"telegram:{OLGA}, owner")
         result = await phone.says("/task summarise welcome.md", "T-1 settled: quill was paid 40 sats")
         board = await phone.told("T-1 settled: quill was paid 40 sats", edited=True)

@@ -22,7 +22,7 @@ def test_generated_tables_are_fresh(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+    for link in re.findall(r"(?:\]\(|<img src=\")([^)#:\"]+)[#)\"]", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
 
 
