@@ -71,11 +71,12 @@ def _refuse_others(folder: Path) -> None:
 
 
 def _close(folder: Path) -> None:
-    """What is in the folder is its owner's alone."""
+    """What is in the folder is its owner's alone. A file of somebody else stays so, for whoever opens it to name."""
     folder.chmod(0o700)
     for file in folder.iterdir():
-        if file.is_file() and not file.is_symlink():
-            file.chmod(0o600)
+        if not file.is_symlink() and file.is_file():
+            with contextlib.suppress(PermissionError):
+                file.chmod(0o600)
 
 
 def make(folder: Path, key: str) -> None:

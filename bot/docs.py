@@ -26,7 +26,7 @@ def commands() -> str:
     lines += [f"| `{_cell(one.usage)}` | {_cell(one.help)} | {one.group} |" for one in registry]
     lines += [
         "",
-        "Amounts are whole sats (`500`, `500 sats`, `2k`), durations `90s 10m 2h 1d`, task ids `T-1`, `t1` or `1`.",
+        "Amounts are whole sats (`500`, `1,000 sats`, `2k`), durations `90s 10m 2h 1d`, task ids `T-1`, `t1` or `1`.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -38,7 +38,7 @@ def settings_table() -> str:
         "",
         "# Settings",
         "",
-        "From the environment or a file `.env`; every one is optional. A secret may also come from a file: `<KEY>_FILE` names it.",
+        "From the environment or a file `.env`; all optional, a blank one is none. A secret may come from a file: `<KEY>_FILE`.",
         "",
     ]
     lines += ["| key | default | what it is |", "|---|---|---|"]

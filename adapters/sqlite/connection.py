@@ -67,6 +67,8 @@ def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
     """
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         raise OldSqlite(found=sqlite3.sqlite_version)
+    if path.exists() and (why := _obstacle(path)):  # SQLite would open some to read, and fail at the first write
+        raise CannotOpen(path=path, why=why)
     files = schema_files(schema)
     with contextlib.ExitStack() as undo:
         try:

@@ -152,6 +152,8 @@ async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypat
 
     monkeypatch.setattr("bot.app.SkillRunner", Noted)
     left = tmp_path / "data" / "scratch" / "timmy-skill-left"
+    async with hub(tmp_path):
+        places.clear()
     left.mkdir(parents=True)
     async with hub(tmp_path):
         assert places == [left.parent]
