@@ -63,6 +63,11 @@ async def real_hub(found: Settings, start: str) -> AsyncIterator[Console]:
             near.close()
 
 
+def owned(folder: Path, server: TelegramServer) -> Settings:
+    """Settings of a hub on this Telegram that is Olga's."""
+    return telegram_settings(folder, server, chats="").model_copy(update={"owner": f"telegram:{OLGA}"})
+
+
 class Phone:
     """Olga's phone: what she writes, and what she is told."""
 
@@ -109,12 +114,12 @@ class Phone:
 
 async def walk(folder: Path, phone: Phone, look: Callable[[str, Sequence[Message]], Awaitable[None]]) -> None:
     """The guide, from the first word to the answered question; `look` is shown what its pictures show."""
-    found = telegram_settings(folder, phone.server, chats="").model_copy(update={"owner": ""})
-    async with real_hub(found, "first") as console:
+    found = owned(folder, phone.server)
+    async with real_hub(found.model_copy(update={"owner": ""}), "first") as console:
         code = (await phone.says("Hello!", "Your pairing code")).text.split("\n")[1]
         assert (await console.say(f"/pair {code}"))["text"] == f"Olga is in, as member (telegram:{OLGA})"
         await phone.told("You are in, as member.")
-    async with real_hub(found.model_copy(update={"owner": f"telegram:{OLGA}"}), "second"):
+    async with real_hub(found, "second"):
         await phone.says("/whoami", f"telegram:{OLGA}, owner")
         result = await phone.says("/task summarise welcome.md", "T-1 settled: quill was paid 40 sats")
         board = await phone.told("T-1 settled: quill was paid 40 sats", edited=True)
@@ -199,7 +204,7 @@ async def test_the_guides_walk_shows_what_was_sent(tmp_path: Path, request: pyte
 async def test_nothing_that_is_said_becomes_a_part_of_the_page(tmp_path: Path) -> None:
     async with TelegramServer() as server, chromium(tmp_path / "profile", width=WIDTH, height=HEIGHT) as context:
         phone = Phone(server, FakeClock(MORNING))
-        async with real_hub(telegram_settings(tmp_path, server, chats=""), "hostile"):
+        async with real_hub(owned(tmp_path, server), "hostile"):
             await phone.says(f"/ask {HOSTILE}", "No model answers")
             await phone.says(f"/task {HOSTILE}", "failed and cost nothing")
             await phone.told(HOSTILE[:20], edited=True)
