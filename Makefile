@@ -67,7 +67,22 @@ test: $(STAMP) ## every test that needs no other server; under a minute
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)
 	@$(BIN)/python -m pip install $(PINNED) -r $< >&2 && touch $@
 
-test-real: $(STAMP)-real ## the tests against real counterparts, which it starts itself; names what it skipped
+# Two emulators of Telegram, in folders of their own: one is for node; the other pins an older Pillow than the hub's, and asks
+# for a newer Python than it needs.
+$(STAMP)-tg-auto-test: tests/real/tg-auto-test-requirements.txt $(STAMP)
+	@rm -rf .venv/tg-auto-test
+	@$(BIN)/python -m pip install $(PINNED) --no-build-isolation --ignore-requires-python --target .venv/tg-auto-test \
+		-r $< >&2 && touch $@
+
+$(STAMP)-npm: tests/real/package-lock.json $(STAMP)
+	@if npm --version >/dev/null 2>&1; then \
+		mkdir -p .venv/npm && cp tests/real/package.json $< .venv/npm && \
+		(cd .venv/npm && npm ci --silent --no-audit --no-fund --ignore-scripts >&2) && touch $@; \
+	else \
+		echo "timmy: npm is not installed (on Debian: apt install nodejs npm); its tests will be skipped" >&2; \
+	fi
+
+test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
 
 test-kill: $(STAMP) ## the long kill sweeps

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_NAME = 80
+MAX_SUFFIX = 10
+MAX_BYTES = 180
+"""Of a stem: a file system takes 255 bytes for a whole name."""
 _UNSAFE = re.compile(r"[^\w.+-]+")
 
 
@@ -55,8 +58,9 @@ class Inbox:
 def plain_name(name: str) -> str:
     """A file name of letters, digits, dots and dashes, that is no path, not hidden, and not too long."""
     stem, dot, suffix = _UNSAFE.sub("-", re.split(r"[/\\]", name)[-1]).strip(".-").rpartition(".")
-    stem, suffix = (stem, suffix[:10]) if dot else (suffix, "")
-    return f"{stem.strip('.-')[:MAX_NAME] or 'file'}{dot}{suffix}"
+    stem, suffix = (stem, suffix[:MAX_SUFFIX]) if dot else (suffix, "")
+    stem = stem.strip(".-")[:MAX_NAME].encode()[:MAX_BYTES].decode(errors="ignore")
+    return f"{stem or 'file'}{dot}{suffix}"
 
 
 def _free_names(name: str) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Result files on disk, under the hash of what they hold; and the scratch folders they are made in.
 
-A row may name a file only once it is whole and durable: it is copied under a passing name, synced, renamed, and the
-folder synced. What made it is not trusted: links and anything else that is no plain file inside its folder are refused.
+A file lies at `files/<2 digits>/<hash>/<name>`, so that programs open it by its name; the same content under another
+name is a hard link beside it. A row may name a file only once it is whole and durable: it is copied under a passing
+name, synced, renamed, and the folders synced. What made it is not trusted: links and anything else that is no plain file
+inside its folder are refused.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import shutil
 import stat
 import tempfile
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -72,14 +75,17 @@ class Shelf:
         """See `Shelf`."""
         await asyncio.to_thread(self._discard, folder)
 
-    def path(self, sha256: str) -> Path:
-        """Where the file with this hash (64 lower-case hex digits) is kept."""
+    def path(self, sha256: str, name: str) -> Path:
+        """Where the file with this hash (64 lower-case hex digits) is kept under this name."""
         if _SHA256.fullmatch(sha256) is None:
             raise ValueError(f"not a SHA-256: {sha256[:80]!r}")
-        return self._files / sha256[:2] / sha256
+        if name in {"", ".", ".."} or "/" in name or "\0" in name:
+            raise ValueError(f"not a name of a file: {name[:80]!r}")
+        place = self._files / sha256[:2] / sha256
+        return place if place.is_file() else place / name  # kept without a name by an earlier version
 
     def _sweep(self) -> None:
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        _remove(self.scratch)
         for left in self._files.glob(f"{_PASSING}*"):
             left.unlink(missing_ok=True)
 
@@ -93,7 +99,7 @@ class Shelf:
     def _discard(self, folder: Path) -> None:
         if folder.parent != self.scratch:
             raise ValueError(f"not a folder of this shelf: {folder}")
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
     def _keep(self, paths: Sequence[Path]) -> tuple[ResultFile, ...]:
         if len(paths) > MAX_FILES:
@@ -118,7 +124,7 @@ class Shelf:
                     digest, size = self._copy(source, target, left)
                     target.flush()
                     os.fsync(target.fileno())
-                self._shelve(Path(passing), digest)
+                self._shelve(Path(passing), self.path(digest, name))
             finally:
                 Path(passing).unlink(missing_ok=True)
         path.unlink()
@@ -147,12 +153,23 @@ class Shelf:
             target.write(chunk)
         return digest.hexdigest(), size
 
-    def _shelve(self, passing: Path, digest: str) -> None:
-        place = self.path(digest)
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        passing.replace(place)
-        for folder in (place.parent, self._files):
+    def _shelve(self, passing: Path, place: Path) -> None:
+        """Put a synced file in its place, as one more name of the same content where that is kept already."""
+        home = place.parent
+        for folder in (home.parent, home):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        twin = None if home.parent == self._files else next((one for one in home.iterdir() if one != place), None)
+        if twin is None or not _linked(twin, place):
+            passing.replace(place)
+        for folder in (home, home.parent, self._files):
             _sync_folder(folder)
+
+
+def _linked(twin: Path, place: Path) -> bool:
+    """Whether a file could be given a second name; some file systems have none, and keep the same twice."""
+    with suppress(OSError):
+        os.link(twin, place)
+    return place.exists()
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -163,6 +180,34 @@ def _free_name(name: str, taken: set[str]) -> str:
         number += 1
         free = f"{stem}-{number}{dot}{suffix}"
     return free
+
+
+def _remove(top: Path) -> None:
+    """Remove a folder with all that is in it, however deep it is nested; what cannot be removed stays."""
+    with suppress(RecursionError):
+        shutil.rmtree(top, ignore_errors=True)
+    with suppress(OSError):
+        if top.is_dir() and not top.is_symlink():
+            _flatten(top)
+
+
+def _flatten(top: Path) -> None:
+    """Remove a folder level by level, by lifting the folders of the next level up into it."""
+    names = (top / f".lifted-{number}" for number in count())
+    while folders := [Path(entry) for entry in os.scandir(top) if _is_folder_or_gone(entry)]:
+        for folder in folders:
+            for below in [Path(entry) for entry in os.scandir(folder) if _is_folder_or_gone(entry)]:
+                below.rename(next(names))
+            folder.rmdir()
+    top.rmdir()
+
+
+def _is_folder_or_gone(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a folder; anything else is removed."""
+    if entry.is_dir(follow_symlinks=False):
+        return True
+    Path(entry).unlink()
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

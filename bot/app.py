@@ -72,11 +72,14 @@ if TYPE_CHECKING:
     from core.chat import ChatAdapter
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
-    from core.swarm.ports import Worker
+    from core.swarm.ports import ResultFile, Worker
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = 2.5
+LAST_WORDS_SECONDS = 1.0
+"""At a stop: for the turns under way, then for their answers. The whole stop takes less than 5 s (CONTRACT)."""
+
 FIRST_LOOK_SECONDS = 1.2
 
 R = TypeVar("R")
@@ -157,8 +160,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         pairing = Pairing(store, ids, identities, delivery.send)
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
 
-        def place(sha256: str) -> str:
-            return str(shelf.path(sha256))
+        def place(file: ResultFile) -> str:
+            return str(shelf.path(file.sha256, file.name))
 
         hub = Hub(
             clock,
@@ -188,7 +191,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         calls = owner.calls(hub, web.login_link)
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
-        if settings.telegram.token is not None:
+        if settings.telegram.token:
             telegram = await _telegram(settings, store, clock, nursery, partial(delivery.again, "telegram"))
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
@@ -225,8 +228,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address)
         finally:
             health.ready = False
-            supervisor.stop()
             await dispatcher.drain(DRAIN_SECONDS)
+            await delivery.drain(LAST_WORDS_SECONDS)
+            supervisor.stop()
 
 
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
@@ -272,10 +276,10 @@ async def _telegram(
     from adapters.telegram.menu import Menus  # noqa: PLC0415
     from adapters.telegram.surface import Access, TelegramSurface  # noqa: PLC0415
 
-    token = settings.telegram.token
-    hide(token.get_secret_value() if token else "")
+    token = settings.telegram.token.get_secret_value() if settings.telegram.token else ""
+    hide(token)
     access = Access(
-        token.get_secret_value() if token else "", settings.telegram.base_url,
+        token, settings.telegram.base_url,
         frozenset(int(chat) for chat in split(settings.telegram.chats)),
     )  # fmt: skip
     owners = [int(actor.partition(":")[2]) for actor in settings.owners if re.fullmatch(r"telegram:[0-9]+", actor)]
@@ -340,6 +344,7 @@ async def _figures(store: Database) -> Figures:
     return await store.read(
         lambda tx: Figures(
             live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.tasks.in_escrow(),
-            treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(), dead_letters=tx.dead_letters(),
+            treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(),
+            dead_letters=tx.dead_letters() + tx.messages.given_up(),
         )
     )  # fmt: skip

@@ -7,7 +7,7 @@ question) is a message of its own. A board is computed from the task's rows, so 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import views
 from core.messages import MessageTx
@@ -28,6 +28,8 @@ PACE_SECONDS = 1.0
 GROUP_PACE_SECONDS = 3.0
 """Between two edits in one conversation."""
 
+_REMEMBERED = 1000
+
 
 class BoardTx(SwarmTx, MessageTx, Protocol):
     """What a board is read from."""
@@ -42,6 +44,7 @@ class Boards:
         self._spawner = spawner
         self._editors: dict[str, Editor] = {}
         self._stale: dict[str, set[int]] = {}
+        self._left: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def attach(self, surface: str, editor: Editor) -> None:
         """Edit on this surface from now on."""
@@ -54,8 +57,8 @@ class Boards:
             self._spawner.spawn(self._find(tasks), "boards")
 
     def told(self, message: Outgoing) -> None:
-        """A message arrived: if it announces a task, what happened meanwhile is not on it yet."""
-        if message.reply.task is not None and message.cause is not None and message.surface in self._editors:
+        """A message arrived: if it is about a task, what happened meanwhile is not on it yet."""
+        if message.reply.task is not None and message.surface in self._editors:
             self._refresh(message.conversation, message.reply.task)
 
     async def _find(self, tasks: set[int]) -> None:
@@ -82,16 +85,27 @@ class Boards:
             del self._stale[conversation]
 
     async def _edit(self, editor: Editor, conversation: str, number: int) -> None:
-        def look(tx: BoardTx) -> tuple[Task | None, Sequence[Answer], Announcement | None]:
+        def look(tx: BoardTx) -> tuple[Task | None, Sequence[Answer], Sequence[Announcement]]:
             task = tx.tasks.find(number)
             answers = tx.tasks.answers(number, task.attempt) if task else []
             return task, answers, tx.messages.announced(number, conversation)
 
         task, answers, found = await self._store.read(look)
-        if task is None or found is None:
-            return
-        reply = views.board(task, answers)
-        wanted = {button.command for button in reply.buttons}
-        kept = [(one, tap) for one, tap in zip(found.reply.buttons, found.taps, strict=True) if one.command in wanted]
-        shown = replace(reply, buttons=tuple(button for button, _ in kept))
-        await editor.edit(conversation, found.message, shown, tuple(tap for _, tap in kept))
+        for one in found if task else ():
+            await self._show(editor, conversation, one, cast("Task", task), answers)
+
+    async def _show(
+        self, editor: Editor, conversation: str, one: Announcement, task: Task, answers: Sequence[Answer]
+    ) -> None:
+        """The board as the task stands now; of any other message only the buttons that still mean something."""
+        buttons = zip(one.reply.buttons, one.taps, strict=True)
+        kept = [(button, tap) for button, tap in buttons if views.still_means(task, button)]
+        taps = tuple(tap for _, tap in kept)
+        if not one.board:
+            if self._left.get((conversation, one.message), one.taps) == taps:
+                return
+            self._left[conversation, one.message] = taps
+            while len(self._left) > _REMEMBERED:
+                del self._left[next(iter(self._left))]
+        reply = views.board(task, answers) if one.board else one.reply
+        await editor.edit(conversation, one.message, replace(reply, buttons=tuple(button for button, _ in kept)), taps)

@@ -260,7 +260,7 @@ def pair(code: str, role: str) -> None:
 @timmy.command()
 @click.argument("actor")
 def unpair(actor: str) -> None:
-    """Take the role of ACTOR away, such as telegram:12345."""
+    """Take the role of ACTOR away, such as telegram:12345 or a name."""
     _say(f"/unpair {actor}")
 
 

@@ -7,6 +7,8 @@ overtakes the answer to the command that caused it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -65,7 +67,11 @@ class Delivery:
         self._lost: int | None = None
         self._notes: list[_Note] = []
         self._noting = False
+        self._busy = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._back: dict[str, int] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
 
     async def begin(self) -> None:
         """Note what an earlier process left: only that can be on its way without this one knowing."""
@@ -78,6 +84,7 @@ class Delivery:
     async def again(self, surface: str) -> None:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
         self._back[surface] = self._back.get(surface, 0) + 1
+        self._wakes.pop(surface, asyncio.Event()).set()
         after: int | None = 0
         while after is not None:
             after = await self._again(surface, after)
@@ -135,7 +142,23 @@ class Delivery:
                 self._lanes.pop(conversation, None)
             return
         lane.sending = True
+        self._begin()
         self._spawner.spawn(self._run(surface, conversation, lane), f"sender {conversation}")
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is being sent arrive and be noted, for a while: what is not noted is shown once more, and marked, later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+
+    def _begin(self) -> None:
+        self._busy += 1
+        self._quiet.clear()
+
+    def _end(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._quiet.set()
 
     async def _run(self, surface: str, conversation: str, lane: _Lane) -> None:
         try:
@@ -144,6 +167,7 @@ class Delivery:
                     self._note(await self._send(surface, message))
         finally:
             lane.sending = False
+            self._end()
             if not lane.waiting and not lane.held:
                 self._lanes.pop(conversation, None)
 
@@ -161,6 +185,7 @@ class Delivery:
         self._notes.append(note)
         if not self._noting:
             self._noting = True
+            self._begin()
             self._spawner.spawn(self._write_notes(), "notes of what was sent")
 
     async def _write_notes(self) -> None:
@@ -177,6 +202,7 @@ class Delivery:
                     await self.again(surface)
         finally:
             self._noting = False
+            self._end()
 
     def _came_back(self, note: _Note) -> bool:
         """Whether somebody came while a message that nobody was there for was being put back."""
@@ -202,18 +228,21 @@ class Delivery:
                 message = replace(message, again=True)
             if not message.id:
                 break
-            await self._park(message, pause if wait is None else wait)
+            if wait is None:
+                await self._park(message, pause, self._wakes.setdefault(surface, asyncio.Event()))
+            else:
+                await self._park(message, wait, asyncio.Event())
             pause = min(pause * 2, LAST_PAUSE)
         return _Note(message, "queued", message.sent, back)
 
-    async def _park(self, message: Outgoing, seconds: float) -> None:
+    async def _park(self, message: Outgoing, seconds: float, wake: asyncio.Event) -> None:
         """Wait, remembering over a crash what has arrived of a message, and that the rest has not."""
-        if message.again or not seconds:
-            await self._clock.sleep(seconds)
-            return
-        await self._mark(message, "queued")
-        await self._clock.sleep(seconds)
-        await self._mark(message, "sending")
+        until, noted = self._clock.now() + round(seconds * 1000), bool(seconds) and not message.again
+        if noted:
+            await self._mark(message, "queued")
+        await self._clock.until(until, wake)
+        if noted:
+            await self._mark(message, "sending")
 
     async def _mark(self, message: Outgoing, state: str) -> None:
         await patiently(self._store, lambda tx: tx.messages.mark((message.id,), state, message.sent), self._clock)

@@ -83,7 +83,7 @@ class Dispatcher:
             known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
             kept = replace(message, text=message.text[: MAX_TEXT + 1])
             if not known or not message.admitted:
-                kept = replace(kept, text="", files=(), unread="")
+                kept = replace(kept, text="", files=())
             number = tx.messages.receive(kept, tx.now)
             return replace(kept, id=number) if number else None
 
@@ -244,10 +244,13 @@ class Dispatcher:
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
         """Carry out what a button means; the answer to a question stands in its place."""
         tap = await self._taps.take(message)
-        found = words(self._hub.registry, self._understand, replace(message, text=tap.command)) if tap.command else None
-        if found is None:
+        if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
-        replies = await self._carried_out(found, caller, tap.key)
+        try:
+            found = words(self._hub.registry, self._understand, replace(message, text=tap.command))
+            replies = await self._carried_out(found, caller, tap.key)
+        except HubError as error:
+            return [(message.conversation, from_error(error), tap.replaces)]
         return [(where, reply, tap.replaces if where == message.conversation else None) for where, reply, _ in replies]
 
     async def _kept(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:

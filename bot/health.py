@@ -39,7 +39,7 @@ class Surface(Protocol):
 
 @dataclass(slots=True)
 class Part:
-    """A supervised part: up, or down since when and why."""
+    """A supervised part: up, or down since when and why. One that was started again keeps the reason for which it fell."""
 
     up: bool = False
     since: int = 0
@@ -49,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, events given up."""
+    """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, what was given up."""
 
     live: dict[str, int]
     tasks: int
@@ -77,18 +77,21 @@ class Health:
     def surface_fault(self, surface: Surface) -> str | None:
         """Why a surface does not hear its people, None if it does."""
         part, heard = self.parts.get(surface.name), surface.heard_at
-        if part is not None and not part.up:
-            return f"{surface.name} is down: {part.why}"
+        if part is not None and not (part.up and self._heard_since(part, heard)):
+            return _down(surface.name, part)
         if heard is not None and self.clock.now() - heard > DEAF_MS:
             return f"{surface.name} is deaf: it answered no poll for {(self.clock.now() - heard) // 60_000} minutes"
         return None
 
+    @staticmethod
+    def _heard_since(part: Part, heard: int | None) -> bool:
+        """Whether a surface that was started again has heard something: until then it only tries."""
+        return not part.restarts or heard is None or heard >= part.since
+
     def faults(self) -> list[str]:
         """Why the hub is not healthy: a part that is down, a deaf surface, or a stuck writer. A missing model is neither."""
         names = {surface.name for surface in self.surfaces}
-        found = [
-            f"{name} is down: {part.why}" for name, part in self.parts.items() if not part.up and name not in names
-        ]
+        found = [_down(name, part) for name, part in self.parts.items() if not part.up and name not in names]
         found += [fault for fault in map(self.surface_fault, self.surfaces) if fault]
         since = self.writer.busy_since
         if since is not None and self.clock.now() - since > STUCK_MS:
@@ -104,7 +107,10 @@ class Health:
             "ready": self.ready,
             "faults": list(faults),
             "uptime_s": (now - self.started) // 1000,
-            "parts": {name: {"up": part.up, "restarts": part.restarts, "why": part.why} for name, part in self.parts.items()},
+            "parts": {
+                name: {"up": part.up, "restarts": part.restarts, "why": "" if part.up else part.why}
+                for name, part in self.parts.items()
+            },
             "model": {"up": model is None, "why": model},
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
@@ -120,11 +126,10 @@ class Health:
         data, figures = await self.data(), await self.figures()
         why = await self.model()
         lines = ["All parts are up" if data["ok"] else "Something is down: " + "; ".join(self.faults())]
-        deaf = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
-        lines += [
-            f"{name}  {'deaf' if name in deaf else 'up'}" if part.up else f"{name}  down: {part.why}"
-            for name, part in self.parts.items()
-        ]
+        faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
+        for name, part in self.parts.items():
+            fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")
+            lines.append(f"{name}  {fault.removeprefix(f'{name} is ') or 'up'}")
         lines.append(f"model  {why or 'up'}")
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
@@ -133,5 +138,10 @@ class Health:
         money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow, {earned}"
         lines.append(f"money  {money} ({kind})")
         if figures.backlog or figures.dead_letters:
-            lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} events given up")
+            lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} given up")
         return Reply("\n".join(lines), data)
+
+
+def _down(name: str, part: Part) -> str:
+    """That a part is down and why, to stand in a sentence."""
+    return f"{name} is down: {part.why.rstrip('.')}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.pairing import Pairing
     from core.ports import Clock
     from core.swarm.coordinator import Coordinator
+    from core.swarm.ports import ResultFile
     from core.swarm.roster import Roster
     from core.tokens import Identities
     from core.wallet.wallet import Wallet
@@ -36,6 +37,6 @@ class Hub:
     assistant: Assistant
     registry: Registry
     health: Health
-    file_path: Callable[[str], str]
+    file_path: Callable[[ResultFile], str]
     zone: tzinfo | None
     draft: Callable[[CommandCall, str], None]

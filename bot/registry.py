@@ -37,6 +37,9 @@ _MAX_HELP = 256
 _TYPO = 0.75
 """How like an option's name a word must be to be taken for it, misspelt (difflib's ratio)."""
 
+_NEAR = 0.65
+"""How like a command's name a word must be to be taken for it: /hlep is /help, /nope is nothing."""
+
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
@@ -233,7 +236,7 @@ class Registry:
         return found
 
     def _unknown(self, name: str) -> UnknownCommand:
-        near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=_NEAR)
         return UnknownCommand(given=name[:40], nearest=f"Did you mean /{near[0]}? " if near else "")
 
     def route(self, message: Inbound) -> Command:

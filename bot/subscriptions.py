@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.ports import Clock
     from core.store import Store
+    from core.swarm.ports import ResultFile
     from core.swarm.task import Task
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Notify:
     name = "notify"
     kinds = NOTIFIED
 
-    def __init__(self, place: Callable[[str], str]) -> None:
+    def __init__(self, place: Callable[[ResultFile], str]) -> None:
         self._place = place
 
     def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
@@ -229,6 +230,6 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
     return messages
 
 
-def table(place: Callable[[str], str]) -> Sequence[Notify]:
+def table(place: Callable[[ResultFile], str]) -> Sequence[Notify]:
     """Every handler of this hub."""
     return (Notify(place),)

@@ -44,7 +44,8 @@ class Supervisor:
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         part, pause = self._health.parts[name], FIRST_PAUSE
         while True:
-            part.up, part.since, part.why = True, self._clock.now(), ""
+            part.up, part.since = True, self._clock.now()
+            part.why = part.why if part.restarts else ""
             try:
                 await run()
                 part.why = "it ended"

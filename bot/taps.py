@@ -57,7 +57,8 @@ class Taps:
                 raise NotYourQuestion
             if not tx.messages.choose(message.tap, tx.now):
                 raise Answered
-            return Tap(found.command, f"tap/{message.tap}", message.tapped or None)
+            stands = message.tapped and (found.message or message.tapped)  # a client may say any message's id
+            return Tap(found.command, f"tap/{message.tap}", stands or None)
 
         return await self._store.write(work)
 

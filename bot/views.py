@@ -11,7 +11,7 @@ from core.events import Kind
 from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
-from core.swarm.bidding import sealed
+from core.swarm.bidding import collects, sealed
 from core.swarm.task import Status
 from core.wallet.ledger import user_account
 
@@ -67,6 +67,13 @@ def buttons_for(task: Task) -> tuple[Button, ...]:
             return (Button("Retry", f"/retry {task.name}"),) if task.status is not Status.SETTLED else ()
 
 
+def still_means(task: Task, button: Button) -> bool:
+    """Whether a button on one of a task's messages can still do something."""
+    if collects(task) and button.command.startswith(f"/award {task.name} "):
+        return True
+    return button.command in {one.command for one in buttons_for(task)}
+
+
 def posted(task: Task, *, simulated: bool) -> Reply:
     """The answer to /task and /retry."""
     what = "simulated " if simulated else ""
@@ -80,7 +87,7 @@ def posted(task: Task, *, simulated: bool) -> Reply:
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
-def shown(task: Task, files: Sequence[ResultFile], place: Callable[[str], str], zone: tzinfo | None) -> Reply:
+def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], zone: tzinfo | None) -> Reply:
     """One task, whole."""
     page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
     page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
@@ -223,7 +230,7 @@ def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
 
 
 def told(
-    event: Event, task: Task, files: Sequence[ResultFile], place: Callable[[str], str], extra: Mapping[str, Json]
+    event: Event, task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], extra: Mapping[str, Json]
 ) -> Reply:
     """What happened to a task, told to whoever asked for it."""
     data = {**task_data(task), **extra}
@@ -287,8 +294,8 @@ def offers(task: Task, answers: Sequence[Answer]) -> Reply:
     return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 
 
-def _files(files: Sequence[ResultFile], place: Callable[[str], str]) -> tuple[File, ...]:
-    return tuple(File(file.name, place(file.sha256)) for file in files)
+def _files(files: Sequence[ResultFile], place: Callable[[ResultFile], str]) -> tuple[File, ...]:
+    return tuple(File(file.name, place(file)) for file in files)
 
 
 def board(task: Task, answers: Sequence[Answer]) -> Reply:

@@ -50,7 +50,7 @@ class Watch:
                     await self._tell(surface.name, Kind.SURFACE_UP, f"{surface.name} hears again.")
                 else:
                     self._down[surface.name] = why
-                    await self._tell(surface.name, Kind.SURFACE_DOWN, f"{why}.")
+                    await self._tell(surface.name, Kind.SURFACE_DOWN, f"{why.rstrip('.')}.")
 
     async def _tell(self, surface: str, kind: Kind, words: str) -> None:
         def work(tx: MessageTx) -> list[Outgoing]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.routing import CannotRead
 from core.chat import Mark, Reply, Style
 
 if TYPE_CHECKING:
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
 
 
 async def welcome(pairing: Pairing, message: Inbound) -> Reply:
-    """The answer to anything a stranger writes. Raises `TooManyCodes`."""
+    """The answer to anything a stranger writes. Raises `TooManyCodes`, and in a group `CannotRead` (it may be no person)."""
     refused: dict[str, Json] = {"ok": False, "error": "not_paired"}
     if not message.private:
+        if message.unread:
+            raise CannotRead(what=message.unread)
         who = f", {message.name}" if message.name else ""
         return Reply(f"I do not know you yet{who}. Write to me in private, and I give you a pairing code.", refused)
     code = await pairing.code(message.actor, message.name, message.conversation)

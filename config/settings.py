@@ -64,6 +64,8 @@ _PRIVATE_NAMES = ("localhost", "local", "lan", "internal", "home.arpa", "ts.net"
 """Names that no public server can have, and those of a Tailscale network, whose traffic is encrypted below HTTP."""
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
+_NEAR = 0.7
+"""How like a setting's name a key must be to be taken for it, misspelt (difflib's ratio)."""
 
 
 class UnknownSetting(UserError):
@@ -211,11 +213,15 @@ class Telegram(_Group):
     """Telegram; off without a token."""
 
     token: SecretStr | None = Field(None, description="the bot's token from @BotFather; with it Telegram is on")
-    base_url: str = Field(
-        "https://api.telegram.org", pattern=r"^https?://[^\s?#]+[^\s?#/]$", description="root of the Bot API server"
-    )
+    base_url: str = Field("https://api.telegram.org", description="root of the Bot API server")
     chats: Names = Field("", description="ids of the groups it works in, separated by commas; none otherwise")
     mode: Literal["polling"] = Field("polling", description="how messages are fetched")
+
+    @field_validator("base_url")
+    @classmethod
+    def _root(cls, value: str) -> str:
+        _address(value, "http://127.0.0.1:8081")
+        return value.rstrip("/")
 
     @field_validator("chats")
     @classmethod
@@ -461,5 +467,6 @@ def _secret(key: str, file: str) -> str:
 def _refuse_unknown(given: Mapping[str, object], of: type[Settings]) -> None:
     names = {*known(of), *(key + FILE_SUFFIX for key in secrets(of))}
     for key in sorted(key for key in given if key.startswith(PREFIX) and key not in names):
-        near = difflib.get_close_matches(key, names, n=1)
-        raise UnknownSetting(key=key, nearest=f" Did you mean {near[0]}?" if near else "")
+        words = [name.removeprefix(PREFIX) for name in names]  # what all share says nothing about which is near
+        near = difflib.get_close_matches(key.removeprefix(PREFIX), words, n=1, cutoff=_NEAR)
+        raise UnknownSetting(key=key, nearest=f" Did you mean {PREFIX}{near[0]}?" if near else "")

@@ -15,19 +15,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """A button as it was sent: what it means, and the question it belongs to, if it does."""
+    """A button as it was sent: what it means, and the question it belongs to, if it does.
+
+    `message` is the surface's id of the message it stands on, empty while that is not known.
+    """
 
     command: str
     choice: Choice | None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A delivered message: the surface's id of its last part, the reply, and the ids of its buttons."""
+    """A delivered message about a task: the surface's id of its last part, the reply, and the ids of its buttons.
+
+    `board`: it is the answer that first told of the task, in whose place the task is shown as it goes on.
+    """
 
     message: str
     reply: Reply
     taps: tuple[str, ...]
+    board: bool
 
 
 class MessageStore(Protocol):
@@ -59,8 +67,8 @@ class MessageStore(Protocol):
     def choose(self, tap: str, now: int) -> bool:
         """Answer a question with this button; False if it was answered otherwise, or its time is over."""
 
-    def announced(self, task: int, conversation: str) -> Announcement | None:
-        """The delivered message that told a conversation of its task, newest first."""
+    def announced(self, task: int, conversation: str) -> list[Announcement]:
+        """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons."""
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """A conversation has another name from now on: what waits for it, and its topics, go with it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
-from core.chat import Reply
+from core.chat import Reply, Role
 from core.errors import Refused, UserError
 from core.events import Event, Kind
 from core.messages import MessageTx
@@ -20,7 +20,7 @@ from core.tokens import BadActor, TokenTx, check_actor, digest_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.chat import Caller, Outgoing, Role
+    from core.chat import Caller, Outgoing
     from core.ports import IdSource
     from core.store import Store
     from core.tokens import Identities
@@ -98,6 +98,14 @@ class PairingTx(TokenTx, MessageTx, Protocol):
         """Codes."""
 
 
+def _welcome(role: Role) -> Reply:
+    """The first words to somebody who was let in. Owners share a wallet; everybody else begins with none."""
+    first = "Try: /task summarise welcome.md"
+    if role is not Role.OWNER:
+        first = "Talk to me in plain words. Your wallet is empty: bid on tasks to earn sats, then post your own (/help task)."
+    return Reply(f"You are in, as {role}. {first}\n/help lists what I can do.")
+
+
 class Pairing:
     """Gives codes out and takes them. `send` hands on what was written for a newcomer."""
 
@@ -140,8 +148,7 @@ class Pairing:
             tx.mark(key, f"{found.actor} {found.name}")
             tx.tokens.give(found.actor, role, found.name, tx.now)
             tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))
-            words = Reply(f"You are in, as {role}. Try: /task summarise welcome.md\n/help lists what I can do.")
-            return found, tx.messages.queue(found.home.partition(":")[0], found.home, words, None, tx.now)
+            return found, tx.messages.queue(found.home.partition(":")[0], found.home, _welcome(role), None, tx.now)
 
         found, welcome = await self._store.write(work)
         if found is None:

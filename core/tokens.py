@@ -177,7 +177,7 @@ class Identities:
         self.people = tuple(await self._store.read(lambda tx: tx.tokens.people()))
 
     def owns(self, actor: str) -> bool:
-        """Whether an actor owns this hub by the settings. All such identities are one person, with one wallet."""
+        """Whether an actor owns this hub by the settings. All owners act for one wallet, the console's."""
         return actor in self._owners
 
     def role_in(self, tx: TokenTx, actor: str) -> Role:
@@ -196,9 +196,9 @@ class Identities:
         Under `--as` an identity has its own role, and never more than an operator's; one the hub does not know is tried
         out as a member, since only the owner can reach the socket that takes `--as`.
         """
+        role = await self.role(check_actor(acting_for) if acting_for is not None else actor)
         if acting_for is None:
-            return Caller(actor, await self.role(actor), private, account=CONSOLE_OWNER if self.owns(actor) else None)
-        role = await self.role(check_actor(acting_for))
+            return Caller(actor, role, private, account=CONSOLE_OWNER if role is Role.OWNER else None)
         tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
         return Caller(actor, tried, private, acting_for)
 

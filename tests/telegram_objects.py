@@ -47,8 +47,8 @@ class File:
 
     @property
     def path(self) -> str:
-        """Where it is fetched."""
-        return f"files/{self.id}/{self.name}"
+        """Where it is fetched; Telegram makes such a path itself, of nothing that a person chose."""
+        return f"files/{self.id}"
 
     def wire(self) -> Json:
         """What every kind of file has."""

@@ -154,9 +154,8 @@ class Terminal:
         """Keep the toolbar true: what is under way, and what the agent is saying."""
         kind, data = frame.get("kind"), frame.get("data", {})
         if kind != "state":
-            self._draft = (
-                (frame["text"][-_DRAFT_WIDTH:].replace("\n", " ") or "the agent thinks") if kind == "draft" else ""
-            )
+            draft = frame["text"] or "the agent thinks" if kind == "draft" else ""
+            self._draft = draft[-_DRAFT_WIDTH:].replace("\n", " ")
         task = data.get("task")
         if isinstance(task, str) and data.get("status") in _OVER:
             self._live.pop(task, None)

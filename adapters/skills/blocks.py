@@ -31,11 +31,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The blocks of a file, and what their `place` counts: lines, pages or paragraphs."""
+    """The blocks of a file, and what their `place` counts: lines, pages or paragraphs.
+
+    `extent` says, as the end of a sentence, how much of the file was read, where it was not all;
+    `text` is a text file as it is written.
+    """
 
     path: str
     blocks: tuple[Block, ...]
     unit: str = "line"
+    extent: str = ""
+    text: str = ""
+
+    @property
+    def plain(self) -> str:
+        """All of it as people read it: as it is written, or else block by block."""
+        return self.text or "\n\n".join(block.text for block in self.blocks if block.role is not Role.TITLE)
 
     @property
     def title(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,9 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from adapters.skills.asked import STEPS, is_mean, named, step_of, unknown, words_of
 from adapters.skills.closed import shown
 from adapters.skills.describe import number
-from adapters.skills.errors import NoNumbers
+from adapters.skills.errors import NoNumbers, UnknownColumn
+from adapters.skills.job import listed
 from adapters.skills.table import read_table
 from core.agent.skill import Outcome
 
@@ -29,14 +30,6 @@ _MANY_DAYS = 45
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000
 """Dates beyond are drawn as numbers of years: matplotlib breaks where a margin would leave the years 1 to 9999."""
 
-_STEPS = {"day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
-_MEANS = frozenset({"average", "mean", "avg", "typical"})
-_SAME = {
-    "sales": ("revenue", "amount", "turnover", "total", "units"),
-    "money": ("revenue", "amount", "price", "cost"),
-    "income": ("revenue", "amount"),
-    "time": ("date",),
-}
 _STYLE: dict[Any, Any] = {
     "font.size": 15,
     "axes.titlesize": 19,
@@ -70,17 +63,22 @@ def chart(job: Job) -> Outcome:
 
 
 def planned(table: Table, words: str) -> Plan:
-    """What the words ask for, and for what they leave open: time if there is a date, else groups, else the numbers."""
-    asked = re.findall(r"[^\W_]+", words.casefold())
+    """What the words ask for, and for what they leave open: time if there is a date, else groups, else the numbers.
+
+    Raises `UnknownColumn`, `NoNumbers`.
+    """
+    columns, asked = list(table.frame.columns), words_of(words)
+    if phrase := unknown(columns, words):
+        raise UnknownColumn(path=shown(table.path), named=shown(phrase), columns=listed(columns))
     numbers, dates, groups = table.of_kind("number"), table.of_kind("date"), _groups(table)
     if not numbers:
         raise NoNumbers(path=shown(table.path))
-    named = _named(list(table.frame.columns), asked)
-    step = next((step for step in _STEPS if step in asked or f"{step}s" in asked or f"{step}ly" in asked), "")
-    ys = [column for column in named if column in numbers] or [numbers[-1]]
-    by_group = [column for column in named if column in groups]
-    mean = not _MEANS.isdisjoint(asked)
-    over_time = [column for column in named if column in dates] or (dates if step or not by_group else [])
+    said, step, mean = named(columns, asked), step_of(asked), is_mean(asked)
+    if step and not dates and step not in words_of(" ".join(columns)):
+        raise UnknownColumn(path=shown(table.path), named=f"of dates to draw by {step}", columns=listed(columns))
+    ys = [column for column in said if column in numbers] or [numbers[-1]]
+    by_group = [column for column in said if column in groups]
+    over_time = [column for column in said if column in dates] or (dates if step or not by_group else [])
     if over_time and len(ys) == 1:
         return Plan(ys[0], over_time[0], next(iter(by_group), ""), step, mean)
     if by_group or (groups and len(ys) == 1):
@@ -93,20 +91,6 @@ def _groups(table: Table) -> list[str]:
     columns = table.of_kind("words")
     repeating = [name for name in columns if table.frame[name].nunique() <= max(2, len(table.frame) // 2)]
     return repeating or [name for name in columns if table.frame[name].nunique() <= _MOST_BARS]
-
-
-def _named(columns: list[str], asked: list[str]) -> list[str]:
-    """The columns that the words name, each word one: by a part of its name, or else by what people also say for it."""
-    found: list[str] = []
-    for word in asked:
-        ways = (word, *_SAME.get(word, ()))
-        found += next(filter(None, ([name for name in columns if _names(way, name)] for way in ways)), [])[:1]
-    return list(dict.fromkeys(found))
-
-
-def _names(word: str, column: str) -> bool:
-    singular = word.removesuffix("s")
-    return any(part.removesuffix("s") == singular for part in re.findall(r"[^\W_]+", column.casefold()))
 
 
 def _drawn(table: Table, plan: Plan) -> tuple[str, Figure]:
@@ -133,12 +117,12 @@ def _line(axes: Axes, table: Table, plan: Plan) -> str:
     frame = table.frame.dropna(subset=[plan.x, plan.y])
     days = frame[plan.x].dt.normalize().nunique()
     step = plan.step or ("month" if days > _MANY_DAYS else "day")
-    whole = _reduced(frame.groupby(frame[plan.x].dt.to_period(_STEPS[step]))[plan.y], plan)
+    whole = _reduced(frame.groupby(frame[plan.x].dt.to_period(STEPS[step]))[plan.y], plan)
     lines: dict[str, pd.Series[Any]] = {}
     if plan.series:
         for group in frame.groupby(plan.series)[plan.y].sum().nlargest(_MOST_LINES).index:
             part = frame[frame[plan.series] == group]
-            lines[str(group)] = _reduced(part.groupby(part[plan.x].dt.to_period(_STEPS[step]))[plan.y], plan)
+            lines[str(group)] = _reduced(part.groupby(part[plan.x].dt.to_period(STEPS[step]))[plan.y], plan)
     dated = whole.index[0].year >= _FIRST_YEAR and whole.index[-1].year <= _LAST_YEAR
     for name, series in (lines or {plan.y: whole}).items():
         axes.plot(_starts(series, dated=dated), series.to_numpy(), marker="o", linewidth=2.5, label=_safe(name))

@@ -17,7 +17,7 @@ from adapters.skills.catalogue import SKILLS
 from adapters.skills.errors import SkillMemory, SkillOutput
 from adapters.skills.job import Job
 from adapters.skills.limits import confine
-from adapters.skills.wire import Answer, Request
+from adapters.skills.wire import LOOK, Answer, Request
 from adapters.skills.workspace import Workspace
 from core.errors import HubError
 
@@ -43,7 +43,8 @@ def perform(request: Request, *, is_cut_off: bool = True) -> Answer:
     """Run the skill. What it raises beyond named errors goes up, as a traceback on standard error."""
     skill = SKILLS[request.skill]
     try:
-        run: Callable[[Job], Outcome] = getattr(import_module(f"adapters.skills.{skill.name}"), skill.name)
+        name = LOOK if LOOK in request.options else skill.name
+        run: Callable[[Job], Outcome] = getattr(import_module(f"adapters.skills.{name}"), name)
         outcome = run(_job(request, is_cut_off=is_cut_off))
     except HubError as error:
         return Answer.of_error(error)

@@ -7,7 +7,7 @@ import unicodedata
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from adapters.skills.errors import FileClosed, NameUnusable, OutsideWorkspace
+from adapters.skills.errors import AddressGiven, FileClosed, NameUnusable, OutsideWorkspace
 
 SECRET_NAMES = (
     "*id_rsa*",
@@ -77,8 +77,10 @@ def parts_of(name: str, root: str) -> tuple[str, ...]:
     """The parts of a name that a user wrote, relative to the workspace `root`; () is the workspace itself.
 
     Decides by the words alone, so a refusal tells nothing about what exists. Raises `NameUnusable`,
-    `OutsideWorkspace` or `FileClosed`.
+    `AddressGiven`, `OutsideWorkspace` or `FileClosed`.
     """
+    if "://" in name:
+        raise AddressGiven(path=shown(name))
     if not name.strip():
         raise NameUnusable(path="An empty name", why="it says nothing")
     if not name.isprintable():

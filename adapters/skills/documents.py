@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from adapters.skills.blocks import Document
 from adapters.skills.closed import shown
-from adapters.skills.errors import KindUnsupported, NoText
+from adapters.skills.errors import FileEmpty, KindUnsupported, NoText
 from adapters.skills.kinds import Kind, inspect, kind_of
 from adapters.skills.texts import decode, markdown, plain
 
@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
     from adapters.skills.blocks import Block
     from adapters.skills.workspace import Workspace
+    from core.errors import UserError
 
 KINDS = "a text, Markdown, PDF or DOCX file"
 """What is read here, in words."""
+
+MOST_LETTERS = 2_000_000
+"""How much of a text is read as one document: it is parsed whole, and more would take too long."""
 
 _UNITS = {Kind.PDF: "page", Kind.DOCX: "paragraph"}
 
@@ -29,19 +33,45 @@ def read_document(workspace: Workspace, path: str) -> Document:
         raise KindUnsupported(path=shown(path), skill="quill", kinds=KINDS)
     with workspace.open(path) as file:
         inspect(file, path, kind)
-        blocks = tuple(_blocks(file, path, kind))
-    if not any(block.text for block in blocks):
-        raise NoText(path=shown(path))
-    return Document(path, blocks, _UNITS.get(kind, "line"))
+        if kind in _UNITS:
+            document = Document(path, tuple(_blocks(file, path, kind)), _UNITS[kind])
+        else:
+            document = _of_text(decode(file.read()), path, kind)
+    if not any(block.text for block in document.blocks):
+        raise _no_text(path, kind)
+    return document
+
+
+def _of_text(text: str, path: str, kind: Kind) -> Document:
+    """The document of a text, or of the beginning of a very long one."""
+    extent = ""
+    if len(text) > MOST_LETTERS:
+        text = text[: text.rfind("\n", 0, MOST_LETTERS) + 1 or MOST_LETTERS]
+        extent = f", from its first {MOST_LETTERS:,} characters only"
+    blocks = markdown(text) if kind is Kind.MARKDOWN else plain(text)
+    return Document(path, tuple(blocks), extent=extent, text=text.strip())
+
+
+def first_text(workspace: Workspace, path: str) -> None:
+    """Read a PDF or DOCX as far as its first text. Raises like `read_document`."""
+    kind = kind_of(path)
+    with workspace.open(path) as file:
+        inspect(file, path, kind)
+        if not any(block.text for block in _blocks(file, path, kind)):
+            raise _no_text(path, kind)
+
+
+def _no_text(path: str, kind: Kind) -> UserError:
+    """Pictures are in a PDF or DOCX only."""
+    return NoText(path=shown(path)) if kind in _UNITS else FileEmpty(path=shown(path))
 
 
 def _blocks(file: BinaryIO, path: str, kind: Kind) -> Iterator[Block]:
+    """The blocks of a PDF or DOCX."""
     if kind is Kind.PDF:
         from adapters.skills.pdf import read_pdf  # noqa: PLC0415 - a child loads what its own document needs
 
         return read_pdf(file, path)
-    if kind is Kind.DOCX:
-        from adapters.skills.word import read_docx  # noqa: PLC0415 - as above
+    from adapters.skills.word import read_docx  # noqa: PLC0415 - as above
 
-        return read_docx(file, path)
-    return markdown(decode(file.read())) if kind is Kind.MARKDOWN else plain(decode(file.read()))
+    return read_docx(file, path)

@@ -27,6 +27,18 @@ class OutsideWorkspace(UserError):
     """{path} is outside the workspace, and skills work inside it only. Copy the file into the workspace first."""
 
 
+class AddressGiven(UserError):
+    """{path} is an address, and agents read only files of the workspace. Save the page there and name that file."""
+
+
+class SeveralFiles(UserError):
+    """{skill} takes one file at a time, and you named {files}. Name one; a single name with blanks in it goes in quotes."""
+
+
+class NothingNamed(UserError):
+    """{skill} needs a file to work on. Name a file of the workspace, for example: {example}"""
+
+
 class NameUnusable(UserError):
     """{path} cannot be a file name here: {why}. Write the name as a listing of the workspace shows it."""
 
@@ -64,7 +76,11 @@ class FileBomb(UserError):
 
 
 class NoText(UserError):
-    """{path} holds no text, only pictures or nothing at all. Run text recognition (OCR) over it first."""
+    """{path} holds no running text. If it is a picture of text, run text recognition (OCR) over it first."""
+
+
+class NoSentences(UserError):
+    """{path} holds no sentences to choose from, only code, headings or single words. An outline of it may say more."""
 
 
 class KindUnsupported(UserError):
@@ -73,6 +89,10 @@ class KindUnsupported(UserError):
 
 class QueryMissing(UserError):
     """There is nothing to search for. Write the words after "search for", or a phrase in quotes."""
+
+
+class UnknownColumn(UserError):
+    """{path} has no column {named}. Its columns are {columns}: name one of these."""
 
 
 class NoNumbers(UserError):

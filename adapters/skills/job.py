@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from adapters.skills.closed import shown
 from core.chat import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from adapters.skills.workspace import Workspace
 
 TEXT_LENGTH = 3_000
 """The longest answer in characters; what is longer goes into a file beside it."""
+
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,12 @@ def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:
 def left_out_of(number: int, *, is_whole: bool) -> str:
     """How many files were left out: `12`, `at least 12` of a walk that ended early, "" for none."""
     return "" if is_whole and not number else f"{number:,}" if is_whole else f"at least {number:,}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of a file in one line; of very many, the first."""
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(map(shown, names[:_MOST_LISTED])) + more
 
 
 def counted(number: int, noun: str) -> str:

@@ -72,6 +72,8 @@ def inspect(file: BinaryIO, path: str, kind: Kind, limit: int | None = None) -> 
         raise FileTooLarge(path=shown(path), size=spoken_size(size), limit=spoken_size(most))
     head = file.read(HEAD_BYTES)
     file.seek(0)
+    if len(head) == size and not head.strip():
+        raise FileEmpty(path=shown(path))
     if head.startswith(_OLE):
         raise FileEncrypted(path=shown(path))
     magic = kind.value.magic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from adapters.skills.blocks import Role
@@ -29,6 +29,15 @@ class Section:
     place: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A section that has not ended yet: its number, its level, and how many words of the document stand above it."""
+
+    number: int
+    level: int
+    words: int
+
+
 def outline(job: Job) -> Outcome:
     """Outline the document `job.subject`."""
     document = read_document(job.workspace, job.workspace.find(job.subject))
@@ -42,24 +51,31 @@ def outline(job: Job) -> Outcome:
 
 def sections_of(blocks: Sequence[Block]) -> list[Section]:
     """The sections of a document in order; a level that is skipped (1, then 3) makes no gap in depth."""
-    heads = [place for place, block in enumerate(blocks) if block.role is Role.HEADING]
     sections: list[Section] = []
-    above: list[int] = []
-    for place in heads:
-        head = blocks[place]
-        while above and above[-1] >= head.level:
-            above.pop()
-        end = next((other for other in heads if other > place and blocks[other].level <= head.level), len(blocks))
-        words = sum(_words(block) for block in blocks[place + 1 : end])
-        sections.append(Section(head.text, len(above), words, head.place))
-        above.append(head.level)
+    above: list[_Open] = []
+    words = 0
+    for block in blocks:
+        own = _words(block)
+        if block.role is Role.HEADING:
+            while above and above[-1].level >= block.level:
+                _close(sections, above.pop(), words)
+            above.append(_Open(len(sections), block.level, words + own))
+            sections.append(Section(block.text, len(above) - 1, 0, block.place))
+        words += own
+    while above:
+        _close(sections, above.pop(), words)
     return sections
+
+
+def _close(sections: list[Section], section: _Open, words: int) -> None:
+    """Note how many words stand below a heading, once it is known where its section ends."""
+    sections[section.number] = replace(sections[section.number], words=words - section.words)
 
 
 def _tree(document: Document, sections: Sequence[Section]) -> list[str]:
     depth = 1 + max(section.depth for section in sections)
     total = sum(map(_words, document.blocks))
-    head = f"{document.path} has {counted(len(sections), 'section')} on {counted(depth, 'level')}, {total:,} words"
+    head = f"{document.path} has {counted(len(sections), 'section')} on {counted(depth, 'level')}, {total:,} words{document.extent}"
     title = f": {document.title}" if document.title not in {document.path, sections[0].title} else ""
     rows = (
         f"{'  ' * section.depth}- {section.title} ({counted(section.words, 'word')}, {document.unit} {section.place})"
@@ -72,7 +88,8 @@ def _openings(document: Document) -> list[str]:
     """Without headings, how each paragraph begins."""
     blocks = [block for block in document.blocks if block.role in {Role.PARAGRAPH, Role.ITEM}]
     total = sum(map(_words, document.blocks))
-    head = f"{document.path} has no headings: {counted(len(blocks), 'paragraph')}, {total:,} words. They begin:"
+    extent = f"{counted(len(blocks), 'paragraph')}, {total:,} words{document.extent}"
+    head = f"{document.path} has no headings: {extent}. They begin:"
     rows = (
         f"- {document.unit} {block.place}: {_opening(block.text)} ({counted(_words(block), 'word')})"
         for block in blocks

@@ -11,29 +11,30 @@ import stat
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from adapters.skills.catalogue import SKILLS, Takes
+from adapters.skills.check import check
 from adapters.skills.closed import shown
-from adapters.skills.documents import KINDS
 from adapters.skills.errors import (
-    KindUnsupported,
     SkillCrashed,
     SkillMemory,
     SkillMissing,
     SkillOutput,
     SkillTimeout,
 )
-from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
+from adapters.skills.faults import Case, Faults
+from adapters.skills.kinds import Kind, kind_of
 from adapters.skills.limits import Limits
-from adapters.skills.query import Query
-from adapters.skills.wire import Answer, Request
+from adapters.skills.wire import LOOK, Answer, Request
 from adapters.skills.words import best_match
 from adapters.skills.workspace import Workspace
 from core.agent.skill import Outcome
+from core.errors import HubError, Unavailable, UserError
 from core.store import DiskFull
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _IMPORTABLE = str(Path(__file__).resolve().parents[2])  # the folder that holds the package `adapters`
+LOOK_SECONDS = 1.2
+"""How long a child may take to look at a file before its persona bids anyway; an auction waits for its agents 2 s."""
+
+_OPAQUE = frozenset({Kind.PDF, Kind.DOCX})
 _LOGGED_BYTES = 8_000
 _LOOK_SECONDS = 0.25
 _BLOCK = 512  # what st_blocks counts, whatever the file system's own
@@ -84,6 +89,8 @@ class SkillRunner:
         self._python = python
         self._limits = limits or Limits()
         self._turns = asyncio.Semaphore(max_children)
+        self._looking = asyncio.Lock()
+        self._faults = Faults()
         self._cache = cache
         self._scratch_root = scratch
 
@@ -96,27 +103,54 @@ class SkillRunner:
         return best_match(skills, description)
 
     async def check(self, match: Match) -> None:
-        """Raise what is wrong with the subject of a match: missing, closed, outside, too large, binary, empty."""
-        await asyncio.to_thread(self._check, match)
+        """Raise what is wrong with the subject of a match: by its look, by what is known, by a child's first look at it."""
+        case = await asyncio.to_thread(self._case, match)
+        if case is None:
+            return
+        self._faults.raise_for(case)
+        if SKILLS[match.skill].takes is Takes.DOCUMENT and kind_of(case.path) in _OPAQUE:
+            await self._look(case)
 
     async def run(self, match: Match, out: Path) -> Outcome:
         """Do the work in a child. Files are written into `out`, which must be an empty folder of this task alone."""
         if not self.offered([match.skill]):
             raise SkillMissing(skill=match.skill)
-        async with self._turns, self._scratch() as scratch:
-            data = await self._answer(match, out, scratch)
-            return await asyncio.to_thread(self._outcome, match, data, out)
+        case = None
+        with suppress(HubError):  # the child says it itself
+            case = await asyncio.to_thread(self._case, match)
+        try:
+            return await self._child(match, out)
+        except UserError as error:
+            if case is not None:
+                self._faults.note(case, error)
+            raise
 
-    def _check(self, match: Match) -> None:
+    def _case(self, match: Match) -> Case | None:
+        """What a match is about, if that is one file; raises what is wrong with it by its look."""
         workspace = Workspace(self._workspace, self._closed)
-        if match.skill not in SKILLS:
-            raise SkillMissing(skill=match.skill)
-        takes = SKILLS[match.skill].takes
-        if takes is Takes.QUERY:
-            Query.parse(match.subject)
-            workspace.find(dict(match.options).get("in", "."))
-        elif takes is not Takes.NOTHING:
-            _check_file(workspace, workspace.find(match.subject), takes, match.skill)
+        path = check(workspace, match)
+        return None if path is None else Case.of(workspace, match, path)
+
+    async def _look(self, case: Case) -> None:
+        """Let a child open the file; what it cannot tell in time will show when it is worked on."""
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(LOOK_SECONDS), self._looking:
+                if case not in self._faults:  # else found meanwhile, for another agent
+                    self._faults.note(case, await self._looked(replace(case.match, options=((LOOK, ""),))))
+        self._faults.raise_for(case)
+
+    async def _looked(self, match: Match) -> UserError | None:
+        try:
+            await self._child(match, None)
+        except UserError as error:
+            return error
+        return None
+
+    async def _child(self, match: Match, out: Path | None) -> Outcome:
+        """What a child makes of a match; without `out` it has nothing to deliver."""
+        async with self._turns, self._scratch() as scratch:
+            data = await self._answer(match, out or scratch, scratch)
+            return await asyncio.to_thread(self._outcome, match, data, out or scratch)
 
     async def _answer(self, match: Match, out: Path, scratch: Path) -> bytes:
         """Start a child, give it the request, read its answer; its whole group is gone when this returns or raises."""
@@ -158,6 +192,12 @@ class SkillRunner:
 
     def _weigh(self, match: Match, folders: Sequence[Path]) -> None:
         """Raise `SkillOutput` if a child fills the disk with many files, each of them within its limit."""
+        try:
+            self._weigh_all(match, folders)
+        except RecursionError:
+            raise SkillOutput(skill=match.skill, megabytes=self._limits.written_bytes / 10**6) from None
+
+    def _weigh_all(self, match: Match, folders: Sequence[Path]) -> None:
         files, size = 0, 0
         for folder, below, names in (found for top in folders for found in os.walk(top)):
             files += len(below) + len(names)
@@ -225,7 +265,12 @@ class SkillRunner:
         try:
             yield folder
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(_removed, folder)
+
+
+def _removed(folder: Path) -> None:
+    with suppress(RecursionError):  # nested on purpose; whoever sweeps `scratch` has to be prepared for it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_folder(root: Path | None) -> Path:
@@ -235,18 +280,6 @@ def _new_folder(root: Path | None) -> Path:
         return Path(tempfile.mkdtemp(prefix="timmy-skill-", dir=root)).absolute()
     except OSError as error:
         raise DiskFull(why=error.strerror) from error
-
-
-def _check_file(workspace: Workspace, path: str, takes: Takes, skill: str) -> None:
-    if takes is Takes.ANYTHING and workspace.is_folder(path):
-        return
-    kind = kind_of(path)
-    if takes is Takes.TABLE and kind not in TABLES:
-        raise KindUnsupported(path=shown(path), skill=skill, kinds="a CSV, TSV or Excel (.xlsx) file")
-    if takes is Takes.DOCUMENT and kind is Kind.EXCEL:
-        raise KindUnsupported(path=shown(path), skill=skill, kinds=KINDS)
-    with workspace.open(path) as file:
-        inspect(file, path, Kind.TEXT if takes is Takes.ANYTHING else kind)
 
 
 async def _watched(step: Callable[[], Awaitable[T]], look: Callable[[], None]) -> T:

@@ -17,10 +17,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from adapters.skills.alarm import FILE_SECONDS, at_most
+from adapters.skills.assigned import assigned, whole
 from adapters.skills.closed import shown
 from adapters.skills.errors import LineTooLong
 from adapters.skills.job import counted, left_out_of, shortened, written
 from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect
+from adapters.skills.texts import decode
 from core.agent.skill import Outcome
 from core.errors import UserError
 
@@ -144,8 +146,7 @@ def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
 
 def _secrets(copies: Copies, until: float) -> Iterator[Finding]:
     """What detect-secrets finds; its network checks of a secret are a filter that is not switched on here."""
-    from detect_secrets.core.scan import scan_file  # noqa: PLC0415 - only if asked for
-    from detect_secrets.settings import default_settings  # noqa: PLC0415
+    from detect_secrets.settings import default_settings  # noqa: PLC0415 - only if asked for
 
     found: dict[tuple[str, int, str], set[str]] = {}
     with default_settings() as settings:
@@ -153,15 +154,32 @@ def _secrets(copies: Copies, until: float) -> Iterator[Finding]:
         for path in copies.lines:
             try:
                 with at_most(until - time.monotonic()):
-                    for secret in scan_file(str(copies.folder / path)):
-                        key = (path, secret.line_number, secret.secret_value or "")
-                        found.setdefault(key, set()).add(secret.type)
+                    for line, value, kind in _values(copies.folder / path):
+                        found.setdefault((path, line, value), set()).add(kind)
             except TimeoutError:
                 copies.gaps[path] = _SLOW
     for (path, line, value), kinds in found.items():
         sure = sorted(kinds - _GUESSES)
         severity = Severity.HIGH if sure else Severity.MEDIUM
         yield Finding(path, line, severity, f"{(sure or sorted(kinds))[0]}: {masked(value)}", secret=True)
+
+
+def _values(copy: Path) -> Iterator[tuple[int, str, str]]:
+    """Each secret of a file: its line, its whole value, and what it is."""
+    from detect_secrets.core.scan import scan_file  # noqa: PLC0415 - as above
+
+    text = decode(copy.read_bytes())
+    lines = text.split("\n")
+    told: set[tuple[int, str]] = set()
+    for secret in scan_file(str(copy)):
+        line, value = secret.line_number, secret.secret_value or ""
+        if 0 < line <= len(lines) and secret.type not in _GUESSES:
+            value = whole(value, lines[line - 1])
+        told.add((line, value))
+        yield line, value, secret.type
+    for line, value in assigned(text):
+        if not any(line == other and (value in known or known in value) for other, known in told):
+            yield line, value, "Secret Keyword"
 
 
 def _risks(copies: Copies, until: float) -> Iterator[Finding]:
@@ -199,8 +217,8 @@ def _unquoted(text: str) -> str:
 
 def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
     extent = f"{counted(len(copies.lines), 'file')} ({counted(sum(copies.lines.values()), 'line')})"
-    if not copies.lines and not copies.gaps:
-        return "Nothing was scanned."
+    if not copies.lines:
+        return "Nothing was scanned: " + ("there is no file here." if _is_bare(copies) else "every file was left out.")
     if not findings and copies.gaps:
         return f"No finding in {extent}, but {counted(len(copies.gaps), 'file')} could not be analysed whole."
     if not findings:
@@ -209,6 +227,10 @@ def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
     high = sum(finding.severity is Severity.HIGH for finding in findings)
     risks = len(findings) - secrets
     return f"Found {counted(secrets, 'possible secret')} and {counted(risks, 'risk')} in {extent}; {high} of them high."
+
+
+def _is_bare(copies: Copies) -> bool:
+    return not copies.gaps and not copies.left_out and copies.is_whole
 
 
 def _row(finding: Finding) -> str:

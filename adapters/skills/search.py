@@ -65,7 +65,8 @@ def search(job: Job) -> Outcome:
     named = shown(job.subject if query.phrases else f'"{job.subject}"')
     if not rows:
         hint = " Left out are private, secret, binary and very large files." if left_out else ""
-        return Outcome(f"Nothing was found for {named} ({extent}).{hint}")
+        found = "was found" if searched else "could be searched"
+        return Outcome(f"Nothing {found} for {named} ({extent}).{hint}")
     head = f"{named} is in {counted(places, 'passage')} of {counted(files, 'file')} ({extent}). The best:"
     text, _ = shortened([head, "", *_hits(rows, query)], "There is more; add a word to narrow it down.")
     return Outcome(text)

@@ -29,7 +29,7 @@ MOST_SENTENCES = 2_000
 """How many sentences are ranked; a longer document is ranked by its first ones, and the answer says so."""
 
 _MOST_STEMS = 5_000  # rarer ones link no sentences, and would make the matrix large
-_FEWEST_WORDS = 4
+_FEWEST_WORDS = 3
 _DAMPING = 0.85
 _ROUNDS = 50
 _NOVELTY = 0.6
@@ -85,15 +85,20 @@ class Sentence:
 
 
 def sentences_of(document: Document) -> list[Sentence]:
-    """The sentences of paragraphs and list items in order. Headings, code and scraps of few words are none."""
+    """The sentences of paragraphs and list items in order, `MOST_SENTENCES` and one at most.
+
+    Headings, code and scraps of few words are none.
+    """
     found: list[Sentence] = []
     for block in document.blocks:
+        if len(found) > MOST_SENTENCES:
+            break
         if block.role in {Role.PARAGRAPH, Role.ITEM}:
             listed = block.role is Role.ITEM
             parts = _sentences(block.text)
             long = [part for part in parts if len(part.split()) >= _FEWEST_WORDS]
             found += [Sentence(part, leads=part is parts[0] and not listed, listed=listed) for part in long]
-    return found
+    return found[: MOST_SENTENCES + 1]
 
 
 def _sentences(text: str) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from math import isqrt
 from typing import TYPE_CHECKING
 
+from adapters.skills import sentences
+from adapters.skills.closed import shown
 from adapters.skills.documents import read_document
-from adapters.skills.errors import NoText
+from adapters.skills.errors import NoSentences
 from adapters.skills.job import counted, shortened, written
-from adapters.skills.sentences import MOST_SENTENCES, best, sentences_of
+from adapters.skills.sentences import best, sentences_of
 from core.agent.skill import Outcome
 
 if TYPE_CHECKING:
@@ -16,19 +18,24 @@ if TYPE_CHECKING:
 
 _FEWEST, _USUAL, _MOST = 3, 7, 30
 _LONGEST = 420
+_SHORT = 1_000
+"""How many characters a text may have to be given back as it is, where a summary would be all of it."""
 
 
 def summarise(job: Job) -> Outcome:
     """Summarise the document `job.subject`; the option `sentences` says in how many sentences (1 to 30)."""
     document = read_document(job.workspace, job.workspace.find(job.subject))
-    sentences = sentences_of(document)
-    if not sentences:
-        raise NoText(path=document.path)
-    ranked = sentences[:MOST_SENTENCES]
-    chosen = [ranked[place] for place in best(ranked, _wanted(job, len(sentences)), document.title)]
+    found = sentences_of(document)
     words = sum(len(block.text.split()) for block in document.blocks)
-    cut = "" if len(ranked) == len(sentences) else f", chosen from the first {MOST_SENTENCES:,}"
-    head = f"{document.path} in {len(chosen)} of {counted(len(sentences), 'sentence')} ({words:,} words){cut}"
+    if len(found) <= _wanted(job, len(found)) and len(document.plain) <= _SHORT:
+        return Outcome(f"{document.path} is short already ({counted(words, 'word')}):\n\n{document.plain}")
+    if not found:
+        raise NoSentences(path=shown(document.path))
+    ranked = found[: sentences.MOST_SENTENCES]
+    chosen = [ranked[place] for place in best(ranked, _wanted(job, len(ranked)), document.title)]
+    first = "its first " if len(ranked) < len(found) else ""
+    extent = f"{first}{counted(len(ranked), 'sentence')} ({words:,} words){document.extent}"
+    head = f"{document.path} in {len(chosen)} of {extent}"
     title = f": {document.title}" if document.title != document.path else ""
     lines = [f"{head}{title}", ""]
     lines += [f"- {_bounded(sentence.text)}" for sentence in chosen]

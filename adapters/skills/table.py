@@ -17,11 +17,12 @@ from adapters.skills.damage import reading
 from adapters.skills.errors import FileBroken, FileEmpty, KindUnsupported
 from adapters.skills.job import counted
 from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
+from adapters.skills.numerals import SURE, Style, bare, is_decimal_comma, read, remark, style_of
 from adapters.skills.sheets import MOST_COLUMNS, open_book, rows_of
 from adapters.skills.texts import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from adapters.skills.workspace import Workspace
 
@@ -29,11 +30,10 @@ MOST_ROWS = 1_000_000
 LONGEST_LINE = 1_000_000
 """The longest line of a table in characters: a longer one is not a row that anybody meant."""
 
-_SURE = 0.95
+_ROWS_TO_JUDGE = 500
 _DATE = re.compile(
     r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2} \w{3,9} \d{4}|\w{3,9} \d{4}"
 )
-_MONEY = r"[\s,$€£%']"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,13 @@ def read_table(workspace: Workspace, path: str) -> Table:
         raise KindUnsupported(path=shown(path), skill="seer", kinds="a CSV, TSV or Excel (.xlsx) file")
     with workspace.open(path) as file:
         inspect(file, path, kind)
-        frame, remarks = _excel(file, path) if kind is Kind.EXCEL else _separated(decode(file.read()), path)
+        delimiter, frame, remarks = (
+            ("", *_excel(file, path)) if kind is Kind.EXCEL else _separated(decode(file.read()), path)
+        )
     frame = frame.dropna(axis="columns", how="all").dropna(axis="index", how="all")
     if frame.empty:
         raise FileEmpty(path=shown(path))
-    return Table(path, frame.apply(typed), tuple(remarks))
+    return Table(path, *_typed(frame, delimiter, remarks))
 
 
 def kind_of_column(column: pd.Series[Any]) -> str:
@@ -78,21 +80,41 @@ def kind_of_column(column: pd.Series[Any]) -> str:
     return "date" if pd.api.types.is_datetime64_any_dtype(column) else "words"
 
 
-def typed(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column of words as numbers or dates, if nearly all of it is; what does not fit becomes missing."""
-    if kind_of_column(column) != "words" or pd.api.types.is_bool_dtype(column):
-        return column
-    words = column.dropna().astype(str).str.strip()
-    if words.empty:
-        return column
-    numbers = pd.to_numeric(words.str.replace(_MONEY, "", regex=True), errors="coerce")
-    if numbers.notna().mean() >= _SURE:
-        return numbers.reindex(column.index)
-    if words.str.fullmatch(_DATE.pattern).mean() >= _SURE:
-        dates = pd.to_datetime(words, errors="coerce", format="mixed", dayfirst=_dayfirst(words), utc=True)
-        if dates.notna().mean() >= _SURE:
-            return dates.dt.tz_localize(None).reindex(column.index)
-    return column
+def _typed(frame: pd.DataFrame, delimiter: str, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Columns of words as numbers or dates, where nearly all of one is; what does not fit becomes missing."""
+    words = {name: frame[name].dropna().astype(str).str.strip() for name in frame if _is_words(frame[name])}
+    numbers = {name: bare(column) for name, column in words.items()}
+    styles = {name: style_of(column) for name, column in numbers.items()}
+    read_as: dict[Any, pd.Series[Any]] = {}
+    for name, style in styles.items():
+        decimal = is_decimal_comma(style, styles.values(), delimiter)
+        found = _as_numbers(numbers[name], style, decimal_comma=decimal)
+        if (found is not None or style is Style.MIXED) and (
+            said := remark(numbers[name], style, decimal_comma=decimal)
+        ):
+            remarks.append(f"{name}: {said}")
+        found = found if found is not None else _as_dates(words[name])
+        if found is not None:
+            read_as[name] = found.reindex(frame.index)
+    return frame.assign(**read_as), tuple(remarks)
+
+
+def _is_words(column: pd.Series[Any]) -> bool:
+    return kind_of_column(column) == "words" and not pd.api.types.is_bool_dtype(column)
+
+
+def _as_numbers(numbers: pd.Series[str], style: Style, *, decimal_comma: bool) -> pd.Series[Any] | None:
+    if style in {Style.NONE, Style.MIXED}:
+        return None
+    found = read(numbers, decimal_comma=decimal_comma)
+    return found if found.notna().mean() >= SURE else None
+
+
+def _as_dates(words: pd.Series[str]) -> pd.Series[Any] | None:
+    if words.str.fullmatch(_DATE.pattern).mean() < SURE:
+        return None
+    dates = pd.to_datetime(words, errors="coerce", format="mixed", dayfirst=_dayfirst(words), utc=True)
+    return dates.dt.tz_localize(None) if dates.notna().mean() >= SURE else None
 
 
 def _dayfirst(words: pd.Series[str]) -> bool:
@@ -101,25 +123,47 @@ def _dayfirst(words: pd.Series[str]) -> bool:
     return bool(words.str.contains(r"^\d{1,2}\.", regex=True).any() or (first > 12).any())  # noqa: PLR2004 - months
 
 
-def _separated(text: str, path: str) -> tuple[pd.DataFrame, list[str]]:
+def _separated(text: str, path: str) -> tuple[str, pd.DataFrame, list[str]]:
+    """The delimiter of a text, its table, and remarks."""
     if max(map(len, text.split("\n"))) > LONGEST_LINE:
         raise FileBroken(path=shown(path), kind="a table", why=f"a line is longer than {LONGEST_LINE:,} characters")
+    delimiter, text = _delimiter(text[:20_000]), text.replace("\0", "")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            frame = pd.read_csv(
-                io.StringIO(text.replace("\0", "")),
-                sep=_delimiter(text[:20_000]),
-                nrows=MOST_ROWS,
-                on_bad_lines="warn",
-                skipinitialspace=True,
-                index_col=False,
-            )
+            frame = _parsed(text, delimiter)
+            odd = sum(str(warning.message).count("Skipping line") for warning in caught)
+            if doubtful := _doubtful(frame, text, delimiter):
+                frame = _parsed(text, delimiter, words=doubtful)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
             raise FileBroken(path=shown(path), kind="a table", why="its rows do not fit together") from error
-    odd = sum(str(warning.message).count("Skipping line") for warning in caught)
     remarks = [f"{odd:,} lines did not fit and were left out"] if odd else []
-    return _bounded(frame, remarks)
+    return delimiter, *_bounded(frame, remarks)
+
+
+def _parsed(text: str, delimiter: str, *, words: Sequence[str] = (), rows: int = MOST_ROWS) -> pd.DataFrame:
+    """The rows of a text; the columns named are left as words."""
+    return pd.read_csv(
+        io.StringIO(text),
+        sep=delimiter,
+        nrows=rows,
+        on_bad_lines="warn",
+        skipinitialspace=True,
+        index_col=False,
+        dtype=dict.fromkeys(words, str),
+    )
+
+
+def _doubtful(frame: pd.DataFrame, text: str, delimiter: str) -> list[str]:
+    """Columns read as decimal fractions, in a file that has decimal commas, whose points may be marks of thousands."""
+    fractions = [str(name) for name in frame if pd.api.types.is_float_dtype(frame[name])]
+    others = (frame[name].dropna().astype(str) for name in frame if _is_words(frame[name]))
+    if not fractions or not (
+        delimiter == ";" or any(style_of(bare(column)) is Style.DECIMAL_COMMA for column in others)
+    ):
+        return []
+    head = _parsed(text, delimiter, words=fractions, rows=_ROWS_TO_JUDGE)
+    return [name for name in fractions if style_of(bare(head[name].dropna())) is Style.EITHER_POINT]
 
 
 def _delimiter(sample: str) -> str:

@@ -19,6 +19,9 @@ ERRORS: dict[str, type[HubError]] = {
 }
 """The errors that a child may report, by name."""
 
+LOOK = "look"
+"""The option that asks for a first look at the file, `look.look`, in the place of the skill's work."""
+
 _LONGEST_FACT = 500
 
 

@@ -20,6 +20,7 @@ MOST_LETTERS = 2_000
 
 _SMART = str.maketrans("“”„«»\u2018\u2019", '"""""\'\'')
 _QUOTED = re.compile(r"\"([^\"]{1,300})\"|`([^`]{1,300})`|(?<!\w)'([^']{1,300})'(?!\w)")
+_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+")
 _BARE = re.compile(r"(?<![\w@:/])(?:[~.]{0,2}/|\.)?[\w.+~-]+(?:/[\w.+~-]+)*/?(?![\w@])")
 _SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}$")
 _PATH_LIKE = re.compile(r"[/.~]|[^/]+/")
@@ -32,6 +33,7 @@ _POLITE = re.compile(
     r"(?:please|kindly|can you|could you|would you|i want|i need|give|make|show|write|create|do|run|get|tell|me|us|an?"
     r"|the|of|to|short|quick|timmy|hey|hi|echo|mace|seer|quill|helm)\b[\s,:]*"
 )
+_POLITE_END = re.compile(r"[\s.,!?]*(?:(?:please|thanks|thank you|this|that|it|for|me|us|now)[\s.,!?]*)*")
 _ASKS = re.compile(r"\b(?:how|much|free|full|report|state|status|health|check|show|doing|usage|left|enough|ok|okay)\b")
 _SPOKEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SENTENCES = re.compile(rf"\b(\d{{1,2}}|{'|'.join(_SPOKEN)}) (?:sentences?|lines|points)\b")
@@ -52,6 +54,7 @@ class Reading:
     files: tuple[str, ...]
     words: str
     vague: str
+    address: str = ""
 
     @classmethod
     def of(cls, description: str) -> Reading:
@@ -59,13 +62,14 @@ class Reading:
         text = description[:MOST_LETTERS].translate(_SMART)
         quoted = [next(filter(None, found.groups())) for found in _QUOTED.finditer(text)]
         rest = _QUOTED.sub(lambda found: " " if _names_file(next(filter(None, found.groups()))) else found[0], text)
-        bare = [found[0].rstrip(".,;:!?") for found in _BARE.finditer(rest)]
-        files = tuple(name for name in (*quoted, *bare) if _names_file(name))
+        address = _ADDRESS.search(text)
+        bare = [found[0].rstrip(".,;:!?") for found in _BARE.finditer(_ADDRESS.sub(" ", rest))]
+        files = tuple(dict.fromkeys(name for name in (*quoted, *bare) if _names_file(name)))
         for name in files:
             rest = rest.replace(name, " ", 1)
         words = " ".join(rest.casefold().split())
         vague = _VAGUE.search(words)
-        return cls(text, files, words, vague[1] if vague else "")
+        return cls(text, files, words, vague[1] if vague else "", address[0].rstrip(".,;:!?\"'`") if address else "")
 
     def leads(self, place: int) -> bool:
         """Whether nothing but politeness stands before a place in `words`."""
@@ -99,17 +103,29 @@ def _of_file(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | Non
     """A document or a table: named by its file name, or vaguely (`the welcome file`), or as the only other word."""
     is_table = skill.takes is Takes.TABLE
     suited = [name for name in reading.files if (kind_of(name) in TABLES) is is_table]
-    options = _options(skill, reading)
+    options = _options(skill, reading, suited[0] if suited else "")
     if suited:
         return Match(skill.name, suited[0], _SURE if reading.leads(verb.start()) else _LIKELY, options)
-    if reading.files:
-        return None
+    if reading.files or reading.address:
+        return _of_unsuited(skill, reading, verb)
     if reading.vague:
         return Match(skill.name, reading.vague, _LIKELY if reading.leads(verb.start()) else _MAYBE, options)
     rest = reading.words[verb.end() :].split()
     if len(rest) == 1 and reading.leads(verb.start()):
         return Match(skill.name, rest[0].strip(".,!?"), _MAYBE, options)
-    return None
+    return _of_unsuited(skill, reading, verb) if _POLITE_END.fullmatch(" ".join(rest)) else None
+
+
+def _of_unsuited(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | None:
+    """A plain request that names a file of another kind, an address or nothing: meant, so that it is refused by name."""
+    if not reading.leads(verb.start()):
+        return None
+    name = next(iter((*reading.files, reading.address)))
+    owner = Takes.TABLE if kind_of(name) in TABLES else Takes.DOCUMENT
+    owners = (other for other in SKILLS.values() if other.takes is owner is not skill.takes)
+    if any(other.verbs.search(reading.words) for other in owners):
+        return None
+    return Match(skill.name, name, _HARDLY)
 
 
 def _of_anything(skill: Skill, reading: Reading, verb: re.Match[str] | None) -> Match | None:
@@ -118,8 +134,8 @@ def _of_anything(skill: Skill, reading: Reading, verb: re.Match[str] | None) -> 
     folder = _FOLDER.search(reading.words)
     everywhere = _EVERYWHERE.search(reading.words)
     named = next(filter(None, folder.groups())) if folder else reading.vague
-    subject = reading.files[0] if reading.files else named or "."
-    if verb and (reading.files or folder or hint or everywhere):
+    subject = next(filter(None, (*reading.files, reading.address, named)), ".")
+    if verb and (reading.files or reading.address or folder or hint or everywhere):
         fit = _SURE if reading.leads(verb.start()) else _LIKELY
     elif hint and (reading.files or folder or everywhere):
         fit = _LIKELY
@@ -127,7 +143,7 @@ def _of_anything(skill: Skill, reading: Reading, verb: re.Match[str] | None) -> 
         fit = _MAYBE
     else:
         return None
-    return Match(skill.name, subject, fit, _options(skill, reading))
+    return Match(skill.name, subject, fit, _options(skill, reading, subject))
 
 
 def _of_query(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | None:
@@ -154,7 +170,13 @@ def _of_nothing(skill: Skill, reading: Reading) -> Match | None:
     return None
 
 
-def _options(skill: Skill, reading: Reading) -> tuple[tuple[str, str], ...]:
+def _options(skill: Skill, reading: Reading, subject: str = "") -> tuple[tuple[str, str], ...]:
+    """What the words say beyond the subject; other files that they name are told, since a skill takes one."""
+    also = "\n".join(name for name in reading.files if subject and name != subject)
+    return (*_own_options(skill, reading), *([("also", also)] if also else []))
+
+
+def _own_options(skill: Skill, reading: Reading) -> tuple[tuple[str, str], ...]:
     if skill.name == "summarise" and (asked := _SENTENCES.search(reading.words)):
         number = asked[1] if asked[1].isdecimal() else str(_SPOKEN.index(asked[1]) + 1)
         return (("sentences", number),)

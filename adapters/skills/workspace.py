@@ -37,6 +37,10 @@ WALK_SECONDS = 5.0
 DEEPEST = 40
 """How many folders deep a walk goes; each level costs an open descriptor."""
 
+_NEAR = 0.75
+"""How like a file's name another must be to be taken for it, misspelt (difflib's ratio), the suffix aside."""
+
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DATA = "the hub keeps its own data there"
@@ -172,9 +176,17 @@ class Workspace:
                 return found[0]
             if found:
                 raise FileAmbiguous(path=shown(name), choices=", ".join(map(shown, found[:5])))
-        near = get_close_matches(wanted, {_folded(PurePosixPath(file).name) for file in files}, n=1)
-        hint = f"The nearest name is {shown(near[0])}." if near else "Put it there, or check its name."
-        raise FileMissing(path=shown(name), hint=hint)
+        raise FileMissing(path=shown(name), hint=self._hint(parts, files))
+
+    def _hint(self, parts: tuple[str, ...], files: Iterable[str]) -> str:
+        """What to do about a name that means no file."""
+        if self.root.joinpath(*parts).is_symlink():
+            return "It is a link that leads nowhere."
+        names = {_folded(PurePosixPath(file).stem): PurePosixPath(file).name for file in files}
+        near = get_close_matches(_folded(PurePosixPath(*parts).stem), names, n=1, cutoff=_NEAR)
+        if near:
+            return f"The nearest name is {shown(names[near[0]])}."
+        return "Put it there, or check its name; one with blanks in it goes in quotes."
 
     @contextmanager
     def _folder(self, parts: tuple[str, ...], name: str) -> Iterator[int]:
@@ -277,7 +289,8 @@ def _what(mode: int) -> str:
 
 
 def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+    """A name as it is compared: by its letters, however they and the quotes in it are typed."""
+    return unicodedata.normalize("NFC", name).translate(_QUOTES).casefold()
 
 
 def _same_path(file: str, wanted: str) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_TAP = 24
+MAX_ANNOUNCED = 20
 
 _INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
 _OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
@@ -95,16 +96,21 @@ class MessageRows:
         ).fetchone()
         return int(count)
 
+    def given_up(self) -> int:
+        """How many messages will never arrive."""
+        (count,) = self._connection.execute("SELECT count(*) FROM outgoing WHERE state = 'dead'").fetchone()
+        return int(count)
+
     def tap(self, tap: str, conversation: str) -> Tapped | None:
         """See `MessageStore`."""
         number, place = _number_and_place(tap)
         row = self._connection.execute(
-            "SELECT body FROM outgoing WHERE id = ? AND conversation = ?", (number, conversation)
+            "SELECT body, platform_id FROM outgoing WHERE id = ? AND conversation = ?", (number, conversation)
         ).fetchone()
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
-        return Tapped(reply.buttons[place].command, reply.choice)
+        return Tapped(reply.buttons[place].command, reply.choice, (row[1] or "").rpartition(",")[2])
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """See `MessageStore`."""
@@ -126,17 +132,20 @@ class MessageRows:
         row = self._connection.execute("SELECT chosen FROM outgoing WHERE id = ?", (number,)).fetchone()
         return row is not None and row[0] == place
 
-    def announced(self, task: int, conversation: str) -> Announcement | None:
+    def announced(self, task: int, conversation: str) -> list[Announcement]:
         """See `MessageStore`."""
-        row = self._connection.execute(
-            "SELECT id, platform_id, body FROM outgoing WHERE task = ? AND conversation = ? AND cause IS NOT NULL"
-            " AND state = 'sent' ORDER BY id DESC LIMIT 1",
-            (task, conversation),
-        ).fetchone()
-        if row is None or not row[1]:
-            return None
-        reply = _load(row[2])
-        return Announcement(row[1].rpartition(",")[2], reply, _taps(row[0], reply))
+        rows = self._connection.execute(
+            "SELECT id, platform_id, body, cause IS NOT NULL FROM outgoing WHERE task = ? AND conversation = ?"
+            " AND state = 'sent' AND platform_id IS NOT NULL ORDER BY id LIMIT ?",
+            (task, conversation, MAX_ANNOUNCED),
+        ).fetchall()
+        board = next((number for number, _, _, answers in rows if answers), None)
+        found = [(number, sent.rpartition(",")[2], _load(body)) for number, sent, body, _ in rows]
+        return [
+            Announcement(message, reply, _taps(number, reply), number == board)
+            for number, message, reply in found
+            if reply.buttons or number == board
+        ]
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """See `MessageStore`."""

@@ -112,6 +112,10 @@ class Drafts:
             draft.update(text)
 
     async def finish(self, cause: str | None) -> int | None:
-        """The answer is there: the message that its draft stands in, if it has one."""
-        draft = self._drafts.pop(cause or "", None)
+        """The answer is there: the message that its draft stands in, if it has one; the same if it is asked again."""
+        draft = self._drafts.get(cause or "")
         return None if draft is None else await draft.finish()
+
+    def drop(self, cause: str | None) -> None:
+        """The answer has arrived, or never will."""
+        self._drafts.pop(cause or "", None)

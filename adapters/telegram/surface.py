@@ -11,11 +11,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, ReplyParameters, Update
-from telegram.constants import ParseMode
+from telegram import ReplyParameters, Update
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -28,6 +26,7 @@ from telegram.error import (
 from telegram.ext import ExtBot
 
 from adapters import markup
+from adapters.telegram import parts
 from adapters.telegram.drafts import Drafts
 from adapters.telegram.limiter import ChatLimiter, seconds
 from adapters.telegram.menu import show_menus
@@ -41,10 +40,9 @@ if TYPE_CHECKING:
 
     from telegram import User
 
-    from adapters.markup import Rich
     from adapters.telegram.menu import Menus
     from adapters.telegram.updates import Heard
-    from core.chat import Attachment, Button, File, Inbound, Outgoing, Reply
+    from core.chat import Attachment, Inbound, Outgoing, Reply
     from core.ports import Clock, Spawner
 
 log = logging.getLogger(__name__)
@@ -56,17 +54,13 @@ CONFLICT_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 """How long a pressed button may wait for its outcome before its spinner is ended without one."""
 
-PHOTO_BYTES = 10 * 2**20
-FILE_BYTES = 50 * 2**20
 FETCH_BYTES = 20 * 2**20
-"""What Telegram lets a bot send as a picture, send as a file, and fetch."""
+"""What Telegram lets a bot fetch."""
 
-AGAIN = "(this may be a duplicate) "
-TEXT_UNITS = 4096 - len(AGAIN)
-"""UTF-16 units of one message's text, with room for the mark of a copy."""
+FETCH_PATIENCE_MS = 60_000
+"""How long a file that came before a stop, or while Telegram is away, waits for it to be there."""
 
 _RECENT = 1000
-_PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 
 
 class TokenRefused(Unavailable):
@@ -123,6 +117,7 @@ class TelegramSurface:
         self._me: User | None = None
         self._drafts = Drafts(lambda: self._bot, clock, spawner)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
+        self._up = asyncio.Event()
         self.heard_at: int | None = None
 
     # In ----------------------------------------------------------------------------------------------------------
@@ -139,20 +134,22 @@ class TelegramSurface:
             self._me = await _begin(bot)
             await show_menus(bot, self._menus)
             self._bot = bot
+            self._up.set()
             await self._back()
             await self._poll(bot, receive)
         finally:
             self._bot = None
+            self._up.clear()
             try:  # one by one: the bot's own shutdown leaves what it had not quite begun, and a stop may come meanwhile
                 await calls.shutdown()
             finally:
                 await polls.shutdown()
 
     async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        offset = 0
-        while True:
+        offset = wait = 0
+        while True:  # the first poll waits for nothing: it shows at once whether the surface hears
             try:
-                updates = await bot.updates(offset)
+                updates = await bot.updates(offset, wait)
             except InvalidToken:
                 raise TokenRefused from None
             except Conflict:
@@ -168,7 +165,7 @@ class TelegramSurface:
                 log.info("a poll of Telegram failed: %s", error.message)
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
-            self.heard_at = self._clock.now()
+            self.heard_at, wait = self._clock.now(), POLL_SECONDS
             await asyncio.gather(*(self._take(bot, update, receive) for update in updates))
             offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
 
@@ -204,8 +201,9 @@ class TelegramSurface:
         """See `ChatAdapter`."""
         if attachment.size > FETCH_BYTES:
             raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20)
+        await self._clock.until(self._clock.now() + FETCH_PATIENCE_MS, self._up)
         if self._bot is None:
-            raise Unreachable(why="it is down")
+            raise FileGone(name=attachment.name, why="it is down")
         try:
             file = await self._bot.get_file(attachment.ref)
             return bytes(await file.download_as_bytearray())
@@ -220,19 +218,23 @@ class TelegramSurface:
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         """See `ChatAdapter`."""
-        bot = self._bot
-        if bot is None:
-            return None
-        if message.cause is not None and await self._answered(message):
+        if self._bot is None:  # not None: what comes next in the conversation must not overtake this
+            raise NotSent(surface=SURFACE, why="it is down", sent=message.sent)
+        if message.cause is not None and await self._answered(message) and message.replaces is None:
             return (f"answer-{message.id}",)
         draft = await self._drafts.finish(message.cause)
         stands = message.replaces or (None if draft is None else str(draft))
         sent = list(message.sent)
-        for number, part in enumerate(self._parts(message)):
-            if number < len(message.sent):
-                continue
-            part = replace(part, again=message.again)  # noqa: PLW2901 - one more fact of it
-            sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        try:
+            for number, part in enumerate(self._parts(message)):
+                if number < len(message.sent):
+                    continue
+                part = replace(part, again=message.again)  # noqa: PLW2901 - one more fact of it
+                sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+        except Undeliverable:
+            self._drafts.drop(message.cause)
+            raise
+        self._drafts.drop(message.cause)
         return tuple(sent)
 
     async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
@@ -240,9 +242,9 @@ class TelegramSurface:
         if self._bot is None:
             return
         chat, _ = self._place(conversation)
-        rich = markup.cut(markup.of(reply), units=TEXT_UNITS)[0]
+        rich = markup.cut(markup.of(reply), units=parts.TEXT_UNITS)[0]
         try:
-            await _edit(self._bot, chat, int(message), Part(rich, _keyboard(reply.buttons, taps)))
+            await parts.edit(self._bot, chat, int(message), parts.Part(rich, parts.keyboard(reply.buttons, taps)))
         except TelegramError as error:
             log.debug("an edit was dropped: %s", error.message)
 
@@ -270,23 +272,27 @@ class TelegramSurface:
             return False
         return True
 
-    def _parts(self, message: Outgoing) -> list[Part]:
+    def _parts(self, message: Outgoing) -> list[parts.Part]:
         reply = message.reply
-        texts = [Part(rich) for rich in markup.cut(markup.of(reply), units=TEXT_UNITS) if not rich.blank]
+        texts = [parts.Part(rich) for rich in markup.cut(markup.of(reply), units=parts.TEXT_UNITS) if not rich.blank]
         if texts:
-            texts[-1] = replace(texts[-1], keyboard=_keyboard(reply.buttons, message.taps))
-        return texts + [Part(file=file) for file in reply.files]
+            texts[-1] = replace(texts[-1], keyboard=parts.keyboard(reply.buttons, message.taps))
+        return texts + [parts.Part(file=file) for file in reply.files]
 
-    async def _deliver(self, message: Outgoing, part: Part, stands: str | None, sent: tuple[str, ...]) -> str:
+    async def _deliver(self, message: Outgoing, part: parts.Part, stands: str | None, sent: tuple[str, ...]) -> str:
         """One part, in the place of the message `stands` if it still can be; returns its id."""
         bot = self._bot
         if bot is None:
             raise NotSent(surface=SURFACE, why="it is down", sent=sent)
         chat, thread = self._place(message.conversation)
         try:
-            if stands is not None and part.file is None and await _edit(bot, chat, int(stands), part):
-                return stands
-            return await _new(bot, chat, thread, part, self._replied(message, chat))
+            if (
+                stands is not None
+                and part.file is None
+                and await parts.edit(bot, chat, int(stands), replace(part, again=False))
+            ):
+                return stands  # an edit that is made twice is no copy
+            return await parts.new(bot, chat, thread, part, self._replied(message, chat))
         except RetryAfter as error:
             raise NotSent(surface=SURFACE, why="it asks to wait", wait=seconds(error), sent=sent) from None
         except ChatMigrated as error:
@@ -324,38 +330,18 @@ _TOAST = 200
 class Poller(ExtBot[None]):
     """PTB's bot, and updates as they came: its own `get_updates` gives up a whole batch for one that it cannot read."""
 
-    async def updates(self, offset: int) -> list[dict[str, Any]]:
-        """The next updates, confirming all before `offset`; waits for one for `POLL_SECONDS`."""
+    async def updates(self, offset: int, wait: int) -> list[dict[str, Any]]:
+        """The next updates, confirming all before `offset`; waits for one for so many seconds."""
         found = await self._post(
             "getUpdates",
-            {"offset": offset, "limit": BATCH, "timeout": POLL_SECONDS, "allowed_updates": list(ALLOWED)},
-            read_timeout=POLL_SECONDS + 10.0,
+            {"offset": offset, "limit": BATCH, "timeout": wait, "allowed_updates": list(ALLOWED)},
+            read_timeout=wait + 10.0,
         )
         return (
             [update for update in found if isinstance(update, dict) and "update_id" in update]
             if isinstance(found, list)
             else []
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One message on Telegram: a text with its buttons, or a file."""
-
-    rich: Rich | None = None
-    keyboard: InlineKeyboardMarkup | None = None
-    file: File | None = None
-    again: bool = False
-
-    @property
-    def html(self) -> str:
-        """As Telegram's HTML."""
-        return (AGAIN if self.again else "") + (markup.html(self.rich) if self.rich else "")
-
-    @property
-    def plain(self) -> str:
-        """As it stands."""
-        return (AGAIN if self.again else "") + (self.rich.text if self.rich else "")
 
 
 async def _begin(bot: Poller) -> User:
@@ -367,79 +353,3 @@ async def _begin(bot: Poller) -> User:
         raise TokenRefused from None
     except TelegramError as error:
         raise Unreachable(why=error.message) from None
-
-
-async def _edit(bot: ExtBot[None], chat: int, message: int, part: Part) -> bool:
-    """Put a part in the place of a message; False if that cannot be changed (any more)."""
-    try:
-        try:
-            await bot.edit_message_text(part.html, chat, message, parse_mode=ParseMode.HTML, reply_markup=part.keyboard)
-        except BadRequest as error:
-            if not _unparsable(error):
-                raise
-            await bot.edit_message_text(part.plain, chat, message, reply_markup=part.keyboard)
-    except BadRequest as error:
-        return "not modified" in error.message
-    return True
-
-
-async def _new(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> str:
-    try:
-        return await _send(bot, chat, thread, part, replied)
-    except BadRequest as error:
-        if thread is None or "thread" not in error.message:
-            raise
-        return await _send(bot, chat, None, part, replied)  # the topic is gone: the chat itself is still there
-
-
-async def _send(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> str:
-    if part.file is not None:
-        return await _send_file(bot, chat, thread, part.file, AGAIN if part.again else "")
-    try:
-        sent = await bot.send_message(
-            chat,
-            part.html,
-            ParseMode.HTML,
-            message_thread_id=thread,
-            reply_markup=part.keyboard,
-            reply_parameters=replied,
-        )
-    except BadRequest as error:
-        if not _unparsable(error):
-            raise
-        sent = await bot.send_message(
-            chat, part.plain, message_thread_id=thread, reply_markup=part.keyboard, reply_parameters=replied
-        )
-    return str(sent.message_id)
-
-
-async def _send_file(bot: ExtBot[None], chat: int, thread: int | None, file: File, caption: str) -> str:
-    path = Path(file.path)
-    try:
-        content = await asyncio.to_thread(path.read_bytes)
-    except OSError:
-        content = b""
-    if not content or len(content) > FILE_BYTES:
-        why = "is no longer here" if not content else f"is larger than the {FILE_BYTES // 2**20} MB that Telegram takes"
-        return str((await bot.send_message(chat, f"{file.name} {why}.", message_thread_id=thread)).message_id)
-    upload = InputFile(content, filename=file.name)
-    words = caption.strip() or None
-    if Path(file.name).suffix.lower() in _PICTURES and len(content) <= PHOTO_BYTES:
-        try:
-            return str((await bot.send_photo(chat, upload, words, message_thread_id=thread)).message_id)
-        except BadRequest as error:  # too wide, too flat: as a file it still goes
-            log.info("a picture goes as a file: %s", error.message)
-    return str((await bot.send_document(chat, upload, words, message_thread_id=thread)).message_id)
-
-
-def _unparsable(error: BadRequest) -> bool:
-    return "parse entities" in error.message or "too long" in error.message
-
-
-def _keyboard(buttons: tuple[Button, ...], taps: tuple[str, ...]) -> InlineKeyboardMarkup | None:
-    keys = [
-        InlineKeyboardButton(button.label[:64], callback_data=tap) for button, tap in zip(buttons, taps, strict=True)
-    ]
-    if not keys:
-        return None
-    return InlineKeyboardMarkup([keys[at : at + 2] for at in range(0, min(len(keys), 100), 2)])

@@ -78,7 +78,7 @@ class Transport(BaseRequest):
             async with self._session.request(method, url, timeout=limits, **_body(request_data)) as answer:
                 return answer.status, await _read(answer)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise NotReached(f"cannot be reached ({type(error).__name__})") from None
+            raise NotReached(f"no connection: {type(error).__name__}") from None
         except TimeoutError:
             raise TimedOut from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:

@@ -91,7 +91,7 @@ def _heard(message: Message, text: str, update: int, me: User, listed: Container
 
 def _said(message: Message, me: User) -> str | None:
     """What was said to the bot, without its name; None when it was said to somebody else."""
-    text = (message.text or message.caption or "").strip()
+    text = _plain(message.text or message.caption or "").strip()
     if (named := _COMMAND_FOR.match(text)) is not None and named[1].casefold() != (me.username or "").casefold():
         return None
     if _private(message) or text.startswith("/"):
@@ -134,7 +134,12 @@ def _actor(message: Message) -> str:
 
 
 def _name(user: User) -> str:
-    return user.full_name.strip()[:64] or (user.username or str(user.id))
+    return _plain(user.full_name or "").strip()[:64] or (user.username or str(user.id))
+
+
+def _plain(text: str) -> str:
+    """A text that can be stored: JSON may hold halves of surrogate pairs."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unread(message: Message, *, empty: bool) -> str:
@@ -155,6 +160,6 @@ def _files(message: Message) -> tuple[Attachment, ...]:
     for kind, suffix in (("document", "bin"), ("video", "mp4"), ("audio", "mp3"), ("animation", "mp4")):
         found = getattr(message, kind, None)
         if found is not None:
-            name = found.file_name or f"{kind}-{message.message_id}.{suffix}"
+            name = _plain(found.file_name or f"{kind}-{message.message_id}.{suffix}")
             return (Attachment(name, found.file_size or 0, found.file_id),)
     return ()

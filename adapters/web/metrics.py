@@ -54,7 +54,11 @@ class _Hub(Collector):
         )  # fmt: skip
         yield _gauge("timmy_simulated", "Whether the sats are play money", now.simulated)
         yield _gauge("timmy_messages_waiting", "Messages not sent yet", figures.backlog)
-        yield _gauge("timmy_dead_letters", "Events that a handler could not take", figures.dead_letters)
+        yield _gauge(
+            "timmy_dead_letters",
+            "Events and messages that were given up",
+            figures.dead_letters,
+        )
         yield _counter("timmy_writer_hops", "Turns of the database writer on its thread", now.hops)
         yield _counter("timmy_writer_commits", "Durable commits", now.commits)
         yield _counters("timmy_events", "Domain events since the start", "type", now.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from bot import views
@@ -25,6 +26,12 @@ def _task(call: CommandCall) -> int:
 
 def _said(task: Task, words: str, *, follow: bool = False) -> Reply:
     return Reply(f"{task.name} {words}", views.task_data(task), task.id if follow else None, views.buttons_for(task))
+
+
+def _said_to_worker(task: Task, call: CommandCall, words: str) -> Reply:
+    """What can be done with a task is its requester's to do: whoever works at it for somebody else has no buttons."""
+    reply = _said(task, words)
+    return reply if task.requester == call.caller.name else replace(reply, buttons=())
 
 
 @command(
@@ -78,8 +85,8 @@ async def bid(hub: Hub, call: CommandCall) -> Reply:
         note=cast("str", call.args.get("note", "")), key=call.key,
     )  # fmt: skip
     if found.agent == call.caller.name:
-        return _said(found, f"is yours for {sats:,} sats. When done: /deliver {found.name} RESULT")
-    return _said(found, f"has your bid of {sats:,} sats. A later bid replaces it.")
+        return _said_to_worker(found, call, f"is yours for {sats:,} sats. When done: /deliver {found.name} RESULT")
+    return _said_to_worker(found, call, f"has your bid of {sats:,} sats. A later bid replaces it.")
 
 
 @command("/award T AGENT", "give a task to a bidder", group="work", action=Action.LOOK)
@@ -94,7 +101,8 @@ async def award(hub: Hub, call: CommandCall) -> Reply:
 async def deliver(hub: Hub, call: CommandCall) -> Reply:
     """Deliver."""
     found = await hub.coordinator.deliver(call.caller, _task(call), cast("str", call.args["result"]), key=call.key)
-    return _said(found, f"delivered; {found.requester} can /accept {found.name} or /reject {found.name} WHY")
+    words = f"delivered; {found.requester} can /accept {found.name} or /reject {found.name} WHY"
+    return _said_to_worker(found, call, words)
 
 
 @command("/accept T", "accept a result; its worker is paid", group="work", action=Action.LOOK)

@@ -164,7 +164,9 @@ def _nobody(task: Task, answers: Sequence[Answer]) -> str:
     for answer in answers:
         if answer.refused:
             reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
+    if task.why in reasons:  # all who looked at it met the same
+        reasons = {task.why: [*task.excluded[-1:], *reasons.pop(task.why)], **reasons}
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())
-    if task.why is not None:
+    if task.why is not None and task.why not in reasons:
         return f"{task.why.rstrip('.')}. Nobody else here can do it{': ' if said else ''}{said}"
     return said or "no agent here can do this now (/agents says what each can do)"

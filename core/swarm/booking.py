@@ -71,5 +71,5 @@ def _remember(tx: SwarmTx, before: Task, after: Task, step: Step) -> None:
         return
     if step.move is Move.PAY:
         tx.tasks.record(before.agent, settled=1, earned=after.price or 0)
-    elif step.event.kind in _FAILURES or step.event.kind is Kind.TASK_FAILED:
+    elif step.blame and (step.event.kind in _FAILURES or step.event.kind is Kind.TASK_FAILED):
         tx.tasks.record(before.agent, failed=1)

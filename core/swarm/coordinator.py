@@ -88,6 +88,12 @@ class NotYours(UserError):
     status = 403
 
 
+class NotTheirWork(UserError):
+    """{agent} cannot do this, but {able} can. Leave out to={agent}, or name another agent."""
+
+    status = 409
+
+
 class NotOver(UserError):
     """{task} is {status}; only a task that is over can be tried again. /cancel {task} ends it."""
 
@@ -160,6 +166,7 @@ class Coordinator:
             order = self._checked(order)
             appraised = await self._appraise(order.description, order.only, ())
             _refuse_faulty(order, appraised)
+            await self._refuse_wrong_agent(order, appraised)
         except UserError:
             posted = await self._store.read(lambda tx: tx.applied(order.key))
             if posted is None:
@@ -428,12 +435,15 @@ class Coordinator:
         outcome = await self._outcome(task)
         if isinstance(outcome, Delivery):
             return await self._written(lambda tx: self._finish(tx, task, outcome))
-        return await self._written(lambda tx: self._lost(tx, task, outcome))
+        blame = not isinstance(outcome, UserError)
+        return await self._written(lambda tx: self._lost(tx, task, str(outcome), blame=blame))
 
-    async def _outcome(self, task: Task) -> Delivery | str:
-        """The work, or why there is none."""
+    async def _outcome(self, task: Task) -> Delivery | UserError | str:
+        """The work, or why there is none: the task's own fault, or a reason."""
         try:
             return await self._worker.work(self._roster.get(task.agent or ""), task)
+        except UserError as error:
+            return error
         except HubError as error:
             return str(error)
         except Exception:
@@ -464,12 +474,12 @@ class Coordinator:
         now = take(tx, now, life.deliver(now, result=delivery.text, review_until=tx.now), worker)
         return take(tx, now, life.settle(now, how="auto"), worker)
 
-    def _lost(self, tx: SwarmTx, task: Task, why: str) -> Task:
+    def _lost(self, tx: SwarmTx, task: Task, why: str, *, blame: bool = True) -> Task:
         """An attempt ended without a result."""
         now = _find(tx, task.id)
         if now.lease != task.lease or now.status not in AT_WORK:
             return now
-        return take(tx, now, life.lose(now, why=why), HUB)
+        return take(tx, now, life.lose(now, why=why, blame=blame), HUB)
 
     async def _lose(self, task: Task, why: str) -> None:
         """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
@@ -705,6 +715,17 @@ class Coordinator:
                 await asyncio.gather(*(ask(agent) for agent in agents))
         late = Decline("did not answer in time")
         return [(agent, said.get(agent.name, late)) for agent in agents]
+
+    async def _refuse_wrong_agent(
+        self, order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]
+    ) -> None:
+        """Refuse a task for an agent that does no such work, where others do."""
+        if order.only is None or is_person(order.only) or any(answer for _, answer in appraised):
+            return
+        others = await self._appraise(order.description, None, (order.only,))
+        able = [agent.name for agent, answer in others if isinstance(answer, Offer)]
+        if able:
+            raise NotTheirWork(agent=order.only, able=" and ".join(able))
 
 
 def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]) -> None:

@@ -78,7 +78,10 @@ class Worker(Protocol):
         """Honestly: what it would take, why it cannot, or None when the task is not in its field. Must answer quickly."""
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
-        """Do it. A `HubError` ends the attempt with its sentence as the reason; cancellation stops the work at once."""
+        """Do it. A `HubError` ends the attempt with its sentence as the reason; cancellation stops the work at once.
+
+        A `UserError` says that the task itself is at fault (its file, say): that is not held against the agent.
+        """
 
 
 class TaskStore(Protocol):

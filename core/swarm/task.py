@@ -7,7 +7,7 @@ the event that says so, and the money's move; no clock, no I/O, no `await`. What
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -178,11 +178,12 @@ def is_person(agent: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One edge taken: the task afterwards, the event, the money's move."""
+    """One edge taken: the task afterwards, the event, the money's move; not to `blame` is who failed at a faulty task."""
 
     task: Task
     event: Event
     move: Move = Move.NONE
+    blame: bool = True
 
 
 def check(task: Task, verb: Verb) -> None:
@@ -230,10 +231,10 @@ def start(task: Task, *, lease_until: int | None) -> Step:
     return Step(after, Event(Kind.TASK_STARTED, task.id, task.agent, {"attempt": task.attempt}))
 
 
-def lose(task: Task, *, why: str) -> Step:
+def lose(task: Task, *, why: str, blame: bool = True) -> Step:
     """Declined, handed back, lease lost or failed: open again without that agent, or failed when no attempt is left."""
     check(task, Verb.LOSE)
-    return _next_attempt(task, why, Kind.ATTEMPT_FAILED)
+    return replace(_next_attempt(task, why, Kind.ATTEMPT_FAILED), blame=blame)
 
 
 def deliver(task: Task, *, result: str, review_until: int) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.times import read_deadline
+from core.voice.times import read_deadline, read_duration
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ BY_SOMEBODY = Phrases(
 )
 HAND_OVER = Phrases(
     "and give it to, give it to, and assign it to, assign it to, and hand it to, and let, and award it to",
-    "to be done by, and send it to, done by, for agent, to agent, and have, assigned to, it should go to",
-    "and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
+    "to be done by, and send it to, done by, for agent, to agent, and have, assigned to, it should go to, from, by",
+    "from agent, and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
 )
 
 
@@ -78,6 +78,9 @@ def _bare_price(said: Said) -> list[Fact]:
 def deadline(said: Said, start: int) -> tuple[int, Duration] | None:
     """Where the time that it may take stands: `within two hours`."""
     for at in (said.start, *range(start, said.end)):
+        bare = at > start and said.written[at - 1][-1] == "," and bool(said.amounts) and read_duration(said.words, at)
+        if bare and bare.end >= said.end:
+            return at, bare
         if said.words[at] in DEADLINE_OPENS:
             found = read_deadline(said.words, at)
             if found and (found.end >= said.end or at in {start, said.start} or _followed_by_price(said, found.end)):
@@ -89,6 +92,23 @@ def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or at in said.priced
 
 
+DELEGATED = bag("delegate outsource subcontract farm leave entrust give hand pass")
+TO_WHOM = Phrases(
+    "to the swarm, to the agents, to the workers, to an agent, to a worker, to somebody, to someone, to my agents",
+    "to the team, to one of the agents, to one of the workers, to the crew, to whoever is free, to any agent",
+    "to our agents, to the bots",
+)
+
+
+def delegated(said: Said, start: int) -> tuple[str, int] | None:
+    """`delegate checking the logs to helm`: the agent, if one is named, and the place where "to helm" begins."""
+    for name in said.agents:
+        if name.end == said.end and said.words[name.start - 1] in {"to", "with"} and name.start - 1 > start:
+            return name.value, name.start - 1
+    places = range(max(said.end - 5, start + 1), said.end)
+    return next((("", at) for at in places if TO_WHOM.at(said.words, at) == said.end), None)
+
+
 def handed_over(said: Said, start: int) -> tuple[str, set[int]]:
     """`... and give it to echo`: the agent, and the places of the clause."""
     by = next(
@@ -96,7 +116,7 @@ def handed_over(said: Said, start: int) -> tuple[str, set[int]]:
         said.end,
     )
     for name in said.agents:
-        for width in (5, 4, 3, 2):
+        for width in (5, 4, 3, 2, 1):
             at = name.start - width
             if at > start and HAND_OVER.at(said.words, at) == name.start:
                 end = said.end if said.words[name.end : name.end + 2] in (["do", "it"], ["on", "it"]) else name.end

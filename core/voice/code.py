@@ -25,6 +25,8 @@ THINGS = bag(
     "constant constants import imports handler refactoring refactor decorator parameter subroutine compiler regex",
     "unit-test endpoint traceback typo stacktrace api loop algorithm dataclass",
 )
+NO_CODE = bag("a an some another the up for at home")
+"""`fix yourself a drink`, `make yourself at home`: not the hub's code."""
 OWN = Phrases(
     "your code, your own code, your source, your own source, yourself, your own functions, your parser",
     "your programming, your own programming, the source code, your implementation, the code, the codebase, your own",
@@ -47,5 +49,10 @@ def read(said: Said) -> Meaning | None:
 
 def _world(said: Said) -> bool:
     """`change yourself` is code; `add a class to my timetable` is not ours to see, so a bare verb needs a code word."""
+    themselves = "yourself" in said.bag and not NO_CODE.isdisjoint(
+        said.words[said.words.index("yourself") + 1 : said.words.index("yourself") + 2]
+    )
+    if themselves:
+        return True
     new = not {"me", "a", "an", "us"}.isdisjoint(said.words[said.start + 1 : said.start + 2])
     return said.first in {"make", "write"} and new and not (said.says(OWN) or said.files)

@@ -15,19 +15,35 @@ if TYPE_CHECKING:
     from core.voice.topics import Topic
 
 HOW = Phrases(
-    "how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to, how does one",
-    "how can one, how can we, how might i, how would one, how do people, how would we, what is the way to",
-    "whats the way to, whats the best way to, what is the best way to, is there a way to, is there any way to",
-    "show me how, tell me how, explain how, teach me how, teach me to, what do i do to, what do i say to",
-    "what do i type to, what do i need to do to, what should i say to, what must i do to, whats the command",
-    "what is the command, which command, what command, what do i have to do to, what happens if, what happens when",
-    "what if, what would happen if, what happens to, what will happen if, what happens once, what happens with",
-    "whats going to happen if, what would happen when, what would happen to, how does ... work, how do ... work",
-    "i dont know how to, i do not know how to, remind me how, walk me through, guide me through, show me the way to",
-    "how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of, where do i",
-    "where can i, instructions for, steps to, what are the steps to, help me understand how, i want to know how to",
-    "i want to learn how to, can i know how, whats the trick to, what does it mean to, what does it take to",
-    "what am i supposed to say to",
+    "help me, help me to, how do i, how do we, how do you, how can i, how could i, how would i, how should i, how to",
+    "how does one, how can one, how can we, how might i, how would one, how do people, how would we",
+    "what is the way to, whats the way to, whats the best way to, what is the best way to, is there a way to",
+    "is there any way to, show me how, tell me how, explain how, teach me how, teach me to, what do i do to",
+    "what do i say to, what do i type to, what do i need to do to, what should i say to, what must i do to",
+    "whats the command, what is the command, which command, what command, what do i have to do to, what happens if",
+    "what happens when, what if, what would happen if, what happens to, what will happen if, what happens once",
+    "what happens with, whats going to happen if, what would happen when, what would happen to, how does ... work",
+    "how do ... work, i dont know how to, i do not know how to, remind me how, walk me through, guide me through",
+    "show me the way to, how did i, how is, how are, suppose i, what occurs if, what occurs when, what becomes of",
+    "where do i, where can i, instructions for, steps to, what are the steps to, help me understand how",
+    "i want to know how to, i want to learn how to, can i know how, whats the trick to, what does it mean to",
+    "what does it take to, what am i supposed to say to, how would i go about, how do i go about",
+    "how should i go about, how can i go about, how does one go about, how do you go about, is there a command to",
+    "is there a command for, is there a command that, whats the way of, what is the way of",
+    "what is the procedure for, whats the procedure for, what is the process for, whats the process for",
+    "is it hard to, which words, what words, what do i use to, what should i use to, i forgot how",
+    "i forgot the command, what do i enter to, what do i write to, how exactly do, how exactly would",
+    "how exactly can, what would i say to, what would i type to, what should i type to, what can i say to",
+    "what can i type to, how one, explain to me how, describe how, can you explain how, tell me about how",
+    "im not sure how to, i am not sure how to, not sure how to, i have no idea how to, no idea how to",
+    "whats involved in, what is involved in, any tips on, tips for, do you know how to, do you know how i",
+    "could you explain how, steps for, show how to, tell me the way to, i need to know how, i need help",
+    "i could use help, i keep forgetting how, i cant remember how to, i cannot remember how to",
+    "i dont remember how to, i forget how to, is it possible for me to, what has to be done to",
+    "what needs to be done to, what do you need from me to, what do we do to, what do we say to, the command to",
+    "the command for, the right way to, the proper way to, the correct way to, a guide to, a guide on",
+    "teach me about, teach me, wheres the command, how come i cant, why cant i, whats needed to, what is needed to",
+    "whats required to, what is required to, how is it that i, what would it take to",
 )
 ABOUT = Phrases(
     "help with the, help with, help on the, help on, help for, help about, help me with the, help me with",
@@ -45,7 +61,29 @@ COMMAND_FOLLOWS = bag(
     "options give gives for want print return used usage syntax",
 )
 BARE = Phrases(
-    "what are your functions, how should i use you, how should i use this, how do i use timmy",
+    "what do i say to you, i dont understand how this works, i dont understand how you work",
+    "i dont know how this works, i dont know how you work, i dont get how this works, tell me everything you can do",
+    "name everything you can do, i dont understand this, how does one start, what should i ask you",
+    "what do i ask you, what should i type, what do i type, what am i supposed to do, what am i supposed to say",
+    "what are the things you can, what tricks do you, which things can you, what sorts of things can you",
+    "what stuff can you, what are you programmed to do, whats in your repertoire, whats your purpose",
+    "what is your purpose, whats your function, what is your function, what are your powers",
+    "a list of what you can do, list of what you can do, i need some guidance, i need guidance, guidance",
+    "some guidance, give me some guidance, i need instructions, give me instructions, i need a hint, give me a hint",
+    "some pointers, give me some pointers, a list of everything you can do, what are you capable of doing",
+    "list everything you can do, show me everything you can do, everything you can do, list what you can do",
+    "show me what you can do, any documentation, how can i talk to you, how should i talk to you, show me the ropes",
+    "what do i do now, what now, what are you good at, what are you good for, what are you useful for",
+    "what can i use you for, what could you do, what would you be able to do, how can i use you, how could you help",
+    "how could i use you, what can we do, what may i ask, what may i say, what could i say, what can i type",
+    "where do i start, where do i begin, where should i start, get me started, teach me how to use",
+    "show me how to use, explain how to use, tell me how to use, explain yourself, introduce yourself",
+    "tell me what you do, what is it you do, what exactly do you do, what can i get you to do",
+    "what can i have you do, what can timmy do, what does timmy do, what can the hub do, what does the hub do",
+    "how do i operate you, how do i operate this, how does one use you, how do people use you",
+    "i have no idea what to do, i dont know what to say, i dont know what to do, i dont know what i can, help wanted",
+    "sos, more help, some assistance, what functions do you, which functions do you, which features do you",
+    "what abilities do you, what are your functions, how should i use you, how should i use this, how do i use timmy",
     "i dont know how to use, i do not know how to use, how to use you, how to use this, how to use the hub",
     "how to use timmy, how this works, how you work, is there a manual, is there any help, give me some help",
     "give me help, some help, help, help me, i need help, i need some help, need help, what can you do",
@@ -67,9 +105,10 @@ BARE = Phrases(
     "i could use a hand, i need a hand, i need assistance",
 )
 FILLER = bag(
-    "for me timmy here now out please with this you can do today all everything on then know is are there i in tell",
-    "us able handle to understand support have use need the hub help commands anyway hello of your offer could say",
-    "ask things type work again thing exactly these",
+    "will would so else more just then really actually currently me doing sort kinds capable of be for timmy here",
+    "now out please with this you can do today all everything on know is are there i in tell us able handle to",
+    "understand support have use need the hub help commands anyway hello your offer could say ask things type work",
+    "again thing exactly these",
 )
 UNSURE = bag("lost stuck confused unsure dont")
 
@@ -84,7 +123,10 @@ WORLD = bag(
 )
 
 SENTENCES = bag("whats what explain describe does do more about")
-SUPPOSED = Phrases("what happens if, what would happen if, what will happen if, what if i, what happens when i")
+SUPPOSED = Phrases(
+    "what happens then, what happens next, what would happen, what will happen, what follows, what was the command",
+    "what happens if, what would happen if, what will happen if, what if i, what happens when i",
+)
 HELP_WITH = Phrases("help with, help on, help about, help me with")
 ASKERS = bag("i we one you to command somebody someone")
 QUESTION_WORDS = bag("show tell know")
@@ -92,7 +134,7 @@ QUESTION_WORDS = bag("show tell know")
 
 def read(said: Said) -> Meaning | None:
     """A question on the use of the hub, on one command or at large."""
-    if said.reported:
+    if said.reported and not HOW.at(said.words, said.start):
         return None
     command = _typed(said) or _named(said)
     if command is None and not _bare(said):
@@ -130,9 +172,9 @@ def _bare(said: Said) -> bool:
         end = BARE.at(said.words, start)
         if end:
             rest = said.words[end : said.end]
-            return FILLER.issuperset(rest) or (
-                said.words[start] in {"help", "i"} and not UNSURE.isdisjoint(rest) and rest[0] != "with"
-            )
+            unsure = said.words[start] in {"help", "i"} and not UNSURE.isdisjoint(rest) and rest[0] != "with"
+            if unsure or FILLER.issuperset(rest):
+                return True
     return False
 
 
@@ -142,10 +184,18 @@ def _asked(said: Said) -> str | None:
         return next((topic.command for topic in TOPICS if said.has(topic.verbs) and not topic.nouns), None)
     how = next((end for start in (0, said.start, *said.starts) if (end := HOW.at(said.words, start))), 0)
     how = how or said.says(SUPPOSED)
-    if not how or said.has(WORLD) or not (said.bag & ASKERS or "work" in said.bag or "works" in said.bag):
+    if (
+        not how
+        or said.has(WORLD)
+        or not (said.bag & ASKERS or said.first == "help" or "work" in said.bag or "works" in said.bag)
+    ):
         return None
     for topic in TOPICS:
-        if said.has(topic.verbs) and (not topic.nouns or said.has(topic.nouns)) and not _only_asking(said, topic):
+        if (
+            said.has(topic.verbs)
+            and (not topic.nouns or said.has(topic.nouns) or (said.tasks and "task" in topic.nouns))
+            and not _only_asking(said, topic)
+        ):
             return topic.command
     if said.people and said.has(bag("pay send tip transfer give")):
         return "pay"

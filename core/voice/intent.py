@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from core.voice import approval, code, help, money, posting, schedule, speech, status, swarm, tasks  # noqa: A004
+from core.voice import approval, code, fields, help, money, posting, schedule, speech, status, swarm, tasks  # noqa: A004
 from core.voice.commands import READS, typed
 from core.voice.meaning import PARTLY, TALK, Intent, Meaning, named
-from core.voice.said import MINE, Known, Said
+from core.voice.said import MINE, QUESTION, SHOW, Known, Said
 from core.voice.words import Phrases, bag, split
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ NEGATION = Phrases(
     "you better not, under no circumstances, dont ever, on no account, refrain from, avoid, id prefer not to",
     "prefer not to, dont bother to, dont even, no dont, i would never, not to, lets not, you cant, no longer want to",
     "youd better not, dont let, it would be wrong to, can you not, could you not, would you not, id rather you didnt",
-    "rather you didnt, hold off on",
+    "rather you didnt, hold off on, dont bother with, do not bother with, dont bother, no need for",
+    "theres no need for, skip, there is no need for, we can skip, lets skip, you can skip, dont go, dont worry about",
+    "not now, i wouldnt, i would not, let us not, please never, try not to, you neednt, neednt, dont you",
+    "i dont wanna, dont you ever",
 )
 FEELINGS = bag("hear need like want know care mind love trust think understand remember have see let forget")
 TAKEN_BACK = Phrases(
@@ -73,6 +76,16 @@ def _careful(said: Said) -> Meaning:
         said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
     )
     return meaning._replace(command=None, confidence=PARTLY) if doubtful else meaning
+
+
+def _last_clause(said: Said) -> Meaning | None:
+    """`hope you are well, what's your status`: a question behind whatever leads to it."""
+    last = said.starts[-1]
+    if last <= said.start or said.asks_first or said.reported:
+        return None
+    rest = said.without(0, last)
+    found = _read(rest, LOOKS) if rest.first in QUESTION or SHOW.at(rest.words, rest.start) else None
+    return found if found and found.command else None
 
 
 def _read(said: Said, readers: Readers) -> Meaning:
@@ -117,17 +130,35 @@ def _schedule(said: Said) -> Meaning | None:
 # In this order, the particular before the general. What stands behind a "don't" or beside a time is read by UNTIMED
 # alone: a sentence is never taken apart more than twice.
 UNTIMED: Readers = (
-    help.read, approval.read, tasks.read_one, posting.read_framed, money.read_act, swarm.read_act, posting.read_plain,
-    tasks.read_vague, swarm.read_look, money.read_look, tasks.read_list, code.read, speech.read, status.read,
-)  # fmt: skip
+    help.read,
+    approval.read,
+    tasks.read_one,
+    posting.read_framed,
+    money.read_act,
+    swarm.read_act,
+    posting.read_plain,
+    tasks.read_vague,
+    swarm.read_look,
+    money.read_look,
+    tasks.read_list,
+    code.read,
+    speech.read,
+    status.read,
+    fields.read,
+)
+LOOKS: Readers = (status.read, swarm.read_look, money.read_look, tasks.read_list, fields.read)  # fmt: skip
 READERS: Readers = (
     approval.read_bare,
     help.read,
     schedule.read_reminder,
+    money.read_stop,
+    swarm.read_closed,
+    tasks.read_unneeded,
     _negated,
     approval.read,
     _schedule,
     *UNTIMED[2:],
+    _last_clause,
 )
 
 

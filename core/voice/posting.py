@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.voice import clauses, facts
 from core.voice.meaning import Intent, mean
 from core.voice.numbers import word_at
-from core.voice.said import QUESTION, STATED
+from core.voice.said import CLAUSE_ENDS, QUESTION, STATED
 from core.voice.times import read_deadline
 from core.voice.words import Phrases, bag, join
 
@@ -25,7 +25,9 @@ CREATE = bag(
     "create make add post put open new give want need start set submit file place publish announce queue got have",
     "list up offer raise log",
 )
-CREATE_MORE = bag("launch another issue register advertise kick id like post")
+CREATE_MORE = bag(
+    "theres heres assign hand delegate allot send pass launch another issue register advertise kick id like post",
+)
 BEFORE_NOUN = bag(
     "a an the another one new up out for me us agents workers swarm i we to want would like off please small quick",
     "little some this got",
@@ -52,19 +54,38 @@ WHERE = Phrases(
     "else, who is free",
 )
 CAUSE = Phrases(
+    "id love it if, i would love it if, id like it if, i would like it if, i want it so that, id be happy if",
+    "i would be happy if, it would help if, itd help if, it would be good if, itd be good if, it would be lovely if",
+    "itd be lovely if, it would be wonderful if, it would be awesome if, i wish, if only",
+    "would it be possible to have, would it be possible to get, is it possible to get, is it possible to have",
+    "see about getting, arrange for, organise for, organize for, set up, line up, rope in, task out, find me, is",
     "have, get, ask, tell, let, need, want, find, hire, order, instruct, set, put, assign, could use, commission",
     "pay, i need, i want, we need, id like, i would like, like, id love, wed like, id want, want to have",
     "want to see, request, we want, would like, make, use, task, direct, employ, i would want, i need to find",
     "looking for, im looking for, i am looking for, i could use, there should be, call on, is there, see if",
-    "see whether, check whether, check if, go get, get hold of, see, check with, do we have, do you have",
-    "do you know, ask if, ask whether",
+    "see whether, check whether, check if, go get, get hold of, check with, do we have, do you have, do you know",
+    "ask if, ask whether, have it done by, get it done by, have this done by, get this done by, delegate to, charge",
+    "bid, invite, prompt, message, ping, notify, remind, nudge, talk to, i could do with, we could use",
+    "we could do with, id appreciate it if, i would appreciate it if, id be glad if, i would be glad if",
+    "it would be great if, itd be great if, it would be nice if, itd be nice if, how about, what about, why not let",
+    "why not have, why dont we have, i was hoping, hoping, i hope, id prefer, i would prefer, delegate it to",
+    "delegate this to, outsource to, outsource this to, hand this to, leave it to, leave this to, give this to",
+    "pass this to, send this to, assign this to, forward this to, this is for, this goes to, one for, heres one for",
+    "here is one for, something for, over to, tag, dispatch, deploy, send, enlist, recruit",
 )
 BARE = bag("have let make id like see if whether")
 """`have quill write` needs no "to"; `ask quill` does."""
 TO = Phrases(
-    "to, on, to please, who can, who could, that can, that could, to go and, to go, working on, for, can, could",
-    "who will, about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for",
-    "free to, that will, to come and",
+    "to, on, to please, who can, who could, that can, that could, to go and, working on, for, can, could, who will",
+    "about, onto, to work on, to start, please, with, who would, to do some, able to, willing to, up for, whod",
+    "wholl, whos able to, that would, thatd, whos free to, whos willing to, whos good at, free to, that will",
+    "to come and, i need, we need, that i need, that we need, i want, we want, i would like, id like, that i want",
+    "that id like, we would like, who might, who is able to, who knows how to, capable of, good enough to, to maybe",
+    "to quickly, to just, to have a go at, to take a stab at, to try to, to try and, to see if they can",
+    "to see if it can, who wants to, who would like to, to kindly, to then, if they can, if it can, if she can",
+    "if he can, if they could, if it could, whether they can, whether it can, that they should, that it should",
+    "he should, she should, it should, they should, that we require, on the job of, onto the job of, up with",
+    "the job of, the task of, the job to, the task to, with the task of, with the job of",
 )
 SHOULD = Phrases(
     "should, must, needs to, need to, has to, have to, can, could, please, would you, will you, ought to, shall",
@@ -74,15 +95,27 @@ SHOULD = Phrases(
     "gets to, may now",
 )
 WHETHER = bag("whether if what why how when where who which")
-NOT_WORK = bag("be have know get you go help i he she they we not never think see win take")
+NOT_WORK = bag(
+    "hear feel believe imagine relate is are was were has be have know get you go help i he she they we not never",
+    "think see win take",
+)
 AUXILIARY = bag("can could would will should might may does")
 DO_IT = frozenset(
     {"", "it", "that", "this", "them", "so", "do it", "do that", "do this", "now", "right now", "instead", "for me"}
 )
+DELEGATE = Phrases(
+    "delegate, outsource, subcontract, farm out, hand off, hand out, pass off, pass on, leave, entrust, offload",
+    "contract out, delegate the job of, delegate the task of, outsource the job of, outsource the task of",
+    "hand the job of, give the job of, give the task of, hand the task of, pass the job of, pass the task of",
+    "leave the job of, hand over",
+)
 WANT = Phrases(
-    "i need, i want, id like, i would like, we need, i could use, could i get, can i get, can i have, could i have",
-    "may i have, wed like, we want, commission, order, id love, need, want, get me, we would like, i require",
-    "i am after, im after, i still need, i also need",
+    "who can, who could, who wants to, who would, who will, who is able to, who would like to, who is up for",
+    "please can i have, we require, could we get, could we have, can we get, can we have, may we have",
+    "im looking for, i am looking for, i have to have, i must have, my wish is, what i need is, what i want is",
+    "all i need is, lets have, let me have, i need, i want, id like, i would like, we need, i could use, could i get",
+    "can i get, can i have, could i have, may i have, wed like, we want, commission, order, id love, need, want",
+    "get me, we would like, i require, i am after, im after, i still need, i also need",
 )
 VERBS = bag(
     "write draw make build create compose design summarise summarize translate find research check scan audit review",
@@ -96,16 +129,22 @@ VERBS = bag(
     "print export import download upload fetch get keep take start finish solve crack answer report",
 )
 
-OFFERS = bag("offer offering")
-PAYS = bag("pay give offer spend")
-FIRST_PERSON = bag("id ill i we wed")
+OFFERS = bag("spend offer offering")
+PAYS = bag("offering paying pay give offer spend")
+FIRST_PERSON = bag("im id ill i we wed")
+MAKES = CREATE - bag("got have want need give get find")
 CREATES = CREATE | CREATE_MORE
 BEFORE_ANY = CREATES | BEFORE_NOUN
+HEADED = bag("post task job new bounty todo wanted request gig assignment work")
 POST_THIS = Phrases(
     "post this, post the following, put this up, put this out, give this to the swarm, publish this",
     "give the swarm this, for the swarm",
 )
-NO_WORK = bag("be you i know go")
+THAT = bag("it that this so them him her me us")
+WORKERS = bag("agent agents worker workers swarm bot bots crew team")
+GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
+ABLE = bag("able willing free up available around good ready")
+NO_WORK = bag("is are was were has be you i know go")
 
 
 class Frame(NamedTuple):
@@ -129,17 +168,25 @@ def read_plain(said: Said) -> Meaning | None:
     price = bool(said.amounts) and clauses.price(said, 0) is not None
     wanted = WANT.at(said.words, said.start) or WANT.at(said.words, 0)
     asked = said.first in QUESTION or said.first not in STATED
-    if not (data or price) or said.reported or not (wanted or (asked and (data or said.first not in QUESTION))):
+    from_agent = (
+        bool(wanted) and said.agents and said.agents[-1].end == said.end and said.words[said.end - 2] in {"from", "by"}
+    )
+    if (
+        not (data or price or from_agent)
+        or said.reported
+        or not (wanted or (asked and (data or said.first not in QUESTION)))
+    ):
         return None
     return _post(said, Frame(wanted or said.start))
 
 
 def _unframe(said: Said) -> Frame:
     """Every layer of frame words taken off: "create a task: somebody has to write ..."."""
-    at, agent, after_price = said.start, "", _leading_price(said)
+    at, agent = said.start, ""
+    after_price, named = _leading_price(said)
     hurry = read_deadline(said.words, at) if said.first in {"within", "in"} else None
     at = hurry.end if hurry and _layer(said, hurry.end) is not None else at
-    if after_price and (_offers(said) or _layer(said, after_price) is not None):
+    if after_price and (named or _offers(said) or _layer(said, after_price) is not None):
         at = after_price
     while (found := _layer(said, at)) is not None:
         at, agent = found.start, found.agent or agent
@@ -152,28 +199,28 @@ def _offers(said: Said) -> bool:
     return said.first in OFFERS or (not FIRST_PERSON.isdisjoint(before) and not PAYS.isdisjoint(before))
 
 
-def _leading_price(said: Said) -> int:
-    """`for 75 sats have anyone ...`: the place after the price that stands in front."""
+def _leading_price(said: Said) -> tuple[int, bool]:
+    """`for 75 sats have anyone ...`: the place after the price in front, and whether whoever does the work is named."""
     clause = clauses.price(said, said.start) if said.amounts else None
     if clause is None and said.start in said.priced:
         clause = (said.start, said.amounts[0].end)
     if clause is None or clause[0] > said.start:
-        return 0
+        return 0, False
     end = clause[1]
-    end += said.words[end : end + 1] in (["to"], ["for"])
+    end += said.words[end : end + 1] in (["to"], ["for"], ["on"])
     who = _who(said, end)
     if (
         who
         and said.words[who.start : who.start + 1] in (["who"], ["that"])
         and word_at(said.words, who.start + 1) not in AUXILIARY
     ):
-        end = who.start + 1
-    return said.after_frame(end)
+        return who.start + 1, True
+    return said.after_frame(end), False
 
 
 def _layer(said: Said, at: int) -> Frame | None:
     at = said.after_frame(at)
-    return _new_task(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
+    return _new_task(said, at) or _delegates(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
 
 
 def _new_task(said: Said, at: int) -> Frame | None:
@@ -186,13 +233,23 @@ def _new_task(said: Said, at: int) -> Frame | None:
     if place >= said.end or said.words[place] not in NOUN:
         return _post_this(said, at)
     titled = (
-        said.written[place][-1] in ":,-"
+        (said.words[place + 1 : place + 2] in (["for"], ["of"]) and bool(said.amounts))
+        or said.written[place][-1] in ":,-"
         or said.words[place + 1 : place + 2] == ["to"]
         or _is_for_somebody(said, place + 1)
     )
     if not makes and not (titled and (place == at or said.words[at] in {"a", "an", "another", "one", "new"})):
         return None
-    return _after_noun(said, place + 1, agent)
+    found = _after_noun(said, place + 1, agent)
+    loose = found.start == place + 1 and makes and said.written[place][-1] not in CLAUSE_ENDS
+    if loose and not _makes_new(said, at, place) and word_at(said.words, place + 1) not in VERBS:
+        return None
+    return found
+
+
+def _makes_new(said: Said, at: int, end: int) -> bool:
+    """Whether a verb that makes tasks is said, not only one that has them: `I got a job offer`."""
+    return not MAKES.isdisjoint(said.words[at:end]) or end + 1 >= said.end
 
 
 def _is_for_somebody(said: Said, at: int) -> bool:
@@ -200,6 +257,8 @@ def _is_for_somebody(said: Said, at: int) -> bool:
 
 
 def _post_this(said: Said, at: int) -> Frame | None:
+    if at < said.end and said.words[at] in HEADED and said.written[at][-1] == ":":
+        return _after_noun(said, at + 1)
     end = POST_THIS.at(said.words, at)
     return _after_noun(said, end) if end else None
 
@@ -219,6 +278,13 @@ def _after_noun(said: Said, at: int, agent: str = "") -> Frame:
     return Frame(at, agent)
 
 
+def _delegates(said: Said, at: int) -> Frame | None:
+    """`delegate checking the logs to helm`, `outsource the translation of menu.txt to the swarm`."""
+    end = DELEGATE.at(said.words, at)
+    whom = clauses.delegated(said, end) if end else None
+    return Frame(end, whom[0]) if whom else None
+
+
 def _causes(said: Said, at: int) -> Frame | None:
     """`have quill ...`, `get somebody to ...`, `can somebody ...`, `ask seer whether ...`."""
     who_at = CAUSE.at(said.words, at)
@@ -230,9 +296,18 @@ def _causes(said: Said, at: int) -> Frame | None:
     price = next((one.end for one in said.amounts if one.start == who.start), who.start)
     end = TO.at(said.words, price)
     if not end:
-        bare = auxiliary or not BARE.isdisjoint(said.words[at:who_at]) or said.words[who.start] in WHETHER
+        bare = (
+            auxiliary
+            or not BARE.isdisjoint(said.words[at:who_at])
+            or said.written[who.start - 1][-1] in ":,"
+            or said.words[who.start] in WHETHER
+        )
         end = who.start if bare else 0
     works = 0 < end < said.end and said.words[end] not in (NOT_WORK if auxiliary or end == who.start else NO_WORK)
+    works = works or (word_at(said.words, end) == "go" and said.words[end + 1 : end + 2] in GOING)
+    if said.words[at:who_at] == ["is"]:
+        works = works and said.words[who.start] in ABLE
+    works = works and not _is_idle_talk(said, who, end)
     return Frame(end, who.agent) if works else None
 
 
@@ -242,8 +317,14 @@ def _should(said: Said, at: int) -> Frame | None:
     if who is None:
         return None
     end = SHOULD.at(said.words, who.start) or (who.start if said.words[at] == "whoever" else 0)
-    works = 0 < end < said.end and said.words[end] not in NOT_WORK
+    works = 0 < end < said.end and said.words[end] not in NOT_WORK and not _is_idle_talk(said, who, end)
     return Frame(end, who.agent) if works else None
+
+
+def _is_idle_talk(said: Said, who: Frame, at: int) -> bool:
+    """`someone should invent that`, `have someone to love`: nobody in particular, and no work in so many words."""
+    vague = said.end - at == 1 or (said.end - at == 2 and said.words[said.end - 1] in THAT)  # noqa: PLR2004
+    return vague and not who.agent and not (said.files or said.amounts or said.has(WORKERS))
 
 
 def _addressed(said: Said, at: int) -> Frame | None:
@@ -265,7 +346,8 @@ def _who(said: Said, at: int) -> Frame | None:
 
 def _agent_at(said: Said, at: int) -> Fact | None:
     at += said.words[at : at + 1] == ["agent"]
-    return said.agent_at.get(at)
+    name = said.agent_at.get(at)
+    return None if name and said.words[at] == f"{name.value}s" else name
 
 
 def _is_price(said: Said, at: int) -> bool:
@@ -276,6 +358,13 @@ def _post(said: Said, frame: Frame) -> Meaning | None:
     """The command: the description without its clauses, then max=, by= and to=."""
     price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
     agent, taken = clauses.handed_over(said, frame.start)
+    whom = (
+        clauses.delegated(said, frame.start)
+        if said.words[frame.start - 1] in clauses.DELEGATED | {"of", "off", "out", "on", "over"}
+        else None
+    )
+    if whom:
+        taken |= {*range(whom[1], said.end)}
     for start, end in filter(None, (price, until and (until[0], until[1].end))):
         taken |= {*range(start, end)}
     what = join(_without_politeness([said.written[at] for at in range(frame.start, said.end) if at not in taken]))

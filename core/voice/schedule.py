@@ -16,22 +16,26 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 REMIND = Phrases(
+    "buzz me, jog my memory, tell me to, i must remember, i must not forget, i mustnt forget, help me remember",
+    "make me remember, leave me a reminder, drop me a reminder, drop me a note, put me down for a reminder",
     "remind me, nudge me, set a reminder, set up a reminder, make a reminder, create a reminder, add a reminder",
     "reminder, i need a reminder, a reminder, put a reminder, give me a reminder, set me a reminder, alert me",
     "dont let me forget, do not let me forget, put in a reminder, remind us, send me a reminder, give me a nudge",
     "notify me, poke me, schedule a reminder, new reminder, please remind me, a reminder please",
     "make sure i remember, i want a reminder, id like a reminder",
 )
-REMINDS = bag("remind reminder nudge alert forget notify poke remember")
+REMINDS = bag("buzz memory remind reminder nudge alert forget notify poke remember")
 ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases(
-    "run automatically, runs automatically, is planned, are planned, running automatically, run by themselves",
+    "got planned, got scheduled, have planned, is planned, are planned, on the calendar, on my calendar",
+    "what runs every, what runs each, what happens every, what is set to run, whats set to run, what is due to run",
+    "what runs automatically, what will run, what is going to run, whats going to run, running on a timer",
+    "set to repeat, runs by itself, run automatically, runs automatically, running automatically, run by themselves",
     "run on a schedule, runs on a schedule, happen automatically, happens automatically, run regularly",
     "coming up on the schedule, is automated, are automated, recurring commands, automatic commands",
-    "repeating commands, timed commands, planned commands, is coming up, are coming up, have planned, recurring jobs",
-    "cron jobs",
+    "repeating commands, timed commands, planned commands, is coming up, are coming up, recurring jobs, cron jobs",
 )
 CANCEL = Phrases(
     "cancel, delete, remove, clear, drop, stop, turn off, get rid of, wipe, erase, forget, kill, unschedule, end",
@@ -43,8 +47,11 @@ PLAN = Phrases(
 )
 WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
 LATER = bag("something it that this anything")
+NOW = bag("this today")
 EDGES = bag("by before until since from after the this that my a our")
 
+REPEATED = bag("recurring repeating repeated daily weekly hourly nightly monthly timed automatic regular planned")
+TIMED = bag("job jobs task tasks command commands run timer entry check balance status report")
 OTHERS = bag("he she they it you that this")
 REMIND_ME = Phrases(
     "remind me to, remind me about, remind me on, remind me at, remind me in, remind me every, remind me tomorrow",
@@ -94,6 +101,8 @@ def _schedules(said: Said) -> Meaning | None:
     asked = said.asks or said.heads(HEADING)
     if said.says(AUTOMATIC) and asked:
         return mean(said, Intent.SCHEDULE, "/schedules")
+    if said.first == "unschedule" or (said.act(CANCEL) and said.has(REPEATED) and said.has(TIMED)):
+        return mean(said, Intent.SCHEDULE)
     if not said.has(SCHEDULES):
         return None
     if said.act(CANCEL):
@@ -106,9 +115,13 @@ def _schedules(said: Said) -> Meaning | None:
 def _timed(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
     if said.when is None or said.words[slice(*said.when)] == ["today"]:
         return _unplanned(said)
-    start, end = said.when
-    if start and said.words[start - 1] in EDGES:
-        return None
+    start = said.when[0]
+    of_now = said.first in QUESTION and said.words[start] in NOW
+    return None if of_now or (start and said.words[start - 1] in EDGES) else _with_time(said, understand)
+
+
+def _with_time(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:
+    start, end = said.when or (0, 0)
     when = said.text(start, end)
     rest = said.without(start, end)
     planned = rest.act(PLAN)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
+from core.voice.said import QUESTION, STATED
 from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
@@ -65,6 +67,51 @@ LEVEL_ALONE = Phrases(
     "turn it up, turn it down, speak up, slow down, louder, quieter, a bit, a little, please, now, when you talk",
     "when you speak, more",
 )
+SPEECH = bag(
+    "voice speech sound audio spoken speaking talking tts narration speak talk aloud loud audible audibly vocal",
+    "out-loud narrate reading",
+)
+SWITCHES = bag(
+    "answers answer replies reply respond responses response messages message output text only type typed written",
+    "write writing instead turn switch set bring keep use disable enable activate deactivate start stop back restore",
+    "resume continue prefer rather mode mute unmute via silence silent silently quit cease end drop kill cut no",
+    "without again everything anything reading results result words permanently temporarily completely entirely",
+    "responding answering replying make chat anymore while feature",
+)
+BEGINS = Phrases(
+    "turn, switch, put, bring, get, disable, enable, activate, deactivate, start, stop, restore, resume, set, cut",
+    "kill, drop, quit, cease, end, no, no more, use, give, give me, i want, i need, i would like, i prefer",
+    "i would prefer, id prefer, i would rather have, id rather have, want, need, let me, let me have, answer, reply",
+    "respond, speak, talk, say, read, tell me, narrate, voice, keep, hear, have, go, make, continue, without, mute",
+    "unmute, silence, prefer, switch back to, go back to, i dont want, i do not want, i no longer want",
+)
+OFF_WORDS = bag(
+    "off disable deactivate stop no mute silence quit cease end drop kill cut without silent silently dont longer",
+    "not",
+)
+ON_WORDS = bag(
+    "on enable activate aloud loud start back unmute restore resume spoken audible audibly vocal narrate hear",
+)
+BY_VOICE = bag("use answer reply respond speak voice want give prefer like love have need go switch via")
+LEVELS = bag(
+    "quickly volume pitch tempo louder quieter softer slower faster deeper loudness slowly loudly quietly clearly",
+    "softly accent slow fast loud soft whisper whispering shouting shout yelling yell mumbling",
+)
+LEVEL_WORDS = (
+    LEVELS
+    | SPEECH
+    | bag(
+        "speed rate tone pace turn raise lower increase decrease reduce bring set change adjust make drop bump crank",
+        "notch percent level max maximum minimum half higher down try use different female male woman man british",
+        "american english calmer warmer robotic nicer deep low high quickly bit little touch tad stop too slightly",
+        "much keep cant cannot understand hardly barely loudest quietest normal full medium less bigger start quiet",
+        "slowed pick replies answers answering replying natural friendlier double twice way somewhat clearer clear",
+        "notches shade cut dial ease",
+    )
+)
+YOURS = bag("you your yourself voice volume me")
+CANT_HEAR = bag("cant cannot barely hardly")
+LEVELLED = bag("thats its thatd you youre your i a the")
 ELSEWHERE = bag("tv television radio music stereo phone speakers laptop computer bluetooth car spotify headphones")
 
 
@@ -72,10 +119,37 @@ def read(said: Said) -> Meaning | None:
     """Voice on or off; volume, speed and kind of voice, which no command sets yet."""
     if said.reported:
         return None
+    if said.words[said.start + 1 : said.start + 2] in (["a"], ["an"]):
+        return _level(said)
     for verbs, command in ((OFF, "/voice off"), (ON, "/voice on")):
         if any(_itself(said, act) for act in said.acts(verbs)):
             return mean(said, Intent.VOICE, command)
+    if said.words[said.start : said.end] in (["speak"], ["talk"]):
+        return mean(said, Intent.VOICE, "/voice on")
+    switched = _switched(said)
+    if switched:
+        return mean(said, Intent.VOICE, switched)
     return _level(said)
+
+
+def _switched(said: Said) -> str:
+    """`disable the spoken answers`, `I'd like to have the voice back`: all its words are about speech."""
+    if (
+        not said.content <= SPEECH | SWITCHES
+        or said.bag.isdisjoint(SPEECH)
+        or said.has(CANT_HEAR)
+        or not (said.is_heading or said.act(BEGINS))
+    ):
+        return ""
+    if not said.bag.isdisjoint(OFF_WORDS):
+        return "/voice off"
+    return "/voice on" if not said.bag.isdisjoint(ON_WORDS) else ""
+
+
+def _is_level(said: Said) -> bool:
+    """`raise your speaking volume a notch`, `you talk too fast`: the same of how loud and how fast."""
+    wanted = said.start < said.end and (said.first not in STATED or said.first in LEVELLED)
+    return wanted and said.content <= LEVEL_WORDS and not said.bag.isdisjoint(LEVELS) and said.first not in QUESTION
 
 
 def _itself(said: Said, act: tuple[int, int]) -> bool:
@@ -86,9 +160,21 @@ def _itself(said: Said, act: tuple[int, int]) -> bool:
 
 def _level(said: Said) -> Meaning | None:
     act = said.act(LEVEL)
+    if _is_level(said):
+        return mean(said, Intent.VOICE, number=said.numbers[0].value if said.numbers else "")
     if act and LEVEL_ALONE.covers(said.words[act[0] : said.end]):
         return mean(said, Intent.VOICE)
-    if act is None or not said.has(MANNER) or not said.has(ABOUT_SPEECH) or said.has(ELSEWHERE):
+    if (
+        act is None
+        or (said.first == "your" and said.bag.isdisjoint(LEVELS))
+        or not said.has(MANNER)
+        or not said.has(ABOUT_SPEECH)
+        or said.has(ELSEWHERE)
+    ):
+        return None
+    wanted = frozenset(said.words[act[0] : said.end]) - GRAMMAR
+    foreign = {word for word in wanted - LEVEL_WORDS - SWITCHES - ABOUT_SPEECH - MANNER if not word.isdecimal()}
+    if len(foreign) > (not said.bag.isdisjoint(YOURS)):
         return None
     number = said.numbers[0].value if said.numbers else ""
     return mean(said, Intent.VOICE, number=number)

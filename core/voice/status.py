@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.words import Phrases, bag
 
@@ -12,13 +13,20 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 HOW = Phrases(
-    "are you still with us, are you still here, are you with us, are you with me, how is the hub, hows the hub",
-    "how is timmy, hows timmy, how is the system, hows the system, how is the server, hows the server",
-    "how is your day, how are you, how are you doing, how are you feeling, how are things, hows it going",
-    "how is it going, how do you feel, how you doing, hows everything, hows things, how are things going",
-    "how youre doing, how you are doing, how you are, are you all right, are you ok, are you okay, are you well",
-    "how have you been, hows life, how is everything, how r u, how are we doing, how goes it, how you feeling",
-    "hows your day, how you been, how did you sleep",
+    "do you feel ok, do you feel okay, do you feel well, do you feel alright, do you feel good, are you feeling ok",
+    "are all systems go, all systems go, are all systems a go, can you hear me, do you hear me, do you read me",
+    "you hear me, do you copy, hows tricks, hows your morning, hows your evening, whats your condition",
+    "hows yourself, how is your morning, how is your evening, hows your night, you with me, you still with me",
+    "how are you getting on, how are you holding up, how are you keeping, how are you going, how are you coping",
+    "did you crash, are you there, you there, still there, are you still there, you still there, are you still alive",
+    "you still around, are you around, are you still around, are you here, anybody there, anyone there",
+    "is anybody there, is anyone there, are you still with us, are you still here, are you with us, are you with me",
+    "how is the hub, hows the hub, how is timmy, hows timmy, how is the system, hows the system, how is the server",
+    "hows the server, how is your day, how are you, how are you doing, how are you feeling, how are things",
+    "hows it going, how is it going, how do you feel, how you doing, hows everything, hows things",
+    "how are things going, how youre doing, how you are doing, how you are, are you all right, are you ok",
+    "are you okay, are you well, how have you been, hows life, how is everything, how r u, how are we doing",
+    "how goes it, how you feeling, hows your day, how you been, how did you sleep",
 )
 CHECK = Phrases(
     "status, status report, status update, status check, system status, health check, self check, self test",
@@ -51,6 +59,7 @@ FRIENDLY = bag(
     "today doing feeling timmy holding up now this morning evening buddy mate going getting on tonight then my",
     "friend afternoon old pal so far over there",
 )
+ENDS = (STATES | bag("now today currently again still yet moment tonight too")) - bag("there good well live sick")
 STARTERS = bag("you everything r u")
 SHOWN = bag("tell me check see if whether let know show could can look")
 
@@ -74,14 +83,20 @@ def _checks(said: Said) -> bool:
     return ABOUT_HUB.issuperset(rest)
 
 
+def _fills(wanted: list[str]) -> bool:
+    return all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
+
+
 def _state(said: Said) -> bool:
     """`are you online`, `is the server up or did it crash again`, `any problems with the hub`."""
     wanted = said.words[said.start : said.end]
-    asks = said.asks or (len(wanted) <= 4 and (said.first in STARTERS or said.written[-1][-1] == "?"))  # noqa: PLR2004
+    opens = (said.first in STARTERS and "did" not in said.bag) or said.written[-1][-1] == "?"
+    asks = said.asks or (opens and len(wanted) <= 4)  # noqa: PLR2004
     return (
         asks
         and wanted[:2] != ["whats", "up"]
+        and wanted[-2:] != ["up", "to"]
         and said.has(HUB)
         and said.has(STATES)
-        and all(word in FILLER or word in STATES or word in SHOWN or word.endswith("ly") for word in wanted)
+        and (_fills(wanted) or (wanted[-1] in ENDS and GRAMMAR.issuperset(said.content - STATES - HUB)))
     )

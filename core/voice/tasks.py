@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice import fields
+from core.voice.fields import LIST_WORDS, STATUSES, TASK_LIST
+from core.voice.grammar import GRAMMAR
 from core.voice.meaning import WEAK, Intent, mean
 from core.voice.said import QUESTION, SHOW
 from core.voice.words import Phrases, bag
@@ -15,10 +18,12 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 BID = Phrases(
-    "bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid, enter that bid, submit a bid",
-    "offer, put me down, put me in, raise my bid, lower my bid, change my bid, set my bid, update my bid, up my bid",
-    "increase my bid, drop my bid, place my bid, sign me up, count me in, propose, quote, submit my bid",
-    "enter my bid, register a bid, make an offer, put in an offer, make my bid",
+    "put in, put down, throw in, make it, my bid for, my bid on, my offer for, my offer on, my bid is, my offer is",
+    "my price for, put my bid, i go, i say, bid me in, have a bid, throw in a bid, log a bid, file a bid",
+    "give it a bid, i bid, we bid, bidding, bid, make a bid, place a bid, put in a bid, put a bid, enter a bid",
+    "enter that bid, submit a bid, offer, put me down, put me in, raise my bid, lower my bid, change my bid",
+    "set my bid, update my bid, up my bid, increase my bid, drop my bid, place my bid, sign me up, count me in",
+    "propose, quote, submit my bid, enter my bid, register a bid, make an offer, put in an offer, make my bid",
 )
 TAKE_ON = Phrases(
     "do, take, take on, handle, i would do, i can do, i could do, i can take, i could take, can do, could do",
@@ -30,7 +35,7 @@ AWARD = Phrases(
     "take ... offer, approve ... bid, accept the bid, accept the offer, entrust, pass",
 )
 FALLS_TO = Phrases(
-    "goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take",
+    "have, goes to, go to, should go to, is for, belongs to, gets, get, wins, takes, should get, should have, should take",
     "can have, can take, may have, is the winner, won, can do, shall have, should do, is awarded to, winner of",
     "can ... have, could ... have, may ... have, can ... take, could ... take, can ... do, could ... do, to take",
     "to do, to have, to get, to handle, to work on, to be given, to pick up, picks up, is assigned to, will go to",
@@ -47,11 +52,17 @@ REJECT = Phrases(
     "disapprove, disapprove of",
 )
 CANCEL = Phrases(
-    "cancelling, canceling, cancel, call off, call ... off, abort, withdraw, scrap, drop, kill, stop, delete, remove",
-    "end, forget, forget about, bin, pull, ditch, take down, take ... down, discard, terminate, abandon, get rid of",
-    "scratch, halt, revoke, axe, retract, cancel out, throw away, nix, close",
+    "take ... off the board, take ... off the list, take ... off the market, put an end to, pull the plug on",
+    "put a stop to, dump, chuck, do away with, shut down, dispose of, void, annul, wipe, clear, call it off, dont do",
+    "forget it, undo, kill off, lose, trash, cancelling, canceling, cancel, call off, call ... off, abort, withdraw",
+    "scrap, drop, kill, stop, delete, remove, end, forget, forget about, bin, pull, ditch, take down, take ... down",
+    "discard, terminate, abandon, get rid of, scratch, halt, revoke, axe, retract, cancel out, throw away, nix",
+    "close",
 )
 RETRY = Phrases(
+    "try ... one more time, run ... one more time, do ... one more time, attempt ... one more time",
+    "give ... one more shot, give ... one more chance, have ... done again, have ... done over, go at ... again",
+    "start ... afresh, start ... from scratch, start ... anew, run ... anew, do ... anew, run ... afresh",
     "let ... run again, retrying, retry, restart, redo, rerun, re-run, run ... again, try ... again, do ... again",
     "start ... again, repeat, give ... another go, repost, give ... another try, give ... another shot",
     "give ... another chance, another go at, another try at, another attempt at, try again, have another go at",
@@ -59,13 +70,16 @@ RETRY = Phrases(
     "have another try at, relaunch, take another shot at, have another shot at, have another attempt at",
     "run ... once more, try ... once more, do ... once more, attempt ... again, give ... a second try",
     "give ... a second chance, give ... one more go, give ... one more try, have ... redone, post ... again",
-    "give ... a second go, resubmit, re-do, reopen, re-open, reattempt, put ... out again, put ... up again",
-    "try it again, try that again, have a second go at",
+    "another crack at, have another crack at, another stab at, another run at, another whirl, a second stab at",
+    "a fresh start to, give ... another whirl, give ... another crack, give ... a retry, take another crack at",
+    "another round of, give ... a fresh start, give ... a fresh try, another attempt with, give ... a second go",
+    "resubmit, re-do, reopen, re-open, reattempt, put ... out again, put ... up again, try it again, try that again",
+    "have a second go at",
 )
 WANTED = Phrases("id like, i would like, i want, i need, have, get, we want, we need, i wish, id want")
 DONE_TO = Phrases(
-    "is, can be, should be, must be, has to be, needs to be, may be, could be, to be, ought to be, can now be",
-    "is hereby",
+    "gets, will be, shall be, is to be, deserves to be, is, can be, should be, must be, has to be, needs to be",
+    "may be, could be, to be, ought to be, can now be, is hereby",
 )
 DONE = {
     "accept": bag("accepted approved fine"),
@@ -77,33 +91,27 @@ REASON = Phrases(
     "because, since, the reason is, reason is, the reason being, reason being, reason, cause, on the grounds that",
     "as, for being, due to",
 )
-BIDS = bag("bids bidding bidders offers offer bid bidder")
+UNNEEDED = Phrases(
+    "i dont need, we dont need, i do not need, we do not need, i no longer need, we no longer need, no longer need",
+    "dont need, i dont want, we dont want, i no longer want, we no longer want, no more need for",
+    "no longer interested in",
+)
+ANY_MORE = Phrases("any more, anymore, any longer, no longer, no more")
+BIDS = bag("offered bidded undercut bids bidding bidders offers offer bid bidder")
 AUCTIONED = bag("task tasks job jobs delivery result bid bids offer")
 OFFERS = bag("bid offer")
 A_TASK = bag("task tasks job it that")
 THIS = bag("the that this my it a")
-STATUSES = {
-    word: status
-    for status, words in {
-        "open": "open",
-        "bidding": "bidding auction bids",
-        "awarded": "awarded assigned",
-        "running": "running progress ongoing worked",
-        "delivered": "delivered deliver",
-        "settled": "settled done finished completed complete accepted finish",
-        "failed": "failed fail failing failures unsuccessful",
-        "cancelled": "cancelled canceled",
-        "expired": "expired expire expiring",
-    }.items()
-    for word in words.split()
-}
-TASK_LIST = bag("tasks jobs task job board queue", " ".join(STATUSES))
 ONE_TASK = bag("task job bids bid bidding offers t progress result number lowest highest best")
 LISTED = bag("tasks jobs")
 LISTING = Phrases(
     "task list, task board, task queue, job list, job board, job queue, task overview, on the board, list of tasks",
 )
 
+LAST_ONE = bag(
+    "task tasks job jobs delivery result results one last previous latest first second before earlier old newest",
+    "oldest failed cancelled finished delivered open running posted mentioned same",
+)
 VERBS_OF_TASKS = bag("update change edit move finish pause resume extend work start do")
 WENT_WRONG = Phrases("went wrong, gone wrong")
 
@@ -159,7 +167,8 @@ def _bid(said: Said, task: str) -> Meaning | None:
 
 
 def _take_on(said: Said, task: str) -> Meaning | None:
-    return _bid(said, task) if said.amounts and not said.agents else None
+    priced = said.amounts or [one for one in said.numbers if said.words[one.start - 1] in {"for", "at"}]
+    return _bid(said, task) if priced and not said.agents else None
 
 
 def _award(said: Said, task: str) -> Meaning | None:
@@ -196,7 +205,10 @@ def _reason(said: Said) -> str:
         return said.text(marker[1], said.end)
     end = said.tasks[0].end
     pause = said.written[end - 1][-1] in ",:;" and not REJECT.find(said.words, end)
-    return said.text(end, said.end) if pause else ""
+    if pause:
+        return said.text(end, said.end)
+    act = said.act(REJECT, mine=True)
+    return said.text(act[1], said.end) if act and act[1] > end and said.written[act[1] - 1][-1] in ",:;" else ""
 
 
 # In this order: what is more particular comes first ("give task 9 another go" before "give").
@@ -207,16 +219,29 @@ ACTS: tuple[tuple[Phrases, Callable[[Said, str], Meaning | None]], ...] = (
 REPLIES = {"accept": _accept, "reject": _reject, "cancel": _cancel, "retry": _retry}
 
 
+def read_unneeded(said: Said) -> Meaning | None:
+    """`we don't need task 6 any more`: it is cancelled."""
+    unneeded = said.tasks and not said.asks_first and not said.reported and UNNEEDED.at(said.words, said.start)
+    rest = unneeded and GRAMMAR.issuperset(said.words[said.tasks[0].end : said.end])
+    return mean(said, Intent.TASK, f"/cancel {said.tasks[0].value}") if rest and said.says(ANY_MORE) else None
+
+
 def read_list(said: Said) -> Meaning | None:
     """The tasks, or those in one state."""
     if said.reported:
         return None
+    if said.first in LISTED and said.content <= LIST_WORDS:
+        return mean(said, Intent.TASK, _list(said))
     if (said.has(LISTED) or said.says(LISTING)) and (said.asks or said.heads(TASK_LIST)):
-        status = next((STATUSES[word] for word in said.words if word in STATUSES), "")
-        if not status and said.says(WENT_WRONG):
-            status = "failed"
-        return mean(said, Intent.TASK, f"/tasks {status}".rstrip())
+        return None if fields.is_foreign(said, Intent.TASK) else mean(said, Intent.TASK, _list(said))
     return None
+
+
+def _list(said: Said) -> str:
+    status = next((STATUSES[word] for word in said.words if word in STATUSES), "")
+    if not status and said.says(WENT_WRONG):
+        status = "failed"
+    return f"/tasks {status}".rstrip()
 
 
 def read_vague(said: Said) -> Meaning | None:
@@ -235,6 +260,10 @@ def _names_no_task(said: Said, verbs: Phrases) -> bool:
     if not found:
         return False
     start, end = found
+    if verbs in (CANCEL, RETRY, REJECT, ACCEPT) and said.has(LISTED | A_TASK) and end < said.end:
+        rest_content = frozenset(said.words[end : said.end]) - GRAMMAR
+        if rest_content and rest_content <= LAST_ONE:
+            return True
     rest = said.words[end : end + 3]
     if verbs is BID:
         return bool(said.amounts) or (said.words[start] == "bid" and (end == said.end or not A_TASK.isdisjoint(rest)))

@@ -23,9 +23,7 @@ UNITS = {
 }
 HALVES = {"h": (30, "m"), "d": (12, "h"), "m": (30, "s")}
 
-WEEKDAYS = bag(
-    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun",
-)
+WEEKDAYS = bag("monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun")
 MONTHS = bag("january february march april may june july august september october november december")
 FIXED = bag("noon midday midnight lunchtime")
 PARTS = FIXED | bag("morning afternoon evening night")

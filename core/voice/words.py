@@ -47,6 +47,8 @@ class Phrases:
                     node = node.setdefault(word, {})
                 node[END] = {}
         self._tree.pop(END, None)
+        self.firsts = frozenset(self._tree)
+        """The words that a phrase may begin with."""
 
     def at(self, words: Sequence[str], at: int) -> int:
         """The place after the longest phrase that begins at a word; 0 if none does. A gap is as short as it can be."""

@@ -41,12 +41,14 @@ def modes(data: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.rglob("*")}
 
 
-async def test_a_file_is_kept_under_its_hash(shelf: Shelf) -> None:
+async def test_a_file_is_kept_under_its_hash_and_opens_by_its_name(shelf: Shelf) -> None:
     folder = await shelf.folder()
     (folder / "chart.png").write_bytes(b"pixels")
     (kept,) = await shelf.keep([folder / "chart.png"])
     assert (kept.name, kept.size, kept.sha256) == ("chart.png", 6, hashlib.sha256(b"pixels").hexdigest())
-    assert shelf.path(kept.sha256).read_bytes() == b"pixels"
+    place = shelf.path(kept.sha256, kept.name)
+    assert place.read_bytes() == b"pixels"
+    assert place.parts[-2:] == (kept.sha256, "chart.png")
     assert not (folder / "chart.png").exists()
 
 
@@ -55,8 +57,13 @@ async def test_files_and_folders_are_private(shelf: Shelf, data: Path) -> None:
     (folder / "a").write_text("a")
     (folder / "a").chmod(0o666)
     await shelf.keep([folder / "a"])
-    assert modes(data) == {"files": 0o700, "ca": 0o700, hashlib.sha256(b"a").hexdigest(): 0o600, "scratch": 0o700} | {
-        folder.name: 0o700
+    assert modes(data) == {
+        "files": 0o700,
+        "ca": 0o700,
+        hashlib.sha256(b"a").hexdigest(): 0o700,
+        "a": 0o600,
+        "scratch": 0o700,
+        folder.name: 0o700,
     }
 
 
@@ -66,7 +73,35 @@ async def test_the_same_content_is_kept_once(shelf: Shelf, data: Path) -> None:
     (folder / "b").write_text("same")
     first, second = await shelf.keep([folder / "a", folder / "b"])
     assert first.sha256 == second.sha256
-    assert files(data) == [first.sha256]
+    assert files(data) == ["a", "b"]
+    assert shelf.path(first.sha256, "a").samefile(shelf.path(first.sha256, "b"))
+
+
+async def test_the_same_file_again_changes_nothing(shelf: Shelf, data: Path) -> None:
+    first, again = [await shelf.keep([write(await shelf.folder() / "a", "same")]) for _ in range(2)]
+    assert first == again
+    assert files(data) == ["a"]
+    assert shelf.path(first[0].sha256, "a").read_text() == "same"
+
+
+async def test_without_hard_links_the_same_content_is_kept_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)
+    folder = await shelf.folder()
+    kept = await shelf.keep([write(folder / "a", "same"), write(folder / "b", "same")])
+    assert [shelf.path(file.sha256, file.name).read_text() for file in kept] == ["same", "same"]
+
+
+async def test_a_file_that_was_kept_without_a_name_is_still_found_and_kept(shelf: Shelf, data: Path) -> None:
+    old = data / "files" / hashlib.sha256(b"old").hexdigest()[:2] / hashlib.sha256(b"old").hexdigest()
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old")
+    assert shelf.path(old.name, "chart.png") == old
+    (kept,) = await shelf.keep([write(await shelf.folder() / "other", "old")])
+    assert shelf.path(kept.sha256, kept.name) == old
+    assert old.read_bytes() == b"old"
 
 
 async def test_two_files_of_one_name_get_two_names(shelf: Shelf) -> None:
@@ -136,7 +171,21 @@ async def test_a_start_sweeps_what_a_crash_left(shelf: Shelf, data: Path) -> Non
     (data / "files" / ".new-abc").write_text("torn")
     await shelf.sweep()
     assert not folder.exists()
-    assert files(data) == [kept.sha256]
+    assert files(data) == [kept.name]
+
+
+@pytest.mark.parametrize("depth", [2, 1500])
+async def test_a_start_sweeps_however_deep_the_folders_are(shelf: Shelf, data: Path, depth: int) -> None:
+    top = os.open(await shelf.folder(), os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=top)
+        below = os.open("d", os.O_RDONLY, dir_fd=top)
+        os.close(top)
+        top = below
+    os.close(os.open("file", os.O_CREAT, dir_fd=top))
+    os.close(top)
+    await shelf.sweep()
+    assert not (data / "scratch").exists()
 
 
 async def test_a_full_disk_is_said(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,4 +209,10 @@ async def test_a_data_folder_that_cannot_be_written_is_said(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "0" * 63, f"{'0' * 64}\n"])
 def test_only_a_hash_has_a_place(shelf: Shelf, name: str) -> None:
     with pytest.raises(ValueError, match="not a SHA-256"):
-        shelf.path(name)
+        shelf.path(name, "chart.png")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../chart.png", "a/b", "a\0"])
+def test_only_a_plain_name_has_a_place(shelf: Shelf, name: str) -> None:
+    with pytest.raises(ValueError, match="not a name of a file"):
+        shelf.path("0" * 64, name)

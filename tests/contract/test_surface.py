@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import bot.app
 from adapters.shelf import Shelf
 from bot.registry import registry
 from core.swarm.ports import Delivery
+from core.voice.intent import Intent, Meaning
 from tests.contract.surfaces.console import ConsoleDriver
 from tests.contract.surfaces.driver import Feat, Where
 from tests.contract.surfaces.telegram import TelegramDriver
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import Hands
+from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -139,6 +142,16 @@ async def test_conversations_are_apart_and_each_is_answered_in_its_order(surface
             assert found == wanted[place]
 
 
+async def test_what_was_said_while_the_hub_was_down_is_answered_in_its_order(surface: Driver) -> None:
+    needs(surface, Feat.OFFLINE)
+    names = [one.name for one in registry][:20]
+    for name in names:
+        surface.say(f"/help {name}")
+    async with surface.hub():
+        found = [one.text.split()[0].removeprefix("/") for one in await answers(surface, Where.HOME, len(names))]
+        assert found == names
+
+
 async def test_the_same_message_twice_is_one_turn(surface: Driver) -> None:
     async with surface.hub():
         surface.say("/task write a poem")
@@ -153,17 +166,36 @@ async def test_the_same_message_twice_is_one_turn(surface: Driver) -> None:
 
 
 async def test_a_task_is_followed_and_its_button_acts_once(surface: Driver) -> None:
-    async with surface.hub(hands=Hands(does={"quill": asyncio.Event()})) as bot:
+    async with surface.hub(hands=Hands(does={"quill": asyncio.Event()})) as hub:
         surface.say("/task write a poem")
         posted = await told(surface, "T-1")
         assert "Cancel" in posted.labels
-        await bot.see(lambda: any("quill is at work" in line for line in surface.progress()), "the work begin")
+        await hub.see(lambda: any("quill is at work" in line for line in surface.progress()), "the work begin")
         surface.press(posted, "Cancel")
         surface.press(posted, "Cancel")
         await told(surface, "T-1 cancelled; its sats came back")
         surface.say("/balance")
         await told(surface, "10,000 simulated sats free, 0 sats held")
-        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TaskCancelled'") == [(1,)]
+        assert hub.rows("SELECT count(*) FROM event WHERE kind = 'TaskCancelled'") == [(1,)]
+
+
+async def test_what_acts_is_asked_back_and_one_yes_does_it_once(
+    surface: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def understand(text: str, _: object) -> Meaning:
+        asks = text.startswith("please ")
+        intent = Intent.TASK if asks else Intent.APPROVAL if text in {"yes", "no"} else Intent.CHAT
+        return Meaning(intent, 0.9, {}, f"/task {text.removeprefix('please ')}" if asks else None)
+
+    monkeypatch.setattr(bot.app, "understand", understand)
+    async with surface.hub(hands=Hands(does={"quill": asyncio.Event()})) as hub:
+        for answer, tasks in (("no", 0), ("yes", 1), ("yes", 1)):
+            if answer != "yes" or not hub.rows("SELECT id FROM task"):
+                asked = await ask(surface, "please write a poem")
+                assert list(asked.labels) == ["Yes", "No"]
+                assert hub.rows("SELECT count(*) FROM task") == [(0,)]
+            await ask(surface, answer)
+            assert hub.rows("SELECT count(*) FROM task") == [(tasks,)]
 
 
 class _Maker(Hands):
@@ -181,20 +213,20 @@ class _Maker(Hands):
 
 async def test_a_result_brings_its_files(surface: Driver) -> None:
     hands = _Maker()
-    async with surface.hub(hands=hands) as bot:
-        hands.data = bot.app.settings.data_dir
+    async with surface.hub(hands=hands) as hub:
+        hands.data = hub.app.settings.data_dir
         surface.say("/task write a table")
         await told(surface, "T-1 settled")
-        files = await bot.see(lambda: [one.files for one in surface.shown() if one.files], "the file")
+        files = await hub.see(lambda: [one.files for one in surface.shown() if one.files], "the file")
         assert files == [{"chart.csv": b"a,b\n1,2\n"}]
 
 
 async def test_a_file_that_is_sent_is_kept_and_offered(surface: Driver) -> None:
     needs(surface, Feat.FILES_IN)
-    async with surface.hub() as bot:
+    async with surface.hub() as hub:
         surface.give("notes.csv", b"a,b\n1,2\n")
         saved = await told(surface, "Saved notes.csv")
-        assert (bot.app.settings.workspace / "notes.csv").read_bytes() == b"a,b\n1,2\n"
+        assert (hub.app.settings.workspace / "notes.csv").read_bytes() == b"a,b\n1,2\n"
         surface.press(saved, "Describe")
         await told(surface, "quill did describe notes.csv")
 
@@ -212,10 +244,10 @@ async def test_a_long_answer_is_shown_whole_and_in_order(surface: Driver) -> Non
 
 async def test_a_slow_model_gives_a_sign_at_once_and_its_answer_is_a_message(surface: Driver) -> None:
     first, rest = asyncio.Event(), asyncio.Event()
-    async with OllamaServer.running("slow:latest") as model, surface.hub(ollama=model.url) as bot:
+    async with OllamaServer.running("slow:latest") as model, surface.hub(ollama=model.url) as hub:
         model.says(first, "Once upon a time there was", *(f" {word}" for word in range(200)), rest, ". The end.")
         surface.say("tell me a story")
-        await bot.see(surface.alive, "a sign of life", pace=0)
+        await hub.see(surface.alive, "a sign of life", pace=0)
         assert not surface.shown()
         first.set()
         if Feat.DRAFTS not in surface.lacks:
@@ -232,15 +264,32 @@ async def test_a_slow_model_gives_a_sign_at_once_and_its_answer_is_a_message(sur
 # When something breaks -----------------------------------------------------------------------------------------------
 
 
+async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
+    surface: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.app, "DRAIN_SECONDS", 0)
+    async with surface.hub(database=HeldDatabase) as hub:
+        store = held(hub.app.store)
+        store.hold("Dispatcher._answer")
+        surface.say("/task write a poem")
+        await store.holding("Dispatcher._answer")
+        assert surface.shown() == []
+    async with surface.hub() as hub:
+        await told(surface, "quill did write a poem")
+        assert [one.again for one in surface.shown()] == [False, False]
+        assert "quill did write a poem" in surface.shown()[1].text, "the answer comes before what follows from it"
+        assert hub.rows("SELECT count(*) FROM task") == [(1,)]
+
+
 async def test_a_stop_in_mid_send_loses_nothing_and_marks_what_may_be_a_copy(surface: Driver) -> None:
-    async with surface.hub() as bot:
+    async with surface.hub() as hub:
         await ask(surface, "/whoami")
         await rows(surface, "SELECT state FROM outgoing", [("sent",)])
         surface.stick()
         surface.say("/help task")
         surface.say("/help tasks")
         await told(surface, "post a task", pace=0)
-        await bot.see(lambda: bot.rows("SELECT count(*) FROM outgoing") == [(3,)], "both answers written", pace=0)
+        await hub.see(lambda: hub.rows("SELECT count(*) FROM outgoing") == [(3,)], "both answers written", pace=0)
     surface.unstick()
     async with surface.hub():
         await told(surface, "/tasks [STATUS]")
@@ -254,21 +303,21 @@ async def test_a_stop_in_mid_send_loses_nothing_and_marks_what_may_be_a_copy(sur
 
 async def test_what_is_to_be_told_while_the_platform_is_away_is_told_when_it_is_back(surface: Driver) -> None:
     gate = asyncio.Event()
-    async with surface.hub(hands=Hands(does={"quill": gate})) as bot:
+    async with surface.hub(hands=Hands(does={"quill": gate})) as hub:
         surface.say("/task write a poem")
         await told(surface, "T-1")
-        await bot.hands.at_work("T-1", "quill")
+        await hub.hands.at_work("T-1", "quill")
         await rows(surface, "SELECT state FROM outgoing", [("sent",)])
         surface.down()
         gate.set()
         await rows(surface, "SELECT count(*) FROM outgoing WHERE state IN ('queued', 'sending')", [(1,)])
         for _ in range(20):
-            bot.pass_time(10)
-            await bot.app.store.read(lambda tx: tx.now)
+            hub.pass_time(10)
+            await hub.app.store.read(lambda tx: tx.now)
         assert "quill did write a poem" not in str(surface.shown())
         surface.up()
         await told(surface, "quill did write a poem")
-        assert bot.hands.began == [("T-1", "quill", 1)]
+        assert hub.hands.began == [("T-1", "quill", 1)]
         assert (await ask(surface, "/whoami")).text.startswith(surface.owner)
 
 
@@ -285,7 +334,7 @@ async def test_a_lost_reply_of_the_platform_is_sent_again_and_says_so(surface: D
 
 async def test_a_flood_wait_parks_one_conversation_and_loses_nothing_of_it(surface: Driver) -> None:
     needs(surface, Feat.FLOOD)
-    async with surface.hub() as bot:
+    async with surface.hub() as hub:
         surface.flood(Where.HOME, 1000)
         for name in ("task", "tasks", "show"):
             surface.say(f"/help {name}")
@@ -293,10 +342,10 @@ async def test_a_flood_wait_parks_one_conversation_and_loses_nothing_of_it(surfa
             await ask(surface, "/whoami", Where.OTHER)
         assert surface.shown() == []
         surface.calm(Where.HOME)
-        bot.pass_time(900)
+        hub.pass_time(900)
         await ask(surface, "/whoami", Where.OTHER)
         assert surface.shown() == []
-        bot.pass_time(101)
+        hub.pass_time(101)
         await told(surface, "/show T")
         assert [one.text.split()[0] for one in surface.shown()] == ["/task", "/tasks", "/show"]
         assert not any(one.again for one in surface.shown())

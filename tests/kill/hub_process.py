@@ -85,6 +85,17 @@ class HubProcess:
                     frames.append(frame)
             return frames
 
+    async def timmy(self, *words: str) -> str:
+        """Run a `timmy` command beside the hub and return what it prints; it must succeed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot.cli", *words, env=self._environment, cwd=ROOT,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        async with asyncio.timeout(PATIENCE):
+            printed, _ = await process.communicate()
+        assert process.returncode == 0, printed.decode()
+        return printed.decode()
+
     async def drop(self, text: str, *, name: str) -> None:
         """Say something and be killed before anybody could answer."""
         async with dial(self.data, SOCKET) as link:
@@ -108,9 +119,9 @@ class HubProcess:
 
 
 @contextlib.asynccontextmanager
-async def hub_process(folder: Path, model_url: str) -> AsyncIterator[HubProcess]:
+async def hub_process(folder: Path, model_url: str, **environment: str) -> AsyncIterator[HubProcess]:
     """A running hub; whatever the test did to it, nothing of it is left running."""
-    hub = HubProcess(folder, model_url)
+    hub = HubProcess(folder, model_url, **environment)
     try:
         yield await hub.start()
     finally:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from adapters import markup
 from adapters.sqlite.message_store import _load
-from adapters.telegram.surface import AGAIN, TEXT_UNITS
+from adapters.telegram.parts import AGAIN, TEXT_UNITS
 from bot.app import build
 from core.store import StoreClosed
 from tests.fakes import FakeClock, FakeIds

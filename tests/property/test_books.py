@@ -39,7 +39,7 @@ from core.events import Kind
 from core.money import MAX_SATS
 from core.store import DiskFull
 from core.swarm.bidding import BidOutOfRange, HadItsTurn, NotInvited
-from core.swarm.coordinator import AgentBusy, NoSuchBid, NotOver, NotYours, Order
+from core.swarm.coordinator import AgentBusy, NoSuchBid, NotOver, NotTheirWork, NotYours, Order
 from core.swarm.roster import UnknownAgent
 from core.swarm.task import WrongState
 from core.wallet.ledger import NotEnoughSats
@@ -196,6 +196,13 @@ class Books(RuleBasedStateMachine):
     def _live(self) -> frozenset[str]:
         return frozenset(agent.name for agent in self.hub.roster)
 
+    def _not_theirs(self, wish: Wish) -> bool:
+        """Whether it is meant for an agent that does no such work, where another would."""
+        if wish.only is None or ":" in wish.only:
+            return False
+        asks = {agent.name: self.asks[wish.description].get(agent.persona.name) for agent in self.hub.roster}
+        return asks.pop(wish.only) is None and any(asks.values())
+
     # Choosing --------------------------------------------------------------------------------------------------
 
     def _key(self) -> str:
@@ -226,6 +233,8 @@ class Books(RuleBasedStateMachine):
         refused: type[HubError] | None = None
         if wish.only is not None and not person and wish.only not in self._live():
             refused = UnknownAgent
+        elif self._not_theirs(wish):
+            refused = NotTheirWork
         elif sats * 1000 > self.model.free(caller.name):
             refused = NotEnoughSats
 
@@ -312,6 +321,8 @@ class Books(RuleBasedStateMachine):
             refused = NotOver
         elif wish.only is not None and ":" not in wish.only and wish.only not in self._live():
             refused = UnknownAgent
+        elif self._not_theirs(wish):
+            refused = NotTheirWork
         elif deal.budget > self.model.free(caller.name):
             refused = NotEnoughSats
 

@@ -9,6 +9,11 @@ import pytest
 HERE = Path(__file__).parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-transcript", action="store_true", help="write docs/telegram-transcript.md anew")
+    parser.addoption("--write-pictures", action="store_true", help="keep the pictures of docs/ as they look now")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,21 +13,17 @@ from adapters.clockwork import running
 from adapters.console.link import QueueLink
 from bot.app import build
 from config.settings import Http
+from tests.real.browser import NEEDS_CHROMIUM, chromium
 from tests.scenario.bot import ECHO, QUILL, Console, Hands, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request
+    from playwright.async_api import ConsoleMessage, Dialog, Page, Request
 
     from bot.app import App
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-)  # fmt: skip
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script></script>"
 FOUR_DIGITS = "Object.assign(state.money, {held_sats: 9999, escrow_sats: 9999, treasury_sats: 9999}); drawFigures()"
 LINES = (
@@ -36,10 +31,7 @@ LINES = (
     " box.top)).size)"
 )
 
-pytestmark = [
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (on Debian: apt install chromium)"),
-]
+pytestmark = [pytest.mark.timeout(120), NEEDS_CHROMIUM]
 
 
 @dataclass
@@ -74,19 +66,6 @@ class Watched:
     async def shows(self, selector: str, text: str) -> None:
         """Wait until an element with this text is there."""
         await self.page.locator(selector, has_text=text).first.wait_for(timeout=10_000)
-
-
-@asynccontextmanager
-async def chromium(profile: Path) -> AsyncIterator[BrowserContext]:
-    playwright: Any = pytest.importorskip("playwright.async_api", reason="make test-real installs playwright")
-    async with playwright.async_playwright() as driver:
-        context = await driver.chromium.launch_persistent_context(
-            profile, executable_path=CHROMIUM, args=list(FLAGS), headless=True, viewport={"width": 1200, "height": 900}
-        )
-        try:
-            yield context
-        finally:
-            await context.close()
 
 
 @asynccontextmanager

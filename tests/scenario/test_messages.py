@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bot.subscriptions import HandlerTx
     from core.chat import Attachment, Outgoing
     from core.events import Event
+    from core.swarm.ports import ResultFile
 
 
 # Once, and in order ------------------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ async def test_a_console_that_waits_is_told_the_end_and_that_it_is_the_end(tmp_p
 class _Poisoned(Notify):
     """Tells everything but one event, which it cannot take."""
 
-    def __init__(self, place: Callable[[str], str], *, name: str, task: int) -> None:
+    def __init__(self, place: Callable[[ResultFile], str], *, name: str, task: int) -> None:
         super().__init__(place)
         self.name = name
         self._task = task
@@ -244,7 +245,7 @@ class _Poisoned(Notify):
 async def test_an_event_that_cannot_be_taken_is_buried_and_stops_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poisoned: str
 ) -> None:
-    def handlers(place: Callable[[str], str]) -> Sequence[Notify]:
+    def handlers(place: Callable[[ResultFile], str]) -> Sequence[Notify]:
         own = [] if poisoned == "notify" else table(place)
         return [_Poisoned(place, name=poisoned, task=1), *own]
 

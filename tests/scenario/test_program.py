@@ -214,6 +214,11 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
             _timmy(tmp_path, "agents", "list", "--json"),
         )
         files = {file.name: file.lstat().st_mode & 0o777 for file in (tmp_path / "data").iterdir() if not file.is_dir()}
+        unpaired, gone, rank = await asyncio.gather(
+            _timmy(tmp_path, "pair", "ABCDEFGH", "--role", "operator"),
+            _timmy(tmp_path, "unpair", "telegram:7"),
+            _timmy(tmp_path, "pair", "ABCDEFGH", "--role", "king"),
+        )
     assert set(files) >= {"hub.db", "hub.db-wal", "hub.db-shm", "hub.lock", SOCKET}
     assert set(files.values()) == {0o600}
     assert (who.code, who.out, who.err) == (0, "console:owner, owner\n", "")
@@ -234,6 +239,9 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
     assert json.loads(as_other.out)["data"] == {"ok": True, "actor": "telegram:7", "role": "member"}
     assert json.loads(status.out)["ok"] is True
     assert len(json.loads(listed.out)["data"]["agents"]) == 9
+    assert "There is no such pairing code" in unpaired.complaint
+    assert "telegram:7 has no role" in gone.complaint
+    assert rank.code == 2
 
 
 async def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:

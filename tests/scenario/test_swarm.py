@@ -280,6 +280,45 @@ async def test_a_task_at_fault_itself_is_refused_before_anything_is_written(tmp_
         assert bot.tables() == before
 
 
+async def test_a_fault_of_the_task_that_shows_in_the_work_ends_it_and_is_not_held_against_the_agent(
+    tmp_path: Path,
+) -> None:
+    fault = UserError(why="poem.pdf is protected by a password")
+    hands = Hands(asks={"echo": None}, does={"quill": fault})
+    async with hub(tmp_path, hands=hands) as bot:
+        await bot.say("/task shorten poem.pdf")
+        told = await bot.ends("T-1")
+        assert told["data"]["status"] == "failed"
+        assert told["text"] == f"T-1 failed and cost nothing: {fault}. Nobody else here can do it"
+        assert "0 settled, 0 failed, 0 sats earned" in (await bot.say("/agent quill"))["text"]
+        assert balances(bot.app.settings) == UNTOUCHED
+        prove(bot.app.settings)
+
+
+async def test_when_everybody_meets_the_same_fault_it_is_told_once(tmp_path: Path) -> None:
+    fault = UserError(why="poem.pdf is protected by a password")
+    async with hub(tmp_path, hands=Hands(does={"quill": fault}), personas=[QUILL, ECHO]) as bot:
+        bot.hands.asks["echo"] = Decline(str(fault), fault)
+        await bot.say("/task shorten poem.pdf")
+        assert (await bot.ends("T-1"))["text"] == f"T-1 failed and cost nothing: quill, echo: {fault}"
+        assert bot.hands.began == [("T-1", "quill", 1)]
+
+
+async def test_a_task_for_an_agent_that_does_no_such_work_is_refused_and_names_who_does(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(asks={"echo": None})) as bot:
+        before = bot.tables()
+        refused = await bot.say("/task outline welcome.md to=echo")
+        assert refused["data"] == {"ok": False, "error": "not_their_work"}
+        assert refused["text"].startswith("echo cannot do this, but quill can.")
+        assert bot.tables() == before
+
+
+async def test_a_task_for_an_agent_that_does_no_such_work_is_posted_where_nobody_else_does(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(asks={"echo": None, "quill": None})) as bot:
+        await bot.say("/task outline welcome.md to=echo")
+        assert "no agent here can do this now" in (await bot.ends("T-1"))["text"]
+
+
 async def test_an_agent_dismissed_in_mid_task_stops_and_somebody_else_takes_it_up(tmp_path: Path) -> None:
     async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()}), database=HeldDatabase) as bot:
         await bot.say("/task write a poem")

@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
-from tests.scenario.bot import Hands
-from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram
+from config.settings import Telegram
+from tests.scenario.bot import Hands, hub, settings
+from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram, telegram_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,3 +139,49 @@ async def test_the_menu_is_the_registry(tmp_path: Path, server: TelegramServer) 
         assert "balance" in private.keys() - group.keys()
         assert "pair" in owner.keys() - private.keys()
         assert "task" in group.keys() & private.keys() & owner.keys()
+
+
+async def test_buttons_that_mean_nothing_any_more_go_away(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
+        await talk.says(talk.olga, OLGA, "/task write a poem pick=ask")
+        offers = await talk.told(talk.olga, "T-1 bids: ")
+        assert offers.labels == [["quill 40", "echo 45"]]
+        server.tap(offers, "quill 40", OLGA)
+        await talk.until(lambda: not offers.buttons, "the other bids go")
+        assert offers.text.startswith("T-1 bids: "), "its words stay"
+        board = await talk.told(talk.olga, "quill is at work for 40 sats")
+        assert board.labels == [["Cancel"]]
+
+
+async def test_who_is_let_in_as_an_owner_shares_the_owners_wallet(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        code = (await talk.says(talk.bob, BOB, "hello")).text.split("\n")[1]
+        await talk.bot.say(f"/pair {code} role=owner")
+        await talk.told(talk.bob, "You are in, as owner. Try: /task")
+        assert "10,000 simulated sats free" in (await talk.says(talk.bob, BOB, "/balance")).text
+
+
+async def test_a_token_that_is_empty_is_none(tmp_path: Path) -> None:
+    found = settings(tmp_path).model_copy(update={"telegram": Telegram(token=SecretStr(""))})
+    async with hub(tmp_path, found=found) as bot:
+        assert "telegram" not in (await bot.data("/status"))["parts"]
+
+
+async def test_a_wrong_token_is_said_in_whole_sentences(tmp_path: Path, server: TelegramServer) -> None:
+    async with hub(tmp_path, found=telegram_settings(tmp_path, server, token="1:no")) as bot:
+        faults = await bot.see(bot.app.health.faults, "a fault")
+        assert faults[0].startswith("telegram is down: Telegram refuses the bot's token.")
+        assert faults[0].endswith("TIMMY_TELEGRAM_TOKEN")
+
+
+async def test_who_works_for_somebody_else_gets_no_buttons_of_theirs(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, hands=Hands(asks={"quill": None, "echo": None})) as talk:
+        await talk.says(talk.olga, OLGA, "/task proofread this pick=ask")
+        bid = await talk.says(talk.ann, ANN, "/bid T-1 30")
+        await talk.told(talk.olga, "T-1 bids: ")
+        await talk.says(talk.olga, OLGA, f"/award T-1 telegram:{ANN}")
+        await talk.told(talk.ann, "T-1 is yours")
+        talk.server.say(talk.ann, ANN, "/deliver T-1 done")
+        delivered = await talk.told(talk.ann, "T-1 delivered")
+        assert (bid.buttons, delivered.buttons) == ([], [])
+        assert (await talk.told(talk.olga, "T-1 delivered by")).labels == [["Accept", "Reject"]]

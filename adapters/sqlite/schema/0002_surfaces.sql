@@ -11,6 +11,8 @@ ALTER TABLE outgoing ADD COLUMN chosen INTEGER;
 CREATE INDEX outgoing_of_task ON outgoing (task) WHERE task IS NOT NULL;
 CREATE INDEX outgoing_question ON outgoing (conversation, id) WHERE chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL;
 
+CREATE INDEX outgoing_dead ON outgoing (id) WHERE state = 'dead';
+
 -- A conversation that was given another name by its surface (a group that became a supergroup).
 CREATE TABLE moved (old TEXT PRIMARY KEY, new TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 

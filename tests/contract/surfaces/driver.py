@@ -20,6 +20,7 @@ class Feat(StrEnum):
     THREADS = "a place can hold several conversations"
     FILES_IN = "people send files"
     EMPTY = "a message can be empty"
+    OFFLINE = "what is said while the hub is down waits on the platform"
     DRAFTS = "the answer in the making is a message that is edited"
     FLOOD = "the platform asks to wait"
     LOST = "the platform takes a message and its answer is lost"

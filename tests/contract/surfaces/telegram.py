@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from adapters.telegram.surface import AGAIN
+from adapters.telegram.parts import AGAIN
 from tests.contract.surfaces.driver import Feat, Shown, Where
 from tests.scenario.telegram import BOB, GROUP, OLGA, on_telegram
 from tests.telegram_server import TelegramServer

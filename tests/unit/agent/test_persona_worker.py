@@ -232,7 +232,7 @@ async def test_a_cancelled_task_stops_the_model(worker: PersonaWorker, server: O
 async def test_a_skills_files_are_kept_and_its_folder_goes(worker: PersonaWorker, shelf: Shelf, tmp_path: Path) -> None:
     (file,) = (await worker.work(QUILL, task(SUMMARY))).files
     assert (file.name, file.size) == ("summary.md", 6)
-    assert shelf.path(file.sha256).read_text() == "Short."
+    assert shelf.path(file.sha256, file.name).read_text() == "Short."
     assert scratch(tmp_path) == []
 
 

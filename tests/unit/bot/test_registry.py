@@ -121,7 +121,7 @@ def test_only_the_very_start_makes_a_command(text: str) -> None:
     ("text", "nearest"),
     [
         ("/tsak write it", "/task"), ("/balence", "/balance"), ("/HELPP", "/help"), ("/task: x", "/task"),
-        ("/ task write it", "/task"), ("/ balance", "/balance"), ("/agentx", "/agent"),
+        ("/ task write it", "/task"), ("/ balance", "/balance"), ("/agentx", "/agent"), ("/hlep", "/help"), ("/nwe", "/new"),
     ],
 )  # fmt: skip
 def test_an_unknown_command_names_the_nearest(text: str, nearest: str) -> None:
@@ -130,7 +130,7 @@ def test_an_unknown_command_names_the_nearest(text: str, nearest: str) -> None:
     assert f"Did you mean {nearest}?" in str(refused)
 
 
-@pytest.mark.parametrize("text", ["/", "//", "/ ", "/1", "/-", "/\0", "/é", f"/{'a' * 9000}", "/qqqqqq"])
+@pytest.mark.parametrize("text", ["/", "//", "/ ", "/1", "/-", "/\0", "/é", f"/{'a' * 9000}", "/qqqqqq", "/nope"])
 def test_an_unknown_command_that_is_near_to_nothing_says_where_all_are(text: str) -> None:
     refused = refusal(text)
     assert refused.code == "unknown_command"

@@ -32,6 +32,11 @@ def test_everything_has_a_default() -> None:
     assert found.ollama.url == "http://127.0.0.1:11434"
 
 
+def test_a_slash_at_the_end_of_telegrams_address_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_TELEGRAM_BASE_URL", "http://127.0.0.1:8081/")
+    assert settings.load().telegram.base_url == "http://127.0.0.1:8081"
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400)])
 def test_durations_are_written_as_people_write_them(monkeypatch: pytest.MonkeyPatch, text: str, seconds: int) -> None:
     monkeypatch.setenv("TIMMY_AUCTION_DEADLINE", text)
@@ -60,6 +65,12 @@ def test_an_unknown_key_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPa
         settings.load()
 
 
+def test_an_unknown_key_that_is_near_to_none_gets_no_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_FOO", "1")
+    with pytest.raises(UnknownSetting, match=r"There is no setting TIMMY_FOO\. docs/settings\.md lists them all\."):
+        settings.load()
+
+
 def test_an_unknown_key_in_the_file_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TIMMY_AUCTION_BUGDET=1\n")
     with pytest.raises(UnknownSetting, match="TIMMY_AUCTION_BUDGET"):
@@ -77,7 +88,7 @@ def test_an_unknown_key_in_the_file_is_refused_too(tmp_path: Path) -> None:
         ("TIMMY_OLLAMA_URL", "http://h:99999"), ("TIMMY_OLLAMA_URL", "http://ann:pass@h"), ("TIMMY_OLLAMA_URL", "http://h/?q=1"),
         ("TIMMY_HTTP_PUBLIC_URL", "https://[foo"), ("TIMMY_HTTP_PUBLIC_URL", "https://a b"),
         ("TIMMY_HTTP_PUBLIC_URL", "https://timmy.example.org/hub"), ("TIMMY_HTTP_PUBLIC_URL", "https://h:x"),
-        ("TIMMY_HTTP_TRUSTED_PROXY", "nginx"),
+        ("TIMMY_HTTP_TRUSTED_PROXY", "nginx"), ("TIMMY_TELEGRAM_BASE_URL", "127.0.0.1:8081"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:

@@ -16,7 +16,6 @@ from adapters.skills.errors import (
     FileEncrypted,
     FileTooLarge,
     KindUnsupported,
-    NoText,
 )
 from adapters.skills.texts import decode
 from tests.unit.skills import office
@@ -125,7 +124,7 @@ def test_pdf_with_an_empty_password_is_open_and_with_another_closed(workspace: W
     ("name", "content", "error"),
     [
         ("empty.md", b"", FileEmpty),
-        ("blank.md", b"\n\n  \n", NoText),
+        ("blank.md", b"\n\n  \n", FileEmpty),
         ("picture.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(100), FileBinary),
         ("nul.txt", b"some text\0and more", FileBinary),
         ("noise.txt", bytes(range(1, 32)) * 10, FileBinary),

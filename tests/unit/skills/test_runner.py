@@ -16,21 +16,29 @@ import pytest
 from adapters.shelf import Shelf
 from adapters.skills.catalogue import SKILLS
 from adapters.skills.errors import (
+    AddressGiven,
     FileBinary,
+    FileBroken,
     FileClosed,
     FileEmpty,
     FileEncrypted,
     FileMissing,
     FileTooLarge,
     KindUnsupported,
+    NoNumbers,
+    NoText,
+    NothingNamed,
     OutsideWorkspace,
     QueryMissing,
+    SeveralFiles,
     SkillCrashed,
     SkillMemory,
     SkillMissing,
     SkillOutput,
     SkillTimeout,
+    UnknownColumn,
 )
+from adapters.skills.faults import Case, Faults
 from adapters.skills.limits import Limits
 from adapters.skills.runner import SkillRunner
 from core.agent.skill import Match
@@ -149,6 +157,17 @@ async def test_searches_for_the_canary_find_nothing(skills: SkillRunner, out: Pa
         (Match("search", "...", 1.0), QueryMissing),
         (Match("search", "x", 1.0, (("in", "/etc/passwd"),)), OutsideWorkspace),
         (Match("no such skill", "welcome.md", 1.0), SkillMissing),
+        (Match("outline", "enc.pdf", 1.0), FileEncrypted),
+        (Match("summarise", "pictures.pdf", 1.0), NoText),
+        (Match("outline", "torn.docx", 1.0), FileBroken),
+        (Match("outline", "blank.md", 1.0), FileEmpty),
+        (Match("describe", "head.csv", 1.0), FileEmpty),
+        (Match("summarise", "", 1.0), NothingNamed),
+        (Match("chart", "", 1.0), NothingNamed),
+        (Match("summarise", "https://example.com/x.md", 1.0), AddressGiven),
+        (Match("summarise", "welcome.md", 1.0, (("also", "sampel.csv"),)), SeveralFiles),
+        (Match("summarise", "welcome.md", 1.0, (("also", "and/or\nnotes"),)), SeveralFiles),
+        (Match("chart", "n.csv", 1.0, (("words", "profit by month"),)), UnknownColumn),
     ],
 )
 async def test_a_check_names_what_is_wrong_before_anyone_bids(
@@ -157,15 +176,84 @@ async def test_a_check_names_what_is_wrong_before_anyone_bids(
     (root / "noise.txt").write_bytes(b"\0\1\2")
     office.encrypted_office(root / "locked.docx")
     office.excel(root / "book.xlsx", [("a", 1)])
+    office.pdf(root / "enc.pdf", [["text"]], password="s")
+    office.pdf(root / "pictures.pdf", [[]])
+    (root / "torn.docx").write_bytes(b"PK\x03\x04" + bytes(100))
+    (root / "blank.md").write_text("\n \n")
+    (root / "head.csv").write_text("a,b\n")
+    (root / "n.csv").write_text("month,revenue\n1,2\n")
     with (root / "huge.txt").open("wb") as file:
         file.truncate(10**9)
     with pytest.raises(error):
         await skills.check(match)
 
 
-async def test_a_check_passes_what_can_be_worked_on(skills: SkillRunner) -> None:
-    for match in (OUTLINE, Match("scan", ".", 1.0), Match("machine", "", 1.0), Match("search", "escrow", 1.0)):
-        await skills.check(match)
+@pytest.mark.parametrize(
+    "match",
+    [
+        OUTLINE,
+        Match("scan", ".", 1.0),
+        Match("machine", "", 1.0),
+        Match("search", "escrow", 1.0),
+        Match("summarise", "welcome.md", 1.0, (("also", "Node.js\nand/or"),)),
+        Match("chart", "n.csv", 1.0, (("words", "revenue by month"),)),
+        Match("chart", "wide.csv", 1.0, (("words", "profit"),)),
+        Match("chart", "utf16.csv", 1.0, (("words", "umsätze"),)),
+        Match("summarise", "open.pdf", 1.0),
+    ],
+)
+async def test_a_check_passes_what_can_be_worked_on(skills: SkillRunner, root: Path, match: Match) -> None:
+    office.pdf(root / "open.pdf", [["text"]])
+    (root / "n.csv").write_text("month,revenue\n1,2\n")
+    (root / "wide.csv").write_text(",".join(["column"] * 1000) + "\n" + ",".join(["1"] * 1000))
+    (root / "utf16.csv").write_text("umsätze\n1\n", encoding="utf-16")
+    await skills.check(match)
+
+
+async def test_a_fault_of_a_file_that_shows_only_in_the_work_is_known_until_the_file_changes(
+    root: Path, out: Path, scripted: Scripted
+) -> None:
+    skills = SkillRunner(root, python=scripted('print(json.dumps({"error": "NoNumbers", "facts": {"path": "w.csv"}}))'))
+    words = Match("chart", "w.csv", 1.0)
+    (root / "w.csv").write_text("a,b\nx,y\nz,w\n")
+    await skills.check(words)
+    with pytest.raises(NoNumbers):
+        await skills.run(words, out)
+    with pytest.raises(NoNumbers, match=r"w\.csv has no column of numbers"):
+        await skills.check(words)
+    (root / "w.csv").write_text("a,b\nx,1\nz,2\n")
+    await skills.check(words)
+
+
+async def test_agents_that_ask_at_once_share_one_look(root: Path, tmp_path: Path, scripted: Scripted) -> None:
+    office.pdf(root / "pictures.pdf", [[]])
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    counts = scripted(
+        f'open(f"{marks}/{{os.getpid()}}", "w").close()\n'
+        'print(json.dumps({"error": "NoText", "facts": {"path": "pictures.pdf"}}))'
+    )
+    skills = SkillRunner(root, python=counts)
+    match = Match("summarise", "pictures.pdf", 1.0)
+    told = await asyncio.gather(skills.check(match), skills.check(match), return_exceptions=True)
+    assert list(map(type, told)) == [NoText, NoText]
+    assert len(list(marks.iterdir())) == 1
+
+
+async def test_a_look_that_takes_too_long_lets_the_agent_bid(
+    root: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.pdf(root / "slow.pdf", [["text"]])
+    monkeypatch.setattr("adapters.skills.runner.LOOK_SECONDS", 0.2)
+    await SkillRunner(root, python=scripted("signal.pause()")).check(Match("summarise", "slow.pdf", 1.0))
+
+
+def test_what_is_known_of_files_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.skills.faults.MOST_FAULTS", 2)
+    faults, cases = Faults(), [Case(OUTLINE, "a.md", (number,)) for number in range(3)]
+    for case in cases:
+        faults.note(case, NoText(path="a.md"))
+    assert [case in faults for case in cases] == [False, True, True]
 
 
 async def test_a_child_that_takes_too_long_is_killed_with_its_group(
@@ -199,7 +287,7 @@ async def test_a_cancelled_task_kills_its_child_and_waits_for_its_end(
 
 
 async def test_a_child_out_of_memory_is_one_clear_line(root: Path, out: Path) -> None:
-    (root / "big.txt").write_text("The cat sat on the mat and watched the rain.\n\n" * 400_000)
+    (root / "big.txt").write_text("\N{CAT} sat on the mat and watched the rain.\n\n" * 450_000)
     with pytest.raises(SkillMemory, match="needed more memory than it may have"):
         await SkillRunner(root, limits=Limits(memory_bytes=60_000_000)).run(Match("outline", "big.txt", 1.0), out)
 
@@ -328,6 +416,27 @@ async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
     limits = Limits(written_bytes=2_000_000, written_files=20_000 if size else 500)
     with pytest.raises(SkillOutput, match=r"outline produced more than it may deliver"):
         await SkillRunner(root, python=fills, limits=limits).run(OUTLINE, out)
+
+
+NESTS = """
+here = os.open(".", os.O_RDONLY)
+for _ in range(1500):
+    os.mkdir("d", dir_fd=here)
+    below = os.open("d", os.O_RDONLY, dir_fd=here)
+    os.close(here)
+    here = below
+signal.pause()
+"""
+
+
+async def test_a_child_that_nests_folders_without_end_is_stopped_and_its_folder_swept_at_the_next_start(
+    root: Path, tmp_path: Path, out: Path, scripted: Scripted
+) -> None:
+    shelf = Shelf(tmp_path / "data")
+    with pytest.raises(SkillOutput):
+        await SkillRunner(root, python=scripted(NESTS), scratch=shelf.scratch).run(OUTLINE, out)
+    await shelf.sweep()
+    assert not shelf.scratch.exists()
 
 
 CONFINED = """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.skills.assigned import assigned
 from adapters.skills.errors import FileBinary, FileClosed, LineTooLong
 from adapters.skills.job import TEXT_LENGTH
 from adapters.skills.scan import masked, scan
@@ -67,6 +68,67 @@ def test_scans_narrow_to_secrets_or_code(root: Path, job: Jobs) -> None:
     assert "(B602)" not in scan(job("app.py", **{"for": "secrets"})).text
     assert "AWS" not in scan(job("app.py", **{"for": "code"})).text
     assert PASSWORD[:3] not in scan(job("app.py", **{"for": "code"})).text
+
+
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (f"password={PASSWORD}", PASSWORD),
+        ("password=hunter2secret", "hunter2secret"),
+        ("aws_secret_access_key = wJalrXUtnFEMIK7MDENGbPxRfiCYzzKEY", "wJalrXUtnFEMIK7MDENGbPxRfiCYzzKEY"),
+        ("db.password: 'correct-horse-7'", "correct-horse-7"),
+        ('{"apiToken": "n3verGuess-this"}', "n3verGuess-this"),
+        (f"token {TOKEN}", TOKEN),
+        (f"git clone https://{TOKEN}@example.com/x", TOKEN),
+    ],
+)
+@pytest.mark.parametrize("name", ["notes.txt", "notes.md", "app.ini"])
+def test_secrets_are_found_in_notes_and_shown_as_their_length(
+    root: Path, job: Jobs, line: str, value: str, name: str
+) -> None:
+    (root / name).write_text(f"Dear Ann,\n{line}\n")
+    text = scan(job(name)).text
+    assert text.startswith("Found 1 possible secret and 0 risks")
+    assert f"{name}:2 " in text
+    assert masked(value) in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "password = get_password(user1)",
+        "token: string",
+        "The password: required, at least 8 characters",
+        "secret = config.secret_v2",
+        "access_key=${ACCESS_KEY_1}",
+        "password=/run/secrets/db1",
+        "api_key = <your key 1>",
+        "token_url=https://example.com/oauth2/token",
+    ],
+)
+def test_what_only_speaks_of_secrets_is_none(root: Path, job: Jobs, line: str) -> None:
+    (root / "notes.txt").write_text(f"Dear Ann,\n{line}\n")
+    assert scan(job("notes.txt")).text.startswith("Nothing suspicious was found in 1 file")
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("piece", ["password", "secret_", "a.", "token : ", "password=", "pwd=1"])
+def test_hostile_lines_are_scanned_in_no_time(piece: str) -> None:
+    assert len(list(assigned("\n".join([piece * (49_000 // len(piece))] * 10)))) <= 100_000
+
+
+def test_a_scan_that_left_everything_out_is_no_all_clear(root: Path, job: Jobs) -> None:
+    (root / "only").mkdir()
+    assert scan(job("only")).text.startswith("Nothing was scanned: there is no file here.")
+    (root / "only/picture.png").write_bytes(b"\0\1\2")
+    text = scan(job("only")).text
+    assert text.startswith("Nothing was scanned: every file was left out.")
+    assert "Left out: 1 (private, secret, binary or very large)." in text
+    (root / "only/picture.png").write_text("x" * 60_000)
+    assert scan(job("only")).text.startswith("Nothing was scanned: every file was left out.")
 
 
 def test_a_clean_file_says_so(job: Jobs) -> None:

@@ -10,7 +10,15 @@ from PIL import Image
 
 from adapters.skills.chart import Plan, chart, planned
 from adapters.skills.describe import describe, number
-from adapters.skills.errors import FileBomb, FileBroken, FileEmpty, FileEncrypted, KindUnsupported, NoNumbers
+from adapters.skills.errors import (
+    FileBomb,
+    FileBroken,
+    FileEmpty,
+    FileEncrypted,
+    KindUnsupported,
+    NoNumbers,
+    UnknownColumn,
+)
 from adapters.skills.table import read_table
 from tests.unit.skills import office
 
@@ -76,6 +84,45 @@ def test_types_and_delimiters_are_recognised(workspace: Workspace, content: str,
     assert [found[name] for name in table.frame.columns] == kinds
 
 
+@pytest.mark.parametrize(
+    ("content", "numbers", "remark"),
+    [
+        ("name;sum\na;1,50\nb;2,25\nc;10,75\n", [1.5, 2.25, 10.75], ""),
+        ('name,sum\na,"1,5"\nb,"2,25"\n', [1.5, 2.25], ""),
+        ("name;sum\na;1.234,50\nb;-0,125\nc;7\n", [1234.5, -0.125, 7], ""),
+        ("name;sum\na;1 234,50 €\nb;12 %\n", [1234.5, 12], ""),
+        ('name,sum\na,"1,234.50"\nb,"$1,075"\n', [1234.5, 1075], ""),
+        ('name,sum\na,"1,00,000"\nb,5\n', [100_000, 5], ""),
+        ('name,sum\na,"1,075"\nb,"2,000"\n', [1075, 2000], "sum: 1,075 was read with the comma as a mark of thousands"),
+        ("name;sum\na;1,075\nb;2,000\n", [1.075, 2], "sum: 1,075 was read with the comma as the decimal mark"),
+        ("part;sum\n0,5;1.234\n1,5;12\n", [1234, 12], "sum: 1.234 was read with the point as a mark of thousands"),
+        ("name;sum\na;1.234\nb;12\n", [1.234, 12], "sum: 1.234 was read with the point as the decimal mark"),
+        ("name;sum\na;1.5\nb;1.234\n", [1.5, 1.234], ""),
+        ("part;sum\n0,5;1.5\n1,5;1.234\n", [1.5, 1.234], ""),
+    ],
+)
+def test_numbers_are_read_as_they_were_meant_or_the_answer_says_how(
+    workspace: Workspace, content: str, numbers: list[float], remark: str
+) -> None:
+    (workspace.root / "n.csv").write_text(content)
+    table = read_table(workspace, "n.csv")
+    assert table.frame["sum"].tolist() == numbers
+    assert table.remarks == ((remark,) if remark else ())
+
+
+@pytest.mark.parametrize("second", ["1,234.5", "2.25"])
+def test_numbers_written_in_two_ways_are_not_guessed(root: Path, job: Jobs, second: str) -> None:
+    (root / "two.csv").write_text(f"name;sum\na;1,50\nb;{second}\n")
+    text = describe(job("two.csv")).text
+    assert "- sum: words" in text
+    assert "- sum: its numbers are written with decimal commas and with decimal points" in text
+
+
+def test_dates_with_points_stay_dates_beside_decimal_commas(workspace: Workspace) -> None:
+    (workspace.root / "d.csv").write_text("day;sum\n31.12.2024;1,5\n01.02.2025;2,5\n")
+    assert read_table(workspace, "d.csv").of_kind("date") == ["day"]
+
+
 def test_rows_that_do_not_fit_are_counted(root: Path, job: Jobs) -> None:
     (root / "odd.csv").write_text("a,b\n1,2\n1,2,3,4\n5,6\n")
     assert "1 lines did not fit and were left out" in describe(job("odd.csv")).text
@@ -94,7 +141,7 @@ def test_an_excel_file_is_read_from_its_first_sheet_with_rows(root: Path, job: J
     [
         ("endless.csv", b"a,b\n" + b"x" * 1_000_001, FileBroken),
         ("header.csv", b"a,b,c\n", FileEmpty),
-        ("blank.csv", b"\n\n", FileBroken),
+        ("blank.csv", b"\n\n", FileEmpty),
         ("broken.xlsx", b"PK\x03\x04" + bytes(100), FileBroken),
         ("welcome.md", b"# not a table", KindUnsupported),
     ],
@@ -131,10 +178,34 @@ def test_a_table_of_very_many_columns_is_cut_and_says_so(workspace: Workspace) -
         ("revenue by month and region", Plan("revenue", "date", "region", "month")),
         ("weekly units", Plan("units", "date", step="week")),
         ("units against revenue", Plan("revenue", "units")),
+        ("draw a nice bar chart of revenue by region for my boss", Plan("revenue", "region")),
+        ("please plot the total sales figures over time", Plan("revenue", "date")),
+        ("daily units, as a line", Plan("units", "date", step="day")),
     ],
 )
 def test_the_words_choose_what_is_drawn(sample: Path, workspace: Workspace, words: str, plan: Plan) -> None:
     assert planned(read_table(workspace, "sample.csv"), words) == plan
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("chart profit by region", "profit"),
+        ("revenue by nope", "nope"),
+        ("revenue by month and nope", "nope"),
+        ("revenue and profit by month", "profit"),
+        ("profit", "profit"),
+        ("a picture of my cat", "cat"),
+    ],
+)
+def test_a_column_that_is_not_there_is_refused_and_never_replaced(
+    sample: Path, workspace: Workspace, words: str, named: str
+) -> None:
+    with pytest.raises(UnknownColumn) as refused:
+        planned(read_table(workspace, "sample.csv"), words)
+    assert str(refused.value) == (
+        f"sample.csv has no column {named}. Its columns are date, region, product, units, revenue: name one of these."
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,6 +223,12 @@ def test_a_chart_is_drawn_and_says_what_it_shows(sample: Path, job: Jobs, words:
     with Image.open(outcome.files[0]) as picture:
         assert picture.size == (1080, 1080)
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 20  # something is drawn
+
+
+def test_a_step_of_time_without_dates_is_refused(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(UnknownColumn, match=r"n\.csv has no column of dates to draw by month\. Its columns are a, b:"):
+        chart(job("n.csv", words="b by month"))
 
 
 def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, job: Jobs) -> None:

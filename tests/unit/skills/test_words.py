@@ -55,11 +55,10 @@ def test_a_task_is_understood(words: str, skill: str, subject: str) -> None:
     [
         "",
         "write a poem about memory",
-        "summarise",
         "summarise the news of the world for me and my friends",
         "draw a picture of a cat",
         "describe the sunset over the harbour",
-        "describe welcome.md as a chart",
+        "translate welcome.md and give an overview",
         "check that https://example.org/report.pdf is up",
         "translate welcome.md into French",
         "the disk of the sun was red as we walked home along the long beach that night",
@@ -70,6 +69,34 @@ def test_what_no_skill_can_do_is_no_match(words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "skill", "subject"),
+    [
+        ("describe welcome.md", "describe", "welcome.md"),
+        ("describe .env", "describe", ".env"),
+        ("describe welcome.md as a chart", "describe", "welcome.md"),
+        ("outline sample.csv", "outline", "sample.csv"),
+        ("summarise", "summarise", ""),
+        ("give me a summary, please", "summarise", ""),
+        ("chart", "chart", ""),
+        ("summarise https://example.com/x.md for me please", "summarise", "https://example.com/x.md"),
+        ("scan https://example.com/x.py", "scan", "https://example.com/x.py"),
+    ],
+)
+def test_what_is_meant_but_cannot_be_done_is_still_a_match_so_that_it_is_refused_by_name(
+    words: str, skill: str, subject: str
+) -> None:
+    match = best_match(ALL, words)
+    assert match is not None
+    assert (match.skill, match.subject) == (skill, subject)
+
+
+@pytest.mark.parametrize("words", ["summarise welcome.md", "summarise sample.csv", "summarise"])
+def test_what_one_agent_does_no_other_refuses(words: str) -> None:
+    takers = [name for name in ALL if best_match([name], words)]
+    assert len(takers) == 1
+
+
+@pytest.mark.parametrize(
     ("words", "option"),
     [
         ("summarise welcome.md in three sentences", ("sentences", "3")),
@@ -77,6 +104,9 @@ def test_what_no_skill_can_do_is_no_match(words: str) -> None:
         ("search for escrow in welcome.md", ("in", "welcome.md")),
         ("scan the workspace for secrets", ("for", "secrets")),
         ("chart sample.csv sales by month", ("words", "chart sales by month")),
+        ("summarise welcome.md and deep/notes.txt", ("also", "deep/notes.txt")),
+        ("summarise sub dir/my file.md", ("also", "file.md")),
+        ("audit a.py b.py a.py c.py", ("also", "b.py\nc.py")),
     ],
 )
 def test_options_are_read(words: str, option: tuple[str, str]) -> None:
@@ -95,7 +125,9 @@ def test_verb_and_file_are_surer_than_a_hint() -> None:
     assert [match.fit for match in matches if match] == [1.0, 0.8, 0.6]
 
 
-@pytest.mark.parametrize("piece", ["a/", "'", '"x', "the ", "summarise ", ".", "./", "in the ", "- "])
+@pytest.mark.parametrize(
+    "piece", ["a/", "'", "please ", "x://", "this, ", '"x', "the ", "summarise ", ".", "./", "in the ", "- "]
+)
 def test_long_hostile_words_are_read_up_to_a_bound(piece: str) -> None:
     match = best_match(ALL, "summarise welcome.md " + piece * 200_000)
     assert match is None or len(match.subject) <= MOST_LETTERS

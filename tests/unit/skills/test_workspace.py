@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.skills.errors import (
+    AddressGiven,
     FileAmbiguous,
     FileClosed,
     FileMissing,
@@ -47,6 +49,36 @@ def test_a_name_that_fits_two_files_lists_them(workspace: Workspace) -> None:
 def test_a_missing_file_says_the_nearest_name(workspace: Workspace) -> None:
     with pytest.raises(FileMissing, match=r"nearest name is welcome\.md"):
         workspace.find("wellcome.md")
+
+
+@pytest.mark.parametrize("name", ["missing.md", "loop.md", "come.md"])
+def test_a_missing_file_that_is_near_to_none_gets_no_guess(workspace: Workspace, name: str) -> None:
+    for other in ("bin.md", "héllo.md"):
+        (workspace.root / other).touch()
+    with pytest.raises(FileMissing) as missing:
+        workspace.find(name)
+    assert "nearest" not in str(missing.value)
+    assert "in quotes" in str(missing.value)
+
+
+@pytest.mark.parametrize("target", ["loop.md", "gone.md"])
+def test_a_link_that_leads_nowhere_says_so(workspace: Workspace, target: str) -> None:
+    (workspace.root / "loop.md").symlink_to(target)
+    with pytest.raises(FileMissing, match="It is a link that leads nowhere"):
+        workspace.find("loop.md")
+
+
+@pytest.mark.parametrize("name", ["https://example.com/welcome.md", "file:///etc/passwd"])
+def test_an_address_is_no_file(workspace: Workspace, name: str) -> None:
+    with pytest.raises(AddressGiven, match=r"agents read only files of the workspace"):
+        workspace.find(name)
+
+
+@pytest.mark.parametrize("name", ["résumé 2025.md", "日本語.md", "naïve’s notes.md", "e\u0301te\u0301.md"])
+def test_names_of_other_letters_and_blanks_are_found(workspace: Workspace, name: str) -> None:
+    (workspace.root / name).write_text("x")
+    for written in (name, unicodedata.normalize("NFC", name), name.replace("’", "'")):
+        assert read(workspace, written) == b"x"
 
 
 @pytest.mark.parametrize("name", CLOSED)

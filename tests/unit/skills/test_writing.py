@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.skills.blocks import Block, Role
-from adapters.skills.errors import NoText
+from adapters.skills.errors import NoSentences
 from adapters.skills.job import TEXT_LENGTH
 from adapters.skills.outline import outline, sections_of
 from adapters.skills.summarise import summarise
@@ -50,17 +50,75 @@ def test_a_sentence_that_says_the_same_again_is_not_taken_twice(root: Path, job:
 
 
 def test_abbreviations_do_not_end_a_sentence(root: Path, job: Jobs) -> None:
-    (root / "dr.txt").write_text("Dr. Reed paid approx. 3.5 sats to the U.S. hub. It was fair to all of them.")
-    assert bullets(summarise(job("dr.txt")).text) == [
+    (root / "dr.txt").write_text(
+        "Dr. Reed paid approx. 3.5 sats to the U.S. hub. It was fair to all of them. So they say."
+    )
+    assert bullets(summarise(job("dr.txt", sentences="2")).text) == [
         "Dr. Reed paid approx. 3.5 sats to the U.S. hub.",
         "It was fair to all of them.",
     ]
 
 
-def test_a_document_of_code_alone_cannot_be_summarised(root: Path, job: Jobs) -> None:
-    (root / "code.md").write_text("# Code\n\n```\nprint(1)\n```\n")
-    with pytest.raises(NoText):
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("short.md", "Buy milk today.", "3 words"),
+        ("one.txt", "Milk", "1 word"),
+        ("list.md", "# Buy\n\n- milk\n- bread\n", "3 words"),
+        ("code.md", "# Code\n\n```\nprint(1)\n```\n", "2 words"),
+        ("three.txt", "Ships come in today. They carry grain. Nobody waits.", "9 words"),
+    ],
+)
+def test_a_text_as_short_as_a_summary_is_given_back_as_it_is(
+    root: Path, job: Jobs, name: str, text: str, words: str
+) -> None:
+    (root / name).write_text(text)
+    assert summarise(job(name)).text == f"{name} is short already ({words}):\n\n{text.strip()}"
+
+
+def test_a_short_pdf_is_given_back_by_its_text(root: Path, job: Jobs) -> None:
+    office.pdf(root / "short.pdf", [["Buy milk today."]])
+    assert summarise(job("short.pdf")).text == "short.pdf is short already (3 words):\n\nBuy milk today."
+
+
+def test_a_sentence_of_three_words_counts(root: Path, job: Jobs) -> None:
+    (root / "plain.txt").write_text("Ships bring grain. " * 3 + "Dr. Reed counts every ship at noon. Yes. No.")
+    assert " of 4 sentences " in summarise(job("plain.txt", sentences="2")).text
+
+
+def test_a_long_document_of_code_alone_cannot_be_summarised(root: Path, job: Jobs) -> None:
+    (root / "code.md").write_text("# Code\n\n```\n" + "print(1)\n" * 500 + "```\n")
+    with pytest.raises(NoSentences, match="only code, headings or single words"):
         summarise(job("code.md"))
+
+
+@pytest.mark.parametrize("name", ["long.txt", "long.md"])
+def test_a_very_long_text_is_summarised_from_its_beginning_and_says_so(
+    root: Path, job: Jobs, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.skills.documents.MOST_LETTERS", 10_000)
+    text = "\n\n".join(f"Ship number {n} carries grain and salt home." for n in range(2_000))
+    (root / name).write_text(text)
+    head = summarise(job(name)).text.splitlines()[0]
+    assert head.startswith(f"{name} in 7 of 21")
+    assert "from its first 10,000 characters only" in head
+    (root / name).write_text("# One\n\n" + text)
+    assert "from its first 10,000 characters only" in outline(job(name)).text.splitlines()[0]
+
+
+def test_sentences_beyond_those_that_are_ranked_are_not_looked_at(
+    root: Path, job: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.skills.sentences.MOST_SENTENCES", 20)
+    (root / "long.txt").write_text("\n\n".join(f"Ship number {n} carries grain home." for n in range(2_000)))
+    assert "in 4 of its first 20 sentences" in summarise(job("long.txt")).text.splitlines()[0]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("level", [1, 2])
+def test_an_outline_takes_no_longer_for_each_of_very_many_headings(level: int) -> None:
+    blocks = [Block(Role.HEADING, "Chapter", n, 1 + n % level) for n in range(30_000)]
+    assert len(sections_of(blocks)) == 30_000
 
 
 def test_a_long_summary_goes_into_a_file(root: Path, job: Jobs) -> None:
