@@ -23,5 +23,7 @@ async def welcome(pairing: Pairing, message: Inbound) -> Reply:
         return Reply(f"I do not know you yet{who}. Write to me in private, and I give you a pairing code.", refused)
     code = await pairing.code(message.actor, message.name, message.conversation)
     words = "I do not know you yet. Your pairing code, good for an hour:\n"
-    rest = f"\nGive it to this hub's owner, who lets you in with: timmy pair {code}"
+    rest = (
+        f"\nGive it to this hub's owner, who lets you in with: timmy pair {code}\nYou are {message.actor} to this hub."
+    )
     return Reply(words + code + rest, refused, marks=(Mark(len(words), len(words) + len(code), Style.CODE),))

@@ -315,6 +315,9 @@ class Settings(BaseSettings):
             if not _ACTOR.fullmatch(actor):
                 message = f"{actor!r} is not an actor id such as telegram:12345"
                 raise ValueError(message)
+            if actor.startswith("telegram:") and not actor.removeprefix("telegram:").isdecimal():
+                message = f"{actor!r} is no number: people on Telegram are known by their id, which the bot tells them"
+                raise ValueError(message)
         return value
 
     @field_validator("timezone")

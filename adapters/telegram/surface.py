@@ -152,7 +152,10 @@ class TelegramSurface:
                 updates = await bot.updates(offset, wait)
             except InvalidToken:
                 raise TokenRefused from None
-            except Conflict:
+            except Conflict as error:
+                if "webhook" in error.message:  # somebody set one meanwhile: this hub polls
+                    await bot.delete_webhook(drop_pending_updates=False)
+                    continue
                 log.warning(
                     "another program polls Telegram with this bot's token; taking over in %g s", CONFLICT_SECONDS
                 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from bot.page import Page
 from bot.registry import command
-from core.access import Action
+from core.access import Action, judge
 from core.chat import Reply, Role, Style
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ async def help_(hub: Hub, call: CommandCall) -> Reply:
         found = hub.registry.get(wanted)
         return Reply(f"{found.usage}\n{found.help}")
     groups: dict[str, list[Command]] = {}
-    for one in hub.registry:
+    known = [one for one in hub.registry if one.action is None or judge(call.caller, one.action).allowed]
+    for one in known:
         groups.setdefault(one.group, []).append(one)
     page = Page("What I can do (plain text goes to the agent):")
     for group, commands in groups.items():
         page.add("").add(group, Style.BOLD)
         for one in commands:
             page.add(f"  {one.usage}  {one.help}")
-    return page.reply({"ok": True, "commands": [one.name for one in hub.registry]})
+    return page.reply({"ok": True, "commands": [one.name for one in known]})
 
 
 @command("/status", "the health of every part", group="hub", action=Action.LOOK, reads=True, control=True)
