@@ -178,7 +178,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             _zone(settings),
             delivery.draft,
         )
-        dispatcher = Dispatcher(hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store))
+        dispatcher = Dispatcher(
+            hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
+        )
         pump = Pump(store, clock, table(place), delivery.send)
         web = _sidecar(
             settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)

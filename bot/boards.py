@@ -16,7 +16,7 @@ from core.swarm.ports import SwarmTx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.chat import Editor, Outgoing
+    from core.chat import Editor, Outgoing, Reply
     from core.events import Event
     from core.messages import Announcement
     from core.ports import Clock, Spawner
@@ -60,6 +60,14 @@ class Boards:
         """A message arrived: if it is about a task, what happened meanwhile is not on it yet."""
         if message.reply.task is not None and message.surface in self._editors:
             self._refresh(message.conversation, message.reply.task)
+
+    def close(self, conversation: str, message: str, reply: Reply) -> None:
+        """Take the buttons off a message whose question was answered in words."""
+        editor = self._editors.get(conversation.partition(":")[0])
+        if editor is not None:
+            self._spawner.spawn(
+                editor.edit(conversation, message, replace(reply, buttons=()), ()), f"closing {message}"
+            )
 
     async def _find(self, tasks: set[int]) -> None:
         found = await self._store.read(lambda tx: [task for number in tasks if (task := tx.tasks.find(number))])

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
-    from core.chat import Inbound
-    from core.messages import MessageTx
+    from collections.abc import Callable
+
+    from core.chat import Inbound, Reply
+    from core.messages import MessageTx, Tapped
     from core.store import Store
 
 
@@ -39,28 +41,33 @@ class Tap:
 
 
 class Taps:
-    """Finds what a button means."""
+    """Finds what a button means. `closed` is told of a question that was answered in words: its buttons go."""
 
-    def __init__(self, store: Store[MessageTx]) -> None:
+    def __init__(self, store: Store[MessageTx], closed: Callable[[str, str, Reply], None]) -> None:
         self._store = store
+        self._closed = closed
 
     async def take(self, message: Inbound) -> Tap:
         """What the pressed button means; a question is answered by it. Raises this module's errors."""
 
-        def work(tx: MessageTx) -> Tap:
+        def work(tx: MessageTx) -> tuple[Tapped, Tap]:
             found = tx.messages.tap(message.tap, message.conversation)
             if found is None:
                 raise UnknownButton
-            if found.choice is None:
-                return Tap(found.command, f"tap/{message.tap}", None)
-            if found.choice.actor != message.actor:
+            choice = found.reply.choice
+            if choice is None:
+                return found, Tap(found.command, f"tap/{message.tap}", None)
+            if choice.actor != message.actor:
                 raise NotYourQuestion
             if not tx.messages.choose(message.tap, tx.now):
                 raise Answered
             stands = message.tapped and (found.message or message.tapped)  # a client may say any message's id
-            return Tap(found.command, f"tap/{message.tap}", stands or None)
+            return found, Tap(found.command, f"tap/{message.tap}", stands or None)
 
-        return await self._store.write(work)
+        found, tap = await self._store.write(work)
+        if not message.tapped and found.message:
+            self._closed(message.conversation, found.message, found.reply)
+        return tap
 
     async def open_question(self, message: Inbound, *, yes: bool) -> str | None:
         """The button that a spoken yes or no means: of the newest question to this person here, if one is open."""

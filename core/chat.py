@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from core.events import Json
 
@@ -264,5 +264,5 @@ class ChatAdapter(Protocol):
 class Editor(Protocol):
     """A surface that can change a message it has sent. It may drop a change, never a message."""
 
-    async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
+    def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> Coroutine[Any, Any, None]:
         """Show `reply`, with the buttons `taps`, in place of the message with this id."""

@@ -10,18 +10,15 @@ from core.store import Tx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.chat import Choice, Inbound, Outgoing, Reply
+    from core.chat import Inbound, Outgoing, Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """A button as it was sent: what it means, and the question it belongs to, if it does.
-
-    `message` is the surface's id of the message it stands on, empty while that is not known.
-    """
+    """A button as it was sent: what it means, and the reply it stands on; the surface's id of that, empty while not known."""
 
     command: str
-    choice: Choice | None
+    reply: Reply
     message: str = ""
 
 

@@ -110,7 +110,7 @@ class MessageRows:
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
-        return Tapped(reply.buttons[place].command, reply.choice, (row[1] or "").rpartition(",")[2])
+        return Tapped(reply.buttons[place].command, reply, (row[1] or "").rpartition(",")[2])
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """See `MessageStore`."""

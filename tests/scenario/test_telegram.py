@@ -185,3 +185,12 @@ async def test_who_works_for_somebody_else_gets_no_buttons_of_theirs(tmp_path: P
         delivered = await talk.told(talk.ann, "T-1 delivered")
         assert (bid.buttons, delivered.buttons) == ([], [])
         assert (await talk.told(talk.olga, "T-1 delivered by")).labels == [["Accept", "Reject"]]
+
+
+async def test_a_question_that_was_answered_in_words_loses_its_buttons(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        asked = await talk.says(talk.olga, OLGA, "have quill summarise welcome.md")
+        assert asked.labels == [["Yes", "No"]]
+        await talk.says(talk.olga, OLGA, "no thanks")
+        await talk.told(talk.olga, "Nothing was done.")
+        await talk.until(lambda: not asked.buttons, "its buttons go")
