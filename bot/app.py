@@ -181,7 +181,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place), delivery.send)
+        pump = Pump(store, clock, table(place, settings.owners), delivery.send)
         web = _sidecar(
             settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
         )
@@ -194,7 +194,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
         if settings.telegram.token:
-            telegram = await _telegram(settings, store, clock, nursery, partial(delivery.again, "telegram"))
+
+            async def back() -> None:
+                await delivery.again("telegram")
+                await boards.again("telegram")
+
+            telegram = await _telegram(settings, store, clock, nursery, back)
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
         for surface in surfaces:
@@ -298,9 +303,8 @@ async def _telegram(
 
 
 def _known(hub: Hub) -> Known:
-    """The names that a phrase may hold now."""
-    people = frozenset(person.name.casefold() for person in hub.identities.people if person.name)
-    return Known(frozenset(agent.name for agent in hub.roster), people, None)
+    """The names that a phrase may hold now. Anybody may be paid, so any name will do for a person."""
+    return Known(frozenset(agent.name for agent in hub.roster), None, None)
 
 
 async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:

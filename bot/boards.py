@@ -29,6 +29,8 @@ GROUP_PACE_SECONDS = 3.0
 """Between two edits in one conversation."""
 
 _REMEMBERED = 1000
+_NEWEST = 20
+"""Tasks whose messages are looked at when a surface is there again."""
 
 
 class BoardTx(SwarmTx, MessageTx, Protocol):
@@ -61,19 +63,25 @@ class Boards:
         if message.reply.task is not None and message.surface in self._editors:
             self._refresh(message.conversation, message.reply.task)
 
-    def close(self, conversation: str, message: str, reply: Reply) -> None:
+    def close(self, conversation: str, sent: tuple[str, ...], reply: Reply) -> None:
         """Take the buttons off a message whose question was answered in words."""
         editor = self._editors.get(conversation.partition(":")[0])
         if editor is not None:
             self._spawner.spawn(
-                editor.edit(conversation, message, replace(reply, buttons=()), ()), f"closing {message}"
+                editor.relabel(conversation, sent, replace(reply, buttons=()), ()), f"closing {sent[-1]}"
             )
 
+    async def again(self, surface: str) -> None:
+        """A surface is there (again): what was not shown while it was away, or before a stop, is shown now."""
+        await self._find(set(await self._store.read(lambda tx: tx.messages.newest_tasks(surface, _NEWEST))))
+
     async def _find(self, tasks: set[int]) -> None:
-        found = await self._store.read(lambda tx: [task for number in tasks if (task := tx.tasks.find(number))])
-        for task in found:
-            if task.conversation.partition(":")[0] in self._editors:
-                self._refresh(task.conversation, task.id)
+        found = await self._store.read(
+            lambda tx: [(task, place) for task in tasks for place in tx.messages.places(task)]
+        )
+        for task, place in found:
+            if place.partition(":")[0] in self._editors:
+                self._refresh(place, task)
 
     def _refresh(self, conversation: str, task: int) -> None:
         stale = self._stale.get(conversation)
@@ -109,11 +117,11 @@ class Boards:
         buttons = zip(one.reply.buttons, one.taps, strict=True)
         kept = [(button, tap) for button, tap in buttons if views.still_means(task, button)]
         taps = tuple(tap for _, tap in kept)
-        if not one.board:
-            if self._left.get((conversation, one.message), one.taps) == taps:
-                return
-            self._left[conversation, one.message] = taps
+        left = tuple(button for button, _ in kept)
+        if one.board and len(one.sent) == 1:
+            await editor.edit(conversation, one.sent, replace(views.board(task, answers), buttons=left), taps)
+        elif self._left.get((conversation, one.sent[0]), one.taps) != taps:
+            self._left[conversation, one.sent[0]] = taps
             while len(self._left) > _REMEMBERED:
                 del self._left[next(iter(self._left))]
-        reply = views.board(task, answers) if one.board else one.reply
-        await editor.edit(conversation, one.message, replace(reply, buttons=tuple(button for button, _ in kept)), taps)
+            await editor.relabel(conversation, one.sent, replace(one.reply, buttons=left), taps)

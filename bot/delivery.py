@@ -34,11 +34,12 @@ PAGE = 1000
 
 @dataclass(slots=True)
 class _Lane:
-    """One conversation's messages; `held` while a command of it is being carried out."""
+    """One conversation's messages; `held` while a command of it is being carried out, `parked` while it must wait."""
 
     waiting: deque[Outgoing] = field(default_factory=deque)
     held: int = 0
     sending: bool = False
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,10 @@ class Delivery:
         """Queue a message that has been written; id 0 is progress, which is shown or dropped."""
         if message.id:
             self._flying.add(message.id)
-        self._lane(message.conversation).waiting.append(message)
+        lane = self._lane(message.conversation)
+        lane.waiting.append(message)
+        if lane.parked and message.id:
+            self._spawner.spawn(self._mark("queued", (message,)), "a note of what waits")
         self._kick(message.surface, message.conversation)
 
     def draft(self, call: CommandCall, text: str) -> None:
@@ -162,21 +166,21 @@ class Delivery:
 
     async def _run(self, surface: str, conversation: str, lane: _Lane) -> None:
         try:
-            while batch := self._next(lane):
-                for message in batch:
-                    self._note(await self._send(surface, message))
+            while (message := self._next(lane)) is not None:
+                self._note(await self._send(surface, message, lane))
         finally:
             lane.sending = False
             self._end()
             if not lane.waiting and not lane.held:
                 self._lanes.pop(conversation, None)
 
-    def _next(self, lane: _Lane) -> list[Outgoing]:
-        """Answers first while a command is under way; everything in order otherwise."""
-        ready = [message for message in lane.waiting if message.cause is not None] if lane.held else list(lane.waiting)
-        for message in ready:
+    def _next(self, lane: _Lane) -> Outgoing | None:
+        """The next to go: answers first while a command is under way; everything in order otherwise."""
+        ready = (message for message in lane.waiting if message.cause is not None or not lane.held)
+        message = next(ready, None)
+        if message is not None:
             lane.waiting.remove(message)
-        return ready
+        return message
 
     def _note(self, note: _Note) -> None:
         """Have it noted beside what comes next: an answer does not wait for the note on the one before it."""
@@ -208,7 +212,7 @@ class Delivery:
         """Whether somebody came while a message that nobody was there for was being put back."""
         return note.state == "queued" and self._back.get(note.message.surface) != note.back
 
-    async def _send(self, surface: str, message: Outgoing) -> _Note:
+    async def _send(self, surface: str, message: Outgoing, lane: _Lane) -> _Note:
         """Send until it arrived, or nobody is there, or it never can."""
         adapter, back, pause = self._surfaces.get(surface), self._back.get(surface), FIRST_PAUSE
         while adapter is not None:
@@ -229,23 +233,29 @@ class Delivery:
             if not message.id:
                 break
             if wait is None:
-                await self._park(message, pause, self._wakes.setdefault(surface, asyncio.Event()))
+                await self._park(message, lane, pause, self._wakes.setdefault(surface, asyncio.Event()))
             else:
-                await self._park(message, wait, asyncio.Event())
+                await self._park(message, lane, wait, asyncio.Event())
             pause = min(pause * 2, LAST_PAUSE)
         return _Note(message, "queued", message.sent, back)
 
-    async def _park(self, message: Outgoing, seconds: float, wake: asyncio.Event) -> None:
-        """Wait, remembering over a crash what has arrived of a message, and that the rest has not."""
-        until, noted = self._clock.now() + round(seconds * 1000), bool(seconds) and not message.again
-        if noted:
-            await self._mark(message, "queued")
+    async def _park(self, message: Outgoing, lane: _Lane, seconds: float, wake: asyncio.Event) -> None:
+        """Wait, remembering over a crash what has arrived of a message, and that neither the rest nor what follows has."""
+        until, lane.parked = self._clock.now() + round(seconds * 1000), bool(seconds)
+        first = () if message.again else (message,)
+        if lane.parked:
+            await self._mark("queued", (*first, *lane.waiting))
         await self._clock.until(until, wake)
-        if noted:
-            await self._mark(message, "sending")
+        if lane.parked:
+            lane.parked = False
+            await self._mark("sending", (*first, *lane.waiting))
 
-    async def _mark(self, message: Outgoing, state: str) -> None:
-        await patiently(self._store, lambda tx: tx.messages.mark((message.id,), state, message.sent), self._clock)
+    async def _mark(self, state: str, messages: Sequence[Outgoing]) -> None:
+        def mark(tx: MessageTx) -> None:
+            for message in messages:
+                tx.messages.mark((message.id,), state, message.sent)
+
+        await patiently(self._store, mark, self._clock)
 
 
 def _mark(notes: Sequence[_Note], tx: MessageTx) -> None:

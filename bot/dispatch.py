@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
 from bot.routing import Route, Way, route, words
-from bot.welcome import welcome
+from bot.welcome import Strangers
 from core.access import authorize
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
@@ -64,12 +64,13 @@ class Dispatcher:
         self._spawner = spawner
         self._understand = understand
         self._taps = taps
+        self._strangers = Strangers(hub)
         self._lanes: dict[str, deque[Inbound]] = {}
         self._routes: dict[int, Route | HubError] = {}
         self._turns = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._recovering = 0
+        self._recovering: set[int] = set()
         self.caught_up = asyncio.Event()
         """Set once the commands that the last stop left unanswered have their answers; what follows from them comes after."""
 
@@ -78,6 +79,8 @@ class Dispatcher:
 
         What strangers wrote, and what was written where the hub is not admitted, is not kept.
         """
+        if self._strangers.ignored(message):
+            return
 
         def keep(tx: InboxTx) -> Inbound | None:
             known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
@@ -94,8 +97,7 @@ class Dispatcher:
     async def recover(self) -> int:
         """Take up the messages that the last stop left unanswered; returns how many."""
         waiting: Sequence[Inbound] = await self._store.read(lambda tx: tx.messages.unanswered())
-        for message in waiting:
-            self._recovering += self._queue(message)
+        self._recovering = {message.id for message in waiting if self._queue(message)}
         if not self._recovering:
             self.caught_up.set()
         return len(waiting)
@@ -174,7 +176,7 @@ class Dispatcher:
                 self._idle.set()
             if not talk:
                 self._delivery.let_go(message.surface, message.conversation)
-                self._recovering -= bool(self._recovering)
+                self._recovering.discard(message.id)
                 if not self._recovering:
                     self.caught_up.set()
 
@@ -211,25 +213,27 @@ class Dispatcher:
                     else []
                 )
             if caller.role is Role.GUEST:
-                return [(here, await welcome(self._hub.pairing, message), None)]
-            if isinstance(found, HubError):
-                return [(here, from_error(found), None)]
+                return [(here, await self._strangers.welcome(message), None)]
             return await self._act(message, found, caller)
         except HubError as error:
-            return [(here, from_error(error), None)]
+            apart = error.private and not message.private and message.home
+            told: list[tuple[str, Reply, str | None]] = [(here, aside() if apart else from_error(error), None)]
+            return [(message.home, from_error(error), None), *told] if apart else told
         except Exception:
             log.exception("the turn of %s failed", message.key)
             return [(here, from_error(WentWrong()), None)]
 
     async def _act(
-        self, message: Inbound, found: Route, caller: Caller
+        self, message: Inbound, found: Route | HubError, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
+        if isinstance(found, HubError):
+            raise found
         here = message.conversation
         match found.way:
             case Way.TAP:
                 return await self._tapped(message, caller)
             case Way.ANSWER:
-                tap = await self._taps.open_question(message, yes=found.yes)
+                tap = await self._taps.answer(message, yes=found.yes)
                 if tap is not None:
                     return await self._tapped(replace(message, tap=tap), caller)
                 self._enter(f"{message.lane or here} talk", message, Route(Way.RUN, message, found.command))

@@ -38,7 +38,7 @@ def from_error(error: HubError) -> Reply:
 def question(command: str, caller: Caller, now: int) -> Reply:
     """Ask whether a phrase meant this command; only whoever said it may answer, once."""
     return Reply(
-        f"Shall I do this?\n{command}",
+        f"Shall I do this? Yes or no:\n{command}",
         {"ok": True, "asks": command},
         buttons=(Button("Yes", command), Button("No", "")),
         choice=Choice(caller.actor, now + QUESTION_MS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ async def run(settings: Settings, *, console: bool) -> None:
 
 async def _serve(settings: Settings, ready: asyncio.Event, stop: asyncio.Event, *, console: bool) -> None:
     async with build(settings) as app:
+        gc.freeze()  # what the start made is there to stay: to look through all of it again would stop the hub for 50 ms
         ready.set()
         if not console:
             print(f"timmy: ready on {app.address}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it

@@ -19,7 +19,7 @@ from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
-from core.tokens import home_of
+from core.tokens import CONSOLE_OWNER, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,8 +79,9 @@ class Notify:
     name = "notify"
     kinds = NOTIFIED
 
-    def __init__(self, place: Callable[[ResultFile], str]) -> None:
+    def __init__(self, place: Callable[[ResultFile], str], owners: Sequence[str] = ()) -> None:
         self._place = place
+        self._owners = owners
 
     def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
         """Write the messages that follow from an event."""
@@ -93,10 +94,15 @@ class Notify:
         replies: list[tuple[str, Reply]] = []
         if _worth_telling(event, task, doer):
             replies.append((task.conversation, self._to_requester(tx, event, task)))
-        home = home_of(event.agent or "")
-        if home is not None and home not in {doer, task.conversation}:
-            replies += [(home, reply) for reply in views.told_to_worker(event, task)]
+        for home in self._homes(event.agent or ""):
+            if home not in {doer, task.conversation}:
+                replies += [(home, reply) for reply in views.told_to_worker(event, task)]
         return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now) for where, reply in replies]
+
+    def _homes(self, agent: str) -> list[str]:
+        """Where a person is told of their own work; the owner wherever they are known."""
+        everywhere = (agent, *self._owners) if agent == CONSOLE_OWNER else (agent,)
+        return [home for one in everywhere if (home := home_of(one)) is not None]
 
     def _to_requester(self, tx: HandlerTx, event: Event, task: Task) -> Reply:
         if event.kind is Kind.BID_PLACED or (event.kind is Kind.AUCTION_OPENED and task.pick == "ask"):
@@ -230,6 +236,6 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
     return messages
 
 
-def table(place: Callable[[ResultFile], str]) -> Sequence[Notify]:
-    """Every handler of this hub."""
-    return (Notify(place),)
+def table(place: Callable[[ResultFile], str], owners: Sequence[str] = ()) -> Sequence[Notify]:
+    """Every handler of this hub. `owners`: the chat identities of its owner."""
+    return (Notify(place, owners),)

@@ -50,7 +50,7 @@ class Supervisor:
                 await run()
                 part.why = "it ended"
             except HubError as error:
-                log.warning("%s failed: %s", name, error)
+                log.log(logging.DEBUG if part.why == str(error) else logging.WARNING, "%s failed: %s", name, error)
                 part.why = str(error)
             except Exception:
                 log.exception("%s failed", name)

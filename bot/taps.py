@@ -43,7 +43,7 @@ class Tap:
 class Taps:
     """Finds what a button means. `closed` is told of a question that was answered in words: its buttons go."""
 
-    def __init__(self, store: Store[MessageTx], closed: Callable[[str, str, Reply], None]) -> None:
+    def __init__(self, store: Store[MessageTx], closed: Callable[[str, tuple[str, ...], Reply], None]) -> None:
         self._store = store
         self._closed = closed
 
@@ -61,15 +61,27 @@ class Taps:
                 raise NotYourQuestion
             if not tx.messages.choose(message.tap, tx.now):
                 raise Answered
-            stands = message.tapped and (found.message or message.tapped)  # a client may say any message's id
+            stands = message.tapped and (found.sent or (message.tapped,))[-1]  # a client may say any message's id
             return found, Tap(found.command, f"tap/{message.tap}", stands or None)
 
         found, tap = await self._store.write(work)
-        if not message.tapped and found.message:
-            self._closed(message.conversation, found.message, found.reply)
+        if not message.tapped and found.sent:
+            self._closed(message.conversation, found.sent, found.reply)
         return tap
 
-    async def open_question(self, message: Inbound, *, yes: bool) -> str | None:
-        """The button that a spoken yes or no means: of the newest question to this person here, if one is open."""
-        taps = await self._store.read(lambda tx: tx.messages.question(message.conversation, message.actor, tx.now))
-        return None if not taps else taps[0] if yes else taps[-1]
+    async def answer(self, message: Inbound, *, yes: bool) -> str | None:
+        """The button that a yes or no in words means: of the newest question to this person here, if one is open.
+
+        The message is that button's tap from now on, whatever comes between: it never answers another question.
+        """
+
+        def work(tx: MessageTx) -> str | None:
+            taps = tx.messages.question(message.conversation, message.actor, tx.now)
+            if not taps:
+                return None
+            tap = taps[0] if yes else taps[-1]
+            tx.messages.choose(tap, tx.now)
+            tx.messages.bind(message.id, tap)
+            return tap
+
+        return await self._store.write(work)

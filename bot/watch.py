@@ -46,11 +46,11 @@ class Watch:
                 if (why is None) == (surface.name not in self._down):
                     continue
                 if why is None:
-                    del self._down[surface.name]
                     await self._tell(surface.name, Kind.SURFACE_UP, f"{surface.name} hears again.")
+                    del self._down[surface.name]
                 else:
-                    self._down[surface.name] = why
                     await self._tell(surface.name, Kind.SURFACE_DOWN, f"{why.rstrip('.')}.")
+                    self._down[surface.name] = why
 
     async def _tell(self, surface: str, kind: Kind, words: str) -> None:
         def work(tx: MessageTx) -> list[Outgoing]:

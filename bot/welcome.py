@@ -1,29 +1,56 @@
-"""What a stranger is told: a pairing code, and only where nobody else reads it."""
+"""What strangers are told: a pairing code, and only where nobody else reads it; then nothing more for an hour."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from bot.replies import from_error
 from bot.routing import CannotRead
 from core.chat import Mark, Reply, Style
+from core.pairing import HOUR_MS, TooManyCodes
 
 if TYPE_CHECKING:
+    from bot.hub import Hub
     from core.chat import Inbound
     from core.events import Json
-    from core.pairing import Pairing
+
+_MANY = 1000
 
 
-async def welcome(pairing: Pairing, message: Inbound) -> Reply:
-    """The answer to anything a stranger writes. Raises `TooManyCodes`, and in a group `CannotRead` (it may be no person)."""
-    refused: dict[str, Json] = {"ok": False, "error": "not_paired"}
-    if not message.private:
-        if message.unread:
-            raise CannotRead(what=message.unread)
-        who = f", {message.name}" if message.name else ""
-        return Reply(f"I do not know you yet{who}. Write to me in private, and I give you a pairing code.", refused)
-    code = await pairing.code(message.actor, message.name, message.conversation)
-    words = "I do not know you yet. Your pairing code, good for an hour:\n"
-    rest = (
-        f"\nGive it to this hub's owner, who lets you in with: timmy pair {code}\nYou are {message.actor} to this hub."
-    )
-    return Reply(words + code + rest, refused, marks=(Mark(len(words), len(words) + len(code), Style.CODE),))
+class Strangers:
+    """Answers people who have no role. Whoever was told the last word is not heard for an hour: nothing of it is stored."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._told: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def ignored(self, message: Inbound) -> bool:
+        """Whether this was written by somebody who had the last word there, and was not let in since."""
+        place = (message.actor, message.conversation)
+        if self._hub.identities.known(message.actor):
+            self._told.pop(place, None)
+        return self._told.get(place, 0) > self._hub.clock.now()
+
+    async def welcome(self, message: Inbound) -> Reply:
+        """The answer to anything a stranger writes. Raises `CannotRead` for what may come from no person."""
+        refused: dict[str, Json] = {"ok": False, "error": "not_paired"}
+        if not message.private:
+            self._enough(message)
+            if message.unread:
+                raise CannotRead(what=message.unread)
+            who = f", {message.name}" if message.name else ""
+            return Reply(f"I do not know you yet{who}. Write to me in private, and I give you a pairing code.", refused)
+        try:
+            code = await self._hub.pairing.code(message.actor, message.name, message.conversation)
+        except TooManyCodes as error:
+            self._enough(message)
+            return from_error(error)
+        words = "I do not know you yet. Your pairing code, good for an hour:\n"
+        rest = f"\nGive it to this hub's owner, who lets you in with: timmy pair {code}\nYou are {message.actor} to this hub."
+        return Reply(words + code + rest, refused, marks=(Mark(len(words), len(words) + len(code), Style.CODE),))
+
+    def _enough(self, message: Inbound) -> None:
+        self._told[message.actor, message.conversation] = self._hub.clock.now() + HOUR_MS
+        while len(self._told) > _MANY:
+            self._told.popitem(last=False)

@@ -77,7 +77,8 @@ def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
         return Verdict(allowed=True, rule=f"{caller.name} may {action} of their own")
     if caller.role is Role.GUEST:
         return Verdict(allowed=False, rule="this hub does not know you. Ask its owner to let you in.")
-    return Verdict(allowed=False, rule=f"a {caller.role} may not. Ask the hub's owner.")
+    theirs = "it is not yours. Whoever posted it may, or the hub's owner."
+    return Verdict(allowed=False, rule=theirs if action in _OWN else f"a {caller.role} may not. Ask the hub's owner.")
 
 
 def authorize(caller: Caller, action: Action, *, own: bool = False) -> None:

@@ -203,6 +203,7 @@ class Outgoing:
     `cause` is the key of the message it answers (None: it follows from an event). `again` is true when an earlier
     send may have arrived: the surface marks the copy. `taps` are the ids of the reply's buttons, in their order.
     `replaces` is the surface's id of the message whose place it takes; `sent` the ids of its parts that have arrived.
+    `lost`: a process that is no more may have sent any of the others; without it `again` is said of the next one only.
     """
 
     id: int
@@ -214,6 +215,7 @@ class Outgoing:
     taps: tuple[str, ...] = ()
     replaces: str | None = None
     sent: tuple[str, ...] = ()
+    lost: bool = False
 
 
 class NotSent(Unavailable):
@@ -262,7 +264,14 @@ class ChatAdapter(Protocol):
 
 
 class Editor(Protocol):
-    """A surface that can change a message it has sent. It may drop a change, never a message."""
+    """A surface that can change a message it has sent, given by the ids of its parts. It may drop a change, never a message."""
 
-    def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> Coroutine[Any, Any, None]:
-        """Show `reply`, with the buttons `taps`, in place of the message with this id."""
+    def edit(
+        self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]
+    ) -> Coroutine[Any, Any, None]:
+        """Show `reply`, with the buttons `taps`, in place of a message of one part."""
+
+    def relabel(
+        self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]
+    ) -> Coroutine[Any, Any, None]:
+        """Show only the buttons of `reply`, with these `taps`, under a message; its words stay as they are."""

@@ -15,6 +15,8 @@ class HubError(Exception):
     """Something went wrong inside the hub."""
 
     status: ClassVar[int] = 500
+    private: ClassVar[bool] = False
+    """Whether its facts are for nobody but whoever caused it."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts

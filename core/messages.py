@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """A button as it was sent: what it means, and the reply it stands on; the surface's id of that, empty while not known."""
+    """A button as it was sent: what it means, and the reply it stands on with the surface's ids of that, as far as known."""
 
     command: str
     reply: Reply
-    message: str = ""
+    sent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A delivered message about a task: the surface's id of its last part, the reply, and the ids of its buttons.
+    """A delivered message about a task: the surface's ids of its parts, the reply, and the ids of its buttons.
 
     `board`: it is the answer that first told of the task, in whose place the task is shown as it goes on.
     """
 
-    message: str
+    sent: tuple[str, ...]
     reply: Reply
     taps: tuple[str, ...]
     board: bool
@@ -59,13 +59,22 @@ class MessageStore(Protocol):
         """The button with this id, if it stands in this conversation."""
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
-        """The buttons of the newest question in a conversation that `actor` can still answer; none if there is none."""
+        """The buttons of the newest question in a conversation that `actor` was shown and can answer; none if there is none."""
+
+    def bind(self, number: int, tap: str) -> None:
+        """A message received means this button, however often its turn is taken."""
 
     def choose(self, tap: str, now: int) -> bool:
         """Answer a question with this button; False if it was answered otherwise, or its time is over."""
 
     def announced(self, task: int, conversation: str) -> list[Announcement]:
         """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons."""
+
+    def places(self, task: int) -> list[str]:
+        """The conversations that have a message about a task."""
+
+    def newest_tasks(self, surface: str, limit: int) -> list[int]:
+        """The tasks that a surface has messages about, newest first."""
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """A conversation has another name from now on: what waits for it, and its topics, go with it."""

@@ -180,6 +180,10 @@ class Identities:
         """Whether an actor owns this hub by the settings. All owners act for one wallet, the console's."""
         return actor in self._owners
 
+    def known(self, actor: str) -> bool:
+        """Whether an actor has a role, as last read."""
+        return actor in self._owners or any(person.actor == actor for person in self.people)
+
     def role_in(self, tx: TokenTx, actor: str) -> Role:
         """The role of an actor, inside a unit of work."""
         return Role.OWNER if actor in self._owners else tx.tokens.role(actor) or Role.GUEST

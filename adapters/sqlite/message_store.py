@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_TAP = 24
+_DIGITS = 19
+"""SQLite's integers have 18 digits and a little more."""
+
 MAX_ANNOUNCED = 20
 
 _INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
 _OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
 _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
-    " ORDER BY id DESC LIMIT 10"
+    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') = ? AND json_extract(body, '$.choice[1]') > ?"
+    " ORDER BY id DESC LIMIT 1"
 )
 _MOVE = "UPDATE OR IGNORE {} SET {} = ?2 || substr({}, length(?1) + 1) WHERE ({} = ?1 OR {} GLOB ?1 || '/*'){}"
 _MOVED = (
@@ -110,15 +114,16 @@ class MessageRows:
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
-        return Tapped(reply.buttons[place].command, reply, (row[1] or "").rpartition(",")[2])
+        return Tapped(reply.buttons[place].command, reply, _ids(row[1]))
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """See `MessageStore`."""
-        for number, body in self._connection.execute(_QUESTION, (conversation,)):
-            reply = _load(body)
-            if reply.choice and reply.choice.actor == actor and reply.choice.expires > now:
-                return _taps(number, reply)
-        return ()
+        row = self._connection.execute(_QUESTION, (conversation, actor, now)).fetchone()
+        return () if row is None else _taps(row[0], _load(row[1]))
+
+    def bind(self, number: int, tap: str) -> None:
+        """See `MessageStore`."""
+        self._connection.execute("UPDATE inbound SET more = json_set(more, '$.tap', ?) WHERE id = ?", (tap, number))
 
     def choose(self, tap: str, now: int) -> bool:
         """See `MessageStore`."""
@@ -140,12 +145,22 @@ class MessageRows:
             (task, conversation, MAX_ANNOUNCED),
         ).fetchall()
         board = next((number for number, _, _, answers in rows if answers), None)
-        found = [(number, sent.rpartition(",")[2], _load(body)) for number, sent, body, _ in rows]
+        found = [(number, _ids(sent), _load(body)) for number, sent, body, _ in rows]
         return [
-            Announcement(message, reply, _taps(number, reply), number == board)
-            for number, message, reply in found
+            Announcement(sent, reply, _taps(number, reply), number == board)
+            for number, sent, reply in found
             if reply.buttons or number == board
         ]
+
+    def places(self, task: int) -> list[str]:
+        """See `MessageStore`."""
+        rows = self._connection.execute("SELECT DISTINCT conversation FROM outgoing WHERE task = ?", (task,))
+        return [conversation for (conversation,) in rows]
+
+    def newest_tasks(self, surface: str, limit: int) -> list[int]:
+        """See `MessageStore`."""
+        query = "SELECT DISTINCT task FROM outgoing WHERE task IS NOT NULL AND surface = ? ORDER BY task DESC LIMIT ?"
+        return [task for (task,) in self._connection.execute(query, (surface, limit))]
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """See `MessageStore`."""
@@ -165,9 +180,14 @@ def _taps(number: int, reply: Reply) -> tuple[str, ...]:
     return tuple(f"{number}-{place}" for place in range(len(reply.buttons)))
 
 
+def _ids(sent: str | None) -> tuple[str, ...]:
+    return tuple(sent.split(",")) if sent else ()
+
+
 def _number_and_place(tap: str) -> tuple[int, int]:
     number, _, place = tap.partition("-")
-    return (int(number), int(place)) if number.isdecimal() and place.isdecimal() and len(tap) <= MAX_TAP else (0, -1)
+    fits = len(tap) <= MAX_TAP and len(number) < _DIGITS
+    return (int(number), int(place)) if number.isdecimal() and place.isdecimal() and fits else (0, -1)
 
 
 def _inbound(  # noqa: PLR0913, PLR0917 - a row
@@ -200,7 +220,7 @@ def _outgoing(  # noqa: PLR0913, PLR0917 - a row
     reply = _load(body)
     return Outgoing(
         number, surface, conversation, reply, cause, again=state == "sending", taps=_taps(number, reply),
-        replaces=replaces, sent=tuple(platform_id.split(",")) if platform_id else (),
+        replaces=replaces, sent=_ids(platform_id), lost=state == "sending",
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class Draft:
         self._shown = ""
         self._message: int | None = None
         self._wake = asyncio.Event()
-        self._over = False
+        self._over = asyncio.Event()
         self._done = asyncio.Event()
 
     def update(self, text: str) -> None:
@@ -58,7 +58,7 @@ class Draft:
 
     async def finish(self) -> int | None:
         """No more: returns the draft's message, if there is one, once nothing is under way for it."""
-        self._over = True
+        self._over.set()
         self._wake.set()
         await self._done.wait()
         return self._message
@@ -67,12 +67,12 @@ class Draft:
         """Show signs of life until it is finished."""
         pace = GROUP_PACE_SECONDS if self._chat < 0 else PACE_SECONDS
         try:
-            while not self._over:
+            while not self._over.is_set():
                 self._wake.clear()
                 await self._show()
                 await self._clock.until(self._clock.now() + round(TYPING_SECONDS * 1000), self._wake)
-                if self._message is not None and not self._over:
-                    await self._clock.sleep(pace)
+                if self._message is not None:
+                    await self._clock.until(self._clock.now() + round(pace * 1000), self._over)
         finally:
             self._done.set()
 

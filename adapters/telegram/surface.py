@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from telegram import User
 
+    from adapters.markup import Rich
     from adapters.telegram.menu import Menus
     from adapters.telegram.updates import Heard
     from core.chat import Attachment, Inbound, Outgoing, Reply
@@ -232,7 +233,7 @@ class TelegramSurface:
             for number, part in enumerate(self._parts(message)):
                 if number < len(message.sent):
                     continue
-                part = replace(part, again=message.again)  # noqa: PLW2901 - one more fact of it
+                part = replace(part, again=message.lost or (message.again and number == len(message.sent)))  # noqa: PLW2901 - one more fact of it
                 sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
         except Undeliverable:
             self._drafts.drop(message.cause)
@@ -240,16 +241,31 @@ class TelegramSurface:
         self._drafts.drop(message.cause)
         return tuple(sent)
 
-    async def edit(self, conversation: str, message: str, reply: Reply, taps: tuple[str, ...]) -> None:
+    async def edit(self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
         """See `core.chat.Editor`."""
-        if self._bot is None:
-            return
-        chat, _ = self._place(conversation)
-        rich = markup.cut(markup.of(reply), units=parts.TEXT_UNITS)[0]
-        try:
-            await parts.edit(self._bot, chat, int(message), parts.Part(rich, parts.keyboard(reply.buttons, taps)))
-        except TelegramError as error:
-            log.debug("an edit was dropped: %s", error.message)
+        if self._bot is not None:
+            chat, _ = self._place(conversation)
+            part = parts.Part(self._texts(reply)[0], parts.keyboard(reply.buttons, taps))
+            try:
+                await parts.edit(self._bot, chat, int(sent[0]), part)
+            except TelegramError as error:
+                log.debug("an edit was dropped: %s", error.message)
+
+    async def relabel(self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
+        """See `core.chat.Editor`. The buttons stand under the last text; files come after it."""
+        if self._bot is not None:
+            chat, _ = self._place(conversation)
+            under = sent[min(len(self._texts(reply)), len(sent)) - 1]
+            try:
+                await self._bot.edit_message_reply_markup(
+                    chat, int(under), reply_markup=parts.keyboard(reply.buttons, taps)
+                )
+            except TelegramError as error:
+                log.debug("an edit was dropped: %s", error.message)
+
+    @staticmethod
+    def _texts(reply: Reply) -> list[Rich]:
+        return [rich for rich in markup.cut(markup.of(reply), units=parts.TEXT_UNITS) if not rich.blank]
 
     def draft(self, conversation: str, cause: str, text: str) -> None:
         """See `ChatAdapter`."""
@@ -308,6 +324,8 @@ class TelegramSurface:
         except InvalidToken:
             raise NotSent(surface=SURFACE, why="it refuses the token", sent=sent) from None
         except TelegramError as error:
+            if "Too Large" in error.message:
+                raise Undeliverable(surface=SURFACE, why=error.message) from None
             raise NotSent(surface=SURFACE, why=error.message, sent=sent, doubtful=True) from None
 
     def _place(self, conversation: str) -> tuple[int, int | None]:
@@ -323,8 +341,8 @@ class TelegramSurface:
 
     async def _move(self, old: int, new: int) -> None:
         if self._moves.get(old) != new:
-            self._moves[old] = new
             await self._moved(str(old), str(new))
+            self._moves[old] = new
 
 
 _TOAST = 200
@@ -341,7 +359,7 @@ class Poller(ExtBot[None]):
             read_timeout=wait + 10.0,
         )
         return (
-            [update for update in found if isinstance(update, dict) and "update_id" in update]
+            [update for update in found if isinstance(update, dict) and isinstance(update.get("update_id"), int)]
             if isinstance(found, list)
             else []
         )

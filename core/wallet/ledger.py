@@ -27,6 +27,8 @@ TREASURY = "treasury"
 class NotEnoughSats(UserError):
     """You have {available} free, and this needs {needed}. Give it a smaller budget with max=, or cancel a task that holds some."""
 
+    private = True
+
 
 class KeyConflict(HubError):
     """The books already hold another entry under the key {key}. Nothing was booked."""

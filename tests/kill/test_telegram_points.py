@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 WALKS = {
     "task": ["/task write a letter max=100"],
     "tap": ["/task paint the shed to=console:owner", "Cancel"],
-    "question": ["yes", "/whoami"],
+    "words": ["please cancel task 1", "have quill write a letter", "yes"],
+    "button": ["have quill write a letter", "Yes", "/whoami"],
     "talk": ["what is up? " + "tell me more of it " * 400, "/new"],
 }
-LEAST = {"task": 24, "tap": 24, "question": 14, "talk": 18}
+LEAST = {"task": 24, "tap": 24, "words": 20, "button": 18, "talk": 18}
 """How many points a calm walk must meet at least, or the harness has lost sight of the hub."""
 QUIET_POINTS = ("wire getUpdates", "wire sendChatAction")
 """Come as often as the loop has it; the first of each is enough."""

@@ -87,19 +87,27 @@ class Emulator:
         return web.json_response(repaired(method, answer), status=status)
 
     async def _poll(self, path: str, body: dict[str, Any]) -> Any:
+        """What is there, or what comes in the time that the poll has. The emulator hands an update out once: no call is cut off."""
         self.polls += 1
+        over = asyncio.get_running_loop().time() + body["timeout"]
         try:
-            async with asyncio.timeout(body["timeout"]), self._moved:
+            async with self._moved:
                 while True:
                     _, answer = await self._ask(path, body)
-                    if answer["result"]:
-                        self._given += [update["update_id"] for update in answer["result"]]
+                    self._given += [update["update_id"] for update in answer["result"]]
+                    if answer["result"] or not await self._something(over):
                         return answer
-                    await self._moved.wait()
-        except TimeoutError:
-            return {"ok": True, "result": []}
         finally:
             self.polls -= 1
+
+    async def _something(self, over: float) -> bool:
+        """Wait until something happened; False once the time is over."""
+        try:
+            async with asyncio.timeout_at(over):
+                await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _ask(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         async with self._session.post(self._emulator + path, json=body) as answer:

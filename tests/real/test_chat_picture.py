@@ -135,7 +135,7 @@ async def walk(folder: Path, phone: Phone, look: Callable[[str, Sequence[Message
         await phone.says("what's my balance?", "9,910 simulated sats free")
         assert (await phone.sends("notes.md", NOTES, "Saved notes.md")).labels == [["Summarise"]]
         question = await phone.says(
-            "have quill summarise notes.md", "Shall I do this?\n/task summarise notes.md to=quill"
+            "have quill summarise notes.md", "Shall I do this? Yes or no:\n/task summarise notes.md to=quill"
         )
         assert question.labels == [["Yes", "No"]]
         await look("question", phone.messages[before:])

@@ -194,3 +194,56 @@ async def test_a_question_that_was_answered_in_words_loses_its_buttons(tmp_path:
         await talk.says(talk.olga, OLGA, "no thanks")
         await talk.told(talk.olga, "Nothing was done.")
         await talk.until(lambda: not asked.buttons, "its buttons go")
+
+
+async def test_a_board_that_a_stop_left_behind_is_shown_as_it_is(tmp_path: Path, server: TelegramServer) -> None:
+    gate = asyncio.Event()
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": gate})) as talk:
+        board = await talk.says(talk.olga, OLGA, "/task write a poem")
+        await talk.told(talk.olga, "quill is at work")
+        server.hold("editMessageText", after=False)
+        gate.set()
+        await talk.told(talk.olga, "quill did write a poem")
+        assert board.buttons, "the last edit did not come through"
+    server.release("editMessageText")
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.told(talk.olga, "T-1 settled: quill was paid 40 sats\nwrite a poem")
+        assert board.buttons == []
+
+
+async def test_a_long_result_keeps_its_end_when_its_buttons_go(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.says(talk.olga, OLGA, f"/task paint the shed to=telegram:{ANN}")
+        await talk.says(talk.ann, ANN, "/bid T-1 20")
+        long = " ".join(f"line {number}" for number in range(900))
+        server.say(talk.ann, ANN, f"/deliver T-1 {long}")
+        last = await talk.until(
+            lambda: next((one for one in server.messages(talk.olga) if one.labels == [["Accept", "Reject"]]), None)
+        )
+        before = last.text
+        server.tap(last, "Accept", OLGA)
+        await talk.until(lambda: not last.buttons, "its buttons go")
+        assert last.text == before
+
+
+async def test_a_typed_yes_that_was_cut_off_answers_the_same_question(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.says(talk.olga, OLGA, "/task write a poem pick=ask")
+        await talk.says(talk.olga, OLGA, "please cancel task 1")
+        await talk.says(talk.olga, OLGA, "have quill write a letter")
+        said = server.say(talk.olga, OLGA, "yes")
+        await talk.told(talk.olga, "T-2 posted")
+        await talk.app.store.write(
+            lambda tx: tx._connection.execute("UPDATE inbound SET done = 0 WHERE update_id = ?", (str(said.update_id),))
+        )
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.until(lambda: talk.rows("SELECT count(*) FROM inbound WHERE done = 0") == [(0,)], "the turn again")
+        assert talk.rows("SELECT status FROM task WHERE id = 1") == [("bidding",)]
+        assert talk.rows("SELECT count(*) FROM task") == [(2,)]
+
+
+async def test_nobody_reads_a_balance_in_a_group(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        told = await talk.says(talk.group, OLGA, "/task write a poem max=99999")
+        assert "in private" in told.text
+        await talk.told(talk.olga, "You have 10,000 sats free")
