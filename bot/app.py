@@ -53,7 +53,8 @@ from core.chat import Role
 from core.errors import UserError
 from core.money import to_msat
 from core.pairing import Pairing
-from core.swarm.coordinator import Coordinator, Rules
+from core.swarm.coordinator import Coordinator
+from core.swarm.orders import Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.intent import Known, understand

@@ -11,7 +11,7 @@ from bot.registry import command
 from core.access import Action
 from core.chat import Reply
 from core.money import to_msat
-from core.swarm.coordinator import Order
+from core.swarm.orders import Order
 from core.swarm.task import is_person
 
 if TYPE_CHECKING:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from core.errors import Unavailable
+from core.ids import task_name
+
+log = logging.getLogger(__name__)
 
 SOON, SOON_AT_MOST = 1.0, 60.0
 """Seconds until the next try where a part of the hub does not answer, the first time and at most."""
@@ -15,6 +20,14 @@ def pause_after(error: Exception, tries: int) -> float:
     """Seconds to wait after the `tries`-th failure in a row (1, 2, ...); they double."""
     first, most = (SOON, SOON_AT_MOST) if isinstance(error, Unavailable) else (LATER, LATER_AT_MOST)
     return min(first * float(2 ** min(tries - 1, 16)), most)
+
+
+def complain(number: int, error: Exception) -> None:
+    """Log why a task did not go on."""
+    if isinstance(error, Unavailable):
+        log.warning("%s waits: %s", task_name(number), error)
+    else:
+        log.error("%s did not go on: %r", task_name(number), error, exc_info=error)
 
 
 class PutOff:

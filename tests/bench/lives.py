@@ -17,7 +17,8 @@ from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from core.chat import Caller, Role
 from core.events import Kind
-from core.swarm.coordinator import Coordinator, Order, Rules
+from core.swarm.coordinator import Coordinator
+from core.swarm.orders import Order, Rules
 from core.swarm.persona import Persona
 from core.swarm.ports import Agent, Delivery, Offer
 from core.swarm.roster import Roster

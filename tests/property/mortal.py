@@ -22,7 +22,8 @@ from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from core.errors import Unavailable
 from core.money import to_msat
-from core.swarm.coordinator import Coordinator, Rules
+from core.swarm.coordinator import Coordinator
+from core.swarm.orders import Rules
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.roster import Roster

@@ -38,8 +38,10 @@ from core.errors import HubError
 from core.events import Kind
 from core.money import MAX_SATS
 from core.store import LAST_PAUSE, DiskFull
+from core.swarm.appraisal import NotTheirWork
 from core.swarm.bidding import BidOutOfRange, HadItsTurn, NotInvited
-from core.swarm.coordinator import AgentBusy, NoSuchBid, NotOver, NotTheirWork, NotYours, Order
+from core.swarm.coordinator import AgentBusy, NoSuchBid, NotOver, NotYours
+from core.swarm.orders import Order
 from core.swarm.roster import UnknownAgent
 from core.swarm.task import WrongState
 from core.wallet.ledger import NotEnoughSats

@@ -69,7 +69,7 @@ async def test_what_poisons_a_handler_is_found_though_the_disk_is_full_meanwhile
 @each_fault
 async def test_an_auction_that_could_not_be_written_is_held_later(tmp_path: Path, fault: Exception) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
-        held(bot.app.store).fail("Coordinator._auction", fault, fault)
+        held(bot.app.store).fail("Walk._auction", fault, fault)
         await bot.say("/task write a poem")
         await _while_time_passes(bot, 30, lambda: _settled(bot, 1))
         assert (await bot.settled("T-1"))["data"]["attempt"] == 1
@@ -82,7 +82,7 @@ async def test_a_task_that_waits_is_not_forgotten_nor_are_those_behind_it(tmp_pa
         for line in ("a poem", "another", "a third"):
             await bot.say(f"/task write {line}")
         await bot.hands.at_work("T-1", "quill")
-        held(bot.app.store).fail("Coordinator._auction", fault, fault)
+        held(bot.app.store).fail("Walk._auction", fault, fault)
         gate.set()
         await bot.settled("T-3")
         await _while_time_passes(bot, 30, lambda: _settled(bot, 2))
@@ -90,7 +90,7 @@ async def test_a_task_that_waits_is_not_forgotten_nor_are_those_behind_it(tmp_pa
 
 async def test_an_attempt_that_could_not_be_started_starts_later(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
-        held(bot.app.store).fail("Coordinator._started", *FAULTS[:2])
+        held(bot.app.store).fail("Attempts._started", *FAULTS[:2])
         await bot.say("/task write a poem")
         await _while_time_passes(bot, 1, lambda: _settled(bot, 1))
         assert bot.hands.began == [("T-1", "quill", 1)]
@@ -100,7 +100,7 @@ async def test_an_attempt_that_could_not_be_started_starts_later(tmp_path: Path)
 async def test_work_that_is_over_is_written_later_and_not_done_again(tmp_path: Path, does: str | Exception) -> None:
     hands = Hands(does={"quill": does})
     async with hub(tmp_path, hands=hands, database=HeldDatabase, auction={"lease": 60}) as bot:
-        held(bot.app.store).fail("Coordinator._attempt", *FAULTS[:2] * 4)
+        held(bot.app.store).fail("Attempts._attempt", *FAULTS[:2] * 4)
         await bot.say("/task write a poem")
         await hands.at_work("T-1", "quill")
         await _while_time_passes(bot, 20, lambda: _settled(bot, 1))
@@ -111,7 +111,7 @@ async def test_work_that_is_over_is_written_later_and_not_done_again(tmp_path: P
 
 async def test_work_whose_result_cannot_be_taken_goes_to_somebody_else(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase, auction={"lease": 60}) as bot:
-        held(bot.app.store).fail("Coordinator._attempt", RuntimeError("a bug"))
+        held(bot.app.store).fail("Attempts._attempt", RuntimeError("a bug"))
         await bot.say("/task write a poem")
         await bot.hands.at_work("T-1", "quill")
         await _while_time_passes(bot, 20, lambda: _settled(bot, 1))
@@ -139,7 +139,7 @@ async def test_a_task_that_the_clock_cannot_see_to_does_not_stop_it_for_the_othe
 class _Full(HeldDatabase):
     """No task can be taken up: the disk is full."""
 
-    _faults: Mapping[str, list[Exception]] = {"Coordinator.recover": [DiskFull(why="it is full")]}
+    _faults: Mapping[str, list[Exception]] = {"Timing.recover": [DiskFull(why="it is full")]}
 
 
 async def test_a_hub_that_cannot_write_does_not_start(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class _Slow(HeldDatabase):
 
     async def write(self, work: Callable[[UnitOfWork], R], /) -> R:
         if not self.opened.done():
-            self.hold("Coordinator.recover", "Coordinator._tick")
+            self.hold("Timing.recover", "Timing._tick")
             self.opened.set_result(self)
         return await super().write(work)
 
@@ -55,7 +55,7 @@ async def _until_slow(
         async with asyncio.timeout(10):
             store = await _Slow.opened
             async with store._changed:
-                await store._changed.wait_for(lambda: "Coordinator.recover" in store.held)
+                await store._changed.wait_for(lambda: "Timing.recover" in store.held)
             for _ in range(10):
                 await store.read(lambda tx: tx.now)
         then(store)
@@ -70,7 +70,7 @@ async def test_the_clock_takes_no_task_away_before_its_lease_was_renewed(tmp_pat
     clock.advance(3_600_000)
 
     def seen(store: _Slow) -> None:
-        assert store.held == ["Coordinator.recover"]
+        assert store.held == ["Timing.recover"]
 
     async def ends(bot: Bot) -> None:
         assert (await bot.settled("T-1"))["data"]["attempt"] == 1

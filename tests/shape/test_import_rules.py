@@ -39,6 +39,7 @@ SEEDS = [
     ("voice stands alone", "core/voice/intent.py", "core.wallet.ledger"),
     ("a pure module imports no service", "core/wallet/ledger.py", "core.wallet.wallet"),
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
+    ("a pure module imports no service", "core/swarm/parking.py", "core.swarm.walk"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),
     ("adapters do not know each other", "adapters/telegram/adapter.py", "adapters.matrix"),
     ("adapters do not know each other", "adapters/markup/__init__.py", "adapters.telegram"),

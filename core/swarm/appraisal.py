@@ -1,0 +1,88 @@
+"""Asking the hub's own agents what a task would take, and refusing an order that none of them can do as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from core.errors import HubError, UserError
+from core.swarm.ports import Decline, Offer
+from core.swarm.task import is_person
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.swarm.orders import Order
+    from core.swarm.ports import Agent, Worker
+    from core.swarm.roster import Roster
+
+log = logging.getLogger(__name__)
+
+APPRAISAL_SECONDS = 2.0
+
+
+class NotTheirWork(UserError):
+    """{agent} cannot do this, but {able} can. Leave out to={agent}, or name another agent."""
+
+    status = 409
+
+
+class Appraiser:
+    """Asks the agents of a roster through the worker that does their work."""
+
+    def __init__(self, roster: Roster, worker: Worker) -> None:
+        self._roster = roster
+        self._worker = worker
+
+    async def examine(self, order: Order) -> list[tuple[Agent, Offer | Decline | None]]:
+        """What the agents say to an order. Raises where the task itself is at fault, or is for an agent that does no such work."""
+        appraised = await self.ask(order.description, order.only, ())
+        _refuse_faulty(order, appraised)
+        await self._refuse_wrong_agent(order, appraised)
+        return appraised
+
+    async def ask(
+        self, description: str, only: str | None, excluded: Sequence[str]
+    ) -> list[tuple[Agent, Offer | Decline | None]]:
+        """What each agent says, all asked at once; one that is late or breaks has declined."""
+        agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
+
+        said: dict[str, Offer | Decline | None] = {}
+
+        async def ask(agent: Agent) -> None:
+            try:
+                said[agent.name] = await self._worker.appraise(agent, description)
+            except HubError as error:
+                said[agent.name] = Decline(str(error))
+            except Exception:
+                log.exception("%s cannot say what a task would take", agent.name)
+                said[agent.name] = Decline("could not look at it (the log says more)")
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(APPRAISAL_SECONDS):
+                await asyncio.gather(*(ask(agent) for agent in agents))
+        late = Decline("did not answer in time")
+        return [(agent, said.get(agent.name, late)) for agent in agents]
+
+    async def _refuse_wrong_agent(
+        self, order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]
+    ) -> None:
+        """Refuse a task for an agent that does no such work, where others do."""
+        if order.only is None or is_person(order.only) or any(answer for _, answer in appraised):
+            return
+        others = await self.ask(order.description, None, (order.only,))
+        able = [agent.name for agent, answer in others if isinstance(answer, Offer)]
+        if able:
+            raise NotTheirWork(agent=order.only, able=" and ".join(able))
+
+
+def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]) -> None:
+    """Refuse a task that nobody can do because of what it names (a missing file, say), before anything is written."""
+    people = is_person(order.only) or (order.pick == "ask" and order.only is None)
+    if people or any(isinstance(answer, Offer) for _, answer in appraised):
+        return
+    for _, answer in appraised:
+        if isinstance(answer, Decline) and answer.fault is not None:
+            raise answer.fault

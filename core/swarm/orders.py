@@ -1,0 +1,111 @@
+"""Orders: what a task may ask for, the house rules that fill in the rest, and the posting of what is in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.events import Event, Kind
+from core.money import to_msat, to_sats
+from core.swarm.docket import find
+from core.swarm.task import Status, Task, is_person
+from core.tokens import check_actor
+from core.wallet import wallet
+from core.wallet.ledger import user_account
+
+if TYPE_CHECKING:
+    from core.chat import Caller
+    from core.swarm.ports import SwarmTx
+    from core.swarm.roster import Roster
+
+SECOND = 1000
+MAX_DESCRIPTION = 8000
+MAX_DEADLINE = 30 * 24 * 3600 * SECOND
+
+
+class NoWork(UserError):
+    """A task needs words: what is to be done? For example: /task summarise welcome.md"""
+
+
+class TooManyWords(UserError):
+    """A task is described in at most {limit} characters; this has {given}. Put the rest into a file of the workspace."""
+
+
+class BadDeadline(UserError):
+    """{what} is from 1s to 30d; you wrote {given}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The house rules of auctions: times in ms, amounts in msat (CONTRACT, settings "auction")."""
+
+    window: int = 5 * SECOND
+    budget: int = to_msat(200)
+    deadline: int = 24 * 3600 * SECOND
+    review: int = 24 * 3600 * SECOND
+    attempts: int = 3
+    lease: int = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A task as somebody asks for it. `budget` in msat and `time` in ms, None for the house rule; `key` makes it once."""
+
+    caller: Caller
+    conversation: str
+    description: str
+    key: str
+    budget: int | None = None
+    time: int | None = None
+    only: str | None = None
+    pick: str = "auto"
+    retry_of: int | None = None
+
+
+def checked(order: Order, roster: Roster) -> Order:
+    """The order with its words trimmed and its one agent by its full name. Raises where it asks for what cannot be."""
+    words = order.description.strip()
+    if not any(map(str.isalnum, words)):
+        raise NoWork
+    if len(words) > MAX_DESCRIPTION:
+        raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words))
+    if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
+        raise BadDeadline(what="A task's time", given=_span(order.time))
+    only = order.only
+    if only is not None:
+        only = check_actor(only) if is_person(only) else roster.get(only).name
+    return replace(order, description=words, only=only)
+
+
+def check_eta(eta: int | None) -> None:
+    """Refuse a bid that promises a time (ms) longer than any task has."""
+    if eta is not None and eta > MAX_DEADLINE:
+        raise BadDeadline(what="The time that a bid promises", given=_span(eta))
+
+
+def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
+    """Hold the budget and write the task; an order that was posted before does nothing. Returns the task, and whether it is new."""
+    if (done := tx.applied(order.key)) is not None:
+        return find(tx, int(done)), False
+    number = tx.tasks.next_id()
+    budget = order.budget or rules.budget
+    account = user_account(order.caller.payer)  # under `--as` too: trying things out spends nobody else's sats
+    hold = wallet.hold_budget(tx, account=account, task=number, amount=budget)
+    task = Task(
+        id=number, requester=order.caller.name, account=account, conversation=order.conversation,
+        description=order.description, status=Status.OPEN, budget=budget, hold=hold, pick=order.pick, only=order.only,
+        attempt=1, attempts=rules.attempts, posted_at=tx.now, deadline=tx.now + (order.time or rules.deadline),
+        retry_of=order.retry_of,
+    )  # fmt: skip
+    tx.tasks.add(task)
+    tx.emit(Event(Kind.TASK_POSTED, number, data={"budget_sats": to_sats(budget), "by": order.caller.recorded}))
+    tx.mark(order.key, str(number))
+    return task, True
+
+
+def _span(time: int) -> str:
+    """A time in ms as people write it: `31d`, `90s`."""
+    seconds = time // SECOND
+    size, unit = next(one for one in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
+    return f"{seconds // size}{unit}"

@@ -1,0 +1,42 @@
+"""Who waits for whom."""
+
+from __future__ import annotations
+
+from core.swarm.parking import Parking
+
+
+def test_a_task_waits_for_each_of_its_agents_until_one_takes_it() -> None:
+    parking = Parking()
+    parking.park(2, ["quill", "echo"])
+    parking.park(1, ["quill"])
+
+    assert parking.waiting_for("quill") == {1, 2}
+    assert parking.waiting_for("echo") == {2}
+
+    parking.unpark(2)
+    assert parking.waiting_for("quill") == {1}
+    assert not parking.waiting_for("echo")
+
+
+def test_a_task_that_is_parked_again_waits_for_the_new_agents_only() -> None:
+    parking = Parking()
+    parking.park(1, ["quill"])
+    parking.park(1, ["echo"])
+
+    assert not parking.waiting_for("quill")
+    assert parking.waiting_for("echo") == {1}
+
+
+def test_a_task_that_nobody_here_can_do_waits_too() -> None:
+    parking = Parking()
+    parking.park(1, [])
+
+    assert parking.waiting() == {1}
+    assert not parking.waiting_for("quill")
+
+
+def test_what_does_not_wait_can_be_told_so() -> None:
+    parking = Parking()
+    parking.unpark(1)
+
+    assert not parking.waiting()
