@@ -61,7 +61,7 @@ dev: $(STAMP) ## the hub, started anew whenever its code changes
 	@exec $(BIN)/watchfiles '$(BIN)/timmy run' $(PACKAGES)
 
 test: $(STAMP) ## every test that needs no other server; under a minute
-	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)

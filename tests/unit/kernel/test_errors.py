@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 import string
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import core
 from core.errors import Broken, HubError, Refused, Unavailable, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 PACKAGES: tuple[ModuleType, ...] = (core, adapters, config, bot)
@@ -39,18 +40,33 @@ def tree(error: type[HubError]) -> Iterator[type[HubError]]:
         yield from tree(child)
 
 
-for name in everything():
-    importlib.import_module(name)
-ERRORS = sorted(
-    (
+@cache
+def errors() -> tuple[type[HubError], ...]:
+    """Every error of the hub, once every module is imported: that takes a second or two, in one process of the tests only."""
+    for name in everything():
+        importlib.import_module(name)
+    found = (
         error
         for error in tree(HubError)
         if error.__module__.partition(".")[0] in {package.__name__ for package in PACKAGES}
         and not error.__name__.startswith("_")  # carries a refusal of the running hub to the exit code, as it was said
-    ),
-    key=lambda error: error.__qualname__,
-)
-each = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+    )
+    return tuple(sorted(found, key=lambda error: error.__qualname__))
+
+
+def each(check: Callable[[type[HubError]], None]) -> Callable[[], None]:
+    """A test of every error, that names all those it finds wrong."""
+
+    def test() -> None:
+        wrong = []
+        for error in errors():
+            try:
+                check(error)
+            except AssertionError as broken:
+                wrong.append(f"{error.__qualname__}: {broken}")
+        assert wrong == []
+
+    return test
 
 
 def placeholders(error: type[HubError]) -> set[str]:
@@ -58,8 +74,8 @@ def placeholders(error: type[HubError]) -> set[str]:
 
 
 def test_the_tree_was_seen() -> None:
-    assert len(ERRORS) > 60
-    assert {UserError, Refused, Unavailable, Broken} <= set(ERRORS)
+    assert len(errors()) > 60
+    assert {UserError, Refused, Unavailable, Broken} <= set(errors())
 
 
 @each
@@ -97,7 +113,7 @@ def test_its_branch_and_status_are_known(error: type[HubError]) -> None:
 
 def test_every_code_is_the_code_of_one_error() -> None:
     codes: dict[str, list[str]] = {}
-    for error in ERRORS:
+    for error in errors():
         codes.setdefault(error(**dict.fromkeys(placeholders(error), "x")).code, []).append(error.__qualname__)
     assert {code: names for code, names in codes.items() if len(names) > 1} == {}
 
@@ -111,7 +127,7 @@ def test_a_code_is_the_name_in_small_letters() -> None:
 
 def raised() -> Iterator[tuple[str, int, str, set[str]]]:
     """Every `raise Name(fact=...)` and `Name(fact=...)` of an error in the code: (file, line, name, the facts given)."""
-    names = {error.__name__ for error in ERRORS}
+    names = {error.__name__ for error in errors()}
     for package in PACKAGES:
         for file in sorted(Path(package.__path__[0]).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -124,7 +140,7 @@ def raised() -> Iterator[tuple[str, int, str, set[str]]]:
 
 
 def test_wherever_an_error_is_made_it_gets_the_facts_that_its_sentence_needs() -> None:
-    by_name = {error.__name__: error for error in ERRORS}
+    by_name = {error.__name__: error for error in errors()}
     made = list(raised())
     assert len(made) > 80
     short = [
