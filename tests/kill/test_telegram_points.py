@@ -178,9 +178,10 @@ async def _crash(folder: Path, walk: str, calm: Story, point: str) -> str | None
         return story.trouble(calm)
 
 
-def _first(points: Sequence[str]) -> list[str]:
-    """Each kind of point the first time it is met."""
-    return [point for point in points if point.endswith(" 1")]
+def _first(points: Sequence[str], walk: str) -> list[str]:
+    """Each kind of point the first time it is met; those of the start, which all walks share, in one walk only."""
+    start = points.index("Dispatcher.receive 1")
+    return [point for point in points[0 if walk == "task" else start :] if point.endswith(" 1")]
 
 
 @pytest.mark.kill
@@ -189,9 +190,9 @@ def _first(points: Sequence[str]) -> list[str]:
 async def test_a_crash_at_every_kind_of_point_on_telegram(tmp_path: Path, walk: str, when: str) -> None:
     calm, points = await _calm(tmp_path, walk)
     wrong = {}
-    for number, point in enumerate(_first(points)):
+    for number, point in enumerate(_first(points, walk)):
         wrong[point] = await _crash(tmp_path / str(number), walk, calm, f"{when} {point}")
-    assert len(wrong) >= 8, "it saw the points"
+    assert len(wrong) >= 6, "it saw the points"
     assert {point: trouble for point, trouble in wrong.items() if trouble} == {}
 
 

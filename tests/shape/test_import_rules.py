@@ -79,7 +79,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def verdicts(root: Path) -> dict[str, bool]:
     """What import-linter says of the code under `root`: contract -> kept."""
-    command = "from importlinter.cli import lint_imports_command as lint; lint(['--no-cache', '--no-logo'])"
+    command = "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo'])"
     done = subprocess.run([sys.executable, "-c", command], cwd=root, capture_output=True, text=True, check=False)
     # The terminal's width wraps nothing here, but colours and padding may stand between a name and its verdict.
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
