@@ -626,7 +626,7 @@ def _full(accounts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]
 
 
 PROFILE = settings(
-    max_examples=int(os.environ.get("TIMMY_BOOKS_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("TIMMY_BOOKS_EXAMPLES", "40")),
     stateful_step_count=int(os.environ.get("TIMMY_BOOKS_STEPS", "30")),
     deadline=None,
     phases=set(Phase) - {Phase.explain},  # it traces every line, and a failing example is a story already
