@@ -253,13 +253,14 @@ class TelegramSurface:
 
     async def relabel(self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
         """See `core.chat.Editor`. The buttons stand under the last text; files come after it."""
-        if self._bot is not None:
+        texts = self._texts(reply)
+        if len(texts) == 1:
+            await self.edit(conversation, sent, reply, taps)
+        elif self._bot is not None:
             chat, _ = self._place(conversation)
-            under = sent[min(len(self._texts(reply)), len(sent)) - 1]
+            under, keyboard = sent[min(len(texts), len(sent)) - 1], parts.keyboard(reply.buttons, taps)
             try:
-                await self._bot.edit_message_reply_markup(
-                    chat, int(under), reply_markup=parts.keyboard(reply.buttons, taps)
-                )
+                await self._bot.edit_message_reply_markup(chat, int(under), reply_markup=keyboard)
             except TelegramError as error:
                 log.debug("an edit was dropped: %s", error.message)
 
