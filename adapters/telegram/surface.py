@@ -115,7 +115,6 @@ class TelegramSurface:
         self._moved = moved
         self._moves = {int(old): int(new) for old, new in moves.items()}
         self._bot: ExtBot[None] | None = None
-        self._me: User | None = None
         self._drafts = Drafts(lambda: self._bot, clock, spawner)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
         self._up = asyncio.Event()
@@ -132,12 +131,12 @@ class TelegramSurface:
             request=calls, get_updates_request=polls, rate_limiter=ChatLimiter(self._clock),
         )  # fmt: skip
         try:
-            self._me = await _begin(bot)
+            me = await _begin(bot)
             await show_menus(bot, self._menus)
             self._bot = bot
             self._up.set()
             await self._back()
-            await self._poll(bot, receive)
+            await self._poll(bot, me, receive)
         finally:
             self._bot = None
             self._up.clear()
@@ -146,7 +145,7 @@ class TelegramSurface:
             finally:
                 await polls.shutdown()
 
-    async def _poll(self, bot: Poller, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+    async def _poll(self, bot: Poller, me: User, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         offset = wait = 0
         while True:  # the first poll waits for nothing: it shows at once whether the surface hears
             try:
@@ -170,14 +169,16 @@ class TelegramSurface:
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
             self.heard_at, wait = self._clock.now(), POLL_SECONDS
-            await asyncio.gather(*(self._take(bot, update, receive) for update in updates))
+            await asyncio.gather(*(self._take(bot, me, update, receive) for update in updates))
             offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
 
-    async def _take(self, bot: Poller, raw: dict[str, Any], receive: Callable[[Inbound], Awaitable[None]]) -> None:
+    async def _take(
+        self, bot: Poller, me: User, raw: dict[str, Any], receive: Callable[[Inbound], Awaitable[None]]
+    ) -> None:
         """Make one update durable; one that cannot be read is logged and passed over, for it would come again for ever."""
         try:
             update = Update.de_json(raw, bot)
-            heard = read(update, self._me or await bot.get_me(), self._listed())
+            heard = read(update, me, self._listed())
         except Exception:
             log.exception("Telegram sent an update that cannot be read; it is passed over")
             return
