@@ -115,7 +115,7 @@ class HubProcess:
         """Ask until a task is in a state."""
         async with asyncio.timeout(PATIENCE):
             while await self.status(task) != status:
-                pass
+                await asyncio.sleep(0.01)  # to ask without a pause would take the hub's processor
 
 
 @contextlib.asynccontextmanager

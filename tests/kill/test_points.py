@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from bot.subscriptions import NOTIFIED
 from core.store import StoreClosed
 from tests.fakes import FakeClock, FakeIds
 from tests.kill.crash import Fate, Wire, mortal
-from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, prove, rows, settings
+from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, asking, prove, rows, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -124,27 +125,29 @@ class Story:
             if quiet:
                 return
 
-    def facts(self) -> dict[str, Any]:
+    @cached_property
+    def ended(self) -> dict[str, Any]:
         """What is left in the end, apart from numbers and times."""
         found = settings(self.folder)
         prove(found)
-        return {
-            "tasks": rows(found, "SELECT id, status, agent, price, attempt, result, retry_of FROM task ORDER BY id"),
-            "accounts": rows(found, "SELECT name, posted, held FROM account ORDER BY name"),
-            "holds": rows(found, "SELECT account, amount, task, state FROM hold ORDER BY id"),
-            "entries": rows(found, "SELECT key FROM txn ORDER BY key"),
-            "bids": rows(found, "SELECT task, attempt, agent, price FROM bid ORDER BY task, attempt, agent"),
-            "agents": rows(found, "SELECT name, live FROM agent ORDER BY name"),
-            "turns": rows(found, "SELECT role, text FROM turn ORDER BY id"),
-            "messages": rows(found, "SELECT update_id, done FROM inbound ORDER BY update_id"),
-            "answers": rows(found, ANSWERS),
-            "told": rows(found, "SELECT body ->> 'text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
-            "events": sorted(rows(found, "SELECT kind, task, agent FROM event"), key=str),
-        }
+        with asking(found) as ask:
+            return {
+                "tasks": ask("SELECT id, status, agent, price, attempt, result, retry_of FROM task ORDER BY id"),
+                "accounts": ask("SELECT name, posted, held FROM account ORDER BY name"),
+                "holds": ask("SELECT account, amount, task, state FROM hold ORDER BY id"),
+                "entries": ask("SELECT key FROM txn ORDER BY key"),
+                "bids": ask("SELECT task, attempt, agent, price FROM bid ORDER BY task, attempt, agent"),
+                "agents": ask("SELECT name, live FROM agent ORDER BY name"),
+                "turns": ask("SELECT role, text FROM turn ORDER BY id"),
+                "messages": ask("SELECT update_id, done FROM inbound ORDER BY update_id"),
+                "answers": ask(ANSWERS),
+                "told": ask("SELECT body ->> 'text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
+                "events": sorted(ask("SELECT kind, task, agent FROM event"), key=str),
+            }
 
     def trouble(self, calm: Story) -> str | None:
         """What is wrong in the end, compared with a life in which nothing happened."""
-        wanted, found = calm.facts(), self.facts()
+        wanted, found = calm.ended, self.ended
         for what, one in wanted.items():
             if found[what] != one:
                 return f"{what}: {found[what]} instead of {one}"

@@ -36,7 +36,8 @@ async def _states(hub: HubProcess) -> Mapping[str, str]:
     return {task["task"]: task["status"] for task in (await hub.data_of("/tasks"))["tasks"]}
 
 
-async def test_kill_9_in_every_state_of_a_task(tmp_path: Path) -> None:
+@pytest.mark.parametrize("often", [False, pytest.param(True, marks=pytest.mark.kill_sweep)], ids=["once", "often"])
+async def test_kill_9_in_every_state_of_a_task(tmp_path: Path, often: bool) -> None:
     async with OllamaServer.running("llama3.2:latest") as model, hub_process(tmp_path, model.url) as hub:
         gate = asyncio.Event()
         for _ in range(20):
@@ -53,20 +54,16 @@ async def test_kill_9_in_every_state_of_a_task(tmp_path: Path) -> None:
         states = {"T-1": "running", "T-2": "open", "T-3": "bidding", "T-4": "awarded", "T-5": "delivered"}
         held = {"ok": True, "balance_sats": 9_860, "held_sats": 400, "simulated": True}
 
-        for _ in range(5):
+        for _ in range(5 if often else 1):
             await hub.again()
             await hub.reaches("T-1", "running")
             assert await _states(hub) == states
             assert await hub.data_of("/balance") == held
-            _verify(tmp_path)
 
-        await hub.say("/deliver 4 it is blue now")
-        await hub.again()
-        await hub.say("/accept 4")
-        await hub.again()
-        await hub.say("/accept 5")
-        await hub.again()
-        await hub.say("/cancel 3")
+        for step in ("/deliver 4 it is blue now", "/accept 4", "/accept 5", "/cancel 3"):
+            await hub.say(step)
+            if often:
+                await hub.again()
         await hub.again()
         gate.set()
         await hub.reaches("T-1", "settled")
@@ -77,13 +74,13 @@ async def test_kill_9_in_every_state_of_a_task(tmp_path: Path) -> None:
         assert await hub.data_of("/balance") == {
             "ok": True, "balance_sats": 10_000 - 2 * 40, "held_sats": 0, "simulated": True,
         }  # fmt: skip
-        assert hub.kills == 10
+        assert hub.kills == (11 if often else 3)
         _verify(tmp_path)
 
 
 async def test_a_message_that_was_cut_off_counts_once(tmp_path: Path) -> None:
     async with OllamaServer.running("llama3.2:latest") as model, hub_process(tmp_path, model.url) as hub:
-        for number in (1, 2, 3):
+        for number in (1, 2):
             name = f"cut-{number}"
             await hub.drop("/task report on this machine", name=name)
             await hub.start()

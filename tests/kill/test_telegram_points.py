@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,7 @@ from core.store import StoreClosed
 from tests.fakes import FakeClock, FakeIds
 from tests.kill.crash import Fate, mortal
 from tests.kill.test_points import QUIET, Parrot
-from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, prove, rows
+from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, asking, prove, rows
 from tests.scenario.telegram import OLGA, telegram_settings
 from tests.telegram_server import TelegramServer
 
@@ -117,22 +118,24 @@ class Story:
             return int(self.server.queue[-1]["update_id"])
         return self.server.say(self.chat, OLGA, line).update_id
 
-    def facts(self) -> dict[str, Any]:
+    @cached_property
+    def ended(self) -> dict[str, Any]:
         """What is left in the end, apart from numbers and times."""
         found = telegram_settings(self.folder, self.server)
         prove(found)
-        return {
-            "tasks": rows(found, "SELECT id, status, agent, price, attempt, result FROM task ORDER BY id"),
-            "accounts": rows(found, "SELECT name, posted, held FROM account ORDER BY name"),
-            "turns": rows(found, "SELECT role, text FROM turn ORDER BY id"),
-            "messages": rows(found, "SELECT update_id - ?, done FROM inbound ORDER BY id", self.said[0]),
-            "answers": rows(found, "SELECT body ->> '$.text' FROM outgoing WHERE cause IS NOT NULL ORDER BY id"),
-            "told": rows(found, "SELECT body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
-        }
+        with asking(found) as ask:
+            return {
+                "tasks": ask("SELECT id, status, agent, price, attempt, result FROM task ORDER BY id"),
+                "accounts": ask("SELECT name, posted, held FROM account ORDER BY name"),
+                "turns": ask("SELECT role, text FROM turn ORDER BY id"),
+                "messages": ask("SELECT update_id - ?, done FROM inbound ORDER BY id", self.said[0]),
+                "answers": ask("SELECT body ->> '$.text' FROM outgoing WHERE cause IS NOT NULL ORDER BY id"),
+                "told": ask("SELECT body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
+            }
 
     def trouble(self, calm: Story) -> str | None:
         """What is wrong in the end, compared with a life in which nothing happened."""
-        wanted, found = calm.facts(), self.facts()
+        wanted, found = calm.ended, self.ended
         for what, one in wanted.items():
             if found[what] != one:
                 return f"{what}: {found[what]} instead of {one}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from core.swarm.ports import Decline, Delivery, Offer
 from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from adapters.console.link import Frame
@@ -259,16 +259,24 @@ async def _served(app: App, *, attach: bool) -> AsyncIterator[QueueLink]:
             near.close()
 
 
-def rows(found: Settings, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Ask a data folder's database, whether its hub runs or not."""
+@contextmanager
+def asking(found: Settings) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Ask a data folder's database several things, whether its hub runs or not."""
     with closing(connect_reader(found.data_dir / DATABASE)) as connection:
-        return connection.execute(query, values).fetchall()
+        yield lambda query, *values: connection.execute(query, values).fetchall()
+
+
+def rows(found: Settings, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask it one thing."""
+    with asking(found) as ask:
+        return ask(query, *values)
 
 
 def tables(found: Settings, *, but: frozenset[str] | set[str] = frozenset()) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table."""
-    names = [name for (name,) in rows(found, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-    return {name: rows(found, f"SELECT * FROM {name}") for name in names if name not in but}  # noqa: S608
+    with asking(found) as ask:
+        names = [name for (name,) in ask("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+        return {name: ask(f"SELECT * FROM {name}") for name in names if name not in but}  # noqa: S608
 
 
 def prove(found: Settings) -> None:
