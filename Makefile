@@ -60,7 +60,7 @@ run: $(STAMP) ## set-up if needed, then the hub with a chat on standard input
 dev: $(STAMP) ## the hub, started anew whenever its code changes
 	@exec $(BIN)/watchfiles '$(BIN)/timmy run' $(PACKAGES)
 
-test: $(STAMP) ## every test that needs no other server; about a minute and a quarter on two slow cores
+test: $(STAMP) ## every test that needs no other server; about a minute on two slow cores
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bot.hub import Hub
     from bot.registry import Command
     from bot.taps import Taps
-    from core.chat import Caller, Inbound
+    from core.chat import Caller, CommandCall, Inbound
     from core.ports import Spawner
     from core.store import Store
     from core.voice.intent import Meaning
@@ -67,6 +67,7 @@ class Dispatcher:
         self._strangers = Strangers(hub)
         self._lanes: dict[str, deque[Inbound]] = {}
         self._routes: dict[int, Route | HubError] = {}
+        self._told: dict[int, list[Outgoing]] = {}  # answers that are written already, by their message
         self._turns = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -190,8 +191,10 @@ class Dispatcher:
                 for where, reply, replaced in replies
             ]
 
+        written = self._told.pop(message.id, None)
         try:
-            written = await self._store.write(answer)
+            if written is None:
+                written = await self._store.write(answer)
         except NotWritten as error:
             words = from_error(NotRecorded(why=error))
             self._delivery.send(Outgoing(0, message.surface, message.conversation, words, message.key))
@@ -243,7 +246,7 @@ class Dispatcher:
             case Way.ASK:
                 return [(here, question(found.message.text, caller, self._hub.clock.now()), None)]
             case Way.RUN:
-                return await self._carried_out(found, caller, message.key)
+                return await self._carried_out(found, caller, message.key, tells=True)
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
         """Carry out what a button means; the answer to a question stands in its place."""
@@ -272,16 +275,36 @@ class Dispatcher:
         except HubError as error:
             return [(message.conversation, kept.but(error), None)]
 
-    async def _carried_out(self, found: Route, caller: Caller, key: str) -> Sequence[tuple[str, Reply, str | None]]:
-        """Run a command. What only its caller may read goes where only they read; a group is told that it did."""
+    async def _carried_out(
+        self, found: Route, caller: Caller, key: str, *, tells: bool = False
+    ) -> Sequence[tuple[str, Reply, str | None]]:
+        """Run a command. What only its caller may read goes where only they read; a group is told that it did.
+
+        `tells`: its answer is all that the message comes to, so it may be written with the effect.
+        """
         command, message = cast("Command", found.command), found.message
         apart = command.private and not message.private and bool(message.home)
         if apart:
             caller = replace(caller, private=True)
         if command.action is not None:
             authorize(caller, command.action)
-        call = self._hub.registry.call(command, message, caller)
-        reply = await command.run(self._hub, replace(call, key=key))
+        call = replace(self._hub.registry.call(command, message, caller), key=key)
+        telling = tells and not apart
+        reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
         return [(message.conversation, reply, None)]
+
+    async def _telling(self, command: Command, call: CommandCall, message: Inbound) -> Reply:
+        """Run a command that may write its answer with its effect, which is one commit less to wait for."""
+
+        def tell(tx: InboxTx, reply: Reply) -> None:
+            tx.messages.done(message.id)
+            outgoing = tx.messages.queue(message.surface, message.conversation, reply, message.key, tx.now)
+            self._told[message.id] = [outgoing]
+
+        try:
+            return await command.run(self._hub, replace(call, tell=tell))
+        except BaseException:
+            self._told.pop(message.id, None)
+            raise

@@ -114,9 +114,16 @@ class Inbound:
         return f"{self.surface}/{self.account}/{self.update}"
 
 
+def _tell_later(_: Any, __: Reply) -> None:
+    """The answer is written once the command has returned it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommandCall:
-    """One decision of a person, whatever way it was said. `args` holds parsed values by argument name."""
+    """One decision of a person, whatever way it was said. `args` holds parsed values by argument name.
+
+    A command may `tell` its answer in the unit of work of what it tells of; it then returns the same one.
+    """
 
     name: str
     args: Mapping[str, object]
@@ -124,6 +131,7 @@ class CommandCall:
     conversation: str
     key: str
     text: str = ""
+    tell: Callable[[Any, Reply], None] = field(default=_tell_later, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

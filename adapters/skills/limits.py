@@ -26,7 +26,7 @@ class Limits:
     memory_bytes: int = 2 * 2**30
     file_bytes: int = 32_000_000
     open_files: int = 128
-    niceness: int = 5
+    niceness: int = 10
     text_bytes: int = 200_000
     delivered_bytes: int = 20_000_000
     written_bytes: int = 200_000_000

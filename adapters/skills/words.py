@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from adapters.skills.catalogue import SKILLS, Takes
@@ -81,9 +82,14 @@ class Reading:
 
 def best_match(skills: Iterable[str], description: str) -> Match | None:
     """The named skill that the description means most surely, or None; the first of equals."""
-    reading = Reading.of(description)
+    reading = _reading(description)
     found = [match for name in skills if name in SKILLS and (match := _match(SKILLS[name], reading))]
     return max(found, key=lambda match: match.fit, default=None)
+
+
+@lru_cache(maxsize=1)  # all agents are asked about a task, one after the other
+def _reading(description: str) -> Reading:
+    return Reading.of(description)
 
 
 def _match(skill: Skill, reading: Reading) -> Match | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from bot import views
@@ -48,7 +49,8 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
         budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
         only=cast("str | None", call.args.get("to")), pick=cast("str", call.args.get("pick", "auto")),
     )  # fmt: skip
-    return views.posted(await hub.coordinator.post(order), simulated=hub.wallet.simulated)
+    answer = partial(views.posted, simulated=hub.wallet.simulated)
+    return answer(await hub.coordinator.post(order, lambda tx, posted: call.tell(tx, answer(posted))))
 
 
 @command("/tasks [STATUS] [from=T]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)

@@ -46,9 +46,13 @@ class Appraiser:
     async def ask(
         self, description: str, only: str | None, excluded: Sequence[str]
     ) -> list[tuple[Agent, Offer | Decline | None]]:
-        """What each agent says, all asked at once; one that is late or breaks has declined."""
-        agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
+        """What each agent says, all asked at once; one that is late or breaks has declined.
 
+        Where there is nobody to ask, it returns before anything else can happen.
+        """
+        agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
+        if not agents:
+            return []
         said: dict[str, Offer | Decline | None] = {}
 
         async def ask(agent: Agent) -> None:

@@ -25,6 +25,8 @@ from core.swarm.timing import Timing
 from core.swarm.walk import Walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.chat import Caller
     from core.events import Json
     from core.ports import Clock, IdSource, Spawner
@@ -89,8 +91,11 @@ class Coordinator:
 
     # What people decide ----------------------------------------------------------------------------------------
 
-    async def post(self, order: Order) -> Task:
-        """Post a task: its budget is held, its auction starts. Refused, with nothing changed, where the task itself is at fault."""
+    async def post(self, order: Order, tell: Callable[[SwarmTx, Task], None] | None = None) -> Task:
+        """Post a task: its budget is held, its auction starts. Refused, with nothing changed, where the task itself is at fault.
+
+        `tell` takes part in the unit of work.
+        """
         authorize(order.caller, Action.POST)
         try:
             order = orders.checked(order, self._roster)
@@ -100,7 +105,14 @@ class Coordinator:
             if posted is None:
                 raise
             return await self.show(int(posted))  # it was in order when it was posted, before a restart
-        task, new = await self._store.write(lambda tx: orders.post(tx, order, self.rules))
+
+        def work(tx: SwarmTx) -> tuple[Task, bool]:
+            task, new = orders.post(tx, order, self.rules)
+            if tell is not None:
+                tell(tx, task)
+            return task, new
+
+        task, new = await self._store.write(work)
         if new:
             self._docket.alarm.expect(task)
             self._walk.start(task, appraised)

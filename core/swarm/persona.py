@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
@@ -28,10 +29,16 @@ class Persona:
 
 def field_fit(persona: Persona, description: str) -> float:
     """How much a task's words are in a persona's field: 0.0 (not at all) to 1.0 (two or more of its words)."""
-    said = set(_WORD.findall(description.lower()))
-    hits = sum(1 for word in {*persona.keywords, *persona.capabilities, persona.role} if _says(said, word))
-    return min(1.0, hits / 2)
+    said = _words(description)
+    return min(1.0, sum(term <= said for term in _terms(persona)) / 2)
 
 
-def _says(said: set[str], word: str) -> bool:
-    return set(_WORD.findall(word.lower())) <= said
+@cache
+def _terms(persona: Persona) -> tuple[frozenset[str], ...]:
+    """The words of each of a persona's terms; the roster is asked about every task, and stays as it is."""
+    return tuple(map(_words, {*persona.keywords, *persona.capabilities, persona.role}))
+
+
+@lru_cache(maxsize=1)  # all agents are asked about a task, one after the other
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.lower()))

@@ -99,11 +99,15 @@ class Walk:
                 return
 
     async def _auction(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None) -> Task:
-        if appraised is None or task.excluded:
-            appraised = await self._appraiser.ask(task.description, task.only, task.excluded)
-        answers = appraised
+        answers = [] if task.excluded else list(appraised or ())
+        # Until everybody has been asked: somebody who joins the roster meanwhile is told of no task that is not parked yet.
+        while more := await self._appraiser.ask(
+            task.description, task.only, [*task.excluded, *(agent.name for agent, _ in answers)]
+        ):
+            answers += more
+        payable = [agent.name for agent, said in answers if isinstance(said, Offer) and said.price <= task.budget]
         # Whom it could wait for is noted before the auction finds out whether it must: a wake-up in between is not missed.
-        self._parking.park(task.id, [agent.name for agent, answer in answers if isinstance(answer, Offer)])
+        self._parking.park(task.id, payable)
         busy: list[str] = []
 
         def work(tx: SwarmTx) -> Task:

@@ -269,16 +269,21 @@ async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
 ) -> None:
     monkeypatch.setattr(bot.app, "DRAIN_SECONDS", 0)
     async with surface.hub(database=HeldDatabase) as hub:
+        await ask(surface, "/task write a poem pick=ask")
+        await told(surface, "quill")
         store = held(hub.app.store)
         store.hold("Dispatcher._answer")
-        surface.say("/task write a poem")
+        surface.say("/award 1 quill")
         await store.holding("Dispatcher._answer")
-        assert surface.shown() == []
+        assert not any("awarded" in one.text for one in surface.shown())
     async with surface.hub() as hub:
         await told(surface, "quill did write a poem")
-        assert [one.again for one in surface.shown()] == [False, False]
-        assert "quill did write a poem" in surface.shown()[1].text, "the answer comes before what follows from it"
-        assert hub.rows("SELECT count(*) FROM task") == [(1,)]
+        *_, answer, result = surface.shown()
+        assert "awarded to quill" in answer.text, "the answer comes before what follows from it"
+        assert "quill did write a poem" in result.text
+        assert not answer.again
+        assert not result.again
+        assert hub.rows("SELECT count(*) FROM event WHERE kind = 'TaskAwarded'") == [(1,)]
 
 
 async def test_a_stop_in_mid_send_loses_nothing_and_marks_what_may_be_a_copy(surface: Driver) -> None:

@@ -114,8 +114,8 @@ class HubProcess:
     async def reaches(self, task: str, status: str) -> None:
         """Ask until a task is in a state."""
         async with asyncio.timeout(PATIENCE):
-            while await self.status(task) != status:
-                await asyncio.sleep(0.01)  # to ask without a pause would take the hub's processor
+            while await self.status(task) != status:  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(0.01)  # noqa: TID251 - to ask without a pause takes its time
 
 
 @contextlib.asynccontextmanager

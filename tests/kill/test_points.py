@@ -37,7 +37,7 @@ WALKS = {
     "swarm": ["/task write a letter to=quill", "/spawn quill", "/dismiss quill", "/retry 1", "/cancel 1"],
     "talk": ["what is up?", "/new", "what else?"],
 }  # fmt: skip
-LEAST = {"task": 18, "pick": 22, "person": 50, "swarm": 25, "talk": 20}
+LEAST = {"task": 17, "pick": 21, "person": 48, "swarm": 25, "talk": 20}
 """How many points a calm walk must meet at least, or the harness has lost sight of the hub."""
 STRIDE = 11
 """The long sweep dies a second time at every so many points of the next life, another set for each first death."""

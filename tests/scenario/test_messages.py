@@ -58,6 +58,16 @@ async def test_a_conversation_is_answered_in_its_order(tmp_path: Path) -> None:
         assert [one["task"] for one in answers] == [f"T-{number}" for number in range(1, 30) for _ in "ab"]
 
 
+async def test_the_answer_to_a_post_is_written_with_the_task(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Dispatcher._answer")
+        assert (await bot.data("/task write a poem"))["task"] == "T-1"
+        assert bot.rows("SELECT done FROM inbound") == [(1,)]
+        assert store.held == []
+        await bot.settled("T-1")
+
+
 async def test_what_is_too_much_at_once_is_refused_and_the_rest_answered(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
         store = held(bot.app.store)

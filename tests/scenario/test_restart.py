@@ -82,9 +82,9 @@ async def test_the_clock_takes_no_task_away_before_its_lease_was_renewed(tmp_pat
 async def test_no_message_comes_in_before_the_old_ones_were_taken_up(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
         store = held(bot.app.store)
-        store.hold("Dispatcher._answer")
+        store.hold("Coordinator.post")
         await bot.post("/task write a poem", id="old")
-        await store.holding("Dispatcher._answer")
+        await store.holding("Coordinator.post")
         bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
         data = bot.app.settings.data_dir
 
@@ -127,17 +127,19 @@ async def test_a_grant_is_given_once_however_often_the_hub_starts(tmp_path: Path
 async def test_a_task_whose_post_was_not_answered_is_not_refused_afterwards(tmp_path: Path) -> None:
     """The file it names was there when it was posted; that it is gone when the answer is made is the worker's to say."""
     async with hub(tmp_path, database=HeldDatabase, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        await bot.say("/task shorten poem.md")
+        await bot.say("/cancel 1")
         store = held(bot.app.store)
         store.hold("Dispatcher._answer")
-        await bot.post("/task shorten poem.md", id="old")
+        await bot.post("/retry 1", id="old")
         await store.holding("Dispatcher._answer")
-        await bot.hands.at_work("T-1", "quill")
+        await bot.hands.at_work("T-2", "quill")
         bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
     fault = UserError(why="there is no file poem.md")
     hands = Hands(asks={"quill": Decline(str(fault), fault), "echo": None})
     async with hub(tmp_path, hands=hands) as bot:
-        await bot.settled("T-1")
-        assert bot.rows("SELECT body ->> '$.data.task' FROM outgoing WHERE cause LIKE '%/old'") == [("T-1",)]
+        await bot.settled("T-2")
+        assert bot.rows("SELECT body ->> '$.data.task' FROM outgoing WHERE cause LIKE '%/old'") == [("T-2",)]
 
 
 async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,19 @@ async def test_a_task_its_busy_agent_could_afford_waits_though_a_dear_one_is_fre
         assert (await bot.data("/show T-2"))["winner"] == "quill"
 
 
+async def test_an_agent_that_is_too_dear_for_one_waiting_task_takes_the_next(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(asks={"echo": 30}, does={"quill": gate, "echo": gate})) as bot:
+        await bot.say("/task write a poem to=quill")
+        await bot.say("/task find a poem to=echo")
+        await bot.hands.at_work("T-1", "quill")
+        await bot.hands.at_work("T-2", "echo")
+        await bot.say("/task write another max=35")  # T-3, which only echo does for that
+        await bot.say("/task write a third to=quill")
+        await bot.say("/cancel T-1")
+        await bot.hands.at_work("T-4", "quill")
+
+
 async def test_a_task_that_wakes_while_its_first_auction_is_being_written_is_done_once(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL], database=HeldDatabase) as bot:
@@ -379,6 +392,20 @@ async def test_a_spawned_agent_takes_what_waits(tmp_path: Path) -> None:
         assert (await bot.settled("T-2"))["data"]["winner"] == "quill-2"
         gate.set()
         await bot.settled("T-1")
+
+
+async def test_an_agent_that_is_spawned_while_a_task_is_being_posted_takes_it(tmp_path: Path) -> None:
+    hands = Hands(does={"quill": asyncio.Event()})
+    async with hub(tmp_path, hands=hands, personas=[QUILL], database=HeldDatabase) as bot, bot.another() as other:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Coordinator.post")
+        await bot.post("/task write another")
+        await store.holding("Coordinator.post")
+        await other.say("/spawn quill")
+        store.release()
+        assert (await bot.settled("T-2"))["data"]["winner"] == "quill-2"
 
 
 async def test_the_roster_outlives_a_restart(tmp_path: Path) -> None:

@@ -623,7 +623,8 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
         assert first["tasks"] == []
         await bot.say(f"/task write {CANARY} max=100")
         await hands.at_work("T-1", "quill")
-        busy = await seen(bot, stream, lambda now: now["agents"][1]["state"] == "busy")
+        busy = await seen(bot, stream, lambda now: [task["status"] for task in now["tasks"]] == ["running"])
+        assert busy["agents"][1]["state"] == "busy"
         assert busy["money"]["escrow_sats"] == 40
         assert [(task["task"], task["status"], task["price_sats"]) for task in busy["tasks"]] == [
             ("T-1", "running", 40)
