@@ -13,7 +13,7 @@ from adapters.console.link import SOCKET, dial
 from adapters.console.screen import plain, write
 from core.errors import Refused, Unavailable
 
-__all__ = ["Place", "chat", "plain", "request", "say", "show", "talk"]
+__all__ = ["LEAVE", "Place", "chat", "plain", "request", "say", "show", "talk"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _NOT_SHOWN = frozenset({"kind", "again", "marks", "markdown"})
 _FAILED = frozenset({"failed", "expired", "cancelled"})
+LEAVE = frozenset({"quit", "exit"})
+"""Lines that end a chat."""
 
 
 class NotRunning(Unavailable):

@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from adapters.console.client import HubGone, show
+from adapters.console.client import LEAVE, HubGone, show
 from core.chat import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ _KEEP = MAX_TEXT + 1
 
 
 async def talk(link: Link) -> None:
-    """Feed standard input to the hub, line by line, until it ends. Raises `HubGone`."""
+    """Feed standard input to the hub, line by line, until it ends or says so. Raises `HubGone`."""
     lines = Lines(sys.stdin.fileno())
     while (line := await lines.next()) is not None:
         text = line.decode(errors="replace").rstrip("\r")
         if not text.strip():
             continue
+        if text.strip().lower() in LEAVE:
+            return
         await link.send({"op": "say", "text": text, "wait": "people"})
         while (frame := await link.receive()) is not None and frame.get("kind") != "end":
             if frame.get("kind") == "draft":

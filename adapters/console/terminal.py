@@ -15,6 +15,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
 from adapters import markup
+from adapters.console.client import LEAVE
 from adapters.console.screen import plain
 from adapters.console.wrap import wrap
 from core import chat
@@ -39,7 +40,6 @@ STYLE = Style.from_dict(
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
 _SILENT = frozenset({"end", "draft", "state"})
-_LEAVE = frozenset({"quit", "exit"})
 _MOST_FILES = 200
 GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent;")
 
@@ -127,7 +127,7 @@ class Terminal:
                 )
                 continue
             warned = False
-            if text.strip().lower() in _LEAVE:
+            if text.strip().lower() in LEAVE:
                 return
             for message in messages(text):
                 await self._link.send({"op": "say", "text": message})

@@ -83,6 +83,8 @@ async def test_a_pipe_is_answered_line_by_line_and_its_end_ends_the_hub(tmp_path
         b"/frobnicate \xff\xfe",
         b"/task describe sample.csv",
         b"/whoami",
+        b"quit",
+        b"/help",
     ]
     done = await _timmy(tmp_path, "run", "--console", said=b"\n".join(lines))
     assert done.code == 0
