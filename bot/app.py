@@ -53,6 +53,7 @@ from core.chat import Role
 from core.errors import UserError
 from core.money import to_msat
 from core.pairing import Pairing
+from core.store import patiently
 from core.swarm.coordinator import Coordinator
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
@@ -64,6 +65,7 @@ from core.wallet.wallet import Wallet
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from adapters.matrix.surface import MatrixSurface
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.telegram.surface import TelegramSurface
     from adapters.web.server import Sidecar
@@ -203,6 +205,15 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             telegram = await _telegram(settings, store, clock, nursery, back)
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
+        if settings.matrix.on:
+
+            async def here_again() -> None:
+                await delivery.again("matrix")
+                await boards.again("matrix")
+
+            matrix = await _matrix(settings, store, clock, ids, nursery, here_again)
+            boards.attach(matrix.name, matrix)
+            surfaces.append(matrix)
         for surface in surfaces:
             delivery.attach(surface)
         health.surfaces.extend(surfaces)
@@ -301,6 +312,34 @@ async def _telegram(
 
     moves = await store.read(lambda tx: tx.messages.moved("telegram"))
     return TelegramSurface(access, menus, clock=clock, spawner=nursery, back=back, moved=moved, moves=moves)
+
+
+async def _matrix(
+    settings: Settings, store: Database, clock: Clock, ids: IdSource, nursery: Nursery,
+    back: Callable[[], Awaitable[None]],
+) -> MatrixSurface:  # fmt: skip
+    """The Matrix surface; its library is imported only where it is on."""
+    from adapters.matrix.surface import Access, Mark, MatrixSurface  # noqa: PLC0415
+
+    found = settings.matrix
+    password, token = (one.get_secret_value() if one else "" for one in (found.password, found.access_token))
+    for secret in filter(None, (password, token)):
+        hide(secret)
+    own = frozenset(actor.removeprefix("matrix:") for actor in settings.owners if actor.startswith("matrix:"))
+    access = Access(
+        found.homeserver or "", found.user or "", password, token, found.device, frozenset(split(found.rooms)),
+        frozenset(split(found.inviters)) or own,
+    )  # fmt: skip
+    account = f"matrix/{access.user}"
+    heard = await store.read(lambda tx: tx.messages.synced(account))
+    mark = Mark(*(heard or ("", ids.token(9))))
+    if heard is None:
+        await store.write(lambda tx: tx.messages.sync(account, mark.token, mark.salt))
+
+    async def save(token: str) -> None:
+        await patiently(store, lambda tx: tx.messages.sync(account, token, mark.salt), clock)
+
+    return MatrixSurface(access, mark, clock=clock, spawner=nursery, back=back, save=save)
 
 
 def _known(hub: Hub) -> Known:

@@ -50,6 +50,7 @@ _DURATION = re.compile(r"\s*([0-9]{1,7})\s*(s|m|h|d)?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16}|[0-9]{1,3}(?:,[0-9]{3}){1,5})\s*(?:sats?)?\s*", re.IGNORECASE)
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
+_MATRIX_USER = re.compile(r"@[^\s:]{1,200}:\S{1,200}")
 _LARGEST_SECRET = 64 * 1024
 _PRIVATE = tuple(
     ipaddress.ip_network(block)
@@ -233,6 +234,63 @@ class Telegram(_Group):
         return value
 
 
+class Matrix(_Group):
+    """Matrix; off without a server, a user, and a password or access token."""
+
+    homeserver: str | None = Field(
+        None, description="address of the bot's homeserver, such as https://matrix.example.org"
+    )
+    user: str | None = Field(None, description="the bot's user id, such as @timmy:example.org")
+    password: SecretStr | None = Field(None, description="the bot's password")
+    access_token: SecretStr | None = Field(None, description="an access token of the bot, instead of the password")
+    device: str = Field("TIMMY", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="the bot's device id; it stays the same")
+    rooms: Names = Field("", description="ids of the rooms it works in, separated by commas; none otherwise")
+    inviters: Names = Field("", description="user ids whose invitations are taken; the owners' on Matrix if not set")
+
+    @field_validator("homeserver")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = _address(value, "https://matrix.example.org")
+        if parts.scheme == "http" and not is_private(parts.hostname or ""):
+            message = f"http to {parts.hostname} shows the bot's password to everybody on the way; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @field_validator("user", "inviters")
+    @classmethod
+    def _users(cls, value: str | None) -> str | None:
+        for user in split(value or ""):
+            if not _MATRIX_USER.fullmatch(user):
+                message = f"{user!r} is not a user id such as @ann:example.org"
+                raise ValueError(message)
+        return value
+
+    @field_validator("rooms")
+    @classmethod
+    def _ids(cls, value: str) -> str:
+        for room in split(value):
+            if not re.fullmatch(r"!\S+", room):
+                message = f"{room!r} is not a room's id such as !abc:example.org; the room's settings say it"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Matrix:
+        given = [self.homeserver, self.user, self.password or self.access_token]
+        if any(given) and not all(given):
+            missing = next(name for name, one in zip(("homeserver", "user", "password"), given, strict=True) if not one)
+            message = "it is not set, and Matrix needs HOMESERVER, USER, and PASSWORD or ACCESS_TOKEN"
+            raise _Elsewhere(missing, message)
+        return self
+
+    @property
+    def on(self) -> bool:
+        """Whether the hub is to talk on Matrix."""
+        return self.homeserver is not None
+
+
 class Auction(_Group):
     """The house rules of auctions."""
 
@@ -281,6 +339,7 @@ class Settings(BaseSettings):
     http: Http = Field(default_factory=Http)
     ollama: Ollama = Field(default_factory=Ollama)
     telegram: Telegram = Field(default_factory=Telegram)
+    matrix: Matrix = Field(default_factory=Matrix)
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)
@@ -317,6 +376,9 @@ class Settings(BaseSettings):
                 raise ValueError(message)
             if actor.startswith("telegram:") and not actor.removeprefix("telegram:").isdecimal():
                 message = f"{actor!r} is no number: people on Telegram are known by their id, which the bot tells them"
+                raise ValueError(message)
+            if actor.startswith("matrix:") and not _MATRIX_USER.fullmatch(actor.removeprefix("matrix:")):
+                message = f"{actor!r} has no user id such as matrix:@ann:example.org"
                 raise ValueError(message)
         return value
 

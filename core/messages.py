@@ -85,6 +85,12 @@ class MessageStore(Protocol):
         Those up to the number `lost` may have been sent by a process that is no more; they are marked `again`.
         """
 
+    def synced(self, account: str) -> tuple[str, str] | None:
+        """How far a surface has heard (its platform's token), and the salt it sends under; None for an account that is new."""
+
+    def sync(self, account: str, token: str, salt: str) -> None:
+        """An account has heard so far."""
+
     def last(self) -> int:
         """The number of the newest message to send, 0 if there is none."""
 

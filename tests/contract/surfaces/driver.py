@@ -23,6 +23,7 @@ class Feat(StrEnum):
     OFFLINE = "what is said while the hub is down waits on the platform"
     DRAFTS = "the answer in the making is a message that is edited"
     FLOOD = "the platform asks to wait"
+    COPIES = "what is sent again is shown again"
     LOST = "the platform takes a message and its answer is lost"
 
 

@@ -1,0 +1,90 @@
+"""Replies as Matrix's events: the words plain and as HTML, status and errors as notices, each well below an event's 64 KiB."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import TYPE_CHECKING, Any
+
+from adapters import markup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from adapters.markup import Rich
+    from core.chat import Outgoing, Reply
+
+TEXT_BYTES = 12_000
+"""UTF-8 bytes of one event's text: it is said twice, and marks and escapes may take more than the words."""
+
+BUTTONS = "org.timmy.buttons"
+"""Where an event says what its buttons are: label -> id. A reaction of that name presses it."""
+
+
+def texts(reply: Reply) -> list[Rich]:
+    """The words of a reply, a piece for each event."""
+    return [rich for rich in markup.cut(markup.of(reply), units=TEXT_BYTES, size=TEXT_BYTES) if not rich.blank]
+
+
+def message(rich: Rich, *, notice: bool, buttons: Mapping[str, str]) -> dict[str, Any]:
+    """The content of an event with a text."""
+    content: dict[str, Any] = {
+        "msgtype": "m.notice" if notice else "m.text", "body": rich.text, "m.mentions": {},
+    }  # fmt: skip
+    if rich.marks:
+        content |= {"format": "org.matrix.custom.html", "formatted_body": _html(rich)}
+    return content | ({BUTTONS: dict(buttons)} if buttons else {})
+
+
+def replacing(event: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of an event that stands in the place of another; clients that know no edits show it with a star."""
+    return {
+        **content, "body": f"* {content['body']}", "m.new_content": dict(content),
+        "m.relates_to": {"rel_type": "m.replace", "event_id": event},
+    }  # fmt: skip
+
+
+def placed(content: dict[str, Any], thread: str | None, answered: str | None) -> dict[str, Any]:
+    """The content in a thread, or as an answer to an event."""
+    if thread is not None:
+        answered = answered or thread
+        content["m.relates_to"] = {
+            "rel_type": "m.thread", "event_id": thread, "is_falling_back": True, "m.in_reply_to": {"event_id": answered},
+        }  # fmt: skip
+    elif answered is not None:
+        content["m.relates_to"] = {"m.in_reply_to": {"event_id": answered}}
+    return content
+
+
+def file(name: str, url: str, size: int) -> dict[str, Any]:
+    """The content of an event with a file that was uploaded."""
+    kind = media_type(name)
+    sort = kind.partition("/")[0]
+    return {
+        "msgtype": f"m.{sort}" if sort in {"image", "audio", "video"} else "m.file", "body": name, "filename": name, "url": url,
+        "info": {"mimetype": kind, "size": size}, "m.mentions": {},
+    }  # fmt: skip
+
+
+def media_type(name: str) -> str:
+    """The media type that a name's ending stands for."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def buttons(reply: Reply, taps: Sequence[str]) -> dict[str, str]:
+    """Label -> id of a reply's buttons."""
+    return {button.label: tap for button, tap in zip(reply.buttons, taps, strict=False)}
+
+
+def is_notice(outgoing: Outgoing) -> bool:
+    """Whether it is a status or an error, rather than an answer: other bots never react to those."""
+    return outgoing.cause is None or not outgoing.reply.data.get("ok", True)
+
+
+def _html(rich: Rich) -> str:
+    """Line ends mean nothing in HTML, except where the text is set as it is written."""
+    parts = markup.html(rich).split("<pre>")
+    out = [parts[0].replace("\n", "<br>")]
+    for part in parts[1:]:
+        inside, end, after = part.partition("</pre>")
+        out.append(f"<pre>{inside}{end}{after.replace(chr(10), '<br>')}")
+    return "".join(out)

@@ -1,0 +1,118 @@
+"""What an event of a room means: a message for the hub, or nothing. No rule of who may do what lives here.
+
+Only what the sender typed, now, as a person, is taken as said: edits, notices, and quotes in a reply never are. In a room with
+others the bot is spoken to by a command or by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nio import (
+    ReactionEvent,
+    RoomMessage,
+    RoomMessageAudio,
+    RoomMessageMedia,
+    RoomMessageText,
+)
+
+from core.chat import Attachment, Inbound
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from nio import Event, MatrixRoom
+
+SURFACE = "matrix"
+
+_COMMAND = re.compile(r"!(?=[A-Za-z])")
+_QUOTE = re.compile(r"(?:>[^\n]*(?:\n|\Z))+\n?")
+_VOICE = "org.matrix.msc3245.voice"
+
+
+def conversation(where: str, thread: str | None = None) -> str:
+    """The name of a room, or for what is said in private of the person; or of a thread there."""
+    return f"{SURFACE}:{where}/{thread}" if thread else f"{SURFACE}:{where}"
+
+
+def place(name: str) -> tuple[str, str | None]:
+    """The room or person and the thread's first event that a conversation's name means."""
+    where, slash, thread = name.partition(":")[2].partition("/$")
+    return where, f"${thread}" if slash else None
+
+
+def is_private(room: MatrixRoom) -> bool:
+    """Whether the bot and one other are alone there."""
+    return int(room.member_count) <= 2  # noqa: PLR2004
+
+
+def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") -> Inbound | None:
+    """What an event means to the bot; rooms that are not `listed` are marked as such. `tap`: the button a reaction presses."""
+    sender, private = event.sender, is_private(room)
+    relation = _relation(event)
+    if sender == room.own_user_id or relation.get("rel_type") == "m.replace":
+        return None
+    thread = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    inbound = Inbound(
+        SURFACE, room.own_user_id, event.event_id, conversation(sender if private else room.room_id, thread),
+        f"{SURFACE}:{sender}", "", private=private, home=conversation(sender), admitted=private or room.room_id in listed,
+        name=str(room.user_name(sender) or sender)[:64],
+    )  # fmt: skip
+    if isinstance(event, ReactionEvent):
+        return replace(inbound, tap=tap, tapped=event.reacts_to) if tap else None
+    return _said(event, room, inbound) if isinstance(event, RoomMessage) else None
+
+
+def _said(event: RoomMessage, room: MatrixRoom, inbound: Inbound) -> Inbound | None:
+    """A message with what it says to the bot; None if that is nothing."""
+    text, files, unread = _taken(event)
+    if not (text or files or unread):
+        return None
+    heard = _COMMAND.sub("/", text, count=1) if inbound.private else _addressed(text, event, room)
+    return None if heard is None else replace(inbound, text=heard, files=files, unread=unread)
+
+
+def _content(event: Event) -> dict[str, Any]:
+    found = event.source.get("content")
+    return found if isinstance(found, dict) else {}
+
+
+def _relation(event: Event) -> dict[str, Any]:
+    found = _content(event).get("m.relates_to")
+    return found if isinstance(found, dict) else {}
+
+
+def _taken(event: RoomMessage) -> tuple[str, tuple[Attachment, ...], str]:
+    """The words, the files, and what is not taken, of a message."""
+    content = _content(event)
+    if isinstance(event, RoomMessageText):
+        quotes = "m.in_reply_to" in _relation(event)
+        return (_QUOTE.sub("", event.body, count=1) if quotes else event.body).strip(), (), ""
+    if isinstance(event, RoomMessageAudio) and _VOICE in content:
+        return "", (), "voice notes"
+    if isinstance(event, RoomMessageMedia):
+        info, named = content.get("info"), content.get("filename")
+        size = info.get("size") if isinstance(info, dict) else 0
+        name = named if isinstance(named, str) and named else event.body
+        words = "" if name == event.body else event.body.strip()
+        return words, (Attachment(name, size if isinstance(size, int) else 0, event.url),), ""
+    return "", (), ""
+
+
+def _addressed(text: str, event: RoomMessage, room: MatrixRoom) -> str | None:
+    """What was said to the bot among others, without its name; None when it was said to somebody else."""
+    command = _COMMAND.match(text)
+    if command is not None or text.startswith("/"):
+        return _COMMAND.sub("/", text, count=1)
+    names = {room.own_user_id, str(room.user_name(room.own_user_id) or room.own_user_id)}
+    called = re.compile(
+        rf"\s*@?(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})[\s,:]+", re.IGNORECASE
+    )
+    found = called.match(text)
+    if found is not None:
+        return _COMMAND.sub("/", text[found.end() :].strip(), count=1)
+    mentions = _content(event).get("m.mentions")
+    mentioned = mentions.get("user_ids") if isinstance(mentions, dict) else None
+    return text if isinstance(mentioned, list) and room.own_user_id in mentioned else None
