@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.chat import NotSent, Undeliverable
-from core.store import FIRST_PAUSE, LAST_PAUSE, patiently
+from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,9 +86,23 @@ class Delivery:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
         self._back[surface] = self._back.get(surface, 0) + 1
         self._wakes.pop(surface, asyncio.Event()).set()
-        after: int | None = 0
+        await self._all_again(surface, 0)
+
+    async def _all_again(self, surface: str, start: int) -> None:
+        """Page after page; while the store cannot be written nobody waits for the rest, which follows once it can."""
+        after: int | None = start
         while after is not None:
-            after = await self._again(surface, after)
+            start = after
+            try:
+                after = await self._again(surface, start)
+            except NotWritten as error:
+                log.warning("what waits for %s is sent later: %s", surface, error)
+                self._spawner.spawn(self._later(surface, start), f"what waits for {surface}")
+                return
+
+    async def _later(self, surface: str, after: int) -> None:
+        await self._clock.sleep(FIRST_PAUSE)
+        await self._all_again(surface, after)
 
     async def _again(self, surface: str, after: int) -> int | None:
         """One page of what waits; returns where the next begins."""
@@ -112,7 +126,7 @@ class Delivery:
         lane = self._lane(message.conversation)
         lane.waiting.append(message)
         if lane.parked and message.id:
-            self._spawner.spawn(self._mark("queued", (message,)), "a note of what waits")
+            self._spawner.spawn(self._wait_too(message, lane), "a note of what waits")
         self._kick(message.surface, message.conversation)
 
     def draft(self, call: CommandCall, text: str) -> None:
@@ -249,6 +263,15 @@ class Delivery:
         if lane.parked:
             lane.parked = False
             await self._mark("sending", (*first, *lane.waiting))
+
+    async def _wait_too(self, message: Outgoing, lane: _Lane) -> None:
+        """Remember that a message has not gone out, if it is written while its lane is still parked."""
+
+        def mark(tx: MessageTx) -> None:
+            if lane.parked:
+                tx.messages.mark((message.id,), "queued", message.sent)
+
+        await patiently(self._store, mark, self._clock)
 
     async def _mark(self, state: str, messages: Sequence[Outgoing]) -> None:
         def mark(tx: MessageTx) -> None:

@@ -210,11 +210,10 @@ class Dispatcher:
                 message.actor, private=message.private, acting_for=message.acting_for
             )
             if not message.admitted:
-                return (
-                    [(here, from_error(NotAdmitted(place=here.partition(":")[2])), None)]
-                    if caller.role is Role.OWNER
-                    else []
-                )
+                if caller.role is Role.GUEST:
+                    self._strangers.silence(message)
+                owns = caller.role is Role.OWNER
+                return [(here, from_error(NotAdmitted(place=here.partition(":")[2])), None)] if owns else []
             if caller.role is Role.GUEST:
                 return [(here, await self._strangers.welcome(message), None)]
             return await self._act(message, found, caller)

@@ -105,23 +105,21 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile],
     return page.reply(task_data(task), None, buttons_for(task), _files(files, place))
 
 
-def listed(tasks: Sequence[Task], status: Status | None, start: int | None) -> Reply:
-    """Tasks from number `start` on, a page of them for people, all for programs; their results are for /show."""
-    if start is not None:
-        tasks = [task for task in tasks if task.id <= start]
+def listed(tasks: Sequence[Task], count: int, status: Status | None, start: int | None) -> Reply:
+    """Tasks from number `start` on, of so many: a page for people, all that are given for programs; results are for /show."""
     data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
     if not tasks and (status or start):
         return Reply("No such tasks. /tasks lists all", data)
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
-    page = Page(f"{_counted(len(tasks), 'task')}, newest first{f', from {task_name(start)} on' if start else ''}")
+    page = Page(f"{_counted(count, 'task')}, newest first{f', from {task_name(start)} on' if start else ''}")
     for task in tasks[:PAGE]:
         who = f" · {task.agent}" if task.agent else ""
         page.add(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
     more: tuple[Button, ...] = ()
     if len(tasks) > PAGE:
         command = f"/tasks {f'{status} ' if status else ''}from={tasks[PAGE].name}"
-        page.add(f"… and {len(tasks) - PAGE:,} older: {command}")
+        page.add(f"… and {count - PAGE:,} older: {command}")
         more = (Button("More", command),)
     return page.reply(data, None, more)
 

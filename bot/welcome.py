@@ -36,7 +36,7 @@ class Strangers:
         """The answer to anything a stranger writes. Raises `CannotRead` for what may come from no person."""
         refused: dict[str, Json] = {"ok": False, "error": "not_paired"}
         if not message.private:
-            self._enough(message)
+            self.silence(message)
             if message.unread:
                 raise CannotRead(what=message.unread)
             who = f", {message.name}" if message.name else ""
@@ -44,13 +44,14 @@ class Strangers:
         try:
             code = await self._hub.pairing.code(message.actor, message.name, message.conversation)
         except TooManyCodes as error:
-            self._enough(message)
+            self.silence(message)
             return from_error(error)
         words = "I do not know you yet. Your pairing code, good for an hour:\n"
         rest = f"\nGive it to this hub's owner, who lets you in with: timmy pair {code}\nYou are {message.actor} to this hub."
         return Reply(words + code + rest, refused, marks=(Mark(len(words), len(words) + len(code), Style.CODE),))
 
-    def _enough(self, message: Inbound) -> None:
+    def silence(self, message: Inbound) -> None:
+        """That was the last word to them there, for an hour."""
         self._told[message.actor, message.conversation] = self._hub.clock.now() + HOUR_MS
         while len(self._told) > _MANY:
             self._told.popitem(last=False)

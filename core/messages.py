@@ -53,7 +53,10 @@ class MessageStore(Protocol):
         """Write a message to send, as `sending`: whoever writes it hands it to delivery next."""
 
     def mark(self, numbers: Sequence[int], state: str, sent: Sequence[str] = ()) -> None:
-        """Set the state of messages: `sending` before a send, `sent`, `queued` again, or `dead`; `sent` as in `Outgoing`."""
+        """Set the state of messages: `sending` before a send, `sent`, `queued` again, or `dead`; `sent` as in `Outgoing`.
+
+        What has arrived or was given up is never `queued` again.
+        """
 
     def tap(self, tap: str, conversation: str) -> Tapped | None:
         """The button with this id, if it stands in this conversation."""

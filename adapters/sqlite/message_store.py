@@ -75,7 +75,7 @@ class MessageRows:
         """See `MessageStore`."""
         self._connection.executemany(
             "UPDATE outgoing SET state = ?1, tries = tries + (?1 = 'sending'), platform_id = coalesce(?2, platform_id)"
-            " WHERE id = ?3",
+            " WHERE id = ?3 AND (?1 <> 'queued' OR state NOT IN ('sent', 'dead'))",
             [(state, ",".join(sent) or None, number) for number in numbers],
         )
 
@@ -194,9 +194,12 @@ def _ids(sent: str | None) -> tuple[str, ...]:
 
 
 def _number_and_place(tap: str) -> tuple[int, int]:
+    """What a button's id says; nothing for one that is spelt otherwise, since a button acts once under its id."""
     number, _, place = tap.partition("-")
     fits = len(tap) <= MAX_TAP and len(number) < _DIGITS
-    return (int(number), int(place)) if number.isdecimal() and place.isdecimal() and fits else (0, -1)
+    if not (fits and number.isdecimal() and place.isdecimal() and tap == f"{int(number)}-{int(place)}"):
+        return 0, -1
+    return int(number), int(place)
 
 
 def _inbound(  # noqa: PLR0913, PLR0917 - a row

@@ -63,11 +63,19 @@ class TaskRows:
         row = self._connection.execute(_SELECT + " WHERE id = ?", (number,)).fetchone()
         return None if row is None else _task(row)
 
-    def newest(self, status: Status | None, limit: int, *, results: bool = True) -> list[Task]:
+    def newest(
+        self, status: Status | None, limit: int, *, start: int | None = None, results: bool = True
+    ) -> list[Task]:
         """See `TaskStore`."""
-        select = _SELECT if results else _SELECT_BARE
-        where, bound = (" WHERE status = ?", (status.value, limit)) if status else ("", (limit,))
-        return [_task(row) for row in self._connection.execute(select + where + " ORDER BY id DESC LIMIT ?", bound)]
+        select, (where, bound) = _SELECT if results else _SELECT_BARE, _chosen(status, start)
+        rows = self._connection.execute(f"{select}{where} ORDER BY id DESC LIMIT ?", (*bound, limit))
+        return [_task(row) for row in rows]
+
+    def count(self, status: Status | None, *, start: int | None = None) -> int:
+        """See `TaskStore`."""
+        where, bound = _chosen(status, start)
+        (count,) = self._connection.execute(f"SELECT count(*) FROM task{where}", bound).fetchone()  # noqa: S608
+        return int(count)
 
     def live(self) -> list[Task]:
         """See `TaskStore`."""
@@ -165,3 +173,13 @@ def _task(row: tuple[Any, ...]) -> Task:
     values[5] = Status(values[5])
     values[22] = tuple(str(values[22]).split("\n")) if values[22] else ()
     return Task(*values)  # the columns are in the order of the fields
+
+
+def _chosen(status: Status | None, start: int | None) -> tuple[str, tuple[str | int, ...]]:
+    """The condition for tasks of a status from a number down, and what it is bound to."""
+    found: dict[str, str | int] = {}
+    if status is not None:
+        found["status = ?"] = status.value
+    if start is not None:
+        found["id <= ?"] = start
+    return (f" WHERE {' AND '.join(found)}" if found else ""), tuple(found.values())

@@ -6,6 +6,7 @@ The object is made once per connection and reused for every unit of work: `begin
 from __future__ import annotations
 
 import json
+import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` with se
 @cache
 def _insert_events(count: int) -> str:
     return "INSERT INTO event (kind, task, agent, at, data) VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * count)  # noqa: S608 - constants
+
+
+log = logging.getLogger(__name__)
 
 
 class UnitOfWork:
@@ -99,12 +103,12 @@ class UnitOfWork:
     # Events for handlers and streams ---------------------------------------------------------------------------
 
     def events_after(self, event: int, limit: int) -> list[Event]:
-        """The next events after number `event`, oldest first."""
+        """The next events after number `event`, oldest first. One that cannot be read is there as a failure."""
         self.write_events()
         rows = self._connection.execute(
             "SELECT kind, task, agent, data, id, at FROM event WHERE id > ? ORDER BY id LIMIT ?", (event, limit)
         )
-        return [Event(Kind(row[0]), row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows]
+        return [_event(*row) for row in rows]
 
     def last_event(self) -> int:
         """The newest event's number, 0 if there is none."""
@@ -142,3 +146,12 @@ class UnitOfWork:
     def forget(self, table: str, where: str, before: int) -> int:
         """Delete rows older than their stated life (see `retention.py`, the only caller); returns how many."""
         return self._connection.execute(f"DELETE FROM {table} WHERE {where}", (before,)).rowcount  # noqa: S608 - constants
+
+
+def _event(kind: str, task: int | None, agent: str | None, data: str, number: int, at: int) -> Event:
+    """An event as written; what another version wrote, or a damaged row, must stop nothing that comes after it."""
+    try:
+        return Event(Kind(kind), task, agent, json.loads(data), number, at)
+    except ValueError:
+        log.warning("event %d (%r) cannot be read", number, kind)
+        return Event(Kind.HANDLER_FAILED, data={"event": number}, id=number, at=at)

@@ -14,6 +14,7 @@ from core.chat import Reply
 from core.money import to_msat
 from core.swarm.orders import Order
 from core.swarm.task import is_person
+from core.tokens import CONSOLE_OWNER
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -57,8 +58,9 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
     status, start = cast("Status | None", call.args.get("status")), cast("int | None", call.args.get("from"))
-    found = await hub.coordinator.tasks(status)
-    return await asyncio.to_thread(views.listed, found, status, start)
+    whole = call.conversation == CONSOLE_OWNER  # programs are there, and want all; a chat is shown a page
+    found, count = await hub.coordinator.tasks(status, start, -1 if whole else views.PAGE + 1)
+    return await asyncio.to_thread(views.listed, found, count, status, start)
 
 
 @command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)

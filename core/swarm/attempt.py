@@ -66,7 +66,7 @@ class Attempts:
         if task.status is Status.AWARDED:
             started = await self._started(task)
             if started is None:
-                return task
+                return await self._docket.show(task.id)  # somebody ended it first; what became of it may need a walk
             task = started
         outcome = await self._outcome(task)
         if isinstance(outcome, Delivery):

@@ -267,9 +267,16 @@ class Coordinator:
         """A task. Raises `UnknownTask`."""
         return await self._docket.show(number)
 
-    async def tasks(self, status: Status | None, limit: int = -1) -> list[Task]:
-        """Tasks, newest first, without their results: there may be very many."""
-        return await self._store.read_apart(lambda tx: tx.tasks.newest(status, limit, results=False))
+    async def tasks(self, status: Status | None, start: int | None, limit: int) -> tuple[list[Task], int]:
+        """Tasks without their results, newest first, from number `start` down, and how many there are of them in all.
+
+        A negative limit means every one.
+        """
+
+        def work(tx: SwarmTx) -> tuple[list[Task], int]:
+            return tx.tasks.newest(status, limit, start=start, results=False), tx.tasks.count(status, start=start)
+
+        return await self._store.read_apart(work)
 
     async def answers(self, number: int) -> tuple[Task, list[Answer]]:
         """A task and every answer to its present auction, sealed or not: who may see them is the asker's business."""

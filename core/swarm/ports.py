@@ -99,8 +99,16 @@ class TaskStore(Protocol):
     def find(self, number: int) -> Task | None:
         """A task by number."""
 
-    def newest(self, status: Status | None, limit: int, *, results: bool = True) -> list[Task]:
-        """The newest tasks first, of one status or all, with their `results` or without; a negative limit means every one."""
+    def newest(
+        self, status: Status | None, limit: int, *, start: int | None = None, results: bool = True
+    ) -> list[Task]:
+        """The newest tasks first, of one status or all, from number `start` down, with their `results` or without.
+
+        A negative limit means every one.
+        """
+
+    def count(self, status: Status | None, *, start: int | None = None) -> int:
+        """How many tasks of one status or all have at most the number `start`."""
 
     def live(self) -> list[Task]:
         """All tasks that are not over, oldest first."""

@@ -45,6 +45,7 @@ class Timing:
         alarm = self._docket.alarm
         while True:
             alarm.rung.clear()
+            alarm.due = None  # whatever is written during the look rings
             alarm.due = await self._upcoming()
             await self._clock.until(alarm.due, alarm.rung)
             for number in await self._due():

@@ -21,23 +21,24 @@ class HeldDatabase(Database):
 
     _names: frozenset[str] = frozenset()
     _faults: Mapping[str, list[Exception]] = {}
-    _free: asyncio.Event
+    _gates: list[tuple[str, asyncio.Event]]
     _changed: asyncio.Condition
 
     def hold(self, *names: str) -> None:
         """Hold back what these functions write from now on."""
         self._names, self.held = frozenset(names), list[str]()
-        self._free, self._changed = asyncio.Event(), asyncio.Condition()
+        self._gates, self._changed = [], asyncio.Condition()
 
     async def holding(self, *names: str) -> None:
         """Wait until exactly these writes are held, in this order."""
         async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: self.held == list(names))
 
-    def release(self) -> None:
-        """Let them be written, in the order in which they came, as one commit."""
+    def release(self, *first: str) -> None:
+        """Let them be written as one commit: those named first, then the others in the order in which they came."""
         self._names = frozenset()
-        self._free.set()
+        for _, gate in sorted(self._gates, key=lambda one: one[0] not in first):
+            gate.set()
 
     def fail(self, name: str, *errors: Exception) -> None:
         """What this function writes next fails: once with each of these errors."""
@@ -49,10 +50,12 @@ class HeldDatabase(Database):
         if self._faults.get(name):
             raise self._faults[name].pop(0)
         if name in self._names:
+            gate = asyncio.Event()
             async with self._changed:
                 self.held.append(name)
+                self._gates.append((name, gate))
                 self._changed.notify_all()
-            await self._free.wait()
+            await gate.wait()
         return await super().write(work)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.scenario.bot import Bot
+    from tests.scenario.held_store import R
 
 HOUR = 3600
 FAULTS = [DiskFull(why="it is full"), StoreBusy(why="it is locked"), RuntimeError("a bug")]
@@ -160,3 +161,66 @@ async def test_a_task_that_cannot_be_taken_up_keeps_no_other_from_it(tmp_path: P
         await _while_time_passes(bot, HOUR, lambda: _settled(bot, 1))
         assert balances(bot.app.settings)["treasury"] == (90, 0)
         prove(bot.app.settings)
+
+
+async def test_an_event_that_cannot_be_read_keeps_nobody_from_hearing_of_the_others(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await _change(
+            bot, "INSERT INTO event (kind, at, data) VALUES ('FromTheFuture', 1, '{}'), ('TaskPosted', 1, 'x')"
+        )
+        await bot.say("/task write a poem")
+        await bot.settled("T-1")
+        assert bot.app.health.parts["events"].up
+
+
+async def test_a_console_that_comes_while_the_disk_is_full_is_served_and_gets_what_waited(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=HeldDatabase, attach=False) as bot:
+        await _change(
+            bot, "INSERT INTO outgoing (surface, conversation, body, state, at) VALUES"
+            " ('console', 'console:owner', '{\"text\":\"it waited\",\"data\":{}}', 'queued', 1)",
+        )  # fmt: skip
+        held(bot.app.store).fail("Delivery._again", *FAULTS[:2])
+        async with bot.another(attach=True) as other:
+            assert (await other.say("/whoami"))["text"] == f"{OWNER}, owner"
+            async with asyncio.timeout(PATIENCE):
+                while not any("it waited" in frame["text"] for frame in other.unread if "text" in frame):
+                    bot.pass_time(1)
+                    await other.say("/whoami")
+
+
+class _SlowLook(HeldDatabase):
+    """Holds up the clock's look at what comes next, once the snapshot is taken."""
+
+    slow: asyncio.Event | None = None
+    looked: asyncio.Event
+
+    async def read(self, work: Callable[[UnitOfWork], R], /) -> R:
+        found = await super().read(work)
+        if self.slow is not None and "Timing._upcoming" in work.__qualname__:
+            self.looked.set()
+            await self.slow.wait()
+        return found
+
+
+async def test_a_task_that_is_posted_while_the_clock_looks_is_seen_to_in_time(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=_SlowLook) as bot:
+        await bot.say("/task paint the shed pick=ask by=1m")
+        store = bot.app.store
+        assert isinstance(store, _SlowLook)
+        await bot.see(lambda: bot.rows("SELECT status FROM task") == [("bidding",)], "its auction", pace=0)
+        for _ in range(10):  # by then the clock sleeps
+            await store.read(lambda tx: tx.now)
+        store.looked, store.slow = asyncio.Event(), asyncio.Event()
+        bot.pass_time(61)
+        async with asyncio.timeout(PATIENCE):
+            await store.looked.wait()
+
+        await bot.say("/task paint the fence pick=ask by=2m")
+
+        await bot.see(lambda: bot.rows("SELECT status FROM task WHERE id = 2") == [("bidding",)], "its auction", pace=0)
+        await bot.barrier()
+        store.slow.set()
+        store.slow = None
+        await bot.barrier()
+        bot.pass_time(121)
+        await bot.see(lambda: bot.rows("SELECT DISTINCT status FROM task") == [("expired",)], "its end", pace=0)

@@ -10,19 +10,21 @@ import pytest
 
 import bot.app
 from bot.subscriptions import NOTIFIED, Notify, table
+from core.chat import NotSent, Reply
 from core.errors import Unavailable
 from core.events import Kind
+from core.store import DiskFull
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import Hands, hub
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from adapters.console.surface import ConsoleSurface
     from bot.subscriptions import HandlerTx
-    from core.chat import Attachment, Outgoing
+    from core.chat import Attachment, Inbound, Outgoing
     from core.events import Event
     from core.swarm.ports import ResultFile
 
@@ -335,3 +337,54 @@ async def test_a_dead_surface_runs_no_work_twice_and_its_messages_arrive_once_it
         async with asyncio.timeout(10):
             while bot.rows("SELECT cause IS NULL, state FROM outgoing ORDER BY id") != [(0, "sent"), (1, "sent")]:
                 await bot.app.store.read(lambda tx: tx.now)
+
+
+class _Phone:
+    """A surface that asks to wait once, for ten seconds."""
+
+    name = "phone"
+    heard_at = None
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, bool]] = []
+        self.patience = 1
+
+    async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        """See `ChatAdapter`."""
+
+    async def send(self, message: Outgoing) -> tuple[str, ...]:
+        """See `ChatAdapter`."""
+        if self.patience:
+            self.patience -= 1
+            raise NotSent(surface=self.name, why="it asks to wait", wait=10.0)
+        self.shown.append((message.reply.text, message.again))
+        return (str(message.id),)
+
+    def draft(self, conversation: str, cause: str, text: str) -> None:
+        """See `ChatAdapter`."""
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """See `ChatAdapter`."""
+        raise NotImplementedError
+
+
+async def test_a_late_note_that_a_message_waits_does_not_send_it_again(tmp_path: Path) -> None:
+    """The note meets a full disk, and is written after the message has gone out."""
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        store, phone, delivery = held(bot.app.store), _Phone(), bot.app.delivery
+        delivery.attach(phone)
+        await delivery.again(phone.name)
+        for text in ("one", "two"):
+            reply = Reply(text)
+            delivery.send(
+                await store.write(lambda tx, reply=reply: tx.messages.queue("phone", "phone:1", reply, None, tx.now))  # type: ignore[misc]
+            )
+            await bot.see(lambda: bot.rows("SELECT 1 FROM outgoing WHERE id = 1 AND state = 'queued'"), pace=0)
+            store.fail("Delivery._wait_too", *[DiskFull(why="it is full")] * 3)
+        await bot.see(lambda: len(phone.shown) == 2, pace=1)
+        bot.pass_time(60)
+        await bot.barrier()
+        await delivery.again(phone.name)
+        await bot.barrier()
+        assert phone.shown == [("one", False), ("two", False)]
+        assert bot.rows("SELECT DISTINCT state FROM outgoing WHERE surface = 'phone'") == [("sent",)]

@@ -108,6 +108,18 @@ async def test_an_agent_whose_task_is_cancelled_as_it_starts_is_free_for_the_nex
         assert (await bot.data("/show T-1"))["status"] == "cancelled"
 
 
+async def test_a_task_that_is_lost_just_before_it_starts_goes_to_somebody_else(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Attempts._started", "Walk.lose")
+        await bot.say("/task write a poem")
+        await store.holding("Attempts._started")
+        await bot.say("/dismiss quill")
+        await store.holding("Attempts._started", "Walk.lose")
+        store.release("Walk.lose")
+        assert (await bot.settled("T-1"))["data"]["winner"] == "echo"
+
+
 async def test_an_agent_whose_task_is_cancelled_before_it_starts_is_free_for_what_waits(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=[QUILL], database=HeldDatabase) as bot:
         store = held(bot.app.store)

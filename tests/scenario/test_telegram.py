@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Telegram
+from core.chat import Inbound
 from tests.scenario.bot import Hands, hub, settings
 from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram, telegram_settings
 
@@ -194,6 +195,20 @@ async def test_a_question_that_was_answered_in_words_loses_its_buttons(tmp_path:
         await talk.says(talk.olga, OLGA, "no thanks")
         await talk.told(talk.olga, "Nothing was done.")
         await talk.until(lambda: not asked.buttons, "its buttons go")
+
+
+async def test_a_button_spelt_otherwise_is_no_other_button(tmp_path: Path, server: TelegramServer) -> None:
+    """What a client sends as a button's data is the client's to choose."""
+    async with on_telegram(tmp_path, server) as talk:
+        asked = await talk.says(talk.olga, OLGA, "have quill summarise welcome.md")
+        own = asked.buttons[0][0]["callback_data"]
+        number, _, place = own.partition("-")
+        for data in (own, f"0{own}", f"{number}-0{place}", f"{number}-{place} ", f"{number}-\u0660"):
+            message = Inbound("telegram", "bot", data, f"telegram:{OLGA}", f"telegram:{OLGA}", "", tap=data)
+            await talk.app.dispatcher.receive(message)
+        await talk.told(talk.olga, "I no longer know this button")
+        await talk.until(lambda: talk.rows("SELECT count(*) FROM inbound WHERE done = 0") == [(0,)], "all answered")
+        assert talk.rows("SELECT count(*) FROM task") == [(1,)]
 
 
 async def test_a_board_that_a_stop_left_behind_is_shown_as_it_is(tmp_path: Path, server: TelegramServer) -> None:

@@ -599,3 +599,17 @@ async def test_a_group_that_moved_is_followed_over_a_restart(tmp_path: Path, ser
         assert (await talk.says(moved, ANN, "/whoami")).text == f"telegram:{ANN}, member"
         assert talk.rows("SELECT conversation FROM task") == [(f"telegram:{new}",)]
         assert server.messages(group)[-1].text.startswith("T-1")
+
+
+async def test_strangers_in_a_group_that_is_not_listed_leave_one_row_an_hour(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        strange = server.group(-1009999, "Not listed", members=(BOB,))
+        server.say(strange, BOB, "/whoami")
+        await talk.until(lambda: talk.rows("SELECT done FROM inbound") == [(1,)], "the first taken")
+        for number in range(50):
+            server.say(strange, BOB, f"/whoami {number}")
+        await talk.until(lambda: not server.queue, "all taken")
+        await talk.bot.barrier()
+        assert talk.rows("SELECT count(*) FROM inbound WHERE actor = ?", f"telegram:{BOB}") == [(1,)]
