@@ -158,28 +158,27 @@ class Pairing:
             self._send(welcome)
         return found.actor, found.name
 
-    async def unpair(self, caller: Caller, actor: str, *, key: str) -> str:
-        """Take somebody's role away, at once and everywhere. Raises `NotPaired`, `OwnerBySetting`."""
+    async def unpair(self, caller: Caller, given: str, *, key: str) -> str:
+        """Take somebody's role away, at once and everywhere. Raises `BadActor`, `NotPaired`, `OwnerBySetting`."""
         authorize(caller, Action.PAIR)
-        actor = await self._known(actor)
-        if self._identities.owns(actor):
-            raise OwnerBySetting(actor=actor)
 
-        def work(tx: PairingTx) -> bool:
-            if tx.applied(key) is not None:
-                return True
-            gone = tx.tokens.take_away(actor)
-            if gone:
-                tx.mark(key, actor)
-                tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": actor, "by": caller.recorded}))
-            return gone
+        def work(tx: PairingTx) -> str:
+            if (done := tx.applied(key)) is not None:  # this very message sent them away, before a restart
+                return done
+            actor = self._known(given)
+            if self._identities.owns(actor):
+                raise OwnerBySetting(actor=actor)
+            if not tx.tokens.take_away(actor):
+                raise NotPaired(actor=actor)
+            tx.mark(key, actor)
+            tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": actor, "by": caller.recorded}))
+            return actor
 
-        if not await self._store.write(work):
-            raise NotPaired(actor=actor)
+        actor = await self._store.write(work)
         await self._identities.refresh()
         return actor
 
-    async def _known(self, given: str) -> str:
+    def _known(self, given: str) -> str:
         """An actor by id, or by the name they go by where it is one person's only."""
         if ":" in given:
             return check_actor(given)

@@ -130,14 +130,11 @@ def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
 
 
 def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB) -> Task:
-    """End the bidding: award the best bidder that is free; wait if all are busy; fail if there is none."""
+    """End the bidding: award the best bid; fail if there is none."""
     answers = tx.tasks.answers(task.id, task.attempt)
     bids = ranking(answer.bid for answer in answers if not answer.refused)
-    for bid in bids:
-        if is_person(bid.agent) or tx.tasks.load(bid.agent) < terms.capacity(bid.agent):
-            return award(tx, task, bid, terms, actor)
-    if any(terms.capacity(bid.agent) for bid in bids):
-        return take(tx, task, life.wait(task, reason="everyone who can do it is busy"), HUB)
+    if bids:
+        return award(tx, task, bids[0], terms, actor)
     return take(tx, task, life.void(task, why=_nobody(task, answers)), HUB)
 
 
@@ -159,11 +156,10 @@ def collects(task: Task) -> bool:
 
 
 def _nobody(task: Task, answers: Sequence[Answer]) -> str:
-    """Why nobody does it; what went wrong before comes first."""
+    """Why nobody does it, where all `answers` are refusals; what went wrong before comes first."""
     reasons: dict[str, list[str]] = {}
     for answer in answers:
-        if answer.refused:
-            reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
+        reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
     if task.why in reasons:  # all who looked at it met the same
         reasons = {task.why: [*task.excluded[-1:], *reasons.pop(task.why)], **reasons}
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from core.events import Kind
 from core.swarm.task import Move, is_person
@@ -35,8 +35,7 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
         case Move.NONE:
             return task
         case Move.RELEASE:
-            if before.hold is not None:
-                wallet.release(tx, before.hold)
+            wallet.release(tx, before.hold or 0)
             return task.but(hold=None)
         case Move.ESCROW:
             wallet.to_escrow(
@@ -59,6 +58,8 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
                 return task
             hold, budget = wallet.hold_again(tx, account=task.account, task=task.id, budget=task.budget)
             return task.but(hold=hold, budget=budget)
+        case _:
+            assert_never(step.move)
 
 
 def payee(agent: str) -> str:

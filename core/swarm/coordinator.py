@@ -153,7 +153,7 @@ class Coordinator:
             bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
             if bid is None:
                 raise NoSuchBid(agent=given[:40], task=task.name)
-            if not is_person(agent) and tx.tasks.load(agent) >= self._roster.capacity(agent):
+            if not is_person(agent) and tx.tasks.load(agent) >= self._roster.get(agent).capacity:
                 raise AgentBusy(agent=agent, task=task.name)
             tx.mark(key, "")
             return bidding.award(tx, task, bid, self._terms, caller.recorded)

@@ -1,4 +1,4 @@
-"""What time brings: closings, leases, reviews and deadlines, found by the rows' `due`; and what the last stop interrupted."""
+"""What time brings: leases, reviews and deadlines, found by the rows' `due`; and what the last stop interrupted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import Unavailable
-from core.swarm import bidding
 from core.swarm import task as life
 from core.swarm.bidding import HUB
 from core.swarm.booking import take
@@ -81,8 +80,6 @@ class Timing:
         self._docket.note(task)
         if before.status in AT_WORK and task.status not in AT_WORK:
             self._walk.ended(before)
-        if task.status is Status.AWARDED and before.status is Status.BIDDING:
-            self._walk.start(task)
         self._walk.restart(task)
 
     def _timely(self, tx: SwarmTx, task: Task) -> Task:
@@ -92,8 +89,6 @@ class Timing:
             return take(tx, task, life.settle(task, how="review"), HUB)
         if tx.now >= task.deadline:
             return take(tx, task, life.expire(task), HUB)
-        if task.status is Status.BIDDING:
-            return bidding.close(tx, task, self._terms)
         if self._walk.at_it(task):
             return self._renew(tx, task)
         return take(tx, task, life.lose(task, why=f"{task.agent} went silent"), HUB)
@@ -126,8 +121,6 @@ class Timing:
         return self._rearm(tx, find(tx, number))
 
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:
-        if task.status is Status.BIDDING and not task.waits_for_people:
-            return bidding.close(tx, task, self._terms)
         if task.status in AT_WORK and not is_person(task.agent):
             if not self._terms.capacity(task.agent or ""):
                 return take(tx, task, life.lose(task, why=f"{task.agent} is no longer on the roster"), HUB)

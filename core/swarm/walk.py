@@ -112,7 +112,8 @@ class Walk:
 
         def work(tx: SwarmTx) -> Task:
             now = find(tx, task.id)
-            asked = [(agent, answer) for agent, answer in answers if agent.name not in now.excluded]
+            gone = {agent.name for agent, _ in answers if not self._terms.capacity(agent.name)}  # since they were asked
+            asked = [(agent, answer) for agent, answer in answers if agent.name not in gone.union(now.excluded)]
             if now.status is Status.OPEN:
                 now = bidding.open_and_close(tx, now, asked, self._terms)
             if bidding.collects(now):

@@ -186,6 +186,68 @@ async def test_no_worker_gets_a_name_of_the_hubs_own(tmp_path: Path) -> None:
         assert await bot.until(kind="result"), "only a worker would pass for them"
 
 
+BAD_TOKENS: list[tuple[str, dict[str, object], str]] = [
+    ("mint", {"token_kind": "nonsense"}, "bad_token_kind"),
+    *[("mint", dict[str, object](name=name), "bad_token_name") for name in ("", "no such", "-x", "a/b", "x" * 65)],
+    ("mint", {"name": "phone"}, "token_exists"),
+    ("mint", {"for": OWNER}, "option_not_for_kind"),
+    ("mint", {"token_kind": "worker", "task_limit": 5}, "option_not_for_kind"),
+    ("mint", {"token_kind": "shortcut"}, "needs_actor"),
+    ("mint", {"token_kind": "shortcut", "for": "nobody"}, "bad_actor"),
+    ("revoke", {}, "no_such_token"),
+    ("revoke", {"token_kind": "worker", "name": "phone"}, "no_such_token"),
+]
+
+
+async def test_a_token_of_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await _tokens(bot, "mint", token_kind="read", name="phone")
+        before = bot.tables()
+        for call, facts, code in BAD_TOKENS:
+            refused = await _tokens(bot, call, **{"token_kind": "read", "name": "tablet", **facts})
+            assert (refused["kind"], refused.get("error")) == ("error", code), facts
+            assert len(refused["text"]) < 250
+        assert bot.tables() == before
+
+
+async def test_tokens_are_listed_without_what_opens_and_a_revoked_ones_name_is_free(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        assert "No tokens" in (await _tokens(bot, "list"))["text"]
+        made = [
+            (await _tokens(bot, "mint", token_kind="shortcut", name="phone", **{"for": "telegram:7"}))["text"],
+            (await _tokens(bot, "mint", token_kind="read", name="phone"))["text"],
+        ]
+        assert (await _tokens(bot, "list"))["text"] == "read  phone\nshortcut  phone  for telegram:7"
+        assert bot.rows("SELECT task_limit FROM token ORDER BY kind") == [(None,), (200,)]
+        await _tokens(bot, "revoke", token_kind="read", name="phone")
+        assert (await _tokens(bot, "list"))["text"] == "shortcut  phone  for telegram:7"
+        made.append((await _tokens(bot, "mint", token_kind="read", name="phone"))["text"])
+        assert len(set(made)) == 3
+
+
+async def _tokens(bot: Bot, call: str, **facts: object) -> dict[str, Any]:
+    """What the owner's call about tokens is answered."""
+    await bot.link.send({"op": f"token.{call}", **facts})
+    frame = await bot.link.receive()
+    assert frame is not None
+    return frame
+
+
+async def test_who_is_sent_away_by_name_is_the_one_of_that_name(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for number, name in enumerate(("Ann", "Bob", "ann")):
+            stranger = Inbound(
+                "console", "another", f"{number}", f"console:{number}", f"telegram:{number}", "hi", name=name
+            )
+            await bot.app.dispatcher.receive(stranger)
+            code = (await bot.until(kind="more", text="pairing code"))["text"].split("\n")[1]
+            assert (await bot.data(f"/pair {code}"))["ok"]
+        for name in ("Ann", "Carl"):
+            assert await bot.data(f"/unpair {name}") == {"ok": False, "error": "bad_actor"}
+        assert (await bot.data("/unpair bob"))["actor"] == "telegram:1"
+        assert bot.rows("SELECT id FROM actor ORDER BY id") == [("telegram:0",), ("telegram:2",)]
+
+
 @pytest.mark.parametrize("name", ["nobody", "", "telegram:", ":7", "Telegram:7", "telegram:7 8", "x" * 500])
 async def test_as_nobody_is_refused(tmp_path: Path, name: str) -> None:
     async with hub(tmp_path) as bot:

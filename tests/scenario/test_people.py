@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -175,6 +176,35 @@ async def test_what_the_table_of_states_has_no_edge_for_is_refused_and_changes_n
         assert answer["data"] == {"ok": False, "error": code}
         assert "\n" not in answer["text"]
         assert bot.tables() == before
+
+
+async def test_a_bid_is_for_whoever_was_asked(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/task paint the shed to=telegram:7")
+        await bot.until(kind="more", status="bidding")
+        before = bot.tables()
+        assert await bot.data("/bid T-1 5") == {"ok": False, "error": "not_invited"}
+        assert bot.tables() == before
+
+
+async def test_a_bid_is_picked_while_its_agent_is_there_and_has_a_hand_free(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate})) as bot:
+        for task in ("T-1", "T-2"):
+            await bot.say("/task write a poem pick=ask")
+            await bot.until(kind="more", task=task, status="bidding")
+        await bot.say("/award T-1 quill")
+        await bot.hands.at_work("T-1", "quill")
+        before = bot.tables()
+        assert await bot.data("/award T-2 quill") == {"ok": False, "error": "agent_busy"}
+        assert bot.tables() == before
+        gate.set()
+        await bot.settled("T-1")
+        await bot.say("/dismiss quill")
+        assert await bot.data("/award T-2 quill") == {"ok": False, "error": "unknown_agent"}
+        await bot.say("/spawn quill")
+        assert (await bot.data("/award T-2 quill"))["winner"] == "quill"
+        await bot.settled("T-2")
 
 
 async def test_nobody_but_the_winner_delivers(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from adapters.console.link import dial
 from adapters.folder import AlreadyRunning
 from adapters.skills.runner import SkillRunner
+from core.chat import Inbound
 from core.errors import UserError
 from core.swarm.ports import Decline
 from tests.fakes import FakeClock
-from tests.scenario.bot import Hands, hub
+from tests.scenario.bot import OWNER, Hands, hub
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.scenario.bot import Bot
     from tests.scenario.held_store import R
+
+ANN = "console:ann"
 
 
 class _Slow(HeldDatabase):
@@ -60,6 +63,22 @@ async def _until_slow(
                 await store.read(lambda tx: tx.now)
         then(store)
         store.release()
+
+
+async def _killed_as_it_answers(bot: Bot, line: str) -> None:
+    """Say something that takes effect and is not answered before the next start."""
+    store = held(bot.app.store)
+    store.hold("Dispatcher._answer")
+    await bot.post(line, id="old")
+    await store.holding("Dispatcher._answer")
+    bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
+
+
+async def _code(bot: Bot) -> str:
+    """The pairing code of Ann, whom nobody knows yet."""
+    await bot.app.dispatcher.receive(Inbound("console", "ann", "1", ANN, ANN, "let me in", name="Ann"))
+    code: str = (await bot.until(kind="more", text="pairing code"))["text"].split("\n")[1]
+    return code
 
 
 async def test_the_clock_takes_no_task_away_before_its_lease_was_renewed(tmp_path: Path) -> None:
@@ -129,17 +148,67 @@ async def test_a_task_whose_post_was_not_answered_is_not_refused_afterwards(tmp_
     async with hub(tmp_path, database=HeldDatabase, hands=Hands(does={"quill": asyncio.Event()})) as bot:
         await bot.say("/task shorten poem.md")
         await bot.say("/cancel 1")
-        store = held(bot.app.store)
-        store.hold("Dispatcher._answer")
-        await bot.post("/retry 1", id="old")
-        await store.holding("Dispatcher._answer")
+        await _killed_as_it_answers(bot, "/retry 1")
         await bot.hands.at_work("T-2", "quill")
-        bot.app.dispatcher._idle.set()  # a hub that is killed waits for no turn
     fault = UserError(why="there is no file poem.md")
     hands = Hands(asks={"quill": Decline(str(fault), fault), "echo": None})
     async with hub(tmp_path, hands=hands) as bot:
         await bot.settled("T-2")
         assert bot.rows("SELECT body ->> '$.data.task' FROM outgoing WHERE cause LIKE '%/old'") == [("T-2",)]
+
+
+PICKED, MINE = "/task write a poem pick=ask", f"/task paint the shed to={OWNER}"
+WON = [MINE, "/bid T-1 5"]
+ONCE: list[tuple[list[str], str, str]] = [
+    ([PICKED], "/bid T-1 5", "BidPlaced"),
+    ([PICKED], "/award T-1 quill", "TaskAwarded"),
+    ([PICKED], "/cancel T-1", "TaskCancelled"),
+    (WON, "/deliver T-1 it is green now", "TaskDelivered"),
+    ([*WON, "/deliver T-1 it is green now"], "/accept T-1", "TaskSettled"),
+    ([*WON, "/deliver T-1 it is blue now"], "/reject T-1 green was asked for", "TaskRejected"),
+    ([], "/spawn quill", "AgentSpawned"),
+    ([], "/dismiss quill", "AgentDismissed"),
+]
+
+
+@pytest.mark.parametrize(("before", "line", "event"), ONCE, ids=[line.split()[0] for _, line, _ in ONCE])
+async def test_what_was_done_and_not_answered_is_answered_at_the_next_start_and_not_done_again(
+    tmp_path: Path, before: list[str], line: str, event: str
+) -> None:
+    async with hub(tmp_path, database=HeldDatabase, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        for earlier in before:
+            assert (await bot.data(earlier))["ok"]
+            if earlier in {PICKED, MINE}:
+                await bot.until(kind="more", status="bidding")
+        await _killed_as_it_answers(bot, line)
+    async with hub(tmp_path) as bot:
+        answer = "SELECT body ->> '$.data.ok' FROM outgoing WHERE cause LIKE '%/old'"
+        assert await bot.see(lambda: bot.rows(answer), "an answer") == [(1,)]
+        done = "SELECT count(*) FROM event WHERE kind = ? AND data ->> 'by' = ?"
+        assert bot.rows(done, event, OWNER) == [(1,)]
+
+
+async def test_who_is_let_in_as_the_hub_stops_is_let_in_once(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        await _killed_as_it_answers(bot, f"/pair {await _code(bot)} role=operator")
+    async with hub(tmp_path) as bot:
+        await bot.until(kind="more", text=f"Ann is in, as operator ({ANN})")
+        assert bot.rows("SELECT role FROM actor WHERE id = ?", ANN) == [("operator",)]
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'ActorPaired'") == [(1,)]
+        assert bot.rows("SELECT count(*) FROM pairing_failure") == [(0,)], "its code is used up, and not a wrong one"
+        welcome = "SELECT body ->> '$.text' LIKE 'You are in, as operator%' FROM outgoing WHERE conversation = ? AND cause IS NULL"
+        assert bot.rows(welcome, ANN) == [(1,)]
+
+
+@pytest.mark.parametrize("given", [ANN, "ann"], ids=["id", "name"])
+async def test_who_is_sent_away_as_the_hub_stops_is_sent_away_once(tmp_path: Path, given: str) -> None:
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        await bot.say(f"/pair {await _code(bot)}")
+        await _killed_as_it_answers(bot, f"/unpair {given}")
+    async with hub(tmp_path) as bot:
+        await bot.until(kind="more", text=f"{ANN} has no role here any more")
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'ActorUnpaired'") == [(1,)]
+        assert bot.rows("SELECT * FROM actor") == []
 
 
 async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,11 +11,16 @@ import pytest
 from core.errors import Unavailable, UserError
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline
+from core.swarm.roster import MAX_AGENTS
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, QUILL, Hands, balances, hub, prove
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from core.swarm.ports import Agent, Delivery
+    from core.swarm.task import Task
 
 UNTOUCHED = {"external": (-10_000, 0), f"user:{OWNER}": (10_000, 0)}
 
@@ -181,6 +187,39 @@ async def test_what_two_end_at_once_is_stopped_once(tmp_path: Path) -> None:
         assert bot.hands.began == [("T-1", "quill", 1)]
 
 
+@dataclass
+class _Slow(Hands):
+    """Hands that take their time to stop."""
+
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def work(self, agent: Agent, task: Task) -> Delivery:
+        try:
+            return await super().work(agent, task)
+        except asyncio.CancelledError:
+            await self.free.wait()
+            raise
+
+
+async def test_who_is_still_stopping_is_not_stopped_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hands = _Slow(does={"quill": asyncio.Event()})
+    async with hub(tmp_path, hands=hands, database=HeldDatabase) as bot:
+        await bot.say("/task write a poem")
+        await hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Walk.lose")
+        await bot.say("/dismiss quill")
+        await store.holding("Walk.lose")
+        await bot.say("/cancel T-1")
+        await hands.until(lambda: hands.stopped == [("T-1", "quill")])
+        store.release()
+        await bot.barrier()
+        hands.free.set()
+        await bot.say("/task write another")
+        await bot.settled("T-2")
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_an_attempt_whose_lease_runs_out_before_it_starts_frees_its_agent(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=[QUILL], database=HeldDatabase, auction={"lease": 60}) as bot:
         store = held(bot.app.store)
@@ -191,6 +230,27 @@ async def test_an_attempt_whose_lease_runs_out_before_it_starts_frees_its_agent(
             while (await bot.data("/show T-1"))["status"] != "failed":
                 bot.pass_time(10)
         await bot.settled("T-2")
+
+
+async def test_a_lease_that_ran_out_as_the_task_changed_hands_costs_its_next_worker_nothing(tmp_path: Path) -> None:
+    hands = Hands(does={"quill": asyncio.Event()})
+    async with hub(tmp_path, hands=hands, database=HeldDatabase, auction={"lease": 60}) as bot:
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        await bot.say("/award T-1 quill")
+        await hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Timing._tick")
+        bot.pass_time(60)
+        await store.holding("Timing._tick")
+        await bot.say("/dismiss quill")
+        await bot.until(kind="more", status="bidding", attempt=2)
+        await bot.say("/bid T-1 5")
+        await bot.say(f"/award T-1 {OWNER}")
+        store.release()
+        await bot.barrier()
+        shown = await bot.data("/show T-1")
+        assert (shown["status"], shown["winner"], shown["attempt"]) == ("awarded", OWNER, 2)
 
 
 async def test_a_busy_agent_bids_as_soon_as_it_is_free_where_the_requester_picks(tmp_path: Path) -> None:
@@ -392,6 +452,49 @@ async def test_an_agent_that_cannot_say_what_a_task_would_take_keeps_nobody_else
         await bot.say("/task write a poem")
         assert (await bot.settled("T-1"))["data"]["winner"] == "echo"
         assert "quill declined: " in (await bot.say("/bids T-1"))["text"]
+
+
+async def test_who_is_dismissed_while_an_auction_is_being_written_does_not_win_it(tmp_path: Path) -> None:
+    async with hub(tmp_path, database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Walk._auction")
+        await bot.say("/task write a poem")
+        await store.holding("Walk._auction")
+        await bot.say("/dismiss quill")
+        store.release()
+        assert (await bot.settled("T-1"))["data"]["winner"] == "echo"
+        assert bot.hands.began == [("T-1", "echo", 1)], "and costs no attempt"
+
+
+async def test_a_task_waits_for_who_is_busy_though_the_one_that_was_free_is_dismissed(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), database=HeldDatabase) as bot:
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        store = held(bot.app.store)
+        store.hold("Walk._auction")
+        await bot.say("/task write another")
+        await store.holding("Walk._auction")
+        await bot.say("/dismiss echo")
+        store.release()
+        await bot.barrier()
+        gate.set()
+        assert (await bot.settled("T-2"))["data"]["winner"] == "quill"
+
+
+async def test_the_roster_takes_so_many_agents_and_no_more(tmp_path: Path) -> None:
+    def crowd(tx: UnitOfWork) -> None:
+        for number in range(2, MAX_AGENTS - 1):  # with echo and quill, all but one
+            tx.agents.put(f"quill-{number}", "quill", live=True, now=tx.now)
+
+    async with hub(tmp_path) as bot:
+        await bot.app.store.write(crowd)
+        assert (await bot.data("/spawn quill"))["agent"] == f"quill-{MAX_AGENTS - 1}"
+        before = bot.tables()
+        assert await bot.data("/spawn quill") == {"ok": False, "error": "roster_full"}
+        assert bot.tables() == before
+        await bot.say("/dismiss echo")
+        assert (await bot.data("/spawn quill"))["agent"] == f"quill-{MAX_AGENTS}"
 
 
 async def test_a_spawned_agent_takes_what_waits(tmp_path: Path) -> None:

@@ -12,7 +12,19 @@ import pytest
 
 from adapters.sqlite.connection import connect
 from adapters.sqlite.unit_of_work import UnitOfWork
-from core.wallet.ledger import BooksBroken, Proof
+from core.wallet.ledger import (
+    GENESIS,
+    TREASURY,
+    AccountRow,
+    Booked,
+    BooksBroken,
+    Entry,
+    Kind,
+    Proof,
+    chain_hash,
+    transfer,
+    verify,
+)
 from tests.unit.wallet.small_book import a_small_book
 
 if TYPE_CHECKING:
@@ -188,6 +200,26 @@ def test_a_hold_left_open_is_found_though_its_task_forgot_it(damaged: sqlite3.Co
 @pytest.mark.parametrize("task", [2, 4])
 def test_sats_set_aside_for_no_task_at_all_are_found(damaged: sqlite3.Connection, task: int) -> None:
     assert f"task T-{task} is over or unknown" in says_of(damaged, "DELETE FROM task WHERE id = ?", task)
+
+
+def booked(entry: Entry) -> Booked:
+    """An entry as the first of a chain that somebody made anew, with every hash as it must be."""
+    request = entry.request_hash()
+    return Booked(1, 0, entry, request, GENESIS, chain_hash(GENESIS, 1, 0, request))
+
+
+def test_a_whole_chain_is_no_proof_of_an_entry_that_makes_sats_out_of_nothing() -> None:
+    entry = Entry("forged", "move", ((TREASURY, 5000),), None, "hub", "because")
+    treasury = AccountRow(TREASURY, 5000, 0, 0, Kind.LIABILITY)
+    with pytest.raises(BooksBroken, match="the postings of entry 1 do not sum to 0"):
+        verify(iter([booked(entry)]), [treasury], [], [], [])
+
+
+def test_a_whole_chain_is_no_proof_of_an_entry_that_spends_what_nobody_has() -> None:
+    entry = transfer("forged", "move", "user:ann", TREASURY, 5000, task=None, actor="hub", reason="because")
+    rows = [AccountRow(name, posted, 0, 0, Kind.LIABILITY) for name, posted in entry.postings]
+    with pytest.raises(BooksBroken, match="user:ann is below its floor by 5 sats"):
+        verify(iter([booked(entry)]), rows, [], [], [])
 
 
 async def test_an_empty_book_is_in_order(store: Database) -> None:
