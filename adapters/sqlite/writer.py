@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from core.ports import Clock
 
 R = TypeVar("R")
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH = 256
 
@@ -156,9 +159,11 @@ class Database:
                 job.done.set_result(job.value)
             else:
                 job.done.set_exception(job.error)
-        if events:
-            for heard in self._listeners:
+        for heard in self._listeners if events else ():
+            try:
                 heard(events)
+            except Exception:  # what is durable is; a listener's bug must not stop the writer
+                log.exception("a listener failed at %d events", len(events))
 
     def _run(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Event]:
         """On the database thread: run the batch until what is left of it commits. Returns the committed events."""

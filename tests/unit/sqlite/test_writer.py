@@ -192,6 +192,19 @@ async def test_listeners_hear_what_is_already_on_disk(store: Database, look: Loo
     assert seen == [(2, 2), (1, 3)]
 
 
+async def test_a_listener_that_fails_stops_neither_the_writer_nor_the_others(store: Database) -> None:
+    seen: list[Event] = []
+
+    def fails(events: list[Event]) -> None:
+        raise RuntimeError(len(events))
+
+    store.listen(fails)
+    store.listen(seen.extend)
+    await store.write(mark("a"))
+    await store.write(mark("b"))
+    assert len(seen) == 2
+
+
 # The disk ----------------------------------------------------------------------------------------------------------
 
 
