@@ -67,6 +67,11 @@ test: $(STAMP) ## every test that needs no other server; about a minute on two s
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)
 	@$(BIN)/python -m pip install $(PINNED) -r $< >&2 && touch $@
 
+# A homeserver, in a folder of its own: it pins other versions of what the hub uses too.
+$(STAMP)-synapse: tests/real/synapse-requirements.txt $(STAMP)
+	@rm -rf .venv/synapse
+	@$(BIN)/python -m pip install $(PINNED) --target .venv/synapse -r $< >&2 && touch $@
+
 # Two emulators of Telegram, in folders of their own: one is for node; the other pins an older Pillow than the hub's, and asks
 # for a newer Python than it needs.
 $(STAMP)-tg-auto-test: tests/real/tg-auto-test-requirements.txt $(STAMP)
@@ -82,7 +87,7 @@ $(STAMP)-npm: tests/real/package-lock.json $(STAMP)
 		echo "timmy: npm is not installed (on Debian: apt install nodejs npm); its tests will be skipped" >&2; \
 	fi
 
-test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm ## the tests against real counterparts, which it starts itself; names what it skipped
+test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm $(STAMP)-synapse ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
 
 test-kill: $(STAMP) ## the long kill sweeps

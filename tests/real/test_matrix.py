@@ -1,0 +1,106 @@
+"""A real hub process on a real Synapse: rooms without encryption, restarts of both, a burst, and a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kill.hub_process import hub_process
+from tests.real.synapse import PASSWORD, missing, synapse
+from tests.scenario.bot import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.kill.hub_process import HubProcess
+    from tests.real.synapse import Person, Synapse
+
+BOT = "@timmy:localhost"
+
+pytestmark = [pytest.mark.timeout(180), missing]
+
+
+@asynccontextmanager
+async def hub_on(folder: Path, server: Synapse, **more: str) -> AsyncIterator[HubProcess]:
+    environment = {
+        "TIMMY_MATRIX_HOMESERVER": server.url, "TIMMY_MATRIX_USER": BOT, "TIMMY_MATRIX_PASSWORD": PASSWORD,
+        "TIMMY_OWNER": "matrix:@olga:localhost", **more,
+    }  # fmt: skip
+    async with hub_process(folder, NOBODY, **environment) as hub:
+        yield hub
+
+
+@asynccontextmanager
+async def people(server: Synapse) -> AsyncIterator[tuple[Person, Person]]:
+    """The owner and somebody else, signed in; the bot has an account."""
+    bot = await server.user("timmy")
+    await bot.client.close()
+    olga, bob = await server.user("olga"), await server.user("bob")
+    try:
+        for person in (olga, bob):
+            await person.sign_in()
+        yield olga, bob
+    finally:
+        await olga.client.close()
+        await bob.client.close()
+
+
+async def test_a_task_is_done_and_paid_in_a_room_over_restarts_of_both(tmp_path: Path) -> None:
+    async with synapse(tmp_path / "synapse") as server, people(server) as (olga, _):
+        async with hub_on(tmp_path, server) as hub:
+            room = await olga.room(BOT, is_direct=True)
+            await olga.meets(room, BOT)
+            await olga.say(room, "!task summarise welcome.md")
+            await olga.hears(room, "T-1 settled: quill was paid 40 sats")
+            await olga.hears(room, "welcome.md in 5 of 33 sentences")
+            await server.stop()
+            await hub.say("/whoami")
+            await server.start()
+            await olga.say(room, "!balance")
+            await olga.hears(room, "9,960 simulated sats free")
+            await olga.say(room, "!help task")
+            await hub.kill()
+            await olga.say(room, "!help tasks")
+            await hub.start()
+            await olga.hears(room, "/tasks [STATUS]")
+        texts = [text for _, text in olga.said(room)]
+        assert sum(text.startswith("9,960") for text in texts) == 1
+        assert sum(text.startswith("/task WHAT") for text in texts) <= 1, "sent again, it is the same event"
+
+
+async def test_a_burst_while_it_is_away_is_answered_whole_and_in_order(tmp_path: Path) -> None:
+    async with synapse(tmp_path / "synapse") as server, people(server) as (olga, bob):
+        room = await olga.room(bob.user, BOT)
+        await bob.client.join(room)
+        async with hub_on(tmp_path, server, TIMMY_MATRIX_ROOMS=room) as hub:
+            await olga.meets(room, BOT)
+            await olga.say(room, "!whoami")
+            await olga.hears(room, "owner")
+            await hub.kill()
+            for number in range(0, 500, 5):
+                await olga.say(room, f"!show {number + 1}")
+                await asyncio.gather(*(bob.say(room, f"chatter {number + more}") for more in range(1, 5)))
+            await hub.start()
+            await olga.hears(room, "There is no task T-496")
+        wanted = [f"There is no task T-{number + 1}" for number in range(0, 500, 5)]
+        said = [text.partition(".")[0] for _, text in olga.said(room) if text.startswith("There is no task")]
+        assert said == wanted
+
+
+async def test_a_limit_of_the_server_parks_what_is_sent_and_loses_nothing(tmp_path: Path) -> None:
+    async with synapse(tmp_path / "synapse") as server, people(server) as (olga, _), hub_on(tmp_path, server):
+        room = await olga.room(BOT, is_direct=True)
+        await olga.meets(room, BOT)
+        await olga.say(room, "!whoami")
+        await olga.hears(room, "owner")
+        await server.stop()
+        await server.start(rc_message={"per_second": 2, "burst_count": 3})
+        for number in range(1, 9):
+            await olga.say(room, f"!show {number}")
+        await olga.hears(room, "There is no task T-8")
+        said = [text.partition(".")[0] for _, text in olga.said(room) if text.startswith("There is no task")]
+        assert said == [f"There is no task T-{number}" for number in range(1, 9)]
