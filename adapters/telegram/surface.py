@@ -169,26 +169,40 @@ class TelegramSurface:
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
             self.heard_at, wait = self._clock.now(), POLL_SECONDS
-            await asyncio.gather(*(self._take(bot, me, update, receive) for update in updates))
+            await self._take(bot, me, updates, receive)
             offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
 
     async def _take(
-        self, bot: Poller, me: User, raw: dict[str, Any], receive: Callable[[Inbound], Awaitable[None]]
+        self, bot: Poller, me: User, updates: list[dict[str, Any]], receive: Callable[[Inbound], Awaitable[None]]
     ) -> None:
-        """Make one update durable; one that cannot be read is logged and passed over, for it would come again for ever."""
+        """Make a batch durable, side by side; but what comes after a move is not read before the move is durable.
+
+        A move says by which new id a listed group is known: without it what is said there would be nobody's to read.
+        """
+        taking: list[Awaitable[None]] = []
+        for raw in updates:
+            heard = self._read(bot, me, raw)
+            if isinstance(heard, Moved):
+                await asyncio.gather(*taking)
+                taking = []
+                await self._move(heard.old, heard.new)
+            elif heard is not None:
+                taking.append(self._keep(heard, receive))
+        await asyncio.gather(*taking)
+
+    def _read(self, bot: Poller, me: User, raw: dict[str, Any]) -> Heard | Moved | None:
+        """What an update means; one that cannot be read is logged and passed over, for it would come again for ever."""
         try:
-            update = Update.de_json(raw, bot)
-            heard = read(update, me, self._listed())
+            return read(Update.de_json(raw, bot), me, self._listed())
         except Exception:
             log.exception("Telegram sent an update that cannot be read; it is passed over")
-            return
-        if isinstance(heard, Moved):
-            await self._move(heard.old, heard.new)
-        elif heard is not None:
-            self._remember(heard)
-            await receive(heard.inbound)
-            if heard.query is not None:
-                self._spawner.spawn(self._end_spinner(heard), f"spinner {heard.query}")
+            return None
+
+    async def _keep(self, heard: Heard, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        self._remember(heard)
+        await receive(heard.inbound)
+        if heard.query is not None:
+            self._spawner.spawn(self._end_spinner(heard), f"spinner {heard.query}")
 
     def _listed(self) -> frozenset[int]:
         return self._access.chats | {self._moves[chat] for chat in self._access.chats if chat in self._moves}

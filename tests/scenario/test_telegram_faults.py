@@ -599,3 +599,15 @@ async def test_a_group_that_moved_is_followed_over_a_restart(tmp_path: Path, ser
         assert (await talk.says(moved, ANN, "/whoami")).text == f"telegram:{ANN}, member"
         assert talk.rows("SELECT conversation FROM task") == [(f"telegram:{new}",)]
         assert server.messages(group)[-1].text.startswith("T-1")
+
+
+async def test_what_is_said_right_after_a_move_is_answered(tmp_path: Path, server: TelegramServer) -> None:
+    old, new = -4567, -1004567
+    async with on_telegram(tmp_path, server, chats=str(old)) as talk:
+        group = server.group(old, "Group", members=(ANN, OLGA))
+        await talk.says(group, OLGA, "/whoami")
+    moved = server.migrate(group, new)
+    server.say(moved, ANN, "/whoami")
+    async with on_telegram(tmp_path, server, chats=str(old)) as talk:
+        await talk.told(moved, f"telegram:{ANN}, member")
+        assert talk.rows("SELECT text FROM inbound ORDER BY id DESC LIMIT 1") == [("/whoami",)]
