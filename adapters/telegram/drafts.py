@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
-from adapters.telegram.updates import place
+from adapters.telegram.updates import place, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +56,12 @@ class Draft:
         if len(text) >= FIRST_WORDS:
             self._wake.set()
 
-    async def finish(self) -> int | None:
-        """No more: returns the draft's message, if there is one, once nothing is under way for it."""
+    async def finish(self) -> str | None:
+        """No more: returns the name of the draft's message, if there is one, once nothing is under way for it."""
         self._over.set()
         self._wake.set()
         await self._done.wait()
-        return self._message
+        return None if self._message is None else stamped(self._chat, self._message)
 
     async def run(self) -> None:
         """Show signs of life until it is finished."""
@@ -111,8 +111,8 @@ class Drafts:
         if draft is not None:
             draft.update(text)
 
-    async def finish(self, cause: str | None) -> int | None:
-        """The answer is there: the message that its draft stands in, if it has one; the same if it is asked again."""
+    async def finish(self, cause: str | None) -> str | None:
+        """The answer is there: the name of the message that its draft stands in, if it has one; the same if it is asked again."""
         draft = self._drafts.get(cause or "")
         return None if draft is None else await draft.finish()
 

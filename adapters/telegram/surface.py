@@ -31,7 +31,7 @@ from adapters.telegram.drafts import Drafts
 from adapters.telegram.limiter import ChatLimiter, seconds
 from adapters.telegram.menu import show_menus
 from adapters.telegram.transport import NotReached, Transport
-from adapters.telegram.updates import ALLOWED, SURFACE, Moved, place, read
+from adapters.telegram.updates import ALLOWED, SURFACE, Moved, number, place, read, stamped
 from core.chat import NotSent, Undeliverable
 from core.errors import Unavailable, UserError
 
@@ -242,14 +242,14 @@ class TelegramSurface:
         if message.cause is not None and await self._answered(message) and message.replaces is None:
             return (f"answer-{message.id}",)
         draft = await self._drafts.finish(message.cause)
-        stands = message.replaces or (None if draft is None else str(draft))
+        stands = message.replaces or draft
         sent = list(message.sent)
         try:
-            for number, part in enumerate(self._parts(message)):
-                if number < len(message.sent):
+            for at, part in enumerate(self._parts(message)):
+                if at < len(message.sent):
                     continue
-                part = replace(part, again=message.lost or (message.again and number == len(message.sent)))  # noqa: PLW2901 - one more fact of it
-                sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+                part = replace(part, again=message.lost or (message.again and at == len(message.sent)))  # noqa: PLW2901 - one more fact of it
+                sent.append(await self._deliver(message, part, stands if at == 0 else None, tuple(sent)))
         except Undeliverable:
             self._drafts.drop(message.cause)
             raise
@@ -258,11 +258,11 @@ class TelegramSurface:
 
     async def edit(self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
         """See `core.chat.Editor`."""
-        if self._bot is not None:
-            chat, _ = self._place(conversation)
+        chat, message = self._standing(conversation, sent[0])
+        if self._bot is not None and message is not None:
             part = parts.Part(self._texts(reply)[0], parts.keyboard(reply.buttons, taps))
             try:
-                await parts.edit(self._bot, chat, int(sent[0]), part)
+                await parts.edit(self._bot, chat, message, part)
             except TelegramError as error:
                 log.debug("an edit was dropped: %s", error.message)
 
@@ -271,11 +271,12 @@ class TelegramSurface:
         texts = self._texts(reply)
         if len(texts) == 1:
             await self.edit(conversation, sent, reply, taps)
-        elif self._bot is not None:
-            chat, _ = self._place(conversation)
-            under, keyboard = sent[min(len(texts), len(sent)) - 1], parts.keyboard(reply.buttons, taps)
+            return
+        chat, under = self._standing(conversation, sent[min(len(texts), len(sent)) - 1])
+        if self._bot is not None and under is not None:
+            keyboard = parts.keyboard(reply.buttons, taps)
             try:
-                await self._bot.edit_message_reply_markup(chat, int(under), reply_markup=keyboard)
+                await self._bot.edit_message_reply_markup(chat, under, reply_markup=keyboard)
             except TelegramError as error:
                 log.debug("an edit was dropped: %s", error.message)
 
@@ -320,14 +321,15 @@ class TelegramSurface:
         if bot is None:
             raise NotSent(surface=SURFACE, why="it is down", sent=sent)
         chat, thread = self._place(message.conversation)
+        _, standing = self._standing(message.conversation, stands or "")
         try:
             if (
-                stands is not None
+                standing is not None
                 and part.file is None
-                and await parts.edit(bot, chat, int(stands), replace(part, again=False))
+                and await parts.edit(bot, chat, standing, replace(part, again=False))
             ):
-                return stands  # an edit that is made twice is no copy
-            return await parts.new(bot, chat, thread, part, self._replied(message, chat))
+                return stamped(chat, standing)  # an edit that is made twice is no copy
+            return stamped(chat, await parts.new(bot, chat, thread, part, self._replied(message, chat)))
         except RetryAfter as error:
             raise NotSent(surface=SURFACE, why="it asks to wait", wait=seconds(error), sent=sent) from None
         except ChatMigrated as error:
@@ -348,10 +350,17 @@ class TelegramSurface:
         chat, thread = place(conversation)
         return self._moves.get(chat, chat), thread
 
+    def _standing(self, conversation: str, name: str) -> tuple[int, int | None]:
+        """The chat of a conversation, and a message's number there: none if it stayed behind in a group that moved."""
+        chat, _ = self._place(conversation)
+        return chat, number(name, place(conversation)[0], chat)
+
     def _replied(self, message: Outgoing, chat: int) -> ReplyParameters | None:
-        """In a group an answer points to what it answers; among two it is plain."""
+        """In a group an answer points to what it answers, if that did not stay behind; among two it is plain."""
         heard = self._heard.get(message.cause or "")
         if chat > 0 or heard is None or heard.message is None or heard.inbound.tap:
+            return None
+        if place(heard.inbound.conversation)[0] != chat:
             return None
         return ReplyParameters(heard.message, allow_sending_without_reply=True)
 

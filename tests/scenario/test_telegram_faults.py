@@ -611,3 +611,30 @@ async def test_what_is_said_right_after_a_move_is_answered(tmp_path: Path, serve
     async with on_telegram(tmp_path, server, chats=str(old)) as talk:
         await talk.told(moved, f"telegram:{ANN}, member")
         assert talk.rows("SELECT text FROM inbound ORDER BY id DESC LIMIT 1") == [("/whoami",)]
+
+
+@pytest.mark.usefixtures("questions")
+async def test_no_message_of_before_a_move_is_taken_for_one_of_after_it(tmp_path: Path, server: TelegramServer) -> None:
+    old, new, gate = -4567, GROUP - 1, asyncio.Event()
+    async with on_telegram(tmp_path, server, chats=str(old), hands=Hands(does={"quill": gate})) as talk:
+        group = server.group(old, "Group", members=(ANN, OLGA))
+        await talk.says(group, OLGA, "/task write a poem")
+        asked = await talk.says(group, OLGA, "@timmy_bot please write a letter")
+        moved = server.migrate(group, new)
+        for number in range(asked.id + 1):
+            await send(talk, moved, Reply(f"Message {number}"))
+        await talk.told(moved, f"Message {asked.id}")
+        before = texts(talk, moved)
+        server.tap(asked, "Yes", OLGA)
+        await talk.told(moved, "T-2")
+        gate.set()
+        await talk.told(moved, "did write a letter")
+        await talk.told(moved, "did write a poem")
+        await talk.says(moved, OLGA, "/task write a song")
+        await talk.told(moved, "sats\nwrite a song")
+        await time_passes(talk, 20)
+        assert texts(talk, moved)[: len(before)] == before
+    async with on_telegram(tmp_path, server, chats=str(old)) as talk:
+        await talk.says(moved, ANN, "/whoami")
+        await time_passes(talk, 20)
+        assert texts(talk, moved)[: len(before)] == before
