@@ -10,8 +10,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from telegram.constants import ChatAction
-from telegram.error import TelegramError
+from telegram.error import BadRequest, NetworkError, TelegramError
 
+from adapters.telegram.transport import NotReached
 from adapters.telegram.updates import place, stamped
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Draft:
         self._text = ""
         self._shown = ""
         self._message: int | None = None
+        self._doubtful = False
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
         self._done = asyncio.Event()
@@ -71,7 +73,7 @@ class Draft:
                 self._wake.clear()
                 await self._show()
                 await self._clock.until(self._clock.now() + round(TYPING_SECONDS * 1000), self._wake)
-                if self._message is not None:
+                if self._message is not None or self._doubtful:
                     await self._clock.until(self._clock.now() + round(pace * 1000), self._over)
         finally:
             self._done.set()
@@ -79,18 +81,26 @@ class Draft:
     async def _show(self) -> None:
         text = self._text[:_LONGEST].strip()
         try:
-            if len(text) < FIRST_WORDS or text == self._shown:
+            if len(text) < FIRST_WORDS or text == self._shown or self._doubtful:
                 await self._bot.send_chat_action(self._chat, ChatAction.TYPING, message_thread_id=self._thread)
             elif self._message is None:
-                sent = await self._bot.send_message(
-                    self._chat, f"{text} …", message_thread_id=self._thread, disable_notification=True
-                )
-                self._message, self._shown = sent.message_id, text
+                await self._begin(text)
             else:
                 await self._bot.edit_message_text(f"{text} …", self._chat, self._message)
                 self._shown = text
         except TelegramError as error:
             log.debug("a draft was dropped: %s", error)
+
+    async def _begin(self, text: str) -> None:
+        """Send the draft. One that may have arrived unseen is the last: a second would stand beside it."""
+        try:
+            sent = await self._bot.send_message(
+                self._chat, f"{text} …", message_thread_id=self._thread, disable_notification=True
+            )
+        except NetworkError as error:
+            self._doubtful = not isinstance(error, (NotReached, BadRequest))
+            raise
+        self._message, self._shown = sent.message_id, text
 
 
 class Drafts:

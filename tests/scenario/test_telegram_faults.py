@@ -278,6 +278,20 @@ async def test_an_answer_takes_its_drafts_place_after_a_flood(tmp_path: Path, se
         assert texts(talk, talk.olga) == ["Once upon a time there was a frog, and that is all."]
 
 
+async def test_a_draft_that_may_have_arrived_is_the_only_one(tmp_path: Path, server: TelegramServer) -> None:
+    rest = asyncio.Event()
+    async with OllamaServer.running("slow:latest") as model, on_telegram(tmp_path, server, ollama=model.url) as talk:
+        model.says("Once upon a time there was a frog", rest, ", and that is all.")
+        server.drop_reply("sendMessage")
+        server.say(talk.olga, OLGA, "tell me a story")
+        await talk.told(talk.olga, "Once upon a time")
+        typing = len(server.actions(talk.olga))
+        await talk.until(lambda: len(server.actions(talk.olga)) > typing + 1, "it go on")
+        assert texts(talk, talk.olga) == ["Once upon a time there was a frog …"]
+        rest.set()
+        await talk.told(talk.olga, "that is all")
+
+
 @pytest.mark.parametrize("lose", ["drop_reply", "drop_request"])
 async def test_a_lost_reply_is_made_good_by_a_marked_copy(tmp_path: Path, server: TelegramServer, lose: str) -> None:
     chart = tmp_path / "chart.csv"
