@@ -410,6 +410,28 @@ async def test_buttons_act_for_whom_and_where_they_were_shown(tmp_path: Path, se
         assert talk.rows("SELECT posted / 1000, held FROM account WHERE name = 'console:owner'") in ([], [(10_000, 0)])
 
 
+async def test_a_button_too_old_to_say_its_topic_acts_in_it_and_from_no_other_chat(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    forum = -1001234560000
+    async with on_telegram(
+        tmp_path, server, chats=f"{GROUP},{forum}", hands=Hands(does={"quill": asyncio.Event()})
+    ) as talk:
+        there = server.group(forum, "Forum", forum=True, members=(ANN, OLGA))
+        topic = server.topic(there, "Poems")
+        posted = await talk.says(there, OLGA, "/task write a poem", thread=topic)
+        old = {
+            "from": server.users[OLGA].wire(), "chat_instance": "1", "data": posted.button("Cancel")["callback_data"]
+        }  # fmt: skip
+        server.queries.update({"77": posted, "78": posted})
+        elsewhere = {"chat": talk.group.wire(), "message_id": posted.id, "date": 0}
+        server.push("callback_query", {**old, "id": "77", "message": elsewhere})
+        refused = await talk.until(lambda: server.answers.get("77"), "a refusal", pace=0)
+        assert "no longer know this button" in refused["text"]
+        server.push("callback_query", {**old, "id": "78", "message": {**elsewhere, "chat": there.wire()}})
+        assert (await talk.told(there, "T-1 cancelled; its sats came back", after=posted.id)).thread == topic
+
+
 @pytest.fixture
 def questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Free text that begins with "please" means a task; yes and no are answers."""
