@@ -289,11 +289,14 @@ class TelegramSurface:
         self._drafts.update(conversation, cause, text)
 
     async def _answered(self, message: Outgoing) -> bool:
-        """End the spinner of the pressed button that a message answers; a refusal is shown there, and nowhere else."""
+        """End the spinner of the pressed button that a message answers.
+
+        A refusal is shown there, and nowhere else; one that is too long for that is a message as any other.
+        """
         heard = self._heard.get(message.cause or "")
         if heard is None or heard.query is None:
             return False
-        refused = not message.reply.data.get("ok", True)
+        refused = not message.reply.data.get("ok", True) and len(message.reply.text) <= _TOAST
         return await self._answer_query(heard.inbound.key, message.reply.text if refused else "") and refused
 
     async def _answer_query(self, key: str, text: str) -> bool:
@@ -302,7 +305,7 @@ class TelegramSurface:
             return False
         self._heard[key] = replace(heard, query=None)
         try:
-            await self._bot.answer_callback_query(heard.query, text[:_TOAST] or None, show_alert=bool(text))
+            await self._bot.answer_callback_query(heard.query, text or None, show_alert=bool(text))
         except TelegramError as error:
             log.debug("a button's spinner could not be ended: %s", error.message)
             return False
@@ -371,6 +374,7 @@ class TelegramSurface:
 
 
 _TOAST = 200
+"""Characters that Telegram shows over a pressed button."""
 
 
 class Poller(ExtBot[None]):

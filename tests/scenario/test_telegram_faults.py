@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -15,7 +16,7 @@ from adapters.telegram.parts import AGAIN
 from core.chat import Button, File, Reply
 from core.voice.intent import Intent, Meaning
 from tests.ollama_server import OllamaServer
-from tests.scenario.bot import Hands
+from tests.scenario.bot import QUILL, Hands
 from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram
 from tests.telegram_objects import Message
 from tests.telegram_rules import bad, units
@@ -430,6 +431,15 @@ async def test_a_button_too_old_to_say_its_topic_acts_in_it_and_from_no_other_ch
         assert "no longer know this button" in refused["text"]
         server.push("callback_query", {**old, "id": "78", "message": {**elsewhere, "chat": there.wire()}})
         assert (await talk.told(there, "T-1 cancelled; its sats came back", after=posted.id)).thread == topic
+
+
+async def test_a_refusal_too_long_for_a_buttons_alert_is_a_message(tmp_path: Path, server: TelegramServer) -> None:
+    personas = [replace(QUILL, name=f"writer-of-poems-{number}") for number in range(20)]
+    async with on_telegram(tmp_path, server, personas=personas) as talk:
+        await send(talk, talk.olga, Reply("Choose", buttons=(Button("Hire", "/spawn nobody"),)))
+        query = server.tap(await talk.told(talk.olga, "Choose"), "Hire", OLGA)
+        await talk.told(talk.olga, "writer-of-poems-19.")
+        assert server.answers[query] == {"text": "", "alert": False}
 
 
 @pytest.fixture
