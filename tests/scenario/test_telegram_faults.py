@@ -67,7 +67,7 @@ def texts(talk: Telegrams, chat: Chat) -> list[str]:
 # The token and the line ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("token", ["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "nonsense", "a b/../c"])
+@pytest.mark.parametrize("token", ["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1:no"])
 async def test_a_wrong_token_is_named_and_the_rest_of_the_hub_goes_on(
     tmp_path: Path, server: TelegramServer, token: str
 ) -> None:
