@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
+import aiohttp.web
 import pytest
 
 import bot.app
@@ -154,6 +155,30 @@ async def test_a_surface_that_only_tries_again_is_not_up(tmp_path: Path, server:
         server.release("getMe")
         await talk.says(talk.ann, ANN, "/whoami")
         assert (await healthz(talk))[0] == 200
+
+
+@pytest.mark.parametrize("status", [200, 511])
+async def test_a_page_in_place_of_an_answer_is_one_line_of_the_log(
+    tmp_path: Path,
+    server: TelegramServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    caplog.set_level(logging.INFO)
+    page = "<html>\n" + "<p>Log in to this network</p>\n" * 20
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.says(talk.ann, ANN, "/whoami")
+        with monkeypatch.context() as portal:
+            portal.setattr(
+                server, "_answer", lambda *_: aiohttp.web.Response(status=status, text=page, content_type="text/html")
+            )
+            server.say(talk.ann, ANN, "/help task")
+            await talk.until(lambda: "a poll of Telegram failed" in caplog.text, "it fail")
+            lines = [record for record in caplog.records if record.name.startswith(("telegram", "adapters.telegram"))]
+            assert all(record.exc_info is None and "\n" not in record.getMessage() for record in lines)
+            assert "Log in" not in caplog.text
+        await talk.told(talk.ann, "post a task")
 
 
 # Updates that mean nothing, or are no one's --------------------------------------------------------------------------
