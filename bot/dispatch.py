@@ -248,8 +248,9 @@ class Dispatcher:
                 return await self._carried_out(found, caller, message.key, tells=True)
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
-        """Carry out what a button means; the answer to a question stands in its place."""
+        """Carry out what a button means, where it stands; the answer to a question stands in its place."""
         tap = await self._taps.take(message)
+        message = replace(message, conversation=tap.conversation)
         if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
         try:

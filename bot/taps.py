@@ -33,10 +33,11 @@ class Answered(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A button's command (empty: nothing is to be done), the key it acts under, and the message its outcome replaces."""
+    """A button: its command (empty: nothing is to be done), the key it acts under, its place, the message its outcome replaces."""
 
     command: str
     key: str
+    conversation: str
     replaces: str | None
 
 
@@ -56,13 +57,13 @@ class Taps:
                 raise UnknownButton
             choice = found.reply.choice
             if choice is None:
-                return found, Tap(found.command, f"tap/{message.tap}", None)
+                return found, Tap(found.command, f"tap/{message.tap}", found.conversation, None)
             if choice.actor != message.actor:
                 raise NotYourQuestion
             if not tx.messages.choose(message.tap, tx.now):
                 raise Answered
             stands = message.tapped and (found.sent or (message.tapped,))[-1]  # a client may say any message's id
-            return found, Tap(found.command, f"tap/{message.tap}", stands or None)
+            return found, Tap(found.command, f"tap/{message.tap}", found.conversation, stands or None)
 
         found, tap = await self._store.write(work)
         if not message.tapped and found.sent:

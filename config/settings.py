@@ -49,6 +49,9 @@ FILE_SUFFIX = "_FILE"
 _DURATION = re.compile(r"\s*([0-9]{1,7})\s*(s|m|h|d)?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16}|[0-9]{1,3}(?:,[0-9]{3}){1,5})\s*(?:sats?)?\s*", re.IGNORECASE)
+_BOT_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+(?:/test)?")
+"""A bot's number and its secret; `/test` behind it means Telegram's test servers."""
+
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
 _MATRIX_USER = re.compile(r"@[^\s:]{1,200}:\S{1,200}")
 _LARGEST_SECRET = 64 * 1024
@@ -217,6 +220,15 @@ class Telegram(_Group):
     base_url: str = Field("https://api.telegram.org", description="root of the Bot API server")
     chats: Names = Field("", description="ids of the groups it works in, separated by commas; none otherwise")
     mode: Literal["polling"] = Field("polling", description="how messages are fetched")
+
+    @field_validator("token")
+    @classmethod
+    def _shape(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what can be no token, without showing it."""
+        if value is not None and value.get_secret_value() and not _BOT_TOKEN.fullmatch(value.get_secret_value()):
+            message = "it is not a bot's token, which is a number, a colon, and letters; copy it again from @BotFather"
+            raise ValueError(message)
+        return value
 
     @field_validator("base_url")
     @classmethod

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """A button as it was sent: what it means, and the reply it stands on with the surface's ids of that, as far as known."""
+    """A button as it was sent: what it means, where it stands, and on which reply, with the surface's ids as far as known."""
 
     command: str
+    conversation: str
     reply: Reply
     sent: tuple[str, ...] = ()
 
@@ -59,7 +60,7 @@ class MessageStore(Protocol):
         """
 
     def tap(self, tap: str, conversation: str) -> Tapped | None:
-        """The button with this id, if it stands in this conversation."""
+        """The button with this id, if it stands in this conversation or a topic of it: old messages do not say their topic."""
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """The buttons of the newest question in a conversation that `actor` was shown and can answer; none if there is none."""

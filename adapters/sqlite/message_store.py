@@ -118,12 +118,14 @@ class MessageRows:
         """See `MessageStore`."""
         number, place = _number_and_place(tap)
         row = self._connection.execute(
-            "SELECT body, platform_id FROM outgoing WHERE id = ? AND conversation = ?", (number, conversation)
+            "SELECT body, conversation, platform_id FROM outgoing WHERE id = ?1"
+            " AND (conversation = ?2 OR substr(conversation, 1, length(?2) + 1) = ?2 || '/')",
+            (number, conversation),
         ).fetchone()
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
-        return Tapped(reply.buttons[place].command, reply, _ids(row[1]))
+        return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """See `MessageStore`."""

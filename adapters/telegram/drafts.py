@@ -10,9 +10,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from telegram.constants import ChatAction
-from telegram.error import TelegramError
+from telegram.error import BadRequest, NetworkError, TelegramError
 
-from adapters.telegram.updates import place
+from adapters.telegram.transport import NotReached
+from adapters.telegram.updates import place, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class Draft:
         self._text = ""
         self._shown = ""
         self._message: int | None = None
+        self._doubtful = False
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
         self._done = asyncio.Event()
@@ -56,12 +58,12 @@ class Draft:
         if len(text) >= FIRST_WORDS:
             self._wake.set()
 
-    async def finish(self) -> int | None:
-        """No more: returns the draft's message, if there is one, once nothing is under way for it."""
+    async def finish(self) -> str | None:
+        """No more: returns the name of the draft's message, if there is one, once nothing is under way for it."""
         self._over.set()
         self._wake.set()
         await self._done.wait()
-        return self._message
+        return None if self._message is None else stamped(self._chat, self._message)
 
     async def run(self) -> None:
         """Show signs of life until it is finished."""
@@ -71,7 +73,7 @@ class Draft:
                 self._wake.clear()
                 await self._show()
                 await self._clock.until(self._clock.now() + round(TYPING_SECONDS * 1000), self._wake)
-                if self._message is not None:
+                if self._message is not None or self._doubtful:
                     await self._clock.until(self._clock.now() + round(pace * 1000), self._over)
         finally:
             self._done.set()
@@ -79,18 +81,26 @@ class Draft:
     async def _show(self) -> None:
         text = self._text[:_LONGEST].strip()
         try:
-            if len(text) < FIRST_WORDS or text == self._shown:
+            if len(text) < FIRST_WORDS or text == self._shown or self._doubtful:
                 await self._bot.send_chat_action(self._chat, ChatAction.TYPING, message_thread_id=self._thread)
             elif self._message is None:
-                sent = await self._bot.send_message(
-                    self._chat, f"{text} …", message_thread_id=self._thread, disable_notification=True
-                )
-                self._message, self._shown = sent.message_id, text
+                await self._begin(text)
             else:
                 await self._bot.edit_message_text(f"{text} …", self._chat, self._message)
                 self._shown = text
         except TelegramError as error:
             log.debug("a draft was dropped: %s", error)
+
+    async def _begin(self, text: str) -> None:
+        """Send the draft. One that may have arrived unseen is the last: a second would stand beside it."""
+        try:
+            sent = await self._bot.send_message(
+                self._chat, f"{text} …", message_thread_id=self._thread, disable_notification=True
+            )
+        except NetworkError as error:
+            self._doubtful = not isinstance(error, (NotReached, BadRequest))
+            raise
+        self._message, self._shown = sent.message_id, text
 
 
 class Drafts:
@@ -111,8 +121,8 @@ class Drafts:
         if draft is not None:
             draft.update(text)
 
-    async def finish(self, cause: str | None) -> int | None:
-        """The answer is there: the message that its draft stands in, if it has one; the same if it is asked again."""
+    async def finish(self, cause: str | None) -> str | None:
+        """The answer is there: the name of the message that its draft stands in, if it has one; the same if it is asked again."""
         draft = self._drafts.get(cause or "")
         return None if draft is None else await draft.finish()
 

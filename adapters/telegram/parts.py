@@ -72,8 +72,8 @@ async def edit(bot: ExtBot[None], chat: int, message: int, part: Part) -> bool:
     return True
 
 
-async def new(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> str:
-    """Send a part; returns the message's id."""
+async def new(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> int:
+    """Send a part; returns the message's number."""
     try:
         return await _send(bot, chat, thread, part, replied)
     except BadRequest as error:
@@ -82,7 +82,7 @@ async def new(bot: ExtBot[None], chat: int, thread: int | None, part: Part, repl
         return await _send(bot, chat, None, part, replied)  # the topic is gone: the chat itself is still there
 
 
-async def _send(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> str:
+async def _send(bot: ExtBot[None], chat: int, thread: int | None, part: Part, replied: ReplyParameters | None) -> int:
     if part.file is not None:
         return await _send_file(bot, chat, thread, part.file, AGAIN if part.again else "")
     try:
@@ -100,10 +100,10 @@ async def _send(bot: ExtBot[None], chat: int, thread: int | None, part: Part, re
         sent = await bot.send_message(
             chat, part.plain, message_thread_id=thread, reply_markup=part.keyboard, reply_parameters=replied
         )
-    return str(sent.message_id)
+    return sent.message_id
 
 
-async def _send_file(bot: ExtBot[None], chat: int, thread: int | None, file: File, caption: str) -> str:
+async def _send_file(bot: ExtBot[None], chat: int, thread: int | None, file: File, caption: str) -> int:
     path = Path(file.path)
     try:
         content = await asyncio.to_thread(path.read_bytes)
@@ -111,15 +111,15 @@ async def _send_file(bot: ExtBot[None], chat: int, thread: int | None, file: Fil
         content = b""
     if not content or len(content) > FILE_BYTES:
         why = "is no longer here" if not content else f"is larger than the {FILE_BYTES // 2**20} MB that Telegram takes"
-        return str((await bot.send_message(chat, f"{file.name} {why}.", message_thread_id=thread)).message_id)
+        return (await bot.send_message(chat, f"{file.name} {why}.", message_thread_id=thread)).message_id
     upload = InputFile(content, filename=file.name)
     words = caption.strip() or None
     if Path(file.name).suffix.lower() in _PICTURES and len(content) <= PHOTO_BYTES:
         try:
-            return str((await bot.send_photo(chat, upload, words, message_thread_id=thread)).message_id)
+            return (await bot.send_photo(chat, upload, words, message_thread_id=thread)).message_id
         except BadRequest as error:  # too wide, too flat: as a file it still goes
             log.info("a picture goes as a file: %s", error.message)
-    return str((await bot.send_document(chat, upload, words, message_thread_id=thread)).message_id)
+    return (await bot.send_document(chat, upload, words, message_thread_id=thread)).message_id
 
 
 def _unparsable(error: BadRequest) -> bool:

@@ -31,7 +31,7 @@ from adapters.telegram.drafts import Drafts
 from adapters.telegram.limiter import ChatLimiter, seconds
 from adapters.telegram.menu import show_menus
 from adapters.telegram.transport import NotReached, Transport
-from adapters.telegram.updates import ALLOWED, SURFACE, Moved, place, read
+from adapters.telegram.updates import ALLOWED, SURFACE, Moved, number, place, read, stamped
 from core.chat import NotSent, Undeliverable
 from core.errors import Unavailable, UserError
 
@@ -169,26 +169,40 @@ class TelegramSurface:
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
             self.heard_at, wait = self._clock.now(), POLL_SECONDS
-            await asyncio.gather(*(self._take(bot, me, update, receive) for update in updates))
+            await self._take(bot, me, updates, receive)
             offset = max((update["update_id"] for update in updates), default=offset - 1) + 1
 
     async def _take(
-        self, bot: Poller, me: User, raw: dict[str, Any], receive: Callable[[Inbound], Awaitable[None]]
+        self, bot: Poller, me: User, updates: list[dict[str, Any]], receive: Callable[[Inbound], Awaitable[None]]
     ) -> None:
-        """Make one update durable; one that cannot be read is logged and passed over, for it would come again for ever."""
+        """Make a batch durable, side by side; but what comes after a move is not read before the move is durable.
+
+        A move says by which new id a listed group is known: without it what is said there would be nobody's to read.
+        """
+        taking: list[Awaitable[None]] = []
+        for raw in updates:
+            heard = self._read(bot, me, raw)
+            if isinstance(heard, Moved):
+                await asyncio.gather(*taking)
+                taking = []
+                await self._move(heard.old, heard.new)
+            elif heard is not None:
+                taking.append(self._keep(heard, receive))
+        await asyncio.gather(*taking)
+
+    def _read(self, bot: Poller, me: User, raw: dict[str, Any]) -> Heard | Moved | None:
+        """What an update means; one that cannot be read is logged and passed over, for it would come again for ever."""
         try:
-            update = Update.de_json(raw, bot)
-            heard = read(update, me, self._listed())
+            return read(Update.de_json(raw, bot), me, self._listed())
         except Exception:
             log.exception("Telegram sent an update that cannot be read; it is passed over")
-            return
-        if isinstance(heard, Moved):
-            await self._move(heard.old, heard.new)
-        elif heard is not None:
-            self._remember(heard)
-            await receive(heard.inbound)
-            if heard.query is not None:
-                self._spawner.spawn(self._end_spinner(heard), f"spinner {heard.query}")
+            return None
+
+    async def _keep(self, heard: Heard, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        self._remember(heard)
+        await receive(heard.inbound)
+        if heard.query is not None:
+            self._spawner.spawn(self._end_spinner(heard), f"spinner {heard.query}")
 
     def _listed(self) -> frozenset[int]:
         return self._access.chats | {self._moves[chat] for chat in self._access.chats if chat in self._moves}
@@ -228,14 +242,14 @@ class TelegramSurface:
         if message.cause is not None and await self._answered(message) and message.replaces is None:
             return (f"answer-{message.id}",)
         draft = await self._drafts.finish(message.cause)
-        stands = message.replaces or (None if draft is None else str(draft))
+        stands = message.replaces or draft
         sent = list(message.sent)
         try:
-            for number, part in enumerate(self._parts(message)):
-                if number < len(message.sent):
+            for at, part in enumerate(self._parts(message)):
+                if at < len(message.sent):
                     continue
-                part = replace(part, again=message.lost or (message.again and number == len(message.sent)))  # noqa: PLW2901 - one more fact of it
-                sent.append(await self._deliver(message, part, stands if number == 0 else None, tuple(sent)))
+                part = replace(part, again=message.lost or (message.again and at == len(message.sent)))  # noqa: PLW2901 - one more fact of it
+                sent.append(await self._deliver(message, part, stands if at == 0 else None, tuple(sent)))
         except Undeliverable:
             self._drafts.drop(message.cause)
             raise
@@ -244,11 +258,11 @@ class TelegramSurface:
 
     async def edit(self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
         """See `core.chat.Editor`."""
-        if self._bot is not None:
-            chat, _ = self._place(conversation)
+        chat, message = self._standing(conversation, sent[0])
+        if self._bot is not None and message is not None:
             part = parts.Part(self._texts(reply)[0], parts.keyboard(reply.buttons, taps))
             try:
-                await parts.edit(self._bot, chat, int(sent[0]), part)
+                await parts.edit(self._bot, chat, message, part)
             except TelegramError as error:
                 log.debug("an edit was dropped: %s", error.message)
 
@@ -257,11 +271,12 @@ class TelegramSurface:
         texts = self._texts(reply)
         if len(texts) == 1:
             await self.edit(conversation, sent, reply, taps)
-        elif self._bot is not None:
-            chat, _ = self._place(conversation)
-            under, keyboard = sent[min(len(texts), len(sent)) - 1], parts.keyboard(reply.buttons, taps)
+            return
+        chat, under = self._standing(conversation, sent[min(len(texts), len(sent)) - 1])
+        if self._bot is not None and under is not None:
+            keyboard = parts.keyboard(reply.buttons, taps)
             try:
-                await self._bot.edit_message_reply_markup(chat, int(under), reply_markup=keyboard)
+                await self._bot.edit_message_reply_markup(chat, under, reply_markup=keyboard)
             except TelegramError as error:
                 log.debug("an edit was dropped: %s", error.message)
 
@@ -274,11 +289,14 @@ class TelegramSurface:
         self._drafts.update(conversation, cause, text)
 
     async def _answered(self, message: Outgoing) -> bool:
-        """End the spinner of the pressed button that a message answers; a refusal is shown there, and nowhere else."""
+        """End the spinner of the pressed button that a message answers.
+
+        A refusal is shown there, and nowhere else; one that is too long for that is a message as any other.
+        """
         heard = self._heard.get(message.cause or "")
         if heard is None or heard.query is None:
             return False
-        refused = not message.reply.data.get("ok", True)
+        refused = not message.reply.data.get("ok", True) and len(message.reply.text) <= _TOAST
         return await self._answer_query(heard.inbound.key, message.reply.text if refused else "") and refused
 
     async def _answer_query(self, key: str, text: str) -> bool:
@@ -287,7 +305,7 @@ class TelegramSurface:
             return False
         self._heard[key] = replace(heard, query=None)
         try:
-            await self._bot.answer_callback_query(heard.query, text[:_TOAST] or None, show_alert=bool(text))
+            await self._bot.answer_callback_query(heard.query, text or None, show_alert=bool(text))
         except TelegramError as error:
             log.debug("a button's spinner could not be ended: %s", error.message)
             return False
@@ -306,14 +324,15 @@ class TelegramSurface:
         if bot is None:
             raise NotSent(surface=SURFACE, why="it is down", sent=sent)
         chat, thread = self._place(message.conversation)
+        _, standing = self._standing(message.conversation, stands or "")
         try:
             if (
-                stands is not None
+                standing is not None
                 and part.file is None
-                and await parts.edit(bot, chat, int(stands), replace(part, again=False))
+                and await parts.edit(bot, chat, standing, replace(part, again=False))
             ):
-                return stands  # an edit that is made twice is no copy
-            return await parts.new(bot, chat, thread, part, self._replied(message, chat))
+                return stamped(chat, standing)  # an edit that is made twice is no copy
+            return stamped(chat, await parts.new(bot, chat, thread, part, self._replied(message, chat)))
         except RetryAfter as error:
             raise NotSent(surface=SURFACE, why="it asks to wait", wait=seconds(error), sent=sent) from None
         except ChatMigrated as error:
@@ -334,10 +353,17 @@ class TelegramSurface:
         chat, thread = place(conversation)
         return self._moves.get(chat, chat), thread
 
+    def _standing(self, conversation: str, name: str) -> tuple[int, int | None]:
+        """The chat of a conversation, and a message's number there: none if it stayed behind in a group that moved."""
+        chat, _ = self._place(conversation)
+        return chat, number(name, place(conversation)[0], chat)
+
     def _replied(self, message: Outgoing, chat: int) -> ReplyParameters | None:
-        """In a group an answer points to what it answers; among two it is plain."""
+        """In a group an answer points to what it answers, if that did not stay behind; among two it is plain."""
         heard = self._heard.get(message.cause or "")
         if chat > 0 or heard is None or heard.message is None or heard.inbound.tap:
+            return None
+        if place(heard.inbound.conversation)[0] != chat:
             return None
         return ReplyParameters(heard.message, allow_sending_without_reply=True)
 
@@ -348,6 +374,7 @@ class TelegramSurface:
 
 
 _TOAST = 200
+"""Characters that Telegram shows over a pressed button."""
 
 
 class Poller(ExtBot[None]):

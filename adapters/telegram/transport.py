@@ -26,6 +26,10 @@ class NotReached(NetworkError):
     """The request never left: it has had no effect."""
 
 
+class NotTelegram(NetworkError):
+    """The server's answer is none of the Bot API's: a page of a captive portal, or of a proxy."""
+
+
 class AnswerTooLarge(NetworkError):
     """The server's answer is larger than any that it should give."""
 
@@ -76,13 +80,33 @@ class Transport(BaseRequest):
         limits = aiohttp.ClientTimeout(sock_read=seconds, sock_connect=CONNECT_SECONDS, connect=CONNECT_SECONDS * 3)
         try:
             async with self._session.request(method, url, timeout=limits, **_body(request_data)) as answer:
-                return answer.status, await _read(answer)
+                content = await _read(answer)
+                return answer.status, content if answer.ok or _json(
+                    content
+                ) is not None else b"{}"  # no page in the log
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NotReached(f"no connection: {type(error).__name__}") from None
         except TimeoutError:
             raise TimedOut from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
             raise NetworkError(f"the connection broke ({type(error).__name__})") from None
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """See `BaseRequest`, which writes a traceback and the whole answer into the log where it is no JSON."""
+        found = _json(payload)
+        if found is None:
+            raise NotTelegram("what answers there is not Telegram: its answer is no JSON")
+        return found
+
+
+def _json(payload: bytes) -> dict[str, Any] | None:
+    """The object of an answer; None if it is none."""
+    try:
+        found = json.loads(payload.decode(errors="replace"))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _body(data: RequestData | None) -> dict[str, Any]:

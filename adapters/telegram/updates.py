@@ -60,6 +60,17 @@ def place(name: str) -> tuple[int, int | None]:
     return int(chat), int(thread) if thread else None
 
 
+def stamped(chat: int, message: int) -> str:
+    """The name under which a message is remembered: with its chat, for a group that moves numbers its messages anew."""
+    return f"{message}@{chat}"
+
+
+def number(name: str, said_in: int, chat: int) -> int | None:
+    """The number that a message has in `chat`; None if it is not of that chat. A name without a chat is of `said_in`."""
+    digits, _, where = name.partition("@")
+    return int(digits) if digits.isdecimal() and int(where or said_in) == chat else None
+
+
 def read(update: Update, me: User, listed: Container[int]) -> Heard | Moved | None:
     """What an update means to the bot `me`; groups that are not `listed` are marked as such."""
     if update.callback_query is not None:
@@ -111,7 +122,7 @@ def _tapped(query: CallbackQuery, update: int, me: User, listed: Container[int])
     inbound = Inbound(
         SURFACE, str(me.id), str(update), conversation(message.chat.id, _thread(message)),
         f"{SURFACE}:{query.from_user.id}", "", private=private, home=conversation(query.from_user.id, None),
-        tap=query.data, tapped=str(message.message_id), admitted=private or message.chat.id in listed,
+        tap=query.data, tapped=stamped(message.chat.id, message.message_id), admitted=private or message.chat.id in listed,
         name=_name(query.from_user),
     )  # fmt: skip
     return Heard(inbound, message=message.message_id, query=query.id)

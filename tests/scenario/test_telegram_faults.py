@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
+import aiohttp.web
 import pytest
 
 import bot.app
@@ -15,7 +17,7 @@ from adapters.telegram.parts import AGAIN
 from core.chat import Button, File, Reply
 from core.voice.intent import Intent, Meaning
 from tests.ollama_server import OllamaServer
-from tests.scenario.bot import Hands
+from tests.scenario.bot import QUILL, Hands
 from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram
 from tests.telegram_objects import Message
 from tests.telegram_rules import bad, units
@@ -66,7 +68,7 @@ def texts(talk: Telegrams, chat: Chat) -> list[str]:
 # The token and the line ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("token", ["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "nonsense", "a b/../c"])
+@pytest.mark.parametrize("token", ["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1:no"])
 async def test_a_wrong_token_is_named_and_the_rest_of_the_hub_goes_on(
     tmp_path: Path, server: TelegramServer, token: str
 ) -> None:
@@ -153,6 +155,30 @@ async def test_a_surface_that_only_tries_again_is_not_up(tmp_path: Path, server:
         server.release("getMe")
         await talk.says(talk.ann, ANN, "/whoami")
         assert (await healthz(talk))[0] == 200
+
+
+@pytest.mark.parametrize("status", [200, 511])
+async def test_a_page_in_place_of_an_answer_is_one_line_of_the_log(
+    tmp_path: Path,
+    server: TelegramServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    caplog.set_level(logging.INFO)
+    page = "<html>\n" + "<p>Log in to this network</p>\n" * 20
+    async with on_telegram(tmp_path, server) as talk:
+        await talk.says(talk.ann, ANN, "/whoami")
+        with monkeypatch.context() as portal:
+            portal.setattr(
+                server, "_answer", lambda *_: aiohttp.web.Response(status=status, text=page, content_type="text/html")
+            )
+            server.say(talk.ann, ANN, "/help task")
+            await talk.until(lambda: "a poll of Telegram failed" in caplog.text, "it fail")
+            lines = [record for record in caplog.records if record.name.startswith(("telegram", "adapters.telegram"))]
+            assert all(record.exc_info is None and "\n" not in record.getMessage() for record in lines)
+            assert "Log in" not in caplog.text
+        await talk.told(talk.ann, "post a task")
 
 
 # Updates that mean nothing, or are no one's --------------------------------------------------------------------------
@@ -278,6 +304,20 @@ async def test_an_answer_takes_its_drafts_place_after_a_flood(tmp_path: Path, se
         assert texts(talk, talk.olga) == ["Once upon a time there was a frog, and that is all."]
 
 
+async def test_a_draft_that_may_have_arrived_is_the_only_one(tmp_path: Path, server: TelegramServer) -> None:
+    rest = asyncio.Event()
+    async with OllamaServer.running("slow:latest") as model, on_telegram(tmp_path, server, ollama=model.url) as talk:
+        model.says("Once upon a time there was a frog", rest, ", and that is all.")
+        server.drop_reply("sendMessage")
+        server.say(talk.olga, OLGA, "tell me a story")
+        await talk.told(talk.olga, "Once upon a time")
+        typing = len(server.actions(talk.olga))
+        await talk.until(lambda: len(server.actions(talk.olga)) > typing + 1, "it go on")
+        assert texts(talk, talk.olga) == ["Once upon a time there was a frog …"]
+        rest.set()
+        await talk.told(talk.olga, "that is all")
+
+
 @pytest.mark.parametrize("lose", ["drop_reply", "drop_request"])
 async def test_a_lost_reply_is_made_good_by_a_marked_copy(tmp_path: Path, server: TelegramServer, lose: str) -> None:
     chart = tmp_path / "chart.csv"
@@ -394,6 +434,37 @@ async def test_buttons_act_for_whom_and_where_they_were_shown(tmp_path: Path, se
         assert talk.rows(status) == [(number, "cancelled") for number in (1, 2, 3, 4)]
         assert talk.rows("SELECT count(*) FROM event WHERE kind = 'TaskCancelled'") == [(4,)]
         assert talk.rows("SELECT posted / 1000, held FROM account WHERE name = 'console:owner'") in ([], [(10_000, 0)])
+
+
+async def test_a_button_too_old_to_say_its_topic_acts_in_it_and_from_no_other_chat(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    forum = -1001234560000
+    async with on_telegram(
+        tmp_path, server, chats=f"{GROUP},{forum}", hands=Hands(does={"quill": asyncio.Event()})
+    ) as talk:
+        there = server.group(forum, "Forum", forum=True, members=(ANN, OLGA))
+        topic = server.topic(there, "Poems")
+        posted = await talk.says(there, OLGA, "/task write a poem", thread=topic)
+        old = {
+            "from": server.users[OLGA].wire(), "chat_instance": "1", "data": posted.button("Cancel")["callback_data"]
+        }  # fmt: skip
+        server.queries.update({"77": posted, "78": posted})
+        elsewhere = {"chat": talk.group.wire(), "message_id": posted.id, "date": 0}
+        server.push("callback_query", {**old, "id": "77", "message": elsewhere})
+        refused = await talk.until(lambda: server.answers.get("77"), "a refusal", pace=0)
+        assert "no longer know this button" in refused["text"]
+        server.push("callback_query", {**old, "id": "78", "message": {**elsewhere, "chat": there.wire()}})
+        assert (await talk.told(there, "T-1 cancelled; its sats came back", after=posted.id)).thread == topic
+
+
+async def test_a_refusal_too_long_for_a_buttons_alert_is_a_message(tmp_path: Path, server: TelegramServer) -> None:
+    personas = [replace(QUILL, name=f"writer-of-poems-{number}") for number in range(20)]
+    async with on_telegram(tmp_path, server, personas=personas) as talk:
+        await send(talk, talk.olga, Reply("Choose", buttons=(Button("Hire", "/spawn nobody"),)))
+        query = server.tap(await talk.told(talk.olga, "Choose"), "Hire", OLGA)
+        await talk.told(talk.olga, "writer-of-poems-19.")
+        assert server.answers[query] == {"text": "", "alert": False}
 
 
 @pytest.fixture
@@ -613,3 +684,42 @@ async def test_strangers_in_a_group_that_is_not_listed_leave_one_row_an_hour(
         await talk.until(lambda: not server.queue, "all taken")
         await talk.bot.barrier()
         assert talk.rows("SELECT count(*) FROM inbound WHERE actor = ?", f"telegram:{BOB}") == [(1,)]
+
+
+async def test_what_is_said_right_after_a_move_is_answered(tmp_path: Path, server: TelegramServer) -> None:
+    old, new = -4567, -1004567
+    async with on_telegram(tmp_path, server, chats=str(old)) as talk:
+        group = server.group(old, "Group", members=(ANN, OLGA))
+        await talk.says(group, OLGA, "/whoami")
+    moved = server.migrate(group, new)
+    server.say(moved, ANN, "/whoami")
+    async with on_telegram(tmp_path, server, chats=str(old)) as talk:
+        await talk.told(moved, f"telegram:{ANN}, member")
+        assert talk.rows("SELECT text FROM inbound ORDER BY id DESC LIMIT 1") == [("/whoami",)]
+
+
+@pytest.mark.usefixtures("questions")
+async def test_no_message_of_before_a_move_is_taken_for_one_of_after_it(tmp_path: Path, server: TelegramServer) -> None:
+    old, new, gate = -4567, GROUP - 1, asyncio.Event()
+    async with on_telegram(tmp_path, server, chats=str(old), hands=Hands(does={"quill": gate})) as talk:
+        group = server.group(old, "Group", members=(ANN, OLGA))
+        await talk.says(group, OLGA, "/task write a poem")
+        asked = await talk.says(group, OLGA, "@timmy_bot please write a letter")
+        moved = server.migrate(group, new)
+        for number in range(asked.id + 1):
+            await send(talk, moved, Reply(f"Message {number}"))
+        await talk.told(moved, f"Message {asked.id}")
+        before = texts(talk, moved)
+        server.tap(asked, "Yes", OLGA)
+        await talk.told(moved, "T-2")
+        gate.set()
+        await talk.told(moved, "did write a letter")
+        await talk.told(moved, "did write a poem")
+        await talk.says(moved, OLGA, "/task write a song")
+        await talk.told(moved, "sats\nwrite a song")
+        await time_passes(talk, 20)
+        assert texts(talk, moved)[: len(before)] == before
+    async with on_telegram(tmp_path, server, chats=str(old)) as talk:
+        await talk.says(moved, ANN, "/whoami")
+        await time_passes(talk, 20)
+        assert texts(talk, moved)[: len(before)] == before

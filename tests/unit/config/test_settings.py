@@ -118,6 +118,20 @@ def test_what_is_wrong_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatch, k
         settings.load()
 
 
+@pytest.mark.parametrize(
+    "token", ["garbage", "123456", ":AAA", "bot:AAA", "123456:", "123456:AA A", "1:a/../b", "Token 1:AA"]
+)
+def test_what_can_be_no_token_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("TIMMY_TELEGRAM_TOKEN", token)
+    with pytest.raises(BadSetting) as refused:
+        settings.load()
+    assert str(refused.value) == (
+        "TIMMY_TELEGRAM_TOKEN is wrong: it is not a bot's token, which is a number, a colon, and letters;"
+        " copy it again from @BotFather. Change it in the environment or in .env, and start again."
+    )
+    assert refused.value.__cause__ is None
+
+
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_a_blank_value_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blank: str) -> None:
     keys = [key for key in settings.known() if not key.endswith("_FILE")]
