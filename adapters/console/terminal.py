@@ -41,6 +41,8 @@ _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
 _SILENT = frozenset({"end", "draft", "state"})
 _MOST_FILES = 200
+TWICE_SECONDS = 3.0
+"""How soon a second Ctrl-C must follow to stop anything."""
 GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent;")
 
 
@@ -90,6 +92,8 @@ class Terminal:
             history=FileHistory(str(history)), completer=Commands(commands, place.workspace),
             complete_while_typing=True, style=STYLE, bottom_toolbar=self._toolbar, refresh_interval=0.5,
         )  # fmt: skip
+        self._keys = 0
+        self._session.app.key_processor.before_key_press += self._count_key
 
     async def talk(self) -> None:
         """Read and show until Ctrl-D, quit or Ctrl-C twice, or until the hub is gone."""
@@ -109,7 +113,7 @@ class Terminal:
 
     async def _read(self) -> None:
         """Ctrl-C is a key here, which takes the line away; a signal is for whoever started the hub."""
-        warned = False
+        warned = (-1, 0.0)
         while True:
             try:
                 text = await self._session.prompt_async(
@@ -118,19 +122,21 @@ class Terminal:
             except EOFError:
                 return
             except KeyboardInterrupt:
-                if warned:
+                before, warned = warned, (self._keys, asyncio.get_running_loop().time())
+                if _in_a_row(before, warned):
                     return
-                warned = True
                 later = self._later()
                 _print(
                     [("class:progress", f"Ctrl-C again, or Ctrl-D, {self._leaving}{f'; {later}' if later else ''}.")]
                 )
                 continue
-            warned = False
             if text.strip().lower() in LEAVE:
                 return
             for message in messages(text):
                 await self._link.send({"op": "say", "text": message})
+
+    def _count_key(self, _processor: object) -> None:
+        self._keys += 1
 
     @property
     def _leaving(self) -> str:
@@ -165,6 +171,11 @@ class Terminal:
     def _toolbar(self) -> str:
         under_way = "   ".join(f"{task} {words}" for task, words in list(self._live.items())[-3:])
         return f" {self._draft or under_way or 'Tab completes · /help · Ctrl-D ' + self._leaving}"
+
+
+def _in_a_row(first: tuple[int, float], second: tuple[int, float]) -> bool:
+    """Whether the second of two keys (its number and its time) is the very next one, and came soon."""
+    return second[0] == first[0] + 1 and second[1] - first[1] <= TWICE_SECONDS
 
 
 def messages(text: str) -> list[str]:

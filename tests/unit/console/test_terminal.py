@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from adapters.console.link import Frame
 
-CTRL_C, CTRL_D = "\x03", "\x04"
+CTRL_C, CTRL_D, LEFT = "\x03", "\x04", "\x1b[D"
 
 
 class Seat:
@@ -74,6 +74,21 @@ async def test_ctrl_c_takes_the_line_away_and_twice_in_a_row_stops(
     warning = "Ctrl-C again, or Ctrl-D, stops the hub."
     assert "Ctrl-D, or Ctrl-C twice, stops the hub" in " ".join(seat.read[0].split())
     assert seat.read[1:] == [warning, warning]
+
+
+async def test_ctrl_c_twice_with_a_key_in_between_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text(f"{CTRL_C}/task wr{CTRL_C}x\x7f{CTRL_C}{LEFT}{CTRL_C}/whoami\r{CTRL_C}{CTRL_C}/balance\r")
+    assert await seat.sent() == ["/whoami"]
+
+
+async def test_ctrl_c_twice_that_are_far_apart_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "TWICE_SECONDS", -1.0)
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text(f"{CTRL_C}{CTRL_C}/whoami\r{CTRL_D}")
+    assert await seat.sent() == ["/whoami"]
 
 
 async def test_who_stops_the_hub_is_told_what_becomes_of_work_under_way(
