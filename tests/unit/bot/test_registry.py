@@ -103,6 +103,29 @@ def test_an_unknown_option_is_named() -> None:
     assert "'colour=red'" in str(refused)
 
 
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("/task write it budget=10", "max=SATS"), ("/task limit=10 write it", "max=SATS"), ("/task it Price=10", "max=SATS"),
+        ("/task it mx=10", "max=SATS"), ("/task it --max=10", "max=SATS"), ("/task it max_price=10", "max=SATS"),
+        ("/task it max = 10", "max=SATS"), ("/task it max =10", "max=SATS"), ("/task it budget = 10", "max=SATS"),
+        ("/task it deadline=2h", "by=DURATION"), ("/task it agent=quill", "to=AGENT"), ("/bid 3 40 by=2h", "eta=DURATION"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_misspelt_is_refused_and_never_passes_as_text(text: str, instead: str) -> None:
+    refused = refusal(text)
+    assert isinstance(refused, BadOption)
+    assert f"Write {instead} without blanks" in str(refused)
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["why is x=5", "solve x = 5", "when is max == 10", 'say "budget=10"', "say 'max = 10'", "what max is", "foo=bar"],
+)
+def test_other_signs_in_prose_are_text(what: str) -> None:
+    assert parse(f"/task {what}").args == {"what": what}
+
+
 # What is a command -------------------------------------------------------------------------------------------------
 
 
