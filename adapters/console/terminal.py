@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
 _SILENT = frozenset({"end", "draft", "state"})
 _MOST_FILES = 200
+_QUOTES = "\"'"
+_OPEN_QUOTE = re.compile(r"""(?<!\S)(["'])((?:(?!\1).)*)$""", re.DOTALL)
 TWICE_SECONDS = 3.0
 """How soon a second Ctrl-C must follow to stop anything."""
 GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent;")
@@ -57,17 +60,18 @@ class Commands(Completer):
         """All commands that begin with what is typed; all files, once a word is begun or Tab pressed."""
         text = document.text_before_cursor
         if text.startswith("/task "):
-            word = text.split(" ")[-1]
+            quote, word = _begun(text)
             if complete_event.completion_requested or len(word) > 1:
-                yield from self._files(word)
+                yield from self._files(word, quote)
         if text.startswith("/") and " " not in text:
             for usage, words in self._commands:
                 name = usage.split()[0]
                 if name.startswith(text.lower()):
                     yield Completion(name, start_position=-len(text), display=usage, display_meta=words)
 
-    def _files(self, word: str) -> Iterable[Completion]:
-        folder, _, prefix = word.rpartition("/")
+    def _files(self, word: str, quote: str) -> Iterable[Completion]:
+        """The files that a word may become; a path with blanks is put in quotes, as the hub reads it."""
+        folder, slash, prefix = word.rpartition("/")
         if word.startswith("/") or ".." in folder.split("/"):
             return
         try:
@@ -75,7 +79,26 @@ class Commands(Completer):
         except (OSError, ValueError):
             return
         for entry in [one for one in found if one.name.startswith(prefix) and one.name[0] != "."][:_MOST_FILES]:
-            yield Completion(entry.name + "/" * entry.is_dir(), start_position=-len(prefix))
+            name = entry.name + "/" * entry.is_dir()
+            path = folder + slash + name
+            if mark := quote or _quote_for(path):
+                closed = "" if entry.is_dir() else mark
+                yield Completion(mark + path + closed, start_position=-len(quote + word), display=name)
+            else:
+                yield Completion(name, start_position=-len(prefix))
+
+
+def _begun(text: str) -> tuple[str, str]:
+    """The quote that the word under the cursor began with, if any, and the word so far."""
+    quoted = _OPEN_QUOTE.search(text)
+    return (quoted[1], quoted[2]) if quoted else ("", text.rpartition(" ")[2])
+
+
+def _quote_for(path: str) -> str:
+    """The quotes that a path needs to be one word."""
+    if " " not in path and path[0] not in _QUOTES:
+        return ""
+    return "'" if '"' in path else '"'
 
 
 class Terminal:

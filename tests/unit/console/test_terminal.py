@@ -19,6 +19,7 @@ from adapters.console.client import Place
 from adapters.console.link import QueueLink
 from adapters.console.terminal import Commands, Terminal, messages
 from adapters.console.wrap import wrap
+from bot.registry import _words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -162,6 +163,31 @@ def test_a_tasks_words_complete_to_files_of_the_workspace(tmp_path: Path, tab: b
     assert offers("/task summarise ") == (["report.md", "reports/"] if tab else [])
     for nothing in ("/task x .e", "/task x ../ou", "/task x /et", "/task x no/", "/show re", "/task x \0"):
         assert [one for one in offers(nothing) if one not in {"report.md", "reports/"}] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("pre", '"press release.txt"'),
+        ('"pre', '"press release.txt"'),
+        ("'press rel", "'press release.txt'"),
+        ('"press release.txt" and "my f', '"press release.txt" and "my files/'),
+        ("my", '"my files/'),
+        ('"my files/a', '"my files/a.md"'),
+        ("say", "'say \"x\".md'"),
+        ("no", "notes.md"),
+        ('"no', '"notes.md"'),
+    ],
+)
+def test_a_file_name_with_blanks_completes_to_one_quoted_word(tmp_path: Path, typed: str, completed: str) -> None:
+    (tmp_path / "my files").mkdir()
+    for name in ("press release.txt", "my files/a.md", 'say "x".md', "notes.md"):
+        (tmp_path / name).touch()
+    text = f"/task summarise {typed}"
+    offered = Commands([], tmp_path).get_completions(Document(text), CompleteEvent(completion_requested=True))
+    done = [text[: len(text) + one.start_position] + one.text for one in offered]
+    assert done == [f"/task summarise {completed}"]
+    assert completed.endswith("/") or len(_words(done[0])) == len(_words(completed)) + 2
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
