@@ -28,6 +28,9 @@ def commands() -> str:
         "",
         "Amounts are whole sats (`500`, `1,000 sats`, `2k`), durations `90s 10m 2h 1d`, task ids `T-1`, `t1` or `1`.",
     ]
+    for one in registry:
+        if one.notes:
+            lines += ["", f"## /{one.name}", "", *(f"- {note}" for note in one.notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -182,6 +182,8 @@ class Command:
     interrupts: bool = False
     reads: bool = False
     arguments: tuple[Argument, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    """What /help COMMAND and the docs say beyond the help: a line for each option, and what else is good to know."""
 
     @property
     def private(self) -> bool:
@@ -214,15 +216,16 @@ class Registry:
         talk: bool = False,
         interrupts: bool = False,
         reads: bool = False,
+        notes: tuple[str, ...] = (),
     ) -> Callable[[Run], Run]:
-        """Declare a command by its usage line and its one-line help."""
+        """Declare a command by its usage line, its one-line help, and notes on its options."""
 
         def declare(run: Run) -> Run:
             name = usage.split(maxsplit=1)[0].removeprefix("/")
             if not _NAME.fullmatch(name) or len(text) > _MAX_HELP:
                 raise ValueError(f"no surface could show the command {usage!r}: {text!r}")
             self._commands[name] = Command(
-                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage)
+                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage), notes
             )
             return run
 

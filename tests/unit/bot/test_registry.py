@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -124,6 +125,23 @@ def test_a_limit_that_is_misspelt_is_refused_and_never_passes_as_text(text: str,
 )
 def test_other_signs_in_prose_are_text(what: str) -> None:
     assert parse(f"/task {what}").args == {"what": what}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_every_option_of_a_command_has_a_note(name: str) -> None:
+    command = registry.get(name)
+    options = {argument.name for argument in command.arguments if argument.keyed}
+    assert options <= {note.partition("=")[0] for note in command.notes}
+    assert all("\n" not in note and len(note) < 150 for note in command.notes)
+
+
+async def test_help_on_a_command_tells_its_options() -> None:
+    hub: Any = SimpleNamespace(registry=registry)
+    told = await registry.get("help").run(hub, parse("/help task"))
+    usage, help_, *notes = told.text.split("\n")
+    assert (usage, help_) == (USAGE["task"], registry.get("task").help)
+    assert [note.strip() for note in notes] == list(registry.get("task").notes)
+    assert await registry.get("help").run(hub, parse("/help show")) == Reply("/show T\none task, with its result")
 
 
 # What is a command -------------------------------------------------------------------------------------------------
