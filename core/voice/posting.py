@@ -90,7 +90,7 @@ def read_framed(said: Said) -> Meaning | None:
     frame = _unframe(said)
     if frame.start == said.start or said.reported:
         return None
-    return _post(said, frame)
+    return post(said, frame)
 
 
 def read_plain(said: Said) -> Meaning | None:
@@ -108,7 +108,7 @@ def read_plain(said: Said) -> Meaning | None:
         or not (wanted or (asked and (data or said.first not in QUESTION)))
     ):
         return None
-    return _post(said, Frame(wanted or said.start))
+    return post(said, Frame(wanted or said.start))
 
 
 def _unframe(said: Said) -> Frame:
@@ -334,7 +334,7 @@ def _is_price(said: Said, at: int) -> bool:
     return at in said.priced
 
 
-def _post(said: Said, frame: Frame) -> Meaning | None:
+def post(said: Said, frame: Frame) -> Meaning | None:
     """The command: the description without its clauses, then max=, by=, to= and pick=."""
     picks = clauses.picking(said, frame.start)
     said = said.without(picks, len(said.words)) if picks else said
