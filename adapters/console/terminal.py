@@ -224,7 +224,9 @@ def _pieces(frame: Frame) -> Iterator[tuple[str, str]]:
         yield "class:file", plain(f"\n{file['name']}  {file['path']}")
     if kind in {"reply", "more"}:
         for button in frame.get("buttons", ()):
-            yield "class:progress", plain(f"\n  {button['command']}")
+            command = plain(button["command"])
+            if command and not any(line.endswith(command) for line in frame["text"].split("\n")):
+                yield "class:progress", f"\n  {command}"
 
 
 def _words(frame: Frame, style: str) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from adapters.clockwork import running
 from adapters.console import terminal
 from adapters.console.client import Place
 from adapters.console.link import QueueLink
-from adapters.console.terminal import Commands, Terminal, messages
+from adapters.console.terminal import Commands, Terminal, _pieces, messages
 from adapters.console.wrap import wrap
 from bot.registry import _words
 
@@ -188,6 +188,15 @@ def test_a_file_name_with_blanks_completes_to_one_quoted_word(tmp_path: Path, ty
     done = [text[: len(text) + one.start_position] + one.text for one in offered]
     assert done == [f"/task summarise {completed}"]
     assert completed.endswith("/") or len(_words(done[0])) == len(_words(completed)) + 2
+
+
+def test_a_button_is_shown_as_its_command_unless_the_text_says_it() -> None:
+    def shown(text: str, *commands: str) -> str:
+        buttons = [{"label": "", "command": command} for command in commands]
+        return "".join(words for _, words in _pieces({"kind": "reply", "text": text, "data": {}, "buttons": buttons}))
+
+    assert shown("Yes or no:\n/task write it", "/task write it", "") == "Yes or no:\n/task write it"
+    assert shown("T-1 posted.", "/cancel T-1") == "T-1 posted.\n  /cancel T-1"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
