@@ -17,12 +17,6 @@ FIND = Phrases("find, search for, search, look for, look up, grep for, locate")
 SEARCH_FOR = Phrases("search for, grep for")
 OPENING, CLOSING = '"\u201c\u201e\u00ab', '"\u201d\u201c\u00bb'
 PLACES = bag("workspace repo repository files documents folder codebase")
-IN_PLACE = Phrases(
-    *(
-        f"in {place}, in the {place}, in my {place}, in our {place}, in this {place}, in all {place}, in all the {place}"
-        for place in PLACES
-    )
-)
 OURS = bag("the my our this all whole entire")
 SEARCH = Phrases("search, search through, look through, go through, grep")
 SCAN = Phrases("scan, check, search, search through, audit, comb, look through, go through")
@@ -50,13 +44,23 @@ def _searches(said: Said) -> bool:
     end = FIND.at(said.words, said.start)
     if not end or end >= said.end:
         return _looks_through(said, SEARCH)
-    last = next((at for at in range(max(said.end - 4, end), said.end) if IN_PLACE.at(said.words, at) == said.end), 0)
+    last = _in_place(said, end)
     quoted = said.written[end][0] in OPENING and said.written[(last or said.end) - 1].rstrip(".,!?")[-1:] in CLOSING
     if quoted or last > end:
         return True
     wanted = said.words[end : said.end]
     bare = SEARCH_FOR.at(said.words, said.start) and len(wanted) > 1 and GRAMMAR.isdisjoint(wanted)
     return bool(bare) or _looks_through(said, SEARCH)
+
+
+def _in_place(said: Said, start: int) -> int:
+    """Where `in the workspace` begins, at the end; 0: nowhere."""
+    at = said.end - 1
+    if said.words[at] not in PLACES:
+        return 0
+    while at > start and said.words[at - 1] in OURS:
+        at -= 1
+    return at - 1 if at > start and said.words[at - 1] == "in" else 0
 
 
 def _scans(said: Said) -> bool:
