@@ -261,7 +261,7 @@ def pair(code: str, role: str) -> None:
 @click.argument("actor")
 def unpair(actor: str) -> None:
     """Take the role of ACTOR away, such as telegram:12345 or a name."""
-    _say(f"/unpair {actor}")
+    _say(f'/unpair "{actor}"' if " " in actor else f"/unpair {actor}")
 
 
 @timmy.group()

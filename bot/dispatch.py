@@ -219,8 +219,9 @@ class Dispatcher:
             return await self._act(message, found, caller)
         except HubError as error:
             apart = error.private and not message.private and message.home
-            told: list[tuple[str, Reply, str | None]] = [(here, aside() if apart else from_error(error), None)]
-            return [(message.home, from_error(error), None), *told] if apart else told
+            words = from_error(error, message.text)
+            told: list[tuple[str, Reply, str | None]] = [(here, aside() if apart else words, None)]
+            return [(message.home, words, None), *told] if apart else told
         except Exception:
             log.exception("the turn of %s failed", message.key)
             return [(here, from_error(WentWrong()), None)]

@@ -17,6 +17,7 @@ from core.errors import UserError
 from core.ids import parse_task
 from core.money import parse_sats
 from core.swarm.task import Status
+from core.voice.words import bag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -42,6 +43,18 @@ _NEAR = 0.65
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_ALIKE = {
+    "max": bag(
+        "budget limit price cost costs maximum most cap ceiling pay bounty reward fee amount sat sats bid offer spend",
+        "maxprice maxbudget maxcost maxsat maxsats maxpay costlimit pricelimit",
+    ),
+    "by": bag("deadline due within until till timeout eta timelimit"),
+    "eta": bag("by in time deadline due within until duration"),
+    "to": bag("agent worker only assignee assign"),
+    "pick": bag("choose choice select winner award"),
+}
+"""Words that people write for an option: a limit under another name must not pass as text."""
+
 _PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
 
 
@@ -60,7 +73,7 @@ class TooMany(UserError):
 
 
 class BadOption(UserError):
-    """/{command} has no option {given}. Usage: {usage}"""
+    """/{command} has no option {given}.{instead} Usage: {usage}"""
 
 
 class BadChoice(UserError):
@@ -169,6 +182,8 @@ class Command:
     interrupts: bool = False
     reads: bool = False
     arguments: tuple[Argument, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    """What /help COMMAND and the docs say beyond the help: a line for each option, and what else is good to know."""
 
     @property
     def private(self) -> bool:
@@ -201,15 +216,16 @@ class Registry:
         talk: bool = False,
         interrupts: bool = False,
         reads: bool = False,
+        notes: tuple[str, ...] = (),
     ) -> Callable[[Run], Run]:
-        """Declare a command by its usage line and its one-line help."""
+        """Declare a command by its usage line, its one-line help, and notes on its options."""
 
         def declare(run: Run) -> Run:
             name = usage.split(maxsplit=1)[0].removeprefix("/")
             if not _NAME.fullmatch(name) or len(text) > _MAX_HELP:
                 raise ValueError(f"no surface could show the command {usage!r}: {text!r}")
             self._commands[name] = Command(
-                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage)
+                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage), notes
             )
             return run
 
@@ -280,7 +296,7 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
             raise MissingArgument(command=command.name, what=argument.kind, usage=command.usage)
     if words:
         wrong = BadOption if "=" in words[0][0] else TooMany
-        raise wrong(command=command.name, given=repr(words[0][0][:40]), usage=command.usage)
+        raise wrong(command=command.name, given=repr(words[0][0][:40]), usage=command.usage, instead="")
     return args
 
 
@@ -291,7 +307,8 @@ def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple
     words: list[tuple[str, int]] = []
     cuts: list[tuple[int, int]] = []
     unit = False
-    for word, start, end, quoted in _words(rest):
+    found = _words(rest)
+    for (word, start, end, quoted), (after, *_) in zip(found, [*found[1:], ("", 0, 0, False)], strict=False):
         key, equals, value = word.partition("=")
         option = keyed.get(key.lower()) if equals and not quoted else None
         if option is not None:
@@ -299,19 +316,35 @@ def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple
             if args.setdefault(option.name, given) != given:
                 raise TooMany(command=command.name, given=repr(word[:40]), usage=command.usage)
         elif not (unit and _UNIT.fullmatch(word)):
-            if (
-                equals
-                and not quoted
-                and key.isalpha()
-                and difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO)
-            ):
-                raise BadOption(command=command.name, given=repr(word[:40]), usage=command.usage)
+            if not quoted:
+                _refuse_misspelt(command, keyed, word, after)
             words.append((word, start))
             unit = False
             continue
         cuts.append((start, end))
         unit = option is not None and option.kind == "SATS"
     return args, words, cuts
+
+
+def _refuse_misspelt(command: Command, keyed: Mapping[str, Argument], word: str, after: str) -> None:
+    """A word with a sign that plainly means an option must not pass as text: `budget=10`, `mx=10`, `--max=10`, `max = 10`."""
+    key, equals, _ = word.partition("=")
+    apart = not equals and after.startswith("=") and not after.startswith("==")
+    option = _meant(keyed, key) if equals or apart else None
+    if option is None and equals and key.isalpha():
+        option = next(iter(difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO)), None)
+    if option is not None:
+        given = f"{word} {after}" if apart else word
+        instead = f" Write {option}={keyed[option].kind} without blanks, or put it in quotes if it is text."
+        raise BadOption(command=command.name, given=repr(given[:40]), usage=command.usage, instead=instead)
+
+
+def _meant(keyed: Mapping[str, Argument], key: str) -> str | None:
+    """The option that a word is a name of, its own or one that people use."""
+    plain = key.lower().replace("-", "").replace("_", "")
+    if plain in keyed:
+        return plain
+    return next((option for option in keyed if plain in _ALIKE.get(option, ())), None)
 
 
 def _prose(rest: str, start: int, cuts: list[tuple[int, int]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.agent.model import ModelUnreachable, NoModelInstalled
 from core.chat import Button, Choice, Reply
 from core.errors import Refused, UserError
 from core.store import NotWritten
@@ -30,9 +31,18 @@ class NotAdmitted(Refused):
     """This group is not on my list. Add {place} to TIMMY_TELEGRAM_CHATS and start the hub anew."""
 
 
-def from_error(error: HubError) -> Reply:
-    """What a person reads when something is refused or fails; `data` carries the error's code."""
-    return Reply(str(error), {"ok": False, "error": error.code})
+NOT_UNDERSTOOD = "I did not understand this as a command either; /help lists what works without a model."
+
+
+def from_error(error: HubError, said: str = "/") -> Reply:
+    """What a person reads when something is refused or fails; `data` carries the error's code.
+
+    Who `said` plain words where no model is there for them is told that they were not taken for a command.
+    """
+    words = str(error)
+    if isinstance(error, (ModelUnreachable, NoModelInstalled)) and said and not said.startswith("/"):
+        words += f"\n{NOT_UNDERSTOOD}"
+    return Reply(words, {"ok": False, "error": error.code})
 
 
 def question(command: str, caller: Caller, now: int) -> Reply:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from urllib.parse import SplitResult
 
+    from pydantic.fields import FieldInfo
     from pydantic_settings import (
         PydanticBaseSettingsSource,
     )
@@ -110,7 +111,8 @@ def _list(value: object) -> object:
     return tuple(part for part in re.split(r"[,\s]+", value) if part) if isinstance(value, str) else value
 
 
-Seconds = Annotated[int, BeforeValidator(_duration), Field(ge=1, le=90 * 86400)]
+_DURATION_READER = BeforeValidator(_duration)
+Seconds = Annotated[int, _DURATION_READER, Field(ge=1, le=90 * 86400)]
 Sats = Annotated[int, BeforeValidator(_sats), Field(ge=0, le=21 * 10**14)]
 Names = Annotated[str, BeforeValidator(lambda value: ",".join(value) if isinstance(value, (list, tuple)) else value)]
 
@@ -450,10 +452,19 @@ def _fields(of: type[Settings]) -> dict[str, tuple[object, object, str]]:
     for name, field in of.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
             for inner, one in field.annotation.model_fields.items():
-                found[f"{PREFIX}{name}_{inner}".upper()] = (one.annotation, one.default, one.description or "")
+                found[f"{PREFIX}{name}_{inner}".upper()] = (one.annotation, _default(one), one.description or "")
         else:
-            found[f"{PREFIX}{name}".upper()] = (field.annotation, field.default, field.description or "")
+            found[f"{PREFIX}{name}".upper()] = (field.annotation, _default(field), field.description or "")
     return found
+
+
+def _default(field: FieldInfo) -> object:
+    """A field's default, a duration as it is written: `5s`, `1d`."""
+    seconds = field.default
+    if _DURATION_READER not in field.metadata or not isinstance(seconds, int):
+        return seconds
+    unit = next(unit for unit in ("d", "h", "m", "s") if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 def load(**overrides: Any) -> Settings:

@@ -15,7 +15,7 @@ from core.chat import Reply, Role
 from core.errors import Refused, UserError
 from core.events import Event, Kind
 from core.messages import MessageTx
-from core.tokens import BadActor, TokenTx, check_actor, digest_of
+from core.tokens import TokenTx, check_actor, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,18 @@ class NotPaired(UserError):
     """{actor} has no role on this hub."""
 
     status = 404
+
+
+class UnknownName(UserError):
+    """Nobody here goes by the name {given}. Write their actor id, such as telegram:12345; they see it with /whoami."""
+
+    status = 404
+
+
+class SharedName(UserError):
+    """{count} people go by the name {given}. Write an actor id: {actors}."""
+
+    status = 409
 
 
 class OwnerBySetting(Refused):
@@ -159,7 +171,7 @@ class Pairing:
         return found.actor, found.name
 
     async def unpair(self, caller: Caller, given: str, *, key: str) -> str:
-        """Take somebody's role away, at once and everywhere. Raises `BadActor`, `NotPaired`, `OwnerBySetting`."""
+        """Take somebody's role away, at once and everywhere. Raises `NotPaired`, `OwnerBySetting`, or that it is nobody's name."""
         authorize(caller, Action.PAIR)
 
         def work(tx: PairingTx) -> str:
@@ -183,6 +195,8 @@ class Pairing:
         if ":" in given:
             return check_actor(given)
         named = [person.actor for person in self._identities.people if person.name.casefold() == given.casefold()]
-        if len(named) != 1:
-            raise BadActor(given=repr(given[:60]))
+        if not named:
+            raise UnknownName(given=repr(given[:60]))
+        if len(named) > 1:
+            raise SharedName(count=len(named), given=repr(given[:60]), actors=" or ".join(named[:3]))
         return named[0]

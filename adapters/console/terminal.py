@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,10 @@ _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
 _SILENT = frozenset({"end", "draft", "state"})
 _MOST_FILES = 200
+_QUOTES = "\"'"
+_OPEN_QUOTE = re.compile(r"""(?<!\S)(["'])((?:(?!\1).)*)$""", re.DOTALL)
+TWICE_SECONDS = 3.0
+"""How soon a second Ctrl-C must follow to stop anything."""
 GREETING = ("Timmy is here.", " Try /task summarise welcome.md, or /help. Plain text goes to the agent;")
 
 
@@ -55,17 +60,18 @@ class Commands(Completer):
         """All commands that begin with what is typed; all files, once a word is begun or Tab pressed."""
         text = document.text_before_cursor
         if text.startswith("/task "):
-            word = text.split(" ")[-1]
+            quote, word = _begun(text)
             if complete_event.completion_requested or len(word) > 1:
-                yield from self._files(word)
+                yield from self._files(word, quote)
         if text.startswith("/") and " " not in text:
             for usage, words in self._commands:
                 name = usage.split()[0]
                 if name.startswith(text.lower()):
                     yield Completion(name, start_position=-len(text), display=usage, display_meta=words)
 
-    def _files(self, word: str) -> Iterable[Completion]:
-        folder, _, prefix = word.rpartition("/")
+    def _files(self, word: str, quote: str) -> Iterable[Completion]:
+        """The files that a word may become; a path with blanks is put in quotes, as the hub reads it."""
+        folder, slash, prefix = word.rpartition("/")
         if word.startswith("/") or ".." in folder.split("/"):
             return
         try:
@@ -73,7 +79,26 @@ class Commands(Completer):
         except (OSError, ValueError):
             return
         for entry in [one for one in found if one.name.startswith(prefix) and one.name[0] != "."][:_MOST_FILES]:
-            yield Completion(entry.name + "/" * entry.is_dir(), start_position=-len(prefix))
+            name = entry.name + "/" * entry.is_dir()
+            path = folder + slash + name
+            if mark := quote or _quote_for(path):
+                closed = "" if entry.is_dir() else mark
+                yield Completion(mark + path + closed, start_position=-len(quote + word), display=name)
+            else:
+                yield Completion(name, start_position=-len(prefix))
+
+
+def _begun(text: str) -> tuple[str, str]:
+    """The quote that the word under the cursor began with, if any, and the word so far."""
+    quoted = _OPEN_QUOTE.search(text)
+    return (quoted[1], quoted[2]) if quoted else ("", text.rpartition(" ")[2])
+
+
+def _quote_for(path: str) -> str:
+    """The quotes that a path needs to be one word."""
+    if " " not in path and path[0] not in _QUOTES:
+        return ""
+    return "'" if '"' in path else '"'
 
 
 class Terminal:
@@ -90,6 +115,8 @@ class Terminal:
             history=FileHistory(str(history)), completer=Commands(commands, place.workspace),
             complete_while_typing=True, style=STYLE, bottom_toolbar=self._toolbar, refresh_interval=0.5,
         )  # fmt: skip
+        self._keys = 0
+        self._session.app.key_processor.before_key_press += self._count_key
 
     async def talk(self) -> None:
         """Read and show until Ctrl-D, quit or Ctrl-C twice, or until the hub is gone."""
@@ -109,7 +136,7 @@ class Terminal:
 
     async def _read(self) -> None:
         """Ctrl-C is a key here, which takes the line away; a signal is for whoever started the hub."""
-        warned = False
+        warned = (-1, 0.0)
         while True:
             try:
                 text = await self._session.prompt_async(
@@ -118,19 +145,21 @@ class Terminal:
             except EOFError:
                 return
             except KeyboardInterrupt:
-                if warned:
+                before, warned = warned, (self._keys, asyncio.get_running_loop().time())
+                if _in_a_row(before, warned):
                     return
-                warned = True
                 later = self._later()
                 _print(
                     [("class:progress", f"Ctrl-C again, or Ctrl-D, {self._leaving}{f'; {later}' if later else ''}.")]
                 )
                 continue
-            warned = False
             if text.strip().lower() in LEAVE:
                 return
             for message in messages(text):
                 await self._link.send({"op": "say", "text": message})
+
+    def _count_key(self, _processor: object) -> None:
+        self._keys += 1
 
     @property
     def _leaving(self) -> str:
@@ -167,6 +196,11 @@ class Terminal:
         return f" {self._draft or under_way or 'Tab completes · /help · Ctrl-D ' + self._leaving}"
 
 
+def _in_a_row(first: tuple[int, float], second: tuple[int, float]) -> bool:
+    """Whether the second of two keys (its number and its time) is the very next one, and came soon."""
+    return second[0] == first[0] + 1 and second[1] - first[1] <= TWICE_SECONDS
+
+
 def messages(text: str) -> list[str]:
     """The messages of what was typed or pasted: commands one below the other are several, any other text is one, or none."""
     lines = [line for line in text.split("\n") if line.strip()]
@@ -190,7 +224,9 @@ def _pieces(frame: Frame) -> Iterator[tuple[str, str]]:
         yield "class:file", plain(f"\n{file['name']}  {file['path']}")
     if kind in {"reply", "more"}:
         for button in frame.get("buttons", ()):
-            yield "class:progress", plain(f"\n  {button['command']}")
+            command = plain(button["command"])
+            if command and not any(line.endswith(command) for line in frame["text"].split("\n")):
+                yield "class:progress", f"\n  {command}"
 
 
 def _words(frame: Frame, style: str) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ async def help_(hub: Hub, call: CommandCall) -> Reply:
     wanted = cast("str | None", call.args.get("command"))
     if wanted is not None:
         found = hub.registry.get(wanted)
-        return Reply(f"{found.usage}\n{found.help}")
+        return Reply("\n".join([found.usage, found.help, *(f"  {note}" for note in found.notes)]))
     groups: dict[str, list[Command]] = {}
     known = [one for one in hub.registry if one.action is None or judge(call.caller, one.action).allowed]
     for one in known:
@@ -60,6 +60,7 @@ async def whoami(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every 
     "let in whoever was given this code",
     group="hub",
     action=Action.PAIR,
+    notes=("role=member|operator|payer|owner: what they may do; member if you say nothing",),
 )
 async def pair(hub: Hub, call: CommandCall) -> Reply:
     """Let somebody in."""
@@ -68,7 +69,13 @@ async def pair(hub: Hub, call: CommandCall) -> Reply:
     return Reply(f"{name or actor} is in, as {role} ({actor})", {"ok": True, "actor": actor, "role": role.value})
 
 
-@command("/unpair ACTOR", "take somebody's role away", group="hub", action=Action.PAIR)
+@command(
+    "/unpair ACTOR",
+    "take somebody's role away",
+    group="hub",
+    action=Action.PAIR,
+    notes=('ACTOR: an id such as telegram:12345, or a name; one with blanks goes in quotes: /unpair "Ann Lee"',),
+)
 async def unpair(hub: Hub, call: CommandCall) -> Reply:
     """Send somebody away."""
     actor = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)

@@ -20,7 +20,17 @@ async def balance(hub: Hub, call: CommandCall) -> Reply:
     return views.balance(await hub.wallet.balance(user_account(call.caller.name)))
 
 
-@command("/history [N] [from=ENTRY]", "your last movements", group="money", action=Action.SEE_MONEY, reads=True)
+@command(
+    "/history [N] [from=ENTRY]",
+    "your last movements",
+    group="money",
+    action=Action.SEE_MONEY,
+    reads=True,
+    notes=(
+        "N: how many, 10 if you say nothing",
+        "from=ENTRY: from this entry on, back in time; a long history ends with the command that goes on",
+    ),
+)
 async def history(hub: Hub, call: CommandCall) -> Reply:
     """Show the caller's movements."""
     limit = min(cast("int", call.args.get("n", views.PAGE)), 1000)

@@ -13,13 +13,13 @@ from core.access import Action
 from core.chat import Reply
 from core.money import to_msat
 from core.swarm.orders import Order
-from core.swarm.task import is_person
+from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER
 
 if TYPE_CHECKING:
     from bot.hub import Hub
     from core.chat import CommandCall
-    from core.swarm.task import Status, Task
+    from core.swarm.task import Task
 
 
 def _task(call: CommandCall) -> int:
@@ -41,6 +41,13 @@ def _said_to_worker(task: Task, call: CommandCall, words: str) -> Reply:
     "post a task; agents bid for it in sats",
     group="work",
     action=Action.POST,
+    notes=(
+        "max=SATS: the most that it may cost (500, 1,000 or 2k); TIMMY_AUCTION_BUDGET, 200 at first, if you say nothing",
+        "by=DURATION: the time that it may take (90s, 10m, 2h, 1d; 30d at most); TIMMY_AUCTION_DEADLINE, a day at first",
+        "to=AGENT: only this agent may bid, or this person (to=quill, to=telegram:12345)",
+        "pick=ask: you choose among the bids with /award; pick=auto, as without it: the best bid wins",
+        'Options go anywhere in the line. A file name with blanks goes in quotes: /task summarise "press release.txt"',
+    ),
 )
 async def task(hub: Hub, call: CommandCall) -> Reply:
     """Post a task."""
@@ -54,7 +61,17 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
     return answer(await hub.coordinator.post(order, lambda tx, posted: call.tell(tx, answer(posted))))
 
 
-@command("/tasks [STATUS] [from=T]", "the tasks, newest first", group="work", action=Action.LOOK, reads=True)
+@command(
+    "/tasks [STATUS] [from=T]",
+    "the tasks, newest first",
+    group="work",
+    action=Action.LOOK,
+    reads=True,
+    notes=(
+        f"STATUS: only those that are {', '.join(list(Status)[:-1])} or {list(Status)[-1]}",
+        "from=T: from this task on, back in time (T-12, t12 or 12)",
+    ),
+)
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
     status, start = cast("Status | None", call.args.get("status")), cast("int | None", call.args.get("from"))
@@ -80,7 +97,16 @@ async def bids(hub: Hub, call: CommandCall) -> Reply:
     return views.bids(found, answers, call.caller)
 
 
-@command("/bid T SATS [eta=DURATION] [NOTE]", "bid on a task yourself", group="work", action=Action.BID)
+@command(
+    "/bid T SATS [eta=DURATION] [NOTE]",
+    "bid on a task yourself",
+    group="work",
+    action=Action.BID,
+    notes=(
+        "eta=DURATION: how long you think that you need (90s, 10m, 2h, 1d)",
+        "NOTE: what the requester should know; the rest of the line",
+    ),
+)
 async def bid(hub: Hub, call: CommandCall) -> Reply:
     """Bid."""
     sats = cast("int", call.args["sats"])

@@ -133,13 +133,19 @@ def _is_id(word: str) -> bool:
 
 def read_bare(said: Said) -> Meaning | None:
     """Yes or no, and nothing else."""
-    return mean(said, Intent.APPROVAL, sure=SURE) if _says(said.words, YES) or _says(said.words, NO) else None
+    bare = _is_letter(said.written, "y", "n") or _says(said.words, YES) or _says(said.words, NO)
+    return mean(said, Intent.APPROVAL, sure=SURE) if bare else None
 
 
 def declines(text: str) -> bool:
     """Whether a bare yes or no is a no."""
-    words, _ = split(text)
-    return _says(words, NO) and not _says(words, YES)
+    words, written = split(text)
+    return _is_letter(written, "n") or (_says(words, NO) and not _says(words, YES))
+
+
+def _is_letter(written: Sequence[str], *letters: str) -> bool:
+    """`y`, `N.`: the letter alone. `y?` asks why, and `(y)` is a picture."""
+    return len(written) == 1 and written[0].lower().rstrip(".!") in letters
 
 
 def _says(said: Sequence[str], phrases: Phrases) -> bool:

@@ -35,6 +35,17 @@ HAND_OVER = Phrases(
     "from agent, and pass it to, and make, give that to, and put, hand it to, it goes to, by agent",
 )
 
+PICKING = Phrases(
+    "let me pick, let me choose, let me decide, let me select, ill pick, ill choose, i will pick, i will choose",
+    "i want to pick, i want to choose, i would like to pick, i would like to choose, id like to pick, id like to choose",
+    "i pick, i choose, pick ask, i pick the winner, i choose the winner, let me pick the winner, let me choose the winner",
+    "ill pick the winner, ill choose the winner, let me pick the bid, let me choose the bid, ask me to pick",
+    "ask me to choose, let me pick one, let me choose one, i want to pick the winner, i want to choose the winner",
+    "let me pick who does it, let me choose who does it, let me choose among the bids, let me pick among the bids",
+)
+WIDEST_PICK = 7
+ALSO = bag("and but then")
+
 
 def price_said(said: Said) -> str:
     """How many sats the clause on the price names."""
@@ -90,6 +101,15 @@ def deadline(said: Said, start: int) -> tuple[int, Duration] | None:
 
 def _followed_by_price(said: Said, at: int) -> bool:
     return said.words[at] in PRICE_BEFORE or said.words[at] in {"to", "please"} or at in said.priced
+
+
+def picking(said: Said, start: int) -> int:
+    """Where `..., let me pick` begins at the end of a task: its requester chooses among the bids. 0: nowhere."""
+    if said.bag.isdisjoint(PICKING.firsts):
+        return 0
+    places = range(max(said.end - WIDEST_PICK, start + 1), said.end)
+    at = next((at for at in places if PICKING.at(said.words, at) == said.end), 0)
+    return at - (at > start + 1 and said.words[at - 1] in ALSO)
 
 
 DELEGATED = bag("delegate outsource subcontract farm leave entrust give hand pass")

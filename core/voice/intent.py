@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from core.voice import approval, code, fields, help, money, posting, schedule, speech, status, swarm, tasks  # noqa: A004
+from core.voice import approval, code, fields, help, money, posting, schedule, skills, speech, status, swarm, tasks  # noqa: A004
 from core.voice.commands import READS, typed
 from core.voice.frames import MINE, QUESTION, SHOW
 from core.voice.meaning import PARTLY, TALK, Intent, Meaning, named
@@ -137,6 +137,7 @@ UNTIMED: Readers = (
     posting.read_framed,
     money.read_act,
     swarm.read_act,
+    skills.read,
     posting.read_plain,
     tasks.read_vague,
     swarm.read_look,

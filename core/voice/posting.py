@@ -74,6 +74,7 @@ MADE = ("ise", "ize", "ises", "izes", "ify", "ifies", "ate", "ates", "ing", "en"
 WORKERS = bag("agent agents worker workers swarm bot bots crew team")
 GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
 ABLE = bag("able willing free up available around good ready")
+NO_DOING = bag("being having everything nothing something anything morning evening wedding")
 NO_WORK = bag("is are was were has be you i know go")
 
 
@@ -89,7 +90,7 @@ def read_framed(said: Said) -> Meaning | None:
     frame = _unframe(said)
     if frame.start == said.start or said.reported:
         return None
-    return _post(said, frame)
+    return post(said, frame)
 
 
 def read_plain(said: Said) -> Meaning | None:
@@ -107,7 +108,7 @@ def read_plain(said: Said) -> Meaning | None:
         or not (wanted or (asked and (data or said.first not in QUESTION)))
     ):
         return None
-    return _post(said, Frame(wanted or said.start))
+    return post(said, Frame(wanted or said.start))
 
 
 def _unframe(said: Said) -> Frame:
@@ -150,7 +151,14 @@ def _leading_price(said: Said) -> tuple[int, bool]:
 
 def _layer(said: Said, at: int) -> Frame | None:
     at = said.after_frame(at)
-    return _new_task(said, at) or _delegates(said, at) or _causes(said, at) or _should(said, at) or _addressed(said, at)
+    return (
+        _new_task(said, at)
+        or _delegates(said, at)
+        or _rewards(said, at)
+        or _causes(said, at)
+        or _should(said, at)
+        or _addressed(said, at)
+    )
 
 
 def _new_task(said: Said, at: int) -> Frame | None:
@@ -217,6 +225,17 @@ def _delegates(said: Said, at: int) -> Frame | None:
     end = DELEGATE.at(said.words, at)
     whom = clauses.delegated(said, end) if end else None
     return Frame(end, whom[0]) if whom else None
+
+
+def _rewards(said: Said, at: int) -> Frame | None:
+    """`give quill 100 sats to outline notes.md`: an agent, what it gets, and what for."""
+    who = _who(said, at + 1) if word_at(said.words, at) in PAYS else None
+    price = next((one for one in said.amounts if who and one.start == who.start), None)
+    if who is None or price is None:
+        return None
+    link, verb = word_at(said.words, price.end), word_at(said.words, price.end + 1)
+    works = verb not in NO_WORK if link == "to" else link == "for" and verb.endswith("ing") and verb not in NO_DOING
+    return Frame(price.end + 1, who.agent) if works and price.end + 1 < said.end else None
 
 
 def _causes(said: Said, at: int) -> Frame | None:
@@ -315,8 +334,10 @@ def _is_price(said: Said, at: int) -> bool:
     return at in said.priced
 
 
-def _post(said: Said, frame: Frame) -> Meaning | None:
-    """The command: the description without its clauses, then max=, by= and to=."""
+def post(said: Said, frame: Frame) -> Meaning | None:
+    """The command: the description without its clauses, then max=, by=, to= and pick=."""
+    picks = clauses.picking(said, frame.start)
+    said = said.without(picks, len(said.words)) if picks else said
     price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
     agent, taken = clauses.handed_over(said, frame.start)
     whom = (
@@ -332,7 +353,12 @@ def _post(said: Said, frame: Frame) -> Meaning | None:
     budget = clauses.price_said(said) if price else ""
     if what.lower() in DO_IT:
         return mean(said, Intent.TASK, amount_sats=budget)
-    options = {"max": budget, "by": str(until[1]) if until else "", "to": agent or frame.agent}
+    options = {
+        "max": budget,
+        "by": str(until[1]) if until else "",
+        "to": agent or frame.agent,
+        "pick": "ask" if picks else "",
+    }
     command = " ".join([f"/task {what}", *(f"{key}={value}" for key, value in options.items() if value)])
     when = said.text(until[0], until[1].end) if until else ""
     return mean(said, Intent.TASK, command, task_description=what, when=when, amount_sats=budget)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.registry import registry
-from core.chat import Inbound
+from core.chat import Inbound, Role
 from tests.scenario.bot import OWNER, balances, hub, prove
 
 if TYPE_CHECKING:
@@ -254,3 +254,16 @@ async def test_as_nobody_is_refused(tmp_path: Path, name: str) -> None:
         refused = await bot.say("/whoami", acting_for=name)
         assert refused["data"] == {"ok": False, "error": "bad_actor"}
         assert len(refused["text"]) < 250
+
+
+async def test_who_is_sent_away_by_a_name_that_is_not_one_persons_is_said(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for number, name in ((7, "Ann"), (8, "ann"), (9, "Bob Lee")):
+            actor = f"telegram:{number}"
+            await bot.app.store.write(lambda tx, a=actor, n=name: tx.tokens.give(a, Role.MEMBER, n, tx.now))  # type: ignore[misc]
+        await bot.app.hub.identities.refresh()
+        nobody, shared = await bot.say("/unpair nobody"), await bot.say("/unpair ANN")
+        assert nobody["text"].startswith("Nobody here goes by the name 'nobody'. Write their actor id")
+        assert shared["text"] == "2 people go by the name 'ANN'. Write an actor id: telegram:7 or telegram:8."
+        assert [one["data"]["error"] for one in (nobody, shared)] == ["unknown_name", "shared_name"]
+        assert (await bot.data('/unpair "bob lee"'))["actor"] == "telegram:9"

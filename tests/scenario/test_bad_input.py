@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.replies import NOT_UNDERSTOOD
 from config import personas
 from tests.scenario.bot import hub
 
@@ -83,13 +84,22 @@ async def test_each_bad_line_gets_one_clear_line_and_changes_nothing(tmp_path: P
         before, wrong = bot.tables(), dict[str, object]()
         for line, code in LINES.items():
             answer = await bot.say(line)
-            found = (answer["data"], answer["text"].count("\n"), len(answer["text"]) < 400, "hunter2" in answer["text"])
+            text = answer["text"].removesuffix("\n" + NOT_UNDERSTOOD)
+            found = (answer["data"], text.count("\n"), len(text) < 400, "hunter2" in text)
             if found != ({"ok": False, "error": code}, 0, True, False):
                 wrong[line[:60]] = answer
             if bot.tables() != before:
                 wrong[line[:60]] = "it changed something"
                 before = bot.tables()
         assert wrong == {}
+
+
+async def test_plain_words_that_no_model_can_take_are_told_to_be_no_command(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for said, told in (("what is up?", True), ("yes", True), ("/ask what is up?", False), ("/model", False)):
+            first, *more = (await bot.say(said))["text"].split("\n")
+            assert first.startswith("No model answers at ")
+            assert more == [NOT_UNDERSTOOD] * told
 
 
 async def test_what_is_no_text_is_taken_as_far_as_it_is_one(tmp_path: Path) -> None:

@@ -29,6 +29,14 @@ def test_a_token_command_of_another_form_is_wrong_usage(words: str) -> None:
     assert CliRunner().invoke(cli.timmy, ["token", *words.split()]).exit_code == 2
 
 
+@pytest.mark.parametrize(("actor", "said"), [("telegram:7", "/unpair telegram:7"), ("Ann Lee", '/unpair "Ann Lee"')])
+def test_a_name_with_blanks_is_one_name(monkeypatch: pytest.MonkeyPatch, actor: str, said: str) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(cli, "_say", sent.append)
+    assert CliRunner().invoke(cli.timmy, ["unpair", actor]).exit_code == 0
+    assert sent == [said]
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -101,6 +102,46 @@ def test_an_unknown_option_is_named() -> None:
     refused = refusal("/tasks open colour=red")
     assert isinstance(refused, BadOption)
     assert "'colour=red'" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("/task write it budget=10", "max=SATS"), ("/task limit=10 write it", "max=SATS"), ("/task it Price=10", "max=SATS"),
+        ("/task it mx=10", "max=SATS"), ("/task it --max=10", "max=SATS"), ("/task it max_price=10", "max=SATS"),
+        ("/task it max = 10", "max=SATS"), ("/task it max =10", "max=SATS"), ("/task it budget = 10", "max=SATS"),
+        ("/task it deadline=2h", "by=DURATION"), ("/task it agent=quill", "to=AGENT"), ("/bid 3 40 by=2h", "eta=DURATION"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_misspelt_is_refused_and_never_passes_as_text(text: str, instead: str) -> None:
+    refused = refusal(text)
+    assert isinstance(refused, BadOption)
+    assert f"Write {instead} without blanks" in str(refused)
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["why is x=5", "solve x = 5", "when is max == 10", 'say "budget=10"', "say 'max = 10'", "what max is", "foo=bar"],
+)
+def test_other_signs_in_prose_are_text(what: str) -> None:
+    assert parse(f"/task {what}").args == {"what": what}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_every_option_of_a_command_has_a_note(name: str) -> None:
+    command = registry.get(name)
+    options = {argument.name for argument in command.arguments if argument.keyed}
+    assert options <= {note.partition("=")[0] for note in command.notes}
+    assert all("\n" not in note and len(note) < 150 for note in command.notes)
+
+
+async def test_help_on_a_command_tells_its_options() -> None:
+    hub: Any = SimpleNamespace(registry=registry)
+    told = await registry.get("help").run(hub, parse("/help task"))
+    usage, help_, *notes = told.text.split("\n")
+    assert (usage, help_) == (USAGE["task"], registry.get("task").help)
+    assert [note.strip() for note in notes] == list(registry.get("task").notes)
+    assert await registry.get("help").run(hub, parse("/help show")) == Reply("/show T\none task, with its result")
 
 
 # What is a command -------------------------------------------------------------------------------------------------

@@ -254,3 +254,11 @@ def test_only_a_secret_has_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMMY_VAULT_DEPTH_FILE", "x")
     with pytest.raises(UnknownSetting, match="no setting TIMMY_VAULT_DEPTH_FILE"):
         settings.load_as(_WithVault)
+
+
+def test_durations_are_shown_as_they_are_written() -> None:
+    shown = {key: default for key, (default, _) in settings.known().items() if key.startswith("TIMMY_AUCTION_")}
+    assert shown == {
+        "TIMMY_AUCTION_WINDOW": "5s", "TIMMY_AUCTION_BUDGET": 200, "TIMMY_AUCTION_DEADLINE": "1d",
+        "TIMMY_AUCTION_REVIEW": "1d", "TIMMY_AUCTION_ATTEMPTS": 3, "TIMMY_AUCTION_LEASE": "1m",
+    }  # fmt: skip

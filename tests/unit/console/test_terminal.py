@@ -17,8 +17,9 @@ from adapters.clockwork import running
 from adapters.console import terminal
 from adapters.console.client import Place
 from adapters.console.link import QueueLink
-from adapters.console.terminal import Commands, Terminal, messages
+from adapters.console.terminal import Commands, Terminal, _pieces, messages
 from adapters.console.wrap import wrap
+from bot.registry import _words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from adapters.console.link import Frame
 
-CTRL_C, CTRL_D = "\x03", "\x04"
+CTRL_C, CTRL_D, LEFT = "\x03", "\x04", "\x1b[D"
 
 
 class Seat:
@@ -74,6 +75,21 @@ async def test_ctrl_c_takes_the_line_away_and_twice_in_a_row_stops(
     warning = "Ctrl-C again, or Ctrl-D, stops the hub."
     assert "Ctrl-D, or Ctrl-C twice, stops the hub" in " ".join(seat.read[0].split())
     assert seat.read[1:] == [warning, warning]
+
+
+async def test_ctrl_c_twice_with_a_key_in_between_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text(f"{CTRL_C}/task wr{CTRL_C}x\x7f{CTRL_C}{LEFT}{CTRL_C}/whoami\r{CTRL_C}{CTRL_C}/balance\r")
+    assert await seat.sent() == ["/whoami"]
+
+
+async def test_ctrl_c_twice_that_are_far_apart_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "TWICE_SECONDS", -1.0)
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text(f"{CTRL_C}{CTRL_C}/whoami\r{CTRL_D}")
+    assert await seat.sent() == ["/whoami"]
 
 
 async def test_who_stops_the_hub_is_told_what_becomes_of_work_under_way(
@@ -147,6 +163,40 @@ def test_a_tasks_words_complete_to_files_of_the_workspace(tmp_path: Path, tab: b
     assert offers("/task summarise ") == (["report.md", "reports/"] if tab else [])
     for nothing in ("/task x .e", "/task x ../ou", "/task x /et", "/task x no/", "/show re", "/task x \0"):
         assert [one for one in offers(nothing) if one not in {"report.md", "reports/"}] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("pre", '"press release.txt"'),
+        ('"pre', '"press release.txt"'),
+        ("'press rel", "'press release.txt'"),
+        ('"press release.txt" and "my f', '"press release.txt" and "my files/'),
+        ("my", '"my files/'),
+        ('"my files/a', '"my files/a.md"'),
+        ("say", "'say \"x\".md'"),
+        ("no", "notes.md"),
+        ('"no', '"notes.md"'),
+    ],
+)
+def test_a_file_name_with_blanks_completes_to_one_quoted_word(tmp_path: Path, typed: str, completed: str) -> None:
+    (tmp_path / "my files").mkdir()
+    for name in ("press release.txt", "my files/a.md", 'say "x".md', "notes.md"):
+        (tmp_path / name).touch()
+    text = f"/task summarise {typed}"
+    offered = Commands([], tmp_path).get_completions(Document(text), CompleteEvent(completion_requested=True))
+    done = [text[: len(text) + one.start_position] + one.text for one in offered]
+    assert done == [f"/task summarise {completed}"]
+    assert completed.endswith("/") or len(_words(done[0])) == len(_words(completed)) + 2
+
+
+def test_a_button_is_shown_as_its_command_unless_the_text_says_it() -> None:
+    def shown(text: str, *commands: str) -> str:
+        buttons = [{"label": "", "command": command} for command in commands]
+        return "".join(words for _, words in _pieces({"kind": "reply", "text": text, "data": {}, "buttons": buttons}))
+
+    assert shown("Yes or no:\n/task write it", "/task write it", "") == "Yes or no:\n/task write it"
+    assert shown("T-1 posted.", "/cancel T-1") == "T-1 posted.\n  /cancel T-1"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])

@@ -108,6 +108,16 @@ def test_words_of_the_field_in_another_sense_do_not_act(text: str) -> None:
     assert not score.acts(command(text)), command(text)
 
 
+@pytest.mark.parametrize(("text", "answer"), [("y", "yes"), ("Y", "yes"), (" y. ", "yes"), ("n", "no"), ("N!", "no")])
+def test_a_letter_alone_answers(text: str, answer: str) -> None:
+    assert (understand(text, score.KNOWN), approval.declines(text)) == (understand(answer, score.KNOWN), answer == "no")
+
+
+@pytest.mark.parametrize("text", ["y?", "(y)", "y so", "y n", "n that", "why", "x"])
+def test_a_letter_in_another_sense_answers_nothing(text: str) -> None:
+    assert understand(text, score.KNOWN).intent is CHAT
+
+
 @pytest.mark.parametrize(("text", "no"), [("no", True), ("yes", False), ("rather not", True), ("task 7", False)])
 def test_a_bare_answer_may_be_a_no(text: str, no: bool) -> None:
     assert approval.declines(text) is no
