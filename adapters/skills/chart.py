@@ -124,8 +124,8 @@ def _remarks(table: Table, plan: Plan, drawing: Drawing, words: str) -> Iterator
         if (said := table.told(name)) and not _is_group(table, plan, name):
             yield f"{said}; {'it was' if len(table.odd(name)) == 1 else 'they were'} left out"
         if missing := table.missing(name):
-            are = "is empty and was" if missing == 1 else "are empty and were"
-            yield f"{counted(missing, 'cell')} of {name} {are} left out"
+            are = "is empty; it was" if missing == 1 else "are empty; they were"
+            yield f"{name}: {missing:,} of {counted(len(table.frame), 'cell')} {are} left out"
 
 
 def planned(table: Table, words: str) -> Plan:

@@ -30,11 +30,12 @@ def describe(job: Job) -> Outcome:
     """Describe the table `job.subject`."""
     table = read_table(job.workspace, job.workspace.find(job.subject))
     frame = table.frame
-    missing = int(frame.isna().sum().sum())
+    missing = sum(map(table.missing, frame.columns))
     gaps = f", {counted(missing, 'value')} missing" if missing else ", nothing missing"
     head = f"{table.path} has {table.extent} and {counted(len(frame.columns), 'column')}{gaps}."
-    noticed = [*_correlations(table), *_outliers(table), *_repeats(frame), *table.remarks]
-    lines = [head, "", *(f"- {name}: {_column(frame[name])}" for name in frame.columns)]
+    mixed = filter(None, map(table.told, frame.columns))
+    noticed = [*mixed, *_correlations(table), *_outliers(table), *_repeats(frame), *table.remarks]
+    lines = [head, "", *(f"- {name}: {_column(frame[name], table.missing(name))}" for name in frame.columns)]
     if noticed:
         lines += ["", "Worth noticing:", *(f"- {remark}" for remark in noticed)]
     text, is_cut = shortened(lines, "Every column is in report.md.")
@@ -50,10 +51,9 @@ def number(value: float) -> str:
     return f"{value:,.2f}" if 1 <= abs(value) < 1e15 else f"{value:.3g}"  # noqa: PLR2004
 
 
-def _column(column: pd.Series[Any]) -> str:
+def _column(column: pd.Series[Any], gaps: int) -> str:
     kind = kind_of_column(column)
     known = column.dropna()
-    gaps = len(column) - len(known)
     words = {"number": _numbers, "date": _dates, "words": _words}[kind](known)
     return f"{_KINDS[kind]}, {words}" + (f"; {gaps:,} missing" if gaps else "")
 

@@ -69,13 +69,13 @@ class Table:
         return int(self.frame[name].isna().sum()) - len(self.odd(name))
 
     def told(self, name: str) -> str:
-        """`3 of 40 cells of price are no numbers, such as tbd`; "" if each is one or empty."""
+        """`price: 3 of 40 cells are no numbers, such as tbd`; "" if each is one or empty."""
         if not (odd := self.odd(name)):
             return ""
         noun = "number" if kind_of_column(self.frame[name]) == "number" else "date"
         are = f"is no {noun}" if len(odd) == 1 else f"are no {noun}s"
         alike = ", ".join(shown(cell) for cell, _ in Counter(odd).most_common(_MOST_EXAMPLES))
-        return f"{len(odd):,} of {counted(len(self.frame), 'cell')} of {name} {are}, such as {alike}"
+        return f"{name}: {len(odd):,} of {counted(len(self.frame), 'cell')} {are}, such as {alike}"
 
 
 def read_table(workspace: Workspace, path: str) -> Table:

@@ -57,6 +57,15 @@ def test_what_stands_out_is_said(root: Path, job: Jobs) -> None:
     assert "- 1 row repeated exactly" in text
 
 
+def test_words_among_numbers_are_noticed_and_are_not_missing(root: Path, job: Jobs) -> None:
+    rows = [f"{'tbd' if n % 8 == 0 else n},{'' if n == 1 else 'x'}" for n in range(1, 41)]
+    (root / "mix.csv").write_text("revenue,note\n" + "\n".join(rows) + "\n")
+    lines = describe(job("mix.csv")).text.splitlines()
+    assert lines[0] == "mix.csv has 40 rows and 2 columns, 1 value missing."
+    assert "- revenue: numbers, 1 to 39, median 20, mean 20" in lines
+    assert lines[lines.index("Worth noticing:") + 1] == "- revenue: 5 of 40 cells are no numbers, such as tbd"
+
+
 def test_a_wide_table_is_reported_in_a_file(root: Path, job: Jobs) -> None:
     (root / "wide.csv").write_text(",".join(f"c{n}" for n in range(200)) + "\n" + ",".join(["1"] * 200))
     outcome = describe(job("wide.csv"))
@@ -241,19 +250,19 @@ def test_a_column_with_some_words_is_charted_from_its_numbers_and_says_what_was_
     text = chart(job("mix2.csv", words="chart revenue by region")).text
     assert text.splitlines() == [
         "Total revenue by region from mix2.csv: highest North (400), lowest South (300).",
-        "(5 of 40 cells of revenue are no numbers, such as tbd; they were left out)",
+        "(revenue: 5 of 40 cells are no numbers, such as tbd; they were left out)",
     ]
     for words in ("chart Umsatz by Ort", "chart umsatz (€) by ORT"):
         text = chart(job("sales.csv", words=words)).text
         assert text.startswith("Total Umsatz (€) by Ort from sales.csv: highest Ulm (1,247.25), lowest Bonn (999).")
-        assert "(1 of 4 cells of Umsatz (€) is no number, such as abc; it was left out)" in text
+        assert "(Umsatz (€): 1 of 4 cells is no number, such as abc; it was left out)" in text
 
 
 def test_words_among_numbers_are_groups_where_the_column_is_grouped_by(root: Path, job: Jobs) -> None:
     (root / "h.csv").write_text("house,rent\n" + "12,1\n12a,9\n14,3\n,5\n" * 2)
     assert chart(job("h.csv", words="rent by house")).text.splitlines() == [
         "Total rent by house from h.csv: highest 12a (18), lowest 12 (2).",
-        "(2 cells of house are empty and were left out)",
+        "(house: 2 of 8 cells are empty; they were left out)",
     ]
 
 
