@@ -34,7 +34,13 @@ def describe(job: Job) -> Outcome:
     gaps = f", {counted(missing, 'value')} missing" if missing else ", nothing missing"
     head = f"{table.path} has {table.extent} and {counted(len(frame.columns), 'column')}{gaps}."
     mixed = filter(None, map(table.told, frame.columns))
-    noticed = [*mixed, *_correlations(table), *_outliers(table), *_repeats(frame), *table.remarks]
+    noticed = [
+        *mixed,
+        *_correlations(table),
+        *_outliers(table),
+        *_repeats(frame.assign(**table.written)),
+        *table.remarks,
+    ]
     lines = [head, "", *(f"- {name}: {_column(frame[name], table.missing(name))}" for name in frame.columns)]
     if noticed:
         lines += ["", "Worth noticing:", *(f"- {remark}" for remark in noticed)]
