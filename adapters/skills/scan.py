@@ -24,7 +24,7 @@ from adapters.skills.assigned import assigned, whole
 from adapters.skills.closed import shown
 from adapters.skills.errors import LineTooLong
 from adapters.skills.fenced import fenced
-from adapters.skills.job import counted, left_out_of, shortened, written
+from adapters.skills.job import counted, left_out_of, shortened, such_as, written
 from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect, kind_of
 from adapters.skills.texts import decode
 from core.agent.skill import Outcome
@@ -77,7 +77,7 @@ class Finding:
 class Copies:
     """Copies of the files to scan below `folder`, under their own relative paths, with their line counts.
 
-    `gaps` collects which files could not be analysed whole, and why.
+    `gaps` collects which files could not be analysed whole, and why; `named` are those left out that may be named.
     """
 
     folder: Path
@@ -85,6 +85,7 @@ class Copies:
     left_out: int
     is_whole: bool = True
     gaps: dict[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
 
 
 def scan(job: Job) -> Outcome:
@@ -127,7 +128,8 @@ def _copy(job: Job) -> Copies:
     walk = job.workspace.walk(top)
     lines: dict[str, int] = {}
     gaps: dict[str, str] = {}
-    left_out, room = walk.left_out, MOST_BYTES
+    unfit: list[str] = []
+    room = MOST_BYTES
     for path in walk.files:
         try:
             lines[path] = _copy_file(job, path, folder / path, min(room, SOURCE_BYTES))
@@ -135,8 +137,8 @@ def _copy(job: Job) -> Copies:
         except LineTooLong:
             gaps[path] = _LONG
         except UserError:
-            left_out += 1
-    return Copies(folder, lines, left_out, walk.is_whole, gaps)
+            unfit.append(path)
+    return Copies(folder, lines, walk.left_out + len(unfit), walk.is_whole, gaps, (*unfit, *walk.passed_over))
 
 
 def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
@@ -273,4 +275,4 @@ def _extent(copies: Copies) -> Iterator[str]:
         more = len(copies.gaps) - len(named)
         yield f"Not analysed: {', '.join(named)}{f' and {more:,} more' if more else ''}."
     if left_out := left_out_of(copies.left_out, is_whole=copies.is_whole):
-        yield f"Left out: {left_out} (private, secret, binary or very large)."
+        yield f"Left out: {left_out} (private, secret, binary or very large){such_as(copies.named)}."

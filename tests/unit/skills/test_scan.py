@@ -167,7 +167,7 @@ def test_a_scan_that_left_everything_out_is_no_all_clear(root: Path, job: Jobs) 
     (root / "only/picture.png").write_bytes(b"\0\1\2")
     text = scan(job("only")).text
     assert text.startswith("Nothing was scanned: every file was left out.")
-    assert "Left out: 1 (private, secret, binary or very large)." in text
+    assert "Left out: 1 (private, secret, binary or very large), such as only/picture.png." in text
     (root / "only/picture.png").write_text("x" * 60_000)
     assert scan(job("only")).text.startswith("Nothing was scanned: every file was left out.")
 
