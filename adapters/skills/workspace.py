@@ -181,6 +181,8 @@ class Workspace:
                 return found[0]
             if found:
                 raise FileAmbiguous(path=shown(name), choices=", ".join(map(shown, found[:5])))
+        if parts[:1] == ("~",):  # somebody's home folder, unless the workspace has a folder of that name
+            raise OutsideWorkspace(path=shown(name))
         raise FileMissing(path=shown(name), hint=self._hint(parts, files))
 
     def _hint(self, parts: tuple[str, ...], files: Iterable[str]) -> str:
