@@ -66,19 +66,29 @@ def _column(column: pd.Series[Any], gaps: int) -> str:
 
 def _numbers(known: pd.Series[Any]) -> str:
     low, middle, high = (number(float(value)) for value in (known.min(), known.median(), known.max()))
+    if known.min() == known.max():
+        return _all(low, known)
     return f"{low} to {high}, median {middle}, mean {number(float(known.mean()))}"
 
 
 def _dates(known: pd.Series[Any]) -> str:
+    if known.min() == known.max():
+        return _all(f"{known.min():%Y-%m-%d}", known)
     return f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}, {counted(known.nunique(), 'different day')}"
 
 
 def _words(known: pd.Series[Any]) -> str:
     counts = known.astype(str).value_counts()
+    if len(counts) == 1:
+        return _all(shown(counts.index[0]), known)
     if len(counts) == len(known):
-        return "every value different" if len(known) > 1 else shown(counts.index[0])
+        return "every value different"
     top = ", ".join(f"{shown(str(value))} {count:,}" for value, count in counts.head(_TOP).items())
     return f"{counted(len(counts), 'different value')}; most often {top}"
+
+
+def _all(value: str, known: pd.Series[Any]) -> str:
+    return f"all {value}" if len(known) > 1 else value
 
 
 def _correlations(table: Table) -> Iterator[str]:

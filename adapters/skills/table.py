@@ -171,7 +171,7 @@ def _separated(text: str, path: str) -> tuple[str, pd.DataFrame, list[str]]:
                 frame = _parsed(text, delimiter, words=doubtful)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
             raise FileBroken(path=shown(path), kind="a table", why="its rows do not fit together") from error
-    remarks = [f"{odd:,} lines did not fit and were left out"] if odd else []
+    remarks = [f"{counted(odd, 'line')} did not fit and {'was' if odd == 1 else 'were'} left out"] if odd else []
     return delimiter, *_bounded(frame, remarks)
 
 

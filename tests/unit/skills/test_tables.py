@@ -66,6 +66,15 @@ def test_words_among_numbers_are_noticed_and_are_not_missing(root: Path, job: Jo
     assert lines[lines.index("Worth noticing:") + 1] == "- revenue: 5 of 40 cells are no numbers, such as tbd"
 
 
+def test_a_column_that_is_all_the_same_says_so(root: Path, job: Jobs) -> None:
+    (root / "same.csv").write_text("n,day,place\n" + "9,2025-01-02,Ulm\n" * 3)
+    assert describe(job("same.csv")).text.splitlines()[2:5] == [
+        "- n: numbers, all 9",
+        "- day: dates, all 2025-01-02",
+        "- place: words, all Ulm",
+    ]
+
+
 def test_a_wide_table_is_reported_in_a_file(root: Path, job: Jobs) -> None:
     (root / "wide.csv").write_text(",".join(f"c{n}" for n in range(200)) + "\n" + ",".join(["1"] * 200))
     outcome = describe(job("wide.csv"))
@@ -137,7 +146,7 @@ def test_dates_with_points_stay_dates_beside_decimal_commas(workspace: Workspace
 
 def test_rows_that_do_not_fit_are_counted(root: Path, job: Jobs) -> None:
     (root / "odd.csv").write_text("a,b\n1,2\n1,2,3,4\n5,6\n")
-    assert "1 lines did not fit and were left out" in describe(job("odd.csv")).text
+    assert "- 1 line did not fit and was left out" in describe(job("odd.csv")).text
 
 
 def test_an_excel_file_is_read_from_its_first_sheet_with_rows(root: Path, job: Jobs) -> None:
