@@ -135,9 +135,12 @@ def planned(table: Table, words: str) -> Plan:
     `ChartCrowded`.
     """
     columns, asked = list(table.frame.columns), words_of(words)
+    said = roles([*columns, *table.empty], words)
+    if empty := [name for name in (*said.measured, *said.by, *said.aside) if name in table.empty]:
+        raise NothingToDraw(path=shown(table.path), columns=listed(empty))
     if phrase := unknown(columns, words):
         raise UnknownColumn(path=shown(table.path), named=shown(phrase), columns=listed(columns))
-    said, mean = roles(columns, words), is_mean(asked)
+    mean = is_mean(asked)
     ys = _measured(table, said, mean=mean, count=is_count(asked))
     by = _by(table, said, ys)
     step, by = _in_time(table, asked, by)
@@ -154,9 +157,13 @@ def planned(table: Table, words: str) -> Plan:
 
 
 def _measured(table: Table, said: Roles, *, mean: bool, count: bool) -> list[str]:
-    """The columns to measure; "" stands for the rows, which are counted where what is named is no number."""
+    """The columns to measure; "" stands for the rows, which are counted where what is named is no number.
+
+    `products by revenue` measures the revenue, as `revenue by product` does.
+    """
     numbers = table.of_kind("number")
     named = [name for name in (*said.measured, *said.aside) if name in numbers]
+    named = named or ([name for name in said.by if _is_fine(table, name)] if said.measured else [])
     if named:
         return list(dict.fromkeys(named))
     if said.measured and mean:

@@ -108,7 +108,7 @@ class ChartCrowded(UserError):
 
 
 class NothingToDraw(UserError):
-    """{path} has no row in which {columns} can all be read. Name other columns, or fill these in."""
+    """{path} has no row with a value for {columns}. Name other columns, or fill these in."""
 
 
 class WorkspaceMissing(Unavailable):

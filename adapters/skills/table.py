@@ -16,7 +16,7 @@ import pandas as pd
 from adapters.skills.closed import shown
 from adapters.skills.damage import reading
 from adapters.skills.errors import FileBroken, FileEmpty, KindUnsupported
-from adapters.skills.job import counted
+from adapters.skills.job import counted, listed
 from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
 from adapters.skills.numerals import MOSTLY, SURE, Style, bare, is_decimal_comma, read, remark, style_of
 from adapters.skills.sheets import MOST_COLUMNS, open_book, rows_of
@@ -33,6 +33,7 @@ LONGEST_LINE = 1_000_000
 
 _ROWS_TO_JUDGE = 500
 _MOST_EXAMPLES = 3
+_NAMELESS = re.compile(r"Unnamed: \d+|column \d+")
 _DATE = re.compile(
     r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2} \w{3,9} \d{4}|\w{3,9} \d{4}"
 )
@@ -42,13 +43,15 @@ _DATE = re.compile(
 class Table:
     """The rows of a file with typed columns (numbers, dates, words), and remarks on how it was read.
 
-    `written` has, as the file has them, the cells of those columns of numbers or dates that are not so in every cell.
+    `written` has, as the file has them, the cells of those columns of numbers or dates that are not so in every cell;
+    `empty` are columns with a name and nothing else, which are not in the frame.
     """
 
     path: str
     frame: pd.DataFrame
     remarks: tuple[str, ...] = ()
     written: dict[str, pd.Series[str]] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
 
     @property
     def extent(self) -> str:
@@ -88,10 +91,13 @@ def read_table(workspace: Workspace, path: str) -> Table:
         delimiter, frame, remarks = (
             ("", *_excel(file, path)) if kind is Kind.EXCEL else _separated(decode(file.read()), path)
         )
-    frame = frame.dropna(axis="columns", how="all").dropna(axis="index", how="all")
+    whole, frame = frame, frame.dropna(axis="columns", how="all").dropna(axis="index", how="all")
     if frame.empty:
         raise FileEmpty(path=shown(path))
-    return Table(path, *_typed(frame, delimiter, remarks))
+    empty = tuple(name for name in map(str, whole) if name not in frame and not _NAMELESS.fullmatch(name))
+    if empty:
+        remarks.append(f"nothing but a name is in {listed(empty)}")
+    return Table(path, *_typed(frame, delimiter, remarks), empty)
 
 
 def kind_of_column(column: pd.Series[Any]) -> str:

@@ -288,6 +288,7 @@ def test_words_among_numbers_are_groups_where_the_column_is_grouped_by(root: Pat
         ("how many by product", Plan("", "product"), "Rows by product from sample.csv: highest"),
         ("revenue by region and product", Plan("revenue", "region", "product"), "Total revenue by region and product"),
         ("revenue by region over time", Plan("revenue", "date", "region"), "Total revenue by month and region"),
+        ("the products by revenue", Plan("revenue", "product"), "Total revenue by product from sample.csv: highest"),
         ("histogram of revenue", Plan("revenue"), "How revenue is spread in sample.csv: 60 values"),
     ],
 )
@@ -361,6 +362,13 @@ def test_columns_that_are_never_filled_in_together_are_refused(root: Path, job: 
     (root / "n.csv").write_text("place,sum\nx,\nx,\n,1\n,2\n")
     with pytest.raises(NothingToDraw):
         chart(job("n.csv", words="sum by place"))
+
+
+def test_an_empty_column_is_told_and_not_drawn(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("place,void,sum,\nx,,1,\ny,,2,\n")
+    assert "- nothing but a name is in void\n" in describe(job("n.csv")).text + "\n"
+    with pytest.raises(NothingToDraw, match="no row with a value for void"):
+        chart(job("n.csv", words="void by place"))
 
 
 def test_a_step_of_time_without_dates_is_refused(root: Path, job: Jobs) -> None:
