@@ -30,11 +30,18 @@ def describe(job: Job) -> Outcome:
     """Describe the table `job.subject`."""
     table = read_table(job.workspace, job.workspace.find(job.subject))
     frame = table.frame
-    missing = int(frame.isna().sum().sum())
+    missing = sum(map(table.missing, frame.columns))
     gaps = f", {counted(missing, 'value')} missing" if missing else ", nothing missing"
     head = f"{table.path} has {table.extent} and {counted(len(frame.columns), 'column')}{gaps}."
-    noticed = [*_correlations(table), *_outliers(table), *_repeats(frame), *table.remarks]
-    lines = [head, "", *(f"- {name}: {_column(frame[name])}" for name in frame.columns)]
+    mixed = filter(None, map(table.told, frame.columns))
+    noticed = [
+        *mixed,
+        *_correlations(table),
+        *_outliers(table),
+        *_repeats(frame.assign(**table.written)),
+        *table.remarks,
+    ]
+    lines = [head, "", *(f"- {name}: {_column(frame[name], table.missing(name))}" for name in frame.columns)]
     if noticed:
         lines += ["", "Worth noticing:", *(f"- {remark}" for remark in noticed)]
     text, is_cut = shortened(lines, "Every column is in report.md.")
@@ -50,29 +57,38 @@ def number(value: float) -> str:
     return f"{value:,.2f}" if 1 <= abs(value) < 1e15 else f"{value:.3g}"  # noqa: PLR2004
 
 
-def _column(column: pd.Series[Any]) -> str:
+def _column(column: pd.Series[Any], gaps: int) -> str:
     kind = kind_of_column(column)
     known = column.dropna()
-    gaps = len(column) - len(known)
     words = {"number": _numbers, "date": _dates, "words": _words}[kind](known)
     return f"{_KINDS[kind]}, {words}" + (f"; {gaps:,} missing" if gaps else "")
 
 
 def _numbers(known: pd.Series[Any]) -> str:
     low, middle, high = (number(float(value)) for value in (known.min(), known.median(), known.max()))
+    if known.min() == known.max():
+        return _all(low, known)
     return f"{low} to {high}, median {middle}, mean {number(float(known.mean()))}"
 
 
 def _dates(known: pd.Series[Any]) -> str:
+    if known.min() == known.max():
+        return _all(f"{known.min():%Y-%m-%d}", known)
     return f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}, {counted(known.nunique(), 'different day')}"
 
 
 def _words(known: pd.Series[Any]) -> str:
     counts = known.astype(str).value_counts()
+    if len(counts) == 1:
+        return _all(shown(counts.index[0]), known)
     if len(counts) == len(known):
-        return "every value different" if len(known) > 1 else shown(counts.index[0])
+        return "every value different"
     top = ", ".join(f"{shown(str(value))} {count:,}" for value, count in counts.head(_TOP).items())
     return f"{counted(len(counts), 'different value')}; most often {top}"
+
+
+def _all(value: str, known: pd.Series[Any]) -> str:
+    return f"all {value}" if len(known) > 1 else value
 
 
 def _correlations(table: Table) -> Iterator[str]:

@@ -99,6 +99,18 @@ class NoNumbers(UserError):
     """{path} has no column of numbers to draw. Name a table with at least one."""
 
 
+class NotNumbers(UserError):
+    """{column} of {path} is no column of numbers, and {what}. Its columns of numbers are: {columns}. Name one of these."""
+
+
+class ChartCrowded(UserError):
+    """A chart of {path} cannot hold all of {named}: {most}. Ask for fewer of them, or for several charts."""
+
+
+class NothingToDraw(UserError):
+    """{path} has no row with a value for {columns}. Name other columns, or fill these in."""
+
+
 class WorkspaceMissing(Unavailable):
     """The workspace folder cannot be opened. Make it again, or name another one in TIMMY_WORKSPACE."""
 

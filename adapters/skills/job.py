@@ -18,6 +18,7 @@ TEXT_LENGTH = 3_000
 """The longest answer in characters; what is longer goes into a file beside it."""
 
 _MOST_LISTED = 20
+_MOST_EXAMPLES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ def shortened(lines: Iterable[str], rest: str) -> tuple[str, bool]:
 def left_out_of(number: int, *, is_whole: bool) -> str:
     """How many files were left out: `12`, `at least 12` of a walk that ended early, "" for none."""
     return "" if is_whole and not number else f"{number:,}" if is_whole else f"at least {number:,}"
+
+
+def such_as(names: Sequence[str]) -> str:
+    """The first of some names, as they go on after a comma; "" if there is none."""
+    return f", such as {', '.join(map(shown, names[:_MOST_EXAMPLES]))}" if names else ""
 
 
 def listed(names: Sequence[str]) -> str:

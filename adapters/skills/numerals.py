@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 SURE = 0.95
-"""The share of a column that must be numbers for all of it to be read as numbers."""
+"""The share of a column that must be of one kind for it to be that before all else."""
+
+MOSTLY = 0.5
+"""The share of a column beyond which it is one of numbers with some words among them."""
 
 _SAMPLE = 1_000
 _AROUND = r"[\s$€£¥%'\u2019]"
@@ -46,8 +49,9 @@ def bare(words: pd.Series[str]) -> pd.Series[str]:
 
 def style_of(numbers: pd.Series[str]) -> Style:
     """How numbers are written, made `bare` before; `NONE` if they do not look like numbers."""
-    if numbers.head(_SAMPLE).str.fullmatch(_LOOKS).mean() < SURE / 2:
+    if numbers.head(_SAMPLE).str.fullmatch(_LOOKS).mean() < MOSTLY:
         return Style.NONE
+    numbers = numbers[numbers.str.fullmatch(_LOOKS)]
     decimal, thousands = numbers.str.fullmatch(_COMMA_DECIMAL), numbers.str.fullmatch(_COMMA_THOUSANDS)
     if (decimal & ~thousands).any():
         pointed = numbers.str.fullmatch(_POINT_DECIMAL) & ~numbers.str.fullmatch(_POINT_THOUSANDS)

@@ -14,10 +14,14 @@ _FILLER = frozenset({"a", "an", "the", "of", "in", "on", "to", "is", "are", "and
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for: quoted phrases must occur; words rank, and must all occur if any passage has them all."""
+    """What to look for: quoted phrases must occur; words rank, and must all occur if any passage has them all.
+
+    `said` are the words as they stand, with those that are too common to be looked for.
+    """
 
     phrases: tuple[str, ...]
     words: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Query:
@@ -26,12 +30,15 @@ class Query:
         rest = _PHRASE.sub(" ", text)
         words = _WORD.findall(rest)[:20]
         phrases = tuple(" ".join(_WORD.findall(phrase)) for phrase in quoted[:5])
-        query = cls(
-            tuple(filter(None, phrases)), tuple(w for w in words if w.casefold() not in _FILLER) or tuple(words)
-        )
+        telling = tuple(word for word in words if word.casefold() not in _FILLER) or tuple(words)
+        query = cls(tuple(filter(None, phrases)), telling, tuple(words))
         if not query.phrases and not query.words:
             raise QueryMissing
         return query
+
+    def exact(self) -> str:
+        """Everything must occur, the words in a row as they stand, in FTS5's language."""
+        return " AND ".join(map(_quoted, (*self.phrases, *filter(None, [" ".join(self.said)]))))
 
     def strict(self) -> str:
         """Everything must occur, in FTS5's language."""

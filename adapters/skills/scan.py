@@ -1,5 +1,7 @@
 """mace, scan: secrets (detect-secrets) and dangerous Python (bandit) in a file or folder of the workspace.
 
+Python is a file of it, or stands fenced in Markdown.
+
 Both read copies that were taken through the path helper, so neither opens a path of the workspace by itself, and
 neither finds a configuration file there that would silence it. No value of a secret leaves this module unmasked.
 """
@@ -13,6 +15,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import count
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,8 +23,9 @@ from adapters.skills.alarm import FILE_SECONDS, at_most
 from adapters.skills.assigned import assigned, whole
 from adapters.skills.closed import shown
 from adapters.skills.errors import LineTooLong
-from adapters.skills.job import counted, left_out_of, shortened, written
-from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect
+from adapters.skills.fenced import fenced
+from adapters.skills.job import counted, left_out_of, shortened, such_as, written
+from adapters.skills.kinds import DOCUMENT_BYTES, SOURCE_BYTES, Kind, inspect, kind_of
 from adapters.skills.texts import decode
 from core.agent.skill import Outcome
 from core.errors import UserError
@@ -73,7 +77,7 @@ class Finding:
 class Copies:
     """Copies of the files to scan below `folder`, under their own relative paths, with their line counts.
 
-    `gaps` collects which files could not be analysed whole, and why.
+    `gaps` collects which files could not be analysed whole, and why; `named` are those left out that may be named.
     """
 
     folder: Path
@@ -81,6 +85,7 @@ class Copies:
     left_out: int
     is_whole: bool = True
     gaps: dict[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
 
 
 def scan(job: Job) -> Outcome:
@@ -91,11 +96,16 @@ def scan(job: Job) -> Outcome:
     findings: list[Finding] = []
     if wanted != "code":
         findings += _secrets(copies, until)
-    if wanted != "secrets":
+    sources = [] if wanted == "secrets" else list(_sources(copies, job.scratch / "fenced"))
+    if sources:
         seen = {(finding.path, finding.line) for finding in findings}
-        findings += [risk for risk in _risks(copies, until) if not (risk.secret and (risk.path, risk.line) in seen)]
+        findings += [
+            risk for risk in _risks(copies, sources, until) if not (risk.secret and (risk.path, risk.line) in seen)
+        ]
     findings.sort(key=lambda finding: (-finding.severity, finding))
     lines = [_headline(copies, findings), "", *map(_row, findings), *([""] if findings else []), *_extent(copies)]
+    if copies.lines and wanted != "secrets" and not sources:
+        lines.append("There is no Python in it, and dangerous code is looked for in Python only.")
     text, is_cut = shortened(lines, "Every finding is in report.md.")
     if not is_cut:
         return Outcome(text)
@@ -118,7 +128,8 @@ def _copy(job: Job) -> Copies:
     walk = job.workspace.walk(top)
     lines: dict[str, int] = {}
     gaps: dict[str, str] = {}
-    left_out, room = walk.left_out, MOST_BYTES
+    unfit: list[str] = []
+    room = MOST_BYTES
     for path in walk.files:
         try:
             lines[path] = _copy_file(job, path, folder / path, min(room, SOURCE_BYTES))
@@ -126,8 +137,8 @@ def _copy(job: Job) -> Copies:
         except LineTooLong:
             gaps[path] = _LONG
         except UserError:
-            left_out += 1
-    return Copies(folder, lines, left_out, walk.is_whole, gaps)
+            unfit.append(path)
+    return Copies(folder, lines, walk.left_out + len(unfit), walk.is_whole, gaps, (*unfit, *walk.passed_over))
 
 
 def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
@@ -182,18 +193,29 @@ def _values(copy: Path) -> Iterator[tuple[int, str, str]]:
             yield line, value, "Secret Keyword"
 
 
-def _risks(copies: Copies, until: float) -> Iterator[Finding]:
-    """What bandit finds in Python files; lines that their author marked `nosec` stay out, as bandit does it."""
-    sources = [path for path in copies.lines if PurePosixPath(path).suffix in {".py", ".pyw"}]
-    if not sources:
-        return
+def _sources(copies: Copies, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Where there is Python: each file of it, and each block of it in Markdown as a file of its own in `folder`."""
+    numbers = count()
+    for path in copies.lines:
+        if PurePosixPath(path).suffix in {".py", ".pyw"}:
+            yield path, copies.folder / path
+        elif kind_of(path) is Kind.MARKDOWN:
+            for block in fenced(decode((copies.folder / path).read_bytes())):
+                folder.mkdir(exist_ok=True)
+                copy = folder / f"{next(numbers)}.py"
+                copy.write_text(block, encoding="utf-8")
+                yield path, copy
+
+
+def _risks(copies: Copies, sources: Sequence[tuple[str, Path]], until: float) -> Iterator[Finding]:
+    """What bandit finds in Python; lines that their author marked `nosec` stay out, as bandit does it."""
     logging.getLogger("bandit").setLevel(logging.ERROR)
     from bandit.core.config import BanditConfig  # noqa: PLC0415 - only if there is Python
     from bandit.core.manager import BanditManager  # noqa: PLC0415
 
     manager = BanditManager(BanditConfig(), "file")
-    for path in sources:
-        manager.files_list = [str(copies.folder / path)]
+    for path, copy in sources:
+        manager.files_list = [str(copy)]
         late = min(time.monotonic() + FILE_SECONDS, until)
         try:
             with at_most(until - time.monotonic()):
@@ -203,8 +225,9 @@ def _risks(copies: Copies, until: float) -> Iterator[Finding]:
         if manager.skipped:  # it swallows what it trips over, our alarm included
             copies.gaps.setdefault(path, _SLOW if time.monotonic() >= late else _UNREADABLE)
             manager.skipped.clear()
+    paths = {str(copy): path for path, copy in sources}
     for issue in manager.get_issue_list():
-        path = str(PurePosixPath(issue.fname).relative_to(copies.folder))
+        path = paths[issue.fname]
         is_password = issue.test_id in _PASSWORD_TESTS
         words = "Possible hardcoded password" if is_password else _unquoted(issue.text)
         yield Finding(path, issue.lineno, Severity[issue.severity], f"{words} ({issue.test_id})", secret=is_password)
@@ -241,15 +264,15 @@ def _extent(copies: Copies) -> Iterator[str]:
     """Lines by type of file, and what was not looked at."""
     lines: Counter[str] = Counter()
     files: Counter[str] = Counter()
-    for path, count in copies.lines.items():
+    for path, number in copies.lines.items():
         suffix = PurePosixPath(path).suffix or "no suffix"
-        lines[suffix] += count
+        lines[suffix] += number
         files[suffix] += 1
-    types = (f"{suffix} {counted(count, 'line')} in {files[suffix]}" for suffix, count in lines.most_common(6))
+    types = (f"{suffix} {counted(number, 'line')} in {files[suffix]}" for suffix, number in lines.most_common(6))
     yield f"Looked at: {', '.join(types) or 'nothing'}."
     if copies.gaps:
         named = [f"{path} ({why})" for path, why in sorted(copies.gaps.items())[:_MOST_NAMED]]
         more = len(copies.gaps) - len(named)
         yield f"Not analysed: {', '.join(named)}{f' and {more:,} more' if more else ''}."
     if left_out := left_out_of(copies.left_out, is_whole=copies.is_whole):
-        yield f"Left out: {left_out} (private, secret, binary or very large)."
+        yield f"Left out: {left_out} (private, secret, binary or very large){such_as(copies.named)}."

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters.skills.alarm import at_most
 from adapters.skills.closed import shown
 from adapters.skills.damage import reading
 from adapters.skills.documents import read_document
-from adapters.skills.job import counted, left_out_of, shortened
+from adapters.skills.job import counted, left_out_of, shortened, such_as
 from adapters.skills.kinds import SOURCE_BYTES, Kind, inspect, kind_of
 from adapters.skills.query import Query
 from adapters.skills.texts import decode
@@ -49,34 +50,60 @@ FROM passage WHERE passage MATCH ? ORDER BY bm25(passage), path, place LIMIT 200
 _TOTAL = "SELECT count(*), count(DISTINCT path) FROM passage WHERE passage MATCH ?"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best passages for a query, and how many there are in how many files."""
+
+    rows: list[tuple[str, str, int, str, str]]
+    places: int
+    files: int
+
+
 def search(job: Job) -> Outcome:
     """Search for `job.subject`, in the whole workspace or in the file or folder of the option `in`."""
     query = Query.parse(job.subject)
     with closing(sqlite3.connect(":memory:")) as index:
         index.execute(_SCHEMA)
         searched, left_out = _fill(index, job)
-        rows, places, files = [], 0, 0
-        for match in (query.strict(), query.loose()):
-            places, files = index.execute(_TOTAL, (match,)).fetchone()
-            rows = index.execute(_RANKED, (match,)).fetchall()
-            if rows:
-                break
-    extent = f"{counted(searched, 'file')} searched" + (f", {left_out} left out" if left_out else "")
-    named = shown(job.subject if query.phrases else f'"{job.subject}"')
-    if not rows:
+        exact, all_, some = (_found(index, match) for match in (query.exact(), query.strict(), query.loose()))
+    extent = f"{counted(searched, 'file')} searched" + (f", {left_out}" if left_out else "")
+    if not some.rows:
+        named = shown(job.subject if query.phrases else f'"{job.subject}"')
         hint = " Left out are private, secret, binary and very large files." if left_out else ""
         found = "was found" if searched else "could be searched"
         return Outcome(f"Nothing {found} for {named} ({extent}).{hint}")
-    head = f"{named} is in {counted(places, 'passage')} of {counted(files, 'file')} ({extent}). The best:"
-    text, _ = shortened([head, "", *_hits(rows, query)], "There is more; add a word to narrow it down.")
+    head = f"{_headline(job.subject, query, exact, all_, some)} ({extent}). The best:"
+    rows = {row[:3]: row for row in (*(all_.rows or some.rows), *exact.rows)}
+    best = [rows.pop(row[:3]) for row in exact.rows] + list(rows.values())
+    text, _ = shortened([head, "", *_hits(best, query)], "There is more; add a word to narrow it down.")
     return Outcome(text)
 
 
+def _found(index: sqlite3.Connection, match: str) -> Found:
+    return Found(index.execute(_RANKED, (match,)).fetchall(), *index.execute(_TOTAL, (match,)).fetchone())
+
+
+def _headline(subject: str, query: Query, exact: Found, all_: Found, some: Found) -> str:
+    """How many passages hold what was asked for: as it stands, or at least all of its words, or some of them."""
+    is_phrase = not query.phrases and len(query.words) > 1
+    named = shown(subject if query.phrases else f'"{subject if is_phrase else query.words[0]}"')
+    best = all_ if all_.rows else some
+    extent = f"{counted(best.places, 'passage')} of {counted(best.files, 'file')}"
+    if all_.rows and (not is_phrase or exact.places == all_.places):
+        return f"{named} is in {extent}"
+    words = "its words" if len(query.words) == len(query.said) else "its main words"
+    held = f"{'hold' if best.places != 1 else 'holds'} {'all' if all_.rows else 'some'} of {words}"
+    if exact.rows:
+        return f"{named} is in {counted(exact.places, 'passage')} as it stands; {extent} {held}"
+    return f"No passage holds {'the phrase' if is_phrase else 'all of'} {named}; {extent} {held}"
+
+
 def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, str]:
-    """Index the files; how many were searched, and how many were left out."""
+    """Index the files; how many were searched, and how many were left out, with the names of a few."""
     top = job.workspace.find(job.options.get("in", "."))
     walk = job.workspace.walk(top) if job.workspace.is_folder(top) else Walk((top,), 0)
-    searched = size = 0
+    size = 0
+    searched: set[str] = set()
     slow_until = time.monotonic() + SLOW_SECONDS
     for path in walk.files:
         try:
@@ -90,8 +117,10 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, str]:
         if size > MOST_BYTES:
             break
         index.executemany(_INSERT, passages)
-        searched += 1
-    return searched, left_out_of(walk.left_out + len(walk.files) - searched, is_whole=walk.is_whole)
+        searched.add(path)
+    unread = [path for path in walk.files if path not in searched]
+    left_out = left_out_of(walk.left_out + len(unread), is_whole=walk.is_whole)
+    return len(searched), left_out and f"{left_out} left out{such_as([*unread, *walk.passed_over])}"
 
 
 def _passages(workspace: Workspace, path: str) -> Iterator[tuple[str, int, str]]:

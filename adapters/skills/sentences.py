@@ -29,7 +29,10 @@ MOST_SENTENCES = 2_000
 """How many sentences are ranked; a longer document is ranked by its first ones, and the answer says so."""
 
 _MOST_STEMS = 5_000  # rarer ones link no sentences, and would make the matrix large
-_FEWEST_WORDS = 3
+FEWEST_WORDS = 3
+"""How many words a sentence needs to be chosen; one of fewer says little by itself."""
+
+_ENDS = (".", "!", "?", "…")
 _DAMPING = 0.85
 _ROUNDS = 50
 _NOVELTY = 0.6
@@ -84,21 +87,23 @@ class Sentence:
     listed: bool
 
 
-def sentences_of(document: Document) -> list[Sentence]:
-    """The sentences of paragraphs and list items in order, `MOST_SENTENCES` and one at most.
+def sentences_of(document: Document) -> tuple[list[Sentence], bool]:
+    """The sentences of paragraphs and list items in order, `MOST_SENTENCES` and one at most, and whether any was too short.
 
-    Headings, code and scraps of few words are none.
+    Headings and code are none; those of few words are left out.
     """
     found: list[Sentence] = []
+    is_any_short = False
     for block in document.blocks:
         if len(found) > MOST_SENTENCES:
             break
         if block.role in {Role.PARAGRAPH, Role.ITEM}:
             listed = block.role is Role.ITEM
             parts = _sentences(block.text)
-            long = [part for part in parts if len(part.split()) >= _FEWEST_WORDS]
+            long = [part for part in parts if len(part.split()) >= FEWEST_WORDS]
+            is_any_short |= any(part.endswith(_ENDS) for part in parts if len(part.split()) < FEWEST_WORDS)
             found += [Sentence(part, leads=part is parts[0] and not listed, listed=listed) for part in long]
-    return found[: MOST_SENTENCES + 1]
+    return found[: MOST_SENTENCES + 1], is_any_short
 
 
 def _sentences(text: str) -> list[str]:

@@ -25,7 +25,7 @@ _SHORT = 1_000
 def summarise(job: Job) -> Outcome:
     """Summarise the document `job.subject`; the option `sentences` says in how many sentences (1 to 30)."""
     document = read_document(job.workspace, job.workspace.find(job.subject))
-    found = sentences_of(document)
+    found, is_any_short = sentences_of(document)
     words = sum(len(block.text.split()) for block in document.blocks)
     if len(found) <= _wanted(job, len(found)) and len(document.plain) <= _SHORT:
         return Outcome(f"{document.path} is short already ({counted(words, 'word')}):\n\n{document.plain}")
@@ -34,7 +34,8 @@ def summarise(job: Job) -> Outcome:
     ranked = found[: sentences.MOST_SENTENCES]
     chosen = [ranked[place] for place in best(ranked, _wanted(job, len(ranked)), document.title)]
     first = "its first " if len(ranked) < len(found) else ""
-    extent = f"{first}{counted(len(ranked), 'sentence')} ({words:,} words){document.extent}"
+    length = f" of {sentences.FEWEST_WORDS} words or more" if is_any_short else ""
+    extent = f"{first}{counted(len(ranked), 'sentence')}{length} ({words:,} words){document.extent}"
     head = f"{document.path} in {len(chosen)} of {extent}"
     title = f": {document.title}" if document.title != document.path else ""
     lines = [f"{head}{title}", ""]

@@ -6,7 +6,8 @@ import csv
 import io
 import re
 import warnings
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,9 +16,9 @@ import pandas as pd
 from adapters.skills.closed import shown
 from adapters.skills.damage import reading
 from adapters.skills.errors import FileBroken, FileEmpty, KindUnsupported
-from adapters.skills.job import counted
+from adapters.skills.job import counted, listed
 from adapters.skills.kinds import TABLES, Kind, inspect, kind_of
-from adapters.skills.numerals import SURE, Style, bare, is_decimal_comma, read, remark, style_of
+from adapters.skills.numerals import MOSTLY, SURE, Style, bare, is_decimal_comma, read, remark, style_of
 from adapters.skills.sheets import MOST_COLUMNS, open_book, rows_of
 from adapters.skills.texts import decode
 
@@ -31,6 +32,8 @@ LONGEST_LINE = 1_000_000
 """The longest line of a table in characters: a longer one is not a row that anybody meant."""
 
 _ROWS_TO_JUDGE = 500
+_MOST_EXAMPLES = 3
+_NAMELESS = re.compile(r"Unnamed: \d+|column \d+")
 _DATE = re.compile(
     r"\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2} \w{3,9} \d{4}|\w{3,9} \d{4}"
 )
@@ -38,11 +41,17 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a file with typed columns (numbers, dates, words), and remarks on how it was read."""
+    """The rows of a file with typed columns (numbers, dates, words), and remarks on how it was read.
+
+    `written` has, as the file has them, the cells of those columns of numbers or dates that are not so in every cell;
+    `empty` are columns with a name and nothing else, which are not in the frame.
+    """
 
     path: str
     frame: pd.DataFrame
     remarks: tuple[str, ...] = ()
+    written: dict[str, pd.Series[str]] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
 
     @property
     def extent(self) -> str:
@@ -53,6 +62,23 @@ class Table:
     def of_kind(self, kind: str) -> list[str]:
         """The names of the columns of a kind: `number`, `date` or `words`."""
         return [name for name in self.frame.columns if kind_of_column(self.frame[name]) == kind]
+
+    def odd(self, name: str) -> list[str]:
+        """The cells of a column of numbers or dates that are filled in and are no such thing."""
+        return list(self.written[name][self.frame[name].isna()].dropna()) if name in self.written else []
+
+    def missing(self, name: str) -> int:
+        """How many cells of a column are empty."""
+        return int(self.frame[name].isna().sum()) - len(self.odd(name))
+
+    def told(self, name: str) -> str:
+        """`price: 3 of 40 cells are no numbers, such as tbd`; "" if each is one or empty."""
+        if not (odd := self.odd(name)):
+            return ""
+        noun = "number" if kind_of_column(self.frame[name]) == "number" else "date"
+        are = f"is no {noun}" if len(odd) == 1 else f"are no {noun}s"
+        alike = ", ".join(shown(cell) for cell, _ in Counter(odd).most_common(_MOST_EXAMPLES))
+        return f"{name}: {len(odd):,} of {counted(len(self.frame), 'cell')} {are}, such as {alike}"
 
 
 def read_table(workspace: Workspace, path: str) -> Table:
@@ -65,10 +91,13 @@ def read_table(workspace: Workspace, path: str) -> Table:
         delimiter, frame, remarks = (
             ("", *_excel(file, path)) if kind is Kind.EXCEL else _separated(decode(file.read()), path)
         )
-    frame = frame.dropna(axis="columns", how="all").dropna(axis="index", how="all")
+    whole, frame = frame, frame.dropna(axis="columns", how="all").dropna(axis="index", how="all")
     if frame.empty:
         raise FileEmpty(path=shown(path))
-    return Table(path, *_typed(frame, delimiter, remarks))
+    empty = tuple(name for name in map(str, whole) if name not in frame and not _NAMELESS.fullmatch(name))
+    if empty:
+        remarks.append(f"nothing but a name is in {listed(empty)}")
+    return Table(path, *_typed(frame, delimiter, remarks), empty)
 
 
 def kind_of_column(column: pd.Series[Any]) -> str:
@@ -80,8 +109,10 @@ def kind_of_column(column: pd.Series[Any]) -> str:
     return "date" if pd.api.types.is_datetime64_any_dtype(column) else "words"
 
 
-def _typed(frame: pd.DataFrame, delimiter: str, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Columns of words as numbers or dates, where nearly all of one is; what does not fit becomes missing."""
+def _typed(
+    frame: pd.DataFrame, delimiter: str, remarks: list[str]
+) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, pd.Series[str]]]:
+    """Columns of words as numbers or dates, where most of one is; what does not fit becomes missing, and is kept."""
     words = {name: frame[name].dropna().astype(str).str.strip() for name in frame if _is_words(frame[name])}
     numbers = {name: bare(column) for name, column in words.items()}
     styles = {name: style_of(column) for name, column in numbers.items()}
@@ -89,14 +120,23 @@ def _typed(frame: pd.DataFrame, delimiter: str, remarks: list[str]) -> tuple[pd.
     for name, style in styles.items():
         decimal = is_decimal_comma(style, styles.values(), delimiter)
         found = _as_numbers(numbers[name], style, decimal_comma=decimal)
-        if (found is not None or style is Style.MIXED) and (
-            said := remark(numbers[name], style, decimal_comma=decimal)
-        ):
+        if found is None or found.notna().mean() < SURE:
+            dates = _as_dates(words[name])
+            found = found if dates is None else dates
+        is_number = found is not None and kind_of_column(found) == "number"
+        if (is_number or style is Style.MIXED) and (said := remark(numbers[name], style, decimal_comma=decimal)):
             remarks.append(f"{name}: {said}")
-        found = found if found is not None else _as_dates(words[name])
         if found is not None:
             read_as[name] = found.reindex(frame.index)
-    return frame.assign(**read_as), tuple(remarks)
+    written = {
+        str(name): words[name].reindex(frame.index) for name, found in read_as.items() if _lacks(found, words[name])
+    }
+    return frame.assign(**read_as), tuple(remarks), written
+
+
+def _lacks(found: pd.Series[Any], words: pd.Series[str]) -> bool:
+    """Whether some of the words were not read."""
+    return int(found.notna().sum()) < len(words)
 
 
 def _is_words(column: pd.Series[Any]) -> bool:
@@ -107,7 +147,7 @@ def _as_numbers(numbers: pd.Series[str], style: Style, *, decimal_comma: bool) -
     if style in {Style.NONE, Style.MIXED}:
         return None
     found = read(numbers, decimal_comma=decimal_comma)
-    return found if found.notna().mean() >= SURE else None
+    return found if found.notna().mean() > MOSTLY else None
 
 
 def _as_dates(words: pd.Series[str]) -> pd.Series[Any] | None:
@@ -137,7 +177,7 @@ def _separated(text: str, path: str) -> tuple[str, pd.DataFrame, list[str]]:
                 frame = _parsed(text, delimiter, words=doubtful)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
             raise FileBroken(path=shown(path), kind="a table", why="its rows do not fit together") from error
-    remarks = [f"{odd:,} lines did not fit and were left out"] if odd else []
+    remarks = [f"{counted(odd, 'line')} did not fit and {'was' if odd == 1 else 'were'} left out"] if odd else []
     return delimiter, *_bounded(frame, remarks)
 
 

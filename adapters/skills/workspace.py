@@ -52,12 +52,14 @@ _LINKED = "it has a second name (a hard link), which may be that of a private fi
 class Walk:
     """The open files below a folder, as paths relative to the workspace, sorted; and how many names were left out.
 
-    Not `is_whole` is a walk that ended at a limit; more may have been left out then.
+    Not `is_whole` is a walk that ended at a limit; more may have been left out then. `passed_over` has those of the left
+    out whose names are open (links, what is no plain file); closed names are only counted, since they are not told.
     """
 
     files: tuple[str, ...]
     left_out: int
     is_whole: bool = True
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class _Tally:
 
     until: float
     files: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     names: int = 0
     left_out: int = 0
     is_cut: bool = False
@@ -130,7 +133,8 @@ class Workspace:
         with self._folder(parts, path) as top:
             self._collect(top, PurePosixPath(*parts), tally)
         left_out = tally.left_out + len(tally.files[MOST_FILES:])
-        return Walk(tuple(sorted(tally.files[:MOST_FILES])), left_out, is_whole=not tally.is_cut)
+        passed_over = tuple(sorted(tally.passed_over))
+        return Walk(tuple(sorted(tally.files[:MOST_FILES])), left_out, not tally.is_cut, passed_over)
 
     def _collect(self, folder: int, here: PurePosixPath, tally: _Tally) -> None:
         """Add what is below an open folder to the tally, until that is full."""
@@ -141,8 +145,9 @@ class Workspace:
         tally.names += len(found)
         folders = sorted(entry.name for entry in found if _is_folder(entry))
         names = [entry.name for entry in found if not _is_folder(entry)]
-        opened = [str(here / name) for name in names if _is_open_file(name, folder)]
-        tally.files += opened
+        opened = {name for name in names if _is_open_file(name, folder)}
+        tally.files += [str(here / name) for name in names if name in opened]
+        tally.passed_over += [str(here / name) for name in names if name not in opened and _is_open_name(name)]
         tally.left_out += len(names) - len(opened)
         for name in folders:
             if tally.is_full():
@@ -176,6 +181,8 @@ class Workspace:
                 return found[0]
             if found:
                 raise FileAmbiguous(path=shown(name), choices=", ".join(map(shown, found[:5])))
+        if parts[:1] == ("~",):  # somebody's home folder, unless the workspace has a folder of that name
+            raise OutsideWorkspace(path=shown(name))
         raise FileMissing(path=shown(name), hint=self._hint(parts, files))
 
     def _hint(self, parts: tuple[str, ...], files: Iterable[str]) -> str:
@@ -214,7 +221,7 @@ class Workspace:
 
     def _enters(self, name: str, parent: int) -> bool:
         """Whether a walk goes into this folder."""
-        if why_closed(name) or not name.isprintable():
+        if not _is_open_name(name):
             return False
         try:
             descriptor = os.open(name, _FOLDER, dir_fd=parent)
@@ -260,8 +267,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_open_name(name: str) -> bool:
+    return not why_closed(name) and name.isprintable()
+
+
 def _is_open_file(name: str, folder: int) -> bool:
-    if why_closed(name) or not name.isprintable():
+    if not _is_open_name(name):
         return False
     try:
         return _is_single(os.stat(name, dir_fd=folder, follow_symlinks=False))

@@ -107,7 +107,7 @@ def test_the_runner_is_the_port_and_knows_its_skills(skills: SkillRunner) -> Non
         ("search for escrow in the workspace", '"escrow" is in ', []),
         ("scan the workspace for secrets", "Nothing suspicious was found in 2 files", []),
         ("describe sample.csv", "sample.csv has 60 rows", []),
-        ("chart sample.csv sales by month", "Total revenue by month from sample.csv", ["chart.png"]),
+        ("chart sample.csv sales by month", "Total revenue by month from sample.csv", ["revenue-by-month.png"]),
         ("machine report", "This machine ", []),
     ],
 )

@@ -44,6 +44,47 @@ def test_findings_have_a_place_and_a_severity_and_no_value(root: Path, job: Jobs
         assert secret[:3] not in text.replace("characters", "")
 
 
+NOTES = """# Notes
+
+Clean up with this:
+
+```python
+import os
+os.system("rm -rf " + x)
+```
+
+~~~text
+```python
+eval("of a text about fences")
+```
+~~~
+
+1. or with this
+
+   ``` {.python}
+   eval(input())
+   ```
+
+```py
+print "old"
+"""
+
+
+def test_python_in_markdown_is_scanned_by_the_lines_of_its_file(root: Path, job: Jobs) -> None:
+    (root / "notes.md").write_text(NOTES)
+    text = scan(job("notes.md")).text
+    places = [line.split()[2] for line in text.splitlines() if line.startswith("- ") and "B404" not in line]
+    assert places == ["notes.md:7", "notes.md:19"]
+    assert "Not analysed: notes.md (no Python that can be read)." in text
+    assert "no Python in it" not in text
+
+
+def test_a_scan_without_python_says_that_no_other_code_is_looked_at(root: Path, job: Jobs) -> None:
+    (root / "run.sh").write_text('rm -rf "$1"\n')
+    assert scan(job("run.sh")).text.endswith("dangerous code is looked for in Python only.")
+    assert "Python only" not in scan(job("run.sh", **{"for": "secrets"})).text
+
+
 def test_a_long_report_goes_into_a_file_without_values_too(root: Path, job: Jobs) -> None:
     (root / "app.py").write_text(APP * 30)
     outcome = scan(job("app.py"))
@@ -126,7 +167,7 @@ def test_a_scan_that_left_everything_out_is_no_all_clear(root: Path, job: Jobs) 
     (root / "only/picture.png").write_bytes(b"\0\1\2")
     text = scan(job("only")).text
     assert text.startswith("Nothing was scanned: every file was left out.")
-    assert "Left out: 1 (private, secret, binary or very large)." in text
+    assert "Left out: 1 (private, secret, binary or very large), such as only/picture.png." in text
     (root / "only/picture.png").write_text("x" * 60_000)
     assert scan(job("only")).text.startswith("Nothing was scanned: every file was left out.")
 

@@ -49,6 +49,35 @@ def test_a_phrase_must_stand_as_it_is_written(root: Path, job: Jobs) -> None:
     assert "a.txt" not in text
 
 
+def test_words_that_stand_apart_are_not_told_as_the_phrase(root: Path, job: Jobs) -> None:
+    (root / "a.txt").write_text("an auction that is sealed\n\na sealed bid here\n")
+
+    def head(query: str) -> str:
+        return search(job(query, **{"in": "a.txt"})).text.splitlines()[0].split(" (")[0]
+
+    assert head("sealed bid") == '"sealed bid" is in 1 passage of 1 file'
+    assert head("sealed auction") == (
+        'No passage holds the phrase "sealed auction"; 1 passage of 1 file holds all of its words'
+    )
+    assert head("nothing sealed at all") == (
+        'No passage holds the phrase "nothing sealed at all"; 2 passages of 1 file hold some of its words'
+    )
+    assert head('"sealed bid" here zeppelin') == (
+        'No passage holds all of "sealed bid" here zeppelin; 1 passage of 1 file holds some of its words'
+    )
+    assert head("the auction") == '"auction" is in 1 passage of 1 file'
+    (root / "a.txt").write_text("an auction that is sealed\n\na sealed auction\n")
+    text = search(job("sealed auction", **{"in": "a.txt"})).text
+    assert text.startswith('"sealed auction" is in 1 passage as it stands; 2 passages of 1 file hold all of its words')
+    assert text.splitlines()[2].startswith("- a.txt:3: ")
+
+
+def test_what_was_left_out_is_named_but_for_closed_names(root: Path, job: Jobs) -> None:
+    (root / "logo.png").write_bytes(b"\0\1\2")
+    text = search(job("auction")).text.splitlines()[0]
+    assert "left out, such as logo.png, folder-outside, outside.md)" in text
+
+
 def test_pdf_and_docx_are_searched_by_page_and_paragraph(root: Path, job: Jobs) -> None:
     office.word(root / "harbour.docx")
     office.pdf(root / "harbour.pdf", [["nothing"], ["cranes of the harbour"]])

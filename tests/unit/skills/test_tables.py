@@ -11,12 +11,15 @@ from PIL import Image
 from adapters.skills.chart import Plan, chart, planned
 from adapters.skills.describe import describe, number
 from adapters.skills.errors import (
+    ChartCrowded,
     FileBomb,
     FileBroken,
     FileEmpty,
     FileEncrypted,
     KindUnsupported,
     NoNumbers,
+    NothingToDraw,
+    NotNumbers,
     UnknownColumn,
 )
 from adapters.skills.table import read_table
@@ -52,6 +55,24 @@ def test_what_stands_out_is_said(root: Path, job: Jobs) -> None:
     assert "1 value missing" in text
     assert "- b: 1 value far from the rest, such as 9,999 in row 22" in text
     assert "- 1 row repeated exactly" in text
+
+
+def test_words_among_numbers_are_noticed_and_are_not_missing(root: Path, job: Jobs) -> None:
+    rows = [f"{'tbd' if n % 8 == 0 else n},{'' if n == 1 else 'x'}" for n in range(1, 41)]
+    (root / "mix.csv").write_text("revenue,note\n" + "\n".join(rows) + "\n")
+    lines = describe(job("mix.csv")).text.splitlines()
+    assert lines[0] == "mix.csv has 40 rows and 2 columns, 1 value missing."
+    assert "- revenue: numbers, 1 to 39, median 20, mean 20" in lines
+    assert lines[lines.index("Worth noticing:") + 1] == "- revenue: 5 of 40 cells are no numbers, such as tbd"
+
+
+def test_a_column_that_is_all_the_same_says_so(root: Path, job: Jobs) -> None:
+    (root / "same.csv").write_text("n,day,place\n" + "9,2025-01-02,Ulm\n" * 3)
+    assert describe(job("same.csv")).text.splitlines()[2:5] == [
+        "- n: numbers, all 9",
+        "- day: dates, all 2025-01-02",
+        "- place: words, all Ulm",
+    ]
 
 
 def test_a_wide_table_is_reported_in_a_file(root: Path, job: Jobs) -> None:
@@ -125,7 +146,7 @@ def test_dates_with_points_stay_dates_beside_decimal_commas(workspace: Workspace
 
 def test_rows_that_do_not_fit_are_counted(root: Path, job: Jobs) -> None:
     (root / "odd.csv").write_text("a,b\n1,2\n1,2,3,4\n5,6\n")
-    assert "1 lines did not fit and were left out" in describe(job("odd.csv")).text
+    assert "- 1 line did not fit and was left out" in describe(job("odd.csv")).text
 
 
 def test_an_excel_file_is_read_from_its_first_sheet_with_rows(root: Path, job: Jobs) -> None:
@@ -177,7 +198,7 @@ def test_a_table_of_very_many_columns_is_cut_and_says_so(workspace: Workspace) -
         ("average units by product", Plan("units", "product", mean=True)),
         ("revenue by month and region", Plan("revenue", "date", "region", "month")),
         ("weekly units", Plan("units", "date", step="week")),
-        ("units against revenue", Plan("revenue", "units")),
+        ("units against revenue", Plan("units", "revenue", against=True)),
         ("draw a nice bar chart of revenue by region for my boss", Plan("revenue", "region")),
         ("please plot the total sales figures over time", Plan("revenue", "date")),
         ("daily units, as a line", Plan("units", "date", step="day")),
@@ -214,7 +235,7 @@ def test_a_column_that_is_not_there_is_refused_and_never_replaced(
         ("sales by month", "Total revenue by month from sample.csv: highest 2025-11 (12,582), lowest 2025-08 (5,348)."),
         ("revenue by region", "Total revenue by region from sample.csv: highest North (26,698), lowest West (16,281)."),
         ("revenue by month and region", "Total revenue by month and region from sample.csv: highest 2025-11"),
-        ("units against revenue", "revenue against units from sample.csv: 60 points"),
+        ("units against revenue", "units against revenue from sample.csv: 60 points"),
     ],
 )
 def test_a_chart_is_drawn_and_says_what_it_shows(sample: Path, job: Jobs, words: str, sentence: str) -> None:
@@ -223,6 +244,131 @@ def test_a_chart_is_drawn_and_says_what_it_shows(sample: Path, job: Jobs, words:
     with Image.open(outcome.files[0]) as picture:
         assert picture.size == (1080, 1080)
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 20  # something is drawn
+
+
+SALES = "Datum;Ort;Umsatz (€);Stück\n" + "".join(
+    f"0{day}.02.2025;{place};{sum_};{day}\n"
+    for day, place, sum_ in ((1, "Ulm", "1.234,50"), (2, "Bonn", "999,00"), (3, "Ulm", "12,75"), (4, "Ulm", "abc"))
+)
+
+
+def test_a_column_with_some_words_is_charted_from_its_numbers_and_says_what_was_left_out(root: Path, job: Jobs) -> None:
+    rows = [f"{'North' if n % 2 else 'South'},{'tbd' if n % 8 == 0 else n},{n}" for n in range(1, 41)]
+    (root / "mix2.csv").write_text("region,revenue,units\n" + "\n".join(rows) + "\n")
+    (root / "sales.csv").write_text(SALES)
+    text = chart(job("mix2.csv", words="chart revenue by region")).text
+    assert text.splitlines() == [
+        "Total revenue by region from mix2.csv: highest North (400), lowest South (300).",
+        "(revenue: 5 of 40 cells are no numbers, such as tbd; they were left out)",
+    ]
+    for words in ("chart Umsatz by Ort", "chart umsatz (€) by ORT"):
+        text = chart(job("sales.csv", words=words)).text
+        assert text.startswith("Total Umsatz (€) by Ort from sales.csv: highest Ulm (1,247.25), lowest Bonn (999).")
+        assert "(Umsatz (€): 1 of 4 cells is no number, such as abc; it was left out)" in text
+
+
+def test_words_among_numbers_are_groups_where_the_column_is_grouped_by(root: Path, job: Jobs) -> None:
+    (root / "h.csv").write_text("house,rent\n" + "12,1\n12a,9\n14,3\n,5\n" * 2)
+    assert chart(job("h.csv", words="rent by house")).text.splitlines() == [
+        "Total rent by house from h.csv: highest 12a (18), lowest 12 (2).",
+        "(house: 2 of 8 cells are empty; they were left out)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "plan", "first"),
+    [
+        (
+            "chart product by region",
+            Plan("", "region", "product"),
+            "Rows by region and product from sample.csv: highest",
+        ),
+        ("chart date by region", Plan("", "date", "region"), "Rows by month and region from sample.csv: highest"),
+        ("number of rows by region", Plan("", "region"), "Rows by region from sample.csv: highest"),
+        ("how many by product", Plan("", "product"), "Rows by product from sample.csv: highest"),
+        ("revenue by region and product", Plan("revenue", "region", "product"), "Total revenue by region and product"),
+        ("revenue by region over time", Plan("revenue", "date", "region"), "Total revenue by month and region"),
+        ("the products by revenue", Plan("revenue", "product"), "Total revenue by product from sample.csv: highest"),
+        ("histogram of revenue", Plan("revenue"), "How revenue is spread in sample.csv: 60 values"),
+    ],
+)
+def test_every_column_that_is_named_is_in_the_chart(
+    sample: Path, workspace: Workspace, job: Jobs, words: str, plan: Plan, first: str
+) -> None:
+    assert planned(read_table(workspace, "sample.csv"), words) == plan
+    text = chart(job("sample.csv", words=words)).text
+    assert text.startswith(first)
+    assert ("is no column of numbers, so rows are counted)" in text) is (words.startswith("chart"))
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("revenue and units by region", ChartCrowded),
+        ("revenue by date and region and product", ChartCrowded),
+        ("revenue by month and units", ChartCrowded),
+        ("average product by region", NotNumbers),
+    ],
+)
+def test_what_one_chart_cannot_hold_is_refused_and_not_dropped(
+    sample: Path, workspace: Workspace, words: str, error: type[HubError]
+) -> None:
+    with pytest.raises(error):
+        planned(read_table(workspace, "sample.csv"), words)
+
+
+@pytest.mark.parametrize(
+    ("header", "words", "plan"),
+    [
+        ("city code,city name,total sales", "total sales by city name", Plan("total sales", "city name")),
+        ("total,place,revenue", "total revenue by place", Plan("revenue", "place")),
+        ("year,place,revenue", "revenue by year", Plan("revenue", "year")),
+        ("year,name,revenue", "revenue by name", Plan("revenue", "name")),
+    ],
+)
+def test_a_column_is_named_by_its_whole_name_before_a_word_of_it(
+    workspace: Workspace, header: str, words: str, plan: Plan
+) -> None:
+    (workspace.root / "n.csv").write_text(f"{header}\n" + "".join(f"{n},n{n},{n * n}\n" for n in range(1, 6)))
+    assert planned(read_table(workspace, "n.csv"), words) == plan
+
+
+def test_a_pie_is_drawn_as_bars_and_the_answer_says_so(sample: Path, job: Jobs) -> None:
+    outcome = chart(job("sample.csv", words="pie chart of revenue by region"))
+    assert outcome.text.endswith("\n(drawn as bars, not as a pie)")
+    assert "drawn as" not in chart(job("sample.csv", words="bar chart of revenue by region")).text
+    assert "(drawn as lines, not as bars)" in chart(job("sample.csv", words="bar chart of revenue by month")).text
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("revenue by region", "revenue-by-region.png"),
+        ("average units by product", "average-units-by-product.png"),
+        ("product by region", "rows-by-region-and-product.png"),
+    ],
+)
+def test_a_chart_is_named_after_what_it_shows(sample: Path, job: Jobs, words: str, name: str) -> None:
+    assert [file.name for file in chart(job("sample.csv", words=words)).files] == [name]
+
+
+def test_a_column_of_totals_is_no_total_of_totals(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("city name,total sales\nUlm,1\nBonn,2\nUlm,3\n")
+    text = chart(job("n.csv", words="total sales by city name")).text
+    assert text.startswith("Total sales by city name from n.csv: highest Ulm (4)")
+
+
+def test_columns_that_are_never_filled_in_together_are_refused(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("place,sum\nx,\nx,\n,1\n,2\n")
+    with pytest.raises(NothingToDraw):
+        chart(job("n.csv", words="sum by place"))
+
+
+def test_an_empty_column_is_told_and_not_drawn(root: Path, job: Jobs) -> None:
+    (root / "n.csv").write_text("place,void,sum,\nx,,1,\ny,,2,\n")
+    assert "- nothing but a name is in void\n" in describe(job("n.csv")).text + "\n"
+    with pytest.raises(NothingToDraw, match="no row with a value for void"):
+        chart(job("n.csv", words="void by place"))
 
 
 def test_a_step_of_time_without_dates_is_refused(root: Path, job: Jobs) -> None:

@@ -97,6 +97,7 @@ def test_every_canary_is_refused(workspace: Workspace, name: str) -> None:
         ("/etc/passwd", OutsideWorkspace),
         ("/", OutsideWorkspace),
         ("~/.ssh/id_rsa", FileClosed),
+        ("~/notes.md", OutsideWorkspace),
         (".ENV", FileClosed),
         ("ID_RSA.txt", FileClosed),
         ("\N{FULLWIDTH LATIN SMALL LETTER I}d_rsa", FileClosed),

@@ -83,7 +83,9 @@ def test_a_short_pdf_is_given_back_by_its_text(root: Path, job: Jobs) -> None:
 
 def test_a_sentence_of_three_words_counts(root: Path, job: Jobs) -> None:
     (root / "plain.txt").write_text("Ships bring grain. " * 3 + "Dr. Reed counts every ship at noon. Yes. No.")
-    assert " of 4 sentences " in summarise(job("plain.txt", sentences="2")).text
+    assert " in 2 of 4 sentences of 3 words or more (18 words)" in summarise(job("plain.txt", sentences="2")).text
+    (root / "plain.txt").write_text("Ships bring grain. " * 3 + "Dr. Reed counts every ship at noon.")
+    assert " in 2 of 4 sentences (16 words)" in summarise(job("plain.txt", sentences="2")).text
 
 
 def test_a_long_document_of_code_alone_cannot_be_summarised(root: Path, job: Jobs) -> None:
