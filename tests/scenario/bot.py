@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections import deque
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from adapters.clockwork import running
@@ -18,7 +20,7 @@ from adapters.console.link import QueueLink
 from adapters.sqlite.connection import connect_reader
 from adapters.sqlite.offline import look
 from bot.app import DATABASE, build
-from config.settings import Auction, Http, Ollama, Settings, WalletGroup
+from config.settings import PREFIX, Auction, Http, Ollama, Settings, WalletGroup
 from core.money import to_msat
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
@@ -48,10 +50,21 @@ QUILL = Persona("quill", "writing", ("writing",), 40, ("write",))
 
 def settings(folder: Path, *, ollama: str = NOBODY, grant: int = 10_000, **auction: int) -> Settings:
     """Settings for a hub in `folder`, whatever the environment says."""
-    return Settings(
-        _env_file=None, data_dir=folder / "data", workspace=folder / "workspace", http=Http(port=0),
-        ollama=Ollama(url=ollama), auction=Auction(**auction), wallet=WalletGroup(grant=grant),
-    )  # fmt: skip
+    own = {
+        "data_dir": folder / "data", "workspace": folder / "workspace", "http": Http(port=0),
+        "ollama": Ollama(url=ollama), "auction": Auction(**auction), "wallet": WalletGroup(grant=grant),
+    }  # fmt: skip
+    return _defaults().model_copy(update=own)
+
+
+@cache
+def _defaults() -> Settings:
+    """To look through the environment takes longer than most of a start."""
+    kept = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith(PREFIX)}
+    try:
+        return Settings(_env_file=None)
+    finally:
+        os.environ.update(kept)
 
 
 @dataclass

@@ -35,6 +35,13 @@ ROWS: list[tuple[object, ...]] = [("day", "region", "units")]
 ROWS += [(f"2025-01-{day:02}", "North" if day % 2 else "South", day) for day in range(1, 21)]
 
 
+@pytest.fixture(autouse=True)
+def sketch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To set the pixels takes most of the time: only a test whose name says `drawn` looks at a picture."""
+    if "drawn" not in request.node.name.partition("[")[0]:
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, picture, **__: picture.touch())
+
+
 @pytest.fixture
 def sample(root: Path) -> Path:
     (root / "sample.csv").write_text(SAMPLE.read_text())
