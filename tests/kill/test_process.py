@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.kill.hub_process import HubProcess
 
 pytestmark = pytest.mark.timeout(120)
+often = pytest.mark.parametrize(
+    "often", [False, pytest.param(True, marks=pytest.mark.kill_sweep)], ids=["once", "often"]
+)
 
 
 def _verify(folder: Path) -> None:
@@ -36,7 +39,7 @@ async def _states(hub: HubProcess) -> Mapping[str, str]:
     return {task["task"]: task["status"] for task in (await hub.data_of("/tasks"))["tasks"]}
 
 
-@pytest.mark.parametrize("often", [False, pytest.param(True, marks=pytest.mark.kill_sweep)], ids=["once", "often"])
+@often
 async def test_kill_9_in_every_state_of_a_task(tmp_path: Path, often: bool) -> None:
     async with OllamaServer.running("llama3.2:latest") as model, hub_process(tmp_path, model.url) as hub:
         gate = asyncio.Event()
@@ -78,9 +81,10 @@ async def test_kill_9_in_every_state_of_a_task(tmp_path: Path, often: bool) -> N
         _verify(tmp_path)
 
 
-async def test_a_message_that_was_cut_off_counts_once(tmp_path: Path) -> None:
+@often
+async def test_a_message_that_was_cut_off_counts_once(tmp_path: Path, often: bool) -> None:
     async with OllamaServer.running("llama3.2:latest") as model, hub_process(tmp_path, model.url) as hub:
-        for number in (1, 2):
+        for number in (1, 2, 3) if often else (1,):
             name = f"cut-{number}"
             await hub.drop("/task report on this machine", name=name)
             await hub.start()

@@ -201,34 +201,23 @@ async def test_what_is_guarded_needs_an_owner_or_read_token(tmp_path: Path, path
             assert (await web.get(path, good)).error == (401, "bad_token")
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("localhost", 200),
-        ("LOCALHOST:1", 200),
-        ("127.0.0.1:99", 200),
-        ("127.9.9.9", 200),
-        ("[::1]:8080", 200),
-        ("evil.example", 403),
-        ("evil.example:8080", 403),
-        ("127.0.0.1.evil.example", 403),
-        ("localhost.evil.example", 403),
-        ("evil.example@127.0.0.1", 403),
-        ("127.0.0.1#evil.example", 403),
-        ("127.0.0.1, evil.example", 403),
-        ("2130706433", 403),
-        ("0.0.0.0", 403),
-        ("10.0.0.1", 403),
-        ("[::]", 403),
-        ("", 403),
-    ],
-)
+OURS = ("localhost", "LOCALHOST:1", "127.0.0.1:99", "127.9.9.9", "[::1]:8080")
+FOREIGN = (
+    "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example@127.0.0.1",
+    "127.0.0.1#evil.example", "127.0.0.1, evil.example", "2130706433", "0.0.0.0", "10.0.0.1", "[::]", "",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("path", ["/", "/live", "/healthz", "/nothing"])
-async def test_only_a_host_of_ours_is_answered(tmp_path: Path, host: str, status: int, path: str) -> None:
-    async with website(tmp_path) as (_, web), web.session.get(path, headers={"Host": host}) as answer:
-        assert answer.status == (404 if status == 200 and path == "/nothing" else status)
-        if status == 403:
-            assert (await answer.json())["error"]["code"] == "foreign_host"
+async def test_only_a_host_of_ours_is_answered(tmp_path: Path, path: str) -> None:
+    async with website(tmp_path) as (_, web):
+        for host in OURS:
+            async with web.session.get(path, headers={"Host": host}) as answer:
+                assert answer.status == (404 if path == "/nothing" else 200), host
+        for host in FOREIGN:
+            async with web.session.get(path, headers={"Host": host}) as answer:
+                assert answer.status == 403, host
+                assert (await answer.json())["error"]["code"] == "foreign_host", host
 
 
 async def test_a_request_without_a_host_is_foreign_too(tmp_path: Path) -> None:
@@ -278,12 +267,12 @@ async def test_only_the_trusted_proxy_says_that_a_page_came_encrypted(
         assert ("; Secure" in answer.headers["Set-Cookie"]) is believed
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", ""])
 @pytest.mark.parametrize("path", ["/", "/live", "/events", "/healthz"])
-async def test_a_foreign_origin_is_refused_whatever_it_asks(tmp_path: Path, origin: str, path: str) -> None:
+async def test_a_foreign_origin_is_refused_whatever_it_asks(tmp_path: Path, path: str) -> None:
     async with website(tmp_path) as (bot, web):
         good = await token(bot.app, "owner")
-        assert (await web.get(path, good, Origin=origin)).error == (403, "foreign_origin")
+        for origin in ("https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", ""):
+            assert (await web.get(path, good, Origin=origin)).error == (403, "foreign_origin"), origin
 
 
 async def test_another_site_may_link_to_the_page_and_not_embed_it(tmp_path: Path) -> None:
@@ -406,8 +395,7 @@ async def test_health_is_the_parts_and_the_writer_and_never_the_model(tmp_path: 
         assert answer.error == (503, "unhealthy")
         assert "console is down: its socket is gone" in answer.json["error"]["message"]
         part.up = True
-        bot.app.store.busy_since = bot.clock.now()
-        bot.pass_time(31)
+        bot.app.store.busy_since = bot.clock.now() - 31_000
         answer = await web.get("/healthz")
         assert answer.error == (503, "unhealthy")
         assert "writer is stuck" in answer.json["error"]["message"]
