@@ -277,7 +277,9 @@ class Books(RuleBasedStateMachine):
             refused = WrongState
         elif name not in deal.bids:
             refused = NoSuchBid
-        elif ":" not in name and (name not in self._live() or self.model.busy(name)):
+        elif ":" not in name and name not in self._live():
+            refused = UnknownAgent
+        elif ":" not in name and self.model.busy(name):
             refused = AgentBusy
         return Command(
             f"award {number} to {name}", lambda coordinator: coordinator.award(caller, number, name, key=key), refused
