@@ -380,7 +380,7 @@ async def test_a_late_note_that_a_message_waits_does_not_send_it_again(tmp_path:
                 await store.write(lambda tx, reply=reply: tx.messages.queue("phone", "phone:1", reply, None, tx.now))  # type: ignore[misc]
             )
             await bot.see(lambda: bot.rows("SELECT 1 FROM outgoing WHERE id = 1 AND state = 'queued'"), pace=0)
-            store.fail("Delivery._wait_too", *[DiskFull(why="it is full")] * 3)
+            store.fail("Delivery._wait_too", *[DiskFull(why="it is full")] * 4)
         await bot.see(lambda: len(phone.shown) == 2, pace=1)
         bot.pass_time(60)
         await bot.barrier()
