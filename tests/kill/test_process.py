@@ -121,3 +121,16 @@ async def _waiting(hub: HubProcess) -> str:
         await link.send({"op": "attach"})
         frame = await link.receive()
         return str(frame["text"]) if frame else ""
+
+
+async def test_sigterm_drains_and_exits_with_0_in_time(tmp_path: Path) -> None:
+    async with OllamaServer.running("llama3.2:latest") as model, hub_process(tmp_path, model.url) as hub:
+        gate = asyncio.Event()
+        model.says("a poem that ", gate)
+        await hub.say("/task write a poem")
+        await hub.reaches("T-1", "running")
+        async with asyncio.timeout(5):
+            assert await hub.stop() == 0
+        gate.set()
+        await hub.start()
+        assert await hub.status("T-1") in {"running", "settled"}

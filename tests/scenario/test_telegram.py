@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
+from adapters.sqlite.task_store import TaskRows
 from config.settings import Telegram
 from core.chat import Inbound
 from tests.scenario.bot import Hands, hub, settings
@@ -16,6 +17,7 @@ from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram, telegram
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from core.swarm.task import Task
     from tests.telegram_server import TelegramServer
 
 
@@ -195,6 +197,30 @@ async def test_a_question_that_was_answered_in_words_loses_its_buttons(tmp_path:
         await talk.says(talk.olga, OLGA, "no thanks")
         await talk.told(talk.olga, "Nothing was done.")
         await talk.until(lambda: not asked.buttons, "its buttons go")
+
+
+async def test_a_list_reads_no_more_for_a_chat_than_it_shows(
+    tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    newest = TaskRows.newest
+
+    def noted(rows: TaskRows, *how: Any, **more: Any) -> list[Task]:
+        found = newest(rows, *how, **more)
+        read.append(len(found))
+        return found
+
+    async with on_telegram(tmp_path, server) as talk:
+        for number in range(1, 26):
+            await talk.bot.say(f"/task write poem {number} max=1 pick=ask")
+        monkeypatch.setattr(TaskRows, "newest", noted)
+        listed = await talk.says(talk.olga, OLGA, "/tasks")
+        assert listed.text.startswith("25 tasks, newest first")
+        assert "15 older: /tasks from=T-15" in listed.text
+        assert max(read) <= 11
+        read.clear()
+        assert len((await talk.bot.data("/tasks"))["tasks"]) == 25
+        assert max(read) == 25, "a program on the console gets all"
 
 
 async def test_a_button_spelt_otherwise_is_no_other_button(tmp_path: Path, server: TelegramServer) -> None:
