@@ -1,8 +1,7 @@
 """From a command on the owner's socket to its reply: a real hub process, and twenty callers that know nothing of each other.
 
-A caller thinks for a random time after each answer, a fifth of a second on average, so that together they say a hundred
-things a second, as in the lines of Telegram: the figure is a latency, not a saturation. Beside each round the disk is
-asked what one `fdatasync` takes: a reply waits for two commits or three.
+A caller thinks for a random time after each answer, a tenth of a second on average: the figure is a latency, not a
+saturation. Beside each round the disk is asked what one `fdatasync` takes: a reply waits for two commits or three.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from tests.kill.hub_process import HubProcess
 
 CALLERS = 20
-THINK = 0.2
+THINK = 0.1
 """Seconds between an answer and the caller's next command, on average: uniform from nothing to twice that."""
 
 READ = "/balance"
