@@ -58,7 +58,10 @@ def latencies(rounds: int, seconds: float, *, busy: bool) -> dict[str, Rounds]:
 
 async def _latencies(folder: Path, rounds: int, seconds: float, *, busy: bool) -> dict[str, Rounds]:
     found = {READ: Rounds(), WRITE: Rounds()}
-    async with OllamaServer.running("llama3.2:latest", pause=0.02) as model, hub_process(folder, model.url) as hub:
+    async with (
+        OllamaServer.running("llama3.2:latest", pause=0.02) as model,
+        hub_process(folder, model.url, executed=True) as hub,
+    ):
         await hub.say("hello")  # the model's library is loaded at its first use; that is start-up, measured elsewhere
         load = _busy(hub) if busy else contextlib.nullcontext()
         async with load:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tests.kill.hub_process import ROOT, HubProcess
+from tests.kill.hub_process import HubProcess
+from tests.program import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,7 +60,8 @@ async def hub(place: dict[str, str]) -> AsyncIterator[int]:
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
         owners = ",".join(f"telegram:{5001 + number}" for number in range(CHATS + 1))
         process = HubProcess(
-            Path(folder), NOBODY, TIMMY_TELEGRAM_TOKEN=place["token"], TIMMY_TELEGRAM_BASE_URL=place["root"], TIMMY_OWNER=owners,
+            Path(folder), NOBODY, executed=True,
+            TIMMY_TELEGRAM_TOKEN=place["token"], TIMMY_TELEGRAM_BASE_URL=place["root"], TIMMY_OWNER=owners,
         )  # fmt: skip
         try:
             await process.start()

@@ -13,6 +13,7 @@ from adapters.sqlite.writer import Database
 from core.errors import UserError
 from core.events import Event, Kind
 from core.store import StoreClosed
+from tests.blank import blank
 from tests.fakes import EPOCH, FakeClock
 from tests.property.mortal import MortalDatabase
 
@@ -33,13 +34,13 @@ class Refusal(UserError):
 
 @asynccontextmanager
 async def real(folder: Path) -> AsyncIterator[Database]:
-    async with Database.open(folder / "hub.db", FakeClock()) as store:
+    async with Database.open(blank(folder / "hub.db"), FakeClock()) as store:
         yield store
 
 
 @asynccontextmanager
 async def paced(folder: Path) -> AsyncIterator[Database]:
-    async with MortalDatabase.open(folder / "hub.db", FakeClock()) as store:
+    async with MortalDatabase.open(blank(folder / "hub.db"), FakeClock()) as store:
         assert isinstance(store, MortalDatabase)
         store.paced(itertools.cycle([1, 0, 2]))
         yield store

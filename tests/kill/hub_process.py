@@ -6,38 +6,34 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from adapters.console.link import SOCKET, dial
+from tests.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 
 
 class HubProcess:
     """One data folder, and the process that owns it now. Ends only what it started."""
 
-    def __init__(self, folder: Path, model_url: str, **environment: str) -> None:
+    def __init__(self, folder: Path, model_url: str, *, executed: bool = False, **environment: str) -> None:
+        self._launch = Program.execute if executed else Program.fork
         self.data = folder / "data"
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TIMMY_")} | {
             "TIMMY_DATA_DIR": str(self.data), "TIMMY_WORKSPACE": str(folder / "workspace"), "TIMMY_HTTP_PORT": "0",
             "TIMMY_OLLAMA_URL": model_url, **environment,
         }  # fmt: skip
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Program | None = None
         self.kills = 0
 
     async def start(self) -> Self:
         """Start the hub and wait until it says that it is ready."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot.cli", "run",
-            env=self._environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        assert self._process.stderr is not None
+        self._process = await self._launch("run", env=self._environment)
         lines: list[bytes] = []
         async with asyncio.timeout(PATIENCE):
             while line := await self._process.stderr.readline():
@@ -69,11 +65,10 @@ class HubProcess:
         process, self._process = self._process, None
         if process is None:
             return 0
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
+        process.send_signal(number)
         async with asyncio.timeout(PATIENCE):
-            await process.communicate()
-        return process.returncode or 0
+            _, _, code = await process.communicate()
+        return code
 
     async def say(self, text: str, *, name: str | None = None, wait: str | None = None) -> list[dict[str, Any]]:
         """Say something and return every frame up to the end of the turn; `name` is the update's id."""
@@ -87,13 +82,10 @@ class HubProcess:
 
     async def timmy(self, *words: str) -> str:
         """Run a `timmy` command beside the hub and return what it prints; it must succeed."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot.cli", *words, env=self._environment, cwd=ROOT,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+        process = await self._launch(*words, env=self._environment)
         async with asyncio.timeout(PATIENCE):
-            printed, _ = await process.communicate()
-        assert process.returncode == 0, printed.decode()
+            printed, complaint, code = await process.communicate()
+        assert code == 0, complaint.decode()
         return printed.decode()
 
     async def drop(self, text: str, *, name: str) -> None:
@@ -119,9 +111,11 @@ class HubProcess:
 
 
 @contextlib.asynccontextmanager
-async def hub_process(folder: Path, model_url: str, **environment: str) -> AsyncIterator[HubProcess]:
+async def hub_process(
+    folder: Path, model_url: str, *, executed: bool = False, **environment: str
+) -> AsyncIterator[HubProcess]:
     """A running hub; whatever the test did to it, nothing of it is left running."""
-    hub = HubProcess(folder, model_url, **environment)
+    hub = HubProcess(folder, model_url, executed=executed, **environment)
     try:
         yield await hub.start()
     finally:

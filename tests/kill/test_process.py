@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters.console.link import SOCKET, dial
-from tests.kill.hub_process import ROOT, hub_process
+from tests.kill.hub_process import hub_process
 from tests.ollama_server import OllamaServer
 
 if TYPE_CHECKING:
@@ -25,14 +23,9 @@ often = pytest.mark.parametrize(
 )
 
 
-def _verify(folder: Path) -> None:
+async def _verify(hub: HubProcess) -> None:
     """The books prove themselves, by the command that people use."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bot.cli", "ledger", "verify"], cwd=ROOT, check=False, capture_output=True, text=True,
-        env={"TIMMY_DATA_DIR": str(folder / "data"), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "The books balance" in done.stdout
+    assert "The books balance" in await hub.timmy("ledger", "verify")
 
 
 async def _states(hub: HubProcess) -> Mapping[str, str]:
@@ -78,7 +71,7 @@ async def test_kill_9_in_every_state_of_a_task(tmp_path: Path, often: bool) -> N
             "ok": True, "balance_sats": 10_000 - 2 * 40, "held_sats": 0, "simulated": True,
         }  # fmt: skip
         assert hub.kills == (11 if often else 3)
-        _verify(tmp_path)
+        await _verify(hub)
 
 
 @often
@@ -92,7 +85,7 @@ async def test_a_message_that_was_cut_off_counts_once(tmp_path: Path, often: boo
             assert len(tasks) <= number
             for task in tasks:
                 await hub.reaches(task["task"], "settled")
-        _verify(tmp_path)
+        await _verify(hub)
         settled = len((await hub.data_of("/tasks"))["tasks"])
         assert (await hub.data_of("/balance"))["balance_sats"] == 10_000 - 30 * settled
 

@@ -28,6 +28,7 @@ from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.roster import Roster
 from core.wallet.ledger import EXTERNAL, transfer, user_account
+from tests.blank import blank
 from tests.fakes import turn
 
 if TYPE_CHECKING:
@@ -272,5 +273,5 @@ async def new_book(path: Path, clock: Clock, grants: Mapping[str, int]) -> None:
                 )
             )  # fmt: skip
 
-    async with MortalDatabase.open(path, clock) as store:
+    async with MortalDatabase.open(blank(path), clock) as store:
         await store.write(work)

@@ -30,7 +30,7 @@ async def hub_on(folder: Path, server: Synapse, **more: str) -> AsyncIterator[Hu
         "TIMMY_MATRIX_HOMESERVER": server.url, "TIMMY_MATRIX_USER": BOT, "TIMMY_MATRIX_PASSWORD": PASSWORD,
         "TIMMY_OWNER": "matrix:@olga:localhost", **more,
     }  # fmt: skip
-    async with hub_process(folder, NOBODY, **environment) as hub:
+    async with hub_process(folder, NOBODY, executed=True, **environment) as hub:
         yield hub
 
 

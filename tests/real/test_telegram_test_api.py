@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.timeout(120), missing]
 @asynccontextmanager
 async def hub_on(folder: Path, telegram: Emulator, **more: str) -> AsyncIterator[HubProcess]:
     environment = {"TIMMY_TELEGRAM_TOKEN": TOKEN, "TIMMY_TELEGRAM_BASE_URL": telegram.url, **more}
-    async with hub_process(folder, NOBODY, **environment) as hub:
+    async with hub_process(folder, NOBODY, executed=True, **environment) as hub:
         yield hub
 
 

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.timeout(120), missing]
 @asynccontextmanager
 async def hub_on(folder: Path, room: Chat, *, owner: str = OWNER) -> AsyncIterator[HubProcess]:
     environment = {"TIMMY_TELEGRAM_TOKEN": TOKEN, "TIMMY_TELEGRAM_BASE_URL": room.url, "TIMMY_OWNER": owner}
-    async with hub_process(folder, NOBODY, **environment) as hub:
+    async with hub_process(folder, NOBODY, executed=True, **environment) as hub:
         yield hub
     assert room.refused == []
 

@@ -9,7 +9,6 @@ import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +16,13 @@ import pytest
 from adapters.console.link import SOCKET, dial
 from tests.kill.hub_process import hub_process
 from tests.ollama_server import OllamaServer
+from tests.program import ROOT, Program
 from tests.scenario.bot import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 30
 
 
@@ -64,9 +64,17 @@ async def _started(folder: Path, *words: str, **more: str) -> AsyncIterator[asyn
             await process.communicate()
 
 
-async def _timmy(folder: Path, *words: str, said: bytes = b"", **more: str) -> Done:
+async def _timmy(folder: Path, *words: str, **more: str) -> Done:
     """Run `timmy` to its end."""
-    async with _started(folder, *words, **more) as process, asyncio.timeout(PATIENCE):
+    process = await Program.fork(*words, env=_environment(folder, **more))
+    async with asyncio.timeout(PATIENCE):
+        out, err, code = await process.communicate()
+        return Done(code, out.decode(), err.decode())
+
+
+async def _piped(folder: Path, *words: str, said: bytes) -> Done:
+    """Run `timmy` to the end of what it is told on a pipe."""
+    async with _started(folder, *words) as process, asyncio.timeout(PATIENCE):
         out, err = await process.communicate(said)
         return Done(process.returncode or 0, out.decode(), err.decode())
 
@@ -86,7 +94,7 @@ async def test_a_pipe_is_answered_line_by_line_and_its_end_ends_the_hub(tmp_path
         b"quit",
         b"/help",
     ]
-    done = await _timmy(tmp_path, "run", "--console", said=b"\n".join(lines))
+    done = await _piped(tmp_path, "run", "--console", said=b"\n".join(lines))
     assert done.code == 0
     out = [line for line in done.out.split("\n") if line.startswith(("T-", "9,", "console:owner"))]
     firsts = [line for line in out if "bids" not in line and "declines" not in line and "at work" not in line]
@@ -186,7 +194,7 @@ async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
         model.says("Once upon ", asyncio.Event())
         model.says("Once upon ", asyncio.Event())
         async with asyncio.TaskGroup() as group:
-            piped = group.create_task(_timmy(tmp_path, "console", said=b"tell me a story\n"))
+            piped = group.create_task(_piped(tmp_path, "console", said=b"tell me a story\n"))
             asked = group.create_task(_timmy(tmp_path, "say", "/task write a poem", "--wait", "60"))
             async with asyncio.timeout(PATIENCE):
                 while len(model.asked) < 2:
@@ -261,12 +269,12 @@ async def test_without_a_hub_and_with_one_already_there_it_says_what_to_do(tmp_p
     assert "timmy run" in alone.complaint
     assert "timmy run" in books.complaint
     async with hub_process(tmp_path, NOBODY) as hub:
-        assert hub._process is not None
+        assert hub.pid
         second, unknown, wrong = await asyncio.gather(
             _timmy(tmp_path, "run"),
             _timmy(tmp_path, "run", TIMMY_WORKSPCAE="elsewhere"),
             _timmy(tmp_path, "run", TIMMY_HTTP_PORT="99999"),
         )
-        assert f"(pid {hub._process.pid})" in second.complaint
+        assert f"(pid {hub.pid})" in second.complaint
     assert "Did you mean TIMMY_WORKSPACE?" in unknown.complaint
     assert "TIMMY_HTTP_PORT is wrong" in wrong.complaint

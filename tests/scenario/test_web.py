@@ -8,8 +8,6 @@ import resource
 import select
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +22,7 @@ from config.settings import Http
 from core.events import Event, Kind
 from core.swarm.ports import Decline
 from tests.fakes import FakeClock, FakeIds
+from tests.program import Program
 from tests.scenario.bot import PATIENCE, Hands, hub, settings
 
 if TYPE_CHECKING:
@@ -773,20 +772,16 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def start(folder: Path, port: int) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "run", env=environment(folder, port), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+async def start(folder: Path, port: int) -> Program:
+    return await Program.fork("run", env=environment(folder, port))
 
 
 async def test_the_program_says_in_one_line_that_its_port_is_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = await start(tmp_path, port)
-        out, err = await process.communicate()
-    assert process.returncode == 1
-    assert out == b""
+        out, err, code = await process.communicate()
+    assert (code, out) == (1, b"")
     assert err.decode().splitlines() == [
         f"timmy: Port {port} on 127.0.0.1 is in use. Set TIMMY_HTTP_PORT to another port, or stop the program that listens there."
     ]
@@ -794,7 +789,6 @@ async def test_the_program_says_in_one_line_that_its_port_is_in_use(tmp_path: Pa
 
 async def test_a_stop_closes_open_streams_and_takes_no_five_seconds(tmp_path: Path) -> None:
     process = await start(tmp_path, 0)
-    assert process.stderr is not None
     ready = (await process.stderr.readline()).decode()
     assert ready.startswith("timmy: ready on http://127.0.0.1:")
     async with aiohttp.ClientSession(ready.split()[-1]) as session, Browser(session).stream("/live") as stream:
@@ -802,5 +796,4 @@ async def test_a_stop_closes_open_streams_and_takes_no_five_seconds(tmp_path: Pa
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(5):
             await stream.over()
-            assert await process.wait() == 0
-    assert await process.stderr.read() == b""
+            assert await process.communicate() == (b"", b"", 0)

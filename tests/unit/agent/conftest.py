@@ -10,6 +10,7 @@ from adapters.clockwork import SystemClock
 from adapters.llm.ollama import OllamaModel
 from adapters.sqlite.writer import Database
 from core.agent.agent import Assistant
+from tests.blank import blank
 from tests.ollama_server import OllamaServer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ async def model(server: OllamaServer) -> AsyncIterator[OllamaModel]:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database.open(tmp_path / "timmy.db", SystemClock()) as store:
+    async with Database.open(blank(tmp_path / "timmy.db"), SystemClock()) as store:
         yield store
 
 

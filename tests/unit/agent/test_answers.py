@@ -24,6 +24,7 @@ from core.agent.model import (
     UnknownModel,
 )
 from core.agent.prompt import TooLongForModel
+from tests.blank import blank
 from tests.ollama_server import Fault, Wire
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def test_a_restart_forgets_nothing(tmp_path: Path, server: OllamaServer) -
     for key, text in (("k1", "I am Ann."), ("k2", "Who am I?")):
         async with (
             OllamaModel(server.url, clock=SystemClock()) as model,
-            Database.open(tmp_path / "timmy.db", SystemClock()) as store,
+            Database.open(blank(tmp_path / "timmy.db"), SystemClock()) as store,
         ):
             await Assistant(store, model).answer(HERE, text, key, nobody)
     assert given(server) == [("user", "I am Ann."), ("assistant", "You said: I am Ann."), ("user", "Who am I?")]

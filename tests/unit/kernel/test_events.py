@@ -12,6 +12,7 @@ from adapters.sqlite.writer import Database
 from core.events import TERMINAL, Event, Kind
 from core.swarm import task as life
 from core.swarm.task import OVER, Status, Task
+from tests.blank import blank
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def test_an_event_comes_back_as_it_was(tmp_path: Path) -> None:
         for event in sent:
             tx.emit(event)
 
-    async with Database.open(tmp_path / "hub.db", clock) as store:
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
         store.listen(heard.extend)
         await store.write(work)
         clock.advance(5)
@@ -62,7 +63,7 @@ async def test_an_event_comes_back_as_it_was(tmp_path: Path) -> None:
 
 async def test_events_never_take_an_old_number(tmp_path: Path) -> None:
     """`Last-Event-ID` names an event for ever, also after it was forgotten."""
-    async with Database.open(tmp_path / "hub.db", FakeClock()) as store:
+    async with Database.open(blank(tmp_path / "hub.db"), FakeClock()) as store:
         await store.write(lambda tx: tx.emit(Event(Kind.BOOK_OPENED)))
         await store.write(lambda tx: tx.forget("event", "at <= ?", FakeClock().now()))
         await store.write(lambda tx: tx.emit(Event(Kind.BOOK_OPENED)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.sqlite.writer import Database
+from tests.blank import blank
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def store(path: Path, clock: FakeClock) -> AsyncIterator[Database]:
-    async with Database.open(path, clock) as store:
+    async with Database.open(blank(path), clock) as store:
         yield store
 
 

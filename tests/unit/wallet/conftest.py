@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.sqlite.writer import Database
+from tests.blank import blank
 from tests.fakes import FakeClock
 from tests.unit.wallet.small_book import a_small_book
 
@@ -22,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[Database]:
-    async with Database.open(path, FakeClock()) as store:
+    async with Database.open(blank(path), FakeClock()) as store:
         yield store
 
 

@@ -10,6 +10,7 @@ from adapters.sqlite.retention import DAY, Retention
 from adapters.sqlite.writer import Database
 from adapters.web.login import LINK_MS, MOST, SESSION_MS, Logins
 from core.store import DiskFull
+from tests.blank import blank
 from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database.open(tmp_path / "hub.db", FakeClock()) as store:
+    async with Database.open(blank(tmp_path / "hub.db"), FakeClock()) as store:
         yield store
 
 
