@@ -287,7 +287,10 @@ async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
         assert hub.rows("SELECT count(*) FROM event WHERE kind = 'TaskAwarded'") == [(1,)]
 
 
-async def test_a_stop_in_mid_send_loses_nothing_and_marks_what_may_be_a_copy(surface: Driver) -> None:
+async def test_a_stop_in_mid_send_loses_nothing_and_marks_what_may_be_a_copy(
+    surface: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.LAST_WORDS_SECONDS", 0.05)  # no send ends by itself here
     async with surface.hub() as hub:
         await ask(surface, "/whoami")
         await rows(surface, "SELECT state FROM outgoing", [("sent",)])
