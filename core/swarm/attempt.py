@@ -15,6 +15,7 @@ from core.swarm.bidding import HUB
 from core.swarm.booking import take
 from core.swarm.docket import find
 from core.swarm.ports import Delivery
+from core.swarm.roster import UnknownAgent
 from core.swarm.task import AT_WORK, Status
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ class Attempts:
     async def _outcome(self, task: Task) -> Delivery | UserError | str:
         """The work, or why there is none: the task's own fault, or a reason."""
         try:
-            return await self._worker.work(self._roster.get(task.agent or ""), task)
+            agent = self._roster.get(task.agent or "")
+        except UnknownAgent:
+            return dismissed(task.agent)
+        try:
+            return await self._worker.work(agent, task)
         except UserError as error:
             return error
         except HubError as error:
@@ -99,6 +104,11 @@ class Attempts:
         except Exception:
             log.exception("%s broke off at %s", task.agent, task.name)
             return "its work broke off unexpectedly (the log says more)"
+
+
+def dismissed(agent: str | None) -> str:
+    """Why the attempt of an agent that was taken off the roster ended; it counts as one that failed, whoever notices it."""
+    return f"{agent} was dismissed"
 
 
 def _finish(tx: SwarmTx, task: Task, delivery: Delivery) -> Task:

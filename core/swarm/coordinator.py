@@ -14,7 +14,7 @@ from core.money import to_msat
 from core.swarm import bidding, orders
 from core.swarm import task as life
 from core.swarm.appraisal import Appraiser
-from core.swarm.attempt import Attempts
+from core.swarm.attempt import Attempts, dismissed
 from core.swarm.auction import Bid
 from core.swarm.bidding import Terms
 from core.swarm.booking import take
@@ -252,7 +252,7 @@ class Coordinator:
     async def _hand_over(self, agent: str) -> None:
         for task in await self._store.read(lambda tx: tx.tasks.live()):
             if task.agent == agent and task.status in AT_WORK:
-                await self._walk.lose(task, f"{agent} was dismissed")
+                await self._walk.lose(task, dismissed(agent))
 
     async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
         """Add an agent; tasks that wait for somebody capable are offered again."""
