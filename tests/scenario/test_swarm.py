@@ -422,7 +422,9 @@ async def test_an_agent_dismissed_in_mid_task_stops_and_somebody_else_takes_it_u
         prove(bot.app.settings)
 
 
-async def test_whoever_writes_first_that_an_agent_was_dismissed_before_it_began_it_counts_the_same(tmp_path: Path) -> None:
+async def test_whoever_writes_first_that_an_agent_was_dismissed_before_it_began_it_counts_the_same(
+    tmp_path: Path,
+) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
         store = held(bot.app.store)
         store.hold("Attempts._started", "Walk.lose")
@@ -434,7 +436,10 @@ async def test_whoever_writes_first_that_an_agent_was_dismissed_before_it_began_
         assert "quill was dismissed" in (await bot.until(status="open"))["text"]
         store.release()
         assert (await bot.settled("T-1"))["data"]["winner"] == "echo"
-        assert bot.rows("SELECT agent, settled, failed FROM standing ORDER BY agent") == [("echo", 1, 0), ("quill", 0, 1)]
+        assert bot.rows("SELECT agent, settled, failed FROM standing ORDER BY agent") == [
+            ("echo", 1, 0),
+            ("quill", 0, 1),
+        ]
         assert bot.hands.began == [("T-1", "echo", 2)]
 
 
