@@ -273,7 +273,7 @@ class Session:
         await self._link.send(frame)
         await self._keep_true(message.reply)
         if asked:
-            await self._answered(message.reply, self._asked.pop(message.cause or ""))
+            await self._answered(message.reply, self._asked.pop(message.cause or "", None))
         elif self._over(message.reply) and self._followed.pop(message.reply.task or 0, None) is not None:
             await self._link.send({"kind": "end"})
 

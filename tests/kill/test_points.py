@@ -176,13 +176,15 @@ async def _calm(folder: Path, walk: str) -> tuple[Story, list[str]]:
 async def _crash(folder: Path, walk: str, *deaths: str) -> tuple[Story, list[str]]:
     """Die at each of these points, one a life, then live on; returns the story and the points of its last life.
 
-    A walk's own points come in one order; when it is taken up again, some come or not as the threads have it.
+    A walk's own points come in one order; when it is taken up again, some come or not as the threads have it. So does a later
+    note of what was sent (`_mark`), since several are written together where one is slow.
     """
     story = Story(folder, WALKS[walk])
     for point in deaths:
         fate = Fate(frozenset({point}))
         await story.live(fate)
-        assert fate.dead or point != deaths[0], f"{point} never came: {fate.met}"
+        may_miss = point != deaths[0] or ("_mark" in point and not point.endswith(" 1"))
+        assert fate.dead or may_miss, f"{point} never came: {fate.met}"
     last = Fate()
     await story.live(last)
     return story, last.met
