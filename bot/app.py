@@ -53,7 +53,6 @@ from core.chat import Role
 from core.errors import UserError
 from core.money import to_msat
 from core.pairing import Pairing
-from core.store import patiently
 from core.swarm.coordinator import Coordinator
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
@@ -196,28 +195,24 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         calls = owner.calls(hub, web.login_link)
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
+
+        async def back(surface: str) -> None:
+            await delivery.again(surface)
+            await boards.again(surface)
+
         if settings.telegram.token:
-
-            async def back() -> None:
-                await delivery.again("telegram")
-                await boards.again("telegram")
-
-            telegram = await _telegram(settings, store, clock, nursery, back)
+            telegram = await _telegram(settings, store, clock, nursery, partial(back, "telegram"))
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
+        watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
         if settings.matrix.on:
-
-            async def here_again() -> None:
-                await delivery.again("matrix")
-                await boards.again("matrix")
-
-            matrix = await _matrix(settings, store, clock, ids, nursery, here_again)
+            told = partial(back, "matrix"), partial(watch.warn, "matrix")
+            matrix = await _matrix(settings, store, clock, ids, nursery, told)
             boards.attach(matrix.name, matrix)
             surfaces.append(matrix)
         for surface in surfaces:
             delivery.attach(surface)
         health.surfaces.extend(surfaces)
-        watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
         store.listen(pump.heard)
         store.listen(boards.heard)
         store.listen(console.heard)
@@ -316,10 +311,12 @@ async def _telegram(
 
 async def _matrix(
     settings: Settings, store: Database, clock: Clock, ids: IdSource, nursery: Nursery,
-    back: Callable[[], Awaitable[None]],
+    told: tuple[Callable[[], Awaitable[None]], Callable[[str, str], Awaitable[None]]],
 ) -> MatrixSurface:  # fmt: skip
     """The Matrix surface; its library is imported only where it is on."""
-    from adapters.matrix.surface import Access, Mark, MatrixSurface  # noqa: PLC0415
+    from adapters.matrix.identity import IdentityFile  # noqa: PLC0415
+    from adapters.matrix.memory import Memory  # noqa: PLC0415
+    from adapters.matrix.surface import Access, MatrixSurface, Told  # noqa: PLC0415
 
     found = settings.matrix
     password, token = (one.get_secret_value() if one else "" for one in (found.password, found.access_token))
@@ -328,18 +325,12 @@ async def _matrix(
     own = frozenset(actor.removeprefix("matrix:") for actor in settings.owners if actor.startswith("matrix:"))
     access = Access(
         found.homeserver or "", found.user or "", password, token, found.device, frozenset(split(found.rooms)),
-        frozenset(split(found.inviters)) or own,
+        frozenset(split(found.inviters)) or own, found.encryption, found.trust,
     )  # fmt: skip
-    account = f"matrix/{access.user}"
-    heard = await store.read(lambda tx: tx.messages.synced(account))
-    mark = Mark(*(heard or ("", ids.token(9))))
-    if heard is None:
-        await store.write(lambda tx: tx.messages.sync(account, mark.token, mark.salt))
-
-    async def save(token: str) -> None:
-        await patiently(store, lambda tx: tx.messages.sync(account, token, mark.salt), clock)
-
-    return MatrixSurface(access, mark, clock=clock, spawner=nursery, back=back, save=save)
+    identity = IdentityFile(settings.data_dir / "matrix", ids)
+    memory = Memory(f"matrix/{access.user}", store, clock)
+    await memory.load(ids.token(9))
+    return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
 
 
 def _known(hub: Hub) -> Known:

@@ -209,6 +209,7 @@ class Dispatcher:
             caller = await self._hub.identities.caller(
                 message.actor, private=message.private, acting_for=message.acting_for
             )
+            caller = replace(caller, doubt=message.doubt)
             if not message.admitted:
                 if caller.role is Role.GUEST:
                     self._strangers.silence(message)

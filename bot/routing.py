@@ -25,6 +25,10 @@ class CannotRead(UserError):
     """I do not take {what}. I read text and files; /help says what I can do."""
 
 
+class NotOpened(UserError):
+    """I could not read what you wrote: {why}"""
+
+
 class NotYetHere(UserError):
     """I understood that as {command}, which this version of the hub cannot do. /help lists what it can."""
 
@@ -56,13 +60,20 @@ class Route:
 
 def route(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:
     """Where a message goes. Raises `UserError` for what cannot be meant."""
-    if message.unread:
-        raise CannotRead(what=message.unread)
+    refuse_unread(message)
     if message.tap:
         return Route(Way.TAP, message)
     if message.files:
         return Route(Way.FILES, message)
     return words(registry, understand, message)
+
+
+def refuse_unread(message: Inbound) -> None:
+    """Raise `CannotRead` or `NotOpened` for what a surface got and cannot hand on."""
+    if message.unread:
+        raise CannotRead(what=message.unread)
+    if message.sealed:
+        raise NotOpened(why=message.sealed)
 
 
 def words(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:

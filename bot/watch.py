@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.chat import Reply
 from core.events import Event, Kind
+from core.store import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,12 +53,26 @@ class Watch:
                     await self._tell(surface.name, Kind.SURFACE_DOWN, f"{why.rstrip('.')}.")
                     self._down[surface.name] = why
 
+    async def warn(self, surface: str, key: str, words: str) -> None:
+        """Tell the owners, elsewhere than on `surface`, what happened there: once for each `key`."""
+
+        def work(tx: MessageTx) -> list[Outgoing]:
+            if tx.applied(key) is not None:
+                return []
+            tx.mark(key, "")
+            return self._told(tx, surface, Reply(words, {"ok": False, "surface": surface}))
+
+        for message in await patiently(self._store, work, self._clock):
+            self._send(message)
+
     async def _tell(self, surface: str, kind: Kind, words: str) -> None:
         def work(tx: MessageTx) -> list[Outgoing]:
             tx.emit(Event(kind, data={"surface": surface}))
-            elsewhere = [owner for owner in self._owners if not owner.startswith(f"{surface}:")]
-            reply = Reply(words, {"ok": kind is Kind.SURFACE_UP, "surface": surface})
-            return [tx.messages.queue(owner.partition(":")[0], owner, reply, None, tx.now) for owner in elsewhere]
+            return self._told(tx, surface, Reply(words, {"ok": kind is Kind.SURFACE_UP, "surface": surface}))
 
         for message in await self._store.write(work):
             self._send(message)
+
+    def _told(self, tx: MessageTx, surface: str, reply: Reply) -> list[Outgoing]:
+        elsewhere = [owner for owner in self._owners if not owner.startswith(f"{surface}:")]
+        return [tx.messages.queue(owner.partition(":")[0], owner, reply, None, tx.now) for owner in elsewhere]

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from bot.replies import from_error
-from bot.routing import CannotRead
+from bot.routing import refuse_unread
 from core.chat import Mark, Reply, Style
 from core.pairing import HOUR_MS, TooManyCodes
 
@@ -37,8 +37,7 @@ class Strangers:
         refused: dict[str, Json] = {"ok": False, "error": "not_paired"}
         if not message.private:
             self.silence(message)
-            if message.unread:
-                raise CannotRead(what=message.unread)
+            refuse_unread(message)
             who = f", {message.name}" if message.name else ""
             return Reply(f"I do not know you yet{who}. Write to me in private, and I give you a pairing code.", refused)
         try:

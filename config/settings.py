@@ -259,6 +259,14 @@ class Matrix(_Group):
     access_token: SecretStr | None = Field(None, description="an access token of the bot, instead of the password")
     device: str = Field("TIMMY", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="the bot's device id; it stays the same")
     rooms: Names = Field("", description="ids of the rooms it works in, separated by commas; none otherwise")
+    encryption: Literal["off", "optional", "required"] = Field(
+        "optional",
+        description="whether it talks in encrypted rooms: never (off), there too, or nowhere else (required)",
+    )
+    trust: Literal["first-use", "verified"] = Field(
+        "first-use",
+        description="whom it believes in encrypted rooms: who was met first, or who was verified too (to spend)",
+    )
     inviters: Names = Field("", description="user ids whose invitations are taken; the owners' on Matrix if not set")
 
     @field_validator("homeserver")

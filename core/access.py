@@ -47,6 +47,9 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action),
 }
 _PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR})
+_BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
+"""What binds sats or people besides, and is not done on the word of somebody who may be another."""
+
 PRIVATE = frozenset({Action.SEE_MONEY, Action.TOKENS})
 """What nobody but the caller may read."""
 
@@ -65,12 +68,8 @@ class Verdict:
 
 def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
     """Decide without raising. `own`: the thing acted on belongs to the caller."""
-    if caller.acting_for and action in _PAYS:
-        return Verdict(
-            allowed=False, rule="--as is for trying things out and never pays or approves. Send it as yourself."
-        )
-    if not caller.private and action in PRIVATE:
-        return Verdict(allowed=False, rule="money is shown in a private chat only. Ask me there.")
+    if why := _barred(caller, action):
+        return Verdict(allowed=False, rule=why)
     if action in _MAY[caller.role]:
         return Verdict(allowed=True, rule=f"a {caller.role} may {action}")
     if own and action in _OWN and caller.role is not Role.GUEST:
@@ -79,6 +78,17 @@ def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
         return Verdict(allowed=False, rule="this hub does not know you. Ask its owner to let you in.")
     theirs = "it is not yours. Whoever posted it may, or the hub's owner."
     return Verdict(allowed=False, rule=theirs if action in _OWN else f"a {caller.role} may not. Ask the hub's owner.")
+
+
+def _barred(caller: Caller, action: Action) -> str:
+    """Why an action is refused whatever the caller's role; empty if it is not."""
+    if caller.acting_for and action in _PAYS:
+        return "--as is for trying things out and never pays or approves. Send it as yourself."
+    if caller.doubt and action in _PAYS | _BINDS:
+        return caller.doubt
+    if not caller.private and action in PRIVATE:
+        return "money is shown in a private chat only. Ask me there."
+    return ""
 
 
 def authorize(caller: Caller, action: Action, *, own: bool = False) -> None:

@@ -43,7 +43,8 @@ class Role(StrEnum):
 class Caller:
     """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them.
 
-    `account` is the identity whose tasks and wallet the actor shares, where that is another.
+    `account` is the identity whose tasks and wallet the actor shares, where that is another. `doubt` says why it may be
+    somebody else who asks.
     """
 
     actor: str
@@ -51,6 +52,7 @@ class Caller:
     private: bool = True
     acting_for: str | None = None
     account: str | None = None
+    doubt: str = ""
 
     @property
     def name(self) -> str:
@@ -86,7 +88,8 @@ class Inbound:
 
     `home` is the conversation in which the sender can be told what nobody else should read (this one, if it is private),
     `name` how the sender is called there. `admitted` is false in a place that the settings do not list. `unread` says in
-    words what the surface got that is no message to the hub (a sticker, a forwarded text).
+    words what the surface got that is no message to the hub (a sticker, a forwarded text), `sealed` why one could not be opened.
+    `doubt` says why it may not be its sender's who wrote it; nothing that spends or lets people in is done on its word.
     `tap` is the id of a button that was pressed, on the surface's message `tapped`; such a message has no text of its own.
     """
 
@@ -104,6 +107,8 @@ class Inbound:
     tapped: str = ""
     name: str = ""
     unread: str = ""
+    sealed: str = ""
+    doubt: str = ""
     admitted: bool = True
     files: tuple[Attachment, ...] = ()
     id: int = 0

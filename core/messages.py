@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.chat import Inbound, Outgoing, Reply
 
@@ -89,14 +89,58 @@ class MessageStore(Protocol):
         Those up to the number `lost` may have been sent by a process that is no more; they are marked `again`.
         """
 
-    def synced(self, account: str) -> tuple[str, str] | None:
-        """How far a surface has heard (its platform's token), and the salt it sends under; None for an account that is new."""
-
-    def sync(self, account: str, token: str, salt: str) -> None:
-        """An account has heard so far."""
-
     def last(self) -> int:
         """The number of the newest message to send, 0 if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a surface has heard: its platform's token (empty: nothing yet), and the salt of the names it sends under."""
+
+    token: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Somebody's keys as they were at first: the signing `identity` ("": none), else those of the `devices`.
+
+    Public keys in the platform's own writing. `verified`: when people compared the identity, Unix ms.
+    """
+
+    identity: str
+    devices: frozenset[str] = frozenset()
+    verified: int | None = None
+
+
+class SurfaceStore(Protocol):
+    """What a surface remembers of its platform, by its own account there."""
+
+    def mark(self, account: str) -> Mark | None:
+        """How far it has heard; None for an account that is new."""
+
+    def save(self, account: str, mark: Mark) -> None:
+        """It has heard so far."""
+
+    def latched(self, account: str) -> frozenset[str]:
+        """The places that were encrypted once."""
+
+    def latch(self, account: str, place: str) -> None:
+        """A place is encrypted, for ever."""
+
+    def pins(self, account: str) -> Mapping[str, Pin]:
+        """Whose keys are known, by the platform's name of a person."""
+
+    def pin(self, account: str, person: str, pin: Pin) -> None:
+        """Keep somebody's keys."""
+
+
+class SurfaceTx(Tx, Protocol):
+    """A unit of work over what a surface remembers."""
+
+    @property
+    def surfaces(self) -> SurfaceStore:
+        """What is remembered."""
 
 
 class MessageTx(Tx, Protocol):

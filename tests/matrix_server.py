@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from aiohttp import web
+from nio.crypto import decrypt_attachment, encrypt_attachment
 
 from adapters.clockwork import SystemClock
+from tests.matrix_keys import KeyServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +51,7 @@ class Room:
     events: list[tuple[int, Json]] = field(default_factory=list)
     members: dict[str, str] = field(default_factory=dict)
     invited: dict[str, str] = field(default_factory=dict)
+    encrypted: bool = False
 
 
 @dataclass
@@ -81,17 +84,21 @@ class MatrixServer:
         self.receipts: list[tuple[str, str]] = []
         self.logins = 0
         self.devices: set[str] = set()
+        self.keys = KeyServer()
+        self.peers: dict[str, Peer] = {}
         self.port = 0
         self._at = 0
         self._numbers = itertools.count(1)
         self._news = asyncio.Event()
         self._sent: dict[str, str] = {}
         self._files: dict[str, bytes] = {}
+        self._opened: dict[str, Json] = {}
         self._flooded: dict[str, int] = {}
         self._down = False
         self._gate: asyncio.Event | None = None
         self._lost = 0
         self._token = ""
+        self._device = ""
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -115,10 +122,14 @@ class MatrixServer:
 
     # What people do ----------------------------------------------------------------------------------------------
 
-    def room(self, name: str, members: Iterable[str], *, joined: bool = True) -> Room:
+    def room(self, name: str, members: Iterable[str], *, joined: bool = True, encrypted: bool = False) -> Room:
         """A room with these people, and with the bot in it, or not yet."""
-        room = Room(f"!{name.lower()}:localhost", name)
+        room = Room(f"!{name.lower()}:localhost", name, encrypted=encrypted)
         self.rooms[room.id] = room
+        if encrypted:
+            self._add(
+                room, next(iter(members)), "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"}, state_key=""
+            )
         for user in [*members, *([BOT] if joined else [])]:
             self._member(room, user, "join")
         return room
@@ -134,13 +145,59 @@ class MatrixServer:
         return self.post(room, user, "m.room.message", {"msgtype": "m.text", "body": body, **relation, **content})
 
     def post(self, room: Room, user: str, kind: str, content: Json, **more: Any) -> Json:
-        """Send any event."""
+        """Send any event; in an encrypted room whoever has keys uses them for messages, unless `clear`."""
+        clear = more.pop("clear", False)
+        peer = self.peers.get(user) if room.encrypted and not clear else None
+        if peer is not None and kind == "m.room.message":
+            mail, content = peer.sealed(room.id, BOT, kind, content)
+            self._at += 1
+            for (whose, device), one in mail.items():
+                self.keys.send(user, "m.room.encrypted", {whose: {device: one}}, self._at)
+            kind = "m.room.encrypted"
         return self._add(room, user, kind, content, **more)
+
+    def mail(self, sender: str, user: str, device: str, content: Json) -> None:
+        """Send a key from device to device."""
+        self._at += 1
+        self.keys.send(sender, "m.room.encrypted", {user: {device: content}}, self._at)
+        self._tell()
+
+    def changed(self, user: str) -> None:
+        """Somebody's keys are not what they were."""
+        self._at += 1
+        self.keys.changed.append((self._at, user))
+        self._tell()
+
+    def join(self, room: Room, user: str) -> None:
+        """Somebody comes in."""
+        self._member(room, user, "join")
+
+    @property
+    def now(self) -> str:
+        """The sync token of this moment."""
+        return f"s{self._at}"
+
+    @property
+    def token(self) -> str:
+        """The bot's access token."""
+        return self._token
+
+    def meet(self, user: str, **how: Any) -> Peer:
+        """Give somebody keys."""
+        self._at += 1
+        self.peers[user] = Peer(self.keys, user, **how)
+        self.keys.changed.append((self._at, user))
+        return self.peers[user]
 
     def give(self, room: Room, user: str, name: str, data: bytes) -> None:
         """Send a file."""
-        url = self._keep(data)
-        self.say(room, user, name, msgtype="m.file", url=url, info={"size": len(data)}, filename=name)
+        if room.encrypted:
+            sealed, keys = encrypt_attachment(data)
+            file: Json = {"file": {**keys, "url": self._keep(sealed)}}
+        else:
+            file = {"url": self._keep(data)}
+        more = {"msgtype": "m.file", "body": name, "info": {"size": len(data)}, "filename": name}
+        self.post(room, user, "m.room.message", {**more, **file})
 
     def react(self, room: Room, user: str, message: str, key: str) -> None:
         """Tap a reaction."""
@@ -159,11 +216,12 @@ class MatrixServer:
         """The bot's messages as they stand now."""
         found: dict[str, Message] = {}
         gone = {event["redacts"] for _, event in room.events if event["type"] == "m.room.redaction"}
-        for _, event in room.events:
+        for _, raw in room.events:
+            if raw["sender"] != BOT:
+                continue
+            event = self._read(room, raw)
             content = event["content"]
             relation = content.get("m.relates_to", {})
-            if event["sender"] != BOT:
-                continue
             if event["type"] == "m.reaction" and event["event_id"] not in gone:
                 found[relation["event_id"]].labels[relation["key"]] = event["event_id"]
             elif event["type"] == "m.room.message" and relation.get("rel_type") == "m.replace":
@@ -174,9 +232,25 @@ class MatrixServer:
                 found[event["event_id"]] = Message(event["event_id"], content)
         return list(found.values())
 
-    def file(self, url: str) -> bytes:
-        """What was uploaded."""
-        return self._files[url.rpartition("/")[2]]
+    def _read(self, room: Room, event: Json) -> Json:
+        """An event as the first of its people with keys reads it."""
+        if event["type"] != "m.room.encrypted":
+            return event
+        if event["event_id"] not in self._opened:
+            peer = next(self.peers[user] for user in room.members if user in self.peers)
+            found = peer.opened(room.id, event)
+            assert found is not None, "the bot sent what nobody can read"
+            self._opened[event["event_id"]] = found
+        return self._opened[event["event_id"]]
+
+    def file(self, content: Json) -> bytes:
+        """What was uploaded for a message."""
+        if "file" not in content:
+            return self._files[content["url"].rpartition("/")[2]]
+        keys = content["file"]
+        data = self._files[keys["url"].rpartition("/")[2]]
+        opened: bytes = decrypt_attachment(data, keys["key"]["k"], keys["hashes"]["sha256"], keys["iv"])
+        return opened
 
     # Faults ------------------------------------------------------------------------------------------------------
 
@@ -227,7 +301,7 @@ class MatrixServer:
             answer = await self._call(request, path, data)
         except Refused as refused:
             return web.json_response(refused.body, status=refused.status)
-        if request.method == "PUT" and "/send/m.room.message/" in path:
+        if request.method == "PUT" and ("/send/m.room.message/" in path or "/send/m.room.encrypted/" in path):
             if self._lost:
                 self._lost -= 1
                 assert request.transport is not None
@@ -252,11 +326,37 @@ class MatrixServer:
         body: Json = json.loads(data) if data else {}
         match request.method, words:
             case "GET", ["account", "whoami"]:
-                return {"user_id": BOT, "device_id": "TIMMY"}
+                return {"user_id": BOT, "device_id": self._device}
+            case "POST", ["logout"]:
+                self.keys.forget(BOT, self._device, self._at)
+                self._token = ""
+                return {}
+            case "POST", ["keys", "upload"]:
+                return self.keys.upload(BOT, self._device, body, self._at)
+            case "POST", ["keys", "query"]:
+                return self.keys.query(body["device_keys"])
+            case "POST", ["keys", "claim"]:
+                return self.keys.claim(body["one_time_keys"])
+            case "POST", ["keys", "device_signing", "upload"]:
+                self.keys.identify(BOT, body, self._at)
+                return {}
+            case "POST", ["keys", "signatures", "upload"]:
+                self.keys.sign(body, self._at)
+                return {"failures": {}}
+            case "PUT", ["sendToDevice", kind, _]:
+                if self.keys.deaf:
+                    self.keys.deaf -= 1
+                    raise Refused(500, "M_UNKNOWN")
+                self.keys.send(BOT, kind, body["messages"], self._at)
+                return {}
+            case "GET", ["rooms", room, "joined_members"]:
+                return {"joined": {user: {} for user in self._joined(room).members}}
             case "GET", ["sync"]:
                 return await self._sync(request.query)
             case "POST", ["createRoom"]:
-                return {"room_id": self.room(f"made-{next(self._numbers)}", body["invite"]).id}
+                return {"room_id": self.room(
+                    f"made-{next(self._numbers)}", body["invite"], encrypted=bool(body.get("initial_state"))
+                ).id}  # fmt: skip
             case "PUT", ["rooms", room, "send", kind, transaction]:
                 return {"event_id": self._send(self._joined(room), kind, transaction, body, len(data))}
             case "PUT", ["rooms", room, "redact", event, transaction]:
@@ -284,7 +384,8 @@ class MatrixServer:
         self.logins += 1
         if body.get("password") != PASSWORD or body["identifier"]["user"] != BOT:
             raise Refused(403, "M_FORBIDDEN", error="Invalid username or password")
-        self.devices.add(body["device_id"])
+        self._device = body["device_id"]
+        self.devices.add(self._device)
         self._token = f"token-{next(self._numbers)}"
         return {"user_id": BOT, "access_token": self._token, "device_id": body["device_id"]}
 
@@ -307,7 +408,8 @@ class MatrixServer:
             for room in self.rooms.values()
             if BOT in room.members and (found := self._since(room, since, limit, full=full))
         }
-        return {"next_batch": f"s{self._at}", "rooms": {"join": joined, "invite": self._invitations(), "leave": {}}}
+        rooms = {"join": joined, "invite": self._invitations(), "leave": {}}
+        return {"next_batch": f"s{self._at}", "rooms": rooms, **self.keys.news(BOT, self._device, since)}
 
     def _since(self, room: Room, since: int | None, limit: int, *, full: bool) -> Json | None:
         new = [(at, event) for at, event in room.events if since is None or at > since]
@@ -344,7 +446,7 @@ class MatrixServer:
         found = next((event for _, event in room.events if event["event_id"] == wanted), None)
         if found is None:
             raise Refused(404, "M_NOT_FOUND")
-        return found
+        return {**found, "room_id": room.id}
 
     def _send(self, room: Room, kind: str, transaction: str, content: Json, size: int) -> str:
         if transaction in self._sent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from typing import TYPE_CHECKING, Any
+
+from nio.crypto import decrypt_attachment
 
 from adapters import markup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from adapters.markup import Rich
     from core.chat import Outgoing, Reply
@@ -55,12 +58,31 @@ def placed(content: dict[str, Any], thread: str | None, answered: str | None) ->
     return content
 
 
-def file(name: str, url: str, size: int) -> dict[str, Any]:
-    """The content of an event with a file that was uploaded."""
+def reference(content: Mapping[str, Any]) -> str:
+    """By what a file of an event is fetched and opened later: its URL, or the JSON of its URL and keys."""
+    found = content.get("file")
+    if not isinstance(found, dict):
+        return str(content.get("url", ""))
+    return json.dumps(
+        {"url": found["url"], "k": found["key"]["k"], "iv": found["iv"], "sha256": found["hashes"]["sha256"]}
+    )
+
+
+def referred(ref: str) -> tuple[str, Callable[[bytes], bytes]]:
+    """The URL that a reference means, and what opens the file there. That raises `EncryptionError` for another file."""
+    if not ref.startswith("{"):
+        return ref, lambda data: data
+    keys = json.loads(ref)
+    return keys["url"], lambda data: decrypt_attachment(data, keys["k"], keys["sha256"], keys["iv"])
+
+
+def file(name: str, url: str, size: int, keys: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The content of an event with a file that was uploaded, encrypted if there are `keys`."""
     kind = media_type(name)
     sort = kind.partition("/")[0]
     return {
-        "msgtype": f"m.{sort}" if sort in {"image", "audio", "video"} else "m.file", "body": name, "filename": name, "url": url,
+        "msgtype": f"m.{sort}" if sort in {"image", "audio", "video"} else "m.file", "body": name, "filename": name,
+        **({"file": {**keys, "url": url}} if keys else {"url": url}),
         "info": {"mimetype": kind, "size": size}, "m.mentions": {},
     }  # fmt: skip
 

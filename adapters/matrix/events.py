@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from nio import (
     ReactionEvent,
+    RoomEncryptedAudio,
+    RoomEncryptedMedia,
     RoomMessage,
     RoomMessageAudio,
     RoomMessageMedia,
     RoomMessageText,
 )
 
+from adapters.matrix.content import reference
 from core.chat import Attachment, Inbound
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from nio import Event, MatrixRoom
+    from nio import Event, MatrixRoom, MegolmEvent
 
 SURFACE = "matrix"
 
@@ -65,6 +68,18 @@ def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") 
     return _said(event, room, inbound) if isinstance(event, RoomMessage) else None
 
 
+def sealed(event: MegolmEvent, room: MatrixRoom, listed: Container[str]) -> Inbound | None:
+    """What is to be answered to a message that cannot be opened: once for each key, and only where the bot is at home."""
+    sender, private = event.sender, is_private(room)
+    if sender == room.own_user_id or not (private or room.room_id in listed):
+        return None
+    return Inbound(
+        SURFACE, room.own_user_id, f"sealed/{event.sender}/{event.session_id}", conversation(sender if private else room.room_id),
+        f"{SURFACE}:{sender}", "", private=private, home=conversation(sender), name=str(room.user_name(sender) or sender)[:64],
+        sealed="its key never came to me. Send it again; if that goes on, leave this chat and begin a new one with me.",
+    )  # fmt: skip
+
+
 def _said(event: RoomMessage, room: MatrixRoom, inbound: Inbound) -> Inbound | None:
     """A message with what it says to the bot; None if that is nothing."""
     text, files, unread = _taken(event)
@@ -90,14 +105,14 @@ def _taken(event: RoomMessage) -> tuple[str, tuple[Attachment, ...], str]:
     if isinstance(event, RoomMessageText):
         quotes = "m.in_reply_to" in _relation(event)
         return (_QUOTE.sub("", event.body, count=1) if quotes else event.body).strip(), (), ""
-    if isinstance(event, RoomMessageAudio) and _VOICE in content:
+    if isinstance(event, (RoomMessageAudio, RoomEncryptedAudio)) and _VOICE in content:
         return "", (), "voice notes"
-    if isinstance(event, RoomMessageMedia):
+    if isinstance(event, (RoomMessageMedia, RoomEncryptedMedia)):
         info, named = content.get("info"), content.get("filename")
         size = info.get("size") if isinstance(info, dict) else 0
         name = named if isinstance(named, str) and named else event.body
         words = "" if name == event.body else event.body.strip()
-        return words, (Attachment(name, size if isinstance(size, int) else 0, event.url),), ""
+        return words, (Attachment(name, size if isinstance(size, int) else 0, reference(content)),), ""
     return "", (), ""
 
 

@@ -9,25 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import ClientError
 from nio import (
     AsyncClient,
     AsyncClientConfig,
+    EnableEncryptionBuilder,
+    EncryptionError,
     ErrorResponse,
     InviteMemberEvent,
+    MegolmEvent,
     MessageDirection,
     ReactionEvent,
     RoomMemberEvent,
     SyncResponse,
 )
+from nio.store import SqliteStore
 
 from adapters.matrix import content
-from adapters.matrix.events import SURFACE, conversation, is_private, place, read
+from adapters.matrix.encryption import Encryption, Forged, Refusal, StoreLost
+from adapters.matrix.events import SURFACE, conversation, is_private, place, read, sealed
+from adapters.matrix.trust import CLEAR, FORGED, REACTION
 from core.chat import NotSent, Undeliverable
 from core.errors import Unavailable, UserError
 
@@ -36,10 +42,18 @@ if TYPE_CHECKING:
 
     from nio import Event, InviteInfo, MatrixRoom, Response, RoomInfo
 
+    from adapters.matrix.identity import IdentityFile
+    from adapters.matrix.memory import Memory
+    from adapters.matrix.trust import Mode
     from core.chat import Attachment, File, Inbound, Outgoing, Reply
     from core.ports import Clock, Spawner
 
 log = logging.getLogger(__name__)
+for noisy in (
+    "nio",
+    "peewee",
+):  # every event, a missing key at each look; every statement of the store, with what it holds
+    logging.getLogger(noisy).setLevel(logging.ERROR)
 
 SYNC_SECONDS = 25
 PATIENCE_SECONDS = 30.0
@@ -51,6 +65,11 @@ BACKFILL = 100
 MOST_MISSED = 10_000
 """Events of one room that are fetched after a long absence, at most."""
 
+KEY_SECONDS = 15.0
+"""How long a message waits for the key that opens it; it comes by another way, often a moment later."""
+
+KEY_SYNC_SECONDS = 2
+STORE = "keys.db"
 TYPING_SECONDS = 20.0
 FETCH_BYTES = 50 * 2**20
 _RECENT = 1000
@@ -81,7 +100,7 @@ class NotOnMatrix(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach Matrix, the rooms that are listed, and whose invitations are taken."""
+    """How to reach Matrix, the rooms that are listed, whose invitations are taken, and what is encrypted and believed."""
 
     homeserver: str
     user: str
@@ -90,39 +109,52 @@ class Access:
     device: str
     rooms: frozenset[str]
     inviters: frozenset[str]
+    encryption: Literal["off", "optional", "required"]
+    trust: Mode
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How far the bot has heard: its sync token (empty: nothing yet), and the salt of its transaction ids."""
+class Told:
+    """Whom the surface tells: `back`, that messages can be sent (again); `once` (key, words), the owner, once for each key."""
 
-    token: str
-    salt: str
+    back: Callable[[], Awaitable[None]]
+    once: Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A message whose key has not come yet, and until when it is waited for, Unix ms."""
+
+    room: str
+    event: MegolmEvent
+    until: int
 
 
 class MatrixSurface:
-    """See `core.chat.ChatAdapter`. `back` is told when messages can be sent (again); `save` keeps the sync token."""
+    """See `core.chat.ChatAdapter`."""
 
     name = SURFACE
 
     def __init__(
         self,
         access: Access,
-        mark: Mark,
+        identity: IdentityFile,
+        memory: Memory,
         *,
         clock: Clock,
         spawner: Spawner,
-        back: Callable[[], Awaitable[None]],
-        save: Callable[[str], Awaitable[None]],
+        told: Told,
     ) -> None:
         self._access = access
-        self._mark = mark
-        self._token = mark.token
+        self._identity = identity
+        self._memory = memory
+        self._token = memory.mark.token
         self._clock = clock
         self._spawner = spawner
-        self._back = back
-        self._save = save
+        self._told = told
         self._client: AsyncClient | None = None
+        self._encryption: Encryption | None = None
+        self._sealed: dict[str, _Sealed] = {}
         self._direct: dict[str, str] = {}
         self._buttons: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._chips: OrderedDict[str, dict[str, str]] = OrderedDict()
@@ -134,27 +166,72 @@ class MatrixSurface:
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Sync until cancelled. Raises `SignInRefused` or `NoHomeserver` where it cannot begin."""
         self.heard_at = self.heard_at or self._clock.now()
-        config = AsyncClientConfig(
-            encryption_enabled=False, max_limit_exceeded=0, max_timeouts=0, request_timeout=PATIENCE_SECONDS
-        )
-        client = AsyncClient(self._access.homeserver, self._access.user, self._access.device, config=config)
+        client = await self._signed_in()
         try:
-            await self._sign_in(client)
             first = await self._synced(client, full=True)
             self._client = client
             await self._take(client, first, receive)
-            await self._back()
+            await self._told.back()
             while True:
+                if self._encryption is not None:
+                    await self._encryption.tend()
                 await self._take(client, await self._synced(client), receive)
         finally:
-            self._client = None
+            self._client = self._encryption = None
+            self._token = self._memory.mark.token
+            self._sealed.clear()
             await client.close()
+
+    async def _signed_in(self) -> AsyncClient:
+        """A client that is signed in, and whose keys are on the server. One whose keys are lost comes back as a new device."""
+        device = self._identity.kept.device or self._access.device
+        while True:
+            client = self._made_client(device)
+            try:
+                await self._sign_in(client)
+                if self._access.encryption != "off":
+                    self._encryption = Encryption(
+                        client, self._identity, self._memory,
+                        mode=self._access.trust, password=self._access.password, tell=self._told.once,
+                    )  # fmt: skip
+                    await self._encryption.begin()
+            except StoreLost as lost:
+                if self._access.access_token:
+                    await client.close()
+                    raise
+                log.warning(
+                    "the keys of the Matrix device %s are lost; the bot comes back as a new device",
+                    lost.facts["device"],
+                )
+                await self._quietly(client.logout())
+                await client.close()
+                device = self._identity.move(self._access.device)
+            except (ClientError, TimeoutError, Refusal) as error:
+                await client.close()
+                raise NoHomeserver(server=self._access.homeserver, why=_words(error)) from None
+            except BaseException:
+                await client.close()
+                raise
+            else:
+                return client
+
+    def _made_client(self, device: str) -> AsyncClient:
+        """A client that does nothing by itself: a limit, a silence and a retry are the hub's to deal with."""
+        (self._identity.folder / STORE).touch(mode=0o600)
+        config = AsyncClientConfig(
+            encryption_enabled=self._access.encryption != "off", pickle_key=self._identity.kept.key,
+            store=SqliteStore, store_name=STORE,
+            max_limit_exceeded=0, max_timeouts=0, request_timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+        return AsyncClient(
+            self._access.homeserver, self._access.user, device, store_path=str(self._identity.folder), config=config
+        )
 
     async def _sign_in(self, client: AsyncClient) -> None:
         server, access = self._access.homeserver, self._access
         try:
             if access.access_token:
-                client.restore_login(access.user, access.device, access.access_token)
+                client.user_id, client.access_token = access.user, access.access_token
                 answer: Response = await client.whoami()
             else:
                 answer = await client.login(access.password, device_name="Timmy")
@@ -162,7 +239,7 @@ class MatrixSurface:
             raise NoHomeserver(server=server, why=_words(error)) from None
         if not isinstance(answer, ErrorResponse):
             if access.access_token:
-                client.restore_login(answer.user_id, answer.device_id or access.device, access.access_token)
+                client.restore_login(answer.user_id, answer.device_id or client.device_id, access.access_token)
             return
         if answer.status_code in {"M_FORBIDDEN", "M_UNKNOWN_TOKEN", "M_USER_DEACTIVATED", "M_MISSING_TOKEN"}:
             what = "access token" if access.access_token else "password"
@@ -174,7 +251,7 @@ class MatrixSurface:
         """The next sync; the first of a process brings the whole state of every room, and waits for nothing."""
         while True:
             try:
-                wait = 0 if full else SYNC_SECONDS * 1000
+                wait = 0 if full else (KEY_SYNC_SECONDS if self._sealed else SYNC_SECONDS) * 1000
                 answer = await client.sync(wait, _FILTER, since=self._token or None, full_state=full or None)
             except (ClientError, TimeoutError) as error:
                 log.info("a sync with Matrix failed: %s", _words(error))
@@ -196,13 +273,16 @@ class MatrixSurface:
         """Make what a sync brought durable, room by room in its order, then save how far that is."""
         for room_id, invite in answer.rooms.invite.items():
             await self._invited(client, room_id, invite)
+        if self._encryption is not None:
+            await self._encryption.latch(room.room_id for room in client.rooms.values() if room.encrypted)
         known = bool(self._token)
         await asyncio.gather(
             *(self._take_room(client, room, info, receive, known=known) for room, info in answer.rooms.join.items())
         )
-        if answer.next_batch != self._token:
-            await self._save(answer.next_batch)
-            self._token = answer.next_batch
+        await self._open_late(client, receive)
+        self._token = answer.next_batch
+        if answer.next_batch != self._memory.mark.token and not self._sealed:
+            await self._memory.save(answer.next_batch)
 
     async def _take_room(
         self,
@@ -225,20 +305,78 @@ class MatrixSurface:
             events = await self._missed(client, room_id, info.timeline.prev_batch) + events
         last = None
         for event in events:
-            tap = await self._tapped(client, room_id, event) if isinstance(event, ReactionEvent) else ""
-            try:
-                inbound = read(event, room, self._access.rooms, tap)
-            except Exception:
-                log.exception("Matrix sent an event that cannot be read; it is passed over")
-                continue
-            if inbound is None:
-                continue
-            if inbound.private:
-                self._direct[event.sender] = room_id
-            await receive(inbound)
-            last = event.event_id
+            if isinstance(event, MegolmEvent) and self._encryption is not None:
+                opened = self._encryption.opened(room_id, event)
+                if opened is None:
+                    until = self._clock.now() + round(KEY_SECONDS * 1000)
+                    self._sealed.setdefault(event.event_id, _Sealed(room_id, event, until))
+                    continue
+                event = opened  # noqa: PLW2901
+            if await self._heard(client, room, event, receive):
+                last = event.event_id
         if last is not None:
             self._spawner.spawn(self._quietly(client.update_receipt_marker(room_id, last)), "receipt")
+
+    async def _heard(
+        self, client: AsyncClient, room: MatrixRoom, event: Event, receive: Callable[[Inbound], Awaitable[None]]
+    ) -> bool:
+        """Hand on what an event says to the hub; false if that is nothing."""
+        tap = await self._tapped(client, room.room_id, event) if isinstance(event, ReactionEvent) else ""
+        try:
+            inbound = read(event, room, self._access.rooms, tap)
+        except Exception:
+            log.exception("Matrix sent an event that cannot be read; it is passed over")
+            return False
+        if inbound is None:
+            return False
+        if self._encryption is not None:
+            found = await self._doubted(self._encryption, room, event, inbound)
+            if found is None:
+                return False
+            inbound = found
+        if inbound.private:
+            self._direct[event.sender] = room.room_id
+        await receive(inbound)
+        return True
+
+    async def _doubted(
+        self, encryption: Encryption, room: MatrixRoom, event: Event, inbound: Inbound
+    ) -> Inbound | None:
+        """A message with what is to be doubted about it. In an encrypted room nobody speaks in clear, but by reactions."""
+        is_sealed = encryption.is_sealed(room.room_id)
+        if not is_sealed and self._access.encryption == "required":
+            log.info(
+                "%s is not encrypted, and TIMMY_MATRIX_ENCRYPTION requires it: what is said there is not heard",
+                room.room_id,
+            )
+            return None
+        if is_sealed and isinstance(event, ReactionEvent):
+            return replace(inbound, doubt=REACTION if self._access.trust == "verified" else "")
+        if is_sealed and not event.decrypted:
+            return replace(inbound, text="", files=(), sealed=CLEAR)
+        while True:
+            try:
+                return replace(inbound, doubt=await encryption.doubt(room.room_id, event))
+            except Forged as forged:
+                log.warning("Matrix: %s", forged)
+                return replace(inbound, text="", files=(), sealed=FORGED)
+            except (ClientError, TimeoutError, Refusal) as error:
+                log.info("whose message it is cannot be found out yet: %s", _words(error))
+                await self._clock.sleep(RETRY_SECONDS)
+
+    async def _open_late(self, client: AsyncClient, receive: Callable[[Inbound], Awaitable[None]]) -> None:
+        """Open what has its key by now; what has waited too long is answered, once for each key, with the cause."""
+        for name, waiting in list(self._sealed.items()):
+            room, encryption = client.rooms.get(waiting.room), self._encryption
+            if room is None or encryption is None:
+                del self._sealed[name]
+            elif (opened := encryption.opened(waiting.room, waiting.event)) is not None:
+                del self._sealed[name]
+                await self._heard(client, room, opened, receive)
+            elif self._clock.now() >= waiting.until:
+                del self._sealed[name]
+                if (message := sealed(waiting.event, room, self._access.rooms)) is not None:
+                    await receive(message)
 
     async def _missed(self, client: AsyncClient, room_id: str, start: str | None) -> list[Event]:
         """The events between the last sync and what this one brought of a busy room, oldest first."""
@@ -311,7 +449,8 @@ class MatrixSurface:
         if self._client is None:
             raise NotOnMatrix(name=attachment.name, why="it is down")
         try:
-            answer = await self._client.download(attachment.ref)
+            url, opens = content.referred(attachment.ref)
+            answer = await self._client.download(url)
         except (ClientError, TimeoutError) as error:
             raise NotOnMatrix(name=attachment.name, why=_words(error)) from None
         if isinstance(answer, ErrorResponse):
@@ -319,7 +458,10 @@ class MatrixSurface:
         body = answer.body
         if not isinstance(body, bytes) or len(body) > FETCH_BYTES:
             raise TooLargeForMatrix(name=attachment.name, limit=FETCH_BYTES // 2**20)
-        return body
+        try:
+            return await asyncio.to_thread(opens, body)
+        except EncryptionError:
+            raise NotOnMatrix(name=attachment.name, why="its content is not what was sent") from None
 
     # Out ---------------------------------------------------------------------------------------------------------
 
@@ -363,37 +505,56 @@ class MatrixSurface:
     ) -> dict[str, Any]:
         if isinstance(body, dict):
             return body
-        path = Path(body.path)
+        path, room_id = Path(body.path), (await self._room(client, message.conversation, tuple(sent)))[0]
+        encrypted = self._encryption is not None and self._encryption.is_sealed(room_id)
         try:
             data = await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             raise Undeliverable(surface=SURFACE, why=f"{body.name} cannot be read: {error.strerror}") from None
         try:
-            answer, _ = await client.upload(
-                lambda *_: data, content.media_type(body.name), body.name, filesize=len(data)
+            answer, keys = await client.upload(
+                lambda *_: data, content.media_type(body.name), body.name, filesize=len(data), encrypt=encrypted
             )
         except (ClientError, TimeoutError) as error:
             raise NotSent(surface=SURFACE, why=_words(error), sent=tuple(sent)) from None
         _raise_for(answer, tuple(sent))
         thread = place(message.conversation)[1]
-        return content.placed(content.file(body.name, answer.content_uri, len(data)), thread, None)
+        return content.placed(content.file(body.name, answer.content_uri, len(data), keys), thread, None)
 
     async def _put(
         self, client: AsyncClient, room_id: str, body: dict[str, Any], message: Outgoing, sent: Sequence[str]
     ) -> str:
         """One event; returns its id. The same transaction id is the same event, however often it is sent."""
-        room = client.rooms.get(room_id)
-        if room is not None and room.encrypted:
-            raise Undeliverable(
-                surface=SURFACE, why="the room is encrypted, and this version writes in plain rooms only"
-            )
-        name = f"{self._mark.salt}-{message.id or f'x{self._clock.now()}'}-{len(sent)}"
+        name = f"{self._memory.mark.salt}-{message.id or f'x{self._clock.now()}'}-{len(sent)}"
         try:
-            answer = await client.room_send(room_id, "m.room.message", body, tx_id=name)
-        except (ClientError, TimeoutError) as error:
+            await self._locked(client, room_id, tuple(sent))
+            answer = await client.room_send(room_id, "m.room.message", body, tx_id=name, ignore_unverified_devices=True)
+        except (ClientError, TimeoutError, Refusal) as error:
             raise NotSent(surface=SURFACE, why=_words(error), sent=tuple(sent)) from None
         _raise_for(answer, tuple(sent))
         return str(answer.event_id)
+
+    async def _locked(self, client: AsyncClient, room_id: str, sent: tuple[str, ...]) -> None:
+        """See that what is sent to a room next is encrypted where it must be. Raises rather than let it go in clear."""
+        room = client.rooms.get(room_id)
+        if self._encryption is None:
+            if room is not None and (room.encrypted or room_id in self._memory.latched):
+                raise Undeliverable(surface=SURFACE, why="the room is encrypted, and TIMMY_MATRIX_ENCRYPTION is off")
+            return
+        if room is None:
+            _raise_for(await client.joined_members(room_id), sent)
+            raise NotSent(surface=SURFACE, why="the room is still unknown", wait=1.0, sent=sent)
+        if room.encrypted:
+            await self._encryption.share(room_id)
+        elif self._encryption.is_sealed(room_id):
+            raise Undeliverable(
+                surface=SURFACE,
+                why="the room was encrypted, and the server says that it is not: nothing is sent there in clear",
+            )
+        elif self._access.encryption == "required":
+            raise Undeliverable(
+                surface=SURFACE, why="the room is not encrypted, and TIMMY_MATRIX_ENCRYPTION requires it"
+            )
 
     async def _relabelled(self, client: AsyncClient, room_id: str, under: str, labels: Mapping[str, str]) -> None:
         """The names of these buttons stand under an event, where one tap says the same: Matrix has no other buttons.
@@ -407,10 +568,13 @@ class MatrixSurface:
             await self._quietly(client.room_redact(room_id, shown.pop(label)))
         for label in [label for label in labels if label not in shown]:
             relation = {"rel_type": "m.annotation", "event_id": under, "key": label}
-            name = f"{self._mark.salt}-{under}-{labels[label]}"
+            name = f"{self._memory.mark.salt}-{under}-{labels[label]}"
             answer = await self._quietly(
-                client.room_send(room_id, "m.reaction", {"m.relates_to": relation}, tx_id=name.replace("$", ""))
-            )
+                client.room_send(
+                    room_id, "m.reaction", {"m.relates_to": relation}, tx_id=name.replace("$", ""),
+                    ignore_unverified_devices=True,
+                )
+            )  # fmt: skip
             if answer is not None:
                 shown[label] = str(answer.event_id)
 
@@ -420,7 +584,13 @@ class MatrixSurface:
             return
         room_id, _ = await self._room(client, where, ())
         body = content.message(texts[0], notice=False, buttons=content.buttons(reply, taps))
-        await self._quietly(client.room_send(room_id, "m.room.message", content.replacing(sent[0], body)))
+        try:
+            await self._locked(client, room_id, ())
+        except (ClientError, TimeoutError, Refusal, NotSent, Undeliverable) as error:
+            log.debug("an edit is dropped: %s", _words(error))
+            return
+        edited = content.replacing(sent[0], body)
+        await self._quietly(client.room_send(room_id, "m.room.message", edited, ignore_unverified_devices=True))
         await self._relabelled(client, room_id, sent[0], content.buttons(reply, taps))
 
     async def relabel(self, where: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
@@ -453,7 +623,8 @@ class MatrixSurface:
             )
         if room_id is None:
             try:
-                answer = await client.room_create(is_direct=True, invite=[target])
+                locks = [] if self._encryption is None else [EnableEncryptionBuilder().as_dict()]
+                answer = await client.room_create(is_direct=True, invite=[target], initial_state=locks)
             except (ClientError, TimeoutError) as error:
                 raise NotSent(surface=SURFACE, why=_words(error), sent=sent) from None
             _raise_for(answer, sent)
@@ -512,4 +683,4 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-__all__ = ["SURFACE", "Access", "Mark", "MatrixSurface", "conversation"]
+__all__ = ["SURFACE", "Access", "MatrixSurface", "conversation"]

@@ -88,15 +88,6 @@ class MessageRows:
         )
         return [_outgoing(*row) for row in rows]
 
-    def synced(self, account: str) -> tuple[str, str] | None:
-        """See `MessageStore`."""
-        row = self._connection.execute("SELECT token, salt FROM sync WHERE account = ?", (account,)).fetchone()
-        return None if row is None else (str(row[0]), str(row[1]))
-
-    def sync(self, account: str, token: str, salt: str) -> None:
-        """See `MessageStore`."""
-        self._connection.execute("INSERT OR REPLACE INTO sync VALUES (?, ?, ?)", (account, token, salt))
-
     def last(self) -> int:
         """See `MessageStore`."""
         (number,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM outgoing").fetchone()
@@ -218,7 +209,9 @@ def _inbound(  # noqa: PLR0913, PLR0917 - a row
 
 def _dump_more(message: Inbound) -> str:
     more: dict[str, object] = {
-        key: value for key in ("home", "tap", "tapped", "name", "unread") if (value := getattr(message, key))
+        key: value
+        for key in ("home", "tap", "tapped", "name", "unread", "sealed", "doubt")
+        if (value := getattr(message, key))
     }
     if not message.admitted:
         more["admitted"] = False

@@ -14,6 +14,7 @@ from adapters.sqlite.agent_store import AgentRows, ConversationRows, PairingRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.session_store import SessionRows
+from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
 
@@ -40,7 +41,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "books", "conversations", "events", "ledger", "messages", "now", "pairing",
-        "sessions", "tasks", "tokens",
+        "sessions", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -54,6 +55,7 @@ class UnitOfWork:
         self.agents = AgentRows(connection)
         self.messages = MessageRows(connection)
         self.tokens = TokenRows(connection)
+        self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
         self.sessions = SessionRows(connection)
         self.conversations = ConversationRows(connection)

@@ -15,7 +15,7 @@ from core.swarm.ports import Delivery
 from core.voice.intent import Intent, Meaning
 from tests.contract.surfaces.console import ConsoleDriver
 from tests.contract.surfaces.driver import Feat, Where
-from tests.contract.surfaces.matrix import MatrixDriver
+from tests.contract.surfaces.matrix import EncryptedMatrixDriver, MatrixDriver
 from tests.contract.surfaces.telegram import TelegramDriver
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import Hands
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from core.swarm.task import Task
     from tests.contract.surfaces.driver import Driver, Shown
 
-DRIVERS: dict[str, Any] = {driver.name: driver for driver in (ConsoleDriver, TelegramDriver, MatrixDriver)}
+DRIVERS: dict[str, Any] = {
+    "console": ConsoleDriver, "telegram": TelegramDriver, "matrix": MatrixDriver, "matrix-encrypted": EncryptedMatrixDriver,
+}  # fmt: skip
 NEEDED = {"show": " T-1", "bids": " T-1", "agent": " quill"}
 LONG = "".join(f"{number} 🏴󠁧󠁢󠁷󠁬󠁳󠁿 <b>&amp; `ends`\n" for number in range(3_000)) + "\n" * 12_000 + "the end"
 """Far over 100 kB of UTF-8, with what must not be divided, what looks like markup, and a stretch of nothing to see."""

@@ -105,27 +105,43 @@ class Synapse:
             process.send_signal(signal.SIGTERM)
             await process.wait()
 
-    async def user(self, name: str) -> Person:
-        """A new person, signed in."""
+    async def user(self, name: str, folder: Path | None = None) -> Person:
+        """A new person; one with a `folder` has keys there."""
         body = {"username": name, "password": PASSWORD, "auth": {"type": "m.login.dummy"}, "inhibit_login": True}
         url = f"{self.url}/_matrix/client/v3/register"
         async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
             assert answer.status == 200, await answer.text()
-        return Person(self.url, f"@{name}:localhost")
+        return Person(self.url, f"@{name}:localhost", folder)
 
 
 class Person:
     """Somebody with a client of their own."""
 
-    def __init__(self, url: str, user: str) -> None:
+    def __init__(self, url: str, user: str, folder: Path | None = None) -> None:
         self.user = user
-        self.client = AsyncClient(url, user, config=AsyncClientConfig(encryption_enabled=False))
+        config = AsyncClientConfig(encryption_enabled=folder is not None)
+        if folder is not None:
+            folder.mkdir()
+        self.client = AsyncClient(url, user, config=config, store_path=str(folder or ""))
         self.seen: list[RoomMessageText] = []
 
     async def sign_in(self) -> None:
         """Sign in and look once."""
         await self.client.login(PASSWORD)
+        await self.tend()
         await self.client.sync(0, full_state=True)
+
+    async def tend(self) -> None:
+        """What a client with keys does between two syncs."""
+        if self.client.olm is None:
+            return
+        if self.client.should_upload_keys:
+            await self.client.keys_upload()
+        if self.client.should_query_keys:
+            await self.client.keys_query()
+        if self.client.should_claim_keys:
+            await self.client.keys_claim(self.client.get_users_for_key_claiming())
+        await self.client.send_to_device_messages()
 
     async def room(self, *others: str, **how: Any) -> str:
         """Make a room and invite others."""
@@ -134,7 +150,8 @@ class Person:
 
     async def say(self, room: str, body: str) -> str:
         """Write a message; returns its id."""
-        sent = await self.client.room_send(room, "m.room.message", {"msgtype": "m.text", "body": body})
+        content = {"msgtype": "m.text", "body": body}
+        sent = await self.client.room_send(room, "m.room.message", content, ignore_unverified_devices=True)
         return str(sent.event_id)
 
     async def hears(self, room: str, words: str) -> str:
@@ -161,6 +178,7 @@ class Person:
         return known is not None and user in known.users and user not in known.invited_users
 
     async def _look(self) -> None:
+        await self.tend()
         answer = await self.client.sync(2000, {"room": {"timeline": {"limit": 1000}}})
         assert isinstance(answer, SyncResponse), answer
         for room, info in answer.rooms.join.items():

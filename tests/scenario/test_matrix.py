@@ -161,6 +161,7 @@ async def test_statuses_and_errors_are_notices_and_a_task_is_a_board(tmp_path: P
 
 
 async def test_a_person_without_a_room_with_the_bot_is_told_in_a_new_one(tmp_path: Path, server: MatrixServer) -> None:
+    server.meet(BOB)
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()
         await talk.bot.app.store.write(lambda tx: tx.tokens.give(f"matrix:{BOB}", Role.MEMBER, "Bob", tx.now))
@@ -204,15 +205,3 @@ async def test_a_token_that_is_revoked_takes_it_down_until_it_signs_in_anew(
         await talk.told(talk.olga, f"matrix:{OLGA}, owner")
         assert server.logins >= 2
         assert server.devices == {"TIMMY"}
-
-
-async def test_nothing_is_written_in_plain_into_an_encrypted_room(tmp_path: Path, server: MatrixServer) -> None:
-    async with on_matrix(tmp_path, server) as talk:
-        await talk.up()
-        server.say(talk.olga, OLGA, "!whoami")
-        await talk.told(talk.olga, "owner")
-        secret = {"algorithm": "m.megolm.v1.aes-sha2"}
-        server.post(talk.olga, OLGA, "m.room.encryption", secret, state_key="")
-        server.say(talk.olga, OLGA, "!help task")
-        await talk.bot.see(lambda: talk.bot.rows("SELECT state FROM outgoing ORDER BY id") == [("sent",), ("dead",)])
-        assert len(server.messages(talk.olga)) == 1

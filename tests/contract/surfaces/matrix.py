@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from adapters.sqlite.connection import connect
+from bot.app import DATABASE
 from config.settings import Matrix
+from tests.blank import blank
 from tests.contract.surfaces.driver import Feat, Shown, Where
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.scenario.bot import NOBODY, hub, settings
@@ -33,14 +36,22 @@ class MatrixDriver:
         Feat.COPIES: "knows a message that is sent again by its transaction id and shows it once",
     }
 
+    encrypted = False
+
     def __init__(self, folder: Path, server: MatrixServer) -> None:
         self._folder = folder
         self._server = server
-        home, other = server.room("Home", [OLGA]), server.room("Other", [OLGA, BOB])
+        if self.encrypted:
+            for user in (OLGA, BOB):
+                server.meet(user)
+        home, other, stranger = (
+            server.room(name, people, encrypted=self.encrypted)
+            for name, people in {"Home": [OLGA], "Other": [OLGA, BOB], "Stranger": [BOB]}.items()
+        )
         root = str(server.say(other, BOB, "poems here")["event_id"])
         self._places: dict[Where, tuple[Room, str, str | None]] = {
             Where.HOME: (home, OLGA, None), Where.OTHER: (other, OLGA, None), Where.THREAD: (other, OLGA, root),
-            Where.STRANGER: (server.room("Stranger", [BOB]), BOB, None),
+            Where.STRANGER: (stranger, BOB, None),
         }  # fmt: skip
         self._last: tuple[Room, Json] | None = None
         self._started = False
@@ -48,11 +59,11 @@ class MatrixDriver:
     @classmethod
     @asynccontextmanager
     async def ready(cls, folder: Path) -> AsyncIterator[MatrixDriver]:
-        """A homeserver with people and no hub yet; a hub was there once, so that what is said now waits for the next."""
+        """A homeserver with people and no hub yet; one has heard it once, so that what is said now waits for the next."""
         async with MatrixServer() as server:
             driver = cls(folder, server)
-            async with driver.hub():
-                await driver.bot.see(lambda: driver.bot.rows("SELECT token FROM sync WHERE token <> ''"), pace=0)
+            with closing(connect(blank(folder / "data" / DATABASE))) as connection:
+                connection.execute("INSERT INTO sync VALUES (?, ?, ?)", (f"matrix/{BOT}", server.now, "salt"))
             yield driver
 
     @asynccontextmanager
@@ -136,5 +147,12 @@ class MatrixDriver:
         self._server.calm(self._places[where][0])
 
     def _shown(self, message: Message) -> Shown:
-        files = {message.text: self._server.file(message.content["url"])} if "url" in message.content else {}
+        has_file = not {"url", "file"}.isdisjoint(message.content)
+        files = {message.text: self._server.file(message.content)} if has_file else {}
         return Shown("" if files else message.text, list(message.labels), files, ref=message)
+
+
+class EncryptedMatrixDriver(MatrixDriver):
+    """The same in encrypted rooms, among people with keys."""
+
+    encrypted = True
