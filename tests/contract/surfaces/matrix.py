@@ -62,8 +62,12 @@ class MatrixDriver:
         """A homeserver with people and no hub yet; one has heard it once, so that what is said now waits for the next."""
         async with MatrixServer() as server:
             driver = cls(folder, server)
-            with closing(connect(blank(folder / "data" / DATABASE))) as connection:
-                connection.execute("INSERT INTO sync VALUES (?, ?, ?)", (f"matrix/{BOT}", server.now, "salt"))
+            if cls.encrypted:  # whoever writes to it must know its device
+                async with driver.hub():
+                    await driver.bot.see(lambda: driver.bot.rows("SELECT token FROM sync WHERE token <> ''"), pace=0)
+            else:
+                with closing(connect(blank(folder / "data" / DATABASE))) as connection:
+                    connection.execute("INSERT INTO sync VALUES (?, ?, ?)", (f"matrix/{BOT}", server.now, "salt"))
             yield driver
 
     @asynccontextmanager
