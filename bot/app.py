@@ -32,6 +32,7 @@ from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
 from bot import owner
+from bot.approvals import Approvals
 from bot.boards import Boards
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
@@ -165,8 +166,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         def place(file: ResultFile) -> str:
             return str(shelf.path(file.sha256, file.name))
 
+        approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
         hub = Hub(
             clock,
+            approvals,
             coordinator,
             agents,
             wallet,
@@ -232,8 +235,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
+        await approvals.recover()
         supervisor.start("clock", coordinator.run)
         supervisor.start("watch", watch.run)
+        supervisor.start("approvals", approvals.run)
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
         await console.listening()

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
+    from bot.approvals import Approvals
     from bot.health import Health
     from bot.intake import Intake
     from bot.registry import Registry
@@ -28,6 +29,7 @@ class Hub:
     """The services behind every command, button and route."""
 
     clock: Clock
+    approvals: Approvals
     coordinator: Coordinator
     roster: Roster
     wallet: Wallet

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from core.access import PRIVATE, judge
+from core.approval import parse_approval
 from core.chat import MAX_TEXT, Caller, CommandCall
 from core.errors import UserError
 from core.ids import parse_task
@@ -133,7 +134,8 @@ def _status(text: str) -> Status:
 
 
 _TYPES: Mapping[str, Callable[[str], object]] = {
-    "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "N": _number, "ENTRY": _entry, "STATUS": _status,
+    "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "ID": parse_approval,
+    "N": _number, "ENTRY": _entry, "STATUS": _status,
 }  # fmt: skip
 
 

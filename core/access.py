@@ -34,9 +34,12 @@ class Action(StrEnum):
     MODEL = "choose the model"
     TOKENS = "mint and revoke tokens"
     PAIR = "let people in or out"
+    APPROVE = "decide what was put to you"
 
 
-_MEMBER = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY})
+_MEMBER = frozenset(
+    {Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY, Action.APPROVE}
+)
 _OWN = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
 _MAY: dict[Role, frozenset[Action]] = {
@@ -46,7 +49,7 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.PAYER: _MEMBER,
     Role.OWNER: frozenset(Action),
 }
-_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR})
+_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR, Action.APPROVE})
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 

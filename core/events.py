@@ -38,6 +38,8 @@ class Kind(StrEnum):
     AGENT_SPAWNED = "AgentSpawned"
     AGENT_DISMISSED = "AgentDismissed"
     BOOK_OPENED = "BookOpened"
+    APPROVAL_ASKED = "ApprovalAsked"
+    APPROVAL_SETTLED = "ApprovalSettled"
     SURFACE_DOWN = "SurfaceDown"
     SURFACE_UP = "SurfaceUp"
     HANDLER_FAILED = "HandlerFailed"

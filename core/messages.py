@@ -74,6 +74,9 @@ class MessageStore(Protocol):
     def announced(self, task: int, conversation: str) -> list[Announcement]:
         """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons."""
 
+    def delivered(self, number: int) -> Delivered | None:
+        """A message by its number; None while it has not arrived."""
+
     def places(self, task: int) -> list[str]:
         """The conversations that have a message about a task."""
 
@@ -91,6 +94,15 @@ class MessageStore(Protocol):
 
     def last(self) -> int:
         """The number of the newest message to send, 0 if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message that has arrived: where, under which ids of the surface, and what it says."""
+
+    conversation: str
+    sent: tuple[str, ...]
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from core.chat import Attachment, Button, Choice, File, Inbound, Mark, Outgoing, Reply, Style
-from core.messages import Announcement, Tapped
+from core.messages import Announcement, Delivered, Tapped
 
 if TYPE_CHECKING:
     import sqlite3
@@ -153,6 +153,14 @@ class MessageRows:
             for number, sent, reply in found
             if reply.buttons or number == board
         ]
+
+    def delivered(self, number: int) -> Delivered | None:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT conversation, platform_id, body FROM outgoing WHERE id = ? AND state = 'sent' AND platform_id IS NOT NULL",
+            (number,),
+        ).fetchone()
+        return None if row is None else Delivered(row[0], _ids(row[1]), _load(row[2]))
 
     def places(self, task: int) -> list[str]:
         """See `MessageStore`."""

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from adapters.sqlite.agent_store import AgentRows, ConversationRows, PairingRows, TokenRows
+from adapters.sqlite.approval_store import ApprovalRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.session_store import SessionRows
@@ -40,8 +41,8 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "books", "conversations", "events", "ledger", "messages", "now", "pairing",
-        "sessions", "surfaces", "tasks", "tokens",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "ledger", "messages", "now",
+        "pairing", "sessions", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -53,6 +54,7 @@ class UnitOfWork:
         self.books = BookRows(connection)
         self.tasks = TaskRows(connection)
         self.agents = AgentRows(connection)
+        self.approvals = ApprovalRows(connection)
         self.messages = MessageRows(connection)
         self.tokens = TokenRows(connection)
         self.surfaces = SurfaceRows(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bot.approvals import outcome_of
 from bot.page import Page
 from bot.registry import command
 from core.access import Action, judge
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from bot.hub import Hub
     from bot.registry import Command
     from core.chat import CommandCall
+    from core.events import Json
 
 
 @command("/start", "a greeting and first steps", group="hub", reads=True)
@@ -80,3 +82,21 @@ async def unpair(hub: Hub, call: CommandCall) -> Reply:
     """Send somebody away."""
     actor = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
     return Reply(f"{actor} has no role here any more", {"ok": True, "actor": actor})
+
+
+@command("/approve ID", "agree to what you were asked", group="hub", action=Action.APPROVE, control=True)
+async def approve(hub: Hub, call: CommandCall) -> Reply:
+    """Let it be done."""
+    return await _settled(hub, call, yes=True)
+
+
+@command("/deny ID", "refuse what you were asked", group="hub", action=Action.APPROVE, control=True)
+async def deny(hub: Hub, call: CommandCall) -> Reply:
+    """Let it be."""
+    return await _settled(hub, call, yes=False)
+
+
+async def _settled(hub: Hub, call: CommandCall, *, yes: bool) -> Reply:
+    settled = await hub.approvals.settle(call.caller, cast("int", call.args["id"]), yes=yes, key=call.key)
+    data: dict[str, Json] = {"ok": True, "approval": settled.name, "state": settled.state.value}
+    return Reply(outcome_of(settled), data)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from core.approval import Approval
     from core.swarm.ports import Agent
     from core.swarm.task import Task
     from tests.contract.surfaces.driver import Driver, Shown
@@ -363,3 +364,35 @@ async def test_a_flood_wait_parks_one_conversation_and_loses_nothing_of_it(surfa
         await told(surface, "/show T")
         assert [one.text.split()[0] for one in surface.shown()] == ["/task", "/tasks", "/show"]
         assert not any(one.again for one in surface.shown())
+
+
+# Approvals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("label", "words"), [("Approve", "was approved by"), ("Deny", "was denied by")])
+async def test_an_approval_is_settled_by_its_button_once_and_its_outcome_stands_in_its_place(
+    surface: Driver, label: str, words: str
+) -> None:
+    did: list[str] = []
+
+    async def carry(approval: Approval) -> str:
+        did.append(approval.action)
+        return "it is done"
+
+    async with surface.hub() as hub:
+        await ask(surface, "/whoami")
+        hub.app.hub.approvals.carries("try", carry)
+        await hub.app.hub.approvals.ask(
+            "try", "sing", "Shall I sing?", asked_by=surface.owner, where=surface.owner, approvers=(surface.owner,), seconds=600,
+            key="first",
+        )  # fmt: skip
+        await hub.see(lambda: ["Approve", "Deny"] in [list(one.labels) for one in surface.shown()], "both buttons")
+        surface.press(await told(surface, "Shall I sing?"), label)
+        await told(surface, words)
+        if Feat.EDITS not in surface.lacks:
+            await hub.see(lambda: not any(one.labels for one in surface.shown()), "no buttons")
+            assert not any("Shall I sing?\n" in one.text for one in surface.shown()), "the outcome stands in its place"
+        surface.say("/approve A-1")
+        await told(surface, "already")
+        assert did == (["sing"] if label == "Approve" else [])
+        assert sum(words in one.text for one in surface.shown()) == 1

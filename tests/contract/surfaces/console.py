@@ -54,6 +54,7 @@ class ConsoleDriver:
         Feat.THREADS: "is one conversation of one person, on as many terminals as they like",
         Feat.FILES_IN: "has the workspace folder at hand: a file is put there",
         Feat.OFFLINE: "is a part of the hub: nobody takes a line while that is down",
+        Feat.EDITS: "is a stream of lines, and what was printed stays",
         Feat.DRAFTS: "shows drafts in its status line, as frames that are dropped",
         Feat.FLOOD: "is a local stream, which blocks and never asks to wait",
         Feat.LOST: "is a local stream, which has no answers to lose",

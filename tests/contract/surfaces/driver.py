@@ -21,6 +21,7 @@ class Feat(StrEnum):
     FILES_IN = "people send files"
     EMPTY = "a message can be empty"
     OFFLINE = "what is said while the hub is down waits on the platform"
+    EDITS = "a message that is there can change"
     DRAFTS = "the answer in the making is a message that is edited"
     FLOOD = "the platform asks to wait"
     COPIES = "what is sent again is shown again"

@@ -23,7 +23,8 @@ CALLER = Caller("console:owner", Role.OWNER)
 USAGE = {one.name: one.usage for one in registry}
 EXAMPLES = {
     "WHAT": "write a poem", "TEXT": "what is up?", "RESULT": "it is done", "WHY": "too short", "NOTE": "gladly",
-    "SATS": "25", "DURATION": "90s", "T": "T-7", "N": "5", "ENTRY": "70", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
+    "SATS": "25", "DURATION": "90s", "T": "T-7", "ID": "A-3",
+    "N": "5", "ENTRY": "70", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
     "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
     "CODE": "ABCD2345", "ACTOR": "telegram:7", "member|operator|payer|owner": "operator",
 }  # fmt: skip

@@ -1,0 +1,229 @@
+"""Asking people before something is done, and doing exactly that, once, when they agree.
+
+The question goes to each person who may decide, where they are at home; the first to decide settles it everywhere. What was
+approved and not yet carried out when the hub died is carried out at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from core.access import Action, authorize
+from core.approval import Approval, State, UnknownApproval, approval_name, decide, digest_of
+from core.chat import Button, Choice, Reply, Role
+from core.errors import HubError
+from core.events import Event, Kind
+from core.messages import MessageTx
+from core.store import patiently
+from core.tokens import TokenTx, home_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from core.approval import ApprovalStore
+    from core.chat import Caller, Outgoing
+    from core.messages import Delivered
+    from core.ports import Clock
+    from core.store import Store
+    from core.tokens import Identities
+
+log = logging.getLogger(__name__)
+
+
+class ApprovalTx(MessageTx, TokenTx, Protocol):
+    """A unit of work over approvals, the messages that ask, and who the persons are."""
+
+    @property
+    def approvals(self) -> ApprovalStore:
+        """Approvals."""
+
+
+class Approvals:
+    """Asks, settles, carries out and tells. `close` takes the buttons off a message that asked."""
+
+    def __init__(
+        self,
+        store: Store[ApprovalTx],
+        clock: Clock,
+        identities: Identities,
+        *,
+        send: Callable[[Outgoing], None],
+        close: Callable[[str, tuple[str, ...], Reply], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._identities = identities
+        self._send = send
+        self._close = close
+        self._carriers: dict[str, Callable[[Approval], Awaitable[str]]] = {}
+        self._wake = asyncio.Event()
+
+    def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str]]) -> None:
+        """Say who carries out what is approved of a kind: it returns what came of it, in words, and may be asked twice."""
+        self._carriers[kind] = carry
+
+    async def ask(  # noqa: PLR0913 - what a question is
+        self,
+        kind: str,
+        action: str,
+        words: str,
+        *,
+        asked_by: str,
+        where: str,
+        approvers: Sequence[str],
+        seconds: float,
+        key: str,
+    ) -> Approval:
+        """Put something to persons, once for each `key`. What comes of it is told in the conversation `where`."""
+
+        def work(tx: ApprovalTx) -> tuple[Approval, list[Outgoing]]:
+            if (known := tx.applied(key)) is not None:
+                found = tx.approvals.find(int(known))
+                assert found is not None  # noqa: S101 - it was written with the key
+                return found, []
+            until = tx.now + round(seconds * 1000)
+            made = tx.approvals.add(
+                Approval(
+                    0, kind, action, digest_of(kind, action), words, asked_by, where, tuple(approvers), tx.now, until
+                )
+            )
+            tx.mark(key, str(made.id))
+            tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))
+            return made, [_question(tx, made, person) for person in made.approvers if home_of(person)]
+
+        made, questions = await patiently(self._store, work, self._clock)
+        for question in questions:
+            self._send(question)
+        self._wake.set()
+        return made
+
+    async def settle(self, caller: Caller, number: int, *, yes: bool, key: str) -> Approval:
+        """Decide as a person. Raises what `authorize` and `decide` do; the same `key` again returns what came of it."""
+        authorize(caller, Action.APPROVE)
+
+        def work(tx: ApprovalTx) -> tuple[Approval, bool]:
+            found = tx.approvals.find(number)
+            if found is None:
+                raise UnknownApproval(name=approval_name(number))
+            if tx.applied(key) is not None:
+                return found, False
+            if self._identities.role_in(tx, caller.actor) is Role.GUEST:  # let out since it was asked
+                found = replace(found, approvers=())
+            settled = decide(found, caller.actor, yes=yes, now=tx.now)
+            tx.mark(key, settled.state.value)
+            tx.approvals.put(settled)
+            data = {"approval": settled.name, "state": settled.state.value, "by": caller.actor}
+            tx.emit(Event(Kind.APPROVAL_SETTLED, data=dict(data)))
+            return settled, True
+
+        settled, new = await self._store.write(work)
+        if new:
+            settled = await self._finish(settled)
+        return settled
+
+    async def recover(self) -> None:
+        """Carry out what was approved and not done when the hub stopped."""
+        for approval in await self._store.read(lambda tx: tx.approvals.pending()):
+            if approval.state is State.APPROVED:
+                await self._finish(approval)
+
+    async def run(self) -> None:
+        """Let what nobody decided run out, and say so."""
+        while True:
+            self._wake.clear()
+            pending = await self._store.read(lambda tx: tx.approvals.pending())
+            still = [one for one in pending if one.state is State.OPEN]
+            now = self._clock.now()
+            for late in [one for one in still if one.expires_at <= now]:
+                await self._expire(late)
+            ends = [one.expires_at for one in still if one.expires_at > now]
+            await self._clock.until(min(ends) if ends else None, self._wake)
+
+    async def _expire(self, late: Approval) -> None:
+        def work(tx: ApprovalTx) -> Approval | None:
+            now = tx.approvals.find(late.id)
+            if now is None or now.state is not State.OPEN:
+                return None
+            gone = replace(now, state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time")
+            tx.approvals.put(gone)
+            tx.emit(Event(Kind.APPROVAL_SETTLED, data={"approval": gone.name, "state": gone.state.value}))
+            return gone
+
+        gone = await patiently(self._store, work, self._clock)
+        if gone is not None:
+            await self._tell(gone)
+
+    async def _finish(self, approval: Approval) -> Approval:
+        """Carry out what was approved, write what came of it, and tell everybody who was asked, and who asked."""
+        if approval.state is State.APPROVED:
+            outcome = await self._outcome(approval)
+            approval = replace(approval, state=State.DONE, outcome=outcome)
+            done = approval
+            await patiently(self._store, lambda tx: tx.approvals.put(done), self._clock)
+        await self._tell(approval)
+        return approval
+
+    async def _outcome(self, approval: Approval) -> str:
+        carry = self._carriers.get(approval.kind)
+        if carry is None or not approval.intact:
+            return "nothing was done: this hub cannot do it any more"
+        try:
+            return await carry(approval)
+        except HubError as error:
+            return str(error)
+        except Exception:
+            log.exception("%s was approved and could not be carried out", approval.name)
+            return "it could not be carried out (the log says more)"
+
+    async def _tell(self, approval: Approval) -> None:
+        """Put what came of it in the place of each question, and tell who asked; whoever decided is answered by their command."""
+        reply = Reply(outcome_of(approval), {"ok": True, "approval": approval.name, "state": approval.state.value})
+        decider = home_of(approval.decided_by or "")
+        places = {home_of(person) for person in approval.approvers} | {approval.conversation}
+
+        def work(tx: ApprovalTx) -> tuple[list[Outgoing], list[Delivered]]:
+            if tx.applied(f"approval/{approval.id}/told") is not None:
+                return [], []
+            tx.mark(f"approval/{approval.id}/told", "")
+            asked = [tx.messages.delivered(number) for number in tx.approvals.questions(approval.id)]
+            stands = {one.conversation: one.sent[-1] for one in asked if one is not None}
+            told = [
+                tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now, replaces=stands.get(place))
+                for place in sorted(place for place in places if place and place != decider)
+            ]
+            return told, [one for one in asked if one is not None and one.conversation == decider]
+
+        told, closed = await patiently(self._store, work, self._clock)
+        for message in told:
+            self._send(message)
+        for one in closed:
+            self._close(one.conversation, one.sent, one.reply)
+
+
+def outcome_of(approval: Approval) -> str:
+    """What became of an approval, in words."""
+    match approval.state:
+        case State.OPEN:
+            return f"{approval.name} is open: {approval.words}"
+        case State.EXPIRED:
+            return f"{approval.name} ran out: nobody decided in time, so nothing was done. It was: {approval.words}"
+        case State.DENIED:
+            return f"{approval.name} was denied by {approval.decided_by}, so nothing was done. It was: {approval.words}"
+        case _:
+            return f"{approval.name} was approved by {approval.decided_by}: {approval.outcome or 'it is being done'}"
+
+
+def _question(tx: ApprovalTx, approval: Approval, person: str) -> Outgoing:
+    home = home_of(person) or ""
+    buttons = (Button("Approve", f"/approve {approval.name}"), Button("Deny", f"/deny {approval.name}"))
+    reply = Reply(
+        f"{approval.words}\n{approval.name}: /approve {approval.name} or /deny {approval.name}",
+        {"ok": True, "approval": approval.name, "state": approval.state.value},
+        buttons=buttons, choice=Choice(person, approval.expires_at),
+    )  # fmt: skip
+    question = tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now)
+    tx.approvals.shown(approval.id, question.id)
+    return question

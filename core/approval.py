@@ -1,0 +1,133 @@
+"""What may only be done once a person has agreed: the rows, and the rule of who settles them, once, until when.
+
+An approval names exactly what will be done (`action`, by its digest), who asked, and the persons who may decide. Whoever is late,
+second or somebody else changes nothing. Source: GUARANTEES, "Approvals are rows".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import Refused, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ID = re.compile(r"(?:[aA]-?|#)?0*([1-9][0-9]{0,17})")
+
+
+class State(StrEnum):
+    """Where an approval stands. `approved` is on its way to `done`; the others are ends."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    DONE = "done"
+
+
+class BadApprovalId(UserError):
+    """{given} is not an approval's id. Ids look like A-12; the question says it."""
+
+
+class UnknownApproval(UserError):
+    """There is no approval {name}."""
+
+    status = 404
+
+
+class NotYoursToDecide(Refused):
+    """{name} is not yours to decide. It was put to {count} others."""
+
+
+class Settled(UserError):
+    """{name} was {state} already{whom}. Nothing more was done."""
+
+    status = 409
+
+
+def approval_name(number: int) -> str:
+    """The public name of an approval: 12 -> `A-12`."""
+    return f"A-{number}"
+
+
+def parse_approval(text: str) -> int:
+    """The number of what a person typed. Raises `BadApprovalId`."""
+    found = _ID.fullmatch(text.strip())
+    if found is None:
+        raise BadApprovalId(given=repr(text[:40]))
+    return int(found.group(1))
+
+
+def digest_of(kind: str, action: str) -> str:
+    """What stands for exactly this action."""
+    return hashlib.sha256(f"{kind}\n{action}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One question to persons. `action` is for the part that carries it out (`kind`), `words` for people; times in Unix ms."""
+
+    id: int
+    kind: str
+    action: str
+    digest: str
+    words: str
+    asked_by: str
+    conversation: str
+    approvers: tuple[str, ...]
+    created_at: int
+    expires_at: int
+    state: State = State.OPEN
+    decided_by: str | None = None
+    decided_at: int | None = None
+    outcome: str = ""
+
+    @property
+    def name(self) -> str:
+        """`A-12`."""
+        return approval_name(self.id)
+
+    @property
+    def intact(self) -> bool:
+        """Whether the action is the one that was put to people."""
+        return self.digest == digest_of(self.kind, self.action)
+
+
+def decide(approval: Approval, actor: str, *, yes: bool, now: int) -> Approval:
+    """The approval once `actor` has decided. Raises `NotYoursToDecide` and `Settled`; who may not learns nothing of its state."""
+    if actor not in approval.approvers:
+        raise NotYoursToDecide(name=approval.name, count=len(approval.approvers))
+    if approval.state is not State.OPEN:
+        state = State.APPROVED if approval.state is State.DONE else approval.state
+        whom = f" by {approval.decided_by}" if approval.decided_by else ""
+        raise Settled(name=approval.name, state=state, whom=whom)
+    if now >= approval.expires_at:
+        raise Settled(name=approval.name, state=State.EXPIRED, whom="")
+    return replace(approval, state=State.APPROVED if yes else State.DENIED, decided_by=actor, decided_at=now)
+
+
+class ApprovalStore(Protocol):
+    """Approvals, inside one unit of work."""
+
+    def add(self, approval: Approval) -> Approval:
+        """Keep a new one; returned with its number."""
+
+    def find(self, number: int) -> Approval | None:
+        """One by its number."""
+
+    def put(self, approval: Approval) -> None:
+        """It stands so now."""
+
+    def pending(self) -> Sequence[Approval]:
+        """Those that are open or approved and not carried out, oldest first."""
+
+    def shown(self, number: int, question: int) -> None:
+        """The outgoing message with the number `question` puts it to somebody."""
+
+    def questions(self, number: int) -> Sequence[int]:
+        """The numbers of the messages that put it to people."""

@@ -1,0 +1,171 @@
+"""Approvals over a whole hub: asked where people are at home, settled once, carried out once, over restarts and the clock."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.sqlite.connection import connect
+from bot.app import DATABASE
+from core.chat import Role
+from core.errors import Unavailable
+from tests.scenario.bot import OWNER, hub
+from tests.scenario.held_store import HeldDatabase, held
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from core.approval import Approval
+    from tests.scenario.bot import Bot
+
+ANN = "telegram:7"
+
+
+class Hand:
+    """Carries out what is approved, and remembers."""
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+        self.fault: Exception | None = None
+
+    async def __call__(self, approval: Approval) -> str:
+        if self.fault is not None:
+            raise self.fault
+        self.did.append(approval.action)
+        return f"{approval.action} is done"
+
+
+@asynccontextmanager
+async def asked(
+    folder: Path, hand: Hand, *, approvers: tuple[str, ...] = (OWNER, ANN), **how: Any
+) -> AsyncIterator[Bot]:
+    """A hub that has put something to the console's owner and to Ann."""
+    async with hub(folder, **how) as bot:
+        await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.MEMBER, "Ann", tx.now))
+        await bot.app.hub.identities.refresh()
+        bot.app.hub.approvals.carries("try", hand)
+        await bot.app.hub.approvals.ask(
+            "try", "water the plants", "Shall I water the plants?", asked_by=ANN, where=ANN, approvers=approvers, seconds=600,
+            key="first",
+        )  # fmt: skip
+        yield bot
+
+
+async def test_what_is_approved_is_done_once_and_everybody_is_told_what_came_of_it(tmp_path: Path) -> None:
+    hand = Hand()
+    async with asked(tmp_path, hand) as bot:
+        question = await bot.until(text="Shall I water the plants?")
+        assert question["buttons"] == [
+            {"label": "Approve", "command": "/approve A-1"}, {"label": "Deny", "command": "/deny A-1"},
+        ]  # fmt: skip
+        answer = await bot.say("/approve a1")
+        assert answer["text"] == f"A-1 was approved by {OWNER}: water the plants is done"
+        assert answer["data"] == {"ok": True, "approval": "A-1", "state": "done"}
+        for line in ("/approve A-1", "/deny A-1"):
+            assert "A-1 was approved already by console:owner" in (await bot.say(line))["text"]
+        assert hand.did == ["water the plants"]
+        told = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
+        assert [text.partition("\n")[0] for (text,) in told] == ["Shall I water the plants?", answer["text"]]
+        assert bot.rows("SELECT state, decided_by, outcome FROM approval") == [
+            ("done", OWNER, "water the plants is done")
+        ]
+        kinds = bot.rows("SELECT kind FROM event WHERE kind LIKE 'Approval%' ORDER BY id")
+        assert kinds == [("ApprovalAsked",), ("ApprovalSettled",)]
+
+
+async def test_a_no_in_words_denies_and_nothing_is_done(tmp_path: Path) -> None:
+    hand = Hand()
+    async with asked(tmp_path, hand) as bot:
+        await bot.until(text="Shall I water the plants?")
+        assert "A-1 was denied by console:owner, so nothing was done" in (await bot.say("no"))["text"]
+        assert "A-1 was denied already" in (await bot.say("/approve A-1"))["text"]
+        assert hand.did == []
+
+
+@pytest.mark.parametrize("line", ["/approve A-1", "/deny A-1"])
+async def test_who_was_not_asked_or_is_tried_out_decides_nothing(tmp_path: Path, line: str) -> None:
+    hand = Hand()
+    async with asked(tmp_path, hand, approvers=(ANN,)) as bot:
+        assert (await bot.say(line))["data"]["error"] == "not_yours_to_decide"
+        assert (await bot.say(line, acting_for=ANN))["data"]["error"] == "not_allowed"
+        assert (await bot.say("/approve A-2"))["data"]["error"] == "unknown_approval"
+        assert bot.rows("SELECT state FROM approval") == [("open",)]
+        assert hand.did == []
+
+
+async def test_who_was_let_out_since_decides_nothing(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand(), approvers=(ANN,)) as bot:
+        caller = await bot.app.hub.identities.caller(ANN, private=True)
+        await bot.say(f"/unpair {ANN}")
+        with pytest.raises(Exception, match="not yours to decide"):
+            await bot.app.hub.approvals.settle(caller, 1, yes=True, key="late")
+
+
+async def test_what_nobody_decides_runs_out_and_is_announced_once(tmp_path: Path) -> None:
+    hand = Hand()
+    async with asked(tmp_path, hand) as bot:
+        await bot.until(text="Shall I water the plants?")
+        bot.pass_time(599)
+        await bot.barrier()
+        assert bot.rows("SELECT state FROM approval") == [("open",)]
+        bot.pass_time(1)
+        told = await bot.until(text="A-1 ran out: nobody decided in time")
+        assert told["data"]["state"] == "expired"
+        assert "A-1 was expired already" in (await bot.say("/approve A-1"))["text"]
+        assert hand.did == []
+    async with hub(tmp_path) as bot:
+        await bot.barrier()
+        assert "ran out" not in str(bot.unread)
+
+
+async def test_a_question_stands_over_a_restart_and_is_asked_once(tmp_path: Path) -> None:
+    hand = Hand()
+    async with asked(tmp_path, hand) as bot:
+        await bot.until(text="Shall I water the plants?")
+    async with asked(tmp_path, hand) as bot:
+        assert bot.rows("SELECT count(*) FROM approval") == [(1,)]
+        assert "water the plants is done" in (await bot.say("/approve 1"))["text"]
+    assert hand.did == ["water the plants"]
+
+
+async def test_what_was_approved_and_not_carried_out_is_so_at_the_next_start(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand(), database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Approvals._finish")
+        await bot.post("/approve A-1")
+        await store.holding("Approvals._finish")
+        assert bot.rows("SELECT state FROM approval") == [("approved",)]
+    async with hub(tmp_path, attach=False) as bot:  # nobody is there who could carry it out any more
+        assert bot.rows("SELECT state, outcome FROM approval") == [
+            ("done", "nothing was done: this hub cannot do it any more")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(Unavailable(why="no can"), "no can"), (RuntimeError("a bug"), "it could not be carried out (the log says more)")],
+    ids=["declared", "bug"],
+)
+async def test_what_cannot_be_carried_out_says_so_and_is_settled(tmp_path: Path, fault: Exception, words: str) -> None:
+    hand = Hand()
+    hand.fault = fault
+    async with asked(tmp_path, hand) as bot:
+        text = (await bot.say("/approve A-1"))["text"]
+        assert "A-1 was approved by console:owner: " in text
+        assert words in text
+        assert bot.rows("SELECT state FROM approval") == [("done",)]
+
+
+async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand()) as bot:
+        await bot.say("/approve A-1")
+    with closing(connect(tmp_path / "data" / DATABASE)) as connection:
+        for change in ("state = 'open'", "action = 'pay'", "decided_by = 'x'"):
+            with pytest.raises(sqlite3.IntegrityError, match="never changes"):
+                connection.execute(f"UPDATE approval SET {change}")  # noqa: S608
+        with pytest.raises(sqlite3.IntegrityError, match="is kept"):
+            connection.execute("DELETE FROM approval")

@@ -1,0 +1,70 @@
+"""The rule of an approval: its own action or nothing, by whoever was asked, once, in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.approval import (
+    Approval,
+    BadApprovalId,
+    NotYoursToDecide,
+    Settled,
+    State,
+    approval_name,
+    decide,
+    digest_of,
+    parse_approval,
+)
+
+OPEN = Approval(
+    7, "pay", "pay 500 to ann", digest_of("pay", "pay 500 to ann"), "Pay Ann 500 sats?", "console:owner", "console:owner",
+    ("telegram:1", "matrix:@a:b"), 1_000, 2_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["A-7", "a7", "7", "#7", " A-7 ", "A-007"])
+def test_an_id_is_read_as_people_write_it(text: str) -> None:
+    assert approval_name(parse_approval(text)) == "A-7"
+
+
+@pytest.mark.parametrize("text", ["", "A-", "A-0", "B-7", "T-7", "-7", "7.5", "A-7x", "9" * 19])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    with pytest.raises(BadApprovalId):
+        parse_approval(text)
+
+
+@pytest.mark.parametrize(("yes", "state"), [(True, State.APPROVED), (False, State.DENIED)])
+def test_whoever_was_asked_decides_and_is_remembered(yes: bool, state: State) -> None:
+    found = decide(OPEN, "matrix:@a:b", yes=yes, now=1_500)
+    assert (found.state, found.decided_by, found.decided_at) == (state, "matrix:@a:b", 1_500)
+    assert replace(found, state=State.OPEN, decided_by=None, decided_at=None) == OPEN
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("actor", ["telegram:2", "telegram", "telegram:1 ", "matrix:@A:b", ""])
+def test_nobody_else_does_nor_learns_how_it_stands(actor: str, state: State) -> None:
+    with pytest.raises(NotYoursToDecide, match=r"A-7 is not yours to decide. It was put to 2 others."):
+        decide(replace(OPEN, state=state), actor, yes=True, now=1_500)
+
+
+@pytest.mark.parametrize("yes", [True, False])
+@pytest.mark.parametrize("state", [state for state in State if state is not State.OPEN])
+def test_what_is_settled_stays_so(state: State, yes: bool) -> None:
+    with pytest.raises(
+        Settled, match=r"A-7 was (approved|denied|expired) already by matrix:@a:b. Nothing more was done."
+    ):
+        decide(replace(OPEN, state=state, decided_by="matrix:@a:b"), "telegram:1", yes=yes, now=1_500)
+
+
+@pytest.mark.parametrize("now", [2_000, 2_001, 10**15])
+def test_what_is_late_is_nothing(now: int) -> None:
+    with pytest.raises(Settled, match="was expired already"):
+        decide(OPEN, "telegram:1", yes=True, now=now)
+
+
+@pytest.mark.parametrize(("kind", "action"), [("pay", "pay 501 to ann"), ("give", "pay 500 to ann"), ("pay", "")])
+def test_another_action_is_not_what_people_agreed_to(kind: str, action: str) -> None:
+    assert OPEN.intact
+    assert not replace(OPEN, kind=kind, action=action).intact
