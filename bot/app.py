@@ -80,6 +80,9 @@ if TYPE_CHECKING:
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
 DRAIN_SECONDS = 2.5
+VERIFY_SECONDS = 600.0
+"""How long a verification may take, by Matrix's specification."""
+
 LAST_WORDS_SECONDS = 1.0
 """At a stop: for the turns under way, then for their answers. The whole stop takes less than 5 s (CONTRACT)."""
 
@@ -209,8 +212,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             surfaces.append(telegram)
         watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
         if settings.matrix.on:
-            told = partial(back, "matrix"), partial(watch.warn, "matrix")
+            told = partial(back, "matrix"), partial(watch.warn, "matrix"), partial(_ask_verified, approvals, settings)
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
+            approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
             surfaces.append(matrix)
         for surface in surfaces:
@@ -316,7 +320,9 @@ async def _telegram(
 
 async def _matrix(
     settings: Settings, store: Database, clock: Clock, ids: IdSource, nursery: Nursery,
-    told: tuple[Callable[[], Awaitable[None]], Callable[[str, str], Awaitable[None]]],
+    told: tuple[
+        Callable[[], Awaitable[None]], Callable[[str, str], Awaitable[None]], Callable[[str, str, str], Awaitable[None]]
+    ],
 ) -> MatrixSurface:  # fmt: skip
     """The Matrix surface; its library is imported only where it is on."""
     from adapters.matrix.identity import IdentityFile  # noqa: PLC0415
@@ -336,6 +342,15 @@ async def _matrix(
     memory = Memory(f"matrix/{access.user}", store, clock)
     await memory.load(ids.token(9))
     return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
+
+
+async def _ask_verified(approvals: Approvals, settings: Settings, flow: str, words: str, user: str) -> None:
+    """Ask the owners, elsewhere than on Matrix, whether somebody sees what the bot shows."""
+    elsewhere = (CONSOLE_OWNER, *(actor for actor in settings.owners if not actor.startswith("matrix:")))
+    await approvals.ask(
+        "matrix-verify", flow, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
+        seconds=VERIFY_SECONDS, key=f"matrix-verify/{flow}",
+    )  # fmt: skip
 
 
 def _known(hub: Hub) -> Known:

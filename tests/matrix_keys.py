@@ -72,11 +72,12 @@ class KeyServer:
         self.changed.append((at, user))
 
     def sign(self, body: Mapping[str, Mapping[str, Json]], at: int) -> None:
-        """`/keys/signatures/upload`: of devices only."""
+        """`/keys/signatures/upload`: of devices, and of masters."""
         for user, things in body.items():
             for device, signed in things.items():
-                mine = self.devices[user][device].setdefault("signatures", {}).setdefault(user, {})
-                mine.update(signed["signatures"][user])
+                kept = self.devices[user].get(device) or self.identities[user]["master_key"]
+                for whose, signatures in signed["signatures"].items():
+                    kept.setdefault("signatures", {}).setdefault(whose, {}).update(signatures)
             self.changed.append((at, user))
 
     def send(self, sender: str, kind: str, messages: Mapping[str, Mapping[str, Json]], at: int) -> None:

@@ -15,7 +15,9 @@ from nio import EncryptionError, ErrorResponse, KeysQueryResponse
 
 from adapters.matrix.signing import OwnIdentity, claims
 from adapters.matrix.trust import CHANGED, PLAIN, doubt, grown, met
+from adapters.matrix.verification import Own
 from core.errors import Unavailable
+from core.messages import Pin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -242,6 +244,31 @@ class Encryption:
             ),
             None,
         )
+
+    async def keys(self, user: str) -> dict[str, str]:
+        """Somebody's Ed25519 keys by their names, as the server says: the devices', and the master's, which is named by itself."""
+        answer = await self._query([user])
+        found = {
+            f"ed25519:{name}": str(device["keys"][f"ed25519:{name}"])
+            for name, device in answer.get("device_keys", {}).get(user, {}).items()
+        }
+        identity = self._claims[user].identity
+        return found | ({f"ed25519:{identity}": identity} if identity else {})
+
+    async def verified(self, user: str, master: str) -> None:
+        """Somebody's identity was compared: it is theirs from now on, and our own vouches for it, so that others may know."""
+        await self._memory.pin(user, Pin(master, verified=self._memory.clock.now()))
+        answer = await self._query([user])
+        theirs = answer.get("master_keys", {}).get(user)
+        if theirs is not None and not self.fault:
+            signed = {**self._own.user_signing.sign({**theirs, "signatures": {}}, self._client.user_id)}
+            signed.pop("unsigned", None)
+            await self._ask("POST", "/keys/signatures/upload", {user: {master: signed}})
+
+    def who(self) -> Own:
+        """The bot, as a verification names it."""
+        keys = self._olm.account.identity_keys
+        return Own(self._client.user_id, self._client.device_id or "", keys["ed25519"], self._own.master.public)
 
     # Out ---------------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from adapters.matrix import content
 from adapters.matrix.encryption import Encryption, Forged, Refusal, StoreLost
 from adapters.matrix.events import SURFACE, conversation, is_private, place, read, sealed
 from adapters.matrix.trust import CLEAR, FORGED, REACTION
+from adapters.matrix.verification import Ties, Verifications
 from core.chat import NotSent, Undeliverable
 from core.errors import Unavailable, UserError
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from adapters.matrix.identity import IdentityFile
     from adapters.matrix.memory import Memory
     from adapters.matrix.trust import Mode
+    from adapters.matrix.verification import Flow
     from core.chat import Attachment, File, Inbound, Outgoing, Reply
     from core.ports import Clock, Spawner
 
@@ -115,10 +117,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Whom the surface tells: `back`, that messages can be sent (again); `once` (key, words), the owner, once for each key."""
+    """Whom the surface tells: `back`, that messages can be sent (again); `once` (key, words), the owner, once for each key.
+
+    `ask` (flow, words, user) has the owner say whether somebody sees what the bot shows; `MatrixSurface.confirm` is told.
+    """
 
     back: Callable[[], Awaitable[None]]
     once: Callable[[str, str], Awaitable[None]]
+    ask: Callable[[str, str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,7 @@ class MatrixSurface:
         self._told = told
         self._client: AsyncClient | None = None
         self._encryption: Encryption | None = None
+        self._verifications: Verifications | None = None
         self._sealed: dict[str, _Sealed] = {}
         self._direct: dict[str, str] = {}
         self._buttons: OrderedDict[str, dict[str, str]] = OrderedDict()
@@ -177,7 +184,7 @@ class MatrixSurface:
                     await self._encryption.tend()
                 await self._take(client, await self._synced(client), receive)
         finally:
-            self._client = self._encryption = None
+            self._client = self._encryption = self._verifications = None
             self._token = self._memory.mark.token
             self._sealed.clear()
             await client.close()
@@ -195,6 +202,9 @@ class MatrixSurface:
                         mode=self._access.trust, password=self._access.password, tell=self._told.once,
                     )  # fmt: skip
                     await self._encryption.begin()
+                    self._verifications = Verifications(
+                        self._encryption.who(), self._ties(client, self._encryption), self._clock
+                    )
             except StoreLost as lost:
                 if self._access.access_token:
                     await client.close()
@@ -321,6 +331,12 @@ class MatrixSurface:
         self, client: AsyncClient, room: MatrixRoom, event: Event, receive: Callable[[Inbound], Awaitable[None]]
     ) -> bool:
         """Hand on what an event says to the hub; false if that is nothing."""
+        if self._verifications is not None and is_private(room) and event.sender != client.user_id:
+            said = event.source.get("content")
+            if isinstance(said, dict) and await self._verifications.take(
+                room.room_id, event.sender, event.event_id, str(event.source.get("type")), said
+            ):
+                return False
         tap = await self._tapped(client, room.room_id, event) if isinstance(event, ReactionEvent) else ""
         try:
             inbound = read(event, room, self._access.rooms, tap)
@@ -363,6 +379,25 @@ class MatrixSurface:
             except (ClientError, TimeoutError, Refusal) as error:
                 log.info("whose message it is cannot be found out yet: %s", _words(error))
                 await self._clock.sleep(RETRY_SECONDS)
+
+    def _ties(self, client: AsyncClient, encryption: Encryption) -> Ties:
+        """What a verification reaches."""
+
+        async def send(room: str, kind: str, said: dict[str, Any]) -> None:
+            await self._locked(client, room, ())
+            _raise_for(await client.room_send(room, kind, said, ignore_unverified_devices=True), ())
+
+        async def ask(flow: Flow) -> None:
+            words = f"{flow.user} wants to verify me on Matrix. Does their screen show exactly this?\n{flow.shown}"
+            await self._told.ask(flow.id, words, flow.user)
+
+        return Ties(send, ask, encryption.keys, encryption.verified)
+
+    async def confirm(self, flow: str) -> str:
+        """The owner says that somebody sees what the bot shows. Returns what came of it, in words."""
+        if self._verifications is None:
+            raise NotOnMatrix(name="The verification", why="it is down")
+        return await self._verifications.confirm(flow)
 
     async def _open_late(self, client: AsyncClient, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Open what has its key by now; what has waited too long is answered, once for each key, with the cause."""

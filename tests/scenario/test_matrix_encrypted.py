@@ -222,6 +222,17 @@ async def test_where_only_the_verified_may_spend_nobody_else_does(
         server.say(talk.olga, OLGA, "!help task")
         await talk.told(talk.olga, "post a task")
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
+        if not encrypted:
+            return
+        identity = claims(server.keys.query({OLGA: []}), OLGA).identity
+        await surface_of(talk)._encryption.verified(OLGA, identity)
+        assert BOT in server.keys.identities[OLGA]["master_key"]["signatures"], "and others may know"
+        server.say(talk.olga, OLGA, "!spawn echo")
+        await talk.told(talk.olga, "echo-2")
+        server.peers[OLGA].identify(8)
+        server.changed(OLGA)
+        server.say(talk.olga, OLGA, "!spawn echo")
+        await talk.told(talk.olga, "your Matrix identity is not the one that I know")
 
 
 async def test_its_device_is_signed_and_a_lost_store_makes_a_new_one_of_the_same_identity(
