@@ -12,6 +12,7 @@ from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
+from core.swarm.orders import span
 from core.swarm.task import Status
 from core.wallet.ledger import user_account
 
@@ -150,8 +151,9 @@ def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
 
 
 def _bid_row(bid: Bid, *, won: bool) -> tuple[str, str, str]:
+    eta = f" (eta {span(bid.eta)})" if bid.eta is not None else ""
     note = f"  {bid.note}" if bid.note else ""
-    return bid.agent, format_sats(bid.price), f"score {bid.score / 1000:g}{note}{'  ← won' if won else ''}"
+    return bid.agent, format_sats(bid.price), f"score {bid.score / 1000:g}{eta}{note}{'  ← won' if won else ''}"
 
 
 def balance(found: Balance) -> Reply:

@@ -32,6 +32,16 @@ async def test_a_person_reads_the_bids_and_picks_one(tmp_path: Path) -> None:
         prove(bot.app.settings)
 
 
+async def test_a_time_that_a_bid_promises_is_shown_beside_the_score_that_it_is_part_of(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        await bot.say("/bid T-1 10 eta=90m I rhyme")
+        shown = (await bot.say("/bids T-1"))["text"].split("\n")
+        assert [line for line in shown if "eta" in line] == [next(line for line in shown if "I rhyme" in line)]
+        assert "score 11 (eta 90m)" in " ".join(shown)
+
+
 async def test_pick_ask_never_closes_early_nor_after_the_window(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/task write a poem pick=ask by=2h")
