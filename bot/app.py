@@ -380,7 +380,7 @@ async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: 
 async def _figures(store: Database) -> Figures:
     return await store.read(
         lambda tx: Figures(
-            live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.tasks.in_escrow(),
+            live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.books.in_escrow(),
             treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(),
             dead_letters=tx.dead_letters() + tx.messages.given_up(),
         )

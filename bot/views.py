@@ -161,6 +161,8 @@ def balance(found: Balance) -> Reply:
     what = "simulated sats" if found.simulated else "sats"
     free = format_sats(found.posted - found.held).replace(" sats", "").replace(" sat", "")
     text = f"{free} {what} free, {format_sats(found.held)} held for open tasks"
+    if found.escrow:
+        text += f", {format_sats(found.escrow)} in escrow for tasks under way"
     data: dict[str, Json] = {
         "ok": True, "balance_sats": to_sats(found.posted), "held_sats": to_sats(found.held), "simulated": found.simulated,
     }  # fmt: skip

@@ -65,13 +65,18 @@ async def test_a_person_bids_delivers_and_is_paid_once_accepted(tmp_path: Path) 
     async with hub(tmp_path) as bot:
         await _won_by_owner(bot)
         assert balances(bot.app.settings)["escrow:1"] == (30, 0)
+        held = "9,970 simulated sats free, 0 sats held for open tasks"
+        assert (await bot.say("/balance"))["text"] == f"{held}, 30 sats in escrow for tasks under way"
+        assert (await bot.say("/balance", acting_for="telegram:7"))["text"].endswith("held for open tasks")
         assert (await bot.data("/deliver T-1 it is green now"))["status"] == "delivered"
         told = await bot.until(kind="more", status="delivered")
         assert told["text"].endswith("it is green now")
         assert told["buttons"][0]["command"] == "/accept T-1"
         assert balances(bot.app.settings)["escrow:1"] == (30, 0), "nobody is paid before the work is accepted"
+        assert "30 sats in escrow" in (await bot.say("/balance"))["text"]
         assert (await bot.data("/accept T-1"))["status"] == "settled"
         assert (await bot.settled("T-1"))["data"]["result"] == "it is green now"
+        assert "escrow" not in (await bot.say("/balance"))["text"]
         assert await bot.data("/balance") == {"ok": True, "balance_sats": 10_000, "held_sats": 0, "simulated": True}
         prove(bot.app.settings)
 
