@@ -75,12 +75,14 @@ def still_means(task: Task, button: Button) -> bool:
     return button.command in {one.command for one in buttons_for(task)}
 
 
-def posted(task: Task, *, simulated: bool) -> Reply:
-    """The answer to /task and /retry."""
+def posted(task: Task, *, simulated: bool, known: bool) -> Reply:
+    """The answer to /task and /retry. `known`: whoever alone may bid was let in."""
     what = "simulated " if simulated else ""
     words = f"{task.name} posted with a budget of {format_sats(task.budget).replace(' sat', f' {what}sat')}."
     if task.only:
         words += f"\nOnly {task.only} may bid."
+    if not known:
+        words += f"\n{task.only} was never let in (/pair), and can neither read of it nor bid."
     if task.pick == "ask":
         words += "\nYou pick the winner among the bids."
     if task.account != user_account(task.requester):

@@ -193,6 +193,18 @@ async def test_what_the_table_of_states_has_no_edge_for_is_refused_and_changes_n
         assert bot.tables() == before
 
 
+@pytest.mark.parametrize("person", ["telegram:7", "matrix:@ann:example.org"])
+async def test_it_is_said_when_the_one_who_may_bid_was_never_let_in(tmp_path: Path, person: str) -> None:
+    async with hub(tmp_path) as bot:
+        warning = f"{person} was never let in (/pair), and can neither read of it nor bid."
+        posted = await bot.say(f"/task paint the shed to={person}")
+        assert posted["text"].split("\n")[1:] == [f"Only {person} may bid.", warning]
+        await bot.say("/cancel T-1")
+        assert warning in (await bot.say("/retry T-1"))["text"]
+        for other in (OWNER, "quill"):
+            assert "let in" not in (await bot.say(f"/task paint the shed to={other}"))["text"]
+
+
 async def test_a_bid_is_for_whoever_was_asked(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/task paint the shed to=telegram:7")
