@@ -50,6 +50,7 @@ def _posted(hub: Hub, task: Task) -> Reply:
         "by=DURATION: the time that it may take (90s, 10m, 2h, 1d; 30d at most); TIMMY_AUCTION_DEADLINE, a day at first",
         "to=AGENT: only this agent may bid, or this person (to=quill, to=telegram:12345)",
         "pick=ask: you choose among the bids with /award; pick=auto, as without it: the best bid wins",
+        "A line that ends with a limit in words (for 10 sats, max 10, within 2h) is refused: write max=10, or quote it as text",
         'Options go anywhere in the line. A file name with blanks goes in quotes: /task summarise "press release.txt"',
     ),
 )
