@@ -334,8 +334,8 @@ async def _matrix(
 
 
 def _known(hub: Hub) -> Known:
-    """The names that a phrase may hold now. Anybody may be paid, so any name will do for a person."""
-    return Known(frozenset(agent.name for agent in hub.roster), None, None)
+    """The names that a phrase may hold now: of agents, and of personas that can be spawned. Of people, any: anybody may be paid."""
+    return Known(frozenset({*hub.roster.personas, *(agent.name for agent in hub.roster)}), None, None)
 
 
 async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:

@@ -544,6 +544,15 @@ async def test_an_agent_that_is_spawned_while_a_task_is_being_posted_takes_it(tm
         assert (await bot.settled("T-2"))["data"]["winner"] == "quill-2"
 
 
+async def test_a_dismissed_agent_is_still_known_by_name_in_plain_words(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/dismiss echo")
+        assert (await bot.data("have echo summarise welcome.md"))["asks"] == "/task summarise welcome.md to=echo"
+        assert await bot.data("yes") == {"ok": False, "error": "unknown_agent"}
+        assert (await bot.data("spawn echo"))["asks"] == "/spawn echo"
+        assert (await bot.data("yes"))["agent"] == "echo"
+
+
 async def test_the_roster_outlives_a_restart(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/spawn quill")
