@@ -55,7 +55,7 @@ _ALIKE = {
 }
 """Words that people write for an option: a limit under another name must not pass as text."""
 
-_SAID = {"SATS": r"-?[0-9][0-9_,.]*k?(?:sats?)?", "DURATION": r"[0-9]+[smhd]"}
+_SAID = {"SATS": r"(?:(?:-|minus )?[0-9][0-9_,.]*k?|zero)(?:sats?)?", "DURATION": r"[0-9]+[smhd]"}
 """What looks like a value, right or wrong."""
 
 _LIMITS = {
@@ -63,7 +63,7 @@ _LIMITS = {
     "DURATION": r"{key}:? {value}",
 }
 """How a line ends that sets a limit in words: `max 10`, `for at most 10 sats`, `within 2h`."""
-_LONGEST_LIMIT = 5
+_LONGEST_LIMIT = 6
 
 _PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
 
