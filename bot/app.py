@@ -354,8 +354,8 @@ async def _ask_verified(approvals: Approvals, settings: Settings, flow: str, wor
 
 
 def _known(hub: Hub) -> Known:
-    """The names that a phrase may hold now. Anybody may be paid, so any name will do for a person."""
-    return Known(frozenset(agent.name for agent in hub.roster), None, None)
+    """The names that a phrase may hold now: of agents, and of personas that can be spawned. Of people, any: anybody may be paid."""
+    return Known(frozenset({*hub.roster.personas, *(agent.name for agent in hub.roster)}), None, None)
 
 
 async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:
@@ -400,7 +400,7 @@ async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: 
 async def _figures(store: Database) -> Figures:
     return await store.read(
         lambda tx: Figures(
-            live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.tasks.in_escrow(),
+            live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.books.in_escrow(),
             treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(),
             dead_letters=tx.dead_letters() + tx.messages.given_up(),
         )

@@ -245,9 +245,14 @@ class Dispatcher:
             case Way.FILES:
                 return await self._kept(message, caller)
             case Way.ASK:
-                return [(here, question(found.message.text, caller, self._hub.clock.now()), None)]
+                return [(here, self._asked(found, caller), None)]
             case Way.RUN:
                 return await self._carried_out(found, caller, message.key, tells=True)
+
+    def _asked(self, found: Route, caller: Caller) -> Reply:
+        """Ask back what a phrase meant. What its command would refuse to read is refused at once."""
+        call = self._hub.registry.call(cast("Command", found.command), found.message, caller)
+        return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now())
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
         """Carry out what a button means, where it stands; the answer to a question stands in its place."""
@@ -272,7 +277,7 @@ class Dispatcher:
                 self._hub.registry, self._understand, replace(message, text=kept.named(message.text), files=())
             )
             if found.way is Way.ASK:
-                return [(message.conversation, question(found.message.text, caller, self._hub.clock.now()), None)]
+                return [(message.conversation, self._asked(found, caller), None)]
             return await self._carried_out(found, caller, message.key)
         except HubError as error:
             return [(message.conversation, kept.but(error), None)]

@@ -56,6 +56,16 @@ _ALIKE = {
 }
 """Words that people write for an option: a limit under another name must not pass as text."""
 
+_SAID = {"SATS": r"(?:(?:-|minus )?[0-9][0-9_,.]*k?|zero)(?:sats?)?", "DURATION": r"[0-9]+[smhd]"}
+"""What looks like a value, right or wrong."""
+
+_LIMITS = {
+    "SATS": r"{key}:? {value}|(?:{key}|for|under|below|up to|than)(?: of| is)? {value} ?sats?",
+    "DURATION": r"{key}:? {value}",
+}
+"""How a line ends that sets a limit in words: `max 10`, `for at most 10 sats`, `within 2h`."""
+_LONGEST_LIMIT = 6
+
 _PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
 
 
@@ -288,7 +298,8 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     args, words, cuts = _options(command, rest)
     for argument in (one for one in command.arguments if not one.keyed):
         if argument.prose and words:
-            args[argument.name] = _prose(rest, words[0][1], cuts)
+            prose = args[argument.name] = _prose(rest, words[0][1], cuts)
+            _refuse_limit(command, prose, args)
             words = []
         elif words:
             args[argument.name] = _value(command, argument, words.pop(0)[0])
@@ -329,16 +340,40 @@ def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple
 
 
 def _refuse_misspelt(command: Command, keyed: Mapping[str, Argument], word: str, after: str) -> None:
-    """A word with a sign that plainly means an option must not pass as text: `budget=10`, `mx=10`, `--max=10`, `max = 10`."""
+    """A word with a sign that plainly means an option must not pass as text: `budget=10`, `mx=10`, `max = 10`, `max:10`."""
     key, equals, _ = word.partition("=")
     apart = not equals and after.startswith("=") and not after.startswith("==")
     option = _meant(keyed, key) if equals or apart else None
     if option is None and equals and key.isalpha():
         option = next(iter(difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO)), None)
+    if option is None and not equals:
+        option = _with_colon(keyed, word)
     if option is not None:
-        given = f"{word} {after}" if apart else word
-        instead = f" Write {option}={keyed[option].kind} without blanks, or put it in quotes if it is text."
-        raise BadOption(command=command.name, given=repr(given[:40]), usage=command.usage, instead=instead)
+        raise _misspelt(command, keyed[option], f"{word} {after}" if apart else word)
+
+
+def _with_colon(keyed: Mapping[str, Argument], word: str) -> str | None:
+    """The option that `max:10` or `to:echo` means."""
+    key, _, value = word.partition(":")
+    option = _meant(keyed, key) if value else None
+    fits = option and re.fullmatch(_SAID.get(keyed[option].kind, ".+"), value, re.IGNORECASE)
+    return option if fits else None
+
+
+def _refuse_limit(command: Command, prose: str, args: Mapping[str, object]) -> None:
+    """Prose that ends with a limit in words means an option, unless that option is given too."""
+    tail = " ".join(prose.translate(_SMART).split()[-_LONGEST_LIMIT:]).rstrip(".!")
+    for option in command.arguments:
+        if option.keyed and option.kind in _LIMITS and option.name not in args:
+            key = f"-*(?:{'|'.join([option.name, *_ALIKE.get(option.name, ())])})"
+            limit = _LIMITS[option.kind].format(key=key, value=_SAID[option.kind])
+            if found := re.search(rf"(?<!\S)(?:{limit})\Z", tail, re.IGNORECASE):
+                raise _misspelt(command, option, found[0])
+
+
+def _misspelt(command: Command, option: Argument, given: str) -> BadOption:
+    instead = f" Write {option.name}={option.kind} without blanks, or put it in quotes if it is text."
+    return BadOption(command=command.name, given=repr(given[:40]), usage=command.usage, instead=instead)
 
 
 def _meant(keyed: Mapping[str, Argument], key: str) -> str | None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from core.agent.model import ModelUnreachable, NoModelInstalled
 from core.chat import Button, Choice, Reply
 from core.errors import Refused, UserError
+from core.money import format_sats
 from core.store import NotWritten
 
 if TYPE_CHECKING:
-    from core.chat import Caller
+    from core.chat import CommandCall
     from core.errors import HubError
 
 QUESTION_MS = 10 * 60 * 1000
@@ -45,10 +46,13 @@ def from_error(error: HubError, said: str = "/") -> Reply:
     return Reply(words, {"ok": False, "error": error.code})
 
 
-def question(command: str, caller: Caller, now: int) -> Reply:
-    """Ask whether a phrase meant this command; only whoever said it may answer, once."""
+def question(call: CommandCall, budget: int, now: int) -> Reply:
+    """Ask whether a phrase meant this command; only whoever said it may answer, once. `budget`: a task's by itself, msat."""
+    command, caller = call.text, call.caller
+    unsaid = call.name == "task" and "max" not in call.args
+    limit = f"\nNo max= was understood, so it may cost up to {format_sats(budget)}." if unsaid else ""
     return Reply(
-        f"Shall I do this? Yes or no:\n{command}",
+        f"Shall I do this? Yes or no:\n{command}{limit}",
         {"ok": True, "asks": command},
         buttons=(Button("Yes", command), Button("No", "")),
         choice=Choice(caller.actor, now + QUESTION_MS),

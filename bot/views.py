@@ -12,6 +12,7 @@ from core.ids import task_name
 from core.money import format_sats, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
+from core.swarm.orders import span
 from core.swarm.task import Status
 from core.wallet.ledger import user_account
 
@@ -74,12 +75,14 @@ def still_means(task: Task, button: Button) -> bool:
     return button.command in {one.command for one in buttons_for(task)}
 
 
-def posted(task: Task, *, simulated: bool) -> Reply:
-    """The answer to /task and /retry."""
+def posted(task: Task, *, simulated: bool, known: bool) -> Reply:
+    """The answer to /task and /retry. `known`: whoever alone may bid was let in."""
     what = "simulated " if simulated else ""
     words = f"{task.name} posted with a budget of {format_sats(task.budget).replace(' sat', f' {what}sat')}."
     if task.only:
         words += f"\nOnly {task.only} may bid."
+    if not known:
+        words += f"\n{task.only} was never let in (/pair), and can neither read of it nor bid."
     if task.pick == "ask":
         words += "\nYou pick the winner among the bids."
     if task.account != user_account(task.requester):
@@ -150,8 +153,9 @@ def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
 
 
 def _bid_row(bid: Bid, *, won: bool) -> tuple[str, str, str]:
+    eta = f" (eta {span(bid.eta)})" if bid.eta is not None else ""
     note = f"  {bid.note}" if bid.note else ""
-    return bid.agent, format_sats(bid.price), f"score {bid.score / 1000:g}{note}{'  ← won' if won else ''}"
+    return bid.agent, format_sats(bid.price), f"score {bid.score / 1000:g}{eta}{note}{'  ← won' if won else ''}"
 
 
 def balance(found: Balance) -> Reply:
@@ -159,6 +163,8 @@ def balance(found: Balance) -> Reply:
     what = "simulated sats" if found.simulated else "sats"
     free = format_sats(found.posted - found.held).replace(" sats", "").replace(" sat", "")
     text = f"{free} {what} free, {format_sats(found.held)} held for open tasks"
+    if found.escrow:
+        text += f", {format_sats(found.escrow)} in escrow for tasks under way"
     data: dict[str, Json] = {
         "ok": True, "balance_sats": to_sats(found.posted), "held_sats": to_sats(found.held), "simulated": found.simulated,
     }  # fmt: skip

@@ -178,6 +178,15 @@ class BookRows:
         (held,) = self._connection.execute("SELECT coalesce(sum(amount), 0) FROM hold WHERE state = 'open'").fetchone()
         return int(held)
 
+    def in_escrow(self, account: str | None = None) -> int:
+        """See `Books`; with no account, of all tasks under way."""
+        (price,) = self._connection.execute(
+            "SELECT coalesce(sum(price), 0) FROM task WHERE due IS NOT NULL"
+            " AND status IN ('awarded', 'running', 'delivered') AND account = coalesce(?, account)",
+            (account,),
+        ).fetchone()
+        return int(price)
+
     def prove(self) -> Proof:
         """See `Books`."""
         run = self._connection.execute

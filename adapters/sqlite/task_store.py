@@ -94,13 +94,6 @@ class TaskRows:
             ).fetchall()
         )
 
-    def in_escrow(self) -> int:
-        """What the tasks under way have in escrow, msat."""
-        (price,) = self._connection.execute(
-            "SELECT coalesce(sum(price), 0) FROM task WHERE due IS NOT NULL AND status IN ('awarded', 'running', 'delivered')"
-        ).fetchone()
-        return int(price)
-
     def load(self, agent: str) -> int:
         """See `TaskStore`."""
         (count,) = self._connection.execute(

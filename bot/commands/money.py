@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from core.chat import CommandCall, Reply
 
 
-@command("/balance", "your sats: free, and held for open tasks", group="money", action=Action.SEE_MONEY, reads=True)
+@command(
+    "/balance",
+    "your sats: free, held for open tasks, and in escrow",
+    group="money",
+    action=Action.SEE_MONEY,
+    reads=True,
+)
 async def balance(hub: Hub, call: CommandCall) -> Reply:
     """Show the caller's balance."""
     return views.balance(await hub.wallet.balance(user_account(call.caller.name)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from bot import views
@@ -36,6 +35,11 @@ def _said_to_worker(task: Task, call: CommandCall, words: str) -> Reply:
     return reply if task.requester == call.caller.name else replace(reply, buttons=())
 
 
+def _posted(hub: Hub, task: Task) -> Reply:
+    known = task.only is None or not is_person(task.only) or hub.identities.known(task.only)
+    return views.posted(task, simulated=hub.wallet.simulated, known=known)
+
+
 @command(
     "/task WHAT [max=SATS] [by=DURATION] [to=AGENT] [pick=auto|ask]",
     "post a task; agents bid for it in sats",
@@ -46,6 +50,7 @@ def _said_to_worker(task: Task, call: CommandCall, words: str) -> Reply:
         "by=DURATION: the time that it may take (90s, 10m, 2h, 1d; 30d at most); TIMMY_AUCTION_DEADLINE, a day at first",
         "to=AGENT: only this agent may bid, or this person (to=quill, to=telegram:12345)",
         "pick=ask: you choose among the bids with /award; pick=auto, as without it: the best bid wins",
+        "A line that ends with a limit in words (for 10 sats, max 10, within 2h) is refused: write max=10, or quote it as text",
         'Options go anywhere in the line. A file name with blanks goes in quotes: /task summarise "press release.txt"',
     ),
 )
@@ -57,8 +62,8 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
         budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
         only=cast("str | None", call.args.get("to")), pick=cast("str", call.args.get("pick", "auto")),
     )  # fmt: skip
-    answer = partial(views.posted, simulated=hub.wallet.simulated)
-    return answer(await hub.coordinator.post(order, lambda tx, posted: call.tell(tx, answer(posted))))
+    posted = await hub.coordinator.post(order, lambda tx, task: call.tell(tx, _posted(hub, task)))
+    return _posted(hub, posted)
 
 
 @command(
@@ -160,4 +165,4 @@ async def cancel(hub: Hub, call: CommandCall) -> Reply:
 async def retry(hub: Hub, call: CommandCall) -> Reply:
     """Retry."""
     found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.conversation, key=call.key)
-    return views.posted(found, simulated=hub.wallet.simulated)
+    return _posted(hub, found)

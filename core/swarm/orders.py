@@ -71,7 +71,7 @@ def checked(order: Order, roster: Roster) -> Order:
     if len(words) > MAX_DESCRIPTION:
         raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words))
     if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
-        raise BadDeadline(what="A task's time", given=_span(order.time))
+        raise BadDeadline(what="A task's time", given=span(order.time))
     only = order.only
     if only is not None:
         only = check_actor(only) if is_person(only) else roster.get(only).name
@@ -81,7 +81,7 @@ def checked(order: Order, roster: Roster) -> Order:
 def check_eta(eta: int | None) -> None:
     """Refuse a bid that promises a time (ms) longer than any task has."""
     if eta is not None and eta > MAX_DEADLINE:
-        raise BadDeadline(what="The time that a bid promises", given=_span(eta))
+        raise BadDeadline(what="The time that a bid promises", given=span(eta))
 
 
 def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
@@ -104,7 +104,7 @@ def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
     return task, True
 
 
-def _span(time: int) -> str:
+def span(time: int) -> str:
     """A time in ms as people write it: `31d`, `90s`."""
     seconds = time // SECOND
     size, unit = next(one for one in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)

@@ -73,6 +73,7 @@ POLITELY = bag("kindly please quickly just maybe double triple quick")
 MADE = ("ise", "ize", "ises", "izes", "ify", "ifies", "ate", "ates", "ing", "en", "ens")
 WORKERS = bag("agent agents worker workers swarm bot bots crew team")
 GOING = (["over"], ["through"], ["find"], ["fetch"], ["get"])
+JOINS = bag("and or")
 ABLE = bag("able willing free up available around good ready")
 NO_DOING = bag("being having everything nothing something anything morning evening wedding")
 NO_WORK = bag("is are was were has be you i know go")
@@ -327,7 +328,12 @@ def _who(said: Said, at: int) -> Frame | None:
 def _agent_at(said: Said, at: int) -> Fact | None:
     at += said.words[at : at + 1] == ["agent"]
     name = said.agent_at.get(at)
-    return None if name and said.words[at] == f"{name.value}s" else name
+    if name is None or said.words[at] == f"{name.value}s":
+        return None
+    end = name.end
+    while name.value in said.together and (more := said.agent_at.get(end + (word_at(said.words, end) in JOINS))):
+        end = more.end
+    return name._replace(end=end)
 
 
 def _is_price(said: Said, at: int) -> bool:
@@ -338,8 +344,11 @@ def post(said: Said, frame: Frame) -> Meaning | None:
     """The command: the description without its clauses, then max=, by=, to= and pick=."""
     picks = clauses.picking(said, frame.start)
     said = said.without(picks, len(said.words)) if picks else said
-    price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
     agent, taken = clauses.handed_over(said, frame.start)
+    several = (agent or frame.agent) in said.together or (agent and frame.agent not in {"", agent})
+    if several:  # `to=` takes one agent, so they stay in the text and anybody may bid
+        frame, agent, taken = Frame(said.start), "", set()
+    price, until = clauses.price(said, frame.start), clauses.deadline(said, frame.start)
     whom = (
         clauses.delegated(said, frame.start)
         if said.words[frame.start - 1] in clauses.DELEGATED | {"of", "off", "out", "on", "over"}
@@ -361,7 +370,8 @@ def post(said: Said, frame: Frame) -> Meaning | None:
     }
     command = " ".join([f"/task {what}", *(f"{key}={value}" for key, value in options.items() if value)])
     when = said.text(until[0], until[1].end) if until else ""
-    return mean(said, Intent.TASK, command, task_description=what, when=when, amount_sats=budget)
+    named = "" if several or not said.agents else said.agents[0].value
+    return mean(said, Intent.TASK, command, task_description=what, when=when, amount_sats=budget, agent_name=named)
 
 
 def _without_politeness(written: list[str]) -> list[str]:

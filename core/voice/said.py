@@ -7,6 +7,7 @@ behind each comma, "so", "and" or "please". What acts must stand at such a place
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from core.voice import facts, times
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDTHS = (1, 2, 3, 4)
 LINKS = bag("and so then but please because since or timmy")
+BESIDE: tuple[list[str], ...] = ([], ["and"], ["or"])
 HEADING = 6
 SMALL = bag(
     "the my our all a an of on for in by with and please now current recent latest last past list status state",
@@ -210,6 +212,12 @@ class Said:
     def agent_at(self) -> dict[int, Fact]:
         """The agents by the place where they are named."""
         return {name.start: name for name in self.agents}
+
+    @found
+    def together(self) -> frozenset[str]:
+        """The agents that are named side by side: `quill and echo`."""
+        pairs = (pair for pair in pairwise(self.agents) if self.words[pair[0].end : pair[1].start] in BESIDE)
+        return frozenset(name.value for pair in pairs for name in pair)
 
     @found
     def priced(self) -> frozenset[int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.voice.frames import QUESTION
 from core.voice.meaning import Intent, mean
-from core.voice.times import is_repeated
+from core.voice.times import is_repeated, read_deadline
 from core.voice.words import Phrases, bag, join
 
 if TYPE_CHECKING:
@@ -132,10 +132,16 @@ def _with_time(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | N
         vague = bool(planned) and not LATER.isdisjoint(rest.words)
         return mean(said, Intent.SCHEDULE, when=when) if vague or _lacks_something(inner) else None
     at_edge = start <= said.start or end >= said.end
-    if inner.command.startswith("/task ") and not at_edge:
+    if inner.command.startswith("/task ") and (not at_edge or (not planned and _is_deadline(said, start, end))):
         return None
     entities = {**inner.entities, "when": when}
     return inner._replace(intent=Intent.SCHEDULE, entities=entities, command=_command(when, inner.command))
+
+
+def _is_deadline(said: Said, start: int, end: int) -> bool:
+    """`chart sample.csv in ten minutes`: behind the work, how long it may take."""
+    found = read_deadline(said.words, start) if start > said.start else None
+    return found is not None and found.end == end
 
 
 def _lacks_something(inner: Meaning) -> bool:

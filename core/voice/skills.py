@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.voice import clauses
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.posting import Frame, post
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 FIND = Phrases("find, search for, search, look for, look up, grep for, locate")
 SEARCH_FOR = Phrases("search for, grep for")
+FIND_ONE = Phrases("find, search for, grep for")
+NOT_KEPT = bag(
+    "meaning truth love happiness peace purpose wisdom joy hope luck courage comfort god faith friends help work",
+    "attached enclosed",
+)
+"""What people look for in life, or find in a letter, and no file has."""
 OPENING, CLOSING = '"\u201c\u201e\u00ab', '"\u201d\u201c\u00bb'
 PLACES = bag("workspace repo repository files documents folder codebase")
 OURS = bag("the my our this all whole entire")
@@ -34,7 +41,9 @@ def read(said: Said) -> Meaning | None:
     """A search, a scan for secrets or a report on this machine, or a question that one of them answers."""
     if said.reported:
         return None
-    if _searches(said) or _scans(said) or _reports(said):
+    until = clauses.deadline(said, said.start) if said.first else None
+    plain = said.without(until[0], until[1].end) if until else said
+    if _searches(plain) or _scans(plain) or _reports(plain):
         return post(said, Frame(said.start))
     return _secrets(said) or _table(said)
 
@@ -49,8 +58,14 @@ def _searches(said: Said) -> bool:
     if quoted or last > end:
         return True
     wanted = said.words[end : said.end]
-    bare = SEARCH_FOR.at(said.words, said.start) and len(wanted) > 1 and GRAMMAR.isdisjoint(wanted)
-    return bool(bare) or _looks_through(said, SEARCH)
+    one = (
+        len(wanted) == 1
+        and FIND_ONE.at(said.words, said.start) == end
+        and not said.names
+        and NOT_KEPT.isdisjoint(wanted)
+    )
+    more = len(wanted) > 1 and SEARCH_FOR.at(said.words, said.start) > 0
+    return ((one or more) and GRAMMAR.isdisjoint(wanted)) or _looks_through(said, SEARCH)
 
 
 def _in_place(said: Said, start: int) -> int:

@@ -108,16 +108,20 @@ def _counted(words: Sequence[str], at: int) -> Duration | None:
 
 
 def read_deadline(words: Sequence[str], at: int) -> Duration | None:
-    """`within two hours`, `in under ten minutes`, `in no more than a day`: the limit on how long something takes."""
+    """`within two hours`, `within the hour`, `in under ten minutes`, `in no more than a day`: how long it takes at most."""
     for opening in DEADLINES:
         after = at + len(opening)
         if tuple(words[at:after]) == opening:
             found = read_duration(words, after)
             if found is not None:
                 return found
+    if word_at(words, at) in WITHIN and word_at(words, at + 1) == "the":
+        one = read_duration(["one", word_at(words, at + 2)], 0)
+        return one and one._replace(end=at + 3)
     return None
 
 
+WITHIN = bag("within inside")
 DEADLINES = tuple(
     tuple(opening.split())
     for opening in (

@@ -53,6 +53,9 @@ class Books(Protocol):
     def history(self, account: str, limit: int, start: int | None = None) -> list[HistoryLine]:
         """The newest movements of an account, newest first; from entry `start` on backwards, if given."""
 
+    def in_escrow(self, account: str) -> int:
+        """What an account's tasks under way have in escrow, msat."""
+
     def accounts(self) -> list[AccountRow]:
         """Every account but finished escrows."""
 
@@ -91,10 +94,11 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What an account has, msat: everything, and the part that is set aside for open tasks."""
+    """What an account has, msat: everything, and the part of it that is held for open tasks; apart from it, what is in escrow."""
 
     posted: int
     held: int
+    escrow: int
     simulated: bool
 
 
@@ -173,8 +177,8 @@ class Wallet:
 
     async def balance(self, account: str) -> Balance:
         """The figures of an account."""
-        row = await self._store.read(lambda tx: tx.ledger.account(account))
-        return Balance(row.posted, row.held, self.simulated)
+        row, escrow = await self._store.read(lambda tx: (tx.ledger.account(account), tx.books.in_escrow(account)))
+        return Balance(row.posted, row.held, escrow, self.simulated)
 
     async def history(self, account: str, limit: int, start: int | None = None) -> Sequence[HistoryLine]:
         """The newest `limit` movements, newest first; from entry `start` on backwards, if given."""

@@ -32,6 +32,16 @@ async def test_a_person_reads_the_bids_and_picks_one(tmp_path: Path) -> None:
         prove(bot.app.settings)
 
 
+async def test_a_time_that_a_bid_promises_is_shown_beside_the_score_that_it_is_part_of(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        await bot.say("/bid T-1 10 eta=90m I rhyme")
+        shown = (await bot.say("/bids T-1"))["text"].split("\n")
+        assert [line for line in shown if "eta" in line] == [next(line for line in shown if "I rhyme" in line)]
+        assert "score 11 (eta 90m)" in " ".join(shown)
+
+
 async def test_pick_ask_never_closes_early_nor_after_the_window(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/task write a poem pick=ask by=2h")
@@ -55,13 +65,18 @@ async def test_a_person_bids_delivers_and_is_paid_once_accepted(tmp_path: Path) 
     async with hub(tmp_path) as bot:
         await _won_by_owner(bot)
         assert balances(bot.app.settings)["escrow:1"] == (30, 0)
+        held = "9,970 simulated sats free, 0 sats held for open tasks"
+        assert (await bot.say("/balance"))["text"] == f"{held}, 30 sats in escrow for tasks under way"
+        assert (await bot.say("/balance", acting_for="telegram:7"))["text"].endswith("held for open tasks")
         assert (await bot.data("/deliver T-1 it is green now"))["status"] == "delivered"
         told = await bot.until(kind="more", status="delivered")
         assert told["text"].endswith("it is green now")
         assert told["buttons"][0]["command"] == "/accept T-1"
         assert balances(bot.app.settings)["escrow:1"] == (30, 0), "nobody is paid before the work is accepted"
+        assert "30 sats in escrow" in (await bot.say("/balance"))["text"]
         assert (await bot.data("/accept T-1"))["status"] == "settled"
         assert (await bot.settled("T-1"))["data"]["result"] == "it is green now"
+        assert "escrow" not in (await bot.say("/balance"))["text"]
         assert await bot.data("/balance") == {"ok": True, "balance_sats": 10_000, "held_sats": 0, "simulated": True}
         prove(bot.app.settings)
 
@@ -176,6 +191,18 @@ async def test_what_the_table_of_states_has_no_edge_for_is_refused_and_changes_n
         assert answer["data"] == {"ok": False, "error": code}
         assert "\n" not in answer["text"]
         assert bot.tables() == before
+
+
+@pytest.mark.parametrize("person", ["telegram:7", "matrix:@ann:example.org"])
+async def test_it_is_said_when_the_one_who_may_bid_was_never_let_in(tmp_path: Path, person: str) -> None:
+    async with hub(tmp_path) as bot:
+        warning = f"{person} was never let in (/pair), and can neither read of it nor bid."
+        posted = await bot.say(f"/task paint the shed to={person}")
+        assert posted["text"].split("\n")[1:] == [f"Only {person} may bid.", warning]
+        await bot.say("/cancel T-1")
+        assert warning in (await bot.say("/retry T-1"))["text"]
+        for other in (OWNER, "quill"):
+            assert "let in" not in (await bot.say(f"/task paint the shed to={other}"))["text"]
 
 
 async def test_a_bid_is_for_whoever_was_asked(tmp_path: Path) -> None:

@@ -544,6 +544,34 @@ async def test_an_agent_that_is_spawned_while_a_task_is_being_posted_takes_it(tm
         assert (await bot.settled("T-2"))["data"]["winner"] == "quill-2"
 
 
+async def test_a_dismissed_agent_is_still_known_by_name_in_plain_words(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/dismiss echo")
+        assert (await bot.data("have echo summarise welcome.md"))["asks"] == "/task summarise welcome.md to=echo"
+        assert await bot.data("yes") == {"ok": False, "error": "unknown_agent"}
+        assert (await bot.data("spawn echo"))["asks"] == "/spawn echo"
+        assert (await bot.data("yes"))["agent"] == "echo"
+
+
+@pytest.mark.parametrize("price", ["for 1.5 sats", "for minus 50 sats", "for 0 sats", "for zero sats", "for -50 sats"])
+async def test_plain_words_with_a_price_that_is_none_are_refused_before_anything_is_asked(
+    tmp_path: Path, price: str
+) -> None:
+    async with hub(tmp_path) as bot:
+        for text in (f"summarise 'press release.md' {price}", f"have quill summarise welcome.md {price}"):
+            refused = await bot.say(text)
+            assert refused["data"] == {"ok": False, "error": "bad_option"}
+            assert f"'{price}'. Write max=SATS" in refused["text"]
+
+
+async def test_a_question_back_tells_the_budget_that_was_not_said(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        asked = await bot.say("summarise 'press release.md' for 40")
+        assert asked["text"].endswith("\nNo max= was understood, so it may cost up to 200 sats.")
+        for text in ("summarise welcome.md for 40 sats", "dismiss echo"):
+            assert "cost" not in (await bot.say(text))["text"]
+
+
 async def test_the_roster_outlives_a_restart(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/spawn quill")

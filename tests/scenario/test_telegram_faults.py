@@ -518,7 +518,7 @@ async def test_a_question_is_answered_by_its_asker_once_and_in_time(tmp_path: Pa
 
         poor = await talk.says(talk.ann, ANN, "please write a fourth")
         query = server.tap(poor, "Yes", ANN)
-        await talk.until(lambda: "sats" in poor.text, "what became of it")
+        await talk.until(lambda: "sats free" in poor.text, "what became of it")
         assert (poor.buttons, server.answers[query]["alert"]) == ([], True)
 
         asked = await talk.says(talk.group, OLGA, "@timmy_bot please write a third")

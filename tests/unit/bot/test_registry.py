@@ -121,6 +121,45 @@ def test_a_limit_that_is_misspelt_is_refused_and_never_passes_as_text(text: str,
 
 
 @pytest.mark.parametrize(
+    ("tail", "instead"),
+    [
+        ("--max 10", "max=SATS"), ("—max 10", "max=SATS"), ("max:10", "max=SATS"), ("max: 10", "max=SATS"),
+        ("max 10", "max=SATS"), ("Max 1,000.", "max=SATS"), ("max 2k", "max=SATS"), ("budget 10", "max=SATS"),
+        ("for 10 sats", "max=SATS"), ("for 10sats", "max=SATS"), ("for at most 10", "max=SATS"),
+        ("for at most 10 sats", "max=SATS"), ("for up to 10 sats!", "max=SATS"), ("for no more than 1 sat", "max=SATS"),
+        ("with a budget of 10 sats", "max=SATS"), ("for 1.5 sats", "max=SATS"), ("for -50 sats", "max=SATS"),
+        ("for no more than minus 50 sats", "max=SATS"), ("for zero sats", "max=SATS"),
+        ("for 10 sats by=2h", "max=SATS"), ("within 2h", "by=DURATION"), ("by 10m", "by=DURATION"),
+        ("by:2h", "by=DURATION"), ("--by 2h", "by=DURATION"), ("to:echo", "to=AGENT"), ("pick:ask", "pick=auto|ask"),
+    ],
+)  # fmt: skip
+def test_a_line_that_ends_with_a_limit_in_other_words_is_refused(tail: str, instead: str) -> None:
+    for text in (f"/task summarise welcome.md {tail}", f"/task 'press release.md' {tail}", f"/task {tail}"):
+        refused = refusal(text)
+        assert isinstance(refused, BadOption)
+        assert f"Write {instead} without blanks" in str(refused)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "explain what max 10 means", "write 10 reasons for 5 cats", "write it for 10", "what do I get for 10 sats?",
+        "explain fees of 10 sats", "say 'for 10 sats'", 'say "max 10"', "list 5 sats facts", "by: Ann", "ratio max:min",
+        "count to 10", "swim for 10m", "compare max 10 with min 5", "http://max:10", "dinner in 2h", "pay Ann 10 sats",
+    ],
+)  # fmt: skip
+def test_prose_that_only_holds_such_words_is_text(what: str) -> None:
+    assert parse(f"/task {what}").args == {"what": what}
+
+
+def test_what_ends_like_a_limit_is_text_beside_the_option_itself() -> None:
+    assert parse("/task explain the clause for 10 sats max=50").args == {
+        "what": "explain the clause for 10 sats",
+        "max": 50,
+    }
+
+
+@pytest.mark.parametrize(
     "what",
     ["why is x=5", "solve x = 5", "when is max == 10", 'say "budget=10"', "say 'max = 10'", "what max is", "foo=bar"],
 )

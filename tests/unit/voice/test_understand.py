@@ -151,6 +151,27 @@ def test_what_the_hub_knows_counts(text: str, known: Known, meant: str | None) -
     assert command(text, known) == meant
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "have quill and echo summarise welcome.md",
+        "ask quill, echo or seer to write a poem",
+        "summarise welcome.md, give it to quill or echo",
+        "have quill write a poem and have echo check it",
+    ],
+)
+def test_several_agents_stay_in_the_text_and_none_is_asked_alone(text: str) -> None:
+    found = understand(text, score.KNOWN)
+    assert found.command == f"/task {text}"
+    assert found.entities["task_description"] == text
+    assert "agent_name" not in found.entities
+
+
+def test_agents_that_a_task_is_about_are_not_asked() -> None:
+    found = understand("have seer compare quill and echo", score.KNOWN)
+    assert (found.command, found.entities["agent_name"]) == ("/task compare quill and echo to=seer", "seer")
+
+
 def test_a_hub_may_have_many_names() -> None:
     many = frozenset(f"agent{number}" for number in range(5000))
     assert command("dismiss agent4711", Known(many)) == "/dismiss agent4711"

@@ -160,7 +160,7 @@ async def test_what_is_held_is_neither_spent_nor_held_twice(store: Database) -> 
     with pytest.raises(NotEnoughSats, match="You have 40 sats free, and this needs 41 sats"):
         await store.write(lambda tx: posted(tx, 41))
     await store.write(lambda tx: posted(tx, 40))
-    assert await Wallet(store, simulated=True).balance(ACCOUNT) == wallet.Balance(100_000, 100_000, simulated=True)
+    assert await Wallet(store, simulated=True).balance(ACCOUNT) == wallet.Balance(100_000, 100_000, 0, simulated=True)
 
 
 async def test_all_the_sats_there_will_ever_be_fit(store: Database) -> None:
