@@ -121,7 +121,7 @@ class Dispatcher:
         command = None if isinstance(found, HubError) else found.command
         way = None if isinstance(found, HubError) else found.way
         if command is not None and way is Way.RUN and command.control:
-            self._spawner.spawn(self._turn(message, found), f"control {message.key}")
+            self._spawner.spawn(self._at_once(message, found), f"control {message.key}")
             return False
         talk = command is not None and command.talk and way is Way.RUN
         if command is not None and command.interrupts and way is Way.RUN:
@@ -136,7 +136,8 @@ class Dispatcher:
             waiting = self._lanes[lane] = deque()
             self._spawner.spawn(self._run(lane), f"lane {lane}")
         elif len(waiting) >= MAX_WAITING:
-            self._spawner.spawn(self._turn(replace(message, text="", files=()), TooBusy()), f"refusal {message.key}")
+            refused = replace(message, text="", files=())
+            self._spawner.spawn(self._at_once(refused, TooBusy()), f"refusal {message.key}")
             return
         self._routes[message.id] = found
         waiting.append(message)
@@ -155,6 +156,11 @@ class Dispatcher:
                 waiting.popleft()
         finally:
             self._lanes.pop(lane, None)
+
+    async def _at_once(self, message: Inbound, found: Route | HubError) -> None:
+        """A turn that waits for no other; one that a stop breaks off is taken up at the next start."""
+        with contextlib.suppress(StoreClosed):
+            await self._turn(message, found)
 
     async def _turn(self, message: Inbound, found: Route | HubError) -> None:
         talk = (

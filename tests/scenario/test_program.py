@@ -189,6 +189,20 @@ async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
             assert (process.returncode, out, err) == (0, b"", b"")
 
 
+@pytest.mark.parametrize("text", ["/balance", "/status", "hello there"])
+async def test_a_message_that_comes_with_the_stop_is_no_error(tmp_path: Path, text: str) -> None:
+    async with _started(tmp_path, "run") as process, asyncio.timeout(PATIENCE):
+        assert process.stderr is not None
+        await process.stderr.readuntil(b"timmy: ready on ")
+        process.send_signal(signal.SIGSTOP)
+        async with dial(tmp_path / "data", SOCKET) as link:
+            await link.send({"op": "say", "text": text})
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
+            _, err = await process.communicate()
+        assert (process.returncode, b"ERROR" in err, b"Traceback" in err) == (0, False, False), err.decode()
+
+
 async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub_process(tmp_path, model.url) as hub:
         model.says("Once upon ", asyncio.Event())
