@@ -11,6 +11,7 @@ from adapters.sqlite.connection import (
     connect_reader,
     recognise,
     refusal,
+    refuse_emptied,
     schema_files,
 )
 from adapters.sqlite.unit_of_work import UnitOfWork
@@ -31,10 +32,12 @@ class NoBook(UserError):
 def look(path: Path, work: Callable[[UnitOfWork], R]) -> R:
     """Run `work` on a snapshot of the database.
 
-    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `CannotOpen`, `DatabaseDamaged`, `StoreBusy`.
+    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `Emptied`, `CannotOpen`, `DatabaseDamaged`,
+    `StoreBusy`.
     """
     if not path.exists() and not path.is_symlink():
         raise NoBook(folder=path.parent)
+    refuse_emptied(path)
     try:
         with closing(connect_reader(path)) as connection:
             connection.execute("BEGIN")

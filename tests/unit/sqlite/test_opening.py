@@ -17,6 +17,7 @@ from adapters.sqlite.connection import (
     SCHEMA,
     CannotOpen,
     DatabaseDamaged,
+    Emptied,
     ForeignDatabase,
     NewerDatabase,
     UpgradeFailed,
@@ -184,6 +185,38 @@ def test_an_empty_file_is_a_first_start_that_was_cut_short(path: Path) -> None:
     path.touch()
     ours(path)
     assert version(path) == KNOWN
+
+
+@pytest.mark.parametrize("left", ["hub.lock", "hub.db-journal", "lost+found"])
+def test_what_a_first_start_leaves_beside_it_is_no_reason_to_refuse(path: Path, left: str) -> None:
+    path.touch()
+    path.with_name(left).touch()
+    ours(path)
+    assert version(path) == KNOWN
+
+
+@pytest.mark.parametrize("left", ["files", "scratch", "console_history", "hub.db-wal"])
+def test_an_empty_file_where_a_hub_was_at_work_becomes_no_new_book(path: Path, left: str) -> None:
+    path.touch()
+    path.with_name("hub.lock").touch()
+    path.with_name(left).write_bytes(b"a log, say, which SQLite would delete")
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(Emptied, match=f"{path} is empty, .*{left} is there.*Restore a backup"):
+            opening(path)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("size", [100, 4096, 10_000])
+def test_a_file_that_lost_its_beginning_where_a_hub_was_at_work_is_damaged_and_not_foreign(
+    path: Path, size: int
+) -> None:
+    ours(path)
+    (path.parent / "files").mkdir()
+    path.write_bytes(bytes(size) + path.read_bytes()[size:])
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(DatabaseDamaged, match="restore a backup"):
+            opening(path)
 
 
 def test_a_new_file_is_marked_as_ours(path: Path) -> None:
