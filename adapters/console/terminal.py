@@ -42,7 +42,12 @@ _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
 _SILENT = frozenset({"end", "draft", "state"})
 _MOST_FILES = 200
-_QUOTES = "\"'"
+_QUOTES = {'"': '"\u201c\u201d\u201e\u00ab\u00bb', "'": "'\u2018\u2019"}
+"""What a word is put in, each with the letters that the hub takes for it: none of them may be in the word."""
+
+_BARE = re.compile(r"[\w.+~/-]+")
+"""A path that the hub and its agents read as one word without quotes."""
+
 _OPEN_QUOTE = re.compile(r"""(?<!\S)(["'])((?:(?!\1).)*)$""", re.DOTALL)
 TWICE_SECONDS = 3.0
 """How soon a second Ctrl-C must follow to stop anything."""
@@ -70,7 +75,7 @@ class Commands(Completer):
                     yield Completion(name, start_position=-len(text), display=usage, display_meta=words)
 
     def _files(self, word: str, quote: str) -> Iterable[Completion]:
-        """The files that a word may become; a path with blanks is put in quotes, as the hub reads it."""
+        """The files that a word may become, in quotes where the hub would read something else without them."""
         folder, slash, prefix = word.rpartition("/")
         if word.startswith("/") or ".." in folder.split("/"):
             return
@@ -81,11 +86,11 @@ class Commands(Completer):
         for entry in [one for one in found if one.name.startswith(prefix) and one.name[0] != "."][:_MOST_FILES]:
             name = entry.name + "/" * entry.is_dir()
             path = folder + slash + name
-            if mark := quote or _quote_for(path):
+            if not quote and _BARE.fullmatch(path):
+                yield Completion(name, start_position=-len(prefix))
+            elif path.isprintable() and (mark := _quote_for(path, quote)):
                 closed = "" if entry.is_dir() else mark
                 yield Completion(mark + path + closed, start_position=-len(quote + word), display=name)
-            else:
-                yield Completion(name, start_position=-len(prefix))
 
 
 def _begun(text: str) -> tuple[str, str]:
@@ -94,11 +99,10 @@ def _begun(text: str) -> tuple[str, str]:
     return (quoted[1], quoted[2]) if quoted else ("", text.rpartition(" ")[2])
 
 
-def _quote_for(path: str) -> str:
-    """The quotes that a path needs to be one word."""
-    if " " not in path and path[0] not in _QUOTES:
-        return ""
-    return "'" if '"' in path else '"'
+def _quote_for(path: str, begun: str) -> str:
+    """The quotes that make a path one word, those it was begun with if they do; none where it holds both kinds."""
+    fitting = [mark for mark, alike in _QUOTES.items() if not set(alike) & set(path)]
+    return begun if begun in fitting else next(iter(fitting), "")
 
 
 class Terminal:
