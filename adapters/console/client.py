@@ -49,6 +49,15 @@ class HubGone(Unavailable):
     """The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."""
 
 
+class HubGoneAtWork(Unavailable):
+    """The hub went away. It knows {task}, which goes on at its next start; /show {task} tells how."""
+
+
+def gone(task: str | None) -> Unavailable:
+    """The hub's end, to whoever waits for an answer, or for the end of a task that the answer named."""
+    return HubGone() if task is None else HubGoneAtWork(task=task)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a chat takes place: the data folder, the workspace, and whether its end is the hub's."""
@@ -80,7 +89,7 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
         frame["as"] = acting_for
     async with _hub(folder) as link:
         await link.send(frame)
-        code = 0
+        code, task = 0, None
         try:
             async with asyncio.timeout(None) as scope:
                 while (answer := await link.receive()) is not None and answer.get("kind") != "end":
@@ -91,13 +100,14 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
                         return 1
                     await show(answer, as_json=as_json)
                     code = max(code, _code(answer))
+                    task = task or answer.get("task")
                     if answer.get("kind") == "reply" and wait is not None:
                         scope.reschedule(asyncio.get_running_loop().time() + wait)
         except TimeoutError:
             await write(f"timmy: not over after {wait:g} s; /show tells how it goes on\n", sys.stderr)
             return 1
     if answer is None:
-        raise HubGone
+        raise gone(task)
     return code
 
 

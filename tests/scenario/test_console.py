@@ -12,7 +12,7 @@ import pytest
 
 from adapters.clockwork import running
 from adapters.console import client, link, surface
-from adapters.console.client import HubGone, NoHello, NotRunning, NotYourHub, say
+from adapters.console.client import HubGone, HubGoneAtWork, NoHello, NotRunning, NotYourHub, say
 from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, dial
 from adapters.console.screen import plain
 from adapters.console.surface import Drafts, NoSocket
@@ -217,6 +217,14 @@ async def test_a_hub_that_goes_away_before_the_end_is_missed(tmp_path: Path, pri
         with pytest.raises(HubGone):
             await say(tmp_path, "/balance", wait=60, acting_for=None, as_json=False)
     assert printed == ["9 sats\n"]
+
+
+async def test_a_hub_that_goes_away_after_it_took_the_task_goes_on_with_it(tmp_path: Path, printed: list[str]) -> None:
+    posted: Frame = {"kind": "reply", "text": "T-3 posted", "data": {"ok": True}, "task": "T-3"}
+    async with scripted(tmp_path, posted, {"kind": "progress", "text": "T-3  quill bids", "data": {"ok": True}}):
+        with pytest.raises(HubGoneAtWork, match="It knows T-3, which goes on at its next start"):
+            await say(tmp_path, "/task write a poem", wait=60, acting_for=None, as_json=False)
+    assert printed == ["T-3 posted\n", "T-3  quill bids\n"]
 
 
 async def test_a_hub_that_does_not_answer_is_named_and_was_sent_nothing(

@@ -217,7 +217,7 @@ async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
             await hub.kill()
         assert "The hub went away" in piped.result().complaint
         assert (asked.result().code, asked.result().err.count("\n")) == (1, 1)
-        assert "The hub went away" in asked.result().err
+        assert "The hub went away. It knows T-1, which goes on at its next start" in asked.result().err
 
 
 # Other commands ----------------------------------------------------------------------------------------------------
