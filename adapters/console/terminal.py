@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
 from adapters import markup
-from adapters.console.client import LEAVE
+from adapters.console.client import LEAVE, gone
 from adapters.console.screen import plain
 from adapters.console.wrap import wrap
 from core import chat
@@ -113,6 +114,7 @@ class Terminal:
         self._hosts = place.hosts
         self._live: dict[str, str] = {}
         self._draft = ""
+        self._unanswered = 0
         history = place.folder / "console_history"
         history.touch(mode=0o600)
         self._session: PromptSession[str] = PromptSession(
@@ -160,7 +162,9 @@ class Terminal:
             if text.strip().lower() in LEAVE:
                 return
             for message in messages(text):
-                await self._link.send({"op": "say", "text": message})
+                self._unanswered += 1
+                with contextlib.suppress(ConnectionError):  # the hub is gone: `_show` sees it too, and says so
+                    await self._link.send({"op": "say", "text": message})
 
     def _count_key(self, _processor: object) -> None:
         self._keys += 1
@@ -181,11 +185,12 @@ class Terminal:
             self._note(frame)
             if frame.get("kind") not in _SILENT:
                 _print(_pieces(frame))
-        _print([("class:refused", "The hub has stopped.")])
+        _print([("class:refused", str(gone(None)) if self._unanswered else "The hub has stopped.")])
 
     def _note(self, frame: Frame) -> None:
         """Keep the toolbar true: what is under way, and what the agent is saying."""
         kind, data = frame.get("kind"), frame.get("data", {})
+        self._unanswered -= kind == "reply"
         if kind != "state":
             draft = frame["text"] or "the agent thinks" if kind == "draft" else ""
             self._draft = draft[-_DRAFT_WIDTH:].replace("\n", " ")

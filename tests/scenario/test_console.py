@@ -325,7 +325,7 @@ async def test_a_terminal_is_given_plain_text_too(monkeypatch: pytest.MonkeyPatc
     )
     near, far = QueueLink.pair()
     screen = terminal.Terminal.__new__(terminal.Terminal)
-    screen._link, screen._live, screen._draft = near, {}, ""
+    screen._link, screen._live, screen._draft, screen._unanswered = near, {}, "", 1
     async with running(screen._show(), "a terminal"):
         await far.send({"kind": "reply", "text": "\x9b2Jhi", "data": {"ok": True}, "buttons": [{"command": "/x\x1b"}]})
         far.close()
@@ -345,7 +345,7 @@ async def test_the_bottom_bar_forgets_what_another_session_ended(tmp_path: Path)
             await other.data("/cancel 1")
             async with bot.another(attach=True) as person:
                 screen = Terminal.__new__(Terminal)
-                screen._live, screen._draft = {}, ""
+                screen._live, screen._draft, screen._unanswered = {}, "", 0
                 await person.until(kind="more", task="T-2", status="bidding")
                 await other.data("/cancel 2")
                 await person.until(kind="state", task="T-2", status="cancelled")

@@ -27,6 +27,7 @@ from adapters.console.wrap import wrap
 from adapters.skills.words import Reading
 from bot.registry import _SMART, _words, registry
 from core.chat import Caller, Inbound, Role
+from tests.fakes import turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -117,6 +118,36 @@ async def test_who_is_the_hubs_guest_leaves_it_running(tmp_path: Path, monkeypat
         seat.sees(task="T-1")
         seat.keys.send_text(CTRL_C + CTRL_C)
     assert seat.read[1:] == ["Ctrl-C again, or Ctrl-D, leaves; the hub goes on."]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_who_has_no_answer_as_the_hub_goes_away_is_told_that_it_may_have_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text("/task write a poem\r")
+        while (frame := await seat.hub.receive()) is not None and frame["op"] != "say":
+            pass
+        if answered:
+            await seat.hub.send({"kind": "reply", "text": "T-1 posted", "data": {"ok": True}})
+        seat.hub.close()
+    gone = "The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."
+    told = [" ".join(line.split()) for line in seat.read[1:]]
+    assert told == (["T-1 posted", "The hub has stopped."] if answered else [gone])
+
+
+async def test_a_line_that_finds_the_hub_gone_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_: QueueLink, frame: Frame) -> None:
+        if frame["op"] == "say":
+            raise ConnectionResetError
+
+    monkeypatch.setattr(QueueLink, "send", broken)
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text("/balance\r")
+        while not seat.screen._unanswered:
+            await turn()
+        seat.hub.close()
+    assert "What you sent may have arrived" in seat.read[-1]
 
 
 @pytest.mark.parametrize("word", ["quit", "exit", " Quit "])
