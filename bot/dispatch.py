@@ -226,7 +226,8 @@ class Dispatcher:
             return await self._act(message, found, caller)
         except HubError as error:
             apart = error.private and not message.private and message.home
-            words = from_error(error, message.text)
+            answers = isinstance(found, Route) and found.answers
+            words = from_error(error, message.text, answers=answers)
             told: list[tuple[str, Reply, str | None]] = [(here, aside() if apart else words, None)]
             return [(message.home, words, None), *told] if apart else told
         except Exception:
@@ -246,7 +247,8 @@ class Dispatcher:
                 tap = await self._taps.answer(message, yes=found.yes)
                 if tap is not None:
                     return await self._tapped(replace(message, tap=tap), caller)
-                self._enter(f"{message.lane or here} talk", message, Route(Way.RUN, message, found.command))
+                asks = Route(Way.RUN, message, found.command, answers=True)
+                self._enter(f"{message.lane or here} talk", message, asks)
                 return None
             case Way.FILES:
                 return await self._kept(message, caller)
