@@ -277,6 +277,12 @@ async def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         assert (process.returncode, err) == (1, b"")
 
 
+async def test_a_workspace_in_the_data_folder_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    done = await _timmy(tmp_path, "run", TIMMY_WORKSPACE=str(tmp_path / "data"))
+    assert "Choose another with TIMMY_WORKSPACE" in done.complaint
+    assert not (tmp_path / "data").exists()
+
+
 async def test_without_a_hub_and_with_one_already_there_it_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     alone, books = await asyncio.gather(_timmy(tmp_path, "say", "/whoami"), _timmy(tmp_path, "ledger", "verify"))
