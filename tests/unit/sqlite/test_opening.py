@@ -181,6 +181,35 @@ def test_a_file_without_the_rights_to_it_is_no_full_disk(
             opening(path)
 
 
+@pytest.mark.parametrize("logged", [False, True])
+def test_books_on_a_read_only_disk_are_read_with_their_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
+) -> None:
+    """As SQLite and the system answer there; root may write everywhere."""
+    with closing(connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("INSERT INTO applied VALUES ('here', 'it is', 0)")
+        kept = {file: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+    for file in path.parent.iterdir():
+        file.unlink()
+    for file, content in kept.items():
+        if logged or file == path:
+            file.write_bytes(content)
+
+    def reader(file: Path) -> sqlite3.Connection:
+        if file == path:
+            error = sqlite3.OperationalError("attempt to write a readonly database")
+            error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DIRECTORY
+            raise error
+        return connect_reader(file)
+
+    monkeypatch.setattr("adapters.sqlite.offline.connect_reader", reader)
+    monkeypatch.setattr("adapters.sqlite.offline.os.access", lambda _, mode: mode == os.R_OK)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert look(path, lambda tx: tx.applied("here")) == ("it is" if logged else None)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
 def test_an_empty_file_is_a_first_start_that_was_cut_short(path: Path) -> None:
     path.touch()
     ours(path)
