@@ -9,13 +9,13 @@ import contextlib
 import fcntl
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LOCK = "hub.lock"
 _OURS = frozenset({"hub.db", LOCK, "hub.sock", "scratch"})
@@ -85,6 +85,13 @@ def make(folder: Path, key: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise NoFolder(folder=folder, why="it cannot be written to", key=key)
+
+
+def keep_apart(workspace: Path, data: Path) -> None:
+    """Raise `NoFolder` for a workspace that is, or lies in, the data folder, which is closed to every task."""
+    real = Path(os.path.realpath(workspace))
+    if real.is_relative_to(os.path.realpath(data)):
+        raise NoFolder(folder=workspace.absolute(), why="the hub keeps its own data there", key="WORKSPACE")
 
 
 def seed_workspace(workspace: Path, samples: Path) -> None:

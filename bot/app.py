@@ -364,9 +364,10 @@ async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> No
 
 
 async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
-    """Take the data folder. A start that is refused for its port or backend makes none, nor a workspace."""
+    """Take the data folder. A start that is refused for its settings makes none, nor a workspace."""
     from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
 
+    folder.keep_apart(settings.workspace, settings.data_dir)
     new = not settings.data_dir.exists()
     if new and settings.lightning.backend != "simulated":
         raise NoBackend(backend=settings.lightning.backend)

@@ -121,7 +121,7 @@ class Dispatcher:
         command = None if isinstance(found, HubError) else found.command
         way = None if isinstance(found, HubError) else found.way
         if command is not None and way is Way.RUN and command.control:
-            self._spawner.spawn(self._turn(message, found), f"control {message.key}")
+            self._spawner.spawn(self._at_once(message, found), f"control {message.key}")
             return False
         talk = command is not None and command.talk and way is Way.RUN
         if command is not None and command.interrupts and way is Way.RUN:
@@ -136,7 +136,8 @@ class Dispatcher:
             waiting = self._lanes[lane] = deque()
             self._spawner.spawn(self._run(lane), f"lane {lane}")
         elif len(waiting) >= MAX_WAITING:
-            self._spawner.spawn(self._turn(replace(message, text="", files=()), TooBusy()), f"refusal {message.key}")
+            refused = replace(message, text="", files=())
+            self._spawner.spawn(self._at_once(refused, TooBusy()), f"refusal {message.key}")
             return
         self._routes[message.id] = found
         waiting.append(message)
@@ -155,6 +156,11 @@ class Dispatcher:
                 waiting.popleft()
         finally:
             self._lanes.pop(lane, None)
+
+    async def _at_once(self, message: Inbound, found: Route | HubError) -> None:
+        """A turn that waits for no other; one that a stop breaks off is taken up at the next start."""
+        with contextlib.suppress(StoreClosed):
+            await self._turn(message, found)
 
     async def _turn(self, message: Inbound, found: Route | HubError) -> None:
         talk = (
@@ -220,7 +226,8 @@ class Dispatcher:
             return await self._act(message, found, caller)
         except HubError as error:
             apart = error.private and not message.private and message.home
-            words = from_error(error, message.text)
+            answers = isinstance(found, Route) and found.answers
+            words = from_error(error, message.text, answers=answers)
             told: list[tuple[str, Reply, str | None]] = [(here, aside() if apart else words, None)]
             return [(message.home, words, None), *told] if apart else told
         except Exception:
@@ -240,7 +247,8 @@ class Dispatcher:
                 tap = await self._taps.answer(message, yes=found.yes)
                 if tap is not None:
                     return await self._tapped(replace(message, tap=tap), caller)
-                self._enter(f"{message.lane or here} talk", message, Route(Way.RUN, message, found.command))
+                asks = Route(Way.RUN, message, found.command, answers=True)
+                self._enter(f"{message.lane or here} talk", message, asks)
                 return None
             case Way.FILES:
                 return await self._kept(message, caller)

@@ -265,7 +265,8 @@ class Registry:
 
     def _unknown(self, name: str) -> UnknownCommand:
         near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=_NEAR)
-        return UnknownCommand(given=name[:40], nearest=f"Did you mean /{near[0]}? " if near else "")
+        given = "".join(one if one.isprintable() else repr(one)[1:-1] for one in name[:40])
+        return UnknownCommand(given=given, nearest=f"Did you mean /{near[0]}? " if near else "")
 
     def route(self, message: Inbound) -> Command:
         """The command a message means; plain text is /ask. Raises `UserError` for what cannot be meant."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.agent.model import ModelUnreachable, NoModelInstalled
 from core.chat import Button, Choice, Reply
-from core.errors import Refused, UserError
+from core.errors import Refused, Unavailable, UserError
 from core.money import format_sats
 from core.store import NotWritten
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.chat import CommandCall
     from core.errors import HubError
 
+_NO_MODEL = (ModelUnreachable, NoModelInstalled)
 QUESTION_MS = 10 * 60 * 1000
 """How long a question back can be answered."""
 
@@ -32,16 +33,23 @@ class NotAdmitted(Refused):
     """This group is not on my list. Add {place} to TIMMY_TELEGRAM_CHATS and start the hub anew."""
 
 
+class NothingAsked(Unavailable):
+    """No question waits for your answer here, and no model is there to talk with. /help lists what works without one."""
+
+
 NOT_UNDERSTOOD = "I did not understand this as a command either; /help lists what works without a model."
 
 
-def from_error(error: HubError, said: str = "/") -> Reply:
+def from_error(error: HubError, said: str = "/", *, answers: bool = False) -> Reply:
     """What a person reads when something is refused or fails; `data` carries the error's code.
 
-    Who `said` plain words where no model is there for them is told that they were not taken for a command.
+    Who `said` plain words where no model is there for them is told that they were not taken for a command; or, where
+    they are a yes or a no that `answers`, that nothing was asked.
     """
+    if answers and isinstance(error, _NO_MODEL):
+        error = NothingAsked()
     words = str(error)
-    if isinstance(error, (ModelUnreachable, NoModelInstalled)) and said and not said.startswith("/"):
+    if isinstance(error, _NO_MODEL) and said and not said.startswith("/"):
         words += f"\n{NOT_UNDERSTOOD}"
     return Reply(words, {"ok": False, "error": error.code})
 

@@ -56,6 +56,8 @@ class Route:
     message: Inbound
     command: Command | None = None
     yes: bool = False
+    answers: bool = False
+    """Whether its words are a yes or a no, though no question was open."""
 
 
 def route(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:

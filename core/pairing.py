@@ -15,7 +15,7 @@ from core.chat import Reply, Role
 from core.errors import Refused, UserError
 from core.events import Event, Kind
 from core.messages import MessageTx
-from core.tokens import TokenTx, check_actor, digest_of
+from core.tokens import CONSOLE_OWNER, TokenTx, check_actor, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,10 @@ class SharedName(UserError):
 
 class OwnerBySetting(Refused):
     """{actor} owns this hub by TIMMY_OWNER. Take it out of there and restart."""
+
+
+class OwnerByFolder(Refused):
+    """{actor} is whoever owns the hub's data folder, and always the owner. No role can be taken away from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +175,18 @@ class Pairing:
         return found.actor, found.name
 
     async def unpair(self, caller: Caller, given: str, *, key: str) -> str:
-        """Take somebody's role away, at once and everywhere. Raises `NotPaired`, `OwnerBySetting`, or that it is nobody's name."""
+        """Take somebody's role away, at once and everywhere.
+
+        Raises `NotPaired`, `OwnerBySetting`, `OwnerByFolder`, or that it is nobody's name.
+        """
         authorize(caller, Action.PAIR)
 
         def work(tx: PairingTx) -> str:
             if (done := tx.applied(key)) is not None:  # this very message sent them away, before a restart
                 return done
             actor = self._known(given)
+            if actor == CONSOLE_OWNER:
+                raise OwnerByFolder(actor=actor)
             if self._identities.owns(actor):
                 raise OwnerBySetting(actor=actor)
             if not tx.tokens.take_away(actor):

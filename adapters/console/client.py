@@ -16,13 +16,19 @@ from core.errors import Refused, Unavailable
 __all__ = ["LEAVE", "Place", "chat", "plain", "request", "say", "show", "talk"]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from adapters.console.link import Frame, Link
 
 _NOT_SHOWN = frozenset({"kind", "again", "marks", "markdown"})
 _FAILED = frozenset({"failed", "expired", "cancelled"})
+_LOCK = "hub.lock"
+"""Holds the hub's pid (adapters/folder)."""
+
+HELLO_SECONDS = 10.0
+"""How long a hub may take to say hello. Only then is anything sent to it, and what it answers may take longer."""
+
 LEAVE = frozenset({"quit", "exit"})
 """Lines that end a chat."""
 
@@ -35,8 +41,21 @@ class NotYourHub(Refused):
     """{folder} belongs to somebody else, and its hub is theirs. Run this as its owner, or set TIMMY_DATA_DIR."""
 
 
+class NoHello(Unavailable):
+    """The hub (pid {pid}) does not answer, and nothing was sent to it. Try again, or end that process and start it: timmy run"""
+
+
 class HubGone(Unavailable):
     """The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."""
+
+
+class HubGoneAtWork(Unavailable):
+    """The hub went away. It knows {task}, which goes on at its next start; /show {task} tells how."""
+
+
+def gone(task: str | None) -> Unavailable:
+    """The hub's end, to whoever waits for an answer, or for the end of a task that the answer named."""
+    return HubGone() if task is None else HubGoneAtWork(task=task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +68,10 @@ class Place:
 
 
 async def request(folder: Path, frame: Frame) -> Frame:
-    """One request, one answer; an `error` frame is an answer too. Raises `NotRunning` or `HubGone`."""
-    with _reachable(folder):
-        async with dial(folder, SOCKET) as link:
-            await link.send(frame)
-            answer = await link.receive()
+    """One request, one answer; an `error` frame is an answer too. Raises what `_hub` does, and `HubGone`."""
+    async with _hub(folder) as link:
+        await link.send(frame)
+        answer = await link.receive()
     if answer is None:
         raise HubGone
     return answer
@@ -69,27 +87,27 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
         frame["wait"] = "over"
     if acting_for is not None:
         frame["as"] = acting_for
-    with _reachable(folder):
-        async with dial(folder, SOCKET) as link:
-            await link.send(frame)
-            code = 0
-            try:
-                async with asyncio.timeout(None) as scope:
-                    while (answer := await link.receive()) is not None and answer.get("kind") != "end":
-                        if answer.get("kind") == "draft":
-                            continue
-                        if answer.get("kind") == "error":
-                            await show(answer, as_json=as_json)
-                            return 1
+    async with _hub(folder) as link:
+        await link.send(frame)
+        code, task = 0, None
+        try:
+            async with asyncio.timeout(None) as scope:
+                while (answer := await link.receive()) is not None and answer.get("kind") != "end":
+                    if answer.get("kind") == "draft":
+                        continue
+                    if answer.get("kind") == "error":
                         await show(answer, as_json=as_json)
-                        code = max(code, _code(answer))
-                        if answer.get("kind") == "reply" and wait is not None:
-                            scope.reschedule(asyncio.get_running_loop().time() + wait)
-            except TimeoutError:
-                await write(f"timmy: not over after {wait:g} s; /show tells how it goes on\n", sys.stderr)
-                return 1
+                        return 1
+                    await show(answer, as_json=as_json)
+                    code = max(code, _code(answer))
+                    task = task or answer.get("task")
+                    if answer.get("kind") == "reply" and wait is not None:
+                        scope.reschedule(asyncio.get_running_loop().time() + wait)
+        except TimeoutError:
+            await write(f"timmy: not over after {wait:g} s; /show tells how it goes on\n", sys.stderr)
+            return 1
     if answer is None:
-        raise HubGone
+        raise gone(task)
     return code
 
 
@@ -108,11 +126,10 @@ async def talk(link: Link, commands: Sequence[tuple[str, str]], place: Place) ->
 
 
 async def chat(place: Place) -> None:
-    """`timmy console`: a chat with the running hub. Raises `NotRunning`."""
-    with _reachable(place.folder):
-        commands = (await request(place.folder, {"op": "commands"})).get("data", {}).get("commands", [])
-        async with dial(place.folder, SOCKET) as link:
-            await talk(link, [(usage, words) for usage, words in commands], place)
+    """`timmy console`: a chat with the running hub. Raises what `_hub` does, and `HubGone`."""
+    commands = (await request(place.folder, {"op": "commands"})).get("data", {}).get("commands", [])
+    async with _hub(place.folder) as link:
+        await talk(link, [(usage, words) for usage, words in commands], place)
 
 
 async def show(frame: Frame, *, as_json: bool) -> None:
@@ -136,14 +153,37 @@ def _code(frame: Frame) -> int:
     return int(_refused(frame) or over)
 
 
+@contextlib.asynccontextmanager
+async def _hub(folder: Path) -> AsyncIterator[Link]:
+    """A link to the hub on `folder`, which has said hello. Raises `NotRunning`, `NotYourHub`, `NoHello`, later `HubGone`."""
+    with _reachable(folder):
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(HELLO_SECONDS):
+                    link = await stack.enter_async_context(dial(folder, SOCKET))
+                    await link.send({"op": "hello"})
+                    if await link.receive() is None:
+                        raise ConnectionRefusedError  # it stops just now
+            except TimeoutError:
+                raise NoHello(pid=_pid(folder)) from None
+            yield link
+
+
+def _pid(folder: Path) -> str:
+    try:
+        return (folder / _LOCK).read_text() or "unknown"
+    except OSError:
+        return "unknown"
+
+
 @contextlib.contextmanager
 def _reachable(folder: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise NotRunning(folder=folder) from None
+        raise NotRunning(folder=folder.absolute()) from None
     except PermissionError:
-        raise NotYourHub(folder=folder) from None
+        raise NotYourHub(folder=folder.absolute()) from None
     except BrokenPipeError:
         raise  # standard output's: whoever read it has enough
     except ConnectionError as error:

@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from adapters.console.client import LEAVE, HubGone, show
+from adapters.console.client import LEAVE, gone, show
 from core.chat import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _KEEP = MAX_TEXT + 1
 
 
 async def talk(link: Link) -> None:
-    """Feed standard input to the hub, line by line, until it ends or says so. Raises `HubGone`."""
+    """Feed standard input to the hub, line by line, until it ends or says so. Raises what `gone` gives."""
     lines = Lines(sys.stdin.fileno())
     while (line := await lines.next()) is not None:
         text = line.decode(errors="replace").rstrip("\r")
@@ -30,12 +30,14 @@ async def talk(link: Link) -> None:
         if text.strip().lower() in LEAVE:
             return
         await link.send({"op": "say", "text": text, "wait": "people"})
+        task = None
         while (frame := await link.receive()) is not None and frame.get("kind") != "end":
             if frame.get("kind") == "draft":
                 continue
             await show(frame, as_json=False)
+            task = task or frame.get("task")
         if frame is None:
-            raise HubGone
+            raise gone(task)
 
 
 class Lines:

@@ -222,6 +222,8 @@ class Session:
     async def take(self, frame: Frame) -> None:
         """Do what a console asks."""
         match frame.get("op"):
+            case "hello":
+                await self._link.send({"kind": "hello"})
             case "say":
                 await self._say(frame)
             case "attach":

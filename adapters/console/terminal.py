@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
 from adapters import markup
-from adapters.console.client import LEAVE
+from adapters.console.client import LEAVE, gone
 from adapters.console.screen import plain
 from adapters.console.wrap import wrap
 from core import chat
@@ -42,7 +43,12 @@ _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
 _DRAFT_WIDTH = 100
 _SILENT = frozenset({"end", "draft", "state"})
 _MOST_FILES = 200
-_QUOTES = "\"'"
+_QUOTES = {'"': '"\u201c\u201d\u201e\u00ab\u00bb', "'": "'\u2018\u2019"}
+"""What a word is put in, each with the letters that the hub takes for it: none of them may be in the word."""
+
+_BARE = re.compile(r"[\w.+~/-]+")
+"""A path that the hub and its agents read as one word without quotes."""
+
 _OPEN_QUOTE = re.compile(r"""(?<!\S)(["'])((?:(?!\1).)*)$""", re.DOTALL)
 TWICE_SECONDS = 3.0
 """How soon a second Ctrl-C must follow to stop anything."""
@@ -70,7 +76,7 @@ class Commands(Completer):
                     yield Completion(name, start_position=-len(text), display=usage, display_meta=words)
 
     def _files(self, word: str, quote: str) -> Iterable[Completion]:
-        """The files that a word may become; a path with blanks is put in quotes, as the hub reads it."""
+        """The files that a word may become, in quotes where the hub would read something else without them."""
         folder, slash, prefix = word.rpartition("/")
         if word.startswith("/") or ".." in folder.split("/"):
             return
@@ -81,11 +87,11 @@ class Commands(Completer):
         for entry in [one for one in found if one.name.startswith(prefix) and one.name[0] != "."][:_MOST_FILES]:
             name = entry.name + "/" * entry.is_dir()
             path = folder + slash + name
-            if mark := quote or _quote_for(path):
+            if not quote and _BARE.fullmatch(path):
+                yield Completion(name, start_position=-len(prefix))
+            elif path.isprintable() and (mark := _quote_for(path, quote)):
                 closed = "" if entry.is_dir() else mark
                 yield Completion(mark + path + closed, start_position=-len(quote + word), display=name)
-            else:
-                yield Completion(name, start_position=-len(prefix))
 
 
 def _begun(text: str) -> tuple[str, str]:
@@ -94,11 +100,10 @@ def _begun(text: str) -> tuple[str, str]:
     return (quoted[1], quoted[2]) if quoted else ("", text.rpartition(" ")[2])
 
 
-def _quote_for(path: str) -> str:
-    """The quotes that a path needs to be one word."""
-    if " " not in path and path[0] not in _QUOTES:
-        return ""
-    return "'" if '"' in path else '"'
+def _quote_for(path: str, begun: str) -> str:
+    """The quotes that make a path one word, those it was begun with if they do; none where it holds both kinds."""
+    fitting = [mark for mark, alike in _QUOTES.items() if not set(alike) & set(path)]
+    return begun if begun in fitting else next(iter(fitting), "")
 
 
 class Terminal:
@@ -109,6 +114,7 @@ class Terminal:
         self._hosts = place.hosts
         self._live: dict[str, str] = {}
         self._draft = ""
+        self._unanswered = 0
         history = place.folder / "console_history"
         history.touch(mode=0o600)
         self._session: PromptSession[str] = PromptSession(
@@ -156,7 +162,9 @@ class Terminal:
             if text.strip().lower() in LEAVE:
                 return
             for message in messages(text):
-                await self._link.send({"op": "say", "text": message})
+                self._unanswered += 1
+                with contextlib.suppress(ConnectionError):  # the hub is gone: `_show` sees it too, and says so
+                    await self._link.send({"op": "say", "text": message})
 
     def _count_key(self, _processor: object) -> None:
         self._keys += 1
@@ -177,11 +185,12 @@ class Terminal:
             self._note(frame)
             if frame.get("kind") not in _SILENT:
                 _print(_pieces(frame))
-        _print([("class:refused", "The hub has stopped.")])
+        _print([("class:refused", str(gone(None)) if self._unanswered else "The hub has stopped.")])
 
     def _note(self, frame: Frame) -> None:
         """Keep the toolbar true: what is under way, and what the agent is saying."""
         kind, data = frame.get("kind"), frame.get("data", {})
+        self._unanswered -= kind == "reply"
         if kind != "state":
             draft = frame["text"] or "the agent thinks" if kind == "draft" else ""
             self._draft = draft[-_DRAFT_WIDTH:].replace("\n", " ")

@@ -25,6 +25,12 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _CLOSED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
 _MAGIC = b"SQLite format 3\0"
+_FIRST_START = ("", "-journal")
+"""What a first start that was cut short leaves of an empty database, as endings of its name."""
+
+_BESIDE = frozenset({"hub.lock", "lost+found", ".DS_Store"})
+"""What else may lie in a folder that no hub has worked in yet (adapters/folder)."""
+
 _MARK = slice(68, 72)
 """Where a file begins with SQLite's magic, and where its `application_id` is (sqlite.org/fileformat2, 1.3)."""
 
@@ -37,6 +43,10 @@ class ForeignDatabase(Broken):
 
 class NewerDatabase(Broken):
     """{path} was written by a newer Timmy (schema {found}, this one knows {known}). Update Timmy, or set TIMMY_DATA_DIR."""
+
+
+class Emptied(Broken):
+    """{path} is empty, and its folder was used before ({found} is there). Restore a backup, or move the folder away."""
 
 
 class UpgradeFailed(Broken):
@@ -63,12 +73,13 @@ def schema_files(folder: Path = SCHEMA) -> list[tuple[int, Path]]:
 def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
     """Open for writing, bringing the schema up to date; a file that is refused stays as it is.
 
-    Raises `ForeignDatabase`, `NewerDatabase`, `UpgradeFailed`, `OldSqlite`, and what `refusal` makes of the file.
+    Raises `ForeignDatabase`, `NewerDatabase`, `Emptied`, `UpgradeFailed`, `OldSqlite`, and what `refusal` makes of the file.
     """
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         raise OldSqlite(found=sqlite3.sqlite_version)
     if path.exists() and (why := _obstacle(path)):  # SQLite would open some to read, and fail at the first write
         raise CannotOpen(path=path, why=why)
+    refuse_emptied(path)
     files = schema_files(schema)
     with contextlib.ExitStack() as undo:
         try:
@@ -120,9 +131,20 @@ def refusal(error: sqlite3.Error, path: Path) -> Exception:
     """Why a file cannot be opened, from the error and from what lies there: `CannotOpen`, `ForeignDatabase`, or as `translate`."""
     if _code(error) in _CLOSED and (why := _obstacle(path)):
         return CannotOpen(path=path, why=why)
-    if _code(error) == sqlite3.SQLITE_NOTADB and not _was_ours(path):
+    if _code(error) == sqlite3.SQLITE_NOTADB and not _was_ours(path) and not _traces(path):
         return ForeignDatabase(path=path, why=str(error))
     return translate(error)
+
+
+def refuse_emptied(path: Path) -> None:
+    """Raise `Emptied` for a file without a byte beside what only a hub at work leaves: it would become a new book."""
+    if path.is_file() and not path.stat().st_size and (found := _traces(path)):
+        raise Emptied(path=path.absolute(), found=min(found))
+
+
+def _traces(path: Path) -> set[str]:
+    """What lies beside a database that no first start leaves, not even one that was cut short."""
+    return {file.name for file in path.parent.iterdir()} - _BESIDE - {path.name + end for end in _FIRST_START}
 
 
 def _obstacle(path: Path) -> str | None:

@@ -113,10 +113,14 @@ class Database:
 
     async def read(self, work: Callable[[UnitOfWork], R], /) -> R:
         """See `core.store.Store`."""
+        if self._closing:
+            raise StoreClosed
         return await self._reader.run(lambda connection: self._snapshot(connection, work))
 
     async def read_apart(self, work: Callable[[UnitOfWork], R], /) -> R:
         """See `core.store.Store`."""
+        if self._closing:
+            raise StoreClosed
         async with _thread(lambda: connect_reader(self._path)) as thread:
             return await thread.run(lambda connection: self._look(connection, UnitOfWork(connection), work))
 

@@ -55,7 +55,7 @@ class WrongScope(Refused):
 
 
 class BadLogin(Refused):
-    """This login link was used already, or is too old. Run timmy status --page again for a new one."""
+    """This login link is not whole, was used already, or is too old. Run timmy status --page again for a new one."""
 
 
 class BadEventId(UserError):

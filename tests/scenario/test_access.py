@@ -244,6 +244,9 @@ async def test_who_is_sent_away_by_name_is_the_one_of_that_name(tmp_path: Path) 
             assert (await bot.data(f"/pair {code}"))["ok"]
         for name, error in (("Ann", "shared_name"), ("Carl", "unknown_name")):
             assert await bot.data(f"/unpair {name}") == {"ok": False, "error": error}
+        own = await bot.say(f"/unpair {OWNER}")
+        assert own["data"] == {"ok": False, "error": "owner_by_folder"}
+        assert "TIMMY_OWNER" not in own["text"]
         assert (await bot.data("/unpair bob"))["actor"] == "telegram:1"
         assert bot.rows("SELECT id FROM actor ORDER BY id") == [("telegram:0",), ("telegram:2",)]
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.replies import NOT_UNDERSTOOD
 from config import personas
+from tests.ollama_server import OllamaServer
 from tests.scenario.bot import hub
 
 if TYPE_CHECKING:
@@ -100,10 +103,24 @@ async def test_each_bad_line_gets_one_clear_line_and_changes_nothing(tmp_path: P
 
 async def test_plain_words_that_no_model_can_take_are_told_to_be_no_command(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        for said, told in (("what is up?", True), ("yes", True), ("/ask what is up?", False), ("/model", False)):
+        for said, told in (("what is up?", True), ("/ask what is up?", False), ("/model", False)):
             first, *more = (await bot.say(said))["text"].split("\n")
             assert first.startswith("No model answers at ")
             assert more == [NOT_UNDERSTOOD] * told
+
+
+@pytest.mark.parametrize("said", ["yes", "y", "no", "go ahead"])
+async def test_a_yes_or_no_that_nobody_asked_for_and_no_model_can_take_is_told_so(tmp_path: Path, said: str) -> None:
+    async with hub(tmp_path) as bot:
+        answer = await bot.say(said)
+    assert answer["data"] == {"ok": False, "error": "nothing_asked"}
+    assert answer["text"].startswith("No question waits for your answer here")
+
+
+async def test_a_yes_that_nobody_asked_for_is_the_models_where_there_is_one(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
+        model.says("Glad to hear it")
+        assert (await bot.say("yes"))["text"] == "Glad to hear it"
 
 
 async def test_what_is_no_text_is_taken_as_far_as_it_is_one(tmp_path: Path) -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adapters.clockwork import running
 from adapters.console import client, link, surface
-from adapters.console.client import HubGone, NotYourHub, say
+from adapters.console.client import HubGone, HubGoneAtWork, NoHello, NotRunning, NotYourHub, say
 from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, dial
 from adapters.console.screen import plain
 from adapters.console.surface import Drafts, NoSocket
+from tests.fakes import turn
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import PATIENCE, Hands, hub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
     from typing import TextIO
 
     from adapters.console.link import Frame
@@ -193,15 +194,70 @@ async def test_a_wait_that_ran_out_is_a_failure(tmp_path: Path, printed: list[st
         assert await run(bot, "/task find a poem", wait=PATIENCE) == 0
 
 
-async def test_a_hub_that_goes_away_before_the_end_is_missed(tmp_path: Path, printed: list[str]) -> None:
-    async def half(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await StreamLink(_, writer, 1000).send({"kind": "reply", "text": "T-1 posted", "data": {"ok": True}})
+@asynccontextmanager
+async def scripted(folder: Path, *frames: Frame) -> AsyncIterator[list[Frame | None]]:
+    """A hub that says hello, answers the next frame with these, and is gone; and what it was sent."""
+    taken: list[Frame | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hub = StreamLink(reader, writer, 1000)
+        taken.append(await hub.receive())
+        await hub.send({"kind": "hello"})
+        taken.append(await hub.receive())
+        for frame in frames:
+            await hub.send(frame)
         writer.close()
 
-    async with await asyncio.start_unix_server(half, tmp_path / SOCKET):
+    async with await asyncio.start_unix_server(serve, folder / SOCKET), asyncio.timeout(PATIENCE):
+        yield taken
+
+
+async def test_a_hub_that_goes_away_before_the_end_is_missed(tmp_path: Path, printed: list[str]) -> None:
+    async with scripted(tmp_path, {"kind": "reply", "text": "9 sats", "data": {"ok": True}}):
         with pytest.raises(HubGone):
+            await say(tmp_path, "/balance", wait=60, acting_for=None, as_json=False)
+    assert printed == ["9 sats\n"]
+
+
+async def test_a_hub_that_goes_away_after_it_took_the_task_goes_on_with_it(tmp_path: Path, printed: list[str]) -> None:
+    posted: Frame = {"kind": "reply", "text": "T-3 posted", "data": {"ok": True}, "task": "T-3"}
+    async with scripted(tmp_path, posted, {"kind": "progress", "text": "T-3  quill bids", "data": {"ok": True}}):
+        with pytest.raises(HubGoneAtWork, match="It knows T-3, which goes on at its next start"):
             await say(tmp_path, "/task write a poem", wait=60, acting_for=None, as_json=False)
-    assert printed == ["T-1 posted\n"]
+    assert printed == ["T-3 posted\n", "T-3  quill bids\n"]
+
+
+async def test_a_hub_that_does_not_answer_is_named_and_was_sent_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was stopped with SIGSTOP: the system takes the connection, and nobody reads."""
+    monkeypatch.setattr(client, "HELLO_SECONDS", 0.05)
+    read: list[bytes] = []
+
+    async def frozen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        read.append(await reader.read())
+        writer.close()
+
+    (tmp_path / "hub.lock").write_text("4711")
+    async with await asyncio.start_unix_server(frozen, tmp_path / SOCKET), asyncio.timeout(PATIENCE):
+        for call in (
+            client.request(tmp_path, {"op": "status"}),
+            say(tmp_path, "/task write a poem", wait=None, acting_for=None, as_json=False),
+            client.chat(client.Place(tmp_path, tmp_path)),
+        ):
+            with pytest.raises(NoHello, match=r"The hub \(pid 4711\) does not answer, and nothing was sent to it"):
+                await call
+        while len(read) < 3:
+            await turn()
+    assert read == [b'{"op":"hello"}\n'] * 3
+
+
+async def test_a_hub_that_is_not_there_is_missed_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotRunning, match=f"No hub runs on {tmp_path / 'data'}"):
+        await client.request(Path("data"), {"op": "status"})
 
 
 async def test_a_socket_of_somebody_else_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +325,7 @@ async def test_a_terminal_is_given_plain_text_too(monkeypatch: pytest.MonkeyPatc
     )
     near, far = QueueLink.pair()
     screen = terminal.Terminal.__new__(terminal.Terminal)
-    screen._link, screen._live, screen._draft = near, {}, ""
+    screen._link, screen._live, screen._draft, screen._unanswered = near, {}, "", 1
     async with running(screen._show(), "a terminal"):
         await far.send({"kind": "reply", "text": "\x9b2Jhi", "data": {"ok": True}, "buttons": [{"command": "/x\x1b"}]})
         far.close()
@@ -289,7 +345,7 @@ async def test_the_bottom_bar_forgets_what_another_session_ended(tmp_path: Path)
             await other.data("/cancel 1")
             async with bot.another(attach=True) as person:
                 screen = Terminal.__new__(Terminal)
-                screen._live, screen._draft = {}, ""
+                screen._live, screen._draft, screen._unanswered = {}, "", 0
                 await person.until(kind="more", task="T-2", status="bidding")
                 await other.data("/cancel 2")
                 await person.until(kind="state", task="T-2", status="cancelled")

@@ -189,6 +189,20 @@ async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
             assert (process.returncode, out, err) == (0, b"", b"")
 
 
+@pytest.mark.parametrize("text", ["/balance", "/status", "hello there"])
+async def test_a_message_that_comes_with_the_stop_is_no_error(tmp_path: Path, text: str) -> None:
+    async with _started(tmp_path, "run") as process, asyncio.timeout(PATIENCE):
+        assert process.stderr is not None
+        await process.stderr.readuntil(b"timmy: ready on ")
+        process.send_signal(signal.SIGSTOP)
+        async with dial(tmp_path / "data", SOCKET) as link:
+            await link.send({"op": "say", "text": text})
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
+            _, err = await process.communicate()
+        assert (process.returncode, b"ERROR" in err, b"Traceback" in err) == (0, False, False), err.decode()
+
+
 async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub_process(tmp_path, model.url) as hub:
         model.says("Once upon ", asyncio.Event())
@@ -203,7 +217,7 @@ async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
             await hub.kill()
         assert "The hub went away" in piped.result().complaint
         assert (asked.result().code, asked.result().err.count("\n")) == (1, 1)
-        assert "The hub went away" in asked.result().err
+        assert "The hub went away. It knows T-1, which goes on at its next start" in asked.result().err
 
 
 # Other commands ----------------------------------------------------------------------------------------------------
@@ -261,6 +275,12 @@ async def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE):
             _, err = await process.communicate()
         assert (process.returncode, err) == (1, b"")
+
+
+async def test_a_workspace_in_the_data_folder_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    done = await _timmy(tmp_path, "run", TIMMY_WORKSPACE=str(tmp_path / "data"))
+    assert "Choose another with TIMMY_WORKSPACE" in done.complaint
+    assert not (tmp_path / "data").exists()
 
 
 async def test_without_a_hub_and_with_one_already_there_it_says_what_to_do(tmp_path: Path) -> None:

@@ -532,13 +532,13 @@ async def test_yes_and_no_as_words_answer_the_newest_open_question(tmp_path: Pat
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
         for number in (1, 2, 3):
             await talk.says(talk.olga, OLGA, f"please write poem {number}")
-        assert "No model answers" in (await talk.says(talk.ann, ANN, "yes")).text, "it is nobody else's question"
+        assert "No question waits" in (await talk.says(talk.ann, ANN, "yes")).text, "it is nobody else's question"
         for word, told in (("no", "Nothing was done."), ("Yes!", "T-1"), ("yes", "T-2")):
             server.say(talk.olga, OLGA, word)
             await talk.told(talk.olga, told)
         assert talk.rows("SELECT description FROM task ORDER BY id") == [("write poem 2",), ("write poem 1",)]
         server.say(talk.olga, OLGA, "yes")
-        await talk.told(talk.olga, "No model answers")
+        await talk.told(talk.olga, "No question waits")
 
 
 # Files ---------------------------------------------------------------------------------------------------------------

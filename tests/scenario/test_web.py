@@ -701,6 +701,7 @@ async def test_a_wrong_login_says_what_to_do(tmp_path: Path, path: str) -> None:
     async with website(tmp_path) as (_, web):
         answer = await web.get(path)
         assert answer.error == (403, "bad_login")
+        assert "is not whole, " in answer.json["error"]["message"]
         assert "timmy status --page" in answer.json["error"]["message"]
         assert "Set-Cookie" not in answer.headers
 

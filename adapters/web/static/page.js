@@ -263,7 +263,7 @@ function connect() {
 }
 
 if (location.pathname === "/login") {
-  $("notice").textContent = "This login link was used already, or is too old. Run timmy status --page again for a new one.";
+  $("notice").textContent = "This login link is not whole, was used already, or is too old. Run timmy status --page again for a new one.";
   $("notice").hidden = false;
   history.replaceState(null, "", "/");
 }

@@ -211,6 +211,11 @@ def test_an_unknown_command_names_the_nearest(text: str, nearest: str) -> None:
     assert f"Did you mean {nearest}?" in str(refused)
 
 
+def test_a_letter_that_cannot_be_seen_in_an_unknown_command_is_spelt_out() -> None:
+    assert str(refusal("/bal\0ance")).startswith(r"There is no command /bal\x00ance. Did you mean /balance?")
+    assert str(refusal("/balänce")).startswith("There is no command /balänce. Did you mean /balance?")
+
+
 @pytest.mark.parametrize("text", ["/", "//", "/ ", "/1", "/-", "/\0", "/é", f"/{'a' * 9000}", "/qqqqqq", "/nope"])
 def test_an_unknown_command_that_is_near_to_nothing_says_where_all_are(text: str) -> None:
     refused = refusal(text)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+import bot.commands  # noqa: F401 - declares the commands
 from adapters.clockwork import running
 from adapters.console import terminal
 from adapters.console.client import Place
 from adapters.console.link import QueueLink
 from adapters.console.terminal import Commands, Terminal, _pieces, messages
 from adapters.console.wrap import wrap
-from bot.registry import _words
+from adapters.skills.words import Reading
+from bot.registry import _SMART, _words, registry
+from core.chat import Caller, Inbound, Role
+from tests.fakes import turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from prompt_toolkit.input import PipeInput
 
@@ -113,6 +120,36 @@ async def test_who_is_the_hubs_guest_leaves_it_running(tmp_path: Path, monkeypat
     assert seat.read[1:] == ["Ctrl-C again, or Ctrl-D, leaves; the hub goes on."]
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_who_has_no_answer_as_the_hub_goes_away_is_told_that_it_may_have_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text("/task write a poem\r")
+        while (frame := await seat.hub.receive()) is not None and frame["op"] != "say":
+            pass
+        if answered:
+            await seat.hub.send({"kind": "reply", "text": "T-1 posted", "data": {"ok": True}})
+        seat.hub.close()
+    gone = "The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."
+    told = [" ".join(line.split()) for line in seat.read[1:]]
+    assert told == (["T-1 posted", "The hub has stopped."] if answered else [gone])
+
+
+async def test_a_line_that_finds_the_hub_gone_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_: QueueLink, frame: Frame) -> None:
+        if frame["op"] == "say":
+            raise ConnectionResetError
+
+    monkeypatch.setattr(QueueLink, "send", broken)
+    async with seated(tmp_path, monkeypatch) as seat:
+        seat.keys.send_text("/balance\r")
+        while not seat.screen._unanswered:
+            await turn()
+        seat.hub.close()
+    assert "What you sent may have arrived" in seat.read[-1]
+
+
 @pytest.mark.parametrize("word", ["quit", "exit", " Quit "])
 async def test_quit_and_exit_leave_and_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     async with seated(tmp_path, monkeypatch) as seat:
@@ -177,17 +214,55 @@ def test_a_tasks_words_complete_to_files_of_the_workspace(tmp_path: Path, tab: b
         ("say", "'say \"x\".md'"),
         ("no", "notes.md"),
         ('"no', '"notes.md"'),
+        ("emo", '"emoji😀.md"'),
+        ("o'b", '"o\'brien.md"'),
+        ("'a;", "'a;b.md'"),
+        ("quo", "'quote\"d.md'"),
+        ('"quo', "'quote\"d.md'"),
+        ("smart", "'smart “x”.md'"),
+        ("max", '"max=5.md"'),
+        ("a&b", '"a&b/'),
     ],
 )
-def test_a_file_name_with_blanks_completes_to_one_quoted_word(tmp_path: Path, typed: str, completed: str) -> None:
+def test_a_file_name_completes_to_one_word_as_the_hub_reads_it(tmp_path: Path, typed: str, completed: str) -> None:
     (tmp_path / "my files").mkdir()
-    for name in ("press release.txt", "my files/a.md", 'say "x".md', "notes.md"):
+    (tmp_path / "a&b").mkdir()
+    for name in (
+        "press release.txt", "my files/a.md", 'say "x".md', "notes.md", "emoji😀.md", "o'brien.md", "a;b.md", 'quote"d.md',
+        "smart “x”.md", "max=5.md", "both\"'.md", "smart\x1b.md",
+    ):  # fmt: skip
         (tmp_path / name).touch()
     text = f"/task summarise {typed}"
     offered = Commands([], tmp_path).get_completions(Document(text), CompleteEvent(completion_requested=True))
     done = [text[: len(text) + one.start_position] + one.text for one in offered]
     assert done == [f"/task summarise {completed}"]
     assert completed.endswith("/") or len(_words(done[0])) == len(_words(completed)) + 2
+
+
+NAMES = st.text(
+    st.one_of(st.sampled_from(" \"'`=;,:“’«\\-.~x"), st.characters(exclude_characters="/\0", exclude_categories=["Cs"])),
+    min_size=1, max_size=20,
+)  # fmt: skip
+
+
+@given(st.one_of(NAMES, st.builds("{}={}".format, st.sampled_from(["max", "by", "to", "-x"]), NAMES)))
+def test_whatever_completes_is_read_back_as_the_same_name(name: str) -> None:
+    name += ".md"
+    with TemporaryDirectory() as folder:
+        (Path(folder) / name).touch()
+        text = "/task summarise "
+        offered = Commands([], Path(folder)).get_completions(Document(text), CompleteEvent(completion_requested=True))
+        done = [text[: len(text) + one.start_position] + one.text for one in offered]
+    plain = name.translate(_SMART)
+    if name[0] == "." or not name.isprintable() or {'"', "'"} <= set(plain):
+        assert done == []
+        return
+    (line,) = done
+    message = Inbound("console", "owner", "1", "here", "console:owner", line)
+    found = registry.call(registry.get("task"), message, Caller("console:owner", Role.OWNER, private=True))
+    assert found.args == {"what": line.removeprefix("/task ")}
+    assert [word for word, *_ in _words(line)][-1] == plain
+    assert Reading.of(str(found.args["what"])).files == (plain,)
 
 
 def test_a_button_is_shown_as_its_command_unless_the_text_says_it() -> None:

@@ -68,6 +68,18 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert (tmp_path / "data").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["data", "data/", "data/files", "data/../data/new", "link", "link/files"])
+def test_a_workspace_is_not_in_the_data_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    with pytest.raises(NoFolder, match=r"keeps its own data there.*TIMMY_WORKSPACE"):
+        folder.keep_apart(tmp_path / name, tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", [".", "workspace", "data2", "data/../workspace"])
+def test_a_workspace_may_lie_beside_the_data_folder_or_around_it(tmp_path: Path, name: str) -> None:
+    folder.keep_apart(tmp_path / name, tmp_path / "data")
+
+
 def test_samples_come_once(tmp_path: Path) -> None:
     samples, workspace = tmp_path / "samples", tmp_path / "workspace"
     samples.mkdir()

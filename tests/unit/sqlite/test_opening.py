@@ -17,6 +17,7 @@ from adapters.sqlite.connection import (
     SCHEMA,
     CannotOpen,
     DatabaseDamaged,
+    Emptied,
     ForeignDatabase,
     NewerDatabase,
     UpgradeFailed,
@@ -180,10 +181,71 @@ def test_a_file_without_the_rights_to_it_is_no_full_disk(
             opening(path)
 
 
+@pytest.mark.parametrize("logged", [False, True])
+def test_books_on_a_read_only_disk_are_read_with_their_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
+) -> None:
+    """As SQLite and the system answer there; root may write everywhere."""
+    with closing(connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("INSERT INTO applied VALUES ('here', 'it is', 0)")
+        kept = {file: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+    for file in path.parent.iterdir():
+        file.unlink()
+    for file, content in kept.items():
+        if logged or file == path:
+            file.write_bytes(content)
+
+    def reader(file: Path) -> sqlite3.Connection:
+        if file == path:
+            error = sqlite3.OperationalError("attempt to write a readonly database")
+            error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DIRECTORY
+            raise error
+        return connect_reader(file)
+
+    monkeypatch.setattr("adapters.sqlite.offline.connect_reader", reader)
+    monkeypatch.setattr("adapters.sqlite.offline.os.access", lambda _, mode: mode == os.R_OK)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert look(path, lambda tx: tx.applied("here")) == ("it is" if logged else None)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
 def test_an_empty_file_is_a_first_start_that_was_cut_short(path: Path) -> None:
     path.touch()
     ours(path)
     assert version(path) == KNOWN
+
+
+@pytest.mark.parametrize("left", ["hub.lock", "hub.db-journal", "lost+found"])
+def test_what_a_first_start_leaves_beside_it_is_no_reason_to_refuse(path: Path, left: str) -> None:
+    path.touch()
+    path.with_name(left).touch()
+    ours(path)
+    assert version(path) == KNOWN
+
+
+@pytest.mark.parametrize("left", ["files", "scratch", "console_history", "hub.db-wal"])
+def test_an_empty_file_where_a_hub_was_at_work_becomes_no_new_book(path: Path, left: str) -> None:
+    path.touch()
+    path.with_name("hub.lock").touch()
+    path.with_name(left).write_bytes(b"a log, say, which SQLite would delete")
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(Emptied, match=f"{path} is empty, .*{left} is there.*Restore a backup"):
+            opening(path)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("size", [100, 4096, 10_000])
+def test_a_file_that_lost_its_beginning_where_a_hub_was_at_work_is_damaged_and_not_foreign(
+    path: Path, size: int
+) -> None:
+    ours(path)
+    (path.parent / "files").mkdir()
+    path.write_bytes(bytes(size) + path.read_bytes()[size:])
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(DatabaseDamaged, match="restore a backup"):
+            opening(path)
 
 
 def test_a_new_file_is_marked_as_ours(path: Path) -> None:

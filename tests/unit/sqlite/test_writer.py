@@ -423,6 +423,9 @@ async def test_what_was_queued_is_written_before_it_closes_and_nothing_after(pat
             await turn()
         with pytest.raises(StoreClosed):
             await store.write(mark("too late"))
+        for read in (store.read, store.read_apart):
+            with pytest.raises(StoreClosed):
+                await read(lambda tx: tx.last_event())
     assert [task.result() for task in late] == ["0", "1", "2"]
     assert look(KEYS) == [("0",), ("1",), ("2",)]
 
