@@ -118,7 +118,7 @@ def _of_file(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | Non
         return Match(skill.name, reading.vague, _LIKELY if reading.leads(verb.start()) else _MAYBE, options)
     rest = reading.words[verb.end() :].split()
     if len(rest) == 1 and reading.leads(verb.start()):
-        return Match(skill.name, rest[0].strip(".,!?"), _MAYBE, options)
+        return Match(skill.name, rest[0].strip(".,!?"), _MAYBE)
     return _of_unsuited(skill, reading, verb) if _POLITE_END.fullmatch(" ".join(rest)) else None
 
 
@@ -187,7 +187,7 @@ def _own_options(skill: Skill, reading: Reading) -> tuple[tuple[str, str], ...]:
         number = asked[1] if asked[1].isdecimal() else str(_SPOKEN.index(asked[1]) + 1)
         return (("sentences", number),)
     if skill.name == "chart":
-        return (("words", reading.words),)
+        return (("words", reading.words if reading.files else _VAGUE.sub(" ", reading.words, count=1)),)
     if skill.name == "search" and reading.files:
         return (("in", reading.files[0]),)
     if skill.name == "scan" and _SECRETS.search(reading.words) and not _CODE.search(reading.words):

@@ -104,6 +104,7 @@ def test_what_one_agent_does_no_other_refuses(words: str) -> None:
         ("search for escrow in welcome.md", ("in", "welcome.md")),
         ("scan the workspace for secrets", ("for", "secrets")),
         ("chart sample.csv sales by month", ("words", "chart sales by month")),
+        ("chart the sample file by month", ("words", "chart   by month")),
         ("summarise welcome.md and deep/notes.txt", ("also", "deep/notes.txt")),
         ("summarise sub dir/my file.md", ("also", "file.md")),
         ("audit a.py b.py a.py c.py", ("also", "b.py\nc.py")),
