@@ -391,9 +391,7 @@ def _histogram(axes: Axes, path: str, frame: pd.DataFrame, plan: Plan) -> Drawin
     title = f"How {plan.y} is spread"
     _labelled(axes, title, plan.y, "rows")
     middle = number(float(values.median()))
-    return Drawing(
-        title, "a histogram", f"{title} in {path}: {counted(len(values), 'value')}, half of them below {middle}."
-    )
+    return Drawing(title, "a histogram", f"{title} in {path}: {counted(len(values), 'value')}, median {middle}.")
 
 
 def _labelled(axes: Axes, title: str, x: str, y: str, grid: Literal["both", "x"] = "both") -> None:

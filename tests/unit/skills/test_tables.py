@@ -441,7 +441,9 @@ def test_a_step_of_time_without_dates_is_refused(root: Path, job: Jobs) -> None:
 
 def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, job: Jobs) -> None:
     (root / "n.csv").write_text("$x^{$\n" + "\n".join(str(n * n % 17) for n in range(40)))
-    assert "40 values, half of them below" in chart(job("n.csv")).text
+    assert "40 values, median 8." in chart(job("n.csv")).text
+    (root / "n.csv").write_text("n\n2\n")
+    assert chart(job("n.csv")).text == "How n is spread in n.csv: 1 value, median 2."
 
 
 @pytest.mark.parametrize("days", [("0001-01-01", "0700-05-01", "9999-12-31"), ("0001-01-01",), ("9999-12-31",)])
