@@ -97,7 +97,9 @@ class Workspace:
         A name that differs only by case or by its suffix, or that leaves out the folder, is found if it fits exactly
         one open file. Raises `FileMissing`, `FileAmbiguous`, `FileClosed`, `OutsideWorkspace`, `NameUnusable`.
         """
-        parts = parts_of(name, str(self.root))
+        written = parts_of(name, str(self.root))
+        is_there = os.path.lexists(self.root.joinpath(*written))
+        parts = written if is_there else parts_of(name.strip(), str(self.root))  # a name may begin with a blank
         real = Path(os.path.realpath(self.root.joinpath(*parts)))
         if not real.is_relative_to(self.root):
             raise OutsideWorkspace(path=shown(name))
