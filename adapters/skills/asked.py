@@ -1,4 +1,4 @@
-"""What the words of a task ask of a chart: columns by their names, a step of time, an average. Pure, and without pandas.
+"""What the words of a task ask of a chart: columns by their names, a step of time, a median. Pure, and without pandas.
 
 The hub asks this of a table's first line before a persona bids, the child again of the table itself.
 """
@@ -10,13 +10,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 STEPS = {"day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 """Steps of time, and what pandas calls them."""
 
 _STEP_WORDS = {"daily": "day", **{f"{step}{ending}": step for step in STEPS for ending in ("", "s", "ly")}}
-_MEANS = frozenset({"average", "mean", "avg", "typical"})
+_HOWS = {
+    **dict.fromkeys(("total", "totals", "sum", "sums"), "sum"),
+    **dict.fromkeys(("average", "averages", "mean", "avg", "typical"), "mean"),
+    **dict.fromkeys(("median", "medians"), "median"),
+    **dict.fromkeys(("minimum", "minima", "min", "lowest", "smallest"), "min"),
+    **dict.fromkeys(("maximum", "maxima", "max", "highest", "largest", "biggest"), "max"),
+    **dict.fromkeys(("count", "counts"), "count"),
+}
+"""Words for how many rows become one number, and what pandas calls it."""
+
 _SAME = {
     "sales": ("revenue", "amount", "turnover", "total", "units"),
     "money": ("revenue", "amount", "price", "cost"),
@@ -32,6 +41,11 @@ _GOES_ON = frozenset({"and", "or", ",", ";", "&", "+"})
 _BY = frozenset({"by", "per", "over", "across", "against", "versus", "vs"})
 _AGAINST = frozenset({"against", "versus", "vs"})
 _ROWS = frozenset({"row", "rows", "count", "counts", "many"})
+_FOR_WHOM = frozenset({"for", "from", "to", "with", "on", "at", "so", "that"})
+"""What may open a clause that is no part of the request: `for my boss`."""
+
+_ONLY = frozenset({"only", "just"})
+_THIS_TIME = re.compile(r"\b(?:this|current) (?:day|week|month|quarter|year)\b")
 _FORMS = {
     **dict.fromkeys(("pie", "donut"), "a pie"),
     **dict.fromkeys(("bar", "bars"), "bars"),
@@ -64,7 +78,17 @@ _FILLER = frozenset(
         "diagram diagrams visualise visualize histogram scatter bar bars line lines pie picture pictures image column columns "
         "row rows table file data sheet values value figures figure numbers number total totals sum sums grouped group each "
         "every all both time trend trends development how is are was were spread distribution compare compared comparing "
-        "nice simple quick small big pretty good short new many count counts donut"
+        "nice simple quick small big pretty good short new many count counts donut one only just shows showing what s png "
+        "workspace which has have had did does much made sold"
+    )
+)
+
+_KNOWN = _FILLER | _HOWS.keys()
+_NARROWING = frozenset(
+    words_of(
+        "where when whose top bottom first last past previous next recent latest since before after until till between "
+        "except excluding without not above below under than least most today yesterday "
+        "january february march april may june july august september october november december"
     )
 )
 
@@ -74,9 +98,19 @@ def step_of(asked: Sequence[str]) -> str:
     return next((_STEP_WORDS[word] for word in asked if word in _STEP_WORDS), "")
 
 
-def is_mean(asked: Sequence[str]) -> bool:
-    """Whether an average is asked for."""
-    return not _MEANS.isdisjoint(asked)
+def hows(columns: Sequence[str], text: str) -> list[str]:
+    """How many rows are to become one number: `mean`, `median`, `min`, `max`, `count`, or nothing said; more cannot be done.
+
+    What stands in the name of a column is meant only where no other word says it: `average max temp`.
+    """
+    free: list[str] = []
+    inside: list[str] = []
+    for _, clause in _opened(text):
+        for column, run in _runs(columns, words_of(clause)):
+            into = inside if column and words_of(column) == run else free
+            into += [_HOWS[word] for word in run if word in _HOWS]
+    found = free or [how for how in inside if how != "count"]
+    return [how for how in dict.fromkeys(found) if how != "sum"]
 
 
 def is_count(asked: Sequence[str]) -> bool:
@@ -100,10 +134,9 @@ def roles(columns: Sequence[str], text: str) -> Roles:
     measured: list[str] = []
     by: list[str] = []
     aside: list[str] = []
-    into, is_against = measured, False
+    is_against = False
     for opener, clause in _opened(text):
-        if opener not in _GOES_ON:
-            into = by if opener in _BY else aside if opener in _ASIDE else measured
+        into = by if opener in _BY else aside if opener in _ASIDE else measured
         found = named(columns, words_of(clause))
         into += found
         is_against |= bool(found) and opener in _AGAINST
@@ -116,28 +149,80 @@ def named(columns: Sequence[str], asked: Sequence[str]) -> list[str]:
     A column is named by its whole name, with or without what it has in brackets; else by its beginning or another word
     of it, or by what people also say for it. A word such as `total` names one only where no other word does.
     """
+    found = [(column, _is_plain(run)) for column, run in _runs(columns, asked) if column]
+    sure = [column for column, is_plain in found if not is_plain]
+    return list(dict.fromkeys(sure or [column for column, _ in found]))
+
+
+def _is_plain(run: Sequence[str]) -> bool:
+    """Whether the words that name a column are one that is said without meaning a column, too."""
+    return len(run) == 1 and run[0] in _KNOWN
+
+
+def _runs(columns: Sequence[str], asked: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """The words, one after the other, each with the column that it names, or ""; those of a whole name together."""
     whole = {tuple(map(_singular, words_of(name))): name for name in reversed(columns)}
     whole = {tuple(map(_singular, words_of(_BRACKETS.sub(" ", name)))): name for name in reversed(columns)} | whole
     lengths = sorted({len(words) for words in whole if words}, reverse=True)
     parts = {name: list(map(_singular, words_of(name))) for name in columns}
     sure: list[str] = []
-    doubtful: list[str] = []
     place = 0
     while place < len(asked):
-        runs = (tuple(map(_singular, asked[place : place + length])) for length in lengths)
-        run = next((run for run in runs if run in whole), ())
-        column = whole[run] if run else _by_a_word(parts, asked[place], sure)
-        if column:
-            is_plain = len(run) <= 1 and asked[place] in _FILLER | _MEANS
-            (doubtful if is_plain else sure).append(column)
-        place += len(run) or 1
-    return list(dict.fromkeys(sure or doubtful))
+        keys = (tuple(map(_singular, asked[place : place + length])) for length in lengths)
+        key = next((key for key in keys if key in whole), ())
+        run = list(asked[place : place + (len(key) or 1)])
+        column = whole[key] if key else _by_a_word(parts, asked[place], sure)
+        if column and not _is_plain(run):
+            sure.append(column)
+        yield column, run
+        place += len(run)
+
+
+def unheeded(columns: Sequence[str], text: str, cells: Iterable[str] = ()) -> str:
+    """What the words ask for that no chart can do, as they say it; "" if there is nothing.
+
+    That is to leave rows out, to reduce them in two ways, to measure a column by itself, and whatever is not known here
+    beside what is. A clause such as `for my boss` is no such thing, unless it names a column or one of the `cells`.
+    """
+    if this_time := _THIS_TIME.search(text.casefold()):
+        return this_time[0]
+    for opener, clause in _opened(text):
+        asked = words_of(clause)
+        runs = list(_runs(columns, asked))
+        left = [place for place, word in _alone(runs) if word not in _KNOWN and word not in _STEP_WORDS]
+        if left and _is_meant(opener, asked, runs, [asked[place] for place in left], cells):
+            return " ".join([opener, *asked] if opener in _ASIDE else asked[left[0] : left[-1] + 1])
+    if len(ways := hows(columns, text)) > 1:
+        return " and ".join(ways)
+    said = roles(columns, text)
+    return next((f"{name} by {name}" for name in said.measured if name in said.by), "")
+
+
+def _alone(runs: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[int, str]]:
+    """The words that name no column, each with its place among all of them."""
+    place = 0
+    for column, run in runs:
+        if not column:
+            yield place, run[0]
+        place += len(run)
+
+
+def _is_meant(
+    opener: str, asked: Sequence[str], runs: Sequence[tuple[str, object]], left: Sequence[str], cells: Iterable[str]
+) -> bool:
+    """Whether words that are `left` over in a clause ask for something of a chart."""
+    if not _NARROWING.isdisjoint(left) or not _ONLY.isdisjoint(asked) or any(map(str.isdecimal, left)):
+        return True
+    if any(column for column, _ in runs) or step_of(asked) or opener in _ASIDE - _FOR_WHOM:
+        return True
+    said = f" {' '.join(left)} "
+    return opener in _ASIDE and any(f" {' '.join(words)} " in said for cell in cells if (words := words_of(cell)))
 
 
 def unknown(columns: Sequence[str], text: str) -> str:
     """What stands in the place of a column and is none, in the words that ask for a chart; "" if all is known."""
     for words in map(words_of, _clauses(text)):
-        left = [word for word in words if word not in _FILLER | _MEANS and not word.isdecimal()]
+        left = [word for word in words if word not in _KNOWN and not word.isdecimal()]
         if left and not named(columns, words) and not step_of(words):
             return " ".join(left)
     return ""
@@ -145,17 +230,19 @@ def unknown(columns: Sequence[str], text: str) -> str:
 
 def _clauses(text: str) -> Iterator[str]:
     """The parts of a text that name columns: what is for, from, in or as something else is said aside."""
-    aside = False
     for opener, clause in _opened(text):
-        aside = aside if opener in _GOES_ON else opener in _ASIDE
-        if not aside:
+        if opener not in _ASIDE:
             yield clause
 
 
 def _opened(text: str) -> Iterator[tuple[str, str]]:
-    """The clauses of a text, each after the word or mark that opens it; the first after ""."""
+    """The clauses of a text, each with the word that opens it, which holds for what `and` adds to it; the first after ""."""
     first, *rest = _CLAUSE.split(text.casefold())
-    return zip(("", *rest[::2]), (first, *rest[1::2]), strict=True)
+    opener = ""
+    yield opener, first
+    for mark, clause in zip(rest[::2], rest[1::2], strict=True):
+        opener = opener if mark in _GOES_ON else mark
+        yield opener, clause
 
 
 def _by_a_word(parts: Mapping[str, Sequence[str]], word: str, found: Sequence[str]) -> str:

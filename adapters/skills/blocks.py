@@ -5,8 +5,12 @@ Summaries, outlines and searches read blocks only, so a new kind of document is 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
+
+UNSPACED = re.compile(r"[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+"""A letter of a script that has no blanks between words: Japanese and Chinese."""
 
 
 class Role(Enum):

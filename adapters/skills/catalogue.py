@@ -32,8 +32,8 @@ class Skill:
 
 
 def _words(alternatives: str) -> re.Pattern[str]:
-    """Whole words and phrases, told apart by commas, in lower case; each may be a small pattern."""
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(alternatives.split(', '))})(?![\w-])")
+    """Whole words and phrases, told apart by commas, in any case; each may be a small pattern."""
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(alternatives.split(', '))})(?![\w-])", re.IGNORECASE)
 
 
 _ALL = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,17 +12,18 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from adapters.skills.asked import (
     STEPS,
     form_of,
+    hows,
     is_count,
-    is_mean,
     is_over_time,
     roles,
     step_of,
+    unheeded,
     unknown,
     words_of,
 )
 from adapters.skills.closed import shown
 from adapters.skills.describe import number
-from adapters.skills.errors import ChartCrowded, NoNumbers, NothingToDraw, NotNumbers, UnknownColumn
+from adapters.skills.errors import ChartCrowded, ChartUnable, NoNumbers, NothingToDraw, NotNumbers, UnknownColumn
 from adapters.skills.job import counted, listed
 from adapters.skills.numerals import SURE
 from adapters.skills.table import read_table
@@ -42,6 +43,7 @@ _MOST_BARS = 12
 _MOST_LINES = 5
 _MANY_DAYS = 45
 _LONGEST_NAME = 60
+_MEASURES = {"sum": "Total", "mean": "Average", "median": "Median", "min": "Minimum", "max": "Maximum"}
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000
 """Dates beyond are drawn as numbers of years: matplotlib breaks where a margin would leave the years 1 to 9999."""
 
@@ -60,14 +62,15 @@ _WIDTH, _HEIGHT, _DPI = 7.2, 7.2, 150  # inches; 1080 points wide, what a phone 
 class Plan:
     """What to draw: `y` against `x` (a date or words column, or a number), split by the values of `series`.
 
-    Without `y` the rows are counted. Numbers `against` numbers are points; else a number stands for a group.
+    Without `y` the rows are counted. `how` the rows of a group become one number is what pandas calls it. Numbers `against`
+    numbers are points; else a number stands for a group.
     """
 
     y: str
     x: str = ""
     series: str = ""
     step: str = ""
-    mean: bool = False
+    how: str = "sum"
     against: bool = False
 
     @property
@@ -80,9 +83,10 @@ class Plan:
         """What is measured, as a title begins: `Total units`, `Average units`, `Rows`."""
         if not self.y:
             return "Rows"
-        what = "Average" if self.mean else "Total"
+        what = _MEASURES[self.how]
         first = self.y.split()[0].casefold()
-        return self.y[:1].upper() + self.y[1:] if first == what.casefold() else f"{what} {self.y}"
+        is_said = what.casefold().startswith(first) and len(first) > 2  # noqa: PLR2004 - max, min, total
+        return self.y[:1].upper() + self.y[1:] if is_said else f"{what} {self.y}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Drawing:
 
 
 def chart(job: Job) -> Outcome:
-    """Draw the table `job.subject`; the option `words` names columns, a step of time, or an average."""
+    """Draw the table `job.subject`; the option `words` names columns, a step of time, an average or the like."""
     table, words = read_table(job.workspace, job.workspace.find(job.subject)), job.options.get("words", "")
     plan = planned(table, words)
     drawing, figure = _drawn(table, plan)
@@ -132,42 +136,58 @@ def planned(table: Table, words: str) -> Plan:
     """What the words ask for, and for what they leave open: time if there is a date, else groups, else the numbers.
 
     A column that is named is used as it is named, or refused. Raises `UnknownColumn`, `NoNumbers`, `NotNumbers`,
-    `ChartCrowded`.
+    `ChartCrowded`, `ChartUnable`.
     """
     columns, asked = list(table.frame.columns), words_of(words)
     said = roles([*columns, *table.empty], words)
     if empty := [name for name in (*said.measured, *said.by, *said.aside) if name in table.empty]:
         raise NothingToDraw(path=shown(table.path), columns=listed(empty))
+    if phrase := unheeded(columns, words, _cells(table)):
+        raise ChartUnable(asked=shown(phrase))
     if phrase := unknown(columns, words):
         raise UnknownColumn(path=shown(table.path), named=shown(phrase), columns=listed(columns))
-    mean = is_mean(asked)
-    ys = _measured(table, said, mean=mean, count=is_count(asked))
+    how = next(iter(hows(columns, words)), "")
+    ys = _measured(table, said, how, count=is_count(asked))
     by = _by(table, said, ys)
     step, by = _in_time(table, asked, by)
     dates = [name for name in by if name in table.of_kind("date")]
     groups = [name for name in by if name not in dates]
     _refuse_crowded(table, ys, dates, groups)
-    if not by:
-        return _open(table, ys, form_of(columns, asked), mean=mean)
+    plan = _laid_out(table, ys, dates, groups, said) if by else _open(table, ys, form_of(columns, asked))
+    if how in _MEASURES and (plan.against or not plan.x):  # each row is drawn for itself
+        raise ChartUnable(asked=f"{_MEASURES[how].casefold()} {plan.y}{f' against {plan.x}' if plan.x else ''}")
+    return replace(plan, step=step, how=how if how in _MEASURES and plan.y else "sum")
+
+
+def _cells(table: Table) -> Iterator[str]:
+    """What the words of a task may name of the rows, each once."""
+    for name in table.of_kind("words"):
+        yield from map(str, table.frame[name].dropna().unique())
+
+
+def _laid_out(table: Table, ys: Sequence[str], dates: Sequence[str], groups: Sequence[str], said: Roles) -> Plan:
+    """What to draw where columns are named to group by."""
     if dates:
-        return Plan(ys[0], dates[0], next(iter(groups), ""), step, mean)
+        return Plan(ys[0], dates[0], next(iter(groups), ""))
     if len(groups) == 1 and ys[0] and groups[0] in table.of_kind("number"):
-        return Plan(ys[0], groups[0], mean=mean, against=said.is_against or _is_fine(table, groups[0]))
-    return Plan(ys[0], groups[0], next(iter(groups[1:]), ""), mean=mean)
+        return Plan(ys[0], groups[0], against=said.is_against or _is_fine(table, groups[0]))
+    return Plan(ys[0], groups[0], next(iter(groups[1:]), ""))
 
 
-def _measured(table: Table, said: Roles, *, mean: bool, count: bool) -> list[str]:
+def _measured(table: Table, said: Roles, how: str, *, count: bool) -> list[str]:
     """The columns to measure; "" stands for the rows, which are counted where what is named is no number.
 
     `products by revenue` measures the revenue, as `revenue by product` does.
     """
     numbers = table.of_kind("number")
+    if how == "count":
+        return [""]
     named = [name for name in (*said.measured, *said.aside) if name in numbers]
     named = named or ([name for name in said.by if _is_fine(table, name)] if said.measured else [])
     if named:
         return list(dict.fromkeys(named))
-    if said.measured and mean:
-        what = "an average needs one"
+    if said.measured and how:
+        what = f"{'an' if how == 'mean' else 'a'} {_MEASURES[how].casefold()} needs one"
         raise NotNumbers(column=said.measured[0], path=shown(table.path), what=what, columns=listed(numbers) or "none")
     if said.measured or count or (said.by and not numbers):
         return [""]
@@ -218,7 +238,7 @@ def _refuse_crowded(table: Table, ys: Sequence[str], dates: Sequence[str], group
         )
 
 
-def _open(table: Table, ys: Sequence[str], form: str, *, mean: bool) -> Plan:
+def _open(table: Table, ys: Sequence[str], form: str) -> Plan:
     """What to draw where no column is named to group by."""
     dates, groups = table.of_kind("date"), _groups(table)
     if len(ys) > 1:
@@ -226,9 +246,9 @@ def _open(table: Table, ys: Sequence[str], form: str, *, mean: bool) -> Plan:
     if form == "a histogram" and ys[0]:
         return Plan(ys[0])
     if dates and not (groups and form == "a pie"):
-        return Plan(ys[0], dates[0], mean=mean)
+        return Plan(ys[0], dates[0])
     if groups:
-        return Plan(ys[0], groups[0], mean=mean)
+        return Plan(ys[0], groups[0])
     if not ys[0]:
         raise NoNumbers(path=shown(table.path))
     return Plan(ys[0])
@@ -283,11 +303,11 @@ def _rows(table: Table, plan: Plan) -> pd.DataFrame:
 
 
 def _reduced(frame: pd.DataFrame, keys: Any, plan: Plan) -> pd.Series[Any]:
-    """One number for each group of rows: their count, or the total or mean of what is measured."""
+    """One number for each group of rows: their count, or the total, mean or the like of what is measured."""
     groups = frame.groupby(keys)
     if not plan.y:
         return groups.size()
-    reduced: pd.Series[Any] = groups[plan.y].mean() if plan.mean else groups[plan.y].sum()
+    reduced: pd.Series[Any] = groups[plan.y].agg(plan.how)
     return reduced
 
 
@@ -308,7 +328,7 @@ def _line(axes: Axes, path: str, frame: pd.DataFrame, plan: Plan) -> Drawing:
         axes.plot(_starts(series, dated=dated), series.to_numpy(), marker="o", linewidth=2.5, label=_safe(name))
     if lines:
         axes.legend(title=_safe(plan.series), frameon=False)
-    if not plan.mean and whole.min() >= 0:
+    if plan.how == "sum" and whole.min() >= 0:
         axes.set_ylim(bottom=0)  # totals are compared by their height
     title = f"{plan.measure} by {step}" + (f" and {plan.series}" if plan.series else "")
     _labelled(axes, title, "", plan.y or "rows")
@@ -371,9 +391,7 @@ def _histogram(axes: Axes, path: str, frame: pd.DataFrame, plan: Plan) -> Drawin
     title = f"How {plan.y} is spread"
     _labelled(axes, title, plan.y, "rows")
     middle = number(float(values.median()))
-    return Drawing(
-        title, "a histogram", f"{title} in {path}: {counted(len(values), 'value')}, half of them below {middle}."
-    )
+    return Drawing(title, "a histogram", f"{title} in {path}: {counted(len(values), 'value')}, median {middle}.")
 
 
 def _labelled(axes: Axes, title: str, x: str, y: str, grid: Literal["both", "x"] = "both") -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from adapters.skills.asked import unknown
+from adapters.skills.asked import unheeded, unknown
 from adapters.skills.catalogue import SKILLS, Takes
 from adapters.skills.closed import shown
 from adapters.skills.documents import KINDS
 from adapters.skills.errors import (
+    ChartUnable,
     FileEmpty,
     KindUnsupported,
     NothingNamed,
@@ -82,7 +83,7 @@ def _is_file(workspace: Workspace, name: str) -> bool:
 
 
 def _check_head(file: BinaryIO, path: str, words: str) -> None:
-    """Refuse a table without rows, and a chart of columns that its first line does not name."""
+    """Refuse a table without rows, and a chart that cannot be, by what the first lines name."""
     head = file.read(HEAD_BYTES)
     first, *rest = filter(None, map(bytes.strip, re.split(rb"[\r\n]+", head)))
     if not rest:
@@ -90,14 +91,17 @@ def _check_head(file: BinaryIO, path: str, words: str) -> None:
             raise FileEmpty(path=shown(path))
         return
     try:
-        columns = _columns(first.decode("utf-8-sig"))
+        columns = _fields(first.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return
+    cells = {cell for line in rest for cell in _fields(line.decode(errors="replace"))}
+    if phrase := unheeded(columns, words, cells):
+        raise ChartUnable(asked=shown(phrase))
     if phrase := unknown(columns, words):
         raise UnknownColumn(path=shown(path), named=shown(phrase), columns=listed(columns))
 
 
-def _columns(line: str) -> list[str]:
-    """The names in a table's first line, as far as can be told without reading the rest."""
+def _fields(line: str) -> list[str]:
+    """What stands in a line of a table, as far as can be told without reading the rest."""
     names: Iterable[str] = line.split(max(",;\t|", key=line.count))
     return [name.strip(" \"'") for name in names]

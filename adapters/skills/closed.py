@@ -87,7 +87,7 @@ def parts_of(name: str, root: str) -> tuple[str, ...]:
         raise NameUnusable(path=shown(name), why="it holds control characters")
     if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in name.split("/")):
         raise NameUnusable(path=shown(name), why="it is too long")
-    path = PurePosixPath(name.strip())
+    path = PurePosixPath(name)
     if ".." in path.parts:
         raise OutsideWorkspace(path=shown(name))
     if path.is_absolute():

@@ -107,6 +107,10 @@ class ChartCrowded(UserError):
     """A chart of {path} cannot hold all of {named}: {most}. Ask for fewer of them, or for several charts."""
 
 
+class ChartUnable(UserError):
+    """No chart can show "{asked}". Ask for a total, average, median, minimum, maximum or count of all rows, by columns or time."""
+
+
 class NothingToDraw(UserError):
     """{path} has no row with a value for {columns}. Name other columns, or fill these in."""
 

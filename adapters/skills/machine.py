@@ -67,8 +67,8 @@ def _disk(job: Job, worries: list[str]) -> str:
     disk = psutil.disk_usage(str(job.workspace.root))
     if disk.percent >= _DISK_TIGHT:
         worries.append(f"disk {disk.percent:.0f} % full{judgement(disk.percent, _DISK_FULL)}")
-    size = f"{disk.total / _GIB:.0f} GiB"
-    return f"- Disk {disk.percent:.0f} % of {size} in use, {disk.free / _GIB:.1f} GiB free (where the workspace lies)"
+    size = (disk.used + disk.free) / _GIB  # without what the system keeps for itself, which nobody else can fill
+    return f"- Disk {disk.percent:.0f} % of {size:.1f} GiB in use, {disk.free / _GIB:.1f} GiB free (where the workspace lies)"
 
 
 def judgement(percent: float, full: float) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from adapters.skills.alarm import FILE_SECONDS, at_most
 from adapters.skills.assigned import assigned, whole
-from adapters.skills.closed import shown
+from adapters.skills.closed import shown, why_closed
 from adapters.skills.errors import LineTooLong
 from adapters.skills.fenced import fenced
 from adapters.skills.job import counted, left_out_of, shortened, such_as, written
@@ -77,7 +77,8 @@ class Finding:
 class Copies:
     """Copies of the files to scan below `folder`, under their own relative paths, with their line counts.
 
-    `gaps` collects which files could not be analysed whole, and why; `named` are those left out that may be named.
+    `gaps` collects which files could not be analysed whole, and why; `closed` were not read because of their names;
+    `named` are the others that were left out and may be named.
     """
 
     folder: Path
@@ -86,6 +87,7 @@ class Copies:
     is_whole: bool = True
     gaps: dict[str, str] = field(default_factory=dict)
     named: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
 
 
 def scan(job: Job) -> Outcome:
@@ -103,7 +105,8 @@ def scan(job: Job) -> Outcome:
             risk for risk in _risks(copies, sources, until) if not (risk.secret and (risk.path, risk.line) in seen)
         ]
     findings.sort(key=lambda finding: (-finding.severity, finding))
-    lines = [_headline(copies, findings), "", *map(_row, findings), *([""] if findings else []), *_extent(copies)]
+    rows = [*map(_row, findings), *_unread(copies.closed)]
+    lines = [_headline(copies, findings), "", *rows, *([""] if rows else []), *_extent(copies)]
     if copies.lines and wanted != "secrets" and not sources:
         lines.append("There is no Python in it, and dangerous code is looked for in Python only.")
     text, is_cut = shortened(lines, "Every finding is in report.md.")
@@ -138,7 +141,8 @@ def _copy(job: Job) -> Copies:
             gaps[path] = _LONG
         except UserError:
             unfit.append(path)
-    return Copies(folder, lines, walk.left_out + len(unfit), walk.is_whole, gaps, (*unfit, *walk.passed_over))
+    named = (*unfit, *walk.passed_over)
+    return Copies(folder, lines, walk.left_out + len(unfit), walk.is_whole, gaps, named, walk.closed)
 
 
 def _copy_file(job: Job, path: str, copy: Path, limit: int) -> int:
@@ -242,8 +246,8 @@ def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
     extent = f"{counted(len(copies.lines), 'file')} ({counted(sum(copies.lines.values()), 'line')})"
     if not copies.lines:
         return "Nothing was scanned: " + ("there is no file here." if _is_bare(copies) else "every file was left out.")
-    if not findings and copies.gaps:
-        return f"No finding in {extent}, but {counted(len(copies.gaps), 'file')} could not be analysed whole."
+    if not findings and (gaps := list(_gaps(copies))):
+        return f"No finding in {extent}, but {' and '.join(gaps)}."
     if not findings:
         return f"Nothing suspicious was found in {extent}."
     secrets = sum(finding.secret for finding in findings)
@@ -252,12 +256,32 @@ def _headline(copies: Copies, findings: Sequence[Finding]) -> str:
     return f"Found {counted(secrets, 'possible secret')} and {counted(risks, 'risk')} in {extent}; {high} of them high."
 
 
+def _gaps(copies: Copies) -> Iterator[str]:
+    """Why no finding is no all-clear."""
+    if copies.gaps:
+        yield f"{counted(len(copies.gaps), 'file')} could not be analysed whole"
+    if copies.closed:
+        names = (
+            "was not read because of its name" if len(copies.closed) == 1 else "were not read because of their names"
+        )
+        yield f"{counted(len(copies.closed), 'item')} {names}"
+
+
 def _is_bare(copies: Copies) -> bool:
     return not copies.gaps and not copies.left_out and copies.is_whole
 
 
 def _row(finding: Finding) -> str:
     return f"- {finding.severity.name} {finding.path}:{finding.line} {finding.what}"
+
+
+def _unread(closed: Sequence[str]) -> Iterator[str]:
+    """What was not read because of its name, which may be where the secrets are; names that say so come first."""
+    named = sorted(closed, key=lambda path: PurePosixPath(path).name.startswith("."))[:_MOST_NAMED]
+    for path in named:
+        yield f"- {shown(path)} was not read: {why_closed(PurePosixPath(path).name)}"
+    if more := len(closed) - len(named):
+        yield f"- {more:,} more were not read because of their names"
 
 
 def _extent(copies: Copies) -> Iterator[str]:

@@ -5,6 +5,7 @@ The index is SQLite's FTS5, built in memory for each query: BM25, Porter stems a
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import closing, nullcontext
@@ -48,6 +49,10 @@ _INSERT = "INSERT INTO passage VALUES (?, ?, ?, ?)"
 _RANKED = "SELECT path, unit, place, words, snippet(passage, 3, '**', '**', ' … ', 30) \
 FROM passage WHERE passage MATCH ? ORDER BY bm25(passage), path, place LIMIT 200"
 _TOTAL = "SELECT count(*), count(DISTINCT path) FROM passage WHERE passage MATCH ?"
+_EVERY = "SELECT path, unit, place, words, '' FROM passage ORDER BY path, place LIMIT 200"
+_TOTAL_OF_EVERY = "SELECT count(*), count(DISTINCT path) FROM passage"
+_AROUND = 100
+"""How many characters are shown before and behind what was looked for as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,11 @@ def search(job: Job) -> Outcome:
     query = Query.parse(job.subject)
     with closing(sqlite3.connect(":memory:")) as index:
         index.execute(_SCHEMA)
-        searched, left_out = _fill(index, job)
+        searched, left_out = _fill(index, job, query)
         exact, all_, some = (_found(index, match) for match in (query.exact(), query.strict(), query.loose()))
     extent = f"{counted(searched, 'file')} searched" + (f", {left_out}" if left_out else "")
     if not some.rows:
-        named = shown(job.subject if query.phrases else f'"{job.subject}"')
+        named = shown(job.subject if '"' in job.subject else f'"{job.subject}"')
         hint = " Left out are private, secret, binary and very large files." if left_out else ""
         found = "was found" if searched else "could be searched"
         return Outcome(f"Nothing {found} for {named} ({extent}).{hint}")
@@ -80,13 +85,17 @@ def search(job: Job) -> Outcome:
 
 
 def _found(index: sqlite3.Connection, match: str) -> Found:
+    """The passages that match; all that are indexed, where there are only literals to look for."""
+    if not match:
+        return Found(index.execute(_EVERY).fetchall(), *index.execute(_TOTAL_OF_EVERY).fetchone())
     return Found(index.execute(_RANKED, (match,)).fetchall(), *index.execute(_TOTAL, (match,)).fetchone())
 
 
 def _headline(subject: str, query: Query, exact: Found, all_: Found, some: Found) -> str:
     """How many passages hold what was asked for: as it stands, or at least all of its words, or some of them."""
-    is_phrase = not query.phrases and len(query.words) > 1
-    named = shown(subject if query.phrases else f'"{subject if is_phrase else query.words[0]}"')
+    is_phrase = not query.phrases and not query.literals and len(query.words) > 1
+    is_whole = is_phrase or bool(query.literals)
+    named = shown(subject if '"' in subject else f'"{subject if is_whole else query.words[0]}"')
     best = all_ if all_.rows else some
     extent = f"{counted(best.places, 'passage')} of {counted(best.files, 'file')}"
     if all_.rows and (not is_phrase or exact.places == all_.places):
@@ -98,8 +107,8 @@ def _headline(subject: str, query: Query, exact: Found, all_: Found, some: Found
     return f"No passage holds {'the phrase' if is_phrase else 'all of'} {named}; {extent} {held}"
 
 
-def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, str]:
-    """Index the files; how many were searched, and how many were left out, with the names of a few."""
+def _fill(index: sqlite3.Connection, job: Job, query: Query) -> tuple[int, str]:
+    """Index what has the query's literals; how many were searched, and how many were left out, with the names of a few."""
     top = job.workspace.find(job.options.get("in", "."))
     walk = job.workspace.walk(top) if job.workspace.is_folder(top) else Walk((top,), 0)
     size = 0
@@ -116,7 +125,7 @@ def _fill(index: sqlite3.Connection, job: Job) -> tuple[int, str]:
         size += sum(len(words) for *_, words in passages)
         if size > MOST_BYTES:
             break
-        index.executemany(_INSERT, passages)
+        index.executemany(_INSERT, (passage for passage in passages if query.is_held(passage[-1])))
         searched.add(path)
     unread = [path for path in walk.files if path not in searched]
     left_out = left_out_of(walk.left_out + len(unread), is_whole=walk.is_whole)
@@ -165,11 +174,21 @@ def _hits(rows: list[tuple[str, str, int, str, str]], query: Query) -> Iterator[
             continue
         told[path] = told.get(path, 0) + 1
         where = f"{path}:{place + _line_of(words, query)}" if unit == "line" else f"{path}, {unit} {place}"
-        yield f"- {where}: {' '.join(snippet.split())}"
+        marked = _snippet(words, query.literals[0]) if query.literals else snippet
+        yield f"- {where}: {' '.join(marked.split())}"
+
+
+def _snippet(words: str, literal: str) -> str:
+    """What stands around a literal, which is marked."""
+    found = re.search(r"\s+".join(map(re.escape, literal.split())), words, re.IGNORECASE)
+    start, end = found.span() if found else (0, 0)  # in other letters: ss for sharp s
+    return f"{words[max(0, start - _AROUND) : start]}**{words[start:end]}**{words[end : end + _AROUND]}".replace(
+        "****", ""
+    )
 
 
 def _line_of(passage: str, query: Query) -> int:
     """Which line of a passage holds most of the query; the first if they are all alike."""
-    wanted = {word.casefold()[:5] for word in (*query.words, *" ".join(query.phrases).split())}
+    wanted = {word.casefold()[:5] for word in (*query.words, *" ".join(query.phrases).split())} | set(query.literals)
     counts = [sum(stem in line.casefold() for stem in wanted) for line in passage.split("\n")]
     return counts.index(max(counts))

@@ -28,7 +28,7 @@ _PATH_LIKE = re.compile(r"[/.~]|[^/]+/")
 _VAGUE = re.compile(r"\b(?:the|my|our|this|that) ([\w-]{2,40}) (?:file|document|page|note|report|sheet|table|data)\b")
 _FOLDER = re.compile(r"\b(?:the|my|our) ([\w./-]{1,80}) (?:folder|directory)\b|\b(?:folder|directory) ([\w./-]{1,80})")
 _EVERYWHERE = re.compile(
-    r"\b(?:(?:in|through|across|of) )?(?:the |my |our |all )*(?:workspace|files|documents|docs|notes)\b"
+    r"\b(?:(?:in|through|across|of) )?(?:the |my |our |all )*(?:workspace|files|documents|docs|notes)\b", re.IGNORECASE
 )
 _POLITE = re.compile(
     r"(?:please|kindly|can you|could you|would you|i want|i need|give|make|show|write|create|do|run|get|tell|me|us|an?"
@@ -38,8 +38,9 @@ _POLITE_END = re.compile(r"[\s.,!?]*(?:(?:please|thanks|thank you|this|that|it|f
 _ASKS = re.compile(r"\b(?:how|much|free|full|report|state|status|health|check|show|doing|usage|left|enough|ok|okay)\b")
 _SPOKEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SENTENCES = re.compile(rf"\b(\d{{1,2}}|{'|'.join(_SPOKEN)}) (?:sentences?|lines|points)\b")
-_PLACE = re.compile(r"\b(?:in|inside|within|from)\s*[.?!]*\s*$")
-_ABOUT = re.compile(r"^\s*(?:for|about|the (?:words?|phrase))\b")
+_PLACE = re.compile(r"\b(?:in|inside|within|from)\s*[.?!]*\s*$", re.IGNORECASE)
+_ABOUT = re.compile(r"^\s*(?:for|about|the (?:words?|phrase))\b", re.IGNORECASE)
+_IN_QUOTES = re.compile(r"(\"[^\"]*\")")
 _SECRETS = re.compile(r"\b(?:secrets?|passwords?|credentials?|tokens?|api keys?)\b")
 _CODE = re.compile(r"\b(?:code|dangerous|bandit|vulnerabilit(?:y|ies)|insecure|unsafe|security)\b")
 _LONGEST_QUESTION = 12
@@ -118,7 +119,7 @@ def _of_file(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | Non
         return Match(skill.name, reading.vague, _LIKELY if reading.leads(verb.start()) else _MAYBE, options)
     rest = reading.words[verb.end() :].split()
     if len(rest) == 1 and reading.leads(verb.start()):
-        return Match(skill.name, rest[0].strip(".,!?"), _MAYBE, options)
+        return Match(skill.name, rest[0].strip(".,!?"), _MAYBE)
     return _of_unsuited(skill, reading, verb) if _POLITE_END.fullmatch(" ".join(rest)) else None
 
 
@@ -153,14 +154,33 @@ def _of_anything(skill: Skill, reading: Reading, verb: re.Match[str] | None) -> 
 
 
 def _of_query(skill: Skill, reading: Reading, verb: re.Match[str]) -> Match | None:
-    """What stands after the verb, without the place to look in; the file that is named is that place."""
-    query = _EVERYWHERE.sub(" ", reading.words[verb.end() :])
-    query = _ABOUT.sub("", _PLACE.sub("", query)).strip(" ,.?!:")
+    """What is written after the verb, without the place to look in."""
+    asked = skill.verbs.search(reading.text)
+    query, place = _placed(reading, reading.text[asked.end() :] if asked else "")
+    pieces = _IN_QUOTES.split(query)
+    pieces[::2] = [_EVERYWHERE.sub(" ", piece) for piece in pieces[::2]]
+    query = _ABOUT.sub("", _PLACE.sub("", " ".join("".join(pieces).split()))).lstrip(" ,:").rstrip(" ,.?!:")
     if not query and not reading.leads(verb.start()):
         return None
     fit = _LIKELY if reading.leads(verb.start()) else _HARDLY
-    placed = reading.files or _EVERYWHERE.search(reading.words) or '"' in query
-    return Match(skill.name, query, min(_SURE, fit + (0.2 if placed and query else 0)), _options(skill, reading))
+    is_surer = query and (place or reading.files or _EVERYWHERE.search(reading.words) or '"' in query)
+    options = (("in", place),) if place else ()
+    return Match(skill.name, query, min(_SURE, fit + (0.2 if is_surer else 0)), options)
+
+
+def _placed(reading: Reading, query: str) -> tuple[str, str]:
+    """A query without the file to look in, and that file: one after `in`, or before `for`, or bare beside other words."""
+    for before, after in ((r"\b(?:in|inside|within|from|of|through)\s+(?:the\s+)?", ""), (r"^\s*", r"\s+for\b")):
+        for name in reading.files:
+            written = rf"{before}([\"'`]?){re.escape(name)}\1(?![\w/]){after}"
+            if found := re.search(written, query, re.IGNORECASE):
+                return f"{query[: found.start()]} {query[found.end() :]}", name
+    bare = _QUOTED.sub(" ", query)
+    for name in reading.files:
+        is_path = _SUFFIX.search(name) or name.startswith(("/", ".", "~")) or name.endswith("/")
+        if is_path and name in bare and query.replace(name, "", 1).strip(" ,.?!:"):
+            return query.replace(name, " ", 1), name
+    return query, ""
 
 
 def _of_nothing(skill: Skill, reading: Reading) -> Match | None:
@@ -187,9 +207,7 @@ def _own_options(skill: Skill, reading: Reading) -> tuple[tuple[str, str], ...]:
         number = asked[1] if asked[1].isdecimal() else str(_SPOKEN.index(asked[1]) + 1)
         return (("sentences", number),)
     if skill.name == "chart":
-        return (("words", reading.words),)
-    if skill.name == "search" and reading.files:
-        return (("in", reading.files[0]),)
+        return (("words", reading.words if reading.files else _VAGUE.sub(" ", reading.words, count=1)),)
     if skill.name == "scan" and _SECRETS.search(reading.words) and not _CODE.search(reading.words):
         return (("for", "secrets"),)
     return ()

@@ -53,13 +53,14 @@ class Walk:
     """The open files below a folder, as paths relative to the workspace, sorted; and how many names were left out.
 
     Not `is_whole` is a walk that ended at a limit; more may have been left out then. `passed_over` has those of the left
-    out whose names are open (links, what is no plain file); closed names are only counted, since they are not told.
+    out whose names are open (links, what is no plain file); `closed` has the closed names, those of folders with a slash.
     """
 
     files: tuple[str, ...]
     left_out: int
     is_whole: bool = True
     passed_over: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class _Tally:
     until: float
     files: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     names: int = 0
     left_out: int = 0
     is_cut: bool = False
@@ -95,7 +97,9 @@ class Workspace:
         A name that differs only by case or by its suffix, or that leaves out the folder, is found if it fits exactly
         one open file. Raises `FileMissing`, `FileAmbiguous`, `FileClosed`, `OutsideWorkspace`, `NameUnusable`.
         """
-        parts = parts_of(name, str(self.root))
+        written = parts_of(name, str(self.root))
+        is_there = os.path.lexists(self.root.joinpath(*written))
+        parts = written if is_there else parts_of(name.strip(), str(self.root))  # a name may begin with a blank
         real = Path(os.path.realpath(self.root.joinpath(*parts)))
         if not real.is_relative_to(self.root):
             raise OutsideWorkspace(path=shown(name))
@@ -133,8 +137,8 @@ class Workspace:
         with self._folder(parts, path) as top:
             self._collect(top, PurePosixPath(*parts), tally)
         left_out = tally.left_out + len(tally.files[MOST_FILES:])
-        passed_over = tuple(sorted(tally.passed_over))
-        return Walk(tuple(sorted(tally.files[:MOST_FILES])), left_out, not tally.is_cut, passed_over)
+        named = (tuple(sorted(names)) for names in (tally.passed_over, tally.closed))
+        return Walk(tuple(sorted(tally.files[:MOST_FILES])), left_out, not tally.is_cut, *named)
 
     def _collect(self, folder: int, here: PurePosixPath, tally: _Tally) -> None:
         """Add what is below an open folder to the tally, until that is full."""
@@ -148,6 +152,8 @@ class Workspace:
         opened = {name for name in names if _is_open_file(name, folder)}
         tally.files += [str(here / name) for name in names if name in opened]
         tally.passed_over += [str(here / name) for name in names if name not in opened and _is_open_name(name)]
+        tally.closed += [str(here / name) for name in names if why_closed(name)]
+        tally.closed += [f"{here / name}/" for name in folders if why_closed(name)]
         tally.left_out += len(names) - len(opened)
         for name in folders:
             if tally.is_full():

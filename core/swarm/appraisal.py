@@ -41,7 +41,9 @@ class Appraiser:
         appraised = await self.ask(order.description, order.only, ())
         _refuse_faulty(order, appraised)
         await self._refuse_wrong_agent(order, appraised)
-        return appraised
+        if any(answer for _, answer in appraised):
+            return appraised
+        return [(agent, await self._unready(agent)) for agent, _ in appraised]
 
     async def ask(
         self, description: str, only: str | None, excluded: Sequence[str]
@@ -69,6 +71,11 @@ class Appraiser:
                 await asyncio.gather(*(ask(agent) for agent in agents))
         late = Decline("did not answer in time")
         return [(agent, said.get(agent.name, late)) for agent in agents]
+
+    async def _unready(self, agent: Agent) -> Decline | None:
+        """Why an agent does nothing at all now, asked where a task is in nobody's field: it may be for want of that agent."""
+        why = await self._worker.ready(agent)
+        return None if why is None else Decline(why)
 
     async def _refuse_wrong_agent(
         self, order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]

@@ -64,6 +64,8 @@ LINES = {
     "/reject T-99 why not": "unknown_task",
     "/cancel T-1": "wrong_state",
     "/retry T-99": "unknown_task",
+    "/task chart sample.csv top 2 revenue by region": "chart_unable",
+    "/task chart sample.csv revenue by region for Lamp only": "chart_unable",
     "/tasks lost": "bad_status",
     "/tasks open now": "too_many",
     "/history many": "bad_number",
@@ -99,6 +101,23 @@ async def test_each_bad_line_gets_one_clear_line_and_changes_nothing(tmp_path: P
                 wrong[line[:60]] = "it changed something"
                 before = bot.tables()
         assert wrong == {}
+
+
+async def test_where_a_task_takes_a_model_and_there_is_none_the_line_says_so(tmp_path: Path) -> None:
+    needs = (
+        "needs a model: No model answers at http://127.0.0.1:9. Start Ollama (ollama serve) or set TIMMY_OLLAMA_URL."
+    )
+    said = {
+        "proofread the press release": "quill",
+        "paint me a cat": "pixel",
+        "write a poem to=pixel": "pixel",
+        "hum along": "forge, lyra, pixel, reel",
+    }
+    async with hub(tmp_path, worker=None, personas=personas.load()) as bot:
+        for number, (what, who) in enumerate(said.items(), 1):
+            await bot.say(f"/task {what}")
+            assert (await bot.ends(f"T-{number}"))["text"] == f"T-{number} failed and cost nothing: {who}: {needs}"
+        assert (await bot.say("/task outline welcome.md to=pixel"))["data"] == {"ok": False, "error": "not_their_work"}
 
 
 async def test_plain_words_that_no_model_can_take_are_told_to_be_no_command(tmp_path: Path) -> None:

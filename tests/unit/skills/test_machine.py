@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,13 @@ def test_the_report_has_every_part_and_no_arguments_of_programs(job: Jobs) -> No
 def test_a_system_that_cannot_cut_skills_off_from_the_network_is_told_of(job: Jobs) -> None:
     text = machine(replace(job(""), is_cut_off=False)).text
     assert "- Skills can reach the network here: this system does not let them be cut off" in text
+
+
+def test_the_numbers_of_a_disk_add_up(job: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system keeps some room for the system itself: here 30 GiB are used and 60 free of 252."""
+    usage = SimpleNamespace(used=30 * 2**30, free=60 * 2**30, percent=33.3)
+    monkeypatch.setattr("psutil.disk_usage", lambda _: usage)
+    assert "- Disk 33 % of 90.0 GiB in use, 60.0 GiB free (where the workspace lies)" in machine(job("")).text
 
 
 @pytest.mark.parametrize(

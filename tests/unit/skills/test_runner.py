@@ -17,6 +17,7 @@ from adapters.shelf import Shelf
 from adapters.skills.catalogue import SKILLS
 from adapters.skills.errors import (
     AddressGiven,
+    ChartUnable,
     FileBinary,
     FileBroken,
     FileClosed,
@@ -168,6 +169,8 @@ async def test_searches_for_the_canary_find_nothing(skills: SkillRunner, out: Pa
         (Match("summarise", "welcome.md", 1.0, (("also", "sampel.csv"),)), SeveralFiles),
         (Match("summarise", "welcome.md", 1.0, (("also", "and/or\nnotes"),)), SeveralFiles),
         (Match("chart", "n.csv", 1.0, (("words", "profit by month"),)), UnknownColumn),
+        (Match("chart", "n.csv", 1.0, (("words", "top 2 revenue by month"),)), ChartUnable),
+        (Match("chart", "n.csv", 1.0, (("words", "revenue for 1 month"),)), ChartUnable),
     ],
 )
 async def test_a_check_names_what_is_wrong_before_anyone_bids(

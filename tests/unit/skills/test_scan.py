@@ -172,6 +172,25 @@ def test_a_scan_that_left_everything_out_is_no_all_clear(root: Path, job: Jobs) 
     assert scan(job("only")).text.startswith("Nothing was scanned: every file was left out.")
 
 
+def test_what_is_not_read_because_of_its_name_is_named_and_is_no_all_clear(root: Path, job: Jobs) -> None:
+    (root / "only/.git").mkdir(parents=True)
+    for name in ("notes.txt", "secrets.env", ".env"):
+        (root / "only" / name).write_text("x\n")
+    assert scan(job("only")).text.splitlines()[:6] == [
+        "No finding in 1 file (1 line), but 3 items were not read because of their names.",
+        "",
+        "- only/secrets.env was not read: its name says that it holds secrets",
+        "- only/.env was not read: names that begin with a dot are private",
+        "- only/.git/ was not read: names that begin with a dot are private",
+        "",
+    ]
+    for number in range(12):
+        (root / "only" / f"{number}.key").touch()
+    text = scan(job("only")).text
+    assert text.count(" was not read: ") == 10
+    assert "- 5 more were not read because of their names" in text
+
+
 def test_a_clean_file_says_so(job: Jobs) -> None:
     assert scan(job("welcome.md")).text.startswith("Nothing suspicious was found in 1 file (3 lines).")
 
@@ -213,7 +232,7 @@ def test_a_scan_for_secrets_alone_needs_no_python_that_parses(root: Path, job: J
 def test_a_file_of_one_huge_line_is_named_as_not_analysed(root: Path, job: Jobs) -> None:
     (root / "min.js").write_text("function f(){return password.token.secret=x;}" * 40_000)
     text = scan(job(".")).text
-    assert text.startswith("No finding in 2 files (4 lines), but 1 file could not be analysed whole.")
+    assert text.startswith("No finding in 2 files (4 lines), but 1 file could not be analysed whole and 10 items")
     assert "Not analysed: min.js (very long lines)." in text
     with pytest.raises(LineTooLong, match=r"min\.js has a line of more than 50,000 characters"):
         scan(job("min.js"))

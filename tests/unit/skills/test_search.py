@@ -49,6 +49,47 @@ def test_a_phrase_must_stand_as_it_is_written(root: Path, job: Jobs) -> None:
     assert "a.txt" not in text
 
 
+SIGNS = "# Signs\n\nIt is either/or, see welcome.md. It costs 5 €\n\nWritten in C++ and <b>x</b> by\nAnn.\n\nc, d and 日本語の文\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "marked"),
+    [
+        ('"either/or"', "signs.md:3", "**either/or**"),
+        ('"welcome.md"', "signs.md:3", "**welcome.md**"),
+        ("welcome.md", "signs.md:3", "**welcome.md**"),
+        ('"€"', "signs.md:3", "**€**"),
+        ("c++", "signs.md:5", "**C++**"),
+        ("C++ Ann", "signs.md:5", "**C++**"),
+        ('"<B>X</B>"', "signs.md:5", "**<b>x</b>**"),
+        ('"</b> by Ann."', "signs.md:5", "**</b> by Ann.**"),
+        ("本語", "signs.md:8", "日**本語**の文"),
+    ],
+)
+def test_what_has_signs_in_it_is_looked_for_as_it_stands(
+    root: Path, job: Jobs, query: str, place: str, marked: str
+) -> None:
+    (root / "signs.md").write_text(SIGNS)
+    head, _, *hits = search(job(query)).text.splitlines()
+    named = query if '"' in query else f'"{query}"'
+    assert head.startswith(f"{named} is in 1 passage of 1 file")
+    assert len(hits) == 1
+    assert hits[0].startswith(f"- {place}: ")
+    assert marked in hits[0]
+
+
+def test_a_term_with_signs_must_occur_and_the_words_beside_it_need_not(root: Path, job: Jobs) -> None:
+    (root / "signs.md").write_text(SIGNS)
+    text = search(job("C++ templates")).text
+    assert text.startswith('No passage holds all of "C++ templates"; 1 passage of 1 file holds some of its words')
+    assert search(job("F# Ann")).text.startswith('Nothing was found for "F# Ann"')
+
+
+def test_a_letter_that_folds_to_two_is_found_and_shown(root: Path, job: Jobs) -> None:
+    (root / "signs.md").write_text("Hauptstraße 5/7\n")
+    assert "- signs.md:1: Hauptstraße 5/7" in search(job('"STRASSE 5/7"')).text
+
+
 def test_words_that_stand_apart_are_not_told_as_the_phrase(root: Path, job: Jobs) -> None:
     (root / "a.txt").write_text("an auction that is sealed\n\na sealed bid here\n")
 
@@ -169,5 +210,5 @@ def test_no_query_is_a_syntax_error(text: str) -> None:
             query = Query.parse(text)
         except UserError:
             return
-        for match in (query.strict(), query.loose()):
+        for match in filter(None, (query.exact(), query.strict(), query.loose())):
             index.execute("SELECT * FROM passage WHERE passage MATCH ?", (match,)).fetchall()

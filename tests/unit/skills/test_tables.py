@@ -12,6 +12,7 @@ from adapters.skills.chart import Plan, chart, planned
 from adapters.skills.describe import describe, number
 from adapters.skills.errors import (
     ChartCrowded,
+    ChartUnable,
     FileBomb,
     FileBroken,
     FileEmpty,
@@ -202,13 +203,19 @@ def test_a_table_of_very_many_columns_is_cut_and_says_so(workspace: Workspace) -
         ("", Plan("revenue", "date")),
         ("chart sales by month", Plan("revenue", "date", step="month")),
         ("revenue by region", Plan("revenue", "region")),
-        ("average units by product", Plan("units", "product", mean=True)),
+        ("average units by product", Plan("units", "product", how="mean")),
         ("revenue by month and region", Plan("revenue", "date", "region", "month")),
         ("weekly units", Plan("units", "date", step="week")),
         ("units against revenue", Plan("units", "revenue", against=True)),
         ("draw a nice bar chart of revenue by region for my boss", Plan("revenue", "region")),
         ("please plot the total sales figures over time", Plan("revenue", "date")),
         ("daily units, as a line", Plan("units", "date", step="day")),
+        ("minimum revenue by region", Plan("revenue", "region", how="min")),
+        ("median units by month", Plan("units", "date", step="month", how="median")),
+        ("which region has the highest revenue", Plan("revenue", "region", how="max")),
+        ("max revenue by region and product", Plan("revenue", "region", "product", how="max")),
+        ("number of units by region", Plan("units", "region")),
+        ("count revenue by region", Plan("", "region")),
     ],
 )
 def test_the_words_choose_what_is_drawn(sample: Path, workspace: Workspace, words: str, plan: Plan) -> None:
@@ -237,8 +244,56 @@ def test_a_column_that_is_not_there_is_refused_and_never_replaced(
 
 
 @pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("top 2 revenue by region", "top 2"),
+        ("revenue by region, top 2", "top 2"),
+        ("revenue by region for Lamp only", "for lamp only"),
+        ("revenue by region for my Lamp", "for my lamp"),
+        ("revenue by region for product Lamp", "for product lamp"),
+        ("revenue by region in 2024", "in 2024"),
+        ("revenue by region where product = Lamp", "where product lamp"),
+        ("revenue over 100 by region", "100"),
+        ("revenue by region this year", "this year"),
+        ("revenue by month from January to March", "from january"),
+        ("revenue by region in descending order", "in descending order"),
+        ("stacked revenue by region", "stacked"),
+        ("minimum and maximum revenue by region", "min and max"),
+        ("revenue by revenue", "revenue by revenue"),
+        ("maximum revenue against units", "maximum revenue against units"),
+        ("histogram of median revenue", "median revenue"),
+    ],
+)
+def test_what_no_chart_can_show_is_refused_and_not_left_out(
+    sample: Path, workspace: Workspace, words: str, asked: str
+) -> None:
+    with pytest.raises(ChartUnable) as refused:
+        planned(read_table(workspace, "sample.csv"), words)
+    assert str(refused.value).startswith(f'No chart can show "{asked}". Ask for a total, average, median,')
+
+
+@pytest.mark.parametrize(
+    ("words", "plan"),
+    [
+        ("max temp by city", Plan("max temp", "city", how="max")),
+        ("max by city", Plan("max temp", "city", how="max")),
+        ("average max temp by city", Plan("max temp", "city", how="mean")),
+        ("total count by city", Plan("count", "city")),
+    ],
+)
+def test_a_word_for_a_measure_may_be_the_name_of_a_column(workspace: Workspace, words: str, plan: Plan) -> None:
+    (workspace.root / "n.csv").write_text("city,max temp,count\nUlm,1,2\nBonn,3,4\nUlm,5,6\n")
+    assert planned(read_table(workspace, "n.csv"), words) == plan
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (
+            "highest revenue by region",
+            "Maximum revenue by region from sample.csv: highest East (2,940), lowest West (1,890).",
+        ),
+        ("median units by product", "Median units by product from sample.csv: highest Lamp ("),
         ("sales by month", "Total revenue by month from sample.csv: highest 2025-11 (12,582), lowest 2025-08 (5,348)."),
         ("revenue by region", "Total revenue by region from sample.csv: highest North (26,698), lowest West (16,281)."),
         ("revenue by month and region", "Total revenue by month and region from sample.csv: highest 2025-11"),
@@ -386,7 +441,9 @@ def test_a_step_of_time_without_dates_is_refused(root: Path, job: Jobs) -> None:
 
 def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, job: Jobs) -> None:
     (root / "n.csv").write_text("$x^{$\n" + "\n".join(str(n * n % 17) for n in range(40)))
-    assert "40 values, half of them below" in chart(job("n.csv")).text
+    assert "40 values, median 8." in chart(job("n.csv")).text
+    (root / "n.csv").write_text("n\n2\n")
+    assert chart(job("n.csv")).text == "How n is spread in n.csv: 1 value, median 2."
 
 
 @pytest.mark.parametrize("days", [("0001-01-01", "0700-05-01", "9999-12-31"), ("0001-01-01",), ("9999-12-31",)])

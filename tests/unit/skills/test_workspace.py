@@ -81,6 +81,13 @@ def test_names_of_other_letters_and_blanks_are_found(workspace: Workspace, name:
         assert read(workspace, written) == b"x"
 
 
+@pytest.mark.parametrize("name", [" leading.md", "trailing.md ", "deep/ both "])
+def test_a_name_with_a_blank_at_its_end_is_found_as_it_is_written(workspace: Workspace, name: str) -> None:
+    (workspace.root / name).write_text("x")
+    assert read(workspace, name) == b"x"
+    assert workspace.find(" welcome.md ") == "welcome.md"
+
+
 @pytest.mark.parametrize("name", CLOSED)
 def test_every_canary_is_refused(workspace: Workspace, name: str) -> None:
     with pytest.raises((FileClosed, OutsideWorkspace)):
