@@ -104,6 +104,11 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         code = words.split("\n")[1]
         _is(await ask(f"/pair {code}"), {"ok": bool, "actor": str, "role": str})
         _is(await ask("/unpair telegram:7"), {"ok": bool, "actor": str})
+        for number, verb in enumerate(("approve", "deny"), 1):
+            await bot.app.hub.approvals.ask(
+                "try", "sing", "Shall I sing?", asked_by=OWNER, where=OWNER, approvers=(OWNER,), seconds=60, key=verb
+            )
+            _is(await ask(f"/{verb} A-{number}"), {"ok": bool, "approval": str, "state": str})
         status = await ask("/status")
         assert {"ready", "parts", "model", "tasks", "money", "dead_letters", "uptime_s"} <= set(status)
     assert tried == {command.name for command in registry}
