@@ -44,6 +44,7 @@ from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
 from bot.taps import Taps
 from bot.watch import Watch
+from bot.why import Decisions
 from config import personas
 from config.log import hide
 from config.settings import split
@@ -173,6 +174,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         hub = Hub(
             clock,
             approvals,
+            Decisions(),
             coordinator,
             agents,
             wallet,

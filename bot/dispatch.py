@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers
-from core.access import authorize
+from core.access import authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
@@ -297,6 +297,16 @@ class Dispatcher:
 
         `tells`: its answer is all that the message comes to, so it may be written with the effect.
         """
+        command, message = cast("Command", found.command), found.message
+        with noting() as decided:
+            try:
+                return await self._done(found, caller, key, tells=tells)
+            finally:
+                self._hub.decisions.note(message.actor, message.conversation, command.name, decided)
+
+    async def _done(
+        self, found: Route, caller: Caller, key: str, *, tells: bool
+    ) -> Sequence[tuple[str, Reply, str | None]]:
         command, message = cast("Command", found.command), found.message
         apart = command.private and not message.private and bool(message.home)
         if apart:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bot.health import Health
     from bot.intake import Intake
     from bot.registry import Registry
+    from bot.why import Decisions
     from core.agent.agent import Assistant
     from core.chat import CommandCall
     from core.pairing import Pairing
@@ -30,6 +31,7 @@ class Hub:
 
     clock: Clock
     approvals: Approvals
+    decisions: Decisions
     coordinator: Coordinator
     roster: Roster
     wallet: Wallet

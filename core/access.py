@@ -6,6 +6,8 @@ out as somebody else (`acting_for`), which can never pay, approve, pair, link or
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -14,6 +16,8 @@ from core.chat import Role
 from core.errors import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from core.chat import Caller
 
 
@@ -74,13 +78,13 @@ def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
     if why := _barred(caller, action):
         return Verdict(allowed=False, rule=why)
     if action in _MAY[caller.role]:
-        return Verdict(allowed=True, rule=f"a {caller.role} may {action}")
+        return Verdict(allowed=True, rule=f"{caller.role}s may {action}")
     if own and action in _OWN and caller.role is not Role.GUEST:
         return Verdict(allowed=True, rule=f"{caller.name} may {action} of their own")
     if caller.role is Role.GUEST:
         return Verdict(allowed=False, rule="this hub does not know you. Ask its owner to let you in.")
     theirs = "it is not yours. Whoever posted it may, or the hub's owner."
-    return Verdict(allowed=False, rule=theirs if action in _OWN else f"a {caller.role} may not. Ask the hub's owner.")
+    return Verdict(allowed=False, rule=theirs if action in _OWN else f"{caller.role}s may not. Ask the hub's owner.")
 
 
 def _barred(caller: Caller, action: Action) -> str:
@@ -94,8 +98,24 @@ def _barred(caller: Caller, action: Action) -> str:
     return ""
 
 
+_noted: ContextVar[list[tuple[Action, Verdict]] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[list[tuple[Action, Verdict]]]:
+    """The decisions of `authorize` while the block runs, in their order, for whoever asks why."""
+    noted: list[tuple[Action, Verdict]] = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
 def authorize(caller: Caller, action: Action, *, own: bool = False) -> None:
     """Raise `NotAllowed`, with the rule, unless the caller may."""
     verdict = judge(caller, action, own=own)
+    if (noted := _noted.get()) is not None:
+        noted.append((action, verdict))
     if not verdict.allowed:
         raise NotAllowed(action=action.value, rule=verdict.rule)

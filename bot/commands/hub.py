@@ -100,3 +100,15 @@ async def _settled(hub: Hub, call: CommandCall, *, yes: bool) -> Reply:
     settled = await hub.approvals.settle(call.caller, cast("int", call.args["id"]), yes=yes, key=call.key)
     data: dict[str, Json] = {"ok": True, "approval": settled.name, "state": settled.state.value}
     return Reply(outcome_of(settled), data)
+
+
+@command("/why", "the rule that decided what you asked last", group="hub", reads=True)
+async def why(hub: Hub, call: CommandCall) -> Reply:
+    """Name the rule."""
+    found = hub.decisions.last(call.caller.actor, call.conversation)
+    if found is None:
+        return Reply("Nothing that needed a right was asked here since the hub started.", {"ok": True})
+    name, action, verdict = found
+    word = "allowed" if verdict.allowed else "refused"
+    data: dict[str, Json] = {"ok": True, "command": name, "allowed": verdict.allowed, "rule": verdict.rule}
+    return Reply(f"/{name} was {word}: {verdict.rule}\nIt needs the right to {action.value}.", data)

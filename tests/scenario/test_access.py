@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.scenario.bot import Bot
 
-OPEN_TO_ALL = {"start", "help", "whoami"}
+OPEN_TO_ALL = {"start", "help", "whoami", "why"}
 OTHERS = {"award": "T-1 quill", "cancel": "T-1", "accept": "T-2", "reject": "T-2 bad", "retry": "T-3"}
 LINES = {
     "task": "write a poem", "tasks": "", "show": "T-1", "bids": "T-1", "bid": "T-1 5", "deliver": "T-2 mine",
     "balance": "", "history": "", "agents": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
-    "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1",
+    "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "",
     **OTHERS,
 }  # fmt: skip
 
@@ -270,3 +270,19 @@ async def test_who_is_sent_away_by_a_name_that_is_not_one_persons_is_said(tmp_pa
         assert shared["text"] == "2 people go by the name 'ANN'. Write an actor id: telegram:7 or telegram:8."
         assert [one["data"]["error"] for one in (nobody, shared)] == ["unknown_name", "shared_name"]
         assert (await bot.data('/unpair "bob lee"'))["actor"] == "telegram:9"
+
+
+async def test_why_names_the_rule_that_decided_for_each_in_their_own_place(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        assert "Nothing that needed a right" in (await bot.say("/why"))["text"]
+        await _let_in(bot, "telegram:5", "member")
+        await bot.say("/spawn quill")
+        assert (await bot.say("/why"))["text"] == (
+            "/spawn was allowed: owners may spawn and stop agents\nIt needs the right to spawn and stop agents."
+        )
+        assert (await _somebody(bot, "telegram:5", "/spawn quill"))["error"] == "not_allowed"
+        assert await _somebody(bot, "telegram:5", "/why") == {
+            "ok": True, "command": "spawn", "allowed": False, "rule": "members may not. Ask the hub's owner.",
+        }  # fmt: skip
+        await bot.say("/whoami")
+        assert (await bot.data("/why"))["command"] == "spawn"
