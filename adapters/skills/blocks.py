@@ -13,6 +13,12 @@ UNSPACED = re.compile(r"[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf
 """A letter of a script that has no blanks between words: Japanese and Chinese."""
 
 
+def count_words(text: str) -> int:
+    """How many words a text has; each letter of a script without blanks counts as one, as word processors do it."""
+    spaced, letters = UNSPACED.subn(" ", text)
+    return letters + sum(any(map(str.isalnum, word)) for word in spaced.split()) if letters else len(text.split())
+
+
 class Role(Enum):
     """What a block is in its document."""
 

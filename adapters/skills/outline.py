@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from adapters.skills.blocks import Role
+from adapters.skills.blocks import UNSPACED, Role, count_words
 from adapters.skills.documents import read_document
 from adapters.skills.job import counted, shortened, written
 from core.agent.skill import Outcome
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from adapters.skills.job import Job
 
 _OPENING_WORDS = 10
+_OPENING_LETTERS = 30
+"""How much of a paragraph is shown that has no blanks between its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,11 @@ def _openings(document: Document) -> list[str]:
 
 
 def _opening(text: str) -> str:
+    if UNSPACED.search(text):
+        return text[:_OPENING_LETTERS] + ("…" if len(text) > _OPENING_LETTERS else "")
     words = text.split()
     return " ".join(words[:_OPENING_WORDS])[:100] + (" …" if len(words) > _OPENING_WORDS else "")
 
 
 def _words(block: Block) -> int:
-    return 0 if block.role is Role.TITLE else len(block.text.split())
+    return 0 if block.role is Role.TITLE else count_words(block.text)

@@ -16,10 +16,10 @@ import numpy as np
 import snowballstemmer
 from sentencex import segment
 
-from adapters.skills.blocks import Role
+from adapters.skills.blocks import UNSPACED, Role, count_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +32,13 @@ _MOST_STEMS = 5_000  # rarer ones link no sentences, and would make the matrix l
 FEWEST_WORDS = 3
 """How many words a sentence needs to be chosen; one of fewer says little by itself."""
 
-_ENDS = (".", "!", "?", "…")
+_STOPS, _CLOSING = "。\uff01\uff1f", "」』\uff09\u201d"
+_ENDS = (".", "!", "?", "…", *_STOPS)
+_FULL_STOP = re.compile(
+    rf"(?<=[{_STOPS}])(?![{_STOPS}{_CLOSING}])|(?<=[{_STOPS}][{_CLOSING}])(?![\u3040-\u309f、\uff0c])"
+)
+"""Where Japanese and Chinese end a sentence; what is quoted may go on: 「はい。」と言った。"""
+
 _DAMPING = 0.85
 _ROUNDS = 50
 _NOVELTY = 0.6
@@ -100,21 +106,30 @@ def sentences_of(document: Document) -> tuple[list[Sentence], bool]:
         if block.role in {Role.PARAGRAPH, Role.ITEM}:
             listed = block.role is Role.ITEM
             parts = _sentences(block.text)
-            long = [part for part in parts if len(part.split()) >= FEWEST_WORDS]
-            is_any_short |= any(part.endswith(_ENDS) for part in parts if len(part.split()) < FEWEST_WORDS)
+            long = [part for part in parts if count_words(part) >= FEWEST_WORDS]
+            is_any_short |= any(part.endswith(_ENDS) for part in parts if count_words(part) < FEWEST_WORDS)
             found += [Sentence(part, leads=part is parts[0] and not listed, listed=listed) for part in long]
     return found[: MOST_SENTENCES + 1], is_any_short
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentencex's pieces, put together again where it ends one after an abbreviation that it does not know."""
+    """Sentencex's pieces, put together again where it ends one after an abbreviation that it does not know.
+
+    Japanese and Chinese end a sentence with a mark of their own, and no blank behind it.
+    """
     sentences: list[str] = []
-    for piece in (part.strip() for part in segment("en", text)):
+    pieces = (piece.strip() for part in _FULL_STOP.split(text) for piece in _pieces(part))
+    for piece in filter(None, pieces):
         if sentences and (piece[:1].islower() or sentences[-1].casefold().endswith(_ABBREVIATIONS)):
             sentences[-1] += f" {piece}"
         else:
             sentences.append(piece)
     return sentences
+
+
+def _pieces(text: str) -> Iterable[str]:
+    """What stands between two such full stops: one sentence, or several of another language."""
+    return segment("en", text) if ". " in text or not UNSPACED.search(text) else [text]
 
 
 def best(sentences: Sequence[Sentence], wanted: int, title: str) -> list[int]:
@@ -137,7 +152,10 @@ def best(sentences: Sequence[Sentence], wanted: int, title: str) -> list[int]:
 
 def _stems(text: str) -> list[str]:
     words = [word for word in re.findall(r"[^\W\d_]{3,}", text.casefold()) if word not in _COMMON]
-    return list(snowballstemmer.stemmer("english").stemWords(words))
+    pairs = [
+        text[at : at + 2] for at in range(len(text) - 1) if UNSPACED.match(text, at) and UNSPACED.match(text, at + 1)
+    ]
+    return [*snowballstemmer.stemmer("english").stemWords(words), *pairs]
 
 
 def _vectors(bags: Sequence[Sequence[str]]) -> NDArray[np.float64]:
@@ -175,6 +193,6 @@ def _emphasis(
         factors[place] *= _LEAD if place == 0 else 1
         factors[place] *= _LEAD if not set(title).isdisjoint(bag) else 1
         factors[place] *= 0.7 if sentence.listed else 1
-        factors[place] *= 1 if 6 <= len(sentence.text.split()) <= 40 else 0.7  # noqa: PLR2004 - words, by taste
+        factors[place] *= 1 if 6 <= count_words(sentence.text) <= 40 else 0.7  # noqa: PLR2004 - words, by taste
         factors[place] *= 0.7 if sentence.text.endswith(("?", ":")) else 1
     return factors

@@ -6,6 +6,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from adapters.skills import sentences
+from adapters.skills.blocks import count_words
 from adapters.skills.closed import shown
 from adapters.skills.documents import read_document
 from adapters.skills.errors import NoSentences
@@ -26,7 +27,7 @@ def summarise(job: Job) -> Outcome:
     """Summarise the document `job.subject`; the option `sentences` says in how many sentences (1 to 30)."""
     document = read_document(job.workspace, job.workspace.find(job.subject))
     found, is_any_short = sentences_of(document)
-    words = sum(len(block.text.split()) for block in document.blocks)
+    words = sum(count_words(block.text) for block in document.blocks)
     if len(found) <= _wanted(job, len(found)) and len(document.plain) <= _SHORT:
         return Outcome(f"{document.path} is short already ({counted(words, 'word')}):\n\n{document.plain}")
     if not found:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.skills.blocks import Block, Role
+from adapters.skills.blocks import Block, Document, Role
 from adapters.skills.errors import NoSentences
 from adapters.skills.job import TEXT_LENGTH
 from adapters.skills.outline import outline, sections_of
+from adapters.skills.sentences import sentences_of
 from adapters.skills.summarise import summarise
+from adapters.skills.texts import plain
 from tests.unit.skills import office
 
 if TYPE_CHECKING:
@@ -79,6 +81,34 @@ def test_a_text_as_short_as_a_summary_is_given_back_as_it_is(
 def test_a_short_pdf_is_given_back_by_its_text(root: Path, job: Jobs) -> None:
     office.pdf(root / "short.pdf", [["Buy milk today."]])
     assert summarise(job("short.pdf")).text == "short.pdf is short already (3 words):\n\nBuy milk today."
+
+
+JAPANESE = (
+    "港には毎朝たくさんの船が着きます。船は穀物と塩を運んできます。「今日も多いですね。」と係の人は言いました。"
+    "船長は荷物の数を数えます。雨の日には船は来ません。港の仕事は朝五時に始まりますか\uff1fはい。"
+)
+CHINESE = "每天早上有很多船到港口。这些船运来粮食和盐。船长数货物的数量\uff01下雨天没有船来。港口的工作五点开始吗\uff1f"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences", "words", "one"),
+    [
+        (JAPANESE, 6, 87, "「今日も多いですね。」と係の人は言いました。"),
+        (CHINESE, 5, 45, "下雨天没有船来。"),
+        (f"We saw 港 today. It was full of ships. Nobody sang a song. {CHINESE}", 8, 58, "It was full of ships."),
+    ],
+)
+def test_texts_without_blanks_are_cut_at_their_own_full_stops_and_counted_by_letters(
+    root: Path, job: Jobs, text: str, sentences: int, words: int, one: str
+) -> None:
+    (root / "harbour.txt").write_text(text)
+    outcome = summarise(job("harbour.txt", sentences="2")).text
+    assert outcome.startswith(f"harbour.txt in 2 of {sentences} sentences")
+    assert f"({words} words)" in outcome
+    assert all(bullet in text for bullet in bullets(outcome))
+    found, _ = sentences_of(Document("harbour.txt", tuple(plain(text))))
+    assert one in [sentence.text for sentence in found]
+    assert f"1 paragraph, {words} words" in outline(job("harbour.txt")).text
 
 
 def test_a_sentence_of_three_words_counts(root: Path, job: Jobs) -> None:
