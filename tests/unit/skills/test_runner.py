@@ -174,8 +174,9 @@ async def test_searches_for_the_canary_find_nothing(skills: SkillRunner, out: Pa
     ],
 )
 async def test_a_check_names_what_is_wrong_before_anyone_bids(
-    skills: SkillRunner, root: Path, match: Match, error: type[HubError]
+    skills: SkillRunner, root: Path, match: Match, error: type[HubError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("adapters.skills.runner.LOOK_SECONDS", 30)  # a busy machine takes its time
     (root / "noise.txt").write_bytes(b"\0\1\2")
     office.encrypted_office(root / "locked.docx")
     office.excel(root / "book.xlsx", [("a", 1)])
