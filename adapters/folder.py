@@ -17,6 +17,8 @@ from core.errors import Unavailable, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from core.ports import IdSource
+
 LOCK = "hub.lock"
 _OURS = frozenset({"hub.db", LOCK, "hub.sock", "scratch"})
 """One of these is in every data folder that was used."""
@@ -92,6 +94,18 @@ def keep_apart(workspace: Path, data: Path) -> None:
     real = Path(os.path.realpath(workspace))
     if real.is_relative_to(os.path.realpath(data)):
         raise NoFolder(folder=workspace.absolute(), why="the hub keeps its own data there", key="WORKSPACE")
+
+
+def secret(folder: Path, name: str, ids: IdSource) -> str:
+    """A secret of the hub's own, made at first and kept in the data folder, for nobody else to read."""
+    path = folder / name
+    with _named(folder, "DATA_DIR"):
+        if not path.exists():
+            passing = path.with_suffix(".new")
+            with open(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(ids.token())
+            passing.replace(path)
+        return path.read_text(encoding="utf-8").strip()
 
 
 def seed_workspace(workspace: Path, samples: Path) -> None:

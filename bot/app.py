@@ -80,6 +80,7 @@ if TYPE_CHECKING:
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
+HOOK_PATH = "/telegram/webhook"
 DRAIN_SECONDS = 2.5
 VERIFY_SECONDS = 600.0
 """How long a verification may take, by Matrix's specification."""
@@ -192,8 +193,18 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
         pump = Pump(store, clock, table(place, settings.owners), delivery.send)
+
+        async def back(surface: str) -> None:
+            await delivery.again(surface)
+            await boards.again(surface)
+
+        telegram = None
+        if settings.telegram.token:
+            telegram = await _telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
         web = _sidecar(
-            settings, Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
+            settings,
+            Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready),
+            telegram,
         )
 
         async def ended(number: int) -> str | None:
@@ -204,12 +215,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
-        async def back(surface: str) -> None:
-            await delivery.again(surface)
-            await boards.again(surface)
-
-        if settings.telegram.token:
-            telegram = await _telegram(settings, store, clock, nursery, partial(back, "telegram"))
+        if telegram is not None:
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
         watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
@@ -286,26 +292,42 @@ def _rules(settings: Settings) -> Rules:
     )  # fmt: skip
 
 
-def _sidecar(settings: Settings, sources: Sources) -> Sidecar:
+def _sidecar(settings: Settings, sources: Sources, telegram: TelegramSurface | None) -> Sidecar:
     """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
+    from adapters.web import telegram_hook  # noqa: PLC0415
     from adapters.web.server import Sidecar, Site  # noqa: PLC0415
 
     http = settings.http
-    return Sidecar(Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources)
+    hook = telegram.hook if telegram is not None else None
+    more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
+    return Sidecar(
+        Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
+    )
 
 
 async def _telegram(
-    settings: Settings, store: Database, clock: Clock, nursery: Nursery, back: Callable[[], Awaitable[None]]
+    settings: Settings,
+    store: Database,
+    clock: Clock,
+    ids: IdSource,
+    nursery: Nursery,
+    back: Callable[[], Awaitable[None]],
 ) -> TelegramSurface:
     """The Telegram surface; its library is imported only where it is on."""
     from adapters.telegram.menu import Menus  # noqa: PLC0415
-    from adapters.telegram.surface import Access, TelegramSurface  # noqa: PLC0415
+    from adapters.telegram.surface import Access, Hook, TelegramSurface  # noqa: PLC0415
 
     token = settings.telegram.token.get_secret_value() if settings.telegram.token else ""
     hide(token)
+    hook = None
+    if settings.telegram.mode == "webhook":
+        given = settings.telegram.webhook_secret
+        secret = given.get_secret_value() if given else folder.secret(settings.data_dir, "telegram-webhook.secret", ids)
+        hide(secret)
+        hook = Hook(f"{(settings.http.public_url or '').rstrip('/')}{HOOK_PATH}", secret)
     access = Access(
         token, settings.telegram.base_url,
-        frozenset(int(chat) for chat in split(settings.telegram.chats)),
+        frozenset(int(chat) for chat in split(settings.telegram.chats)), hook,
     )  # fmt: skip
     owners = [int(actor.partition(":")[2]) for actor in settings.owners if re.fullmatch(r"telegram:[0-9]+", actor)]
     menus = Menus(

@@ -221,7 +221,10 @@ class Telegram(_Group):
     token: SecretStr | None = Field(None, description="the bot's token from @BotFather; with it Telegram is on")
     base_url: str = Field("https://api.telegram.org", description="root of the Bot API server")
     chats: Names = Field("", description="ids of the groups it works in, separated by commas; none otherwise")
-    mode: Literal["polling"] = Field("polling", description="how messages are fetched")
+    mode: Literal["polling", "webhook"] = Field(
+        "polling", description="how messages come: they are asked for, or Telegram sends them to HTTP_PUBLIC_URL"
+    )
+    webhook_secret: SecretStr | None = Field(None, description="what Telegram says with each message; made if not set")
 
     @field_validator("token")
     @classmethod
@@ -229,6 +232,15 @@ class Telegram(_Group):
         """Refuse what can be no token, without showing it."""
         if value is not None and value.get_secret_value() and not _BOT_TOKEN.fullmatch(value.get_secret_value()):
             message = "it is not a bot's token, which is a number, a colon, and letters; copy it again from @BotFather"
+            raise ValueError(message)
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _sayable(cls, value: SecretStr | None) -> SecretStr | None:
+        """Telegram takes these letters only (setWebhook); a short one can be guessed."""
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", value.get_secret_value()):
+            message = "it must be 16 to 256 letters, digits, _ or -; leave it out, and the hub makes one"
             raise ValueError(message)
         return value
 
@@ -383,6 +395,13 @@ class Settings(BaseSettings):
                     if key not in files and value is not None and value.strip()
                 }
         return (*sources, *named.values())
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Settings:
+        if self.telegram.mode == "webhook" and not (self.http.public_url or "").startswith("https://"):
+            message = "webhook needs TIMMY_HTTP_PUBLIC_URL, an https address at which Telegram reaches this hub; or use polling"
+            raise _Elsewhere("telegram_mode", message)
+        return self
 
     @property
     def owners(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Methods:
             name.replace("_", ""): getattr(self, name) for name in dir(self) if name[0] != "_"
         }
         self.webhook: Json = {"url": ""}
+        self.secret: Any = ""
 
     # -- the bot itself
 
@@ -49,6 +50,7 @@ class Methods:
         if url and not url.startswith("https://"):
             raise bad("bad webhook: An HTTPS URL must be provided for webhook")
         self.webhook = {"url": url}
+        self.secret = args.params.get("secret_token", "")
         if args.flag("drop_pending_updates"):
             self._world.queue.clear()
         return True

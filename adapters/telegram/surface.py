@@ -58,6 +58,9 @@ ANSWER_SECONDS = 5.0
 FETCH_BYTES = 20 * 2**20
 """What Telegram lets a bot fetch."""
 
+HOOK_SECONDS = 30.0
+"""Between two looks whether Telegram still sends."""
+
 FETCH_PATIENCE_MS = 60_000
 """How long a file that came before a stop, or while Telegram is away, waits for it to be there."""
 
@@ -83,12 +86,24 @@ class FileGone(UserError):
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """Where Telegram sends updates by itself, and the secret that it says with each."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach Telegram: the bot's token, the root of the Bot API server, and the groups that are listed."""
+    """How to reach Telegram: the bot's token, the root of the Bot API server, and the groups that are listed.
+
+    With a `hook`, Telegram sends updates there; without one they are asked for.
+    """
 
     token: str
     root: str
     chats: frozenset[int]
+    hook: Hook | None = None
 
 
 class TelegramSurface:
@@ -118,12 +133,13 @@ class TelegramSurface:
         self._drafts = Drafts(lambda: self._bot, clock, spawner)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
         self._up = asyncio.Event()
+        self._hooked: Callable[[dict[str, Any]], Awaitable[None]] | None = None
         self.heard_at: int | None = None
 
     # In ----------------------------------------------------------------------------------------------------------
 
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        """Poll until cancelled. Raises `TokenRefused` or `Unreachable` where it cannot begin."""
+        """Listen until cancelled. Raises `TokenRefused` or `Unreachable` where it cannot begin."""
         self.heard_at = self.heard_at or self._clock.now()
         calls, polls = Transport(), Transport(connections=2)
         bot = Poller(
@@ -131,19 +147,57 @@ class TelegramSurface:
             request=calls, get_updates_request=polls, rate_limiter=ChatLimiter(self._clock),
         )  # fmt: skip
         try:
-            me = await _begin(bot)
+            me = await _begin(bot, polls=self._access.hook is None)
             await show_menus(bot, self._menus)
             self._bot = bot
             self._up.set()
             await self._back()
-            await self._poll(bot, me, receive)
+            if self._access.hook is None:
+                await self._poll(bot, me, receive)
+            else:
+                await self._await_updates(bot, self._access.hook, lambda raw: self._take(bot, me, [raw], receive))
         finally:
-            self._bot = None
+            self._bot = self._hooked = None
             self._up.clear()
             try:  # one by one: the bot's own shutdown leaves what it had not quite begun, and a stop may come meanwhile
                 await calls.shutdown()
             finally:
                 await polls.shutdown()
+
+    @property
+    def hook(self) -> Hook | None:
+        """Where Telegram sends updates, if it does."""
+        return self._access.hook
+
+    async def take(self, raw: dict[str, Any]) -> bool:
+        """Make an update durable that Telegram sent by itself; false while the surface is not up."""
+        if self._hooked is None:
+            return False
+        await self._hooked(raw)
+        self.heard_at = self._clock.now()
+        return True
+
+    async def _await_updates(
+        self, bot: Poller, hook: Hook, hooked: Callable[[dict[str, Any]], Awaitable[None]]
+    ) -> None:
+        """Let Telegram send updates, and look now and then whether it does: nobody else tells of a hook that was taken away."""
+        self._hooked = hooked
+        while True:
+            try:
+                info = await bot.get_webhook_info()
+                if info.url != hook.url:
+                    await bot.set_webhook(
+                        hook.url, secret_token=hook.secret, allowed_updates=list(ALLOWED), drop_pending_updates=False
+                    )
+                elif info.last_error_date and info.pending_update_count:
+                    log.warning("Telegram cannot send to %s: %s", hook.url, info.last_error_message)
+                else:
+                    self.heard_at = self._clock.now()
+            except InvalidToken:
+                raise TokenRefused from None
+            except TelegramError as error:
+                log.info("a look at Telegram's webhook failed: %s", error.message)
+            await self._clock.sleep(HOOK_SECONDS)
 
     async def _poll(self, bot: Poller, me: User, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         offset = wait = 0
@@ -394,10 +448,11 @@ class Poller(ExtBot[None]):
         )
 
 
-async def _begin(bot: Poller) -> User:
+async def _begin(bot: Poller, *, polls: bool) -> User:
     try:
         await bot.initialize()
-        await bot.delete_webhook(drop_pending_updates=False)
+        if polls:
+            await bot.delete_webhook(drop_pending_updates=False)
         return await bot.get_me()
     except InvalidToken:
         raise TokenRefused from None
