@@ -73,6 +73,8 @@ class Delivery:
         self._quiet.set()
         self._back: dict[str, int] = {}
         self._wakes: dict[str, asyncio.Event] = {}
+        self._returning: dict[str, int] = {}
+        self._returned = asyncio.Condition()
 
     async def begin(self) -> None:
         """Note what an earlier process left: only that can be on its way without this one knowing."""
@@ -86,7 +88,13 @@ class Delivery:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
         self._back[surface] = self._back.get(surface, 0) + 1
         self._wakes.pop(surface, asyncio.Event()).set()
-        await self._all_again(surface, 0)
+        self._returning[surface] = self._returning.get(surface, 0) + 1
+        try:
+            await self._all_again(surface, 0)
+        finally:
+            self._returning[surface] -= 1
+            async with self._returned:
+                self._returned.notify_all()
 
     async def _all_again(self, surface: str, start: int) -> None:
         """Page after page; while the store cannot be written nobody waits for the rest, which follows once it can."""
@@ -124,7 +132,7 @@ class Delivery:
         if message.id:
             self._flying.add(message.id)
         lane = self._lane(message.conversation)
-        lane.waiting.append(message)
+        _in_order(lane.waiting, message)
         if lane.parked and message.id:
             self._spawner.spawn(self._wait_too(message, lane), "a note of what waits")
         self._kick(message.surface, message.conversation)
@@ -180,8 +188,17 @@ class Delivery:
 
     async def _run(self, surface: str, conversation: str, lane: _Lane) -> None:
         try:
-            while (message := self._next(lane)) is not None:
-                self._note(await self._send(surface, message, lane))
+            while True:
+                if self._returning.get(surface):  # what waited for it goes before what is newer
+                    async with self._returned:
+                        await self._returned.wait_for(lambda: not self._returning.get(surface))
+                if (message := self._next(lane)) is None:
+                    break
+                note = await self._send(surface, message, lane)
+                if note.state == "queued" and message.id:
+                    await self._put_back(note)
+                else:
+                    self._note(note)
         finally:
             lane.sending = False
             self._end()
@@ -206,6 +223,13 @@ class Delivery:
             self._begin()
             self._spawner.spawn(self._write_notes(), "notes of what was sent")
 
+    async def _put_back(self, note: _Note) -> None:
+        """Nobody was there: what is newer waits until that is noted, and goes after it where somebody came meanwhile."""
+        await patiently(self._store, partial(_mark, [note]), self._clock)
+        self._flying.discard(note.message.id)
+        if self._back.get(note.message.surface) != note.back:
+            await self.again(note.message.surface)
+
     async def _write_notes(self) -> None:
         """Until it is noted, a message counts as one that may have arrived, and a crash shows it so."""
         try:
@@ -216,15 +240,9 @@ class Delivery:
                 for note in notes:
                     if note.state == "sent" and self._told is not None:
                         self._told(note.message)
-                for surface in {note.message.surface for note in notes if self._came_back(note)}:
-                    await self.again(surface)
         finally:
             self._noting = False
             self._end()
-
-    def _came_back(self, note: _Note) -> bool:
-        """Whether somebody came while a message that nobody was there for was being put back."""
-        return note.state == "queued" and self._back.get(note.message.surface) != note.back
 
     async def _send(self, surface: str, message: Outgoing, lane: _Lane) -> _Note:
         """Send until it arrived, or nobody is there, or it never can."""
@@ -279,6 +297,14 @@ class Delivery:
                 tx.messages.mark((message.id,), state, message.sent)
 
         await patiently(self._store, mark, self._clock)
+
+
+def _in_order(waiting: deque[Outgoing], message: Outgoing) -> None:
+    """Put a message where it was written, among those that wait; progress, which is not written, comes last."""
+    at = len(waiting)
+    while message.id and at and waiting[at - 1].id > message.id:
+        at -= 1
+    waiting.insert(at, message)
 
 
 def _mark(notes: Sequence[_Note], tx: MessageTx) -> None:
