@@ -193,6 +193,38 @@ def status(as_json: bool, page: bool) -> None:  # noqa: FBT001
     _request({"op": "page" if page else "status"}, as_json=as_json)
 
 
+@timmy.command()
+@click.option("--json", "as_json", is_flag=True, help="The facts, for programs.")
+def doctor(as_json: bool) -> None:  # noqa: FBT001
+    """Check the set-up: what is wrong, and what to do. Exit 1 if something must be mended."""
+    from bot.doctor import Severity, examine, misconfigured, report
+
+    try:
+        settings = _settings()
+    except HubError as error:
+        findings = [misconfigured(error)]
+    else:
+        from pathlib import Path
+
+        from config.settings import ENV_FILE
+
+        findings = examine(settings, _status_of(settings), Path(ENV_FILE))
+    _print(report(findings, as_json=as_json))
+    if any(not one.ok and one.severity is Severity.ERROR for one in findings):
+        sys.exit(1)
+
+
+def _status_of(settings: Settings) -> dict[str, Any] | None:
+    """What the running hub says of itself; None if none answers."""
+    from adapters.console.client import request
+
+    try:
+        answer = _wait_for(request(settings.data_dir, {"op": "status"}))
+    except HubError:
+        return None
+    return answer["data"] if answer["kind"] != "error" else None
+
+
 @timmy.group()
 def agents() -> None:
     """List, spawn and stop agents."""

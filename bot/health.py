@@ -36,6 +36,10 @@ class Surface(Protocol):
     def heard_at(self) -> int | None:
         """When its platform last answered a poll, Unix ms; None where it is not polled."""
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What is not as it should be though it works."""
+
 
 @dataclass(slots=True)
 class Part:
@@ -111,6 +115,7 @@ class Health:
                 name: {"up": part.up, "restarts": part.restarts, "why": "" if part.up else part.why}
                 for name, part in self.parts.items()
             },
+            "advice": {surface.name: list(surface.advice) for surface in self.surfaces},
             "model": {"up": model is None, "why": model},
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {

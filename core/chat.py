@@ -257,6 +257,10 @@ class ChatAdapter(Protocol):
     def heard_at(self) -> int | None:
         """When the platform last answered a poll or a sync, Unix ms; None where there is no such thing."""
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What is not as it should be though it works, in words; `timmy doctor` tells it."""
+
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Listen until cancelled. `receive` returns once the message is durable: only then may the platform forget it."""
 

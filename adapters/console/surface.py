@@ -75,6 +75,7 @@ class ConsoleSurface:
 
     name = "console"
     heard_at = None
+    advice = ()
 
     def __init__(
         self,

@@ -168,6 +168,12 @@ class MatrixSurface:
         self._typing: dict[str, int] = {}
         self.heard_at: int | None = None
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """See `ChatAdapter`."""
+        fault = self._encryption.fault if self._encryption is not None else ""
+        return (fault,) if fault else ()
+
     # In ----------------------------------------------------------------------------------------------------------
 
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:

@@ -120,6 +120,11 @@ class UnitOfWork:
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
         return int(last)
 
+    def newest_event(self) -> int:
+        """When the newest event was, Unix ms; 0 if there is none."""
+        (at,) = self._connection.execute("SELECT coalesce(max(at), 0) FROM event").fetchone()
+        return int(at)
+
     def cursor(self, handler: str) -> int:
         """How far an enrolled handler has come."""
         (event,) = self._connection.execute("SELECT event FROM cursor WHERE handler = ?", (handler,)).fetchone()

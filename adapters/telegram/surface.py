@@ -136,6 +136,8 @@ class TelegramSurface:
         self._hooked: Callable[[dict[str, Any]], Awaitable[None]] | None = None
         self.heard_at: int | None = None
 
+    advice: tuple[str, ...] = ()
+
     # In ----------------------------------------------------------------------------------------------------------
 
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:

@@ -289,6 +289,7 @@ class _Flaky:
 
     name = "console"
     heard_at = None
+    advice = ()
 
     def __init__(self, console: ConsoleSurface) -> None:
         self._console = console
@@ -344,6 +345,7 @@ class _Phone:
 
     name = "phone"
     heard_at = None
+    advice = ()
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, bool]] = []

@@ -27,6 +27,7 @@ class Door:
 
     name = "console"
     heard_at = None
+    advice = ()
 
     def __init__(self) -> None:
         self.open = False

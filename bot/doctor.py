@@ -1,0 +1,168 @@
+"""`timmy doctor`: what is wrong with a set-up, check by check, with a stable id and what to do. It looks and changes nothing.
+
+What the hub alone can see (its parts, its model, its surfaces) is asked of the running hub; without one the rest is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from bot.app import look_at_books
+from core.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from config.settings import Settings
+
+LEAST_BYTES = 100 << 20
+FEW_BYTES = 1 << 30
+CLOCK_MS = 60_000
+"""How far ahead of the clock the newest entry may be: machines differ a little."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+
+class Severity(StrEnum):
+    """How bad a failed check is. Only errors end with exit code 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check that was made. `id` never changes its meaning; `says` is what was seen, `fix` what to do (empty: nothing)."""
+
+    id: str
+    ok: bool
+    severity: Severity
+    says: str
+    fix: str = ""
+
+
+def examine(settings: Settings, status: Mapping[str, Any] | None, env: Path) -> list[Finding]:
+    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file."""
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        lambda: _folders(settings),
+        lambda: _books(settings),
+        lambda: _exposure(settings, env),
+        lambda: _owners(settings),
+        lambda: _hub(status),
+    ]
+    return [finding for check in checks for finding in check()]
+
+
+def misconfigured(error: HubError) -> Finding:
+    """The settings cannot be read at all."""
+    return Finding("settings.valid", ok=False, severity=Severity.ERROR, says=str(error), fix="Mend that setting.")
+
+
+def report(findings: list[Finding], *, as_json: bool) -> str:
+    """The findings as lines, what is wrong first; or as one object."""
+    good = not any(not one.ok and one.severity is Severity.ERROR for one in findings)
+    if as_json:
+        return json.dumps({"ok": good, "checks": [asdict(one) for one in findings]})
+    wrong = [one for one in findings if not one.ok]
+    lines = [f"{len(findings)} checks, {len(wrong) or 'nothing'} wrong"]
+    lines += [f"{one.severity}  {one.id}: {one.says.rstrip('.')}. {one.fix}".rstrip() for one in wrong]
+    lines += [f"ok  {one.id}: {one.says}" for one in findings if one.ok]
+    return "\n".join(lines)
+
+
+def _check(name: str, says: str, wrong: str = "", fix: str = "", severity: Severity = Severity.ERROR) -> Finding:
+    """A check that holds unless something is `wrong`."""
+    return Finding(name, not wrong, severity, wrong or says, fix if wrong else "")
+
+
+def _folders(settings: Settings) -> Iterator[Finding]:
+    data, workspace = settings.data_dir, settings.workspace
+    if not data.is_dir():
+        wrong = f"{data.absolute()} is not there"
+        yield _check(
+            "data.folder", "", wrong, "Start the hub once (timmy run), or set TIMMY_DATA_DIR.", Severity.WARNING
+        )
+    else:
+        usable = "" if os.access(data, os.R_OK | os.W_OK | os.X_OK) else f"you may not use {data.absolute()}"
+        yield _check("data.folder", str(data.absolute()), usable, "Run this as its owner.")
+        open_to = [path for path in (data, *data.iterdir()) if path.lstat().st_mode & 0o077 and not path.is_symlink()]
+        wrong = f"others may read {open_to[0]}" if open_to else ""
+        yield _check("data.private", "nobody else reads it", wrong, f"chmod -R go= {data.absolute()}")
+        free = shutil.disk_usage(data).free
+        few = f"{free >> 20} MB are free where the data folder lies"
+        severity = Severity.ERROR if free < LEAST_BYTES else Severity.WARNING
+        yield _check(
+            "data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity
+        )
+    there = workspace.is_dir() and os.access(workspace, os.R_OK | os.W_OK | os.X_OK)
+    wrong = "" if there or not workspace.exists() else f"{workspace.absolute()} cannot be used"
+    yield _check(
+        "workspace.usable", str(workspace.absolute()), wrong, "Make it a folder of yours, or set TIMMY_WORKSPACE."
+    )
+
+
+def _books(settings: Settings) -> Iterator[Finding]:
+    if not settings.data_dir.is_dir():
+        return
+    try:
+        proof = look_at_books(settings, lambda tx: tx.books.prove())
+        newest = look_at_books(settings, lambda tx: tx.newest_event())
+    except HubError as error:
+        yield _check(
+            "books.balance", "", str(error), "Stop the hub, keep a copy of the data folder, and restore a backup."
+        )
+        return
+    yield _check("books.balance", f"they balance, over {proof.entries} entries")
+    ahead = newest - time.time_ns() // 1_000_000  # noqa: TID251 - it runs beside the hub, not in it
+    wrong = f"the newest event is {ahead // 1000} s ahead of this machine's clock" if ahead > CLOCK_MS else ""
+    yield _check("machine.clock", "it has not gone back", wrong, "Set the clock right: deadlines and leases go by it.")
+
+
+def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
+    http = settings.http
+    wide = "" if http.host in _LOOPBACK else f"the sidecar listens on {http.host}, so other machines reach it"
+    fix = "That is meant behind a proxy or in a private network; else leave TIMMY_HTTP_HOST out."
+    yield _check("http.bind", f"only this machine reaches {http.host}", wide, fix, Severity.WARNING)
+    plain = (http.public_url or "").startswith("http://")
+    wrong = f"{http.public_url} is not encrypted: tokens and the page's login pass in clear" if plain else ""
+    yield _check("http.public", http.public_url or "no public address", wrong, "Use https.", Severity.WARNING)
+    if env.is_file():
+        wrong = f"others may read {env.absolute()}, where secrets are" if env.stat().st_mode & 0o077 else ""
+        yield _check("settings.private", f"{env} is yours alone", wrong, f"chmod go= {env}", Severity.WARNING)
+
+
+def _owners(settings: Settings) -> Iterator[Finding]:
+    for name, on in (("telegram", settings.telegram.token is not None), ("matrix", settings.matrix.on)):
+        if on:
+            owned = any(owner.startswith(f"{name}:") for owner in settings.owners)
+            wrong = "" if owned else f"nobody owns the hub on {name}"
+            fix = f"Set TIMMY_OWNER={name}:YOUR-ID (/whoami says it), or let people in with timmy pair."
+            yield _check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
+
+
+def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:
+    if status is None:
+        wrong = "no hub runs, so its parts, its model and its surfaces were not looked at"
+        yield _check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)
+        return
+    yield _check("hub.running", f"up for {status['uptime_s']} s")
+    faults = list(status["faults"])
+    for name, part in status["parts"].items():
+        fault = next((one for one in faults if one.startswith(f"{name} is ")), "")
+        yield _check(f"part.{name}", "up", fault or ("" if part["up"] else str(part["why"])), "The log says more.")
+    stuck = [one for one in faults if "writer" in one]
+    yield _check("database.writer", "it writes", "; ".join(stuck), "See to the disk, then start the hub anew.")
+    why = status["model"]["why"] or ""
+    yield _check("model.ready", "it answers", why, "", Severity.WARNING)
+    dead = int(status["dead_letters"])
+    wrong = f"{dead} messages or events were given up" if dead else ""
+    yield _check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)
+    for name, advice in status["advice"].items():
+        yield _check(f"{name}.advice", "nothing", "; ".join(advice), f"See docs/{name}.md.", Severity.WARNING)

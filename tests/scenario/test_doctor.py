@@ -1,0 +1,181 @@
+"""`timmy doctor`: each check fails where something is wrong, by its stable id, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.sqlite.connection import connect
+from bot.app import DATABASE
+from bot.doctor import Severity, examine, misconfigured, report
+from config.settings import BadSetting, Http, Matrix, Telegram
+from tests.matrix_server import BOT, PASSWORD, MatrixServer
+from tests.program import Program
+from tests.scenario.bot import hub, settings
+from tests.scenario.test_matrix import OLGA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.doctor import Finding
+    from config.settings import Settings
+
+STATUS: dict[str, Any] = {
+    "uptime_s": 5, "faults": [], "parts": {"events": {"up": True, "why": ""}}, "model": {"up": True, "why": None},
+    "dead_letters": 0, "advice": {},
+}  # fmt: skip
+
+
+def wrong(found: Settings, status: Any = None, env: Path = Path("no.env")) -> dict[str, Finding]:
+    """What is wrong, by id."""
+    return {one.id: one for one in examine(found, status, env) if not one.ok}
+
+
+async def used(folder: Path) -> Settings:
+    """The settings of a data folder that a hub has used."""
+    async with hub(folder) as bot:
+        await bot.say("/task write a poem")
+        await bot.settled("T-1")
+        return bot.app.settings
+
+
+async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    findings = examine(found, STATUS, Path("no.env"))
+    assert [one for one in findings if not one.ok] == []
+    assert {
+        "data.folder", "data.private", "data.disk", "workspace.usable", "books.balance", "machine.clock", "http.bind",
+        "http.public", "hub.running", "part.events", "database.writer", "model.ready", "messages.given_up",
+    } == {one.id for one in findings}  # fmt: skip
+    assert all(one.says and not one.fix for one in findings)
+    facts = json.loads(report(findings, as_json=True))
+    assert facts["ok"] is True
+    assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
+    assert report(findings, as_json=False).startswith("13 checks, nothing wrong")
+
+
+def _loosened(folder: Path) -> None:
+    (folder / "data" / DATABASE).chmod(0o644)
+
+
+def _unbalanced(folder: Path) -> None:
+    with closing(connect(folder / "data" / DATABASE)) as connection:
+        connection.execute("UPDATE account SET posted = posted + 1000 WHERE name = 'treasury'")
+
+
+def _ahead(folder: Path) -> None:
+    with closing(connect(folder / "data" / DATABASE)) as connection:
+        connection.execute("UPDATE event SET at = 99999999999999")
+
+
+def _no_workspace(folder: Path) -> None:
+    shutil.rmtree(folder / "workspace")
+    (folder / "workspace").write_text("no folder")
+
+
+def _gone(folder: Path) -> None:
+    shutil.rmtree(folder / "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "severity", "words"),
+    [
+        ("data.private", _loosened, Severity.ERROR, "others may read"),
+        ("books.balance", _unbalanced, Severity.ERROR, "treasury"),
+        ("machine.clock", _ahead, Severity.ERROR, "ahead of this machine's clock"),
+        ("workspace.usable", _no_workspace, Severity.ERROR, "cannot be used"),
+        ("data.folder", _gone, Severity.WARNING, "is not there"),
+    ],
+)
+async def test_a_fault_on_the_disk_is_found(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None], severity: Severity, words: str
+) -> None:
+    found = await used(tmp_path)
+    spoil(tmp_path)
+    faults = wrong(found, STATUS)
+    assert set(faults) == {name}
+    assert (faults[name].severity, words in faults[name].says) == (severity, True), faults[name]
+    assert faults[name].fix
+
+
+@pytest.mark.parametrize(("free", "severity"), [(10 << 20, Severity.ERROR), (500 << 20, Severity.WARNING)])
+async def test_a_disk_that_is_nearly_full_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, severity: Severity
+) -> None:
+    found = await used(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("bot.doctor.shutil.disk_usage", lambda _: usage._replace(free=free))
+    assert {name: one.severity for name, one in wrong(found, STATUS).items()} == {"data.disk": severity}
+
+
+async def test_what_is_open_to_others_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    env = tmp_path / ".env"
+    env.write_text("TIMMY_TELEGRAM_TOKEN=x")
+    env.chmod(0o644)
+    open_to = found.model_copy(update={"http": Http(host="192.168.0.7", public_url="http://hub.lan")})
+    assert set(wrong(open_to, STATUS, env)) == {"http.bind", "http.public", "settings.private"}
+    env.chmod(0o600)
+    assert wrong(found, STATUS, env) == {}
+
+
+async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    telegram = Telegram(token="123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
+    matrix = Matrix(homeserver="https://m.example.org", user="@t:example.org", password="x")
+    both = found.model_copy(update={"telegram": telegram, "matrix": matrix})
+    assert set(wrong(both, STATUS)) == {"telegram.owner", "matrix.owner"}
+    assert set(wrong(both.model_copy(update={"owner": "telegram:5"}), STATUS)) == {"matrix.owner"}
+
+
+@pytest.mark.parametrize(
+    ("but", "name", "severity"),
+    [
+        (None, "hub.running", Severity.WARNING),
+        ({"parts": {"clock": {"up": False, "why": "it broke"}}}, "part.clock", Severity.ERROR),
+        ({"faults": ["events is deaf: no poll"]}, "part.events", Severity.ERROR),
+        ({"faults": ["the database writer is stuck"]}, "database.writer", Severity.ERROR),
+        ({"model": {"up": False, "why": "No model answers"}}, "model.ready", Severity.WARNING),
+        ({"dead_letters": 2}, "messages.given_up", Severity.WARNING),
+        ({"advice": {"matrix": ["no signature"]}}, "matrix.advice", Severity.WARNING),
+    ],
+)
+async def test_what_the_hub_knows_of_itself_is_told(tmp_path: Path, but: Any, name: str, severity: Severity) -> None:
+    found = await used(tmp_path)
+    faults = wrong(found, None if but is None else STATUS | but)
+    assert {one: fault.severity for one, fault in faults.items()} == {name: severity}
+
+
+def test_settings_that_cannot_be_read_are_the_one_finding() -> None:
+    found = misconfigured(BadSetting(key="TIMMY_HTTP_PORT", why="it is no number"))
+    assert (found.id, found.ok, found.severity) == ("settings.valid", False, Severity.ERROR)
+    assert "TIMMY_HTTP_PORT" in report([found], as_json=False)
+
+
+async def test_the_program_asks_the_hub_that_runs_and_exits_with_what_it_found(tmp_path: Path) -> None:
+    async with MatrixServer() as server:
+        server.meet(BOT, seed=7)
+        found = settings(tmp_path).model_copy(
+            update={"matrix": Matrix(homeserver=server.url, user=BOT, password=PASSWORD), "owner": f"matrix:{OLGA}"}
+        )
+        env = {key: value for key, value in os.environ.items() if not key.startswith("TIMMY_")} | {
+            "TIMMY_DATA_DIR": str(found.data_dir), "TIMMY_WORKSPACE": str(found.workspace),
+        }  # fmt: skip
+        async with hub(tmp_path, found=found) as bot:
+            surface: Any = next(one for one in bot.app.health.surfaces if one.name == "matrix")
+            await bot.see(lambda: surface.advice, "the fault", pace=0)
+            process = await Program.fork("doctor", "--json", env=env)
+            out, _, code = await process.communicate()
+            checks = {one["id"]: one for one in json.loads(out)["checks"]}
+            assert "cross-signing keys from another client" in checks["matrix.advice"]["says"]
+            assert checks["part.matrix"]["ok"] is True
+            assert code == (not json.loads(out)["ok"])
+        process = await Program.fork("doctor", env=env | {"TIMMY_HTTP_PORT": "x"})
+        out, _, code = await process.communicate()
+        assert (code, b"settings.valid" in out) == (1, True)
