@@ -220,7 +220,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             surfaces.append(telegram)
         watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
         if settings.matrix.on:
-            told = partial(back, "matrix"), partial(watch.warn, "matrix"), partial(_ask_verified, approvals, settings)
+            told = (
+                partial(back, "matrix"),
+                partial(watch.warn, "matrix"),
+                partial(_ask_verified, approvals, settings),
+                (lambda user: identities.known(f"matrix:{user}")),
+            )
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
@@ -345,7 +350,8 @@ async def _telegram(
 async def _matrix(
     settings: Settings, store: Database, clock: Clock, ids: IdSource, nursery: Nursery,
     told: tuple[
-        Callable[[], Awaitable[None]], Callable[[str, str], Awaitable[None]], Callable[[str, str, str], Awaitable[None]]
+        Callable[[], Awaitable[None]], Callable[[str, str], Awaitable[None]], Callable[[str, str, str], Awaitable[None]],
+        Callable[[str], bool],
     ],
 ) -> MatrixSurface:  # fmt: skip
     """The Matrix surface; its library is imported only where it is on."""
@@ -368,12 +374,12 @@ async def _matrix(
     return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
 
 
-async def _ask_verified(approvals: Approvals, settings: Settings, flow: str, words: str, user: str) -> None:
+async def _ask_verified(approvals: Approvals, settings: Settings, shown: str, words: str, user: str) -> None:
     """Ask the owners, elsewhere than on Matrix, whether somebody sees what the bot shows."""
     elsewhere = (CONSOLE_OWNER, *(actor for actor in settings.owners if not actor.startswith("matrix:")))
     await approvals.ask(
-        "matrix-verify", flow, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
-        seconds=VERIFY_SECONDS, key=f"matrix-verify/{flow}",
+        "matrix-verify", shown, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
+        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}",
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.approval import ApprovalStore
     from core.chat import Caller, Outgoing
+    from core.events import Json
     from core.messages import Delivered
     from core.ports import Clock
     from core.store import Store
@@ -60,23 +61,16 @@ class Approvals:
         self._close = close
         self._carriers: dict[str, Callable[[Approval], Awaitable[str]]] = {}
         self._wake = asyncio.Event()
+        self._doing = asyncio.Lock()
 
     def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str]]) -> None:
         """Say who carries out what is approved of a kind: it returns what came of it, in words, and may be asked twice."""
         self._carriers[kind] = carry
 
     async def ask(  # noqa: PLR0913 - what a question is
-        self,
-        kind: str,
-        action: str,
-        words: str,
-        *,
-        asked_by: str,
-        where: str,
-        approvers: Sequence[str],
-        seconds: float,
-        key: str,
-    ) -> Approval:
+        self, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float, key: str,
+        needs: Role = Role.OWNER,
+    ) -> Approval:  # fmt: skip
         """Put something to persons, once for each `key`. What comes of it is told in the conversation `where`."""
 
         def work(tx: ApprovalTx) -> tuple[Approval, list[Outgoing]]:
@@ -87,7 +81,17 @@ class Approvals:
             until = tx.now + round(seconds * 1000)
             made = tx.approvals.add(
                 Approval(
-                    0, kind, action, digest_of(kind, action), words, asked_by, where, tuple(approvers), tx.now, until
+                    0,
+                    kind,
+                    action,
+                    digest_of(kind, action),
+                    words,
+                    asked_by,
+                    where,
+                    tuple(approvers),
+                    needs,
+                    tx.now,
+                    until,
                 )
             )
             tx.mark(key, str(made.id))
@@ -104,31 +108,27 @@ class Approvals:
         """Decide as a person. Raises what `authorize` and `decide` do; the same `key` again returns what came of it."""
         authorize(caller, Action.APPROVE)
 
-        def work(tx: ApprovalTx) -> tuple[Approval, bool]:
+        def work(tx: ApprovalTx) -> tuple[Approval, _Told | None]:
             found = tx.approvals.find(number)
             if found is None:
                 raise UnknownApproval(name=approval_name(number))
             if tx.applied(key) is not None:
-                return found, False
-            if self._identities.role_in(tx, caller.actor) is Role.GUEST:  # let out since it was asked
-                found = replace(found, approvers=())
-            settled = decide(found, caller.actor, yes=yes, now=tx.now)
+                return found, None
+            role = self._identities.role_in(tx, caller.actor)
+            settled = decide(found, caller.actor, role, yes=yes, now=tx.now)
             tx.mark(key, settled.state.value)
-            tx.approvals.put(settled)
-            data = {"approval": settled.name, "state": settled.state.value, "by": caller.actor}
-            tx.emit(Event(Kind.APPROVAL_SETTLED, data=dict(data)))
-            return settled, True
+            return settled, _settled(tx, settled)
 
-        settled, new = await self._store.write(work)
-        if new:
-            settled = await self._finish(settled)
-        return settled
+        settled, told = await self._store.write(work)
+        if told is not None:
+            self._show(told)
+        return await self._carried(settled) if settled.state is State.APPROVED else settled
 
     async def recover(self) -> None:
         """Carry out what was approved and not done when the hub stopped."""
         for approval in await self._store.read(lambda tx: tx.approvals.pending()):
             if approval.state is State.APPROVED:
-                await self._finish(approval)
+                await self._carried(approval)
 
     async def run(self) -> None:
         """Let what nobody decided run out, and say so."""
@@ -143,28 +143,31 @@ class Approvals:
             await self._clock.until(min(ends) if ends else None, self._wake)
 
     async def _expire(self, late: Approval) -> None:
-        def work(tx: ApprovalTx) -> Approval | None:
+        def work(tx: ApprovalTx) -> _Told | None:
             now = tx.approvals.find(late.id)
             if now is None or now.state is not State.OPEN:
                 return None
-            gone = replace(now, state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time")
-            tx.approvals.put(gone)
-            tx.emit(Event(Kind.APPROVAL_SETTLED, data={"approval": gone.name, "state": gone.state.value}))
-            return gone
+            return _settled(tx, replace(now, state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time"))
 
-        gone = await patiently(self._store, work, self._clock)
-        if gone is not None:
-            await self._tell(gone)
+        told = await patiently(self._store, work, self._clock)
+        if told is not None:
+            self._show(told)
 
-    async def _finish(self, approval: Approval) -> Approval:
-        """Carry out what was approved, write what came of it, and tell everybody who was asked, and who asked."""
-        if approval.state is State.APPROVED:
-            outcome = await self._outcome(approval)
-            approval = replace(approval, state=State.DONE, outcome=outcome)
-            done = approval
-            await patiently(self._store, lambda tx: tx.approvals.put(done), self._clock)
-        await self._tell(approval)
-        return approval
+    async def _carried(self, approval: Approval) -> Approval:
+        """Carry out what was approved, and write what came of it with those who are told."""
+        async with self._doing:  # a restart, and a command that is repeated after it, would both do it
+            found = await self._store.read(lambda tx: tx.approvals.find(approval.id))
+            if found is None or found.state is not State.APPROVED:
+                return found or approval
+            done = replace(found, state=State.DONE, outcome=await self._outcome(found))
+            self._show(await patiently(self._store, lambda tx: _settled(tx, done), self._clock))
+            return done
+
+    def _show(self, told: _Told) -> None:
+        for message in told.messages:
+            self._send(message)
+        for one in told.closed:
+            self._close(one.conversation, one.sent, one.reply)
 
     async def _outcome(self, approval: Approval) -> str:
         carry = self._carriers.get(approval.kind)
@@ -178,29 +181,36 @@ class Approvals:
             log.exception("%s was approved and could not be carried out", approval.name)
             return "it could not be carried out (the log says more)"
 
-    async def _tell(self, approval: Approval) -> None:
-        """Put what came of it in the place of each question, and tell who asked; whoever decided is answered by their command."""
-        reply = Reply(outcome_of(approval), {"ok": True, "approval": approval.name, "state": approval.state.value})
-        decider = home_of(approval.decided_by or "")
-        places = {home_of(person) for person in approval.approvers} | {approval.conversation}
 
-        def work(tx: ApprovalTx) -> tuple[list[Outgoing], list[Delivered]]:
-            if tx.applied(f"approval/{approval.id}/told") is not None:
-                return [], []
-            tx.mark(f"approval/{approval.id}/told", "")
-            asked = [tx.messages.delivered(number) for number in tx.approvals.questions(approval.id)]
-            stands = {one.conversation: one.sent[-1] for one in asked if one is not None}
-            told = [
-                tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now, replaces=stands.get(place))
-                for place in sorted(place for place in places if place and place != decider)
-            ]
-            return told, [one for one in asked if one is not None and one.conversation == decider]
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was written for those who should know, and the questions whose buttons go."""
 
-        told, closed = await patiently(self._store, work, self._clock)
-        for message in told:
-            self._send(message)
-        for one in closed:
-            self._close(one.conversation, one.sent, one.reply)
+    messages: list[Outgoing]
+    closed: list[Delivered]
+
+
+def _settled(tx: ApprovalTx, approval: Approval) -> _Told:
+    """Write a state, and, where it is an end, what came of it in the place of each question.
+
+    Whoever decided is answered by their command. It is one unit of work: nobody is left with a question that is none any more.
+    """
+    tx.approvals.put(approval)
+    if approval.state is not State.DONE:
+        data: dict[str, Json] = {"approval": approval.name, "state": approval.state.value}
+        tx.emit(Event(Kind.APPROVAL_SETTLED, data=data | ({"by": approval.decided_by} if approval.decided_by else {})))
+    if approval.state is State.APPROVED:
+        return _Told([], [])
+    reply = Reply(outcome_of(approval), {"ok": True, "approval": approval.name, "state": approval.state.value})
+    decider = home_of(approval.decided_by or "")
+    places = {home_of(person) for person in approval.approvers} | {approval.conversation}
+    asked = [one for one in map(tx.messages.delivered, tx.approvals.questions(approval.id)) if one is not None]
+    stands = {one.conversation: one.sent[-1] for one in asked}
+    told = [
+        tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now, replaces=stands.get(place))
+        for place in sorted(place for place in places if place and place != decider)
+    ]
+    return _Told(told, [one for one in asked if one.conversation == decider])
 
 
 def outcome_of(approval: Approval) -> str:

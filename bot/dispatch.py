@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers
-from core.access import authorize, noting
+from core.access import NotAllowed, authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
@@ -264,6 +264,8 @@ class Dispatcher:
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
         """Carry out what a button means, where it stands; the answer to a question stands in its place."""
+        if caller.doubt:  # before the question counts as answered
+            raise NotAllowed(action="press that", rule=caller.doubt)
         tap = await self._taps.take(message)
         message = replace(message, conversation=tap.conversation)
         if not tap.command:

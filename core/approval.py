@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from core.chat import Role
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def digest_of(kind: str, action: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One question to persons. `action` is for the part that carries it out (`kind`), `words` for people; times in Unix ms."""
+    """One question to persons. `action` is for the part that carries it out (`kind`), `words` for people; times in Unix ms.
+
+    `needs` is the role that an approver must still have when they decide: the owner's, or any.
+    """
 
     id: int
     kind: str
@@ -80,6 +84,7 @@ class Approval:
     asked_by: str
     conversation: str
     approvers: tuple[str, ...]
+    needs: Role
     created_at: int
     expires_at: int
     state: State = State.OPEN
@@ -98,9 +103,10 @@ class Approval:
         return self.digest == digest_of(self.kind, self.action)
 
 
-def decide(approval: Approval, actor: str, *, yes: bool, now: int) -> Approval:
+def decide(approval: Approval, actor: str, role: Role, *, yes: bool, now: int) -> Approval:
     """The approval once `actor` has decided. Raises `NotYoursToDecide` and `Settled`; who may not learns nothing of its state."""
-    if actor not in approval.approvers:
+    enough = role is Role.OWNER or (approval.needs is not Role.OWNER and role is not Role.GUEST)
+    if actor not in approval.approvers or not enough:
         raise NotYoursToDecide(name=approval.name, count=len(approval.approvers))
     if approval.state is not State.OPEN:
         state = State.APPROVED if approval.state is State.DONE else approval.state

@@ -140,6 +140,9 @@ class SurfaceStore(Protocol):
     def latch(self, account: str, place: str) -> None:
         """A place is encrypted, for ever."""
 
+    def first(self, account: str, place: str, event: str) -> str:
+        """Which event was the first to be opened from `place` in a secret stream: this one, unless it was another."""
+
     def pins(self, account: str) -> Mapping[str, Pin]:
         """Whose keys are known, by the platform's name of a person."""
 

@@ -31,6 +31,8 @@ class KeyServer:
         self.spare: dict[tuple[str, str], dict[str, Json]] = {}
         self.mail: dict[tuple[str, str], list[tuple[int, Json]]] = {}
         self.changed: list[tuple[int, str]] = []
+        self.away: set[str] = set()
+        """Of whom no server says anything."""
         self.deaf = 0
         """How many of the next messages from device to device are refused."""
         self._numbers = itertools.count(1)
@@ -46,8 +48,9 @@ class KeyServer:
 
     def query(self, users: Mapping[str, Any]) -> Json:
         """`/keys/query`."""
+        there = [user for user in users if user not in self.away]
         found: Json = {
-            "device_keys": {user: copy.deepcopy(self.devices.get(user, {})) for user in users},
+            "device_keys": {user: copy.deepcopy(self.devices.get(user, {})) for user in there},
             "failures": {},
         }
         for kind in KINDS:

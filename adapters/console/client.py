@@ -166,6 +166,8 @@ async def _hub(folder: Path) -> AsyncIterator[Link]:
                         raise ConnectionRefusedError  # it stops just now
             except TimeoutError:
                 raise NoHello(pid=_pid(folder)) from None
+            except BrokenPipeError:
+                raise ConnectionRefusedError from None  # as above: nothing was asked yet
             yield link
 
 

@@ -72,8 +72,12 @@ def referred(ref: str) -> tuple[str, Callable[[bytes], bytes]]:
     """The URL that a reference means, and what opens the file there. That raises `EncryptionError` for another file."""
     if not ref.startswith("{"):
         return ref, lambda data: data
-    keys = json.loads(ref)
-    return keys["url"], lambda data: decrypt_attachment(data, keys["k"], keys["sha256"], keys["iv"])
+    try:
+        keys = json.loads(ref)
+        url = str(keys["url"])
+    except (ValueError, KeyError, TypeError):
+        return ref, lambda data: data
+    return url, lambda data: bytes(decrypt_attachment(data, keys["k"], keys["sha256"], keys["iv"]))
 
 
 def file(name: str, url: str, size: int, keys: Mapping[str, Any] | None) -> dict[str, Any]:

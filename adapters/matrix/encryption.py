@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import ClientError
 from nio import EncryptionError, ErrorResponse, KeysQueryResponse
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from nio import AsyncClient, Event, MegolmEvent, Response
-    from nio.crypto import Olm, OlmDevice
+    from nio.crypto import OlmDevice
 
+    from adapters.matrix.guard import GuardedOlm
     from adapters.matrix.identity import IdentityFile
     from adapters.matrix.memory import Memory
     from adapters.matrix.signing import Claims, Json
@@ -70,7 +71,6 @@ class Encryption:
         tell: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._client = client
-        self._olm: Olm = client.olm
         self._exported = self._next_export = 0
         self._file = identity.folder / EXPORT
         self._passphrase = identity.kept.key
@@ -80,6 +80,7 @@ class Encryption:
         self._password = password
         self._tell = tell
         self._claims: dict[str, Claims] = {}
+        self._untold: set[str] = set()
         self._rooms: dict[str, asyncio.Lock] = {}
         self.fault = ""
         """What is wrong with the bot's own identity, for `timmy doctor`; empty if nothing is."""
@@ -93,7 +94,7 @@ class Encryption:
         known = answer.get("device_keys", {}).get(client.user_id, {}).get(client.device_id)
         if known is None:
             olm.account.shared = False  # it was signed out: its keys went with it, and are put there again
-        elif known["keys"].get(f"curve25519:{client.device_id}") != olm.account.identity_keys["curve25519"]:
+        elif known.get("keys", {}).get(f"curve25519:{client.device_id}") != olm.account.identity_keys["curve25519"]:
             raise StoreLost(device=client.device_id)
         if client.should_upload_keys:
             self._good("its device's keys", await client.keys_upload())
@@ -146,8 +147,9 @@ class Encryption:
         try:
             if client.should_upload_keys:
                 self._good("one-time keys", await client.keys_upload())
-            if client.users_for_key_query:
-                await self._query(sorted(client.users_for_key_query))
+            if due := self._untold | client.users_for_key_query:
+                self._untold = set()
+                await self._query(sorted(due))
             if client.should_claim_keys:
                 self._good("a key claim", await client.keys_claim(client.get_users_for_key_claiming()))
             if client.outgoing_to_device_messages:
@@ -156,6 +158,8 @@ class Encryption:
                 await self._export()
         except (ClientError, TimeoutError, Refusal) as error:
             log.info("Matrix's keys are tended later: %s", str(error) or type(error).__name__)
+        except Exception:
+            log.exception("Matrix's keys could not be tended; it is tried again")
 
     def _sessions(self) -> int:
         return sum(1 for _ in self._olm.inbound_group_store)
@@ -164,8 +168,8 @@ class Encryption:
         """Keep the rooms' keys beside the store: without it they open what was said before."""
         count, passing = self._sessions(), self._file.with_suffix(".new")
         try:
+            passing.unlink(missing_ok=True)  # the library overwrites nothing, and lets nobody else read what it writes
             await self._client.export_keys(str(passing), self._passphrase, ROUNDS)
-            passing.chmod(0o600)
             passing.replace(self._file)
         except OSError as error:
             log.warning("the rooms' keys cannot be exported: %s", error)
@@ -202,6 +206,14 @@ class Encryption:
             return None
         return found
 
+    async def is_replay(self, event: Event) -> bool:
+        """Whether what an event was opened from came before, under another event's name: a server can send it again, later."""
+        place = self._olm.place(event.event_id)
+        if place is None:
+            return False
+        first = await self._memory.first(f"{event.session_id}/{place}", event.event_id)
+        return bool(first != event.event_id)
+
     async def doubt(self, room: str, event: Event) -> str:
         """Why an event may not be its sender's, in words for them; empty if there is no reason.
 
@@ -218,7 +230,8 @@ class Encryption:
             device = self._device(room, event)
         if device is None:
             raise Forged(what=event.event_id, why=f"{event.sender_key} is no device of {user}")
-        said = self._claims[user]
+        if (said := self._claims.get(user)) is None:
+            raise Refusal(what="a key query", why=f"the server of {user} does not answer")
         pin = self._memory.pins.get(user)
         if pin is None or pin != grown(pin, said):
             pin = met(said) if pin is None else grown(pin, said)
@@ -251,16 +264,21 @@ class Encryption:
         found = {
             f"ed25519:{name}": str(device["keys"][f"ed25519:{name}"])
             for name, device in answer.get("device_keys", {}).get(user, {}).items()
+            if self._olm.is_whole(user, name, device)
         }
-        identity = self._claims[user].identity
+        identity = self._claims[user].identity if user in self._claims else ""
         return found | ({f"ed25519:{identity}": identity} if identity else {})
+
+    @property
+    def _olm(self) -> GuardedOlm:
+        return cast("GuardedOlm", self._client.olm)
 
     async def verified(self, user: str, master: str) -> None:
         """Somebody's identity was compared: it is theirs from now on, and our own vouches for it, so that others may know."""
         await self._memory.pin(user, Pin(master, verified=self._memory.clock.now()))
         answer = await self._query([user])
         theirs = answer.get("master_keys", {}).get(user)
-        if theirs is not None and not self.fault:
+        if theirs is not None and not self.fault and self._claims[user].identity == master:
             signed = {**self._own.user_signing.sign({**theirs, "signatures": {}}, self._client.user_id)}
             signed.pop("unsigned", None)
             await self._ask("POST", "/keys/signatures/upload", {user: {master: signed}})
@@ -319,12 +337,28 @@ class Encryption:
         status, answer = await self._ask("POST", "/keys/query", {"device_keys": {user: [] for user in users}})
         if status != _OK:
             raise Refusal(what="a key query", why=str(answer.get("error") or status))
-        response = KeysQueryResponse.from_dict(answer)
-        self._good("a key query", response)
-        await self._client.receive_response(response)
-        for user in users:
-            self._client.users_for_key_query.discard(user)
-            self._claims[user] = claims(answer, user)
+        for kind in ("device_keys", "master_keys", "self_signing_keys"):
+            if not isinstance(answer.get(kind), dict):
+                answer[kind] = {}
+        failed = answer.get("failures") or {}
+        told = [
+            user
+            for user in users
+            if isinstance(answer["device_keys"].get(user), dict) and user.partition(":")[2] not in failed
+        ]
+        devices = {
+            user: {
+                name: device
+                for name, device in answer["device_keys"][user].items()
+                if self._olm.is_whole(user, name, device)
+            }
+            for user in told
+        }
+        await self._client.receive_response(KeysQueryResponse(devices, {}))
+        self._claims.update({user: claims(answer, user) for user in told})
+        # Of the others nothing was said: what was known of them stands, and they are asked for again.
+        self._client.users_for_key_query.difference_update(users)
+        self._untold.update(set(users) - set(told))
         return answer
 
     async def _ask(self, method: str, path: str, body: Json) -> tuple[int, Json]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import ClientError
 from nio import (
-    AsyncClient,
     AsyncClientConfig,
     EnableEncryptionBuilder,
     EncryptionError,
@@ -33,15 +32,16 @@ from nio.store import SqliteStore
 from adapters.matrix import content
 from adapters.matrix.encryption import Encryption, Forged, Refusal, StoreLost
 from adapters.matrix.events import SURFACE, conversation, is_private, place, read, sealed
-from adapters.matrix.trust import CLEAR, FORGED, REACTION
-from adapters.matrix.verification import Ties, Verifications
+from adapters.matrix.guard import Client
+from adapters.matrix.trust import CLEAR, FORGED, REACTION, UNKNOWABLE
+from adapters.matrix.verification import Said, Ties, Verifications
 from core.chat import NotSent, Undeliverable
 from core.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
-    from nio import Event, InviteInfo, MatrixRoom, Response, RoomInfo
+    from nio import AsyncClient, Event, InviteInfo, MatrixRoom, Response, RoomInfo
 
     from adapters.matrix.identity import IdentityFile
     from adapters.matrix.memory import Memory
@@ -60,6 +60,9 @@ for noisy in (
 SYNC_SECONDS = 25
 PATIENCE_SECONDS = 30.0
 RETRY_SECONDS = 3.0
+TRIES = 5
+"""Of one thing that the server refuses in a way that may pass, while others wait for it."""
+
 TIMELINE = 50
 """Events of one room that a sync may bring at once; the others are fetched after it."""
 
@@ -119,12 +122,14 @@ class Access:
 class Told:
     """Whom the surface tells: `back`, that messages can be sent (again); `once` (key, words), the owner, once for each key.
 
-    `ask` (flow, words, user) has the owner say whether somebody sees what the bot shows; `MatrixSurface.confirm` is told.
+    `ask` (what was shown, words, user) has the owner say whether somebody sees it; `MatrixSurface.confirm` is told. `known` says
+    whether a user was let in.
     """
 
     back: Callable[[], Awaitable[None]]
     once: Callable[[str, str], Awaitable[None]]
     ask: Callable[[str, str, str], Awaitable[None]]
+    known: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,7 @@ class MatrixSurface:
         self._encryption: Encryption | None = None
         self._verifications: Verifications | None = None
         self._sealed: dict[str, _Sealed] = {}
+        self._held_since = 0
         self._direct: dict[str, str] = {}
         self._buttons: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._chips: OrderedDict[str, dict[str, str]] = OrderedDict()
@@ -239,7 +245,7 @@ class MatrixSurface:
             store=SqliteStore, store_name=STORE,
             max_limit_exceeded=0, max_timeouts=0, request_timeout=PATIENCE_SECONDS,
         )  # fmt: skip
-        return AsyncClient(
+        return Client(
             self._access.homeserver, self._access.user, device, store_path=str(self._identity.folder), config=config
         )
 
@@ -292,12 +298,14 @@ class MatrixSurface:
         if self._encryption is not None:
             await self._encryption.latch(room.room_id for room in client.rooms.values() if room.encrypted)
         known = bool(self._token)
-        await asyncio.gather(
-            *(self._take_room(client, room, info, receive, known=known) for room, info in answer.rooms.join.items())
-        )
+        async with asyncio.TaskGroup() as rooms:
+            for room, info in answer.rooms.join.items():
+                rooms.create_task(self._take_room(client, room, info, receive, known=known))
         await self._open_late(client, receive)
         self._token = answer.next_batch
-        if answer.next_batch != self._memory.mark.token and not self._sealed:
+        self._held_since = (self._held_since or self._clock.now()) if self._sealed else 0
+        is_held = self._sealed and self._clock.now() - self._held_since < 2 * KEY_SECONDS * 1000
+        if answer.next_batch != self._memory.mark.token and not is_held:
             await self._memory.save(answer.next_batch)
 
     async def _take_room(
@@ -337,11 +345,12 @@ class MatrixSurface:
         self, client: AsyncClient, room: MatrixRoom, event: Event, receive: Callable[[Inbound], Awaitable[None]]
     ) -> bool:
         """Hand on what an event says to the hub; false if that is nothing."""
+        if self._encryption is not None and event.decrypted and await self._encryption.is_replay(event):
+            log.warning("%s repeats an encrypted message that was read before; it is passed over", event.event_id)
+            return False
         if self._verifications is not None and is_private(room) and event.sender != client.user_id:
-            said = event.source.get("content")
-            if isinstance(said, dict) and await self._verifications.take(
-                room.room_id, event.sender, event.event_id, str(event.source.get("type")), said
-            ):
+            said = Said(room.room_id, event.sender, event.event_id, event.server_timestamp)
+            if await self._verifications.take(said, event.source):
                 return False
         tap = await self._tapped(client, room.room_id, event) if isinstance(event, ReactionEvent) else ""
         try:
@@ -356,10 +365,16 @@ class MatrixSurface:
             if found is None:
                 return False
             inbound = found
-        if inbound.private:
-            self._direct[event.sender] = room.room_id
+        if inbound.private and not inbound.sealed:
+            self._met(client, event.sender, room)
         await receive(inbound)
         return True
+
+    def _met(self, client: AsyncClient, user: str, room: MatrixRoom) -> None:
+        """Somebody is reached where they spoke last; but who ever spoke in an encrypted room is not answered in a plain one."""
+        known = self._direct.get(user)
+        if room.encrypted or known not in client.rooms or not client.rooms[known].encrypted:
+            self._direct[user] = room.room_id
 
     async def _doubted(
         self, encryption: Encryption, room: MatrixRoom, event: Event, inbound: Inbound
@@ -376,7 +391,7 @@ class MatrixSurface:
             return replace(inbound, doubt=REACTION if self._access.trust == "verified" else "")
         if is_sealed and not event.decrypted:
             return replace(inbound, text="", files=(), sealed=CLEAR)
-        while True:
+        for _ in range(TRIES):
             try:
                 return replace(inbound, doubt=await encryption.doubt(room.room_id, event))
             except Forged as forged:
@@ -385,6 +400,7 @@ class MatrixSurface:
             except (ClientError, TimeoutError, Refusal) as error:
                 log.info("whose message it is cannot be found out yet: %s", _words(error))
                 await self._clock.sleep(RETRY_SECONDS)
+        return replace(inbound, doubt=UNKNOWABLE)
 
     def _ties(self, client: AsyncClient, encryption: Encryption) -> Ties:
         """What a verification reaches."""
@@ -395,15 +411,15 @@ class MatrixSurface:
 
         async def ask(flow: Flow) -> None:
             words = f"{flow.user} wants to verify me on Matrix. Does their screen show exactly this?\n{flow.shown}"
-            await self._told.ask(flow.id, words, flow.user)
+            await self._told.ask(flow.shown_as, words, flow.user)
 
-        return Ties(send, ask, encryption.keys, encryption.verified)
+        return Ties(send, ask, encryption.keys, encryption.verified, self._told.known)
 
-    async def confirm(self, flow: str) -> str:
+    async def confirm(self, shown: str) -> str:
         """The owner says that somebody sees what the bot shows. Returns what came of it, in words."""
         if self._verifications is None:
             raise NotOnMatrix(name="The verification", why="it is down")
-        return await self._verifications.confirm(flow)
+        return await self._verifications.confirm(shown)
 
     async def _open_late(self, client: AsyncClient, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Open what has its key by now; what has waited too long is answered, once for each key, with the cause."""
@@ -416,7 +432,7 @@ class MatrixSurface:
                 await self._heard(client, room, opened, receive)
             elif self._clock.now() >= waiting.until:
                 del self._sealed[name]
-                if (message := sealed(waiting.event, room, self._access.rooms)) is not None:
+                if (message := sealed(waiting.event, room, self._access.rooms, self._clock.now())) is not None:
                     await receive(message)
 
     async def _missed(self, client: AsyncClient, room_id: str, start: str | None) -> list[Event]:
@@ -437,14 +453,17 @@ class MatrixSurface:
         return found[::-1]
 
     async def _surely(self, ask: Callable[[], Coroutine[Any, Any, Response]]) -> Response:
-        """An answer of the server, however long it is away or asks to wait; what it refuses is returned."""
+        """An answer of the server, which may be away or ask to wait; what it refuses, or goes on failing, is returned."""
+        tries = 0
         while True:
+            tries += 1
             try:
                 answer = await ask()
             except (ClientError, TimeoutError) as error:
                 log.info("Matrix is asked again: %s", _words(error))
+                tries -= 1  # it is the whole server that is away: nothing else goes on either
             else:
-                if not isinstance(answer, ErrorResponse) or answer.status_code in _NEVER:
+                if not isinstance(answer, ErrorResponse) or not _may_pass(answer) or tries >= TRIES:
                     return answer
                 if answer.status_code == "M_LIMIT_EXCEEDED":
                     await self._clock.sleep((answer.retry_after_ms or 1000) / 1000)
@@ -472,7 +491,7 @@ class MatrixSurface:
 
     async def _tapped(self, client: AsyncClient, room_id: str, event: ReactionEvent) -> str:
         """The button that a reaction presses, from what this hub wrote into the message that it stands under."""
-        if event.sender == client.user_id:
+        if event.sender == client.user_id or not event.reacts_to.startswith("$"):
             return ""
         buttons = self._buttons.get(event.reacts_to)
         if buttons is None:
@@ -501,7 +520,7 @@ class MatrixSurface:
             raise TooLargeForMatrix(name=attachment.name, limit=FETCH_BYTES // 2**20)
         try:
             return await asyncio.to_thread(opens, body)
-        except EncryptionError:
+        except (EncryptionError, ValueError):
             raise NotOnMatrix(name=attachment.name, why="its content is not what was sent") from None
 
     # Out ---------------------------------------------------------------------------------------------------------
@@ -579,7 +598,7 @@ class MatrixSurface:
         """See that what is sent to a room next is encrypted where it must be. Raises rather than let it go in clear."""
         room = client.rooms.get(room_id)
         if self._encryption is None:
-            if room is not None and (room.encrypted or room_id in self._memory.latched):
+            if room_id in self._memory.latched or (room is not None and room.encrypted):
                 raise Undeliverable(surface=SURFACE, why="the room is encrypted, and TIMMY_MATRIX_ENCRYPTION is off")
             return
         if room is None:
@@ -659,9 +678,9 @@ class MatrixSurface:
             return target, thread
         room_id = self._direct.get(target)
         if room_id is None or room_id not in client.rooms:
-            room_id = next(
-                (room.room_id for room in client.rooms.values() if is_private(room) and target in room.users), None
-            )
+            shared = [room for room in client.rooms.values() if is_private(room) and target in room.users]
+            sealed_first = sorted(shared, key=lambda room: not room.encrypted)
+            room_id = sealed_first[0].room_id if sealed_first else None
         if room_id is None:
             try:
                 locks = [] if self._encryption is None else [EnableEncryptionBuilder().as_dict()]
@@ -697,6 +716,13 @@ def _raise_for(answer: object, sent: tuple[str, ...]) -> None:
     if answer.status_code in _NEVER:
         raise Undeliverable(surface=SURFACE, why=_why(answer))
     raise NotSent(surface=SURFACE, why=_why(answer), sent=sent)
+
+
+def _may_pass(answer: ErrorResponse) -> bool:
+    """Whether a refusal may be none later: the server's own faults and limits, but nothing that it says of the request."""
+    response = getattr(answer, "transport_response", None)
+    status = response.status if response is not None else 0
+    return answer.status_code == "M_LIMIT_EXCEEDED" or not 400 <= status < 500  # noqa: PLR2004
 
 
 def _joins(event: object, user: str) -> bool:

@@ -24,6 +24,7 @@ FOREIGN = "this session of yours is not signed by your identity. Verify it in yo
 UNKNOWN = (
     "I did not know this session when we met, and your account has no cross-signing. Set it up in your Matrix client."
 )
+UNKNOWABLE = "your server does not say whose key that is. Ask again in a while."
 UNVERIFIED = "we have not verified each other yet. Start a verification with me in your Matrix client."
 
 
@@ -45,6 +46,6 @@ def doubt(mode: Mode, pin: Pin, claims: Claims, device: str) -> str:
             return CHANGED
         if device not in claims.vouched:
             return FOREIGN
-    elif device not in pin.devices:
+    elif device not in pin.devices & claims.devices:
         return UNKNOWN
     return UNVERIFIED if mode == "verified" and pin.verified is None else ""

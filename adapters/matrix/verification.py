@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ Json = dict[str, Any]
 MINUTES = 10
 """How long a verification may take, by the specification."""
 
-MOST = 20
+OVER = "the verification is over. Begin it again in your Matrix client"
 KINDS = "m.key.verification."
 METHOD = "m.sas.v1"
 _AGREED = {
@@ -73,7 +72,31 @@ class Flow:
     secret: vodozemac.EstablishedSas | None = None
     shown: str = ""
     confirmed: bool = False
+    verified: bool = False
     mac: Json | None = None
+    theirs: str = ""
+
+    @property
+    def shown_as(self) -> str:
+        """What the owner is asked about: this flow with exactly these keys, so that a yes to one is a yes to no other."""
+        start = Api.to_canonical_json(self.start or {})
+        return f"{self.id} {unpadded(hashlib.sha256(f'{self.mine}|{self.theirs}|{start}'.encode()).digest())}"
+
+    @property
+    def mine(self) -> str:
+        """The public key that the bot shows."""
+        made: str = self.sas.public_key.to_base64()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where, by whom, in which event, and when (the server's Unix ms) something was said."""
+
+    room: str
+    sender: str
+    event: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +113,15 @@ class Own:
 class Ties:
     """What a verification reaches.
 
-    `send` (room, type, content) an event, `ask` the owner, `keys` of a user by name as the server says, and who is `verified`.
+    `send` (room, type, content) an event, `ask` the owner, `keys` of a user by name as the server says, who is `verified`, and
+    who is `known` to the hub.
     """
 
     send: Callable[[str, str, Json], Awaitable[None]]
     ask: Callable[[Flow], Awaitable[None]]
     keys: Callable[[str], Awaitable[Mapping[str, str]]]
     verified: Callable[[str, str], Awaitable[None]]
+    known: Callable[[str], bool]
 
 
 class Verifications:
@@ -106,56 +131,68 @@ class Verifications:
         self._own = own
         self._ties = ties
         self._clock = clock
-        self._flows: OrderedDict[str, Flow] = OrderedDict()
+        self._flows: dict[str, Flow] = {}
+        self._used: dict[str, int] = {}
 
-    async def take(self, room: str, sender: str, event: str, kind: str, content: Json) -> bool:
-        """Take an event of a room; false if it is none of a verification."""
-        if content.get("msgtype") == f"{KINDS}request":
-            await self._requested(room, sender, event, content)
-            return True
-        if not kind.startswith(KINDS):
+    async def take(self, said: Said, source: Mapping[str, Any]) -> bool:
+        """Take an event of a room; false if it is none of a verification. It never raises: the other side can begin again."""
+        kind, content = str(source.get("type")), source.get("content")
+        if not isinstance(content, dict):
             return False
+        asks = content.get("msgtype") == f"{KINDS}request"
+        if not asks and not kind.startswith(KINDS):
+            return False
+        try:
+            await (self._requested(said, content) if asks else self._stepped(said, kind, content))
+        except Exception as error:  # noqa: BLE001 - what somebody sent, and whether the server takes the answer, stops nobody else
+            log.info("a verification with %s broke off: %s", said.sender, error)
+        return True
+
+    async def _stepped(self, said: Said, kind: str, content: Json) -> None:
         relation = content.get("m.relates_to")
         flow = self._flows.get(str(relation.get("event_id"))) if isinstance(relation, dict) else None
-        if flow is None or (flow.room, flow.user) != (room, sender):
-            return True
+        if flow is None or (flow.room, flow.user) != (said.room, said.sender):
+            return
         if self._clock.now() > flow.until:
             self._flows.pop(flow.id)
-            return True
-        steps = {
-            "start": self._started,
-            "key": self._keyed,
-            "mac": self._sealed,
-            "done": self._done,
-            "cancel": self._done,
-        }
+            return
+        steps = {"start": self._started, "key": self._keyed, "mac": self._sealed, "cancel": self._cancelled}
         step = steps.get(kind.removeprefix(KINDS))
         if step is not None:
             try:
                 await step(flow, content)
-            except (KeyError, TypeError, ValueError, vodozemac.KeyException, vodozemac.SasException) as error:
-                log.info("a verification with %s broke off: %s", sender, error)
+            except (KeyError, TypeError, ValueError, vodozemac.KeyException, vodozemac.SasException):
                 await self._cancel(flow, "m.invalid_message", "the message cannot be read")
-        return True
+                raise
 
-    async def confirm(self, flow_id: str) -> str:
-        """The owner says that both show the same. Returns what came of it, in words."""
-        flow = self._flows.get(flow_id)
+    async def confirm(self, shown: str) -> str:
+        """The owner says that both show what was `shown` (`Flow.shown_as`). Returns what came of it, in words."""
+        flow = next((flow for flow in self._flows.values() if flow.secret is not None and flow.shown_as == shown), None)
         if flow is None or self._clock.now() > flow.until:
-            return "the verification is over. Begin it again in your Matrix client"
+            return OVER
         if not flow.confirmed:
-            flow.confirmed = True
             await self._send(flow, "mac", self._mac(flow))
-            await self._check(flow)
-        return f"what {flow.user} sees was confirmed"
+            flow.confirmed = True
+        await self._check(flow)
+        if flow.verified:
+            return f"{flow.user} is verified"
+        return f"what {flow.user} sees was confirmed; it is theirs to confirm too" if flow.id in self._flows else OVER
 
-    async def _requested(self, room: str, sender: str, event: str, content: Json) -> None:
-        if content.get("to") != self._own.user or METHOD not in content.get("methods", ()) or event in self._flows:
+    async def _requested(self, said: Said, content: Json) -> None:
+        """Somebody who was let in asks, just now, under a name that was never used: one verification at a time with each."""
+        now = self._clock.now()
+        fresh = abs(now - said.at) <= MINUTES * 60_000 and said.event not in self._used
+        if content.get("to") != self._own.user or METHOD not in content["methods"] or not fresh:
             return
-        flow = Flow(event, room, sender, str(content.get("from_device")), self._clock.now() + MINUTES * 60_000)
-        self._flows[event] = flow
-        while len(self._flows) > MOST:
-            self._flows.popitem(last=False)
+        if not self._ties.known(said.sender):
+            return
+        self._used[said.event] = now
+        for old in [name for name, at in self._used.items() if now - at > 2 * MINUTES * 60_000]:
+            del self._used[old]
+        for old in [flow.id for flow in self._flows.values() if flow.user == said.sender]:
+            del self._flows[old]
+        flow = Flow(said.event, said.room, said.sender, str(content.get("from_device")), now + MINUTES * 60_000)
+        self._flows[flow.id] = flow
         await self._send(flow, "ready", {"from_device": self._own.device, "methods": [METHOD]})
 
     async def _started(self, flow: Flow, content: Json) -> None:
@@ -166,14 +203,15 @@ class Verifications:
             return
         flow.start = content
         flow.device = str(content["from_device"])
-        said = self._public(flow) + Api.to_canonical_json(content)
+        said = flow.mine + Api.to_canonical_json(content)
         commitment = unpadded(hashlib.sha256(said.encode()).digest())
         await self._send(flow, "accept", {"method": METHOD, **_AGREED, "commitment": commitment})
 
     async def _keyed(self, flow: Flow, content: Json) -> None:
         if flow.start is None or flow.secret is not None:
             return
-        mine, theirs = self._public(flow), str(content["key"])
+        mine, theirs = flow.mine, str(content["key"])
+        flow.theirs = theirs
         flow.secret = flow.sas.diffie_hellman(vodozemac.Curve25519PublicKey.from_base64(theirs))
         own = self._own
         info = (
@@ -191,7 +229,7 @@ class Verifications:
 
     async def _check(self, flow: Flow) -> None:
         """Once both have agreed: the other's keys are those that the server says, the master among them, or it is off."""
-        if not flow.confirmed or flow.mac is None or flow.secret is None:
+        if not flow.confirmed or flow.mac is None or flow.secret is None or flow.id not in self._flows:
             return
         base = f"MATRIX_KEY_VERIFICATION_MAC{flow.user}{flow.device}{self._own.user}{self._own.device}{flow.id}"
         known = await self._ties.keys(flow.user)
@@ -212,8 +250,9 @@ class Verifications:
             await self._cancel(flow, "m.key_mismatch", "your client did not vouch for your identity")
             return
         await self._ties.verified(flow.user, master)
-        await self._send(flow, "done", {})
+        flow.verified = True
         self._flows.pop(flow.id, None)
+        await self._send(flow, "done", {})
 
     def _mac(self, flow: Flow) -> Json:
         own = self._own
@@ -228,9 +267,9 @@ class Verifications:
             "keys": secret.calculate_mac(",".join(sorted(keys)), f"{base}KEY_IDS"),
         }
 
-    async def _done(self, flow: Flow, content: Json) -> None:  # noqa: ARG002 - a step
-        if not (flow.confirmed and flow.mac is None):
-            self._flows.pop(flow.id, None)
+    async def _cancelled(self, flow: Flow, content: Json) -> None:  # noqa: ARG002 - a step
+        """The other side says that it is over, whatever the owner has said."""
+        self._flows.pop(flow.id, None)
 
     async def _cancel(self, flow: Flow, code: str, why: str) -> None:
         self._flows.pop(flow.id, None)
@@ -239,8 +278,3 @@ class Verifications:
     async def _send(self, flow: Flow, kind: str, content: Json) -> None:
         relation = {"rel_type": "m.reference", "event_id": flow.id}
         await self._ties.send(flow.room, KINDS + kind, {**content, "m.relates_to": relation})
-
-    @staticmethod
-    def _public(flow: Flow) -> str:
-        made: str = flow.sas.public_key.to_base64()
-        return made

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.approval import Approval, State
+from core.chat import Role
 
 if TYPE_CHECKING:
     import sqlite3
 
 _COLUMNS = (
-    "id, kind, action, digest, words, asked_by, conversation, approvers, created_at, expires_at, state, decided_by, decided_at,"
-    " outcome"
+    "id, kind, action, digest, words, asked_by, conversation, approvers, needs, created_at, expires_at, state, decided_by,"
+    " decided_at, outcome"
 )
 
 
@@ -26,11 +27,11 @@ class ApprovalRows:
     def add(self, approval: Approval) -> Approval:
         """See `ApprovalStore`."""
         cursor = self._connection.execute(
-            f"INSERT INTO approval ({_COLUMNS.removeprefix('id, ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT INTO approval ({_COLUMNS.removeprefix('id, ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (
                 approval.kind, approval.action, approval.digest, approval.words, approval.asked_by, approval.conversation,
-                json.dumps(approval.approvers), approval.created_at, approval.expires_at, approval.state.value,
-                approval.decided_by, approval.decided_at, approval.outcome,
+                json.dumps(approval.approvers), approval.needs.value, approval.created_at, approval.expires_at,
+                approval.state.value, approval.decided_by, approval.decided_at, approval.outcome,
             ),
         )  # fmt: skip
         return replace(approval, id=cursor.lastrowid or 0)
@@ -63,10 +64,10 @@ class ApprovalRows:
 
 
 def _approval(*row: Any) -> Approval:
-    number, kind, action, digest, words, asked_by, conversation, approvers, created, expires, state, by, at, outcome = (
+    number, kind, action, digest, words, asked_by, conversation, approvers, needs, created, expires, state, *settled = (
         row
     )
     return Approval(
-        number, kind, action, digest, words, asked_by, conversation, tuple(json.loads(approvers)), created, expires,
-        State(state), by, at, outcome,
+        number, kind, action, digest, words, asked_by, conversation, tuple(json.loads(approvers)), Role(needs), created, expires,
+        State(state), *settled,
     )  # fmt: skip

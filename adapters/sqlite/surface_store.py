@@ -35,6 +35,13 @@ class SurfaceRows:
         """See `SurfaceStore`."""
         self._connection.execute("INSERT OR IGNORE INTO latch VALUES (?, ?)", (account, place))
 
+    def first(self, account: str, place: str, event: str) -> str:
+        """See `SurfaceStore`."""
+        self._connection.execute("INSERT OR IGNORE INTO opened VALUES (?, ?, ?)", (account, place, event))
+        query = "SELECT event FROM opened WHERE account = ? AND place = ?"
+        (first,) = self._connection.execute(query, (account, place)).fetchone()
+        return str(first)
+
     def pins(self, account: str) -> dict[str, Pin]:
         """See `SurfaceStore`."""
         query = "SELECT person, identity, devices, verified FROM pin WHERE account = ?"

@@ -50,7 +50,7 @@ async def asked(
         bot.app.hub.approvals.carries("try", hand)
         await bot.app.hub.approvals.ask(
             "try", "water the plants", "Shall I water the plants?", asked_by=ANN, where=ANN, approvers=approvers, seconds=600,
-            key="first",
+            key="first", needs=Role.MEMBER,
         )  # fmt: skip
         yield bot
 
@@ -135,9 +135,9 @@ async def test_a_question_stands_over_a_restart_and_is_asked_once(tmp_path: Path
 async def test_what_was_approved_and_not_carried_out_is_so_at_the_next_start(tmp_path: Path) -> None:
     async with asked(tmp_path, Hand(), database=HeldDatabase) as bot:
         store = held(bot.app.store)
-        store.hold("Approvals._finish")
+        store.hold("_settled", "Approvals._carried")
         await bot.post("/approve A-1")
-        await store.holding("Approvals._finish")
+        await store.holding("Approvals._carried")
         assert bot.rows("SELECT state FROM approval") == [("approved",)]
     async with hub(tmp_path, attach=False) as bot:  # nobody is there who could carry it out any more
         assert bot.rows("SELECT state, outcome FROM approval") == [
@@ -169,3 +169,16 @@ async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
                 connection.execute(f"UPDATE approval SET {change}")  # noqa: S608
         with pytest.raises(sqlite3.IntegrityError, match="is kept"):
             connection.execute("DELETE FROM approval")
+
+
+@pytest.mark.parametrize("line", ["/deny A-1", "/approve A-1"])
+async def test_a_crash_leaves_nobody_with_a_question_that_is_none_any_more(tmp_path: Path, line: str) -> None:
+    async with asked(tmp_path, Hand(), database=HeldDatabase) as bot:
+        store = held(bot.app.store)
+        store.hold("Dispatcher._answer")
+        await bot.post(line)
+        await store.holding("Dispatcher._answer")
+    async with asked(tmp_path, Hand()) as bot:
+        await bot.until(text="was denied by" if "deny" in line else "was approved by")
+        told = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
+        assert [("denied" in text or "approved" in text) for (text,) in told] == [False, True]

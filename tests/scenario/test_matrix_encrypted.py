@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -299,3 +300,138 @@ async def test_a_new_person_who_joins_can_read_what_is_said_next(tmp_path: Path,
         await talk.told(talk.group, "/tasks [STATUS]")
         last = [event for _, event in talk.group.events if event["sender"] == BOT][-1]
         assert server.peers[BOB].opened(talk.group.id, last) is not None
+
+
+# What one stranger sends stops nobody ----------------------------------------------------------------------------------
+
+
+async def _still_there(talk: Matrixes, words: str = "!help task") -> None:
+    """The surface hears and answers, and was not started again."""
+    surface = surface_of(talk)
+    before = surface._client
+    talk.server.say(talk.olga, OLGA, words)
+    await talk.told(talk.olga, "post a task")
+    assert surface._client is before
+
+
+async def test_a_message_to_its_device_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        (device,) = server.keys.devices[BOT].values()
+        key = device["keys"]["curve25519:TIMMY"]
+        for kind, body in itertools.product((0, 1, "x"), ("!!", "AAAA", "ä", "", None, 7)):
+            content = {
+                "algorithm": "m.olm.v1.curve25519-aes-sha2", "sender_key": "A" * 43,
+                "ciphertext": {key: {"type": kind, "body": body}},
+            }  # fmt: skip
+            server.mail("@evil:elsewhere", BOT, "TIMMY", content)
+        await _still_there(talk)
+
+
+async def test_an_encrypted_event_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
+    broken: list[dict[str, Any]] = [
+        {"sender_key": ""}, {"session_id": ""}, {"ciphertext": "!!"}, {"ciphertext": 5}, {"device_id": None},
+        {"algorithm": "rot13"},
+    ]  # fmt: skip
+    async with on_matrix(tmp_path, server) as talk:
+        said = {"msgtype": "m.text", "body": "!task a"}
+        mail, sealed = server.peers[OLGA].sealed(talk.group.id, BOT, "m.room.message", said)
+        for (whose, device), content in mail.items():
+            server.mail(OLGA, whose, device, content)
+        for part in broken:
+            server.post(talk.group, OLGA, "m.room.encrypted", sealed | part)
+        await _still_there(talk)
+        assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+async def test_state_that_is_encrypted_is_none(tmp_path: Path, server: MatrixServer) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        peer = server.peers[EVE]
+        gone = {"content": {"membership": "leave"}, "type": "m.room.member", "state_key": OLGA}
+        mail, _ = peer.sealed(talk.group.id, BOT, "m.room.message", {"msgtype": "m.text", "body": "hello"})
+        for (whose, device), content in mail.items():
+            server.mail(EVE, whose, device, content)
+        server.post(talk.group, EVE, "m.room.encrypted", peer.olm.group_encrypt(talk.group.id, gone))
+        await _still_there(talk)
+        assert set(surface_of(talk)._client.rooms[talk.group.id].users) == {OLGA, EVE, BOT}
+        server.say(talk.group, OLGA, "!balance")
+        await talk.told(talk.group, "I answered you in private")
+        assert "sats free" not in str([one.text for one in server.messages(talk.group)])
+
+
+async def test_an_old_message_that_comes_again_under_another_name_is_not_carried_out(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        said = server.say(talk.olga, OLGA, "!spawn echo")
+        await talk.told(talk.olga, "echo-2")
+    async with on_matrix(tmp_path, server) as talk:
+        server.post(talk.olga, OLGA, said["type"], said["content"])
+        await _still_there(talk)
+        assert [one["name"] for one in (await talk.bot.data("/agents"))["agents"]] == ["echo", "echo-2", "quill"]
+
+
+async def test_a_reaction_to_nothing(tmp_path: Path, server: MatrixServer) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        for target in ("", "no event", "$" + "x" * 5000):
+            server.react(talk.group, EVE, target, "Approve")
+        await _still_there(talk)
+
+
+async def test_a_device_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
+    devices: list[Any] = [
+        5, {}, {"algorithms": 1}, {"user_id": OLGA, "device_id": "EVIL", "keys": {"ed25519:EVIL": "AAAA"}, "signatures": 5},
+        {"user_id": OLGA, "device_id": "EVIL", "keys": {"ed25519:EVIL": "A" * 43, "curve25519:EVIL": 7}, "unsigned": 3},
+    ]  # fmt: skip
+    async with on_matrix(tmp_path, server) as talk:
+        for number, device in enumerate(devices):
+            server.keys.devices[OLGA]["EVIL"] = device
+            server.changed(OLGA)
+            before = len(server.messages(talk.olga))
+            server.say(talk.olga, OLGA, f"!show {number + 1}")
+            await talk.told(talk.olga, f"There is no task T-{number + 1}")
+            assert len(server.messages(talk.olga)) == before + 1
+        await _still_there(talk)
+
+
+@pytest.mark.parametrize("key", [{"signed_curve25519:AAA": {"key": "AAAA"}}, {}, {"signed_curve25519:AAA": 5}])
+async def test_a_one_time_key_that_is_none(tmp_path: Path, server: MatrixServer, key: Any) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        server.meet(BOB, seed=4)
+        server.join(talk.group, BOB)
+        server.keys.spare[BOB, "PHONE"] = key
+        server.say(talk.group, OLGA, "!help task")
+        await talk.told(talk.group, "post a task")
+
+
+async def test_a_key_server_that_does_not_answer_for_somebody_makes_nobody_another(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        server.say(talk.olga, OLGA, "!spawn echo")
+        await talk.told(talk.olga, "echo-2")
+        kept, identity = server.keys.devices.pop(OLGA), server.keys.identities.pop(OLGA)
+        server.keys.away.add(OLGA)
+        server.changed(OLGA)
+        server.say(talk.olga, OLGA, "!spawn echo")
+        await talk.told(talk.olga, "echo-3")
+        server.keys.away.clear()
+        server.keys.devices[OLGA], server.keys.identities[OLGA] = kept, identity
+        await _still_there(talk)
+
+
+async def test_what_was_asked_in_an_encrypted_room_is_not_answered_in_a_plain_one(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    plain = server.room("Aplain", [OLGA])
+    async with on_matrix(tmp_path, server) as talk:
+        server.say(talk.olga, OLGA, "!help task")
+        await talk.told(talk.olga, "post a task")
+        server.say(plain, OLGA, "!whoami")
+        await talk.told(talk.olga, f"matrix:{OLGA}")
+    async with on_matrix(tmp_path, server) as talk:
+        row = await talk.bot.app.store.write(
+            lambda tx: tx.messages.queue("matrix", f"matrix:{OLGA}", Reply("SECRET"), None, tx.now)
+        )
+        talk.bot.app.delivery.send(row)
+        await talk.told(talk.olga, "SECRET")
+        assert server.messages(plain) == []

@@ -11,3 +11,6 @@ CREATE TABLE pin (
     verified INTEGER,
     PRIMARY KEY (account, person)
 ) STRICT, WITHOUT ROWID;
+
+-- Which event each encrypted message was first read from: the same one under another event's name is a replay.
+CREATE TABLE opened (account TEXT NOT NULL, place TEXT NOT NULL, event TEXT NOT NULL, PRIMARY KEY (account, place)) STRICT, WITHOUT ROWID;

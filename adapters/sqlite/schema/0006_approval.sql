@@ -8,6 +8,7 @@ CREATE TABLE approval (
     asked_by TEXT NOT NULL,
     conversation TEXT NOT NULL,
     approvers TEXT NOT NULL,
+    needs TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('open', 'approved', 'denied', 'expired', 'done')),

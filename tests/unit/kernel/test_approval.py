@@ -17,10 +17,11 @@ from core.approval import (
     digest_of,
     parse_approval,
 )
+from core.chat import Role
 
 OPEN = Approval(
     7, "pay", "pay 500 to ann", digest_of("pay", "pay 500 to ann"), "Pay Ann 500 sats?", "console:owner", "console:owner",
-    ("telegram:1", "matrix:@a:b"), 1_000, 2_000,
+    ("telegram:1", "matrix:@a:b"), Role.MEMBER, 1_000, 2_000,
 )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_what_is_no_id_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("yes", "state"), [(True, State.APPROVED), (False, State.DENIED)])
 def test_whoever_was_asked_decides_and_is_remembered(yes: bool, state: State) -> None:
-    found = decide(OPEN, "matrix:@a:b", yes=yes, now=1_500)
+    found = decide(OPEN, "matrix:@a:b", Role.MEMBER, yes=yes, now=1_500)
     assert (found.state, found.decided_by, found.decided_at) == (state, "matrix:@a:b", 1_500)
     assert replace(found, state=State.OPEN, decided_by=None, decided_at=None) == OPEN
 
@@ -46,7 +47,7 @@ def test_whoever_was_asked_decides_and_is_remembered(yes: bool, state: State) ->
 @pytest.mark.parametrize("actor", ["telegram:2", "telegram", "telegram:1 ", "matrix:@A:b", ""])
 def test_nobody_else_does_nor_learns_how_it_stands(actor: str, state: State) -> None:
     with pytest.raises(NotYoursToDecide, match=r"A-7 is not yours to decide. It was put to 2 others."):
-        decide(replace(OPEN, state=state), actor, yes=True, now=1_500)
+        decide(replace(OPEN, state=state), actor, Role.MEMBER, yes=True, now=1_500)
 
 
 @pytest.mark.parametrize("yes", [True, False])
@@ -55,16 +56,32 @@ def test_what_is_settled_stays_so(state: State, yes: bool) -> None:
     with pytest.raises(
         Settled, match=r"A-7 was (approved|denied|expired) already by matrix:@a:b. Nothing more was done."
     ):
-        decide(replace(OPEN, state=state, decided_by="matrix:@a:b"), "telegram:1", yes=yes, now=1_500)
+        decide(replace(OPEN, state=state, decided_by="matrix:@a:b"), "telegram:1", Role.MEMBER, yes=yes, now=1_500)
 
 
 @pytest.mark.parametrize("now", [2_000, 2_001, 10**15])
 def test_what_is_late_is_nothing(now: int) -> None:
     with pytest.raises(Settled, match="was expired already"):
-        decide(OPEN, "telegram:1", yes=True, now=now)
+        decide(OPEN, "telegram:1", Role.MEMBER, yes=True, now=now)
 
 
 @pytest.mark.parametrize(("kind", "action"), [("pay", "pay 501 to ann"), ("give", "pay 500 to ann"), ("pay", "")])
 def test_another_action_is_not_what_people_agreed_to(kind: str, action: str) -> None:
     assert OPEN.intact
     assert not replace(OPEN, kind=kind, action=action).intact
+
+
+@pytest.mark.parametrize(
+    ("needs", "role", "may"),
+    [
+        (Role.OWNER, Role.OWNER, True), (Role.OWNER, Role.PAYER, False), (Role.OWNER, Role.MEMBER, False),
+        (Role.MEMBER, Role.OWNER, True), (Role.MEMBER, Role.MEMBER, True), (Role.MEMBER, Role.GUEST, False),
+    ],
+)  # fmt: skip
+def test_whoever_lost_the_role_that_it_needs_decides_no_more(needs: Role, role: Role, may: bool) -> None:
+    asked = replace(OPEN, needs=needs)
+    if may:
+        assert decide(asked, "telegram:1", role, yes=True, now=1_500).state is State.APPROVED
+    else:
+        with pytest.raises(NotYoursToDecide):
+            decide(asked, "telegram:1", role, yes=True, now=1_500)

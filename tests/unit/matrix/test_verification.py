@@ -14,7 +14,7 @@ import pytest
 import vodozemac
 from nio.api import Api
 
-from adapters.matrix.verification import EMOJI, KINDS, Own, Ties, Verifications
+from adapters.matrix.verification import EMOJI, KINDS, Own, Said, Ties, Verifications
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -38,21 +38,28 @@ class Ann:
     clock: FakeClock = field(default_factory=FakeClock)
     sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    refused: Exception | None = None
     verified: list[tuple[str, str]] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=lambda: dict(KEYS))
     sas: vodozemac.Sas = field(default_factory=vodozemac.Sas)
 
     def __post_init__(self) -> None:
-        self.bot = Verifications(OWN, Ties(self._send, self._ask, self._keys, self._verified), self.clock)
+        self.bot = Verifications(
+            OWN, Ties(self._send, self._ask, self._keys, self._verified, lambda user: user != "@stranger:b"), self.clock
+        )
         self.public = self.sas.public_key.to_base64()
 
     async def _send(self, room: str, kind: str, content: dict[str, Any]) -> None:
+        if self.refused is not None:
+            raise self.refused
         assert room == ROOM
         assert content["m.relates_to"] == {"rel_type": "m.reference", "event_id": "$flow"}
         self.sent.append((kind.removeprefix(KINDS), content))
 
     async def _ask(self, flow: Flow) -> None:
         self.asked.append(flow.shown)
+        self.names.append(flow.shown_as)
 
     async def _keys(self, user: str) -> dict[str, str]:
         assert user == ANN
@@ -61,13 +68,23 @@ class Ann:
     async def _verified(self, user: str, master: str) -> None:
         self.verified.append((user, master))
 
+    def said(self, event: str, *, sender: str = ANN, room: str = ROOM, late: int = 0) -> Said:
+        return Said(room, sender, event, self.clock.now() - late)
+
     async def say(self, kind: str, content: dict[str, Any], *, sender: str = ANN, room: str = ROOM) -> bool:
         related = {"m.relates_to": {"rel_type": "m.reference", "event_id": "$flow"}, **content}
-        return await self.bot.take(room, sender, "$any", KINDS + kind, related)
+        return await self.bot.take(
+            self.said("$any", sender=sender, room=room), {"type": KINDS + kind, "content": related}
+        )
 
-    async def request(self, **but: Any) -> None:
+    async def request(self, *, event: str = "$flow", sender: str = ANN, late: int = 0, **but: Any) -> None:
         content = {"msgtype": f"{KINDS}request", "to": OWN.user, "from_device": "PHONE", "methods": ["m.sas.v1"], **but}
-        assert await self.bot.take(ROOM, ANN, "$flow", "m.room.message", content)
+        source = {"type": "m.room.message", "content": content}
+        assert await self.bot.take(self.said(event, sender=sender, late=late), source)
+
+    async def confirm(self) -> str:
+        """The owner says yes to what they were shown last."""
+        return await self.bot.confirm(self.names[-1] if self.names else "$flow nothing")
 
     async def shown(self) -> vodozemac.EstablishedSas:
         """Go as far as the pictures."""
@@ -96,7 +113,8 @@ async def test_both_agree_in_either_order_and_know_each_others_master(first: str
     if first == "ann":
         await ann.say("mac", ann.mac(secret, KEYS))
         assert ann.verified == []
-    assert await ann.bot.confirm("$flow") == f"what {ANN} sees was confirmed"
+    said = f"{ANN} is verified" if first == "ann" else f"what {ANN} sees was confirmed; it is theirs to confirm too"
+    assert await ann.confirm() == said
     if first == "owner":
         await ann.say("mac", ann.mac(secret, KEYS))
     assert ann.verified == [(ANN, "annmaster")]
@@ -127,10 +145,10 @@ async def test_without_the_owners_word_nothing_is_verified() -> None:
 async def test_keys_that_are_not_what_the_server_says_or_no_master_end_it(keys: dict[str, str]) -> None:
     ann = Ann()
     secret = await ann.shown()
-    await ann.bot.confirm("$flow")
+    await ann.confirm()
     await ann.say("mac", ann.mac(secret, keys))
     assert (ann.verified, ann.sent[-1][1]["code"]) == ([], "m.key_mismatch")
-    assert "is over" in await ann.bot.confirm("$flow")
+    assert "is over" in await ann.confirm()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +165,7 @@ async def test_keys_that_are_not_what_the_server_says_or_no_master_end_it(keys: 
 async def test_a_mac_that_does_not_hold_ends_it(spoilt: dict[str, Any]) -> None:
     ann = Ann()
     secret = await ann.shown()
-    await ann.bot.confirm("$flow")
+    await ann.confirm()
     await ann.say("mac", ann.mac(secret, KEYS) | spoilt)
     assert ann.verified == []
     assert ann.kinds[-1] == "cancel"
@@ -159,14 +177,15 @@ async def test_what_somebody_else_or_another_room_says_changes_nothing() -> None
     for how in ({"sender": "@eve:b"}, {"room": "!other:b"}):
         assert await ann.say("start", START, **how)
     assert ann.kinds == ["ready"]
-    assert await ann.bot.take(ROOM, ANN, "$e", "m.room.message", {"msgtype": "m.text", "body": "hi"}) is False
+    hello = {"type": "m.room.message", "content": {"msgtype": "m.text", "body": "hi"}}
+    assert await ann.bot.take(ann.said("$e"), hello) is False
 
 
 async def test_it_ends_after_ten_minutes() -> None:
     ann = Ann()
     await ann.shown()
     ann.clock.advance(600_001)
-    assert "is over" in await ann.bot.confirm("$flow")
+    assert "is over" in await ann.confirm()
     await ann.request(to="@other:b")
     await ann.request(methods=["m.qr"])
     assert ann.kinds == ["ready", "accept", "key"]
@@ -201,14 +220,65 @@ async def test_a_key_that_is_none_ends_it(key: str | None) -> None:
     assert ann.asked == []
 
 
-async def test_many_who_ask_push_the_oldest_out() -> None:
+@pytest.mark.parametrize("spoilt", [{"methods": 5}, {"methods": None}, {"to": []}, {"from_device": {}}])
+async def test_a_request_that_is_none_stops_nothing(spoilt: dict[str, Any]) -> None:
     ann = Ann()
-    for number in range(30):
-        content = {"msgtype": f"{KINDS}request", "to": OWN.user, "from_device": "PHONE", "methods": ["m.sas.v1"]}
-        ann.bot._ties = Ties(_nothing, ann._ask, ann._keys, ann._verified)
-        await ann.bot.take(ROOM, ANN, f"${number}", "m.room.message", content)
-    assert len(ann.bot._flows) == 20
+    await ann.request(**spoilt)
+    await ann.request(event="$flow" if "from_device" not in spoilt else "$other", sender="@stranger:b")
+    assert ann.kinds == (["ready"] if "from_device" in spoilt else [])
 
 
-async def _nothing(*_: Any) -> None:
-    pass
+@pytest.mark.parametrize("how", [{"sender": "@stranger:b"}, {"late": 600_001}, {"late": -600_001}])
+async def test_a_stranger_or_a_request_of_another_time_is_not_answered(how: dict[str, Any]) -> None:
+    ann = Ann()
+    await ann.request(**how)
+    assert ann.kinds == []
+
+
+async def test_what_the_server_refuses_ends_it_and_nothing_else() -> None:
+    ann = Ann(refused=RuntimeError("M_FORBIDDEN"))
+    await ann.request()
+    assert ann.sent == []
+
+
+async def test_a_yes_to_one_is_a_yes_to_no_other_of_the_same_name() -> None:
+    ann = Ann()
+    await ann.shown()
+    first = ann.names[-1]
+    await ann.say("cancel", {"code": "m.user"})
+    await ann.request()
+    assert ann.kinds == ["ready", "accept", "key"], "a name that was used is used up"
+    ann.bot._used.clear()
+    ann.sas = vodozemac.Sas()
+    ann.public = ann.sas.public_key.to_base64()
+    await ann.shown()
+    assert "is over" in await ann.bot.confirm(first)
+    assert ann.kinds.count("mac") == 0
+    assert ann.names[-1] != first
+
+
+async def test_who_says_that_they_do_not_match_is_not_verified_whatever_the_owner_said() -> None:
+    ann = Ann()
+    secret = await ann.shown()
+    await ann.confirm()
+    await ann.say("cancel", {"code": "m.mismatched_sas"})
+    await ann.say("mac", ann.mac(secret, KEYS))
+    assert ann.verified == []
+    assert "is over" in await ann.confirm()
+
+
+async def test_before_anything_was_shown_nothing_can_be_confirmed() -> None:
+    ann = Ann()
+    await ann.request()
+    await ann.say("start", START)
+    assert "is over" in await ann.bot.confirm("$flow")
+    assert ann.kinds == ["ready", "accept"]
+
+
+async def test_a_new_request_of_somebody_ends_only_their_own_before() -> None:
+    ann = Ann()
+    await ann.shown()
+    await ann.request(event="$bobs", sender="@bob:b")
+    assert f"what {ANN} sees was confirmed" in await ann.confirm()
+    await ann.request(event="$next")
+    assert "is over" in await ann.confirm()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "sync", "file", "cursor", "actor",
-    "conversation", "moved", "latch", "pin", "approval", "approval_question",
+    "conversation", "moved", "latch", "pin", "opened", "approval", "approval_question",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 

@@ -1,0 +1,90 @@
+"""matrix-nio's Olm machine, behind a guard: what one stranger sends costs that thing alone, never the sync that carried it.
+
+The library raises whatever its parsers raise (assertions, key errors, the ratchet's own), and takes encrypted state for a
+room's state.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from nio import AsyncClient, EncryptionError, KeysClaimResponse
+from nio.crypto import Olm
+
+if TYPE_CHECKING:
+    from nio import Event, MegolmEvent
+
+log = logging.getLogger(__name__)
+
+_SAID = frozenset({"m.room.message", "m.sticker", "m.reaction"})
+_MANY = 100_000
+
+
+class Client(AsyncClient):  # type: ignore[misc]
+    """A client whose machine is guarded."""
+
+    def load_store(self) -> None:
+        """See the library: it makes the machine, here of our class."""
+        super().load_store()
+        if self.olm is not None:
+            self.olm.__class__ = GuardedOlm
+
+
+class GuardedOlm(Olm):  # type: ignore[misc]
+    """See the module. `place` remembers which message of its session an event was, for whoever keeps that over a restart."""
+
+    def handle_to_device_event(self, event: Any) -> Any:
+        """See the library; what cannot be read is as if it had not come."""
+        try:
+            return super().handle_to_device_event(event)
+        except Exception as error:  # noqa: BLE001 - whatever its parsers raise
+            log.warning("a message from device to device cannot be read: %s", type(error).__name__)
+            return None
+
+    def decrypt_megolm_event(self, event: MegolmEvent, room_id: str | None = None) -> Event:
+        """See the library. Raises `EncryptionError` only; encrypted state is none: nobody but the server sets a room's state."""
+        try:
+            found = cast("Event", super().decrypt_megolm_event(event, room_id))
+            kind = str(found.source.get("type"))
+            is_state = "state_key" in found.source or not (kind in _SAID or kind.startswith("m.key.verification."))
+        except EncryptionError:
+            raise
+        except Exception as error:
+            raise EncryptionError(f"it cannot be read: {type(error).__name__}") from error
+        if is_state:
+            raise EncryptionError(f"it is no message, but {kind}")
+        return found
+
+    def message_index_ok(self, message_index: int, event: MegolmEvent) -> bool:
+        """See the library; the place is kept for the event."""
+        places: dict[str, int] = self.__dict__.setdefault("places", {})
+        if len(places) >= _MANY:
+            places.clear()
+        places[event.event_id] = message_index
+        return bool(super().message_index_ok(message_index, event))
+
+    def place(self, event_id: str) -> int | None:
+        """Which message of its session an event was."""
+        found: int | None = self.__dict__.get("places", {}).get(event_id)
+        return found
+
+    def _handle_key_claiming(self, response: KeysClaimResponse) -> None:
+        """Device by device: a key that is none costs its own device the message, and nobody else."""
+        for user, devices in response.one_time_keys.items():
+            for device, key in devices.items():
+                try:
+                    super()._handle_key_claiming(KeysClaimResponse({user: {device: key}}, {}))
+                except Exception as error:  # noqa: BLE001 - as above
+                    log.warning("a one-time key of %s %s is none: %s", user, device, type(error).__name__)
+
+    def is_whole(self, user: str, name: str, device: Any) -> bool:
+        """Whether the server's object of a device is one, signed by itself."""
+        try:
+            keys, unsigned = device["keys"], device.get("unsigned", {})
+            if (device["user_id"], device["device_id"]) != (user, name) or not isinstance(unsigned, dict):
+                return False
+            return bool(self.verify_json(device, keys[f"ed25519:{name}"], user, name) and keys[f"curve25519:{name}"])
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("the device %s of %s cannot be read: %s", name, user, type(error).__name__)
+            return False
