@@ -27,12 +27,11 @@ from nio import (
     RoomMemberEvent,
     SyncResponse,
 )
-from nio.store import SqliteStore
 
 from adapters.matrix import content
 from adapters.matrix.encryption import Encryption, Forged, Refusal, StoreLost
 from adapters.matrix.events import SURFACE, conversation, is_private, place, read, sealed
-from adapters.matrix.guard import Client
+from adapters.matrix.guard import Client, Store
 from adapters.matrix.trust import CLEAR, FORGED, REACTION, UNKNOWABLE
 from adapters.matrix.verification import Said, Ties, Verifications
 from core.chat import NotSent, Undeliverable
@@ -242,7 +241,7 @@ class MatrixSurface:
         (self._identity.folder / STORE).touch(mode=0o600)
         config = AsyncClientConfig(
             encryption_enabled=self._access.encryption != "off", pickle_key=self._identity.kept.key,
-            store=SqliteStore, store_name=STORE,
+            store=Store, store_name=STORE,
             max_limit_exceeded=0, max_timeouts=0, request_timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         return Client(

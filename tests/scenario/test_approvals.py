@@ -132,7 +132,10 @@ async def test_a_question_stands_over_a_restart_and_is_asked_once(tmp_path: Path
     assert hand.did == ["water the plants"]
 
 
-async def test_what_was_approved_and_not_carried_out_is_so_at_the_next_start(tmp_path: Path) -> None:
+async def test_what_was_approved_and_not_carried_out_is_so_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
     async with asked(tmp_path, Hand(), database=HeldDatabase) as bot:
         store = held(bot.app.store)
         store.hold("_settled", "Approvals._carried")
@@ -172,7 +175,10 @@ async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["/deny A-1", "/approve A-1"])
-async def test_a_crash_leaves_nobody_with_a_question_that_is_none_any_more(tmp_path: Path, line: str) -> None:
+async def test_a_crash_leaves_nobody_with_a_question_that_is_none_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
     async with asked(tmp_path, Hand(), database=HeldDatabase) as bot:
         store = held(bot.app.store)
         store.hold("Dispatcher._answer")

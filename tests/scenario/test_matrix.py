@@ -34,11 +34,12 @@ class Matrixes:
     olga: Room
     group: Room
 
-    async def told(self, room: Room, words: str) -> Message:
+    async def told(self, room: Room, words: str, *, pace: float = 0.05) -> Message:
         """Wait for a message with these words, while time passes."""
         found: Message = await self.bot.see(
             lambda: next((one for one in self.server.messages(room) if words in one.text), None),
             f"{words!r} in {room.name}: {[one.text for one in self.server.messages(room)]}",
+            pace=pace,
         )
         return found
 

@@ -129,7 +129,7 @@ async def test_a_message_whose_key_never_comes_is_answered_once_with_the_cause_o
                 talk.olga.id, BOT, "m.room.message", {"msgtype": "m.text", "body": "!balance"}
             )
             server.post(talk.olga, OLGA, "m.room.encrypted", sealed)
-        await talk.told(talk.olga, "I could not read what you wrote: its key never came to me")
+        await talk.told(talk.olga, "I could not read what you wrote: its key never came to me", pace=1)
     async with on_matrix(tmp_path, server) as talk:
         server.peers[OLGA].forget(talk.olga.id)
         server.say(talk.olga, OLGA, "!help task")
