@@ -338,7 +338,7 @@ class MatrixSurface:
             if await self._heard(client, room, event, receive):
                 last = event.event_id
         if last is not None:
-            self._spawner.spawn(self._quietly(client.update_receipt_marker(room_id, last)), "receipt")
+            self._spawner.spawn(self._beside(partial(client.update_receipt_marker, room_id, last)), "receipt")
 
     async def _heard(
         self, client: AsyncClient, room: MatrixRoom, event: Event, receive: Callable[[Inbound], Awaitable[None]]
@@ -539,7 +539,7 @@ class MatrixSurface:
             under = sent[max(0, len(content.texts(message.reply)) - 1)]
             await self._relabelled(client, room_id, under, content.buttons(message.reply, message.taps))
         self._typing.pop(message.conversation, None)
-        self._spawner.spawn(self._quietly(client.room_typing(room_id, typing_state=False)), "typing")
+        self._spawner.spawn(self._beside(partial(client.room_typing, room_id, typing_state=False)), "typing")
         return tuple(sent)
 
     @staticmethod
@@ -690,6 +690,10 @@ class MatrixSurface:
             room_id = str(answer.room_id)
         self._direct[target] = room_id
         return room_id, thread
+
+    async def _beside(self, ask: Callable[[], Coroutine[Any, Any, Response]]) -> None:
+        """Ask for what may be dropped, once this has its turn: a stop before that leaves no call half begun."""
+        await self._quietly(ask())
 
     @staticmethod
     async def _quietly(asked: Coroutine[Any, Any, Response]) -> Response | None:
