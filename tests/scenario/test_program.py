@@ -64,6 +64,17 @@ async def _started(folder: Path, *words: str, **more: str) -> AsyncIterator[asyn
             await process.communicate()
 
 
+@asynccontextmanager
+async def _forked(folder: Path, *words: str, **more: str) -> AsyncIterator[Program]:
+    """A running `timmy` with nothing on its input; whatever the test did to it, it is ended with the block."""
+    process = await Program.fork(*words, env=_environment(folder, **more))
+    try:
+        yield process
+    except BaseException:
+        process.send_signal(signal.SIGKILL)
+        raise
+
+
 async def _timmy(folder: Path, *words: str, **more: str) -> Done:
     """Run `timmy` to its end."""
     process = await Program.fork(*words, env=_environment(folder, **more))
@@ -182,25 +193,23 @@ async def test_a_stop_while_it_starts_ends_it(tmp_path: Path) -> None:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as deaf, asyncio.timeout(PATIENCE):
         url = f"http://127.0.0.1:{deaf.sockets[0].getsockname()[1]}"
-        async with _started(tmp_path, "run", TIMMY_OLLAMA_URL=url) as process:
+        async with _forked(tmp_path, "run", TIMMY_OLLAMA_URL=url) as process:
             await called.wait()
             process.send_signal(signal.SIGTERM)
-            out, err = await process.communicate()
-            assert (process.returncode, out, err) == (0, b"", b"")
+            assert await process.communicate() == (b"", b"", 0)
 
 
 @pytest.mark.parametrize("text", ["/balance", "/status", "hello there"])
 async def test_a_message_that_comes_with_the_stop_is_no_error(tmp_path: Path, text: str) -> None:
-    async with _started(tmp_path, "run") as process, asyncio.timeout(PATIENCE):
-        assert process.stderr is not None
+    async with _forked(tmp_path, "run") as process, asyncio.timeout(PATIENCE):
         await process.stderr.readuntil(b"timmy: ready on ")
         process.send_signal(signal.SIGSTOP)
         async with dial(tmp_path / "data", SOCKET) as link:
             await link.send({"op": "say", "text": text})
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGCONT)
-            _, err = await process.communicate()
-        assert (process.returncode, b"ERROR" in err, b"Traceback" in err) == (0, False, False), err.decode()
+            _, err, code = await process.communicate()
+        assert (code, b"ERROR" in err, b"Traceback" in err) == (0, False, False), err.decode()
 
 
 async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
