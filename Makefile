@@ -60,12 +60,12 @@ run: $(STAMP) ## set-up if needed, then the hub with a chat on standard input
 dev: $(STAMP) ## the hub, started anew whenever its code changes
 	@exec $(BIN)/watchfiles '$(BIN)/timmy run' $(PACKAGES)
 
-# Compiled once, and kept: the tests start many processes, and each would compile what it imports. One more worker than there are
-# processors, since some tests wait for a clock; not so many that each has to import everything.
+# Compiled once, and kept: the tests start many processes, and each would compile what it imports. A worker for each processor, but
+# not so many that importing everything takes longer than the tests.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) ## every test that needs no other server; under a minute on two slow cores
 	@$(BIN)/python -m compileall -q -j 0 bot core adapters config tests
-	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min(os.cpu_count() or 1, 7) + 1)') --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min(os.cpu_count() or 1, 8))') --dist worksteal $(ARGS)
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)
