@@ -421,7 +421,7 @@ class MatrixSurface:
         return await self._verifications.confirm(shown)
 
     async def _open_late(self, client: AsyncClient, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        """Open what has its key by now; what has waited too long is answered, once for each key, with the cause."""
+        """Open what has its key by now; what has waited too long is answered with the cause, once an hour to a sender."""
         for name, waiting in list(self._sealed.items()):
             room, encryption = client.rooms.get(waiting.room), self._encryption
             if room is None or encryption is None:
