@@ -72,11 +72,15 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with a message: its shown name, its size in bytes, and by what its surface fetches it."""
+    """A file that came with a message: its shown name, its size in bytes, and by what its surface fetches it.
+
+    `spoken`: it is what the sender says, and no file to keep.
+    """
 
     name: str
     size: int
     ref: str
+    spoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

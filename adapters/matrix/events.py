@@ -68,12 +68,12 @@ def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") 
     return _said(event, room, inbound) if isinstance(event, RoomMessage) else None
 
 
-def sealed(event: MegolmEvent, room: MatrixRoom, listed: Container[str], now: int) -> Inbound | None:
-    """What is to be answered to messages that cannot be opened: once an hour to each sender, and only where the bot is at home."""
+def sealed(event: MegolmEvent, room: MatrixRoom, listed: Container[str]) -> Inbound | None:
+    """What is to be answered to messages that cannot be opened: once for each missing key, and only where the bot is at home."""
     sender, private = event.sender, is_private(room)
     if sender == room.own_user_id or not (private or room.room_id in listed):
         return None
-    name = f"sealed/{sender}/{room.room_id}/{now // 3_600_000}"
+    name = f"sealed/{sender}/{room.room_id}/{event.session_id}"
     return Inbound(
         SURFACE, room.own_user_id, name, conversation(sender if private else room.room_id),
         f"{SURFACE}:{sender}", "", private=private, home=conversation(sender), name=str(room.user_name(sender) or sender)[:64],

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aiohttp import ClientError
 from nio import (
@@ -56,6 +56,8 @@ for noisy in (
 ):  # every event, a missing key at each look; every statement of the store, with what it holds
     logging.getLogger(noisy).setLevel(logging.ERROR)
 
+V = TypeVar("V")
+
 SYNC_SECONDS = 25
 PATIENCE_SECONDS = 30.0
 RETRY_SECONDS = 3.0
@@ -73,6 +75,10 @@ KEY_SECONDS = 15.0
 """How long a message waits for the key that opens it; it comes by another way, often a moment later."""
 
 KEY_SYNC_SECONDS = 2
+EXPLAINED = 5
+"""Answers in an hour, at most, to one sender in one room whose keys do not come."""
+
+HOUR_MS = 3_600_000
 STORE = "keys.db"
 TYPING_SECONDS = 20.0
 FETCH_BYTES = 50 * 2**20
@@ -171,6 +177,7 @@ class MatrixSurface:
         self._buttons: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._chips: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._typing: dict[str, int] = {}
+        self._explained: OrderedDict[str, list[int]] = OrderedDict()
         self.heard_at: int | None = None
 
     @property
@@ -421,7 +428,7 @@ class MatrixSurface:
         return await self._verifications.confirm(shown)
 
     async def _open_late(self, client: AsyncClient, receive: Callable[[Inbound], Awaitable[None]]) -> None:
-        """Open what has its key by now; what has waited too long is answered with the cause, once an hour to a sender."""
+        """Open what has its key by now; what has waited too long is answered with the cause, once for its key."""
         for name, waiting in list(self._sealed.items()):
             room, encryption = client.rooms.get(waiting.room), self._encryption
             if room is None or encryption is None:
@@ -431,8 +438,18 @@ class MatrixSurface:
                 await self._heard(client, room, opened, receive)
             elif self._clock.now() >= waiting.until:
                 del self._sealed[name]
-                if (message := sealed(waiting.event, room, self._access.rooms, self._clock.now())) is not None:
+                message = sealed(waiting.event, room, self._access.rooms)
+                if message is not None and self._may_explain(message):
                     await receive(message)
+
+    def _may_explain(self, message: Inbound) -> bool:
+        """Whether a sender is told once more that something cannot be read: who makes up keys is not answered for each."""
+        who, hour_ago = f"{message.actor} {message.conversation}", self._clock.now() - HOUR_MS
+        recent = [at for at in self._explained.get(who, ()) if at > hour_ago]
+        if len(recent) >= EXPLAINED:
+            return False
+        _bounded(self._explained, who, [*recent, self._clock.now()])
+        return True
 
     async def _missed(self, client: AsyncClient, room_id: str, start: str | None) -> list[Event]:
         """The events between the last sync and what this one brought of a busy room, oldest first."""
@@ -738,7 +755,7 @@ def _joins(event: object, user: str) -> bool:
     )
 
 
-def _bounded(kept: OrderedDict[str, dict[str, str]], key: str, value: dict[str, str]) -> None:
+def _bounded(kept: OrderedDict[str, V], key: str, value: V) -> None:
     kept[key] = value
     kept.move_to_end(key)
     while len(kept) > _RECENT:

@@ -224,7 +224,7 @@ def _dump_more(message: Inbound) -> str:
     if not message.admitted:
         more["admitted"] = False
     if message.files:
-        more["files"] = [[file.name, file.size, file.ref] for file in message.files]
+        more["files"] = [[file.name, file.size, file.ref, file.spoken] for file in message.files]
     return json.dumps(more) if more else "{}"
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.matrix_server import Room
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[MatrixServer]:
@@ -120,21 +122,42 @@ async def test_a_message_whose_key_comes_later_is_answered_once(tmp_path: Path, 
         assert len(server.messages(talk.olga)) == 1
 
 
-async def test_a_message_whose_key_never_comes_is_answered_once_with_the_cause_over_restarts(
+async def test_a_message_whose_key_never_comes_is_answered_once_with_the_cause_over_restarts_and_hours(
     tmp_path: Path, server: MatrixServer
 ) -> None:
+    def unreadable(room: Room) -> None:
+        _, sealed = server.peers[OLGA].sealed(room.id, BOT, "m.room.message", {"msgtype": "m.text", "body": "!balance"})
+        server.post(room, OLGA, "m.room.encrypted", sealed)
+
     async with on_matrix(tmp_path, server) as talk:
         for _ in range(3):
-            _, sealed = server.peers[OLGA].sealed(
-                talk.olga.id, BOT, "m.room.message", {"msgtype": "m.text", "body": "!balance"}
-            )
-            server.post(talk.olga, OLGA, "m.room.encrypted", sealed)
+            unreadable(talk.olga)
         await talk.told(talk.olga, "I could not read what you wrote: its key never came to me", pace=1)
     async with on_matrix(tmp_path, server) as talk:
+        talk.bot.pass_time(3600)
+        unreadable(talk.olga)
+        await talk.bot.see(lambda: surface_of(talk)._sealed, pace=0)
+        await talk.bot.see(lambda: not surface_of(talk)._sealed, pace=1)
         server.peers[OLGA].forget(talk.olga.id)
         server.say(talk.olga, OLGA, "!help task")
         await talk.told(talk.olga, "post a task")
         assert [one.text.partition(":")[0].partition(" ")[0] for one in server.messages(talk.olga)] == ["I", "/task"]
+
+
+async def test_who_makes_up_keys_is_answered_five_times_an_hour(tmp_path: Path, server: MatrixServer) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        for _ in range(7):
+            server.peers[OLGA].forget(talk.olga.id)
+            content = server.peers[OLGA].sealed(
+                talk.olga.id, BOT, "m.room.message", {"msgtype": "m.text", "body": "!help"}
+            )[1]
+            server.post(talk.olga, OLGA, "m.room.encrypted", content)
+        await talk.bot.see(lambda: len(surface_of(talk)._sealed) == 7, pace=0)
+        await talk.bot.see(lambda: not surface_of(talk)._sealed, pace=1)
+        server.peers[OLGA].forget(talk.olga.id)
+        server.say(talk.olga, OLGA, "!help task")
+        await talk.told(talk.olga, "post a task")
+        assert sum(one.text.startswith("I could not read") for one in server.messages(talk.olga)) == 5
 
 
 async def test_a_key_that_could_not_be_sent_keeps_nobody_from_reading(tmp_path: Path, server: MatrixServer) -> None:
