@@ -127,3 +127,14 @@ def _named(folder: Path, key: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise NoFolder(folder=folder, why=error.strerror or str(error), key=key) from error
+
+
+def newest(workspace: Path, limit: int) -> tuple[str, ...]:
+    """The names of the plain files directly in the workspace, the newest first; none that is hidden."""
+    found: list[tuple[float, str]] = []
+    with contextlib.suppress(OSError), os.scandir(workspace) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.name[0] != "." and entry.is_file(follow_symlinks=False):
+                    found.append((entry.stat(follow_symlinks=False).st_mtime, entry.name))
+    return tuple(name for _, name in sorted(found, reverse=True)[:limit])

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
 import config
-from adapters import folder
+from adapters import folder, markup
 from adapters.clockwork import Nursery, SystemClock, SystemIds, running
 from adapters.console.client import Place
 from adapters.console.client import talk as console_talk
@@ -27,6 +27,7 @@ from adapters.inbox import Inbox
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
+from adapters.speech import engines
 from adapters.sqlite.offline import look
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
@@ -37,9 +38,11 @@ from bot.boards import Boards
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.health import Figures, Health
+from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
 from bot.registry import registry
+from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
 from bot.taps import Taps
@@ -59,6 +62,7 @@ from core.swarm.coordinator import Coordinator
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
+from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.ledger import TREASURY
 from core.wallet.wallet import Wallet
@@ -73,10 +77,11 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
-    from core.chat import ChatAdapter
+    from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
+    from core.voice.hearing import Ear, Mouth
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
@@ -128,6 +133,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     roster: Sequence[Persona] | None = None,
     book: tuple[str, str] | None = None,
     database: type[Database] = Database,
+    ear: Ear | None = None,
+    mouth: Mouth | None = None,
 ) -> AsyncIterator[App]:
     """A whole hub on the settings' data folder, running until the block ends."""
     clock = clock or SystemClock()
@@ -164,7 +171,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery)
-        delivery = Delivery(store, clock, nursery, boards.told)
+        ear, mouth = _speech(settings, stack, ear, mouth)
+        speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
+        delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send)
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
 
@@ -172,6 +181,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return str(shelf.path(file.sha256, file.name))
 
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
+        hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
         hub = Hub(
             clock,
             approvals,
@@ -187,6 +197,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             health,
             place,
             _zone(settings),
+            hearing,
+            speaking,
             delivery.draft,
         )
         dispatcher = Dispatcher(
@@ -217,6 +229,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         if telegram is not None:
             boards.attach(telegram.name, telegram)
+            speaking.attach(telegram.name, telegram)
             surfaces.append(telegram)
         watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
         if settings.matrix.on:
@@ -229,6 +242,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
+            speaking.attach(matrix.name, matrix)
             surfaces.append(matrix)
         for surface in surfaces:
             delivery.attach(surface)
@@ -269,6 +283,15 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             supervisor.stop()
 
 
+def _speech(
+    settings: Settings, stack: contextlib.AsyncExitStack, ear: Ear | None, mouth: Mouth | None
+) -> tuple[Ear, Mouth]:
+    """What hears and what speaks. Their child process starts when the first of them is used, and ends with the hub."""
+    found, worker = engines.ear(settings.speech.stt, settings.speech.model_dir)
+    stack.push_async_callback(worker.close)
+    return ear or found, mouth or engines.mouth(settings.speech.tts, settings.speech.model_dir, worker)
+
+
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
     """Read a data folder's books, whether its hub runs or not. Raises what `look` does."""
     return look(settings.data_dir / DATABASE, work)
@@ -283,6 +306,14 @@ async def talk(app: App) -> None:
             await console_talk(near, app.hub.registry.described(), place)
         finally:
             near.close()
+
+
+def _both(first: Callable[[Outgoing], None], second: Callable[[Outgoing], None]) -> Callable[[Outgoing], None]:
+    def told(message: Outgoing) -> None:
+        first(message)
+        second(message)
+
+    return told
 
 
 def _zone(settings: Settings) -> ZoneInfo | None:
@@ -386,6 +417,20 @@ async def _ask_verified(approvals: Approvals, settings: Settings, shown: str, wo
 def _known(hub: Hub) -> Known:
     """The names that a phrase may hold now: of agents, and of personas that can be spawned. Of people, any: anybody may be paid."""
     return Known(frozenset({*hub.roster.personas, *(agent.name for agent in hub.roster)}), None, None)
+
+
+async def _names(store: Database, roster: Roster, workspace: Path) -> Names:
+    """What can be named by voice now."""
+
+    def read(tx: UnitOfWork) -> tuple[list[str], int]:
+        return [person.name.split()[0] for person in tx.tokens.people() if person.name.strip()], tx.tasks.next_id()
+
+    people, following = await store.read(read)
+    return Names(
+        tuple(agent.name for agent in roster), tuple(roster.personas), tuple(dict.fromkeys(people)),
+        await asyncio.to_thread(folder.newest, workspace, MOST_NAMES),
+        tuple(range(following - 1, max(0, following - 1 - MOST_NAMES), -1)),
+    )  # fmt: skip
 
 
 async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> None:

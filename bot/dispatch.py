@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
+from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers
 from core.access import NotAllowed, authorize, noting
@@ -23,6 +23,7 @@ from core.errors import HubError, WentWrong
 from core.messages import MessageTx
 from core.store import NotWritten, StoreClosed, patiently
 from core.tokens import TokenTx
+from core.voice.hearing import NotUnderstood, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,7 +127,7 @@ class Dispatcher:
         talk = command is not None and command.talk and way is Way.RUN
         if command is not None and command.interrupts and way is Way.RUN:
             self._hub.assistant.stop(message.conversation)
-        kind = " talk" if talk else " files" if way is Way.FILES else ""
+        kind = " talk" if talk else " files" if way in {Way.FILES, Way.HEAR} else ""
         self._enter(f"{message.lane or message.conversation}{kind}", message, found)
         return not kind
 
@@ -234,7 +235,7 @@ class Dispatcher:
             log.exception("the turn of %s failed", message.key)
             return [(here, from_error(WentWrong()), None)]
 
-    async def _act(
+    async def _act(  # noqa: PLR0911 - one line a way
         self, message: Inbound, found: Route | HubError, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
         if isinstance(found, HubError):
@@ -252,10 +253,34 @@ class Dispatcher:
                 return None
             case Way.FILES:
                 return await self._kept(message, caller)
+            case Way.HEAR:
+                return await self._heard(message, caller)
             case Way.ASK:
                 return [(here, self._asked(found, caller), None)]
             case Way.RUN:
                 return await self._carried_out(found, caller, message.key, tells=True)
+
+    async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:
+        """Hear a voice note. What is surely heard becomes the message's text, durably, and takes its turn as any text."""
+        heard, verdict = await self._hub.hearing.take(message, caller)
+        if verdict is Verdict.ASK:
+            return [(message.conversation, self._doubted(replace(message, text=heard.text, files=()), caller), None)]
+
+        def note(tx: InboxTx) -> Outgoing:
+            tx.messages.heard(message.id, heard.text)
+            return tx.messages.queue(message.surface, message.conversation, transcript(heard.text), message.key, tx.now)
+
+        self._delivery.send(await patiently(self._store, note, self._hub.clock))
+        self._queue(replace(message, text=heard.text, files=()))
+        return None
+
+    def _doubted(self, message: Inbound, caller: Caller) -> Reply:
+        """Ask whether it was said. A yes or no that was not heard well answers nothing."""
+        found, now = words(self._hub.registry, self._understand, message), self._hub.clock.now()
+        if found.way is Way.ANSWER:
+            raise NotUnderstood
+        asked = self._asked(found, caller) if found.way is Way.ASK else None
+        return did_you_say(message.text, found.message.text, message.actor, now, asked)
 
     def _asked(self, found: Route, caller: Caller) -> Reply:
         """Ask back what a phrase meant. What its command would refuse to read is refused at once."""

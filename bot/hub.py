@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from bot.approvals import Approvals
     from bot.health import Health
+    from bot.hearing import Hearing
     from bot.intake import Intake
     from bot.registry import Registry
+    from bot.speaking import Speaking
     from bot.why import Decisions
     from core.agent.agent import Assistant
     from core.chat import CommandCall
@@ -43,4 +45,6 @@ class Hub:
     health: Health
     file_path: Callable[[ResultFile], str]
     zone: tzinfo | None
+    hearing: Hearing
+    speaking: Speaking
     draft: Callable[[CommandCall, str], None]

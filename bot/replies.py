@@ -67,6 +67,22 @@ def question(call: CommandCall, budget: int, now: int) -> Reply:
     )
 
 
+def transcript(text: str) -> Reply:
+    """Show what was heard, before it is done."""
+    return Reply(f'Heard: "{text}"', {"ok": True, "heard": text})
+
+
+def did_you_say(text: str, meant: str, actor: str, now: int, asked: Reply | None = None) -> Reply:
+    """Ask whether this was said; Yes does what it means: a command, or the words. `asked`: as typed, it is asked back so."""
+    question = f'Did you say "{text}"? Yes or no.'
+    if asked is not None:
+        question += "\n" + asked.text.partition("\n")[2]
+    return Reply(
+        question, {"ok": True, "asks": meant}, buttons=(Button("Yes", meant), Button("No", "")),
+        choice=Choice(actor, now + QUESTION_MS),
+    )  # fmt: skip
+
+
 def aside() -> Reply:
     """Told in a group when the answer itself is for one person's eyes."""
     return Reply("I answered you in private. If nothing came, open a chat with me and press Start.")

@@ -44,6 +44,8 @@ class Way(Enum):
     """The command behind a pressed button is carried out."""
     ANSWER = auto()
     """It answers the last open question, if there is one; else it goes to the agent."""
+    HEAR = auto()
+    """It is spoken, and heard before anything else."""
     FILES = auto()
     """Its files are kept, then its text is taken."""
 
@@ -65,6 +67,8 @@ def route(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     refuse_unread(message)
     if message.tap:
         return Route(Way.TAP, message)
+    if not message.text and any(file.spoken for file in message.files):
+        return Route(Way.HEAR, message)
     if message.files:
         return Route(Way.FILES, message)
     return words(registry, understand, message)

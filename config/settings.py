@@ -325,6 +325,27 @@ class Matrix(_Group):
         return self.homeserver is not None
 
 
+class Speech(_Group):
+    """Voice notes and spoken replies."""
+
+    stt: Literal["pocketsphinx", "whisper", "off"] = Field(
+        "pocketsphinx",
+        description="what hears voice notes: the phrases of commands (pocketsphinx), or any sentence (whisper)",
+    )
+    tts: Literal["espeak-ng", "piper", "off"] = Field("espeak-ng", description="what speaks where /voice is on")
+    model_dir: Path | None = Field(
+        None, description="folder with your model of faster-whisper (model.bin) or voice of Piper (NAME.onnx)"
+    )
+
+    @model_validator(mode="after")
+    def _brought(self) -> Speech:
+        wanted = next((one for one in (self.stt, self.tts) if one in {"whisper", "piper"}), None)
+        if wanted and self.model_dir is None:
+            message = f"it is not set, and {wanted} needs a model of yours: the folder that holds it"
+            raise _Elsewhere("model_dir", message)
+        return self
+
+
 class Auction(_Group):
     """The house rules of auctions."""
 
@@ -374,6 +395,7 @@ class Settings(BaseSettings):
     ollama: Ollama = Field(default_factory=Ollama)
     telegram: Telegram = Field(default_factory=Telegram)
     matrix: Matrix = Field(default_factory=Matrix)
+    speech: Speech = Field(default_factory=Speech)
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)

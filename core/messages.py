@@ -48,6 +48,15 @@ class MessageStore(Protocol):
     def done(self, number: int) -> None:
         """A message is dealt with."""
 
+    def heard(self, number: int, text: str) -> None:
+        """A voice note says this: from now on it is a message of these words."""
+
+    def speak(self, conversation: str, *, on: bool) -> None:
+        """Whether the answers to a conversation are spoken too."""
+
+    def speaks(self, conversation: str) -> bool:
+        """Whether they are."""
+
     def queue(
         self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int, *, replaces: str | None = None
     ) -> Outgoing:

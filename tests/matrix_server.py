@@ -189,7 +189,16 @@ class MatrixServer:
         self.keys.changed.append((self._at, user))
         return self.peers[user]
 
-    def give(self, room: Room, user: str, name: str, data: bytes) -> None:
+    def speak(self, room: Room, user: str, data: bytes, **content: Any) -> None:
+        """Send a voice note, as Element does."""
+        said: Json = {
+            "msgtype": "m.audio",
+            "org.matrix.msc3245.voice": {},
+            "org.matrix.msc1767.audio": {"duration": 3000},
+        }
+        self.give(room, user, "Voice message.ogg", data, **said, **content)
+
+    def give(self, room: Room, user: str, name: str, data: bytes, **content: Any) -> None:
         """Send a file."""
         if room.encrypted:
             sealed, keys = encrypt_attachment(data)
@@ -197,7 +206,7 @@ class MatrixServer:
         else:
             file = {"url": self._keep(data)}
         more = {"msgtype": "m.file", "body": name, "info": {"size": len(data)}, "filename": name}
-        self.post(room, user, "m.room.message", {**more, **file})
+        self.post(room, user, "m.room.message", {**more, **file, **content})
 
     def react(self, room: Room, user: str, message: str, key: str) -> None:
         """Tap a reaction."""

@@ -104,6 +104,9 @@ class Methods:
     def send_photo(self, args: Args) -> Json:
         return self._file(args, "photo")
 
+    def send_voice(self, args: Args) -> Json:
+        return self._file(args, "voice")
+
     def _file(self, args: Args, kind: str) -> Json:
         text, entities = formatted(args, self._world.limits, "caption")
         content, file = self._media(args, kind, args.params.get(kind))
@@ -152,6 +155,10 @@ class Methods:
         if file is None:
             assert upload is not None
             file = self._world.store(upload.name, upload.mime, data)
+        if kind == "voice":
+            if not data.startswith(b"OggS"):
+                raise bad("a voice message must be OGG with Opus")
+            return {"voice": {**file.wire(), "duration": args.int("duration"), "mime_type": "audio/ogg"}}, file
         return {"document": {**file.wire(), "file_name": file.name, "mime_type": file.mime}}, file
 
     def send_chat_action(self, args: Args) -> bool:

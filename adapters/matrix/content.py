@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
     from adapters.markup import Rich
     from core.chat import Outgoing, Reply
+    from core.voice.hearing import Voice
 
 TEXT_BYTES = 12_000
 """UTF-8 bytes of one event's text: it is said twice, and marks and escapes may take more than the words."""
 
 BUTTONS = "org.timmy.buttons"
 """Where an event says what its buttons are: label -> id. A reaction of that name presses it."""
+
+
+VOICE = "org.matrix.msc3245.voice"
+"""What marks audio as something that was said."""
 
 
 def texts(reply: Reply) -> list[Rich]:
@@ -88,6 +93,16 @@ def file(name: str, url: str, size: int, keys: Mapping[str, Any] | None) -> dict
         "msgtype": f"m.{sort}" if sort in {"image", "audio", "video"} else "m.file", "body": name, "filename": name,
         **({"file": {**keys, "url": url}} if keys else {"url": url}),
         "info": {"mimetype": kind, "size": size}, "m.mentions": {},
+    }  # fmt: skip
+
+
+def voice(url: str, voice: Voice, keys: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The content of an event with a voice note that was uploaded (MSC 3245, and 1767 for its length, ms)."""
+    length = round(voice.seconds * 1000)
+    content = file("answer.ogg", url, len(voice.ogg), keys)
+    content["info"] |= {"duration": length, "mimetype": "audio/ogg"}
+    return content | {
+        "msgtype": "m.audio", "body": "Voice message", "org.matrix.msc1767.audio": {"duration": length}, VOICE: {},
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from nio import (
     RoomMessageText,
 )
 
-from adapters.matrix.content import reference
+from adapters.matrix.content import VOICE, reference
 from core.chat import Attachment, Inbound
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ SURFACE = "matrix"
 
 _COMMAND = re.compile(r"!(?=[A-Za-z])")
 _QUOTE = re.compile(r"(?:>[^\n]*(?:\n|\Z))+\n?")
-_VOICE = "org.matrix.msc3245.voice"
 
 
 def conversation(where: str, thread: str | None = None) -> str:
@@ -106,14 +105,13 @@ def _taken(event: RoomMessage) -> tuple[str, tuple[Attachment, ...], str]:
     if isinstance(event, RoomMessageText):
         quotes = "m.in_reply_to" in _relation(event)
         return (_QUOTE.sub("", event.body, count=1) if quotes else event.body).strip(), (), ""
-    if isinstance(event, (RoomMessageAudio, RoomEncryptedAudio)) and _VOICE in content:
-        return "", (), "voice notes"
     if isinstance(event, (RoomMessageMedia, RoomEncryptedMedia)):
         info, named = content.get("info"), content.get("filename")
         size = info.get("size") if isinstance(info, dict) else 0
         name = named if isinstance(named, str) and named else event.body
-        words = "" if name == event.body else event.body.strip()
-        return words, (Attachment(name, size if isinstance(size, int) else 0, reference(content)),), ""
+        spoken = isinstance(event, (RoomMessageAudio, RoomEncryptedAudio)) and VOICE in content
+        words = "" if spoken or name == event.body else event.body.strip()
+        return words, (Attachment(name, size if isinstance(size, int) else 0, reference(content), spoken),), ""
     return "", (), ""
 
 

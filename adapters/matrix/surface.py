@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from adapters.matrix.verification import Flow
     from core.chat import Attachment, File, Inbound, Outgoing, Reply
     from core.ports import Clock, Spawner
+    from core.voice.hearing import Voice
 
 log = logging.getLogger(__name__)
 for noisy in (
@@ -596,6 +597,23 @@ class MatrixSurface:
         _raise_for(answer, tuple(sent))
         thread = place(message.conversation)[1]
         return content.placed(content.file(body.name, answer.content_uri, len(data), keys), thread, None)
+
+    async def speak(self, where: str, voice: Voice) -> None:
+        """See `core.voice.hearing.Speaks`."""
+        if (client := self._client) is None:
+            raise NotSent(surface=SURFACE, why="it is down")
+        room_id, thread = await self._room(client, where, ())
+        sealed_room = self._encryption is not None and self._encryption.is_sealed(room_id)
+        try:
+            answer, keys = await client.upload(
+                lambda *_: voice.ogg, "audio/ogg", "answer.ogg", filesize=len(voice.ogg), encrypt=sealed_room
+            )
+            _raise_for(answer, ())
+            await self._locked(client, room_id, ())
+            body = content.placed(content.voice(answer.content_uri, voice, keys), thread, None)
+            _raise_for(await client.room_send(room_id, "m.room.message", body, ignore_unverified_devices=True), ())
+        except (ClientError, TimeoutError, Refusal) as error:
+            raise NotSent(surface=SURFACE, why=_words(error)) from None
 
     async def _put(
         self, client: AsyncClient, room_id: str, body: dict[str, Any], message: Outgoing, sent: Sequence[str]

@@ -59,6 +59,24 @@ class MessageRows:
         """See `MessageStore`."""
         self._connection.execute("UPDATE inbound SET done = 1 WHERE id = ?", (number,))
 
+    def heard(self, number: int, text: str) -> None:
+        """See `MessageStore`."""
+        self._connection.execute(
+            "UPDATE inbound SET text = ?, more = json_remove(more, '$.files') WHERE id = ?", (text, number)
+        )
+
+    def speak(self, conversation: str, *, on: bool) -> None:
+        """See `MessageStore`."""
+        self._connection.execute(
+            "INSERT INTO conversation (id, voice) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET voice = excluded.voice",
+            (conversation, int(on)),
+        )
+
+    def speaks(self, conversation: str) -> bool:
+        """See `MessageStore`."""
+        row = self._connection.execute("SELECT voice FROM conversation WHERE id = ?", (conversation,)).fetchone()
+        return row is not None and bool(row[0])
+
     def queue(
         self, surface: str, conversation: str, reply: Reply, cause: str | None, now: int, *, replaces: str | None = None
     ) -> Outgoing:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from telegram import ReplyParameters, Update
+from telegram import InputFile, ReplyParameters, Update
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from adapters.telegram.updates import Heard
     from core.chat import Attachment, Inbound, Outgoing, Reply
     from core.ports import Clock, Spawner
+    from core.voice.hearing import Voice
 
 log = logging.getLogger(__name__)
 
@@ -311,6 +313,17 @@ class TelegramSurface:
             raise
         self._drafts.drop(message.cause)
         return tuple(sent)
+
+    async def speak(self, conversation: str, voice: Voice) -> None:
+        """See `core.voice.hearing.Speaks`."""
+        if self._bot is None:
+            raise NotSent(surface=SURFACE, why="it is down")
+        chat, thread = self._place(conversation)
+        try:
+            note = InputFile(voice.ogg, filename="answer.ogg")
+            await self._bot.send_voice(chat, note, duration=math.ceil(voice.seconds), message_thread_id=thread)
+        except TelegramError as error:
+            raise Undeliverable(surface=SURFACE, why=error.message) from None
 
     async def edit(self, conversation: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
         """See `core.chat.Editor`."""

@@ -26,7 +26,7 @@ ALLOWED = ("message", "callback_query")
 _COMMAND_FOR = re.compile(r"/[A-Za-z0-9_]+@([A-Za-z0-9_]+)")
 _GENERAL_TOPIC = 1
 _UNREAD = {
-    "voice": "voice notes", "video_note": "video notes", "sticker": "stickers", "location": "locations",
+    "sticker": "stickers", "location": "locations",
     "contact": "contacts", "poll": "polls", "dice": "dice", "venue": "places", "game": "games", "story": "stories",
     "paid_media": "paid media", "invoice": "invoices", "checklist": "checklists",
 }  # fmt: skip
@@ -165,6 +165,8 @@ def _unread(message: Message, *, empty: bool) -> str:
 
 
 def _files(message: Message) -> tuple[Attachment, ...]:
+    if (note := message.voice or message.video_note) is not None:
+        return (Attachment(f"voice-{message.message_id}.oga", note.file_size or 0, note.file_id, spoken=True),)
     if message.photo:
         best = message.photo[-1]
         return (Attachment(f"photo-{message.message_id}.jpg", best.file_size or 0, best.file_id),)

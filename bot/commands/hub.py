@@ -84,6 +84,15 @@ async def unpair(hub: Hub, call: CommandCall) -> Reply:
     return Reply(f"{actor} has no role here any more", {"ok": True, "actor": actor})
 
 
+@command("/voice on|off", "answer here by voice too, or no longer", group="hub", action=Action.LOOK)
+async def voice(hub: Hub, call: CommandCall) -> Reply:
+    """Speak, or be silent."""
+    on = call.args["on|off"] == "on"
+    await hub.speaking.switch(call, on=on)
+    words = "I answer here by voice too, from now on. /voice off ends that." if on else "I only write here from now on."
+    return Reply(words, {"ok": True, "voice": on})
+
+
 @command("/approve ID", "agree to what you were asked", group="hub", action=Action.APPROVE, control=True)
 async def approve(hub: Hub, call: CommandCall) -> Reply:
     """Let it be done."""

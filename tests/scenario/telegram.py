@@ -76,7 +76,7 @@ async def on_telegram(
     """A running hub on this Telegram. People and chats are made once; a hub that comes again finds them."""
     ann, bob, olga = (_chat(server, *who) for who in ((ANN, "Ann"), (BOB, "Bob"), (OLGA, "Olga")))
     group = server.chats.get(GROUP) or server.group(GROUP, "The Group", members=(ANN, BOB, OLGA))
-    found = telegram_settings(folder, server, ollama=ollama, token=token, chats=chats)
+    found = how.pop("found", None) or telegram_settings(folder, server, ollama=ollama, token=token, chats=chats)
     async with hub(folder, found=found, **how) as bot:
         await bot.app.store.write(lambda tx: tx.tokens.give(f"telegram:{ANN}", Role.MEMBER, "Ann", tx.now))
         await bot.app.hub.identities.refresh()

@@ -106,8 +106,6 @@ async def test_what_is_no_text_is_said_to_be_none(tmp_path: Path, server: Telegr
         for send, what in ((server.sticker, "stickers"), (server.location, "locations"), (server.dice, "dice")):
             send(talk.olga, OLGA)
             await talk.told(talk.olga, f"I do not take {what}")
-        server.voice(talk.olga, OLGA, b"OggS")
-        await talk.told(talk.olga, "I do not take voice notes")
 
 
 async def test_a_file_is_kept_and_worth_a_task(tmp_path: Path, server: TelegramServer) -> None:

@@ -1,0 +1,98 @@
+"""The program that hears and encodes: `python -m adapters.speech.child ENGINE MODEL PARENT`, started by `worker.Worker` only.
+
+It binds itself to its limits first, reads requests from standard input one after the other (a line of JSON, then `size` bytes),
+and answers each the same way on what was standard output. An engine is loaded at its first request and stays.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from adapters.speech import sound
+from core.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.voice.hearing import Heard
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
+_CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
+MEMORY = {"pocketsphinx": 2 * 2**30, "whisper": 12 * 2**30}
+"""Address space of the child, bytes."""
+
+
+class Engine(Protocol):
+    """What hears."""
+
+    def hear(self, samples: NDArray[np.int16], jsgf: str, words: Iterable[str], sounds: Mapping[str, str]) -> Heard:
+        """What is said in these samples."""
+
+
+def confine(memory: int, parent: int) -> None:
+    """Bind this process to its limits, for good: no file, no network where that can be had, and it dies with the hub."""
+    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
+    os.nice(5)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def load(name: str, model: str) -> Engine:
+    """The engine of this name."""
+    if name == "whisper":
+        from adapters.speech.whisper import Whisper  # noqa: PLC0415 - each engine is heavy, and one is used
+
+        return Whisper(model)
+    from adapters.speech.sphinx import Sphinx  # noqa: PLC0415
+
+    return Sphinx()
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    name, model, parent = sys.argv[1:4]
+    confine(MEMORY[name], int(parent))
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints is no answer
+    engine: Engine | None = None
+    while line := sys.stdin.buffer.readline():
+        asked = json.loads(line)
+        data = sys.stdin.buffer.read(asked["size"])
+        body, answer = b"", dict[str, Any]()
+        try:
+            if asked["op"] == "encode":
+                voice = sound.encode(data)
+                body, answer = voice.ogg, {"seconds": voice.seconds}
+            else:
+                engine = engine or load(name, model)
+                answer = _heard(engine, asked, data)
+        except HubError as error:
+            answer = {"error": error.code, "facts": error.facts}
+        answers.write(json.dumps(answer | {"size": len(body)}).encode() + b"\n" + body)
+        answers.flush()
+
+
+def _heard(engine: Engine, asked: Mapping[str, Any], data: bytes) -> dict[str, Any]:
+    heard = engine.hear(sound.decode(data), asked["jsgf"], asked["words"], asked["sounds"])
+    return {"text": heard.text, "confidence": heard.confidence}
+
+
+if __name__ == "__main__":
+    main()

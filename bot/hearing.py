@@ -1,0 +1,47 @@
+"""Voice notes: fetched, heard, and taken as if they had been typed. Doubt asks back; what is not understood does nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.access import Action, authorize
+from core.voice.expected import grammar
+from core.voice.hearing import NOTE_BYTES, NOTE_SECONDS, NoteTooLong, NotUnderstood, Verdict, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.registry import Registry
+    from core.chat import Attachment, Caller, Inbound
+    from core.voice.expected import Names
+    from core.voice.hearing import Ear, Heard
+
+
+class Hearing:
+    """Hears what is spoken. `names`: what the hub knows at the moment."""
+
+    def __init__(
+        self,
+        ear: Ear,
+        fetch: Callable[[str, Attachment], Awaitable[bytes]],
+        names: Callable[[], Awaitable[Names]],
+        registry: Registry,
+    ) -> None:
+        self._ear = ear
+        self._fetch = fetch
+        self._names = names
+        self._registry = registry
+
+    async def take(self, message: Inbound, caller: Caller) -> tuple[Heard, Verdict]:
+        """What a voice note says, and how far that is trusted. Raises the errors of `core.voice.hearing`, and the surface's own."""
+        authorize(caller, Action.LOOK)
+        note = next(file for file in message.files if file.spoken)
+        if note.size > NOTE_BYTES:
+            raise NoteTooLong(seconds=NOTE_SECONDS, megabytes=NOTE_BYTES // 10**6)
+        audio = await self._fetch(message.surface, note)
+        expected = grammar(frozenset(one.name for one in self._registry), await self._names())
+        heard = await self._ear.hear(audio, expected)
+        verdict = judge(heard)
+        if verdict is Verdict.NOTHING:
+            raise NotUnderstood
+        return heard, verdict

@@ -1,0 +1,176 @@
+"""Voice notes and spoken replies, from a person's side: what is heard acts as if it were typed, and nothing else acts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from config.settings import Speech
+from tests.matrix_server import BOT, MatrixServer
+from tests.scenario.bot import Hands
+from tests.scenario.telegram import BOB, OLGA, on_telegram, telegram_settings
+from tests.scenario.test_matrix import on_matrix
+from tests.scenario.test_matrix_encrypted import on_matrix as on_sealed_matrix
+from tests.speech import Ears, Mouths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.matrix_server import Room
+    from tests.telegram_server import TelegramServer
+
+ANN_MX = "@olga:localhost"
+VOICE = "org.matrix.msc3245.voice"
+
+
+async def test_a_voice_note_is_shown_and_acts_as_its_words(tmp_path: Path, server: TelegramServer) -> None:
+    ears = Ears()
+    async with on_telegram(tmp_path, server, ear=ears, hands=Hands(does={"quill": asyncio.Event()})) as talk:
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        shown = await talk.told(talk.olga, 'Heard: "what is my balance"')
+        await talk.told(talk.olga, "10,000 simulated sats free", after=shown.id)
+        assert {"balance", "quill", "welcome.md"} <= ears.expected[0].rules.words
+
+        server.voice(talk.olga, OLGA, b"summarise welcome.md for at most fifty sats")
+        asked = await talk.told(talk.olga, "Shall I do this")
+        assert "/task summarise welcome.md max=50" in asked.text
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+        server.voice(talk.olga, OLGA, b"yes")
+        await talk.told(talk.olga, "T-1 posted")
+        assert talk.rows("SELECT count(*) FROM inbound WHERE done = 0") == [(0,)]
+
+
+async def test_what_is_not_heard_well_is_asked_back_or_does_nothing(tmp_path: Path, server: TelegramServer) -> None:
+    ears = Ears(doubts=0.5)
+    async with on_telegram(tmp_path, server, ear=ears) as talk:
+        server.voice(talk.olga, OLGA, b"summarise welcome.md")
+        asked = await talk.told(talk.olga, 'Did you say "summarise welcome.md"?')
+        assert "/task summarise welcome.md" in asked.text
+        server.tap(asked, "No", OLGA)
+        await talk.told(talk.olga, "Nothing was done")
+        server.voice(talk.olga, OLGA, b"yes")
+        await talk.told(talk.olga, "I did not understand what you said")
+        server.voice(talk.olga, OLGA, b"who is free")
+        asked = await talk.told(talk.olga, 'Did you say "who is free"?')
+        server.tap(asked, "Yes", OLGA)
+        await talk.told(talk.olga, "quill")
+        ears.doubts, before = 0.9, max(one.id for one in server.messages(talk.olga))
+        server.voice(talk.olga, OLGA, b"summarise welcome.md")
+        await talk.told(talk.olga, "I did not understand what you said", after=before)
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+async def test_notes_of_strangers_forwarded_ones_and_those_to_a_group_are_not_even_fetched(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    ears = Ears()
+    async with on_telegram(tmp_path, server, ear=ears) as talk:
+        server.privacy = False
+        server.voice(talk.bob, BOB, b"what is my balance")
+        await talk.told(talk.bob, "I do not know you yet")
+        server.voice(talk.olga, OLGA, b"what is my balance", forwarded=True)
+        await talk.told(talk.olga, "I do not take forwarded messages")
+        server.voice(talk.group, OLGA, b"who is free")
+        server.voice(talk.olga, OLGA, 3_000_000)
+        await talk.told(talk.olga, "longer than the 60 seconds or 2 MB")
+        assert ears.heard == []
+        assert not any(call.method == "getFile" for call in server.calls)
+        said = await talk.says(talk.group, OLGA, "/whoami@timmy_bot")
+        server.voice(talk.group, OLGA, b"who is free", reply_to=said)
+        await talk.told(talk.group, 'Heard: "who is free"')
+
+
+async def test_a_note_that_was_stored_before_a_crash_is_heard_once_after_it(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    ears = Ears(gate=asyncio.Event())
+    async with on_telegram(tmp_path, server, ear=ears) as talk:
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        await talk.until(lambda: ears.heard, "it listen")
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        await talk.told(talk.olga, "10,000 simulated sats free")
+        shown = [one.text for one in server.messages(talk.olga)]
+        assert len(shown) == 2
+        assert talk.rows("SELECT text, done FROM inbound") == [("what is my balance", 1)]
+
+
+async def test_an_engine_that_breaks_off_costs_one_clear_sentence(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, ear=Ears(broken=True)) as talk:
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        await talk.told(talk.olga, "I could not listen to this voice note (the engine broke off). Nothing was done")
+
+
+async def test_where_voice_is_on_each_answer_is_spoken_too_over_restarts(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    mouths = Mouths()
+    async with on_telegram(tmp_path, server, mouth=mouths) as talk:
+        await talk.says(talk.olga, OLGA, "/voice on")
+    async with on_telegram(tmp_path, server, mouth=mouths, ear=Ears()) as talk:
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        note = await talk.until(lambda: _spoken(server, talk.olga, b"10000 simulated sats"), "the voice note")
+        assert note.content["voice"]["duration"] == 2
+        assert not _spoken(server, talk.olga, b"Heard")
+        mouths.broken = True
+        notes = [one.id for one in server.messages(talk.olga) if "voice" in one.content]
+        await talk.says(talk.olga, OLGA, "/whoami")
+        await talk.says(talk.olga, OLGA, "stop talking")
+        server.tap(await talk.told(talk.olga, "Shall I do this"), "Yes", OLGA)
+        await talk.told(talk.olga, "I only write here from now on")
+        assert notes == [one.id for one in server.messages(talk.olga) if "voice" in one.content]
+
+
+def _spoken(server: TelegramServer, chat: Any, words: bytes) -> Any:
+    notes = (one for one in server.messages(chat) if "voice" in one.content and one.mine)
+    return next((one for one in notes if words in one.files[0].data), None)
+
+
+async def test_the_console_says_that_it_has_no_voice_and_a_hub_what_it_lacks(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server, mouth=Mouths(missing="espeak-ng is not installed")) as talk:
+        assert "no voice notes on console" in (await talk.bot.say("/voice on"))["text"]
+        await talk.bot.data("/voice off")
+        told = await talk.says(talk.olga, OLGA, "/voice on")
+        assert told.text.startswith("I cannot speak: espeak-ng is not installed")
+
+
+async def test_on_matrix_a_voice_note_is_heard_and_answered_with_one(tmp_path: Path) -> None:
+    async with MatrixServer() as server, on_matrix(tmp_path, server, ear=Ears(), mouth=Mouths()) as talk:
+        await talk.up()
+        server.say(talk.olga, ANN_MX, "!voice on")
+        await talk.told(talk.olga, "I answer here by voice too")
+        server.speak(talk.olga, ANN_MX, b"who is free")
+        await talk.told(talk.olga, 'Heard: "who is free"')
+        said = await talk.bot.see(lambda: _notes(server, talk.olga), "the spoken answer")
+        assert said[-1].content["info"]["duration"] == 1500
+        assert server.file(said[-1].content).startswith(b"OggS")
+        server.speak(talk.group, ANN_MX, b"who is free")
+        server.speak(talk.group, ANN_MX, b"who is free", **{"m.mentions": {"user_ids": [BOT]}})
+        await talk.told(talk.group, 'Heard: "who is free"')
+        assert talk.bot.rows("SELECT count(*) FROM inbound WHERE text = 'who is free'") == [(2,)]
+
+
+def _notes(server: MatrixServer, room: Room) -> list[Any]:
+    return [one for one in server.messages(room) if VOICE in one.content]
+
+
+async def test_in_an_encrypted_room_notes_are_opened_and_sealed(tmp_path: Path) -> None:
+    async with MatrixServer() as server:
+        server.meet(ANN_MX)
+        server.meet("@eve:localhost", seed=2)
+        async with on_sealed_matrix(tmp_path, server, ear=Ears(), mouth=Mouths()) as talk:
+            server.say(talk.olga, ANN_MX, "!voice on")
+            await talk.told(talk.olga, "I answer here by voice too")
+            server.speak(talk.olga, ANN_MX, b"who is free")
+            await talk.told(talk.olga, 'Heard: "who is free"')
+            said = await talk.bot.see(lambda: _notes(server, talk.olga), "the spoken answer")
+            assert "url" not in said[-1].content
+            assert server.file(said[-1].content).startswith(b"OggS")
+
+
+async def test_a_hub_without_hearing_says_so(tmp_path: Path, server: TelegramServer) -> None:
+    off = telegram_settings(tmp_path, server).model_copy(update={"speech": Speech(stt="off")})
+    async with on_telegram(tmp_path, server, found=off) as talk:
+        server.voice(talk.olga, OLGA, b"OggS")
+        await talk.told(talk.olga, "I cannot hear voice notes: the owner of this hub has turned that off")
