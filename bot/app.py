@@ -297,6 +297,12 @@ def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
     return look(settings.data_dir / DATABASE, work)
 
 
+def speech_lacks(settings: Settings) -> tuple[str, str]:
+    """Why the engines that were chosen cannot hear, and cannot speak; empty where they can."""
+    speech = settings.speech
+    return engines.ear_missing(speech.stt, speech.model_dir), engines.mouth_missing(speech.tts, speech.model_dir)
+
+
 async def talk(app: App) -> None:
     """The console of `timmy run --console`: a prompt on a terminal, plain lines on a pipe."""
     near, far = QueueLink.pair()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from bot.app import look_at_books
+from bot.app import look_at_books, speech_lacks
 from core.errors import HubError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, env: Path) -> 
         lambda: _books(settings),
         lambda: _exposure(settings, env),
         lambda: _owners(settings),
+        lambda: _speech(settings),
         lambda: _hub(status),
     ]
     return [finding for check in checks for finding in check()]
@@ -145,6 +146,19 @@ def _owners(settings: Settings) -> Iterator[Finding]:
             wrong = "" if owned else f"nobody owns the hub on {name}"
             fix = f"Set TIMMY_OWNER={name}:YOUR-ID (/whoami says it), or let people in with timmy pair."
             yield _check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
+
+
+def _speech(settings: Settings) -> Iterator[Finding]:
+    speech = settings.speech
+    hears, speaks = speech_lacks(settings)
+    fix = "See docs/voice.md, or set TIMMY_SPEECH_{}=off."
+    wrong = "" if speech.stt == "off" else hears
+    yield _check("speech.hears", speech.stt, wrong, fix.format("STT"))
+    wrong = "" if speech.tts == "off" else speaks
+    yield _check("speech.speaks", speech.tts, wrong, fix.format("TTS"), Severity.WARNING)
+    if (folder := speech.model_dir) is not None:
+        wrong = "" if folder.is_dir() else f"{folder.absolute()} is no folder"
+        yield _check("speech.models", str(folder), wrong, "Set TIMMY_SPEECH_MODEL_DIR to the folder of your model.")
 
 
 def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:

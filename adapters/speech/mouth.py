@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -35,7 +36,8 @@ class Command:
 
 def espeak() -> Command:
     """Debian's espeak-ng: UTF-8 in (`-b 1`), 165 words a minute."""
-    return Command("espeak-ng", ("espeak-ng", "-v", "en-us", "-s", "165", "-b", "1", "--stdin", "--stdout"))
+    program = shutil.which("espeak-ng") or "espeak-ng"
+    return Command("espeak-ng", (program, "-v", "en-us", "-s", "165", "-b", "1", "--stdin", "--stdout"))
 
 
 def piper(voice: str) -> Command:

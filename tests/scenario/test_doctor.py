@@ -14,7 +14,7 @@ import pytest
 from adapters.sqlite.connection import connect
 from bot.app import DATABASE
 from bot.doctor import Severity, examine, misconfigured, report
-from config.settings import BadSetting, Http, Matrix, Telegram
+from config.settings import BadSetting, Http, Matrix, Speech, Telegram
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.program import Program
 from tests.scenario.bot import hub, settings
@@ -42,7 +42,7 @@ async def used(folder: Path) -> Settings:
     async with hub(folder) as bot:
         await bot.say("/task write a poem")
         await bot.settled("T-1")
-        return bot.app.settings
+        return bot.app.settings.model_copy(update={"speech": Speech(tts="off")})
 
 
 async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_path: Path) -> None:
@@ -52,12 +52,13 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.balance", "machine.clock", "http.bind",
         "http.public", "hub.running", "part.events", "database.writer", "model.ready", "messages.given_up",
+        "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
     assert all(one.says and not one.fix for one in findings)
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("13 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("15 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -132,6 +133,20 @@ async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
     both = found.model_copy(update={"telegram": telegram, "matrix": matrix})
     assert set(wrong(both, STATUS)) == {"telegram.owner", "matrix.owner"}
     assert set(wrong(both.model_copy(update={"owner": "telegram:5"}), STATUS)) == {"matrix.owner"}
+
+
+async def test_an_engine_of_speech_that_was_chosen_and_is_missing_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, models = await used(tmp_path), tmp_path / "models"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    speaks = wrong(found.model_copy(update={"speech": Speech()}), STATUS)
+    assert {name: one.severity for name, one in speaks.items()} == {"speech.speaks": Severity.WARNING}
+    assert "apt install espeak-ng" in speaks["speech.speaks"].says
+    brought = found.model_copy(update={"speech": Speech(stt="whisper", tts="off", model_dir=models)})
+    assert set(wrong(brought, STATUS)) == {"speech.hears", "speech.models"}
+    models.mkdir()
+    assert set(wrong(brought, STATUS)) == {"speech.hears"}
 
 
 @pytest.mark.parametrize(

@@ -109,12 +109,20 @@ def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch, key: str, 
         ("TIMMY_AUCTION_BUDGET", "1,5", "it is not an amount of whole sats such as 500"),
         ("TIMMY_AUCTION_LEASE", "soon", "it is not a duration such as 90s, 10m, 2h or 1d"),
         ("TIMMY_LOG_LEVEL", "LOUD", "it is not one of 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("TIMMY_SPEECH_STT", "vosk", "it is not one of 'pocketsphinx', 'whisper' or 'off'"),
         ("TIMMY_LOG_JSON", "maybe", "it is neither true nor false"), ("TIMMY_TELEGRAM_BASE_URL", "x", "it is not a URL such as"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatch, key: str, value: str, says: str) -> None:
     monkeypatch.setenv(key, value)
     with pytest.raises(BadSetting, match=f"^{key} is wrong: {says}"):
+        settings.load()
+
+
+@pytest.mark.parametrize(("key", "value"), [("TIMMY_SPEECH_STT", "whisper"), ("TIMMY_SPEECH_TTS", "piper")])
+def test_an_engine_that_needs_a_model_needs_its_folder(monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
+    monkeypatch.setenv(key, value)
+    with pytest.raises(BadSetting, match=f"^TIMMY_SPEECH_MODEL_DIR is wrong: it is not set, and {value} needs a model"):
         settings.load()
 
 

@@ -1,0 +1,141 @@
+"""The child process of speech, and the ear and the mouth before it: it answers, dies, hangs, and is always gone in the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from adapters.speech import engines
+from adapters.speech.ear import MOST_WAITING, LocalEar
+from adapters.speech.mouth import Command, ProgramMouth
+from adapters.speech.worker import Worker
+from core.voice.expected import Names, grammar
+from core.voice.hearing import (
+    NOTE_BYTES,
+    BadAudio,
+    EarFailed,
+    Heard,
+    MouthFailed,
+    NoEar,
+    NoteTooLong,
+    TooManyNotes,
+)
+from tests.unit.speech.test_sound import tone
+
+NOTES = Path(__file__).parents[2] / "voice/notes"
+EXPECTED = grammar(frozenset({"balance", "status"}), Names())
+WORDS = "\nimport json, sys\nline = json.loads(sys.stdin.buffer.readline())\nsys.stdin.buffer.read(line['size'])\n"
+
+
+def scripted(code: str) -> Worker:
+    """A worker whose child is a few lines."""
+    return Worker("engine", program=(sys.executable, "-S", "-c", code))
+
+
+async def test_the_real_child_hears_encodes_and_outlives_bad_audio() -> None:
+    ear, worker = engines.ear("pocketsphinx", None)
+    try:
+        heard = await ear.hear((NOTES / "balance.ogg").read_bytes(), EXPECTED)
+        assert heard.text == "show me my balance"
+        with pytest.raises(BadAudio):
+            await ear.hear(b"no audio", EXPECTED)
+        answer, ogg = await worker.ask({"op": "encode"}, tone(1), 20)
+        assert (round(answer["seconds"], 1), ogg[:4]) == (1.0, b"OggS")
+        child = psutil.Process(worker._child.pid)  # type: ignore[union-attr]
+        assert not any("TIMMY" in key for key in child.environ())
+    finally:
+        await worker.close()
+    assert not child.is_running()
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "words"),
+    [
+        ("import sys; sys.stdin.read()", 0.2, "longer than 0.2 s"),
+        ("", 10, "broke off"),
+        ("print('no json', flush=True)", 10, "broke off"),
+        (f"{WORDS}print('{{\"size\": 99999999}}', flush=True); sys.stdin.read()", 10, "broke off"),
+    ],
+    ids=["hangs", "dies", "babbles", "floods"],
+)
+async def test_a_child_that_fails_is_killed_and_the_next_one_starts_afresh(
+    code: str, seconds: float, words: str
+) -> None:
+    worker = scripted(code)
+    for _ in range(2):
+        with pytest.raises(EarFailed, match=words):
+            await worker.ask({"op": "hear"}, b"x", seconds)
+        assert worker._child is None
+
+
+class Scripted:
+    """A worker that answers what it was told."""
+
+    def __init__(self, answer: dict[str, object], ogg: bytes = b"") -> None:
+        self.answer, self.ogg = answer, ogg
+
+    async def ask(self, *_: object) -> tuple[dict[str, object], bytes]:
+        """See `Worker`."""
+        return self.answer, self.ogg
+
+
+async def test_half_a_sentence_is_nothing_but_an_engine_without_a_grammar_is_taken_at_its_word() -> None:
+    half = Scripted({"text": "show me my", "confidence": 0.9})
+    assert await LocalEar(half).hear(b"x", EXPECTED) == Heard("", 0.0)  # type: ignore[arg-type]
+    assert await LocalEar(half, bound=False).hear(b"x", EXPECTED) == Heard("show me my", 0.9)  # type: ignore[arg-type]
+
+
+async def test_what_cannot_be_heard_is_said_so() -> None:
+    with pytest.raises(NoEar, match="turned that off"):
+        await LocalEar(Scripted({}), missing=engines.ear_missing("off", None)).hear(b"x", EXPECTED)  # type: ignore[arg-type]
+    with pytest.raises(NoteTooLong):
+        await LocalEar(Scripted({})).hear(b"x" * (NOTE_BYTES + 1), EXPECTED)  # type: ignore[arg-type]
+    with pytest.raises(EarFailed):
+        await LocalEar(Scripted({"error": "memory_error"})).hear(b"x", EXPECTED)  # type: ignore[arg-type]
+    busy = LocalEar(Scripted({}))  # type: ignore[arg-type]
+    busy._waiting = MOST_WAITING
+    with pytest.raises(TooManyNotes):
+        await busy.hear(b"x", EXPECTED)
+
+
+def mouth(*arguments: str, worker: object = None, missing: str = "") -> ProgramMouth:
+    """A mouth over any program."""
+    encodes: Any = worker or Scripted({"seconds": 2.5}, b"OggS")
+    return ProgramMouth(Command("the program", arguments), encodes, missing=missing)
+
+
+async def test_a_program_speaks_what_it_is_given() -> None:
+    voice = await mouth("/bin/cat").say("hello")
+    assert (voice.ogg, voice.seconds) == (b"OggS", 2.5)
+
+
+@pytest.mark.parametrize(
+    ("speaks", "words"),
+    [
+        (mouth("/bin/cat", missing="it is away"), "it is away"),
+        (mouth("/no/such/program"), "does not start"),
+        (mouth("/bin/false"), "failed"),
+        (mouth("/bin/cat", worker=Scripted({"error": "bad_audio"})), "made no sound"),
+    ],
+    ids=["missing", "no program", "fails", "silent"],
+)
+async def test_what_cannot_be_spoken_is_said_so(speaks: ProgramMouth, words: str) -> None:
+    with pytest.raises(MouthFailed, match=words):
+        await speaks.say("hello")
+
+
+async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small/model.bin").write_bytes(b"")
+    (tmp_path / "amy.onnx").write_bytes(b"")
+    assert engines.whisper_model(tmp_path) == tmp_path / "small"
+    assert engines.whisper_model(tmp_path / "none") is None
+    assert engines.piper_voice(tmp_path) is None
+    (tmp_path / "amy.onnx.json").write_text("{}")
+    assert engines.piper_voice(tmp_path) == tmp_path / "amy.onnx"
+    assert "pip install 'timmy[whisper]'" in engines.ear_missing("whisper", tmp_path)
+    assert "pip install 'timmy[piper]'" in engines.mouth_missing("piper", tmp_path)
