@@ -44,7 +44,7 @@ class Sphinx:
     """A loaded model. Loading takes 0.1 to 0.3 s; not to be used by two at a time."""
 
     def __init__(self) -> None:
-        self._decoder = Decoder(lm=None, samprate=RATE, loglevel="FATAL", beam=1e-57, pbeam=1e-57, wbeam=1e-38)
+        self._decoder = Decoder(lm=None, samprate=RATE, loglevel="FATAL", beam=1e-50, pbeam=1e-50, wbeam=1e-32)
         self._decoder.add_allphone_file("phones", get_model_path("en-us/en-us-phone.lm.bin"))
         self._jsgf = ""
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import footprint, latency, lives, nlu, telegram
+from tests.bench import footprint, hearing, latency, lives, nlu, telegram
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -169,8 +169,21 @@ def _nlu(effort: Effort) -> Iterator[Line]:
             yield Line(f"intents right of {count} ({file.stem})", f"{ours:.1%}", against, figure, limit)
 
 
+def _hearing(effort: Effort) -> Iterator[Line]:
+    runs = hearing.seconds(effort.rounds + 2)
+    took, pause = (statistics.median(column) for column in zip(*runs, strict=True))
+    yield Line(
+        "a voice note of 3 s heard, on one processor", f"{took:.2f} s", "meant to stay under 0.5 s", took / 0.5, "<= 1"
+    )
+    worst = max(one for _, one in runs) * 1000
+    yield Line(
+        "the loop's worst pause meanwhile", f"{worst:.0f} ms", f"meant to stay under 50 ms; usually {pause * 1000:.0f} ms",
+        worst / 50, "<= 1",
+    )  # fmt: skip
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
-    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu,
+    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu, "hearing": _hearing,
     "telegram": _telegram,
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ OWNER = f"telegram:{PERSON}"
 ERRANDS = b"# Errands\n\nBuy milk. Call the bank. Water the plants on Friday."
 PNG = b"\x89PNG\r\n\x1a\n"
 THREE_SECONDS = b"OggS\0\4" + struct.pack("<qIIIBB", 3 * 48_000, 1, 0, 0, 1, 4) + b"note"
-"""The last page of a voice note of three seconds (RFC 3533, section 6): nobody listens to it here."""
+"""The last page of a voice note of three seconds (RFC 3533, section 6): it holds no sound."""
 
 pytestmark = [pytest.mark.timeout(120), missing]
 
@@ -131,7 +131,7 @@ async def test_files_go_both_ways_and_a_voice_note_is_declined_in_words(tmp_path
         await room.hears("more.md has", so=lambda one: "settled" in one.text)
 
         await room.sends("note.ogg", THREE_SECONDS, kind="voice")
-        await room.hears("I do not take voice notes")
+        await room.hears("I cannot open this voice note")
 
 
 async def test_the_menu_of_the_owner_is_the_registry(tmp_path: Path) -> None:

@@ -22,15 +22,7 @@ if TYPE_CHECKING:
     from core.voice.hearing import Heard
 
 FOLDER = Path(__file__).parent
-VOICES = (
-    ("en-us", 165),
-    ("en-us", 130),
-    ("en-us", 190),
-    ("en-gb", 165),
-    ("en-gb-scotland", 165),
-    ("en-us+f3", 165),
-    ("en-us+m3", 165),
-)
+VOICES = (("en-us", 165), ("en-gb", 165), ("en-us+f3", 150), ("en-us+m3", 180))
 PERSONAS = ("echo", "mace", "helm", "seer", "forge", "quill", "pixel", "lyra", "reel")
 NAMES = Names(
     (*PERSONAS, "quill-2"), PERSONAS, ("ann", "bob", "olga"), ("welcome.md", "sample.csv"), tuple(range(1, 21))
