@@ -24,6 +24,10 @@ LABEL org.opencontainers.image.title="Timmy" org.opencontainers.image.licenses="
 RUN echo 'timmy:x:10001:' >> /etc/group \
     && echo 'timmy:x:10001:10001:Timmy:/data:/bin/false' >> /etc/passwd \
     && mkdir -m 700 /data /workspace && chown 10001:10001 /data /workspace
+# espeak-ng, for answers that are spoken: only where it is asked for, since it needs a Debian base and its package server.
+ARG SPEAKS=
+RUN if [ -n "$SPEAKS" ]; then apt-get update && apt-get install --yes --no-install-recommends espeak-ng \
+    && rm -rf /var/lib/apt/lists/*; fi
 # An empty named volume takes these over at first use.
 COPY --chown=10001:10001 config/workspace/ /workspace/
 VOLUME ["/data", "/workspace"]

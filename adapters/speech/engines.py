@@ -27,11 +27,11 @@ def ear_missing(engine: str, folder: Path | None) -> str:
         return "the owner of this hub has turned that off (TIMMY_SPEECH_STT=off)"
     if engine == "whisper":
         if find_spec("faster_whisper") is None:
-            return "faster-whisper is not installed; its owner can: pip install 'timmy[whisper]'"
+            return "faster-whisper is not installed; the hub's owner can: .venv/bin/pip install faster-whisper"
         if whisper_model(folder) is None:
             return f"there is no model of faster-whisper (a folder with model.bin) in {folder}"
     elif find_spec("pocketsphinx") is None or find_spec("av") is None:
-        return "pocketsphinx or av is not installed; its owner can: make install"
+        return "pocketsphinx or av is not installed; the hub's owner can: make install"
     return ""
 
 
@@ -48,6 +48,7 @@ def piper_voice(folder: Path | None) -> Path | None:
 def _found(folder: Path | None, pattern: str, take: Callable[[Path], Path | None]) -> Path | None:
     if folder is None or not folder.is_dir():
         return None
+    folder = folder.absolute()  # the children run elsewhere
     paths = sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")])
     return next((found for path in paths if (found := take(path)) is not None), None)
 
@@ -65,11 +66,9 @@ def mouth_missing(engine: str, folder: Path | None) -> str:
         return "the owner of this hub has turned that off (TIMMY_SPEECH_TTS=off)"
     if engine == "piper":
         if find_spec("piper") is None:
-            return "Piper is not installed; its owner can: pip install 'timmy[piper]'"
+            return "Piper is not installed; the hub's owner can: .venv/bin/pip install piper-tts"
         if piper_voice(folder) is None:
             return f"there is no voice of Piper (NAME.onnx with NAME.onnx.json) in {folder}"
     elif shutil.which("espeak-ng") is None:
-        return (
-            "espeak-ng is not installed; its owner can: apt install espeak-ng (Debian), brew install espeak-ng (macOS)"
-        )
+        return "espeak-ng is not installed; the hub's owner can: apt install espeak-ng (Debian), brew install espeak-ng (macOS)"
     return ""

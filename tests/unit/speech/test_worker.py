@@ -137,5 +137,5 @@ async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> Non
     assert engines.piper_voice(tmp_path) is None
     (tmp_path / "amy.onnx.json").write_text("{}")
     assert engines.piper_voice(tmp_path) == tmp_path / "amy.onnx"
-    assert "pip install 'timmy[whisper]'" in engines.ear_missing("whisper", tmp_path)
-    assert "pip install 'timmy[piper]'" in engines.mouth_missing("piper", tmp_path)
+    assert "pip install faster-whisper" in engines.ear_missing("whisper", tmp_path)
+    assert "pip install piper-tts" in engines.mouth_missing("piper", tmp_path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import bot.commands  # noqa: F401 - declares the commands
 from bot.registry import registry
 from core.voice.expected import MOST_NAMES, Names, grammar, say_number
 from core.voice.intent import Known, understand
