@@ -7,7 +7,7 @@ from __future__ import annotations
 
 KNOWN = {
     "sats": "S AE T S", "satoshi": "S AH T OW SH IY", "satoshis": "S AH T OW SH IY Z", "summarise": "S AH M ER AY Z",
-    "unmute": "AH N M Y UW T", "unfreeze": "AH N F R IY Z", "lyra": "L AY R AH",
+    "unfreeze": "AH N F R IY Z", "lyra": "L AY R AH",
 }  # fmt: skip
 """Words of the hub's own phrases and agents that CMUdict lacks."""
 

@@ -11,7 +11,7 @@ from core.errors import Unavailable, UserError
 if TYPE_CHECKING:
     from core.voice.expected import Grammar
 
-SURE, DOUBTFUL = 0.55, 0.4
+SURE, DOUBTFUL = 0.6, 0.4
 """At least so sure it is done; at least so sure it is asked back. Below, nothing was understood. ADR 0013 has the figures."""
 
 NOTE_SECONDS = 60

@@ -21,7 +21,7 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
         "how do i (create | cancel | accept | retry) a task",
     ),
     "voice": (
-        "voice (on | off)", "stop talking", "speak to me", "mute", "unmute", "turn (on | off) your voice",
+        "voice (on | off)", "stop talking", "speak to me", "mute", "turn (on | off) your voice",
         "answer aloud", "be quiet",
     ),
     "balance": (
@@ -63,11 +63,8 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
     "unfreeze": ("unfreeze the wallet",),
 }  # fmt: skip
 
-ANSWERS = (
-    "yes [please]", "yeah", "go ahead", "do it", "confirm", "okay",
-    "no [thanks]", "no thank you", "nope", "do not do it",
-)  # fmt: skip
-"""A yes or a no to what was asked back."""
+ANSWERS = ("yes [please]", "yeah", "confirm", "okay", "no [thanks]", "no thank you", "nope")
+"""A yes or a no to what was asked back. "Go ahead" and "do it" are not among them: other speech is too often heard as these."""
 
 NOT_SAID = frozenset({
     "ask", "new", "model", "stop", "start", "whoami", "pair", "unpair", "deliver", "reject", "approve", "deny", "why", "link",

@@ -22,7 +22,7 @@ LINES = {
     "task": "write a poem", "tasks": "", "show": "T-1", "bids": "T-1", "bid": "T-1 5", "deliver": "T-2 mine",
     "balance": "", "history": "", "agents": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
-    "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "",
+    "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
     **OTHERS,
 }  # fmt: skip
 

@@ -109,6 +109,7 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
                 "try", "sing", "Shall I sing?", asked_by=OWNER, where=OWNER, approvers=(OWNER,), seconds=60, key=verb
             )
             _is(await ask(f"/{verb} A-{number}"), {"ok": bool, "approval": str, "state": str})
+        _is(await ask("/voice off"), {"ok": bool, "voice": bool})
         _is(await ask("/why"), {"ok": bool, "command": str, "allowed": bool, "rule": str})
         status = await ask("/status")
         assert {"ready", "parts", "model", "tasks", "money", "dead_letters", "uptime_s"} <= set(status)

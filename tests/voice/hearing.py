@@ -37,7 +37,7 @@ INSIDE = {
     "award task five to quill": "", "cancel task seventeen": "", "accept task nine": "", "retry task two": "",
     "spawn forge": "", "dismiss quill two": "dismiss quill-2", "hire pixel": "",
     "summarise welcome dot m d": "summarise welcome.md", "describe sample dot c s v": "describe sample.csv",
-    "yes please": "", "no thanks": "", "go ahead": "", "show the last ten payments": "",
+    "yes please": "", "no thanks": "", "show the last ten payments": "",
     "timmy show me my history please": "", "please cancel task eleven": "", "how do i create a task": "",
     "describe sample dot c s v for at most two hundred sats": "describe sample.csv for at most two hundred sats",
     "scan welcome dot m d for secrets": "scan welcome.md for secrets", "balance": "", "yes": "", "no": "",
