@@ -229,6 +229,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
+            delivery.branch(matrix.name, matrix)
             surfaces.append(matrix)
         for surface in surfaces:
             delivery.attach(surface)

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from core.chat import NotSent, Undeliverable
 from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
@@ -21,7 +21,7 @@ from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.chat import Attachment, ChatAdapter, CommandCall, Outgoing
+    from core.chat import Attachment, ChatAdapter, CommandCall, Outgoing, Threaded
     from core.messages import MessageTx
     from core.ports import Clock, Spawner
     from core.store import Store
@@ -63,6 +63,7 @@ class Delivery:
         self._spawner = spawner
         self._told = told
         self._surfaces: dict[str, ChatAdapter] = {}
+        self._threads: dict[str, Threaded] = {}
         self._lanes: dict[str, _Lane] = {}
         self._flying: set[int] = set()
         self._lost: int | None = None
@@ -83,6 +84,10 @@ class Delivery:
     def attach(self, surface: ChatAdapter) -> None:
         """Send through this surface from now on."""
         self._surfaces[surface.name] = surface
+
+    def branch(self, surface: str, threads: Threaded) -> None:
+        """Tell what follows of a task beneath the message that first told of it, on this surface from now on."""
+        self._threads[surface] = threads
 
     async def again(self, surface: str) -> None:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
@@ -194,9 +199,14 @@ class Delivery:
                         await self._returned.wait_for(lambda: not self._returning.get(surface))
                 if (message := self._next(lane)) is None:
                     break
+                if (moved := await self._moved(surface, message)) is not None:
+                    self.send(moved)
+                    continue
                 note = await self._send(surface, message, lane)
                 if note.state == "queued" and message.id:
                     await self._put_back(note)
+                elif (thread := self._thread(note)) is not None:
+                    await self._branched(note, thread)
                 else:
                     self._note(note)
         finally:
@@ -230,16 +240,52 @@ class Delivery:
         if self._back.get(note.message.surface) != note.back:
             await self.again(note.message.surface)
 
+    async def _moved(self, surface: str, message: Outgoing) -> Outgoing | None:
+        """What follows of a task and was written before its thread began, on its way there; None where it goes as it is."""
+        task = message.reply.task
+        if message.cause is not None or task is None or not message.id or surface not in self._threads:
+            return None
+
+        def place(tx: MessageTx) -> str | None:
+            thread = tx.messages.thread(task, message.conversation)
+            if thread is not None:
+                tx.messages.place(message.id, thread)
+            return thread
+
+        thread = await patiently(self._store, place, self._clock)
+        return None if thread is None else replace(message, conversation=thread)
+
+    def _thread(self, note: _Note) -> str | None:
+        """The thread that may begin beneath a message: it has arrived, and answers with a task."""
+        message = note.message
+        threads = self._threads.get(message.surface)
+        if threads is None or note.state != "sent" or message.cause is None or message.reply.task is None:
+            return None
+        return threads.thread(message.conversation, note.sent[0])
+
+    async def _branched(self, note: _Note, thread: str) -> None:
+        """Noted at once, for what follows waits behind it in this lane to learn where it goes."""
+
+        def mark(tx: MessageTx) -> None:
+            _mark([note], tx)
+            tx.messages.branch(cast("int", note.message.reply.task), note.message.conversation, thread)
+
+        await patiently(self._store, mark, self._clock)
+        self._arrived([note])
+
+    def _arrived(self, notes: Sequence[_Note]) -> None:
+        self._flying.difference_update(note.message.id for note in notes)
+        for note in notes:
+            if note.state == "sent" and self._told is not None:
+                self._told(note.message)
+
     async def _write_notes(self) -> None:
         """Until it is noted, a message counts as one that may have arrived, and a crash shows it so."""
         try:
             while notes := self._notes:
                 self._notes = []
                 await patiently(self._store, partial(_mark, notes), self._clock)
-                self._flying.difference_update(note.message.id for note in notes)
-                for note in notes:
-                    if note.state == "sent" and self._told is not None:
-                        self._told(note.message)
+                self._arrived(notes)
         finally:
             self._noting = False
             self._end()

@@ -68,6 +68,7 @@ class Dispatcher:
         self._lanes: dict[str, deque[Inbound]] = {}
         self._routes: dict[int, Route | HubError] = {}
         self._told: dict[int, list[Outgoing]] = {}  # answers that are written already, by their message
+        self._held: dict[int, str] = {}  # where else an answer goes, by its message
         self._turns = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -182,7 +183,9 @@ class Dispatcher:
             if not self._turns:
                 self._idle.set()
             if not talk:
-                self._delivery.let_go(message.surface, message.conversation)
+                for held in (message.conversation, self._held.pop(message.id, None)):
+                    if held is not None:
+                        self._delivery.let_go(message.surface, held)
                 self._recovering.discard(message.id)
                 if not self._recovering:
                     self.caught_up.set()
@@ -267,6 +270,9 @@ class Dispatcher:
         if caller.doubt:  # before the question counts as answered
             raise NotAllowed(action="press that", rule=caller.doubt)
         tap = await self._taps.take(message)
+        if tap.conversation != message.conversation:  # what follows from it waits for its answer there
+            self._delivery.hold(tap.conversation)
+            self._held[message.id] = tap.conversation
         message = replace(message, conversation=tap.conversation)
         if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]

@@ -93,7 +93,7 @@ class Notify:
         doer = home_of(str(event.data.get("by", "")))
         replies: list[tuple[str, Reply]] = []
         if _worth_telling(event, task, doer):
-            replies.append((task.conversation, self._to_requester(tx, event, task)))
+            replies.append((_told_in(tx, task), self._to_requester(tx, event, task)))
         for home in self._homes(event.agent or ""):
             if home not in {doer, task.conversation}:
                 replies += [(home, reply) for reply in views.told_to_worker(event, task)]
@@ -110,6 +110,12 @@ class Notify:
         waits = task.status is Status.DELIVERED or task.waits_for_people or is_person(event.agent)
         extra: dict[str, Json] = {"waits": "people"} if waits and not task.over else {}
         return views.told(event, task, tx.tasks.files(task.id), self._place, extra)
+
+
+def _told_in(tx: HandlerTx, task: Task) -> str:
+    """Where the requester is told: in the task's thread, unless what is older still waits to be sent there."""
+    thread = tx.messages.thread(task.id, task.conversation)
+    return task.conversation if thread is None or tx.messages.waits(task.id, task.conversation) else thread
 
 
 def _worth_telling(event: Event, task: Task, doer: str | None) -> bool:  # noqa: PLR0911 - one line a kind

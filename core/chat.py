@@ -284,6 +284,13 @@ class ChatAdapter(Protocol):
         """The content of a file that came with a message. Raises `UserError` where it is too large or gone."""
 
 
+class Threaded(Protocol):
+    """A surface where what follows from a message can be told beneath it, in a conversation of its own."""
+
+    def thread(self, conversation: str, root: str) -> str | None:
+        """The conversation beneath the message `root` of another one; None where that is such a conversation itself."""
+
+
 class Editor(Protocol):
     """A surface that can change a message it has sent, given by the ids of its parts. It may drop a change, never a message."""
 

@@ -60,7 +60,10 @@ class MessageStore(Protocol):
         """
 
     def tap(self, tap: str, conversation: str) -> Tapped | None:
-        """The button with this id, if it stands in this conversation or a topic of it: old messages do not say their topic."""
+        """The button with this id, if it stands in this conversation or a topic of it: old messages do not say their topic.
+
+        One that stands over the thread of its task counts as standing in it.
+        """
 
     def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
         """The buttons of the newest question in a conversation that `actor` was shown and can answer; none if there is none."""
@@ -72,7 +75,10 @@ class MessageStore(Protocol):
         """Answer a question with this button; False if it was answered otherwise, or its time is over."""
 
     def announced(self, task: int, conversation: str) -> list[Announcement]:
-        """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons."""
+        """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons.
+
+        The board stands over the task's thread, if there is one, and never in it.
+        """
 
     def delivered(self, number: int) -> Delivered | None:
         """A message by its number; None while it has not arrived."""
@@ -82,6 +88,18 @@ class MessageStore(Protocol):
 
     def newest_tasks(self, surface: str, limit: int) -> list[int]:
         """The tasks that a surface has messages about, newest first."""
+
+    def branch(self, task: int, conversation: str, thread: str) -> None:
+        """What follows of a task that was posted in `conversation` is told in `thread` from now on, if it has none yet."""
+
+    def thread(self, task: int, conversation: str) -> str | None:
+        """Where what follows of a task that was posted here is told; None while that is here."""
+
+    def waits(self, task: int, conversation: str) -> bool:
+        """Whether something that follows of a task has not left for its thread yet: what is newer goes after it."""
+
+    def place(self, number: int, conversation: str) -> None:
+        """A message to send goes elsewhere."""
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """A conversation has another name from now on: what waits for it, and its topics, go with it."""

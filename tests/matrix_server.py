@@ -204,6 +204,10 @@ class MatrixServer:
         relation = {"rel_type": "m.annotation", "event_id": message, "key": key}
         self.post(room, user, "m.reaction", {"m.relates_to": relation})
 
+    def forget(self, room: Room, event: str) -> None:
+        """Know an event no more."""
+        room.events[:] = [one for one in room.events if one[1]["event_id"] != event]
+
     def again(self, room: Room, event: Json) -> None:
         """Hand an event over once more."""
         self._at += 1
@@ -413,6 +417,7 @@ class MatrixServer:
 
     def _since(self, room: Room, since: int | None, limit: int, *, full: bool) -> Json | None:
         new = [(at, event) for at, event in room.events if since is None or at > since]
+        full = full or any(event.get("state_key") == BOT for _, event in new)
         if not new and not full:
             return None
         shown = new[-limit:]
@@ -453,11 +458,22 @@ class MatrixServer:
             return self._sent[transaction]
         if (seconds := self._flooded.get(room.id)) is not None:
             raise Refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=seconds * 1000)
+        self._relates(room, content.get("m.relates_to", {}))
         if size > MAX_EVENT - 1000:
             raise Refused(413, "M_TOO_LARGE")
         event = self._add(room, BOT, kind, content)
         self._sent[transaction] = str(event["event_id"])
         return self._sent[transaction]
+
+    def _relates(self, room: Room, relation: Json) -> None:
+        """A thread begins beneath an event of its own room that stands in none, as Synapse has it."""
+        if relation.get("rel_type") != "m.thread":
+            return
+        root = next((event for _, event in room.events if event["event_id"] == relation["event_id"]), None)
+        if root is None:
+            raise Refused(400, "M_UNKNOWN", error="Can't send relation to unknown event")
+        if "rel_type" in root["content"].get("m.relates_to", {}):
+            raise Refused(400, "M_UNKNOWN", error="Cannot start threads from an event with a relation")
 
     def _join(self, room_id: str) -> Json:
         room = self.rooms[room_id]

@@ -58,6 +58,11 @@ def placed(content: dict[str, Any], thread: str | None, answered: str | None) ->
     return content
 
 
+def in_thread(content: Mapping[str, Any]) -> bool:
+    """Whether the content is placed in a thread."""
+    return bool(content.get("m.relates_to", {}).get("rel_type") == "m.thread")
+
+
 def reference(content: Mapping[str, Any]) -> str:
     """By what a file of an event is fetched and opened later: its URL, or the JSON of its URL and keys."""
     found = content.get("file")

@@ -51,13 +51,20 @@ def is_private(room: MatrixRoom) -> bool:
     return int(room.member_count) <= 2  # noqa: PLR2004
 
 
+def thread_of(event: Event) -> str | None:
+    """The first event of the thread that an event is in."""
+    relation = _relation(event)
+    root = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    return root if isinstance(root, str) and root.startswith("$") else None
+
+
 def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") -> Inbound | None:
     """What an event means to the bot; rooms that are not `listed` are marked as such. `tap`: the button a reaction presses."""
     sender, private = event.sender, is_private(room)
     relation = _relation(event)
     if sender == room.own_user_id or relation.get("rel_type") == "m.replace":
         return None
-    thread = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    thread = thread_of(event)
     inbound = Inbound(
         SURFACE, room.own_user_id, event.event_id, conversation(sender if private else room.room_id, thread),
         f"{SURFACE}:{sender}", "", private=private, home=conversation(sender), admitted=private or room.room_id in listed,

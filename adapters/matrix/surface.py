@@ -30,7 +30,7 @@ from nio import (
 
 from adapters.matrix import content
 from adapters.matrix.encryption import Encryption, Forged, Refusal, StoreLost
-from adapters.matrix.events import SURFACE, conversation, is_private, place, read, sealed
+from adapters.matrix.events import SURFACE, conversation, is_private, place, read, sealed, thread_of
 from adapters.matrix.guard import Client, Store
 from adapters.matrix.trust import CLEAR, FORGED, REACTION, UNKNOWABLE
 from adapters.matrix.verification import Said, Ties, Verifications
@@ -146,6 +146,14 @@ class _Sealed:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """The room of a thread, and the newest event in it."""
+
+    room: str
+    newest: str
+
+
 class MatrixSurface:
     """See `core.chat.ChatAdapter`."""
 
@@ -178,6 +186,9 @@ class MatrixSurface:
         self._chips: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._typing: dict[str, int] = {}
         self._explained: OrderedDict[str, list[int]] = OrderedDict()
+        self._threads: OrderedDict[str, _Thread] = OrderedDict()
+        self._made_rooms: set[str] = set()
+        self._reacted: OrderedDict[str, str] = OrderedDict()
         self.heard_at: int | None = None
 
     @property
@@ -358,6 +369,8 @@ class MatrixSurface:
             said = Said(room.room_id, event.sender, event.event_id, event.server_timestamp)
             if await self._verifications.take(said, event.source):
                 return False
+        if (root := thread_of(event)) is not None:
+            _bounded(self._threads, root, _Thread(room.room_id, event.event_id))
         tap = await self._tapped(client, room.room_id, event) if isinstance(event, ReactionEvent) else ""
         try:
             inbound = read(event, room, self._access.rooms, tap)
@@ -516,6 +529,7 @@ class MatrixSurface:
                 return ""
             said = found.event.source.get("content", {}).get(content.BUTTONS)
             buttons = {str(label): str(tap) for label, tap in said.items()} if isinstance(said, dict) else {}
+        _bounded(self._reacted, event.event_id, event.reacts_to)
         return buttons.get(event.key, "")
 
     async def fetch(self, attachment: Attachment) -> bytes:
@@ -548,10 +562,15 @@ class MatrixSurface:
             raise NotSent(surface=SURFACE, why="it is down", sent=message.sent)
         sent = list(message.sent)
         room_id, thread = await self._room(client, message.conversation, message.sent)
-        for number, body in enumerate(self._bodies(client, room_id, thread, message)):
+        for number, body in enumerate(self._bodies(message)):
             if number >= len(message.sent):
-                event = await self._put(client, room_id, await self._made(client, body, message, sent), message, sent)
+                made = await self._made(client, body, room_id, sent)
+                if "m.relates_to" not in made:
+                    content.placed(made, thread, self._answered(client, room_id, thread, message))
+                event = await self._put(client, room_id, made, message, sent)
                 sent.append(message.replaces if message.replaces and number == 0 else event)
+                if thread is not None or message.reply.task is not None:
+                    _bounded(self._threads, thread or sent[-1], _Thread(room_id, event))
         if sent and (message.taps or message.replaces):
             under = sent[max(0, len(content.texts(message.reply)) - 1)]
             await self._relabelled(client, room_id, under, content.buttons(message.reply, message.taps))
@@ -559,29 +578,38 @@ class MatrixSurface:
         self._spawner.spawn(self._beside(partial(client.room_typing, room_id, typing_state=False)), "typing")
         return tuple(sent)
 
+    def thread(self, where: str, root: str) -> str | None:
+        """See `core.chat.Threaded`: a thread has none beneath it."""
+        return None if place(where)[1] else f"{where}/{root}"
+
+    def _answered(self, client: AsyncClient, room_id: str, thread: str | None, message: Outgoing) -> str | None:
+        """What a message points to: among others what it answers, and in a thread (for clients that show none) its newest event."""
+        cause = (message.cause or "").rpartition("/")[2]
+        cause = self._reacted.get(cause, cause)
+        known, room = self._threads.get(thread or ""), client.rooms.get(room_id)
+        if cause.startswith("$") and (thread or room is None or not is_private(room)):
+            return cause
+        return known.newest if known is not None else None
+
     @staticmethod
-    def _bodies(
-        client: AsyncClient, room_id: str, thread: str | None, message: Outgoing
-    ) -> Sequence[dict[str, Any] | File]:
-        """What each event of a message holds; files are uploaded in their turn. Among others it points to what it answers."""
+    def _bodies(message: Outgoing) -> Sequence[dict[str, Any] | File]:
+        """What each event of a message holds; files are uploaded in their turn."""
         notice, labels = content.is_notice(message), content.buttons(message.reply, message.taps)
         texts = content.texts(message.reply)
-        room, cause = client.rooms.get(room_id), (message.cause or "").rpartition("/")[2]
-        points = cause if cause.startswith("$") and (thread or room is None or not is_private(room)) else None
         bodies: list[dict[str, Any] | File] = []
         for number, rich in enumerate(texts):
             own = labels if number == len(texts) - 1 else {}
             body = content.message(rich, notice=notice, buttons=own)
             stands = message.replaces if number == 0 else None
-            bodies.append(content.replacing(stands, body) if stands else content.placed(body, thread, points))
+            bodies.append(content.replacing(stands, body) if stands else body)
         return [*bodies, *message.reply.files]
 
     async def _made(
-        self, client: AsyncClient, body: dict[str, Any] | File, message: Outgoing, sent: Sequence[str]
+        self, client: AsyncClient, body: dict[str, Any] | File, room_id: str, sent: Sequence[str]
     ) -> dict[str, Any]:
         if isinstance(body, dict):
             return body
-        path, room_id = Path(body.path), (await self._room(client, message.conversation, tuple(sent)))[0]
+        path = Path(body.path)
         encrypted = self._encryption is not None and self._encryption.is_sealed(room_id)
         try:
             data = await asyncio.to_thread(path.read_bytes)
@@ -594,8 +622,7 @@ class MatrixSurface:
         except (ClientError, TimeoutError) as error:
             raise NotSent(surface=SURFACE, why=_words(error), sent=tuple(sent)) from None
         _raise_for(answer, tuple(sent))
-        thread = place(message.conversation)[1]
-        return content.placed(content.file(body.name, answer.content_uri, len(data), keys), thread, None)
+        return content.file(body.name, answer.content_uri, len(data), keys)
 
     async def _put(
         self, client: AsyncClient, room_id: str, body: dict[str, Any], message: Outgoing, sent: Sequence[str]
@@ -605,6 +632,12 @@ class MatrixSurface:
         try:
             await self._locked(client, room_id, tuple(sent))
             answer = await client.room_send(room_id, "m.room.message", body, tx_id=name, ignore_unverified_devices=True)
+            if content.in_thread(body) and _misplaced(answer):
+                log.info("a thread's first event is not known to the server any more: %s", _why(answer))
+                body.pop("m.relates_to")
+                answer = await client.room_send(
+                    room_id, "m.room.message", body, tx_id=f"{name}-room", ignore_unverified_devices=True
+                )
         except (ClientError, TimeoutError, Refusal) as error:
             raise NotSent(surface=SURFACE, why=_words(error), sent=tuple(sent)) from None
         _raise_for(answer, tuple(sent))
@@ -692,10 +725,15 @@ class MatrixSurface:
         target, thread = place(where)
         if not target.startswith("@"):
             return target, thread
+        if (known := self._threads.get(thread or "")) is not None:
+            if _is_home(client, known.room, target):
+                return known.room, thread
+            thread = None  # its room is theirs and the bot's alone no more: it goes where they are reached now
         room_id = self._direct.get(target)
-        if room_id is None or room_id not in client.rooms:
-            shared = [room for room in client.rooms.values() if is_private(room) and target in room.users]
-            sealed_first = sorted(shared, key=lambda room: not room.encrypted)
+        is_new = room_id in self._made_rooms and room_id not in client.rooms  # the next sync brings it
+        if room_id is None or not (is_new or _is_home(client, room_id, target)):
+            homes = [room for room in client.rooms.values() if _is_home(client, room.room_id, target)]
+            sealed_first = sorted(homes, key=lambda room: not room.encrypted)
             room_id = sealed_first[0].room_id if sealed_first else None
         if room_id is None:
             try:
@@ -705,6 +743,7 @@ class MatrixSurface:
                 raise NotSent(surface=SURFACE, why=_words(error), sent=sent) from None
             _raise_for(answer, sent)
             room_id = str(answer.room_id)
+            self._made_rooms.add(room_id)
         self._direct[target] = room_id
         return room_id, thread
 
@@ -736,6 +775,18 @@ def _raise_for(answer: object, sent: tuple[str, ...]) -> None:
     if answer.status_code in _NEVER:
         raise Undeliverable(surface=SURFACE, why=_why(answer))
     raise NotSent(surface=SURFACE, why=_why(answer), sent=sent)
+
+
+def _is_home(client: AsyncClient, room_id: str, user: str) -> bool:
+    """Whether the bot and this person are alone in a room."""
+    room = client.rooms.get(room_id)
+    return room is not None and is_private(room) and user in room.users
+
+
+def _misplaced(answer: object) -> bool:
+    """Whether the server refuses an event for what it says of a thread: it was taken away, or is in another room."""
+    response = getattr(answer, "transport_response", None)
+    return isinstance(answer, ErrorResponse) and response is not None and response.status in {400, 404}
 
 
 def _may_pass(answer: ErrorResponse) -> bool:

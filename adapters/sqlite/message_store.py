@@ -25,9 +25,15 @@ _QUESTION = (
     " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') = ? AND json_extract(body, '$.choice[1]') > ?"
     " ORDER BY id DESC LIMIT 1"
 )
+_TAP = (
+    "SELECT body, coalesce(thread.conversation, outgoing.conversation), platform_id FROM outgoing LEFT JOIN thread"
+    " ON thread.task = outgoing.task AND thread.conversation = outgoing.conversation || '/' || platform_id WHERE id = ?1"
+    " AND (outgoing.conversation = ?2 OR substr(outgoing.conversation, 1, length(?2) + 1) = ?2 || '/')"
+)
 _MOVE = "UPDATE OR IGNORE {} SET {} = ?2 || substr({}, length(?1) + 1) WHERE ({} = ?1 OR {} GLOB ?1 || '/*'){}"
 _MOVED = (
-    ("task", "conversation", ""), ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
+    ("task", "conversation", ""), ("thread", "conversation", ""),
+    ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
 )  # fmt: skip
 
@@ -108,11 +114,7 @@ class MessageRows:
     def tap(self, tap: str, conversation: str) -> Tapped | None:
         """See `MessageStore`."""
         number, place = _number_and_place(tap)
-        row = self._connection.execute(
-            "SELECT body, conversation, platform_id FROM outgoing WHERE id = ?1"
-            " AND (conversation = ?2 OR substr(conversation, 1, length(?2) + 1) = ?2 || '/')",
-            (number, conversation),
-        ).fetchone()
+        row = self._connection.execute(_TAP, (number, conversation)).fetchone()
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
@@ -146,7 +148,11 @@ class MessageRows:
             " AND state = 'sent' AND platform_id IS NOT NULL ORDER BY id LIMIT ?",
             (task, conversation, MAX_ANNOUNCED),
         ).fetchall()
-        board = next((number for number, _, _, answers in rows if answers), None)
+        beneath = self._connection.execute(
+            "SELECT 1 FROM thread WHERE task = ? AND conversation = ?", (task, conversation)
+        )
+        answered = next((number for number, _, _, answers in rows if answers), None)
+        board = None if beneath.fetchone() else answered
         found = [(number, _ids(sent), _load(body)) for number, sent, body, _ in rows]
         return [
             Announcement(sent, reply, _taps(number, reply), number == board)
@@ -171,6 +177,33 @@ class MessageRows:
         """See `MessageStore`."""
         query = "SELECT DISTINCT task FROM outgoing WHERE task IS NOT NULL AND surface = ? ORDER BY task DESC LIMIT ?"
         return [task for (task,) in self._connection.execute(query, (surface, limit))]
+
+    def branch(self, task: int, conversation: str, thread: str) -> None:
+        """See `MessageStore`."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO thread SELECT id, ? FROM task WHERE id = ? AND conversation = ?",
+            (thread, task, conversation),
+        )
+
+    def thread(self, task: int, conversation: str) -> str | None:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT thread.conversation FROM thread JOIN task ON task.id = task WHERE task = ? AND task.conversation = ?",
+            (task, conversation),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def waits(self, task: int, conversation: str) -> bool:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT 1 FROM outgoing WHERE task = ? AND conversation = ? AND cause IS NULL AND state IN ('queued', 'sending')",
+            (task, conversation),
+        ).fetchone()
+        return row is not None
+
+    def place(self, number: int, conversation: str) -> None:
+        """See `MessageStore`."""
+        self._connection.execute("UPDATE outgoing SET conversation = ? WHERE id = ?", (conversation, number))
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """See `MessageStore`."""

@@ -19,6 +19,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("applied", "key <> 'book:grant' AND at < ?", 30 * DAY),
     ("event", "at < ? AND id < (SELECT coalesce(min(event), 0) FROM cursor)", 90 * DAY),
     ("dead_letter", "at < ?", 90 * DAY),
+    ("thread", "task IN (SELECT id FROM task WHERE id = thread.task AND ended_at < ?)", 90 * DAY),
     ("turn", "at < ?", 365 * DAY),
     ("pairing", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),

@@ -85,6 +85,19 @@ async def test_a_row_lives_as_long_as_the_table_says(
     assert look(f"SELECT count(*) FROM {table}") == [(int(days is None),)]  # noqa: S608 - a name from the list above
 
 
+async def test_a_thread_lives_as_long_as_its_task_and_a_while_longer(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    put(TASK, clock.now())
+    put("INSERT INTO thread VALUES (1, 'c/$root' || :at), (2, 'of no end')", 0)
+    retention = Retention(store, clock)
+    clock.advance(90 * DAY)
+    assert await retention.sweep() == 0
+    clock.advance(1)
+    assert await retention.sweep() == 1
+    assert look("SELECT task FROM thread") == [(2,)]
+
+
 async def test_an_event_lives_until_every_handler_has_had_it(
     store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
 ) -> None:
@@ -127,7 +140,7 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in LIVES}
-    assert mortal == {table for table, _, _, days in ROWS if days} | {"event"}
+    assert mortal == {table for table, _, _, days in ROWS if days} | {"event", "thread"}
     assert mortal & KEPT == set()
     assert names == mortal | KEPT
 
