@@ -190,4 +190,4 @@ async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_i
 
 def _known(talk: Matrixes, room: str) -> Any:
     surface: Any = next(one for one in talk.bot.app.health.surfaces if one.name == "matrix")
-    return surface._client.rooms[room]
+    return surface._session.client.rooms[room]

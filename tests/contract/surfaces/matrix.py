@@ -85,7 +85,7 @@ class MatrixDriver:
     @property
     def _up(self) -> bool:
         surface = next(one for one in self.bot.app.health.surfaces if one.name == "matrix")
-        return getattr(surface, "_client", None) is not None
+        return getattr(surface, "_session", None) is not None
 
     def say(self, text: str, where: Where = Where.HOME) -> None:
         """See `Driver`."""
