@@ -158,8 +158,11 @@ class SurfaceStore(Protocol):
     def latch(self, account: str, place: str) -> None:
         """A place is encrypted, for ever."""
 
-    def first(self, account: str, place: str, event: str) -> str:
-        """Which event was the first to be opened from `place` in a secret stream: this one, unless it was another."""
+    def first(self, account: str, session: str, place: int, event: str, now: int) -> str:
+        """Which event was the first to be opened from this place of a secret session: this one, unless it was another.
+
+        "" where that is so long ago that its name was forgotten.
+        """
 
     def pins(self, account: str) -> Mapping[str, Pin]:
         """Whose keys are known, by the platform's name of a person."""

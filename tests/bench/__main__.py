@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import footprint, latency, lives, nlu, telegram
+from tests.bench import footprint, latency, lives, matrix, nlu, telegram
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -155,6 +155,26 @@ def _telegram(effort: Effort) -> Iterator[Line]:
     )
 
 
+def _matrix(effort: Effort) -> Iterator[Line]:
+    if not matrix.is_installed():
+        yield Line("Matrix: NOT MEASURED", "-", matrix.SKIPPED, 0.0)
+        return
+    for room, limit in (("a plain room", "<= 1.3"), ("an encrypted room", "<= 1.5")):
+        found = matrix.latencies(effort.rounds, 12 * effort.rounds, encrypted="encrypted" in room)
+        halves = {side: [latency.at(one, 0.5) for one in runs] for side, runs in found.items()}
+        mine, peer = (statistics.median(column) for column in halves.values())
+        ratio = statistics.median(one / other for one, other in zip(*halves.values(), strict=True))
+        against = f"bare nio echo: {peer:.1f} ms"
+        yield Line(f"Matrix, command to reply in {room}", f"{mine:.1f} ms", against, ratio, limit, DURABLE)
+    ours, theirs = matrix.rates(effort.rounds).values()
+    ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    count = matrix.PEOPLE * matrix.EACH
+    yield Line(
+        f"Matrix, {count} at once from {matrix.PEOPLE} rooms", f"{statistics.median(ours):,.1f}/s",
+        f"bare nio echo: {statistics.median(theirs):,.1f}/s", ratio, ">= 0.7", DURABLE,
+    )  # fmt: skip
+
+
 def _nlu(effort: Effort) -> Iterator[Line]:
     texts = nlu.distinct()
     speed = statistics.median(nlu.phrases_a_second(texts) for _ in range(effort.rounds))
@@ -171,7 +191,7 @@ def _nlu(effort: Effort) -> Iterator[Line]:
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu,
-    "telegram": _telegram,
+    "telegram": _telegram, "matrix": _matrix,
 }  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class Talk:
 
 
 Sides = dict[str, list[list[float]]]
-"""By `hub` and `echo`: the figures of each round."""
+"""By `hub` and `echo`: the figures of each round, sorted."""
 
 
 @contextlib.asynccontextmanager
@@ -142,8 +142,8 @@ def latencies(rounds: int, each: int, *, encrypted: bool) -> Sides:
         return asyncio.run(measure(Path(folder)))
 
 
-def rates(rounds: int) -> Sides:
-    """Messages a second when `PEOPLE` say `EACH` things at once, in a room each, until all are answered."""
+def rates(rounds: int) -> dict[str, list[float]]:
+    """Messages a second when `PEOPLE` say `EACH` things at once, in a room each, until all are answered; round by round."""
 
     async def burst(talks: list[Talk]) -> float:
         begun = time.perf_counter()
@@ -151,15 +151,15 @@ def rates(rounds: int) -> Sides:
         await asyncio.gather(*(talk.hear() for talk in talks))
         return PEOPLE * EACH / (time.perf_counter() - begun)
 
-    async def measure(folder: Path) -> Sides:
-        found: Sides = {"hub": [], "echo": []}
+    async def measure(folder: Path) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {"hub": [], "echo": []}
         async with _both(folder, encrypted=False, people=PEOPLE) as talks:
             for some in talks.values():
                 await asyncio.gather(*(talk.say() for talk in some))
                 await asyncio.gather(*(talk.hear() for talk in some))
             for _ in range(rounds):
                 for side, some in talks.items():
-                    found[side].append([await burst(some)])
+                    found[side].append(await burst(some))
         return found
 
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:

@@ -74,7 +74,7 @@ class Synapse:
         command = [sys.executable, "-m", "synapse.app.homeserver", "-c", str(config)]
         if not (self._folder / "key").exists():
             making = await asyncio.create_subprocess_exec(
-                *command, "--generate-keys", env=environment, cwd=self._folder
+                *command, "--generate-keys", env=environment, cwd=self._folder, stdout=asyncio.subprocess.DEVNULL
             )
             assert await making.wait() == 0
         self._process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=self._folder)
