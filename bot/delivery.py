@@ -34,12 +34,23 @@ PAGE = 1000
 
 @dataclass(slots=True)
 class _Lane:
-    """One conversation's messages; `held` while a command of it is being carried out, `parked` while it must wait."""
+    """One conversation's messages; `held` while a command of it is being carried out, `parked` while it must wait.
 
+    `above` is the conversation that it is a thread of, `leaving` the message that is being sent.
+    """
+
+    above: str | None = None
     waiting: deque[Outgoing] = field(default_factory=deque)
+    leaving: Outgoing | None = None
     held: int = 0
     sending: bool = False
     parked: bool = False
+
+    @property
+    def owes(self) -> bool:
+        """Whether an answer is still to come: what follows from a command goes after it, in its threads too."""
+        answers = any(message.cause is not None for message in self.waiting)
+        return answers or bool(self.held) or (self.leaving is not None and self.leaving.cause is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +171,19 @@ class Delivery:
         """The command's answer is queued."""
         self._lane(conversation).held -= 1
         self._kick(surface, conversation)
+        self._kick_threads(surface, conversation)
 
     def _lane(self, conversation: str) -> _Lane:
-        return self._lanes.setdefault(conversation, _Lane())
+        if conversation not in self._lanes:
+            threads = self._threads.get(conversation.partition(":")[0])
+            self._lanes[conversation] = _Lane(threads.above(conversation) if threads else None)
+        return self._lanes[conversation]
+
+    def _kick_threads(self, surface: str, conversation: str) -> None:
+        """What follows may go on in the threads of a conversation that owes no answer any more."""
+        if surface in self._threads:
+            for name in [name for name, lane in self._lanes.items() if lane.above == conversation]:
+                self._kick(surface, name)
 
     def _kick(self, surface: str, conversation: str) -> None:
         lane = self._lane(conversation)
@@ -202,22 +223,27 @@ class Delivery:
                 if (moved := await self._moved(surface, message)) is not None:
                     self.send(moved)
                     continue
+                lane.leaving = message
                 note = await self._send(surface, message, lane)
+                lane.leaving = None
                 if note.state == "queued" and message.id:
                     await self._put_back(note)
                 elif (thread := self._thread(note)) is not None:
                     await self._branched(note, thread)
                 else:
                     self._note(note)
+                self._kick_threads(surface, conversation)
         finally:
-            lane.sending = False
+            lane.sending, lane.leaving = False, None
             self._end()
             if not lane.waiting and not lane.held:
                 self._lanes.pop(conversation, None)
 
     def _next(self, lane: _Lane) -> Outgoing | None:
         """The next to go: answers first while a command is under way; everything in order otherwise."""
-        ready = (message for message in lane.waiting if message.cause is not None or not lane.held)
+        above = self._lanes.get(lane.above) if lane.above is not None else None
+        held = bool(lane.held) or (above is not None and above.owes)
+        ready = (message for message in lane.waiting if message.cause is not None or not held)
         message = next(ready, None)
         if message is not None:
             lane.waiting.remove(message)

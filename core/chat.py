@@ -290,6 +290,9 @@ class Threaded(Protocol):
     def thread(self, conversation: str, root: str) -> str | None:
         """The conversation beneath the message `root` of another one; None where that is such a conversation itself."""
 
+    def above(self, conversation: str) -> str | None:
+        """The conversation that this one is beneath a message of; None if it is beneath none."""
+
 
 class Editor(Protocol):
     """A surface that can change a message it has sent, given by the ids of its parts. It may drop a change, never a message."""

@@ -208,6 +208,11 @@ class MatrixSurface:
         """See `core.chat.Threaded`: a thread has none beneath it."""
         return None if place(where)[1] else conversation(place(where)[0], root)
 
+    def above(self, where: str) -> str | None:
+        """See `core.chat.Threaded`."""
+        target, thread = place(where)
+        return conversation(target) if thread else None
+
     async def edit(self, where: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]) -> None:
         """See `core.chat.Editor`."""
         if self._session is not None:
