@@ -223,7 +223,7 @@ class Dispatcher:
                 if caller.role is Role.GUEST:
                     self._strangers.silence(message)
                 owns = caller.role is Role.OWNER
-                return [(here, from_error(NotAdmitted(place=here.partition(":")[2])), None)] if owns else []
+                return [(here, from_error(_not_admitted(here)), None)] if owns else []
             if caller.role is Role.GUEST:
                 return [(here, await self._strangers.welcome(message), None)]
             return await self._act(message, found, caller)
@@ -341,3 +341,9 @@ class Dispatcher:
         except BaseException:
             self._told.pop(message.id, None)
             raise
+
+
+def _not_admitted(conversation: str) -> NotAdmitted:
+    surface, _, place = conversation.partition(":")
+    setting = "TIMMY_MATRIX_ROOMS" if surface == "matrix" else "TIMMY_TELEGRAM_CHATS"
+    return NotAdmitted(place=place.partition("/")[0], setting=setting)

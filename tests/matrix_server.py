@@ -52,6 +52,7 @@ class Room:
     members: dict[str, str] = field(default_factory=dict)
     invited: dict[str, str] = field(default_factory=dict)
     encrypted: bool = False
+    stateless: bool = False
 
 
 @dataclass
@@ -95,6 +96,11 @@ class MatrixServer:
         self._opened: dict[str, Json] = {}
         self._flooded: dict[str, int] = {}
         self._down = False
+        self._broken: dict[str, int] = {}
+        self._left: dict[str, int] = {}
+        self.largest = 50 * 2**20
+        self.asked: list[str] = []
+        """The paths of all calls but syncs."""
         self._gate: asyncio.Event | None = None
         self._lost = 0
         self._token = ""
@@ -275,6 +281,26 @@ class MatrixServer:
         """Be well again."""
         self._down = False
 
+    def break_(self, part: str, times: int) -> None:
+        """Fail at so many calls whose path holds this."""
+        self._broken[part] = times
+
+    def broken(self, part: str) -> int:
+        """How many such calls are still to fail."""
+        return self._broken.get(part, 0)
+
+    def close(self, room: Room) -> None:
+        """Delete a room: everybody is out of it."""
+        self._at += 1
+        room.members.clear()
+        self._left[room.id] = self._at
+        self._tell()
+
+    def lose_state(self, room: Room) -> None:
+        """Tell nothing of a room any more but what is said there."""
+        room.events[:] = [one for one in room.events if "state_key" not in one[1]]
+        room.stateless = True
+
     def hold(self) -> None:
         """Take what is sent and answer nothing, until `release`."""
         self._gate = asyncio.Event()
@@ -300,6 +326,11 @@ class MatrixServer:
         if self._down:
             return web.json_response({"errcode": "M_UNKNOWN", "error": "Internal server error"}, status=500)
         path = unquote(request.raw_path.partition("?")[0])
+        for part in [part for part, times in self._broken.items() if times and part in path]:
+            self._broken[part] -= 1
+            return web.json_response({"errcode": "M_UNKNOWN", "error": "Internal server error"}, status=500)
+        if not path.endswith("/sync"):
+            self.asked.append(path)
         data = await request.read()
         try:
             answer = await self._call(request, path, data)
@@ -321,7 +352,11 @@ class MatrixServer:
             return self._login(json.loads(data))
         if request.headers.get("Authorization") != f"Bearer {self._token}":
             raise Refused(401, "M_UNKNOWN_TOKEN")
+        if path == "/_matrix/client/v1/media/config":
+            return {"m.upload.size": self.largest}
         if path == f"{_MEDIA}upload":
+            if len(data) > self.largest:
+                raise Refused(413, "M_TOO_LARGE")
             return {"content_uri": self._keep(data)}
         for prefix in (f"{_MEDIA}download/", "/_matrix/client/v1/media/download/"):
             if path.startswith(prefix):
@@ -412,7 +447,8 @@ class MatrixServer:
             for room in self.rooms.values()
             if BOT in room.members and (found := self._since(room, since, limit, full=full))
         }
-        rooms = {"join": joined, "invite": self._invitations(), "leave": {}}
+        gone: Json = {room: {} for room, at in self._left.items() if since is not None and at > since}
+        rooms = {"join": joined, "invite": self._invitations(), "leave": gone}
         return {"next_batch": f"s{self._at}", "rooms": rooms, **self.keys.news(BOT, self._device, since)}
 
     def _since(self, room: Room, since: int | None, limit: int, *, full: bool) -> Json | None:
@@ -428,7 +464,8 @@ class MatrixServer:
         }  # fmt: skip
         return {
             "timeline": timeline, "state": {"events": state}, "ephemeral": {"events": []},
-            "account_data": {"events": []}, "summary": {"m.joined_member_count": len(room.members)},
+            "account_data": {"events": []},
+            "summary": {} if room.stateless else {"m.joined_member_count": len(room.members)},
         }  # fmt: skip
 
     def _invitations(self) -> Json:
@@ -466,13 +503,13 @@ class MatrixServer:
         return self._sent[transaction]
 
     def _relates(self, room: Room, relation: Json) -> None:
-        """A thread begins beneath an event of its own room that stands in none, as Synapse has it."""
-        if relation.get("rel_type") != "m.thread":
+        """As Synapse has it: what relates to an event is in its room, and a thread begins beneath one that relates to none."""
+        if "rel_type" not in relation:
             return
         root = next((event for _, event in room.events if event["event_id"] == relation["event_id"]), None)
         if root is None:
             raise Refused(400, "M_UNKNOWN", error="Can't send relation to unknown event")
-        if "rel_type" in root["content"].get("m.relates_to", {}):
+        if relation["rel_type"] == "m.thread" and "rel_type" in root["content"].get("m.relates_to", {}):
             raise Refused(400, "M_UNKNOWN", error="Cannot start threads from an event with a relation")
 
     def _join(self, room_id: str) -> Json:

@@ -58,9 +58,16 @@ def placed(content: dict[str, Any], thread: str | None, answered: str | None) ->
     return content
 
 
-def in_thread(content: Mapping[str, Any]) -> bool:
-    """Whether the content is placed in a thread."""
-    return bool(content.get("m.relates_to", {}).get("rel_type") == "m.thread")
+def replaces(content: Mapping[str, Any]) -> bool:
+    """Whether the content stands in the place of another event's."""
+    return "m.new_content" in content
+
+
+def free(content: dict[str, Any]) -> None:
+    """Make it the content of an event that has to do with no other."""
+    alone = content.get("m.new_content") or content.copy()
+    content.clear()
+    content |= {key: value for key, value in alone.items() if key != "m.relates_to"}
 
 
 def reference(content: Mapping[str, Any]) -> str:

@@ -119,7 +119,7 @@ class Ear:
         if self._encryption is not None and event.decrypted and await self._encryption.is_replay(event):
             log.warning("%s repeats an encrypted message that was read before; it is passed over", event.event_id)
             return False
-        if self._verifications is not None and is_private(room) and event.sender != client.user_id:
+        if self._verifications is not None and is_private(room, event.sender) and event.sender != client.user_id:
             said = Said(room.room_id, event.sender, event.event_id, event.server_timestamp)
             if await self._verifications.take(said, event.source):
                 return False

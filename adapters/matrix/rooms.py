@@ -46,14 +46,20 @@ class Rooms:
         """An event stands in the thread of `root` now, or may have one beneath it, as its own root."""
         bounded(self._threads, root, _Thread(room, event))
 
+    def holding(self, event: str) -> str | None:
+        """The room that an event is in, as far as it is known."""
+        known = self._threads.get(event)
+        return known.room if known is not None else None
+
     def newest(self, thread: str) -> str | None:
         """The newest event of a thread, as far as it was seen."""
         known = self._threads.get(thread)
         return known.newest if known is not None else None
 
-    def close(self, room: str) -> None:
-        """Nothing can be sent to a room any more, until somebody speaks there."""
+    def close(self, room: str) -> bool:
+        """Nothing can be sent to a room any more, until somebody speaks there; whether it makes sense to look for another."""
         self._closed.add(room)
+        return room not in self._made
 
     def open(self, room: str) -> None:
         """The bot came into a room (again)."""
@@ -90,4 +96,4 @@ class Rooms:
     def _is_home(self, client: AsyncClient, room_id: str, user: str) -> bool:
         """Whether the bot and this person are alone in a room, and the bot may write there."""
         room = client.rooms.get(room_id)
-        return room is not None and room_id not in self._closed and is_private(room) and user in room.users
+        return room is not None and room_id not in self._closed and is_private(room, user)

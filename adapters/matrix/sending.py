@@ -19,7 +19,7 @@ from adapters.markup import Rich
 from adapters.matrix import content
 from adapters.matrix.calls import beside, is_misplaced, quietly, raise_for, why, words
 from adapters.matrix.encryption import Refusal
-from adapters.matrix.events import SURFACE, is_private
+from adapters.matrix.events import SURFACE, place
 from core.chat import NotSent, Undeliverable
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 TYPING_SECONDS = 20.0
 UPLOAD_BYTES = 50 * 2**20
 """What is uploaded at most where the server says nothing of its limit."""
+
+_SHUT = frozenset({"M_FORBIDDEN", "M_NOT_FOUND"})
 
 
 class Sender:
@@ -59,9 +61,9 @@ class Sender:
             if number >= len(message.sent):
                 made = body if isinstance(body, dict) else await self._filed(session, body, room_id, tuple(sent))
                 if "m.relates_to" not in made:
-                    content.placed(made, thread, self._answered(client, room_id, thread, message))
+                    content.placed(made, thread, self._answered(thread, message))
                 event = await self._put(session, room_id, made, message, tuple(sent))
-                sent.append(message.replaces if message.replaces and number == 0 else event)
+                sent.append(message.replaces if message.replaces and content.replaces(made) else event)
                 if thread is not None or message.reply.task is not None:
                     self._rooms.follow(thread or sent[-1], room_id, event)
         self._receipts.answered(room_id)
@@ -73,11 +75,11 @@ class Sender:
             self._spawner.spawn(beside(partial(client.room_typing, room_id, typing_state=False)), "typing")
         return tuple(sent)
 
-    def _answered(self, client: AsyncClient, room_id: str, thread: str | None, message: Outgoing) -> str | None:
+    def _answered(self, thread: str | None, message: Outgoing) -> str | None:
         """What a message points to: among others what it answers, and in a thread (for clients that show none) its newest event."""
         cause = self._buttons.stands_for((message.cause or "").rpartition("/")[2])
-        room = client.rooms.get(room_id)
-        if cause.startswith("$") and (thread or room is None or not is_private(room)):
+        alone = place(message.conversation)[0].startswith("@")
+        if cause.startswith("$") and (thread or not alone):
             return cause
         return self._rooms.newest(thread or "")
 
@@ -127,12 +129,15 @@ class Sender:
         try:
             await self.lock(session, room_id, sent)
             answer = await _sent(session.client, room_id, body, name)
-            if content.in_thread(body) and is_misplaced(answer):
-                log.info("a thread is not known to the server any more: %s", why(answer))
-                body.pop("m.relates_to")
+            if "m.relates_to" in body and is_misplaced(answer):
+                log.info("what a message refers to is not in its room any more: %s", why(answer))
+                content.free(body)
                 answer = await _sent(session.client, room_id, body, f"{name}-room")
         except (ClientError, TimeoutError, Refusal) as error:
             raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
+        is_shut = isinstance(answer, ErrorResponse) and answer.status_code in _SHUT
+        if is_shut and place(message.conversation)[0].startswith("@") and self._rooms.close(room_id):
+            raise NotSent(surface=SURFACE, why=why(answer), wait=0.0, sent=sent)  # they are reached in another room
         raise_for(answer, sent)
         return str(answer.event_id)
 
@@ -166,7 +171,7 @@ class Sender:
             return
         client, labels = session.client, content.buttons(reply, taps)
         try:
-            room_id, _ = await self._rooms.find(client, where, ())
+            room_id = self._rooms.holding(sent[0]) or (await self._rooms.find(client, where, ()))[0]
             await self.lock(session, room_id, ())
         except (ClientError, TimeoutError, Refusal, NotSent, Undeliverable) as error:
             log.debug("an edit is dropped: %s", words(error))
@@ -179,7 +184,7 @@ class Sender:
         self, session: Session, where: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]
     ) -> None:
         """See `core.chat.Editor`. The buttons stand under the last text; files come after it."""
-        room_id, _ = await self._rooms.find(session.client, where, ())
+        room_id = self._rooms.holding(sent[0]) or (await self._rooms.find(session.client, where, ()))[0]
         under = sent[max(0, min(len(content.texts(reply)), len(sent)) - 1)]
         labels = content.buttons(reply, taps)
         await self._buttons.show(session.client, room_id, under, labels, self._memory.mark.salt)

@@ -153,4 +153,4 @@ async def _sign_in(client: AsyncClient, access: Access) -> None:
         what = "access token" if access.access_token else "password"
         setting = f"TIMMY_MATRIX_{what.replace(' ', '_').upper()}"
         raise SignInRefused(server=server, what=what, why=why(answer), setting=setting)
-    raise NoHomeserver(server=server, why=why(answer))
+    raise NoHomeserver(server=server, why=why(answer) if answer.status_code else "what answers there is no homeserver")

@@ -121,7 +121,8 @@ async def test_a_room_that_is_not_listed_is_told_so_by_its_owner_only(tmp_path: 
         await talk.up()
         server.say(other, BOB, "!task write a poem")
         server.say(other, OLGA, "!task write a poem")
-        await talk.told(other, other.id)
+        told = await talk.told(other, "not on my list")
+        assert f"Add {other.id} to TIMMY_MATRIX_ROOMS" in told.text
         assert len(server.messages(other)) == 1
         assert talk.bot.rows("SELECT count(*), max(text) FROM inbound") == [(2, "")]
 
