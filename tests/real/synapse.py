@@ -66,7 +66,7 @@ class Synapse:
             "media_store_path": str(self._folder / "media"), "signing_key_path": str(self._folder / "key"),
             "log_config": str(self._log()), "trusted_key_servers": [], "url_preview_enabled": False, "report_stats": False,
             "enable_registration": True, "enable_registration_without_verification": True, "macaroon_secret_key": "loopback",
-            "federation_domain_whitelist": [], "presence": {"enabled": False}, **_LIMITS, **limits,
+            "federation_domain_whitelist": [], "presence": {"enabled": False}, "bcrypt_rounds": 4, **_LIMITS, **limits,
         }  # fmt: skip
         config = self._folder / "homeserver.yaml"
         config.write_text(json.dumps(settings))  # which is YAML
