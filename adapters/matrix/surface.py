@@ -20,6 +20,7 @@ from nio import (
     EnableEncryptionBuilder,
     EncryptionError,
     ErrorResponse,
+    Event,
     InviteMemberEvent,
     MegolmEvent,
     MessageDirection,
@@ -40,7 +41,7 @@ from core.errors import Unavailable, UserError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
-    from nio import AsyncClient, Event, InviteInfo, MatrixRoom, Response, RoomInfo
+    from nio import AsyncClient, InviteInfo, MatrixRoom, Response, RoomInfo
 
     from adapters.matrix.identity import IdentityFile
     from adapters.matrix.memory import Memory
@@ -511,12 +512,26 @@ class MatrixSurface:
             return ""
         buttons = self._buttons.get(event.reacts_to)
         if buttons is None:
-            found = await self._surely(lambda: client.room_get_event(room_id, event.reacts_to))
-            if isinstance(found, ErrorResponse) or found.event.sender != client.user_id:
-                return ""
-            said = found.event.source.get("content", {}).get(content.BUTTONS)
-            buttons = {str(label): str(tap) for label, tap in said.items()} if isinstance(said, dict) else {}
+            buttons = await self._written(client, room_id, event.reacts_to)
         return buttons.get(event.key, "")
+
+    async def _written(self, client: AsyncClient, room_id: str, name: str) -> dict[str, str]:
+        """The buttons that the hub wrote into an event, or into its newest edit, which a server hands over with it."""
+        found = await self._surely(lambda: client.room_get_event(room_id, name))
+        if isinstance(found, ErrorResponse) or found.event.sender != client.user_id:
+            return {}
+        newest: Event = found.event
+        edit = content.newest_edit(newest.source)
+        if edit is not None and edit.get("sender") == client.user_id:
+            newest = self._read(room_id, edit) or newest
+        return content.labels(newest.source)
+
+    def _read(self, room_id: str, raw: dict[str, Any]) -> Event | None:
+        """An event that came with another, as it was before it was encrypted; None if it cannot be read."""
+        event = Event.parse_event(raw)
+        if isinstance(event, MegolmEvent):
+            return None if self._encryption is None else self._encryption.opened(room_id, event)
+        return event if isinstance(event, Event) else None
 
     async def fetch(self, attachment: Attachment) -> bytes:
         """See `ChatAdapter`."""

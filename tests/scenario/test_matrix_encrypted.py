@@ -107,6 +107,17 @@ async def test_it_writes_only_where_the_settings_let_it(
         assert talk.bot.rows("SELECT count(*) FROM inbound WHERE surface = 'matrix'") == [(0,)]
 
 
+async def test_a_button_that_is_pressed_while_the_hub_is_away_is_known_when_it_comes_back(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        server.say(talk.olga, OLGA, "have quill write a letter")
+        asked = await talk.told(talk.olga, "Shall I do this?")
+    server.react(talk.olga, OLGA, asked.id, "No")
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.told(talk.olga, "Nothing was done.")
+
+
 async def test_a_message_whose_key_comes_later_is_answered_once(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         mail, sealed = server.peers[OLGA].sealed(
