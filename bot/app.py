@@ -137,12 +137,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
         await _bind_book(store, settings, ids, book)
         folder.seed_workspace(settings.workspace, SAMPLES)
+        ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
+        brain: Model = ollama if model is None else model
+        # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
+        await stack.enter_async_context(ollama)
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
-        ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
-        brain: Model = ollama if model is None else model
-        await stack.enter_async_context(ollama)
         if model is None:
             with contextlib.suppress(
                 TimeoutError
