@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.soak import proof
 from tests.soak.tally import counted
-from tests.soak.troubles import FLOOD
+from tests.soak.troubles import AFTERMATH_MS, FLOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ def judged(soak: Soak) -> Report:
     report.wrong += [f"the log: {line}" for line in soak.hub.complaints]
     report.rows += _messages(said, shown)
     report.rows += [
-        ("copies marked as such", f"{max(copies, unknown)} (Telegram only)"),
+        ("copies marked as such", f"{max(copies, unknown)} (Telegram and terminals; none on Matrix)"),
         ("drafts that a stop left", str(drafts)),
         (
             "tasks",
@@ -94,7 +94,8 @@ def _troubles(soak: Soak, wrong: list[str]) -> Iterator[tuple[str, str]]:
         figure = f"{wire.refused[429]} calls for a flood wait, {failed} for an error of its own, {cut} connections cut"
         yield f"{surface} refused", figure
     yield "troubles", ", ".join(f"{name} {count}" for name, count in sorted(made.items()))
-    yield "restarts", f"1 SIGTERM, {len(soak.down) - 1} kill -9; consoles came back {soak.desk.breaks:,} times"
+    stop = f"1 SIGTERM, which took {soak.stops[0]:.1f} s" if soak.stops else "no SIGTERM"
+    yield "restarts", f"{stop}, {len(soak.down) - 1} kill -9; consoles came back {soak.desk.breaks:,} times"
     if len(soak.down) != STOPS:
         wrong.append(f"the hub was stopped {len(soak.down)} times")
 
@@ -126,8 +127,8 @@ def _meets(said: Said, begun: int, ended: int) -> bool:
 
 def _beside_a_flood(said: Said, soak: Soak) -> bool:
     """Whether it was said elsewhere while one chat was parked, and nothing else was wrong until its answer."""
-    around = [trouble for trouble in soak.troubles.made if _meets(said, trouble.begun, trouble.ended)]
-    stopped = any(_meets(said, *span) for span in soak.down)
+    around = [trouble for trouble in soak.troubles.made if _meets(said, *trouble.felt)]
+    stopped = any(_meets(said, begun, ended + AFTERMATH_MS) for begun, ended in soak.down)
     return bool(around) and not stopped and all(one.parked and one.parked != said.place for one in around)
 
 
@@ -174,7 +175,7 @@ HEAD = """\
 for five minutes, and makes trouble all the while: flood waits in single chats, servers that fail, hang up, go away or fall
 silent, a model that breaks off, a `SIGTERM`, a `kill -9`. The other ends are servers of our own on loopback that speak the
 platforms' protocols; skills run in real child processes. A message is answered once if what repeats its own sign stands once
-in its own chat; a copy on Telegram that says that it may be one is no second answer.
+in its own chat; a copy that says that it may be one, on Telegram or a terminal, is no second answer.
 
 The figures of the last run, on two cores that the servers and the people share with the hub:
 

@@ -17,7 +17,7 @@ from tests.soak.crowd import Person, settle
 from tests.soak.gauge import Gauge
 from tests.soak.talks import Desk
 from tests.soak.tally import Tally
-from tests.soak.troubles import Troubles
+from tests.soak.troubles import AFTERMATH_MS, Troubles
 from tests.soak.wires import BreakableModel, WatchedMatrix, WatchedTelegram
 
 if TYPE_CHECKING:
@@ -177,8 +177,9 @@ class Soak:
         self.stops += ((SystemClock().now() - begun) / 1000,)
 
     def spans(self) -> list[tuple[int, int]]:
-        """When something was wrong, Unix ms."""
-        return [*self.down, *((one.begun, one.ended) for one in self.troubles.made)]
+        """When something was wrong or had just been, Unix ms."""
+        stops = [(begun, ended + AFTERMATH_MS) for begun, ended in self.down]
+        return [*stops, *(one.felt for one in self.troubles.made)]
 
     async def _last_words(self) -> None:
         """Wait until everything is answered and every task is over."""

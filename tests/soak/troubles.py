@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FLOOD = 6
 """Seconds that a chat is told to wait."""
 
+AFTERMATH_MS = 6000
+"""How long a broken server is felt after it is well: whoever found it broken looks again some seconds later."""
+
 BREATH = 2.0
 OUTAGE = 2.0
 
@@ -32,6 +35,11 @@ class Trouble:
     begun: int
     ended: int
     parked: str = ""
+
+    @property
+    def felt(self) -> tuple[int, int]:
+        """From when until when somebody may have to wait for it."""
+        return self.begun, self.ended + (0 if self.parked else AFTERMATH_MS)
 
 
 class Troubles:
