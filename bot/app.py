@@ -31,7 +31,7 @@ from adapters.sqlite.offline import look
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
-from bot import owner
+from bot import owner, proxies
 from bot.approvals import Approvals
 from bot.boards import Boards
 from bot.delivery import Delivery
@@ -67,16 +67,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from adapters.matrix.surface import MatrixSurface
+    from adapters.shortcuts.answers import Said
+    from adapters.shortcuts.surface import ShortcutsSurface
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.telegram.surface import TelegramSurface
+    from adapters.web.routes import Route
     from adapters.web.server import Sidecar
+    from adapters.web.shortcuts import Request
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
-    from core.chat import ChatAdapter
+    from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
+    from core.tokens import TokenTx
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
@@ -201,10 +206,16 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         telegram = None
         if settings.telegram.token:
             telegram = await _telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
+        shortcuts = _shortcuts(
+            settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
+        )
+        approvals.carries(proxies.KIND, partial(proxies.carry, hub))
         web = _sidecar(
             settings,
             Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready),
             telegram,
+            shortcuts,
+            partial(proxies.task_line, lambda text: understand(text, _known(hub))),
         )
 
         async def ended(number: int) -> str | None:
@@ -230,6 +241,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
             surfaces.append(matrix)
+        surfaces += shortcuts
         for surface in surfaces:
             delivery.attach(surface)
         health.surfaces.extend(surfaces)
@@ -297,7 +309,10 @@ def _rules(settings: Settings) -> Rules:
     )  # fmt: skip
 
 
-def _sidecar(settings: Settings, sources: Sources, telegram: TelegramSurface | None) -> Sidecar:
+def _sidecar(
+    settings: Settings, sources: Sources, telegram: TelegramSurface | None, shortcuts: Sequence[ShortcutsSurface],
+    task_line: Callable[[str], str],
+) -> Sidecar:  # fmt: skip
     """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
     from adapters.web import telegram_hook  # noqa: PLC0415
     from adapters.web.server import Sidecar, Site  # noqa: PLC0415
@@ -305,9 +320,44 @@ def _sidecar(settings: Settings, sources: Sources, telegram: TelegramSurface | N
     http = settings.http
     hook = telegram.hook if telegram is not None else None
     more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
+    for surface in shortcuts:
+        more += _shortcut_routes(surface, task_line)
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )
+
+
+def _shortcuts(
+    settings: Settings, store: Database, clock: Clock, ids: IdSource, identities: Identities,
+    delivery: tuple[Callable[[Outgoing], None], Callable[[], Awaitable[None]]],
+) -> Sequence[ShortcutsSurface]:  # fmt: skip
+    """The Shortcuts surface, if it is on: `delivery` sends what was written elsewhere, and what waits for it again."""
+    if not settings.shortcuts.enabled:
+        return ()
+    from adapters.shortcuts.recordings import Recordings  # noqa: PLC0415 - as the other surfaces: where it is on
+    from adapters.shortcuts.surface import ShortcutsSurface  # noqa: PLC0415
+
+    def lives(tx: TokenTx, person: str) -> bool:
+        return identities.role_in(tx, person) is not Role.GUEST
+
+    send, back = delivery
+    recordings = Recordings(settings.data_dir / "recordings")
+    return (ShortcutsSurface(store, clock, ids, recordings, lives=lives, send=send, back=back),)
+
+
+def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str]) -> Sequence[Route]:
+    """The surface behind its routes, each of which knows nothing of the other."""
+    from adapters.shortcuts.surface import Ask  # noqa: PLC0415
+    from adapters.web.shortcuts import Desk, Shortcuts  # noqa: PLC0415
+
+    async def ask(request: Request) -> Said:
+        recorded = request.recording
+        content, media = (recorded.content, recorded.media) if recorded else (None, "")
+        return await surface.ask(
+            Ask(request.device, request.route, request.text, request.alive, request.key, content, media)
+        )
+
+    return Shortcuts(Desk(ask, surface.result, task_line)).routes()
 
 
 async def _telegram(

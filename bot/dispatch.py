@@ -14,10 +14,11 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from bot import proxies
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers
-from core.access import NotAllowed, authorize, noting
+from core.access import NeedsTap, NotAllowed, authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
@@ -213,7 +214,7 @@ class Dispatcher:
         here = message.conversation
         try:
             caller = await self._hub.identities.caller(
-                message.actor, private=message.private, acting_for=message.acting_for
+                message.actor, private=message.private, acting_for=message.acting_for, credential=message.account
             )
             caller = replace(caller, doubt=message.doubt)
             if not message.admitted:
@@ -252,9 +253,9 @@ class Dispatcher:
                 return None
             case Way.FILES:
                 return await self._kept(message, caller)
-            case Way.ASK:
+            case Way.ASK if caller.proxy is None:  # a device is not asked back: its person is, where it must not act
                 return [(here, self._asked(found, caller), None)]
-            case Way.RUN:
+            case Way.RUN | Way.ASK:
                 return await self._carried_out(found, caller, message.key, tells=True)
 
     def _asked(self, found: Route, caller: Caller) -> Reply:
@@ -313,11 +314,15 @@ class Dispatcher:
         apart = command.private and not message.private and bool(message.home)
         if apart:
             caller = replace(caller, private=True)
-        if command.action is not None:
-            authorize(caller, command.action)
-        call = replace(self._hub.registry.call(command, message, caller), key=key)
-        telling = tells and not apart
-        reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
+        try:
+            if command.action is not None:
+                authorize(caller, command.action)
+            call = replace(self._hub.registry.call(command, message, caller), key=key)
+            telling = tells and not apart
+            reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
+        except NeedsTap as why:
+            call = replace(self._hub.registry.call(command, message, caller), key=key)
+            reply = await proxies.put(self._hub, call, why, message.account)
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
         return [(message.conversation, reply, None)]

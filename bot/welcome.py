@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from bot.proxies import DeviceGone
 from bot.replies import from_error
 from bot.routing import refuse_unread
 from core.chat import Mark, Reply, Style
 from core.pairing import HOUR_MS, TooManyCodes
+from core.tokens import home_of
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -33,7 +35,9 @@ class Strangers:
         return self._told.get(place, 0) > self._hub.clock.now()
 
     async def welcome(self, message: Inbound) -> Reply:
-        """The answer to anything a stranger writes. Raises `CannotRead` for what may come from no person."""
+        """The answer to anything a stranger writes. Raises `CannotRead` and `DeviceGone` for what comes from no person."""
+        if home_of(message.actor) is None:
+            raise DeviceGone
         refused: dict[str, Json] = {"ok": False, "error": "not_paired"}
         if not message.private:
             self.silence(message)

@@ -1,7 +1,8 @@
 """Who may do what, decided in one place: `authorize(caller, action)`; what no row allows is refused.
 
 Roles and rights are CONTRACT's table "Who". An approver is a person, never a chat; the console's owner may try things
-out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze.
+out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze. A device (`proxy`) has its person's rights
+and less: it posts tasks within its limit, and for what else binds the person taps.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.chat import Role
 from core.errors import Refused
+from core.money import format_sats, to_msat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,9 @@ _PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Acti
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 
+_TAPPED = (_PAYS | _BINDS) - {Action.POST, Action.APPROVE}
+"""What a device only asks for: its person taps. A task has its limit, and an approval that was spoken would be none."""
+
 PRIVATE = frozenset({Action.SEE_MONEY, Action.TOKENS})
 """What nobody but the caller may read."""
 
@@ -65,16 +70,29 @@ class NotAllowed(Refused):
     """You may not {action}: {rule}"""
 
 
+class NeedsTap(Refused):
+    """This device may not {action} by itself: {rule}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision and the rule that made it."""
+    """A decision and the rule that made it. `asks`: the caller's person may, and is asked."""
 
     allowed: bool
     rule: str
+    asks: bool = False
 
 
-def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
-    """Decide without raising. `own`: the thing acted on belongs to the caller."""
+def judge(caller: Caller, action: Action, *, own: bool = False, cost: int = 0) -> Verdict:
+    """Decide without raising. `own`: the thing acted on belongs to the caller; `cost`: what it may cost, msat."""
+    verdict = _judged(caller, action, own=own)
+    if verdict.allowed and (why := _tapped(caller, action, cost)):
+        return Verdict(allowed=False, rule=why, asks=True)
+    return verdict
+
+
+def _judged(caller: Caller, action: Action, *, own: bool) -> Verdict:
+    """What role and place say."""
     if why := _barred(caller, action):
         return Verdict(allowed=False, rule=why)
     if action in _MAY[caller.role]:
@@ -93,9 +111,20 @@ def _barred(caller: Caller, action: Action) -> str:
         return "--as is for trying things out and never pays or approves. Send it as yourself."
     if caller.doubt and action in _PAYS | _BINDS:
         return caller.doubt
+    if caller.proxy and action is Action.APPROVE:
+        return "what is put to you is tapped in your chat, not spoken. Look there."
     if not caller.private and action in PRIVATE:
         return "money is shown in a private chat only. Ask me there."
     return ""
+
+
+def _tapped(caller: Caller, action: Action, cost: int) -> str:
+    """Why a device's person must tap first; empty if they need not."""
+    if caller.proxy is None:
+        return ""
+    if action is Action.POST and cost > to_msat(caller.proxy.limit):
+        return f"its tasks cost at most {format_sats(to_msat(caller.proxy.limit))}."
+    return "that needs a tap." if action in _TAPPED else ""
 
 
 _noted: ContextVar[list[tuple[Action, Verdict]] | None] = ContextVar("noted", default=None)
@@ -112,10 +141,12 @@ def noting() -> Iterator[list[tuple[Action, Verdict]]]:
         _noted.reset(token)
 
 
-def authorize(caller: Caller, action: Action, *, own: bool = False) -> None:
-    """Raise `NotAllowed`, with the rule, unless the caller may."""
-    verdict = judge(caller, action, own=own)
+def authorize(caller: Caller, action: Action, *, own: bool = False, cost: int = 0) -> None:
+    """Raise `NotAllowed`, or `NeedsTap` where the caller's person is to be asked, with the rule, unless the caller may."""
+    verdict = judge(caller, action, own=own, cost=cost)
     if (noted := _noted.get()) is not None:
         noted.append((action, verdict))
+    if verdict.asks:
+        raise NeedsTap(action=action.value, rule=verdict.rule)
     if not verdict.allowed:
         raise NotAllowed(action=action.value, rule=verdict.rule)

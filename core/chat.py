@@ -40,11 +40,23 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """A device that speaks for a person: it may post tasks of at most `limit` whole sats, and puts to them what else binds.
+
+    `person` is their actor id, `home` the conversation in which they are asked, and told what follows.
+    """
+
+    person: str
+    home: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them.
 
     `account` is the identity whose tasks and wallet the actor shares, where that is another. `doubt` says why it may be
-    somebody else who asks.
+    somebody else who asks. `proxy`: it is no person, but a device of one, whose role it has.
     """
 
     actor: str
@@ -53,6 +65,7 @@ class Caller:
     acting_for: str | None = None
     account: str | None = None
     doubt: str = ""
+    proxy: Proxy | None = None
 
     @property
     def name(self) -> str:
@@ -141,6 +154,11 @@ class CommandCall:
     key: str
     text: str = ""
     tell: Callable[[Any, Reply], None] = field(default=_tell_later, compare=False, repr=False)
+
+    @property
+    def follows(self) -> str:
+        """The conversation in which what follows from it is told: a device is asked, and not told later."""
+        return self.caller.proxy.home if self.caller.proxy else self.conversation
 
 
 @dataclass(frozen=True, slots=True)

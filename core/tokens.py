@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
-from core.chat import Caller, Role
+from core.chat import Caller, Proxy, Role
 from core.errors import UserError
 from core.store import Tx
 
@@ -30,6 +30,8 @@ _HUB_WORDS = frozenset({
     "hub", "treasury", "escrow", "external", "node", "fees", "income", "suspense", "owner", "user", "agent", "peer",
 })  # fmt: skip
 """What the books and the events call the hub's own; a worker of such a name would pass for it."""
+SHORTCUTS = "shortcuts:"
+"""How the actor of a shortcut token begins; its name follows."""
 _UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts"})
 
 
@@ -86,6 +88,10 @@ class NeedsActor(UserError):
     """A shortcut token acts for an account: add --for ACTOR, such as --for console:owner."""
 
 
+class NotAPerson(UserError):
+    """{given} is no person whom the hub can ask. Give --for somebody's identity, such as console:owner or telegram:12345."""
+
+
 class OptionNotForKind(UserError):
     """{option} belongs to shortcut tokens; a {kind} token takes none."""
 
@@ -134,6 +140,9 @@ class TokenStore(Protocol):
 
     def live(self) -> list[TokenRow]:
         """Every live credential."""
+
+    def shortcut(self, name: str) -> TokenRow | None:
+        """The live shortcut token of this name."""
 
     def revoke(self, kind: str, name: str, now: int) -> bool:
         """End a credential; False if there was none."""
@@ -185,26 +194,44 @@ class Identities:
         return actor in self._owners or any(person.actor == actor for person in self.people)
 
     def role_in(self, tx: TokenTx, actor: str) -> Role:
-        """The role of an actor, inside a unit of work."""
+        """The role of an actor, inside a unit of work; a shortcut has its person's, as long as its token lives."""
+        if actor.startswith(SHORTCUTS):
+            row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
+            return Role.GUEST if row is None else self._persons(tx, row.for_actor or "")
+        return self._persons(tx, actor)
+
+    def _persons(self, tx: TokenTx, actor: str) -> Role:
         return Role.OWNER if actor in self._owners else tx.tokens.role(actor) or Role.GUEST
 
     async def role(self, actor: str) -> Role:
         """The role of an actor: owner by the settings, else as stored, else guest."""
-        if actor in self._owners:
+        if actor in self._owners and not actor.startswith(SHORTCUTS):
             return Role.OWNER
         return await self._store.read(lambda tx: self.role_in(tx, actor))
 
-    async def caller(self, actor: str, *, private: bool, acting_for: str | None = None) -> Caller:
-        """Who asks.
+    async def caller(self, actor: str, *, private: bool, acting_for: str | None = None, credential: str = "") -> Caller:
+        """Who asks. `credential`: what the hash of a shortcut's token began with when it asked.
 
         Under `--as` an identity has its own role, and never more than an operator's; one the hub does not know is tried
         out as a member, since only the owner can reach the socket that takes `--as`.
         """
+        if actor.startswith(SHORTCUTS):
+            return await self._store.read(lambda tx: self._shortcut(tx, actor, credential))
         role = await self.role(check_actor(acting_for) if acting_for is not None else actor)
         if acting_for is None:
             return Caller(actor, role, private, account=CONSOLE_OWNER if role is Role.OWNER else None)
         tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
         return Caller(actor, tried, private, acting_for)
+
+    def _shortcut(self, tx: TokenTx, actor: str, credential: str) -> Caller:
+        """A shortcut, as its person's device; a guest once its token is revoked, even if another has its name now."""
+        row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
+        if row is None or row.for_actor is None or not row.hash.startswith(credential):
+            return Caller(actor, Role.GUEST)
+        role = self._persons(tx, row.for_actor)
+        account = CONSOLE_OWNER if role is Role.OWNER else row.for_actor
+        proxy = Proxy(row.for_actor, home_of(row.for_actor) or "", row.task_limit or 0)
+        return Caller(actor, role, account=account, proxy=proxy)
 
     async def mint(
         self, caller: Caller, kind: str, name: str, *, for_actor: str | None = None, task_limit: int | None = None
@@ -222,7 +249,8 @@ class Identities:
         if kind == TokenKind.SHORTCUT:
             if for_actor is None:
                 raise NeedsActor
-            check_actor(for_actor)
+            if home_of(check_actor(for_actor)) is None:
+                raise NotAPerson(given=repr(for_actor[:60]))
             task_limit = task_limit or 200
         token = f"timmy_{kind}_{self._ids.token(32)}"
 

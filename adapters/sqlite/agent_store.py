@@ -83,6 +83,15 @@ class TokenRows:
         )
         return [TokenRow(*row) for row in rows]
 
+    def shortcut(self, name: str) -> TokenRow | None:
+        """See `TokenStore`."""
+        found = self._connection.execute(
+            "SELECT hash, kind, name, for_actor, task_limit, created_at FROM token"
+            " WHERE kind = 'shortcut' AND name = ? AND revoked_at IS NULL",
+            (name,),
+        ).fetchone()
+        return None if found is None else TokenRow(*found)
+
     def revoke(self, kind: str, name: str, now: int) -> bool:
         """See `TokenStore`."""
         changed = self._connection.execute(

@@ -19,7 +19,7 @@ _DIGITS = 19
 MAX_ANNOUNCED = 20
 
 _INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
-_OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
+OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
 _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
     " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') = ? AND json_extract(body, '$.choice[1]') > ?"
@@ -82,11 +82,11 @@ class MessageRows:
     def waiting(self, surface: str, limit: int, *, after: int, lost: int) -> list[Outgoing]:
         """See `MessageStore`."""
         rows = self._connection.execute(
-            f"SELECT {_OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
+            f"SELECT {OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
             " AND surface = ? AND id > ? ORDER BY id LIMIT ?",
             (lost, surface, after, limit),
         )
-        return [_outgoing(*row) for row in rows]
+        return [outgoing(*row) for row in rows]
 
     def last(self) -> int:
         """See `MessageStore`."""
@@ -228,10 +228,11 @@ def _dump_more(message: Inbound) -> str:
     return json.dumps(more) if more else "{}"
 
 
-def _outgoing(  # noqa: PLR0913, PLR0917 - a row
+def outgoing(  # noqa: PLR0913, PLR0917 - a row
     number: int, surface: str, conversation: str, body: str, cause: str | None, state: str, replaces: str | None,
     platform_id: str | None,
 ) -> Outgoing:  # fmt: skip
+    """A row of `OUTGOING`."""
     reply = _load(body)
     return Outgoing(
         number, surface, conversation, reply, cause, again=state == "sending", taps=_taps(number, reply),

@@ -22,6 +22,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("turn", "at < ?", 365 * DAY),
     ("pairing", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
+    ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

@@ -15,6 +15,7 @@ from adapters.sqlite.approval_store import ApprovalRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.session_store import SessionRows
+from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
@@ -42,7 +43,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "ledger", "messages", "now",
-        "pairing", "sessions", "surfaces", "tasks", "tokens",
+        "pairing", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -60,6 +61,7 @@ class UnitOfWork:
         self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
         self.sessions = SessionRows(connection)
+        self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
 
     def begin(self, now: int) -> None:

@@ -58,7 +58,7 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
     """Post a task."""
     sats = cast("int | None", call.args.get("max"))
     order = Order(
-        call.caller, call.conversation, cast("str", call.args["what"]), call.key,
+        call.caller, call.follows, cast("str", call.args["what"]), call.key,
         budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
         only=cast("str | None", call.args.get("to")), pick=cast("str", call.args.get("pick", "auto")),
     )  # fmt: skip
@@ -164,5 +164,5 @@ async def cancel(hub: Hub, call: CommandCall) -> Reply:
 @command("/retry T", "post a task that is over once more", group="work", action=Action.LOOK)
 async def retry(hub: Hub, call: CommandCall) -> Reply:
     """Retry."""
-    found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.conversation, key=call.key)
+    found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.follows, key=call.key)
     return _posted(hub, found)

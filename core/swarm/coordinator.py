@@ -96,7 +96,7 @@ class Coordinator:
 
         `tell` takes part in the unit of work.
         """
-        authorize(order.caller, Action.POST)
+        authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
         try:
             order = orders.checked(order, self._roster)
             appraised = await self._appraiser.examine(order)

@@ -51,6 +51,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("turn", "", "INSERT INTO turn (conversation, role, text, cause, at) VALUES ('c', 'user', 't', :at, :at)", 365),
     ("pairing", "over", "INSERT INTO pairing VALUES (:at, 'telegram:1', 'Ann', 'telegram:1', :at)", 1),
     ("pairing_failure", "", "INSERT INTO pairing_failure VALUES ('telegram:1', :at)", 1),
+    ("shortcut_job", "", "INSERT INTO shortcut_job VALUES (:at, 't', :at, 'r', 'console:owner', 'w', :at)", 30),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
