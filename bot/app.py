@@ -316,12 +316,13 @@ def _sidecar(
     """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
     from adapters.web import telegram_hook  # noqa: PLC0415
     from adapters.web.server import Sidecar, Site  # noqa: PLC0415
+    from adapters.web.shortcuts_setup import SetupPage  # noqa: PLC0415
 
     http = settings.http
     hook = telegram.hook if telegram is not None else None
     more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
     for surface in shortcuts:
-        more += _shortcut_routes(surface, task_line)
+        more += [*SetupPage(http.public_url).routes(), *_shortcut_routes(surface, task_line)]
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )

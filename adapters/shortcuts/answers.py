@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.messages import Job
 
 IN_CHAT = "I sent the answer to your chat."
-NOT_YET = "I am still at it. Ask me for the answer in a moment."
+NOT_YET = "I am still at it. The answer comes to your chat, if you do not wait for it here."
 _HEARD = "\n(You may have heard this already.)"
 
 

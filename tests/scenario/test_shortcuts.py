@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+import segno
 
 from bot.registry import registry
+from config.settings import Http
 from core.chat import Role
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, Hands, balances, hub
 from tests.scenario.held_store import HeldDatabase, held
-from tests.scenario.shortcuts import Phone, meanwhile, mint, phone_and_hub, waiting
+from tests.scenario.shortcuts import Phone, listening, meanwhile, mint, phone_and_hub, waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,10 +263,8 @@ async def slowly(bot: Bot, phone: Phone, model: OllamaServer, said: asyncio.Even
     assert not asking.done()
     bot.pass_time(0.1)
     answer = await asking
-    assert answer == {
-        "speech": "I am still at it. Ask me for the answer in a moment.",
-        "text": "I am still at it. Ask me for the answer in a moment.", "done": False, "job": answer["job"],
-    }  # fmt: skip
+    words = "I am still at it. The answer comes to your chat, if you do not wait for it here."
+    assert answer == {"speech": words, "text": words, "done": False, "job": answer["job"]}
     return answer
 
 
@@ -415,3 +416,38 @@ async def test_a_recording_is_carried_to_the_hub_and_gone_once_it_was_taken(tmp_
         assert (await phone.request("POST", "/shortcuts/audio", key="k", **sound))[1] == answer
         other = {"data": b"other", "headers": {"Content-Type": "audio/x-m4a"}}
         assert (await phone.request("POST", "/shortcuts/audio", key="k", **other))[0] == 422
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+
+async def page(bot: Bot, path: str = "/shortcuts/setup") -> tuple[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(bot.app.address + path) as answer:
+        assert answer.status == 200
+        return await answer.text(), answer.headers
+
+
+async def test_the_steps_are_open_carry_no_secret_and_say_that_no_phone_gets_here_yet(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        text, headers = await page(bot)
+        assert "A phone cannot reach this hub yet" in text
+        assert f"{bot.app.address}/shortcuts/chat" in text
+        assert "<svg" not in text
+        assert phone.token not in text
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:|\$\w", text), (
+            "what the policy would not let through"
+        )
+        assert "--accent" in (await page(bot, "/shortcuts/setup.css"))[0]
+
+
+async def test_a_hub_that_a_phone_reaches_shows_a_code_of_its_own_address(tmp_path: Path) -> None:
+    public = Http(port=0, public_url="https://hub.example.org/")
+    found = listening(tmp_path).model_copy(update={"http": public})
+    async with hub(tmp_path, found=found) as bot:
+        text, _ = await page(bot)
+        assert "cannot reach" not in text
+        assert "https://hub.example.org/shortcuts/result/" in text
+        code = segno.make("https://hub.example.org/shortcuts/setup", error="m", micro=False).svg_inline(border=3)
+        (drawn,) = re.findall(r'class="qrline" stroke="#000" d="[^"]+"', code)
+        assert drawn in text
