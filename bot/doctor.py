@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.app import look_at_books
 from core.errors import HubError
+from core.tokens import CONSOLE_OWNER, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +56,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, env: Path) -> 
         lambda: _books(settings),
         lambda: _exposure(settings, env),
         lambda: _owners(settings),
+        lambda: _shortcuts(settings),
         lambda: _hub(status),
     ]
     return [finding for check in checks for finding in check()]
@@ -145,6 +147,31 @@ def _owners(settings: Settings) -> Iterator[Finding]:
             wrong = "" if owned else f"nobody owns the hub on {name}"
             fix = f"Set TIMMY_OWNER={name}:YOUR-ID (/whoami says it), or let people in with timmy pair."
             yield _check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
+
+
+def _shortcuts(settings: Settings) -> Iterator[Finding]:
+    """Whether a phone gets here, and whether those that may speak for somebody whom the hub knows."""
+    if not settings.shortcuts.enabled:
+        return
+    http = settings.http
+    wrong = "" if http.public_url else f"the hub listens on {http.host} alone, where no phone reaches it"
+    fix = "Set TIMMY_HTTP_PUBLIC_URL; docs/shortcuts.md says how."
+    yield _check("shortcuts.reachable", f"phones reach {http.public_url}", wrong, fix, Severity.WARNING)
+    if not settings.data_dir.is_dir():
+        return
+    try:
+        tokens, people = look_at_books(settings, lambda tx: (tx.tokens.live(), tx.tokens.people()))
+    except HubError:
+        return  # said of the books
+    devices = [row for row in tokens if row.kind == TokenKind.SHORTCUT]
+    fix = "Mint one for each device: timmy token shortcut NAME --for ACTOR"
+    none = "" if devices else "no device has a token"
+    yield _check("shortcuts.token", f"{len(devices)} devices have one", none, fix, Severity.WARNING)
+    known = {CONSOLE_OWNER, *settings.owners, *(person.actor for person in people)}
+    lost = ", ".join(f"{row.name} for {row.for_actor}" for row in devices if row.for_actor not in known)
+    wrong = f"the hub does not know whom these speak for: {lost}" if lost else ""
+    fix = "Let them in (timmy pair), or revoke the token: timmy token revoke shortcut NAME"
+    yield _check("shortcuts.account", "each speaks for somebody who is let in", wrong, fix, Severity.WARNING)
 
 
 def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:

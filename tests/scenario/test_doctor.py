@@ -14,10 +14,11 @@ import pytest
 from adapters.sqlite.connection import connect
 from bot.app import DATABASE
 from bot.doctor import Severity, examine, misconfigured, report
-from config.settings import BadSetting, Http, Matrix, Telegram
+from config.settings import BadSetting, Http, Matrix, Shortcuts, Telegram
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.program import Program
 from tests.scenario.bot import hub, settings
+from tests.scenario.shortcuts import mint
 from tests.scenario.test_matrix import OLGA
 
 if TYPE_CHECKING:
@@ -132,6 +133,23 @@ async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
     both = found.model_copy(update={"telegram": telegram, "matrix": matrix})
     assert set(wrong(both, STATUS)) == {"telegram.owner", "matrix.owner"}
     assert set(wrong(both.model_copy(update={"owner": "telegram:5"}), STATUS)) == {"matrix.owner"}
+
+
+async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    on = found.model_copy(update={"shortcuts": Shortcuts(enabled=True)})
+    assert set(wrong(on, STATUS)) == {"shortcuts.reachable", "shortcuts.token"}
+    assert set(wrong(found, STATUS)) == set()
+    reached = on.model_copy(update={"http": Http(public_url="https://hub.example.org")})
+    async with hub(tmp_path, found=found) as bot:
+        await mint(bot.app, "phone")
+        assert wrong(reached, STATUS) == {}
+        await mint(bot.app, "anns", "telegram:11")
+    faults = wrong(reached, STATUS)
+    assert set(faults) == {"shortcuts.account"}
+    assert "anns for telegram:11" in faults["shortcuts.account"].says
+    assert all(one.severity is Severity.WARNING and one.fix for one in wrong(on, STATUS).values())
+    assert wrong(reached.model_copy(update={"owner": "telegram:11"}), STATUS) == {}
 
 
 @pytest.mark.parametrize(
