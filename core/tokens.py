@@ -88,7 +88,7 @@ class NeedsActor(UserError):
     """A shortcut token acts for an account: add --for ACTOR, such as --for console:owner."""
 
 
-class NotAPerson(UserError):
+class NoPerson(UserError):
     """{given} is no person whom the hub can ask. Give --for somebody's identity, such as console:owner or telegram:12345."""
 
 
@@ -250,7 +250,7 @@ class Identities:
             if for_actor is None:
                 raise NeedsActor
             if home_of(check_actor(for_actor)) is None:
-                raise NotAPerson(given=repr(for_actor[:60]))
+                raise NoPerson(given=repr(for_actor[:60]))
             task_limit = task_limit or 200
         token = f"timmy_{kind}_{self._ids.token(32)}"
 

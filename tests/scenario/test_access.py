@@ -194,6 +194,8 @@ BAD_TOKENS: list[tuple[str, dict[str, object], str]] = [
     ("mint", {"token_kind": "worker", "task_limit": 5}, "option_not_for_kind"),
     ("mint", {"token_kind": "shortcut"}, "needs_actor"),
     ("mint", {"token_kind": "shortcut", "for": "nobody"}, "bad_actor"),
+    ("mint", {"token_kind": "shortcut", "for": "shortcuts:phone"}, "no_person"),
+    ("mint", {"token_kind": "shortcut", "for": "worker:w"}, "no_person"),
     ("revoke", {}, "no_such_token"),
     ("revoke", {"token_kind": "worker", "name": "phone"}, "no_such_token"),
 ]

@@ -220,6 +220,18 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
         assert len(home) == (end == "revoked"), "Ann is told, and nobody who is not let in"
 
 
+async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path, database=HeldDatabase) as (phone, bot):
+        held(bot.app.store).hold("Dispatcher.receive")
+        asking = meanwhile(phone.task("write a poem"))
+        await held(bot.app.store).holding("Dispatcher.receive")
+        await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "phone"})
+        held(bot.app.store).release()
+        assert "speaks for nobody here any more" in (await asking)["speech"]
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+        assert bot.rows("SELECT text FROM inbound WHERE surface = 'shortcuts'") == [("",)]
+
+
 BODIES: list[tuple[str, dict[str, Any], int, str]] = [
     ("chat", {"data": b"{"}, 400, "body_not_json"), ("chat", {"data": b"\xff"}, 400, "body_not_json"),
     ("chat", {"data": b""}, 400, "body_not_json"), ("chat", {"data": b"[" * 100_000}, 400, "body_not_json"),
