@@ -172,6 +172,11 @@ def _shortcuts(settings: Settings) -> Iterator[Finding]:
     wrong = f"the hub does not know whom these speak for: {lost}" if lost else ""
     fix = "Let them in (timmy pair), or revoke the token: timmy token revoke shortcut NAME"
     yield _check("shortcuts.account", "each speaks for somebody who is let in", wrong, fix, Severity.WARNING)
+    off = {"telegram": settings.telegram.token is None, "matrix": not settings.matrix.on}
+    silent = [row for row in devices if off.get((row.for_actor or "").partition(":")[0])]
+    wrong = ", ".join(f"{row.name} asks {row.for_actor}, whose chat is off" for row in silent)
+    fix = "Turn that surface on, or mint another token: what a device may not do by itself is tapped there."
+    yield _check("shortcuts.home", "each has a chat where its person is asked", wrong, fix, Severity.WARNING)
 
 
 def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:

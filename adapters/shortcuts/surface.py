@@ -43,6 +43,9 @@ WAIT_MS = 7000
 GRACE_MS = 20_000
 """How long an answer that nobody waited for can be fetched before it is sent home."""
 
+MAX_OPEN = 100
+"""Requests that are held open at a time."""
+
 MAX_WORDS = 120
 TOLD, HOME = "shortcut", "home"
 """Where an answer was told: the ids of this surface's messages."""
@@ -64,6 +67,10 @@ class AccountGone(Refused):
 
 class ShortcutsDown(Unavailable):
     """The hub is starting or stopping. Send it again, with the same Idempotency-Key."""
+
+
+class TooManyOpen(Unavailable):
+    """Too many requests wait for their answers ({limit}). Send it again in a moment, with the same Idempotency-Key."""
 
 
 class DeskTx(MessageTx, TokenTx, Protocol):
@@ -134,11 +141,13 @@ class ShortcutsSurface:
     # Requests --------------------------------------------------------------------------------------------------
 
     async def ask(self, ask: Ask) -> Said:
-        """Take a request in and answer it. Raises `KeyReused`, `AccountGone`, `ShortcutsDown`, and what a recording may."""
+        """Take a request in and answer it. Raises this module's errors, and what a recording may."""
         until = self._clock.now() + WAIT_MS
         receive = self._receive
         if receive is None:
             raise ShortcutsDown
+        if sum(map(len, self._desk.values())) >= MAX_OPEN:
+            raise TooManyOpen(limit=MAX_OPEN)
         name, digest = self._ids.token(9), ask.digest
 
         def work(tx: DeskTx) -> Job:

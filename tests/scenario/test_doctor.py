@@ -146,10 +146,12 @@ async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_foun
         assert wrong(reached, STATUS) == {}
         await mint(bot.app, "anns", "telegram:11")
     faults = wrong(reached, STATUS)
-    assert set(faults) == {"shortcuts.account"}
+    assert set(faults) == {"shortcuts.account", "shortcuts.home"}
     assert "anns for telegram:11" in faults["shortcuts.account"].says
-    assert all(one.severity is Severity.WARNING and one.fix for one in wrong(on, STATUS).values())
-    assert wrong(reached.model_copy(update={"owner": "telegram:11"}), STATUS) == {}
+    assert "anns asks telegram:11, whose chat is off" in faults["shortcuts.home"].says
+    assert all(one.severity is Severity.WARNING and one.fix for one in faults.values())
+    telegram = Telegram(token="123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
+    assert wrong(reached.model_copy(update={"owner": "telegram:11", "telegram": telegram}), STATUS) == {}
 
 
 @pytest.mark.parametrize(
