@@ -162,7 +162,9 @@ class ShortcutsSurface:
         message = await self._message(ask, job)
         with self._at_desk(message.key, ask.alive) as waiter:
             await receive(message)  # does nothing if it was received before
-            return await self._settled(job, message.key, waiter, until)
+            if job.name != name and (told := await self._told(job, waiter)):
+                return told
+            return await self._waited(job, waiter, until)
 
     async def result(self, device: TokenRow, name: str, alive: Callable[[], bool]) -> Said:
         """The answer of a job, once there is one. Raises `UnknownJob` and `AccountGone`."""
@@ -176,7 +178,7 @@ class ShortcutsSurface:
         if job is None or job.token != device.hash:
             raise UnknownJob
         with self._at_desk(_key(job), alive) as waiter:
-            return await self._settled(job, _key(job), waiter, until)
+            return await self._told(job, waiter) or await self._waited(job, waiter, until)
 
     def _alive(self, tx: TokenTx, device: TokenRow) -> None:
         if not self._lives(tx, device.for_actor or ""):
@@ -204,25 +206,25 @@ class ShortcutsSurface:
             if not waiting:
                 self._desk.pop(key, None)
 
-    async def _settled(self, job: Job, key: str, waiter: _Waiter, until: int) -> Said:
-        """The answer that is there already, or the one that comes in time."""
-        earlier = await self._store.read(lambda tx: tx.shortcuts.answer(key))
-        if earlier is not None:
-            return await self._fetched(job, key)
+    async def _waited(self, job: Job, waiter: _Waiter, until: int) -> Said:
+        """The answer, if it comes in time."""
         if self._receive is not None:
             await self._clock.until(until, waiter.told)
         return not_yet(job) if waiter.message is None else answered(waiter.message.reply)
 
-    async def _fetched(self, job: Job, key: str) -> Said:
-        """An answer that is there: whoever asks takes it, unless it was sent home."""
+    async def _told(self, job: Job, waiter: _Waiter) -> Said | None:
+        """The answer that is there already: whoever asks takes it, unless it was sent home. None if there is none."""
+        key = _key(job)
+        if await self._store.read(lambda tx: tx.shortcuts.answer(key)) is None:
+            return None
+        if not waiter.alive():
+            return not_yet(job)
 
         def work(tx: DeskTx) -> tuple[Outgoing, Outgoing | None]:
             found = tx.shortcuts.answer(key)
             assert found is not None  # noqa: S101 - answers stay as long as jobs
-            if found.waits:
-                tx.shortcuts.take(found.message.id, TOLD)
-                return found.message, self._rest(tx, job, found.message)
-            return found.message, None
+            taken = found.waits and tx.shortcuts.take(found.message.id, TOLD)
+            return found.message, self._rest(tx, job, found.message) if taken else None
 
         message, rest = await self._store.write(work)
         self._left.pop(message.id, None)
@@ -291,7 +293,7 @@ class ShortcutsSurface:
                 tx.messages.mark((message.id,), "dead")
                 return None
             taken = tx.shortcuts.take(message.id, HOME)
-            return _home(tx, job, message) if taken else None
+            return _home(tx, job, message, heard=message.again) if taken else None
 
         home = await patiently(self._store, work, self._clock)
         self._left.pop(message.id, None)
@@ -299,7 +301,8 @@ class ShortcutsSurface:
             self._send(home)
 
     def _rest(self, tx: DeskTx, job: Job, message: Outgoing) -> Outgoing | None:
-        return None if whole(of(message.reply)) else _home(tx, job, message)
+        """What the speech points to, written for the chat."""
+        return None if whole(of(message.reply)) else _home(tx, job, message, heard=False)
 
     def draft(self, conversation: str, cause: str, text: str) -> None:
         """See `ChatAdapter`: a Shortcut shows nothing until it is answered."""
@@ -320,11 +323,11 @@ def _job(tx: DeskTx, message: Outgoing) -> Job | None:
     return tx.shortcuts.caused(token, key)
 
 
-def _home(tx: DeskTx, job: Job, message: Outgoing) -> Outgoing | None:
+def _home(tx: DeskTx, job: Job, message: Outgoing, *, heard: bool) -> Outgoing | None:
     """Write an answer to the chat of whoever asked, once."""
     key, home = f"{message.cause}/home", home_of(job.person)
     if home is None or tx.applied(key) is not None:
         return None
     tx.mark(key, "")
-    reply = at_home(message.reply, job, heard=message.again)
+    reply = at_home(message.reply, job, heard=heard)
     return tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now)
