@@ -274,6 +274,13 @@ def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
     return look(settings.data_dir / DATABASE, work)
 
 
+async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
+    """Why the hub's own model cannot be asked (None: it can), and the longest context that it was made for, in tokens."""
+    async with OllamaModel(settings.ollama.url, settings.ollama.model, clock=SystemClock()) as model:
+        why = await model.check()
+        return why, None if why else await model.window()
+
+
 async def talk(app: App) -> None:
     """The console of `timmy run --console`: a prompt on a terminal, plain lines on a pipe."""
     near, far = QueueLink.pair()

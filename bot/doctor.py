@@ -1,6 +1,6 @@
 """`timmy doctor`: what is wrong with a set-up, check by check, with a stable id and what to do. It looks and changes nothing.
 
-What the hub alone can see (its parts, its model, its surfaces) is asked of the running hub; without one the rest is looked at.
+What the hub alone can see (its parts, its surfaces) is asked of the running hub; without one the rest is looked at.
 """
 
 from __future__ import annotations
@@ -48,13 +48,19 @@ class Finding:
     fix: str = ""
 
 
-def examine(settings: Settings, status: Mapping[str, Any] | None, env: Path) -> list[Finding]:
-    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file."""
+def examine(
+    settings: Settings, status: Mapping[str, Any] | None, model: tuple[str | None, int | None], env: Path
+) -> list[Finding]:
+    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file.
+
+    `model`: why the hub's own model cannot be asked, and its longest context in tokens, as far as they are known.
+    """
     checks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _folders(settings),
         lambda: _books(settings),
         lambda: _exposure(settings, env),
         lambda: _owners(settings),
+        lambda: _model(settings, *model),
         lambda: _hub(status),
     ]
     return [finding for check in checks for finding in check()]
@@ -147,9 +153,19 @@ def _owners(settings: Settings) -> Iterator[Finding]:
             yield _check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
 
 
+def _model(settings: Settings, why: str | None, window: int | None) -> Iterator[Finding]:
+    yield _check("model.ready", "it answers", why or "", "", Severity.WARNING)
+    if why is None:
+        asked = settings.ollama.num_ctx
+        wrong = f"it is asked with a window of {asked:,} tokens and was made for {window:,}" if window else ""
+        says = f"{asked:,} tokens" + ("" if window else "; its server does not say what it was made for")
+        fix = f"Set TIMMY_OLLAMA_NUM_CTX={window}, or choose another model: beyond that it forgets and garbles."
+        yield _check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
+
+
 def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:
     if status is None:
-        wrong = "no hub runs, so its parts, its model and its surfaces were not looked at"
+        wrong = "no hub runs, so its parts and its surfaces were not looked at"
         yield _check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)
         return
     yield _check("hub.running", f"up for {status['uptime_s']} s")
@@ -159,8 +175,6 @@ def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:
         yield _check(f"part.{name}", "up", fault or ("" if part["up"] else str(part["why"])), "The log says more.")
     stuck = [one for one in faults if "writer" in one]
     yield _check("database.writer", "it writes", "; ".join(stuck), "See to the disk, then start the hub anew.")
-    why = status["model"]["why"] or ""
-    yield _check("model.ready", "it answers", why, "", Severity.WARNING)
     dead = int(status["dead_letters"])
     wrong = f"{dead} messages or events were given up" if dead else ""
     yield _check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)
