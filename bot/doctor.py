@@ -5,8 +5,10 @@ What the hub alone can see (its parts, its surfaces) is asked of the running hub
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -14,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bot.app import look_at_books
+from config.settings import split
 from core.errors import HubError
 
 if TYPE_CHECKING:
@@ -27,6 +30,10 @@ FEW_BYTES = 1 << 30
 CLOCK_MS = 60_000
 """How far ahead of the clock the newest entry may be: machines differ a little."""
 
+FEW_PROXIES = 1 << 16
+"""As many as a network of containers has."""
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:[0-9]{1,5})?")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 
@@ -139,6 +146,19 @@ def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
     plain = (http.public_url or "").startswith("http://")
     wrong = f"{http.public_url} is not encrypted: tokens and the page's login pass in clear" if plain else ""
     yield _check("http.public", http.public_url or "no public address", wrong, "Use https.", Severity.WARNING)
+    hosts = sorted(split(http.allowed_hosts))
+    never = [host for host in hosts if not _HOST.fullmatch(host)]
+    wrong = f"no browser ever sends {', '.join(never)} as its Host" if never else ""
+    fix = "Name hosts in TIMMY_HTTP_ALLOWED_HOSTS as hub.lan or hub.lan:8080: no scheme, no path, no star."
+    yield _check("http.hosts", f"further hosts: {', '.join(hosts) or 'none'}", wrong, fix, Severity.WARNING)
+    many = ipaddress.ip_network(http.trusted_proxy or "127.0.0.1", strict=False).num_addresses
+    wrong = (
+        f"whoever has one of {many:,} addresses is believed when it says whose a request is"
+        if many > FEW_PROXIES
+        else ""
+    )
+    fix = "Set TIMMY_HTTP_TRUSTED_PROXY to the proxy's own address."
+    yield _check("http.proxy", http.trusted_proxy or "no proxy is trusted", wrong, fix, Severity.WARNING)
     if env.is_file():
         wrong = f"others may read {env.absolute()}, where secrets are" if env.stat().st_mode & 0o077 else ""
         yield _check("settings.private", f"{env} is yours alone", wrong, f"chmod go= {env}", Severity.WARNING)

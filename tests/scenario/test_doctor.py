@@ -54,14 +54,14 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.balance", "machine.clock", "http.bind",
-        "http.public", "hub.running", "part.events", "database.writer", "model.ready", "model.window",
+        "http.public", "http.hosts", "http.proxy", "hub.running", "part.events", "database.writer", "model.ready", "model.window",
         "messages.given_up",
     } == {one.id for one in findings}  # fmt: skip
     assert all(one.says and not one.fix for one in findings)
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("14 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("16 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -127,6 +127,10 @@ async def test_what_is_open_to_others_is_found(tmp_path: Path) -> None:
     assert set(wrong(open_to, STATUS, env)) == {"http.bind", "http.public", "settings.private"}
     env.chmod(0o600)
     assert wrong(found, STATUS, env) == {}
+    hosts = Http(allowed_hosts="https://hub.lan, *.lan, hub.lan:8080, [::1]", trusted_proxy="0.0.0.0/0")
+    faults = wrong(found.model_copy(update={"http": hosts}), STATUS, env)
+    assert set(faults) == {"http.hosts", "http.proxy"}
+    assert "sends *.lan, https://hub.lan as" in faults["http.hosts"].says
 
 
 async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
