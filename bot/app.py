@@ -39,6 +39,7 @@ from bot.dispatch import Dispatcher
 from bot.health import Figures, Health
 from bot.hub import Hub
 from bot.intake import Intake
+from bot.links import CARRIES, Links
 from bot.registry import registry
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
@@ -172,6 +173,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return str(shelf.path(file.sha256, file.name))
 
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
+        links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
+        approvals.carries(CARRIES, links.carry)
         hub = Hub(
             clock,
             approvals,
@@ -181,6 +184,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             wallet,
             identities,
             pairing,
+            links,
             files,
             assistant,
             registry,
@@ -192,7 +196,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, settings.owners), delivery.send)
+        pump = Pump(store, clock, table(place, identities.everybody), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -218,7 +222,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         if telegram is not None:
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
-        watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
+        watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
         if settings.matrix.on:
             told = (
                 partial(back, "matrix"),
@@ -386,7 +390,7 @@ async def _ask_verified(approvals: Approvals, settings: Settings, shown: str, wo
     elsewhere = (CONSOLE_OWNER, *(actor for actor in settings.owners if not actor.startswith("matrix:")))
     await approvals.ask(
         "matrix-verify", shown, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
-        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}",
+        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}", exact=True,
     )  # fmt: skip
 
 

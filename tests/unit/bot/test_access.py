@@ -28,6 +28,8 @@ MODEL      -      -       yes       -      yes    -    yes    -
 TOKENS     -      -       -         -      yes    -    -      -
 PAIR       -      -       -         -      yes    -    yes    -
 APPROVE    -      yes     yes       yes    yes    -    yes    -
+LINK       -      yes     yes       yes    yes    -    -      -
+JOIN       yes    yes     yes       yes    yes    -    -      -
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
