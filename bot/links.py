@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
-from core.chat import Button, Mark, Reply, Role, Style
+from core.chat import Button, Mark, Reply, Role, Style, readable
 from core.events import Event, Kind
 from core.linking import Asked, NotLinked, Side, Wish, WrongLinkCode, onward
 from core.money import format_sats
@@ -103,7 +103,7 @@ class Links:
                 tx.pairing.fail(caller.actor, tx.now)
                 tx.mark(key, "")
                 return None
-            outcome = self._onward(tx, Wish(caller.actor, name, root, maker), key)
+            outcome = self._onward(tx, Wish(caller.actor, _plain(name), root, maker), key)
             tx.links.use(digest)
             tx.mark(key, _dump(outcome.reply))
             return outcome
@@ -179,7 +179,7 @@ class Links:
         else:
             approvers, needs = self._owners_but(wish.maker), Role.OWNER
             words = (
-                f"Make {wish.actor}{f' ({wish.name})' if wish.name else ''} an owner of this hub, with the owners' wallet? It said"
+                f"Make {_called(wish)} an owner of this hub, with the owners' wallet? It said"
                 f" the code that {wish.maker} got with /link. If that was not you, deny it."
             )
             said = "That is the account of this hub's owners, who are asked in another chat of theirs first:"
@@ -245,10 +245,18 @@ def _told_code(caller: Caller, code: str) -> Reply:
     return Reply(words + code + rest, data, marks=(Mark(len(words), len(words) + len(code), Style.CODE),))
 
 
+def _plain(name: str) -> str:
+    """A name that people give themselves, as one short line."""
+    return " ".join(readable(name).split())[:64]
+
+
+def _called(wish: Wish) -> str:
+    return f"{wish.actor} ({wish.name})" if wish.name and wish.name not in wish.actor else wish.actor
+
+
 def _warning(wish: Wish, account: str) -> Reply:
-    called = f" ({wish.name})" if wish.name else ""
     return Reply(
-        f"{wish.actor}{called} was linked to your account {account}, by the code that {wish.maker} got with /link: it has your"
+        f"{_called(wish)} was linked to your account {account}, by the code that {wish.maker} got with /link: it has your"
         f" role, wallet and tasks now.\nIf that was not you, take it off: /unlink {wish.actor}",
         {"ok": True, "actor": wish.actor, "account": account},
         buttons=(Button("Take it off", f"/unlink {wish.actor}"),),

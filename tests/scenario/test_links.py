@@ -7,10 +7,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
+from config.settings import Matrix
 from core.chat import Inbound, Role
 from core.money import to_msat
 from core.wallet.ledger import EXTERNAL, transfer, user_account
+from tests.matrix_server import BOT as MATRIX_BOT
+from tests.matrix_server import PASSWORD as MATRIX_PASSWORD
+from tests.matrix_server import MatrixServer
+from tests.ollama_server import OllamaServer, Wire
 from tests.scenario.bot import OWNER, balances, hub, prove
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.telegram import ANN, BOB, OLGA, on_telegram
@@ -41,16 +47,9 @@ class People:
     async def let_in(self, actor: str, role: Role = Role.MEMBER, *, sats: int = 0) -> None:
         """Somebody with a role, and perhaps with sats."""
 
-        def work(tx: Any) -> None:
-            tx.tokens.give(actor, role, actor.partition(":")[2], tx.now)
-            if sats:
-                tx.ledger.append(
-                    transfer(
-                        f"to {actor}", "grant", EXTERNAL, user_account(actor), to_msat(sats), task=None, actor="hub", reason="",
-                    )
-                )  # fmt: skip
-
-        await self.bot.app.store.write(work)
+        await self.bot.app.store.write(lambda tx: tx.tokens.give(actor, role, actor.partition(":")[2], tx.now))
+        if sats:
+            await _earn(self.bot.app.store, actor, sats)
         await self.bot.app.hub.identities.refresh()
 
     async def say(self, actor: str, text: str, **how: Any) -> dict[str, Any]:
@@ -113,6 +112,82 @@ async def test_a_stranger_with_a_members_code_is_that_member_and_the_member_is_t
         await talk.told(talk.bob, f"{ANNS} took {BOBS} off the account of {ANNS}: you are a stranger to this hub now.")
         assert "I do not know you" in (await talk.says(talk.bob, BOB, "/whoami")).text
         assert f"{BOBS} is linked" not in (await talk.says(talk.bob, BOB, f"/link {code}")).text, "a code works once"
+
+
+async def test_over_two_surfaces_they_are_one_person(tmp_path: Path, server: TelegramServer) -> None:
+    async with MatrixServer() as homeserver:
+        room = homeserver.room("Eve", ["@eve:localhost"])
+        matrix = Matrix(homeserver=homeserver.url, user=MATRIX_BOT, password=SecretStr(MATRIX_PASSWORD))
+        async with on_telegram(tmp_path, server, matrix=matrix) as talk:
+
+            async def hears(line: str, words: str) -> None:
+                homeserver.say(room, "@eve:localhost", line)
+                await talk.until(
+                    lambda: any(words in one.text for one in homeserver.messages(room)),
+                    f"{words!r} in {[one.text for one in homeserver.messages(room)]}",
+                )
+
+            await talk.until(lambda: talk.rows("SELECT token FROM sync WHERE token <> ''"), "the first sync")
+            code = (await talk.says(talk.ann, ANN, "/link")).text.split("\n")[1]
+            await hears(f"!link {code}", f"{EVES} is linked to the account {ANNS} now")
+            notice = await talk.told(talk.ann, f"{EVES} (Eve) was linked to your account")
+            await hears("!task paint the shed pick=ask", "You have 0 sats free")
+            await _earn(talk.app.store, ANNS, 300)
+            await hears("!task paint the shed pick=ask", "T-1 posted")
+            assert "100 simulated sats free, 200 sats held" in (await talk.says(talk.ann, ANN, "/balance")).text
+            assert (await talk.says(talk.ann, ANN, "/cancel T-1")).text.startswith("T-1 cancelled")
+
+            async def carry(_: object) -> str:
+                return "watered"
+
+            approvals = talk.app.hub.approvals
+            approvals.carries("try", carry)
+            await approvals.ask(
+                "try", "water", "Shall I water?", asked_by=OWNER, where=OWNER, approvers=(ANNS,), seconds=600, key="w",
+                needs=Role.MEMBER,
+            )  # fmt: skip
+            question = await talk.told(talk.ann, "Shall I water?")
+            await hears("!approve A-1", f"A-1 was approved by {EVES}: watered")
+            await talk.until(
+                lambda: "A-1 was approved by" in question.text and not question.buttons, "it settled there"
+            )
+            server.tap(notice, "Take it off", ANN)
+            await talk.told(talk.ann, f"{EVES} is no longer one with {ANNS}")
+            await hears("!balance", "I do not know you yet")
+
+
+async def _earn(store: Any, actor: str, sats: int) -> None:
+    """Somebody has so many sats more."""
+    key = f"{actor} {sats}"
+    entry = transfer(key, "grant", EXTERNAL, user_account(actor), to_msat(sats), task=None, actor="hub", reason="")
+    await store.write(lambda tx: tx.ledger.append(entry))
+
+
+async def test_where_the_books_refuse_the_sats_nobody_is_linked_either(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        await talk.link(BOBS, ANNS)
+        entry = transfer("link:link/A-1", "x", EXTERNAL, user_account(OWNER), 1, task=None, actor="hub", reason="")
+        await talk.bot.app.store.write(lambda tx: tx.ledger.append(entry))
+        before = balances(talk.bot.app.settings)
+        assert "Nothing was booked" in (await talk.say(BOBS, "/approve A-1"))["text"]
+        assert (talk.links(), balances(talk.bot.app.settings)) == ([], before)
+        assert talk.told(ANNS) == []
+        assert talk.bot.rows("SELECT 1 FROM event WHERE kind = 'ActorLinked'") == []
+
+
+async def test_who_is_let_out_in_the_midst_of_an_answer_hears_no_more_of_it(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model:
+        model.says("Once upon", Wire.SILENCE)
+        async with people(tmp_path, ollama=model.url) as talk:
+            message = Inbound("matrix", "x", "asks", ANNS, ANNS, "tell me a story", home=ANNS)
+            await talk.bot.app.dispatcher.receive(message)
+            await model.begun.wait()
+            await talk.bot.say(f"/unpair {ANNS}")
+            await model.hung_up.wait()
+            query = "SELECT body ->> '$.text' FROM outgoing WHERE cause = ?"
+            ((text,),) = await talk.bot.see(lambda: talk.bot.rows(query, message.key), "its end")
+            assert text.endswith("(stopped)")
 
 
 async def test_what_each_of_them_does_is_the_accounts(tmp_path: Path) -> None:
@@ -180,12 +255,7 @@ async def test_a_sum_that_is_another_by_then_is_not_moved(tmp_path: Path) -> Non
         await talk.let_in(BOBS, sats=70)
         await talk.link(BOBS, ANNS)
 
-        def earn(tx: Any) -> None:
-            tx.ledger.append(
-                transfer("more", "grant", EXTERNAL, user_account(BOBS), 5000, task=None, actor="hub", reason="")
-            )
-
-        await talk.bot.app.store.write(earn)
+        await _earn(talk.bot.app.store, BOBS, 5)
         assert "had 70 sats when you were asked and has 75 sats now" in (await talk.say(BOBS, "/approve A-1"))["text"]
         assert talk.links() == []
 
@@ -336,6 +406,16 @@ async def test_wrong_codes_of_strangers_are_counted_and_then_not_heard_at_all(tm
         assert (await talk.say(EVES, f"/link {code}"))["ok"]
 
 
+async def test_who_has_had_the_last_word_may_still_say_a_code(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        for _ in range(3):
+            assert (await talk.say(EVES, "hello"))["error"] == "not_paired"
+        assert (await talk.say(EVES, "hello?"))["error"] == "too_many_codes"
+        assert (await talk.link(EVES, ANNS))["account"] == ANNS
+        assert (await talk.say(EVES, "/whoami"))["role"] == "member"
+        assert talk.bot.rows("SELECT count(*) FROM pairing") == [(0,)], "what would have let it in by itself is gone"
+
+
 async def test_a_stranger_with_sats_from_before_is_let_in_first(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS, sats=70)
@@ -351,6 +431,9 @@ async def test_links_are_taken_off_by_the_account_and_the_owner_and_nobody_else(
             assert (await talk.say(who, f"/unlink {what}"))["error"] == "not_linked"
         assert (await talk.bot.say(f"/unlink {EVES}"))["data"]["account"] == ANNS
         assert f"{OWNER} took {EVES} off your account." in talk.told(ANNS)
+        code = (await talk.say(ANNS, "/link"))["code"]
+        assert (await talk.say(EVES, f"/link {code}", name="Eve"))["ok"]
+        assert (await talk.say(ANNS, "/unlink eve"))["account"] == ANNS
         await talk.link(EVES, ANNS)
         gone = await talk.bot.say(f"/unpair {ANNS}")
         assert gone["text"] == f"{ANNS} has no role here any more, nor {EVES} linked to it"
@@ -400,3 +483,8 @@ async def test_a_revoked_token_is_ended_from_any_chat_of_an_owner_and_shown_to_n
         assert (await talk.says(talk.olga, OLGA, "/revoke Read phone")).text.startswith("The read token phone opens")
         assert await identities.check(token) is None
         assert "no 'read' token" in (await talk.says(talk.olga, OLGA, "/revoke read phone")).text
+        ((key,),) = talk.rows("SELECT key FROM applied WHERE key LIKE 'telegram/%' ORDER BY at DESC LIMIT 1")
+        await identities.revoke(await identities.caller(OWNER, private=True), "read", "phone", key=key)
+        assert talk.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(1,)], (
+            "once, however often it is told"
+        )
