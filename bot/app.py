@@ -227,7 +227,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             told = (
                 partial(back, "matrix"),
                 partial(watch.warn, "matrix"),
-                partial(_ask_verified, approvals, settings),
+                partial(_ask_verified, approvals, identities),
                 (lambda user: identities.known(f"matrix:{user}")),
             )
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
@@ -385,9 +385,9 @@ async def _matrix(
     return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
 
 
-async def _ask_verified(approvals: Approvals, settings: Settings, shown: str, words: str, user: str) -> None:
+async def _ask_verified(approvals: Approvals, identities: Identities, shown: str, words: str, user: str) -> None:
     """Ask the owners, elsewhere than on Matrix, whether somebody sees what the bot shows."""
-    elsewhere = (CONSOLE_OWNER, *(actor for actor in settings.owners if not actor.startswith("matrix:")))
+    elsewhere = sorted(one for one in identities.everybody(CONSOLE_OWNER) if not one.startswith("matrix:"))
     await approvals.ask(
         "matrix-verify", shown, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
         seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}", exact=True,

@@ -7,7 +7,7 @@ told of a new one, with the way to undo it, so that a stolen code is noticed; th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bot.approvals import ApprovalTx, put
@@ -54,7 +54,7 @@ class _Outcome:
 
     reply: Reply
     told: Sequence[Outgoing] = ()
-    questions: Sequence[Outgoing] = field(default_factory=tuple)
+    questions: Sequence[Outgoing] = ()
 
 
 class Links:
@@ -156,13 +156,14 @@ class Links:
 
     def _onward(self, tx: LinkTx, wish: Wish, key: str) -> _Outcome:
         """Take a wish as far as it goes: to the next question, or to the link itself."""
-        joins, maker = self._side(tx, wish.actor), self._side(tx, wish.maker)
+        maker = Side(wish.maker, *self._identities.standing_in(tx, wish.maker))
+        joins = self._joins(tx, wish.actor)
         wish = onward(wish, joins, maker)
         if wish.asked is Asked.NOBODY:
             return self._link(tx, wish, account_of(wish.root, maker.role), key)
         return self._ask(tx, wish, account_of(wish.root, maker.role))
 
-    def _side(self, tx: LinkTx, actor: str) -> Side:
+    def _joins(self, tx: LinkTx, actor: str) -> Side:
         root, role = self._identities.standing_in(tx, actor)
         linked = [one.actor for one in tx.tokens.links() if one.account == actor]
         wallet = tx.ledger.account(user_account(actor))
@@ -182,7 +183,7 @@ class Links:
                 f"Make {_called(wish)} an owner of this hub, with the owners' wallet? It said"
                 f" the code that {wish.maker} got with /link. If that was not you, deny it."
             )
-            said = "That is the account of this hub's owners, who are asked in another chat of theirs first:"
+            said = "That is the account of this hub's owners, one of whom has to agree first:"
         made, questions = put(
             tx, CARRIES, wish.dump(), words, asked_by=wish.actor, where=home, approvers=approvers, seconds=HOUR_MS / 1000,
             needs=needs, exact=True,
@@ -237,7 +238,7 @@ def _told_code(caller: Caller, code: str) -> Reply:
         " the same role, wallet and tasks. Give the code to nobody else."
     )
     if caller.role is Role.OWNER:
-        rest += "\nAs it is an owner's account, you are asked in another chat before that counts."
+        rest += "\nAs it is the owners' account, one of you is asked before it counts, and told who said the code."
     if others:
         rest += f"\nOf this account already: {', '.join(others)}. /unlink IDENTITY takes one off."
     identities: list[Json] = [*sorted(caller.selves)]
