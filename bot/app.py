@@ -39,6 +39,7 @@ from bot.dispatch import Dispatcher
 from bot.health import Figures, Health
 from bot.hub import Hub
 from bot.intake import Intake
+from bot.links import CARRIES, Links
 from bot.registry import registry
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
@@ -177,6 +178,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return str(shelf.path(file.sha256, file.name))
 
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
+        links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
+        approvals.carries(CARRIES, links.carry)
         hub = Hub(
             clock,
             approvals,
@@ -186,6 +189,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             wallet,
             identities,
             pairing,
+            links,
             files,
             assistant,
             registry,
@@ -197,7 +201,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, settings.owners), delivery.send)
+        pump = Pump(store, clock, table(place, identities.everybody), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -229,12 +233,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         if telegram is not None:
             boards.attach(telegram.name, telegram)
             surfaces.append(telegram)
-        watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
+        watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
         if settings.matrix.on:
             told = (
                 partial(back, "matrix"),
                 partial(watch.warn, "matrix"),
-                partial(_ask_verified, approvals, settings),
+                partial(_ask_verified, approvals, identities),
                 (lambda user: identities.known(f"matrix:{user}")),
             )
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
@@ -284,6 +288,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
     """Read a data folder's books, whether its hub runs or not. Raises what `look` does."""
     return look(settings.data_dir / DATABASE, work)
+
+
+async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
+    """Why the hub's own model cannot be asked (None: it can), and the longest context that it was made for, in tokens."""
+    async with OllamaModel(settings.ollama.url, settings.ollama.model, clock=SystemClock()) as model:
+        why = await model.check()
+        return why, None if why else await model.window()
 
 
 async def talk(app: App) -> None:
@@ -425,12 +436,12 @@ async def _matrix(
     return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
 
 
-async def _ask_verified(approvals: Approvals, settings: Settings, shown: str, words: str, user: str) -> None:
+async def _ask_verified(approvals: Approvals, identities: Identities, shown: str, words: str, user: str) -> None:
     """Ask the owners, elsewhere than on Matrix, whether somebody sees what the bot shows."""
-    elsewhere = (CONSOLE_OWNER, *(actor for actor in settings.owners if not actor.startswith("matrix:")))
+    elsewhere = sorted(one for one in identities.everybody(CONSOLE_OWNER) if not one.startswith("matrix:"))
     await approvals.ask(
         "matrix-verify", shown, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
-        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}",
+        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}", exact=True,
     )  # fmt: skip
 
 

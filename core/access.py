@@ -41,29 +41,56 @@ class Action(StrEnum):
     TOKENS = "mint and revoke tokens"
     PAIR = "let people in or out"
     APPROVE = "decide what was put to you"
+    LINK = "link identities to your account"
+    JOIN = "join an account with its code"
 
 
 _MEMBER = frozenset(
-    {Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY, Action.APPROVE}
+    {
+        Action.TALK,
+        Action.LOOK,
+        Action.POST,
+        Action.BID,
+        Action.DELIVER,
+        Action.SEE_MONEY,
+        Action.APPROVE,
+        Action.LINK,
+        Action.JOIN,
+    }
 )
 _OWN = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
 _MAY: dict[Role, frozenset[Action]] = {
-    Role.GUEST: frozenset(),
+    Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,
     Role.OPERATOR: _MEMBER | _OPERATOR,
     Role.PAYER: _MEMBER,
     Role.OWNER: frozenset(Action),
 }
-_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR, Action.APPROVE})
+_PAYS = frozenset(
+    {Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR, Action.APPROVE, Action.LINK, Action.JOIN}
+)
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 
-_TAPPED = (_PAYS | _BINDS) - {Action.POST, Action.APPROVE}
-"""What a device only asks for: its person taps. A task has its limit, and an approval that was spoken would be none."""
+_LINKED_IN_CHAT = "identities are linked in your chat, not by a device. Say it to me there."
+_UNSPOKEN = {
+    Action.APPROVE: "what is put to you is tapped in your chat, not spoken. Look there.",
+    Action.LINK: _LINKED_IN_CHAT,
+    Action.JOIN: _LINKED_IN_CHAT,
+    Action.TOKENS: "tokens are seen and ended in your chat, not by a device. Say it to me there.",
+}
+"""What no device does, nor asks for: an approval that was spoken would be none."""
 
-PRIVATE = frozenset({Action.SEE_MONEY, Action.TOKENS})
+_TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
+"""What a device only asks for: its person taps. A task has its limit."""
+
+_PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are"}
+PRIVATE = frozenset(_PRIVATELY)
 """What nobody but the caller may read."""
+
+_ALONE = frozenset({Action.LINK, Action.JOIN})
+"""What is said where nobody else hears it: a code read by others is theirs too."""
 
 
 class NotAllowed(Refused):
@@ -111,10 +138,12 @@ def _barred(caller: Caller, action: Action) -> str:
         return "--as is for trying things out and never pays or approves. Send it as yourself."
     if caller.doubt and action in _PAYS | _BINDS:
         return caller.doubt
-    if caller.proxy and action is Action.APPROVE:
-        return "what is put to you is tapped in your chat, not spoken. Look there."
+    if caller.proxy and action in _UNSPOKEN:
+        return _UNSPOKEN[action]
     if not caller.private and action in PRIVATE:
-        return "money is shown in a private chat only. Ask me there."
+        return f"{_PRIVATELY[action]} shown in a private chat only. Ask me there."
+    if not caller.private and action in _ALONE:
+        return "identities are linked in a private chat only. Say it to me there."
     return ""
 
 

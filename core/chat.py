@@ -55,7 +55,8 @@ class Proxy:
 class Caller:
     """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them.
 
-    `account` is the identity whose tasks and wallet the actor shares, where that is another. `doubt` says why it may be
+    `account` is the identity whose tasks and wallet the actor shares, where that is another, and `linked` are all identities
+    of that account, where there are several; under `--as` both are of whoever is tried out. `doubt` says why it may be
     somebody else who asks. `proxy`: it is no person, but a device of one, whose role it has.
     """
 
@@ -66,16 +67,26 @@ class Caller:
     account: str | None = None
     doubt: str = ""
     proxy: Proxy | None = None
+    linked: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         """The identity whose tasks and wallet are meant."""
-        return self.acting_for or self.account or self.actor
+        return self.account or self.acting_for or self.actor
 
     @property
     def payer(self) -> str:
         """The identity whose sats are spent: under `--as` too the actor's own."""
-        return self.account or self.actor
+        return self.actor if self.acting_for else self.account or self.actor
+
+    @property
+    def selves(self) -> frozenset[str]:
+        """The identities of the person who asks: what was put to one of them may be answered from another."""
+        return frozenset({self.actor}) if self.acting_for else self.linked | {self.actor}
+
+    def means(self, identity: str | None) -> bool:
+        """Whether an identity is of the account whose tasks and wallet are meant."""
+        return identity is not None and (identity == self.name or identity in self.linked)
 
     @property
     def recorded(self) -> str:
@@ -144,7 +155,8 @@ def _tell_later(_: Any, __: Reply) -> None:
 class CommandCall:
     """One decision of a person, whatever way it was said. `args` holds parsed values by argument name.
 
-    A command may `tell` its answer in the unit of work of what it tells of; it then returns the same one.
+    A command may `tell` its answer in the unit of work of what it tells of; it then returns the same one. `called` is how the
+    sender is called there.
     """
 
     name: str
@@ -154,6 +166,7 @@ class CommandCall:
     key: str
     text: str = ""
     tell: Callable[[Any, Reply], None] = field(default=_tell_later, compare=False, repr=False)
+    called: str = ""
 
     @property
     def follows(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from core.chat import Inbound, Outgoing, Reply
 
@@ -62,8 +62,8 @@ class MessageStore(Protocol):
     def tap(self, tap: str, conversation: str) -> Tapped | None:
         """The button with this id, if it stands in this conversation or a topic of it: old messages do not say their topic."""
 
-    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
-        """The buttons of the newest question in a conversation that `actor` was shown and can answer; none if there is none."""
+    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
+        """The buttons of the newest question in a conversation that one of `actors` was shown and can answer; else none."""
 
     def bind(self, number: int, tap: str) -> None:
         """A message received means this button, however often its turn is taken."""

@@ -61,7 +61,7 @@ class UnknownJob(UserError):
     status = 404
 
 
-class AccountGone(Refused):
+class PersonGone(Refused):
     """The person for whom this token speaks is not let in any more."""
 
 
@@ -167,7 +167,7 @@ class ShortcutsSurface:
             return await self._waited(job, waiter, until)
 
     async def result(self, device: TokenRow, name: str, alive: Callable[[], bool]) -> Said:
-        """The answer of a job, once there is one. Raises `UnknownJob` and `AccountGone`."""
+        """The answer of a job, once there is one. Raises `UnknownJob` and `PersonGone`."""
         until = self._clock.now() + WAIT_MS
 
         def work(tx: DeskTx) -> Job | None:
@@ -182,7 +182,7 @@ class ShortcutsSurface:
 
     def _alive(self, tx: TokenTx, device: TokenRow) -> None:
         if not self._lives(tx, device.for_actor or ""):
-            raise AccountGone
+            raise PersonGone
 
     async def _message(self, ask: Ask, job: Job) -> Inbound:
         actor = f"{SHORTCUTS}{ask.device.name}"

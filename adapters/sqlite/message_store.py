@@ -10,7 +10,7 @@ from core.messages import Announcement, Delivered, Tapped
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 MAX_TAP = 24
 _DIGITS = 19
@@ -22,7 +22,8 @@ _INBOUND = "id, surface, account, update_id, conversation, actor, text, private,
 OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
 _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
-    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') = ? AND json_extract(body, '$.choice[1]') > ?"
+    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') IN (SELECT value FROM json_each(?))"
+    " AND json_extract(body, '$.choice[1]') > ?"
     " ORDER BY id DESC LIMIT 1"
 )
 _MOVE = "UPDATE OR IGNORE {} SET {} = ?2 || substr({}, length(?1) + 1) WHERE ({} = ?1 OR {} GLOB ?1 || '/*'){}"
@@ -118,9 +119,9 @@ class MessageRows:
             return None
         return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
 
-    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
+    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
         """See `MessageStore`."""
-        row = self._connection.execute(_QUESTION, (conversation, actor, now)).fetchone()
+        row = self._connection.execute(_QUESTION, (conversation, json.dumps(sorted(actors)), now)).fetchone()
         return () if row is None else _taps(row[0], _load(row[1]))
 
     def bind(self, number: int, tap: str) -> None:

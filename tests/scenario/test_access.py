@@ -23,6 +23,7 @@ LINES = {
     "balance": "", "history": "", "agents": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "",
+    "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
     **OTHERS,
 }  # fmt: skip
 

@@ -29,9 +29,11 @@ CANCEL     -      own     yes       own    yes    yes  yes    -      tap
 RETRY      -      own     yes       own    yes    yes  yes    -      tap
 ROSTER     -      -       yes       -      yes    yes  yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
-TOKENS     -      -       -         -      yes    -    -      -      tap
+TOKENS     -      -       -         -      yes    -    -      -      -
 PAIR       -      -       -         -      yes    -    yes    -      tap
 APPROVE    -      yes     yes       yes    yes    -    yes    -      -
+LINK       -      yes     yes       yes    yes    -    -      -      -
+JOIN       yes    yes     yes       yes    yes    -    -      -      -
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
