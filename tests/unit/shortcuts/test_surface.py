@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from tests.blank import blank
 from tests.fakes import FakeClock, FakeIds, turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from adapters.shortcuts.answers import Said
@@ -57,8 +58,12 @@ class Desk:
 
     async def arrives(self, count: int = 1) -> None:
         """Wait until so many requests have come through to the hub."""
+        await self.until(lambda: len(self.received) >= count)
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait for what the next writes bring."""
         async with asyncio.timeout(10):
-            while len(self.received) < count:
+            while not true():
                 await self.store.write(lambda tx: None)
 
     async def later(self, task: asyncio.Task[Said], seconds: float) -> Said:
@@ -131,9 +136,39 @@ async def test_an_answer_with_code_that_is_told_at_once_is_copied_once_too(tmp_p
     async with at_desk(tmp_path) as found:
         asking = found.ask()
         await found.arrives()
-        await found.answer(CODE)
+        message = await found.answer(CODE)
         assert (await asking).text == "Look:\nx = 1"
         assert len(found.sent) == 1
+        await found.surface.send(replace(message, again=True))  # as after a stop that came before its receipt
+        found.clock.advance(20_000)
+        await found.until(lambda: not found.surface._left)
+        assert len(found.sent) == 1
+
+
+async def test_what_was_fetched_late_does_not_go_home_as_well(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        job = (await found.later(found.ask(), 7)).job or ""
+        await found.answer(Reply("there"))
+        found.clock.advance(19_999)
+        assert (await found.surface.result(PHONE, job, lambda: True)).text == "there"
+        found.clock.advance(60_000)
+        for _ in range(20):
+            await found.store.write(lambda tx: None)
+        assert found.sent == []
+        assert await found.store.read(lambda tx: tx.messages.backlog()) == 0, "nor after a restart"
+
+
+async def test_another_token_of_the_same_name_is_another_conversation(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        for token in (PHONE, replace(PHONE, hash="b" * 64, for_actor="telegram:8")):
+            asked = Ask(token, "/shortcuts/chat", "hello", lambda: True, "k")
+            said = asyncio.get_running_loop().create_task(found.surface.ask(asked))
+            await found.arrives(1 + (token is not PHONE))
+            await found.later(said, 7)
+        first, second = found.received
+        assert first.actor == second.actor == "shortcuts:phone"
+        assert first.conversation != second.conversation, "the model is not given what somebody else had said"
+        assert first.key != second.key
 
 
 async def test_what_nobody_fetches_of_somebody_who_was_let_out_is_given_up(tmp_path: Path) -> None:
@@ -142,9 +177,8 @@ async def test_what_nobody_fetches_of_somebody_who_was_let_out_is_given_up(tmp_p
         message = await found.answer(Reply("a secret"))
         found.lives = False
         found.clock.advance(20_000)
-        while await found.store.read(lambda tx: tx.messages.given_up()) == 0:
-            await found.store.write(lambda tx: None)
-        assert found.sent == []
+        await found.until(lambda: not found.surface._left)
+        assert (found.sent, await found.store.read(lambda tx: tx.messages.given_up())) == ([], 1)
         found.lives = True
         assert (await found.surface.result(PHONE, job, lambda: True)).text == "a secret", "let in again, they may ask"
         assert message.id
@@ -160,8 +194,7 @@ async def test_who_has_hung_up_is_told_at_home(tmp_path: Path) -> None:
             "nor does who hangs up again take it"
         )
         found.clock.advance(20_000)
-        while not found.sent:
-            await found.store.write(lambda tx: None)
+        await found.until(lambda: found.sent)
         assert found.sent[0].reply.text == "You asked by Siri: hello\nthere"
         again = await found.surface.ask(Ask(PHONE, "/shortcuts/chat", "hello", lambda: True, found.received[0].update))
         assert again.speech == IN_CHAT
