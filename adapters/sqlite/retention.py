@@ -21,7 +21,9 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("dead_letter", "at < ?", 90 * DAY),
     ("turn", "at < ?", 365 * DAY),
     ("pairing", "expires < ?", DAY),
+    ("link_code", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
+    ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

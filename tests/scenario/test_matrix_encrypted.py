@@ -222,6 +222,10 @@ async def test_a_session_that_its_owner_did_not_sign_may_not_spend(tmp_path: Pat
         server.say(talk.olga, OLGA, "!task write a poem")
         await talk.told(talk.olga, "not signed by your identity")
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
+        server.say(talk.olga, OLGA, "!link")
+        refused = await talk.told(talk.olga, "You may not join an account with its code")
+        assert "not signed by your identity" in refused.text
+        assert talk.bot.rows("SELECT count(*) FROM link_code") == [(0,)]
 
 
 async def test_who_has_no_cross_signing_is_known_by_the_first_session_and_may_set_it_up(
