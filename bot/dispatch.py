@@ -14,13 +14,15 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from bot import proxies
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, from_error, question
 from bot.routing import Route, Way, route, words
-from bot.welcome import Strangers
-from core.access import NotAllowed, authorize, noting
+from bot.welcome import Strangers, joining
+from core.access import NeedsTap, NotAllowed, authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
+from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
 from core.tokens import TokenTx
 
@@ -88,7 +90,7 @@ class Dispatcher:
             known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
             kept = replace(message, text=message.text[: MAX_TEXT + 1])
             if not known or not message.admitted:
-                kept = replace(kept, text="", files=())
+                kept = replace(kept, text=joining(message), files=())
             number = tx.messages.receive(kept, tx.now)
             return replace(kept, id=number) if number else None
 
@@ -216,7 +218,7 @@ class Dispatcher:
         here = message.conversation
         try:
             caller = await self._hub.identities.caller(
-                message.actor, private=message.private, acting_for=message.acting_for
+                message.actor, private=message.private, acting_for=message.acting_for, credential=message.account
             )
             caller = replace(caller, doubt=message.doubt)
             if not message.admitted:
@@ -225,7 +227,7 @@ class Dispatcher:
                 owns = caller.role is Role.OWNER
                 return [(here, from_error(_not_admitted(here)), None)] if owns else []
             if caller.role is Role.GUEST:
-                return [(here, await self._strangers.welcome(message), None)]
+                return await self._stranger(message, found, caller)
             return await self._act(message, found, caller)
         except HubError as error:
             apart = error.private and not message.private and message.home
@@ -237,6 +239,18 @@ class Dispatcher:
             log.exception("the turn of %s failed", message.key)
             return [(here, from_error(WentWrong()), None)]
 
+    async def _stranger(
+        self, message: Inbound, found: Route | HubError, caller: Caller
+    ) -> Sequence[tuple[str, Reply, str | None]]:
+        """A stranger says a link code, or nothing that matters."""
+        if not joining(message) or not isinstance(found, Route):
+            return [(message.conversation, await self._strangers.welcome(message), None)]
+        try:
+            return await self._carried_out(found, caller, message.key)
+        except LockedOut:
+            self._strangers.bar(message)
+            raise
+
     async def _act(
         self, message: Inbound, found: Route | HubError, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
@@ -247,7 +261,7 @@ class Dispatcher:
             case Way.TAP:
                 return await self._tapped(message, caller)
             case Way.ANSWER:
-                tap = await self._taps.answer(message, yes=found.yes)
+                tap = await self._taps.answer(message, caller, yes=found.yes)
                 if tap is not None:
                     return await self._tapped(replace(message, tap=tap), caller)
                 asks = Route(Way.RUN, message, found.command, answers=True)
@@ -255,9 +269,9 @@ class Dispatcher:
                 return None
             case Way.FILES:
                 return await self._kept(message, caller)
-            case Way.ASK:
+            case Way.ASK if caller.proxy is None:  # a device is not asked back: its person is, where it must not act
                 return [(here, self._asked(found, caller), None)]
-            case Way.RUN:
+            case Way.RUN | Way.ASK:
                 return await self._carried_out(found, caller, message.key, tells=True)
 
     def _asked(self, found: Route, caller: Caller) -> Reply:
@@ -269,7 +283,7 @@ class Dispatcher:
         """Carry out what a button means, where it stands; the answer to a question stands in its place."""
         if caller.doubt:  # before the question counts as answered
             raise NotAllowed(action="press that", rule=caller.doubt)
-        tap = await self._taps.take(message)
+        tap = await self._taps.take(message, caller)
         if tap.conversation != message.conversation:  # what follows from it waits for its answer there
             self._delivery.hold(tap.conversation)
             self._held[message.id] = tap.conversation
@@ -319,11 +333,15 @@ class Dispatcher:
         apart = command.private and not message.private and bool(message.home)
         if apart:
             caller = replace(caller, private=True)
-        if command.action is not None:
-            authorize(caller, command.action)
-        call = replace(self._hub.registry.call(command, message, caller), key=key)
-        telling = tells and not apart
-        reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
+        try:
+            if command.action is not None:
+                authorize(caller, command.action)
+            call = replace(self._hub.registry.call(command, message, caller), key=key)
+            telling = tells and not apart
+            reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
+        except NeedsTap as why:
+            call = replace(self._hub.registry.call(command, message, caller), key=key)
+            reply = await proxies.put(self._hub, call, why, message.account)
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
         return [(message.conversation, reply, None)]

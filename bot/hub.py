@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.health import Health
     from bot.intake import Intake
+    from bot.links import Links
     from bot.registry import Registry
     from bot.why import Decisions
     from core.agent.agent import Assistant
@@ -37,6 +38,7 @@ class Hub:
     wallet: Wallet
     identities: Identities
     pairing: Pairing
+    links: Links
     files: Intake
     assistant: Assistant
     registry: Registry

@@ -29,6 +29,10 @@ class NotOpened(UserError):
     """I could not read what you wrote: {why}"""
 
 
+class CannotHear(UserError):
+    """This hub cannot hear recordings yet. Write it, or let your phone write down what you say."""
+
+
 class NotYetHere(UserError):
     """I understood that as {command}, which this version of the hub cannot do. /help lists what it can."""
 
@@ -65,6 +69,8 @@ def route(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     refuse_unread(message)
     if message.tap:
         return Route(Way.TAP, message)
+    if any(one.spoken for one in message.files):
+        raise CannotHear
     if message.files:
         return Route(Way.FILES, message)
     return words(registry, understand, message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from core.chat import Inbound, Outgoing, Reply
 
@@ -65,8 +65,8 @@ class MessageStore(Protocol):
         One that stands over the thread of its task counts as standing in it.
         """
 
-    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
-        """The buttons of the newest question in a conversation that `actor` was shown and can answer; none if there is none."""
+    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
+        """The buttons of the newest question in a conversation that one of `actors` was shown and can answer; else none."""
 
     def bind(self, number: int, tap: str) -> None:
         """A message received means this button, however often its turn is taken."""
@@ -121,6 +121,49 @@ class Delivered:
     conversation: str
     sent: tuple[str, ...]
     reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a Shortcut asked, under the `name` by which its answer is fetched.
+
+    `token` is the hash of its token, `key` what makes the request one and the same, `request` the hash of all it said,
+    `words` the beginning of that for people. `person` is the actor it speaks for.
+    """
+
+    name: str
+    token: str
+    key: str
+    request: str
+    person: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a message, and whether it still `waits` to be told; `message.sent` says where it was."""
+
+    message: Outgoing
+    waits: bool
+
+
+class JobStore(Protocol):
+    """What Shortcuts asked, inside one unit of work."""
+
+    def open(self, job: Job, now: int) -> Job:
+        """Keep a job; returns the one that was kept before for the same token and key, if there is one."""
+
+    def find(self, name: str) -> Job | None:
+        """A job by its name."""
+
+    def caused(self, token: str, key: str) -> Job | None:
+        """The job of a request."""
+
+    def answer(self, cause: str) -> Answer | None:
+        """The answer to the message with the key `cause`; None until there is one."""
+
+    def take(self, number: int, sent: str) -> bool:
+        """A message that waits has arrived, under this id; False if that, or its end, is known already."""
 
 
 @dataclass(frozen=True, slots=True)

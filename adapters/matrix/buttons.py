@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from nio import ErrorResponse
+from nio import EncryptionError, ErrorResponse, Event, MegolmEvent
 
 from adapters.matrix import content
 from adapters.matrix.calls import bounded, quietly, surely
@@ -33,13 +33,20 @@ class Buttons:
             return ""
         meant = self._meant.get(event.reacts_to)
         if meant is None:
-            found = await surely(self._clock, lambda: client.room_get_event(room, event.reacts_to))
-            if isinstance(found, ErrorResponse) or found.event.sender != client.user_id:
-                return ""
-            said = found.event.source.get("content", {}).get(content.BUTTONS)
-            meant = {str(label): str(tap) for label, tap in said.items()} if isinstance(said, dict) else {}
+            meant = await self._written(client, room, event.reacts_to)
         bounded(self._tapped, event.event_id, event.reacts_to)
         return meant.get(event.key, "")
+
+    async def _written(self, client: AsyncClient, room: str, name: str) -> dict[str, str]:
+        """The buttons that the hub wrote into an event, or into its newest edit, which a server hands over with it."""
+        found = await surely(self._clock, lambda: client.room_get_event(room, name))
+        if isinstance(found, ErrorResponse) or found.event.sender != client.user_id:
+            return {}
+        newest: Event = found.event
+        edit = content.newest_edit(newest.source)
+        if edit is not None and edit.get("sender") == client.user_id:
+            newest = _read(client, room, edit) or newest
+        return content.labels(newest.source)
 
     def stands_for(self, event: str) -> str:
         """The message that an event is about: for a reaction the one that it stands under, else itself."""
@@ -65,3 +72,15 @@ class Buttons:
             )
             if answer is not None:
                 shown[label] = str(answer.event_id)
+
+
+def _read(client: AsyncClient, room: str, raw: dict[str, Any]) -> Event | None:
+    """An event that came with another, as it was before it was encrypted; None if it cannot be read."""
+    event = Event.parse_event(raw)
+    if isinstance(event, MegolmEvent):
+        event.room_id = room
+        try:
+            return None if client.olm is None else cast("Event", client.decrypt_event(event))
+        except EncryptionError:
+            return None
+    return event if isinstance(event, Event) else None

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from typing import TYPE_CHECKING, Any, cast
 
+from aiohttp import ClientConnectionError
 from nio import AsyncClient, EncryptionError, KeysClaimResponse
 from nio.crypto import Olm
 from nio.store import SqliteStore
@@ -44,7 +45,20 @@ class Store(SqliteStore):  # type: ignore[misc]
 
 
 class Client(AsyncClient):  # type: ignore[misc]
-    """A client whose machine is guarded."""
+    """A client whose machine is guarded, and that stays closed: the library opens connections anew, which nobody closes."""
+
+    closed = False
+
+    async def close(self) -> None:
+        """See the library."""
+        self.closed = True
+        await super().close()
+
+    async def send(self, *args: Any, **more: Any) -> Any:
+        """See the library."""
+        if self.closed:
+            raise ClientConnectionError("the client is closed")
+        return await super().send(*args, **more)
 
     def load_store(self) -> None:
         """See the library: it makes the machine, here of our class. Raises `KeysUnreadable`."""

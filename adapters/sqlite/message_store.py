@@ -10,7 +10,7 @@ from core.messages import Announcement, Delivered, Tapped
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 MAX_TAP = 24
 _DIGITS = 19
@@ -19,10 +19,11 @@ _DIGITS = 19
 MAX_ANNOUNCED = 20
 
 _INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
-_OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
+OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
 _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
-    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') = ? AND json_extract(body, '$.choice[1]') > ?"
+    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') IN (SELECT value FROM json_each(?))"
+    " AND json_extract(body, '$.choice[1]') > ?"
     " ORDER BY id DESC LIMIT 1"
 )
 _TAP = (
@@ -88,11 +89,11 @@ class MessageRows:
     def waiting(self, surface: str, limit: int, *, after: int, lost: int) -> list[Outgoing]:
         """See `MessageStore`."""
         rows = self._connection.execute(
-            f"SELECT {_OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
+            f"SELECT {OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
             " AND surface = ? AND id > ? ORDER BY id LIMIT ?",
             (lost, surface, after, limit),
         )
-        return [_outgoing(*row) for row in rows]
+        return [outgoing(*row) for row in rows]
 
     def last(self) -> int:
         """See `MessageStore`."""
@@ -120,9 +121,9 @@ class MessageRows:
             return None
         return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
 
-    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
+    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
         """See `MessageStore`."""
-        row = self._connection.execute(_QUESTION, (conversation, actor, now)).fetchone()
+        row = self._connection.execute(_QUESTION, (conversation, json.dumps(sorted(actors)), now)).fetchone()
         return () if row is None else _taps(row[0], _load(row[1]))
 
     def bind(self, number: int, tap: str) -> None:
@@ -261,10 +262,11 @@ def _dump_more(message: Inbound) -> str:
     return json.dumps(more) if more else "{}"
 
 
-def _outgoing(  # noqa: PLR0913, PLR0917 - a row
+def outgoing(  # noqa: PLR0913, PLR0917 - a row
     number: int, surface: str, conversation: str, body: str, cause: str | None, state: str, replaces: str | None,
     platform_id: str | None,
 ) -> Outgoing:  # fmt: skip
+    """A row of `OUTGOING`."""
     reply = _load(body)
     return Outgoing(
         number, surface, conversation, reply, cause, again=state == "sending", taps=_taps(number, reply),

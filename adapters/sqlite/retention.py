@@ -28,7 +28,9 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("approval_question", f"approval IN (SELECT id FROM approval WHERE {_SETTLED})", 365 * DAY),  # noqa: S608 - constants
     ("approval", _SETTLED, 365 * DAY),
     ("pairing", "expires < ?", DAY),
+    ("link_code", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
+    ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

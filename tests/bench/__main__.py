@@ -149,6 +149,10 @@ def _telegram(effort: Effort) -> Iterator[Line]:
         "Telegram, 100 a second, one chat in a flood, p99 ms", f"{worst:.1f} ms", f"default PTB echo, no flood: {theirs:.1f} ms",
         worst, "<= 50", DURABLE,
     )  # fmt: skip
+    found = telegram.control(6 * effort.seconds)
+    slow, middle = latency.at(found, 0.99), latency.at(found, 0.5)
+    busy = f"/status, {telegram.BUSY} conversations busy, p99 ms"
+    yield Line(busy, f"{slow:.1f} ms", f"its p50: {middle:.1f} ms", slow, "<= 50", DURABLE)
     idle = telegram.idle_kilobytes(1000)
     yield Line(
         "Telegram, one of 1,000 idle conversations, kB", f"{idle:.1f} kB", "meant to stay under 20 kB", idle, "<= 20"

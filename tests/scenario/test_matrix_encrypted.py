@@ -107,6 +107,17 @@ async def test_it_writes_only_where_the_settings_let_it(
         assert talk.bot.rows("SELECT count(*) FROM inbound WHERE surface = 'matrix'") == [(0,)]
 
 
+async def test_a_button_that_is_pressed_while_the_hub_is_away_is_known_when_it_comes_back(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        server.say(talk.olga, OLGA, "have quill write a letter")
+        asked = await talk.told(talk.olga, "Shall I do this?")
+    server.react(talk.olga, OLGA, asked.id, "No")
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.told(talk.olga, "Nothing was done.")
+
+
 async def test_a_message_whose_key_comes_later_is_answered_once(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         mail, sealed = server.peers[OLGA].sealed(
@@ -211,6 +222,10 @@ async def test_a_session_that_its_owner_did_not_sign_may_not_spend(tmp_path: Pat
         server.say(talk.olga, OLGA, "!task write a poem")
         await talk.told(talk.olga, "not signed by your identity")
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
+        server.say(talk.olga, OLGA, "!link")
+        refused = await talk.told(talk.olga, "You may not join an account with its code")
+        assert "not signed by your identity" in refused.text
+        assert talk.bot.rows("SELECT count(*) FROM link_code") == [(0,)]
 
 
 async def test_who_has_no_cross_signing_is_known_by_the_first_session_and_may_set_it_up(

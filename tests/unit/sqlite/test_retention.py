@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "sync", "file", "cursor", "actor",
-    "conversation", "moved", "latch", "pin", "opened_before",
+    "conversation", "moved", "latch", "pin", "opened_before", "link",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -57,7 +57,9 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("dead_letter", "", "INSERT INTO dead_letter (handler, event, error, at) VALUES ('notify', 1, 'e', :at)", 90),
     ("turn", "", "INSERT INTO turn (conversation, role, text, cause, at) VALUES ('c', 'user', 't', :at, :at)", 365),
     ("pairing", "over", "INSERT INTO pairing VALUES (:at, 'telegram:1', 'Ann', 'telegram:1', :at)", 1),
+    ("link_code", "over", "INSERT INTO link_code VALUES (:at, 'telegram:1', :at)", 1),
     ("pairing_failure", "", "INSERT INTO pairing_failure VALUES ('telegram:1', :at)", 1),
+    ("shortcut_job", "", "INSERT INTO shortcut_job VALUES (:at, 't', :at, 'r', 'console:owner', 'w', :at)", 30),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
