@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import tempfile
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.real.synapse import Person, Synapse
+
+logging.getLogger("nio").setLevel(logging.ERROR)  # it warns of keys that a new session has not got yet
 
 NOBODY = "http://127.0.0.1:9"
 PEOPLE = 10
