@@ -16,7 +16,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev test test-real test-kill test-cov lint bench lock clean \
+.PHONY: help install run dev test test-real test-kill soak test-cov lint bench lock clean \
 	docker-build docker-up docker-down docker-logs
 
 help: ## list these targets
@@ -96,6 +96,9 @@ test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm $(STAMP)-synapse ## 
 
 test-kill: $(STAMP) ## the long kill sweeps
 	@$(BIN)/python -m pytest -q -rs -m kill_sweep $(ARGS)
+
+soak: $(STAMP) ## one hub, every surface, five minutes of people and troubles; ARGS="--seconds 30" for less
+	@$(BIN)/python -m pytest -q -s -m soak tests/soak $(ARGS)
 
 test-cov: $(STAMP) ## the tests with branch coverage: core 100 %, all 90 %
 	@$(BIN)/coverage erase

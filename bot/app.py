@@ -32,7 +32,7 @@ from adapters.sqlite.offline import look
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
-from bot import owner
+from bot import owner, proxies
 from bot.approvals import Approvals
 from bot.boards import Boards
 from bot.delivery import Delivery
@@ -41,6 +41,7 @@ from bot.health import Figures, Health
 from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
+from bot.links import CARRIES, Links
 from bot.registry import registry
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
@@ -71,9 +72,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from adapters.matrix.surface import MatrixSurface
+    from adapters.shortcuts.answers import Said
+    from adapters.shortcuts.surface import ShortcutsSurface
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.telegram.surface import TelegramSurface
+    from adapters.web.routes import Route
     from adapters.web.server import Sidecar
+    from adapters.web.shortcuts import Request
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
@@ -81,6 +86,7 @@ if TYPE_CHECKING:
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
+    from core.tokens import TokenTx
     from core.voice.hearing import Ear, Mouth
 
 DATABASE = "hub.db"
@@ -144,12 +150,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
         await _bind_book(store, settings, ids, book)
         folder.seed_workspace(settings.workspace, SAMPLES)
+        ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
+        brain: Model = ollama if model is None else model
+        # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
+        await stack.enter_async_context(ollama)
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
-        ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
-        brain: Model = ollama if model is None else model
-        await stack.enter_async_context(ollama)
         if model is None:
             with contextlib.suppress(
                 TimeoutError
@@ -181,6 +188,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return str(shelf.path(file.sha256, file.name))
 
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
+        links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
+        approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
         hub = Hub(
             clock,
@@ -191,6 +200,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             wallet,
             identities,
             pairing,
+            links,
             files,
             assistant,
             registry,
@@ -204,7 +214,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, settings.owners), delivery.send)
+        pump = Pump(store, clock, table(place, identities.everybody), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -213,10 +223,16 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         telegram = None
         if settings.telegram.token:
             telegram = await _telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
+        shortcuts = _shortcuts(
+            settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
+        )
+        approvals.carries(proxies.KIND, partial(proxies.carry, hub))
         web = _sidecar(
             settings,
             Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready),
             telegram,
+            shortcuts,
+            partial(proxies.task_line, lambda text: understand(text, _known(hub))),
         )
 
         async def ended(number: int) -> str | None:
@@ -231,19 +247,21 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             boards.attach(telegram.name, telegram)
             speaking.attach(telegram.name, telegram)
             surfaces.append(telegram)
-        watch = Watch(health, store, clock, (CONSOLE_OWNER, *settings.owners), delivery.send)
+        watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
         if settings.matrix.on:
             told = (
                 partial(back, "matrix"),
                 partial(watch.warn, "matrix"),
-                partial(_ask_verified, approvals, settings),
+                partial(_ask_verified, approvals, identities),
                 (lambda user: identities.known(f"matrix:{user}")),
             )
             matrix = await _matrix(settings, store, clock, ids, nursery, told)
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
+            delivery.branch(matrix.name, matrix)
             speaking.attach(matrix.name, matrix)
             surfaces.append(matrix)
+        surfaces += shortcuts
         for surface in surfaces:
             delivery.attach(surface)
         health.surfaces.extend(surfaces)
@@ -303,6 +321,13 @@ def speech_lacks(settings: Settings) -> tuple[str, str]:
     return engines.ear_missing(speech.stt, speech.model_dir), engines.mouth_missing(speech.tts, speech.model_dir)
 
 
+async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
+    """Why the hub's own model cannot be asked (None: it can), and the longest context that it was made for, in tokens."""
+    async with OllamaModel(settings.ollama.url, settings.ollama.model, clock=SystemClock()) as model:
+        why = await model.check()
+        return why, None if why else await model.window()
+
+
 async def talk(app: App) -> None:
     """The console of `timmy run --console`: a prompt on a terminal, plain lines on a pipe."""
     near, far = QueueLink.pair()
@@ -334,17 +359,56 @@ def _rules(settings: Settings) -> Rules:
     )  # fmt: skip
 
 
-def _sidecar(settings: Settings, sources: Sources, telegram: TelegramSurface | None) -> Sidecar:
+def _sidecar(
+    settings: Settings, sources: Sources, telegram: TelegramSurface | None, shortcuts: Sequence[ShortcutsSurface],
+    task_line: Callable[[str], str],
+) -> Sidecar:  # fmt: skip
     """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
     from adapters.web import telegram_hook  # noqa: PLC0415
     from adapters.web.server import Sidecar, Site  # noqa: PLC0415
+    from adapters.web.shortcuts_setup import SetupPage  # noqa: PLC0415
 
     http = settings.http
     hook = telegram.hook if telegram is not None else None
     more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
+    for surface in shortcuts:
+        more += [*SetupPage(http.public_url).routes(), *_shortcut_routes(surface, task_line)]
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )
+
+
+def _shortcuts(
+    settings: Settings, store: Database, clock: Clock, ids: IdSource, identities: Identities,
+    delivery: tuple[Callable[[Outgoing], None], Callable[[], Awaitable[None]]],
+) -> Sequence[ShortcutsSurface]:  # fmt: skip
+    """The Shortcuts surface, if it is on: `delivery` sends what was written elsewhere, and what waits for it again."""
+    if not settings.shortcuts.enabled:
+        return ()
+    from adapters.shortcuts.recordings import Recordings  # noqa: PLC0415 - as the other surfaces: where it is on
+    from adapters.shortcuts.surface import ShortcutsSurface  # noqa: PLC0415
+
+    def lives(tx: TokenTx, person: str) -> bool:
+        return identities.role_in(tx, person) is not Role.GUEST
+
+    send, back = delivery
+    recordings = Recordings(settings.data_dir / "recordings")
+    return (ShortcutsSurface(store, clock, ids, recordings, lives=lives, send=send, back=back),)
+
+
+def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str]) -> Sequence[Route]:
+    """The surface behind its routes, each of which knows nothing of the other."""
+    from adapters.shortcuts.surface import Ask  # noqa: PLC0415
+    from adapters.web.shortcuts import Desk, Shortcuts  # noqa: PLC0415
+
+    async def ask(request: Request) -> Said:
+        recorded = request.recording
+        content, media = (recorded.content, recorded.media) if recorded else (None, "")
+        return await surface.ask(
+            Ask(request.device, request.route, request.text, request.alive, request.key, content, media)
+        )
+
+    return Shortcuts(Desk(ask, surface.result, task_line)).routes()
 
 
 async def _telegram(
@@ -411,12 +475,12 @@ async def _matrix(
     return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
 
 
-async def _ask_verified(approvals: Approvals, settings: Settings, shown: str, words: str, user: str) -> None:
+async def _ask_verified(approvals: Approvals, identities: Identities, shown: str, words: str, user: str) -> None:
     """Ask the owners, elsewhere than on Matrix, whether somebody sees what the bot shows."""
-    elsewhere = (CONSOLE_OWNER, *(actor for actor in settings.owners if not actor.startswith("matrix:")))
+    elsewhere = sorted(one for one in identities.everybody(CONSOLE_OWNER) if not one.startswith("matrix:"))
     await approvals.ask(
         "matrix-verify", shown, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
-        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}",
+        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}", exact=True,
     )  # fmt: skip
 
 

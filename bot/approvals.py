@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class ApprovalTx(MessageTx, TokenTx, Protocol):
+class ApprovalTx(TokenTx, MessageTx, Protocol):
     """A unit of work over approvals, the messages that ask, and who the persons are."""
 
     @property
@@ -69,7 +69,7 @@ class Approvals:
 
     async def ask(  # noqa: PLR0913 - what a question is
         self, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float, key: str,
-        needs: Role = Role.OWNER,
+        needs: Role = Role.OWNER, exact: bool = False,
     ) -> Approval:  # fmt: skip
         """Put something to persons, once for each `key`. What comes of it is told in the conversation `where`."""
 
@@ -78,31 +78,22 @@ class Approvals:
                 found = tx.approvals.find(int(known))
                 assert found is not None  # noqa: S101 - it was written with the key
                 return found, []
-            until = tx.now + round(seconds * 1000)
-            made = tx.approvals.add(
-                Approval(
-                    0,
-                    kind,
-                    action,
-                    digest_of(kind, action),
-                    words,
-                    asked_by,
-                    where,
-                    tuple(approvers),
-                    needs,
-                    tx.now,
-                    until,
-                )
-            )
+            made, questions = put(
+                tx, kind, action, words, asked_by=asked_by, where=where, approvers=approvers, seconds=seconds, needs=needs,
+                exact=exact,
+            )  # fmt: skip
             tx.mark(key, str(made.id))
-            tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))
-            return made, [_question(tx, made, person) for person in made.approvers if home_of(person)]
+            return made, questions
 
         made, questions = await patiently(self._store, work, self._clock)
+        self.asked(questions)
+        return made
+
+    def asked(self, questions: Sequence[Outgoing]) -> None:
+        """What `put` wrote is committed: send the questions, and watch their time."""
         for question in questions:
             self._send(question)
         self._wake.set()
-        return made
 
     async def settle(self, caller: Caller, number: int, *, yes: bool, key: str) -> Approval:
         """Decide as a person. Raises what `authorize` and `decide` do; the same `key` again returns what came of it."""
@@ -115,7 +106,8 @@ class Approvals:
             if tx.applied(key) is not None:
                 return found, None
             role = self._identities.role_in(tx, caller.actor)
-            settled = decide(found, caller.actor, role, yes=yes, now=tx.now)
+            selves = self._identities.selves_in(tx, caller.actor)
+            settled = decide(found, caller.actor, role, yes=yes, now=tx.now, selves=selves)
             tx.mark(key, settled.state.value)
             return settled, _settled(tx, settled)
 
@@ -180,6 +172,21 @@ class Approvals:
         except Exception:
             log.exception("%s was approved and could not be carried out", approval.name)
             return "it could not be carried out (the log says more)"
+
+
+def put(  # noqa: PLR0913 - what a question is
+    tx: ApprovalTx, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float,
+    needs: Role, exact: bool,
+) -> tuple[Approval, list[Outgoing]]:  # fmt: skip
+    """Put something to persons in a unit of work of somebody else's, who tells `Approvals.asked` of the questions after it."""
+    made = tx.approvals.add(
+        Approval(
+            0, kind, action, digest_of(kind, action), words, asked_by, where, tuple(approvers), needs, tx.now,
+            tx.now + round(seconds * 1000), exact=exact,
+        )
+    )  # fmt: skip
+    tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))
+    return made, [_question(tx, made, person) for person in made.approvers if home_of(person)]
 
 
 @dataclass(frozen=True, slots=True)

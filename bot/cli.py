@@ -206,9 +206,11 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
     else:
         from pathlib import Path
 
+        from bot.app import look_at_model
         from config.settings import ENV_FILE
 
-        findings = examine(settings, _status_of(settings), Path(ENV_FILE))
+        model = _wait_for(look_at_model(settings))
+        findings = examine(settings, _status_of(settings), model, Path(ENV_FILE))
     _print(report(findings, as_json=as_json))
     if any(not one.ok and one.severity is Severity.ERROR for one in findings):
         sys.exit(1)

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from core.chat import NotSent, Undeliverable
 from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
@@ -21,7 +21,7 @@ from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.chat import Attachment, ChatAdapter, CommandCall, Outgoing
+    from core.chat import Attachment, ChatAdapter, CommandCall, Outgoing, Threaded
     from core.messages import MessageTx
     from core.ports import Clock, Spawner
     from core.store import Store
@@ -34,12 +34,23 @@ PAGE = 1000
 
 @dataclass(slots=True)
 class _Lane:
-    """One conversation's messages; `held` while a command of it is being carried out, `parked` while it must wait."""
+    """One conversation's messages; `held` while a command of it is being carried out, `parked` while it must wait.
 
+    `above` is the conversation that it is a thread of, `leaving` the message that is being sent.
+    """
+
+    above: str | None = None
     waiting: deque[Outgoing] = field(default_factory=deque)
+    leaving: Outgoing | None = None
     held: int = 0
     sending: bool = False
     parked: bool = False
+
+    @property
+    def owes(self) -> bool:
+        """Whether an answer is still to come: what follows from a command goes after it, in its threads too."""
+        answers = any(message.cause is not None for message in self.waiting)
+        return answers or bool(self.held) or (self.leaving is not None and self.leaving.cause is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Delivery:
         self._spawner = spawner
         self._told = told
         self._surfaces: dict[str, ChatAdapter] = {}
+        self._threads: dict[str, Threaded] = {}
         self._lanes: dict[str, _Lane] = {}
         self._flying: set[int] = set()
         self._lost: int | None = None
@@ -83,6 +95,10 @@ class Delivery:
     def attach(self, surface: ChatAdapter) -> None:
         """Send through this surface from now on."""
         self._surfaces[surface.name] = surface
+
+    def branch(self, surface: str, threads: Threaded) -> None:
+        """Tell what follows of a task beneath the message that first told of it, on this surface from now on."""
+        self._threads[surface] = threads
 
     async def again(self, surface: str) -> None:
         """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
@@ -155,9 +171,19 @@ class Delivery:
         """The command's answer is queued."""
         self._lane(conversation).held -= 1
         self._kick(surface, conversation)
+        self._kick_threads(surface, conversation)
 
     def _lane(self, conversation: str) -> _Lane:
-        return self._lanes.setdefault(conversation, _Lane())
+        if conversation not in self._lanes:
+            threads = self._threads.get(conversation.partition(":")[0])
+            self._lanes[conversation] = _Lane(threads.above(conversation) if threads else None)
+        return self._lanes[conversation]
+
+    def _kick_threads(self, surface: str, conversation: str) -> None:
+        """What follows may go on in the threads of a conversation that owes no answer any more."""
+        if surface in self._threads:
+            for name in [name for name, lane in self._lanes.items() if lane.above == conversation]:
+                self._kick(surface, name)
 
     def _kick(self, surface: str, conversation: str) -> None:
         lane = self._lane(conversation)
@@ -194,20 +220,30 @@ class Delivery:
                         await self._returned.wait_for(lambda: not self._returning.get(surface))
                 if (message := self._next(lane)) is None:
                     break
+                if (moved := await self._moved(surface, message)) is not None:
+                    self.send(moved)
+                    continue
+                lane.leaving = message
                 note = await self._send(surface, message, lane)
+                lane.leaving = None
                 if note.state == "queued" and message.id:
                     await self._put_back(note)
+                elif (thread := self._thread(note)) is not None:
+                    await self._branched(note, thread)
                 else:
                     self._note(note)
+                self._kick_threads(surface, conversation)
         finally:
-            lane.sending = False
+            lane.sending, lane.leaving = False, None
             self._end()
             if not lane.waiting and not lane.held:
                 self._lanes.pop(conversation, None)
 
     def _next(self, lane: _Lane) -> Outgoing | None:
         """The next to go: answers first while a command is under way; everything in order otherwise."""
-        ready = (message for message in lane.waiting if message.cause is not None or not lane.held)
+        above = self._lanes.get(lane.above) if lane.above is not None else None
+        held = bool(lane.held) or (above is not None and above.owes)
+        ready = (message for message in lane.waiting if message.cause is not None or not held)
         message = next(ready, None)
         if message is not None:
             lane.waiting.remove(message)
@@ -230,16 +266,52 @@ class Delivery:
         if self._back.get(note.message.surface) != note.back:
             await self.again(note.message.surface)
 
+    async def _moved(self, surface: str, message: Outgoing) -> Outgoing | None:
+        """What follows of a task and was written before its thread began, on its way there; None where it goes as it is."""
+        task = message.reply.task
+        if message.cause is not None or task is None or not message.id or surface not in self._threads:
+            return None
+
+        def place(tx: MessageTx) -> str | None:
+            thread = tx.messages.thread(task, message.conversation)
+            if thread is not None:
+                tx.messages.place(message.id, thread)
+            return thread
+
+        thread = await patiently(self._store, place, self._clock)
+        return None if thread is None else replace(message, conversation=thread)
+
+    def _thread(self, note: _Note) -> str | None:
+        """The thread that may begin beneath a message: it has arrived, and answers with a task."""
+        message = note.message
+        threads = self._threads.get(message.surface)
+        if threads is None or note.state != "sent" or message.cause is None or message.reply.task is None:
+            return None
+        return threads.thread(message.conversation, note.sent[0])
+
+    async def _branched(self, note: _Note, thread: str) -> None:
+        """Noted at once, for what follows waits behind it in this lane to learn where it goes."""
+
+        def mark(tx: MessageTx) -> None:
+            _mark([note], tx)
+            tx.messages.branch(cast("int", note.message.reply.task), note.message.conversation, thread)
+
+        await patiently(self._store, mark, self._clock)
+        self._arrived([note])
+
+    def _arrived(self, notes: Sequence[_Note]) -> None:
+        self._flying.difference_update(note.message.id for note in notes)
+        for note in notes:
+            if note.state == "sent" and self._told is not None:
+                self._told(note.message)
+
     async def _write_notes(self) -> None:
         """Until it is noted, a message counts as one that may have arrived, and a crash shows it so."""
         try:
             while notes := self._notes:
                 self._notes = []
                 await patiently(self._store, partial(_mark, notes), self._clock)
-                self._flying.difference_update(note.message.id for note in notes)
-                for note in notes:
-                    if note.state == "sent" and self._told is not None:
-                        self._told(note.message)
+                self._arrived(notes)
         finally:
             self._noting = False
             self._end()

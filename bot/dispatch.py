@@ -14,16 +14,18 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from bot import proxies
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
-from bot.welcome import Strangers
-from core.access import NotAllowed, authorize, noting
+from bot.welcome import Strangers, joining
+from core.access import NeedsTap, NotAllowed, authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.messages import MessageTx
+from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
 from core.tokens import TokenTx
-from core.voice.hearing import NotUnderstood, Verdict
+from core.voice.hearing import NotSure, NotUnderstood, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +71,7 @@ class Dispatcher:
         self._lanes: dict[str, deque[Inbound]] = {}
         self._routes: dict[int, Route | HubError] = {}
         self._told: dict[int, list[Outgoing]] = {}  # answers that are written already, by their message
+        self._held: dict[int, str] = {}  # where else an answer goes, by its message
         self._turns = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -88,7 +91,7 @@ class Dispatcher:
             known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
             kept = replace(message, text=message.text[: MAX_TEXT + 1])
             if not known or not message.admitted:
-                kept = replace(kept, text="", files=())
+                kept = replace(kept, text=joining(message), files=())
             number = tx.messages.receive(kept, tx.now)
             return replace(kept, id=number) if number else None
 
@@ -183,7 +186,9 @@ class Dispatcher:
             if not self._turns:
                 self._idle.set()
             if not talk:
-                self._delivery.let_go(message.surface, message.conversation)
+                for held in (message.conversation, self._held.pop(message.id, None)):
+                    if held is not None:
+                        self._delivery.let_go(message.surface, held)
                 self._recovering.discard(message.id)
                 if not self._recovering:
                     self.caught_up.set()
@@ -214,16 +219,16 @@ class Dispatcher:
         here = message.conversation
         try:
             caller = await self._hub.identities.caller(
-                message.actor, private=message.private, acting_for=message.acting_for
+                message.actor, private=message.private, acting_for=message.acting_for, credential=message.account
             )
             caller = replace(caller, doubt=message.doubt)
             if not message.admitted:
                 if caller.role is Role.GUEST:
                     self._strangers.silence(message)
                 owns = caller.role is Role.OWNER
-                return [(here, from_error(NotAdmitted(place=here.partition(":")[2])), None)] if owns else []
+                return [(here, from_error(_not_admitted(here)), None)] if owns else []
             if caller.role is Role.GUEST:
-                return [(here, await self._strangers.welcome(message), None)]
+                return await self._stranger(message, found, caller)
             return await self._act(message, found, caller)
         except HubError as error:
             apart = error.private and not message.private and message.home
@@ -235,6 +240,18 @@ class Dispatcher:
             log.exception("the turn of %s failed", message.key)
             return [(here, from_error(WentWrong()), None)]
 
+    async def _stranger(
+        self, message: Inbound, found: Route | HubError, caller: Caller
+    ) -> Sequence[tuple[str, Reply, str | None]]:
+        """A stranger says a link code, or nothing that matters."""
+        if not joining(message) or not isinstance(found, Route):
+            return [(message.conversation, await self._strangers.welcome(message), None)]
+        try:
+            return await self._carried_out(found, caller, message.key)
+        except LockedOut:
+            self._strangers.bar(message)
+            raise
+
     async def _act(  # noqa: PLR0911 - one line a way
         self, message: Inbound, found: Route | HubError, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
@@ -245,7 +262,7 @@ class Dispatcher:
             case Way.TAP:
                 return await self._tapped(message, caller)
             case Way.ANSWER:
-                tap = await self._taps.answer(message, yes=found.yes)
+                tap = await self._taps.answer(message, caller, yes=found.yes)
                 if tap is not None:
                     return await self._tapped(replace(message, tap=tap), caller)
                 asks = Route(Way.RUN, message, found.command, answers=True)
@@ -255,22 +272,31 @@ class Dispatcher:
                 return await self._kept(message, caller)
             case Way.HEAR:
                 return await self._heard(message, caller)
-            case Way.ASK:
+            case Way.ASK if caller.proxy is None:  # a device is not asked back: its person is, where it must not act
                 return [(here, self._asked(found, caller), None)]
-            case Way.RUN:
+            case Way.RUN | Way.ASK:
                 return await self._carried_out(found, caller, message.key, tells=True)
 
     async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:
-        """Hear a voice note. What is surely heard becomes the message's text, durably, and takes its turn as any text."""
+        """Hear a voice note. What is surely heard becomes the message's text, durably, and takes its turn as any text.
+
+        A device gets one answer to each request: its surface shows in it what was heard, and nothing is asked back.
+        """
         heard, verdict = await self._hub.hearing.take(message, caller)
+        if verdict is Verdict.ASK and caller.proxy is not None:
+            raise NotSure(text=heard.text)
         if verdict is Verdict.ASK:
             return [(message.conversation, self._doubted(replace(message, text=heard.text, files=()), caller), None)]
 
-        def note(tx: InboxTx) -> Outgoing:
+        def note(tx: InboxTx) -> Outgoing | None:
             tx.messages.heard(message.id, heard.text)
+            if caller.proxy is not None:
+                return None
             return tx.messages.queue(message.surface, message.conversation, transcript(heard.text), message.key, tx.now)
 
-        self._delivery.send(await patiently(self._store, note, self._hub.clock))
+        shown = await patiently(self._store, note, self._hub.clock)
+        if shown is not None:
+            self._delivery.send(shown)
         self._queue(replace(message, text=heard.text, files=()))
         return None
 
@@ -291,7 +317,10 @@ class Dispatcher:
         """Carry out what a button means, where it stands; the answer to a question stands in its place."""
         if caller.doubt:  # before the question counts as answered
             raise NotAllowed(action="press that", rule=caller.doubt)
-        tap = await self._taps.take(message)
+        tap = await self._taps.take(message, caller)
+        if tap.conversation != message.conversation:  # what follows from it waits for its answer there
+            self._delivery.hold(tap.conversation)
+            self._held[message.id] = tap.conversation
         message = replace(message, conversation=tap.conversation)
         if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
@@ -338,11 +367,15 @@ class Dispatcher:
         apart = command.private and not message.private and bool(message.home)
         if apart:
             caller = replace(caller, private=True)
-        if command.action is not None:
-            authorize(caller, command.action)
-        call = replace(self._hub.registry.call(command, message, caller), key=key)
-        telling = tells and not apart
-        reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
+        try:
+            if command.action is not None:
+                authorize(caller, command.action)
+            call = replace(self._hub.registry.call(command, message, caller), key=key)
+            telling = tells and not apart
+            reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
+        except NeedsTap as why:
+            call = replace(self._hub.registry.call(command, message, caller), key=key)
+            reply = await proxies.put(self._hub, call, why, message.account)
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
         return [(message.conversation, reply, None)]
@@ -360,3 +393,9 @@ class Dispatcher:
         except BaseException:
             self._told.pop(message.id, None)
             raise
+
+
+def _not_admitted(conversation: str) -> NotAdmitted:
+    surface, _, place = conversation.partition(":")
+    setting = "TIMMY_MATRIX_ROOMS" if surface == "matrix" else "TIMMY_TELEGRAM_CHATS"
+    return NotAdmitted(place=place.partition("/")[0], setting=setting)

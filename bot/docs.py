@@ -13,7 +13,7 @@ import bot.commands  # noqa: F401 - declares the commands
 from bot.registry import registry
 from config import personas, settings
 from core.access import Action, judge
-from core.chat import Caller, Role
+from core.chat import Caller, Proxy, Role
 from core.swarm.task import EDGES
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -96,9 +96,16 @@ def states_table() -> str:
 def roles_table() -> str:
     """`docs/roles.md`."""
     roles = list(Role)
-    lines = [NOTE, "", "# Who may do what", "", f"| action | {' | '.join(roles)} |", f"|---|{'---|' * len(roles)}"]
+    lines = [
+        NOTE,
+        "",
+        "# Who may do what",
+        "",
+        f"| action | {' | '.join(roles)} | a device of theirs |",
+        f"|---|{'---|' * len(roles)}---|",
+    ]
     for action in Action:
-        cells = [_may(role, action) for role in roles]
+        cells = [*(_may(role, action) for role in roles), _device_may(action)]
         lines.append(f"| {action} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -108,6 +115,14 @@ def _may(role: Role, action: Action) -> str:
     if judge(caller, action).allowed:
         return "yes"
     return "own" if judge(caller, action, own=True).allowed else ""
+
+
+def _device_may(action: Action) -> str:
+    """What the device of somebody who may do anything may do by itself."""
+    verdict = judge(Caller("shortcuts:phone", Role.OWNER, proxy=Proxy("console:owner", "console:owner", 200)), action)
+    if verdict.allowed:
+        return "within its limit" if action is Action.POST else "yes"
+    return "they tap" if verdict.asks else ""
 
 
 def _cell(text: str) -> str:

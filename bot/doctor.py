@@ -1,12 +1,14 @@
 """`timmy doctor`: what is wrong with a set-up, check by check, with a stable id and what to do. It looks and changes nothing.
 
-What the hub alone can see (its parts, its model, its surfaces) is asked of the running hub; without one the rest is looked at.
+What the hub alone can see (its parts, its surfaces) is asked of the running hub; without one the rest is looked at.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -14,7 +16,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bot.app import look_at_books, speech_lacks
+from config.settings import split
 from core.errors import HubError
+from core.tokens import CONSOLE_OWNER, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +31,10 @@ FEW_BYTES = 1 << 30
 CLOCK_MS = 60_000
 """How far ahead of the clock the newest entry may be: machines differ a little."""
 
+FEW_PROXIES = 1 << 16
+"""As many as a network of containers has."""
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:[0-9]{1,5})?")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 
@@ -48,14 +56,21 @@ class Finding:
     fix: str = ""
 
 
-def examine(settings: Settings, status: Mapping[str, Any] | None, env: Path) -> list[Finding]:
-    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file."""
+def examine(
+    settings: Settings, status: Mapping[str, Any] | None, model: tuple[str | None, int | None], env: Path
+) -> list[Finding]:
+    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file.
+
+    `model`: why the hub's own model cannot be asked, and its longest context in tokens, as far as they are known.
+    """
     checks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _folders(settings),
         lambda: _books(settings),
         lambda: _exposure(settings, env),
         lambda: _owners(settings),
+        lambda: _shortcuts(settings),
         lambda: _speech(settings),
+        lambda: _model(settings, *model),
         lambda: _hub(status),
     ]
     return [finding for check in checks for finding in check()]
@@ -134,6 +149,19 @@ def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
     plain = (http.public_url or "").startswith("http://")
     wrong = f"{http.public_url} is not encrypted: tokens and the page's login pass in clear" if plain else ""
     yield _check("http.public", http.public_url or "no public address", wrong, "Use https.", Severity.WARNING)
+    hosts = sorted(split(http.allowed_hosts))
+    never = [host for host in hosts if not _HOST.fullmatch(host)]
+    wrong = f"no browser ever sends {', '.join(never)} as its Host" if never else ""
+    fix = "Name hosts in TIMMY_HTTP_ALLOWED_HOSTS as hub.lan or hub.lan:8080: no scheme, no path, no star."
+    yield _check("http.hosts", f"further hosts: {', '.join(hosts) or 'none'}", wrong, fix, Severity.WARNING)
+    many = ipaddress.ip_network(http.trusted_proxy or "127.0.0.1", strict=False).num_addresses
+    wrong = (
+        f"whoever has one of {many:,} addresses is believed when it says whose a request is"
+        if many > FEW_PROXIES
+        else ""
+    )
+    fix = "Set TIMMY_HTTP_TRUSTED_PROXY to the proxy's own address."
+    yield _check("http.proxy", http.trusted_proxy or "no proxy is trusted", wrong, fix, Severity.WARNING)
     if env.is_file():
         wrong = f"others may read {env.absolute()}, where secrets are" if env.stat().st_mode & 0o077 else ""
         yield _check("settings.private", f"{env} is yours alone", wrong, f"chmod go= {env}", Severity.WARNING)
@@ -161,9 +189,55 @@ def _speech(settings: Settings) -> Iterator[Finding]:
         yield _check("speech.models", str(folder), wrong, "Set TIMMY_SPEECH_MODEL_DIR to the folder of your model.")
 
 
+def _shortcuts(settings: Settings) -> Iterator[Finding]:
+    """Whether a phone gets here, and whether those that may speak for somebody whom the hub knows."""
+    if not settings.shortcuts.enabled:
+        return
+    http = settings.http
+    wrong = "" if http.public_url else f"the hub listens on {http.host} alone, where no phone reaches it"
+    fix = "Set TIMMY_HTTP_PUBLIC_URL; docs/shortcuts.md says how."
+    yield _check("shortcuts.reachable", f"phones reach {http.public_url}", wrong, fix, Severity.WARNING)
+    if not settings.data_dir.is_dir():
+        return
+    try:
+        tokens, people = look_at_books(
+            settings,
+            lambda tx: (
+                tx.tokens.live(),
+                {one.actor for one in tx.tokens.people()} | {one.actor for one in tx.tokens.links()},
+            ),
+        )
+    except HubError:
+        return  # said of the books
+    devices = [row for row in tokens if row.kind == TokenKind.SHORTCUT]
+    fix = "Mint one for each device: timmy token shortcut NAME --for ACTOR"
+    none = "" if devices else "no device has a token"
+    yield _check("shortcuts.token", f"{len(devices)} devices have one", none, fix, Severity.WARNING)
+    known = {CONSOLE_OWNER, *settings.owners} | people
+    lost = ", ".join(f"{row.name} for {row.for_actor}" for row in devices if row.for_actor not in known)
+    wrong = f"the hub does not know whom these speak for: {lost}" if lost else ""
+    fix = "Let them in (timmy pair), or revoke the token: timmy token revoke shortcut NAME"
+    yield _check("shortcuts.account", "each speaks for somebody who is let in", wrong, fix, Severity.WARNING)
+    off = {"telegram": settings.telegram.token is None, "matrix": not settings.matrix.on}
+    silent = [row for row in devices if off.get((row.for_actor or "").partition(":")[0])]
+    wrong = ", ".join(f"{row.name} asks {row.for_actor}, whose chat is off" for row in silent)
+    fix = "Turn that surface on, or mint another token: what a device may not do by itself is tapped there."
+    yield _check("shortcuts.home", "each has a chat where its person is asked", wrong, fix, Severity.WARNING)
+
+
+def _model(settings: Settings, why: str | None, window: int | None) -> Iterator[Finding]:
+    yield _check("model.ready", "it answers", why or "", "", Severity.WARNING)
+    if why is None:
+        asked = settings.ollama.num_ctx
+        wrong = f"it is asked with a window of {asked:,} tokens and was made for {window:,}" if window else ""
+        says = f"{asked:,} tokens" + ("" if window else "; its server does not say what it was made for")
+        fix = f"Set TIMMY_OLLAMA_NUM_CTX={window}, or choose another model: beyond that it forgets and garbles."
+        yield _check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
+
+
 def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:
     if status is None:
-        wrong = "no hub runs, so its parts, its model and its surfaces were not looked at"
+        wrong = "no hub runs, so its parts and its surfaces were not looked at"
         yield _check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)
         return
     yield _check("hub.running", f"up for {status['uptime_s']} s")
@@ -173,8 +247,6 @@ def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:
         yield _check(f"part.{name}", "up", fault or ("" if part["up"] else str(part["why"])), "The log says more.")
     stuck = [one for one in faults if "writer" in one]
     yield _check("database.writer", "it writes", "; ".join(stuck), "See to the disk, then start the hub anew.")
-    why = status["model"]["why"] or ""
-    yield _check("model.ready", "it answers", why, "", Severity.WARNING)
     dead = int(status["dead_letters"])
     wrong = f"{dead} messages or events were given up" if dead else ""
     yield _check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bot.health import Health
     from bot.hearing import Hearing
     from bot.intake import Intake
+    from bot.links import Links
     from bot.registry import Registry
     from bot.speaking import Speaking
     from bot.why import Decisions
@@ -39,6 +40,7 @@ class Hub:
     wallet: Wallet
     identities: Identities
     pairing: Pairing
+    links: Links
     files: Intake
     assistant: Assistant
     registry: Registry

@@ -290,7 +290,9 @@ class Registry:
             args = {"text": rest} if not found else parse_arguments(command, rest)
         elif rest and found:
             raise TooMany(command=command.name, given=repr(rest[:40]), usage=command.usage)
-        return CommandCall(command.name, args, caller, message.conversation, message.key, message.text)
+        return CommandCall(
+            command.name, args, caller, message.conversation, message.key, message.text, called=message.name
+        )
 
 
 def parse_arguments(command: Command, rest: str) -> dict[str, object]:

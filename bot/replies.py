@@ -30,7 +30,7 @@ class NotRecorded(NotWritten):
 
 
 class NotAdmitted(Refused):
-    """This group is not on my list. Add {place} to TIMMY_TELEGRAM_CHATS and start the hub anew."""
+    """This group is not on my list. Add {place} to {setting} and start the hub anew."""
 
 
 class NothingAsked(Unavailable):

@@ -19,10 +19,10 @@ from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
-from core.tokens import CONSOLE_OWNER, home_of
+from core.tokens import home_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from core.chat import Outgoing, Reply
     from core.events import Json
@@ -70,6 +70,10 @@ _ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED}
 """What says nothing that its own answer did not say, where it was done."""
 
 
+def _alone(actor: str) -> Collection[str]:
+    return (actor,)
+
+
 class Notify:
     """Tells people what they must know or do: whoever posted a task, where they posted it; a person who won it, at home.
 
@@ -79,9 +83,11 @@ class Notify:
     name = "notify"
     kinds = NOTIFIED
 
-    def __init__(self, place: Callable[[ResultFile], str], owners: Sequence[str] = ()) -> None:
+    def __init__(
+        self, place: Callable[[ResultFile], str], everybody: Callable[[str], Collection[str]] = _alone
+    ) -> None:
         self._place = place
-        self._owners = owners
+        self._everybody = everybody
 
     def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
         """Write the messages that follow from an event."""
@@ -93,16 +99,15 @@ class Notify:
         doer = home_of(str(event.data.get("by", "")))
         replies: list[tuple[str, Reply]] = []
         if _worth_telling(event, task, doer):
-            replies.append((task.conversation, self._to_requester(tx, event, task)))
+            replies.append((_told_in(tx, task), self._to_requester(tx, event, task)))
         for home in self._homes(event.agent or ""):
             if home not in {doer, task.conversation}:
                 replies += [(home, reply) for reply in views.told_to_worker(event, task)]
         return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now) for where, reply in replies]
 
     def _homes(self, agent: str) -> list[str]:
-        """Where a person is told of their own work; the owner wherever they are known."""
-        everywhere = (agent, *self._owners) if agent == CONSOLE_OWNER else (agent,)
-        return [home for one in everywhere if (home := home_of(one)) is not None]
+        """Where a person is told of their own work: wherever they are known."""
+        return [home for one in sorted(self._everybody(agent)) if (home := home_of(one)) is not None]
 
     def _to_requester(self, tx: HandlerTx, event: Event, task: Task) -> Reply:
         if event.kind is Kind.BID_PLACED or (event.kind is Kind.AUCTION_OPENED and task.pick == "ask"):
@@ -110,6 +115,12 @@ class Notify:
         waits = task.status is Status.DELIVERED or task.waits_for_people or is_person(event.agent)
         extra: dict[str, Json] = {"waits": "people"} if waits and not task.over else {}
         return views.told(event, task, tx.tasks.files(task.id), self._place, extra)
+
+
+def _told_in(tx: HandlerTx, task: Task) -> str:
+    """Where the requester is told: in the task's thread, unless what is older still waits to be sent there."""
+    thread = tx.messages.thread(task.id, task.conversation)
+    return task.conversation if thread is None or tx.messages.waits(task.id, task.conversation) else thread
 
 
 def _worth_telling(event: Event, task: Task, doer: str | None) -> bool:  # noqa: PLR0911 - one line a kind
@@ -236,6 +247,6 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
     return messages
 
 
-def table(place: Callable[[ResultFile], str], owners: Sequence[str] = ()) -> Sequence[Notify]:
-    """Every handler of this hub. `owners`: the chat identities of its owner."""
-    return (Notify(place, owners),)
+def table(place: Callable[[ResultFile], str], everybody: Callable[[str], Collection[str]] = _alone) -> Sequence[Notify]:
+    """Every handler of this hub. `everybody`: all identities of an account."""
+    return (Notify(place, everybody),)

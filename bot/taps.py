@@ -10,7 +10,7 @@ from core.errors import Refused, UserError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.chat import Inbound, Reply
+    from core.chat import Caller, Inbound, Reply
     from core.messages import MessageTx, Tapped
     from core.store import Store
 
@@ -48,7 +48,7 @@ class Taps:
         self._store = store
         self._closed = closed
 
-    async def take(self, message: Inbound) -> Tap:
+    async def take(self, message: Inbound, caller: Caller) -> Tap:
         """What the pressed button means; a question is answered by it. Raises this module's errors."""
 
         def work(tx: MessageTx) -> tuple[Tapped, Tap]:
@@ -58,7 +58,7 @@ class Taps:
             choice = found.reply.choice
             if choice is None:
                 return found, Tap(found.command, f"tap/{message.tap}", found.conversation, None)
-            if choice.actor != message.actor:
+            if choice.actor not in caller.selves:
                 raise NotYourQuestion
             if not tx.messages.choose(message.tap, tx.now):
                 raise Answered
@@ -70,14 +70,14 @@ class Taps:
             self._closed(message.conversation, found.sent, found.reply)
         return tap
 
-    async def answer(self, message: Inbound, *, yes: bool) -> str | None:
+    async def answer(self, message: Inbound, caller: Caller, *, yes: bool) -> str | None:
         """The button that a yes or no in words means: of the newest question to this person here, if one is open.
 
         The message is that button's tap from now on, whatever comes between: it never answers another question.
         """
 
         def work(tx: MessageTx) -> str | None:
-            taps = tx.messages.question(message.conversation, message.actor, tx.now)
+            taps = tx.messages.question(message.conversation, caller.selves, tx.now)
             if not taps:
                 return None
             tap = taps[0] if yes else taps[-1]

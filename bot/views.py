@@ -130,9 +130,9 @@ def listed(tasks: Sequence[Task], count: int, status: Status | None, start: int 
 def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
     """The bids of a task's present auction: sealed until the close, but for one's own and for `pick=ask`."""
     placed = ranking(answer.bid for answer in answers if not answer.refused)
-    mine = task.requester == caller.name or caller.role in {"owner", "operator"}
+    mine = caller.means(task.requester) or caller.role in {"owner", "operator"}
     secret = sealed(task) or (task.pick == "ask" and task.status is Status.BIDDING and not mine)
-    seen = [bid for bid in placed if not secret or bid.agent == caller.name]
+    seen = [bid for bid in placed if not secret or caller.means(bid.agent)]
     rows: list[Json] = [
         {"agent": bid.agent, "price_sats": to_sats(bid.price), "score": bid.score / 1000} for bid in seen
     ]

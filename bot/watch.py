@@ -9,7 +9,7 @@ from core.events import Event, Kind
 from core.store import patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection
 
     from bot.health import Health
     from core.chat import Outgoing
@@ -21,14 +21,14 @@ EVERY_SECONDS = 5.0
 
 
 class Watch:
-    """Looks every few seconds. `owners` are actor ids; a surface's owner is reached in the conversation of that name."""
+    """Looks every few seconds. `owners` are actor ids now; a surface's owner is reached in the conversation of that name."""
 
     def __init__(
         self,
         health: Health,
         store: Store[MessageTx],
         clock: Clock,
-        owners: Sequence[str],
+        owners: Callable[[], Collection[str]],
         send: Callable[[Outgoing], None],
     ) -> None:
         self._health = health
@@ -74,5 +74,5 @@ class Watch:
             self._send(message)
 
     def _told(self, tx: MessageTx, surface: str, reply: Reply) -> list[Outgoing]:
-        elsewhere = [owner for owner in self._owners if not owner.startswith(f"{surface}:")]
+        elsewhere = [owner for owner in sorted(self._owners()) if not owner.startswith(f"{surface}:")]
         return [tx.messages.queue(owner.partition(":")[0], owner, reply, None, tx.now) for owner in elsewhere]

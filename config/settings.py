@@ -325,6 +325,12 @@ class Matrix(_Group):
         return self.homeserver is not None
 
 
+class Shortcuts(_Group):
+    """Siri Shortcuts."""
+
+    enabled: bool = Field(default=False, description="whether devices with a shortcut token are answered")
+
+
 class Speech(_Group):
     """Voice notes and spoken replies."""
 
@@ -395,6 +401,7 @@ class Settings(BaseSettings):
     ollama: Ollama = Field(default_factory=Ollama)
     telegram: Telegram = Field(default_factory=Telegram)
     matrix: Matrix = Field(default_factory=Matrix)
+    shortcuts: Shortcuts = Field(default_factory=Shortcuts)
     speech: Speech = Field(default_factory=Speech)
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)

@@ -1,7 +1,8 @@
 """Who may do what, decided in one place: `authorize(caller, action)`; what no row allows is refused.
 
 Roles and rights are CONTRACT's table "Who". An approver is a person, never a chat; the console's owner may try things
-out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze.
+out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze. A device (`proxy`) has its person's rights
+and less: it posts tasks within its limit, and for what else binds the person taps.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.chat import Role
 from core.errors import Refused
+from core.money import format_sats, to_msat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,42 +41,85 @@ class Action(StrEnum):
     TOKENS = "mint and revoke tokens"
     PAIR = "let people in or out"
     APPROVE = "decide what was put to you"
+    LINK = "link identities to your account"
+    JOIN = "join an account with its code"
 
 
 _MEMBER = frozenset(
-    {Action.TALK, Action.LOOK, Action.POST, Action.BID, Action.DELIVER, Action.SEE_MONEY, Action.APPROVE}
+    {
+        Action.TALK,
+        Action.LOOK,
+        Action.POST,
+        Action.BID,
+        Action.DELIVER,
+        Action.SEE_MONEY,
+        Action.APPROVE,
+        Action.LINK,
+        Action.JOIN,
+    }
 )
 _OWN = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
 _MAY: dict[Role, frozenset[Action]] = {
-    Role.GUEST: frozenset(),
+    Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,
     Role.OPERATOR: _MEMBER | _OPERATOR,
     Role.PAYER: _MEMBER,
     Role.OWNER: frozenset(Action),
 }
-_PAYS = frozenset({Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR, Action.APPROVE})
+_PAYS = frozenset(
+    {Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR, Action.APPROVE, Action.LINK, Action.JOIN}
+)
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 
-PRIVATE = frozenset({Action.SEE_MONEY, Action.TOKENS})
+_LINKED_IN_CHAT = "identities are linked in your chat, not by a device. Say it to me there."
+_UNSPOKEN = {
+    Action.APPROVE: "what is put to you is tapped in your chat, not spoken. Look there.",
+    Action.LINK: _LINKED_IN_CHAT,
+    Action.JOIN: _LINKED_IN_CHAT,
+    Action.TOKENS: "tokens are seen and ended in your chat, not by a device. Say it to me there.",
+}
+"""What no device does, nor asks for: an approval that was spoken would be none."""
+
+_TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
+"""What a device only asks for: its person taps. A task has its limit."""
+
+_PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are"}
+PRIVATE = frozenset(_PRIVATELY)
 """What nobody but the caller may read."""
+
+_ALONE = frozenset({Action.LINK, Action.JOIN})
+"""What is said where nobody else hears it: a code read by others is theirs too."""
 
 
 class NotAllowed(Refused):
     """You may not {action}: {rule}"""
 
 
+class NeedsTap(Refused):
+    """This device may not {action} by itself: {rule}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision and the rule that made it."""
+    """A decision and the rule that made it. `asks`: the caller's person may, and is asked."""
 
     allowed: bool
     rule: str
+    asks: bool = False
 
 
-def judge(caller: Caller, action: Action, *, own: bool = False) -> Verdict:
-    """Decide without raising. `own`: the thing acted on belongs to the caller."""
+def judge(caller: Caller, action: Action, *, own: bool = False, cost: int = 0) -> Verdict:
+    """Decide without raising. `own`: the thing acted on belongs to the caller; `cost`: what it may cost, msat."""
+    verdict = _judged(caller, action, own=own)
+    if verdict.allowed and (why := _tapped(caller, action, cost)):
+        return Verdict(allowed=False, rule=why, asks=True)
+    return verdict
+
+
+def _judged(caller: Caller, action: Action, *, own: bool) -> Verdict:
+    """What role and place say."""
     if why := _barred(caller, action):
         return Verdict(allowed=False, rule=why)
     if action in _MAY[caller.role]:
@@ -93,9 +138,22 @@ def _barred(caller: Caller, action: Action) -> str:
         return "--as is for trying things out and never pays or approves. Send it as yourself."
     if caller.doubt and action in _PAYS | _BINDS:
         return caller.doubt
+    if caller.proxy and action in _UNSPOKEN:
+        return _UNSPOKEN[action]
     if not caller.private and action in PRIVATE:
-        return "money is shown in a private chat only. Ask me there."
+        return f"{_PRIVATELY[action]} shown in a private chat only. Ask me there."
+    if not caller.private and action in _ALONE:
+        return "identities are linked in a private chat only. Say it to me there."
     return ""
+
+
+def _tapped(caller: Caller, action: Action, cost: int) -> str:
+    """Why a device's person must tap first; empty if they need not."""
+    if caller.proxy is None:
+        return ""
+    if action is Action.POST and cost > to_msat(caller.proxy.limit):
+        return f"its tasks cost at most {format_sats(to_msat(caller.proxy.limit))}."
+    return "that needs a tap." if action in _TAPPED else ""
 
 
 _noted: ContextVar[list[tuple[Action, Verdict]] | None] = ContextVar("noted", default=None)
@@ -112,10 +170,12 @@ def noting() -> Iterator[list[tuple[Action, Verdict]]]:
         _noted.reset(token)
 
 
-def authorize(caller: Caller, action: Action, *, own: bool = False) -> None:
-    """Raise `NotAllowed`, with the rule, unless the caller may."""
-    verdict = judge(caller, action, own=own)
+def authorize(caller: Caller, action: Action, *, own: bool = False, cost: int = 0) -> None:
+    """Raise `NotAllowed`, or `NeedsTap` where the caller's person is to be asked, with the rule, unless the caller may."""
+    verdict = judge(caller, action, own=own, cost=cost)
     if (noted := _noted.get()) is not None:
         noted.append((action, verdict))
+    if verdict.asks:
+        raise NeedsTap(action=action.value, rule=verdict.rule)
     if not verdict.allowed:
         raise NotAllowed(action=action.value, rule=verdict.rule)

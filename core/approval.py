@@ -16,7 +16,7 @@ from core.chat import Role
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _ID = re.compile(r"(?:[aA]-?|#)?0*([1-9][0-9]{0,17})")
 
@@ -73,7 +73,8 @@ def digest_of(kind: str, action: str) -> str:
 class Approval:
     """One question to persons. `action` is for the part that carries it out (`kind`), `words` for people; times in Unix ms.
 
-    `needs` is the role that an approver must still have when they decide: the owner's, or any.
+    `needs` is the role that an approver must still have when they decide: the owner's, or any. It is put to persons, who
+    may decide from any identity of theirs; `exact`: only from those that were asked, for the place is part of the proof.
     """
 
     id: int
@@ -91,6 +92,7 @@ class Approval:
     decided_by: str | None = None
     decided_at: int | None = None
     outcome: str = ""
+    exact: bool = False
 
     @property
     def name(self) -> str:
@@ -103,10 +105,19 @@ class Approval:
         return self.digest == digest_of(self.kind, self.action)
 
 
-def decide(approval: Approval, actor: str, role: Role, *, yes: bool, now: int) -> Approval:
-    """The approval once `actor` has decided. Raises `NotYoursToDecide` and `Settled`; who may not learns nothing of its state."""
+def decide(
+    approval: Approval, actor: str, role: Role, *, yes: bool, now: int, selves: Collection[str] = ()
+) -> Approval:
+    """The approval once `actor` has decided, one of the `selves` of a person; it is kept which one.
+
+    Another person's approval is never one's own: who asked decides only what was put to that very identity too.
+    Raises `NotYoursToDecide` and `Settled`; who may not learns nothing of its state.
+    """
     enough = role is Role.OWNER or (approval.needs is not Role.OWNER and role is not Role.GUEST)
-    if actor not in approval.approvers or not enough:
+    person = {actor} if approval.exact else {actor, *selves}
+    asker = approval.asked_by.partition(" as ")[0]
+    asked_others = asker in person and asker not in approval.approvers
+    if person.isdisjoint(approval.approvers) or asked_others or not enough:
         raise NotYoursToDecide(name=approval.name, count=len(approval.approvers))
     if approval.state is not State.OPEN:
         state = State.APPROVED if approval.state is State.DONE else approval.state

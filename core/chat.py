@@ -40,11 +40,24 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """A device that speaks for a person: it may post tasks of at most `limit` whole sats, and puts to them what else binds.
+
+    `person` is their actor id, `home` the conversation in which they are asked, and told what follows.
+    """
+
+    person: str
+    home: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them.
 
-    `account` is the identity whose tasks and wallet the actor shares, where that is another. `doubt` says why it may be
-    somebody else who asks.
+    `account` is the identity whose tasks and wallet the actor shares, where that is another, and `linked` are all identities
+    of that account, where there are several; under `--as` both are of whoever is tried out. `doubt` says why it may be
+    somebody else who asks. `proxy`: it is no person, but a device of one, whose role it has.
     """
 
     actor: str
@@ -53,16 +66,27 @@ class Caller:
     acting_for: str | None = None
     account: str | None = None
     doubt: str = ""
+    proxy: Proxy | None = None
+    linked: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         """The identity whose tasks and wallet are meant."""
-        return self.acting_for or self.account or self.actor
+        return self.account or self.acting_for or self.actor
 
     @property
     def payer(self) -> str:
         """The identity whose sats are spent: under `--as` too the actor's own."""
-        return self.account or self.actor
+        return self.actor if self.acting_for else self.account or self.actor
+
+    @property
+    def selves(self) -> frozenset[str]:
+        """The identities of the person who asks: what was put to one of them may be answered from another."""
+        return frozenset({self.actor}) if self.acting_for else self.linked | {self.actor}
+
+    def means(self, identity: str | None) -> bool:
+        """Whether an identity is of the account whose tasks and wallet are meant."""
+        return identity is not None and (identity == self.name or identity in self.linked)
 
     @property
     def recorded(self) -> str:
@@ -131,7 +155,8 @@ def _tell_later(_: Any, __: Reply) -> None:
 class CommandCall:
     """One decision of a person, whatever way it was said. `args` holds parsed values by argument name.
 
-    A command may `tell` its answer in the unit of work of what it tells of; it then returns the same one.
+    A command may `tell` its answer in the unit of work of what it tells of; it then returns the same one. `called` is how the
+    sender is called there.
     """
 
     name: str
@@ -141,6 +166,12 @@ class CommandCall:
     key: str
     text: str = ""
     tell: Callable[[Any, Reply], None] = field(default=_tell_later, compare=False, repr=False)
+    called: str = ""
+
+    @property
+    def follows(self) -> str:
+        """The conversation in which what follows from it is told: a device is asked, and not told later."""
+        return self.caller.proxy.home if self.caller.proxy else self.conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +313,16 @@ class ChatAdapter(Protocol):
 
     async def fetch(self, attachment: Attachment) -> bytes:
         """The content of a file that came with a message. Raises `UserError` where it is too large or gone."""
+
+
+class Threaded(Protocol):
+    """A surface where what follows from a message can be told beneath it, in a conversation of its own."""
+
+    def thread(self, conversation: str, root: str) -> str | None:
+        """The conversation beneath the message `root` of another one; None where that is such a conversation itself."""
+
+    def above(self, conversation: str) -> str | None:
+        """The conversation that this one is beneath a message of; None if it is beneath none."""
 
 
 class Editor(Protocol):

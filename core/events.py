@@ -45,6 +45,9 @@ class Kind(StrEnum):
     HANDLER_FAILED = "HandlerFailed"
     ACTOR_PAIRED = "ActorPaired"
     ACTOR_UNPAIRED = "ActorUnpaired"
+    ACTOR_LINKED = "ActorLinked"
+    ACTOR_UNLINKED = "ActorUnlinked"
+    TOKEN_REVOKED = "TokenRevoked"  # noqa: S105 - an event
 
 
 TERMINAL = frozenset({Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_CANCELLED, Kind.TASK_EXPIRED})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from core.chat import Inbound, Outgoing, Reply
 
@@ -69,10 +69,13 @@ class MessageStore(Protocol):
         """
 
     def tap(self, tap: str, conversation: str) -> Tapped | None:
-        """The button with this id, if it stands in this conversation or a topic of it: old messages do not say their topic."""
+        """The button with this id, if it stands in this conversation or a topic of it: old messages do not say their topic.
 
-    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
-        """The buttons of the newest question in a conversation that `actor` was shown and can answer; none if there is none."""
+        One that stands over the thread of its task counts as standing in it.
+        """
+
+    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
+        """The buttons of the newest question in a conversation that one of `actors` was shown and can answer; else none."""
 
     def bind(self, number: int, tap: str) -> None:
         """A message received means this button, however often its turn is taken."""
@@ -81,7 +84,10 @@ class MessageStore(Protocol):
         """Answer a question with this button; False if it was answered otherwise, or its time is over."""
 
     def announced(self, task: int, conversation: str) -> list[Announcement]:
-        """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons."""
+        """The delivered messages of a conversation that are about a task and can change: its board, and those with buttons.
+
+        The board stands over the task's thread, if there is one, and never in it.
+        """
 
     def delivered(self, number: int) -> Delivered | None:
         """A message by its number; None while it has not arrived."""
@@ -91,6 +97,18 @@ class MessageStore(Protocol):
 
     def newest_tasks(self, surface: str, limit: int) -> list[int]:
         """The tasks that a surface has messages about, newest first."""
+
+    def branch(self, task: int, conversation: str, thread: str) -> None:
+        """What follows of a task that was posted in `conversation` is told in `thread` from now on, if it has none yet."""
+
+    def thread(self, task: int, conversation: str) -> str | None:
+        """Where what follows of a task that was posted here is told; None while that is here."""
+
+    def waits(self, task: int, conversation: str) -> bool:
+        """Whether something that follows of a task has not left for its thread yet: what is newer goes after it."""
+
+    def place(self, number: int, conversation: str) -> None:
+        """A message to send goes elsewhere."""
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """A conversation has another name from now on: what waits for it, and its topics, go with it."""
@@ -112,6 +130,55 @@ class Delivered:
     conversation: str
     sent: tuple[str, ...]
     reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a Shortcut asked, under the `name` by which its answer is fetched.
+
+    `token` is the hash of its token, `key` what makes the request one and the same, `request` the hash of all it said,
+    `words` the beginning of that for people (of a recording: what was `heard` in it, once it was). `person` is the actor it
+    speaks for.
+    """
+
+    name: str
+    token: str
+    key: str
+    request: str
+    person: str
+    words: str
+    heard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a message, and whether it still `waits` to be told; `message.sent` says where it was."""
+
+    message: Outgoing
+    waits: bool
+
+
+RECORDING = "(a recording)"
+"""The words of a request that was spoken."""
+
+
+class JobStore(Protocol):
+    """What Shortcuts asked, inside one unit of work."""
+
+    def open(self, job: Job, now: int) -> Job:
+        """Keep a job; returns the one that was kept before for the same token and key, if there is one."""
+
+    def find(self, name: str) -> Job | None:
+        """A job by its name."""
+
+    def caused(self, token: str, key: str) -> Job | None:
+        """The job of a request."""
+
+    def answer(self, cause: str) -> Answer | None:
+        """The answer to the message with the key `cause`; None until there is one."""
+
+    def take(self, number: int, sent: str) -> bool:
+        """A message that waits has arrived, under this id; False if that, or its end, is known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +216,11 @@ class SurfaceStore(Protocol):
     def latch(self, account: str, place: str) -> None:
         """A place is encrypted, for ever."""
 
-    def first(self, account: str, place: str, event: str) -> str:
-        """Which event was the first to be opened from `place` in a secret stream: this one, unless it was another."""
+    def first(self, account: str, session: str, place: int, event: str, now: int) -> str:
+        """Which event was the first to be opened from this place of a secret session: this one, unless it was another.
+
+        "" where that is so long ago that its name was forgotten.
+        """
 
     def pins(self, account: str) -> Mapping[str, Pin]:
         """Whose keys are known, by the platform's name of a person."""

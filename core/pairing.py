@@ -114,6 +114,17 @@ class PairingTx(TokenTx, MessageTx, Protocol):
         """Codes."""
 
 
+def new_code(ids: IdSource) -> str:
+    """A code that nobody can guess."""
+    raw = ids.token(LENGTH)
+    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
+
+
+def code_digest(code: str) -> str:
+    """What is stored of a code, however it was typed."""
+    return digest_of(code.strip().upper().replace("-", ""))
+
+
 def _welcome(role: Role) -> Reply:
     """The first words to somebody who was let in. Owners share a wallet; everybody else begins with none."""
     first = "Try: /task summarise welcome.md"
@@ -135,8 +146,7 @@ class Pairing:
 
     async def code(self, actor: str, name: str, home: str) -> str:
         """A new code for somebody who has no role. Raises `TooManyCodes`."""
-        raw = self._ids.token(LENGTH)
-        code = "".join(ALPHABET[byte % len(ALPHABET)] for byte in base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
+        code = new_code(self._ids)
 
         def work(tx: PairingTx) -> None:
             if (count := tx.pairing.pending(actor, tx.now)) >= MAX_PENDING:
@@ -149,7 +159,7 @@ class Pairing:
     async def pair(self, caller: Caller, code: str, role: Role, *, key: str) -> tuple[str, str]:
         """Let in whoever was given this code; returns their actor id and name. Raises `WrongCode`, `LockedOut`."""
         authorize(caller, Action.PAIR)
-        digest = digest_of(code.strip().upper().replace("-", ""))
+        digest = code_digest(code)
 
         def work(tx: PairingTx) -> tuple[Pending | None, Outgoing | None]:
             if (count := tx.pairing.failures(caller.actor, tx.now - HOUR_MS)) >= MAX_FAILURES:
@@ -174,36 +184,40 @@ class Pairing:
             self._send(welcome)
         return found.actor, found.name
 
-    async def unpair(self, caller: Caller, given: str, *, key: str) -> str:
-        """Take somebody's role away, at once and everywhere.
+    async def unpair(self, caller: Caller, given: str, *, key: str) -> list[str]:
+        """Take somebody's role and link away, at once and everywhere, and those of whoever is linked to them; returns all of them.
 
         Raises `NotPaired`, `OwnerBySetting`, `OwnerByFolder`, or that it is nobody's name.
         """
         authorize(caller, Action.PAIR)
 
-        def work(tx: PairingTx) -> str:
+        def work(tx: PairingTx) -> list[str]:
             if (done := tx.applied(key)) is not None:  # this very message sent them away, before a restart
-                return done
-            actor = self._known(given)
+                return done.split()
+            actor = self.find(given)
             if actor == CONSOLE_OWNER:
                 raise OwnerByFolder(actor=actor)
             if self._identities.owns(actor):
                 raise OwnerBySetting(actor=actor)
-            if not tx.tokens.take_away(actor):
+            gone = tx.tokens.take_away(actor)
+            if not gone:
                 raise NotPaired(actor=actor)
-            tx.mark(key, actor)
-            tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": actor, "by": caller.recorded}))
-            return actor
+            tx.mark(key, " ".join(gone))
+            for one in gone:
+                tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": one, "by": caller.recorded}))
+            return gone
 
-        actor = await self._store.write(work)
+        gone = await self._store.write(work)
         await self._identities.refresh()
-        return actor
+        return gone
 
-    def _known(self, given: str) -> str:
-        """An actor by id, or by the name they go by where it is one person's only."""
+    def find(self, given: str) -> str:
+        """An actor by id, or by the name they go by where it is one identity's only. Raises `BadActor` and this module's errors."""
         if ":" in given:
             return check_actor(given)
-        named = [person.actor for person in self._identities.people if person.name.casefold() == given.casefold()]
+        known = {one.actor: one.name for one in self._identities.people}
+        known |= {one.actor: one.name for one in self._identities.links}
+        named = [actor for actor, name in known.items() if name.casefold() == given.casefold()]
         if not named:
             raise UnknownName(given=repr(given[:60]))
         if len(named) > 1:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
-from core.chat import Caller, Role
+from core.chat import Caller, Proxy, Role
 from core.errors import UserError
+from core.events import Event, Kind
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from core.ports import IdSource
     from core.store import Store
@@ -30,6 +31,8 @@ _HUB_WORDS = frozenset({
     "hub", "treasury", "escrow", "external", "node", "fees", "income", "suspense", "owner", "user", "agent", "peer",
 })  # fmt: skip
 """What the books and the events call the hub's own; a worker of such a name would pass for it."""
+SHORTCUTS = "shortcuts:"
+"""How the actor of a shortcut token begins; its name follows."""
 _UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts"})
 
 
@@ -73,7 +76,7 @@ class TokenExists(UserError):
 
 
 class NoSuchToken(UserError):
-    """There is no {kind} token named {name}. timmy token list shows them."""
+    """There is no {kind} token named {name}. /tokens, or timmy token list, shows them."""
 
     status = 404
 
@@ -84,6 +87,10 @@ class BadActor(UserError):
 
 class NeedsActor(UserError):
     """A shortcut token acts for an account: add --for ACTOR, such as --for console:owner."""
+
+
+class NoPerson(UserError):
+    """{given} is no person whom the hub can ask. Give --for somebody's identity, such as console:owner or telegram:12345."""
 
 
 class OptionNotForKind(UserError):
@@ -111,17 +118,29 @@ class Person:
     name: str
 
 
-class TokenStore(Protocol):
-    """Credentials and roles, inside one unit of work."""
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An identity that is one of the same person as `account`, and how it is called where it was linked."""
 
-    def role(self, actor: str) -> Role | None:
-        """The role given to an actor, if any."""
+    actor: str
+    account: str
+    name: str
+
+
+class TokenStore(Protocol):
+    """Credentials, roles and links, inside one unit of work."""
+
+    def standing(self, actor: str) -> tuple[str, Role | None]:
+        """The identity that an actor is linked to (itself if to none), and the role given to that one, if any."""
+
+    def links(self) -> list[Linked]:
+        """Every identity that is linked to another, in the order in which they came."""
 
     def give(self, actor: str, role: Role, name: str, now: int) -> None:
         """Give an actor a role, in place of the one it had."""
 
-    def take_away(self, actor: str) -> bool:
-        """Take an actor's role away; False if it had none."""
+    def take_away(self, actor: str) -> list[str]:
+        """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither."""
 
     def people(self) -> list[Person]:
         """Everybody who was given a role."""
@@ -134,6 +153,9 @@ class TokenStore(Protocol):
 
     def live(self) -> list[TokenRow]:
         """Every live credential."""
+
+    def shortcut(self, name: str) -> TokenRow | None:
+        """The live shortcut token of this name."""
 
     def revoke(self, kind: str, name: str, now: int) -> bool:
         """End a credential; False if there was none."""
@@ -160,7 +182,10 @@ def check_actor(text: str) -> str:
 
 
 class Identities:
-    """Roles of actors, and minting, checking and revoking of tokens."""
+    """Roles and accounts of actors, and minting, checking and revoking of tokens.
+
+    An identity that is linked has the account's role and no other. All owners are one account, the console's.
+    """
 
     def __init__(
         self, store: Store[TokenTx], ids: IdSource, *, owners: Iterable[str], reserved: Callable[[str], bool]
@@ -171,10 +196,38 @@ class Identities:
         self._reserved = reserved
         self.people: tuple[Person, ...] = ()
         """Everybody who was let in, as last read."""
+        self.links: tuple[Linked, ...] = ()
+        """Everybody who was linked, as last read."""
+        self._accounts: dict[str, str] = {}
+        self._of: dict[str, frozenset[str]] = {}
 
     async def refresh(self) -> None:
-        """Read again who was let in."""
-        self.people = tuple(await self._store.read(lambda tx: tx.tokens.people()))
+        """Read again who was let in, and who is one with whom."""
+        people, links = await self._store.read(lambda tx: (tx.tokens.people(), tx.tokens.links()))
+        self.people, self.links = tuple(people), tuple(links)
+        self._accounts = self._sorted(people, links)
+        self._of = _together(self._accounts)
+
+    def account(self, actor: str) -> str:
+        """Whose tasks and wallet an identity's are, as last read: its own, unless it is an owner's or linked."""
+        return self._accounts.get(actor, actor)
+
+    def everybody(self, account: str) -> frozenset[str]:
+        """All identities of an account, as last read."""
+        return self._of.get(account, frozenset({account}))
+
+    def selves_in(self, tx: TokenTx, actor: str) -> frozenset[str]:
+        """All identities of whoever this is, inside a unit of work."""
+        accounts = self._sorted(tx.tokens.people(), tx.tokens.links())
+        return _together(accounts).get(accounts.get(actor, actor), frozenset({actor}))
+
+    def _sorted(self, people: Iterable[Person], links: Iterable[Linked]) -> dict[str, str]:
+        """The account of each identity that is known."""
+        roots = {link.actor: link.account for link in links if link.actor not in self._owners}
+        owners = self._owners | {one.actor for one in people if one.role is Role.OWNER and one.actor not in roots}
+        let_in = self._owners | {one.actor for one in people}
+        known = [*let_in, *(one for one, root in roots.items() if root in let_in)]
+        return {one: CONSOLE_OWNER if (root := roots.get(one, one)) in owners else root for one in known}
 
     def owns(self, actor: str) -> bool:
         """Whether an actor owns this hub by the settings. All owners act for one wallet, the console's."""
@@ -182,29 +235,64 @@ class Identities:
 
     def known(self, actor: str) -> bool:
         """Whether an actor has a role, as last read."""
-        return actor in self._owners or any(person.actor == actor for person in self.people)
+        return actor in self._accounts
 
     def role_in(self, tx: TokenTx, actor: str) -> Role:
-        """The role of an actor, inside a unit of work."""
-        return Role.OWNER if actor in self._owners else tx.tokens.role(actor) or Role.GUEST
+        """The role of an actor, inside a unit of work: owner by the settings, else as stored of its account, else guest."""
+        return self.standing_in(tx, actor)[1]
 
-    async def role(self, actor: str) -> Role:
-        """The role of an actor: owner by the settings, else as stored, else guest."""
+    def standing_in(self, tx: TokenTx, actor: str) -> tuple[str, Role]:
+        """The identity that an actor is linked to (itself if to none), and their role, inside a unit of work.
+
+        Of a shortcut it is its person's, as long as its token lives.
+        """
+        if actor.startswith(SHORTCUTS):
+            row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
+            return (actor, Role.GUEST) if row is None else self.standing_in(tx, row.for_actor or "")
         if actor in self._owners:
-            return Role.OWNER
-        return await self._store.read(lambda tx: self.role_in(tx, actor))
+            return actor, Role.OWNER
+        root, role = tx.tokens.standing(actor)
+        return root, Role.OWNER if root in self._owners else role or Role.GUEST
 
-    async def caller(self, actor: str, *, private: bool, acting_for: str | None = None) -> Caller:
-        """Who asks.
+    async def standing(self, actor: str) -> tuple[str, Role]:
+        """The same, read now."""
+        if actor in self._owners and not actor.startswith(SHORTCUTS):
+            return actor, Role.OWNER
+        return await self._store.read(lambda tx: self.standing_in(tx, actor))
+
+    async def caller(self, actor: str, *, private: bool, acting_for: str | None = None, credential: str = "") -> Caller:
+        """Who asks. `credential`: what the hash of a shortcut's token began with when it asked.
 
         Under `--as` an identity has its own role, and never more than an operator's; one the hub does not know is tried
         out as a member, since only the owner can reach the socket that takes `--as`.
         """
-        role = await self.role(check_actor(acting_for) if acting_for is not None else actor)
+        if actor.startswith(SHORTCUTS):
+            return await self._store.read(lambda tx: self._shortcut(tx, actor, credential))
+        who = actor if acting_for is None else check_actor(acting_for)
+        root, role = await self.standing(who)
+        account = account_of(root, role)
+        found = Caller(
+            actor,
+            role,
+            private,
+            acting_for,
+            account if account != who else None,
+            linked=self._of.get(account, frozenset()),
+        )
         if acting_for is None:
-            return Caller(actor, role, private, account=CONSOLE_OWNER if role is Role.OWNER else None)
-        tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
-        return Caller(actor, tried, private, acting_for)
+            return found
+        tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}
+        return replace(found, role=tried.get(role, role))
+
+    def _shortcut(self, tx: TokenTx, actor: str, credential: str) -> Caller:
+        """A shortcut, as its person's device; a guest once its token is revoked, even if another has its name now."""
+        row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
+        if row is None or row.for_actor is None or not row.hash.startswith(credential):
+            return Caller(actor, Role.GUEST)
+        root, role = self.standing_in(tx, row.for_actor)
+        account = account_of(root, role)
+        proxy = Proxy(row.for_actor, home_of(row.for_actor) or "", row.task_limit or 0)
+        return Caller(actor, role, account=account, proxy=proxy, linked=self._of.get(account, frozenset()))
 
     async def mint(
         self, caller: Caller, kind: str, name: str, *, for_actor: str | None = None, task_limit: int | None = None
@@ -222,7 +310,8 @@ class Identities:
         if kind == TokenKind.SHORTCUT:
             if for_actor is None:
                 raise NeedsActor
-            check_actor(for_actor)
+            if home_of(check_actor(for_actor)) is None:
+                raise NoPerson(given=repr(for_actor[:60]))
             task_limit = task_limit or 200
         token = f"timmy_{kind}_{self._ids.token(32)}"
 
@@ -244,8 +333,30 @@ class Identities:
         authorize(caller, Action.TOKENS)
         return await self._store.read(lambda tx: tx.tokens.live())
 
-    async def revoke(self, caller: Caller, kind: str, name: str) -> None:
-        """End a credential. Raises `NoSuchToken`."""
+    async def revoke(self, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
+        """End a credential; what it holds open ends too. Raises `NoSuchToken`. The same `key` again does nothing."""
         authorize(caller, Action.TOKENS)
-        if not await self._store.write(lambda tx: tx.tokens.revoke(kind, name, tx.now)):
-            raise NoSuchToken(kind=kind, name=name)
+
+        def work(tx: TokenTx) -> None:
+            if key is not None and tx.applied(key) is not None:
+                return
+            if not tx.tokens.revoke(kind, name, tx.now):
+                raise NoSuchToken(kind=repr(kind[:40]), name=repr(name[:80]))
+            if key is not None:
+                tx.mark(key, "")
+            tx.emit(Event(Kind.TOKEN_REVOKED, data={"kind": kind, "name": name, "by": caller.recorded}))
+
+        await self._store.write(work)
+
+
+def account_of(root: str, role: Role) -> str:
+    """Whose tasks and wallet an identity's are, given the one it is linked to and their role."""
+    return CONSOLE_OWNER if role is Role.OWNER else root
+
+
+def _together(accounts: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """The identities of each account."""
+    found: dict[str, set[str]] = {}
+    for identity, account in accounts.items():
+        found.setdefault(account, set()).add(identity)
+    return {account: frozenset(identities) for account, identities in found.items()}

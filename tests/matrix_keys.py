@@ -158,6 +158,7 @@ class Peer:
             olm.handle_response(KeysClaimResponse.from_dict(self.keys.claim(wanted)))
         mail: dict[tuple[str, str], Json] = {}
         if olm.should_share_group_session(room):
+            self.forget(room)  # the library shares none anew: it goes on with the one that has run out
             _, said = olm.share_group_session(room, [to], ignore_missing_sessions=True, ignore_unverified_devices=True)
             mail = {
                 (user, device): one for user, devices in said["messages"].items() for device, one in devices.items()

@@ -28,6 +28,9 @@ Json = dict[str, Any]
 BOT = "@timmy:localhost"
 PASSWORD = "correct horse"
 MAX_EVENT = 65_536
+HURRY = 50
+"""A sync that brings nothing ends that many times sooner than it was asked to, as a server may."""
+
 DEFAULT_LIMIT = 10
 _API = "/_matrix/client/v3/"
 _MEDIA = "/_matrix/media/v3/"
@@ -52,6 +55,7 @@ class Room:
     members: dict[str, str] = field(default_factory=dict)
     invited: dict[str, str] = field(default_factory=dict)
     encrypted: bool = False
+    stateless: bool = False
 
 
 @dataclass
@@ -95,6 +99,11 @@ class MatrixServer:
         self._opened: dict[str, Json] = {}
         self._flooded: dict[str, int] = {}
         self._down = False
+        self._broken: dict[str, int] = {}
+        self._left: dict[str, int] = {}
+        self.largest = 50 * 2**20
+        self.asked: list[str] = []
+        """The paths of all calls but syncs."""
         self._gate: asyncio.Event | None = None
         self._lost = 0
         self._token = ""
@@ -107,18 +116,27 @@ class MatrixServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        """Serve on a free port."""
-        server = web.Server(self._serve, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
+        """Serve."""
+        await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Go away."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Serve on a free port, or on the one of before."""
+        server = web.Server(self._serve, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Refuse connections; everything known stays, and `start` brings it back at the same port."""
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
 
     # What people do ----------------------------------------------------------------------------------------------
 
@@ -213,6 +231,10 @@ class MatrixServer:
         relation = {"rel_type": "m.annotation", "event_id": message, "key": key}
         self.post(room, user, "m.reaction", {"m.relates_to": relation})
 
+    def forget(self, room: Room, event: str) -> None:
+        """Know an event no more."""
+        room.events[:] = [one for one in room.events if one[1]["event_id"] != event]
+
     def again(self, room: Room, event: Json) -> None:
         """Hand an event over once more."""
         self._at += 1
@@ -280,6 +302,26 @@ class MatrixServer:
         """Be well again."""
         self._down = False
 
+    def break_(self, part: str, times: int) -> None:
+        """Fail at so many calls whose path holds this."""
+        self._broken[part] = times
+
+    def broken(self, part: str) -> int:
+        """How many such calls are still to fail."""
+        return self._broken.get(part, 0)
+
+    def close(self, room: Room) -> None:
+        """Delete a room: everybody is out of it."""
+        self._at += 1
+        room.members.clear()
+        self._left[room.id] = self._at
+        self._tell()
+
+    def lose_state(self, room: Room) -> None:
+        """Tell nothing of a room any more but what is said there."""
+        room.events[:] = [one for one in room.events if "state_key" not in one[1]]
+        room.stateless = True
+
     def hold(self) -> None:
         """Take what is sent and answer nothing, until `release`."""
         self._gate = asyncio.Event()
@@ -305,6 +347,11 @@ class MatrixServer:
         if self._down:
             return web.json_response({"errcode": "M_UNKNOWN", "error": "Internal server error"}, status=500)
         path = unquote(request.raw_path.partition("?")[0])
+        for part in [part for part, times in self._broken.items() if times and part in path]:
+            self._broken[part] -= 1
+            return web.json_response({"errcode": "M_UNKNOWN", "error": "Internal server error"}, status=500)
+        if not path.endswith("/sync"):
+            self.asked.append(path)
         data = await request.read()
         try:
             answer = await self._call(request, path, data)
@@ -326,7 +373,11 @@ class MatrixServer:
             return self._login(json.loads(data))
         if request.headers.get("Authorization") != f"Bearer {self._token}":
             raise Refused(401, "M_UNKNOWN_TOKEN")
+        if path == "/_matrix/client/v1/media/config":
+            return {"m.upload.size": self.largest}
         if path == f"{_MEDIA}upload":
+            if len(data) > self.largest:
+                raise Refused(413, "M_TOO_LARGE")
             return {"content_uri": self._keep(data)}
         for prefix in (f"{_MEDIA}download/", "/_matrix/client/v1/media/download/"):
             if path.startswith(prefix):
@@ -403,7 +454,7 @@ class MatrixServer:
         limit = json.loads(query.get("filter", "{}")).get("room", {}).get("timeline", {}).get("limit", DEFAULT_LIMIT)
         token = self._token
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(int(query.get("timeout", 0)) / 1000):
+            async with asyncio.timeout(int(query.get("timeout", 0)) / 1000 / HURRY):
                 while since is not None and self._at <= since and not self._invitations():
                     self._news.clear()
                     await self._news.wait()
@@ -417,11 +468,13 @@ class MatrixServer:
             for room in self.rooms.values()
             if BOT in room.members and (found := self._since(room, since, limit, full=full))
         }
-        rooms = {"join": joined, "invite": self._invitations(), "leave": {}}
+        gone: Json = {room: {} for room, at in self._left.items() if since is not None and at > since}
+        rooms = {"join": joined, "invite": self._invitations(), "leave": gone}
         return {"next_batch": f"s{self._at}", "rooms": rooms, **self.keys.news(BOT, self._device, since)}
 
     def _since(self, room: Room, since: int | None, limit: int, *, full: bool) -> Json | None:
         new = [(at, event) for at, event in room.events if since is None or at > since]
+        full = full or any(event.get("state_key") == BOT for _, event in new)
         if not new and not full:
             return None
         shown = new[-limit:]
@@ -432,7 +485,8 @@ class MatrixServer:
         }  # fmt: skip
         return {
             "timeline": timeline, "state": {"events": state}, "ephemeral": {"events": []},
-            "account_data": {"events": []}, "summary": {"m.joined_member_count": len(room.members)},
+            "account_data": {"events": []},
+            "summary": {} if room.stateless else {"m.joined_member_count": len(room.members)},
         }  # fmt: skip
 
     def _invitations(self) -> Json:
@@ -455,18 +509,38 @@ class MatrixServer:
         found = next((event for _, event in room.events if event["event_id"] == wanted), None)
         if found is None:
             raise Refused(404, "M_NOT_FOUND")
-        return {**found, "room_id": room.id}
+        return {**found, "room_id": room.id, "unsigned": self._bundled(room, wanted)}
+
+    def _bundled(self, room: Room, edited: str) -> Json:
+        """The newest edit of an event, as servers hand it over with it (v1.11, 11.36.3)."""
+        newest = None
+        for _, event in room.events:
+            relation = event["content"].get("m.relates_to", {})
+            if relation.get("rel_type") == "m.replace" and relation.get("event_id") == edited:
+                newest = event
+        return {"m.relations": {"m.replace": newest}} if newest else {}
 
     def _send(self, room: Room, kind: str, transaction: str, content: Json, size: int) -> str:
         if transaction in self._sent:
             return self._sent[transaction]
         if (seconds := self._flooded.get(room.id)) is not None:
             raise Refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=seconds * 1000)
+        self._relates(room, content.get("m.relates_to", {}))
         if size > MAX_EVENT - 1000:
             raise Refused(413, "M_TOO_LARGE")
         event = self._add(room, BOT, kind, content)
         self._sent[transaction] = str(event["event_id"])
         return self._sent[transaction]
+
+    def _relates(self, room: Room, relation: Json) -> None:
+        """As Synapse has it: what relates to an event is in its room, and a thread begins beneath one that relates to none."""
+        if "rel_type" not in relation:
+            return
+        root = next((event for _, event in room.events if event["event_id"] == relation["event_id"]), None)
+        if root is None:
+            raise Refused(400, "M_UNKNOWN", error="Can't send relation to unknown event")
+        if relation["rel_type"] == "m.thread" and "rel_type" in root["content"].get("m.relates_to", {}):
+            raise Refused(400, "M_UNKNOWN", error="Cannot start threads from an event with a relation")
 
     def _join(self, room_id: str) -> Json:
         room = self.rooms[room_id]

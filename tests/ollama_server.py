@@ -60,6 +60,7 @@ class OllamaServer:
     def __init__(self, models: Iterable[str], pause: float) -> None:
         self.models = list(models)
         self.families: dict[str, str] = {}
+        self.window: int | None = 131_072
         self.listing: Fault | None = None
         self.listed = 0
         self.packs = False
@@ -135,7 +136,10 @@ class OllamaServer:
         name = (await request.json()).get("model", "")
         if name not in self.models:
             return _error(Fault(404, f"model '{name}' not found"))
-        return web.json_response({"details": self._entry(name)["details"], "capabilities": ["completion"]})
+        facts = {"general.architecture": "llama", "llama.context_length": self.window} if self.window else {}
+        return web.json_response(
+            {"details": self._entry(name)["details"], "capabilities": ["completion"], "model_info": facts}
+        )
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

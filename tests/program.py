@@ -38,7 +38,8 @@ class Program:
         self.pid = pid
         self.stdout = out
         self.stderr = err
-        self._wait = wait
+        self.wait = wait
+        """Waits for its end; its exit code, or minus the signal."""
 
     @classmethod
     async def execute(cls, *words: str, env: Mapping[str, str]) -> Program:
@@ -79,7 +80,7 @@ class Program:
     async def communicate(self) -> tuple[bytes, bytes, int]:
         """Read to the end what it prints, and wait for its own: (output, errors, exit code or minus the signal)."""
         out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
-        return out, err, await self._wait()
+        return out, err, await self.wait()
 
 
 async def _reader(pipe: Connection) -> asyncio.StreamReader:

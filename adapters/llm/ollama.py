@@ -112,6 +112,14 @@ class OllamaModel:
             self._said_default = first
         return first
 
+    async def window(self) -> int | None:
+        """The longest context that the hub's own model was made for, in tokens; None where that cannot be told."""
+        with suppress(HubError, TimeoutError):
+            wire = await self._connected()
+            async with asyncio.timeout(self._patience.check):
+                return await wire.window(await self.default())
+        return None
+
     async def check(self) -> str | None:
         """See `Model`. Those who ask at the same time share one look; while a later one is under way, the last one counts."""
         if self._verdict is not None and self._checking.locked():

@@ -108,6 +108,15 @@ class Wire:
             entry.model for entry in listed if entry.model and (entry.details is None or _chats(entry.details.family))
         ]
 
+    async def window(self, model: str) -> int | None:
+        """The longest context that a model was made for, in tokens; None where its server does not say."""
+        try:
+            facts = (await self._client.show(model)).modelinfo or {}
+        except LIBRARY_ERRORS as error:
+            raise self._translate(error, model) from error
+        found = next((value for key, value in facts.items() if key.endswith(".context_length")), None)
+        return found if isinstance(found, int) else None
+
     async def chat(self, messages: Sequence[ChatMessage], *, model: str, num_ctx: int) -> AsyncGenerator[str, None]:
         """The answer in pieces; an empty piece is a sign of life (the model loads, or thinks).
 

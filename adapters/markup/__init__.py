@@ -8,6 +8,6 @@ from adapters.markup.cut import cut
 from adapters.markup.html import html
 from adapters.markup.markdown import of, read
 from adapters.markup.rich import Rich, pieces
-from adapters.markup.speech import speech
+from adapters.markup.speech import speech, whole
 
-__all__ = ["Rich", "cut", "html", "of", "pieces", "read", "speech"]
+__all__ = ["Rich", "cut", "html", "of", "pieces", "read", "speech", "whole"]

@@ -19,6 +19,7 @@ MORE = "More in the chat."
 _READ = 6000
 """How much of a text is looked at, in code points: far more than is said."""
 
+_CODE = "some code"
 _SAID_CODE = re.compile(r"[\w.-]+(?: [\w.-]+){0,3}")
 _GAP = re.compile(r"\S {2,}\S| │ ")
 _CHANGES = tuple(
@@ -33,6 +34,7 @@ _CHANGES = tuple(
         (r"\bwww\.[^\s│]*[^\s│.,;:!?)\]}\"'»]", "a link"),
         (r"\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", "an address"),
         (r"\bT-(\d+)\b", r"task \1"),
+        (r"\bA-(\d+)\b", r"question \1"),
         (r"(?<!\S)@?\b(?:telegram|matrix|console|shortcuts|peer):[\w@:.+-]*\w", "somebody"),
         (r"(?<!\S)[@!][\w.-]{1,100}:[\w.-]{1,100}", "somebody"),
         (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", ""),
@@ -65,7 +67,7 @@ def speech(rich: Rich) -> str:
     said = _plain(rich)
     if not said:
         return "" if rich.blank else "The answer is in the chat."
-    if len(said.split()) <= WORDS and len(said) <= LETTERS and len(rich.text) <= _READ:
+    if _fits(rich, said):
         return said
     room, letters = WORDS - len(MORE.split()), LETTERS - len(MORE) - 2
     kept = words = long = 0
@@ -77,6 +79,21 @@ def speech(rich: Rich) -> str:
         kept += 1
     start = " ".join(sentences[:kept]) or " ".join(said.split()[:room])[:letters].rstrip(" ,;:-") + "."
     return f"{start} {MORE}"
+
+
+def whole(rich: Rich) -> bool:
+    """Whether a voice says all of a text, and nothing is left for the chat."""
+    said = _plain(rich)
+    return (bool(said) or rich.blank) and _fits(rich, said) and not any(_unsaid(rich, mark) for mark in rich.marks)
+
+
+def _fits(rich: Rich, said: str) -> bool:
+    return len(said.split()) <= WORDS and len(said) <= LETTERS and len(rich.text) <= _READ
+
+
+def _unsaid(rich: Rich, mark: Mark) -> bool:
+    """Whether other words stand for a stretch."""
+    return mark.style is Style.PRE or (mark.style is Style.CODE and _code(rich.text[mark.start : mark.end]) == _CODE)
 
 
 def _plain(rich: Rich) -> str:
@@ -124,4 +141,4 @@ def _block(rich: Rich, mark: Mark) -> str:
 
 def _code(text: str) -> str:
     """A name in the middle of a sentence is said, code is not."""
-    return text.replace("_", " ") if len(text) <= 40 and _SAID_CODE.fullmatch(text) else "some code"  # noqa: PLR2004
+    return text.replace("_", " ") if len(text) <= 40 and _SAID_CODE.fullmatch(text) else _CODE  # noqa: PLR2004

@@ -211,7 +211,7 @@ class Encryption:
         place = self._olm.place(event.event_id)
         if place is None:
             return False
-        first = await self._memory.first(f"{event.session_id}/{place}", event.event_id)
+        first = await self._memory.first(event.session_id, place, event.event_id)
         return bool(first != event.event_id)
 
     async def doubt(self, room: str, event: Event) -> str:

@@ -45,18 +45,25 @@ def place(name: str) -> tuple[str, str | None]:
     return where, f"${thread}" if slash else None
 
 
-def is_private(room: MatrixRoom) -> bool:
-    """Whether the bot and one other are alone there."""
-    return int(room.member_count) <= 2  # noqa: PLR2004
+def is_private(room: MatrixRoom, user: str) -> bool:
+    """Whether the bot and this one other are alone there. A room whose members the server no longer tells is not private."""
+    return int(room.member_count) <= 2 and user in room.users  # noqa: PLR2004
+
+
+def thread_of(event: Event) -> str | None:
+    """The first event of the thread that an event is in."""
+    relation = _relation(event)
+    root = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    return root if isinstance(root, str) and root.startswith("$") else None
 
 
 def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") -> Inbound | None:
     """What an event means to the bot; rooms that are not `listed` are marked as such. `tap`: the button a reaction presses."""
-    sender, private = event.sender, is_private(room)
+    sender, private = event.sender, is_private(room, event.sender)
     relation = _relation(event)
     if sender == room.own_user_id or relation.get("rel_type") == "m.replace":
         return None
-    thread = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    thread = thread_of(event)
     inbound = Inbound(
         SURFACE, room.own_user_id, event.event_id, conversation(sender if private else room.room_id, thread),
         f"{SURFACE}:{sender}", "", private=private, home=conversation(sender), admitted=private or room.room_id in listed,
@@ -69,7 +76,7 @@ def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") 
 
 def sealed(event: MegolmEvent, room: MatrixRoom, listed: Container[str]) -> Inbound | None:
     """What is to be answered to messages that cannot be opened: once for each missing key, and only where the bot is at home."""
-    sender, private = event.sender, is_private(room)
+    sender, private = event.sender, is_private(room, event.sender)
     if sender == room.own_user_id or not (private or room.room_id in listed):
         return None
     name = f"sealed/{sender}/{room.room_id}/{event.session_id}"

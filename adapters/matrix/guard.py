@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 from typing import TYPE_CHECKING, Any, cast
 
+from aiohttp import ClientConnectionError
 from nio import AsyncClient, EncryptionError, KeysClaimResponse
 from nio.crypto import Olm
 from nio.store import SqliteStore
+
+from core.errors import Unavailable
 
 if TYPE_CHECKING:
     from nio import Event, MegolmEvent
@@ -21,6 +25,12 @@ log = logging.getLogger(__name__)
 
 _SAID = frozenset({"m.room.message", "m.sticker", "m.reaction"})
 _MANY = 100_000
+BUSY_SECONDS = 0.2
+"""How long the store is waited for if another program holds it: the library would stop the whole hub for five."""
+
+
+class KeysUnreadable(Unavailable):
+    """The bot's Matrix keys in {path} cannot be read ({why}). End what else uses them, or restore them; it is tried again."""
 
 
 class Store(SqliteStore):  # type: ignore[misc]
@@ -30,17 +40,62 @@ class Store(SqliteStore):  # type: ignore[misc]
         database = super()._create_database()
         database.bind(self.models)
         database.bind_ctx = lambda _: contextlib.nullcontext()
+        database.timeout = BUSY_SECONDS
         return database
 
 
 class Client(AsyncClient):  # type: ignore[misc]
-    """A client whose machine is guarded."""
+    """A client whose machine is guarded, and that stays closed: the library opens connections anew, which nobody closes."""
+
+    closed = False
+
+    async def close(self) -> None:
+        """See the library."""
+        self.closed = True
+        await super().close()
+
+    async def send(self, *args: Any, **more: Any) -> Any:
+        """See the library."""
+        if self.closed:
+            raise ClientConnectionError("the client is closed")
+        return await super().send(*args, **more)
 
     def load_store(self) -> None:
-        """See the library: it makes the machine, here of our class."""
-        super().load_store()
+        """See the library: it makes the machine, here of our class. Raises `KeysUnreadable`."""
+        try:
+            super().load_store()
+        except Exception as error:
+            if not isinstance(error.__context__, sqlite3.Error):
+                raise
+            path = f"{self.store_path}/{self.config.store_name}"
+            raise KeysUnreadable(path=path, why=error.__context__) from None
         if self.olm is not None:
             self.olm.__class__ = GuardedOlm
+
+    async def parse_body(self, transport_response: Any) -> dict[Any, Any]:
+        """See the library, which breaks off at an event without a time, and at all that came with it."""
+        found = await super().parse_body(transport_response)
+        return _without_broken(found) if isinstance(found, dict) else {}
+
+
+def _without_broken(answer: dict[Any, Any]) -> dict[Any, Any]:
+    """A server's answer without what is no event, though it stands among a room's."""
+    if "origin_server_ts" in answer and not _has_time(answer):
+        return {}
+    rooms = answer.get("rooms")
+    joined = rooms.get("join") if isinstance(rooms, dict) else None
+    holders = [(answer, "chunk")]
+    for room in joined.values() if isinstance(joined, dict) else ():
+        holders += [(room[part], "events") for part in ("state", "timeline") if isinstance(room.get(part), dict)]
+    for holder, name in holders:
+        if isinstance(events := holder.get(name), list):
+            holder[name] = [event for event in events if _has_time(event)]
+    return answer
+
+
+def _has_time(event: Any) -> bool:
+    """Whether the library can take an event, as far as its time goes; one that says none is taken for broken by itself."""
+    return isinstance(event, dict) and isinstance(event.get("origin_server_ts", 0), int)
 
 
 class GuardedOlm(Olm):  # type: ignore[misc]

@@ -52,9 +52,11 @@ class Memory:
             await patiently(self._store, lambda tx: tx.surfaces.latch(self._account, room), self.clock)
             self.latched.add(room)
 
-    async def first(self, place: str, event: str) -> str:
-        """Which event was the first to be opened from this place of a session."""
-        return await patiently(self._store, lambda tx: tx.surfaces.first(self._account, place, event), self.clock)
+    async def first(self, session: str, place: int, event: str) -> str:
+        """Which event was the first to be opened from this place of a session; "" for one of long ago."""
+        return await patiently(
+            self._store, lambda tx: tx.surfaces.first(self._account, session, place, event, tx.now), self.clock
+        )
 
     async def pin(self, user: str, pin: Pin) -> None:
         """Keep somebody's keys."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from core.agent.session import Turn
 from core.chat import Role
 from core.pairing import Pending
-from core.tokens import Person, TokenRow
+from core.tokens import Linked, Person, TokenRow
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,10 +38,19 @@ class TokenRows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def role(self, actor: str) -> Role | None:
+    def standing(self, actor: str) -> tuple[str, Role | None]:
         """See `TokenStore`."""
-        row = self._connection.execute("SELECT role FROM actor WHERE id = ?", (actor,)).fetchone()
-        return None if row is None else Role(row[0])
+        root, role = self._connection.execute(
+            "SELECT o.id, (SELECT role FROM actor WHERE id = o.id)"
+            " FROM (SELECT coalesce((SELECT account FROM link WHERE actor = ?1), ?1) AS id) o",
+            (actor,),
+        ).fetchone()
+        return root, None if role is None else Role(role)
+
+    def links(self) -> list[Linked]:
+        """See `TokenStore`."""
+        rows = self._connection.execute("SELECT actor, account, name FROM link ORDER BY since, actor")
+        return [Linked(*row) for row in rows]
 
     def give(self, actor: str, role: Role, name: str, now: int) -> None:
         """See `TokenStore`."""
@@ -51,9 +60,14 @@ class TokenRows:
             (actor, role.value, now, name),
         )
 
-    def take_away(self, actor: str) -> bool:
+    def take_away(self, actor: str) -> list[str]:
         """See `TokenStore`."""
-        return self._connection.execute("DELETE FROM actor WHERE id = ?", (actor,)).rowcount > 0
+        query = "SELECT id FROM actor WHERE id = ?1 UNION SELECT actor FROM link WHERE ?1 IN (actor, account)"
+        found = [one for (one,) in self._connection.execute(query, (actor,))]
+        for table, column in (("actor", "id"), ("link", "actor"), ("link_code", "actor")):
+            gone = f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
+            self._connection.executemany(gone, [(one,) for one in found])
+        return [actor, *(one for one in found if one != actor)] if found else []
 
     def people(self) -> list[Person]:
         """See `TokenStore`."""
@@ -82,6 +96,15 @@ class TokenRows:
             " ORDER BY kind, name"
         )
         return [TokenRow(*row) for row in rows]
+
+    def shortcut(self, name: str) -> TokenRow | None:
+        """See `TokenStore`."""
+        found = self._connection.execute(
+            "SELECT hash, kind, name, for_actor, task_limit, created_at FROM token"
+            " WHERE kind = 'shortcut' AND name = ? AND revoked_at IS NULL",
+            (name,),
+        ).fetchone()
+        return None if found is None else TokenRow(*found)
 
     def revoke(self, kind: str, name: str, now: int) -> bool:
         """See `TokenStore`."""
@@ -128,6 +151,39 @@ class PairingRows:
         query = "SELECT count(*) FROM pairing_failure WHERE actor = ? AND at > ?"
         (count,) = self._connection.execute(query, (actor, since)).fetchone()
         return int(count)
+
+
+class LinkRows:
+    """`core.linking.LinkStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, digest: str, actor: str, expires: int) -> None:
+        """See `LinkStore`."""
+        self._connection.execute("DELETE FROM link_code WHERE actor = ?", (actor,))
+        self._connection.execute("INSERT INTO link_code VALUES (?, ?, ?)", (digest, actor, expires))
+
+    def maker(self, digest: str, now: int) -> str | None:
+        """See `LinkStore`."""
+        query = "SELECT actor FROM link_code WHERE hash = ? AND expires > ?"
+        row = self._connection.execute(query, (digest, now)).fetchone()
+        return None if row is None else str(row[0])
+
+    def use(self, digest: str) -> None:
+        """See `LinkStore`."""
+        self._connection.execute("DELETE FROM link_code WHERE hash = ?", (digest,))
+
+    def link(self, actor: str, account: str, name: str, now: int) -> None:
+        """See `LinkStore`."""
+        self._connection.execute("INSERT INTO link VALUES (?, ?, ?, ?)", (actor, account, name, now))
+        for table in ("pairing", "link_code"):  # what would let it in as another, or others into what was its own
+            self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
+
+    def unlink(self, actor: str) -> None:
+        """See `LinkStore`."""
+        for table in ("link", "link_code"):
+            self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
 
 
 class ConversationRows:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id, kind, action, digest, words, asked_by, conversation, approvers, needs, created_at, expires_at, state, decided_by,"
-    " decided_at, outcome"
+    " decided_at, outcome, exact"
 )
 
 
@@ -27,11 +27,12 @@ class ApprovalRows:
     def add(self, approval: Approval) -> Approval:
         """See `ApprovalStore`."""
         cursor = self._connection.execute(
-            f"INSERT INTO approval ({_COLUMNS.removeprefix('id, ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT INTO approval ({_COLUMNS.removeprefix('id, ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (
                 approval.kind, approval.action, approval.digest, approval.words, approval.asked_by, approval.conversation,
                 json.dumps(approval.approvers), approval.needs.value, approval.created_at, approval.expires_at,
                 approval.state.value, approval.decided_by, approval.decided_at, approval.outcome,
+                int(approval.exact),
             ),
         )  # fmt: skip
         return replace(approval, id=cursor.lastrowid or 0)
@@ -64,10 +65,9 @@ class ApprovalRows:
 
 
 def _approval(*row: Any) -> Approval:
-    number, kind, action, digest, words, asked_by, conversation, approvers, needs, created, expires, state, *settled = (
-        row
-    )
+    number, kind, action, digest, words, asked_by, conversation, approvers, needs, created, expires, state, *rest = row
+    decided_by, decided_at, outcome, exact = rest
     return Approval(
         number, kind, action, digest, words, asked_by, conversation, tuple(json.loads(approvers)), Role(needs), created, expires,
-        State(state), *settled,
+        State(state), decided_by, decided_at, outcome, bool(exact),
     )  # fmt: skip

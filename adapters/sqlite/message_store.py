@@ -10,7 +10,7 @@ from core.messages import Announcement, Delivered, Tapped
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 MAX_TAP = 24
 _DIGITS = 19
@@ -19,15 +19,22 @@ _DIGITS = 19
 MAX_ANNOUNCED = 20
 
 _INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
-_OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
+OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
 _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
-    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') = ? AND json_extract(body, '$.choice[1]') > ?"
+    " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') IN (SELECT value FROM json_each(?))"
+    " AND json_extract(body, '$.choice[1]') > ?"
     " ORDER BY id DESC LIMIT 1"
+)
+_TAP = (
+    "SELECT body, coalesce(thread.conversation, outgoing.conversation), platform_id FROM outgoing LEFT JOIN thread"
+    " ON thread.task = outgoing.task AND thread.conversation = outgoing.conversation || '/' || platform_id WHERE id = ?1"
+    " AND (outgoing.conversation = ?2 OR substr(outgoing.conversation, 1, length(?2) + 1) = ?2 || '/')"
 )
 _MOVE = "UPDATE OR IGNORE {} SET {} = ?2 || substr({}, length(?1) + 1) WHERE ({} = ?1 OR {} GLOB ?1 || '/*'){}"
 _MOVED = (
-    ("task", "conversation", ""), ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
+    ("task", "conversation", ""), ("thread", "conversation", ""),
+    ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
 )  # fmt: skip
 
@@ -100,11 +107,11 @@ class MessageRows:
     def waiting(self, surface: str, limit: int, *, after: int, lost: int) -> list[Outgoing]:
         """See `MessageStore`."""
         rows = self._connection.execute(
-            f"SELECT {_OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
+            f"SELECT {OUTGOING} FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?)"  # noqa: S608
             " AND surface = ? AND id > ? ORDER BY id LIMIT ?",
             (lost, surface, after, limit),
         )
-        return [_outgoing(*row) for row in rows]
+        return [outgoing(*row) for row in rows]
 
     def last(self) -> int:
         """See `MessageStore`."""
@@ -126,19 +133,15 @@ class MessageRows:
     def tap(self, tap: str, conversation: str) -> Tapped | None:
         """See `MessageStore`."""
         number, place = _number_and_place(tap)
-        row = self._connection.execute(
-            "SELECT body, conversation, platform_id FROM outgoing WHERE id = ?1"
-            " AND (conversation = ?2 OR substr(conversation, 1, length(?2) + 1) = ?2 || '/')",
-            (number, conversation),
-        ).fetchone()
+        row = self._connection.execute(_TAP, (number, conversation)).fetchone()
         reply = _load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
         return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
 
-    def question(self, conversation: str, actor: str, now: int) -> Sequence[str]:
+    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
         """See `MessageStore`."""
-        row = self._connection.execute(_QUESTION, (conversation, actor, now)).fetchone()
+        row = self._connection.execute(_QUESTION, (conversation, json.dumps(sorted(actors)), now)).fetchone()
         return () if row is None else _taps(row[0], _load(row[1]))
 
     def bind(self, number: int, tap: str) -> None:
@@ -164,7 +167,11 @@ class MessageRows:
             " AND state = 'sent' AND platform_id IS NOT NULL ORDER BY id LIMIT ?",
             (task, conversation, MAX_ANNOUNCED),
         ).fetchall()
-        board = next((number for number, _, _, answers in rows if answers), None)
+        beneath = self._connection.execute(
+            "SELECT 1 FROM thread WHERE task = ? AND conversation = ?", (task, conversation)
+        )
+        answered = next((number for number, _, _, answers in rows if answers), None)
+        board = None if beneath.fetchone() else answered
         found = [(number, _ids(sent), _load(body)) for number, sent, body, _ in rows]
         return [
             Announcement(sent, reply, _taps(number, reply), number == board)
@@ -189,6 +196,33 @@ class MessageRows:
         """See `MessageStore`."""
         query = "SELECT DISTINCT task FROM outgoing WHERE task IS NOT NULL AND surface = ? ORDER BY task DESC LIMIT ?"
         return [task for (task,) in self._connection.execute(query, (surface, limit))]
+
+    def branch(self, task: int, conversation: str, thread: str) -> None:
+        """See `MessageStore`."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO thread SELECT id, ? FROM task WHERE id = ? AND conversation = ?",
+            (thread, task, conversation),
+        )
+
+    def thread(self, task: int, conversation: str) -> str | None:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT thread.conversation FROM thread JOIN task ON task.id = task WHERE task = ? AND task.conversation = ?",
+            (task, conversation),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def waits(self, task: int, conversation: str) -> bool:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT 1 FROM outgoing WHERE task = ? AND conversation = ? AND cause IS NULL AND state IN ('queued', 'sending')",
+            (task, conversation),
+        ).fetchone()
+        return row is not None
+
+    def place(self, number: int, conversation: str) -> None:
+        """See `MessageStore`."""
+        self._connection.execute("UPDATE outgoing SET conversation = ? WHERE id = ?", (conversation, number))
 
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """See `MessageStore`."""
@@ -246,10 +280,11 @@ def _dump_more(message: Inbound) -> str:
     return json.dumps(more) if more else "{}"
 
 
-def _outgoing(  # noqa: PLR0913, PLR0917 - a row
+def outgoing(  # noqa: PLR0913, PLR0917 - a row
     number: int, surface: str, conversation: str, body: str, cause: str | None, state: str, replaces: str | None,
     platform_id: str | None,
 ) -> Outgoing:  # fmt: skip
+    """A row of `OUTGOING`."""
     reply = _load(body)
     return Outgoing(
         number, surface, conversation, reply, cause, again=state == "sending", taps=_taps(number, reply),

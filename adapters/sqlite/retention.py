@@ -12,20 +12,35 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DAY = 86_400_000
+_NOT_NEWEST = "id < (SELECT max(id) FROM {})"
+"""The newest row stays, so that no number is given twice: old buttons and old words still name what they named."""
+
+_SETTLED = f"state NOT IN ('open', 'approved') AND decided_at < ? AND {_NOT_NEWEST.format('approval')}"
 LIVES: tuple[tuple[str, str, int], ...] = (
     ("inbound", "done = 1 AND at < ?", 30 * DAY),
-    ("outgoing", "state IN ('sent', 'dead') AND at < ?", 30 * DAY),
-    ("outgoing", "at < ?", 90 * DAY),
+    ("outgoing", f"state IN ('sent', 'dead') AND at < ? AND {_NOT_NEWEST.format('outgoing')}", 30 * DAY),
+    ("outgoing", f"at < ? AND {_NOT_NEWEST.format('outgoing')}", 90 * DAY),
     ("applied", "key <> 'book:grant' AND at < ?", 30 * DAY),
     ("event", "at < ? AND id < (SELECT coalesce(min(event), 0) FROM cursor)", 90 * DAY),
     ("dead_letter", "at < ?", 90 * DAY),
+    ("thread", "task IN (SELECT id FROM task WHERE id = thread.task AND ended_at < ?)", 90 * DAY),
     ("turn", "at < ?", 365 * DAY),
+    ("approval_question", f"approval IN (SELECT id FROM approval WHERE {_SETTLED})", 365 * DAY),  # noqa: S608 - constants
+    ("approval", _SETTLED, 365 * DAY),
     ("pairing", "expires < ?", DAY),
+    ("link_code", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
+    ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""
+
+OPENED_LIFE = 30 * DAY
+"""How long an encrypted message is known by its event, which may come again after a crash: as long as messages received are."""
+
+CONDENSED = 10_000
+"""Encrypted messages that a sweep condenses at most; the next takes the others."""
 
 EVERY_SECONDS = 3600.0
 
@@ -49,4 +64,5 @@ class Retention:
         for table, where, life in LIVES:
             before = self._clock.now() - life
             gone += await self._store.write(lambda tx, t=table, w=where, b=before: tx.forget(t, w, b))  # type: ignore[misc]
-        return gone
+        before = self._clock.now() - OPENED_LIFE
+        return gone + await self._store.write(lambda tx: tx.surfaces.condense(before, CONDENSED))

@@ -9,6 +9,18 @@ from core.messages import Mark, Pin
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
+
+
+def joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers in as few stretches (first, last) as can be, in their order."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(stretches):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
 
 
 class SurfaceRows:
@@ -35,12 +47,35 @@ class SurfaceRows:
         """See `SurfaceStore`."""
         self._connection.execute("INSERT OR IGNORE INTO latch VALUES (?, ?)", (account, place))
 
-    def first(self, account: str, place: str, event: str) -> str:
+    def first(self, account: str, session: str, place: int, event: str, now: int) -> str:
         """See `SurfaceStore`."""
-        self._connection.execute("INSERT OR IGNORE INTO opened VALUES (?, ?, ?)", (account, place, event))
+        if any(first <= place <= last for first, last in self._stretches(account, session)):
+            return ""
+        name = f"{session}/{place}"
+        self._connection.execute("INSERT OR IGNORE INTO opened VALUES (?, ?, ?, ?)", (account, name, event, now))
         query = "SELECT event FROM opened WHERE account = ? AND place = ?"
-        (first,) = self._connection.execute(query, (account, place)).fetchone()
+        (first,) = self._connection.execute(query, (account, name)).fetchone()
         return str(first)
+
+    def condense(self, before: int, limit: int) -> int:
+        """Of messages that were opened earlier, keep only which places of their sessions were read; returns of how many."""
+        query = "SELECT account, place FROM opened WHERE at < ? LIMIT ?"
+        found = self._connection.execute(query, (before, limit)).fetchall()
+        read: dict[tuple[str, str], list[int]] = {}
+        for account, name in found:
+            session, _, place = name.rpartition("/")
+            read.setdefault((account, session), []).append(int(place))
+        for (account, session), places in read.items():
+            stretches = joined([*self._stretches(account, session), *((place, place) for place in places)])
+            values = (account, session, json.dumps(stretches, separators=(",", ":")))
+            self._connection.execute("INSERT OR REPLACE INTO opened_before VALUES (?, ?, ?)", values)
+        self._connection.executemany("DELETE FROM opened WHERE account = ? AND place = ?", found)
+        return len(found)
+
+    def _stretches(self, account: str, session: str) -> list[tuple[int, int]]:
+        query = "SELECT stretches FROM opened_before WHERE account = ? AND session = ?"
+        row = self._connection.execute(query, (account, session)).fetchone()
+        return [(first, last) for first, last in json.loads(row[0])] if row else []
 
     def pins(self, account: str) -> dict[str, Pin]:
         """See `SurfaceStore`."""

@@ -10,11 +10,12 @@ import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
-from adapters.sqlite.agent_store import AgentRows, ConversationRows, PairingRows, TokenRows
+from adapters.sqlite.agent_store import AgentRows, ConversationRows, LinkRows, PairingRows, TokenRows
 from adapters.sqlite.approval_store import ApprovalRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.session_store import SessionRows
+from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
@@ -41,8 +42,8 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "ledger", "messages", "now",
-        "pairing", "sessions", "surfaces", "tasks", "tokens",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "ledger", "links", "messages",
+        "now", "pairing", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -59,7 +60,9 @@ class UnitOfWork:
         self.tokens = TokenRows(connection)
         self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
+        self.links = LinkRows(connection)
         self.sessions = SessionRows(connection)
+        self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
 
     def begin(self, now: int) -> None:

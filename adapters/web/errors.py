@@ -39,7 +39,7 @@ class ForeignOrigin(Refused):
 
 
 class NoToken(UserError):
-    """This needs a token: send the header Authorization: Bearer TOKEN. timmy token read NAME mints one."""
+    """This needs a token: send the header Authorization: Bearer TOKEN. timmy token {wanted} mints one."""
 
     status = 401
 
@@ -51,7 +51,7 @@ class BadToken(UserError):
 
 
 class WrongScope(Refused):
-    """A {kind} token does not open this. timmy token {wanted} NAME mints one that does."""
+    """A {kind} token does not open this. timmy token {wanted} mints one that does."""
 
 
 class BadLogin(Refused):

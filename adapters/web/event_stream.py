@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.web.errors import BadEventId
 from adapters.web.routes import EVENT_STREAM, Access, Parameter, Route, plain
 from adapters.web.streams import Ended, frame
+from core.events import Kind
 from core.ids import task_name
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ MOST = 50
 """Streams at a time."""
 
 CHECK_MS = 2000
-"""How long a stream goes on at most after its token was revoked, however much happens."""
+"""How long a stream goes on at most once its token is no more. One that is revoked ends its stream at once: that is an event."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _RESUME = Parameter(
@@ -94,7 +95,8 @@ class EventStream:
         while True:
             stream.wake.clear()
             events = await self._after(position)
-            if self._clock.now() - checked >= CHECK_MS:
+            revoked = any(event.kind is Kind.TOKEN_REVOKED for event in events)
+            if revoked or self._clock.now() - checked >= CHECK_MS:
                 if not await self._guard.still(request):
                     raise Ended
                 checked = self._clock.now()

@@ -27,7 +27,11 @@ _ELSEWHERE = frozenset({"cross-site", "same-site"})
 _OPENED_BY = {
     Access.READ: frozenset({TokenKind.OWNER, TokenKind.READ}),
     Access.PAGE: frozenset({TokenKind.OWNER, TokenKind.READ}),
+    Access.SHORTCUT: frozenset({TokenKind.SHORTCUT}),
 }
+_READER = "read NAME"
+_MINTED = {Access.SHORTCUT: "shortcut NAME --for ACTOR"}
+"""What to mint for a route, where it is not a read token."""
 
 COOKIE = "timmy_session"
 """The cookie of a login; the hub's port is added, as browsers keep one jar for all ports of a machine."""
@@ -113,12 +117,12 @@ class Guard:
         if header is None:
             if access is Access.PAGE and self.signed_in(request):
                 return
-            raise NoToken
+            raise NoToken(wanted=_MINTED.get(access, _READER))
         credential = await self._credential(header)
         if credential is None:
             raise BadToken
         if credential.kind not in kinds:
-            raise WrongScope(kind=credential.kind, wanted=TokenKind.READ)
+            raise WrongScope(kind=credential.kind, wanted=_MINTED.get(access, _READER))
         request[CREDENTIAL] = credential
 
     async def still(self, request: web.Request) -> bool:

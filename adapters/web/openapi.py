@@ -22,12 +22,14 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.OWN_SECRET: [],
     Access.READ: [{"token": []}],
     Access.PAGE: [{"token": []}, {"session": []}],
+    Access.SHORTCUT: [{"token": []}],
 }
 _WORDS = {
     Access.OPEN: "Open to anybody.",
     Access.OWN_SECRET: "Carries a secret of its own.",
     Access.READ: "Needs an owner or read token.",
     Access.PAGE: "Needs the page's login, or an owner or read token.",
+    Access.SHORTCUT: "Needs a shortcut token, and acts as its device.",
 }
 _REF = "#/components/schemas/{model}"
 
@@ -52,15 +54,21 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     routes = list(routes)
     shapes = {route.name: TypeAdapter(route.gives) for route in routes if route.gives is not None}
     adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [(name, "serialization", one) for name, one in shapes.items()]
+    taken = [route for route in routes if route.body not in {None, bytes}]
+    bodies: list[tuple[str, Any, TypeAdapter[Any]]] = [
+        (route.name, "validation", TypeAdapter(route.body)) for route in taken
+    ]
     schemas, common = TypeAdapter.json_schemas(
-        [*adapters, ("", "serialization", TypeAdapter(ErrorBody))], ref_template=_REF
+        [*adapters, *bodies, ("", "serialization", TypeAdapter(ErrorBody))], ref_template=_REF
     )
     error = schemas["", "serialization"]
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         schema = schemas.get((route.name, "serialization"))
         for method in route.methods:
-            paths.setdefault(route.path, {})[method.lower()] = _operation(route, method, schema, error)
+            operation = paths.setdefault(route.path, {})[method.lower()] = _operation(route, method, schema, error)
+            if route.body is not None:
+                operation["requestBody"] = _body(schemas.get((route.name, "validation")))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Timmy", "version": version("timmy"), "summary": "A self-hosted chat-ops hub over HTTP"},
@@ -73,6 +81,12 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _body(schema: Any) -> dict[str, Any]:
+    """What a request holds: JSON, or a file."""
+    content = {"audio/*": {}} if schema is None else {JSON: {"schema": schema}}
+    return {"required": True, "content": content}
 
 
 def _operation(route: Route, method: str, schema: Any, error: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Access(StrEnum):
     OWN_SECRET = "own secret"  # the request carries a secret that the route checks itself  # noqa: S105
     READ = "read"  # an owner or read token
     PAGE = "page"  # the same, or the page after its login
+    SHORTCUT = "shortcut"  # a shortcut token, as its device
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Route:
     """A row of the table. `gives` is the dataclass (or list of one) that the answer holds, in every event of a stream.
+
+    `body` is the dataclass that a request holds (bytes: a file).
 
     `status` is that of the good answer. A HEAD is answered like a GET unless `head` says no: on streams, and where
     looking has an effect.
@@ -55,6 +58,7 @@ class Route:
     takes: tuple[Parameter, ...] = ()
     refuses: tuple[int, ...] = ()
     head: bool = True
+    body: Any = None
 
     @property
     def methods(self) -> tuple[str, ...]:

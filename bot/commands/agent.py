@@ -19,7 +19,8 @@ async def ask(hub: Hub, call: CommandCall) -> Reply:
     """Ask the agent."""
     text = cast("str", call.args["text"])
     hub.draft(call, "")
-    answer = await hub.assistant.answer(call.conversation, text, call.key, partial(hub.draft, call))
+    tell, speaker = partial(hub.draft, call), call.caller.actor
+    answer = await hub.assistant.answer(call.conversation, text, call.key, tell, speaker=speaker)
     return Reply(answer, markdown=True)
 
 

@@ -51,10 +51,17 @@ async def status(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every 
 
 
 @command("/whoami", "who you are to this hub", group="hub", reads=True)
-async def whoami(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
-    """Name the caller."""
+async def whoami(hub: Hub, call: CommandCall) -> Reply:
+    """Name the caller, and, where nobody else reads it, who they are elsewhere."""
     caller = call.caller
-    return Reply(f"{caller.recorded}, {caller.role}", {"ok": True, "actor": caller.name, "role": caller.role.value})
+    page = Page(f"{caller.recorded}, {caller.role}")
+    data: dict[str, Json] = {"ok": True, "actor": caller.name, "role": caller.role.value}
+    if caller.private and any(one.actor in caller.linked for one in hub.identities.links):
+        page.add(f"of the account {caller.name}, which has one wallet and is each of:")
+        page.add("\n".join(f"  {one}" for one in sorted(caller.linked)))
+        identities: list[Json] = [*sorted(caller.linked)]
+        data |= {"account": caller.name, "identities": identities}
+    return page.reply(data)
 
 
 @command(
@@ -76,12 +83,17 @@ async def pair(hub: Hub, call: CommandCall) -> Reply:
     "take somebody's role away",
     group="hub",
     action=Action.PAIR,
-    notes=('ACTOR: an id such as telegram:12345, or a name; one with blanks goes in quotes: /unpair "Ann Lee"',),
+    notes=(
+        'ACTOR: an id such as telegram:12345, or a name; one with blanks goes in quotes: /unpair "Ann Lee"',
+        "Whoever is linked to it goes with it; of an identity that is itself linked, only that one goes",
+    ),
 )
 async def unpair(hub: Hub, call: CommandCall) -> Reply:
     """Send somebody away."""
-    actor = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
-    return Reply(f"{actor} has no role here any more", {"ok": True, "actor": actor})
+    actor, *others = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
+    hub.assistant.hush({actor, *others})
+    words = f", nor {', '.join(others)} linked to it" if others else ""
+    return Reply(f"{actor} has no role here any more{words}", {"ok": True, "actor": actor})
 
 
 @command("/voice on|off", "answer here by voice too, or no longer", group="hub", action=Action.LOOK)

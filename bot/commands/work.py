@@ -32,7 +32,7 @@ def _said(task: Task, words: str, *, follow: bool = False) -> Reply:
 def _said_to_worker(task: Task, call: CommandCall, words: str) -> Reply:
     """What can be done with a task is its requester's to do: whoever works at it for somebody else has no buttons."""
     reply = _said(task, words)
-    return reply if task.requester == call.caller.name else replace(reply, buttons=())
+    return reply if call.caller.means(task.requester) else replace(reply, buttons=())
 
 
 def _posted(hub: Hub, task: Task) -> Reply:
@@ -56,11 +56,11 @@ def _posted(hub: Hub, task: Task) -> Reply:
 )
 async def task(hub: Hub, call: CommandCall) -> Reply:
     """Post a task."""
-    sats = cast("int | None", call.args.get("max"))
+    sats, only = cast("int | None", call.args.get("max")), cast("str | None", call.args.get("to"))
     order = Order(
-        call.caller, call.conversation, cast("str", call.args["what"]), call.key,
+        call.caller, call.follows, cast("str", call.args["what"]), call.key,
         budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
-        only=cast("str | None", call.args.get("to")), pick=cast("str", call.args.get("pick", "auto")),
+        only=only and hub.identities.account(only), pick=cast("str", call.args.get("pick", "auto")),
     )  # fmt: skip
     posted = await hub.coordinator.post(order, lambda tx, task: call.tell(tx, _posted(hub, task)))
     return _posted(hub, posted)
@@ -119,7 +119,7 @@ async def bid(hub: Hub, call: CommandCall) -> Reply:
         call.caller, _task(call), sats, eta=cast("int | None", call.args.get("eta")),
         note=cast("str", call.args.get("note", "")), key=call.key,
     )  # fmt: skip
-    if found.agent == call.caller.name:
+    if call.caller.means(found.agent):
         return _said_to_worker(found, call, f"is yours for {sats:,} sats. When done: /deliver {found.name} RESULT")
     return _said_to_worker(found, call, f"has your bid of {sats:,} sats. A later bid replaces it.")
 
@@ -164,5 +164,5 @@ async def cancel(hub: Hub, call: CommandCall) -> Reply:
 @command("/retry T", "post a task that is over once more", group="work", action=Action.LOOK)
 async def retry(hub: Hub, call: CommandCall) -> Reply:
     """Retry."""
-    found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.conversation, key=call.key)
+    found = await hub.coordinator.retry(call.caller, _task(call), conversation=call.follows, key=call.key)
     return _posted(hub, found)

@@ -19,7 +19,7 @@ from core.chat import readable
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from core.agent.model import ChatMessage, Model
     from core.agent.session import AgentTx
@@ -45,6 +45,7 @@ class _Speech:
     """An answer from its question to its last word; `scope` ends it, by time or by /stop."""
 
     conversation: str
+    speaker: str = ""
     said: str = ""
     stopped: bool = False
     scope: asyncio.Timeout | None = None
@@ -64,15 +65,17 @@ class Assistant:
         self._bounds = bounds or Bounds()
         self._speeches: set[_Speech] = set()
 
-    async def answer(self, conversation: str, text: str, key: str, tell: Callable[[str], None]) -> str:
-        """The agent's answer to `text`; `tell` is given what was said so far, piece by piece.
+    async def answer(
+        self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speaker: str = ""
+    ) -> str:
+        """The agent's answer to `text` of `speaker`; `tell` is given what was said so far, piece by piece.
 
         A `key` that was answered before gets the same answer again, and the model is not asked. An answer that ends
         early (`stop`, a limit, a model that breaks off) is kept as far as it came, with its last line saying so.
 
         Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps nothing.
         """
-        speech = _Speech(conversation)
+        speech = _Speech(conversation, speaker)
         self._speeches.add(speech)
         try:
             earlier, model, turns = await self._store.read(lambda tx: _recall(tx, conversation, key))
@@ -93,6 +96,12 @@ class Assistant:
         for speech in speeches:
             speech.stop()
         return bool(speeches)
+
+    def hush(self, speakers: Container[str]) -> None:
+        """End what is being said to any of these, wherever it is: they are nobody here any more."""
+        for speech in self._speeches:
+            if speech.speaker in speakers:
+                speech.stop()
 
     async def new(self, conversation: str) -> None:
         """Begin afresh: the model is not given what was said before. The chosen model stays."""

@@ -108,13 +108,17 @@ def _take_answers(
             place(tx, task, bid, {"late": True} if late else {})
 
 
-def place(tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json]) -> Bid:
-    """Take a bid, sealed; `more` goes into its event. Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`."""
+def place(tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], *, selves: frozenset[str] = frozenset()) -> Bid:
+    """Take a bid, sealed; `more` goes into its event, `selves` are all identities of a person who bids.
+
+    Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`.
+    """
+    selves |= {bid.agent}
     if not 1 <= bid.price <= task.budget:
         raise BidOutOfRange(task=task.name, budget=format_sats(task.budget), given=format_sats(bid.price))
-    if task.only is not None and task.only != bid.agent:
+    if task.only is not None and task.only not in selves:
         raise NotInvited(task=task.name, only=task.only)
-    if bid.agent in task.excluded:
+    if not selves.isdisjoint(task.excluded):
         raise HadItsTurn(agent=bid.agent, task=task.name)
     points = score(bid, tx.tasks.standing(bid.agent), time_left=task.deadline - tx.now)
     bid = Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points)

@@ -96,7 +96,7 @@ class Coordinator:
 
         `tell` takes part in the unit of work.
         """
-        authorize(order.caller, Action.POST)
+        authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
         try:
             order = orders.checked(order, self._roster)
             appraised = await self._appraiser.examine(order)
@@ -131,9 +131,10 @@ class Coordinator:
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
             said = f"{note} (bid by {caller.recorded})".strip() if caller.acting_for else note
             by: dict[str, Json] = {"by": caller.recorded}
-            bidding.place(tx, task, Bid(caller.name, to_msat(sats), eta, said, 1000, tx.now), by)
+            bid = Bid(caller.name, to_msat(sats), eta, said, 1000, tx.now)
+            bidding.place(tx, task, bid, by, selves=caller.linked)
             tx.mark(key, "")
-            if task.only == caller.name and task.pick == "auto":
+            if caller.means(task.only) and task.pick == "auto":
                 task = bidding.close(tx, task, self._terms, caller.recorded)
             return task
 
@@ -145,7 +146,7 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
-            authorize(caller, Action.AWARD, own=task.requester == caller.name)
+            authorize(caller, Action.AWARD, own=caller.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.AWARD)
@@ -171,7 +172,7 @@ class Coordinator:
             task = find(tx, number)
             if tx.applied(key) is not None:
                 return task
-            if task.status in AT_WORK and task.agent != caller.name:
+            if task.status in AT_WORK and not caller.means(task.agent):
                 raise NotYours(task=task.name, agent=task.agent)
             if task.status is Status.AWARDED:
                 task = take(tx, task, life.start(task, lease_until=None), caller.recorded)
@@ -187,7 +188,7 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
-            authorize(caller, Action.JUDGE, own=task.requester == caller.name)
+            authorize(caller, Action.JUDGE, own=caller.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.SETTLE)
@@ -201,7 +202,7 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
-            authorize(caller, Action.JUDGE, own=task.requester == caller.name)
+            authorize(caller, Action.JUDGE, own=caller.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.REJECT)
@@ -217,7 +218,7 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
-            authorize(caller, Action.CANCEL, own=task.requester == caller.name)
+            authorize(caller, Action.CANCEL, own=caller.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.CANCEL)
@@ -231,7 +232,7 @@ class Coordinator:
     async def retry(self, caller: Caller, number: int, *, conversation: str, key: str) -> Task:
         """Post a task that is over once more, as a new one linked to it."""
         task = await self.show(number)
-        authorize(caller, Action.RETRY, own=task.requester == caller.name)
+        authorize(caller, Action.RETRY, own=caller.means(task.requester))
         if not task.over:
             raise NotOver(task=task.name, status=task.status.value)
         order = Order(

@@ -38,6 +38,16 @@ def find(tx: SwarmTx, number: int) -> Task:
     return task
 
 
+def under_way(tx: SwarmTx, actor: str) -> list[Task]:
+    """The tasks not over that an identity has posted, has won, or has a live bid on."""
+
+    def bids(task: Task) -> bool:
+        answers = tx.tasks.answers(task.id, task.attempt) if task.status is Status.BIDDING else ()
+        return any(one.bid.agent == actor and not one.refused for one in answers)
+
+    return [task for task in tx.tasks.live() if actor in {task.requester, task.agent} or bids(task)]
+
+
 class Alarm:
     """When time next has something to do (`due`, Unix ms; None: never); `rung` is set where that has become earlier."""
 

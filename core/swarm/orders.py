@@ -84,12 +84,18 @@ def check_eta(eta: int | None) -> None:
         raise BadDeadline(what="The time that a bid promises", given=span(eta))
 
 
+def budget_of(order: Order, rules: Rules) -> int:
+    """What a task may cost, msat: as ordered, else by the house rule, which stays within what a device may spend."""
+    proxy = order.caller.proxy
+    return order.budget or (min(rules.budget, to_msat(proxy.limit)) if proxy else rules.budget)
+
+
 def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
     """Hold the budget and write the task; an order that was posted before does nothing. Returns the task, and whether it is new."""
     if (done := tx.applied(order.key)) is not None:
         return find(tx, int(done)), False
     number = tx.tasks.next_id()
-    budget = order.budget or rules.budget
+    budget = budget_of(order, rules)
     account = user_account(order.caller.payer)  # under `--as` too: trying things out spends nobody else's sats
     hold = wallet.hold_budget(tx, account=account, task=number, amount=budget)
     task = Task(

@@ -54,6 +54,10 @@ class NotUnderstood(UserError):
     """I did not understand what you said. Say it again, nearer and slower, or write it; /help lists what I can do."""
 
 
+class NotSure(UserError):
+    """I heard "{text}", and am not sure of it, so nothing was done. Say it again, or write it."""
+
+
 class NothingSaid(UserError):
     """I heard nothing in this voice note. Record it again, or write it."""
 

@@ -68,5 +68,6 @@ ANSWERS = ("yes [please]", "yeah", "confirm", "okay", "no [thanks]", "no thank y
 
 NOT_SAID = frozenset({
     "ask", "new", "model", "stop", "start", "whoami", "pair", "unpair", "deliver", "reject", "approve", "deny", "why", "link",
+    "unlink", "tokens", "revoke",
 })  # fmt: skip
 """Commands that no phrase means: they need words of the sender's own, letters and codes, or a sentence that is read as chat."""

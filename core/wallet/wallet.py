@@ -149,6 +149,14 @@ def hold_again(tx: LedgerTx, *, account: str, task: int, budget: int) -> tuple[i
     return tx.ledger.hold(account, escrow_account(task), amount, task), amount
 
 
+def move_all(tx: LedgerTx, *, key: str, source: str, target: str, actor: str, reason: str) -> int:
+    """Move everything that is in an account to another; returns it, msat. Raises `NotEnoughSats` where some of it is held."""
+    amount = tx.ledger.account(source).posted
+    if amount:
+        tx.ledger.append(transfer(key, "link", source, target, amount, task=None, actor=actor, reason=reason))
+    return amount
+
+
 class Wallet:
     """Balances and history, for people; grants, for a new simulated book."""
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import footprint, hearing, latency, lives, nlu, telegram
+from tests.bench import footprint, hearing, latency, lives, matrix, nlu, telegram
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -149,10 +149,34 @@ def _telegram(effort: Effort) -> Iterator[Line]:
         "Telegram, 100 a second, one chat in a flood, p99 ms", f"{worst:.1f} ms", f"default PTB echo, no flood: {theirs:.1f} ms",
         worst, "<= 50", DURABLE,
     )  # fmt: skip
+    found = telegram.control(6 * effort.seconds)
+    slow, middle = latency.at(found, 0.99), latency.at(found, 0.5)
+    busy = f"/status, {telegram.BUSY} conversations busy, p99 ms"
+    yield Line(busy, f"{slow:.1f} ms", f"its p50: {middle:.1f} ms", slow, "<= 50", DURABLE)
     idle = telegram.idle_kilobytes(1000)
     yield Line(
         "Telegram, one of 1,000 idle conversations, kB", f"{idle:.1f} kB", "meant to stay under 20 kB", idle, "<= 20"
     )
+
+
+def _matrix(effort: Effort) -> Iterator[Line]:
+    if not matrix.is_installed():
+        yield Line("Matrix: NOT MEASURED", "-", matrix.SKIPPED, 0.0)
+        return
+    for room, limit in (("a plain room", "<= 1.3"), ("an encrypted room", "<= 1.5")):
+        found = matrix.latencies(effort.rounds, 12 * effort.rounds, encrypted="encrypted" in room)
+        halves = {side: [latency.at(one, 0.5) for one in runs] for side, runs in found.items()}
+        mine, peer = (statistics.median(column) for column in halves.values())
+        ratio = statistics.median(one / other for one, other in zip(*halves.values(), strict=True))
+        against = f"bare nio echo: {peer:.1f} ms"
+        yield Line(f"Matrix, command to reply in {room}", f"{mine:.1f} ms", against, ratio, limit, DURABLE)
+    ours, theirs = matrix.rates(effort.rounds).values()
+    ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    count = matrix.PEOPLE * matrix.EACH
+    yield Line(
+        f"Matrix, {count} at once from {matrix.PEOPLE} rooms", f"{statistics.median(ours):,.1f}/s",
+        f"bare nio echo: {statistics.median(theirs):,.1f}/s", ratio, ">= 0.7", DURABLE,
+    )  # fmt: skip
 
 
 def _nlu(effort: Effort) -> Iterator[Line]:
@@ -183,8 +207,8 @@ def _hearing(effort: Effort) -> Iterator[Line]:
 
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
-    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu, "hearing": _hearing,
-    "telegram": _telegram,
+    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu,
+    "hearing": _hearing,    "telegram": _telegram, "matrix": _matrix,
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tests.kill.hub_process import HubProcess
+from tests.ollama_server import OllamaServer
 from tests.program import ROOT
 
 if TYPE_CHECKING:
@@ -27,15 +28,23 @@ if TYPE_CHECKING:
     Side = Callable[[dict[str, str]], contextlib.AbstractAsyncContextManager[int]]
 
 CHATS = 20
+BUSY = 50
+"""Conversations in which the agent is speaking."""
+
+WORD_SECONDS = 0.1
+"""Between two words of each of them: together, 500 a second."""
+
 FLOODED = 5001 + CHATS
 NOBODY = "http://127.0.0.1:9"
 
 
 @contextlib.asynccontextmanager
-async def wire() -> AsyncIterator[tuple[dict[str, str], Callable[..., Awaitable[dict[str, Any]]]]]:
+async def wire(
+    chats: int = CHATS + 1,
+) -> AsyncIterator[tuple[dict[str, str], Callable[..., Awaitable[dict[str, Any]]]]]:
     """The fake Telegram: where it is, and how it is driven."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.telegram_wire", str(CHATS + 1), cwd=ROOT,
+        sys.executable, "-m", "tests.bench.telegram_wire", str(chats), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
     )  # fmt: skip
     stdin, stdout = process.stdin, process.stdout
@@ -55,12 +64,12 @@ async def wire() -> AsyncIterator[tuple[dict[str, str], Callable[..., Awaitable[
 
 
 @contextlib.asynccontextmanager
-async def hub(place: dict[str, str]) -> AsyncIterator[int]:
+async def hub(place: dict[str, str], model: str = NOBODY) -> AsyncIterator[int]:
     """A hub on this Telegram; its process id."""
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
-        owners = ",".join(f"telegram:{5001 + number}" for number in range(CHATS + 1))
+        owners = ",".join(f"telegram:{5001 + number}" for number in range(BUSY))
         process = HubProcess(
-            Path(folder), NOBODY, executed=True,
+            Path(folder), model, executed=True,
             TIMMY_TELEGRAM_TOKEN=place["token"], TIMMY_TELEGRAM_BASE_URL=place["root"], TIMMY_OWNER=owners,
         )  # fmt: skip
         try:
@@ -107,6 +116,22 @@ def paced(side: Side, seconds: float, *, flood: bool) -> list[float]:
             if flood:
                 await ask("flood", chat=FLOODED, seconds=1000)
             return sorted((await ask("pace", chats=CHATS, rate=100, seconds=seconds))["ms"])
+
+    return asyncio.run(measure())
+
+
+def control(seconds: float) -> list[float]:
+    """Milliseconds from /status to its answer, sorted, ten a second, in conversations in all of which the agent is speaking."""
+
+    async def measure() -> list[float]:
+        async with (
+            OllamaServer.running("llama3.2:latest", pause=WORD_SECONDS) as model,
+            wire(BUSY) as (place, ask),
+            hub(place, model.url),
+        ):
+            await ask("polled")
+            await ask("busy", chats=BUSY, words=round((seconds + 30) / WORD_SECONDS))
+            return sorted((await ask("control", chats=BUSY, rate=10, seconds=seconds))["ms"])
 
     return asyncio.run(measure())
 

@@ -3,6 +3,8 @@
 `burst`: everybody says many things at once; answers with the seconds until the last reply and whether each chat got its
 replies in order. `pace`: one message at a time, so many a second; answers with the milliseconds from each to its reply.
 `each`: a message from each of many new people; answers once all were answered. `flood`: a chat is made to wait.
+`busy`: everybody asks the agent for a long tale; answers once all of them have begun to read it. `control`: as `pace`, with
+a command that does not wait for the tale.
 """
 
 from __future__ import annotations
@@ -72,6 +74,31 @@ async def _pace(wire: Wire, chats: int, rate: float, seconds: float) -> dict[str
     return {"ms": took}
 
 
+async def _busy(wire: Wire, chats: int, words: int) -> dict[str, Any]:
+    wire.replies.clear()
+    for chat in range(FIRST, FIRST + chats):
+        wire.say(wire.chats[chat], chat, "tell me " + "more " * words)
+    await _answered(wire, chats)  # with the beginning of the tale, which is edited from then on
+    return {}
+
+
+async def _control(wire: Wire, chats: int, rate: float, seconds: float) -> dict[str, Any]:
+    wire.replies.clear()
+    loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+    took = []
+    for number in range(round(rate * seconds)):
+        await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
+        chat, said = FIRST + number % chats, time.perf_counter()
+        wire.replies.clear()
+        wire.say(wire.chats[chat], chat, "/status")
+        await _answered(wire, 1)
+        where, text, at = wire.replies[0]
+        assert where == chat, "somebody else was answered"
+        assert text.startswith("All parts are up"), text
+        took.append((at - said) * 1000)
+    return {"ms": took}
+
+
 async def _each(wire: Wire, first: int, count: int) -> dict[str, Any]:
     wire.replies.clear()
     for number in range(first, first + count):
@@ -96,6 +123,10 @@ async def main() -> None:
                     answer = await _burst(wire, **said)
                 case "pace":
                     answer = await _pace(wire, **said)
+                case "busy":
+                    answer = await _busy(wire, **said)
+                case "control":
+                    answer = await _control(wire, **said)
                 case "each":
                     answer = await _each(wire, **said)
                 case "polled":

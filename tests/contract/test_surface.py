@@ -16,6 +16,7 @@ from core.voice.intent import Intent, Meaning
 from tests.contract.surfaces.console import ConsoleDriver
 from tests.contract.surfaces.driver import Feat, Where
 from tests.contract.surfaces.matrix import EncryptedMatrixDriver, MatrixDriver
+from tests.contract.surfaces.shortcuts import ShortcutsDriver
 from tests.contract.surfaces.telegram import TelegramDriver
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import Hands
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 DRIVERS: dict[str, Any] = {
     "console": ConsoleDriver, "telegram": TelegramDriver, "matrix": MatrixDriver, "matrix-encrypted": EncryptedMatrixDriver,
+    "shortcuts": ShortcutsDriver,
 }  # fmt: skip
 NEEDED = {"show": " T-1", "bids": " T-1", "agent": " quill"}
 LONG = "".join(f"{number} 🏴󠁧󠁢󠁷󠁬󠁳󠁿 <b>&amp; `ends`\n" for number in range(3_000)) + "\n" * 12_000 + "the end"
@@ -170,6 +172,7 @@ async def test_the_same_message_twice_is_one_turn(surface: Driver) -> None:
 
 
 async def test_a_task_is_followed_and_its_button_acts_once(surface: Driver) -> None:
+    needs(surface, Feat.BUTTONS)
     async with surface.hub(hands=Hands(does={"quill": asyncio.Event()})) as hub:
         surface.say("/task write a poem")
         posted = await told(surface, "T-1")
@@ -186,6 +189,8 @@ async def test_a_task_is_followed_and_its_button_acts_once(surface: Driver) -> N
 async def test_what_acts_is_asked_back_and_one_yes_does_it_once(
     surface: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs(surface, Feat.BUTTONS)
+
     def understand(text: str, _: object) -> Meaning:
         asks = text.startswith("please ")
         intent = Intent.TASK if asks else Intent.APPROVAL if text in {"yes", "no"} else Intent.CHAT
@@ -247,6 +252,7 @@ async def test_a_long_answer_is_shown_whole_and_in_order(surface: Driver) -> Non
 
 
 async def test_a_slow_model_gives_a_sign_at_once_and_its_answer_is_a_message(surface: Driver) -> None:
+    needs(surface, Feat.LIFE)
     first, rest = asyncio.Event(), asyncio.Event()
     async with OllamaServer.running("slow:latest") as model, surface.hub(ollama=model.url) as hub:
         model.says(first, "Once upon a time there was", *(f" {word}" for word in range(200)), rest, ". The end.")
@@ -271,6 +277,7 @@ async def test_a_slow_model_gives_a_sign_at_once_and_its_answer_is_a_message(sur
 async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
     surface: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs(surface, Feat.ACTS)
     monkeypatch.setattr(bot.app, "DRAIN_SECONDS", 0)
     async with surface.hub(database=HeldDatabase) as hub:
         await ask(surface, "/task write a poem pick=ask")
@@ -293,6 +300,7 @@ async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
 async def test_a_stop_in_mid_send_loses_nothing_and_marks_what_may_be_a_copy(
     surface: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs(surface, Feat.RECEIPTS)
     monkeypatch.setattr("bot.app.LAST_WORDS_SECONDS", 0.05)  # no send ends by itself here
     async with surface.hub() as hub:
         await ask(surface, "/whoami")
@@ -373,6 +381,7 @@ async def test_a_flood_wait_parks_one_conversation_and_loses_nothing_of_it(surfa
 async def test_an_approval_is_settled_by_its_button_once_and_its_outcome_stands_in_its_place(
     surface: Driver, label: str, words: str
 ) -> None:
+    needs(surface, Feat.BUTTONS)
     did: list[str] = []
 
     async def carry(approval: Approval) -> str:

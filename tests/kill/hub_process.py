@@ -28,15 +28,15 @@ class HubProcess:
             "TIMMY_DATA_DIR": str(self.data), "TIMMY_WORKSPACE": str(folder / "workspace"), "TIMMY_HTTP_PORT": "0",
             "TIMMY_OLLAMA_URL": model_url, **environment,
         }  # fmt: skip
-        self._process: Program | None = None
+        self.process: Program | None = None
         self.kills = 0
 
     async def start(self) -> Self:
         """Start the hub and wait until it says that it is ready."""
-        self._process = await self._launch("run", env=self._environment)
+        self.process = await self._launch("run", env=self._environment)
         lines: list[bytes] = []
         async with asyncio.timeout(PATIENCE):
-            while line := await self._process.stderr.readline():
+            while line := await self.process.stderr.readline():
                 lines.append(line)
                 if line.startswith(b"timmy: ready"):
                     return self
@@ -45,7 +45,7 @@ class HubProcess:
     @property
     def pid(self) -> int:
         """The process that runs now."""
-        return self._process.pid if self._process else 0
+        return self.process.pid if self.process else 0
 
     async def kill(self) -> None:
         """`kill -9`: no farewell."""
@@ -62,7 +62,7 @@ class HubProcess:
         return await self._end(signal.SIGTERM)
 
     async def _end(self, number: signal.Signals) -> int:
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is None:
             return 0
         process.send_signal(number)

@@ -65,6 +65,8 @@ class Model:
     settled: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     earned: Counter[str] = field(default_factory=Counter)
+    accounts: dict[str, str] = field(default_factory=dict)
+    """Whose account an identity is of, where it is linked."""
 
     def held(self, person: str) -> int:
         """What is set aside of a person's sats."""
@@ -80,6 +82,8 @@ class Model:
 
     def hear(self, event: Event) -> None:
         """Take one event: it must be an edge of the table, and its money moves here."""
+        if event.kind in {Kind.ACTOR_LINKED, Kind.ACTOR_UNLINKED}:
+            self._link(event)
         if event.task is None:
             return
         if event.kind is Kind.TASK_POSTED:
@@ -111,9 +115,24 @@ class Model:
             case _:
                 pass
 
+    def _link(self, event: Event) -> None:
+        actor, account = event.data["actor"], event.data["account"]
+        assert isinstance(actor, str)
+        assert isinstance(account, str)
+        assert self.held(actor) == 0, "what is held cannot come along"
+        if event.kind is Kind.ACTOR_UNLINKED:
+            assert self.accounts.pop(actor) == account
+            return
+        assert actor not in self.accounts, "one link, made twice"
+        self.accounts[actor] = account
+        moved = self.posted.pop(f"user:{actor}", 0)
+        assert event.data["msat"] == moved, "its sats come along, all of them"
+        self.posted[f"user:{account}"] += moved
+
     def _post(self, event: Event) -> None:
         requester, budget = event.data["by"], event.data["budget_sats"]
         assert isinstance(requester, str)
+        requester = self.accounts.get(requester, requester)
         assert isinstance(budget, int)
         assert event.task is not None
         assert event.task not in self.deals, "one task, posted twice"

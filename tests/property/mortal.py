@@ -20,13 +20,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from adapters.clockwork import Nursery
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
+from bot.approvals import Approvals
+from bot.links import CARRIES, Links
+from core.chat import Role
 from core.errors import Unavailable
 from core.money import to_msat
+from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
 from core.swarm.orders import Rules
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.roster import Roster
+from core.tokens import Identities
 from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.blank import blank
 from tests.fakes import turn
@@ -256,16 +261,31 @@ class Hub:
             )
             await self.roster.load()
             nursery.spawn(self.coordinator.run(), "clock")
+            identities = Identities(store, self._ids, owners=(), reserved=self.roster.claims)
+            approvals = Approvals(store, self._clock, identities, send=_to_nobody, close=_to_nobody)
+            pairing = Pairing(store, self._ids, identities, _to_nobody)
+            self.approvals, self.links = (
+                approvals,
+                Links(store, self._ids, identities, pairing, approvals, send=_to_nobody),
+            )
+            approvals.carries(CARRIES, self.links.carry)
+            await identities.refresh()
             await self.coordinator.recover()
+            await approvals.recover()
             self._ready = True
             await self._stop.wait()
 
 
+def _to_nobody(*_: object) -> None:
+    """No surface is there."""
+
+
 async def new_book(path: Path, clock: Clock, grants: Mapping[str, int]) -> None:
-    """Make a database whose people have been granted sats."""
+    """Make a database whose people have been let in and granted sats."""
 
     def work(tx: UnitOfWork) -> None:
         for name, sats in grants.items():
+            tx.tokens.give(name, Role.MEMBER, "", tx.now)
             tx.ledger.append(
                 transfer(
                     f"book:grant:{name}", "grant", EXTERNAL, user_account(name), to_msat(sats),

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,11 @@ from hypothesis.stateful import (
 from adapters.sqlite.connection import connect_reader
 from adapters.sqlite.unit_of_work import UnitOfWork
 from core.access import NotAllowed
-from core.chat import Caller, Role
+from core.approval import parse_approval
+from core.chat import Caller, Reply, Role
 from core.errors import HubError
 from core.events import Kind
+from core.linking import NotLinked, OwnCode, UnderWay
 from core.money import MAX_SATS
 from core.store import LAST_PAUSE, DiskFull
 from core.swarm.appraisal import NotTheirWork
@@ -57,8 +59,11 @@ if TYPE_CHECKING:
     from tests.property.model import Deal
 
 OWNER = Caller("console:owner", Role.OWNER)
-PEOPLE = (OWNER, Caller("telegram:1", Role.MEMBER), Caller("matrix:@whale:example.org", Role.MEMBER))
-GRANTS = {OWNER.name: 10_000, PEOPLE[1].name: 300, PEOPLE[2].name: MAX_SATS}
+ANN, TWIN = Caller("telegram:1", Role.MEMBER), Caller("matrix:@second:example.org", Role.MEMBER)
+"""A person, and somebody who is sometimes linked to them."""
+
+PEOPLE = (OWNER, ANN, Caller("matrix:@whale:example.org", Role.MEMBER), TWIN)
+GRANTS = {OWNER.name: 10_000, ANN.name: 300, PEOPLE[2].name: MAX_SATS, TWIN.name: 150}
 NAMES = tuple(persona.name for persona in PERSONAS)
 SECOND, HOUR = 1000, 3_600_000
 
@@ -223,24 +228,31 @@ class Books(RuleBasedStateMachine):
         """Mostly the requester, sometimes a stranger: (caller, whether they may)."""
         own = next(person for person in PEOPLE if person.name == deal.requester)
         caller = own if number % 7 else PEOPLE[number // 7 % len(PEOPLE)]
-        return caller, caller in {own, OWNER}
+        return caller, caller is OWNER or self._as(caller).means(deal.requester)
+
+    def _as(self, person: Caller) -> Caller:
+        """Somebody as the hub sees them now."""
+        if person not in {ANN, TWIN} or TWIN.actor not in self.model.accounts:
+            return person
+        return replace(person, account=None if person is ANN else ANN.actor, linked=frozenset({ANN.actor, TWIN.actor}))
 
     # Commands --------------------------------------------------------------------------------------------------
 
     def _post(self, caller: Caller, sats: int, wish: Wish) -> Command:
-        order = Order(
-            caller, "console:1", wish.description, self._key(), budget=sats * 1000, only=wish.only, pick=wish.pick
-        )
+        key, name = self._key(), self._as(caller).name
         person = wish.only is not None and ":" in wish.only
         refused: type[HubError] | None = None
         if wish.only is not None and not person and wish.only not in self._live():
             refused = UnknownAgent
         elif self._not_theirs(wish):
             refused = NotTheirWork
-        elif sats * 1000 > self.model.free(caller.name):
+        elif sats * 1000 > self.model.free(name):
             refused = NotEnoughSats
 
         async def run(coordinator: Coordinator) -> object:
+            order = Order(
+                self._as(caller), "console:1", wish.description, key, budget=sats * 1000, only=wish.only, pick=wish.pick
+            )
             task = await coordinator.post(order)
             self.wishes[task.id] = wish
             return task
@@ -249,19 +261,20 @@ class Books(RuleBasedStateMachine):
 
     def _bid(self, caller: Caller, deal: Deal, sats: int) -> Command:
         key, number, only = self._key(), deal.number, self._wish(deal).only
-        self.offers.setdefault((number, caller.name), set()).add(sats)
+        bidder = self._as(caller)
+        self.offers.setdefault((number, bidder.name), set()).add(sats)
         refused: type[HubError] | None = None
         if deal.status != "bidding":
             refused = WrongState
         elif sats * 1000 > deal.budget:
             refused = BidOutOfRange
-        elif only not in {None, caller.name}:
+        elif only is not None and not bidder.means(only):
             refused = NotInvited
-        elif caller.name in deal.excluded:
+        elif any(map(bidder.means, deal.excluded)):
             refused = HadItsTurn
         return Command(
             f"bid {sats} on {number} as {caller.name}",
-            lambda coordinator: coordinator.bid(caller, number, sats, eta=None, note="", key=key),
+            lambda coordinator: coordinator.bid(self._as(caller), number, sats, eta=None, note="", key=key),
             refused,
         )
 
@@ -282,7 +295,9 @@ class Books(RuleBasedStateMachine):
         elif ":" not in name and self.model.busy(name):
             refused = AgentBusy
         return Command(
-            f"award {number} to {name}", lambda coordinator: coordinator.award(caller, number, name, key=key), refused
+            f"award {number} to {name}",
+            lambda coordinator: coordinator.award(self._as(caller), number, name, key=key),
+            refused,
         )
 
     def _deliver(self, caller: Caller, deal: Deal) -> Command:
@@ -290,11 +305,11 @@ class Books(RuleBasedStateMachine):
         refused: type[HubError] | None = None
         if deal.status not in AT_WORK:
             refused = WrongState
-        elif deal.agent != caller.name:
+        elif not self._as(caller).means(deal.agent):
             refused = NotYours
         return Command(
             f"deliver {number} as {caller.name}",
-            lambda coordinator: coordinator.deliver(caller, number, "done", key=key),
+            lambda coordinator: coordinator.deliver(self._as(caller), number, "done", key=key),
             refused,
         )
 
@@ -307,11 +322,11 @@ class Books(RuleBasedStateMachine):
         async def run(coordinator: Coordinator) -> object:
             match verb:
                 case "accept":
-                    return await coordinator.accept(caller, number, key=key)
+                    return await coordinator.accept(self._as(caller), number, key=key)
                 case "reject":
-                    return await coordinator.reject(caller, number, "not good", key=key)
+                    return await coordinator.reject(self._as(caller), number, "not good", key=key)
                 case _:
-                    return await coordinator.cancel(caller, number, key=key)
+                    return await coordinator.cancel(self._as(caller), number, key=key)
 
         return Command(f"{verb} {number} as {caller.name}", run, refused)
 
@@ -327,11 +342,11 @@ class Books(RuleBasedStateMachine):
             refused = UnknownAgent
         elif self._not_theirs(wish):
             refused = NotTheirWork
-        elif deal.budget > self.model.free(caller.name):
+        elif deal.budget > self.model.free(self._as(caller).name):
             refused = NotEnoughSats
 
         async def run(coordinator: Coordinator) -> object:
-            task = await coordinator.retry(caller, deal.number, conversation="console:1", key=key)
+            task = await coordinator.retry(self._as(caller), deal.number, conversation="console:1", key=key)
             self.wishes[task.id] = wish
             return task
 
@@ -356,7 +371,7 @@ class Books(RuleBasedStateMachine):
     def _any(self, data: st.DataObject) -> Command:
         """Any command on any task, in turn or out of turn."""
         choice = data.draw(any_number)
-        caller = PEOPLE[choice % 3]
+        caller = PEOPLE[choice % len(PEOPLE)]
         deal = self._deal(data.draw(any_number), "bidding", *AT_WORK, "delivered")
         makers: list[Callable[[], Command]] = [
             lambda: self._bid(caller, deal, 1 + choice % 150),
@@ -446,6 +461,39 @@ class Books(RuleBasedStateMachine):
     @rule(data=st.data())
     def out_of_turn(self, data: st.DataObject) -> None:
         self._ask(self._any(data))
+
+    @rule(taps=st.booleans())
+    def link(self, taps: bool) -> None:
+        """The second identity says the first one's code, and agrees to its sats coming along, or does not."""
+        (given,) = self.runner.run(self.hub.run(self.hub.links.code(self._as(ANN))))
+        self._survive()
+        if not isinstance(given, Reply):
+            return  # a kill or a full disk took the code
+        key, code = self._key(), str(given.data["code"])
+        deals = [deal for deal in self.model.deals.values() if deal.status not in OVER]
+        refused: type[HubError] | None = None
+        if TWIN.actor in self.model.accounts:
+            refused = OwnCode
+        elif any(
+            TWIN.actor in {deal.requester, deal.agent, *(deal.bids if deal.status == "bidding" else ())}
+            for deal in deals
+        ):
+            refused = UnderWay
+
+        async def run(_: Coordinator) -> object:
+            asked = await self.hub.links.join(self._as(TWIN), code, "", key=key)
+            if taps and "approval" in asked.data:
+                number = parse_approval(str(asked.data["approval"]))
+                return await self.hub.approvals.settle(self._as(TWIN), number, yes=True, key=f"{key}/yes")
+            return asked
+
+        self._ask(Command("link", run, refused))
+
+    @rule(owner=st.booleans())
+    def unlink(self, owner: bool) -> None:
+        key, caller = self._key(), OWNER if owner else ANN
+        refused = None if TWIN.actor in self.model.accounts else NotLinked
+        self._ask(Command("unlink", lambda _: self.hub.links.unlink(self._as(caller), TWIN.actor, key=key), refused))
 
     @rule(name=st.sampled_from([*NAMES, "quill-2"]), leaves=st.booleans())
     def change_the_roster(self, name: str, leaves: bool) -> None:

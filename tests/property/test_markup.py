@@ -55,36 +55,34 @@ class Strict:
     ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}  # noqa: RUF012 - never changed
 
     def __init__(self, source: str) -> None:
-        self.text = ""
-        self.styles: list[tuple[str, str]] = []
+        said: list[str] = []
         self._open: list[tuple[str, int]] = []
-        at = 0
-        while at < len(source):
-            found = self.TOKEN.match(source, at)
-            assert found, f"not HTML for Telegram: {source[at : at + 30]!r}"
+        self._length = at = 0
+        for found in self.TOKEN.finditer(source):
+            assert found.start() == at, f"not HTML for Telegram: {source[at : at + 30]!r}"
+            at = found.end()
             closing, tag, language, entity = found.groups()
-            if entity:
-                self.text += self.ENTITIES[entity]
-            elif not tag:
-                self.text += found[0]
+            if entity or not tag:
+                said.append(self.ENTITIES[entity] if entity else found[0])
+                self._length += len(said[-1])
             elif closing:
                 name, start = self._open.pop()
                 assert name == tag
-                assert len(self.text) > start, "an empty stretch"
-                self.styles.append((tag, self.text[start:]))
+                assert self._length > start, "an empty stretch"
             else:
                 self._opened(tag, language)
-            at = found.end()
+        assert at == len(source), f"not HTML for Telegram: {source[at : at + 30]!r}"
         assert not self._open, "left open"
+        self.text = "".join(said)
 
     def _opened(self, tag: str, language: str | None) -> None:
         names = [name for name, _ in self._open]
         assert tag in {"b", "i", "code", "pre"}
         assert tag not in names, "in itself"
-        inside = names[-1:] == ["pre"] and self._open[-1][1] == len(self.text)
+        inside = names[-1:] == ["pre"] and self._open[-1][1] == self._length
         assert (tag == "code" and inside) if language else True
         assert language or not {"code", "pre"} & set(names), "code holds no tags"
-        self._open.append((tag, len(self.text)))
+        self._open.append((tag, self._length))
 
 
 def marks_for(dice: random.Random, length: int) -> tuple[Mark, ...]:

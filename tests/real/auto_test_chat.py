@@ -60,6 +60,7 @@ class Shown(Words):
     name: str | None = None
     width: int | None = None
     content: bytes = b""
+    beneath: bool = False
 
 
 class Chat:

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-transcript", action="store_true", help="write docs/telegram-transcript.md anew")
+    parser.addoption("--write-transcript", action="store_true", help="write the transcripts of docs/ anew")
     parser.addoption("--write-pictures", action="store_true", help="keep the pictures of docs/ as they look now")
 
 

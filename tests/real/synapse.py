@@ -66,7 +66,7 @@ class Synapse:
             "media_store_path": str(self._folder / "media"), "signing_key_path": str(self._folder / "key"),
             "log_config": str(self._log()), "trusted_key_servers": [], "url_preview_enabled": False, "report_stats": False,
             "enable_registration": True, "enable_registration_without_verification": True, "macaroon_secret_key": "loopback",
-            "federation_domain_whitelist": [], "presence": {"enabled": False}, **_LIMITS, **limits,
+            "federation_domain_whitelist": [], "presence": {"enabled": False}, "bcrypt_rounds": 4, **_LIMITS, **limits,
         }  # fmt: skip
         config = self._folder / "homeserver.yaml"
         config.write_text(json.dumps(settings))  # which is YAML
@@ -74,7 +74,7 @@ class Synapse:
         command = [sys.executable, "-m", "synapse.app.homeserver", "-c", str(config)]
         if not (self._folder / "key").exists():
             making = await asyncio.create_subprocess_exec(
-                *command, "--generate-keys", env=environment, cwd=self._folder
+                *command, "--generate-keys", env=environment, cwd=self._folder, stdout=asyncio.subprocess.DEVNULL
             )
             assert await making.wait() == 0
         self._process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=self._folder)
@@ -148,11 +148,18 @@ class Person:
         made = await self.client.room_create(invite=list(others), **how)
         return str(made.room_id)
 
-    async def say(self, room: str, body: str) -> str:
+    async def say(self, room: str, body: str, *, thread: str | None = None) -> str:
         """Write a message; returns its id."""
-        content = {"msgtype": "m.text", "body": body}
+        content: dict[str, Any] = {"msgtype": "m.text", "body": body}
+        if thread is not None:
+            content["m.relates_to"] = {"rel_type": "m.thread", "event_id": thread}
         sent = await self.client.room_send(room, "m.room.message", content, ignore_unverified_devices=True)
         return str(sent.event_id)
+
+    async def reacts(self, room: str, event: str, key: str) -> None:
+        """Tap a reaction."""
+        content = {"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": key}}
+        await self.client.room_send(room, "m.reaction", content, ignore_unverified_devices=True)
 
     async def hears(self, room: str, words: str) -> str:
         """Wait for a message of somebody else with these words, also by an edit; returns the event's id."""
@@ -162,6 +169,16 @@ class Person:
                 if found is not None:
                     return found[0]
                 await self._look()
+
+    def threads(self, room: str) -> list[tuple[str | None, str]]:
+        """What others said in a room, without its edits: (the first event of the thread, the first line)."""
+        found = []
+        for event in self.seen:
+            relation = event.source["content"].get("m.relates_to", {})
+            if getattr(event, "room", "") == room and relation.get("rel_type") != "m.replace":
+                root = relation["event_id"] if relation.get("rel_type") == "m.thread" else None
+                found.append((root, event.body.partition("\n")[0]))
+        return found
 
     def said(self, room: str) -> list[tuple[str, str]]:
         """What others said in a room: (event, text)."""

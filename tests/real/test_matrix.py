@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
+from nio import EnableEncryptionBuilder
 
 from tests.kill.hub_process import hub_process
 from tests.real.synapse import PASSWORD, missing, synapse
@@ -49,6 +51,17 @@ async def people(server: Synapse) -> AsyncIterator[tuple[Person, Person]]:
         await bob.client.close()
 
 
+async def asked(
+    server: Synapse, person: Person, method: str, path: str, body: Any = None, *, version: str = "v3"
+) -> Any:
+    """What the server says, with nobody's library in between."""
+    headers = {"Authorization": f"Bearer {person.client.access_token}"}
+    url = f"{server.url}/_matrix/client/{version}{path}"
+    async with aiohttp.ClientSession() as session, session.request(method, url, json=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json()
+
+
 async def test_a_task_is_done_and_paid_in_a_room_over_restarts_of_both(tmp_path: Path) -> None:
     async with synapse(tmp_path / "synapse") as server, people(server) as (olga, _):
         async with hub_on(tmp_path, server) as hub:
@@ -70,6 +83,49 @@ async def test_a_task_is_done_and_paid_in_a_room_over_restarts_of_both(tmp_path:
         texts = [text for _, text in olga.said(room)]
         assert sum(text.startswith("9,960") for text in texts) == 1
         assert sum(text.startswith("/task WHAT") for text in texts) <= 1, "sent again, it is the same event"
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+async def test_a_task_has_a_thread_beneath_its_board_over_a_restart_and_when_the_board_is_gone(
+    tmp_path: Path, encrypted: bool
+) -> None:
+    async with synapse(tmp_path / "synapse") as server:
+        await (await server.user("timmy")).client.close()
+        olga = await server.user("olga", tmp_path / "olga" if encrypted else None)
+        await olga.sign_in()
+        try:
+            async with hub_on(tmp_path, server) as hub:
+                await _threaded(server, olga, hub, [EnableEncryptionBuilder().as_dict()] if encrypted else [])
+        finally:
+            await olga.client.close()
+
+
+async def _threaded(server: Synapse, olga: Person, hub: HubProcess, state: list[dict[str, Any]]) -> None:
+    room = await olga.room(BOT, is_direct=True, initial_state=state)
+    await olga.meets(room, BOT)
+    await olga.say(room, "!task key points of welcome.md pick=ask")
+    board = await olga.hears(room, "T-1 posted")
+    offers = await olga.hears(room, "T-1 bids: quill 40, echo 45")
+    await olga.say(room, "!bids 1", thread=board)
+    await olga.hears(room, "T-1 has 2 bids")
+    await olga.say(room, "!balance")
+    await olga.hears(room, "9,800 simulated sats free")
+    await hub.kill()
+    await hub.start()
+    await olga.reacts(room, offers, "echo 45")
+    await olga.hears(room, "T-1 settled: echo was paid 45 sats\n\n")
+    assert olga.threads(room) == [
+        (None, "T-1 posted with a budget of 200 simulated sats."), (board, "T-1 bids: quill 40, echo 45"),
+        (board, "T-1 has 2 bids"), (None, "9,800 simulated sats free, 200 sats held for open tasks"),
+        (board, "T-1 awarded to echo"), (board, "T-1 settled: echo was paid 45 sats"),
+    ]  # fmt: skip
+    (root,) = (await asked(server, olga, "GET", f"/rooms/{room}/threads", version="v1"))["chunk"]
+    assert root["event_id"] == board
+    assert root["unsigned"]["m.relations"]["m.thread"]["count"] == 5
+    await olga.client.room_redact(room, board)
+    await olga.say(room, "!show 1", thread=board)
+    await olga.hears(room, "T-1 is settled")
+    assert olga.threads(room)[-1][0] == board
 
 
 async def test_a_burst_while_it_is_away_is_answered_whole_and_in_order(tmp_path: Path) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 from nio import EnableEncryptionBuilder
 
 from adapters.matrix.signing import claims
 from tests.real.synapse import missing, synapse
-from tests.real.test_matrix import BOT, hub_on
+from tests.real.test_matrix import BOT, asked, hub_on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.real.synapse import Person, Synapse
+    from tests.real.synapse import Person
 
 pytestmark = [pytest.mark.timeout(180), missing]
 
@@ -25,15 +24,6 @@ async def sealed_room(olga: Person) -> str:
     room = await olga.room(BOT, is_direct=True, initial_state=[EnableEncryptionBuilder().as_dict()])
     await olga.meets(room, BOT)
     return room
-
-
-async def asked(server: Synapse, person: Person, method: str, path: str, body: Any = None) -> Any:
-    """What the server says, with nobody's library in between."""
-    headers = {"Authorization": f"Bearer {person.client.access_token}"}
-    url = f"{server.url}/_matrix/client/v3{path}"
-    async with aiohttp.ClientSession() as session, session.request(method, url, json=body, headers=headers) as answer:
-        assert answer.status == 200, await answer.text()
-        return await answer.json()
 
 
 async def test_a_task_is_done_and_paid_in_an_encrypted_room_over_restarts_and_a_lost_store(tmp_path: Path) -> None:

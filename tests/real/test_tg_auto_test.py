@@ -11,7 +11,7 @@ import pytest
 
 from tests.kill.hub_process import hub_process
 from tests.real.auto_test_chat import PERSON, TOKEN, chat, missing
-from tests.real.transcript import PAGE, Transcript
+from tests.real.transcript import TELEGRAM, Transcript
 from tests.scenario.bot import NOBODY
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def hub_on(folder: Path, room: Chat, *, owner: str = OWNER) -> AsyncIterat
 
 
 async def test_the_chat_of_the_docs(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    page = Transcript()
+    page = Transcript("telegram-transcript.md", TELEGRAM)
     async with chat() as room:
         async with hub_on(tmp_path, room, owner="") as hub:
             await _let_in(room, page, hub)
@@ -50,9 +50,7 @@ async def test_the_chat_of_the_docs(tmp_path: Path, request: pytest.FixtureReque
             await _paid(room, page)
             await _picked(room, page)
             await _pictured(room, page)
-    if request.config.getoption("--write-transcript"):
-        PAGE.write_text(page.page())
-    assert PAGE.read_text() == page.page(), "write it anew with: make test-real ARGS=--write-transcript"
+    page.keep(write=request.config.getoption("--write-transcript"))
 
 
 async def _let_in(room: Chat, page: Transcript, hub: HubProcess) -> None:

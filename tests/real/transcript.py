@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
     from tests.real.auto_test_chat import Shown, Words
 
-PAGE = Path(__file__).parents[2] / "docs" / "telegram-transcript.md"
+DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 110
 NAME = 8
-HEAD = """\
-<!-- Written by `make test-real ARGS=--write-transcript`; change the code, not this file. -->
-
+WRITTEN = "<!-- Written by `make test-real ARGS=--write-transcript`; change the code, not this file. -->\n\n"
+TELEGRAM = f"""{WRITTEN}\
 # A chat with Timmy on Telegram
 
 A real hub process on `tg-auto-test`, an emulator of Telegram that nobody of this project wrote; `make test-real` holds this page
@@ -29,9 +28,11 @@ No model was running: nothing here needs one.
 
 @dataclass
 class Transcript:
-    """Grows as the chat goes on."""
+    """Grows as the chat goes on: a page of `docs/` with this name, that begins with a `head`."""
 
-    parts: list[str] = field(default_factory=lambda: [HEAD])
+    name: str
+    head: str
+    parts: list[str] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
     _seen: int = 0
 
@@ -45,16 +46,16 @@ class Transcript:
         self._close()
         self.parts.append(f"\n{text}\n")
 
-    def said(self, text: str) -> None:
-        """The person said or did something."""
-        self._say("Ann", text)
+    def said(self, text: str, *, beneath: bool = False) -> None:
+        """The person said or did something, in a thread if it is `beneath` another message."""
+        self._say("└ Ann" if beneath else "Ann", text)
 
     def answered(self, messages: Sequence[Shown], popped: str = "") -> None:
         """What the hub said since; and what popped up over the chat."""
         for one in messages:
             if one.id > self._seen:
                 self._seen = one.id
-                self._message("Timmy", one.began, picture=one.photo)
+                self._message("└ Timmy" if one.beneath else "Timmy", one.began, picture=one.photo)
                 if (one.text, one.buttons) != (one.began.text, one.began.buttons):
                     self._message("(edit)", one)
         if popped:
@@ -63,10 +64,17 @@ class Transcript:
     def page(self) -> str:
         """The whole, with one pairing code for all: each chat has another."""
         self._close()
-        text = "".join(self.parts)
+        text = self.head + "".join(self.parts)
         for code in re.findall(r"timmy pair ([A-Z2-9]{8})", text):
             text = text.replace(code, "K7QF2M9X")
         return text
+
+    def keep(self, *, write: bool) -> None:
+        """See that the page of the docs is this one, or write it."""
+        path = DOCS / self.name
+        if write:
+            path.write_text(self.page())
+        assert path.read_text() == self.page(), "write it anew with: make test-real ARGS=--write-transcript"
 
     def _message(self, who: str, words: Words, *, picture: bool = False) -> None:
         self._say(who, "(a picture)" if picture else words.text)

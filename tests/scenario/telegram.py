@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.app import App
-    from config.settings import Settings
+    from config.settings import Matrix, Settings
     from tests.scenario.bot import Bot
     from tests.telegram_objects import Chat, Message
     from tests.telegram_server import TelegramServer
@@ -71,12 +71,14 @@ class Telegrams:
 
 @asynccontextmanager
 async def on_telegram(
-    folder: Path, server: TelegramServer, *, ollama: str = NOBODY, token: str = "", chats: str = str(GROUP), **how: Any
-) -> AsyncIterator[Telegrams]:
-    """A running hub on this Telegram. People and chats are made once; a hub that comes again finds them."""
+    folder: Path, server: TelegramServer, *, ollama: str = NOBODY, token: str = "", chats: str = str(GROUP),
+    matrix: Matrix | None = None, **how: Any,
+) -> AsyncIterator[Telegrams]:  # fmt: skip
+    """A running hub on this Telegram, and perhaps on Matrix. People and chats are made once; a hub that comes again finds them."""
     ann, bob, olga = (_chat(server, *who) for who in ((ANN, "Ann"), (BOB, "Bob"), (OLGA, "Olga")))
     group = server.chats.get(GROUP) or server.group(GROUP, "The Group", members=(ANN, BOB, OLGA))
     found = how.pop("found", None) or telegram_settings(folder, server, ollama=ollama, token=token, chats=chats)
+    found = found.model_copy(update={"matrix": matrix or found.matrix})
     async with hub(folder, found=found, **how) as bot:
         await bot.app.store.write(lambda tx: tx.tokens.give(f"telegram:{ANN}", Role.MEMBER, "Ann", tx.now))
         await bot.app.hub.identities.refresh()

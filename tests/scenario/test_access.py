@@ -23,6 +23,7 @@ LINES = {
     "balance": "", "history": "", "agents": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
+    "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
     **OTHERS,
 }  # fmt: skip
 
@@ -194,6 +195,8 @@ BAD_TOKENS: list[tuple[str, dict[str, object], str]] = [
     ("mint", {"token_kind": "worker", "task_limit": 5}, "option_not_for_kind"),
     ("mint", {"token_kind": "shortcut"}, "needs_actor"),
     ("mint", {"token_kind": "shortcut", "for": "nobody"}, "bad_actor"),
+    ("mint", {"token_kind": "shortcut", "for": "shortcuts:phone"}, "no_person"),
+    ("mint", {"token_kind": "shortcut", "for": "worker:w"}, "no_person"),
     ("revoke", {}, "no_such_token"),
     ("revoke", {"token_kind": "worker", "name": "phone"}, "no_such_token"),
 ]

@@ -170,8 +170,16 @@ async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
         for change in ("state = 'open'", "action = 'pay'", "decided_by = 'x'"):
             with pytest.raises(sqlite3.IntegrityError, match="never changes"):
                 connection.execute(f"UPDATE approval SET {change}")  # noqa: S608
-        with pytest.raises(sqlite3.IntegrityError, match="is kept"):
-            connection.execute("DELETE FROM approval")
+
+
+async def test_rows_of_what_is_not_settled_are_kept(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand()):
+        pass
+    with (
+        closing(connect(tmp_path / "data" / DATABASE)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="not settled is kept"),
+    ):
+        connection.execute("DELETE FROM approval")
 
 
 @pytest.mark.parametrize("line", ["/deny A-1", "/approve A-1"])

@@ -103,8 +103,24 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
             pass
         code = words.split("\n")[1]
         _is(await ask(f"/pair {code}"), {"ok": bool, "actor": str, "role": str})
+        code = await ask("/link")
+        _is(code, {"ok": bool, "code": str, "account": str, "identities": list})
+        for name in (1, 8):
+            said = Inbound(
+                "console", "x", f"link {name}", f"console:{name}", f"telegram:{name}", f"/link {code['code']}"
+            )
+            await bot.app.dispatcher.receive(said)
+            await bot.until(kind="more")
+        await ask("/approve A-1")
+        me = await ask("/whoami")
+        _is(me, {"ok": bool, "actor": str, "role": str, "account": str, "identities": list})
+        assert me["identities"] == [OWNER, "telegram:1"]
+        _is(await ask("/unlink telegram:1"), {"ok": bool, "actor": str, "account": str})
         _is(await ask("/unpair telegram:7"), {"ok": bool, "actor": str})
-        for number, verb in enumerate(("approve", "deny"), 1):
+        await bot.app.hub.identities.mint(await bot.app.hub.identities.caller(OWNER, private=True), "read", "phone")
+        assert (await ask("/tokens"))["tokens"] == [{"kind": "read", "name": "phone", "for": None}]
+        _is(await ask("/revoke read phone"), {"ok": bool, "kind": str, "name": str})
+        for number, verb in enumerate(("approve", "deny"), 2):
             await bot.app.hub.approvals.ask(
                 "try", "sing", "Shall I sing?", asked_by=OWNER, where=OWNER, approvers=(OWNER,), seconds=60, key=verb
             )

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.sqlite.connection import connect
-from bot.app import DATABASE
+from bot.app import DATABASE, look_at_model
 from bot.doctor import Severity, examine, misconfigured, report
-from config.settings import BadSetting, Http, Matrix, Speech, Telegram
+from config.settings import BadSetting, Http, Matrix, Ollama, Shortcuts, Speech, Telegram
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
+from tests.ollama_server import OllamaServer
 from tests.program import Program
 from tests.scenario.bot import hub, settings
+from tests.scenario.shortcuts import mint
 from tests.scenario.test_matrix import OLGA
 
 if TYPE_CHECKING:
@@ -27,14 +29,16 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 STATUS: dict[str, Any] = {
-    "uptime_s": 5, "faults": [], "parts": {"events": {"up": True, "why": ""}}, "model": {"up": True, "why": None},
-    "dead_letters": 0, "advice": {},
+    "uptime_s": 5, "faults": [], "parts": {"events": {"up": True, "why": ""}}, "dead_letters": 0, "advice": {},
 }  # fmt: skip
+MODEL = (None, 131_072)
 
 
-def wrong(found: Settings, status: Any = None, env: Path = Path("no.env")) -> dict[str, Finding]:
+def wrong(
+    found: Settings, status: Any = None, env: Path = Path("no.env"), model: tuple[str | None, int | None] = MODEL
+) -> dict[str, Finding]:
     """What is wrong, by id."""
-    return {one.id: one for one in examine(found, status, env) if not one.ok}
+    return {one.id: one for one in examine(found, status, model, env) if not one.ok}
 
 
 async def used(folder: Path) -> Settings:
@@ -47,18 +51,18 @@ async def used(folder: Path) -> Settings:
 
 async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_path: Path) -> None:
     found = await used(tmp_path)
-    findings = examine(found, STATUS, Path("no.env"))
+    findings = examine(found, STATUS, MODEL, Path("no.env"))
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.balance", "machine.clock", "http.bind",
-        "http.public", "hub.running", "part.events", "database.writer", "model.ready", "messages.given_up",
-        "speech.hears", "speech.speaks",
+        "http.public", "http.hosts", "http.proxy", "hub.running", "part.events", "database.writer", "model.ready", "model.window",
+        "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
     assert all(one.says and not one.fix for one in findings)
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("15 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("18 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -124,6 +128,10 @@ async def test_what_is_open_to_others_is_found(tmp_path: Path) -> None:
     assert set(wrong(open_to, STATUS, env)) == {"http.bind", "http.public", "settings.private"}
     env.chmod(0o600)
     assert wrong(found, STATUS, env) == {}
+    hosts = Http(allowed_hosts="https://hub.lan, *.lan, hub.lan:8080, [::1]", trusted_proxy="0.0.0.0/0")
+    faults = wrong(found.model_copy(update={"http": hosts}), STATUS, env)
+    assert set(faults) == {"http.hosts", "http.proxy"}
+    assert "sends *.lan, https://hub.lan as" in faults["http.hosts"].says
 
 
 async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
@@ -149,6 +157,25 @@ async def test_an_engine_of_speech_that_was_chosen_and_is_missing_is_found(
     assert set(wrong(brought, STATUS)) == {"speech.hears"}
 
 
+async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    on = found.model_copy(update={"shortcuts": Shortcuts(enabled=True)})
+    assert set(wrong(on, STATUS)) == {"shortcuts.reachable", "shortcuts.token"}
+    assert set(wrong(found, STATUS)) == set()
+    reached = on.model_copy(update={"http": Http(public_url="https://hub.example.org")})
+    async with hub(tmp_path, found=found) as bot:
+        await mint(bot.app, "phone")
+        assert wrong(reached, STATUS) == {}
+        await mint(bot.app, "anns", "telegram:11")
+    faults = wrong(reached, STATUS)
+    assert set(faults) == {"shortcuts.account", "shortcuts.home"}
+    assert "anns for telegram:11" in faults["shortcuts.account"].says
+    assert "anns asks telegram:11, whose chat is off" in faults["shortcuts.home"].says
+    assert all(one.severity is Severity.WARNING and one.fix for one in faults.values())
+    telegram = Telegram(token="123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
+    assert wrong(reached.model_copy(update={"owner": "telegram:11", "telegram": telegram}), STATUS) == {}
+
+
 @pytest.mark.parametrize(
     ("but", "name", "severity"),
     [
@@ -156,7 +183,6 @@ async def test_an_engine_of_speech_that_was_chosen_and_is_missing_is_found(
         ({"parts": {"clock": {"up": False, "why": "it broke"}}}, "part.clock", Severity.ERROR),
         ({"faults": ["events is deaf: no poll"]}, "part.events", Severity.ERROR),
         ({"faults": ["the database writer is stuck"]}, "database.writer", Severity.ERROR),
-        ({"model": {"up": False, "why": "No model answers"}}, "model.ready", Severity.WARNING),
         ({"dead_letters": 2}, "messages.given_up", Severity.WARNING),
         ({"advice": {"matrix": ["no signature"]}}, "matrix.advice", Severity.WARNING),
     ],
@@ -165,6 +191,25 @@ async def test_what_the_hub_knows_of_itself_is_told(tmp_path: Path, but: Any, na
     found = await used(tmp_path)
     faults = wrong(found, None if but is None else STATUS | but)
     assert {one: fault.severity for one, fault in faults.items()} == {name: severity}
+
+
+async def test_a_model_that_is_not_there_or_is_asked_for_more_than_it_has_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    (missing,) = wrong(found, STATUS, model=("No model answers at http://x. Start Ollama.", None)).values()
+    assert (missing.id, missing.severity) == ("model.ready", Severity.WARNING)
+    async with OllamaServer.running("llama3.2:latest") as server:
+        asks = found.model_copy(update={"ollama": Ollama(url=server.url, num_ctx=8192)})
+        assert wrong(asks, STATUS, model=await look_at_model(asks)) == {}
+        server.window = None
+        assert wrong(asks, STATUS, model=await look_at_model(asks)) == {}
+        server.window = 4096
+        (narrow,) = wrong(asks, STATUS, model=await look_at_model(asks)).values()
+        assert (narrow.id, narrow.severity, "TIMMY_OLLAMA_NUM_CTX=4096" in narrow.fix) == (
+            "model.window",
+            Severity.WARNING,
+            True,
+        )
+    assert "model.ready" in wrong(asks, STATUS, model=await look_at_model(asks))
 
 
 def test_settings_that_cannot_be_read_are_the_one_finding() -> None:

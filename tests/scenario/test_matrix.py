@@ -115,13 +115,27 @@ def _say(talk: Matrixes, body: str, more: dict[str, Any]) -> None:
     talk.server.post(talk.group, OLGA, "m.room.message", content)
 
 
+async def test_a_button_that_came_with_an_edit_is_known_after_a_restart(tmp_path: Path, server: MatrixServer) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.up()
+        server.say(talk.olga, OLGA, "have quill write a letter, let me pick")
+        asked = await talk.told(talk.olga, "Shall I do this?")
+        server.react(talk.olga, OLGA, asked.id, "Yes")
+        posted = await talk.told(talk.olga, "up for bids")
+        assert posted.id == asked.id
+    server.react(talk.olga, OLGA, posted.id, "Cancel")
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.told(talk.olga, "T-1 cancelled")
+
+
 async def test_a_room_that_is_not_listed_is_told_so_by_its_owner_only(tmp_path: Path, server: MatrixServer) -> None:
     other = server.room("Other", [OLGA, BOB])
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()
         server.say(other, BOB, "!task write a poem")
         server.say(other, OLGA, "!task write a poem")
-        await talk.told(other, other.id)
+        told = await talk.told(other, "not on my list")
+        assert f"Add {other.id} to TIMMY_MATRIX_ROOMS" in told.text
         assert len(server.messages(other)) == 1
         assert talk.bot.rows("SELECT count(*), max(text) FROM inbound") == [(2, "")]
 

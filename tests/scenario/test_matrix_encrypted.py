@@ -49,7 +49,7 @@ async def on_matrix(folder: Path, server: MatrixServer, **how: Any) -> AsyncIter
         await bot.app.store.write(_let_in(EVE))
         await bot.app.hub.identities.refresh()
         talk = Matrixes(server, bot, olga, group)
-        await bot.see(lambda: surface_of(talk)._client, "Matrix up", pace=0)
+        await bot.see(lambda: surface_of(talk)._session, "Matrix up", pace=0)
         yield talk
 
 
@@ -107,6 +107,17 @@ async def test_it_writes_only_where_the_settings_let_it(
         assert talk.bot.rows("SELECT count(*) FROM inbound WHERE surface = 'matrix'") == [(0,)]
 
 
+async def test_a_button_that_is_pressed_while_the_hub_is_away_is_known_when_it_comes_back(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        server.say(talk.olga, OLGA, "have quill write a letter")
+        asked = await talk.told(talk.olga, "Shall I do this?")
+    server.react(talk.olga, OLGA, asked.id, "No")
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.told(talk.olga, "Nothing was done.")
+
+
 async def test_a_message_whose_key_comes_later_is_answered_once(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         mail, sealed = server.peers[OLGA].sealed(
@@ -136,8 +147,8 @@ async def test_a_message_whose_key_never_comes_is_answered_once_with_the_cause_o
     async with on_matrix(tmp_path, server) as talk:
         talk.bot.pass_time(3600)
         unreadable(talk.olga)
-        await talk.bot.see(lambda: surface_of(talk)._sealed, pace=0)
-        await talk.bot.see(lambda: not surface_of(talk)._sealed, pace=1)
+        await talk.bot.see(lambda: surface_of(talk)._ear.waiting, pace=0)
+        await talk.bot.see(lambda: not surface_of(talk)._ear.waiting, pace=1)
         server.peers[OLGA].forget(talk.olga.id)
         server.say(talk.olga, OLGA, "!help task")
         await talk.told(talk.olga, "post a task")
@@ -152,8 +163,8 @@ async def test_who_makes_up_keys_is_answered_five_times_an_hour(tmp_path: Path, 
                 talk.olga.id, BOT, "m.room.message", {"msgtype": "m.text", "body": "!help"}
             )[1]
             server.post(talk.olga, OLGA, "m.room.encrypted", content)
-        await talk.bot.see(lambda: len(surface_of(talk)._sealed) == 7, pace=0)
-        await talk.bot.see(lambda: not surface_of(talk)._sealed, pace=1)
+        await talk.bot.see(lambda: len(surface_of(talk)._ear.waiting) == 7, pace=0)
+        await talk.bot.see(lambda: not surface_of(talk)._ear.waiting, pace=1)
         server.peers[OLGA].forget(talk.olga.id)
         server.say(talk.olga, OLGA, "!help task")
         await talk.told(talk.olga, "post a task")
@@ -211,6 +222,10 @@ async def test_a_session_that_its_owner_did_not_sign_may_not_spend(tmp_path: Pat
         server.say(talk.olga, OLGA, "!task write a poem")
         await talk.told(talk.olga, "not signed by your identity")
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
+        server.say(talk.olga, OLGA, "!link")
+        refused = await talk.told(talk.olga, "You may not join an account with its code")
+        assert "not signed by your identity" in refused.text
+        assert talk.bot.rows("SELECT count(*) FROM link_code") == [(0,)]
 
 
 async def test_who_has_no_cross_signing_is_known_by_the_first_session_and_may_set_it_up(
@@ -249,7 +264,7 @@ async def test_where_only_the_verified_may_spend_nobody_else_does(
         if not encrypted:
             return
         identity = claims(server.keys.query({OLGA: []}), OLGA).identity
-        await surface_of(talk)._encryption.verified(OLGA, identity)
+        await surface_of(talk)._session.encryption.verified(OLGA, identity)
         assert BOT in server.keys.identities[OLGA]["master_key"]["signatures"], "and others may know"
         server.say(talk.olga, OLGA, "!spawn echo")
         await talk.told(talk.olga, "echo-2")
@@ -281,7 +296,7 @@ async def test_its_device_is_signed_and_a_lost_store_makes_a_new_one_of_the_same
         old = next(
             event for _, event in talk.olga.events if event["type"] == "m.room.encrypted" and event["sender"] == OLGA
         )
-        found = await surface_of(talk)._client.room_get_event(talk.olga.id, old["event_id"])
+        found = await surface_of(talk)._session.client.room_get_event(talk.olga.id, old["event_id"])
         assert found.event.body == "!help task", "the restored key opens it"
         server.peers[OLGA].forget(talk.olga.id)
         server.say(talk.olga, OLGA, "!help tasks")
@@ -309,7 +324,7 @@ async def test_an_account_with_the_identity_of_another_client_keeps_it(tmp_path:
     async with on_matrix(tmp_path, server) as talk:
         server.say(talk.olga, OLGA, "!help task")
         await talk.told(talk.olga, "post a task")
-        assert "cross-signing keys from another client" in surface_of(talk)._encryption.fault
+        assert "cross-signing keys from another client" in surface_of(talk)._session.encryption.fault
     assert server.keys.identities[BOT] == before
 
 
@@ -331,10 +346,10 @@ async def test_a_new_person_who_joins_can_read_what_is_said_next(tmp_path: Path,
 async def _still_there(talk: Matrixes, words: str = "!help task") -> None:
     """The surface hears and answers, and was not started again."""
     surface = surface_of(talk)
-    before = surface._client
+    before = surface._session
     talk.server.say(talk.olga, OLGA, words)
     await talk.told(talk.olga, "post a task")
-    assert surface._client is before
+    assert surface._session is before
 
 
 async def test_a_message_to_its_device_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
@@ -375,7 +390,7 @@ async def test_state_that_is_encrypted_is_none(tmp_path: Path, server: MatrixSer
             server.mail(EVE, whose, device, content)
         server.post(talk.group, EVE, "m.room.encrypted", peer.olm.group_encrypt(talk.group.id, gone))
         await _still_there(talk)
-        assert set(surface_of(talk)._client.rooms[talk.group.id].users) == {OLGA, EVE, BOT}
+        assert set(surface_of(talk)._session.client.rooms[talk.group.id].users) == {OLGA, EVE, BOT}
         server.say(talk.group, OLGA, "!balance")
         await talk.told(talk.group, "I answered you in private")
         assert "sats free" not in str([one.text for one in server.messages(talk.group)])

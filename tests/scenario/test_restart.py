@@ -10,6 +10,7 @@ import pytest
 
 from adapters.console.link import dial
 from adapters.folder import AlreadyRunning
+from adapters.llm.ollama import OllamaModel
 from adapters.skills.runner import SkillRunner
 from core.chat import Inbound
 from core.errors import UserError
@@ -229,3 +230,20 @@ async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypat
     async with hub(tmp_path):
         assert places == [left.parent]
         assert not await asyncio.to_thread(left.exists)
+
+
+async def test_what_works_with_the_model_has_ended_before_the_model_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands, ended = Hands(does={"quill": asyncio.Event()}), []
+
+    class Watched(OllamaModel):
+        async def __aexit__(self, *_: object) -> None:
+            ended.append(list(hands.stopped))
+            await super().__aexit__()
+
+    monkeypatch.setattr("bot.app.OllamaModel", Watched)
+    async with hub(tmp_path, hands=hands) as bot:
+        await bot.say("/task write a letter")
+        await hands.at_work("T-1", "quill")
+    assert ended == [[("T-1", "quill")]]

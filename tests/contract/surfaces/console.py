@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from adapters.console.link import Frame
     from tests.scenario.bot import Bot
 
-_MESSAGES = frozenset({"reply", "more"})
+MESSAGES = frozenset({"reply", "more"})
 
 
-class _Line:
+class Line:
     """The hub's end of a terminal's link; what was shown on it is the terminal's."""
 
     def __init__(self, screen: list[Frame], *, attached: bool) -> None:
@@ -32,7 +32,7 @@ class _Line:
     async def send(self, frame: Frame) -> None:
         """See `Link`."""
         self.post(frame)
-        if self.stuck is not None and frame["kind"] in _MESSAGES:
+        if self.stuck is not None and frame["kind"] in MESSAGES:
             await self.stuck.wait()
 
     def post(self, frame: Frame, *, sure: bool = False) -> None:
@@ -64,7 +64,7 @@ class ConsoleDriver:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._screens: dict[Where, list[Frame]] = {Where.HOME: [], Where.OTHER: []}
-        self._lines: dict[Where, _Line] = {}
+        self._lines: dict[Where, Line] = {}
         self._served: list[asyncio.Task[None]] = []
         self._last: tuple[Where, Frame] = (Where.HOME, {})
         self._numbers = 0
@@ -103,7 +103,7 @@ class ConsoleDriver:
 
     def shown(self, where: Where = Where.HOME) -> list[Shown]:
         """See `Driver`."""
-        return [_shown(frame) for frame in self._screens[where] if frame["kind"] in _MESSAGES]
+        return [shown_on_console(frame) for frame in self._screens[where] if frame["kind"] in MESSAGES]
 
     def progress(self) -> list[str]:
         """See `Driver`."""
@@ -126,7 +126,7 @@ class ConsoleDriver:
     def up(self) -> None:
         """See `Driver`."""
         for where, screen in self._screens.items():
-            line = self._lines[where] = _Line(screen, attached=where is Where.HOME)
+            line = self._lines[where] = Line(screen, attached=where is Where.HOME)
             self._served.append(asyncio.get_running_loop().create_task(self.bot.app.console.serve(line)))
 
     def stick(self) -> None:
@@ -150,7 +150,8 @@ class ConsoleDriver:
         raise NotImplementedError
 
 
-def _shown(frame: Frame) -> Shown:
+def shown_on_console(frame: Frame) -> Shown:
+    """A frame as a person sees it."""
     labels = [button["label"] for button in frame.get("buttons", ())]
     files = {file["name"]: Path(file["path"]).read_bytes() for file in frame.get("files", ())}
     return Shown(frame["text"], labels, files, frame.get("again", False), frame)

@@ -25,6 +25,10 @@ class Feat(StrEnum):
     DRAFTS = "the answer in the making is a message that is edited"
     FLOOD = "the platform asks to wait"
     COPIES = "what is sent again is shown again"
+    LIFE = "it shows that an answer is being made"
+    BUTTONS = "what is shown has buttons"
+    ACTS = "whoever asks may do at once whatever they have the right to"
+    RECEIPTS = "the platform says that it has a message"
     LOST = "the platform takes a message and its answer is lost"
 
 

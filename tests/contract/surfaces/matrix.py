@@ -85,7 +85,7 @@ class MatrixDriver:
     @property
     def _up(self) -> bool:
         surface = next(one for one in self.bot.app.health.surfaces if one.name == "matrix")
-        return getattr(surface, "_client", None) is not None
+        return getattr(surface, "_session", None) is not None
 
     def say(self, text: str, where: Where = Where.HOME) -> None:
         """See `Driver`."""
@@ -105,7 +105,9 @@ class MatrixDriver:
     def shown(self, where: Where = Where.HOME) -> list[Shown]:
         """See `Driver`."""
         room, _, thread = self._places[where]
-        return [self._shown(one) for one in self._server.messages(room) if one.thread == thread]
+        found = self._server.messages(room)
+        boards = {one.id for one in found if one.thread == thread}  # what is told beneath them is told in their place
+        return [self._shown(one) for one in found if one.thread == thread or one.thread in boards]
 
     def progress(self) -> list[str]:
         """See `Driver`."""

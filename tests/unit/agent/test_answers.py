@@ -138,6 +138,7 @@ async def test_stop_keeps_what_was_said_and_hangs_up(assistant: Assistant, serve
     async with running(ask(), "counting"):
         await two.wait()
         assert not assistant.stop(THERE)
+        assistant.hush({"telegram:2"})
         assert assistant.stop(HERE)
         assert assistant.stop(HERE)
         await server.hung_up.wait()

@@ -6,28 +6,34 @@ import itertools
 
 import pytest
 
-from core.access import Action, NotAllowed, authorize, judge
-from core.chat import Caller, Role
+from core.access import Action, NeedsTap, NotAllowed, authorize, judge
+from core.chat import Caller, Proxy, Role
+from core.money import to_msat
 
-# yes: anybody's and their own · own: only their own · -: never. The last three columns are further conditions:
-# whether `--as` may try it out, whether a group may see it, and whether who may be another may do it.
+DEVICE = Proxy("telegram:5", "telegram:5", 200)
+
+# yes: anybody's and their own · own: only their own · -: never. The last four columns are further conditions:
+# whether `--as` may try it out, whether a group may see it, whether who may be another may do it, and whether a device of
+# theirs may (tap: they are asked first).
 WHO = """
-action     guest  member  operator  payer  owner  as   group  doubt
-TALK       -      yes     yes       yes    yes    yes  yes    yes
-LOOK       -      yes     yes       yes    yes    yes  yes    yes
-POST       -      yes     yes       yes    yes    yes  yes    -
-BID        -      yes     yes       yes    yes    yes  yes    -
-DELIVER    -      yes     yes       yes    yes    yes  yes    -
-SEE_MONEY  -      yes     yes       yes    yes    yes  -      yes
-JUDGE      -      own     own       own    yes    -    yes    -
-AWARD      -      own     yes       own    yes    -    yes    -
-CANCEL     -      own     yes       own    yes    yes  yes    -
-RETRY      -      own     yes       own    yes    yes  yes    -
-ROSTER     -      -       yes       -      yes    yes  yes    -
-MODEL      -      -       yes       -      yes    -    yes    -
-TOKENS     -      -       -         -      yes    -    -      -
-PAIR       -      -       -         -      yes    -    yes    -
-APPROVE    -      yes     yes       yes    yes    -    yes    -
+action     guest  member  operator  payer  owner  as   group  doubt  device
+TALK       -      yes     yes       yes    yes    yes  yes    yes    yes
+LOOK       -      yes     yes       yes    yes    yes  yes    yes    yes
+POST       -      yes     yes       yes    yes    yes  yes    -      yes
+BID        -      yes     yes       yes    yes    yes  yes    -      tap
+DELIVER    -      yes     yes       yes    yes    yes  yes    -      tap
+SEE_MONEY  -      yes     yes       yes    yes    yes  -      yes    yes
+JUDGE      -      own     own       own    yes    -    yes    -      tap
+AWARD      -      own     yes       own    yes    -    yes    -      tap
+CANCEL     -      own     yes       own    yes    yes  yes    -      tap
+RETRY      -      own     yes       own    yes    yes  yes    -      tap
+ROSTER     -      -       yes       -      yes    yes  yes    -      tap
+MODEL      -      -       yes       -      yes    -    yes    -      tap
+TOKENS     -      -       -         -      yes    -    -      -      -
+PAIR       -      -       -         -      yes    -    yes    -      tap
+APPROVE    -      yes     yes       yes    yes    -    yes    -      -
+LINK       -      yes     yes       yes    yes    -    -      -      -
+JOIN       yes    yes     yes       yes    yes    -    -      -      -
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
@@ -35,31 +41,44 @@ TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
 
 def test_the_table_has_every_action_and_every_role() -> None:
     assert set(TABLE) == {action.name for action in Action}
-    assert set(_HEAD[1:-3]) == {role.value for role in Role}
+    assert set(_HEAD[1:-4]) == {role.value for role in Role}
 
 
 @pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("role", Role)
 def test_who_may_do_what(role: Role, action: Action) -> None:
     row = TABLE[action.name]
-    for own, acting_for, private, doubt in itertools.product(
-        (False, True), (None, "telegram:7"), (False, True), ("", "who are you?")
+    for own, acting_for, private, doubt, proxy in itertools.product(
+        (False, True), (None, "telegram:7"), (False, True), ("", "who are you?"), (None, DEVICE)
     ):
         wanted = row[role.value] == "yes" or (row[role.value] == "own" and own)
         wanted = wanted and (acting_for is None or row["as"] == "yes") and (private or row["group"] == "yes")
         wanted = wanted and (not doubt or row["doubt"] == "yes")
-        caller = Caller("telegram:5", role, private, acting_for, doubt=doubt)
+        taps = wanted and proxy is not None and row["device"] == "tap"
+        wanted = wanted and (proxy is None or row["device"] == "yes")
+        caller = Caller("telegram:5", role, private, acting_for, doubt=doubt, proxy=proxy)
         verdict = judge(caller, action, own=own)
-        assert verdict.allowed is wanted, (own, acting_for, private, doubt, verdict.rule)
+        assert (verdict.allowed, verdict.asks) == (wanted, taps), (own, acting_for, private, doubt, proxy, verdict.rule)
         if wanted:
             authorize(caller, action, own=own)
         else:
-            with pytest.raises(NotAllowed, match="You may not") as refused:
+            with pytest.raises(NeedsTap if taps else NotAllowed, match="may not") as refused:
                 authorize(caller, action, own=own)
-            assert (refused.value.code, refused.value.status) == ("not_allowed", 403)
+            assert (refused.value.code, refused.value.status) == ("needs_tap" if taps else "not_allowed", 403)
             assert verdict.rule in str(refused.value), "the rule that decided is told"
 
 
 def test_acting_for_somebody_never_passes_for_them() -> None:
     caller = Caller("console:owner", Role.MEMBER, acting_for="telegram:7")
     assert (caller.name, caller.recorded) == ("telegram:7", "console:owner as telegram:7")
+
+
+@pytest.mark.parametrize(("sats", "asks"), [(1, False), (200, False), (201, True)])
+def test_a_device_posts_tasks_up_to_its_limit_and_asks_above_it(sats: int, asks: bool) -> None:
+    member = Caller("shortcuts:phone", Role.MEMBER, account="telegram:5", proxy=DEVICE)
+    verdict = judge(member, Action.POST, cost=to_msat(sats))
+    assert (verdict.allowed, verdict.asks) == (not asks, asks)
+    assert not asks or "200 sats" in verdict.rule
+    assert judge(Caller("telegram:5", Role.MEMBER), Action.POST, cost=to_msat(10**9)).allowed, (
+        "a person has no such limit"
+    )

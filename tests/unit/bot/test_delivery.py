@@ -11,6 +11,7 @@ from adapters.clockwork import Nursery
 from adapters.sqlite.writer import Database
 from bot.delivery import Delivery
 from core.chat import Reply
+from core.swarm.task import Status, Task
 from tests.blank import blank
 from tests.fakes import FakeClock
 
@@ -94,3 +95,77 @@ async def test_whoever_comes_back_is_shown_what_waited_in_its_order(tmp_path: Pa
         await say("third")
         await delivery.drain(5)
         assert door.shown == ["first", "second", "third"]
+
+
+TASK = Task(
+    id=1, requester=HERE, account=f"user:{HERE}", conversation=HERE, description="a poem", status=Status.BIDDING,
+    budget=200_000, hold=None, pick="ask", only=None, attempt=1, attempts=3, posted_at=0, deadline=1,
+)  # fmt: skip
+
+
+class Branches:
+    """Threads as Matrix names them."""
+
+    def thread(self, conversation: str, root: str) -> str | None:
+        return None if "/" in conversation else f"{conversation}/{root}"
+
+    def above(self, conversation: str) -> str | None:
+        above, slash, _ = conversation.partition("/")
+        return above if slash else None
+
+
+async def test_what_follows_in_a_thread_waits_for_the_answer_above_it_and_an_answer_there_does_not(
+    tmp_path: Path,
+) -> None:
+    clock, door = FakeClock(), Door()
+    door.open, door.gate = True, asyncio.Event()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store, Nursery() as nursery:
+        delivery = Delivery(store, clock, nursery)
+        delivery.attach(door)  # type: ignore[arg-type]
+        delivery.branch("console", Branches())
+
+        async def say(text: str, where: str, cause: str | None = None) -> None:
+            delivery.send(await store.write(lambda tx: tx.messages.queue("console", where, Reply(text), cause, tx.now)))
+
+        delivery.hold(HERE)
+        await say("follows", f"{HERE}/1")
+        await delivery.drain(5)
+        assert not door.tried.is_set(), "a command is under way above"
+        await say("answer", HERE, "k1")
+        delivery.let_go("console", HERE)
+        await door.tried.wait()
+        await say("answer beneath", f"{HERE}/1", "k2")
+        assert door.shown == [], "the answer is on its way"
+        door.gate.set()
+        await delivery.drain(5)
+        assert sorted(door.shown[:2]) == ["answer", "answer beneath"]
+        assert door.shown[2:] == ["follows"]
+
+
+async def test_what_follows_of_a_task_goes_where_its_thread_is_and_none_before_another(tmp_path: Path) -> None:
+    clock, door = FakeClock(), Door()
+    door.open, door.gate = True, asyncio.Event()
+    thread = f"{HERE}/1"
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store, Nursery() as nursery:
+        delivery = Delivery(store, clock, nursery)
+        delivery.attach(door)  # type: ignore[arg-type]
+        delivery.branch("console", Branches())
+        await store.write(lambda tx: tx.tasks.add(TASK))
+
+        async def say(text: str, where: str, cause: str | None = None) -> None:
+            words = Reply(text, task=1)
+            delivery.send(await store.write(lambda tx: tx.messages.queue("console", where, words, cause, tx.now)))
+
+        await say("posted", HERE, "k1")
+        await say("bids", HERE)
+        assert not await store.read(lambda tx: tx.messages.thread(1, HERE))
+        door.gate.set()
+        await delivery.drain(5)
+        assert await store.read(lambda tx: tx.messages.thread(1, HERE)) == thread
+        assert not await store.read(lambda tx: tx.messages.thread(1, "console:elsewhere"))
+        assert not await store.read(lambda tx: tx.messages.waits(1, HERE))
+        await store.write(lambda tx: tx.messages.queue("console", HERE, Reply("late", task=1), None, tx.now))
+        assert await store.read(lambda tx: tx.messages.waits(1, HERE)), "what is newer goes after it"
+        assert await store.read(lambda tx: [*tx.messages.places(1)]) == [HERE, thread]
+        assert [one.board for one in await store.read(lambda tx: tx.messages.announced(1, HERE))] == [True]
+        assert door.shown == ["posted", "bids"]

@@ -26,7 +26,8 @@ EXAMPLES = {
     "SATS": "25", "DURATION": "90s", "T": "T-7", "ID": "A-3",
     "N": "5", "ENTRY": "70", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
     "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
-    "CODE": "ABCD2345", "ACTOR": "telegram:7", "member|operator|payer|owner": "operator", "on|off": "off",
+    "CODE": "ABCD2345", "ACTOR": "telegram:7", "IDENTITY": "telegram:8", "KIND": "read", "member|operator|payer|owner": "operator",
+    "on|off": "off",
 }  # fmt: skip
 
 

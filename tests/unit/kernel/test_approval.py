@@ -85,3 +85,29 @@ def test_whoever_lost_the_role_that_it_needs_decides_no_more(needs: Role, role: 
     else:
         with pytest.raises(NotYoursToDecide):
             decide(asked, "telegram:1", role, yes=True, now=1_500)
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "approvers", "exact", "may"),
+    [
+        ("x:1", ("telegram:1",), False, True),
+        ("x:1", ("telegram:1",), True, False),
+        ("telegram:1", ("telegram:1",), False, True),  # put to who asked: their own word is wanted
+        ("telegram:1", ("matrix:@a:b",), False, False),  # another's word is wanted, and that is no other
+        ("matrix:@a:b", ("telegram:1",), False, False),
+        ("telegram:1 as x:1", ("matrix:@a:b",), False, False),
+        ("telegram:1", ("x:1",), False, False),
+        ("telegram:1", ("matrix:@a:b",), True, True),  # from that very place
+    ],
+)
+def test_a_person_decides_from_any_identity_but_is_no_second_person(
+    asked_by: str, approvers: tuple[str, ...], exact: bool, may: bool
+) -> None:
+    asked = replace(OPEN, asked_by=asked_by, approvers=approvers, exact=exact)
+    both = {"telegram:1", "matrix:@a:b"}
+    if may:
+        found = decide(asked, "matrix:@a:b", Role.MEMBER, yes=True, now=1_500, selves=both)
+        assert found.decided_by == "matrix:@a:b", "it is kept which identity it was"
+    else:
+        with pytest.raises(NotYoursToDecide):
+            decide(asked, "matrix:@a:b", Role.MEMBER, yes=True, now=1_500, selves=both)

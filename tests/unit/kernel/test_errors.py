@@ -16,7 +16,9 @@ import adapters
 import bot
 import config
 import core
+from adapters.markup import Rich, speech
 from core.errors import Broken, HubError, Refused, Unavailable, UserError
+from tests.spoken import wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +102,12 @@ def test_its_sentence_takes_its_facts_by_name(error: type[HubError]) -> None:
     if fields:
         with pytest.raises(KeyError):
             error()
+
+
+@each
+def test_a_voice_can_say_it(error: type[HubError]) -> None:
+    facts = dict.fromkeys(placeholders(error), "'https://a.b/c' of telegram:12345 <T-3> (1,234 sats, 3f9a0c1d2e4b5a69)")
+    assert wrong(speech(Rich(str(error(**facts))))) == []
 
 
 @each

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.markup import Rich, read, speech
+from adapters.markup import Rich, read, speech, whole
 from core.chat import Mark, Style
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("I asked you as A-12", "I asked you as question 12."),
         ("T-12 settled: quill was paid 40 sats", "task 12 settled: quill was paid 40 sats."),
         ("9,960 sats free, 1,234,567 held", "9960 sats free, 1234567 held."),
         ("1,5 or 12,34 or 3.14", "1,5 or 12,34 or 3.14."),
@@ -57,3 +58,14 @@ def test_a_text_without_spaces_is_bounded_too() -> None:
 def test_a_long_code_block_does_not_hide_what_follows() -> None:
     code = "x = 1\n" * 3000
     assert speech(Rich(code + "Done.", (Mark(0, len(code), Style.PRE, "py"),))).startswith("There is code in the chat.")
+
+
+@pytest.mark.parametrize(
+    ("text", "all_of_it"),
+    [
+        ("T-12 settled: quill was paid 40 sats", True), ("Use `make test`", True), ("", True), ("word " * 61, False),
+        ("Use `rm -rf /; x`", False), ("Look:\n```\ny\n```", False), ("|a|b|\n|-|-|\n|1|2|", False), ("🎉", False),
+    ],
+)  # fmt: skip
+def test_a_voice_knows_whether_it_says_all(text: str, all_of_it: bool) -> None:
+    assert whole(read(text)) is all_of_it

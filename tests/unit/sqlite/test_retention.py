@@ -26,12 +26,19 @@ if TYPE_CHECKING:
 HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "sync", "file", "cursor", "actor",
-    "conversation", "moved", "latch", "pin", "opened", "approval", "approval_question",
+    "conversation", "moved", "latch", "pin", "opened_before", "link",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
 INBOUND = "INSERT INTO inbound (surface, account, update_id, conversation, actor, private, text, at, done) VALUES "
 OUTGOING = "INSERT INTO outgoing (surface, conversation, body, state, at) VALUES "
+APPROVAL = (
+    "INSERT INTO approval (kind, action, digest, words, asked_by, conversation, approvers, needs, created_at, expires_at, state,"
+    " decided_at, outcome) VALUES ('k', 'a', 'd', 'w', 'a:1', 'c', '[]', 'owner', :at, :at, "
+)
+NEWEST = {"outgoing": OUTGOING + "('s', 'c', '{}', 'queued', 9e15)", "approval": APPROVAL + "'done', 9e15, '')"}
+"""A row that is younger than any test, where the newest stays."""
+
 EVENT = "INSERT INTO event (kind, at, data) VALUES ('BookOpened', :at, '{}')"
 
 TASK = (
@@ -50,11 +57,15 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("dead_letter", "", "INSERT INTO dead_letter (handler, event, error, at) VALUES ('notify', 1, 'e', :at)", 90),
     ("turn", "", "INSERT INTO turn (conversation, role, text, cause, at) VALUES ('c', 'user', 't', :at, :at)", 365),
     ("pairing", "over", "INSERT INTO pairing VALUES (:at, 'telegram:1', 'Ann', 'telegram:1', :at)", 1),
+    ("link_code", "over", "INSERT INTO link_code VALUES (:at, 'telegram:1', :at)", 1),
     ("pairing_failure", "", "INSERT INTO pairing_failure VALUES ('telegram:1', :at)", 1),
+    ("shortcut_job", "", "INSERT INTO shortcut_job VALUES (:at, 't', :at, 'r', 'console:owner', 'w', :at)", 30),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("task", "over", TASK, None),
+    ("approval", "settled", APPROVAL + "'denied', :at, '')", 365),
+    ("approval", "open", APPROVAL + "'open', NULL, '')", None),
 ]  # fmt: skip
 
 
@@ -77,12 +88,76 @@ async def test_a_row_lives_as_long_as_the_table_says(
 ) -> None:
     table, _, sql, days = row
     put(sql, clock.now())
+    if newest := NEWEST.get(table):
+        put(newest, 0)
     retention = Retention(store, clock)
     clock.advance((days or 10_000) * DAY)
     assert await retention.sweep() == 0
     clock.advance(1)
     assert await retention.sweep() == (days is not None)
-    assert look(f"SELECT count(*) FROM {table}") == [(int(days is None),)]  # noqa: S608 - a name from the list above
+    assert look(f"SELECT count(*) FROM {table}") == [(int(days is None) + bool(newest),)]  # noqa: S608 - a name from the list above
+
+
+async def test_a_thread_lives_as_long_as_its_task_and_a_while_longer(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    put(TASK, clock.now())
+    put("INSERT INTO thread VALUES (1, 'c/$root' || :at), (2, 'of no end')", 0)
+    retention = Retention(store, clock)
+    clock.advance(90 * DAY)
+    assert await retention.sweep() == 0
+    clock.advance(1)
+    assert await retention.sweep() == 1
+    assert look("SELECT task FROM thread") == [(2,)]
+
+
+@pytest.mark.parametrize("table", ["outgoing", "approval"])
+async def test_no_number_is_given_twice(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None], table: str
+) -> None:
+    sql = OUTGOING + "('s', 'c', '{}', 'sent', :at)" if table == "outgoing" else APPROVAL + "'done', :at, '')"
+    for _ in range(3):
+        put(sql, clock.now())
+    clock.advance(1_000 * DAY)
+    assert await Retention(store, clock).sweep() == 2
+    put(sql, clock.now())
+    assert look(f"SELECT id FROM {table}") == [(3,), (4,)]  # noqa: S608 - a name from the list above
+
+
+async def test_the_questions_of_an_approval_live_as_long_as_it(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    put(APPROVAL + "'done', :at, '')", clock.now())
+    put(NEWEST["approval"], 0)
+    put("INSERT INTO approval_question VALUES (1, 7 + 0 * :at), (2, 8)", 0)
+    clock.advance(366 * DAY)
+    assert await Retention(store, clock).sweep() == 2
+    assert look("SELECT approval, outgoing FROM approval_question") == [(2, 8)]
+
+
+async def test_an_encrypted_message_is_known_by_its_event_for_a_month_and_as_read_for_ever(
+    store: Database, clock: FakeClock, look: Look
+) -> None:
+    async def first(place: int, event: str, session: str = "s") -> str:
+        return await store.write(lambda tx: tx.surfaces.first("matrix", session, place, event, tx.now))
+
+    for place in (0, 1, 2, 5):
+        assert await first(place, f"$e{place}") == f"$e{place}"
+    clock.advance(30 * DAY)
+    await Retention(store, clock).sweep()
+    assert await first(1, "$e1") == "$e1", "what a crash left is taken again"
+    assert await first(1, "$replayed") == "$e1"
+    clock.advance(1)
+    assert await first(3, "$e3") == "$e3"
+    assert await Retention(store, clock).sweep() == 4
+    assert look("SELECT stretches FROM opened_before") == [("[[0,2],[5,5]]",)]
+    assert [await first(place, f"$e{place}") for place in (0, 2, 5)] == ["", "", ""]
+    assert await first(4, "$e4") == "$e4"
+    assert await first(1, "$other", "another session") == "$other"
+    clock.advance(31 * DAY)
+    await Retention(store, clock).sweep()
+    assert look("SELECT stretches FROM opened_before WHERE session = 's'") == [("[[0,5]]",)]
+    assert look("SELECT count(*) FROM opened") == [(0,)]
 
 
 async def test_an_event_lives_until_every_handler_has_had_it(
@@ -127,9 +202,9 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in LIVES}
-    assert mortal == {table for table, _, _, days in ROWS if days} | {"event"}
+    assert mortal == {table for table, _, _, days in ROWS if days} | {"event", "thread", "approval_question"}
     assert mortal & KEPT == set()
-    assert names == mortal | KEPT
+    assert names == mortal | KEPT | {"opened"}
 
 
 async def test_it_sweeps_every_hour(store: Database, clock: FakeClock, put: Callable[[str, int], None]) -> None:

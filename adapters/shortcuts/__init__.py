@@ -1,0 +1,1 @@
+"""Siri Shortcuts as a chat surface."""

@@ -1,0 +1,502 @@
+"""Several identities, one person: linked over two surfaces, noticed, undone; their sats, tasks and approvals are one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+
+from adapters.sqlite.connection import connect
+from bot.app import DATABASE
+from config.settings import Matrix
+from core.chat import Inbound, Role
+from core.money import to_msat
+from core.wallet.ledger import EXTERNAL, transfer, user_account
+from tests.matrix_server import BOT as MATRIX_BOT
+from tests.matrix_server import PASSWORD as MATRIX_PASSWORD
+from tests.matrix_server import MatrixServer
+from tests.ollama_server import OllamaServer, Wire
+from tests.scenario.bot import OWNER, balances, hub, prove
+from tests.scenario.held_store import HeldDatabase, held
+from tests.scenario.telegram import ANN, BOB, OLGA, on_telegram
+from tests.telegram_server import TelegramServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+ANNS, BOBS, EVES = f"telegram:{ANN}", f"telegram:{BOB}", "matrix:@eve:localhost"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramServer]:
+    async with TelegramServer() as server:
+        yield server
+
+
+class People:
+    """A hub without surfaces, to which people speak all the same: what each is told is read from the outbox."""
+
+    def __init__(self, bot: Bot) -> None:
+        self.bot = bot
+        self._said = 0
+
+    async def let_in(self, actor: str, role: Role = Role.MEMBER, *, sats: int = 0) -> None:
+        """Somebody with a role, and perhaps with sats."""
+        await self.bot.app.store.write(lambda tx: tx.tokens.give(actor, role, actor.partition(":")[2], tx.now))
+        if sats:
+            await _earn(self.bot.app.store, actor, sats)
+        await self.bot.app.hub.identities.refresh()
+
+    async def say(self, actor: str, text: str, **how: Any) -> dict[str, Any]:
+        """The facts that somebody is answered with, and its `text`."""
+        self._said += 1
+        surface, key = actor.partition(":")[0], f"{actor} {self._said}"
+        message = Inbound(surface, "x", key, actor, actor, text, home=actor, **how)
+        await self.bot.app.dispatcher.receive(message)
+        query = "SELECT body ->> '$.text', body -> '$.data' FROM outgoing WHERE cause = ? ORDER BY id DESC LIMIT 1"
+        ((words, data),) = await self.bot.see(lambda: self.bot.rows(query, message.key), f"an answer to {text}")
+        return {**json.loads(data), "text": words}
+
+    async def link(self, actor: str, to: str) -> dict[str, Any]:
+        """One gets a code, another says it."""
+        answer = await self.say(to, "/link")
+        return await self.say(actor, f"/link {answer['text'].splitlines()[1]}")
+
+    def told(self, actor: str) -> list[str]:
+        """What somebody was told that was no answer."""
+        query = "SELECT body ->> '$.text' FROM outgoing WHERE conversation = ? AND cause IS NULL ORDER BY id"
+        return [text for (text,) in self.bot.rows(query, actor)]
+
+    def links(self) -> list[tuple[Any, ...]]:
+        """Who is linked to whom."""
+        return self.bot.rows("SELECT actor, account FROM link ORDER BY actor")
+
+
+@asynccontextmanager
+async def people(folder: Path, **how: Any) -> AsyncIterator[People]:
+    """Ann is a member with 300 sats."""
+    async with hub(folder, **how) as bot:
+        found = People(bot)
+        await found.let_in(ANNS, sats=300)
+        yield found
+
+
+async def test_a_stranger_with_a_members_code_is_that_member_and_the_member_is_told(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        given = await talk.says(talk.ann, ANN, "/link")
+        code = given.text.split("\n")[1]
+        assert code not in str(talk.rows("SELECT * FROM link_code")), "it is kept as a hash"
+        wrong = await talk.says(talk.bob, BOB, "/link AAAAAAAA")
+        assert wrong.text.startswith("There is no such link code")
+        done = await talk.says(talk.bob, BOB, f"/link {code[:4].lower()}-{code[4:]}")
+        assert done.text.startswith(f"{BOBS} is linked to the account {ANNS} now.")
+        notice = await talk.told(talk.ann, f"{BOBS} (Bob) was linked to your account")
+        assert f"/unlink {BOBS}" in notice.text
+        me = await talk.says(talk.bob, BOB, "/whoami")
+        assert me.text.split("\n") == [
+            f"{BOBS}, member", f"of the account {ANNS}, which has one wallet and is each of:", f"  {ANNS}", f"  {BOBS}",
+        ]  # fmt: skip
+        assert (await talk.says(talk.group, BOB, "/whoami@timmy_bot")).text == f"{BOBS}, member", (
+            "others read along there"
+        )
+        server.tap(notice, "Take it off", ANN)
+        await talk.told(talk.ann, f"{BOBS} is no longer one with {ANNS}")
+        await talk.told(talk.bob, f"{ANNS} took {BOBS} off the account of {ANNS}: you are a stranger to this hub now.")
+        assert "I do not know you" in (await talk.says(talk.bob, BOB, "/whoami")).text
+        assert f"{BOBS} is linked" not in (await talk.says(talk.bob, BOB, f"/link {code}")).text, "a code works once"
+
+
+async def test_over_two_surfaces_they_are_one_person(tmp_path: Path, server: TelegramServer) -> None:
+    async with MatrixServer() as homeserver:
+        room = homeserver.room("Eve", ["@eve:localhost"])
+        matrix = Matrix(homeserver=homeserver.url, user=MATRIX_BOT, password=SecretStr(MATRIX_PASSWORD))
+        async with on_telegram(tmp_path, server, matrix=matrix) as talk:
+
+            async def hears(line: str, words: str) -> None:
+                homeserver.say(room, "@eve:localhost", line)
+                await talk.until(
+                    lambda: any(words in one.text for one in homeserver.messages(room)),
+                    f"{words!r} in {[one.text for one in homeserver.messages(room)]}",
+                )
+
+            await talk.until(lambda: talk.rows("SELECT token FROM sync WHERE token <> ''"), "the first sync")
+            code = (await talk.says(talk.ann, ANN, "/link")).text.split("\n")[1]
+            await hears(f"!link {code}", f"{EVES} is linked to the account {ANNS} now")
+            notice = await talk.told(talk.ann, f"{EVES} (Eve) was linked to your account")
+            await hears("!task paint the shed pick=ask", "You have 0 sats free")
+            await _earn(talk.app.store, ANNS, 300)
+            await hears("!task paint the shed pick=ask", "T-1 posted")
+            assert "100 simulated sats free, 200 sats held" in (await talk.says(talk.ann, ANN, "/balance")).text
+            assert (await talk.says(talk.ann, ANN, "/cancel T-1")).text.startswith("T-1 cancelled")
+
+            async def carry(_: object) -> str:
+                return "watered"
+
+            approvals = talk.app.hub.approvals
+            approvals.carries("try", carry)
+            await approvals.ask(
+                "try", "water", "Shall I water?", asked_by=OWNER, where=OWNER, approvers=(ANNS,), seconds=600, key="w",
+                needs=Role.MEMBER,
+            )  # fmt: skip
+            question = await talk.told(talk.ann, "Shall I water?")
+            await hears("!approve A-1", f"A-1 was approved by {EVES}: watered")
+            await talk.until(
+                lambda: "A-1 was approved by" in question.text and not question.buttons, "it settled there"
+            )
+            server.tap(notice, "Take it off", ANN)
+            await talk.told(talk.ann, f"{EVES} is no longer one with {ANNS}")
+            await hears("!balance", "I do not know you yet")
+
+
+async def _earn(store: Any, actor: str, sats: int) -> None:
+    """Somebody has so many sats more."""
+    key = f"{actor} {sats}"
+    entry = transfer(key, "grant", EXTERNAL, user_account(actor), to_msat(sats), task=None, actor="hub", reason="")
+    await store.write(lambda tx: tx.ledger.append(entry))
+
+
+async def test_where_the_books_refuse_the_sats_nobody_is_linked_either(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        await talk.link(BOBS, ANNS)
+        entry = transfer("link:link/A-1", "x", EXTERNAL, user_account(OWNER), 1, task=None, actor="hub", reason="")
+        await talk.bot.app.store.write(lambda tx: tx.ledger.append(entry))
+        before = balances(talk.bot.app.settings)
+        assert "Nothing was booked" in (await talk.say(BOBS, "/approve A-1"))["text"]
+        assert (talk.links(), balances(talk.bot.app.settings)) == ([], before)
+        assert talk.told(ANNS) == []
+        assert talk.bot.rows("SELECT 1 FROM event WHERE kind = 'ActorLinked'") == []
+
+
+async def test_who_is_let_out_in_the_midst_of_an_answer_hears_no_more_of_it(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model:
+        model.says("Once upon", Wire.SILENCE)
+        async with people(tmp_path, ollama=model.url) as talk:
+            message = Inbound("matrix", "x", "asks", ANNS, ANNS, "tell me a story", home=ANNS)
+            await talk.bot.app.dispatcher.receive(message)
+            await model.begun.wait()
+            await talk.bot.say(f"/unpair {ANNS}")
+            await model.hung_up.wait()
+            query = "SELECT body ->> '$.text' FROM outgoing WHERE cause = ?"
+            ((text,),) = await talk.bot.see(lambda: talk.bot.rows(query, message.key), "its end")
+            assert text.endswith("(stopped)")
+
+
+async def test_what_each_of_them_does_is_the_accounts(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        assert (await talk.link(EVES, ANNS))["ok"]
+        posted = await talk.say(EVES, "/task paint the shed pick=ask max=50")
+        assert posted["ok"]
+        assert (await talk.say(ANNS, "/balance"))["held_sats"] == (await talk.say(EVES, "/balance"))["held_sats"] == 50
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        for who, sats in ((ANNS, 20), (EVES, 10)):
+            await talk.say(who, f"/bid T-1 {sats}")
+        bids = talk.bot.rows("SELECT agent, price FROM bid WHERE agent LIKE '%:%'")
+        assert bids == [(ANNS, 10_000)], "one person has one bid"
+        assert (await talk.say(ANNS, f"/award T-1 {ANNS}"))["winner"] == ANNS
+        assert (await talk.say(EVES, "/deliver T-1 it is green"))["status"] == "delivered"
+        assert (await talk.say(ANNS, "/reject T-1 not my green"))["status"] == "open"
+        assert (await talk.say(EVES, "/bid T-1 5"))["error"] in {"had_its_turn", "wrong_state"}
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding' AND attempt = 2"))
+        assert (await talk.say(EVES, "/bid T-1 5"))["error"] == "had_its_turn", "nor has one a second turn"
+        assert (await talk.say(ANNS, "/cancel T-1"))["ok"]
+        assert (await talk.say(EVES, "/retry T-1"))["ok"]
+        doers = talk.bot.rows("SELECT kind, data ->> 'by' FROM event WHERE data ->> 'by' = ?", EVES)
+        assert [kind for kind, _ in doers] == ["TaskPosted", "BidPlaced", "TaskStarted", "TaskDelivered", "TaskPosted"]
+        assert talk.bot.rows("SELECT DISTINCT requester, account, conversation FROM task ORDER BY id") == [
+            (ANNS, f"user:{ANNS}", EVES)
+        ], "answers go where it was asked"
+        await talk.bot.say(f"/task sing to={EVES}")
+        await talk.bot.until(kind="more", task="T-3", status="bidding")
+        assert talk.bot.rows("SELECT only FROM task WHERE id = 3") == [(ANNS,)]
+        assert (await talk.say(EVES, "/bid T-3 7"))["winner"] == ANNS
+        assert sum("T-3 is yours" in text for who in (ANNS, EVES) for text in talk.told(who)) == 1, "not who did it"
+        await talk.say(ANNS, "/deliver T-3 la la")
+        await talk.bot.say("/accept T-3")
+        assert balances(talk.bot.app.settings)[f"user:{ANNS}"][0] == 307
+        prove(talk.bot.app.settings)
+
+
+async def test_sats_come_along_once_their_owner_agrees_to_the_sum(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, Role.OPERATOR, sats=70)
+        asked = await talk.link(BOBS, ANNS)
+        assert asked["approval"] == "A-1"
+        assert talk.links() == []
+        assert f"Link {BOBS} to the account {ANNS}? Your 70 sats go to its wallet for good" in talk.told(BOBS)[0]
+        for other in (ANNS, OWNER):
+            assert (await talk.say(other, "/approve A-1"))["error"] == "not_yours_to_decide"
+        done = await talk.say(BOBS, "/approve A-1")
+        assert "70 sats came along" in done["text"]
+        assert balances(talk.bot.app.settings) == {
+            "external": (-10_370, 0), f"user:{OWNER}": (10_000, 0), f"user:{ANNS}": (370, 0),
+        }  # fmt: skip
+        assert (await talk.say(BOBS, "/whoami"))["role"] == "member", "the account's role and no other"
+        assert talk.bot.rows("SELECT kind, reason FROM txn WHERE kind = 'link'") == [
+            ("link", f"{BOBS} was linked to {ANNS}")
+        ]
+        assert len((await talk.say(BOBS, "/history"))["text"].split("\n")) == 3
+        assert (await talk.say(BOBS, f"/unlink {BOBS}"))["ok"]
+        assert (await talk.say(BOBS, "/whoami"))["role"] == "operator", "it is itself again"
+        assert (await talk.say(BOBS, "/balance"))["balance_sats"] == 0
+        prove(talk.bot.app.settings)
+
+
+async def test_a_sum_that_is_another_by_then_is_not_moved(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        await talk.link(BOBS, ANNS)
+
+        await _earn(talk.bot.app.store, BOBS, 5)
+        assert "had 70 sats when you were asked and has 75 sats now" in (await talk.say(BOBS, "/approve A-1"))["text"]
+        assert talk.links() == []
+
+
+async def test_who_has_work_under_way_waits_with_it(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        await talk.say(BOBS, "/task paint it pick=ask max=50")
+        await talk.say(ANNS, "/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT count(*) FROM task WHERE status = 'bidding'") == [(2,)])
+        await talk.say(BOBS, "/bid T-2 5")
+        refused = await talk.link(BOBS, ANNS)
+        assert refused["error"] == "under_way"
+        assert "T-1, T-2" in refused["text"]
+        await talk.say(BOBS, "/cancel T-1")
+        await talk.say(ANNS, "/cancel T-2")
+        assert (await talk.link(BOBS, ANNS))["approval"] == "A-1"
+
+
+async def test_one_becomes_an_owner_only_with_an_owners_word_from_another_chat(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        asked = await talk.link(EVES, OWNER)
+        assert asked["approval"] == "A-1"
+        question = await talk.bot.until(text=f"Make {EVES} an owner of this hub")
+        assert f"It said the code that {OWNER} got with /link" in question["text"]
+        assert "A-1 was denied" in (await talk.bot.say("no"))["text"]
+        assert talk.links() == []
+        await talk.link(EVES, OWNER)
+        assert "is linked to the account console:owner" in (await talk.bot.say("/approve A-2"))["text"]
+        assert (await talk.say(EVES, "/whoami"))["role"] == "owner"
+        assert (await talk.say(EVES, "/balance"))["balance_sats"] == 10_000
+        await talk.link(BOBS, EVES)
+        assert (await talk.say(EVES, "/approve A-3"))["error"] == "not_yours_to_decide", "its own chat made the code"
+        assert (await talk.bot.data("/approve A-3"))["state"] == "done"
+        assert (await talk.bot.say(f"/unpair {EVES}"))["text"] == f"{EVES} has no role here any more"
+        assert talk.links() == [(BOBS, OWNER)]
+
+
+async def test_an_approval_is_settled_by_any_identity_of_an_approver_and_recorded_as_its(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+
+        async def carry(_: object) -> str:
+            return "watered"
+
+        approvals = talk.bot.app.hub.approvals
+        approvals.carries("try", carry)
+        for number, (asker, exact) in enumerate(((OWNER, False), (EVES, False), (OWNER, True)), 1):
+            await approvals.ask(
+                "try", "water", "Shall I water?", asked_by=asker, where=asker, approvers=(ANNS,), seconds=60,
+                key=f"{number}", needs=Role.MEMBER, exact=exact,
+            )  # fmt: skip
+        done = await talk.say(EVES, "/approve A-1")
+        assert done["text"] == f"A-1 was approved by {EVES}: watered"
+        assert done["text"] in talk.told(ANNS), "it is settled everywhere"
+        assert talk.bot.rows("SELECT decided_by FROM approval WHERE id = 1") == [(EVES,)]
+        assert "already" in (await talk.say(ANNS, "/deny A-1"))["text"]
+        for who in (EVES, ANNS):
+            own = await talk.say(who, "/approve A-2")
+            assert own["error"] == "not_yours_to_decide", "another's word is not one's own from elsewhere"
+        assert (await talk.say(EVES, "/approve A-3"))["error"] == "not_yours_to_decide", "it was asked in that place"
+        assert (await talk.say(ANNS, "/approve A-3"))["state"] == "done"
+
+
+async def test_a_question_may_be_answered_from_either(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+        asked = await talk.say(ANNS, "have quill write a letter")
+        assert "Shall I do this?" in asked["text"]
+        number = talk.bot.rows("SELECT max(id) FROM outgoing")[0][0]
+        stranger = await talk.say(BOBS, "", tap=f"{number}-0")
+        assert stranger["error"] == "not_paired"
+        message = Inbound("matrix", "x", "tap", ANNS, EVES, "", home=EVES, tap=f"{number}-0", private=False)
+        await talk.bot.app.dispatcher.receive(message)
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE requester = ?", ANNS), "the task")
+
+
+BAD = {
+    "used": "wrong_link_code", "expired": "wrong_link_code", "in a group": "not_allowed", "doubted": "not_allowed",
+    "own": "own_code", "linked": "own_code", "elsewhere": "linked_already", "root": "has_linked", "owner": "owner_stays",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_what_cannot_be_linked_is_said_in_one_sentence_and_changes_nothing(tmp_path: Path, case: str) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS)
+        code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
+        how: dict[str, Any] = {}
+        who = BOBS
+        if case == "used":
+            await talk.say(EVES, f"/link {code}")
+        elif case == "expired":
+            talk.bot.pass_time(3601)
+        elif case == "in a group":
+            how["private"] = False
+        elif case == "doubted":
+            how["doubt"] = "who are you?"
+        elif case == "own":
+            who = ANNS
+        elif case == "linked":
+            who = EVES
+            await talk.link(EVES, ANNS)
+            code = (await talk.say(EVES, "/link"))["text"].split("\n")[1]
+        elif case == "elsewhere":
+            who = EVES
+            await talk.link(EVES, BOBS)
+        elif case == "root":
+            await talk.link(EVES, BOBS)
+        else:
+            who = OWNER
+        before = {name: rows for name, rows in talk.bot.tables().items() if name != "pairing_failure"}
+        refused = await talk.say(who, f"/link {code}", **how)
+        assert refused["error"] == BAD[case]
+        assert "\n" not in refused["text"]
+        assert {name: rows for name, rows in talk.bot.tables().items() if name != "pairing_failure"} == before
+
+
+async def test_nothing_is_linked_under_as(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
+        await talk.link(EVES, ANNS)
+        before = talk.bot.tables()
+        for line in ("/link", f"/link {code}", f"/unlink {EVES}"):
+            for person in (BOBS, ANNS, EVES, OWNER):
+                assert await talk.bot.data(line, acting_for=person) == {"ok": False, "error": "not_allowed"}
+        assert talk.bot.tables() == before
+        assert (await talk.bot.data("/whoami", acting_for=EVES))["actor"] == ANNS, "it shows what that person sees"
+
+
+async def test_wrong_codes_of_strangers_are_counted_and_then_not_heard_at_all(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
+        answers = [(await talk.say(EVES, "/link AAAAAAAA"))["error"] for _ in range(5)]
+        answers.append((await talk.say(EVES, f"/link {code}"))["error"])
+        assert answers == ["wrong_link_code"] * 5 + ["locked_out"]
+        heard = talk.bot.rows("SELECT count(*) FROM inbound")
+        for text in (f"/link {code}", "/link  aaaa-aaaa"):
+            message = Inbound("matrix", "x", f"more {text}", EVES, EVES, text, home=EVES)
+            await talk.bot.app.dispatcher.receive(message)
+        assert talk.bot.rows("SELECT count(*) FROM inbound") == heard
+        assert (await talk.say(BOBS, f"/link {code} and steal"))["error"] == "not_paired"
+        assert talk.bot.rows("SELECT text FROM inbound WHERE actor = ?", BOBS) == [("",)], "nothing else is kept"
+        talk.bot.pass_time(3601)
+        code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
+        assert (await talk.say(EVES, f"/link {code}"))["ok"]
+
+
+async def test_who_has_had_the_last_word_may_still_say_a_code(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        for _ in range(3):
+            assert (await talk.say(EVES, "hello"))["error"] == "not_paired"
+        assert (await talk.say(EVES, "hello?"))["error"] == "too_many_codes"
+        assert (await talk.link(EVES, ANNS))["account"] == ANNS
+        assert (await talk.say(EVES, "/whoami"))["role"] == "member"
+        assert talk.bot.rows("SELECT count(*) FROM pairing") == [(0,)], "what would have let it in by itself is gone"
+
+
+async def test_a_stranger_with_sats_from_before_is_let_in_first(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        await talk.bot.say(f"/unpair {BOBS}")
+        assert (await talk.link(BOBS, ANNS))["error"] == "not_let_in_yet"
+
+
+async def test_links_are_taken_off_by_the_account_and_the_owner_and_nobody_else(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS)
+        await talk.link(EVES, ANNS)
+        for who, what in ((BOBS, EVES), (ANNS, ANNS), (ANNS, BOBS), (OWNER, BOBS)):
+            assert (await talk.say(who, f"/unlink {what}"))["error"] == "not_linked"
+        assert (await talk.bot.say(f"/unlink {EVES}"))["data"]["account"] == ANNS
+        assert f"{OWNER} took {EVES} off your account." in talk.told(ANNS)
+        code = (await talk.say(ANNS, "/link"))["code"]
+        assert (await talk.say(EVES, f"/link {code}", name="Eve"))["ok"]
+        assert (await talk.say(ANNS, "/unlink eve"))["account"] == ANNS
+        await talk.link(EVES, ANNS)
+        gone = await talk.bot.say(f"/unpair {ANNS}")
+        assert gone["text"] == f"{ANNS} has no role here any more, nor {EVES} linked to it"
+        for who in (ANNS, EVES):
+            assert (await talk.say(who, "/balance"))["error"] == "not_paired"
+        assert talk.links() == []
+
+
+async def test_rows_of_links_lead_to_an_account_and_never_change(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+        await talk.link("matrix:@olga:localhost", OWNER)
+    with closing(connect(tmp_path / "data" / DATABASE)) as connection:
+        for wrong in (f"('x:1', '{EVES}', '', 0)", f"('{ANNS}', 'x:1', '', 0)", "('x:1', 'x:1', '', 0)"):
+            with pytest.raises(sqlite3.IntegrityError, match=r"leads to an account|account <> actor"):
+                connection.execute(f"INSERT INTO link VALUES {wrong}")  # noqa: S608
+        for change in ("link SET account = 'x:1'", "approval SET exact = 0"):
+            with pytest.raises(sqlite3.IntegrityError, match="never change"):
+                connection.execute(f"UPDATE {change}")
+
+
+async def test_who_is_let_in_anew_since_the_code_was_made_is_nobodys_account(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
+        await talk.bot.say(f"/unpair {ANNS}")
+        await talk.let_in(ANNS)
+        assert (await talk.say(EVES, f"/link {code}"))["error"] == "wrong_link_code"
+
+
+async def test_a_link_told_again_after_a_crash_is_one_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
+        store = held(talk.bot.app.store)
+        store.hold("Dispatcher._answer")
+        message = Inbound("matrix", "x", "once", EVES, EVES, f"/link {code}", home=EVES)
+        await talk.bot.app.dispatcher.receive(message)
+        await store.holding("Dispatcher._answer")
+    async with hub(tmp_path) as bot:
+        query = "SELECT body ->> '$.text' FROM outgoing WHERE cause = ?"
+        ((text,),) = await bot.see(lambda: bot.rows(query, message.key), "the answer")
+        assert text.startswith(f"{EVES} is linked to the account {ANNS} now.")
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'ActorLinked'") == [(1,)]
+        assert bot.rows("SELECT count(*) FROM pairing_failure") == [(0,)]
+
+
+async def test_a_revoked_token_is_ended_from_any_chat_of_an_owner_and_shown_to_nobody_else(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        identities = talk.app.hub.identities
+        token = await identities.mint(await identities.caller(OWNER, private=True), "read", "phone")
+        listed = await talk.says(talk.olga, OLGA, "/tokens")
+        assert "read  phone" in listed.text
+        assert token not in listed.text
+        for line in ("/tokens", "/revoke read phone"):
+            assert "may not" in (await talk.says(talk.ann, ANN, line)).text
+        aside = await talk.says(talk.group, OLGA, "/tokens")
+        assert "in private" in aside.text
+        assert (await talk.says(talk.olga, OLGA, "/revoke Read phone")).text.startswith("The read token phone opens")
+        assert await identities.check(token) is None
+        assert "no 'read' token" in (await talk.says(talk.olga, OLGA, "/revoke read phone")).text
+        ((key,),) = talk.rows("SELECT key FROM applied WHERE key LIKE 'telegram/%' ORDER BY at DESC LIMIT 1")
+        await identities.revoke(await identities.caller(OWNER, private=True), "read", "phone", key=key)
+        assert talk.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(1,)], (
+            "once, however often it is told"
+        )
