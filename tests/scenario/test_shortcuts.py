@@ -426,7 +426,8 @@ async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path
         headers = {"Content-Type": "audio/x-m4a"}
         return await phone.request("POST", "/shortcuts/audio", key=key, data=words, headers=headers)
 
-    folder, ears = tmp_path / "data" / "recordings", Ears(gate=asyncio.Event())
+    folder, gate = tmp_path / "data" / "recordings", asyncio.Event()
+    ears = Ears(gate=gate)
     async with phone_and_hub(tmp_path, ear=ears) as (phone, bot):
         asking = meanwhile(recorded(b"what is my balance", "k"))
         await bot.see(lambda: ears.heard, "it listening", pace=0)
@@ -436,7 +437,7 @@ async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path
         assert bot.rows("SELECT text, json_extract(more, '$.files') FROM inbound WHERE surface = 'shortcuts'") == [
             ("", f'[["recording.m4a",18,"{file.name}",true]]')
         ]
-        ears.gate.set()
+        gate.set()
         status, answer = await asking
         assert (status, answer["done"]) == (200, True)
         assert answer["text"].startswith('Heard: "what is my balance"\n10,000 simulated sats')
