@@ -87,6 +87,7 @@ class Delivery:
         self._wakes: dict[str, asyncio.Event] = {}
         self._returning: dict[str, int] = {}
         self._returned = asyncio.Condition()
+        self._stopping = False
 
     async def begin(self) -> None:
         """Note what an earlier process left: only that can be on its way without this one knowing."""
@@ -187,7 +188,7 @@ class Delivery:
 
     def _kick(self, surface: str, conversation: str) -> None:
         lane = self._lane(conversation)
-        if lane.sending:
+        if lane.sending or self._stopping:
             return
         if not lane.waiting:
             if not lane.held:
@@ -202,6 +203,14 @@ class Delivery:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._quiet.wait()
+
+    async def stop(self, seconds: float) -> None:
+        """The hub stops: drain, then begin nothing more, and note that what still waits has not left."""
+        await self.drain(seconds)
+        self._stopping = True
+        waiting = [message for lane in self._lanes.values() for message in lane.waiting if message.id]
+        with contextlib.suppress(NotWritten):
+            await self._store.write(partial(_mark, [_Note(one, "queued", one.sent, None) for one in waiting]))
 
     def _begin(self) -> None:
         self._busy += 1
@@ -218,7 +227,7 @@ class Delivery:
                 if self._returning.get(surface):  # what waited for it goes before what is newer
                     async with self._returned:
                         await self._returned.wait_for(lambda: not self._returning.get(surface))
-                if (message := self._next(lane)) is None:
+                if self._stopping or (message := self._next(lane)) is None:
                     break
                 if (moved := await self._moved(surface, message)) is not None:
                     self.send(moved)

@@ -279,7 +279,7 @@ async def test_a_stop_in_mid_turn_repeats_the_turn_and_not_its_effect(
 ) -> None:
     needs(surface, Feat.ACTS)
     monkeypatch.setattr(bot.app, "DRAIN_SECONDS", 0)
-    async with surface.hub(database=HeldDatabase) as hub:
+    async with surface.hub(database=HeldDatabase, hands=Hands(does={"quill": asyncio.Event()})) as hub:
         await ask(surface, "/task write a poem pick=ask")
         await told(surface, "quill")
         store = held(hub.app.store)

@@ -35,6 +35,7 @@ class Door:
         self.shown: list[str] = []
         self.gate: asyncio.Event | None = None
         self.tried = asyncio.Event()
+        self.copies = 0
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         there = self.open
@@ -44,6 +45,7 @@ class Door:
         if not there:
             return None
         self.shown.append(message.reply.text)
+        self.copies += message.again
         return (str(message.id),)
 
 
@@ -112,6 +114,34 @@ class Branches:
     def above(self, conversation: str) -> str | None:
         above, slash, _ = conversation.partition("/")
         return above if slash else None
+
+
+async def test_a_stop_sends_nothing_ahead_of_the_answer_it_breaks_off_and_marks_nothing_that_never_left(
+    tmp_path: Path,
+) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = True
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with Nursery() as nursery:
+            delivery = Delivery(store, clock, nursery)
+            await delivery.begin()
+            delivery.attach(door)  # type: ignore[arg-type]
+            delivery.hold(HERE)
+            delivery.send(
+                await store.write(lambda tx: tx.messages.queue("console", HERE, Reply("it follows"), None, tx.now))
+            )
+            await delivery.stop(0)
+            delivery.let_go("console", HERE)  # as a turn that is cancelled does
+            await store.write(lambda tx: None)
+        assert door.shown == []
+        async with Nursery() as nursery:
+            delivery = Delivery(store, clock, nursery)
+            await delivery.begin()
+            delivery.attach(door)  # type: ignore[arg-type]
+            await delivery.again("console")
+            await delivery.drain(5)
+        assert door.shown == ["it follows"]
+        assert door.copies == 0
 
 
 async def test_what_follows_in_a_thread_waits_for_the_answer_above_it_and_an_answer_there_does_not(
