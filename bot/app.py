@@ -56,7 +56,7 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.persona_worker import PersonaWorker
 from core.chat import Role
-from core.errors import UserError
+from core.errors import HubError, UserError
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -324,8 +324,13 @@ def speech_lacks(settings: Settings) -> tuple[str, str]:
 async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
     """Why the hub's own model cannot be asked (None: it can), and the longest context that it was made for, in tokens."""
     async with OllamaModel(settings.ollama.url, settings.ollama.model, clock=SystemClock()) as model:
-        why = await model.check()
-        return why, None if why else await model.window()
+        if why := await model.check():
+            return why, None
+        try:
+            await model.models()  # which waits longer for its answer
+        except HubError as error:
+            return str(error), None
+        return None, await model.window()
 
 
 async def talk(app: App) -> None:

@@ -43,7 +43,8 @@ class BadModelAddress(UserError):
 class Patience:
     """How long to wait, in seconds: for a connection, the list of models, the first word (a model may load), the next.
 
-    `check` bounds a whole check, which is asked for in auctions; `fresh` is how long its verdict is believed.
+    `check` bounds a whole check, which is asked for in auctions; `fresh` is how long its verdict is believed. A server that works
+    may not answer a check in time, so that only `silence` of so long counts against it.
     """
 
     connect: float = 2
@@ -52,6 +53,7 @@ class Patience:
     next: float = 60
     check: float = 1.5
     fresh: float = 5
+    silence: float = 15
 
 
 class OllamaModel:
@@ -66,6 +68,7 @@ class OllamaModel:
         self._said_default: str | None = None
         self._checking = asyncio.Lock()
         self._verdict: tuple[int, str | None] | None = None
+        self._silent_since: int | None = None
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -146,13 +149,22 @@ class OllamaModel:
             await self._connected()  # loading the client's library is not the server's slowness
             async with asyncio.timeout(self._patience.check):
                 own = await self.default()
-                if self._own is None or named(own, await self.models()):
-                    return None
-                return str(ModelMissing(model=own))
+                known = self._own is None or named(own, await self.models())
         except TimeoutError:
-            return str(ModelSilent(seconds=self._patience.check))
+            return self._silent()
         except HubError as error:
+            self._silent_since = None
             return str(error)
+        self._silent_since = None
+        return None if known else str(ModelMissing(model=own))
+
+    def _silent(self) -> str | None:
+        """What a check says that was not answered in time."""
+        now = self._clock.now()
+        if self._silent_since is None:
+            self._silent_since = now
+        seconds = (now - self._silent_since) / 1000
+        return None if seconds < self._patience.silence else str(ModelSilent(seconds=round(seconds)))
 
     async def _listed(self) -> list[str]:
         wire = await self._connected()
