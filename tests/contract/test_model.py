@@ -303,7 +303,7 @@ async def test_a_server_that_takes_calls_and_never_answers_is_given_up() -> None
             clock.time += 14_000
             assert await model.check() is None
             clock.time += 5_000
-            assert await model.check() == str(ModelSilent(seconds=20))
+            assert await model.check() == str(ModelSilent(seconds=19))
             with pytest.raises(ModelSilent):
                 await model.models()
 
