@@ -16,6 +16,8 @@ from tests.speech import Ears, Mouths
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from tests.matrix_server import Room
     from tests.telegram_server import TelegramServer
 
@@ -81,8 +83,9 @@ async def test_notes_of_strangers_forwarded_ones_and_those_to_a_group_are_not_ev
 
 
 async def test_a_note_that_was_stored_before_a_crash_is_heard_once_after_it(
-    tmp_path: Path, server: TelegramServer
+    tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
     ears = Ears(gate=asyncio.Event())
     async with on_telegram(tmp_path, server, ear=ears) as talk:
         server.voice(talk.olga, OLGA, b"what is my balance")
