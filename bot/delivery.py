@@ -209,8 +209,10 @@ class Delivery:
         await self.drain(seconds)
         self._stopping = True
         waiting = [message for lane in self._lanes.values() for message in lane.waiting if message.id]
-        with contextlib.suppress(NotWritten):
-            await self._store.write(partial(_mark, [_Note(one, "queued", one.sent, None) for one in waiting]))
+        if waiting:
+            with contextlib.suppress(NotWritten, TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._store.write(partial(_mark, [_Note(one, "queued", one.sent, None) for one in waiting]))
 
     def _begin(self) -> None:
         self._busy += 1

@@ -130,7 +130,7 @@ async def test_a_stop_sends_nothing_ahead_of_the_answer_it_breaks_off_and_marks_
             delivery.send(
                 await store.write(lambda tx: tx.messages.queue("console", HERE, Reply("it follows"), None, tx.now))
             )
-            await delivery.stop(0)
+            await delivery.stop(1)
             delivery.let_go("console", HERE)  # as a turn that is cancelled does
             await store.write(lambda tx: None)
         assert door.shown == []
