@@ -1,10 +1,12 @@
-"""An encrypted room of the docs: plain words and a reaction, a task and its thread, a winner picked by a reaction."""
+"""An encrypted room of the docs: plain words and a reaction, a task and its thread, a winner and an approval by a reaction."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from nio import MessageDirection
 
@@ -67,10 +69,13 @@ async def test_the_room_of_the_docs(tmp_path: Path, request: pytest.FixtureReque
         ann = await server.user("ann", tmp_path / "ann")
         await ann.sign_in()
         try:
-            async with hub_on(tmp_path, server, TIMMY_OWNER=f"matrix:{ann.user}"):
+            more = {"TIMMY_OWNER": f"matrix:{ann.user}", "TIMMY_SHORTCUTS_ENABLED": "true", "TIMMY_HTTP_PORT": _free()}
+            async with hub_on(tmp_path, server, **more) as hub:
                 room = await sealed_room(ann)
                 await _asked(ann, room, page)
                 await _picked(ann, room, page)
+                token = (await hub.timmy("token", "shortcut", "phone", "--for", f"matrix:{ann.user}")).strip()
+                await _approved(ann, room, page, f"http://127.0.0.1:{more['TIMMY_HTTP_PORT']}/shortcuts/chat", token)
         finally:
             await ann.client.close()
     page.keep(write=request.config.getoption("--write-transcript"))
@@ -112,6 +117,34 @@ async def _picked(ann: Person, room: str, page: Transcript) -> None:
     await ann.say(room, "!bids T-2", thread=board)
     await ann.hears(room, "T-2 has 2 bids")
     page.answered(_later(await _shown(ann, room)))
+
+
+async def _approved(ann: Person, room: str, page: Transcript, url: str, token: str) -> None:
+    page.scene("An approval, given by a reaction")
+    said = "have quill summarise welcome.md for at most five hundred sats"
+    async with (
+        aiohttp.ClientSession() as phone,
+        phone.post(url, json={"message": said}, headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        speech = (await answer.json())["speech"]
+    page.told(f"Ann says to Siri: “{said}.” Her phone's limit is 200 sats, so it answers: “{speech}”")
+    question = await ann.hears(room, "Your Shortcut phone asks for")
+    asked = await _until(ann, room, lambda shown: shown[-1].buttons == ("Approve", "Deny"))
+    page.answered(_later(asked))
+    page.said("(taps “Approve” under it)")
+    await ann.reacts(room, question, "Approve")
+    await ann.hears(room, "T-3 settled: quill was paid")
+    is_over = lambda shown: "T-3 settled" in shown[-1].text and not any(one.buttons for one in shown)  # noqa: E731
+    shown = await _until(ann, room, is_over)
+    page.told(f"Her tap turns the question into its outcome, everywhere: “{shown[len(asked) - 1].text}”")
+    page.answered(_later(shown))
+
+
+def _free() -> str:
+    """A port that nobody has."""
+    with socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
 
 
 def _later(shown: list[Shown]) -> list[Shown]:
