@@ -18,6 +18,9 @@ from core.errors import Refused, UserError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+DECIDES = ("/approve", "/deny")
+"""The commands that decide. They are written, or their button is pressed: a bare "yes" may be meant for something else."""
+
 _ID = re.compile(r"(?:[aA]-?|#)?0*([1-9][0-9]{0,17})")
 
 
@@ -62,6 +65,11 @@ def parse_approval(text: str) -> int:
     if found is None:
         raise BadApprovalId(given=repr(text[:40]))
     return int(found.group(1))
+
+
+def decides(command: str) -> bool:
+    """Whether a command decides an approval."""
+    return command.partition(" ")[0].lower() in DECIDES
 
 
 def digest_of(kind: str, action: str) -> str:

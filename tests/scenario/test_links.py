@@ -282,7 +282,7 @@ async def test_one_becomes_an_owner_only_with_an_owners_word_from_another_chat(t
         assert asked["approval"] == "A-1"
         question = await talk.bot.until(text=f"Make {EVES} an owner of this hub")
         assert f"It said the code that {OWNER} got with /link" in question["text"]
-        assert "A-1 was denied" in (await talk.bot.say("no"))["text"]
+        assert "A-1 was denied" in (await talk.bot.say("/deny A-1"))["text"]
         assert talk.links() == []
         await talk.link(EVES, OWNER)
         assert "is linked to the account console:owner" in (await talk.bot.say("/approve A-2"))["text"]
