@@ -186,7 +186,7 @@ class Links:
             said = "That is the account of this hub's owners, one of whom has to agree first:"
         made, questions = put(
             tx, CARRIES, wish.dump(), words, asked_by=wish.actor, where=home, approvers=approvers, seconds=HOUR_MS / 1000,
-            needs=needs, exact=True,
+            needs=needs, exact=True, askers=self._identities.selves_in(tx, wish.actor),
         )  # fmt: skip
         data: dict[str, Json] = {"ok": True, "approval": made.name, "state": made.state.value}
         return _Outcome(Reply(f"{said} {made.name}", data), (), questions)

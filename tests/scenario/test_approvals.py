@@ -192,7 +192,7 @@ async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
     async with asked(tmp_path, Hand()) as bot:
         await bot.say("/approve A-1")
     with closing(connect(tmp_path / "data" / DATABASE)) as connection:
-        for change in ("state = 'open'", "action = 'pay'", "decided_by = 'x'"):
+        for change in ("state = 'open'", "action = 'pay'", "decided_by = 'x'", "askers = '[]'", "asked_by = 'x'"):
             with pytest.raises(sqlite3.IntegrityError, match="never changes"):
                 connection.execute(f"UPDATE approval SET {change}")  # noqa: S608
 

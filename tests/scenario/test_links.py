@@ -319,6 +319,8 @@ async def test_an_approval_is_settled_by_any_identity_of_an_approver_and_recorde
             assert own["error"] == "not_yours_to_decide", "another's word is not one's own from elsewhere"
         assert (await talk.say(EVES, "/approve A-3"))["error"] == "not_yours_to_decide", "it was asked in that place"
         assert (await talk.say(ANNS, "/approve A-3"))["state"] == "done"
+        await talk.say(ANNS, f"/unlink {EVES}")
+        assert (await talk.say(ANNS, "/approve A-2"))["error"] == "not_yours_to_decide", "they were one when one asked"
 
 
 async def test_a_question_may_be_answered_from_either(tmp_path: Path) -> None:
