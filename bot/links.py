@@ -81,8 +81,13 @@ class Links:
         """A new code for the caller's account, in place of the one that this identity had; and who is linked."""
         authorize(caller, Action.LINK)
         code = new_code(self._ids)
-        await self._store.write(lambda tx: tx.links.add(code_digest(code), caller.actor, tx.now + HOUR_MS))
-        return _told_code(caller, code)
+
+        def work(tx: LinkTx) -> Caller:
+            now = self._identities.as_now(tx, caller)
+            tx.links.add(code_digest(code), caller.actor, tx.now + HOUR_MS)
+            return now
+
+        return _told_code(await self._store.write(work), code)
 
     async def join(self, caller: Caller, code: str, name: str, *, key: str) -> Reply:
         """Make the caller one of the account that this code is of, or ask who must agree first.
@@ -137,9 +142,10 @@ class Links:
             if (done := tx.applied(key)) is not None:
                 actor, root = done.split()
                 return actor, root, []
+            now = self._identities.as_now(tx, caller)
             actor = self._pairing.find(given)
             root, _ = tx.tokens.standing(actor)
-            if root == actor or not (caller.means(root) or caller.role is Role.OWNER):
+            if root == actor or not (now.means(root) or now.role is Role.OWNER):
                 raise NotLinked(given=repr(given[:60]))
             tx.links.unlink(actor)
             tx.mark(key, f"{actor} {root}")

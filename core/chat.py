@@ -43,12 +43,14 @@ class Role(StrEnum):
 class Proxy:
     """A device that speaks for a person: it may post tasks of at most `limit` whole sats, and puts to them what else binds.
 
-    `person` is their actor id, `home` the conversation in which they are asked, and told what follows.
+    `person` is their actor id, `home` the conversation in which they are asked, and told what follows; `credential` the hash
+    of the token that it has.
     """
 
     person: str
     home: str
     limit: int
+    credential: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ class Pairing:
                     return Pending(actor, name, "", 0), None
                 tx.pairing.fail(caller.actor, tx.now)
                 return None, None
+            self._identities.as_now(tx, caller)
             tx.mark(key, f"{found.actor} {found.name}")
             tx.tokens.give(found.actor, role, found.name, tx.now)
             tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))
@@ -194,6 +195,7 @@ class Pairing:
         def work(tx: PairingTx) -> list[str]:
             if (done := tx.applied(key)) is not None:  # this very message sent them away, before a restart
                 return done.split()
+            self._identities.as_now(tx, caller)
             actor = self.find(given)
             if actor == CONSOLE_OWNER:
                 raise OwnerByFolder(actor=actor)

@@ -15,6 +15,8 @@ from bot.app import DATABASE
 from config.settings import Matrix
 from core.chat import Inbound, Role
 from core.money import to_msat
+from core.swarm.orders import Order
+from core.tokens import NotAsYouWere
 from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.matrix_server import BOT as MATRIX_BOT
 from tests.matrix_server import PASSWORD as MATRIX_PASSWORD
@@ -502,3 +504,65 @@ async def test_a_revoked_token_is_ended_from_any_chat_of_an_owner_and_shown_to_n
         assert talk.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(1,)], (
             "once, however often it is told"
         )
+
+
+async def test_a_bid_that_meets_its_own_link_is_said_again_and_is_no_second_bidder(tmp_path: Path) -> None:
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        await talk.let_in(BOBS)
+        await talk.bot.say("/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT count(*) FROM task WHERE status = 'bidding'") == [(1,)])
+        code = (await talk.say(ANNS, "/link"))["code"]
+        store = held(talk.bot.app.store)
+        store.hold("Coordinator.bid")
+        bid = Inbound("telegram", "x", "bid", BOBS, BOBS, "/bid T-1 5", home=BOBS)
+        await talk.bot.app.dispatcher.receive(bid)
+        await store.holding("Coordinator.bid")
+        elsewhere = Inbound("telegram", "x", "link", "telegram:elsewhere", BOBS, f"/link {code}", home=BOBS)
+        await talk.bot.app.dispatcher.receive(elsewhere)
+        await talk.bot.see(talk.links)
+        store.release()
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        assert await talk.bot.see(lambda: talk.bot.rows(query, bid.key)) == [("not_as_you_were",)]
+        assert (await talk.say(BOBS, "/bid T-1 6"))["ok"]
+        assert talk.bot.rows("SELECT agent FROM bid WHERE agent LIKE '%:%'") == [(ANNS,)]
+
+
+@pytest.mark.parametrize(
+    ("line", "writes", "gone"),
+    [
+        ("/task paint it pick=ask max=50", "Coordinator.post", "/unlink"), ("/cancel T-1", "Coordinator.cancel", "/unlink"),
+        ("/spawn quill", "Roster.spawn", "/unpair"), ("/revoke shortcut phone", "Identities.revoke", "/unpair"),
+    ],
+)  # fmt: skip
+async def test_what_is_said_by_somebody_who_is_taken_off_before_it_is_written_is_not_done(
+    tmp_path: Path, line: str, writes: str, gone: str
+) -> None:
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        await talk.let_in(ANNS, Role.OWNER if gone == "/unpair" else Role.OPERATOR, sats=60)
+        await talk.let_in(EVES, Role.OWNER) if gone == "/unpair" else await talk.link(EVES, ANNS)
+        assert (await talk.say(ANNS, "/task sing pick=ask max=50"))["task"] == "T-1"
+        store = held(talk.bot.app.store)
+        store.hold(writes)
+        await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", "said", EVES, EVES, line, home=EVES))
+        await store.holding(writes)
+        assert (await talk.bot.data(f"{gone} {EVES}"))["ok"]
+        before = {name: talk.bot.rows(f"SELECT * FROM {name}") for name in ("task", "agent", "txn")}  # noqa: S608
+        store.release()
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        assert await talk.bot.see(lambda: talk.bot.rows(query, said.key)) == [("not_as_you_were",)]
+        assert {name: talk.bot.rows(f"SELECT * FROM {name}") for name in before} == before  # noqa: S608
+
+
+async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        hub = talk.bot.app.hub
+        owner = await hub.identities.caller(OWNER, private=True)
+        for _ in range(2):
+            await hub.identities.mint(owner, "shortcut", "phone", for_actor=ANNS)
+            device = await hub.identities.caller("shortcuts:phone", private=True)
+            task = await hub.coordinator.post(Order(device, ANNS, "sing", "sing"))
+            assert (task.id, task.requester) == (1, ANNS), "what was posted before is the same task"
+            await hub.identities.revoke(owner, "shortcut", "phone")
+            with pytest.raises(NotAsYouWere):
+                await hub.coordinator.post(Order(device, ANNS, "paint", "paint"))
+        assert len(talk.bot.rows("SELECT id FROM task")) == 1
