@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.chat import Role
 from core.errors import Refused, UserError
 from core.money import format_sats
+from core.tokens import check_actor, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,10 @@ class HasLinked(UserError):
 
 class OwnerStays(Refused):
     """{actor} owns this hub and becomes nobody else's. Say /link here, and the code in the other chat."""
+
+
+class NoPersonJoins(Refused):
+    """{actor} is no person whom the hub can reach, and joins nobody. Say the code in a private chat."""
 
 
 class UnderWay(UserError):
@@ -129,6 +134,8 @@ class Wish:
 
 def check(joins: Side, maker: Side) -> None:
     """Raise why an identity cannot join the account of whoever made the code."""
+    if home_of(check_actor(joins.actor)) is None:
+        raise NoPersonJoins(actor=joins.actor)
     if joins.root == maker.root or (joins.role is Role.OWNER and maker.role is Role.OWNER):
         raise OwnCode(actor=joins.actor)
     if joins.role is Role.OWNER:

@@ -145,7 +145,8 @@ class Pairing:
         self._send = send
 
     async def code(self, actor: str, name: str, home: str) -> str:
-        """A new code for somebody who has no role. Raises `TooManyCodes`."""
+        """A new code for somebody who has no role. Raises `TooManyCodes`, and `BadActor` for whom no command could name."""
+        check_actor(actor)
         code = new_code(self._ids)
 
         def work(tx: PairingTx) -> None:
@@ -172,6 +173,7 @@ class Pairing:
                 tx.pairing.fail(caller.actor, tx.now)
                 return None, None
             self._identities.as_now(tx, caller)
+            check_actor(found.actor)
             tx.mark(key, f"{found.actor} {found.name}")
             tx.tokens.give(found.actor, role, found.name, tx.now)
             tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))
@@ -215,10 +217,10 @@ class Pairing:
 
     def find(self, given: str) -> str:
         """An actor by id, or by the name they go by where it is one identity's only. Raises `BadActor` and this module's errors."""
-        if ":" in given:
-            return check_actor(given)
         known = {one.actor: one.name for one in self._identities.people}
         known |= {one.actor: one.name for one in self._identities.links}
+        if ":" in given:
+            return given if given in known else check_actor(given)
         named = [actor for actor, name in known.items() if name.casefold() == given.casefold()]
         if not named:
             raise UnknownName(given=repr(given[:60]))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.store import Store
 
 CONSOLE_OWNER = "console:owner"
-_ACTOR = re.compile(r"telegram:[1-9][0-9]{0,18}|matrix:@\S{1,120}:\S{1,120}|(?!telegram:|matrix:)[a-z]+:\S{1,200}")
+_ACTOR = re.compile(r"telegram:[1-9][0-9]{0,18}|matrix:@\S{1,253}:\S{1,253}|(?!telegram:|matrix:)[a-z]+:\S{1,200}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HUB_WORDS = frozenset({
     "hub", "treasury", "escrow", "external", "node", "fees", "income", "suspense", "owner", "user", "agent", "peer",

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from adapters.sqlite.connection import connect
 from bot.app import DATABASE
 from config.settings import Matrix
-from core.chat import Inbound, Role
+from core.chat import Caller, Inbound, Role
+from core.linking import NoPersonJoins
 from core.money import to_msat
 from core.swarm.orders import Order
 from core.tokens import NotAsYouWere
@@ -566,3 +567,39 @@ async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_pat
             with pytest.raises(NotAsYouWere):
                 await hub.coordinator.post(Order(device, ANNS, "paint", "paint"))
         assert len(talk.bot.rows("SELECT id FROM task")) == 1
+
+
+ODD = [
+    "matrix:@o'brien:evil.org", "matrix:@'x:evil.org", "matrix:@max=5:evil.org", 'matrix:@x"y:evil.org', "matrix:@\u201cx:evil",
+    "matrix:@x\u2014y:evil.org", "matrix:@a--b:evil.org", f"matrix:@{'a' * 240}:evil.org",
+]  # fmt: skip
+
+
+async def test_whoever_can_be_linked_can_be_taken_off_by_the_id_that_is_told(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        for who in ODD:
+            assert (await talk.link(who, ANNS))["ok"], who
+            assert (await talk.say(ANNS, f"/unlink {who}"))["actor"] == who
+            await talk.link(who, ANNS)
+            assert (await talk.bot.data(f"/unpair {who}"))["actor"] == who
+        who = f"matrix:@{'a' * 300}:evil.org"
+        assert (await talk.link(who, ANNS))["error"] == "bad_actor"
+        assert (await talk.say(who, "hello"))["error"] == "bad_actor", "nor let in by a code"
+        assert talk.links() == []
+
+
+async def test_what_is_no_person_joins_nobody(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        code = (await talk.say(ANNS, "/link"))["code"]
+        for surface in ("shortcuts", "worker", "peer"):
+            gone = await talk.say(f"{surface}:phone", f"/link {code}")
+            assert gone["error"] == "device_gone"
+        nobody = Caller("shortcuts:phone", Role.GUEST)
+        with pytest.raises(NoPersonJoins):
+            await talk.bot.app.hub.links.join(nobody, code, "", key="join")
+        assert talk.links() == []
+    with (
+        closing(connect(tmp_path / "data" / DATABASE)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="person"),
+    ):
+        connection.execute("INSERT INTO link VALUES ('shortcuts:phone', ?, '', 0)", (ANNS,))

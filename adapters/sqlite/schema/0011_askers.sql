@@ -2,3 +2,8 @@
 ALTER TABLE approval ADD COLUMN askers TEXT NOT NULL DEFAULT '[]';
 CREATE TRIGGER approval_askers BEFORE UPDATE OF asked_by, askers ON approval
 BEGIN SELECT RAISE(ABORT, 'who asked for an approval never changes'); END;
+
+-- Only people are linked: what the hub cannot reach (a device, an agent, a peer) could not be told, nor say who it is.
+CREATE TRIGGER link_is_a_persons BEFORE INSERT ON link
+WHEN substr(NEW.actor, 1, instr(NEW.actor, ':') - 1) IN ('', 'shortcuts', 'worker', 'peer', 'schedule')
+BEGIN SELECT RAISE(ABORT, 'only a person is linked'); END;
