@@ -274,6 +274,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await agents.load()
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
+        await links.tidy()
         await identities.refresh()
         await delivery.begin()
         supervisor = Supervisor(nursery, clock, health)

@@ -7,6 +7,7 @@ told of a new one, with the way to undo it, so that a stolen code is noticed; th
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from core.ports import IdSource
     from core.store import Store
     from core.tokens import Identities
+
+log = logging.getLogger(__name__)
 
 CARRIES = "link"
 """The kind of approval that this carries out."""
@@ -76,6 +79,19 @@ class Links:
         self._pairing = pairing
         self._approvals = approvals
         self._send = send
+
+    async def tidy(self) -> None:
+        """End the links to whoever has no standing any more: the settings may name other owners since the last start."""
+
+        def work(tx: LinkTx) -> None:
+            for one in tx.tokens.links():
+                if self._identities.role_in(tx, one.account) is Role.GUEST:
+                    log.warning("%s is no longer linked to %s, who has no role here any more", one.actor, one.account)
+                    tx.links.unlink(one.actor)
+                    data: dict[str, Json] = {"actor": one.actor, "account": one.account, "by": "hub"}
+                    tx.emit(Event(Kind.ACTOR_UNLINKED, data=data))
+
+        await self._store.write(work)
 
     async def code(self, caller: Caller) -> Reply:
         """A new code for the caller's account, in place of the one that this identity had; and who is linked."""

@@ -143,7 +143,7 @@ class TokenStore(Protocol):
         """Every identity that is linked to another, in the order in which they came."""
 
     def give(self, actor: str, role: Role, name: str, now: int) -> None:
-        """Give an actor a role, in place of the one it had."""
+        """Give an actor a role, in place of the one it had, and of a link that led nowhere any more."""
 
     def take_away(self, actor: str) -> list[str]:
         """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither."""

@@ -59,6 +59,7 @@ class TokenRows:
             " ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name",
             (actor, role.value, now, name),
         )
+        self._connection.execute("DELETE FROM link WHERE actor = ?", (actor,))
 
     def take_away(self, actor: str) -> list[str]:
         """See `TokenStore`."""

@@ -23,7 +23,7 @@ from tests.matrix_server import BOT as MATRIX_BOT
 from tests.matrix_server import PASSWORD as MATRIX_PASSWORD
 from tests.matrix_server import MatrixServer
 from tests.ollama_server import OllamaServer, Wire
-from tests.scenario.bot import OWNER, balances, hub, prove
+from tests.scenario.bot import OWNER, balances, hub, prove, settings
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.telegram import ANN, BOB, OLGA, on_telegram
 from tests.telegram_server import TelegramServer
@@ -603,3 +603,24 @@ async def test_what_is_no_person_joins_nobody(tmp_path: Path) -> None:
         pytest.raises(sqlite3.IntegrityError, match="person"),
     ):
         connection.execute("INSERT INTO link VALUES ('shortcuts:phone', ?, '', 0)", (ANNS,))
+
+
+async def test_links_to_who_owns_the_hub_no_more_end_at_the_next_start(tmp_path: Path) -> None:
+    before = settings(tmp_path)
+    async with hub(tmp_path, found=before.model_copy(update={"owner": BOBS})) as bot:
+        await People(bot).link(EVES, BOBS)
+        assert (await bot.data("/approve A-1"))["state"] == "done"
+    async with hub(tmp_path, found=before) as bot:
+        talk = People(bot)
+        assert talk.links() == []
+        gone = bot.rows("SELECT data FROM event WHERE kind = 'ActorUnlinked'")
+        assert [json.loads(data) for (data,) in gone] == [{"actor": EVES, "account": BOBS, "by": "hub"}]
+
+
+async def test_who_is_let_in_is_themselves_whatever_link_they_had(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.bot.app.store.write(lambda tx: tx.links.link(EVES, BOBS, "", tx.now))
+        code = (await talk.say(EVES, "hello"))["text"].split("\n")[1]
+        assert (await talk.bot.data(f"/pair {code}"))["ok"]
+        assert (await talk.say(EVES, "/whoami"))["role"] == "member"
+        assert talk.links() == []
