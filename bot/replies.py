@@ -64,7 +64,7 @@ def question(call: CommandCall, budget: int, now: int) -> Reply:
         f"Shall I do this? {_how(command)}:\n{command}{limit}",
         {"ok": True, "asks": command},
         buttons=(Button("Yes", command), Button("No", "")),
-        choice=Choice(caller.actor, now + QUESTION_MS),
+        choice=Choice(caller.recorded, now + QUESTION_MS),
     )
 
 

@@ -221,3 +221,15 @@ async def test_a_crash_leaves_nobody_with_a_question_that_is_none_any_more(
         await bot.until(text="was denied by" if "deny" in line else "was approved by")
         told = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
         assert [("denied" in text or "approved" in text) for (text,) in told] == [False, True]
+
+
+async def test_a_question_is_answered_as_whoever_asked_it_and_is_not_burnt_under_as(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("have quill write a letter")
+        for said in ("no", "yes"):
+            assert (await bot.say(said, acting_for=ANN))["data"]["error"] == "nothing_asked"
+        assert (await bot.say("yes"))["data"]["task"] == "T-1"
+        await bot.say("have quill write a poem", acting_for=ANN)
+        assert (await bot.say("yes"))["data"]["error"] == "nothing_asked"
+        assert (await bot.say("yes", acting_for=ANN))["data"]["task"] == "T-2"
+        assert bot.rows("SELECT requester FROM task ORDER BY id") == [(OWNER,), (ANN,)]
