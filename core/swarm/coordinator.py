@@ -187,7 +187,7 @@ class Coordinator:
                 task = take(tx, task, life.start(task, lease_until=None), now.recorded)
             life.check(task, Verb.DELIVER)
             tx.mark(key, "")
-            step = life.deliver(task, result=result, review_until=tx.now + self.rules.review)
+            step = life.deliver(task, result=result, review_until=tx.now + self.rules.review, selves=now.linked)
             return take(tx, task, step, now.recorded)
 
         return await self._docket.write(work)

@@ -624,3 +624,31 @@ async def test_who_is_let_in_is_themselves_whatever_link_they_had(tmp_path: Path
         assert (await talk.bot.data(f"/pair {code}"))["ok"]
         assert (await talk.say(EVES, "/whoami"))["role"] == "member"
         assert talk.links() == []
+
+
+async def test_a_rejected_result_is_every_identitys_turn_also_of_one_that_is_taken_off(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(EVES)
+        await talk.link(EVES, ANNS)
+        await talk.bot.say("/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        await talk.say(ANNS, "/bid T-1 5")
+        await talk.bot.say(f"/award T-1 {ANNS}")
+        await talk.say(EVES, "/deliver T-1 x")
+        await talk.say(ANNS, f"/unlink {EVES}")
+        await talk.bot.say("/reject T-1 bad")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding' AND attempt = 2"))
+        for who in (EVES, ANNS):
+            assert (await talk.say(who, "/bid T-1 5"))["error"] == "had_its_turn"
+
+
+async def test_a_task_for_one_person_waits_for_nobody_once_they_had_it_under_another_name(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS)
+        await talk.bot.say(f"/task sing to={BOBS}")
+        await talk.bot.until(kind="more", task="T-1", status="bidding")
+        await talk.link(BOBS, ANNS)
+        await talk.say(BOBS, "/bid T-1 7")
+        await talk.say(BOBS, "/deliver T-1 la la")
+        await talk.bot.say("/reject T-1 bad")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'failed'"))
