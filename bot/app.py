@@ -214,7 +214,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, identities.everybody), delivery.send)
+        pump = Pump(store, clock, table(place, identities.selves_in), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)

@@ -33,6 +33,7 @@ _HUB_WORDS = frozenset({
 """What the books and the events call the hub's own; a worker of such a name would pass for it."""
 SHORTCUTS = "shortcuts:"
 """How the actor of a shortcut token begins; its name follows."""
+_PERSONS = re.compile(r"(telegram:[1-9][0-9]*|matrix:@[^:]+:[^/]+)(?:/.*)?", re.DOTALL)
 _UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts"})
 
 
@@ -44,6 +45,15 @@ def home_of(actor: str) -> str | None:
     person = actor.partition(" as ")[0]
     surface, colon, _ = person.partition(":")
     return person if colon and surface not in _UNREACHED else None
+
+
+def person_of(conversation: str) -> str | None:
+    """Whose home a conversation is, or is beneath: `matrix:@ann:example.org/$event` is Ann's.
+
+    None for a group's, and for the console's, where nobody is but the owner of the data folder.
+    """
+    found = _PERSONS.fullmatch(conversation)
+    return found[1] if found else None
 
 
 class TokenKind(StrEnum):

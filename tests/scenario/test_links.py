@@ -652,3 +652,19 @@ async def test_a_task_for_one_person_waits_for_nobody_once_they_had_it_under_ano
         await talk.say(BOBS, "/deliver T-1 la la")
         await talk.bot.say("/reject T-1 bad")
         await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'failed'"))
+
+
+async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_off(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+        await talk.say(EVES, "/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        await talk.say(ANNS, f"/unlink {EVES}")
+        told = len(talk.told(EVES))
+        await talk.let_in(BOBS)
+        await talk.say(BOBS, "/bid T-1 5")
+        await talk.bot.see(lambda: BOBS in str(talk.told(ANNS)))
+        assert (await talk.say(ANNS, "/cancel T-1"))["ok"]
+        await talk.bot.barrier()
+        assert len(talk.told(EVES)) == told
+        assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
