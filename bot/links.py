@@ -15,7 +15,7 @@ from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
 from core.chat import Button, Mark, Reply, Role, Style, readable
 from core.events import Event, Kind
-from core.linking import Asked, NotLinked, Side, Wish, WrongLinkCode, onward
+from core.linking import Asked, NotLinked, Side, Wish, WishGone, WrongLinkCode, onward
 from core.money import format_sats
 from core.pairing import HOUR_MS, MAX_FAILURES, LockedOut, PairingTx, code_digest, new_code
 from core.swarm.docket import under_way
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CARRIES = "link"
-"""The kind of approval that this carries out."""
+"""The kind of approval that this carries out, and of wrong codes that it counts."""
 
 
 class LinkTx(ApprovalTx, PairingTx, SwarmTx, Protocol):
@@ -115,13 +115,13 @@ class Links:
         def work(tx: LinkTx) -> _Outcome | None:
             if (done := tx.applied(key)) is not None:  # this very message, before a restart
                 return _Outcome(_load(done)) if done else None
-            if (count := tx.pairing.failures(caller.actor, tx.now - HOUR_MS)) >= MAX_FAILURES:
+            if (count := tx.pairing.failures(caller.actor, CARRIES, tx.now - HOUR_MS)) >= MAX_FAILURES:
                 raise LockedOut(count=count)
             digest = code_digest(code)
             maker = tx.links.maker(digest, tx.now)
             root, role = ("", Role.GUEST) if maker is None else self._identities.standing_in(tx, maker)
             if maker is None or role is Role.GUEST:
-                tx.pairing.fail(caller.actor, tx.now)
+                tx.pairing.fail(caller.actor, CARRIES, tx.now)
                 tx.mark(key, "")
                 return None
             outcome = self._onward(tx, Wish(caller.actor, _plain(name), root, maker), key)
@@ -141,6 +141,8 @@ class Links:
         def work(tx: LinkTx) -> _Outcome:
             if (done := tx.applied(key)) is not None:
                 return _Outcome(_load(done))
+            if not tx.links.wished(approval.id):
+                raise WishGone
             outcome = self._onward(tx, Wish.load(approval.action), key)
             tx.mark(key, _dump(outcome.reply))
             return outcome
@@ -210,6 +212,7 @@ class Links:
             tx, CARRIES, wish.dump(), words, asked_by=wish.actor, where=home, approvers=approvers, seconds=HOUR_MS / 1000,
             needs=needs, exact=True, askers=self._identities.selves_in(tx, wish.actor),
         )  # fmt: skip
+        tx.links.wish(made.id, wish.actor, wish.maker, made.expires_at)
         data: dict[str, Json] = {"ok": True, "approval": made.name, "state": made.state.value}
         return _Outcome(Reply(f"{said} {made.name}", data), (), questions)
 

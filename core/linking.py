@@ -77,6 +77,12 @@ class AccountGone(UserError):
     status = 409
 
 
+class WishGone(UserError):
+    """Whoever said the code, or got it, was let out or taken off since. Nothing was linked; begin again with /link."""
+
+    status = 409
+
+
 class NotLinked(UserError):
     """{given} is linked to no account of yours. /whoami shows which are."""
 
@@ -183,4 +189,10 @@ class LinkStore(Protocol):
         """An identity is one with `account` from now on; codes that it was given before are nothing any more."""
 
     def unlink(self, actor: str) -> None:
-        """It is itself again."""
+        """It is itself again; what it was to be linked to, or others to it, is wished no more."""
+
+    def wish(self, approval: int, actor: str, maker: str, expires: int) -> None:
+        """Keep that an approval is of this identity's link by the code of `maker`, until one of them is let out or taken off."""
+
+    def wished(self, approval: int) -> bool:
+        """Whether it is still."""

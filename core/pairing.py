@@ -99,11 +99,11 @@ class PairingStore(Protocol):
     def take(self, digest: str, now: int) -> Pending | None:
         """Use a code up, and every other of the same identity; None where it is not good."""
 
-    def fail(self, actor: str, now: int) -> None:
-        """Note a wrong code that an identity tried."""
+    def fail(self, actor: str, kind: str, now: int) -> None:
+        """Note a wrong code that an identity tried; `kind` is what it was for (`pair`, `link`)."""
 
-    def failures(self, actor: str, since: int) -> int:
-        """How many it tried since then."""
+    def failures(self, actor: str, kind: str, since: int) -> int:
+        """How many of that kind it tried since then."""
 
 
 class PairingTx(TokenTx, MessageTx, Protocol):
@@ -163,14 +163,14 @@ class Pairing:
         digest = code_digest(code)
 
         def work(tx: PairingTx) -> tuple[Pending | None, Outgoing | None]:
-            if (count := tx.pairing.failures(caller.actor, tx.now - HOUR_MS)) >= MAX_FAILURES:
+            if (count := tx.pairing.failures(caller.actor, "pair", tx.now - HOUR_MS)) >= MAX_FAILURES:
                 raise LockedOut(count=count)
             found = tx.pairing.take(digest, tx.now)
             if found is None:
                 if (done := tx.applied(key)) is not None:  # this very message let them in, before a restart
                     actor, _, name = done.partition(" ")
                     return Pending(actor, name, "", 0), None
-                tx.pairing.fail(caller.actor, tx.now)
+                tx.pairing.fail(caller.actor, "pair", tx.now)
                 return None, None
             self._identities.as_now(tx, caller)
             check_actor(found.actor)

@@ -668,3 +668,24 @@ async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_
         await talk.bot.barrier()
         assert len(talk.told(EVES)) == told
         assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
+
+
+@pytest.mark.parametrize("leaves", [ANNS, BOBS])
+async def test_a_wish_ends_when_either_side_is_let_out_even_if_it_comes_back(tmp_path: Path, leaves: str) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        assert (await talk.link(BOBS, ANNS))["approval"] == "A-1"
+        await talk.bot.say(f"/unpair {leaves}")
+        await talk.let_in(leaves)
+        assert "Nothing was linked" in (await talk.say(BOBS, "/approve A-1"))["text"]
+        assert talk.links() == []
+
+
+async def test_wrong_link_codes_lock_nobody_out_of_letting_in(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        answers = [await talk.bot.data("/link AAAAAAAA") for _ in range(6)]
+        assert [one["error"] for one in answers] == ["wrong_link_code"] * 5 + ["locked_out"]
+        code = (await talk.say(BOBS, "hello"))["text"].split("\n")[1]
+        assert (await talk.bot.data(f"/pair {code}"))["ok"]
+        answers = [await talk.bot.data("/pair AAAAAAAA") for _ in range(6)]
+        assert [one["error"] for one in answers] == ["wrong_code"] * 5 + ["locked_out"]

@@ -7,3 +7,14 @@ BEGIN SELECT RAISE(ABORT, 'who asked for an approval never changes'); END;
 CREATE TRIGGER link_is_a_persons BEFORE INSERT ON link
 WHEN substr(NEW.actor, 1, instr(NEW.actor, ':') - 1) IN ('', 'shortcuts', 'worker', 'peer', 'schedule')
 BEGIN SELECT RAISE(ABORT, 'only a person is linked'); END;
+
+-- A link that waits for an approval, as long as both its sides stay who they were when it was asked.
+CREATE TABLE link_wish (
+    approval INTEGER PRIMARY KEY,
+    actor    TEXT NOT NULL,
+    maker    TEXT NOT NULL,
+    expires  INTEGER NOT NULL
+) STRICT;
+
+-- What a wrong code was meant to do (pair, link): each is counted by itself.
+ALTER TABLE pairing_failure ADD COLUMN kind TEXT NOT NULL DEFAULT 'pair';
