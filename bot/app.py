@@ -171,10 +171,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
-        coordinator = Coordinator(
-            store, agents, hands, clock=clock, ids=ids, spawner=nursery, rules=_rules(settings)
-        )  # fmt: skip
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
+        coordinator = Coordinator(
+            store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings)
+        )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery)
@@ -214,7 +214,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, identities.everybody), delivery.send)
+        pump = Pump(store, clock, table(place, identities.selves_in), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -274,6 +274,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await agents.load()
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
+        await links.tidy()
         await identities.refresh()
         await delivery.begin()
         supervisor = Supervisor(nursery, clock, health)

@@ -21,7 +21,7 @@ from core.store import patiently
 from core.tokens import TokenTx, home_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from core.approval import ApprovalStore
     from core.chat import Caller, Outgoing
@@ -80,7 +80,7 @@ class Approvals:
                 return found, []
             made, questions = put(
                 tx, kind, action, words, asked_by=asked_by, where=where, approvers=approvers, seconds=seconds, needs=needs,
-                exact=exact,
+                exact=exact, askers=self._identities.selves_in(tx, asked_by.partition(" as ")[0]),
             )  # fmt: skip
             tx.mark(key, str(made.id))
             return made, questions
@@ -176,13 +176,13 @@ class Approvals:
 
 def put(  # noqa: PLR0913 - what a question is
     tx: ApprovalTx, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float,
-    needs: Role, exact: bool,
+    needs: Role, exact: bool, askers: Collection[str],
 ) -> tuple[Approval, list[Outgoing]]:  # fmt: skip
     """Put something to persons in a unit of work of somebody else's, who tells `Approvals.asked` of the questions after it."""
     made = tx.approvals.add(
         Approval(
             0, kind, action, digest_of(kind, action), words, asked_by, where, tuple(approvers), needs, tx.now,
-            tx.now + round(seconds * 1000), exact=exact,
+            tx.now + round(seconds * 1000), exact=exact, askers=tuple(sorted(askers)),
         )
     )  # fmt: skip
     tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))

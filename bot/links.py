@@ -7,6 +7,7 @@ told of a new one, with the way to undo it, so that a stolen code is noticed; th
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
 from core.chat import Button, Mark, Reply, Role, Style, readable
 from core.events import Event, Kind
-from core.linking import Asked, NotLinked, Side, Wish, WrongLinkCode, onward
+from core.linking import Asked, NotLinked, Side, Wish, WishGone, WrongLinkCode, onward
 from core.money import format_sats
 from core.pairing import HOUR_MS, MAX_FAILURES, LockedOut, PairingTx, code_digest, new_code
 from core.swarm.docket import under_way
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.tokens import Identities
 
+log = logging.getLogger(__name__)
+
 CARRIES = "link"
-"""The kind of approval that this carries out."""
+"""The kind of approval that this carries out, and of wrong codes that it counts."""
 
 
 class LinkTx(ApprovalTx, PairingTx, SwarmTx, Protocol):
@@ -77,12 +80,30 @@ class Links:
         self._approvals = approvals
         self._send = send
 
+    async def tidy(self) -> None:
+        """End the links to whoever has no standing any more: the settings may name other owners since the last start."""
+
+        def work(tx: LinkTx) -> None:
+            for one in tx.tokens.links():
+                if self._identities.role_in(tx, one.account) is Role.GUEST:
+                    log.warning("%s is no longer linked to %s, who has no role here any more", one.actor, one.account)
+                    tx.links.unlink(one.actor)
+                    data: dict[str, Json] = {"actor": one.actor, "account": one.account, "by": "hub"}
+                    tx.emit(Event(Kind.ACTOR_UNLINKED, data=data))
+
+        await self._store.write(work)
+
     async def code(self, caller: Caller) -> Reply:
         """A new code for the caller's account, in place of the one that this identity had; and who is linked."""
         authorize(caller, Action.LINK)
         code = new_code(self._ids)
-        await self._store.write(lambda tx: tx.links.add(code_digest(code), caller.actor, tx.now + HOUR_MS))
-        return _told_code(caller, code)
+
+        def work(tx: LinkTx) -> Caller:
+            now = self._identities.as_now(tx, caller)
+            tx.links.add(code_digest(code), caller.actor, tx.now + HOUR_MS)
+            return now
+
+        return _told_code(await self._store.write(work), code)
 
     async def join(self, caller: Caller, code: str, name: str, *, key: str) -> Reply:
         """Make the caller one of the account that this code is of, or ask who must agree first.
@@ -94,13 +115,13 @@ class Links:
         def work(tx: LinkTx) -> _Outcome | None:
             if (done := tx.applied(key)) is not None:  # this very message, before a restart
                 return _Outcome(_load(done)) if done else None
-            if (count := tx.pairing.failures(caller.actor, tx.now - HOUR_MS)) >= MAX_FAILURES:
+            if (count := tx.pairing.failures(caller.actor, CARRIES, tx.now - HOUR_MS)) >= MAX_FAILURES:
                 raise LockedOut(count=count)
             digest = code_digest(code)
             maker = tx.links.maker(digest, tx.now)
             root, role = ("", Role.GUEST) if maker is None else self._identities.standing_in(tx, maker)
             if maker is None or role is Role.GUEST:
-                tx.pairing.fail(caller.actor, tx.now)
+                tx.pairing.fail(caller.actor, CARRIES, tx.now)
                 tx.mark(key, "")
                 return None
             outcome = self._onward(tx, Wish(caller.actor, _plain(name), root, maker), key)
@@ -120,6 +141,8 @@ class Links:
         def work(tx: LinkTx) -> _Outcome:
             if (done := tx.applied(key)) is not None:
                 return _Outcome(_load(done))
+            if not tx.links.wished(approval.id):
+                raise WishGone
             outcome = self._onward(tx, Wish.load(approval.action), key)
             tx.mark(key, _dump(outcome.reply))
             return outcome
@@ -137,9 +160,10 @@ class Links:
             if (done := tx.applied(key)) is not None:
                 actor, root = done.split()
                 return actor, root, []
+            now = self._identities.as_now(tx, caller)
             actor = self._pairing.find(given)
             root, _ = tx.tokens.standing(actor)
-            if root == actor or not (caller.means(root) or caller.role is Role.OWNER):
+            if root == actor or not (now.means(root) or now.role is Role.OWNER):
                 raise NotLinked(given=repr(given[:60]))
             tx.links.unlink(actor)
             tx.mark(key, f"{actor} {root}")
@@ -186,8 +210,9 @@ class Links:
             said = "That is the account of this hub's owners, one of whom has to agree first:"
         made, questions = put(
             tx, CARRIES, wish.dump(), words, asked_by=wish.actor, where=home, approvers=approvers, seconds=HOUR_MS / 1000,
-            needs=needs, exact=True,
+            needs=needs, exact=True, askers=self._identities.selves_in(tx, wish.actor),
         )  # fmt: skip
+        tx.links.wish(made.id, wish.actor, wish.maker, made.expires_at)
         data: dict[str, Json] = {"ok": True, "approval": made.name, "state": made.state.value}
         return _Outcome(Reply(f"{said} {made.name}", data), (), questions)
 

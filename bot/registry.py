@@ -66,6 +66,9 @@ _LIMITS = {
 """How a line ends that sets a limit in words: `max 10`, `for at most 10 sats`, `within 2h`."""
 _LONGEST_LIMIT = 6
 
+_NAMES = frozenset({"ACTOR", "IDENTITY"})
+"""What is an id or a name. An id is read as it is written: quotes, dashes and signs mean themselves in it."""
+
 _PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
 
 
@@ -298,6 +301,8 @@ class Registry:
 def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     """The values of a command's arguments by name; absent ones are left out. Raises `UserError` with the usage."""
     rest = rest.replace("\0", "")
+    if command.arguments[0].kind in _NAMES and re.fullmatch(r"[a-z]+:\S+", rest):
+        return {command.arguments[0].name: rest}
     args, words, cuts = _options(command, rest)
     for argument in (one for one in command.arguments if not one.keyed):
         if argument.prose and words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.agent.model import ModelUnreachable, NoModelInstalled
+from core.approval import decides
 from core.chat import Button, Choice, Reply
 from core.errors import Refused, Unavailable, UserError
 from core.money import format_sats
@@ -60,11 +61,16 @@ def question(call: CommandCall, budget: int, now: int) -> Reply:
     unsaid = call.name == "task" and "max" not in call.args
     limit = f"\nNo max= was understood, so it may cost up to {format_sats(budget)}." if unsaid else ""
     return Reply(
-        f"Shall I do this? Yes or no:\n{command}{limit}",
+        f"Shall I do this? {_how(command)}:\n{command}{limit}",
         {"ok": True, "asks": command},
         buttons=(Button("Yes", command), Button("No", "")),
-        choice=Choice(caller.actor, now + QUESTION_MS),
+        choice=Choice(caller.recorded, now + QUESTION_MS),
     )
+
+
+def _how(command: str) -> str:
+    """By what a question is answered: what decides an approval takes no bare word."""
+    return "Press a button, or write" if decides(command) else "Yes or no"
 
 
 def transcript(text: str) -> Reply:
@@ -74,7 +80,7 @@ def transcript(text: str) -> Reply:
 
 def did_you_say(text: str, meant: str, actor: str, now: int, asked: Reply | None = None) -> Reply:
     """Ask whether this was said; Yes does what it means: a command, or the words. `asked`: as typed, it is asked back so."""
-    question = f'Did you say "{text}"? Yes or no.'
+    question = f'Did you say "{text}"? {_how(meant)}.'
     if asked is not None:
         question += "\n" + asked.text.partition("\n")[2]
     return Reply(

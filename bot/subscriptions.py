@@ -19,7 +19,7 @@ from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
-from core.tokens import home_of
+from core.tokens import home_of, person_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -70,13 +70,14 @@ _ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED}
 """What says nothing that its own answer did not say, where it was done."""
 
 
-def _alone(actor: str) -> Collection[str]:
+def _alone(_: HandlerTx, actor: str) -> Collection[str]:
     return (actor,)
 
 
 class Notify:
     """Tells people what they must know or do: whoever posted a task, where they posted it; a person who won it, at home.
 
+    Where it was posted by an identity that was taken off since, it is told at the homes of those that the account has now.
     Nobody is told in their own conversation what they did there themselves, and were answered.
     """
 
@@ -84,7 +85,7 @@ class Notify:
     kinds = NOTIFIED
 
     def __init__(
-        self, place: Callable[[ResultFile], str], everybody: Callable[[str], Collection[str]] = _alone
+        self, place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone
     ) -> None:
         self._place = place
         self._everybody = everybody
@@ -98,16 +99,25 @@ class Notify:
             return []
         doer = home_of(str(event.data.get("by", "")))
         replies: list[tuple[str, Reply]] = []
-        if _worth_telling(event, task, doer):
-            replies.append((_told_in(tx, task), self._to_requester(tx, event, task)))
-        for home in self._homes(event.agent or ""):
-            if home not in {doer, task.conversation}:
+        left = self._left(tx, task)
+        places = [home for home in self._homes(tx, task.requester) if home != doer] if left else [_told_in(tx, task)]
+        if places and _worth_telling(event, task, doer):
+            reply = self._to_requester(tx, event, task)
+            replies = [(where, reply) for where in places]
+        for home in self._homes(tx, event.agent or ""):
+            if home not in {doer, *(places if left else [task.conversation])}:
                 replies += [(home, reply) for reply in views.told_to_worker(event, task)]
         return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now) for where, reply in replies]
 
-    def _homes(self, agent: str) -> list[str]:
+    def _homes(self, tx: HandlerTx, person: str) -> list[str]:
         """Where a person is told of their own work: wherever they are known."""
-        return [home for one in sorted(self._everybody(agent)) if (home := home_of(one)) is not None]
+        everybody = self._everybody(tx, person) if home_of(person) else ()
+        return [home for one in sorted(everybody) if (home := home_of(one)) is not None]
+
+    def _left(self, tx: HandlerTx, task: Task) -> bool:
+        """Whether a task was posted at the home of somebody who is not of its account any more."""
+        person = person_of(task.conversation)
+        return person not in {None, task.requester} and person not in self._everybody(tx, task.requester)
 
     def _to_requester(self, tx: HandlerTx, event: Event, task: Task) -> Reply:
         if event.kind is Kind.BID_PLACED or (event.kind is Kind.AUCTION_OPENED and task.pick == "ask"):
@@ -247,6 +257,8 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
     return messages
 
 
-def table(place: Callable[[ResultFile], str], everybody: Callable[[str], Collection[str]] = _alone) -> Sequence[Notify]:
-    """Every handler of this hub. `everybody`: all identities of an account."""
+def table(
+    place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone
+) -> Sequence[Notify]:
+    """Every handler of this hub. `everybody`: all identities of whoever one belongs to."""
     return (Notify(place, everybody),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.approval import DECIDES
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
@@ -73,11 +74,12 @@ class Taps:
     async def answer(self, message: Inbound, caller: Caller, *, yes: bool) -> str | None:
         """The button that a yes or no in words means: of the newest question to this person here, if one is open.
 
+        An approval takes no bare word, for whoever says it may not have seen that one was asked for meanwhile.
         The message is that button's tap from now on, whatever comes between: it never answers another question.
         """
 
         def work(tx: MessageTx) -> str | None:
-            taps = tx.messages.question(message.conversation, caller.selves, tx.now)
+            taps = tx.messages.question(message.conversation, caller.selves, tx.now, but=DECIDES)
             if not taps:
                 return None
             tap = taps[0] if yes else taps[-1]

@@ -11,7 +11,7 @@ from bot.replies import from_error
 from bot.routing import refuse_unread
 from core.chat import Mark, Reply, Style
 from core.pairing import HOUR_MS, TooManyCodes
-from core.tokens import home_of
+from core.tokens import BadActor, home_of
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -24,10 +24,13 @@ _JOINS = re.compile(r"/link(?:@\w+)?\s+([A-Za-z2-9]{4}-?[A-Za-z2-9]{4})\s*", re.
 
 
 def joining(message: Inbound) -> str:
-    """`/link CODE`, where a message says nothing else and nobody else reads it: all that is heard of a stranger; else nothing."""
+    """`/link CODE`, where a person says nothing else and nobody else reads it: all that is heard of a stranger; else nothing."""
     found = _JOINS.fullmatch(message.text)
     alone = (
-        message.private and message.admitted and not (message.tap or message.files or message.unread or message.sealed)
+        home_of(message.actor) is not None
+        and message.private
+        and message.admitted
+        and not (message.tap or message.files or message.unread or message.sealed)
     )
     return f"/link {found[1].upper()}" if found and alone else ""
 
@@ -58,7 +61,7 @@ class Strangers:
             return Reply(f"I do not know you yet{who}. Write to me in private, and I give you a pairing code.", refused)
         try:
             code = await self._hub.pairing.code(message.actor, message.name, message.conversation)
-        except TooManyCodes as error:
+        except (TooManyCodes, BadActor) as error:
             self.silence(message)
             return from_error(error)
         words = "I do not know you yet. Your pairing code, good for an hour:\n"

@@ -18,6 +18,9 @@ from core.errors import Refused, UserError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+DECIDES = ("/approve", "/deny")
+"""The commands that decide. They are written, or their button is pressed: a bare "yes" may be meant for something else."""
+
 _ID = re.compile(r"(?:[aA]-?|#)?0*([1-9][0-9]{0,17})")
 
 
@@ -64,6 +67,11 @@ def parse_approval(text: str) -> int:
     return int(found.group(1))
 
 
+def decides(command: str) -> bool:
+    """Whether a command decides an approval."""
+    return command.partition(" ")[0].lower() in DECIDES
+
+
 def digest_of(kind: str, action: str) -> str:
     """What stands for exactly this action."""
     return hashlib.sha256(f"{kind}\n{action}".encode()).hexdigest()
@@ -75,6 +83,7 @@ class Approval:
 
     `needs` is the role that an approver must still have when they decide: the owner's, or any. It is put to persons, who
     may decide from any identity of theirs; `exact`: only from those that were asked, for the place is part of the proof.
+    `askers` are all identities that whoever asked had when they did.
     """
 
     id: int
@@ -93,6 +102,7 @@ class Approval:
     decided_at: int | None = None
     outcome: str = ""
     exact: bool = False
+    askers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -110,13 +120,15 @@ def decide(
 ) -> Approval:
     """The approval once `actor` has decided, one of the `selves` of a person; it is kept which one.
 
-    Another person's approval is never one's own: who asked decides only what was put to that very identity too.
+    Another person's approval is never one's own: who asked decides only what was put to that very identity too, and an
+    identity that was taken off since is still theirs for it.
     Raises `NotYoursToDecide` and `Settled`; who may not learns nothing of its state.
     """
     enough = role is Role.OWNER or (approval.needs is not Role.OWNER and role is not Role.GUEST)
     person = {actor} if approval.exact else {actor, *selves}
     asker = approval.asked_by.partition(" as ")[0]
-    asked_others = asker in person and asker not in approval.approvers
+    askers = {asker} if approval.exact else {asker, *approval.askers}
+    asked_others = not person.isdisjoint(askers) and asker not in approval.approvers
     if person.isdisjoint(approval.approvers) or asked_others or not enough:
         raise NotYoursToDecide(name=approval.name, count=len(approval.approvers))
     if approval.state is not State.OPEN:

@@ -43,12 +43,14 @@ class Role(StrEnum):
 class Proxy:
     """A device that speaks for a person: it may post tasks of at most `limit` whole sats, and puts to them what else binds.
 
-    `person` is their actor id, `home` the conversation in which they are asked, and told what follows.
+    `person` is their actor id, `home` the conversation in which they are asked, and told what follows; `credential` the hash
+    of the token that it has.
     """
 
     person: str
     home: str
     limit: int
+    credential: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,11 @@ class Caller:
 
     @property
     def selves(self) -> frozenset[str]:
-        """The identities of the person who asks: what was put to one of them may be answered from another."""
-        return frozenset({self.actor}) if self.acting_for else self.linked | {self.actor}
+        """The identities of the person who asks: what was put to one of them may be answered from another.
+
+        Under `--as` it is nobody's but what was asked under the same: else trying out would answer, and use up, one's own.
+        """
+        return frozenset({self.recorded}) if self.acting_for else self.linked | {self.actor}
 
     def means(self, identity: str | None) -> bool:
         """Whether an identity is of the account whose tasks and wallet are meant."""
@@ -184,7 +189,10 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A question that only `actor` may answer, once, until `expires` (Unix ms): its buttons exclude each other."""
+    """A question that only `actor` may answer, once, until `expires` (Unix ms): its buttons exclude each other.
+
+    What was asked under `--as` is answered under the same: its `actor` is `console:owner as telegram:5`.
+    """
 
     actor: str
     expires: int

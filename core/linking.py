@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.chat import Role
 from core.errors import Refused, UserError
 from core.money import format_sats
+from core.tokens import check_actor, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,10 @@ class OwnerStays(Refused):
     """{actor} owns this hub and becomes nobody else's. Say /link here, and the code in the other chat."""
 
 
+class NoPersonJoins(Refused):
+    """{actor} is no person whom the hub can reach, and joins nobody. Say the code in a private chat."""
+
+
 class UnderWay(UserError):
     """{actor} has to do with {tasks}, and that is not over. Bring it to its end, then link."""
 
@@ -68,6 +73,12 @@ class NotAsAgreed(UserError):
 
 class AccountGone(UserError):
     """{account} is no account here any more. Nothing was linked."""
+
+    status = 409
+
+
+class WishGone(UserError):
+    """Whoever said the code, or got it, was let out or taken off since. Nothing was linked; begin again with /link."""
 
     status = 409
 
@@ -129,6 +140,8 @@ class Wish:
 
 def check(joins: Side, maker: Side) -> None:
     """Raise why an identity cannot join the account of whoever made the code."""
+    if home_of(check_actor(joins.actor)) is None:
+        raise NoPersonJoins(actor=joins.actor)
     if joins.root == maker.root or (joins.role is Role.OWNER and maker.role is Role.OWNER):
         raise OwnCode(actor=joins.actor)
     if joins.role is Role.OWNER:
@@ -176,4 +189,10 @@ class LinkStore(Protocol):
         """An identity is one with `account` from now on; codes that it was given before are nothing any more."""
 
     def unlink(self, actor: str) -> None:
-        """It is itself again."""
+        """It is itself again; what it was to be linked to, or others to it, is wished no more."""
+
+    def wish(self, approval: int, actor: str, maker: str, expires: int) -> None:
+        """Keep that an approval is of this identity's link by the code of `maker`, until one of them is let out or taken off."""
+
+    def wished(self, approval: int) -> bool:
+        """Whether it is still."""

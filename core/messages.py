@@ -74,8 +74,13 @@ class MessageStore(Protocol):
         One that stands over the thread of its task counts as standing in it.
         """
 
-    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
-        """The buttons of the newest question in a conversation that one of `actors` was shown and can answer; else none."""
+    def question(
+        self, conversation: str, actors: Collection[str], now: int, *, but: Collection[str] = ()
+    ) -> Sequence[str]:
+        """The buttons of the newest question in a conversation that one of `actors` was shown and can answer; else none.
+
+        A question with a button for one of the commands `but` does not count.
+        """
 
     def bind(self, number: int, tap: str) -> None:
         """A message received means this button, however often its turn is taken."""

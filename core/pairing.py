@@ -99,11 +99,11 @@ class PairingStore(Protocol):
     def take(self, digest: str, now: int) -> Pending | None:
         """Use a code up, and every other of the same identity; None where it is not good."""
 
-    def fail(self, actor: str, now: int) -> None:
-        """Note a wrong code that an identity tried."""
+    def fail(self, actor: str, kind: str, now: int) -> None:
+        """Note a wrong code that an identity tried; `kind` is what it was for (`pair`, `link`)."""
 
-    def failures(self, actor: str, since: int) -> int:
-        """How many it tried since then."""
+    def failures(self, actor: str, kind: str, since: int) -> int:
+        """How many of that kind it tried since then."""
 
 
 class PairingTx(TokenTx, MessageTx, Protocol):
@@ -145,7 +145,8 @@ class Pairing:
         self._send = send
 
     async def code(self, actor: str, name: str, home: str) -> str:
-        """A new code for somebody who has no role. Raises `TooManyCodes`."""
+        """A new code for somebody who has no role. Raises `TooManyCodes`, and `BadActor` for whom no command could name."""
+        check_actor(actor)
         code = new_code(self._ids)
 
         def work(tx: PairingTx) -> None:
@@ -162,15 +163,17 @@ class Pairing:
         digest = code_digest(code)
 
         def work(tx: PairingTx) -> tuple[Pending | None, Outgoing | None]:
-            if (count := tx.pairing.failures(caller.actor, tx.now - HOUR_MS)) >= MAX_FAILURES:
+            if (count := tx.pairing.failures(caller.actor, "pair", tx.now - HOUR_MS)) >= MAX_FAILURES:
                 raise LockedOut(count=count)
             found = tx.pairing.take(digest, tx.now)
             if found is None:
                 if (done := tx.applied(key)) is not None:  # this very message let them in, before a restart
                     actor, _, name = done.partition(" ")
                     return Pending(actor, name, "", 0), None
-                tx.pairing.fail(caller.actor, tx.now)
+                tx.pairing.fail(caller.actor, "pair", tx.now)
                 return None, None
+            self._identities.as_now(tx, caller)
+            check_actor(found.actor)
             tx.mark(key, f"{found.actor} {found.name}")
             tx.tokens.give(found.actor, role, found.name, tx.now)
             tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))
@@ -194,6 +197,7 @@ class Pairing:
         def work(tx: PairingTx) -> list[str]:
             if (done := tx.applied(key)) is not None:  # this very message sent them away, before a restart
                 return done.split()
+            self._identities.as_now(tx, caller)
             actor = self.find(given)
             if actor == CONSOLE_OWNER:
                 raise OwnerByFolder(actor=actor)
@@ -213,10 +217,10 @@ class Pairing:
 
     def find(self, given: str) -> str:
         """An actor by id, or by the name they go by where it is one identity's only. Raises `BadActor` and this module's errors."""
-        if ":" in given:
-            return check_actor(given)
         known = {one.actor: one.name for one in self._identities.people}
         known |= {one.actor: one.name for one in self._identities.links}
+        if ":" in given:
+            return given if given in known else check_actor(given)
         named = [actor for actor, name in known.items() if name.casefold() == given.casefold()]
         if not named:
             raise UnknownName(given=repr(given[:60]))

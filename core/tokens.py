@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.store import Store
 
 CONSOLE_OWNER = "console:owner"
-_ACTOR = re.compile(r"telegram:[1-9][0-9]{0,18}|matrix:@\S{1,120}:\S{1,120}|(?!telegram:|matrix:)[a-z]+:\S{1,200}")
+_ACTOR = re.compile(r"telegram:[1-9][0-9]{0,18}|matrix:@\S{1,253}:\S{1,253}|(?!telegram:|matrix:)[a-z]+:\S{1,200}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HUB_WORDS = frozenset({
     "hub", "treasury", "escrow", "external", "node", "fees", "income", "suspense", "owner", "user", "agent", "peer",
@@ -33,6 +33,7 @@ _HUB_WORDS = frozenset({
 """What the books and the events call the hub's own; a worker of such a name would pass for it."""
 SHORTCUTS = "shortcuts:"
 """How the actor of a shortcut token begins; its name follows."""
+_PERSONS = re.compile(r"(telegram:[1-9][0-9]*|matrix:@[^:]+:[^/]+)(?:/.*)?", re.DOTALL)
 _UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts"})
 
 
@@ -44,6 +45,15 @@ def home_of(actor: str) -> str | None:
     person = actor.partition(" as ")[0]
     surface, colon, _ = person.partition(":")
     return person if colon and surface not in _UNREACHED else None
+
+
+def person_of(conversation: str) -> str | None:
+    """Whose home a conversation is, or is beneath: `matrix:@ann:example.org/$event` is Ann's.
+
+    None for a group's, and for the console's, where nobody is but the owner of the data folder.
+    """
+    found = _PERSONS.fullmatch(conversation)
+    return found[1] if found else None
 
 
 class TokenKind(StrEnum):
@@ -97,6 +107,12 @@ class OptionNotForKind(UserError):
     """{option} belongs to shortcut tokens; a {kind} token takes none."""
 
 
+class NotAsYouWere(UserError):
+    """You were let in or out, linked or taken off while you said that, so nothing was done. Say it again as who you are now."""
+
+    status = 409
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """A credential as it is kept: the hash, never the token. `task_limit` in whole sats, times Unix ms UTC."""
@@ -137,7 +153,7 @@ class TokenStore(Protocol):
         """Every identity that is linked to another, in the order in which they came."""
 
     def give(self, actor: str, role: Role, name: str, now: int) -> None:
-        """Give an actor a role, in place of the one it had."""
+        """Give an actor a role, in place of the one it had, and of a link that led nowhere any more."""
 
     def take_away(self, actor: str) -> list[str]:
         """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither."""
@@ -269,20 +285,24 @@ class Identities:
         if actor.startswith(SHORTCUTS):
             return await self._store.read(lambda tx: self._shortcut(tx, actor, credential))
         who = actor if acting_for is None else check_actor(acting_for)
-        root, role = await self.standing(who)
-        account = account_of(root, role)
-        found = Caller(
-            actor,
-            role,
-            private,
-            acting_for,
-            account if account != who else None,
-            linked=self._of.get(account, frozenset()),
+        found = _called(Caller(actor, Role.GUEST, private, acting_for), *await self.standing(who))
+        return replace(found, linked=self._of.get(found.name, frozenset()))
+
+    def as_now(self, tx: TokenTx, caller: Caller) -> Caller:
+        """Who asked, as they stand in the unit of work that decides; its identities are those of now.
+
+        Whoever writes on somebody's word asks this first: between the word and the write they may have been let in or out,
+        linked, taken off, or had their device's token revoked. Raises `NotAsYouWere` where account or role are others now.
+        """
+        if caller.actor.startswith(SHORTCUTS):
+            now = self._shortcut(tx, caller.actor, caller.proxy.credential if caller.proxy else "")
+        else:
+            now = _called(caller, *self.standing_in(tx, caller.acting_for or caller.actor))
+        if (now.role, now.name, now.payer) != (caller.role, caller.name, caller.payer):
+            raise NotAsYouWere
+        return replace(
+            caller, linked=_together(self._sorted(tx.tokens.people(), tx.tokens.links())).get(now.name, frozenset())
         )
-        if acting_for is None:
-            return found
-        tried = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}
-        return replace(found, role=tried.get(role, role))
 
     def _shortcut(self, tx: TokenTx, actor: str, credential: str) -> Caller:
         """A shortcut, as its person's device; a guest once its token is revoked, even if another has its name now."""
@@ -291,7 +311,7 @@ class Identities:
             return Caller(actor, Role.GUEST)
         root, role = self.standing_in(tx, row.for_actor)
         account = account_of(root, role)
-        proxy = Proxy(row.for_actor, home_of(row.for_actor) or "", row.task_limit or 0)
+        proxy = Proxy(row.for_actor, home_of(row.for_actor) or "", row.task_limit or 0, row.hash)
         return Caller(actor, role, account=account, proxy=proxy, linked=self._of.get(account, frozenset()))
 
     async def mint(
@@ -316,6 +336,7 @@ class Identities:
         token = f"timmy_{kind}_{self._ids.token(32)}"
 
         def work(tx: TokenTx) -> None:
+            self.as_now(tx, caller)
             if any(row.kind == kind and row.name == name for row in tx.tokens.live()):
                 raise TokenExists(kind=kind, name=name)
             tx.tokens.add(TokenRow(digest_of(token), kind, name, for_actor, task_limit, tx.now))
@@ -340,6 +361,7 @@ class Identities:
         def work(tx: TokenTx) -> None:
             if key is not None and tx.applied(key) is not None:
                 return
+            self.as_now(tx, caller)
             if not tx.tokens.revoke(kind, name, tx.now):
                 raise NoSuchToken(kind=repr(kind[:40]), name=repr(name[:80]))
             if key is not None:
@@ -352,6 +374,14 @@ class Identities:
 def account_of(root: str, role: Role) -> str:
     """Whose tasks and wallet an identity's are, given the one it is linked to and their role."""
     return CONSOLE_OWNER if role is Role.OWNER else root
+
+
+def _called(caller: Caller, root: str, role: Role) -> Caller:
+    """A caller with what their standing gives them; under `--as`, that of whoever is tried out, as far as it may be."""
+    account, who = account_of(root, role), caller.acting_for or caller.actor
+    if caller.acting_for:
+        role = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
+    return replace(caller, role=role, account=account if account != who else None)
 
 
 def _together(accounts: Mapping[str, str]) -> dict[str, frozenset[str]]:

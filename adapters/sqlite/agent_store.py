@@ -32,6 +32,11 @@ class AgentRows:
         )
 
 
+_JOINS = (("link", "actor"), ("link_code", "actor"), ("link_wish", "actor"), ("link_wish", "maker"))
+_STANDING = (("actor", "id"), *_JOINS)
+"""(table, column) of what goes with an identity that is taken off, or let out."""
+
+
 class TokenRows:
     """`core.tokens.TokenStore` on SQLite: credentials (hashed) and roles."""
 
@@ -59,12 +64,13 @@ class TokenRows:
             " ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name",
             (actor, role.value, now, name),
         )
+        self._connection.execute("DELETE FROM link WHERE actor = ?", (actor,))
 
     def take_away(self, actor: str) -> list[str]:
         """See `TokenStore`."""
         query = "SELECT id FROM actor WHERE id = ?1 UNION SELECT actor FROM link WHERE ?1 IN (actor, account)"
         found = [one for (one,) in self._connection.execute(query, (actor,))]
-        for table, column in (("actor", "id"), ("link", "actor"), ("link_code", "actor")):
+        for table, column in _STANDING:
             gone = f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
             self._connection.executemany(gone, [(one,) for one in found])
         return [actor, *(one for one in found if one != actor)] if found else []
@@ -142,14 +148,15 @@ class PairingRows:
         self._connection.execute("DELETE FROM pairing WHERE actor = ?", (row[0],))
         return Pending(*row)
 
-    def fail(self, actor: str, now: int) -> None:
+    def fail(self, actor: str, kind: str, now: int) -> None:
         """See `PairingStore`."""
-        self._connection.execute("INSERT INTO pairing_failure (actor, at) VALUES (?, ?)", (actor, now))
+        query = "INSERT INTO pairing_failure (actor, kind, at) VALUES (?, ?, ?)"
+        self._connection.execute(query, (actor, kind, now))
 
-    def failures(self, actor: str, since: int) -> int:
+    def failures(self, actor: str, kind: str, since: int) -> int:
         """See `PairingStore`."""
-        query = "SELECT count(*) FROM pairing_failure WHERE actor = ? AND at > ?"
-        (count,) = self._connection.execute(query, (actor, since)).fetchone()
+        query = "SELECT count(*) FROM pairing_failure WHERE actor = ? AND at > ? AND kind = ?"
+        (count,) = self._connection.execute(query, (actor, since, kind)).fetchone()
         return int(count)
 
 
@@ -177,13 +184,27 @@ class LinkRows:
     def link(self, actor: str, account: str, name: str, now: int) -> None:
         """See `LinkStore`."""
         self._connection.execute("INSERT INTO link VALUES (?, ?, ?, ?)", (actor, account, name, now))
-        for table in ("pairing", "link_code"):  # what would let it in as another, or others into what was its own
+        for table in (
+            "pairing",
+            "link_code",
+            "link_wish",
+        ):  # what would let it in as another, or others into what was its own
             self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
 
     def unlink(self, actor: str) -> None:
         """See `LinkStore`."""
-        for table in ("link", "link_code"):
-            self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
+        for table, column in _JOINS:
+            self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (actor,))  # noqa: S608 - constants
+
+    def wish(self, approval: int, actor: str, maker: str, expires: int) -> None:
+        """See `LinkStore`."""
+        self._connection.execute("INSERT INTO link_wish VALUES (?, ?, ?, ?)", (approval, actor, maker, expires))
+
+    def wished(self, approval: int) -> bool:
+        """See `LinkStore`."""
+        return (
+            self._connection.execute("SELECT 1 FROM link_wish WHERE approval = ?", (approval,)).fetchone() is not None
+        )
 
 
 class ConversationRows:

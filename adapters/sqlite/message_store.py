@@ -24,6 +24,8 @@ _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
     " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') IN (SELECT value FROM json_each(?))"
     " AND json_extract(body, '$.choice[1]') > ?"
+    " AND NOT EXISTS (SELECT 1 FROM json_each(body, '$.buttons') AS button, json_each(?) AS but"
+    " WHERE (button.value ->> 1) || ' ' LIKE but.value || ' %')"
     " ORDER BY id DESC LIMIT 1"
 )
 _TAP = (
@@ -139,9 +141,12 @@ class MessageRows:
             return None
         return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
 
-    def question(self, conversation: str, actors: Collection[str], now: int) -> Sequence[str]:
+    def question(
+        self, conversation: str, actors: Collection[str], now: int, *, but: Collection[str] = ()
+    ) -> Sequence[str]:
         """See `MessageStore`."""
-        row = self._connection.execute(_QUESTION, (conversation, json.dumps(sorted(actors)), now)).fetchone()
+        given = (conversation, json.dumps(sorted(actors)), now, json.dumps(sorted(but)))
+        row = self._connection.execute(_QUESTION, given).fetchone()
         return () if row is None else _taps(row[0], _load(row[1]))
 
     def bind(self, number: int, tap: str) -> None:

@@ -29,6 +29,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("approval", _SETTLED, 365 * DAY),
     ("pairing", "expires < ?", DAY),
     ("link_code", "expires < ?", DAY),
+    ("link_wish", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
     ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),

@@ -6,6 +6,7 @@ after the commit and goes its way in `walk`; what time brings, and what a restar
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
@@ -73,9 +74,12 @@ class Coordinator:
         clock: Clock,
         ids: IdSource,
         spawner: Spawner,
+        as_now: Callable[[SwarmTx, Caller], Caller],
         rules: Rules | None = None,
     ) -> None:
+        """`as_now`: who asks, as they stand in the unit of work that decides; it raises where they are somebody else by then."""
         self._store = store
+        self._as_now = as_now
         self._roster = roster
         self._worker = worker
         self._spawner = spawner
@@ -88,6 +92,10 @@ class Coordinator:
         attempts = Attempts(store, self._docket, roster, worker, lease=self.rules.lease)
         self._walk = Walk(self._docket, self._appraiser, attempts, self._terms, clock=clock, spawner=spawner)
         self._timing = Timing(store, clock, self._docket, self._walk, self._terms)
+
+    def _now(self, tx: SwarmTx, caller: Caller, key: str) -> Caller:
+        """Who asks, as they stand now; what was done under this key already was done as who they were then."""
+        return caller if tx.applied(key) is not None else self._as_now(tx, caller)
 
     # What people decide ----------------------------------------------------------------------------------------
 
@@ -107,7 +115,8 @@ class Coordinator:
             return await self.show(int(posted))  # it was in order when it was posted, before a restart
 
         def work(tx: SwarmTx) -> tuple[Task, bool]:
-            task, new = orders.post(tx, order, self.rules)
+            now = replace(order, caller=self._now(tx, order.caller, order.key))
+            task, new = orders.post(tx, now, self.rules)
             if tell is not None:
                 tell(tx, task)
             return task, new
@@ -124,18 +133,18 @@ class Coordinator:
         orders.check_eta(eta)
 
         def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
+            task, now = find(tx, number), self._now(tx, caller, key)
             if tx.applied(key) is not None:
                 return task
             if task.status is not Status.BIDDING:
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
-            said = f"{note} (bid by {caller.recorded})".strip() if caller.acting_for else note
-            by: dict[str, Json] = {"by": caller.recorded}
-            bid = Bid(caller.name, to_msat(sats), eta, said, 1000, tx.now)
-            bidding.place(tx, task, bid, by, selves=caller.linked)
+            said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
+            by: dict[str, Json] = {"by": now.recorded}
+            bid = Bid(now.name, to_msat(sats), eta, said, 1000, tx.now)
+            bidding.place(tx, task, bid, by, selves=now.linked)
             tx.mark(key, "")
-            if caller.means(task.only) and task.pick == "auto":
-                task = bidding.close(tx, task, self._terms, caller.recorded)
+            if now.means(task.only) and task.pick == "auto":
+                task = bidding.close(tx, task, self._terms, now.recorded)
             return task
 
         return await self._docket.write(work)
@@ -145,8 +154,8 @@ class Coordinator:
         agent = given if is_person(given) else given.lower()
 
         def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
-            authorize(caller, Action.AWARD, own=caller.means(task.requester))
+            task, now = find(tx, number), self._now(tx, caller, key)
+            authorize(now, Action.AWARD, own=now.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.AWARD)
@@ -157,7 +166,7 @@ class Coordinator:
             if not is_person(agent) and tx.tasks.load(agent) >= self._roster.get(agent).capacity:
                 raise AgentBusy(agent=agent, task=task.name)
             tx.mark(key, "")
-            return bidding.award(tx, task, bid, self._terms, caller.recorded)
+            return bidding.award(tx, task, bid, self._terms, now.recorded)
 
         task = await self._docket.write(work)
         if task.status is Status.AWARDED:
@@ -169,17 +178,17 @@ class Coordinator:
         authorize(caller, Action.DELIVER)
 
         def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
+            task, now = find(tx, number), self._now(tx, caller, key)
             if tx.applied(key) is not None:
                 return task
-            if task.status in AT_WORK and not caller.means(task.agent):
+            if task.status in AT_WORK and not now.means(task.agent):
                 raise NotYours(task=task.name, agent=task.agent)
             if task.status is Status.AWARDED:
-                task = take(tx, task, life.start(task, lease_until=None), caller.recorded)
+                task = take(tx, task, life.start(task, lease_until=None), now.recorded)
             life.check(task, Verb.DELIVER)
             tx.mark(key, "")
-            step = life.deliver(task, result=result, review_until=tx.now + self.rules.review)
-            return take(tx, task, step, caller.recorded)
+            step = life.deliver(task, result=result, review_until=tx.now + self.rules.review, selves=now.linked)
+            return take(tx, task, step, now.recorded)
 
         return await self._docket.write(work)
 
@@ -187,13 +196,13 @@ class Coordinator:
         """The requester accepts: the escrow goes to the worker."""
 
         def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
-            authorize(caller, Action.JUDGE, own=caller.means(task.requester))
+            task, now = find(tx, number), self._now(tx, caller, key)
+            authorize(now, Action.JUDGE, own=now.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.SETTLE)
             tx.mark(key, "")
-            return take(tx, task, life.settle(task, how="accepted"), caller.recorded)
+            return take(tx, task, life.settle(task, how="accepted"), now.recorded)
 
         return await self._docket.write(work)
 
@@ -201,13 +210,13 @@ class Coordinator:
         """The requester rejects: another attempt without that worker, or a refund when none is left."""
 
         def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
-            authorize(caller, Action.JUDGE, own=caller.means(task.requester))
+            task, now = find(tx, number), self._now(tx, caller, key)
+            authorize(now, Action.JUDGE, own=now.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.REJECT)
             tx.mark(key, "")
-            return take(tx, task, life.reject(task, why=why), caller.recorded)
+            return take(tx, task, life.reject(task, why=why), now.recorded)
 
         task = await self._docket.write(work)
         self._walk.restart(task)
@@ -217,13 +226,13 @@ class Coordinator:
         """Call a task off; whatever was set aside comes back, and a worker at it is stopped."""
 
         def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
-            authorize(caller, Action.CANCEL, own=caller.means(task.requester))
+            task, now = find(tx, number), self._now(tx, caller, key)
+            authorize(now, Action.CANCEL, own=now.means(task.requester))
             if tx.applied(key) is not None:
                 return task
             life.check(task, Verb.CANCEL)
             tx.mark(key, "")
-            return take(tx, task, life.cancel(task), caller.recorded)
+            return take(tx, task, life.cancel(task), now.recorded)
 
         task = await self._docket.write(work)
         self._walk.ended(task)
@@ -243,7 +252,7 @@ class Coordinator:
 
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
         """Take an agent off the roster; what it was doing goes to somebody else. Returns its name and how many tasks that is."""
-        agent, new = await self._roster.dismiss(caller, name, key=key)
+        agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)
         load = await self._store.read(lambda tx: tx.tasks.load(agent))
         if new:
             self._walk.offer_again(self._docket.parking.waiting_for(agent))
@@ -257,7 +266,7 @@ class Coordinator:
 
     async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
         """Add an agent; tasks that wait for somebody capable are offered again."""
-        agent, new = await self._roster.spawn(caller, persona, key=key)
+        agent, new = await self._roster.spawn(caller, persona, key=key, as_now=self._as_now)
         if new:
             self._walk.offer_again(self._docket.parking.waiting())
         return agent

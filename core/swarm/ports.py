@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from core.tokens import TokenTx
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
@@ -154,8 +155,8 @@ class RosterStore(Protocol):
         """Add an agent, or change whether it is live."""
 
 
-class SwarmTx(LedgerTx, Protocol):
-    """A unit of work over tasks and money."""
+class SwarmTx(LedgerTx, TokenTx, Protocol):
+    """A unit of work over tasks and money, and who people are."""
 
     @property
     def tasks(self) -> TaskStore:

@@ -11,7 +11,7 @@ from core.events import Event, Kind
 from core.swarm.ports import Agent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from core.chat import Caller
     from core.store import Store
@@ -83,7 +83,9 @@ class Roster:
         rows = sorted(await self._store.write(work), key=lambda row: (order.index(row[1]), len(row[0]), row[0]))
         self._agents = {name: Agent(name, self.personas[persona]) for name, persona in rows}
 
-    async def spawn(self, caller: Caller, given: str, *, key: str) -> tuple[Agent, bool]:
+    async def spawn(
+        self, caller: Caller, given: str, *, key: str, as_now: Callable[[SwarmTx, Caller], Caller]
+    ) -> tuple[Agent, bool]:
         """Put one more agent of a persona to work, under its own name, or `quill-2`, `quill-3` ...
 
         Returns it, and whether that was done now. Raises `UnknownPersona`.
@@ -97,6 +99,7 @@ class Roster:
         def work(tx: SwarmTx) -> tuple[str, bool]:
             if (done := tx.applied(key)) is not None:
                 return done, False
+            as_now(tx, caller)
             live = {name for name, _, alive in tx.agents.all() if alive}
             if len(live) >= MAX_AGENTS:
                 raise RosterFull(count=len(live))
@@ -112,13 +115,16 @@ class Roster:
             self._agents[name] = agent
         return agent, new
 
-    async def dismiss(self, caller: Caller, given: str, *, key: str) -> tuple[str, bool]:
+    async def dismiss(
+        self, caller: Caller, given: str, *, key: str, as_now: Callable[[SwarmTx, Caller], Caller]
+    ) -> tuple[str, bool]:
         """Take an agent off the roster; returns its name, and whether that was done now. Raises `UnknownAgent`."""
         authorize(caller, Action.ROSTER)
 
         def work(tx: SwarmTx) -> tuple[str, bool]:
             if (done := tx.applied(key)) is not None:
                 return done, False
+            as_now(tx, caller)
             agent = self.get(given)
             tx.agents.put(agent.name, agent.persona.name, live=False, now=tx.now)
             tx.emit(Event(Kind.AGENT_DISMISSED, agent=agent.name, data={"by": caller.recorded}))

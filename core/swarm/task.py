@@ -18,7 +18,7 @@ from core.ids import task_name
 from core.money import to_sats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from core.events import Json
 
@@ -99,8 +99,9 @@ EDGES: dict[tuple[Status, Verb], frozenset[Status]] = {
 class Task:
     """A task as its row holds it. Amounts in msat, times in Unix ms UTC; `hold` is the budget's hold while one is open.
 
-    `only` names the one agent or person that may bid (`to=`); `excluded` those that failed at it before. `due` is when
-    the clock next has something to do with it; `result` is the delivered text, `why` the reason it ended otherwise.
+    `only` names the one agent or person that may bid (`to=`); `excluded` those that failed at it before, and whoever
+    else is the person that delivered it. `due` is when the clock next has something to do with it; `result` is the
+    delivered text, `why` the reason it ended otherwise.
     """
 
     id: int
@@ -237,10 +238,17 @@ def lose(task: Task, *, why: str, blame: bool = True) -> Step:
     return replace(_next_attempt(task, why, Kind.ATTEMPT_FAILED), blame=blame)
 
 
-def deliver(task: Task, *, result: str, review_until: int) -> Step:
-    """Running -> delivered; the requester has until `review_until` to reject."""
+def deliver(task: Task, *, result: str, review_until: int, selves: Collection[str] = ()) -> Step:
+    """Running -> delivered; the requester has until `review_until` to reject. `selves`: all identities of a person who delivers.
+
+    They are kept now, as they may be others when it is rejected: it was the turn of each.
+    """
     check(task, Verb.DELIVER)
-    after = task.but(status=Status.DELIVERED, result=result, review_until=review_until, lease=None, lease_until=None)
+    others = sorted({*selves} - {task.agent, *task.excluded})
+    after = task.but(
+        status=Status.DELIVERED, result=result, review_until=review_until, lease=None, lease_until=None,
+        excluded=(*task.excluded, *others),
+    )  # fmt: skip
     return Step(after, Event(Kind.TASK_DELIVERED, task.id, task.agent, {"attempt": task.attempt}))
 
 

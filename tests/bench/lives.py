@@ -22,6 +22,7 @@ from core.swarm.orders import Order, Rules
 from core.swarm.persona import Persona
 from core.swarm.ports import Agent, Delivery, Offer
 from core.swarm.roster import Roster
+from core.tokens import Identities
 from core.wallet.wallet import Wallet
 from tests.bench.plain import AGENTS, BUDGET, OWNER, PlainWriter, price_of, words
 
@@ -77,9 +78,11 @@ class Swarm:
             roster._agents = {one.name: Agent(one.name, one, 10 * IN_FLIGHT) for one in personas}
             await Wallet(store, simulated=True).grant(OWNER, GRANT)
             rules = Rules(budget=BUDGET)
+            identities = Identities(store, SystemIds(), owners=(), reserved=roster.claims)
             coordinator = Coordinator(
-                store, roster, InstantWorker(), clock=clock, ids=SystemIds(), spawner=nursery, rules=rules
-            )
+                store, roster, InstantWorker(), clock=clock, ids=SystemIds(), spawner=nursery, as_now=identities.as_now,
+                rules=rules,
+            )  # fmt: skip
             nursery.spawn(coordinator.run(), "clock")
             yield cls(store, coordinator)
 

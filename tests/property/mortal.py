@@ -256,12 +256,13 @@ class Hub:
             store.blow = blow
             self._opening = False
             self.roster = Roster(store, PERSONAS)
+            identities = Identities(store, self._ids, owners=(), reserved=self.roster.claims)
             self.coordinator = Coordinator(
-                store, self.roster, self.desk, clock=self._clock, ids=self._ids, spawner=nursery, rules=RULES
-            )
+                store, self.roster, self.desk, clock=self._clock, ids=self._ids, spawner=nursery, as_now=identities.as_now,
+                rules=RULES,
+            )  # fmt: skip
             await self.roster.load()
             nursery.spawn(self.coordinator.run(), "clock")
-            identities = Identities(store, self._ids, owners=(), reserved=self.roster.claims)
             approvals = Approvals(store, self._clock, identities, send=_to_nobody, close=_to_nobody)
             pairing = Pairing(store, self._ids, identities, _to_nobody)
             self.approvals, self.links = (

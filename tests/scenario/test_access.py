@@ -238,7 +238,7 @@ async def _tokens(bot: Bot, call: str, **facts: object) -> dict[str, Any]:
 
 async def test_who_is_sent_away_by_name_is_the_one_of_that_name(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        for number, name in enumerate(("Ann", "Bob", "ann")):
+        for number, name in enumerate(("Ann", "Bob", "ann"), 1):
             stranger = Inbound(
                 "console", "another", f"{number}", f"console:{number}", f"telegram:{number}", "hi", name=name
             )
@@ -250,8 +250,8 @@ async def test_who_is_sent_away_by_name_is_the_one_of_that_name(tmp_path: Path) 
         own = await bot.say(f"/unpair {OWNER}")
         assert own["data"] == {"ok": False, "error": "owner_by_folder"}
         assert "TIMMY_OWNER" not in own["text"]
-        assert (await bot.data("/unpair bob"))["actor"] == "telegram:1"
-        assert bot.rows("SELECT id FROM actor ORDER BY id") == [("telegram:0",), ("telegram:2",)]
+        assert (await bot.data("/unpair bob"))["actor"] == "telegram:2"
+        assert bot.rows("SELECT id FROM actor ORDER BY id") == [("telegram:1",), ("telegram:3",)]
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "telegram:", ":7", "Telegram:7", "telegram:7 8", "x" * 500])

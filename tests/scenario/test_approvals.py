@@ -77,11 +77,36 @@ async def test_what_is_approved_is_done_once_and_everybody_is_told_what_came_of_
         assert kinds == [("ApprovalAsked",), ("ApprovalSettled",)]
 
 
-async def test_a_no_in_words_denies_and_nothing_is_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["yes", "no"])
+async def test_a_bare_yes_or_no_decides_no_approval_but_the_ordinary_question_before_it(
+    tmp_path: Path, said: str
+) -> None:
     hand = Hand()
     async with asked(tmp_path, hand) as bot:
         await bot.until(text="Shall I water the plants?")
-        assert "A-1 was denied by console:owner, so nothing was done" in (await bot.say("no"))["text"]
+        assert (await bot.say(said))["data"]["error"] == "nothing_asked"
+        asking = await bot.say("have quill write a letter")
+        assert "Yes or no" in asking["text"]
+        await bot.app.hub.approvals.ask(
+            "try", "feed the cat", "Shall I feed the cat?", asked_by=ANN, where=ANN, approvers=(OWNER,), seconds=600,
+            key="second", needs=Role.MEMBER,
+        )  # fmt: skip
+        await bot.until(text="Shall I feed the cat?")
+        answer = await bot.say(said)
+        assert answer["data"].get("task") == ("T-1" if said == "yes" else None)
+        assert (answer["text"] == "Nothing was done.") is (said == "no")
+        assert bot.rows("SELECT state FROM approval") == [("open",), ("open",)]
+        assert hand.did == []
+
+
+async def test_a_phrase_that_decides_an_approval_is_asked_back_and_pressed(tmp_path: Path) -> None:
+    hand = Hand()
+    async with asked(tmp_path, hand) as bot:
+        await bot.until(text="Shall I water the plants?")
+        asking = await bot.say("approve a12")
+        assert asking["text"] == "Shall I do this? Press a button, or write:\n/approve a12"
+        assert (await bot.say("yes"))["data"]["error"] == "nothing_asked"
+        assert "A-1 was denied by console:owner, so nothing was done" in (await bot.say("/deny A-1"))["text"]
         assert "A-1 was denied already" in (await bot.say("/approve A-1"))["text"]
         assert hand.did == []
 
@@ -167,7 +192,7 @@ async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
     async with asked(tmp_path, Hand()) as bot:
         await bot.say("/approve A-1")
     with closing(connect(tmp_path / "data" / DATABASE)) as connection:
-        for change in ("state = 'open'", "action = 'pay'", "decided_by = 'x'"):
+        for change in ("state = 'open'", "action = 'pay'", "decided_by = 'x'", "askers = '[]'", "asked_by = 'x'"):
             with pytest.raises(sqlite3.IntegrityError, match="never changes"):
                 connection.execute(f"UPDATE approval SET {change}")  # noqa: S608
 
@@ -196,3 +221,15 @@ async def test_a_crash_leaves_nobody_with_a_question_that_is_none_any_more(
         await bot.until(text="was denied by" if "deny" in line else "was approved by")
         told = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
         assert [("denied" in text or "approved" in text) for (text,) in told] == [False, True]
+
+
+async def test_a_question_is_answered_as_whoever_asked_it_and_is_not_burnt_under_as(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("have quill write a letter")
+        for said in ("no", "yes"):
+            assert (await bot.say(said, acting_for=ANN))["data"]["error"] == "nothing_asked"
+        assert (await bot.say("yes"))["data"]["task"] == "T-1"
+        await bot.say("have quill write a poem", acting_for=ANN)
+        assert (await bot.say("yes"))["data"]["error"] == "nothing_asked"
+        assert (await bot.say("yes", acting_for=ANN))["data"]["task"] == "T-2"
+        assert bot.rows("SELECT requester FROM task ORDER BY id") == [(OWNER,), (ANN,)]

@@ -13,14 +13,17 @@ from pydantic import SecretStr
 from adapters.sqlite.connection import connect
 from bot.app import DATABASE
 from config.settings import Matrix
-from core.chat import Inbound, Role
+from core.chat import Caller, Inbound, Role
+from core.linking import NoPersonJoins
 from core.money import to_msat
+from core.swarm.orders import Order
+from core.tokens import NotAsYouWere
 from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.matrix_server import BOT as MATRIX_BOT
 from tests.matrix_server import PASSWORD as MATRIX_PASSWORD
 from tests.matrix_server import MatrixServer
 from tests.ollama_server import OllamaServer, Wire
-from tests.scenario.bot import OWNER, balances, hub, prove
+from tests.scenario.bot import OWNER, balances, hub, prove, settings
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.telegram import ANN, BOB, OLGA, on_telegram
 from tests.telegram_server import TelegramServer
@@ -282,7 +285,7 @@ async def test_one_becomes_an_owner_only_with_an_owners_word_from_another_chat(t
         assert asked["approval"] == "A-1"
         question = await talk.bot.until(text=f"Make {EVES} an owner of this hub")
         assert f"It said the code that {OWNER} got with /link" in question["text"]
-        assert "A-1 was denied" in (await talk.bot.say("no"))["text"]
+        assert "A-1 was denied" in (await talk.bot.say("/deny A-1"))["text"]
         assert talk.links() == []
         await talk.link(EVES, OWNER)
         assert "is linked to the account console:owner" in (await talk.bot.say("/approve A-2"))["text"]
@@ -319,6 +322,8 @@ async def test_an_approval_is_settled_by_any_identity_of_an_approver_and_recorde
             assert own["error"] == "not_yours_to_decide", "another's word is not one's own from elsewhere"
         assert (await talk.say(EVES, "/approve A-3"))["error"] == "not_yours_to_decide", "it was asked in that place"
         assert (await talk.say(ANNS, "/approve A-3"))["state"] == "done"
+        await talk.say(ANNS, f"/unlink {EVES}")
+        assert (await talk.say(ANNS, "/approve A-2"))["error"] == "not_yours_to_decide", "they were one when one asked"
 
 
 async def test_a_question_may_be_answered_from_either(tmp_path: Path) -> None:
@@ -500,3 +505,187 @@ async def test_a_revoked_token_is_ended_from_any_chat_of_an_owner_and_shown_to_n
         assert talk.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(1,)], (
             "once, however often it is told"
         )
+
+
+async def test_a_bid_that_meets_its_own_link_is_said_again_and_is_no_second_bidder(tmp_path: Path) -> None:
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        await talk.let_in(BOBS)
+        await talk.bot.say("/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT count(*) FROM task WHERE status = 'bidding'") == [(1,)])
+        code = (await talk.say(ANNS, "/link"))["code"]
+        store = held(talk.bot.app.store)
+        store.hold("Coordinator.bid")
+        bid = Inbound("telegram", "x", "bid", BOBS, BOBS, "/bid T-1 5", home=BOBS)
+        await talk.bot.app.dispatcher.receive(bid)
+        await store.holding("Coordinator.bid")
+        elsewhere = Inbound("telegram", "x", "link", "telegram:elsewhere", BOBS, f"/link {code}", home=BOBS)
+        await talk.bot.app.dispatcher.receive(elsewhere)
+        await talk.bot.see(talk.links)
+        store.release()
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        assert await talk.bot.see(lambda: talk.bot.rows(query, bid.key)) == [("not_as_you_were",)]
+        assert (await talk.say(BOBS, "/bid T-1 6"))["ok"]
+        assert talk.bot.rows("SELECT agent FROM bid WHERE agent LIKE '%:%'") == [(ANNS,)]
+
+
+@pytest.mark.parametrize(
+    ("line", "writes", "gone"),
+    [
+        ("/task paint it pick=ask max=50", "Coordinator.post", "/unlink"), ("/cancel T-1", "Coordinator.cancel", "/unlink"),
+        ("/spawn quill", "Roster.spawn", "/unpair"), ("/revoke shortcut phone", "Identities.revoke", "/unpair"),
+    ],
+)  # fmt: skip
+async def test_what_is_said_by_somebody_who_is_taken_off_before_it_is_written_is_not_done(
+    tmp_path: Path, line: str, writes: str, gone: str
+) -> None:
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        await talk.let_in(ANNS, Role.OWNER if gone == "/unpair" else Role.OPERATOR, sats=60)
+        await talk.let_in(EVES, Role.OWNER) if gone == "/unpair" else await talk.link(EVES, ANNS)
+        assert (await talk.say(ANNS, "/task sing pick=ask max=50"))["task"] == "T-1"
+        store = held(talk.bot.app.store)
+        store.hold(writes)
+        await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", "said", EVES, EVES, line, home=EVES))
+        await store.holding(writes)
+        assert (await talk.bot.data(f"{gone} {EVES}"))["ok"]
+        before = {name: talk.bot.rows(f"SELECT * FROM {name}") for name in ("task", "agent", "txn")}  # noqa: S608
+        store.release()
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        assert await talk.bot.see(lambda: talk.bot.rows(query, said.key)) == [("not_as_you_were",)]
+        assert {name: talk.bot.rows(f"SELECT * FROM {name}") for name in before} == before  # noqa: S608
+
+
+async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        hub = talk.bot.app.hub
+        owner = await hub.identities.caller(OWNER, private=True)
+        for _ in range(2):
+            await hub.identities.mint(owner, "shortcut", "phone", for_actor=ANNS)
+            device = await hub.identities.caller("shortcuts:phone", private=True)
+            task = await hub.coordinator.post(Order(device, ANNS, "sing", "sing"))
+            assert (task.id, task.requester) == (1, ANNS), "what was posted before is the same task"
+            await hub.identities.revoke(owner, "shortcut", "phone")
+            with pytest.raises(NotAsYouWere):
+                await hub.coordinator.post(Order(device, ANNS, "paint", "paint"))
+        assert len(talk.bot.rows("SELECT id FROM task")) == 1
+
+
+ODD = [
+    "matrix:@o'brien:evil.org", "matrix:@'x:evil.org", "matrix:@max=5:evil.org", 'matrix:@x"y:evil.org', "matrix:@\u201cx:evil",
+    "matrix:@x\u2014y:evil.org", "matrix:@a--b:evil.org", f"matrix:@{'a' * 240}:evil.org",
+]  # fmt: skip
+
+
+async def test_whoever_can_be_linked_can_be_taken_off_by_the_id_that_is_told(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        for who in ODD:
+            assert (await talk.link(who, ANNS))["ok"], who
+            assert (await talk.say(ANNS, f"/unlink {who}"))["actor"] == who
+            await talk.link(who, ANNS)
+            assert (await talk.bot.data(f"/unpair {who}"))["actor"] == who
+        who = f"matrix:@{'a' * 300}:evil.org"
+        assert (await talk.link(who, ANNS))["error"] == "bad_actor"
+        assert (await talk.say(who, "hello"))["error"] == "bad_actor", "nor let in by a code"
+        assert talk.links() == []
+
+
+async def test_what_is_no_person_joins_nobody(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        code = (await talk.say(ANNS, "/link"))["code"]
+        for surface in ("shortcuts", "worker", "peer"):
+            gone = await talk.say(f"{surface}:phone", f"/link {code}")
+            assert gone["error"] == "device_gone"
+        nobody = Caller("shortcuts:phone", Role.GUEST)
+        with pytest.raises(NoPersonJoins):
+            await talk.bot.app.hub.links.join(nobody, code, "", key="join")
+        assert talk.links() == []
+    with (
+        closing(connect(tmp_path / "data" / DATABASE)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="person"),
+    ):
+        connection.execute("INSERT INTO link VALUES ('shortcuts:phone', ?, '', 0)", (ANNS,))
+
+
+async def test_links_to_who_owns_the_hub_no_more_end_at_the_next_start(tmp_path: Path) -> None:
+    before = settings(tmp_path)
+    async with hub(tmp_path, found=before.model_copy(update={"owner": BOBS})) as bot:
+        await People(bot).link(EVES, BOBS)
+        assert (await bot.data("/approve A-1"))["state"] == "done"
+    async with hub(tmp_path, found=before) as bot:
+        talk = People(bot)
+        assert talk.links() == []
+        gone = bot.rows("SELECT data FROM event WHERE kind = 'ActorUnlinked'")
+        assert [json.loads(data) for (data,) in gone] == [{"actor": EVES, "account": BOBS, "by": "hub"}]
+
+
+async def test_who_is_let_in_is_themselves_whatever_link_they_had(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.bot.app.store.write(lambda tx: tx.links.link(EVES, BOBS, "", tx.now))
+        code = (await talk.say(EVES, "hello"))["text"].split("\n")[1]
+        assert (await talk.bot.data(f"/pair {code}"))["ok"]
+        assert (await talk.say(EVES, "/whoami"))["role"] == "member"
+        assert talk.links() == []
+
+
+async def test_a_rejected_result_is_every_identitys_turn_also_of_one_that_is_taken_off(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(EVES)
+        await talk.link(EVES, ANNS)
+        await talk.bot.say("/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        await talk.say(ANNS, "/bid T-1 5")
+        await talk.bot.say(f"/award T-1 {ANNS}")
+        await talk.say(EVES, "/deliver T-1 x")
+        await talk.say(ANNS, f"/unlink {EVES}")
+        await talk.bot.say("/reject T-1 bad")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding' AND attempt = 2"))
+        for who in (EVES, ANNS):
+            assert (await talk.say(who, "/bid T-1 5"))["error"] == "had_its_turn"
+
+
+async def test_a_task_for_one_person_waits_for_nobody_once_they_had_it_under_another_name(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS)
+        await talk.bot.say(f"/task sing to={BOBS}")
+        await talk.bot.until(kind="more", task="T-1", status="bidding")
+        await talk.link(BOBS, ANNS)
+        await talk.say(BOBS, "/bid T-1 7")
+        await talk.say(BOBS, "/deliver T-1 la la")
+        await talk.bot.say("/reject T-1 bad")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'failed'"))
+
+
+async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_off(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+        await talk.say(EVES, "/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        await talk.say(ANNS, f"/unlink {EVES}")
+        told = len(talk.told(EVES))
+        await talk.let_in(BOBS)
+        await talk.say(BOBS, "/bid T-1 5")
+        await talk.bot.see(lambda: BOBS in str(talk.told(ANNS)))
+        assert (await talk.say(ANNS, "/cancel T-1"))["ok"]
+        await talk.bot.barrier()
+        assert len(talk.told(EVES)) == told
+        assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
+
+
+@pytest.mark.parametrize("leaves", [ANNS, BOBS])
+async def test_a_wish_ends_when_either_side_is_let_out_even_if_it_comes_back(tmp_path: Path, leaves: str) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS, sats=70)
+        assert (await talk.link(BOBS, ANNS))["approval"] == "A-1"
+        await talk.bot.say(f"/unpair {leaves}")
+        await talk.let_in(leaves)
+        assert "Nothing was linked" in (await talk.say(BOBS, "/approve A-1"))["text"]
+        assert talk.links() == []
+
+
+async def test_wrong_link_codes_lock_nobody_out_of_letting_in(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        answers = [await talk.bot.data("/link AAAAAAAA") for _ in range(6)]
+        assert [one["error"] for one in answers] == ["wrong_link_code"] * 5 + ["locked_out"]
+        code = (await talk.say(BOBS, "hello"))["text"].split("\n")[1]
+        assert (await talk.bot.data(f"/pair {code}"))["ok"]
+        answers = [await talk.bot.data("/pair AAAAAAAA") for _ in range(6)]
+        assert [one["error"] for one in answers] == ["wrong_code"] * 5 + ["locked_out"]

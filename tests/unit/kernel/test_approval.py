@@ -111,3 +111,13 @@ def test_a_person_decides_from_any_identity_but_is_no_second_person(
     else:
         with pytest.raises(NotYoursToDecide):
             decide(asked, "matrix:@a:b", Role.MEMBER, yes=True, now=1_500, selves=both)
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_an_identity_that_was_the_askers_then_is_no_second_person_later(yes: bool) -> None:
+    asked = replace(OPEN, asked_by="x:1", askers=("matrix:@a:b", "x:1"))
+    with pytest.raises(NotYoursToDecide):
+        decide(asked, "matrix:@a:b", Role.MEMBER, yes=yes, now=1_500)
+    assert decide(asked, "telegram:1", Role.MEMBER, yes=yes, now=1_500).decided_by == "telegram:1"
+    there = replace(asked, exact=True)
+    assert decide(there, "matrix:@a:b", Role.MEMBER, yes=yes, now=1_500).decided_by == "matrix:@a:b", "the place counts"
