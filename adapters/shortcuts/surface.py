@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from adapters.markup import of, whole
 from adapters.shortcuts.answers import answered, at_home, in_chat, not_yet
+from adapters.shortcuts.recordings import Recordings
 from core.chat import Attachment, Inbound, Undeliverable
 from core.errors import Refused, Unavailable, UserError
 from core.messages import RECORDING, Job, MessageTx
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from adapters.shortcuts.answers import Said
-    from adapters.shortcuts.recordings import Recordings
     from core.chat import Outgoing
     from core.messages import JobStore
     from core.ports import Clock, IdSource
@@ -188,7 +188,7 @@ class ShortcutsSurface:
         actor = f"{SHORTCUTS}{ask.device.name}"
         files: tuple[Attachment, ...] = ()
         if ask.recording is not None:
-            ref = self._recordings.ref(_key(job))
+            ref = _recorded(_key(job))
             await self._recordings.keep(ref, ask.recording, self._clock.now())
             files = (Attachment(f"recording.{ask.media}", len(ask.recording), ref, spoken=True),)
         place = f"{actor}/{job.token[:12]}"  # another token of this name may be another person's
@@ -261,7 +261,7 @@ class ShortcutsSurface:
             raise Undeliverable(surface=self.name, why="a Shortcut asks, and is told nothing else")
         if not message.id:
             return (TOLD,)  # a word on the way; the answer follows
-        await self._recordings.discard(self._recordings.ref(message.cause))
+        await self._recordings.discard(_recorded(message.cause))
         if self._there(message.cause) and not whole(of(message.reply)):
             await self._copy(message)
         if there := self._there(message.cause):
@@ -318,6 +318,12 @@ class ShortcutsSurface:
 def _key(job: Job) -> str:
     """The key of the message that a job is."""
     return f"{ShortcutsSurface.name}/{job.token}/{job.key}"
+
+
+def _recorded(cause: str) -> str:
+    """The name of what was recorded with a message, if it was spoken."""
+    _, token, key = cause.split("/", 2)
+    return Recordings.ref(token, key)
 
 
 def _job(tx: DeskTx, message: Outgoing) -> Job | None:

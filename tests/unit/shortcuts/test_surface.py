@@ -218,7 +218,7 @@ async def test_a_recording_is_read_by_its_ref_alone(tmp_path: Path) -> None:
         asking = asyncio.get_running_loop().create_task(found.surface.ask(asked))
         await found.arrives()
         (file,) = found.received[0].files
-        assert file == Attachment("recording.m4a", 5, Recordings.ref(f"shortcuts/{PHONE.hash}/k"), spoken=True)
+        assert file == Attachment("recording.m4a", 5, Recordings.ref(PHONE.hash, "k"), spoken=True)
         assert await found.surface.fetch(file) == b"sound"
         await found.answer(Reply("heard"))
         assert (await asking).speech == "heard."
