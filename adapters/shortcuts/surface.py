@@ -150,16 +150,16 @@ class ShortcutsSurface:
             raise TooManyOpen(limit=MAX_OPEN)
         name, digest = self._ids.token(9), ask.digest
 
-        def work(tx: DeskTx) -> Job:
+        def work(tx: DeskTx) -> tuple[Job, bool]:
             self._alive(tx, ask.device)
             words = " ".join(ask.text.split())[:MAX_WORDS] or RECORDING
             made = Job(name, ask.device.hash, ask.key or name, digest, ask.device.for_actor or "", words)
-            return tx.shortcuts.open(made, tx.now)
+            return tx.shortcuts.open(made, tx.now), tx.shortcuts.received(made)
 
-        job = await self._store.write(work)
+        job, received = await self._store.write(work)
         if job.request != digest:
             raise KeyReused
-        message = await self._message(ask, job)
+        message = await self._message(ask, job, received=received)
         with self._at_desk(message.key, ask.alive) as waiter:
             await receive(message)  # does nothing if it was received before
             if job.name != name and (told := await self._told(job, waiter)):
@@ -184,10 +184,11 @@ class ShortcutsSurface:
         if not self._lives(tx, device.for_actor or ""):
             raise PersonGone
 
-    async def _message(self, ask: Ask, job: Job) -> Inbound:
+    async def _message(self, ask: Ask, job: Job, *, received: bool) -> Inbound:
+        """The message that a request is. Its recording is kept until it was heard, and not again where it was received before."""
         actor = f"{SHORTCUTS}{ask.device.name}"
         files: tuple[Attachment, ...] = ()
-        if ask.recording is not None:
+        if ask.recording is not None and not received:
             ref = _recorded(_key(job))
             await self._recordings.keep(ref, ask.recording, self._clock.now())
             files = (Attachment(f"recording.{ask.media}", len(ask.recording), ref, spoken=True),)
@@ -220,6 +221,7 @@ class ShortcutsSurface:
         key = _key(job)
         if await self._store.read(lambda tx: tx.shortcuts.answer(key)) is None:
             return None
+        await self._recordings.discard(_recorded(key))  # it may have come again after the answer was sent
         if not waiter.alive():
             return not_yet(job)
 

@@ -444,6 +444,7 @@ async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path
         assert answer["speech"].startswith("Heard: what is my balance. 10000 simulated sats")
         assert list(folder.iterdir()) == []
         assert await recorded(b"what is my balance", "k") == (200, answer)
+        assert list(folder.iterdir()) == [], "the same again is not kept again"
         assert (await recorded(b"what is your balance", "k"))[0] == 422
         assert "T-1 posted" in (await recorded(b"have quill write a poem", "task"))[1]["text"]
         ears.doubts = 0.5

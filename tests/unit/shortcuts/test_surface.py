@@ -224,3 +224,14 @@ async def test_a_recording_is_read_by_its_ref_alone(tmp_path: Path) -> None:
         assert (await asking).speech == "heard."
         with pytest.raises(RecordingGone):
             await found.surface.fetch(file)
+
+
+async def test_a_recording_that_comes_again_while_it_is_answered_is_gone_with_the_answer(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        asked = Ask(PHONE, "/shortcuts/audio", "", lambda: True, "k", b"sound", "m4a")
+        asking = [asyncio.get_running_loop().create_task(found.surface.ask(asked)) for _ in range(2)]
+        await found.arrives(2)
+        await found.answer(Reply("heard"))
+        assert [(await one).speech for one in asking] == ["heard."] * 2
+        assert (await found.surface.ask(asked)).speech == "heard."
+        assert list((tmp_path / "recordings").iterdir()) == []
