@@ -393,8 +393,8 @@ def _shortcuts(
     from adapters.shortcuts.recordings import Recordings  # noqa: PLC0415 - as the other surfaces: where it is on
     from adapters.shortcuts.surface import ShortcutsSurface  # noqa: PLC0415
 
-    def lives(tx: TokenTx, person: str) -> bool:
-        return identities.role_in(tx, person) is not Role.GUEST
+    def lives(tx: TokenTx, token: str, person: str) -> bool:
+        return tx.tokens.by_hash(token) is not None and identities.role_in(tx, person) is not Role.GUEST
 
     send, back = delivery
     recordings = Recordings(settings.data_dir / "recordings")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core.access import authorize
 from core.chat import Inbound, Reply, Role
 from core.errors import Refused
-from core.tokens import home_of
+from core.tokens import SHORTCUTS, TokenKind, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.hub import Hub
     from core.access import NeedsTap
     from core.approval import Approval
-    from core.chat import CommandCall
+    from core.chat import Caller, CommandCall
     from core.voice.intent import Meaning
 
 KIND = "device"
@@ -61,6 +61,13 @@ async def carry(hub: Hub, approval: Approval) -> str:
         authorize(caller, command.action)
     reply = await command.run(hub, hub.registry.call(command, message, caller))
     return reply.text
+
+
+async def revoke(hub: Hub, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
+    """End a token, and what the agent is saying to its device. Raises what `Identities.revoke` does."""
+    await hub.identities.revoke(caller, kind, name, key=key)
+    if kind == TokenKind.SHORTCUT:
+        hub.assistant.hush({f"{SHORTCUTS}{name}"})
 
 
 def task_line(understand: Callable[[str], Meaning], description: str) -> str:

@@ -61,8 +61,8 @@ class UnknownJob(UserError):
     status = 404
 
 
-class PersonGone(Refused):
-    """The person for whom this token speaks is not let in any more."""
+class DeviceGone(Refused):
+    """This device speaks for nobody here any more: its token was revoked, or whoever it spoke for is not let in."""
 
 
 class ShortcutsDown(Unavailable):
@@ -105,17 +105,19 @@ class Ask:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """A request that is held open, and the answer it was given."""
+    """A request that is held open, and the answer it was given; `gone`: whoever asked is told nothing any more."""
 
     alive: Callable[[], bool]
     told: asyncio.Event = field(default_factory=asyncio.Event)
     message: Outgoing | None = None
+    gone: bool = False
 
 
 class ShortcutsSurface:
-    """See `core.chat.ChatAdapter`. `lives` says whether a person has a role; `send` hands on what was written for their home.
+    """See `core.chat.ChatAdapter`.
 
-    `back` has what waits for this surface sent again.
+    `lives` says whether a token (its hash) is live and its person has a role; `send` hands on what was written for their
+    home; `back` has what waits for this surface sent again.
     """
 
     name = "shortcuts"
@@ -124,7 +126,7 @@ class ShortcutsSurface:
 
     def __init__(  # noqa: PLR0913 - its ports
         self, store: Store[DeskTx], clock: Clock, ids: IdSource, recordings: Recordings, *,
-        lives: Callable[[TokenTx, str], bool], send: Callable[[Outgoing], None], back: Callable[[], Awaitable[None]],
+        lives: Callable[[TokenTx, str, str], bool], send: Callable[[Outgoing], None], back: Callable[[], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
@@ -167,7 +169,7 @@ class ShortcutsSurface:
             return await self._waited(job, waiter, until)
 
     async def result(self, device: TokenRow, name: str, alive: Callable[[], bool]) -> Said:
-        """The answer of a job, once there is one. Raises `UnknownJob` and `PersonGone`."""
+        """The answer of a job, once there is one. Raises `UnknownJob` and `DeviceGone`."""
         until = self._clock.now() + WAIT_MS
 
         def work(tx: DeskTx) -> Job | None:
@@ -181,8 +183,12 @@ class ShortcutsSurface:
             return await self._told(job, waiter) or await self._waited(job, waiter, until)
 
     def _alive(self, tx: TokenTx, device: TokenRow) -> None:
-        if not self._lives(tx, device.for_actor or ""):
-            raise PersonGone
+        if not self._lives(tx, device.hash, device.for_actor or ""):
+            raise DeviceGone
+
+    def _open_to(self, tx: TokenTx, job: Job) -> None:
+        if not self._lives(tx, job.token, job.person):
+            raise DeviceGone
 
     async def _message(self, ask: Ask, job: Job, *, received: bool) -> Inbound:
         """The message that a request is. Its recording is kept until it was heard, and not again where it was received before."""
@@ -211,10 +217,16 @@ class ShortcutsSurface:
         """The answer, if it comes in time."""
         if self._receive is not None:
             await self._clock.until(until, waiter.told)
+        if waiter.gone:
+            raise DeviceGone
         if waiter.message is None:
             return not_yet(job)
-        found = await self._store.read(lambda tx: tx.shortcuts.find(job.name))  # a recording was heard by now
-        return answered(waiter.message.reply, found or job)
+
+        def work(tx: DeskTx) -> Job:
+            self._open_to(tx, job)
+            return tx.shortcuts.find(job.name) or job  # a recording was heard by now
+
+        return answered(waiter.message.reply, await self._store.read(work))
 
     async def _told(self, job: Job, waiter: _Waiter) -> Said | None:
         """The answer that is there already: whoever asks takes it, unless it was sent home. None if there is none."""
@@ -226,6 +238,7 @@ class ShortcutsSurface:
             return not_yet(job)
 
         def work(tx: DeskTx) -> tuple[Outgoing, Outgoing | None]:
+            self._open_to(tx, job)
             found = tx.shortcuts.answer(key)
             assert found is not None  # noqa: S101 - answers stay as long as jobs
             taken = found.waits and tx.shortcuts.take(found.message.id, TOLD)
@@ -258,14 +271,17 @@ class ShortcutsSurface:
                 waiter.told.set()
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
-        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched."""
+        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched. Where a device ended, nobody is told."""
         if message.cause is None:
             raise Undeliverable(surface=self.name, why="a Shortcut asks, and is told nothing else")
         if not message.id:
             return (TOLD,)  # a word on the way; the answer follows
         await self._recordings.discard(_recorded(message.cause))
-        if self._there(message.cause) and not whole(of(message.reply)):
-            await self._copy(message)
+        if not await self._copied(message):
+            for waiter in self._desk.get(message.cause, ()):
+                waiter.gone = True
+                waiter.told.set()
+            raise Undeliverable(surface=self.name, why="the device that asked speaks for nobody any more")
         if there := self._there(message.cause):
             for waiter in there:
                 waiter.message = message
@@ -278,23 +294,27 @@ class ShortcutsSurface:
     def _there(self, cause: str) -> list[_Waiter]:
         return [waiter for waiter in self._desk.get(cause, ()) if waiter.alive()]
 
-    async def _copy(self, message: Outgoing) -> None:
-        """Send home what the speech points to."""
+    async def _copied(self, message: Outgoing) -> bool:
+        """Send home what the speech points to, if it is to be told now; False where nobody may be told any more."""
+        copies = bool(self._there(message.cause or "")) and not whole(of(message.reply))
 
-        def work(tx: DeskTx) -> Outgoing | None:
+        def work(tx: DeskTx) -> tuple[bool, Outgoing | None]:
             job = _job(tx, message)
-            return None if job is None else self._rest(tx, job, message)
+            if job is None or not self._lives(tx, job.token, job.person):
+                return False, None
+            return True, _home(tx, job, message, heard=False) if copies else None
 
-        rest = await patiently(self._store, work, self._clock)
+        told, rest = await (patiently(self._store, work, self._clock) if copies else self._store.read(work))
         if rest is not None:
             self._send(rest)
+        return told
 
     async def _send_home(self, message: Outgoing) -> None:
         """Nobody asked for it in time: from now on it is in the chat, unless it was fetched in the meantime."""
 
         def work(tx: DeskTx) -> Outgoing | None:
             job = _job(tx, message)
-            if job is None or not self._lives(tx, job.person):
+            if job is None or not self._lives(tx, job.token, job.person):
                 tx.messages.mark((message.id,), "dead")
                 return None
             taken = tx.shortcuts.take(message.id, HOME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bot import proxies
 from bot.page import Page
 from bot.registry import command
 from core.access import Action
@@ -70,12 +71,14 @@ async def tokens(hub: Hub, call: CommandCall) -> Reply:
     "end a token, at once",
     group="hub",
     action=Action.TOKENS,
-    notes=("KIND, NAME: as /tokens shows them; what the token holds open ends too",),
+    notes=(
+        "KIND, NAME: as /tokens shows them; what it holds open ends too, and an answer on its way to a device is not told",
+    ),
 )
 async def revoke(hub: Hub, call: CommandCall) -> Reply:
     """End a token."""
     kind, name = (cast("str", call.args[one]) for one in ("kind", "name"))
-    await hub.identities.revoke(call.caller, kind.lower(), name, key=call.key)
+    await proxies.revoke(hub, call.caller, kind.lower(), name, key=call.key)
     return Reply(
         f"The {kind.lower()} token {name} opens nothing any more.", {"ok": True, "kind": kind.lower(), "name": name}
     )

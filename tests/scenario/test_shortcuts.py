@@ -199,8 +199,9 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
         assert bot.rows("SELECT count(*) FROM inbound WHERE surface = 'shortcuts'") == [(0,)]
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("end", ["revoked", "let out"])
-async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str) -> None:
+async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str, late: bool) -> None:
     said = asyncio.Event()
     async with (
         OllamaServer.running("slow:latest") as model,
@@ -208,27 +209,32 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
     ):
         await let_in(bot)
         phone.token = await mint(bot.app, "anns", ANN)
-        job = (await slowly(bot, phone, model, said))["job"]
-        if end == "revoked":
-            await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "anns"})
+        job, asking = "", None
+        if late:
+            job = (await slowly(bot, phone, model, said))["job"]
         else:
-            await bot.say(f"/unpair {ANN}")
-        assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] == (401 if end == "revoked" else 403)
+            model.says(said, "A secret.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+            asking = meanwhile(phone.request("POST", "/shortcuts/chat", json={"message": "tell me"}))
+            await bot.see(lambda: model.asked, "the model asked", pace=0)
+        await bot.say("/revoke shortcut anns" if end == "revoked" else f"/unpair {ANN}")
+        if asking is None:
+            assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] in {401, 403}
+        else:
+            assert (await asking)[1]["error"]["code"] == "device_gone", "the model is not waited for"
         said.set()
-        wanted = "sent" if end == "revoked" else "dead"
-        await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [(wanted,)], pace=1)
-        home = told_at(bot, ANN)
-        assert len(home) == (end == "revoked"), "Ann is told, and nobody who is not let in"
+        await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [("dead",)], pace=1)
+        assert told_at(bot, ANN) == []
 
 
 async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path, database=HeldDatabase) as (phone, bot):
         held(bot.app.store).hold("Dispatcher.receive")
-        asking = meanwhile(phone.task("write a poem"))
+        asking = meanwhile(phone.request("POST", "/shortcuts/task", json={"description": "write a poem"}))
         await held(bot.app.store).holding("Dispatcher.receive")
         await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "phone"})
         held(bot.app.store).release()
-        assert "speaks for nobody here any more" in (await asking)["speech"]
+        status, answer = await asking
+        assert (status, answer["error"]["code"]) == (403, "device_gone")
         assert bot.rows("SELECT count(*) FROM task") == [(0,)]
         assert bot.rows("SELECT text FROM inbound WHERE surface = 'shortcuts'") == [("",)]
 

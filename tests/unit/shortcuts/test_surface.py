@@ -12,7 +12,7 @@ import pytest
 from adapters.shortcuts import surface as desk
 from adapters.shortcuts.answers import IN_CHAT
 from adapters.shortcuts.recordings import RecordingGone, Recordings
-from adapters.shortcuts.surface import Ask, ShortcutsDown, ShortcutsSurface, TooManyOpen
+from adapters.shortcuts.surface import Ask, DeviceGone, ShortcutsDown, ShortcutsSurface, TooManyOpen
 from adapters.sqlite.writer import Database
 from bot.app import DATABASE
 from core.chat import Attachment, Mark, Outgoing, Reply, Style, Undeliverable
@@ -235,3 +235,17 @@ async def test_a_recording_that_comes_again_while_it_is_answered_is_gone_with_th
         assert [(await one).speech for one in asking] == ["heard."] * 2
         assert (await found.surface.ask(asked)).speech == "heard."
         assert list((tmp_path / "recordings").iterdir()) == []
+
+
+async def test_what_is_ready_when_a_device_ends_is_neither_told_nor_copied(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        asking = found.ask()
+        await found.arrives()
+        found.lives = False
+        with pytest.raises(Undeliverable):
+            await found.answer(CODE)
+        with pytest.raises(DeviceGone):
+            await asking
+        with pytest.raises(DeviceGone):
+            await found.surface.ask(Ask(PHONE, "/shortcuts/chat", "hello", lambda: True, found.received[0].update))
+        assert found.sent == []
