@@ -19,7 +19,7 @@ from core.events import Event, Kind
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from core.ports import IdSource
     from core.store import Store
@@ -97,6 +97,11 @@ class OptionNotForKind(UserError):
     """{option} belongs to shortcut tokens; a {kind} token takes none."""
 
 
+def token_revoked(kind: str, name: str, by: str) -> Event:
+    """What tells of the end of a token: whatever it holds open ends too."""
+    return Event(Kind.TOKEN_REVOKED, data={"kind": kind, "name": name, "by": by})
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """A credential as it is kept: the hash, never the token. `task_limit` in whole sats, times Unix ms UTC."""
@@ -141,6 +146,9 @@ class TokenStore(Protocol):
 
     def take_away(self, actor: str) -> list[str]:
         """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither."""
+
+    def end_devices(self, actors: Collection[str], now: int) -> list[str]:
+        """End every device that speaks for one of these; returns their actor ids, such as `shortcuts:phone`."""
 
     def people(self) -> list[Person]:
         """Everybody who was given a role."""
@@ -344,7 +352,7 @@ class Identities:
                 raise NoSuchToken(kind=repr(kind[:40]), name=repr(name[:80]))
             if key is not None:
                 tx.mark(key, "")
-            tx.emit(Event(Kind.TOKEN_REVOKED, data={"kind": kind, "name": name, "by": caller.recorded}))
+            tx.emit(token_revoked(kind, name, caller.recorded))
 
         await self._store.write(work)
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from core.agent.session import Turn
 from core.chat import Role
 from core.pairing import Pending
-from core.tokens import Linked, Person, TokenRow
+from core.tokens import SHORTCUTS, Linked, Person, TokenRow
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection
 
 
 class AgentRows:
@@ -69,6 +70,10 @@ class TokenRows:
             self._connection.executemany(gone, [(one,) for one in found])
         return [actor, *(one for one in found if one != actor)] if found else []
 
+    def end_devices(self, actors: Collection[str], now: int) -> list[str]:
+        """See `TokenStore`."""
+        return [name for actor in actors for name in _end_devices(self._connection, actor, now)]
+
     def people(self) -> list[Person]:
         """See `TokenStore`."""
         rows = self._connection.execute("SELECT id, role, name FROM actor ORDER BY since, id")
@@ -112,6 +117,14 @@ class TokenRows:
             "UPDATE token SET revoked_at = ? WHERE kind = ? AND name = ? AND revoked_at IS NULL", (now, kind, name)
         )
         return changed.rowcount > 0
+
+
+def _end_devices(connection: sqlite3.Connection, actor: str, now: int) -> list[str]:
+    """End what speaks for an identity: who it is from now on is another, and gives its devices their tokens anew."""
+    rows = connection.execute(
+        "UPDATE token SET revoked_at = ? WHERE for_actor = ? AND revoked_at IS NULL RETURNING name", (now, actor)
+    ).fetchall()
+    return sorted(f"{SHORTCUTS}{name}" for (name,) in rows)
 
 
 class PairingRows:

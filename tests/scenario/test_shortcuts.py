@@ -184,7 +184,8 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
         for kind in ("owner", "read", "worker"):
             tokens[(await bot.app.console.admin["token.mint"]({"token_kind": kind, "name": "x"}))["text"]] = 403
         tokens[revoked := await mint(bot.app, "old")] = 401
-        tokens[await mint(bot.app, "anns", ANN)] = 403
+        tokens[await mint(bot.app, "anns", ANN)] = 401
+        tokens[await mint(bot.app, "bobs", "telegram:12")] = 403
         assert revoked
         await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "old"})
         await bot.say(f"/unpair {ANN}")
@@ -224,6 +225,19 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
         said.set()
         await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [("dead",)], pace=1)
         assert told_at(bot, ANN) == []
+
+
+async def test_who_is_let_out_and_in_again_has_no_device_from_before(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        await let_in(bot)
+        tokens = [await mint(bot.app, name, ANN) for name in ("anns", "watch")]
+        told = (await bot.say(f"/unpair {ANN}"))["text"]
+        assert told == f"{ANN} has no role here any more\nTheir devices open nothing any more: anns, watch"
+        await let_in(bot)
+        for token in tokens:
+            status, _ = await Phone(token).at(phone.base).request("GET", "/shortcuts/status")
+            assert status == 401
+        assert (await phone.chat("/whoami"))["text"] == "shortcuts:phone, owner", "the others go on"
 
 
 async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(tmp_path: Path) -> None:
