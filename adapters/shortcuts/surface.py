@@ -61,7 +61,7 @@ class UnknownJob(UserError):
     status = 404
 
 
-class DeviceGone(Refused):
+class SpeaksForNobody(Refused):
     """This device speaks for nobody here any more: its token was revoked, or whoever it spoke for is not let in."""
 
 
@@ -169,7 +169,7 @@ class ShortcutsSurface:
             return await self._waited(job, waiter, until)
 
     async def result(self, device: TokenRow, name: str, alive: Callable[[], bool]) -> Said:
-        """The answer of a job, once there is one. Raises `UnknownJob` and `DeviceGone`."""
+        """The answer of a job, once there is one. Raises `UnknownJob` and `SpeaksForNobody`."""
         until = self._clock.now() + WAIT_MS
 
         def work(tx: DeskTx) -> Job | None:
@@ -184,11 +184,11 @@ class ShortcutsSurface:
 
     def _alive(self, tx: TokenTx, device: TokenRow) -> None:
         if not self._lives(tx, device.hash, device.for_actor or ""):
-            raise DeviceGone
+            raise SpeaksForNobody
 
     def _open_to(self, tx: TokenTx, job: Job) -> None:
         if not self._lives(tx, job.token, job.person):
-            raise DeviceGone
+            raise SpeaksForNobody
 
     async def _message(self, ask: Ask, job: Job, *, received: bool) -> Inbound:
         """The message that a request is. Its recording is kept until it was heard, and not again where it was received before."""
@@ -218,7 +218,7 @@ class ShortcutsSurface:
         if self._receive is not None:
             await self._clock.until(until, waiter.told)
         if waiter.gone:
-            raise DeviceGone
+            raise SpeaksForNobody
         if waiter.message is None:
             return not_yet(job)
 

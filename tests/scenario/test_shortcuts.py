@@ -221,7 +221,7 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
         if asking is None:
             assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] in {401, 403}
         else:
-            assert (await asking)[1]["error"]["code"] == "device_gone", "the model is not waited for"
+            assert (await asking)[1]["error"]["code"] == "speaks_for_nobody", "the model is not waited for"
         said.set()
         await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [("dead",)], pace=1)
         assert told_at(bot, ANN) == []
@@ -248,7 +248,7 @@ async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_no
         await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "phone"})
         held(bot.app.store).release()
         status, answer = await asking
-        assert (status, answer["error"]["code"]) == (403, "device_gone")
+        assert (status, answer["error"]["code"]) == (403, "speaks_for_nobody")
         assert bot.rows("SELECT count(*) FROM task") == [(0,)]
         assert bot.rows("SELECT text FROM inbound WHERE surface = 'shortcuts'") == [("",)]
 

@@ -12,7 +12,7 @@ import pytest
 from adapters.shortcuts import surface as desk
 from adapters.shortcuts.answers import IN_CHAT
 from adapters.shortcuts.recordings import RecordingGone, Recordings
-from adapters.shortcuts.surface import Ask, DeviceGone, ShortcutsDown, ShortcutsSurface, TooManyOpen
+from adapters.shortcuts.surface import Ask, ShortcutsDown, ShortcutsSurface, SpeaksForNobody, TooManyOpen
 from adapters.sqlite.writer import Database
 from bot.app import DATABASE
 from core.chat import Attachment, Mark, Outgoing, Reply, Style, Undeliverable
@@ -244,8 +244,8 @@ async def test_what_is_ready_when_a_device_ends_is_neither_told_nor_copied(tmp_p
         found.lives = False
         with pytest.raises(Undeliverable):
             await found.answer(CODE)
-        with pytest.raises(DeviceGone):
+        with pytest.raises(SpeaksForNobody):
             await asking
-        with pytest.raises(DeviceGone):
+        with pytest.raises(SpeaksForNobody):
             await found.surface.ask(Ask(PHONE, "/shortcuts/chat", "hello", lambda: True, found.received[0].update))
         assert found.sent == []
