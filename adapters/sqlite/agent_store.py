@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from core.agent.session import Turn
 from core.chat import Role
 from core.pairing import Pending
-from core.tokens import SHORTCUTS, Linked, Person, TokenRow
+from core.tokens import SHORTCUTS, Linked, Person, TokenKind, TokenRow, token_revoked
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
+
+    from core.store import Tx
 
 
 class AgentRows:
@@ -167,10 +169,11 @@ class PairingRows:
 
 
 class LinkRows:
-    """`core.linking.LinkStore` on SQLite."""
+    """`core.linking.LinkStore` on SQLite. Whose account changes has no device from before: it would get another's rights."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
         self._connection = connection
+        self._tx = tx
 
     def add(self, digest: str, actor: str, expires: int) -> None:
         """See `LinkStore`."""
@@ -192,11 +195,17 @@ class LinkRows:
         self._connection.execute("INSERT INTO link VALUES (?, ?, ?, ?)", (actor, account, name, now))
         for table in ("pairing", "link_code"):  # what would let it in as another, or others into what was its own
             self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
+        self._end_devices(actor)
 
     def unlink(self, actor: str) -> None:
         """See `LinkStore`."""
         for table in ("link", "link_code"):
             self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
+        self._end_devices(actor)
+
+    def _end_devices(self, actor: str) -> None:
+        for device in _end_devices(self._connection, actor, self._tx.now):
+            self._tx.emit(token_revoked(TokenKind.SHORTCUT, device.removeprefix(SHORTCUTS), actor))
 
 
 class ConversationRows:

@@ -240,6 +240,19 @@ async def test_who_is_let_out_and_in_again_has_no_device_from_before(tmp_path: P
         assert (await phone.chat("/whoami"))["text"] == "shortcuts:phone, owner", "the others go on"
 
 
+async def test_who_becomes_one_with_somebody_or_no_longer_gives_their_devices_tokens_anew(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (_, bot):
+        for actor in (ANN, "telegram:12"):
+            await let_in(bot, actor)
+        await mint(bot.app, "anns", ANN)
+        await bot.app.store.write(lambda tx: tx.links.link(ANN, "telegram:12", "Ann", tx.now))
+        assert "anns" not in (await bot.say("/tokens"))["text"]
+        await mint(bot.app, "anns", ANN)
+        await bot.app.store.write(lambda tx: tx.links.unlink(ANN))
+        assert "anns" not in (await bot.say("/tokens"))["text"]
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(2,)]
+
+
 async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path, database=HeldDatabase) as (phone, bot):
         held(bot.app.store).hold("Dispatcher.receive")
