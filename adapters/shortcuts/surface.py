@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 import logging
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -45,6 +46,9 @@ GRACE_MS = 20_000
 
 MAX_OPEN = 100
 """Requests that are held open at a time."""
+
+MAX_EACH = 20
+"""Of these, one device's: no device has all the room."""
 
 MAX_WORDS = 120
 TOLD, HOME = "shortcut", "home"
@@ -136,6 +140,7 @@ class ShortcutsSurface:
         self._send = send
         self._back = back
         self._receive: Callable[[Inbound], Awaitable[None]] | None = None
+        self._open: Counter[str] = Counter()  # requests, by the hash of their token
         self._desk: dict[str, list[_Waiter]] = {}
         self._left: dict[int, tuple[int, Outgoing]] = {}  # answers that nobody waited for, and until when they stay
         self._wake = asyncio.Event()
@@ -148,8 +153,10 @@ class ShortcutsSurface:
         receive = self._receive
         if receive is None:
             raise ShortcutsDown
-        if sum(map(len, self._desk.values())) >= MAX_OPEN:
-            raise TooManyOpen(limit=MAX_OPEN)
+        with self._held(ask.device):
+            return await self._asked(ask, receive, until)
+
+    async def _asked(self, ask: Ask, receive: Callable[[Inbound], Awaitable[None]], until: int) -> Said:
         name, digest = self._ids.token(9), ask.digest
 
         def work(tx: DeskTx) -> tuple[Job, bool]:
@@ -169,18 +176,19 @@ class ShortcutsSurface:
             return await self._waited(job, waiter, until)
 
     async def result(self, device: TokenRow, name: str, alive: Callable[[], bool]) -> Said:
-        """The answer of a job, once there is one. Raises `UnknownJob` and `SpeaksForNobody`."""
+        """The answer of a job, once there is one. Raises `TooManyOpen`, `UnknownJob` and `SpeaksForNobody`."""
         until = self._clock.now() + WAIT_MS
 
         def work(tx: DeskTx) -> Job | None:
             self._alive(tx, device)
             return tx.shortcuts.find(name)
 
-        job = await self._store.read(work)
-        if job is None or job.token != device.hash:
-            raise UnknownJob
-        with self._at_desk(_key(job), alive) as waiter:
-            return await self._told(job, waiter) or await self._waited(job, waiter, until)
+        with self._held(device):
+            job = await self._store.read(work)
+            if job is None or job.token != device.hash:
+                raise UnknownJob
+            with self._at_desk(_key(job), alive) as waiter:
+                return await self._told(job, waiter) or await self._waited(job, waiter, until)
 
     def _alive(self, tx: TokenTx, device: TokenRow) -> None:
         if not self._lives(tx, device.hash, device.for_actor or ""):
@@ -200,6 +208,20 @@ class ShortcutsSurface:
             files = (Attachment(f"recording.{ask.media}", len(ask.recording), ref, spoken=True),)
         place = f"{actor}/{job.token[:12]}"  # another token of this name may be another person's
         return Inbound(self.name, job.token, job.key, place, actor, ask.text, files=files)
+
+    @contextmanager
+    def _held(self, device: TokenRow) -> Iterator[None]:
+        """Count a request from its first moment, before anything is awaited. Raises `TooManyOpen`."""
+        for count, limit in ((self._open[device.hash], MAX_EACH), (self._open.total(), MAX_OPEN)):
+            if count >= limit:
+                raise TooManyOpen(limit=limit)
+        self._open[device.hash] += 1
+        try:
+            yield
+        finally:
+            self._open[device.hash] -= 1
+            if not self._open[device.hash]:
+                del self._open[device.hash]
 
     @contextmanager
     def _at_desk(self, key: str, alive: Callable[[], bool]) -> Iterator[_Waiter]:

@@ -415,7 +415,7 @@ async def test_the_same_key_is_one_request_however_often_and_over_a_restart(tmp_
         assert balances(bot.app.settings)[f"user:{OWNER}"] == (9960, 0)
 
 
-@pytest.mark.parametrize("place", ["ShortcutsSurface.ask", "Coordinator.post", "Dispatcher._answer"])
+@pytest.mark.parametrize("place", ["ShortcutsSurface._asked", "Coordinator.post", "Dispatcher._answer"])
 async def test_a_stop_at_any_point_of_a_request_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -119,6 +119,29 @@ async def test_open_requests_are_bounded(tmp_path: Path, monkeypatch: pytest.Mon
         assert [one.text for one in found.received] == ["hello"], "the other was not taken in"
 
 
+async def test_those_that_come_at_once_are_bounded_for_each_device_and_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "MAX_OPEN", 5)
+    monkeypatch.setattr(desk, "MAX_EACH", 2)
+    async with at_desk(tmp_path) as found:
+        job = (await found.later(found.ask(), 7)).job or ""
+        phones = [replace(PHONE, hash=letter * 64) for letter in "bcd"]
+        asked = [Ask(phone, "/shortcuts/chat", "hello", lambda: True) for phone in phones for _ in range(3)]
+        asking = [asyncio.get_running_loop().create_task(found.surface.ask(one)) for one in asked]
+        fetching = [
+            asyncio.get_running_loop().create_task(found.surface.result(PHONE, job, lambda: True)) for _ in range(3)
+        ]
+        await found.arrives(6)
+        assert sum(map(len, found.surface._desk.values())) == 5
+        found.clock.advance(7000)
+        came = await asyncio.gather(*asking, *fetching, return_exceptions=True)
+        assert [isinstance(one, TooManyOpen) for one in came] == [False, False, True] * 2 + [False, True, True] + [
+            True
+        ] * 3
+        assert (await found.later(found.ask(), 7)).done is False, "what is over counts no more"
+
+
 async def test_a_late_answer_with_code_is_fetched_and_its_code_is_in_the_chat_once(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as found:
         job = (await found.later(found.ask(), 7)).job or ""
