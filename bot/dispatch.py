@@ -15,16 +15,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import proxies
+from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import NeedsTap, NotAllowed, authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
-from core.messages import MessageTx
 from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
-from core.tokens import TokenTx
 from core.voice.hearing import NotSure, NotUnderstood, Verdict
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ MAX_WAITING = 200
 """Messages of one lane that may wait their turn; more are refused, with an answer that says so."""
 
 
-class InboxTx(MessageTx, TokenTx, Protocol):
-    """A unit of work over messages and who their senders are."""
+class InboxTx(ApprovalTx, Protocol):
+    """A unit of work over messages, who their senders are, and what they were asked."""
 
 
 class Dispatcher:
@@ -375,7 +374,7 @@ class Dispatcher:
             reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
         except NeedsTap as why:
             call = replace(self._hub.registry.call(command, message, caller), key=key)
-            reply = await proxies.put(self._hub, call, why, message.account)
+            reply = await proxies.put(self._hub, self._store, call, why, message.account)
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
         return [(message.conversation, reply, None)]

@@ -132,7 +132,10 @@ ARGUMENTS = {
 """Every command that binds, in words that its owner could have carried out."""
 
 
-async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home(tmp_path: Path) -> None:
+async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.proxies.MAX_ASKS", 99)
     free = {"ask", "new", "stop", "voice"}  # they bind nobody: what is said between the device and the agent
     never = {"approve", "deny", "link", "unlink", "revoke"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
@@ -155,6 +158,24 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
 
 
 ASKING = {"sqlite_sequence", "approval", "approval_question", "event", "shortcut_job", "cursor"}
+
+
+async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        first = await phone.chat("/bid 1 10")
+        assert await phone.chat("/bid 1 10") == first
+        for sats in range(11, 15):
+            assert "tap Approve" in (await phone.chat(f"/bid 1 {sats}"))["speech"]
+        assert "5 things that this device asked for wait for your tap" in (await phone.chat("/bid 1 15"))["speech"]
+        assert await phone.chat("/bid 1 10") == first
+        assert bot.rows("SELECT count(*) FROM approval") == [(5,)]
+        watch = Phone(await mint(bot.app, "watch")).at(phone.base)
+        assert "as A-6" in (await watch.chat("/bid 1 10"))["text"], "each device has its own"
+        await bot.say("/deny A-1")
+        assert "as A-7" in (await phone.chat("/bid 1 10"))["text"]
+        bot.pass_time(3600)
+        await bot.see(lambda: bot.rows("SELECT count(*) FROM approval WHERE state = 'open'") == [(0,)], pace=0)
+        assert "as A-8" in (await phone.chat("/bid 1 10"))["text"]
 
 
 async def test_what_a_revoked_device_had_asked_for_is_not_done(tmp_path: Path) -> None:
