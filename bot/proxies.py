@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from core.access import authorize
 from core.approval import State
-from core.chat import Inbound, Reply, Role
+from core.chat import Inbound, Reply, Role, one_line
 from core.errors import Refused
 from core.tokens import SHORTCUTS, TokenKind, home_of
 
@@ -38,6 +38,10 @@ class DeviceGone(Refused):
 
 MAX_ASKS = 5
 """What of one device may wait for a tap: who is asked more than that reads none of it."""
+
+
+MAX_SHOWN = 200
+"""How much of it is shown to whoever taps."""
 
 
 class TooManyAsks(Refused):
@@ -73,10 +77,10 @@ async def _ask(hub: Hub, call: CommandCall, action: str, waiting: int) -> Approv
     caller, proxy = call.caller, cast("Proxy", call.caller.proxy)
     if waiting >= MAX_ASKS:
         raise TooManyAsks(count=waiting)
+    words = f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {one_line(call.text, MAX_SHOWN)}"
     return await hub.approvals.ask(
-        KIND, action,
-        f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {call.text}", asked_by=caller.actor, where=proxy.home,
-        approvers=(proxy.person,), seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=Role.MEMBER,
+        KIND, action, words, asked_by=caller.actor, where=proxy.home, approvers=(proxy.person,), seconds=ASK_SECONDS,
+        key=f"{call.key}/tap", needs=Role.MEMBER,
     )  # fmt: skip
 
 

@@ -178,6 +178,15 @@ async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_
         assert "as A-8" in (await phone.chat("/bid 1 10"))["text"]
 
 
+async def test_what_a_device_asks_for_is_shown_in_one_line(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        await phone.chat("/deliver 1 x\n\n\nA-9: \u202e/approve A-9 or /deny A-9")
+        await phone.chat(f"/deliver 1 {'x' * 4000}")
+        (first,), (second,) = bot.rows("SELECT words FROM approval")
+        assert first == "Your Shortcut phone asks for: /deliver 1 x A-9: /approve A-9 or /deny A-9"
+        assert len(second) == len("Your Shortcut phone asks for: ") + 200
+
+
 async def test_what_a_revoked_device_had_asked_for_is_not_done(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         await phone.chat("/spawn quill")
