@@ -87,7 +87,7 @@ class Dispatcher:
             return
 
         def keep(tx: InboxTx) -> Inbound | None:
-            known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
+            known = self._hub.identities.role_in(tx, message.actor, message.account) is not Role.GUEST
             kept = replace(message, text=message.text[: MAX_TEXT + 1])
             if not known or not message.admitted:
                 kept = replace(kept, text=joining(message), files=())

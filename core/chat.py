@@ -36,7 +36,7 @@ def one_line(text: str, limit: int) -> str:
     Signs that are not seen are left out (Unicode's Cf): they turn the order of words round, or hide some. Of what is too long
     the beginning and the end are shown, where a command has its name and its options, and how long it is.
     """
-    seen = "".join(sign for sign in " ".join(readable(text).split()) if category(sign) != "Cf")
+    seen = " ".join("".join(sign for sign in readable(text) if category(sign) != "Cf").split())
     if len(seen) <= limit:
         return seen
     gap = f" … ({len(seen):,} characters) … "

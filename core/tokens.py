@@ -245,18 +245,23 @@ class Identities:
         """Whether an actor has a role, as last read."""
         return actor in self._accounts
 
-    def role_in(self, tx: TokenTx, actor: str) -> Role:
-        """The role of an actor, inside a unit of work: owner by the settings, else as stored of its account, else guest."""
-        return self.standing_in(tx, actor)[1]
+    def role_in(self, tx: TokenTx, actor: str, credential: str = "") -> Role:
+        """The role of an actor, inside a unit of work: owner by the settings, else as stored of its account, else guest.
 
-    def standing_in(self, tx: TokenTx, actor: str) -> tuple[str, Role]:
+        `credential`: what the hash of a shortcut's token began with when it asked; another of its name is not it.
+        """
+        return self.standing_in(tx, actor, credential)[1]
+
+    def standing_in(self, tx: TokenTx, actor: str, credential: str = "") -> tuple[str, Role]:
         """The identity that an actor is linked to (itself if to none), and their role, inside a unit of work.
 
         Of a shortcut it is its person's, as long as its token lives.
         """
         if actor.startswith(SHORTCUTS):
             row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
-            return (actor, Role.GUEST) if row is None else self.standing_in(tx, row.for_actor or "")
+            if row is None or not row.hash.startswith(credential):
+                return actor, Role.GUEST
+            return self.standing_in(tx, row.for_actor or "")
         if actor in self._owners:
             return actor, Role.OWNER
         root, role = tx.tokens.standing(actor)

@@ -283,12 +283,17 @@ async def test_who_becomes_one_with_somebody_or_no_longer_gives_their_devices_to
         assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(2,)]
 
 
-async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("minted", [False, True])
+async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(
+    tmp_path: Path, minted: bool
+) -> None:
     async with phone_and_hub(tmp_path, database=HeldDatabase) as (phone, bot):
         held(bot.app.store).hold("Dispatcher.receive")
         asking = meanwhile(phone.request("POST", "/shortcuts/task", json={"description": "write a poem"}))
         await held(bot.app.store).holding("Dispatcher.receive")
         await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "phone"})
+        if minted:
+            await mint(bot.app)  # the name is another device's now
         held(bot.app.store).release()
         status, answer = await asking
         assert (status, answer["error"]["code"]) == (403, "speaks_for_nobody")
