@@ -409,9 +409,10 @@ def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str])
     async def ask(request: Request) -> Said:
         recorded = request.recording
         content, media = (recorded.content, recorded.media) if recorded else (None, "")
-        return await surface.ask(
-            Ask(request.device, request.route, request.text, request.alive, request.key, content, media)
-        )
+        asked = Ask(
+            request.device, request.route, request.text, request.alive, request.key, content, media, request.said
+        )  # fmt: skip
+        return await surface.ask(asked)
 
     return Shortcuts(Desk(ask, surface.result, task_line)).routes()
 

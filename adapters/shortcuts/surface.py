@@ -89,7 +89,8 @@ class DeskTx(MessageTx, TokenTx, Protocol):
 class Ask:
     """A request: whose `device`, its `route`, what it says, and its Idempotency-Key, if it has one.
 
-    `recording` is what was said, where it is not yet words; `media` its type. `alive` says whether whoever asked is still there.
+    `recording` is what was said, where it is not yet words; `media` its type. `said` is the request as it came, where the
+    hub reads its `text` out of it. `alive` says whether whoever asked is still there.
     """
 
     device: TokenRow
@@ -99,12 +100,14 @@ class Ask:
     key: str | None = None
     recording: bytes | None = None
     media: str = ""
+    said: str | None = None
 
     @property
     def digest(self) -> str:
-        """What stands for exactly this request, but for its key."""
+        """What stands for exactly this request, but for its key: as it came, for what it means may be read otherwise later."""
+        said = self.text if self.said is None else self.said
         heard = hashlib.sha256(self.recording).hexdigest() if self.recording is not None else ""
-        return hashlib.sha256(json.dumps([self.route, self.text, heard]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.route, said, heard]).encode()).hexdigest()
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ import segno
 from bot.registry import registry
 from config.settings import Http
 from core.chat import Role
+from core.voice.intent import understand
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, Hands, balances, hub
 from tests.scenario.held_store import HeldDatabase, held
@@ -448,6 +449,17 @@ async def test_the_same_key_is_one_request_however_often_and_over_a_restart(tmp_
         assert await phone.task("write a poem", key="k") == answers[0]
         assert bot.rows("SELECT count(*) FROM task") == [(1,)]
         assert balances(bot.app.settings)[f"user:{OWNER}"] == (9960, 0)
+
+
+async def test_a_request_is_the_same_whatever_its_words_mean_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        first = await phone.task("have quill write a poem", key="k")
+        assert bot.rows("SELECT description FROM task") == [("write a poem",)]
+        monkeypatch.setattr("bot.app.understand", lambda _, known: understand("hello", known))  # a later grammar
+        assert await phone.task("have quill write a poem", key="k") == first
+        assert bot.rows("SELECT count(*) FROM task") == [(1,)]
 
 
 @pytest.mark.parametrize("place", ["ShortcutsSurface._asked", "Coordinator.post", "Dispatcher._answer"])
