@@ -368,7 +368,7 @@ class Dispatcher:
             caller = replace(caller, private=True)
         try:
             if command.action is not None:
-                authorize(caller, command.action)
+                authorize(caller, command.action, own=command.own)
             call = replace(self._hub.registry.call(command, message, caller), key=key)
             telling = tells and not apart
             reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))

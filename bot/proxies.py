@@ -96,7 +96,7 @@ async def carry(hub: Hub, approval: Approval) -> str:
     caller = await hub.identities.caller(person, private=True)
     command = hub.registry.route(message)
     if command.action is not None:
-        authorize(caller, command.action)
+        authorize(caller, command.action, own=command.own)
     reply = await command.run(hub, hub.registry.call(command, message, caller))
     return reply.text
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from core.access import Action, authorize
+from core.access import Action, authorize, judge
 from core.chat import Caller, Proxy, Role
 from core.errors import UserError
 from core.events import Event, Kind
@@ -311,7 +311,7 @@ class Identities:
         self, caller: Caller, kind: str, name: str, *, for_actor: str | None = None, task_limit: int | None = None
     ) -> str:
         """A new token, shown this once. Raises the errors of this module."""
-        authorize(caller, Action.TOKENS)
+        authorize(caller, Action.MINT)
         if kind not in set(TokenKind):
             raise BadTokenKind(given=repr(kind[:40]))
         if not _NAME.fullmatch(name):
@@ -342,18 +342,27 @@ class Identities:
         return await self._store.read(lambda tx: tx.tokens.by_hash(digest))
 
     async def live(self, caller: Caller) -> list[TokenRow]:
-        """Every live credential."""
-        authorize(caller, Action.TOKENS)
-        return await self._store.read(lambda tx: tx.tokens.live())
+        """Every live credential that the caller may end."""
+        authorize(caller, Action.TOKENS, own=True)
+        return await self._store.read(lambda tx: self._theirs(tx, caller))
+
+    def _theirs(self, tx: TokenTx, caller: Caller) -> list[TokenRow]:
+        """An owner's are all; anybody else's those that speak for an identity of theirs."""
+        selves = self.selves_in(tx, caller.actor)
+        return [row for row in tx.tokens.live() if judge(caller, Action.TOKENS, own=row.for_actor in selves).allowed]
 
     async def revoke(self, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
-        """End a credential; what it holds open ends too. Raises `NoSuchToken`. The same `key` again does nothing."""
-        authorize(caller, Action.TOKENS)
+        """End a credential; what it holds open ends too. The same `key` again does nothing.
+
+        Raises `NoSuchToken`, also for one that is not the caller's to end.
+        """
+        authorize(caller, Action.TOKENS, own=True)
 
         def work(tx: TokenTx) -> None:
             if key is not None and tx.applied(key) is not None:
                 return
-            if not tx.tokens.revoke(kind, name, tx.now):
+            theirs = any((row.kind, row.name) == (kind, name) for row in self._theirs(tx, caller))
+            if not theirs or not tx.tokens.revoke(kind, name, tx.now):
                 raise NoSuchToken(kind=repr(kind[:40]), name=repr(name[:80]))
             if key is not None:
                 tx.mark(key, "")

@@ -34,7 +34,7 @@ async def help_(hub: Hub, call: CommandCall) -> Reply:
         found = hub.registry.get(wanted)
         return Reply("\n".join([found.usage, found.help, *(f"  {note}" for note in found.notes)]))
     groups: dict[str, list[Command]] = {}
-    known = [one for one in hub.registry if one.action is None or judge(call.caller, one.action).allowed]
+    known = [one for one in hub.registry if one.action is None or judge(call.caller, one.action, own=one.own).allowed]
     for one in known:
         groups.setdefault(one.group, []).append(one)
     page = Page("What I can do (plain text goes to the agent):")

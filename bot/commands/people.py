@@ -8,7 +8,7 @@ from bot import proxies
 from bot.page import Page
 from bot.registry import command
 from core.access import Action
-from core.chat import Reply
+from core.chat import Reply, Role
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -52,12 +52,22 @@ async def unlink(hub: Hub, call: CommandCall) -> Reply:
     return Reply(f"{actor} is no longer one with {account}", {"ok": True, "actor": actor, "account": account})
 
 
-@command("/tokens", "the live tokens, by kind and name", group="hub", action=Action.TOKENS, reads=True)
+@command(
+    "/tokens",
+    "the live tokens, by kind and name",
+    group="hub",
+    action=Action.TOKENS,
+    reads=True,
+    own=True,
+    notes=("An owner sees all, anybody else those of their own devices",),
+)
 async def tokens(hub: Hub, call: CommandCall) -> Reply:
     """List tokens."""
     rows = await hub.identities.live(call.caller)
     found: list[Json] = [{"kind": row.kind, "name": row.name, "for": row.for_actor} for row in rows]
     data: dict[str, Json] = {"ok": True, "tokens": found}
+    if not rows and call.caller.role is not Role.OWNER:
+        return Reply("No device speaks for you. The hub's owner mints the tokens.", data)
     if not rows:
         return Reply("No tokens. timmy token KIND NAME mints one, on this machine.", data)
     page = Page(f"{len(rows)} live token{'' if len(rows) == 1 else 's'}; /revoke KIND NAME ends one")
@@ -71,6 +81,7 @@ async def tokens(hub: Hub, call: CommandCall) -> Reply:
     "end a token, at once",
     group="hub",
     action=Action.TOKENS,
+    own=True,
     notes=(
         "KIND, NAME: as /tokens shows them; what it holds open ends too, and an answer on its way to a device is not told",
     ),

@@ -13,7 +13,9 @@ import segno
 
 from bot.registry import registry
 from config.settings import Http
+from core.access import NotAllowed
 from core.chat import Role
+from core.tokens import NoSuchToken
 from core.voice.intent import understand
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, Hands, balances, hub
@@ -256,6 +258,23 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
         said.set()
         await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [("dead",)], pace=1)
         assert told_at(bot, ANN) == []
+
+
+async def test_a_person_sees_and_ends_the_devices_of_every_identity_of_theirs_and_nobody_elses(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        identities = bot.app.hub.identities
+        await let_in(bot)
+        await bot.app.store.write(lambda tx: tx.links.link("telegram:12", ANN, "Ann", tx.now))
+        await identities.refresh()
+        lost = await mint(bot.app, "anns", "telegram:12")
+        ann = await identities.caller(ANN, private=True)
+        assert [row.name for row in await identities.live(ann)] == ["anns"]
+        with pytest.raises(NoSuchToken):
+            await identities.revoke(ann, "shortcut", "phone")
+        with pytest.raises(NotAllowed):
+            await identities.mint(ann, "shortcut", "mine", for_actor=ANN)
+        await identities.revoke(ann, "shortcut", "anns")
+        assert (await identities.check(lost), bool(await identities.check(phone.token))) == (None, True)
 
 
 async def test_who_is_let_out_and_in_again_has_no_device_from_before(tmp_path: Path) -> None:
