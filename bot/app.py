@@ -261,6 +261,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             delivery.branch(matrix.name, matrix)
             speaking.attach(matrix.name, matrix)
             surfaces.append(matrix)
+        hearing.attach(shortcuts)
         surfaces += shortcuts
         for surface in surfaces:
             delivery.attach(surface)

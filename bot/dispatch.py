@@ -294,6 +294,7 @@ class Dispatcher:
             return tx.messages.queue(message.surface, message.conversation, transcript(heard.text), message.key, tx.now)
 
         shown = await patiently(self._store, note, self._hub.clock)
+        await self._hub.hearing.heard(message)
         if shown is not None:
             self._delivery.send(shown)
         self._queue(replace(message, text=heard.text, files=()))

@@ -361,6 +361,10 @@ class ShortcutsSurface:
         """See `ChatAdapter`."""
         return await self._recordings.read(attachment.ref)
 
+    async def forget(self, attachment: Attachment) -> None:
+        """It was heard: from now on its words are kept, and no longer the sound."""
+        await self._recordings.discard(attachment.ref)
+
 
 def _key(job: Job) -> str:
     """The key of the message that a job is."""

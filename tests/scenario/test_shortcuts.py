@@ -555,6 +555,21 @@ async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path
         assert len(ears.heard) == 4
 
 
+async def test_a_recording_is_gone_once_it_was_heard_however_long_its_answer_takes(tmp_path: Path) -> None:
+    said = asyncio.Event()
+    async with (
+        OllamaServer.running("slow:latest") as model,
+        phone_and_hub(tmp_path, ollama=model.url, personas=(), ear=Ears()) as (phone, bot),
+    ):
+        model.says(said, "Once upon a time.")
+        how: dict[str, Any] = {"data": b"tell me a story", "headers": {"Content-Type": "audio/mp4"}}
+        asking = meanwhile(phone.request("POST", "/shortcuts/audio", **how))
+        await bot.see(lambda: model.asked, "the model asked", pace=0)
+        assert list((tmp_path / "data" / "recordings").iterdir()) == []
+        said.set()
+        assert (await asking)[1]["text"] == 'Heard: "tell me a story"\nOnce upon a time.'
+
+
 # The page ------------------------------------------------------------------------------------------------------------
 
 
