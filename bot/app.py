@@ -261,6 +261,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             delivery.branch(matrix.name, matrix)
             speaking.attach(matrix.name, matrix)
             surfaces.append(matrix)
+        hearing.attach(shortcuts)
         surfaces += shortcuts
         for surface in surfaces:
             delivery.attach(surface)
@@ -394,8 +395,8 @@ def _shortcuts(
     from adapters.shortcuts.recordings import Recordings  # noqa: PLC0415 - as the other surfaces: where it is on
     from adapters.shortcuts.surface import ShortcutsSurface  # noqa: PLC0415
 
-    def lives(tx: TokenTx, person: str) -> bool:
-        return identities.role_in(tx, person) is not Role.GUEST
+    def lives(tx: TokenTx, token: str, person: str) -> bool:
+        return tx.tokens.by_hash(token) is not None and identities.role_in(tx, person) is not Role.GUEST
 
     send, back = delivery
     recordings = Recordings(settings.data_dir / "recordings")
@@ -410,9 +411,10 @@ def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str])
     async def ask(request: Request) -> Said:
         recorded = request.recording
         content, media = (recorded.content, recorded.media) if recorded else (None, "")
-        return await surface.ask(
-            Ask(request.device, request.route, request.text, request.alive, request.key, content, media)
-        )
+        asked = Ask(
+            request.device, request.route, request.text, request.alive, request.key, content, media, request.said
+        )  # fmt: skip
+        return await surface.ask(asked)
 
     return Shortcuts(Desk(ask, surface.result, task_line)).routes()
 

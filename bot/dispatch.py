@@ -15,16 +15,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import proxies
+from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import NeedsTap, NotAllowed, authorize, noting
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
-from core.messages import MessageTx
 from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
-from core.tokens import TokenTx
 from core.voice.hearing import NotSure, NotUnderstood, Verdict
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ MAX_WAITING = 200
 """Messages of one lane that may wait their turn; more are refused, with an answer that says so."""
 
 
-class InboxTx(MessageTx, TokenTx, Protocol):
-    """A unit of work over messages and who their senders are."""
+class InboxTx(ApprovalTx, Protocol):
+    """A unit of work over messages, who their senders are, and what they were asked."""
 
 
 class Dispatcher:
@@ -88,7 +87,7 @@ class Dispatcher:
             return
 
         def keep(tx: InboxTx) -> Inbound | None:
-            known = self._hub.identities.role_in(tx, message.actor) is not Role.GUEST
+            known = self._hub.identities.role_in(tx, message.actor, message.account) is not Role.GUEST
             kept = replace(message, text=message.text[: MAX_TEXT + 1])
             if not known or not message.admitted:
                 kept = replace(kept, text=joining(message), files=())
@@ -295,6 +294,7 @@ class Dispatcher:
             return tx.messages.queue(message.surface, message.conversation, transcript(heard.text), message.key, tx.now)
 
         shown = await patiently(self._store, note, self._hub.clock)
+        await self._hub.hearing.heard(message)
         if shown is not None:
             self._delivery.send(shown)
         self._queue(replace(message, text=heard.text, files=()))
@@ -369,13 +369,13 @@ class Dispatcher:
             caller = replace(caller, private=True)
         try:
             if command.action is not None:
-                authorize(caller, command.action)
+                authorize(caller, command.action, own=command.own)
             call = replace(self._hub.registry.call(command, message, caller), key=key)
             telling = tells and not apart
             reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
         except NeedsTap as why:
             call = replace(self._hub.registry.call(command, message, caller), key=key)
-            reply = await proxies.put(self._hub, call, why, message.account)
+            reply = await proxies.put(self._hub, self._store, call, why, message.account)
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
         return [(message.conversation, reply, None)]

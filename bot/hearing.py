@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
 from core.voice.expected import grammar
 from core.voice.hearing import NOTE_BYTES, NOTE_SECONDS, NoteTooLong, NotUnderstood, Verdict, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from bot.registry import Registry
     from core.chat import Attachment, Caller, Inbound
     from core.voice.expected import Names
     from core.voice.hearing import Ear, Heard
+
+
+class Keeps(Protocol):
+    """A surface that keeps what is spoken itself, until it was heard."""
+
+    name: str
+
+    async def forget(self, attachment: Attachment) -> None:
+        """It was heard."""
 
 
 class Hearing:
@@ -31,6 +40,18 @@ class Hearing:
         self._fetch = fetch
         self._names = names
         self._registry = registry
+        self._forget: dict[str, Callable[[Attachment], Awaitable[None]]] = {}
+
+    def attach(self, surfaces: Iterable[Keeps]) -> None:
+        """These have what was spoken removed once it was heard."""
+        self._forget |= {surface.name: surface.forget for surface in surfaces}
+
+    async def heard(self, message: Inbound) -> None:
+        """What was spoken in a message is words by now, durably."""
+        forget = self._forget.get(message.surface)
+        if forget is not None:
+            for file in message.files:
+                await forget(file)
 
     async def take(self, message: Inbound, caller: Caller) -> tuple[Heard, Verdict]:
         """What a voice note says, and how far that is trusted. Raises the errors of `core.voice.hearing`, and the surface's own."""

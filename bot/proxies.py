@@ -6,20 +6,23 @@ The person's own rights decide when they do; what a device asked whose token was
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from core.access import authorize
-from core.chat import Inbound, Reply, Role
+from core.approval import State
+from core.chat import Inbound, Reply, Role, one_line
 from core.errors import Refused
-from core.tokens import home_of
+from core.tokens import SHORTCUTS, TokenKind, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.approvals import ApprovalTx
     from bot.hub import Hub
     from core.access import NeedsTap
     from core.approval import Approval
-    from core.chat import CommandCall
+    from core.chat import Caller, CommandCall, Proxy
+    from core.store import Store
     from core.voice.intent import Meaning
 
 KIND = "device"
@@ -33,17 +36,52 @@ class DeviceGone(Refused):
     """This device speaks for nobody here any more: its token was revoked, or whoever it spoke for is not let in."""
 
 
-async def put(hub: Hub, call: CommandCall, why: NeedsTap, credential: str) -> Reply:
-    """Ask the person of the device that made this call, where they are at home; once for each message."""
-    caller, proxy = call.caller, call.caller.proxy
-    assert proxy is not None  # noqa: S101 - nobody else needs a tap
-    made = await hub.approvals.ask(
-        KIND, json.dumps({"command": call.text, "device": caller.actor, "credential": credential}),
-        f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {call.text}", asked_by=caller.actor, where=proxy.home,
-        approvers=(proxy.person,), seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=Role.MEMBER,
-    )  # fmt: skip
+MAX_ASKS = 5
+"""What of one device may wait for a tap: who is asked more than that reads none of it."""
+
+
+MAX_SHOWN = 200
+"""How much of it is shown to whoever taps."""
+
+
+class TooManyAsks(Refused):
+    """{count} things that this device asked for wait for your tap already. Look in your chat first."""
+
+
+async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsTap, credential: str) -> Reply:
+    """Ask the person of the device that made this call, where they are at home; once for the same, as long as it is open.
+
+    Raises `TooManyAsks`. What a device says has its turn one after the other, so nothing comes between looking and asking.
+    """
+    caller = call.caller
+    action = json.dumps({"command": call.text, "device": caller.actor, "credential": credential})
+
+    def still(tx: ApprovalTx) -> list[Approval]:
+        return [
+            one for one in tx.approvals.pending() if one.kind == KIND and _waits(one, caller.actor, credential, tx.now)
+        ]
+
+    waiting = await store.read(still)
+    made = next((one for one in waiting if one.action == action), None) or await _ask(hub, call, action, len(waiting))
     words = f"I asked you in your chat, as {made.name}: {call.text}\nNothing is done until you tap Approve there. {why}"
     return Reply(words, {"ok": True, "approval": made.name, "state": made.state.value})
+
+
+def _waits(asked: Approval, device: str, credential: str, now: int) -> bool:
+    """Whether this device asked for it, and nobody decided."""
+    mine = asked.asked_by == device and json.loads(asked.action)["credential"] == credential
+    return mine and asked.state is State.OPEN and asked.expires_at > now
+
+
+async def _ask(hub: Hub, call: CommandCall, action: str, waiting: int) -> Approval:
+    caller, proxy = call.caller, cast("Proxy", call.caller.proxy)
+    if waiting >= MAX_ASKS:
+        raise TooManyAsks(count=waiting)
+    words = f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {one_line(call.text, MAX_SHOWN)}"
+    return await hub.approvals.ask(
+        KIND, action, words, asked_by=caller.actor, where=proxy.home, approvers=(proxy.person,), seconds=ASK_SECONDS,
+        key=f"{call.key}/tap", needs=Role.MEMBER,
+    )  # fmt: skip
 
 
 async def carry(hub: Hub, approval: Approval) -> str:
@@ -58,9 +96,16 @@ async def carry(hub: Hub, approval: Approval) -> str:
     caller = await hub.identities.caller(person, private=True)
     command = hub.registry.route(message)
     if command.action is not None:
-        authorize(caller, command.action)
+        authorize(caller, command.action, own=command.own)
     reply = await command.run(hub, hub.registry.call(command, message, caller))
     return reply.text
+
+
+async def revoke(hub: Hub, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
+    """End a token, and what the agent is saying to its device. Raises what `Identities.revoke` does."""
+    await hub.identities.revoke(caller, kind, name, key=key)
+    if kind == TokenKind.SHORTCUT:
+        hub.assistant.hush({f"{SHORTCUTS}{name}"})
 
 
 def task_line(understand: Callable[[str], Meaning], description: str) -> str:

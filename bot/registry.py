@@ -197,6 +197,8 @@ class Command:
     interrupts: bool = False
     reads: bool = False
     arguments: tuple[Argument, ...] = field(default=())
+    own: bool = False
+    """Whether who may do that with their own may call it: what it acts on decides."""
     notes: tuple[str, ...] = ()
     """What /help COMMAND and the docs say beyond the help: a line for each option, and what else is good to know."""
 
@@ -231,6 +233,7 @@ class Registry:
         talk: bool = False,
         interrupts: bool = False,
         reads: bool = False,
+        own: bool = False,
         notes: tuple[str, ...] = (),
     ) -> Callable[[Run], Run]:
         """Declare a command by its usage line, its one-line help, and notes on its options."""
@@ -240,7 +243,7 @@ class Registry:
             if not _NAME.fullmatch(name) or len(text) > _MAX_HELP:
                 raise ValueError(f"no surface could show the command {usage!r}: {text!r}")
             self._commands[name] = Command(
-                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage), notes
+                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage), own, notes
             )
             return run
 
@@ -256,7 +259,7 @@ class Registry:
         return [
             (one.name, one.help)
             for one in self
-            if (private or not one.private) and (one.action is None or judge(caller, one.action).allowed)
+            if (private or not one.private) and (one.action is None or judge(caller, one.action, own=one.own).allowed)
         ]
 
     def get(self, name: str) -> Command:

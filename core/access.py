@@ -38,7 +38,8 @@ class Action(StrEnum):
     SEE_MONEY = "see a balance"
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
-    TOKENS = "mint and revoke tokens"
+    TOKENS = "see and revoke tokens"
+    MINT = "mint tokens"
     PAIR = "let people in or out"
     APPROVE = "decide what was put to you"
     LINK = "link identities to your account"
@@ -58,7 +59,8 @@ _MEMBER = frozenset(
         Action.JOIN,
     }
 )
-_OWN = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
+_OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
+_OWN = _OWN_TASKS | {Action.TOKENS}
 _OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
@@ -68,24 +70,36 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action),
 }
 _PAYS = frozenset(
-    {Action.JUDGE, Action.AWARD, Action.TOKENS, Action.MODEL, Action.PAIR, Action.APPROVE, Action.LINK, Action.JOIN}
+    {
+        Action.JUDGE,
+        Action.AWARD,
+        Action.TOKENS,
+        Action.MINT,
+        Action.MODEL,
+        Action.PAIR,
+        Action.APPROVE,
+        Action.LINK,
+        Action.JOIN,
+    }
 )
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 
 _LINKED_IN_CHAT = "identities are linked in your chat, not by a device. Say it to me there."
+_TOKENS_IN_CHAT = "tokens are seen and ended in your chat, not by a device. Say it to me there."
 _UNSPOKEN = {
     Action.APPROVE: "what is put to you is tapped in your chat, not spoken. Look there.",
     Action.LINK: _LINKED_IN_CHAT,
     Action.JOIN: _LINKED_IN_CHAT,
-    Action.TOKENS: "tokens are seen and ended in your chat, not by a device. Say it to me there.",
+    Action.TOKENS: _TOKENS_IN_CHAT,
+    Action.MINT: _TOKENS_IN_CHAT,
 }
 """What no device does, nor asks for: an approval that was spoken would be none."""
 
 _TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
 """What a device only asks for: its person taps. A task has its limit."""
 
-_PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are"}
+_PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are", Action.MINT: "tokens are"}
 PRIVATE = frozenset(_PRIVATELY)
 """What nobody but the caller may read."""
 
@@ -129,7 +143,9 @@ def _judged(caller: Caller, action: Action, *, own: bool) -> Verdict:
     if caller.role is Role.GUEST:
         return Verdict(allowed=False, rule="this hub does not know you. Ask its owner to let you in.")
     theirs = "it is not yours. Whoever posted it may, or the hub's owner."
-    return Verdict(allowed=False, rule=theirs if action in _OWN else f"{caller.role}s may not. Ask the hub's owner.")
+    return Verdict(
+        allowed=False, rule=theirs if action in _OWN_TASKS else f"{caller.role}s may not. Ask the hub's owner."
+    )
 
 
 def _barred(caller: Caller, action: Action) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
+from unicodedata import category
 
 from core.errors import Refused, Unavailable
 
@@ -27,6 +28,20 @@ def readable(text: str) -> str:
     A terminal obeys them, a database and a surface refuse them. What is left of a piece does not depend on the next.
     """
     return _CONTROL.sub("", text)
+
+
+def one_line(text: str, limit: int) -> str:
+    """What somebody else wrote, as it is shown in a line of the hub's own: in one line, as it was written, within `limit` signs.
+
+    Signs that are not seen are left out (Unicode's Cf): they turn the order of words round, or hide some. Of what is too long
+    the beginning and the end are shown, where a command has its name and its options, and how long it is.
+    """
+    seen = " ".join("".join(sign for sign in readable(text) if category(sign) != "Cf").split())
+    if len(seen) <= limit:
+        return seen
+    gap = f" … ({len(seen):,} characters) … "
+    half = (limit - len(gap)) // 2
+    return f"{seen[: limit - len(gap) - half]}{gap}{seen[len(seen) - half :]}"
 
 
 class Role(StrEnum):

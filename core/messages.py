@@ -179,6 +179,9 @@ class JobStore(Protocol):
     def caused(self, token: str, key: str) -> Job | None:
         """The job of a request."""
 
+    def received(self, job: Job) -> bool:
+        """Whether the message that a job is was taken in."""
+
     def answer(self, cause: str) -> Answer | None:
         """The answer to the message with the key `cause`; None until there is one."""
 

@@ -15,7 +15,7 @@ from core.chat import Reply, Role
 from core.errors import Refused, UserError
 from core.events import Event, Kind
 from core.messages import MessageTx
-from core.tokens import CONSOLE_OWNER, TokenTx, check_actor, digest_of
+from core.tokens import CONSOLE_OWNER, SHORTCUTS, TokenKind, TokenTx, check_actor, digest_of, token_revoked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,7 +188,9 @@ class Pairing:
         return found.actor, found.name
 
     async def unpair(self, caller: Caller, given: str, *, key: str) -> list[str]:
-        """Take somebody's role and link away, at once and everywhere, and those of whoever is linked to them; returns all of them.
+        """Take somebody's role and link away, at once and everywhere, and those of whoever is linked to them; their devices end.
+
+        Returns the actor ids of all of them, the devices' last.
 
         Raises `NotPaired`, `OwnerBySetting`, `OwnerByFolder`, or that it is nobody's name.
         """
@@ -206,10 +208,13 @@ class Pairing:
             gone = tx.tokens.take_away(actor)
             if not gone:
                 raise NotPaired(actor=actor)
-            tx.mark(key, " ".join(gone))
+            devices = tx.tokens.end_devices(gone, tx.now)
+            tx.mark(key, " ".join([*gone, *devices]))
             for one in gone:
                 tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": one, "by": caller.recorded}))
-            return gone
+            for device in devices:
+                tx.emit(token_revoked(TokenKind.SHORTCUT, device.removeprefix(SHORTCUTS), caller.recorded))
+            return [*gone, *devices]
 
         gone = await self._store.write(work)
         await self._identities.refresh()

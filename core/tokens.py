@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from core.access import Action, authorize
+from core.access import Action, authorize, judge
 from core.chat import Caller, Proxy, Role
 from core.errors import UserError
 from core.events import Event, Kind
 from core.store import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from core.ports import IdSource
     from core.store import Store
@@ -113,6 +113,11 @@ class NotAsYouWere(UserError):
     status = 409
 
 
+def token_revoked(kind: str, name: str, by: str) -> Event:
+    """What tells of the end of a token: whatever it holds open ends too."""
+    return Event(Kind.TOKEN_REVOKED, data={"kind": kind, "name": name, "by": by})
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """A credential as it is kept: the hash, never the token. `task_limit` in whole sats, times Unix ms UTC."""
@@ -157,6 +162,9 @@ class TokenStore(Protocol):
 
     def take_away(self, actor: str) -> list[str]:
         """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither."""
+
+    def end_devices(self, actors: Collection[str], now: int) -> list[str]:
+        """End every device that speaks for one of these; returns their actor ids, such as `shortcuts:phone`."""
 
     def people(self) -> list[Person]:
         """Everybody who was given a role."""
@@ -253,18 +261,23 @@ class Identities:
         """Whether an actor has a role, as last read."""
         return actor in self._accounts
 
-    def role_in(self, tx: TokenTx, actor: str) -> Role:
-        """The role of an actor, inside a unit of work: owner by the settings, else as stored of its account, else guest."""
-        return self.standing_in(tx, actor)[1]
+    def role_in(self, tx: TokenTx, actor: str, credential: str = "") -> Role:
+        """The role of an actor, inside a unit of work: owner by the settings, else as stored of its account, else guest.
 
-    def standing_in(self, tx: TokenTx, actor: str) -> tuple[str, Role]:
+        `credential`: what the hash of a shortcut's token began with when it asked; another of its name is not it.
+        """
+        return self.standing_in(tx, actor, credential)[1]
+
+    def standing_in(self, tx: TokenTx, actor: str, credential: str = "") -> tuple[str, Role]:
         """The identity that an actor is linked to (itself if to none), and their role, inside a unit of work.
 
         Of a shortcut it is its person's, as long as its token lives.
         """
         if actor.startswith(SHORTCUTS):
             row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
-            return (actor, Role.GUEST) if row is None else self.standing_in(tx, row.for_actor or "")
+            if row is None or not row.hash.startswith(credential):
+                return actor, Role.GUEST
+            return self.standing_in(tx, row.for_actor or "")
         if actor in self._owners:
             return actor, Role.OWNER
         root, role = tx.tokens.standing(actor)
@@ -318,7 +331,7 @@ class Identities:
         self, caller: Caller, kind: str, name: str, *, for_actor: str | None = None, task_limit: int | None = None
     ) -> str:
         """A new token, shown this once. Raises the errors of this module."""
-        authorize(caller, Action.TOKENS)
+        authorize(caller, Action.MINT)
         if kind not in set(TokenKind):
             raise BadTokenKind(given=repr(kind[:40]))
         if not _NAME.fullmatch(name):
@@ -350,23 +363,32 @@ class Identities:
         return await self._store.read(lambda tx: tx.tokens.by_hash(digest))
 
     async def live(self, caller: Caller) -> list[TokenRow]:
-        """Every live credential."""
-        authorize(caller, Action.TOKENS)
-        return await self._store.read(lambda tx: tx.tokens.live())
+        """Every live credential that the caller may end."""
+        authorize(caller, Action.TOKENS, own=True)
+        return await self._store.read(lambda tx: self._theirs(tx, caller))
+
+    def _theirs(self, tx: TokenTx, caller: Caller) -> list[TokenRow]:
+        """An owner's are all; anybody else's those that speak for an identity of theirs."""
+        selves = self.selves_in(tx, caller.actor)
+        return [row for row in tx.tokens.live() if judge(caller, Action.TOKENS, own=row.for_actor in selves).allowed]
 
     async def revoke(self, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
-        """End a credential; what it holds open ends too. Raises `NoSuchToken`. The same `key` again does nothing."""
-        authorize(caller, Action.TOKENS)
+        """End a credential; what it holds open ends too. The same `key` again does nothing.
+
+        Raises `NoSuchToken`, also for one that is not the caller's to end.
+        """
+        authorize(caller, Action.TOKENS, own=True)
 
         def work(tx: TokenTx) -> None:
             if key is not None and tx.applied(key) is not None:
                 return
             self.as_now(tx, caller)
-            if not tx.tokens.revoke(kind, name, tx.now):
+            theirs = any((row.kind, row.name) == (kind, name) for row in self._theirs(tx, caller))
+            if not theirs or not tx.tokens.revoke(kind, name, tx.now):
                 raise NoSuchToken(kind=repr(kind[:40]), name=repr(name[:80]))
             if key is not None:
                 tx.mark(key, "")
-            tx.emit(Event(Kind.TOKEN_REVOKED, data={"kind": kind, "name": name, "by": caller.recorded}))
+            tx.emit(token_revoked(kind, name, caller.recorded))
 
         await self._store.write(work)
 

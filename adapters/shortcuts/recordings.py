@@ -1,6 +1,6 @@
 """Recordings that came with a request: files of the data folder until they were heard, each small, and all of them together.
 
-A file is named by the message it belongs to, so that the same request again finds or replaces its own.
+A file is named by its device and by the message it belongs to, so that the same request again finds or replaces its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 MAX_TOGETHER = 64 * 2**20
 """What may wait to be heard, bytes."""
 
+MAX_EACH = 24 * 2**20
+"""What may wait of one device: no device has all the room."""
+
 OLDEST_MS = 24 * 3_600_000
 _REF = re.compile(r"[0-9a-f]{64}")
+_DEVICE = 16
+"""How many signs of a name say whose it is."""
 
 
 class TooManyRecordings(UserError):
@@ -37,16 +43,17 @@ class RecordingGone(UserError):
 
 
 class Recordings:
-    """Keeps them in a folder. All disk work is done in threads."""
+    """Keeps them in a folder. All disk work is done in threads, one at a time: none sees what another has half done."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: set[str] = set()
+        self._kept: set[str] | None = None  # until it was looked, any may be there
+        self._alone = threading.Lock()  # not asyncio's: a thread goes on when whoever waits for it is cancelled
 
     @staticmethod
-    def ref(key: str) -> str:
-        """The name under which the recording of the message with this key is kept."""
-        return hashlib.sha256(key.encode()).hexdigest()
+    def ref(token: str, key: str) -> str:
+        """The name under which a device (the hash of its `token`) has the recording of the message with this key."""
+        return token[:_DEVICE] + hashlib.sha256(key.encode()).hexdigest()[_DEVICE:]
 
     async def keep(self, ref: str, content: bytes, now: int) -> None:
         """Keep one, durably. Raises `TooManyRecordings` and `DiskFull`."""
@@ -61,9 +68,8 @@ class Recordings:
 
     async def discard(self, ref: str) -> None:
         """It was heard, if there is one."""
-        if ref in self._kept:
-            self._kept.discard(ref)
-            await asyncio.to_thread(self._path(ref).unlink, missing_ok=True)
+        if self._kept is None or ref in self._kept:
+            await asyncio.to_thread(self._discard, ref)
 
     async def sweep(self, now: int) -> None:
         """Remove what nobody heard in a day (`now` in Unix ms), and what a crash left half written."""
@@ -76,25 +82,42 @@ class Recordings:
 
     def _keep(self, ref: str, content: bytes, now: int) -> None:
         path = self._path(ref)
-        self._sweep(now)
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            waiting = sum(one.stat().st_size for one in self._folder.iterdir() if one != path)
-            if waiting + len(content) > MAX_TOGETHER:
-                raise TooManyRecordings
-            passing = path.with_suffix(".new")
-            with open(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.utime(passing, (now / 1000, now / 1000))
-            passing.replace(path)
-            self._kept.add(ref)
-        except OSError as error:
-            raise DiskFull(why=error.strerror) from error
+        passing = path.with_suffix(".new")
+        with self._alone:
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                sizes = self._swept(now)
+                sizes[ref] = len(content)
+                own = sum(size for name, size in sizes.items() if name[:_DEVICE] == ref[:_DEVICE])
+                if own > MAX_EACH or sum(sizes.values()) > MAX_TOGETHER:
+                    raise TooManyRecordings
+                with open(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.utime(passing, (now / 1000, now / 1000))
+                passing.replace(path)
+                self._kept = set(sizes)
+            except OSError as error:
+                raise DiskFull(why=error.strerror) from error
+
+    def _discard(self, ref: str) -> None:
+        with self._alone:
+            if self._kept is not None:
+                self._kept.discard(ref)
+            self._path(ref).unlink(missing_ok=True)
 
     def _sweep(self, now: int) -> None:
+        with self._alone:
+            self._kept = set(self._swept(now))
+
+    def _swept(self, now: int) -> dict[str, int]:
+        """The sizes of what is left, once what is too old or half written is removed: whoever holds the lock writes none."""
+        found = {}
         for file in self._folder.glob("*"):
-            if file.suffix or file.stat().st_mtime * 1000 < now - OLDEST_MS:
+            state = file.stat()
+            if file.suffix or state.st_mtime * 1000 < now - OLDEST_MS:
                 file.unlink(missing_ok=True)
-        self._kept = {file.name for file in self._folder.glob("*")}
+            else:
+                found[file.name] = state.st_size
+        return found

@@ -12,12 +12,14 @@ import asyncio
 import hashlib
 import json
 import logging
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from adapters.markup import of, whole
 from adapters.shortcuts.answers import answered, at_home, in_chat, not_yet
+from adapters.shortcuts.recordings import Recordings
 from core.chat import Attachment, Inbound, Undeliverable
 from core.errors import Refused, Unavailable, UserError
 from core.messages import RECORDING, Job, MessageTx
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from adapters.shortcuts.answers import Said
-    from adapters.shortcuts.recordings import Recordings
     from core.chat import Outgoing
     from core.messages import JobStore
     from core.ports import Clock, IdSource
@@ -46,6 +47,9 @@ GRACE_MS = 20_000
 MAX_OPEN = 100
 """Requests that are held open at a time."""
 
+MAX_EACH = 20
+"""Of these, one device's: no device has all the room."""
+
 MAX_WORDS = 120
 TOLD, HOME = "shortcut", "home"
 """Where an answer was told: the ids of this surface's messages."""
@@ -61,8 +65,8 @@ class UnknownJob(UserError):
     status = 404
 
 
-class PersonGone(Refused):
-    """The person for whom this token speaks is not let in any more."""
+class SpeaksForNobody(Refused):
+    """This device speaks for nobody here any more: its token was revoked, or whoever it spoke for is not let in."""
 
 
 class ShortcutsDown(Unavailable):
@@ -85,7 +89,8 @@ class DeskTx(MessageTx, TokenTx, Protocol):
 class Ask:
     """A request: whose `device`, its `route`, what it says, and its Idempotency-Key, if it has one.
 
-    `recording` is what was said, where it is not yet words; `media` its type. `alive` says whether whoever asked is still there.
+    `recording` is what was said, where it is not yet words; `media` its type. `said` is the request as it came, where the
+    hub reads its `text` out of it. `alive` says whether whoever asked is still there.
     """
 
     device: TokenRow
@@ -95,27 +100,31 @@ class Ask:
     key: str | None = None
     recording: bytes | None = None
     media: str = ""
+    said: str | None = None
 
     @property
     def digest(self) -> str:
-        """What stands for exactly this request, but for its key."""
+        """What stands for exactly this request, but for its key: as it came, for what it means may be read otherwise later."""
+        said = self.text if self.said is None else self.said
         heard = hashlib.sha256(self.recording).hexdigest() if self.recording is not None else ""
-        return hashlib.sha256(json.dumps([self.route, self.text, heard]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.route, said, heard]).encode()).hexdigest()
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """A request that is held open, and the answer it was given."""
+    """A request that is held open, and the answer it was given; `gone`: whoever asked is told nothing any more."""
 
     alive: Callable[[], bool]
     told: asyncio.Event = field(default_factory=asyncio.Event)
     message: Outgoing | None = None
+    gone: bool = False
 
 
 class ShortcutsSurface:
-    """See `core.chat.ChatAdapter`. `lives` says whether a person has a role; `send` hands on what was written for their home.
+    """See `core.chat.ChatAdapter`.
 
-    `back` has what waits for this surface sent again.
+    `lives` says whether a token (its hash) is live and its person has a role; `send` hands on what was written for their
+    home; `back` has what waits for this surface sent again.
     """
 
     name = "shortcuts"
@@ -124,7 +133,7 @@ class ShortcutsSurface:
 
     def __init__(  # noqa: PLR0913 - its ports
         self, store: Store[DeskTx], clock: Clock, ids: IdSource, recordings: Recordings, *,
-        lives: Callable[[TokenTx, str], bool], send: Callable[[Outgoing], None], back: Callable[[], Awaitable[None]],
+        lives: Callable[[TokenTx, str, str], bool], send: Callable[[Outgoing], None], back: Callable[[], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
@@ -134,6 +143,7 @@ class ShortcutsSurface:
         self._send = send
         self._back = back
         self._receive: Callable[[Inbound], Awaitable[None]] | None = None
+        self._open: Counter[str] = Counter()  # requests, by the hash of their token
         self._desk: dict[str, list[_Waiter]] = {}
         self._left: dict[int, tuple[int, Outgoing]] = {}  # answers that nobody waited for, and until when they stay
         self._wake = asyncio.Event()
@@ -146,20 +156,22 @@ class ShortcutsSurface:
         receive = self._receive
         if receive is None:
             raise ShortcutsDown
-        if sum(map(len, self._desk.values())) >= MAX_OPEN:
-            raise TooManyOpen(limit=MAX_OPEN)
+        with self._held(ask.device):
+            return await self._asked(ask, receive, until)
+
+    async def _asked(self, ask: Ask, receive: Callable[[Inbound], Awaitable[None]], until: int) -> Said:
         name, digest = self._ids.token(9), ask.digest
 
-        def work(tx: DeskTx) -> Job:
+        def work(tx: DeskTx) -> tuple[Job, bool]:
             self._alive(tx, ask.device)
             words = " ".join(ask.text.split())[:MAX_WORDS] or RECORDING
             made = Job(name, ask.device.hash, ask.key or name, digest, ask.device.for_actor or "", words)
-            return tx.shortcuts.open(made, tx.now)
+            return tx.shortcuts.open(made, tx.now), tx.shortcuts.received(made)
 
-        job = await self._store.write(work)
+        job, received = await self._store.write(work)
         if job.request != digest:
             raise KeyReused
-        message = await self._message(ask, job)
+        message = await self._message(ask, job, received=received)
         with self._at_desk(message.key, ask.alive) as waiter:
             await receive(message)  # does nothing if it was received before
             if job.name != name and (told := await self._told(job, waiter)):
@@ -167,32 +179,52 @@ class ShortcutsSurface:
             return await self._waited(job, waiter, until)
 
     async def result(self, device: TokenRow, name: str, alive: Callable[[], bool]) -> Said:
-        """The answer of a job, once there is one. Raises `UnknownJob` and `PersonGone`."""
+        """The answer of a job, once there is one. Raises `TooManyOpen`, `UnknownJob` and `SpeaksForNobody`."""
         until = self._clock.now() + WAIT_MS
 
         def work(tx: DeskTx) -> Job | None:
             self._alive(tx, device)
             return tx.shortcuts.find(name)
 
-        job = await self._store.read(work)
-        if job is None or job.token != device.hash:
-            raise UnknownJob
-        with self._at_desk(_key(job), alive) as waiter:
-            return await self._told(job, waiter) or await self._waited(job, waiter, until)
+        with self._held(device):
+            job = await self._store.read(work)
+            if job is None or job.token != device.hash:
+                raise UnknownJob
+            with self._at_desk(_key(job), alive) as waiter:
+                return await self._told(job, waiter) or await self._waited(job, waiter, until)
 
     def _alive(self, tx: TokenTx, device: TokenRow) -> None:
-        if not self._lives(tx, device.for_actor or ""):
-            raise PersonGone
+        if not self._lives(tx, device.hash, device.for_actor or ""):
+            raise SpeaksForNobody
 
-    async def _message(self, ask: Ask, job: Job) -> Inbound:
+    def _open_to(self, tx: TokenTx, job: Job) -> None:
+        if not self._lives(tx, job.token, job.person):
+            raise SpeaksForNobody
+
+    async def _message(self, ask: Ask, job: Job, *, received: bool) -> Inbound:
+        """The message that a request is. Its recording is kept until it was heard, and not again where it was received before."""
         actor = f"{SHORTCUTS}{ask.device.name}"
         files: tuple[Attachment, ...] = ()
-        if ask.recording is not None:
-            ref = self._recordings.ref(_key(job))
+        if ask.recording is not None and not received:
+            ref = _recorded(_key(job))
             await self._recordings.keep(ref, ask.recording, self._clock.now())
             files = (Attachment(f"recording.{ask.media}", len(ask.recording), ref, spoken=True),)
         place = f"{actor}/{job.token[:12]}"  # another token of this name may be another person's
         return Inbound(self.name, job.token, job.key, place, actor, ask.text, files=files)
+
+    @contextmanager
+    def _held(self, device: TokenRow) -> Iterator[None]:
+        """Count a request from its first moment, before anything is awaited. Raises `TooManyOpen`."""
+        for count, limit in ((self._open[device.hash], MAX_EACH), (self._open.total(), MAX_OPEN)):
+            if count >= limit:
+                raise TooManyOpen(limit=limit)
+        self._open[device.hash] += 1
+        try:
+            yield
+        finally:
+            self._open[device.hash] -= 1
+            if not self._open[device.hash]:
+                del self._open[device.hash]
 
     @contextmanager
     def _at_desk(self, key: str, alive: Callable[[], bool]) -> Iterator[_Waiter]:
@@ -210,20 +242,28 @@ class ShortcutsSurface:
         """The answer, if it comes in time."""
         if self._receive is not None:
             await self._clock.until(until, waiter.told)
+        if waiter.gone:
+            raise SpeaksForNobody
         if waiter.message is None:
             return not_yet(job)
-        found = await self._store.read(lambda tx: tx.shortcuts.find(job.name))  # a recording was heard by now
-        return answered(waiter.message.reply, found or job)
+
+        def work(tx: DeskTx) -> Job:
+            self._open_to(tx, job)
+            return tx.shortcuts.find(job.name) or job  # a recording was heard by now
+
+        return answered(waiter.message.reply, await self._store.read(work))
 
     async def _told(self, job: Job, waiter: _Waiter) -> Said | None:
         """The answer that is there already: whoever asks takes it, unless it was sent home. None if there is none."""
         key = _key(job)
         if await self._store.read(lambda tx: tx.shortcuts.answer(key)) is None:
             return None
+        await self._recordings.discard(_recorded(key))  # it may have come again after the answer was sent
         if not waiter.alive():
             return not_yet(job)
 
         def work(tx: DeskTx) -> tuple[Outgoing, Outgoing | None]:
+            self._open_to(tx, job)
             found = tx.shortcuts.answer(key)
             assert found is not None  # noqa: S101 - answers stay as long as jobs
             taken = found.waits and tx.shortcuts.take(found.message.id, TOLD)
@@ -256,14 +296,17 @@ class ShortcutsSurface:
                 waiter.told.set()
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
-        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched."""
+        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched. Where a device ended, nobody is told."""
         if message.cause is None:
             raise Undeliverable(surface=self.name, why="a Shortcut asks, and is told nothing else")
         if not message.id:
             return (TOLD,)  # a word on the way; the answer follows
-        await self._recordings.discard(self._recordings.ref(message.cause))
-        if self._there(message.cause) and not whole(of(message.reply)):
-            await self._copy(message)
+        await self._recordings.discard(_recorded(message.cause))
+        if not await self._copied(message):
+            for waiter in self._desk.get(message.cause, ()):
+                waiter.gone = True
+                waiter.told.set()
+            raise Undeliverable(surface=self.name, why="the device that asked speaks for nobody any more")
         if there := self._there(message.cause):
             for waiter in there:
                 waiter.message = message
@@ -276,23 +319,27 @@ class ShortcutsSurface:
     def _there(self, cause: str) -> list[_Waiter]:
         return [waiter for waiter in self._desk.get(cause, ()) if waiter.alive()]
 
-    async def _copy(self, message: Outgoing) -> None:
-        """Send home what the speech points to."""
+    async def _copied(self, message: Outgoing) -> bool:
+        """Send home what the speech points to, if it is to be told now; False where nobody may be told any more."""
+        copies = bool(self._there(message.cause or "")) and not whole(of(message.reply))
 
-        def work(tx: DeskTx) -> Outgoing | None:
+        def work(tx: DeskTx) -> tuple[bool, Outgoing | None]:
             job = _job(tx, message)
-            return None if job is None else self._rest(tx, job, message)
+            if job is None or not self._lives(tx, job.token, job.person):
+                return False, None
+            return True, _home(tx, job, message, heard=False) if copies else None
 
-        rest = await patiently(self._store, work, self._clock)
+        told, rest = await (patiently(self._store, work, self._clock) if copies else self._store.read(work))
         if rest is not None:
             self._send(rest)
+        return told
 
     async def _send_home(self, message: Outgoing) -> None:
         """Nobody asked for it in time: from now on it is in the chat, unless it was fetched in the meantime."""
 
         def work(tx: DeskTx) -> Outgoing | None:
             job = _job(tx, message)
-            if job is None or not self._lives(tx, job.person):
+            if job is None or not self._lives(tx, job.token, job.person):
                 tx.messages.mark((message.id,), "dead")
                 return None
             taken = tx.shortcuts.take(message.id, HOME)
@@ -314,10 +361,20 @@ class ShortcutsSurface:
         """See `ChatAdapter`."""
         return await self._recordings.read(attachment.ref)
 
+    async def forget(self, attachment: Attachment) -> None:
+        """It was heard: from now on its words are kept, and no longer the sound."""
+        await self._recordings.discard(attachment.ref)
+
 
 def _key(job: Job) -> str:
     """The key of the message that a job is."""
     return f"{ShortcutsSurface.name}/{job.token}/{job.key}"
+
+
+def _recorded(cause: str) -> str:
+    """The name of what was recorded with a message, if it was spoken."""
+    _, token, key = cause.split("/", 2)
+    return Recordings.ref(token, key)
 
 
 def _job(tx: DeskTx, message: Outgoing) -> Job | None:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from core.agent.session import Turn
 from core.chat import Role
 from core.pairing import Pending
-from core.tokens import Linked, Person, TokenRow
+from core.tokens import SHORTCUTS, Linked, Person, TokenKind, TokenRow, token_revoked
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection
+
+    from core.store import Tx
 
 
 class AgentRows:
@@ -75,6 +78,10 @@ class TokenRows:
             self._connection.executemany(gone, [(one,) for one in found])
         return [actor, *(one for one in found if one != actor)] if found else []
 
+    def end_devices(self, actors: Collection[str], now: int) -> list[str]:
+        """See `TokenStore`."""
+        return [name for actor in actors for name in _end_devices(self._connection, actor, now)]
+
     def people(self) -> list[Person]:
         """See `TokenStore`."""
         rows = self._connection.execute("SELECT id, role, name FROM actor ORDER BY since, id")
@@ -120,6 +127,14 @@ class TokenRows:
         return changed.rowcount > 0
 
 
+def _end_devices(connection: sqlite3.Connection, actor: str, now: int) -> list[str]:
+    """End what speaks for an identity: who it is from now on is another, and gives its devices their tokens anew."""
+    rows = connection.execute(
+        "UPDATE token SET revoked_at = ? WHERE for_actor = ? AND revoked_at IS NULL RETURNING name", (now, actor)
+    ).fetchall()
+    return sorted(f"{SHORTCUTS}{name}" for (name,) in rows)
+
+
 class PairingRows:
     """`core.pairing.PairingStore` on SQLite."""
 
@@ -161,10 +176,11 @@ class PairingRows:
 
 
 class LinkRows:
-    """`core.linking.LinkStore` on SQLite."""
+    """`core.linking.LinkStore` on SQLite. Whose account changes has no device from before: it would get another's rights."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
         self._connection = connection
+        self._tx = tx
 
     def add(self, digest: str, actor: str, expires: int) -> None:
         """See `LinkStore`."""
@@ -190,11 +206,13 @@ class LinkRows:
             "link_wish",
         ):  # what would let it in as another, or others into what was its own
             self._connection.execute(f"DELETE FROM {table} WHERE actor = ?", (actor,))  # noqa: S608 - constants
+        self._end_devices(actor)
 
     def unlink(self, actor: str) -> None:
         """See `LinkStore`."""
         for table, column in _JOINS:
             self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (actor,))  # noqa: S608 - constants
+        self._end_devices(actor)
 
     def wish(self, approval: int, actor: str, maker: str, expires: int) -> None:
         """See `LinkStore`."""
@@ -205,6 +223,10 @@ class LinkRows:
         return (
             self._connection.execute("SELECT 1 FROM link_wish WHERE approval = ?", (approval,)).fetchone() is not None
         )
+
+    def _end_devices(self, actor: str) -> None:
+        for device in _end_devices(self._connection, actor, self._tx.now):
+            self._tx.emit(token_revoked(TokenKind.SHORTCUT, device.removeprefix(SHORTCUTS), actor))
 
 
 class ConversationRows:

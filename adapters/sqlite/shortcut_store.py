@@ -48,6 +48,11 @@ class ShortcutRows:
         job = Job(*row[:-1])
         return replace(job, words=row[-1], heard=True) if job.words == RECORDING and row[-1] else job
 
+    def received(self, job: Job) -> bool:
+        """See `JobStore`."""
+        query = "SELECT 1 FROM inbound WHERE surface = 'shortcuts' AND account = ? AND update_id = ?"
+        return self._connection.execute(query, (job.token, job.key)).fetchone() is not None
+
     def answer(self, cause: str) -> Answer | None:
         """See `JobStore`."""
         row = self._connection.execute(

@@ -60,7 +60,7 @@ class UnitOfWork:
         self.tokens = TokenRows(connection)
         self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
-        self.links = LinkRows(connection)
+        self.links = LinkRows(connection, self)
         self.sessions = SessionRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)

@@ -123,10 +123,11 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks what, on which route. `alive` says whether they are still there."""
+    """Who asks what, on which route: what they `said`, and the `text` that it means. `alive` says whether they are still there."""
 
     device: TokenRow
     route: str
+    said: str
     text: str
     key: str | None
     recording: Recorded | None
@@ -179,7 +180,8 @@ class Shortcuts:
         return await self._answered(request, _field(await request.read(), "message"))
 
     async def _task(self, request: web.Request) -> web.Response:
-        return await self._answered(request, self._desk.task_line(_field(await request.read(), "description")))
+        description = _field(await request.read(), "description")
+        return await self._answered(request, description, text=self._desk.task_line(description))
 
     async def _audio(self, request: web.Request) -> web.Response:
         return await self._answered(request, "", await _recording(request))
@@ -190,9 +192,13 @@ class Shortcuts:
     async def _swarm(self, request: web.Request) -> web.Response:
         return await self._answered(request, "/agents")
 
-    async def _answered(self, request: web.Request, text: str, recording: Recorded | None = None) -> web.Response:
+    async def _answered(
+        self, request: web.Request, said: str, recording: Recorded | None = None, *, text: str | None = None
+    ) -> web.Response:
         key = _key(request.headers.get(KEY)) if request.method == "POST" else None
-        asked = Request(request[CREDENTIAL], request.path, text, key, recording, _alive(request))
+        asked = Request(
+            request[CREDENTIAL], request.path, said, said if text is None else text, key, recording, _alive(request)
+        )
         return _spoken(await self._desk.ask(asked))
 
     async def _result(self, request: web.Request) -> web.Response:

@@ -19,8 +19,10 @@ async def ask(hub: Hub, call: CommandCall) -> Reply:
     """Ask the agent."""
     text = cast("str", call.args["text"])
     hub.draft(call, "")
-    tell, speaker = partial(hub.draft, call), call.caller.actor
-    answer = await hub.assistant.answer(call.conversation, text, call.key, tell, speaker=speaker)
+    tell, speakers = partial(hub.draft, call), {call.caller.actor}
+    if call.caller.proxy is not None:
+        speakers.add(call.caller.proxy.person)
+    answer = await hub.assistant.answer(call.conversation, text, call.key, tell, speakers=speakers)
     return Reply(answer, markdown=True)
 
 

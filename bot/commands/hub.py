@@ -9,6 +9,7 @@ from bot.page import Page
 from bot.registry import command
 from core.access import Action, judge
 from core.chat import Reply, Role, Style
+from core.tokens import SHORTCUTS
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -33,7 +34,7 @@ async def help_(hub: Hub, call: CommandCall) -> Reply:
         found = hub.registry.get(wanted)
         return Reply("\n".join([found.usage, found.help, *(f"  {note}" for note in found.notes)]))
     groups: dict[str, list[Command]] = {}
-    known = [one for one in hub.registry if one.action is None or judge(call.caller, one.action).allowed]
+    known = [one for one in hub.registry if one.action is None or judge(call.caller, one.action, own=one.own).allowed]
     for one in known:
         groups.setdefault(one.group, []).append(one)
     page = Page("What I can do (plain text goes to the agent):")
@@ -86,13 +87,18 @@ async def pair(hub: Hub, call: CommandCall) -> Reply:
     notes=(
         'ACTOR: an id such as telegram:12345, or a name; one with blanks goes in quotes: /unpair "Ann Lee"',
         "Whoever is linked to it goes with it; of an identity that is itself linked, only that one goes",
+        "The tokens of their devices end, for good: let in again, they need new ones",
     ),
 )
 async def unpair(hub: Hub, call: CommandCall) -> Reply:
     """Send somebody away."""
     actor, *others = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
     hub.assistant.hush({actor, *others})
-    words = f", nor {', '.join(others)} linked to it" if others else ""
+    devices = [one for one in others if one.startswith(SHORTCUTS)]
+    linked = [one for one in others if one not in devices]
+    words = f", nor {', '.join(linked)} linked to it" if linked else ""
+    if devices:
+        words += f"\nTheir devices open nothing any more: {', '.join(one.removeprefix(SHORTCUTS) for one in devices)}"
     return Reply(f"{actor} has no role here any more{words}", {"ok": True, "actor": actor})
 
 

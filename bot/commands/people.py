@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bot import proxies
 from bot.page import Page
 from bot.registry import command
 from core.access import Action
-from core.chat import Reply
+from core.chat import Reply, Role
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -51,12 +52,22 @@ async def unlink(hub: Hub, call: CommandCall) -> Reply:
     return Reply(f"{actor} is no longer one with {account}", {"ok": True, "actor": actor, "account": account})
 
 
-@command("/tokens", "the live tokens, by kind and name", group="hub", action=Action.TOKENS, reads=True)
+@command(
+    "/tokens",
+    "the live tokens, by kind and name",
+    group="hub",
+    action=Action.TOKENS,
+    reads=True,
+    own=True,
+    notes=("An owner sees all, anybody else those of their own devices",),
+)
 async def tokens(hub: Hub, call: CommandCall) -> Reply:
     """List tokens."""
     rows = await hub.identities.live(call.caller)
     found: list[Json] = [{"kind": row.kind, "name": row.name, "for": row.for_actor} for row in rows]
     data: dict[str, Json] = {"ok": True, "tokens": found}
+    if not rows and call.caller.role is not Role.OWNER:
+        return Reply("No device speaks for you. The hub's owner mints the tokens.", data)
     if not rows:
         return Reply("No tokens. timmy token KIND NAME mints one, on this machine.", data)
     page = Page(f"{len(rows)} live token{'' if len(rows) == 1 else 's'}; /revoke KIND NAME ends one")
@@ -70,12 +81,15 @@ async def tokens(hub: Hub, call: CommandCall) -> Reply:
     "end a token, at once",
     group="hub",
     action=Action.TOKENS,
-    notes=("KIND, NAME: as /tokens shows them; what the token holds open ends too",),
+    own=True,
+    notes=(
+        "KIND, NAME: as /tokens shows them; what it holds open ends too, and an answer on its way to a device is not told",
+    ),
 )
 async def revoke(hub: Hub, call: CommandCall) -> Reply:
     """End a token."""
     kind, name = (cast("str", call.args[one]) for one in ("kind", "name"))
-    await hub.identities.revoke(call.caller, kind.lower(), name, key=call.key)
+    await proxies.revoke(hub, call.caller, kind.lower(), name, key=call.key)
     return Reply(
         f"The {kind.lower()} token {name} opens nothing any more.", {"ok": True, "kind": kind.lower(), "name": name}
     )

@@ -19,7 +19,7 @@ from core.chat import readable
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Collection
 
     from core.agent.model import ChatMessage, Model
     from core.agent.session import AgentTx
@@ -45,7 +45,7 @@ class _Speech:
     """An answer from its question to its last word; `scope` ends it, by time or by /stop."""
 
     conversation: str
-    speaker: str = ""
+    speakers: Collection[str] = ()
     said: str = ""
     stopped: bool = False
     scope: asyncio.Timeout | None = None
@@ -66,16 +66,17 @@ class Assistant:
         self._speeches: set[_Speech] = set()
 
     async def answer(
-        self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speaker: str = ""
+        self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speakers: Collection[str] = ()
     ) -> str:
-        """The agent's answer to `text` of `speaker`; `tell` is given what was said so far, piece by piece.
+        """The agent's answer to `text` of `speakers`; `tell` is given what was said so far, piece by piece.
 
+        A device speaks together with its person: where either is hushed, both are.
         A `key` that was answered before gets the same answer again, and the model is not asked. An answer that ends
         early (`stop`, a limit, a model that breaks off) is kept as far as it came, with its last line saying so.
 
         Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps nothing.
         """
-        speech = _Speech(conversation, speaker)
+        speech = _Speech(conversation, speakers)
         self._speeches.add(speech)
         try:
             earlier, model, turns = await self._store.read(lambda tx: _recall(tx, conversation, key))
@@ -97,10 +98,10 @@ class Assistant:
             speech.stop()
         return bool(speeches)
 
-    def hush(self, speakers: Container[str]) -> None:
+    def hush(self, speakers: Collection[str]) -> None:
         """End what is being said to any of these, wherever it is: they are nobody here any more."""
         for speech in self._speeches:
-            if speech.speaker in speakers:
+            if not frozenset(speakers).isdisjoint(speech.speakers):
                 speech.stop()
 
     async def new(self, conversation: str) -> None:

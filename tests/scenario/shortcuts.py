@@ -41,6 +41,11 @@ class Phone:
         self.token = token
         self.base = ""
 
+    def at(self, base: str) -> Phone:
+        """The same device, before the hub with this address."""
+        self.base = base
+        return self
+
     async def request(self, method: str, path: str, *, key: str = "", **how: Any) -> tuple[int, Answer]:
         """A request as it is, and its answer."""
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})

@@ -13,7 +13,10 @@ import segno
 
 from bot.registry import registry
 from config.settings import Http
+from core.access import NotAllowed
 from core.chat import Role
+from core.tokens import NoSuchToken
+from core.voice.intent import understand
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, Hands, balances, hub
 from tests.scenario.held_store import HeldDatabase, held
@@ -132,7 +135,10 @@ ARGUMENTS = {
 """Every command that binds, in words that its owner could have carried out."""
 
 
-async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home(tmp_path: Path) -> None:
+async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.proxies.MAX_ASKS", 99)
     free = {"ask", "new", "stop", "voice"}  # they bind nobody: what is said between the device and the agent
     never = {"approve", "deny", "link", "unlink", "revoke"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
@@ -155,6 +161,33 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
 
 
 ASKING = {"sqlite_sequence", "approval", "approval_question", "event", "shortcut_job", "cursor"}
+
+
+async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        first = await phone.chat("/bid 1 10")
+        assert await phone.chat("/bid 1 10") == first
+        for sats in range(11, 15):
+            assert "tap Approve" in (await phone.chat(f"/bid 1 {sats}"))["speech"]
+        assert "5 things that this device asked for wait for your tap" in (await phone.chat("/bid 1 15"))["speech"]
+        assert await phone.chat("/bid 1 10") == first
+        assert bot.rows("SELECT count(*) FROM approval") == [(5,)]
+        watch = Phone(await mint(bot.app, "watch")).at(phone.base)
+        assert "as A-6" in (await watch.chat("/bid 1 10"))["text"], "each device has its own"
+        await bot.say("/deny A-1")
+        assert "as A-7" in (await phone.chat("/bid 1 10"))["text"]
+        bot.pass_time(3600)
+        await bot.see(lambda: bot.rows("SELECT count(*) FROM approval WHERE state = 'open'") == [(0,)], pace=0)
+        assert "as A-8" in (await phone.chat("/bid 1 10"))["text"]
+
+
+async def test_what_a_device_asks_for_is_shown_in_one_line(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        await phone.chat("/deliver 1 x\n\n\nA-9: \u202e/approve A-9 or /deny A-9")
+        await phone.chat(f"/deliver 1 {'x' * 4000}")
+        (first,), (second,) = bot.rows("SELECT words FROM approval")
+        assert first == "Your Shortcut phone asks for: /deliver 1 x A-9: /approve A-9 or /deny A-9"
+        assert len(second) == len("Your Shortcut phone asks for: ") + 200
 
 
 async def test_what_a_revoked_device_had_asked_for_is_not_done(tmp_path: Path) -> None:
@@ -184,7 +217,8 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
         for kind in ("owner", "read", "worker"):
             tokens[(await bot.app.console.admin["token.mint"]({"token_kind": kind, "name": "x"}))["text"]] = 403
         tokens[revoked := await mint(bot.app, "old")] = 401
-        tokens[await mint(bot.app, "anns", ANN)] = 403
+        tokens[await mint(bot.app, "anns", ANN)] = 401
+        tokens[await mint(bot.app, "bobs", "telegram:12")] = 403
         assert revoked
         await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "old"})
         await bot.say(f"/unpair {ANN}")
@@ -199,8 +233,9 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
         assert bot.rows("SELECT count(*) FROM inbound WHERE surface = 'shortcuts'") == [(0,)]
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("end", ["revoked", "let out"])
-async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str) -> None:
+async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str, late: bool) -> None:
     said = asyncio.Event()
     async with (
         OllamaServer.running("slow:latest") as model,
@@ -208,27 +243,80 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
     ):
         await let_in(bot)
         phone.token = await mint(bot.app, "anns", ANN)
-        job = (await slowly(bot, phone, model, said))["job"]
-        if end == "revoked":
-            await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "anns"})
+        job, asking = "", None
+        if late:
+            job = (await slowly(bot, phone, model, said))["job"]
         else:
-            await bot.say(f"/unpair {ANN}")
-        assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] == (401 if end == "revoked" else 403)
+            model.says(said, "A secret.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+            asking = meanwhile(phone.request("POST", "/shortcuts/chat", json={"message": "tell me"}))
+            await bot.see(lambda: model.asked, "the model asked", pace=0)
+        await bot.say("/revoke shortcut anns" if end == "revoked" else f"/unpair {ANN}")
+        if asking is None:
+            assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] in {401, 403}
+        else:
+            assert (await asking)[1]["error"]["code"] == "speaks_for_nobody", "the model is not waited for"
         said.set()
-        wanted = "sent" if end == "revoked" else "dead"
-        await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [(wanted,)], pace=1)
-        home = told_at(bot, ANN)
-        assert len(home) == (end == "revoked"), "Ann is told, and nobody who is not let in"
+        await bot.see(lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'shortcuts'") == [("dead",)], pace=1)
+        assert told_at(bot, ANN) == []
 
 
-async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(tmp_path: Path) -> None:
+async def test_a_person_sees_and_ends_the_devices_of_every_identity_of_theirs_and_nobody_elses(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        identities = bot.app.hub.identities
+        await let_in(bot)
+        await bot.app.store.write(lambda tx: tx.links.link("telegram:12", ANN, "Ann", tx.now))
+        await identities.refresh()
+        lost = await mint(bot.app, "anns", "telegram:12")
+        ann = await identities.caller(ANN, private=True)
+        assert [row.name for row in await identities.live(ann)] == ["anns"]
+        with pytest.raises(NoSuchToken):
+            await identities.revoke(ann, "shortcut", "phone")
+        with pytest.raises(NotAllowed):
+            await identities.mint(ann, "shortcut", "mine", for_actor=ANN)
+        await identities.revoke(ann, "shortcut", "anns")
+        assert (await identities.check(lost), bool(await identities.check(phone.token))) == (None, True)
+
+
+async def test_who_is_let_out_and_in_again_has_no_device_from_before(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        await let_in(bot)
+        tokens = [await mint(bot.app, name, ANN) for name in ("anns", "watch")]
+        told = (await bot.say(f"/unpair {ANN}"))["text"]
+        assert told == f"{ANN} has no role here any more\nTheir devices open nothing any more: anns, watch"
+        await let_in(bot)
+        for token in tokens:
+            status, _ = await Phone(token).at(phone.base).request("GET", "/shortcuts/status")
+            assert status == 401
+        assert (await phone.chat("/whoami"))["text"] == "shortcuts:phone, owner", "the others go on"
+
+
+async def test_who_becomes_one_with_somebody_or_no_longer_gives_their_devices_tokens_anew(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path) as (_, bot):
+        for actor in (ANN, "telegram:12"):
+            await let_in(bot, actor)
+        await mint(bot.app, "anns", ANN)
+        await bot.app.store.write(lambda tx: tx.links.link(ANN, "telegram:12", "Ann", tx.now))
+        assert "anns" not in (await bot.say("/tokens"))["text"]
+        await mint(bot.app, "anns", ANN)
+        await bot.app.store.write(lambda tx: tx.links.unlink(ANN))
+        assert "anns" not in (await bot.say("/tokens"))["text"]
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(2,)]
+
+
+@pytest.mark.parametrize("minted", [False, True])
+async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(
+    tmp_path: Path, minted: bool
+) -> None:
     async with phone_and_hub(tmp_path, database=HeldDatabase) as (phone, bot):
         held(bot.app.store).hold("Dispatcher.receive")
-        asking = meanwhile(phone.task("write a poem"))
+        asking = meanwhile(phone.request("POST", "/shortcuts/task", json={"description": "write a poem"}))
         await held(bot.app.store).holding("Dispatcher.receive")
         await bot.app.console.admin["token.revoke"]({"token_kind": "shortcut", "name": "phone"})
+        if minted:
+            await mint(bot.app)  # the name is another device's now
         held(bot.app.store).release()
-        assert "speaks for nobody here any more" in (await asking)["speech"]
+        status, answer = await asking
+        assert (status, answer["error"]["code"]) == (403, "speaks_for_nobody")
         assert bot.rows("SELECT count(*) FROM task") == [(0,)]
         assert bot.rows("SELECT text FROM inbound WHERE surface = 'shortcuts'") == [("",)]
 
@@ -382,7 +470,18 @@ async def test_the_same_key_is_one_request_however_often_and_over_a_restart(tmp_
         assert balances(bot.app.settings)[f"user:{OWNER}"] == (9960, 0)
 
 
-@pytest.mark.parametrize("place", ["ShortcutsSurface.ask", "Coordinator.post", "Dispatcher._answer"])
+async def test_a_request_is_the_same_whatever_its_words_mean_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        first = await phone.task("have quill write a poem", key="k")
+        assert bot.rows("SELECT description FROM task") == [("write a poem",)]
+        monkeypatch.setattr("bot.app.understand", lambda _, known: understand("hello", known))  # a later grammar
+        assert await phone.task("have quill write a poem", key="k") == first
+        assert bot.rows("SELECT count(*) FROM task") == [(1,)]
+
+
+@pytest.mark.parametrize("place", ["ShortcutsSurface._asked", "Coordinator.post", "Dispatcher._answer"])
 async def test_a_stop_at_any_point_of_a_request_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -444,6 +543,7 @@ async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path
         assert answer["speech"].startswith("Heard: what is my balance. 10000 simulated sats")
         assert list(folder.iterdir()) == []
         assert await recorded(b"what is my balance", "k") == (200, answer)
+        assert list(folder.iterdir()) == [], "the same again is not kept again"
         assert (await recorded(b"what is your balance", "k"))[0] == 422
         assert "T-1 posted" in (await recorded(b"have quill write a poem", "task"))[1]["text"]
         ears.doubts = 0.5
@@ -453,6 +553,21 @@ async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path
         ears.broken = True
         assert "could not listen" in (await recorded(b"what is my balance", "bad"))[1]["speech"]
         assert len(ears.heard) == 4
+
+
+async def test_a_recording_is_gone_once_it_was_heard_however_long_its_answer_takes(tmp_path: Path) -> None:
+    said = asyncio.Event()
+    async with (
+        OllamaServer.running("slow:latest") as model,
+        phone_and_hub(tmp_path, ollama=model.url, personas=(), ear=Ears()) as (phone, bot),
+    ):
+        model.says(said, "Once upon a time.")
+        how: dict[str, Any] = {"data": b"tell me a story", "headers": {"Content-Type": "audio/mp4"}}
+        asking = meanwhile(phone.request("POST", "/shortcuts/audio", **how))
+        await bot.see(lambda: model.asked, "the model asked", pace=0)
+        assert list((tmp_path / "data" / "recordings").iterdir()) == []
+        said.set()
+        assert (await asking)[1]["text"] == 'Heard: "tell me a story"\nOnce upon a time.'
 
 
 # The page ------------------------------------------------------------------------------------------------------------

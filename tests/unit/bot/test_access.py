@@ -29,7 +29,8 @@ CANCEL     -      own     yes       own    yes    yes  yes    -      tap
 RETRY      -      own     yes       own    yes    yes  yes    -      tap
 ROSTER     -      -       yes       -      yes    yes  yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
-TOKENS     -      -       -         -      yes    -    -      -      -
+TOKENS     -      own     own       own    yes    -    -      -      -
+MINT       -      -       -         -      yes    -    -      -      -
 PAIR       -      -       -         -      yes    -    yes    -      tap
 APPROVE    -      yes     yes       yes    yes    -    yes    -      -
 LINK       -      yes     yes       yes    yes    -    -      -      -

@@ -12,7 +12,7 @@ import pytest
 from adapters.shortcuts import surface as desk
 from adapters.shortcuts.answers import IN_CHAT
 from adapters.shortcuts.recordings import RecordingGone, Recordings
-from adapters.shortcuts.surface import Ask, ShortcutsDown, ShortcutsSurface, TooManyOpen
+from adapters.shortcuts.surface import Ask, ShortcutsDown, ShortcutsSurface, SpeaksForNobody, TooManyOpen
 from adapters.sqlite.writer import Database
 from bot.app import DATABASE
 from core.chat import Attachment, Mark, Outgoing, Reply, Style, Undeliverable
@@ -119,6 +119,29 @@ async def test_open_requests_are_bounded(tmp_path: Path, monkeypatch: pytest.Mon
         assert [one.text for one in found.received] == ["hello"], "the other was not taken in"
 
 
+async def test_those_that_come_at_once_are_bounded_for_each_device_and_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "MAX_OPEN", 5)
+    monkeypatch.setattr(desk, "MAX_EACH", 2)
+    async with at_desk(tmp_path) as found:
+        job = (await found.later(found.ask(), 7)).job or ""
+        phones = [replace(PHONE, hash=letter * 64) for letter in "bcd"]
+        asked = [Ask(phone, "/shortcuts/chat", "hello", lambda: True) for phone in phones for _ in range(3)]
+        asking = [asyncio.get_running_loop().create_task(found.surface.ask(one)) for one in asked]
+        fetching = [
+            asyncio.get_running_loop().create_task(found.surface.result(PHONE, job, lambda: True)) for _ in range(3)
+        ]
+        await found.arrives(6)
+        assert sum(map(len, found.surface._desk.values())) == 5
+        found.clock.advance(7000)
+        came = await asyncio.gather(*asking, *fetching, return_exceptions=True)
+        assert [isinstance(one, TooManyOpen) for one in came] == [False, False, True] * 2 + [False, True, True] + [
+            True
+        ] * 3
+        assert (await found.later(found.ask(), 7)).done is False, "what is over counts no more"
+
+
 async def test_a_late_answer_with_code_is_fetched_and_its_code_is_in_the_chat_once(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as found:
         job = (await found.later(found.ask(), 7)).job or ""
@@ -218,9 +241,34 @@ async def test_a_recording_is_read_by_its_ref_alone(tmp_path: Path) -> None:
         asking = asyncio.get_running_loop().create_task(found.surface.ask(asked))
         await found.arrives()
         (file,) = found.received[0].files
-        assert file == Attachment("recording.m4a", 5, Recordings.ref(f"shortcuts/{PHONE.hash}/k"), spoken=True)
+        assert file == Attachment("recording.m4a", 5, Recordings.ref(PHONE.hash, "k"), spoken=True)
         assert await found.surface.fetch(file) == b"sound"
         await found.answer(Reply("heard"))
         assert (await asking).speech == "heard."
         with pytest.raises(RecordingGone):
             await found.surface.fetch(file)
+
+
+async def test_a_recording_that_comes_again_while_it_is_answered_is_gone_with_the_answer(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        asked = Ask(PHONE, "/shortcuts/audio", "", lambda: True, "k", b"sound", "m4a")
+        asking = [asyncio.get_running_loop().create_task(found.surface.ask(asked)) for _ in range(2)]
+        await found.arrives(2)
+        await found.answer(Reply("heard"))
+        assert [(await one).speech for one in asking] == ["heard."] * 2
+        assert (await found.surface.ask(asked)).speech == "heard."
+        assert list((tmp_path / "recordings").iterdir()) == []
+
+
+async def test_what_is_ready_when_a_device_ends_is_neither_told_nor_copied(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        asking = found.ask()
+        await found.arrives()
+        found.lives = False
+        with pytest.raises(Undeliverable):
+            await found.answer(CODE)
+        with pytest.raises(SpeaksForNobody):
+            await asking
+        with pytest.raises(SpeaksForNobody):
+            await found.surface.ask(Ask(PHONE, "/shortcuts/chat", "hello", lambda: True, found.received[0].update))
+        assert found.sent == []

@@ -1,0 +1,28 @@
+"""What somebody else wrote, as it is shown in a line of the hub's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.chat import one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/bid 1 10", "/bid 1 10"),
+        ("x\n\nA-9: /approve A-9\u2028or\t/deny A-9 ", "x A-9: /approve A-9 or /deny A-9"),
+        ("pay \u202eeve\u202c \u2066bob\u2069\u200b\ufeff\x1b[2J", "pay eve bob[2J"),
+        ("\ud800a", "a"),
+    ],
+)
+def test_it_is_one_line_in_the_order_in_which_it_was_written(text: str, shown: str) -> None:
+    assert one_line(text, 200) == shown
+
+
+def test_what_is_long_shows_how_it_begins_and_ends_and_how_long_it_is() -> None:
+    shown = one_line(f"/task {'x' * 5000} max=5000", 60)
+    assert len(shown) == 60
+    assert shown.startswith("/task xx")
+    assert " … (5,015 characters) … xx" in shown
+    assert shown.endswith("x max=5000")
