@@ -19,7 +19,7 @@ from adapters.markup import Rich
 from adapters.matrix import content
 from adapters.matrix.calls import beside, is_misplaced, quietly, raise_for, why, words
 from adapters.matrix.encryption import Refusal
-from adapters.matrix.events import SURFACE, place
+from adapters.matrix.events import SURFACE, conversation, place
 from core.chat import NotSent, Undeliverable
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class Sender:
                     content.placed(made, thread, self._answered(thread, message))
                 event = await self._put(session, room_id, made, message, tuple(sent))
                 sent.append(message.replaces if message.replaces and content.replaces(made) else event)
-                if thread is not None or message.reply.task is not None:
-                    self._rooms.follow(thread or sent[-1], room_id, event)
+                self._rooms.sent(conversation(place(message.conversation)[0], thread), room_id, event)
         self._receipts.answered(room_id)
         if sent and (message.taps or message.replaces):
             under = sent[max(0, len(content.texts(message.reply)) - 1)]
@@ -82,7 +81,7 @@ class Sender:
         alone = place(message.conversation)[0].startswith("@")
         if cause.startswith("$") and (thread or not alone):
             return cause
-        return self._rooms.newest(thread or "")
+        return self._rooms.newest(message.conversation) if thread else None
 
     async def _filed(self, session: Session, file: File, room_id: str, sent: tuple[str, ...]) -> dict[str, Any]:
         """The content of an event with a file, once it is uploaded; one that cannot be is said to be so in its place."""
@@ -172,7 +171,7 @@ class Sender:
             return
         client, labels = session.client, content.buttons(reply, taps)
         try:
-            room_id = self._rooms.holding(sent[0]) or (await self._rooms.find(client, where, ()))[0]
+            room_id = await self._rooms.holding(client, where, sent[0])
             await self.lock(session, room_id, ())
         except (ClientError, TimeoutError, Refusal, NotSent, Undeliverable) as error:
             log.debug("an edit is dropped: %s", words(error))
@@ -185,7 +184,11 @@ class Sender:
         self, session: Session, where: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]
     ) -> None:
         """See `core.chat.Editor`. The buttons stand under the last text; files come after it."""
-        room_id = self._rooms.holding(sent[0]) or (await self._rooms.find(session.client, where, ()))[0]
+        try:
+            room_id = await self._rooms.holding(session.client, where, sent[0])
+        except (NotSent, Undeliverable) as error:
+            log.debug("buttons stay as they are: %s", words(error))
+            return
         under = sent[max(0, min(len(content.texts(reply)), len(sent)) - 1)]
         labels = content.buttons(reply, taps)
         await self._buttons.show(session.client, room_id, under, labels, self._memory.mark.salt)
