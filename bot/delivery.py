@@ -131,6 +131,8 @@ class Delivery:
 
     async def _again(self, surface: str, after: int) -> int | None:
         """One page of what waits; returns where the next begins."""
+        if self._stopping:
+            return None
 
         def take(tx: MessageTx) -> tuple[list[Outgoing], int | None]:
             page = tx.messages.waiting(surface, PAGE, after=after, lost=self._lost or 0)
@@ -150,7 +152,7 @@ class Delivery:
             self._flying.add(message.id)
         lane = self._lane(message.conversation)
         _in_order(lane.waiting, message)
-        if lane.parked and message.id:
+        if (lane.parked or self._stopping) and message.id and not _doubtful(message):
             self._spawner.spawn(self._wait_too(message, lane), "a note of what waits")
         self._kick(message.surface, message.conversation)
 
@@ -205,10 +207,13 @@ class Delivery:
                 await self._quiet.wait()
 
     async def stop(self, seconds: float) -> None:
-        """The hub stops: drain, then begin nothing more, and note that what still waits has not left."""
+        """The hub stops: drain, then begin nothing more, and note that what still waits has not left.
+
+        What an earlier process may have sent goes on counting as that.
+        """
         await self.drain(seconds)
         self._stopping = True
-        waiting = [message for lane in self._lanes.values() for message in lane.waiting if message.id]
+        waiting = [one for lane in self._lanes.values() for one in lane.waiting if one.id and not _doubtful(one)]
         if waiting:
             with contextlib.suppress(NotWritten, TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -272,6 +277,8 @@ class Delivery:
 
     async def _put_back(self, note: _Note) -> None:
         """Nobody was there: what is newer waits until that is noted, and goes after it where somebody came meanwhile."""
+        if _doubtful(note.message) and (self._stopping or note.message.id <= (self._lost or 0)):
+            note = replace(note, state="sending")  # it may have arrived, and is found as such the next time
         await patiently(self._store, partial(_mark, [note]), self._clock)
         self._flying.discard(note.message.id)
         if self._back.get(note.message.surface) != note.back:
@@ -330,7 +337,7 @@ class Delivery:
     async def _send(self, surface: str, message: Outgoing, lane: _Lane) -> _Note:
         """Send until it arrived, or nobody is there, or it never can."""
         adapter, back, pause = self._surfaces.get(surface), self._back.get(surface), FIRST_PAUSE
-        while adapter is not None:
+        while adapter is not None and not self._stopping:
             wait: float | None = None
             try:
                 sent = await adapter.send(message)
@@ -357,29 +364,38 @@ class Delivery:
     async def _park(self, message: Outgoing, lane: _Lane, seconds: float, wake: asyncio.Event) -> None:
         """Wait, remembering over a crash what has arrived of a message, and that neither the rest nor what follows has."""
         until, lane.parked = self._clock.now() + round(seconds * 1000), bool(seconds)
-        first = () if message.again else (message,)
         if lane.parked:
-            await self._mark("queued", (*first, *lane.waiting))
+            await self._mark("queued", (message, *lane.waiting))
         await self._clock.until(until, wake)
-        if lane.parked:
+        if lane.parked and not self._stopping:
             lane.parked = False
-            await self._mark("sending", (*first, *lane.waiting))
+            await self._mark("sending", (message, *lane.waiting))
 
     async def _wait_too(self, message: Outgoing, lane: _Lane) -> None:
-        """Remember that a message has not gone out, if it is written while its lane is still parked."""
+        """Remember that a message has not gone out, if it is written while its lane is still parked, or the hub stops."""
 
         def mark(tx: MessageTx) -> None:
-            if lane.parked:
+            if lane.parked or self._stopping:
                 tx.messages.mark((message.id,), "queued", message.sent)
 
         await patiently(self._store, mark, self._clock)
 
     async def _mark(self, state: str, messages: Sequence[Outgoing]) -> None:
+        """Of those that may have arrived only the parts are noted that have: they go on counting as that."""
+
         def mark(tx: MessageTx) -> None:
             for message in messages:
-                tx.messages.mark((message.id,), state, message.sent)
+                if not _doubtful(message):
+                    tx.messages.mark((message.id,), state, message.sent)
+                elif message.sent:
+                    tx.messages.mark((message.id,), "sending", message.sent)
 
         await patiently(self._store, mark, self._clock)
+
+
+def _doubtful(message: Outgoing) -> bool:
+    """Whether a message, or a part of it, may have arrived without anybody knowing."""
+    return message.again or message.lost
 
 
 def _in_order(waiting: deque[Outgoing], message: Outgoing) -> None:
