@@ -236,7 +236,9 @@ class Delivery:
                         await self._returned.wait_for(lambda: not self._returning.get(surface))
                 if self._stopping or (message := self._next(lane)) is None:
                     break
-                if (moved := await self._moved(surface, message)) is not None:
+                moved = await self._moved(surface, message)
+                lane.waiting.remove(message)  # only now: a stop before that finds it among what waits
+                if moved is not None:
                     self.send(moved)
                     continue
                 lane.leaving = message
@@ -260,10 +262,7 @@ class Delivery:
         above = self._lanes.get(lane.above) if lane.above is not None else None
         held = bool(lane.held) or (above is not None and above.owes)
         ready = (message for message in lane.waiting if message.cause is not None or not held)
-        message = next(ready, None)
-        if message is not None:
-            lane.waiting.remove(message)
-        return message
+        return next(ready, None)
 
     def _note(self, note: _Note) -> None:
         """Have it noted beside what comes next: an answer does not wait for the note on the one before it."""
@@ -290,14 +289,11 @@ class Delivery:
         if message.cause is not None or task is None or not message.id or surface not in self._threads:
             return None
 
-        def place(tx: MessageTx) -> str | None:
-            thread = tx.messages.thread(task, message.conversation)
-            if thread is not None:
-                tx.messages.place(message.id, thread)
-            return thread
-
-        thread = await patiently(self._store, place, self._clock)
-        return None if thread is None else replace(message, conversation=thread)
+        thread = await self._store.read(lambda tx: tx.messages.thread(task, message.conversation))
+        if thread is None:
+            return None
+        await patiently(self._store, lambda tx: tx.messages.place(message.id, thread), self._clock)
+        return replace(message, conversation=thread)
 
     def _thread(self, note: _Note) -> str | None:
         """The thread that may begin beneath a message: it has arrived, and answers with a task."""

@@ -55,14 +55,23 @@ class Door:
 
 
 class Slow(Database):
-    """A database whose notes wait for the test."""
+    """A database whose notes, and looks, wait for the test."""
 
     gate: asyncio.Event | None = None
+    looks: asyncio.Event | None = None
+    written = 0
+
+    async def read(self, work: Any, /) -> Any:
+        """See `core.store.Store`."""
+        if self.looks is not None:
+            await self.looks.wait()
+        return await super().read(work)
 
     async def write(self, work: Any, /) -> Any:
         """See `core.store.Store`."""
         if self.gate is not None and "_mark" in getattr(work, "func", work).__qualname__:
             await self.gate.wait()
+        self.written += 1
         return await super().write(work)
 
 
@@ -274,3 +283,32 @@ async def test_a_room_that_may_be_sent_to_again_after_a_stop_waits_for_the_next_
             await delivery.drain(5)
         assert door.shown == ["one", "two", "three"]
         assert door.copies == 0
+
+
+async def test_where_what_follows_of_a_task_goes_is_only_read_and_a_stop_meanwhile_knows_that_it_has_not_left(
+    tmp_path: Path,
+) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = True
+    async with Slow.open(blank(tmp_path / "hub.db"), clock) as store:
+        assert isinstance(store, Slow)
+        async with _process(store, clock, door) as delivery:
+            delivery.branch("console", Branches())
+
+            async def follow(text: str) -> None:
+                words = Reply(text, task=1)
+                delivery.send(await store.write(lambda tx: tx.messages.queue("console", HERE, words, None, tx.now)))
+
+            await follow("one")
+            await delivery.drain(5)
+            assert store.written == 2, (
+                "a thread that there is none of costs no commit: the message and the note of it do"
+            )
+            store.looks = asyncio.Event()
+            await follow("two")
+            await asyncio.sleep(0)  # noqa: TID251 - its sender begins to look
+            await delivery.stop(0.05)
+        store.looks = None
+        assert [
+            one.again for one in await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+        ] == [False]
