@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.chat import Reply
+from core.chat import NotSent, Outgoing, Reply
 from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
 from tests.scenario.test_matrix import BOB, EVE, OLGA, on_matrix
@@ -171,6 +171,25 @@ async def test_where_the_server_knows_the_board_no_more_it_is_told_in_the_room(
                 server.forget(talk.olga, event["event_id"])
         gate.set()
         assert (await talk.told(talk.olga, "T-1 settled")).thread is None
+
+
+async def test_what_was_sent_outside_its_thread_without_an_answer_stands_there_once_though_the_thread_is_known_again(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.up()
+        root = server.say(talk.group, BOB, "poems here")
+        await talk.bot.see(lambda: talk.group.id in surface_of(talk)._session.client.rooms, "the room", pace=0)
+        kept = list(talk.group.events)
+        server.forget(talk.group, root["event_id"])
+        follows = Outgoing(7, "matrix", f"matrix:{talk.group.id}/{root['event_id']}", Reply("it follows"))
+        server.lose()
+        server.lose()  # the client asks once more by itself
+        with pytest.raises(NotSent):
+            await surface_of(talk).send(follows)
+        talk.group.events[:0] = [one for one in kept if one[1] is root]
+        await surface_of(talk).send(follows)
+        assert [one.text for one in server.messages(talk.group)] == ["it follows"]
 
 
 async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_is_alone(
