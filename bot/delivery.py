@@ -153,7 +153,8 @@ class Delivery:
         lane = self._lane(message.conversation)
         _in_order(lane.waiting, message)
         if (lane.parked or self._stopping) and message.id and not _doubtful(message):
-            self._spawner.spawn(self._wait_too(message, lane), "a note of what waits")
+            held = None if self._stopping else lane
+            self._spawner.spawn(self._wait_too(message, held), "a note of what waits")
         self._kick(message.surface, message.conversation)
 
     def draft(self, call: CommandCall, text: str) -> None:
@@ -367,11 +368,11 @@ class Delivery:
             lane.parked = False
             await self._mark("sending", (message, *lane.waiting))
 
-    async def _wait_too(self, message: Outgoing, lane: _Lane) -> None:
-        """Remember that a message has not gone out, if it is written while its lane is still parked, or the hub stops."""
+    async def _wait_too(self, message: Outgoing, lane: _Lane | None) -> None:
+        """Remember that a message has not gone out, if it is written while its lane is still parked; without one it never goes."""
 
         def mark(tx: MessageTx) -> None:
-            if lane.parked or self._stopping:
+            if lane is None or lane.parked:
                 tx.messages.mark((message.id,), "queued", message.sent)
 
         await patiently(self._store, mark, self._clock)
