@@ -131,6 +131,8 @@ class Delivery:
 
     async def _again(self, surface: str, after: int) -> int | None:
         """One page of what waits; returns where the next begins."""
+        if self._stopping:
+            return None
 
         def take(tx: MessageTx) -> tuple[list[Outgoing], int | None]:
             page = tx.messages.waiting(surface, PAGE, after=after, lost=self._lost or 0)
@@ -150,8 +152,9 @@ class Delivery:
             self._flying.add(message.id)
         lane = self._lane(message.conversation)
         _in_order(lane.waiting, message)
-        if lane.parked and message.id:
-            self._spawner.spawn(self._wait_too(message, lane), "a note of what waits")
+        if (lane.parked or self._stopping) and message.id and not _doubtful(message):
+            held = None if self._stopping else lane
+            self._spawner.spawn(self._wait_too(message, held), "a note of what waits")
         self._kick(message.surface, message.conversation)
 
     def draft(self, call: CommandCall, text: str) -> None:
@@ -205,10 +208,13 @@ class Delivery:
                 await self._quiet.wait()
 
     async def stop(self, seconds: float) -> None:
-        """The hub stops: drain, then begin nothing more, and note that what still waits has not left."""
+        """The hub stops: drain, then begin nothing more, and note that what still waits has not left.
+
+        What an earlier process may have sent goes on counting as that.
+        """
         await self.drain(seconds)
         self._stopping = True
-        waiting = [message for lane in self._lanes.values() for message in lane.waiting if message.id]
+        waiting = [one for lane in self._lanes.values() for one in lane.waiting if one.id and not _doubtful(one)]
         if waiting:
             with contextlib.suppress(NotWritten, TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -231,7 +237,9 @@ class Delivery:
                         await self._returned.wait_for(lambda: not self._returning.get(surface))
                 if self._stopping or (message := self._next(lane)) is None:
                     break
-                if (moved := await self._moved(surface, message)) is not None:
+                moved = await self._moved(surface, message)
+                lane.waiting.remove(message)  # only now: a stop before that finds it among what waits
+                if moved is not None:
                     self.send(moved)
                     continue
                 lane.leaving = message
@@ -255,10 +263,7 @@ class Delivery:
         above = self._lanes.get(lane.above) if lane.above is not None else None
         held = bool(lane.held) or (above is not None and above.owes)
         ready = (message for message in lane.waiting if message.cause is not None or not held)
-        message = next(ready, None)
-        if message is not None:
-            lane.waiting.remove(message)
-        return message
+        return next(ready, None)
 
     def _note(self, note: _Note) -> None:
         """Have it noted beside what comes next: an answer does not wait for the note on the one before it."""
@@ -272,6 +277,8 @@ class Delivery:
 
     async def _put_back(self, note: _Note) -> None:
         """Nobody was there: what is newer waits until that is noted, and goes after it where somebody came meanwhile."""
+        if _doubtful(note.message) and (self._stopping or note.message.id <= (self._lost or 0)):
+            note = replace(note, state="sending")  # it may have arrived, and is found as such the next time
         await patiently(self._store, partial(_mark, [note]), self._clock)
         self._flying.discard(note.message.id)
         if self._back.get(note.message.surface) != note.back:
@@ -283,14 +290,11 @@ class Delivery:
         if message.cause is not None or task is None or not message.id or surface not in self._threads:
             return None
 
-        def place(tx: MessageTx) -> str | None:
-            thread = tx.messages.thread(task, message.conversation)
-            if thread is not None:
-                tx.messages.place(message.id, thread)
-            return thread
-
-        thread = await patiently(self._store, place, self._clock)
-        return None if thread is None else replace(message, conversation=thread)
+        thread = await self._store.read(lambda tx: tx.messages.thread(task, message.conversation))
+        if thread is None:
+            return None
+        await patiently(self._store, lambda tx: tx.messages.place(message.id, thread), self._clock)
+        return replace(message, conversation=thread)
 
     def _thread(self, note: _Note) -> str | None:
         """The thread that may begin beneath a message: it has arrived, and answers with a task."""
@@ -330,7 +334,7 @@ class Delivery:
     async def _send(self, surface: str, message: Outgoing, lane: _Lane) -> _Note:
         """Send until it arrived, or nobody is there, or it never can."""
         adapter, back, pause = self._surfaces.get(surface), self._back.get(surface), FIRST_PAUSE
-        while adapter is not None:
+        while adapter is not None and not self._stopping:
             wait: float | None = None
             try:
                 sent = await adapter.send(message)
@@ -357,29 +361,38 @@ class Delivery:
     async def _park(self, message: Outgoing, lane: _Lane, seconds: float, wake: asyncio.Event) -> None:
         """Wait, remembering over a crash what has arrived of a message, and that neither the rest nor what follows has."""
         until, lane.parked = self._clock.now() + round(seconds * 1000), bool(seconds)
-        first = () if message.again else (message,)
         if lane.parked:
-            await self._mark("queued", (*first, *lane.waiting))
+            await self._mark("queued", (message, *lane.waiting))
         await self._clock.until(until, wake)
-        if lane.parked:
+        if lane.parked and not self._stopping:
             lane.parked = False
-            await self._mark("sending", (*first, *lane.waiting))
+            await self._mark("sending", (message, *lane.waiting))
 
-    async def _wait_too(self, message: Outgoing, lane: _Lane) -> None:
-        """Remember that a message has not gone out, if it is written while its lane is still parked."""
+    async def _wait_too(self, message: Outgoing, lane: _Lane | None) -> None:
+        """Remember that a message has not gone out, if it is written while its lane is still parked; without one it never goes."""
 
         def mark(tx: MessageTx) -> None:
-            if lane.parked:
+            if lane is None or lane.parked:
                 tx.messages.mark((message.id,), "queued", message.sent)
 
         await patiently(self._store, mark, self._clock)
 
     async def _mark(self, state: str, messages: Sequence[Outgoing]) -> None:
+        """Of those that may have arrived only the parts are noted that have: they go on counting as that."""
+
         def mark(tx: MessageTx) -> None:
             for message in messages:
-                tx.messages.mark((message.id,), state, message.sent)
+                if not _doubtful(message):
+                    tx.messages.mark((message.id,), state, message.sent)
+                elif message.sent:
+                    tx.messages.mark((message.id,), "sending", message.sent)
 
         await patiently(self._store, mark, self._clock)
+
+
+def _doubtful(message: Outgoing) -> bool:
+    """Whether a message, or a part of it, may have arrived without anybody knowing."""
+    return message.again or message.lost
 
 
 def _in_order(waiting: deque[Outgoing], message: Outgoing) -> None:

@@ -123,8 +123,6 @@ class Ear:
             said = Said(room.room_id, event.sender, event.event_id, event.server_timestamp)
             if await self._verifications.take(said, event.source):
                 return False
-        if (root := thread_of(event)) is not None:
-            self._rooms.follow(root, room.room_id, event.event_id)
         is_tap = isinstance(event, ReactionEvent)
         tap = await self._buttons.pressed(client, room.room_id, event) if is_tap else ""
         try:
@@ -139,10 +137,17 @@ class Ear:
             if found is None:
                 return False
             inbound = found
-        if inbound.private and not inbound.sealed:
-            self._rooms.met(client, event.sender, room)
+        if inbound.admitted and not inbound.sealed:
+            await self._placed(room, event, inbound)
         await self._receive(inbound)
         return True
+
+    async def _placed(self, room: MatrixRoom, event: Event, inbound: Inbound) -> None:
+        """What a message that is heard says of where its sender and its thread are."""
+        if inbound.private:
+            await self._rooms.met(self._client, event.sender, room)
+        if thread_of(event) is not None:
+            self._rooms.heard(inbound.conversation, room.room_id, event.event_id)
 
     async def _doubted(
         self, encryption: Encryption, room: MatrixRoom, event: Event, inbound: Inbound

@@ -16,44 +16,58 @@ from core.chat import NotSent
 if TYPE_CHECKING:
     from nio import AsyncClient, MatrixRoom
 
+    from adapters.matrix.memory import Memory
+
 
 @dataclass(frozen=True, slots=True)
 class _Thread:
-    """The room of a thread, and the newest event in it."""
+    """The room of a thread, and the newest event in it that the bot had to do with."""
 
     room: str
     newest: str
 
 
 class Rooms:
-    """Where people are reached now, and where the threads are that were seen lately."""
+    """Where people are reached now, and where the threads are that were seen lately.
 
-    def __init__(self, *, encrypts: bool) -> None:
+    Who ever spoke, or was spoken to, in an encrypted room is never reached in a plain one again: that is kept over restarts,
+    as a latch of the person's own. What comes in moves nothing: a room that the bot has sent to is known from that alone.
+    """
+
+    def __init__(self, memory: Memory, *, encrypts: bool) -> None:
+        self._memory = memory
         self._encrypts = encrypts
         self._homes: dict[str, str] = {}
         self._made: set[str] = set()
         self._closed: set[str] = set()
+        self._sent: OrderedDict[str, str] = OrderedDict()
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
 
-    def met(self, client: AsyncClient, user: str, room: MatrixRoom) -> None:
+    async def met(self, client: AsyncClient, user: str, room: MatrixRoom) -> None:
         """Somebody is reached where they spoke last; but who ever spoke in an encrypted room is not answered in a plain one."""
         self._closed.discard(room.room_id)
-        known = self._homes.get(user, "")
-        if room.encrypted or not (self._is_home(client, known, user) and client.rooms[known].encrypted):
+        if self._is_sealed(client, room.room_id):
+            await self._latch(user)
+            self._homes[user] = room.room_id
+        elif not (self._must_seal(user) or self._is_sealed(client, self._homes.get(user, ""))):
             self._homes[user] = room.room_id
 
-    def follow(self, root: str, room: str, event: str) -> None:
-        """An event stands in the thread of `root` now, or may have one beneath it, as its own root."""
-        bounded(self._threads, root, _Thread(room, event))
+    def heard(self, where: str, room: str, event: str) -> None:
+        """Somebody spoke in a thread. Where the bot knows its room, an event of another one says nothing of it."""
+        known = self._threads.get(where)
+        root = place(where)[1] or ""
+        if self._sent.get(root, room) == room and (known is None or known.room == room):
+            bounded(self._threads, where, _Thread(room, event))
 
-    def holding(self, event: str) -> str | None:
-        """The room that an event is in, as far as it is known."""
-        known = self._threads.get(event)
-        return known.room if known is not None else None
+    def sent(self, where: str, room: str, event: str) -> None:
+        """The bot sent an event there, which is the newest where that is a thread."""
+        bounded(self._sent, event, room)
+        if place(where)[1] is not None:
+            bounded(self._threads, where, _Thread(room, event))
 
-    def newest(self, thread: str) -> str | None:
-        """The newest event of a thread, as far as it was seen."""
-        known = self._threads.get(thread)
+    def newest(self, where: str) -> str | None:
+        """The newest event of a thread, as far as it is known."""
+        known = self._threads.get(where)
         return known.newest if known is not None else None
 
     def close(self, room: str) -> bool:
@@ -65,23 +79,37 @@ class Rooms:
         """The bot came into a room (again)."""
         self._closed.discard(room)
 
+    async def holding(self, client: AsyncClient, where: str, event: str) -> str:
+        """The room of a message that the bot sent: as it remembers, else the conversation's own. Raises `NotSent`."""
+        room_id = self._sent.get(event) or (await self.find(client, where, ()))[0]
+        target = place(where)[0]
+        if target.startswith("@") and self._must_seal(target) and not self._is_sealed(client, room_id):
+            raise NotSent(surface=SURFACE, why="the message is in a plain room, and who it is for has an encrypted one")
+        return room_id
+
     async def find(self, client: AsyncClient, where: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
         """The room (made, where a person has none) and the thread that a conversation's name means. Raises `NotSent`."""
         target, thread = place(where)
         if not target.startswith("@"):
             return target, thread
-        if (known := self._threads.get(thread or "")) is not None:
-            if self._is_home(client, known.room, target):
-                return known.room, thread
+        if thread is not None and (known := self._room_of(where, thread)) is not None:
+            if self._fits(client, known, target):
+                return known, thread
             thread = None  # others came into its room, or it is gone: it goes where they are reached now
         room_id = self._homes.get(target) or ""
         is_new = room_id in self._made and room_id not in client.rooms  # the next sync brings it
-        if not (is_new or self._is_home(client, room_id, target)):
-            homes = [room for room in client.rooms.values() if self._is_home(client, room.room_id, target)]
-            sealed_first = sorted(homes, key=lambda room: not room.encrypted)
-            room_id = sealed_first[0].room_id if sealed_first else await self._new(client, target, sent)
+        if not (is_new or self._fits(client, room_id, target)):
+            homes = [room.room_id for room in client.rooms.values() if self._fits(client, room.room_id, target)]
+            sealed_first = sorted(homes, key=lambda home: not self._is_sealed(client, home))
+            room_id = sealed_first[0] if sealed_first else await self._new(client, target, sent)
+        if self._is_sealed(client, room_id):
+            await self._latch(target)
         self._homes[target] = room_id
         return room_id, thread
+
+    def _room_of(self, where: str, root: str) -> str | None:
+        known = self._threads.get(where)
+        return self._sent.get(root) or (known.room if known is not None else None)
 
     async def _new(self, client: AsyncClient, user: str, sent: tuple[str, ...]) -> str:
         try:
@@ -90,10 +118,26 @@ class Rooms:
         except (ClientError, TimeoutError) as error:
             raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
         raise_for(answer, sent)
-        self._made.add(str(answer.room_id))
-        return str(answer.room_id)
+        room_id = str(answer.room_id)
+        self._made.add(room_id)
+        if self._encrypts:  # whatever the server makes of it: nothing goes there in clear
+            await self._memory.latch(room_id)
+        return room_id
 
-    def _is_home(self, client: AsyncClient, room_id: str, user: str) -> bool:
-        """Whether the bot and this person are alone in a room, and the bot may write there."""
+    async def _latch(self, user: str) -> None:
+        if self._encrypts:
+            await self._memory.latch(user)
+
+    def _must_seal(self, user: str) -> bool:
+        return self._encrypts and user in self._memory.latched
+
+    def _is_sealed(self, client: AsyncClient, room_id: str) -> bool:
+        """Whether a room is encrypted, or was so once."""
         room = client.rooms.get(room_id)
-        return room is not None and room_id not in self._closed and is_private(room, user)
+        return room_id in self._memory.latched or (room is not None and room.encrypted)
+
+    def _fits(self, client: AsyncClient, room_id: str, user: str) -> bool:
+        """Whether somebody may be reached there: alone with the bot, which may write, and encrypted where that must be."""
+        room = client.rooms.get(room_id)
+        is_home = room is not None and room_id not in self._closed and is_private(room, user)
+        return is_home and (self._is_sealed(client, room_id) or not self._must_seal(user))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import OrderedDict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ from nio import ErrorResponse
 
 from adapters.markup import Rich
 from adapters.matrix import content
-from adapters.matrix.calls import beside, is_misplaced, quietly, raise_for, why, words
+from adapters.matrix.calls import beside, bounded, is_misplaced, quietly, raise_for, why, words
 from adapters.matrix.encryption import Refusal
-from adapters.matrix.events import SURFACE, place
+from adapters.matrix.events import SURFACE, conversation, place
 from core.chat import NotSent, Undeliverable
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Sender:
         self._spawner = parts.spawner
         self._typing: dict[str, int] = {}
         self._limit = 0
+        self._freed: OrderedDict[str, None] = OrderedDict()
 
     async def send(self, session: Session, message: Outgoing) -> tuple[str, ...]:
         """See `core.chat.ChatAdapter`."""
@@ -65,8 +67,7 @@ class Sender:
                     content.placed(made, thread, self._answered(thread, message))
                 event = await self._put(session, room_id, made, message, tuple(sent))
                 sent.append(message.replaces if message.replaces and content.replaces(made) else event)
-                if thread is not None or message.reply.task is not None:
-                    self._rooms.follow(thread or sent[-1], room_id, event)
+                self._rooms.sent(conversation(place(message.conversation)[0], thread), room_id, event)
         self._receipts.answered(room_id)
         if sent and (message.taps or message.replaces):
             under = sent[max(0, len(content.texts(message.reply)) - 1)]
@@ -82,12 +83,11 @@ class Sender:
         alone = place(message.conversation)[0].startswith("@")
         if cause.startswith("$") and (thread or not alone):
             return cause
-        return self._rooms.newest(thread or "")
+        return self._rooms.newest(message.conversation) if thread else None
 
     async def _filed(self, session: Session, file: File, room_id: str, sent: tuple[str, ...]) -> dict[str, Any]:
         """The content of an event with a file, once it is uploaded; one that cannot be is said to be so in its place."""
         path, client = Path(file.path), session.client
-        encrypted = session.encryption is not None and session.encryption.is_sealed(room_id)
         limit = await self._upload_limit(client, sent)
         try:
             size = (await asyncio.to_thread(path.stat)).st_size
@@ -99,15 +99,31 @@ class Sender:
         if size > limit:
             return too_large
         try:
-            answer, keys = await client.upload(
-                lambda *_: data, content.media_type(file.name), file.name, filesize=len(data), encrypt=encrypted
+            answer, keys = await self._uploaded(
+                session, room_id, data, (content.media_type(file.name), file.name), sent
             )
-        except (ClientError, TimeoutError) as error:
+        except (ClientError, TimeoutError, Refusal) as error:
             raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
         if isinstance(answer, ErrorResponse) and answer.status_code == "M_TOO_LARGE":
             return too_large
         raise_for(answer, sent)
         return content.file(file.name, answer.content_uri, len(data), keys)
+
+    async def _uploaded(
+        self, session: Session, room_id: str, data: bytes, named: tuple[str, str], sent: tuple[str, ...]
+    ) -> tuple[Any, dict[str, Any] | None]:
+        """Upload for a room; returns the answer, and the keys where it is encrypted. `named`: the media type and the name.
+
+        Whether it is encrypted is known only once the room is locked, and may change until the file is there.
+        """
+        await self.lock(session, room_id, sent)
+        encryption = session.encryption
+        encrypt = encryption is not None and encryption.is_sealed(room_id)
+        kind, name = named
+        answer, keys = await session.client.upload(lambda *_: data, kind, name, filesize=len(data), encrypt=encrypt)
+        if encryption is not None and encryption.is_sealed(room_id) != encrypt:
+            raise NotSent(surface=SURFACE, why="the room is encrypted since a moment ago", wait=0.0, sent=sent)
+        return answer, keys
 
     async def _upload_limit(self, client: AsyncClient, sent: tuple[str, ...]) -> int:
         """The largest file that the server takes, in bytes; asked once."""
@@ -125,13 +141,19 @@ class Sender:
     async def _put(
         self, session: Session, room_id: str, body: dict[str, Any], message: Outgoing, sent: tuple[str, ...]
     ) -> str:
-        """One event; returns its id. The same transaction id is the same event, however often it is sent."""
+        """One event; returns its id. The same transaction id is the same event, however often it is sent.
+
+        What was once sent without what it refers to stays so: it may stand there, though nobody heard that.
+        """
         name = f"{self._memory.mark.salt}-{message.id or f'x{self._clock.now()}'}-{len(sent)}"
         try:
             await self.lock(session, room_id, sent)
-            answer = await _sent(session.client, room_id, body, name)
-            if "m.relates_to" in body and is_misplaced(answer):
-                log.info("what a message refers to is not in its room any more: %s", why(answer))
+            answer = None if name in self._freed else await _sent(session.client, room_id, body, name)
+            if answer is None or ("m.relates_to" in body and is_misplaced(answer)):
+                log.info(
+                    "what a message refers to is not in its room any more: %s", why(answer) if answer else "as before"
+                )
+                bounded(self._freed, name, None)
                 content.free(body)
                 answer = await _sent(session.client, room_id, body, f"{name}-room")
         except (ClientError, TimeoutError, Refusal) as error:
@@ -172,7 +194,7 @@ class Sender:
             return
         client, labels = session.client, content.buttons(reply, taps)
         try:
-            room_id = self._rooms.holding(sent[0]) or (await self._rooms.find(client, where, ()))[0]
+            room_id = await self._rooms.holding(client, where, sent[0])
             await self.lock(session, room_id, ())
         except (ClientError, TimeoutError, Refusal, NotSent, Undeliverable) as error:
             log.debug("an edit is dropped: %s", words(error))
@@ -185,7 +207,11 @@ class Sender:
         self, session: Session, where: str, sent: tuple[str, ...], reply: Reply, taps: tuple[str, ...]
     ) -> None:
         """See `core.chat.Editor`. The buttons stand under the last text; files come after it."""
-        room_id = self._rooms.holding(sent[0]) or (await self._rooms.find(session.client, where, ()))[0]
+        try:
+            room_id = await self._rooms.holding(session.client, where, sent[0])
+        except (NotSent, Undeliverable) as error:
+            log.debug("buttons stay as they are: %s", words(error))
+            return
         under = sent[max(0, min(len(content.texts(reply)), len(sent)) - 1)]
         labels = content.buttons(reply, taps)
         await self._buttons.show(session.client, room_id, under, labels, self._memory.mark.salt)
@@ -194,11 +220,8 @@ class Sender:
         """See `core.voice.hearing.Speaks`."""
         client = session.client
         room_id, thread = await self._rooms.find(client, where, ())
-        is_sealed = session.encryption is not None and session.encryption.is_sealed(room_id)
         try:
-            answer, keys = await client.upload(
-                lambda *_: voice.ogg, "audio/ogg", "answer.ogg", filesize=len(voice.ogg), encrypt=is_sealed
-            )
+            answer, keys = await self._uploaded(session, room_id, voice.ogg, ("audio/ogg", "answer.ogg"), ())
             raise_for(answer, ())
             await self.lock(session, room_id, ())
             body = content.placed(content.voice(answer.content_uri, voice, keys), thread, None)

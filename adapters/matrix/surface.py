@@ -89,7 +89,7 @@ class MatrixSurface:
         self._clock = clock
         self._told = told
         self._token = memory.mark.token
-        rooms, receipts = Rooms(encrypts=access.encryption != "off"), Receipts(clock, spawner)
+        rooms, receipts = Rooms(memory, encrypts=access.encryption != "off"), Receipts(clock, spawner)
         self._parts = Parts(access, memory, rooms, Buttons(clock), receipts, clock, spawner)
         self._sender = Sender(self._parts)
         self._session: Session | None = None

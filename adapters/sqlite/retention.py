@@ -40,8 +40,8 @@ LIVES: tuple[tuple[str, str, int], ...] = (
 OPENED_LIFE = 30 * DAY
 """How long an encrypted message is known by its event, which may come again after a crash: as long as messages received are."""
 
-CONDENSED = 10_000
-"""Encrypted messages that a sweep condenses at most; the next takes the others."""
+CONDENSED = 2_000
+"""Encrypted messages that are condensed in one write at most."""
 
 EVERY_SECONDS = 3600.0
 
@@ -60,10 +60,20 @@ class Retention:
             await self.sweep()
 
     async def sweep(self) -> int:
-        """Forget what has outlived its time; returns how many rows."""
-        gone = 0
+        """Forget what has outlived its time; returns how many rows.
+
+        An encrypted message counts as read before the message received from it is forgotten: one of both refuses it at any time.
+        """
+        now = self._clock.now()
+        gone = await self._condensed(now - OPENED_LIFE)
         for table, where, life in LIVES:
-            before = self._clock.now() - life
+            before = now - life
             gone += await self._store.write(lambda tx, t=table, w=where, b=before: tx.forget(t, w, b))  # type: ignore[misc]
-        before = self._clock.now() - OPENED_LIFE
-        return gone + await self._store.write(lambda tx: tx.surfaces.condense(before, CONDENSED))
+        return gone
+
+    async def _condensed(self, before: int) -> int:
+        """Part by part: other writes go between."""
+        gone = 0
+        while found := await self._store.write(lambda tx: tx.surfaces.condense(before, CONDENSED)):
+            gone += found
+        return gone

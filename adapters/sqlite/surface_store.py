@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+STRETCHES = 500
+"""How many stretches of a session are told apart at most."""
+
+
 def joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """The same numbers in as few stretches (first, last) as can be, in their order."""
     found: list[tuple[int, int]] = []
@@ -21,6 +25,12 @@ def joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((first, last))
     return found
+
+
+def _capped(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """At most `STRETCHES`: all up to the last of those that are too many counts as read, also what was skipped."""
+    extra = len(stretches) - STRETCHES
+    return stretches if extra <= 0 else [(0, stretches[extra][1]), *stretches[extra + 1 :]]
 
 
 class SurfaceRows:
@@ -66,7 +76,7 @@ class SurfaceRows:
             session, _, place = name.rpartition("/")
             read.setdefault((account, session), []).append(int(place))
         for (account, session), places in read.items():
-            stretches = joined([*self._stretches(account, session), *((place, place) for place in places)])
+            stretches = _capped(joined([*self._stretches(account, session), *((place, place) for place in places)]))
             values = (account, session, json.dumps(stretches, separators=(",", ":")))
             self._connection.execute("INSERT OR REPLACE INTO opened_before VALUES (?, ?, ?)", values)
         self._connection.executemany("DELETE FROM opened WHERE account = ? AND place = ?", found)

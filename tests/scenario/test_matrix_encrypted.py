@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from adapters.matrix.signing import claims
 from config.settings import Matrix
-from core.chat import Reply, Role
+from core.chat import File, NotSent, Outgoing, Reply, Role
+from core.voice.hearing import Voice
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.scenario.bot import hub, settings
 from tests.scenario.test_matrix import BOB, EVE, OLGA, Matrixes
@@ -473,3 +474,30 @@ async def test_what_was_asked_in_an_encrypted_room_is_not_answered_in_a_plain_on
         talk.bot.app.delivery.send(row)
         await talk.told(talk.olga, "SECRET")
         assert server.messages(plain) == []
+
+
+@pytest.mark.parametrize("spoken", [True, False], ids=["voice", "file"])
+async def test_whether_a_file_is_encrypted_is_decided_once_its_room_is_known(
+    tmp_path: Path, server: MatrixServer, spoken: bool
+) -> None:
+    (tmp_path / "note.txt").write_text("a secret")
+    async with on_matrix(tmp_path, server) as talk:
+        surface, room = surface_of(talk), server.room("New", [OLGA, EVE], encrypted=True)
+        where, file = f"matrix:{room.id}", File("note.txt", str(tmp_path / "note.txt"))
+
+        async def give() -> None:
+            if spoken:
+                await surface.speak(where, Voice(b"a secret", 1000))
+            else:
+                await surface.send(Outgoing(7, "matrix", where, Reply("", files=(file,))))
+
+        with pytest.raises(NotSent, match="still unknown"):
+            await give()
+        assert not any("/media/" in path and path.endswith("/upload") for path in server.asked), (
+            "nothing is uploaded in clear"
+        )
+        await talk.bot.see(lambda: room.id in surface._session.client.rooms, "the room", pace=0)
+        await give()
+        (said,) = server.messages(room)
+        assert "url" not in said.content
+        assert server.file(said.content) == b"a secret"

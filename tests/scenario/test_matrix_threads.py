@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.matrix_server import MatrixServer
+from core.chat import NotSent, Outgoing, Reply
+from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
 from tests.scenario.test_matrix import BOB, EVE, OLGA, on_matrix
+from tests.scenario.test_matrix_encrypted import surface_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -171,6 +173,25 @@ async def test_where_the_server_knows_the_board_no_more_it_is_told_in_the_room(
         assert (await talk.told(talk.olga, "T-1 settled")).thread is None
 
 
+async def test_what_was_sent_outside_its_thread_without_an_answer_stands_there_once_though_the_thread_is_known_again(
+    tmp_path: Path, server: MatrixServer
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        await talk.up()
+        root = server.say(talk.group, BOB, "poems here")
+        await talk.bot.see(lambda: talk.group.id in surface_of(talk)._session.client.rooms, "the room", pace=0)
+        kept = list(talk.group.events)
+        server.forget(talk.group, root["event_id"])
+        follows = Outgoing(7, "matrix", f"matrix:{talk.group.id}/{root['event_id']}", Reply("it follows"))
+        server.lose()
+        server.lose()  # the client asks once more by itself
+        with pytest.raises(NotSent):
+            await surface_of(talk).send(follows)
+        talk.group.events[:0] = [one for one in kept if one[1] is root]
+        await surface_of(talk).send(follows)
+        assert [one.text for one in server.messages(talk.group)] == ["it follows"]
+
+
 async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_is_alone(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -191,3 +212,29 @@ async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_i
 def _known(talk: Matrixes, room: str) -> Any:
     surface: Any = next(one for one in talk.bot.app.health.surfaces if one.name == "matrix")
     return surface._session.client.rooms[room]
+
+
+@pytest.mark.parametrize("who", [OLGA, EVE])
+async def test_no_event_of_another_room_moves_what_was_told_in_an_encrypted_one(
+    tmp_path: Path, server: MatrixServer, who: str
+) -> None:
+    server.meet(OLGA)
+    server.room("Olga", [OLGA], encrypted=True)
+    plain = server.room("Group", [OLGA, EVE])
+    gate = asyncio.Event()
+    async with on_matrix(tmp_path, server, hands=Hands(does={"quill": gate})) as talk:
+        await talk.up()
+        board = await _posted(talk, talk.olga)
+        plain = talk.group if who == EVE else server.room("Plain", [OLGA])
+        await talk.bot.see(lambda: plain.id in surface_of(talk)._session.client.rooms, "the room", pace=0)
+        server.post(plain, who, "m.room.message", {
+            "msgtype": "m.text", "body": "hello", "m.relates_to": {"rel_type": "m.thread", "event_id": board.id},
+        })  # fmt: skip
+        server.say(plain, OLGA, "!help task")
+        await talk.told(plain if who == EVE else talk.olga, "post a task")
+        said = len(plain.events)
+        await surface_of(talk).edit(f"matrix:{OLGA}", (board.id,), Reply("a secret"), ())
+        gate.set()
+        await _in_thread(talk, talk.olga, board.id, "T-1 settled")
+        await talk.bot.app.delivery.drain(5)
+        assert [event["content"] for _, event in plain.events[said:] if event["sender"] == BOT] == []

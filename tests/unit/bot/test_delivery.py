@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from adapters.clockwork import Nursery
 from adapters.sqlite.writer import Database
 from bot.delivery import Delivery
-from core.chat import Reply
+from core.chat import NotSent, Reply
 from core.swarm.task import Status, Task
 from tests.blank import blank
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from core.chat import Outgoing
@@ -36,10 +38,13 @@ class Door:
         self.gate: asyncio.Event | None = None
         self.tried = asyncio.Event()
         self.copies = 0
+        self.floods = False
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         there = self.open
         self.tried.set()
+        if self.floods:
+            raise NotSent(surface="console", why="it asks to wait", wait=2.0)
         if self.gate is not None:
             await self.gate.wait()
         if not there:
@@ -50,14 +55,23 @@ class Door:
 
 
 class Slow(Database):
-    """A database whose notes wait for the test."""
+    """A database whose notes, and looks, wait for the test."""
 
     gate: asyncio.Event | None = None
+    looks: asyncio.Event | None = None
+    written = 0
+
+    async def read(self, work: Any, /) -> Any:
+        """See `core.store.Store`."""
+        if self.looks is not None:
+            await self.looks.wait()
+        return await super().read(work)
 
     async def write(self, work: Any, /) -> Any:
         """See `core.store.Store`."""
         if self.gate is not None and "_mark" in getattr(work, "func", work).__qualname__:
             await self.gate.wait()
+        self.written += 1
         return await super().write(work)
 
 
@@ -199,3 +213,102 @@ async def test_what_follows_of_a_task_goes_where_its_thread_is_and_none_before_a
         assert await store.read(lambda tx: [*tx.messages.places(1)]) == [HERE, thread]
         assert [one.board for one in await store.read(lambda tx: tx.messages.announced(1, HERE))] == [True]
         assert door.shown == ["posted", "bids"]
+
+
+@asynccontextmanager
+async def _process(store: Database, clock: FakeClock, door: Door) -> AsyncIterator[Delivery]:
+    """One life of the hub, as far as what goes out."""
+    async with Nursery() as nursery:
+        delivery = Delivery(store, clock, nursery)
+        await delivery.begin()
+        delivery.attach(door)  # type: ignore[arg-type]
+        yield delivery
+
+
+async def _queued(store: Database, *texts: str) -> list[Outgoing]:
+    """Messages that are written, and count as being sent."""
+    return await store.write(
+        lambda tx: [tx.messages.queue("console", HERE, Reply(text), f"k{text}", tx.now) for text in texts]
+    )
+
+
+@pytest.mark.parametrize("ends", ["while the first is sent", "with nobody there", "while the room must wait"])
+async def test_what_may_have_arrived_before_a_crash_is_said_to_be_a_copy_also_after_a_stop(
+    tmp_path: Path, ends: str
+) -> None:
+    clock, door = FakeClock(), Door()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        await _queued(store, "one", "two")
+        door.open = ends != "with nobody there"
+        door.gate = asyncio.Event() if ends == "while the first is sent" else None
+        door.floods = ends == "while the room must wait"
+        async with _process(store, clock, door) as delivery:
+            await delivery.again("console")
+            await door.tried.wait()
+            for _ in range(5):
+                await store.write(lambda tx: None)
+            await delivery.stop(0.05)
+        door = Door()
+        door.open = True
+        async with _process(store, clock, door) as delivery:
+            await delivery.again("console")
+            await delivery.drain(5)
+        assert door.shown == ["one", "two"]
+        assert door.copies == 2
+
+
+async def test_a_room_that_may_be_sent_to_again_after_a_stop_waits_for_the_next_start_with_what_was_said_last(
+    tmp_path: Path,
+) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = door.floods = True
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with _process(store, clock, door) as delivery:
+            for message in await _queued(store, "one", "two"):
+                delivery.send(message)
+            await door.tried.wait()
+            for _ in range(5):
+                await store.write(lambda tx: None)
+            await delivery.stop(0.05)
+            door.floods = False
+            clock.advance(3_000)
+            for message in await _queued(store, "three"):
+                delivery.send(message)
+            for _ in range(20):
+                await asyncio.sleep(0)  # noqa: TID251 - what is sent wrongly needs a moment
+                await store.write(lambda tx: None)
+            assert door.shown == []
+        async with _process(store, clock, door) as delivery:
+            await delivery.again("console")
+            await delivery.drain(5)
+        assert door.shown == ["one", "two", "three"]
+        assert door.copies == 0
+
+
+async def test_where_what_follows_of_a_task_goes_is_only_read_and_a_stop_meanwhile_knows_that_it_has_not_left(
+    tmp_path: Path,
+) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = True
+    async with Slow.open(blank(tmp_path / "hub.db"), clock) as store:
+        assert isinstance(store, Slow)
+        async with _process(store, clock, door) as delivery:
+            delivery.branch("console", Branches())
+
+            async def follow(text: str) -> None:
+                words = Reply(text, task=1)
+                delivery.send(await store.write(lambda tx: tx.messages.queue("console", HERE, words, None, tx.now)))
+
+            await follow("one")
+            await delivery.drain(5)
+            assert store.written == 2, (
+                "a thread that there is none of costs no commit: the message and the note of it do"
+            )
+            store.looks = asyncio.Event()
+            await follow("two")
+            await asyncio.sleep(0)  # noqa: TID251 - its sender begins to look
+            await delivery.stop(0.05)
+        store.looks = None
+        assert [
+            one.again for one in await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+        ] == [False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ import pytest
 
 from adapters.clockwork import Nursery
 from adapters.sqlite.retention import DAY, LIVES, Retention
+from adapters.sqlite.surface_store import STRETCHES
 from core.agent.session import Turn
+from core.chat import Inbound
 from tests.fakes import turn
 
 if TYPE_CHECKING:
@@ -228,3 +231,43 @@ async def test_it_sweeps_every_hour(store: Database, clock: FakeClock, put: Call
             assert swept.empty()
             clock.advance(1)
             assert await swept.get() == gone
+
+
+async def test_a_message_received_is_forgotten_only_once_its_encrypted_one_counts_as_read(
+    store: Database, clock: FakeClock, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.sqlite.retention.CONDENSED", 2)
+    message = Inbound("matrix", "@bot", "$e5", "matrix:@ann", "matrix:@ann", "/task spend", private=True)
+
+    def receive(tx: Any) -> int | None:
+        is_first = tx.surfaces.first("@bot", "s5", 0, "$e5", tx.now) == "$e5"
+        number: int | None = tx.messages.receive(message, tx.now) if is_first else None
+        return number
+
+    await store.write(lambda tx: [tx.surfaces.first("@bot", f"s{n}", 0, f"$e{n}", tx.now) for n in range(5)])
+    received = await store.write(receive)
+    assert received is not None
+    await store.write(lambda tx: tx.messages.done(received))
+    clock.advance(31 * DAY)
+    await Retention(store, clock).sweep()
+    assert look("SELECT count(*) FROM inbound") == [(0,)]
+    assert look("SELECT count(*) FROM opened") == [(0,)]
+    assert await store.write(receive) is None, "the same event again, a month later"
+
+
+async def test_who_skips_places_does_not_make_the_memory_of_a_session_grow(
+    store: Database, clock: FakeClock, look: Look
+) -> None:
+    places = range(10, 10 + 4 * STRETCHES, 2)
+    await store.write(lambda tx: [tx.surfaces.first("@bot", "s", place, f"$e{place}", tx.now) for place in places])
+    clock.advance(31 * DAY)
+    await Retention(store, clock).sweep()
+    ((kept,),) = look("SELECT stretches FROM opened_before")
+    assert len(json.loads(kept)) == STRETCHES
+
+    async def is_new(place: int) -> bool:
+        return await store.write(lambda tx: tx.surfaces.first("@bot", "s", place, "$new", tx.now)) == "$new"
+
+    assert not any([await is_new(place) for place in (0, 10, 11, places[-1])]), "all below the newest stretches is read"
+    assert await is_new(places[-1] - 1)
+    assert await is_new(places[-1] + 1)
