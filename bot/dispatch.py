@@ -25,7 +25,7 @@ from core.messages import MessageTx
 from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
 from core.tokens import TokenTx
-from core.voice.hearing import NotSure, NotUnderstood, Verdict
+from core.voice.hearing import NotSure, NotUnderstood, SpokenYes, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -261,6 +261,8 @@ class Dispatcher:
         match found.way:
             case Way.TAP:
                 return await self._tapped(message, caller)
+            case Way.ANSWER if message.spoken and found.yes:
+                raise SpokenYes
             case Way.ANSWER:
                 tap = await self._taps.answer(message, caller, yes=found.yes)
                 if tap is not None:
@@ -283,10 +285,11 @@ class Dispatcher:
         A device gets one answer to each request: its surface shows in it what was heard, and nothing is asked back.
         """
         heard, verdict = await self._hub.hearing.take(message, caller)
+        spoken = replace(message, text=heard.text, files=(), spoken=True)
         if verdict is Verdict.ASK and caller.proxy is not None:
             raise NotSure(text=heard.text)
         if verdict is Verdict.ASK:
-            return [(message.conversation, self._doubted(replace(message, text=heard.text, files=()), caller), None)]
+            return [(message.conversation, self._doubted(spoken, caller), None)]
 
         def note(tx: InboxTx) -> Outgoing | None:
             tx.messages.heard(message.id, heard.text)
@@ -297,7 +300,7 @@ class Dispatcher:
         shown = await patiently(self._store, note, self._hub.clock)
         if shown is not None:
             self._delivery.send(shown)
-        self._queue(replace(message, text=heard.text, files=()))
+        self._queue(spoken)
         return None
 
     def _doubted(self, message: Inbound, caller: Caller) -> Reply:

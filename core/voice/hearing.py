@@ -58,6 +58,10 @@ class NotSure(UserError):
     """I heard "{text}", and am not sure of it, so nothing was done. Say it again, or write it."""
 
 
+class SpokenYes(UserError):
+    """A spoken yes decides nothing, for other words sound like it: press the button under the question, or type yes."""
+
+
 class NothingSaid(UserError):
     """I heard nothing in this voice note. Record it again, or write it."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
+from bot.app import DATABASE
 from config.settings import Speech
 from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
@@ -38,8 +41,37 @@ async def test_a_voice_note_is_shown_and_acts_as_its_words(tmp_path: Path, serve
         assert "/task summarise welcome.md max=50" in asked.text
         assert talk.rows("SELECT count(*) FROM task") == [(0,)]
         server.voice(talk.olga, OLGA, b"yes")
+        await talk.told(talk.olga, "press the button under the question, or type yes")
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+        server.tap(asked, "Yes", OLGA)
         await talk.told(talk.olga, "T-1 posted")
         assert talk.rows("SELECT count(*) FROM inbound WHERE done = 0") == [(0,)]
+
+
+async def test_a_spoken_no_is_an_answer_and_a_command_that_was_heard_is_asked_back_however_it_is_spelt(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        server.voice(talk.olga, OLGA, b"/task summarise welcome.md max=50")
+        await talk.told(talk.olga, "Shall I do this? Yes or no:\n/task summarise welcome.md max=50")
+        server.voice(talk.olga, OLGA, b"no")
+        await talk.told(talk.olga, "Nothing was done")
+        server.voice(talk.olga, OLGA, b"/whoami")
+        await talk.told(talk.olga, "owner")
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+async def test_that_a_command_was_spoken_is_known_after_a_crash(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        server.voice(talk.olga, OLGA, b"summarise welcome.md")
+        await talk.told(talk.olga, "Shall I do this")
+        await talk.bot.app.store.write(lambda tx: tx.messages.heard(1, "/task summarise welcome.md max=50"))
+        found = talk.bot.app.settings.data_dir / DATABASE
+    with contextlib.closing(sqlite3.connect(found)) as connection, connection:
+        connection.execute("UPDATE inbound SET done = 0")
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        await talk.told(talk.olga, "Shall I do this? Yes or no:\n/task summarise welcome.md max=50")
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
 
 
 async def test_what_is_not_heard_well_is_asked_back_or_does_nothing(tmp_path: Path, server: TelegramServer) -> None:
