@@ -154,6 +154,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         brain: Model = ollama if model is None else model
         # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
         await stack.enter_async_context(ollama)
+        ear, mouth = _speech(settings, stack, ear, mouth)  # as long as a turn that listens: one that lost it would answer so
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
@@ -178,7 +179,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery)
-        ear, mouth = _speech(settings, stack, ear, mouth)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import sys
 from typing import TYPE_CHECKING, Any
 
+from adapters.speech.ear import LocalEar
+from adapters.speech.worker import Worker
 from bot.app import DATABASE
 from config.settings import Speech
 from tests.matrix_server import BOT, MatrixServer
@@ -127,6 +130,21 @@ async def test_a_note_that_was_stored_before_a_crash_is_heard_once_after_it(
         shown = [one.text for one in server.messages(talk.olga)]
         assert len(shown) == 2
         assert talk.rows("SELECT text, done FROM inbound") == [("what is my balance", 1)]
+
+
+async def test_a_note_that_a_stop_finds_half_heard_is_heard_at_the_next_start(
+    tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
+    deaf = Worker("engine", program=(sys.executable, "-S", "-c", "import sys; sys.stdin.read()"))
+    monkeypatch.setattr("bot.app.engines.ear", lambda *_: (LocalEar(deaf), deaf))
+    async with on_telegram(tmp_path, server) as talk:
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        await talk.until(lambda: deaf._child, "it listen")
+    assert deaf._child is None
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        await talk.told(talk.olga, "10,000 simulated sats free")
+        assert not any("could not listen" in one.text for one in server.messages(talk.olga))
 
 
 async def test_an_engine_that_breaks_off_costs_one_clear_sentence(tmp_path: Path, server: TelegramServer) -> None:
