@@ -167,13 +167,10 @@ class Dispatcher:
             await self._turn(message, found)
 
     async def _turn(self, message: Inbound, found: Route | HubError) -> None:
-        talk = (
-            not isinstance(found, HubError)
-            and found.command is not None
-            and found.command.talk
-            and found.way is Way.RUN
-        )
-        if not talk:
+        apart = isinstance(found, Route) and (
+            found.way is Way.HEAR or (found.way is Way.RUN and found.command is not None and found.command.talk)
+        )  # it takes its time, and what follows from other turns is told meanwhile
+        if not apart:
             self._delivery.hold(message.conversation)
         self._turns += 1
         self._idle.clear()
@@ -185,7 +182,7 @@ class Dispatcher:
             self._turns -= 1
             if not self._turns:
                 self._idle.set()
-            if not talk:
+            if not apart:
                 for held in (message.conversation, self._held.pop(message.id, None)):
                     if held is not None:
                         self._delivery.let_go(message.surface, held)

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
-MEMORY = {"pocketsphinx": 2 * 2**30, "whisper": 12 * 2**30}
+MEMORY = {"pocketsphinx": 2 * 2**30, "whisper": 12 * 2**30, "encoder": 2 * 2**30}
 """Address space of the child, bytes."""
+
+WORK = {"pocketsphinx": (3.0, 0.5), "whisper": (15.0, 1.0)}
+"""Seconds of the processor that a note may take, in all and for each second of it: noise costs ten times what speech does."""
+
+OPENING = 5.0
+"""Seconds of the processor to open a file."""
 
 
 class Engine(Protocol):
@@ -81,17 +87,23 @@ def main() -> None:
                 voice = sound.encode(data)
                 body, answer = voice.ogg, {"seconds": voice.seconds}
             else:
+                _bound(OPENING)
+                samples = sound.decode(data)
+                _bound(WORK[name][0] + WORK[name][1] * len(samples) / sound.RATE)
                 engine = engine or load(name, model)
-                answer = _heard(engine, asked, data)
+                heard = engine.hear(samples, asked["jsgf"], asked["words"], asked["sounds"])
+                answer = {"text": heard.text, "confidence": heard.confidence}
         except HubError as error:
             answer = {"error": error.code, "facts": error.facts}
+        finally:
+            _bound(0)
         answers.write(json.dumps(answer | {"size": len(body)}).encode() + b"\n" + body)
         answers.flush()
 
 
-def _heard(engine: Engine, asked: Mapping[str, Any], data: bytes) -> dict[str, Any]:
-    heard = engine.hear(sound.decode(data), asked["jsgf"], asked["words"], asked["sounds"])
-    return {"text": heard.text, "confidence": heard.confidence}
+def _bound(seconds: float) -> None:
+    """End this process, by SIGPROF, once it has used the processor for so long from now on; 0: it may go on."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 20
 HEAR_SECONDS = 45.0
-"""How long the engine may take for one note, its loading included: a minute of speech takes it about 15 s on a slow processor."""
+"""How long the engine may take for one note, its loading included. The child bounds the work itself, by the note's length."""
 
 _ERRORS: dict[str, type[UserError]] = {
     "bad_audio": BadAudio, "nothing_said": NothingSaid, "note_too_long": NoteTooLong,
@@ -65,4 +65,7 @@ class LocalEar:
             raise error(seconds=NOTE_SECONDS, megabytes=NOTE_BYTES // 10**6)
         if "text" not in answer:
             raise EarFailed(why="the engine broke off")
-        return Heard(str(answer["text"]), float(str(answer["confidence"])))
+        confidence = answer.get("confidence")
+        if not isinstance(confidence, (int, float)) or not 0 <= confidence <= 1:
+            raise EarFailed(why="the engine broke off")
+        return Heard(str(answer["text"]), confidence)

@@ -53,11 +53,12 @@ def _found(folder: Path | None, pattern: str, take: Callable[[Path], Path | None
     return next((found for path in paths if (found := take(path)) is not None), None)
 
 
-def mouth(engine: str, folder: Path | None, worker: Worker) -> ProgramMouth:
-    """What speaks; the worker encodes it."""
+def mouth(engine: str, folder: Path | None) -> tuple[ProgramMouth, Worker]:
+    """What speaks, and the worker that encodes it, which must be closed: its own, so that no answer waits for a hearing."""
+    worker = Worker("encoder")
     voice = piper_voice(folder)
     command = piper(str(voice)) if engine == "piper" else espeak()
-    return ProgramMouth(command, worker, missing=mouth_missing(engine, folder))
+    return ProgramMouth(command, worker, missing=mouth_missing(engine, folder)), worker
 
 
 def mouth_missing(engine: str, folder: Path | None) -> str:

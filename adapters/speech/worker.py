@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 _IMPORTABLE = str(Path(__file__).resolve().parents[2])
 _LONGEST_LINE = 1 << 20
 _MOST_BYTES = 8_000_000
+_BROKEN = (OSError, EOFError, ValueError, TypeError, RecursionError, asyncio.LimitOverrunError)
+"""What comes of a child that dies, or says what is no answer."""
+
+_END_SECONDS = 0.5
+"""From the end of what a child says to its own end."""
 
 
 class Worker:
@@ -44,9 +49,11 @@ class Worker:
             except TimeoutError:
                 await self.close()
                 raise EarFailed(why=f"it took longer than {seconds:g} s") from None
-            except (OSError, ValueError, EOFError):
+            except _BROKEN as error:
+                ended = isinstance(error, (OSError, EOFError))
+                why = "it was too much work" if ended and await self._overworked() else "the engine broke off"
                 await self.close()
-                raise EarFailed(why="the engine broke off") from None
+                raise EarFailed(why=why) from None
             except BaseException:
                 await self.close()  # half an answer may be on its way
                 raise
@@ -71,6 +78,13 @@ class Worker:
                 cwd="/", env=_environment(), start_new_session=True, limit=_LONGEST_LINE,
             )  # fmt: skip
         return self._child
+
+    async def _overworked(self) -> bool:
+        """Whether the child ended since it had used the processor for longer than it may."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                return self._child is not None and await self._child.wait() == -signal.SIGPROF
+        return False
 
     async def close(self) -> None:
         """Kill the child with its group, and reap it."""

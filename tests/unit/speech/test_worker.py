@@ -59,8 +59,11 @@ async def test_the_real_child_hears_encodes_and_outlives_bad_audio() -> None:
         ("", 10, "broke off"),
         ("print('no json', flush=True)", 10, "broke off"),
         (f"{WORDS}print('{{\"size\": 99999999}}', flush=True); sys.stdin.read()", 10, "broke off"),
+        (f"{WORDS}print('{{\"size\": null}}', flush=True); sys.stdin.read()", 10, "broke off"),
+        (f"{WORDS}print('x' * 3_000_000, flush=True); sys.stdin.read()", 10, "broke off"),
+        (f"{WORDS}import signal\nsignal.setitimer(signal.ITIMER_PROF, 0.02)\nwhile True: pass", 10, "too much work"),
     ],
-    ids=["hangs", "dies", "babbles", "floods"],
+    ids=["hangs", "dies", "babbles", "floods", "says no size", "never ends its line", "works too much"],
 )
 async def test_a_child_that_fails_is_killed_and_the_next_one_starts_afresh(
     code: str, seconds: float, words: str
@@ -96,6 +99,9 @@ async def test_what_cannot_be_heard_is_said_so() -> None:
         await LocalEar(Scripted({})).hear(b"x" * (NOTE_BYTES + 1), EXPECTED)  # type: ignore[arg-type]
     with pytest.raises(EarFailed):
         await LocalEar(Scripted({"error": "memory_error"})).hear(b"x", EXPECTED)  # type: ignore[arg-type]
+    for doubt in ({}, {"confidence": float("nan")}, {"confidence": None}, {"confidence": 7}):
+        with pytest.raises(EarFailed):
+            await LocalEar(Scripted({"text": "status", **doubt})).hear(b"x", EXPECTED)  # type: ignore[arg-type]
     busy = LocalEar(Scripted({}))  # type: ignore[arg-type]
     busy._waiting = MOST_WAITING
     with pytest.raises(TooManyNotes):
