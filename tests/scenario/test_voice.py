@@ -137,11 +137,11 @@ async def test_what_happens_while_a_note_is_listened_to_is_told_meanwhile(
 ) -> None:
     ears, done = Ears(gate=asyncio.Event()), asyncio.Event()
     async with on_telegram(tmp_path, server, ear=ears, hands=Hands(does={"quill": done})) as talk:
-        await talk.says(talk.olga, OLGA, "/task write a poem skill=writing max=50")
+        posted = await talk.says(talk.olga, OLGA, "/task write a poem skill=writing max=50")
         server.voice(talk.olga, OLGA, b"what is my balance")
         await talk.until(lambda: ears.heard, "it listen")
         done.set()
-        await talk.told(talk.olga, "T-1 settled")
+        await talk.told(talk.olga, "T-1 settled", after=posted.id)
 
 
 async def test_a_note_that_a_stop_finds_half_heard_is_heard_at_the_next_start(

@@ -143,5 +143,8 @@ async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> Non
     assert engines.piper_voice(tmp_path) is None
     (tmp_path / "amy.onnx.json").write_text("{}")
     assert engines.piper_voice(tmp_path) == tmp_path / "amy.onnx"
+    unreadable = tmp_path / ("x" * 300)
+    assert engines.whisper_model(unreadable) is None
+    engines.ear("pocketsphinx", unreadable)
     assert "pip install faster-whisper" in engines.ear_missing("whisper", tmp_path)
     assert "pip install piper-tts" in engines.mouth_missing("piper", tmp_path)
