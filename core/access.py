@@ -38,6 +38,7 @@ class Action(StrEnum):
     SEE_MONEY = "see a balance"
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
+    ALOUD = "have a group answered aloud"
     TOKENS = "mint and revoke tokens"
     PAIR = "let people in or out"
     APPROVE = "decide what was put to you"
@@ -59,7 +60,7 @@ _MEMBER = frozenset(
     }
 )
 _OWN = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
-_OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
+_OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD})
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,

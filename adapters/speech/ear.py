@@ -10,7 +10,6 @@ from core.voice.hearing import (
     BadAudio,
     EarFailed,
     Heard,
-    NoEar,
     NoteTooLong,
     NothingSaid,
     TooManyNotes,
@@ -35,16 +34,12 @@ class LocalEar:
 
     def __init__(self, worker: Worker, *, missing: str = "", bound: bool = True) -> None:
         self._worker = worker
-        self._missing = missing
         self._bound = bound
         self._waiting = 0
+        self.missing = missing
 
     async def hear(self, audio: bytes, expected: Grammar) -> Heard:
         """See `Ear`."""
-        if self._missing:
-            raise NoEar(why=self._missing)
-        if len(audio) > NOTE_BYTES:
-            raise NoteTooLong(seconds=NOTE_SECONDS, megabytes=NOTE_BYTES // 10**6)
         if self._waiting >= MOST_WAITING:
             raise TooManyNotes
         self._waiting += 1

@@ -97,6 +97,10 @@ class MouthFailed(Unavailable):
 class Ear(Protocol):
     """Hears speech. One note at a time; the others wait."""
 
+    @property
+    def missing(self) -> str:
+        """Why it cannot hear, and what to do about it; empty if it can."""
+
     async def hear(self, audio: bytes, expected: Grammar) -> Heard:
         """What is said in an audio file of any usual format. Raises this module's errors."""
 

@@ -8,10 +8,17 @@ import sqlite3
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from adapters.speech.ear import LocalEar
 from adapters.speech.worker import Worker
 from bot.app import DATABASE
+from bot.hearing import Hearing
+from bot.registry import Registry
 from config.settings import Speech
+from core.chat import Attachment, Caller, Inbound, Role
+from core.voice.expected import Names
+from core.voice.hearing import NOTE_BYTES, NoteTooLong
 from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
 from tests.scenario.telegram import BOB, OLGA, on_telegram, telegram_settings
@@ -21,8 +28,6 @@ from tests.speech import Ears, Mouths
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.matrix_server import Room
     from tests.telegram_server import TelegramServer
@@ -239,3 +244,35 @@ async def test_a_hub_without_hearing_says_so(tmp_path: Path, server: TelegramSer
     async with on_telegram(tmp_path, server, found=off) as talk:
         server.voice(talk.olga, OLGA, b"OggS")
         await talk.told(talk.olga, "I cannot hear voice notes: the owner of this hub has turned that off")
+        assert not any(call.method == "getFile" for call in server.calls)
+
+
+@pytest.mark.parametrize(("bytes_", "heard"), [(NOTE_BYTES, True), (NOTE_BYTES + 1, False)])
+async def test_a_note_is_as_long_as_it_is_and_not_as_its_sender_says(bytes_: int, heard: bool) -> None:
+    async def fetch(*_: object) -> bytes:
+        return b" " * (bytes_ - 6) + b"status"
+
+    async def names() -> Names:
+        return Names()
+
+    ears, note = Ears(), Attachment("voice.ogg", 10, "ref", spoken=True)
+    hearing = Hearing(ears, fetch, names, Registry())
+    message = Inbound("matrix", "bot", "1", "matrix:room", "matrix:ann", "", files=(note,))
+    if heard:
+        await hearing.take(message, Caller("matrix:ann", Role.MEMBER))
+    else:
+        with pytest.raises(NoteTooLong):
+            await hearing.take(message, Caller("matrix:ann", Role.MEMBER))
+    assert bool(ears.heard) is heard
+
+
+async def test_a_group_is_answered_aloud_where_an_operator_wants_it(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, mouth=Mouths()) as talk:
+        welcome = await talk.says(talk.bob, BOB, "hello")
+        await talk.bot.data(f"/pair {welcome.text.splitlines()[1]}")
+        await talk.told(talk.bob, "You are in")
+        assert "You may not" in (await talk.says(talk.group, BOB, "/voice@timmy_bot on")).text
+        assert "I answer here by voice too" in (await talk.says(talk.bob, BOB, "/voice on")).text
+        assert "I answer here by voice too" in (await talk.says(talk.group, OLGA, "/voice@timmy_bot on")).text
+        server.say(talk.group, BOB, "/voice@timmy_bot off")
+        await talk.told(talk.group, "I only write here")

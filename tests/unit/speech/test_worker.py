@@ -15,13 +15,10 @@ from adapters.speech.mouth import Command, ProgramMouth
 from adapters.speech.worker import Worker
 from core.voice.expected import Names, grammar
 from core.voice.hearing import (
-    NOTE_BYTES,
     BadAudio,
     EarFailed,
     Heard,
     MouthFailed,
-    NoEar,
-    NoteTooLong,
     TooManyNotes,
 )
 from tests.unit.speech.test_sound import tone
@@ -93,10 +90,7 @@ async def test_half_a_sentence_is_nothing_but_an_engine_without_a_grammar_is_tak
 
 
 async def test_what_cannot_be_heard_is_said_so() -> None:
-    with pytest.raises(NoEar, match="turned that off"):
-        await LocalEar(Scripted({}), missing=engines.ear_missing("off", None)).hear(b"x", EXPECTED)  # type: ignore[arg-type]
-    with pytest.raises(NoteTooLong):
-        await LocalEar(Scripted({})).hear(b"x" * (NOTE_BYTES + 1), EXPECTED)  # type: ignore[arg-type]
+    assert "turned that off" in engines.ear("off", None)[0].missing
     with pytest.raises(EarFailed):
         await LocalEar(Scripted({"error": "memory_error"})).hear(b"x", EXPECTED)  # type: ignore[arg-type]
     for doubt in ({}, {"confidence": float("nan")}, {"confidence": None}, {"confidence": 7}):
