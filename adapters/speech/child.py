@@ -6,16 +6,14 @@ and answers each the same way on what was standard output. An engine is loaded a
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import resource
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from adapters.speech import sound
+from adapters.speech.limits import confine
 from core.errors import HubError
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
     from core.voice.hearing import Heard
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
-_CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
 MEMORY = {"pocketsphinx": 2 * 2**30, "whisper": 12 * 2**30, "encoder": 2 * 2**30}
 """Address space of the child, bytes."""
 
@@ -43,21 +39,6 @@ class Engine(Protocol):
 
     def hear(self, samples: NDArray[np.int16], jsgf: str, words: Iterable[str], sounds: Mapping[str, str]) -> Heard:
         """What is said in these samples."""
-
-
-def confine(memory: int, parent: int) -> None:
-    """Bind this process to its limits, for good: no file, no network where that can be had, and it dies with the hub."""
-    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
-    os.nice(5)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def load(name: str, model: str) -> Engine:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_IMPORTABLE = str(Path(__file__).resolve().parents[2])
+IMPORTABLE = str(Path(__file__).resolve().parents[2])
+"""Where a child finds this package."""
+
 _LONGEST_LINE = 1 << 20
 _MOST_BYTES = 8_000_000
 _BROKEN = (OSError, EOFError, ValueError, TypeError, RecursionError, asyncio.LimitOverrunError)
@@ -98,6 +100,6 @@ class Worker:
 def _environment() -> dict[str, str]:
     """Nothing of the hub's own: its environment holds tokens."""
     return {
-        "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": _IMPORTABLE,
+        "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": IMPORTABLE,
         "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
     }  # fmt: skip

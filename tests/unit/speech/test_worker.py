@@ -113,6 +113,13 @@ async def test_a_program_speaks_what_it_is_given() -> None:
     assert (voice.ogg, voice.seconds) == (b"OggS", 2.5)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_program_that_speaks_has_its_limits() -> None:
+    spoken = await mouth("/bin/cat", "/proc/self/limits")._spoken("hello")
+    limits = {line[:24].strip(): line[24:].split()[0] for line in spoken.decode().splitlines()}
+    assert (limits["Max address space"], limits["Max file size"]) == (str(2**30), "0")
+
+
 @pytest.mark.parametrize(
     ("speaks", "words"),
     [
