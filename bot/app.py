@@ -154,6 +154,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         brain: Model = ollama if model is None else model
         # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
         await stack.enter_async_context(ollama)
+        # Its child outlives the turns that listen: one that lost it would answer that it could not.
+        ear, mouth = _speech(settings, stack, ear, mouth)
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
@@ -178,7 +180,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery)
-        ear, mouth = _speech(settings, stack, ear, mouth)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send)
@@ -306,10 +307,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 def _speech(
     settings: Settings, stack: contextlib.AsyncExitStack, ear: Ear | None, mouth: Mouth | None
 ) -> tuple[Ear, Mouth]:
-    """What hears and what speaks. Their child process starts when the first of them is used, and ends with the hub."""
-    found, worker = engines.ear(settings.speech.stt, settings.speech.model_dir)
-    stack.push_async_callback(worker.close)
-    return ear or found, mouth or engines.mouth(settings.speech.tts, settings.speech.model_dir, worker)
+    """What hears and what speaks. The child process of each starts when it is first used, and ends with the hub."""
+    hears, listener = engines.ear(settings.speech.stt, settings.speech.model_dir)
+    speaks, encoder = engines.mouth(settings.speech.tts, settings.speech.model_dir)
+    stack.push_async_callback(listener.close)
+    stack.push_async_callback(encoder.close)
+    return ear or hears, mouth or speaks
 
 
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:

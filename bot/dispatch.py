@@ -24,7 +24,7 @@ from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
-from core.voice.hearing import NotSure, NotUnderstood, Verdict
+from core.voice.hearing import NotSure, NotUnderstood, SpokenYes, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,13 +166,10 @@ class Dispatcher:
             await self._turn(message, found)
 
     async def _turn(self, message: Inbound, found: Route | HubError) -> None:
-        talk = (
-            not isinstance(found, HubError)
-            and found.command is not None
-            and found.command.talk
-            and found.way is Way.RUN
-        )
-        if not talk:
+        apart = isinstance(found, Route) and (
+            found.way is Way.HEAR or (found.way is Way.RUN and found.command is not None and found.command.talk)
+        )  # it takes its time, and what follows from other turns is told meanwhile
+        if not apart:
             self._delivery.hold(message.conversation)
         self._turns += 1
         self._idle.clear()
@@ -184,7 +181,7 @@ class Dispatcher:
             self._turns -= 1
             if not self._turns:
                 self._idle.set()
-            if not talk:
+            if not apart:
                 for held in (message.conversation, self._held.pop(message.id, None)):
                     if held is not None:
                         self._delivery.let_go(message.surface, held)
@@ -260,6 +257,8 @@ class Dispatcher:
         match found.way:
             case Way.TAP:
                 return await self._tapped(message, caller)
+            case Way.ANSWER if message.spoken and found.yes:
+                raise SpokenYes
             case Way.ANSWER:
                 tap = await self._taps.answer(message, caller, yes=found.yes)
                 if tap is not None:
@@ -282,10 +281,11 @@ class Dispatcher:
         A device gets one answer to each request: its surface shows in it what was heard, and nothing is asked back.
         """
         heard, verdict = await self._hub.hearing.take(message, caller)
+        spoken = replace(message, text=heard.text, files=(), spoken=True)
         if verdict is Verdict.ASK and caller.proxy is not None:
             raise NotSure(text=heard.text)
         if verdict is Verdict.ASK:
-            return [(message.conversation, self._doubted(replace(message, text=heard.text, files=()), caller), None)]
+            return [(message.conversation, self._doubted(spoken, caller), None)]
 
         def note(tx: InboxTx) -> Outgoing | None:
             tx.messages.heard(message.id, heard.text)
@@ -297,7 +297,7 @@ class Dispatcher:
         await self._hub.hearing.heard(message)
         if shown is not None:
             self._delivery.send(shown)
-        self._queue(replace(message, text=heard.text, files=()))
+        self._queue(spoken)
         return None
 
     def _doubted(self, message: Inbound, caller: Caller) -> Reply:

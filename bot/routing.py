@@ -1,7 +1,7 @@
 """What a message asks for, before anything is looked up: a slash command, a question to the agent, a tap, a file.
 
 Free text that means a command becomes that command. Those that only read act at once; all others come back as a
-question with buttons, for a phrase can be misheard and a tap cannot.
+question with buttons, for a phrase can be misheard and a tap cannot. Of what was spoken even a slash command is asked back.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     """Where a message of words goes. Raises `UserError` for what cannot be meant."""
     command = registry.route(message)
     if message.text.startswith("/"):
-        return Route(Way.RUN, message, command)
+        return Route(Way.ASK if message.spoken and not command.reads else Way.RUN, message, command)
     meaning = understand(message.text)
     if meaning.intent == "approval" and meaning.command is None:
         return Route(Way.ANSWER, message, command, yes=not declines(message.text))

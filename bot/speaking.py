@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from core.access import Action, authorize
 from core.errors import HubError, UserError
 
 if TYPE_CHECKING:
@@ -45,8 +46,13 @@ class Speaking:
         self._surfaces[surface] = speaks
 
     async def switch(self, call: CommandCall, *, on: bool) -> None:
-        """Answer this conversation aloud too, or no longer. Raises `NoVoiceHere` and `CannotSpeak`."""
+        """Answer this conversation aloud too, or no longer. Raises `NoVoiceHere` and `CannotSpeak`.
+
+        Anybody may end what all of a group hear; not anybody may begin it.
+        """
         surface = call.conversation.partition(":")[0]
+        if on and not call.caller.private:
+            authorize(call.caller, Action.ALOUD)
         if on and surface not in self._surfaces:
             raise NoVoiceHere(surface=surface)
         if on and self._mouth.missing:

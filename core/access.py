@@ -38,6 +38,7 @@ class Action(StrEnum):
     SEE_MONEY = "see a balance"
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
+    ALOUD = "have a group answered aloud"
     TOKENS = "see and revoke tokens"
     MINT = "mint tokens"
     PAIR = "let people in or out"
@@ -61,7 +62,7 @@ _MEMBER = frozenset(
 )
 _OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OWN = _OWN_TASKS | {Action.TOKENS}
-_OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL})
+_OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD})
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,

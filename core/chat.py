@@ -139,6 +139,7 @@ class Inbound:
     words what the surface got that is no message to the hub (a sticker, a forwarded text), `sealed` why one could not be opened.
     `doubt` says why it may not be its sender's who wrote it; nothing that spends or lets people in is done on its word.
     `tap` is the id of a button that was pressed, on the surface's message `tapped`; such a message has no text of its own.
+    `spoken`: its text was heard in a voice note, so it may be other words than were said.
     """
 
     surface: str
@@ -159,6 +160,7 @@ class Inbound:
     doubt: str = ""
     admitted: bool = True
     files: tuple[Attachment, ...] = ()
+    spoken: bool = False
     id: int = 0
 
     @property

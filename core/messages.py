@@ -49,7 +49,7 @@ class MessageStore(Protocol):
         """A message is dealt with."""
 
     def heard(self, number: int, text: str) -> None:
-        """A voice note says this: from now on it is a message of these words."""
+        """A voice note says this: from now on it is a message of these words, that were `spoken`."""
 
     def speak(self, conversation: str, *, on: bool) -> None:
         """Whether the answers to a conversation are spoken too."""

@@ -18,6 +18,7 @@ class Ears:
     """Hears a note as the text that its bytes are; `doubts` lowers how surely. An event in `gate` holds it up."""
 
     doubts: float = 0.0
+    missing: str = ""
     broken: bool = False
     gate: asyncio.Event | None = None
     heard: list[bytes] = field(default_factory=list)

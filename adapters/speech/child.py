@@ -6,16 +6,14 @@ and answers each the same way on what was standard output. An engine is loaded a
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import resource
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from adapters.speech import sound
+from adapters.speech.limits import confine
 from core.errors import HubError
 
 if TYPE_CHECKING:
@@ -26,10 +24,14 @@ if TYPE_CHECKING:
 
     from core.voice.hearing import Heard
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
-_CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
-MEMORY = {"pocketsphinx": 2 * 2**30, "whisper": 12 * 2**30}
+MEMORY = {"pocketsphinx": 2 * 2**30, "whisper": 12 * 2**30, "encoder": 2 * 2**30}
 """Address space of the child, bytes."""
+
+WORK = {"pocketsphinx": (3.0, 0.5), "whisper": (15.0, 1.0)}
+"""Seconds of the processor that a note may take, in all and for each second of it: noise costs ten times what speech does."""
+
+OPENING = 5.0
+"""Seconds of the processor to open a file."""
 
 
 class Engine(Protocol):
@@ -37,21 +39,6 @@ class Engine(Protocol):
 
     def hear(self, samples: NDArray[np.int16], jsgf: str, words: Iterable[str], sounds: Mapping[str, str]) -> Heard:
         """What is said in these samples."""
-
-
-def confine(memory: int, parent: int) -> None:
-    """Bind this process to its limits, for good: no file, no network where that can be had, and it dies with the hub."""
-    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
-    os.nice(5)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def load(name: str, model: str) -> Engine:
@@ -81,17 +68,23 @@ def main() -> None:
                 voice = sound.encode(data)
                 body, answer = voice.ogg, {"seconds": voice.seconds}
             else:
+                _bound(OPENING)
+                samples = sound.decode(data)
+                _bound(WORK[name][0] + WORK[name][1] * len(samples) / sound.RATE)
                 engine = engine or load(name, model)
-                answer = _heard(engine, asked, data)
+                heard = engine.hear(samples, asked["jsgf"], asked["words"], asked["sounds"])
+                answer = {"text": heard.text, "confidence": heard.confidence}
         except HubError as error:
             answer = {"error": error.code, "facts": error.facts}
+        finally:
+            _bound(0)
         answers.write(json.dumps(answer | {"size": len(body)}).encode() + b"\n" + body)
         answers.flush()
 
 
-def _heard(engine: Engine, asked: Mapping[str, Any], data: bytes) -> dict[str, Any]:
-    heard = engine.hear(sound.decode(data), asked["jsgf"], asked["words"], asked["sounds"])
-    return {"text": heard.text, "confidence": heard.confidence}
+def _bound(seconds: float) -> None:
+    """End this process, by SIGPROF, once it has used the processor for so long from now on; 0: it may go on."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def ear(engine: str, folder: Path | None) -> tuple[LocalEar, Worker]:
     """What hears, and the worker behind it, which must be closed."""
-    worker = Worker("whisper" if engine == "whisper" else "pocketsphinx", str(whisper_model(folder) or ""))
-    return LocalEar(worker, missing=ear_missing(engine, folder), bound=engine != "whisper"), worker
+    free = engine == "whisper"
+    worker = Worker("whisper", str(whisper_model(folder) or "")) if free else Worker("pocketsphinx")
+    return LocalEar(worker, missing=ear_missing(engine, folder), bound=not free), worker
 
 
 def ear_missing(engine: str, folder: Path | None) -> str:
@@ -46,18 +47,22 @@ def piper_voice(folder: Path | None) -> Path | None:
 
 
 def _found(folder: Path | None, pattern: str, take: Callable[[Path], Path | None]) -> Path | None:
-    if folder is None or not folder.is_dir():
+    """The first such file that is taken. A folder that cannot be read has none."""
+    if folder is None:
         return None
     folder = folder.absolute()  # the children run elsewhere
-    paths = sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")])
-    return next((found for path in paths if (found := take(path)) is not None), None)
+    try:
+        paths = sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")])
+        return next((found for path in paths if (found := take(path)) is not None), None)
+    except OSError:
+        return None
 
 
-def mouth(engine: str, folder: Path | None, worker: Worker) -> ProgramMouth:
-    """What speaks; the worker encodes it."""
-    voice = piper_voice(folder)
-    command = piper(str(voice)) if engine == "piper" else espeak()
-    return ProgramMouth(command, worker, missing=mouth_missing(engine, folder))
+def mouth(engine: str, folder: Path | None) -> tuple[ProgramMouth, Worker]:
+    """What speaks, and the worker that encodes it, which must be closed: its own, so that no answer waits for a hearing."""
+    worker = Worker("encoder")
+    command = piper(str(piper_voice(folder))) if engine == "piper" else espeak()
+    return ProgramMouth(command, worker, missing=mouth_missing(engine, folder)), worker
 
 
 def mouth_missing(engine: str, folder: Path | None) -> str:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adapters.speech.limits import NO_PROGRAM
+from adapters.speech.worker import IMPORTABLE
 from core.voice.hearing import EarFailed, MouthFailed, Voice
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Command:
 
     name: str
     arguments: tuple[str, ...]
+    memory: int = 2**30
+    """Its address space, bytes."""
 
 
 def espeak() -> Command:
@@ -42,7 +46,7 @@ def espeak() -> Command:
 
 def piper(voice: str) -> Command:
     """Piper, as the package of that name installs it."""
-    return Command("Piper", (sys.executable, "-m", "piper", "--model", voice, "--output-file", "-"))
+    return Command("Piper", (sys.executable, "-m", "piper", "--model", voice, "--output-file", "-"), 4 * 2**30)
 
 
 class ProgramMouth:
@@ -78,9 +82,11 @@ class ProgramMouth:
     async def _spoken(self, words: str) -> bytes:
         try:
             child = await asyncio.create_subprocess_exec(
+                sys.executable, "-B", "-P", "-s", "-S", "-m", "adapters.speech.limits", str(self._command.memory), str(os.getpid()),
                 *self._command.arguments,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": "/nonexistent"}, start_new_session=True,
+                cwd="/", start_new_session=True,
+                env={"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": IMPORTABLE},
             )  # fmt: skip
         except OSError as error:
             raise MouthFailed(why=f"{self._command.name} does not start: {error.strerror}") from None
@@ -92,6 +98,8 @@ class ProgramMouth:
             raise MouthFailed(why=f"{self._command.name} took longer than {SPEAK_SECONDS:g} s") from None
         finally:
             await _end(child)
+        if status == NO_PROGRAM:
+            raise MouthFailed(why=f"{self._command.name} does not start")
         if status or not wav or len(wav) > MOST_BYTES:
             raise MouthFailed(why=f"{self._command.name} failed")
         return wav

@@ -14,12 +14,19 @@ from core.voice.hearing import NOTE_BYTES, NOTE_SECONDS, BadAudio, NoteTooLong, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from av.container import InputContainer
     from numpy.typing import NDArray
 
 RATE = 16_000
 """Samples a second of what is heard, mono, 16 bits: what the English model of pocketsphinx was trained on."""
 
 OPUS_RATE = 48_000
+_MAGIC = (
+    (0, b"OggS", "ogg"), (8, b"WAVE", "wav"), (0, b"fLaC", "flac"), (0, b"caff", "caf"), (0, b"ID3", "mp3"),
+    (0, b"\x1a\x45\xdf\xa3", "matroska"), (4, b"ftyp", "mov"), (4, b"moov", "mov"), (4, b"wide", "mov"), (4, b"mdat", "mov"),
+)  # fmt: skip
+"""Where a container begins with what, and FFmpeg's name of it: OGG, WAV, FLAC, CAF, MP3, Matroska with WebM, MP4 with MOV."""
+
 QUIET = 200
 """The loudest sample of a recording in which nobody speaks, of 32767."""
 
@@ -46,12 +53,30 @@ def decode(audio: bytes) -> NDArray[np.int16]:
 
 def _pieces(audio: bytes) -> Iterator[NDArray[np.int16]]:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    with av.open(io.BytesIO(audio), "r", metadata_errors="ignore") as container:
+    with _opened(audio) as container:
         for frame in container.decode(container.streams.audio[0]):
             for resampled in resampler.resample(frame):
                 yield resampled.to_ndarray().reshape(-1).astype(np.int16, copy=False)
     for resampled in resampler.resample(None):
         yield resampled.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+
+
+def _opened(audio: bytes) -> InputContainer:
+    """A file, as what its first bytes say it is: some formats are lists of other files, which would be opened too."""
+    return av.open(
+        io.BytesIO(audio), "r", format=_format(audio), metadata_errors="ignore",
+        options={"protocol_whitelist": "none"},
+    )  # fmt: skip
+
+
+def _format(audio: bytes) -> str:
+    """FFmpeg's name of the container. Raises `BadAudio` for any that is not of voices."""
+    for at, magic, name in _MAGIC:
+        if audio.startswith(magic, at):
+            return name
+    if len(audio) > 1 and audio[0] == 0xFF and audio[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - MPEG's eleven set bits
+        return "mp3" if audio[1] & 0x06 else "aac"  # its layer, none in ADTS
+    raise BadAudio
 
 
 def encode(audio: bytes) -> Voice:
@@ -60,7 +85,7 @@ def encode(audio: bytes) -> Voice:
     count = 0
     resampler = av.AudioResampler(format="s16", layout="mono", rate=OPUS_RATE)
     try:
-        with av.open(io.BytesIO(audio), "r") as source, av.open(out, "w", format="ogg") as target:
+        with _opened(audio) as source, av.open(out, "w", format="ogg") as target:
             stream = target.add_stream("libopus", rate=OPUS_RATE)
             stream.bit_rate = 32_000
             stream.layout = "mono"

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_IMPORTABLE = str(Path(__file__).resolve().parents[2])
+IMPORTABLE = str(Path(__file__).resolve().parents[2])
+"""Where a child finds this package."""
+
 _LONGEST_LINE = 1 << 20
 _MOST_BYTES = 8_000_000
+_BROKEN = (OSError, EOFError, ValueError, TypeError, RecursionError, asyncio.LimitOverrunError)
+"""What comes of a child that dies, or says what is no answer."""
+
+_END_SECONDS = 0.5
+"""From the end of what a child says to its own end."""
 
 
 class Worker:
@@ -44,9 +51,11 @@ class Worker:
             except TimeoutError:
                 await self.close()
                 raise EarFailed(why=f"it took longer than {seconds:g} s") from None
-            except (OSError, ValueError, EOFError):
+            except _BROKEN as error:
+                ended = isinstance(error, (OSError, EOFError))
+                why = "it was too much work" if ended and await self._overworked() else "the engine broke off"
                 await self.close()
-                raise EarFailed(why="the engine broke off") from None
+                raise EarFailed(why=why) from None
             except BaseException:
                 await self.close()  # half an answer may be on its way
                 raise
@@ -72,6 +81,13 @@ class Worker:
             )  # fmt: skip
         return self._child
 
+    async def _overworked(self) -> bool:
+        """Whether the child ended since it had used the processor for longer than it may."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                return self._child is not None and await self._child.wait() == -signal.SIGPROF
+        return False
+
     async def close(self) -> None:
         """Kill the child with its group, and reap it."""
         child, self._child = self._child, None
@@ -84,6 +100,6 @@ class Worker:
 def _environment() -> dict[str, str]:
     """Nothing of the hub's own: its environment holds tokens."""
     return {
-        "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": _IMPORTABLE,
+        "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": IMPORTABLE,
         "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
     }  # fmt: skip

@@ -71,7 +71,8 @@ class MessageRows:
     def heard(self, number: int, text: str) -> None:
         """See `MessageStore`."""
         self._connection.execute(
-            "UPDATE inbound SET text = ?, more = json_remove(more, '$.files') WHERE id = ?", (text, number)
+            "UPDATE inbound SET text = ?, more = json_set(json_remove(more, '$.files'), '$.spoken', json('true')) WHERE id = ?",
+            (text, number),
         )
 
     def speak(self, conversation: str, *, on: bool) -> None:

@@ -58,6 +58,10 @@ class NotSure(UserError):
     """I heard "{text}", and am not sure of it, so nothing was done. Say it again, or write it."""
 
 
+class SpokenYes(UserError):
+    """A spoken yes decides nothing, for other words sound like it: press the button under the question, or type yes."""
+
+
 class NothingSaid(UserError):
     """I heard nothing in this voice note. Record it again, or write it."""
 
@@ -92,6 +96,10 @@ class MouthFailed(Unavailable):
 
 class Ear(Protocol):
     """Hears speech. One note at a time; the others wait."""
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot hear, and what to do about it; empty if it can."""
 
     async def hear(self, audio: bytes, expected: Grammar) -> Heard:
         """What is said in an audio file of any usual format. Raises this module's errors."""

@@ -64,7 +64,7 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 ANSWERS = ("yes [please]", "yeah", "confirm", "okay", "no [thanks]", "no thank you", "nope")
-"""A yes or a no to what was asked back. "Go ahead" and "do it" are not among them: other speech is too often heard as these."""
+"""A yes or a no to what was asked back. A no answers; a yes is only understood, for other words are surely heard as it."""
 
 NOT_SAID = frozenset({
     "ask", "new", "model", "stop", "start", "whoami", "pair", "unpair", "deliver", "reject", "approve", "deny", "why", "link",

@@ -22,7 +22,7 @@ from tests.telegram_server import TelegramServer
 from tests.voice.hearing import speak
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from tests.scenario.telegram import Telegrams
     from tests.telegram_objects import Message
@@ -76,20 +76,29 @@ async def test_the_chat_of_the_docs(tmp_path: Path, request: pytest.FixtureReque
         for words, answer in (
             ("show me my balance", "10,000 simulated sats free"),
             ("summarise welcome dot m d", "/task summarise welcome.md"),
-            ("yes please", "T-1 settled: quill was paid 40 sats\n\ndone"),
+            ("yes please", "press the button under the question, or type yes"),
             ("what is quill doing", "writing"),
             ("i would like to order a pizza", "I did not understand what you said"),
         ):
             shown = await said(talk, words, answer)
-            lines.append(f'Olga    (voice note) "{words}"')
-            for one in shown:
-                first, *others = (one.edits[0] if one.edits else one.text).splitlines()
-                lines += [f"Timmy   {first}", *(f"        {line}".rstrip() for line in others)]
+            lines += [f'Olga    (voice note) "{words}"', *_told(shown)]
+            if words == "yes please":
+                before = max(one.id for one in talk.server.messages(talk.olga))
+                talk.server.say(talk.olga, OLGA, "yes")
+                await talk.told(talk.olga, "T-1 settled: quill was paid 40 sats\n\ndone")
+                lines += ["Olga    yes", *_told(one for one in _since(talk, before) if one.mine)]
         assert talk.rows("SELECT count(*), max(status) FROM task") == [(1, "settled")]
     page = HEAD + "\n".join(lines) + "\n```\n"
     if request.config.getoption("--write-transcript"):
         PAGE.write_text(page)
     assert PAGE.read_text() == page, "write it anew with: make test-real ARGS=--write-transcript"
+
+
+def _told(shown: Iterable[Message]) -> Iterator[str]:
+    for one in shown:
+        first, *others = (one.edits[0] if one.edits else one.text).splitlines()
+        yield f"Timmy   {first}"
+        yield from (f"        {line}".rstrip() for line in others)
 
 
 async def test_an_answer_is_spoken_and_what_is_spoken_is_the_answer(tmp_path: Path) -> None:

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
+import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from adapters.speech.ear import LocalEar
+from adapters.speech.worker import Worker
+from bot.app import DATABASE
+from bot.hearing import Hearing
+from bot.registry import Registry
 from config.settings import Speech
+from core.chat import Attachment, Caller, Inbound, Role
+from core.voice.expected import Names
+from core.voice.hearing import NOTE_BYTES, NoteTooLong
 from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
 from tests.scenario.telegram import BOB, OLGA, on_telegram, telegram_settings
@@ -15,8 +28,6 @@ from tests.speech import Ears, Mouths
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.matrix_server import Room
     from tests.telegram_server import TelegramServer
@@ -38,8 +49,37 @@ async def test_a_voice_note_is_shown_and_acts_as_its_words(tmp_path: Path, serve
         assert "/task summarise welcome.md max=50" in asked.text
         assert talk.rows("SELECT count(*) FROM task") == [(0,)]
         server.voice(talk.olga, OLGA, b"yes")
+        await talk.told(talk.olga, "press the button under the question, or type yes")
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+        server.tap(asked, "Yes", OLGA)
         await talk.told(talk.olga, "T-1 posted")
         assert talk.rows("SELECT count(*) FROM inbound WHERE done = 0") == [(0,)]
+
+
+async def test_a_spoken_no_is_an_answer_and_a_command_that_was_heard_is_asked_back_however_it_is_spelt(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        server.voice(talk.olga, OLGA, b"/task summarise welcome.md max=50")
+        await talk.told(talk.olga, "Shall I do this? Yes or no:\n/task summarise welcome.md max=50")
+        server.voice(talk.olga, OLGA, b"no")
+        await talk.told(talk.olga, "Nothing was done")
+        server.voice(talk.olga, OLGA, b"/whoami")
+        await talk.told(talk.olga, "owner")
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+async def test_that_a_command_was_spoken_is_known_after_a_crash(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        server.voice(talk.olga, OLGA, b"summarise welcome.md")
+        await talk.told(talk.olga, "Shall I do this")
+        await talk.bot.app.store.write(lambda tx: tx.messages.heard(1, "/task summarise welcome.md max=50"))
+        found = talk.bot.app.settings.data_dir / DATABASE
+    with contextlib.closing(sqlite3.connect(found)) as connection, connection:
+        connection.execute("UPDATE inbound SET done = 0")
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        await talk.told(talk.olga, "Shall I do this? Yes or no:\n/task summarise welcome.md max=50")
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
 
 
 async def test_what_is_not_heard_well_is_asked_back_or_does_nothing(tmp_path: Path, server: TelegramServer) -> None:
@@ -95,6 +135,33 @@ async def test_a_note_that_was_stored_before_a_crash_is_heard_once_after_it(
         shown = [one.text for one in server.messages(talk.olga)]
         assert len(shown) == 2
         assert talk.rows("SELECT text, done FROM inbound") == [("what is my balance", 1)]
+
+
+async def test_what_happens_while_a_note_is_listened_to_is_told_meanwhile(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    ears, done = Ears(gate=asyncio.Event()), asyncio.Event()
+    async with on_telegram(tmp_path, server, ear=ears, hands=Hands(does={"quill": done})) as talk:
+        posted = await talk.says(talk.olga, OLGA, "/task write a poem skill=writing max=50")
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        await talk.until(lambda: ears.heard, "it listen")
+        done.set()
+        await talk.told(talk.olga, "T-1 settled", after=posted.id)
+
+
+async def test_a_note_that_a_stop_finds_half_heard_is_heard_at_the_next_start(
+    tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
+    deaf = Worker("engine", program=(sys.executable, "-S", "-c", "import sys; sys.stdin.read()"))
+    monkeypatch.setattr("bot.app.engines.ear", lambda *_: (LocalEar(deaf), deaf))
+    async with on_telegram(tmp_path, server) as talk:
+        server.voice(talk.olga, OLGA, b"what is my balance")
+        await talk.until(lambda: deaf._child, "it listen")
+    assert deaf._child is None
+    async with on_telegram(tmp_path, server, ear=Ears()) as talk:
+        await talk.told(talk.olga, "10,000 simulated sats free")
+        assert not any("could not listen" in one.text for one in server.messages(talk.olga))
 
 
 async def test_an_engine_that_breaks_off_costs_one_clear_sentence(tmp_path: Path, server: TelegramServer) -> None:
@@ -177,3 +244,35 @@ async def test_a_hub_without_hearing_says_so(tmp_path: Path, server: TelegramSer
     async with on_telegram(tmp_path, server, found=off) as talk:
         server.voice(talk.olga, OLGA, b"OggS")
         await talk.told(talk.olga, "I cannot hear voice notes: the owner of this hub has turned that off")
+        assert not any(call.method == "getFile" for call in server.calls)
+
+
+@pytest.mark.parametrize(("bytes_", "heard"), [(NOTE_BYTES, True), (NOTE_BYTES + 1, False)])
+async def test_a_note_is_as_long_as_it_is_and_not_as_its_sender_says(bytes_: int, heard: bool) -> None:
+    async def fetch(*_: object) -> bytes:
+        return b" " * (bytes_ - 6) + b"status"
+
+    async def names() -> Names:
+        return Names()
+
+    ears, note = Ears(), Attachment("voice.ogg", 10, "ref", spoken=True)
+    hearing = Hearing(ears, fetch, names, Registry())
+    message = Inbound("matrix", "bot", "1", "matrix:room", "matrix:ann", "", files=(note,))
+    if heard:
+        await hearing.take(message, Caller("matrix:ann", Role.MEMBER))
+    else:
+        with pytest.raises(NoteTooLong):
+            await hearing.take(message, Caller("matrix:ann", Role.MEMBER))
+    assert bool(ears.heard) is heard
+
+
+async def test_a_group_is_answered_aloud_where_an_operator_wants_it(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, mouth=Mouths()) as talk:
+        welcome = await talk.says(talk.bob, BOB, "hello")
+        await talk.bot.data(f"/pair {welcome.text.splitlines()[1]}")
+        await talk.told(talk.bob, "You are in")
+        assert "You may not" in (await talk.says(talk.group, BOB, "/voice@timmy_bot on")).text
+        assert "I answer here by voice too" in (await talk.says(talk.bob, BOB, "/voice on")).text
+        assert "I answer here by voice too" in (await talk.says(talk.group, OLGA, "/voice@timmy_bot on")).text
+        server.say(talk.group, BOB, "/voice@timmy_bot off")
+        await talk.told(talk.group, "I only write here")

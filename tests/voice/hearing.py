@@ -52,6 +52,7 @@ OUTSIDE = (
     "play some music", "good morning how was your night", "who won the game last night", "the balance of nature is fragile",
     "cancel my dentist appointment", "give the dog a bone", "what did you eat for breakfast", "set a timer for ten minutes",
     "i do not know what you mean", "show my wife the pictures", "pay the electricity bill", "send an email to my boss",
+    "jazz", "guess", "yet", "yell", "can fern", "oh hey", "ok google", "oak tree", "know", "now", "note", "nose",
     "summarise the history of rome", "maybe later", "thank you very much", "how tall is the eiffel tower", "wake me up at seven",
     "this is a test of the microphone", "he said that she would come", "please describe the painting", "are you hungry",
     "task force two is ready", "delete everything on my computer", "wie ist das wetter heute",

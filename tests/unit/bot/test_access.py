@@ -29,6 +29,7 @@ CANCEL     -      own     yes       own    yes    yes  yes    -      tap
 RETRY      -      own     yes       own    yes    yes  yes    -      tap
 ROSTER     -      -       yes       -      yes    yes  yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
+ALOUD      -      -       yes       -      yes    yes  yes    yes    yes
 TOKENS     -      own     own       own    yes    -    -      -      -
 MINT       -      -       -         -      yes    -    -      -      -
 PAIR       -      -       -         -      yes    -    yes    -      tap

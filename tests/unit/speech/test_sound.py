@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import io
 import wave
+from typing import TYPE_CHECKING, cast
 
+import av
 import numpy as np
 import pytest
 
 from adapters.speech.sound import RATE, decode, encode
 from core.voice.hearing import BadAudio, NoteTooLong, NothingSaid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from av.audio.stream import AudioStream
 
 
 def tone(seconds: float, *, rate: int = 22_050, loudness: int = 8000) -> bytes:
@@ -46,6 +53,31 @@ def test_other_formats_and_one_that_was_cut_short_are_read_too() -> None:
 def test_what_is_no_audio_is_called_so(audio: bytes) -> None:
     with pytest.raises(BadAudio):
         decode(audio)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("ogg", "libopus"), ("mp4", "aac"), ("mov", "pcm_s16le"), ("matroska", "libopus"), ("webm", "libopus"),
+        ("mp3", "libmp3lame"), ("adts", "aac"), ("flac", "flac"), ("caf", "pcm_s16be"), ("wav", "pcm_s16le"),
+    ],
+)  # fmt: skip
+def test_each_usual_container_is_read(container: str, codec: str) -> None:
+    out = io.BytesIO()
+    with av.open(io.BytesIO(tone(0.5, rate=48_000)), "r") as source, av.open(out, "w", format=container) as target:
+        stream = cast("AudioStream", target.add_stream(codec, rate=48_000, layout="mono"))
+        for frame in source.decode(audio=0):
+            frame.pts = None
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    assert len(decode(out.getvalue())) == pytest.approx(0.5 * RATE, rel=0.2)
+
+
+def test_a_list_of_files_is_no_audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.wav").write_bytes(tone(1))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadAudio):
+        decode(b"ffconcat version 1.0\nfile secret.wav\n")
 
 
 def test_a_head_without_a_sound_is_no_audio() -> None:

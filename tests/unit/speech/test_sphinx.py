@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from adapters.speech.pronounce import pronounce
-from adapters.speech.sound import decode
-from adapters.speech.sphinx import Sphinx, confidence
+from adapters.speech.sound import RATE, decode
+from adapters.speech.sphinx import Sphinx, confidence, voiced
 from core.voice.expected import Names, grammar
 from core.voice.hearing import Verdict, judge
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from core.voice.hearing import Heard
 
+TIMES = np.arange(round(0.6 * RATE)) / RATE
 NOTES = Path(__file__).parents[2] / "voice/notes"
 EXPECTED = grammar(
     frozenset({"balance", "agent", "task", "status", "cancel"}),
@@ -57,6 +62,26 @@ def test_a_word_that_no_dictionary_has_sounds_as_its_letters(word: str, phones: 
     assert pronounce(word) == phones
 
 
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.sin(2 * np.pi * 600 * TIMES),
+        np.sin(2 * np.pi * (300 * TIMES + 300 * TIMES**2)),
+        np.sin(2 * np.pi * 2400 * TIMES) * np.hanning(len(TIMES)),
+        np.random.default_rng(3).normal(0, 0.3, len(TIMES)),
+        np.zeros(100),
+    ],
+    ids=["tone", "chirp", "blip", "hiss", "click"],
+)
+def test_what_is_no_voice_is_told_by_its_spectrum(samples: NDArray[np.float64]) -> None:
+    assert not voiced((samples * 8000).astype(np.int16))
+
+
+@pytest.mark.parametrize("note", sorted(NOTES.glob("*.ogg")), ids=lambda note: note.stem)
+def test_a_voice_is_one(note: Path) -> None:
+    assert voiced(decode(note.read_bytes()))
+
+
 def test_a_command_is_heard_and_other_speech_is_not() -> None:
     engine = Sphinx()
 
@@ -67,3 +92,10 @@ def test_a_command_is_heard_and_other_speech_is_not() -> None:
     heard = hear("balance.ogg")
     assert (heard.text, judge(heard)) == ("show me my balance", Verdict.DO)
     assert judge(hear("pizza.ogg")) is Verdict.NOTHING
+
+
+def test_a_long_hiss_is_no_work() -> None:
+    hiss, engine = np.random.default_rng(1).normal(0, 5000, 30 * RATE).astype(np.int16), Sphinx()
+    begun = time.process_time()
+    assert engine.hear(hiss, EXPECTED.rules.text, EXPECTED.rules.words, EXPECTED.sounds).text == ""
+    assert time.process_time() - begun < 2

@@ -15,13 +15,10 @@ from adapters.speech.mouth import Command, ProgramMouth
 from adapters.speech.worker import Worker
 from core.voice.expected import Names, grammar
 from core.voice.hearing import (
-    NOTE_BYTES,
     BadAudio,
     EarFailed,
     Heard,
     MouthFailed,
-    NoEar,
-    NoteTooLong,
     TooManyNotes,
 )
 from tests.unit.speech.test_sound import tone
@@ -59,8 +56,11 @@ async def test_the_real_child_hears_encodes_and_outlives_bad_audio() -> None:
         ("", 10, "broke off"),
         ("print('no json', flush=True)", 10, "broke off"),
         (f"{WORDS}print('{{\"size\": 99999999}}', flush=True); sys.stdin.read()", 10, "broke off"),
+        (f"{WORDS}print('{{\"size\": null}}', flush=True); sys.stdin.read()", 10, "broke off"),
+        (f"{WORDS}print('x' * 3_000_000, flush=True); sys.stdin.read()", 10, "broke off"),
+        (f"{WORDS}import signal\nsignal.setitimer(signal.ITIMER_PROF, 0.02)\nwhile True: pass", 10, "too much work"),
     ],
-    ids=["hangs", "dies", "babbles", "floods"],
+    ids=["hangs", "dies", "babbles", "floods", "says no size", "never ends its line", "works too much"],
 )
 async def test_a_child_that_fails_is_killed_and_the_next_one_starts_afresh(
     code: str, seconds: float, words: str
@@ -90,12 +90,12 @@ async def test_half_a_sentence_is_nothing_but_an_engine_without_a_grammar_is_tak
 
 
 async def test_what_cannot_be_heard_is_said_so() -> None:
-    with pytest.raises(NoEar, match="turned that off"):
-        await LocalEar(Scripted({}), missing=engines.ear_missing("off", None)).hear(b"x", EXPECTED)  # type: ignore[arg-type]
-    with pytest.raises(NoteTooLong):
-        await LocalEar(Scripted({})).hear(b"x" * (NOTE_BYTES + 1), EXPECTED)  # type: ignore[arg-type]
+    assert "turned that off" in engines.ear("off", None)[0].missing
     with pytest.raises(EarFailed):
         await LocalEar(Scripted({"error": "memory_error"})).hear(b"x", EXPECTED)  # type: ignore[arg-type]
+    for doubt in ({}, {"confidence": float("nan")}, {"confidence": None}, {"confidence": 7}):
+        with pytest.raises(EarFailed):
+            await LocalEar(Scripted({"text": "status", **doubt})).hear(b"x", EXPECTED)  # type: ignore[arg-type]
     busy = LocalEar(Scripted({}))  # type: ignore[arg-type]
     busy._waiting = MOST_WAITING
     with pytest.raises(TooManyNotes):
@@ -111,6 +111,13 @@ def mouth(*arguments: str, worker: object = None, missing: str = "") -> ProgramM
 async def test_a_program_speaks_what_it_is_given() -> None:
     voice = await mouth("/bin/cat").say("hello")
     assert (voice.ogg, voice.seconds) == (b"OggS", 2.5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_program_that_speaks_has_its_limits() -> None:
+    spoken = await mouth("/bin/cat", "/proc/self/limits")._spoken("hello")
+    limits = {line[:24].strip(): line[24:].split()[0] for line in spoken.decode().splitlines()}
+    assert (limits["Max address space"], limits["Max file size"]) == (str(2**30), "0")
 
 
 @pytest.mark.parametrize(
@@ -137,5 +144,8 @@ async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> Non
     assert engines.piper_voice(tmp_path) is None
     (tmp_path / "amy.onnx.json").write_text("{}")
     assert engines.piper_voice(tmp_path) == tmp_path / "amy.onnx"
+    unreadable = tmp_path / ("x" * 300)
+    assert engines.whisper_model(unreadable) is None
+    engines.ear("pocketsphinx", unreadable)
     assert "pip install faster-whisper" in engines.ear_missing("whisper", tmp_path)
     assert "pip install piper-tts" in engines.mouth_missing("piper", tmp_path)
