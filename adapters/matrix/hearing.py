@@ -147,7 +147,7 @@ class Ear:
         if inbound.private:
             await self._rooms.met(self._client, event.sender, room)
         if thread_of(event) is not None:
-            self._rooms.heard(inbound.conversation, room.room_id, event.event_id)
+            self._rooms.heard(self._client, inbound.conversation, room.room_id, event.event_id)
 
     async def _doubted(
         self, encryption: Encryption, room: MatrixRoom, event: Event, inbound: Inbound

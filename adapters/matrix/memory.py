@@ -46,11 +46,11 @@ class Memory:
         await patiently(self._store, lambda tx: tx.surfaces.save(self._account, mark), self.clock)
         self.mark = mark
 
-    async def latch(self, room: str) -> None:
-        """A room is encrypted, for ever."""
-        if room not in self.latched:
-            await patiently(self._store, lambda tx: tx.surfaces.latch(self._account, room), self.clock)
-            self.latched.add(room)
+    async def latch(self, place: str) -> None:
+        """A room is encrypted, or somebody is in private, for ever."""
+        if place not in self.latched:
+            await patiently(self._store, lambda tx: tx.surfaces.latch(self._account, place), self.clock)
+            self.latched.add(place)
 
     async def first(self, session: str, place: int, event: str) -> str:
         """Which event was the first to be opened from this place of a session; "" for one of long ago."""

@@ -52,11 +52,13 @@ class Rooms:
         elif not (self._must_seal(user) or self._is_sealed(client, self._homes.get(user, ""))):
             self._homes[user] = room.room_id
 
-    def heard(self, where: str, room: str, event: str) -> None:
+    def heard(self, client: AsyncClient, where: str, room: str, event: str) -> None:
         """Somebody spoke in a thread. Where the bot knows its room, an event of another one says nothing of it."""
         known = self._threads.get(where)
-        root = place(where)[1] or ""
-        if self._sent.get(root, room) == room and (known is None or known.room == room):
+        target, root = place(where)
+        if target.startswith("@") and not self._fits(client, room, target):
+            return
+        if self._sent.get(root or "", room) == room and (known is None or known.room == room):
             bounded(self._threads, where, _Thread(room, event))
 
     def sent(self, where: str, room: str, event: str) -> None:

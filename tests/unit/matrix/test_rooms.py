@@ -52,9 +52,9 @@ async def test_who_was_in_an_encrypted_room_is_not_reached_in_a_plain_one_after_
     rooms = await _after_restart(memory)
     client = _client(PLAIN, SEALED)
     await rooms.met(client, "@ann:here", PLAIN)
-    rooms.heard(THREAD, "!plain", "$later")
+    rooms.heard(client, THREAD, "!plain", "$later")
     assert await rooms.find(client, ANN, ()) == ("!sealed", None)
-    assert await rooms.find(client, THREAD, ()) == ("!sealed", None)
+    assert await rooms.find(client, THREAD, ()) == ("!sealed", "$board")
     rooms.sent(ANN, "!plain", "$of-before")
     with pytest.raises(NotSent, match="plain room"):
         await rooms.holding(client, ANN, "$of-before")
@@ -81,10 +81,10 @@ async def test_whoever_was_only_written_to_in_an_encrypted_room_counts_too(memor
 async def test_an_event_of_another_room_moves_no_thread(memory: Memory) -> None:
     rooms, client = await _after_restart(memory), _client(PLAIN, OTHER)
     rooms.sent(ANN, "!plain", "$board")
-    rooms.heard(THREAD, "!x", "$forged")
+    rooms.heard(client, THREAD, "!x", "$forged")
     assert await rooms.find(client, THREAD, ()) == ("!plain", "$board")
     assert await rooms.holding(client, ANN, "$board") == "!plain"
     assert rooms.newest(THREAD) is None
-    rooms.heard("matrix:@ann:here/$own", "!plain", "$answer")
-    rooms.heard("matrix:@ann:here/$own", "!x", "$forged")
+    rooms.heard(client, "matrix:@ann:here/$own", "!plain", "$answer")
+    rooms.heard(client, "matrix:@ann:here/$own", "!x", "$forged")
     assert rooms.newest("matrix:@ann:here/$own") == "$answer"
