@@ -288,6 +288,7 @@ def _drawn(table: Table, plan: Plan) -> tuple[Drawing, Figure]:
         else:
             drawing = _histogram(axes, table.path, frame, plan)
         figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # everything has its place by now; to find it again takes as long again
     return drawing, figure
 
 
