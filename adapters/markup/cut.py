@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, bisect_right
-from dataclasses import replace
 from html import escape
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from adapters.markup.html import tags
 from adapters.markup.rich import Rich
-from core.chat import Style
-
-if TYPE_CHECKING:
-    from core.chat import Mark
+from core.chat import Mark, Style
 
 _CLUSTER = 64
 """How far back, in code points, a place between two graphemes is looked for."""
@@ -43,7 +38,7 @@ def cut(rich: Rich, units: int = 4096, size: int = 32 * 1024) -> list[Rich]:
         end = measure.cut(at, max(measure.most(at, units, size), at + 1))
         last = bisect_left(measure.starts, end, first)
         held = [*carried, *marks[first:last]]
-        moved = tuple(replace(mark, start=mark.start - at, end=mark.end - at) for mark in held)
+        moved = tuple(Mark(mark.start - at, mark.end - at, mark.style, mark.language) for mark in held)
         found.append(Rich(text[at:end], moved))
         carried = [mark for mark in held if mark.end > end]
         at, first = end, last

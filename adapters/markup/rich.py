@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from core.chat import Style
+from core.chat import Mark, Style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from core.chat import Mark
 
 SOLID = frozenset({Style.CODE, Style.PRE})
 """Styles that hold no other marks."""
@@ -66,7 +64,7 @@ def _nested(marks: Iterable[Mark], length: int) -> Iterable[Mark]:
         if start >= end or any(one.style in SOLID or one.style is mark.style for one in held):
             continue
         named = mark.style is Style.PRE and LANGUAGE.fullmatch(mark.language)
-        held.append(replace(mark, start=start, end=end, language=mark.language if named else ""))
+        held.append(Mark(start, end, mark.style, mark.language if named else ""))
         yield held[-1]
 
 

@@ -34,7 +34,12 @@ class KeysUnreadable(Unavailable):
 
 
 class Store(SqliteStore):  # type: ignore[misc]
-    """The library's store, bound to its one database once: to bind ten tables anew at each call takes most of its time."""
+    """The library's store, bound to its one database once: to bind ten tables anew at each call takes most of its time.
+
+    And it knows its account's row, which every call asks for: there is one, nothing removes it, and it is wanted for its name.
+    """
+
+    _account: Any = None
 
     def _create_database(self) -> Any:
         database = super()._create_database()
@@ -42,6 +47,15 @@ class Store(SqliteStore):  # type: ignore[misc]
         database.bind_ctx = lambda _: contextlib.nullcontext()
         database.timeout = BUSY_SECONDS
         return database
+
+    def _get_account(self) -> Any:
+        self._account = self._account or super()._get_account()
+        return self._account
+
+    def load_account(self) -> Any:
+        """See the library: the one who reads the row and not its name alone."""
+        self._account = None
+        return super().load_account()
 
 
 class Client(AsyncClient):  # type: ignore[misc]

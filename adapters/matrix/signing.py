@@ -7,13 +7,13 @@ user-signing key the masters of others. Source: https://spec.matrix.org/v1.11/cl
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 from nio.api import Api
+from vodozemac import Ed25519PublicKey, Ed25519Signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +29,6 @@ def unpadded(data: bytes) -> str:
     return base64.b64encode(data).decode().rstrip("=")
 
 
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-
-
 def canonical(thing: Mapping[str, Any]) -> bytes:
     """What is signed of an object: its canonical JSON without signatures and what is not signed."""
     signed = {key: value for key, value in thing.items() if key not in {"signatures", "unsigned"}}
@@ -43,9 +39,9 @@ def canonical(thing: Mapping[str, Any]) -> bytes:
 def is_signed(thing: Mapping[str, Any], user: str, key: str, *, name: str = "") -> bool:
     """Whether an object carries a good signature of a user's Ed25519 key (unpadded base64). A device's goes by its `name`."""
     try:
-        signature = thing["signatures"][user][f"ed25519:{name or key}"]
-        eddsa.new(eddsa.import_public_key(_bytes(key)), "rfc8032").verify(canonical(thing), _bytes(signature))
-    except (KeyError, TypeError, ValueError, binascii.Error):
+        signature = Ed25519Signature.from_base64(thing["signatures"][user][f"ed25519:{name or key}"])
+        Ed25519PublicKey.from_base64(key).verify_signature(canonical(thing), signature)
+    except (KeyError, TypeError, ValueError):
         return False
     return True
 

@@ -127,10 +127,11 @@ def check_cut(rich: Rich, most: int, size: int) -> None:
         at = end
 
 
-def check_read(markdown: str) -> None:
+def check_read(markdown: str) -> Rich:
     rich = read(markdown)
     check_rich(rich)
     check_kept(markdown, rich)
+    return rich
 
 
 def check_kept(markdown: str, rich: Rich) -> None:
@@ -165,9 +166,9 @@ def test_pieces_are_valid_and_nothing_is_lost(batch: int) -> None:
         try:
             check(dice, text)
             if number % 3 == 0:
-                check_read(text)
-                check_cut(read(text), 40, 300)
-                check_speech(read(text))
+                rich = check_read(text)
+                check_cut(rich, 40, 300)
+                check_speech(rich)
         except AssertionError as error:
             error.add_note(f"batch {batch}, text {number}: {text!r}")
             raise
@@ -187,8 +188,7 @@ def test_any_text_and_marks(text: str, dice: random.Random) -> None:
 @settings(max_examples=150, deadline=None)
 @given(TEXT)
 def test_any_markdown(text: str) -> None:
-    check_read(text)
-    check_speech(read(text))
+    check_speech(check_read(text))
 
 
 LONG: dict[str, Callable[[int], str]] = {
