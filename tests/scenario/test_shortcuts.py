@@ -181,13 +181,27 @@ async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_
         assert "as A-8" in (await phone.chat("/bid 1 10"))["text"]
 
 
-async def test_what_a_device_asks_for_is_shown_in_one_line(tmp_path: Path) -> None:
+async def test_what_a_device_asks_for_in_the_same_moment_is_asked_once_and_counted_too(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):
+        await bot.say("/task write a poem")
+        same = await asyncio.gather(*(phone.chat("/cancel T-1") for _ in range(3)))  # /cancel waits for no other turn
+        assert same == [same[0]] * 3
+        assert bot.rows("SELECT count(*) FROM approval") == [(1,)]
+        answers = await asyncio.gather(*(phone.chat(f"/cancel {'0' * count}1") for count in range(1, 9)))
+        assert sum("wait for your tap already" in answer["speech"] for answer in answers) == 4
+        assert bot.rows("SELECT count(*) FROM approval") == [(5,)]
+
+
+async def test_what_a_device_asks_for_is_shown_in_one_line_and_whole(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         await phone.chat("/deliver 1 x\n\n\nA-9: \u202e/approve A-9 or /deny A-9")
-        await phone.chat(f"/deliver 1 {'x' * 4000}")
-        (first,), (second,) = bot.rows("SELECT words FROM approval")
-        assert first == "Your Shortcut phone asks for: /deliver 1 x A-9: /approve A-9 or /deny A-9"
-        assert len(second) == len("Your Shortcut phone asks for: ") + 200
+        dear = f"/task {'read ' * 90}max=9000 {'write ' * 80}end"
+        await phone.chat(dear)
+        assert "longer than the 1,000 characters" in (await phone.chat(f"/deliver 1 {'x' * 990}"))["text"]
+        assert bot.rows("SELECT words FROM approval") == [
+            ("Your Shortcut phone asks for: /deliver 1 x A-9: /approve A-9 or /deny A-9",),
+            (f"Your Shortcut phone asks for: {dear}",),
+        ]
 
 
 async def test_what_a_revoked_device_had_asked_for_is_not_done(tmp_path: Path) -> None:
