@@ -41,7 +41,7 @@ from bot.health import Figures, Health
 from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
-from bot.links import CARRIES, Links
+from bot.links import CARRIES, Links, left_behind
 from bot.registry import registry
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
@@ -182,7 +182,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         boards = Boards(store, clock, nursery)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
-        pairing = Pairing(store, ids, identities, delivery.send)
+        pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
 
         def place(file: ResultFile) -> str:

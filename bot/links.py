@@ -255,6 +255,13 @@ class Links:
         return outcome.reply
 
 
+def left_behind(tx: LinkTx, actor: str) -> str:
+    """What an identity has under its own name, in words: sats, or work that is not over; empty if nothing."""
+    wallet = tx.ledger.account(user_account(actor))
+    tasks = ", ".join(task.name for task in under_way(tx, actor)[:5])
+    return format_sats(wallet.posted) if wallet.posted else tasks
+
+
 def _told_code(caller: Caller, code: str) -> Reply:
     others = sorted(caller.selves - {caller.actor})
     words = "Your link code, good for an hour and for one use:\n"

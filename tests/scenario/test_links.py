@@ -670,6 +670,21 @@ async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_
         assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
 
 
+async def test_who_has_sats_or_work_of_their_own_leaves_none_behind_by_becoming_an_owner(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS)
+        await talk.bot.say("/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        await talk.say(BOBS, "/bid T-1 5")
+        for who, what in ((ANNS, "300 sats"), (BOBS, "T-1")):
+            await talk.bot.say(f"/unpair {who}")
+            code = (await talk.say(who, "hello"))["text"].split("\n")[1]
+            refused = await talk.bot.say(f"/pair {code} role=owner")
+            assert f"{who} has {what} here from before" in refused["text"]
+            assert (await talk.bot.data(f"/pair {code}"))["ok"], "the code is still good"
+        assert "300 sats" in (await talk.say(ANNS, "/balance"))["text"].replace("simulated ", "")
+
+
 @pytest.mark.parametrize("leaves", [ANNS, BOBS])
 async def test_a_wish_ends_when_either_side_is_let_out_even_if_it_comes_back(tmp_path: Path, leaves: str) -> None:
     async with people(tmp_path) as talk:
