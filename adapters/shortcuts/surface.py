@@ -296,19 +296,23 @@ class ShortcutsSurface:
                 waiter.told.set()
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
-        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched. Where a device ended, nobody is told."""
+        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched. Where a device ended, nobody is told.
+
+        Whoever comes while this looks finds the answer by themselves, and what their speech points to is written then.
+        """
         if message.cause is None:
             raise Undeliverable(surface=self.name, why="a Shortcut asks, and is told nothing else")
         if not message.id:
             return (TOLD,)  # a word on the way; the answer follows
         await self._recordings.discard(_recorded(message.cause))
-        if not await self._copied(message):
+        there = self._there(message.cause)
+        if not await self._copied(message, copies=bool(there) and not whole(of(message.reply))):
             for waiter in self._desk.get(message.cause, ()):
                 waiter.gone = True
                 waiter.told.set()
             raise Undeliverable(surface=self.name, why="the device that asked speaks for nobody any more")
-        if there := self._there(message.cause):
-            for waiter in there:
+        if told := [waiter for waiter in self._there(message.cause) if waiter in there]:
+            for waiter in told:
                 waiter.message = message
                 waiter.told.set()
             return (TOLD,)
@@ -319,9 +323,8 @@ class ShortcutsSurface:
     def _there(self, cause: str) -> list[_Waiter]:
         return [waiter for waiter in self._desk.get(cause, ()) if waiter.alive()]
 
-    async def _copied(self, message: Outgoing) -> bool:
-        """Send home what the speech points to, if it is to be told now; False where nobody may be told any more."""
-        copies = bool(self._there(message.cause or "")) and not whole(of(message.reply))
+    async def _copied(self, message: Outgoing, *, copies: bool) -> bool:
+        """Send home what the speech points to, if it `copies`; False where nobody may be told any more."""
 
         def work(tx: DeskTx) -> tuple[bool, Outgoing | None]:
             job = _job(tx, message)

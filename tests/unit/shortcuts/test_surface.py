@@ -168,6 +168,20 @@ async def test_an_answer_with_code_that_is_told_at_once_is_copied_once_too(tmp_p
         assert len(found.sent) == 1
 
 
+async def test_who_comes_while_an_answer_with_code_is_on_its_way_finds_its_code_in_the_chat(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        job = (await found.later(found.ask(), 7)).job or ""
+        message = await found.store.write(
+            lambda tx: tx.messages.queue("shortcuts", "shortcuts:phone/a", CODE, found.received[0].key, tx.now)
+        )
+        fetching = asyncio.get_running_loop().create_task(found.surface.result(PHONE, job, lambda: True))
+        await turn()
+        if told := await found.surface.send(message):
+            await found.store.write(lambda tx: tx.messages.mark((message.id,), "sent", told))
+        assert (await fetching).speech == "Look: There is code in the chat."
+        assert len(found.sent) == 1
+
+
 async def test_what_was_fetched_late_does_not_go_home_as_well(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as found:
         job = (await found.later(found.ask(), 7)).job or ""
