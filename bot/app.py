@@ -179,7 +179,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
-        boards = Boards(store, clock, nursery)
+        boards = Boards(store, clock, nursery, identities.role_in)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)

@@ -670,6 +670,23 @@ async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_
         assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
 
 
+async def test_who_is_a_stranger_by_now_sees_no_more_of_a_task_that_they_posted(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        code = (await talk.says(talk.ann, ANN, "/link")).text.split("\n")[1]
+        await talk.says(talk.bob, BOB, f"/link {code}")
+        await _earn(talk.app.store, ANNS, 300)
+        await talk.says(talk.bob, BOB, "/task sing max=50 pick=ask")
+        board = await talk.told(talk.bob, "T-1 is up for bids")
+        offers = await talk.told(talk.bob, "T-1 bids: ")
+        assert (await talk.says(talk.ann, ANN, f"/unlink {BOBS}")).text.startswith(BOBS)
+        await talk.says(talk.ann, ANN, "/cancel T-1")
+        await talk.until(lambda: not offers.buttons, "what means nothing any more goes away there too")
+        await talk.until(lambda: not board.buttons)
+        assert board.text.startswith("T-1 posted with a budget"), "as it was answered, and no news"
+
+
 async def test_who_has_sats_or_work_of_their_own_leaves_none_behind_by_becoming_an_owner(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS)
