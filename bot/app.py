@@ -419,7 +419,7 @@ def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str])
         )  # fmt: skip
         return await surface.ask(asked)
 
-    return Shortcuts(Desk(ask, surface.result, task_line)).routes()
+    return Shortcuts(Desk(surface.held, ask, surface.result, task_line)).routes()
 
 
 async def _telegram(

@@ -156,7 +156,7 @@ class ShortcutsSurface:
         receive = self._receive
         if receive is None:
             raise ShortcutsDown
-        with self._held(ask.device):
+        with self.held(ask.device):
             return await self._asked(ask, receive, until)
 
     async def _asked(self, ask: Ask, receive: Callable[[Inbound], Awaitable[None]], until: int) -> Said:
@@ -186,7 +186,7 @@ class ShortcutsSurface:
             self._alive(tx, device)
             return tx.shortcuts.find(name)
 
-        with self._held(device):
+        with self.held(device):
             job = await self._store.read(work)
             if job is None or job.token != device.hash:
                 raise UnknownJob
@@ -213,8 +213,8 @@ class ShortcutsSurface:
         return Inbound(self.name, job.token, job.key, place, actor, ask.text, files=files)
 
     @contextmanager
-    def _held(self, device: TokenRow) -> Iterator[None]:
-        """Count a request from its first moment, before anything is awaited. Raises `TooManyOpen`."""
+    def held(self, device: TokenRow) -> Iterator[None]:
+        """Count a request from its first moment, before anything of it is awaited. Raises `TooManyOpen`."""
         for count, limit in ((self._open[device.hash], MAX_EACH), (self._open.total(), MAX_OPEN)):
             if count >= limit:
                 raise TooManyOpen(limit=limit)

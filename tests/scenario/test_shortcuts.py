@@ -24,6 +24,7 @@ from tests.scenario.shortcuts import Phone, listening, meanwhile, mint, phone_an
 from tests.speech import Ears
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.scenario.bot import Bot
@@ -362,6 +363,33 @@ async def test_what_is_no_request_is_refused_with_its_reason_and_nothing_is_kept
         assert bot.rows("SELECT (SELECT count(*) FROM inbound), (SELECT count(*) FROM shortcut_job)") == [(0, 0)]
         assert not (tmp_path / "data" / "recordings").exists()
         assert (await phone.chat("half of a pair: \ud83d"))["done"], "what cannot be stored as it is, is taken without"
+
+
+async def test_requests_that_only_half_come_in_are_bounded_for_each_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.shortcuts.surface.MAX_EACH", 2)
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        whole = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b'{"message": '
+            await whole.wait()
+            yield b'"/whoami"}'
+
+        surface: Any = next(one for one in bot.app.health.surfaces if one.name == "shortcuts")
+        halves = [meanwhile(phone.request("POST", "/shortcuts/chat", data=slow())) for _ in range(2)]
+        await bot.see(lambda: surface._open.total() == 2, "both have begun", pace=0)
+        for path in ("chat", "task", "audio"):
+            status, answer = await phone.request(
+                "POST", f"/shortcuts/{path}", data=b"x", headers={"Content-Type": "audio/mp4"}
+            )
+            assert (status, answer["error"]["code"]) == (503, "too_many_open")
+        watch = Phone(await mint(bot.app, "watch")).at(phone.base)
+        assert (await watch.chat("/whoami"))["text"] == "shortcuts:watch, owner"
+        whole.set()
+        assert [(await half)[0] for half in halves] == [200, 200]
+        assert surface._open.total() == 0
 
 
 # Two phases ----------------------------------------------------------------------------------------------------------
