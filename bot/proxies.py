@@ -14,7 +14,7 @@ from core.approval import State
 from core.chat import Inbound, Reply, Role, one_line
 from core.errors import Refused
 from core.store import patiently
-from core.tokens import SHORTCUTS, TokenKind, home_of
+from core.tokens import SHORTCUTS, NotAsYouWere, TokenKind, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,6 +106,8 @@ async def carry(hub: Hub, approval: Approval) -> str:
     home = home_of(person) or ""
     message = Inbound(home.partition(":")[0], KIND, approval.name, home, person, asked["command"])
     caller = await hub.identities.caller(person, private=True)
+    if caller.name != device.name:
+        raise NotAsYouWere
     command = hub.registry.route(message)
     if command.action is not None:
         authorize(caller, command.action, own=command.own)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
 from adapters.sqlite.connection import connect
+from bot import proxies
 from bot.app import DATABASE
 from config.settings import Matrix
+from core.approval import State
 from core.chat import Caller, Inbound, Role
 from core.linking import NoPersonJoins
 from core.money import to_msat
@@ -567,6 +570,27 @@ async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_pat
             with pytest.raises(NotAsYouWere):
                 await hub.coordinator.post(Order(device, ANNS, "paint", "paint"))
         assert len(talk.bot.rows("SELECT id FROM task")) == 1
+
+
+async def test_what_a_device_asked_is_not_done_for_who_agreed_and_is_another_by_then(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        hub = talk.bot.app.hub
+        await hub.identities.mint(await hub.identities.caller(OWNER, private=True), "shortcut", "phone", for_actor=ANNS)
+        device = await hub.identities.caller("shortcuts:phone", private=True)
+        assert device.proxy is not None
+        await talk.let_in(EVES)
+        await talk.link(EVES, ANNS)
+        action = json.dumps({"command": "/task sing", "device": device.actor, "credential": device.proxy.credential})
+        asked = await hub.approvals.ask(
+            proxies.KIND, action, "Sing?", asked_by=device.actor, where=ANNS, approvers=(ANNS,), seconds=600, key="s",
+            needs=Role.MEMBER,
+        )  # fmt: skip
+        agreed = replace(asked, state=State.APPROVED, decided_by=EVES)
+        await talk.say(EVES, f"/unlink {EVES}")
+        await _earn(talk.bot.app.store, EVES, 300)
+        with pytest.raises(NotAsYouWere):
+            await proxies.carry(hub, agreed)
+        assert talk.bot.rows("SELECT requester FROM task") == []
 
 
 ODD = [
