@@ -183,7 +183,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)
-        files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
+        files = Intake(delivery.fetch, Inbox(settings.workspace).keep, identities.still)
 
         def place(file: ResultFile) -> str:
             return str(shelf.path(file.sha256, file.name))

@@ -317,6 +317,10 @@ class Identities:
             caller, linked=_together(self._sorted(tx.tokens.people(), tx.tokens.links())).get(now.name, frozenset())
         )
 
+    async def still(self, caller: Caller) -> None:
+        """Raise `NotAsYouWere` as `as_now` does, for whoever had to wait for something else than the store."""
+        await self._store.read(lambda tx: self.as_now(tx, caller))
+
     def _shortcut(self, tx: TokenTx, actor: str, credential: str) -> Caller:
         """A shortcut, as its person's device; a guest once its token is revoked, even if another has its name now."""
         row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import asynccontextmanager, closing
@@ -16,7 +17,7 @@ from bot import proxies
 from bot.app import DATABASE
 from config.settings import Matrix
 from core.approval import State
-from core.chat import Caller, Inbound, Role
+from core.chat import Attachment, Caller, Inbound, Role
 from core.linking import NoPersonJoins
 from core.money import to_msat
 from core.swarm.orders import Order
@@ -195,6 +196,29 @@ async def test_who_is_let_out_in_the_midst_of_an_answer_hears_no_more_of_it(tmp_
             query = "SELECT body ->> '$.text' FROM outgoing WHERE cause = ?"
             ((text,),) = await talk.bot.see(lambda: talk.bot.rows(query, message.key), "its end")
             assert text.endswith("(stopped)")
+
+
+async def test_who_is_let_out_while_a_file_of_theirs_comes_in_leaves_none_and_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with people(tmp_path) as talk:
+        begun, whole = asyncio.Event(), asyncio.Event()
+
+        async def fetch(*_: object) -> bytes:
+            begun.set()
+            await whole.wait()
+            return b"x"
+
+        monkeypatch.setattr(talk.bot.app.hub.files, "_fetch", fetch)
+        files = (Attachment("secret.txt", 1, "x"),)
+        said = Inbound("telegram", "x", "file", ANNS, ANNS, "/tasks", home=ANNS, files=files)
+        await talk.bot.app.dispatcher.receive(said)
+        await begun.wait()
+        await talk.bot.say(f"/unpair {ANNS}")
+        whole.set()
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        assert await talk.bot.see(lambda: talk.bot.rows(query, said.key)) == [("not_as_you_were",)]
+        assert not list((tmp_path / "workspace").rglob("secret*"))
 
 
 async def test_what_each_of_them_does_is_the_accounts(tmp_path: Path) -> None:
