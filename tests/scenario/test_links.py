@@ -560,6 +560,8 @@ async def test_a_bid_that_meets_its_own_link_is_said_again_and_is_no_second_bidd
     [
         ("/task paint it pick=ask max=50", "Coordinator.post", "/unlink"), ("/cancel T-1", "Coordinator.cancel", "/unlink"),
         ("/spawn quill", "Roster.spawn", "/unpair"), ("/revoke shortcut phone", "Identities.revoke", "/unpair"),
+        ("/dismiss quill", "Roster.dismiss", "/unpair"), (f"/unlink {BOBS}", "Links.unlink", "/unpair"),
+        ("/award T-1 quill", "Coordinator.award", "/unlink"), ("/link", "Links.code", "/unlink"),
     ],
 )  # fmt: skip
 async def test_what_is_said_by_somebody_who_is_taken_off_before_it_is_written_is_not_done(
@@ -568,17 +570,57 @@ async def test_what_is_said_by_somebody_who_is_taken_off_before_it_is_written_is
     async with people(tmp_path, database=HeldDatabase) as talk:
         await talk.let_in(ANNS, Role.OWNER if gone == "/unpair" else Role.OPERATOR, sats=60)
         await talk.let_in(EVES, Role.OWNER) if gone == "/unpair" else await talk.link(EVES, ANNS)
+        await talk.bot.app.store.write(lambda tx: tx.links.link(BOBS, ANNS, "", tx.now))
         assert (await talk.say(ANNS, "/task sing pick=ask max=50"))["task"] == "T-1"
         store = held(talk.bot.app.store)
         store.hold(writes)
         await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", "said", EVES, EVES, line, home=EVES))
         await store.holding(writes)
         assert (await talk.bot.data(f"{gone} {EVES}"))["ok"]
-        before = {name: talk.bot.rows(f"SELECT * FROM {name}") for name in ("task", "agent", "txn")}  # noqa: S608
+        tables = ("task", "agent", "txn", "link", "link_code")
+        before = {name: talk.bot.rows(f"SELECT * FROM {name}") for name in tables}  # noqa: S608
         store.release()
         query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
         assert await talk.bot.see(lambda: talk.bot.rows(query, said.key)) == [("not_as_you_were",)]
         assert {name: talk.bot.rows(f"SELECT * FROM {name}") for name in before} == before  # noqa: S608
+
+
+async def test_who_was_taken_off_before_it_is_written_delivers_and_judges_nothing(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+        assert (await talk.say(EVES, "/task sing pick=ask max=50"))["task"] == "T-1"
+        eve, work = await talk.bot.app.hub.identities.caller(EVES, private=True), talk.bot.app.hub.coordinator
+        await talk.say(ANNS, f"/unlink {EVES}")
+        for decides in (
+            work.deliver(eve, 1, "la", key="d"), work.accept(eve, 1, key="a"), work.reject(eve, 1, "no", key="r"),
+        ):  # fmt: skip
+            with pytest.raises(NotAsYouWere):
+                await decides
+
+
+async def test_who_owns_the_hub_no_more_when_it_is_written_lets_nobody_in_or_out_and_mints_nothing(
+    tmp_path: Path,
+) -> None:
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        store, identities = held(talk.bot.app.store), talk.bot.app.hub.identities
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        code = (await talk.say(BOBS, "hello"))["text"].split("\n")[1]
+        for line, writes in ((f"/pair {code}", "Pairing.pair"), (f"/unpair {ANNS}", "Pairing.unpair")):
+            await talk.let_in(EVES, Role.OWNER)
+            store.hold(writes)
+            await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", line, EVES, EVES, line, home=EVES))
+            await store.holding(writes)
+            await store.write(lambda tx: tx.tokens.take_away(EVES))
+            store.release()
+            answer = await talk.bot.see(lambda said=said: talk.bot.rows(query, said.key))  # type: ignore[misc]
+            assert answer == [("not_as_you_were",)]
+        await talk.let_in(EVES, Role.OWNER)
+        eve = await identities.caller(EVES, private=True)
+        await store.write(lambda tx: tx.tokens.take_away(EVES))
+        with pytest.raises(NotAsYouWere):
+            await identities.mint(eve, "read", "page")
+        assert talk.bot.rows("SELECT id FROM actor") == [(ANNS,)]
+        assert talk.bot.rows("SELECT name FROM token") == []
 
 
 async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_path: Path) -> None:

@@ -286,3 +286,21 @@ async def test_what_is_ready_when_a_device_ends_is_neither_told_nor_copied(tmp_p
         with pytest.raises(SpeaksForNobody):
             await found.surface.ask(Ask(PHONE, "/shortcuts/chat", "hello", lambda: True, found.received[0].update))
         assert found.sent == []
+
+
+async def test_a_device_that_ends_in_the_moment_of_telling_is_told_nothing(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        asking = found.ask()
+        await found.arrives()
+        await found.answer(Reply("a secret"))
+        found.lives = False  # the answer is at the desk, and whoever waits for it has not looked yet
+        with pytest.raises(SpeaksForNobody):
+            await asking
+        lives = iter((True, False))  # when it asks, and when it is told
+        found.surface._lives = lambda *_: next(lives)
+        job = await found.store.read(
+            lambda tx: tx.shortcuts.caused(found.received[0].account, found.received[0].update)
+        )
+        assert job is not None
+        with pytest.raises(SpeaksForNobody):
+            await found.surface.result(PHONE, job.name, lambda: True)
