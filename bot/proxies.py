@@ -51,7 +51,7 @@ class TooManyAsks(Refused):
 
 
 class TooLongToTap(Refused):
-    """That needs your tap, and is longer than the {limit:,} characters that I show with one. Say it in your chat."""
+    """That needs your tap, and is longer than the {limit} characters that I show with one. Say it in your chat."""
 
 
 async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsTap, credential: str) -> Reply:
@@ -63,7 +63,7 @@ async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsT
     action = json.dumps({"command": call.text, "device": caller.actor, "credential": credential})
     shown = one_line(call.text)
     if len(shown) > MAX_SHOWN:
-        raise TooLongToTap(limit=MAX_SHOWN)
+        raise TooLongToTap(limit=f"{MAX_SHOWN:,}")
 
     def work(tx: ApprovalTx) -> tuple[Approval, Sequence[Outgoing]]:
         if (known := tx.applied(key)) is not None:  # this very message, before a restart
