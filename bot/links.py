@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
-from core.chat import Button, Mark, Reply, Role, Style, readable
+from core.chat import Button, Mark, Reply, Role, Style, one_line
 from core.events import Event, Kind
 from core.linking import Asked, NotLinked, Side, Wish, WishGone, WrongLinkCode, onward
 from core.money import format_sats
@@ -280,7 +280,7 @@ def _told_code(caller: Caller, code: str) -> Reply:
 
 def _plain(name: str) -> str:
     """A name that people give themselves, as one short line."""
-    return " ".join(readable(name).split())[:64]
+    return one_line(name)[:64]
 
 
 def _called(wish: Wish) -> str:

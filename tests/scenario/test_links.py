@@ -71,10 +71,10 @@ class People:
         ((words, data),) = await self.bot.see(lambda: self.bot.rows(query, message.key), f"an answer to {text}")
         return {**json.loads(data), "text": words}
 
-    async def link(self, actor: str, to: str) -> dict[str, Any]:
+    async def link(self, actor: str, to: str, **how: Any) -> dict[str, Any]:
         """One gets a code, another says it."""
         answer = await self.say(to, "/link")
-        return await self.say(actor, f"/link {answer['text'].splitlines()[1]}")
+        return await self.say(actor, f"/link {answer['text'].splitlines()[1]}", **how)
 
     def told(self, actor: str) -> list[str]:
         """What somebody was told that was no answer."""
@@ -314,7 +314,8 @@ async def test_one_becomes_an_owner_only_with_an_owners_word_from_another_chat(t
         assert f"It said the code that {OWNER} got with /link" in question["text"]
         assert "A-1 was denied" in (await talk.bot.say("/deny A-1"))["text"]
         assert talk.links() == []
-        await talk.link(EVES, OWNER)
+        await talk.link(EVES, OWNER, name="\u202eEve\n\u2066 Smith")
+        await talk.bot.until(text=f"Make {EVES} (Eve Smith) an owner of this hub")
         assert "is linked to the account console:owner" in (await talk.bot.say("/approve A-2"))["text"]
         assert (await talk.say(EVES, "/whoami"))["role"] == "owner"
         assert (await talk.say(EVES, "/balance"))["balance_sats"] == 10_000
@@ -672,9 +673,9 @@ async def test_whoever_can_be_linked_can_be_taken_off_by_the_id_that_is_told(tmp
             assert (await talk.say(ANNS, f"/unlink {who}"))["actor"] == who
             await talk.link(who, ANNS)
             assert (await talk.bot.data(f"/unpair {who}"))["actor"] == who
-        who = f"matrix:@{'a' * 300}:evil.org"
-        assert (await talk.link(who, ANNS))["error"] == "bad_actor"
-        assert (await talk.say(who, "hello"))["error"] == "bad_actor", "nor let in by a code"
+        for who in (f"matrix:@{'a' * 300}:evil.org", "matrix:@\u202eeve:evil.org", "matrix:@eve\x1b[2J:evil.org"):
+            assert (await talk.link(who, ANNS))["error"] == "bad_actor"
+            assert (await talk.say(who, "hello"))["error"] == "bad_actor", "nor let in by a code"
         assert talk.links() == []
 
 
