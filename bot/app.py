@@ -271,6 +271,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(boards.heard)
         store.listen(console.heard)
         store.listen(web.heard)
+        store.listen(proxies.ending(assistant.hush))
 
         await stack.enter_async_context(web.listening())
         await agents.load()

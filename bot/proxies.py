@@ -13,17 +13,19 @@ from core.access import authorize
 from core.approval import State
 from core.chat import Inbound, Reply, Role, one_line
 from core.errors import Refused
+from core.events import Kind
 from core.store import patiently
 from core.tokens import SHORTCUTS, NotAsYouWere, TokenKind, home_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from bot.approvals import ApprovalTx
     from bot.hub import Hub
     from core.access import NeedsTap
     from core.approval import Approval
-    from core.chat import Caller, CommandCall, Outgoing, Proxy
+    from core.chat import CommandCall, Outgoing, Proxy
+    from core.events import Event
     from core.store import Store
     from core.voice.intent import Meaning
 
@@ -115,11 +117,14 @@ async def carry(hub: Hub, approval: Approval) -> str:
     return reply.text
 
 
-async def revoke(hub: Hub, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
-    """End a token, and what the agent is saying to its device. Raises what `Identities.revoke` does."""
-    await hub.identities.revoke(caller, kind, name, key=key)
-    if kind == TokenKind.SHORTCUT:
-        hub.assistant.hush({f"{SHORTCUTS}{name}"})
+def ending(hush: Callable[[Collection[str]], None]) -> Callable[[Sequence[Event]], None]:
+    """What hears of events and, where a device's token ended, has the agent say no more to it: however it ended."""
+
+    def heard(events: Sequence[Event]) -> None:
+        ended = [event.data for event in events if event.kind is Kind.TOKEN_REVOKED]
+        hush({f"{SHORTCUTS}{token['name']}" for token in ended if token["kind"] == TokenKind.SHORTCUT})
+
+    return heard
 
 
 def task_line(understand: Callable[[str], Meaning], description: str) -> str:

@@ -249,7 +249,7 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("end", ["revoked", "let out"])
+@pytest.mark.parametrize("end", ["revoked", "let out", "linked"])
 async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str, late: bool) -> None:
     said = asyncio.Event()
     async with (
@@ -265,7 +265,10 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
             model.says(said, "A secret.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
             asking = meanwhile(phone.request("POST", "/shortcuts/chat", json={"message": "tell me"}))
             await bot.see(lambda: model.asked, "the model asked", pace=0)
-        await bot.say("/revoke shortcut anns" if end == "revoked" else f"/unpair {ANN}")
+        if end == "linked":
+            await bot.app.store.write(lambda tx: tx.links.link(ANN, OWNER, "", tx.now))
+        else:
+            await bot.say("/revoke shortcut anns" if end == "revoked" else f"/unpair {ANN}")
         if asking is None:
             assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] in {401, 403}
         else:
