@@ -41,7 +41,7 @@ from bot.health import Figures, Health
 from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
-from bot.links import CARRIES, Links
+from bot.links import CARRIES, Links, left_behind
 from bot.registry import registry
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
@@ -179,11 +179,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
-        boards = Boards(store, clock, nursery)
+        boards = Boards(store, clock, nursery, identities.role_in)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
-        pairing = Pairing(store, ids, identities, delivery.send)
-        files = Intake(delivery.fetch, Inbox(settings.workspace).keep)
+        pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)
+        files = Intake(delivery.fetch, Inbox(settings.workspace).keep, identities.still)
 
         def place(file: ResultFile) -> str:
             return str(shelf.path(file.sha256, file.name))
@@ -271,6 +271,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(boards.heard)
         store.listen(console.heard)
         store.listen(web.heard)
+        store.listen(proxies.ending(assistant.hush))
 
         await stack.enter_async_context(web.listening())
         await agents.load()
@@ -419,7 +420,7 @@ def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str])
         )  # fmt: skip
         return await surface.ask(asked)
 
-    return Shortcuts(Desk(ask, surface.result, task_line)).routes()
+    return Shortcuts(Desk(surface.held, ask, surface.result, task_line)).routes()
 
 
 async def _telegram(

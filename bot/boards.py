@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import views
+from core.chat import Role
 from core.messages import MessageTx
 from core.swarm.ports import SwarmTx
+from core.tokens import person_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from core.chat import Editor, Outgoing, Reply
     from core.events import Event
@@ -38,10 +40,13 @@ class BoardTx(SwarmTx, MessageTx, Protocol):
 
 
 class Boards:
-    """Keeps the boards of every surface that can edit."""
+    """Keeps the boards of every surface that can edit. Who is a stranger (`role_in`) is shown nothing new in their own chat."""
 
-    def __init__(self, store: Store[BoardTx], clock: Clock, spawner: Spawner) -> None:
+    def __init__(
+        self, store: Store[BoardTx], clock: Clock, spawner: Spawner, role_in: Callable[[BoardTx, str], Role]
+    ) -> None:
         self._store = store
+        self._role_in = role_in
         self._clock = clock
         self._spawner = spawner
         self._editors: dict[str, Editor] = {}
@@ -101,10 +106,15 @@ class Boards:
             del self._stale[conversation]
 
     async def _edit(self, editor: Editor, conversation: str, number: int) -> None:
+        person = person_of(conversation)
+
         def look(tx: BoardTx) -> tuple[Task | None, Sequence[Answer], Sequence[Announcement]]:
             task = tx.tasks.find(number)
             answers = tx.tasks.answers(number, task.attempt) if task else []
-            return task, answers, tx.messages.announced(number, conversation)
+            found = tx.messages.announced(number, conversation)
+            if person is not None and self._role_in(tx, person) is Role.GUEST:
+                found = [replace(one, board=False) for one in found]
+            return task, answers, found
 
         task, answers, found = await self._store.read(look)
         for one in found if task else ():

@@ -51,16 +51,27 @@ class Kept:
 
 
 class Intake:
-    """Fetches files from their surface and keeps them. `keep` gives the name a content ends up under."""
+    """Fetches files from their surface and keeps them. `keep` gives the name a content ends up under.
+
+    A fetch may take minutes: `still` raises where its sender is somebody else, or nobody, by then.
+    """
 
     def __init__(
-        self, fetch: Callable[[str, Attachment], Awaitable[bytes]], keep: Callable[[str, bytes], Awaitable[str]]
+        self,
+        fetch: Callable[[str, Attachment], Awaitable[bytes]],
+        keep: Callable[[str, bytes], Awaitable[str]],
+        still: Callable[[Caller], Awaitable[None]],
     ) -> None:
         self._fetch = fetch
         self._keep = keep
+        self._still = still
 
     async def take(self, message: Inbound, caller: Caller) -> Kept:
-        """Keep all files of a message. Raises what the surface says of a file that cannot be had, and `DiskFull`."""
+        """Keep all files of a message. Raises what the surface says of a file that cannot be had, `NotAsYouWere` and `DiskFull`."""
         authorize(caller, Action.POST)
-        names = [await self._keep(one.name, await self._fetch(message.surface, one)) for one in message.files]
+        names = []
+        for one in message.files:
+            content = await self._fetch(message.surface, one)
+            await self._still(caller)
+            names.append(await self._keep(one.name, content))
         return Kept(tuple(names))

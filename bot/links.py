@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
-from core.chat import Button, Mark, Reply, Role, Style, readable
+from core.chat import Button, Mark, Reply, Role, Style, one_line
 from core.events import Event, Kind
 from core.linking import Asked, NotLinked, Side, Wish, WishGone, WrongLinkCode, onward
 from core.money import format_sats
@@ -255,6 +255,13 @@ class Links:
         return outcome.reply
 
 
+def left_behind(tx: LinkTx, actor: str) -> str:
+    """What an identity has under its own name, in words: sats, or work that is not over; empty if nothing."""
+    wallet = tx.ledger.account(user_account(actor))
+    tasks = ", ".join(task.name for task in under_way(tx, actor)[:5])
+    return format_sats(wallet.posted) if wallet.posted else tasks
+
+
 def _told_code(caller: Caller, code: str) -> Reply:
     others = sorted(caller.selves - {caller.actor})
     words = "Your link code, good for an hour and for one use:\n"
@@ -273,7 +280,7 @@ def _told_code(caller: Caller, code: str) -> Reply:
 
 def _plain(name: str) -> str:
     """A name that people give themselves, as one short line."""
-    return " ".join(readable(name).split())[:64]
+    return one_line(name)[:64]
 
 
 def _called(wish: Wish) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot import proxies
 from core.tokens import CONSOLE_OWNER
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[
         return {"text": "\n".join(lines) or "No tokens. timmy token KIND NAME mints one."}
 
     async def revoke(frame: Mapping[str, Any]) -> dict[str, Any]:
-        await proxies.revoke(hub, await owner(), str(frame.get("token_kind")), str(frame.get("name")))
+        await hub.identities.revoke(await owner(), str(frame.get("token_kind")), str(frame.get("name")))
         return {"text": f"The {frame['token_kind']} token {frame['name']} opens nothing any more."}
 
     return {

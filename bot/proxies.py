@@ -8,20 +8,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
+from bot import approvals
 from core.access import authorize
 from core.approval import State
 from core.chat import Inbound, Reply, Role, one_line
 from core.errors import Refused
-from core.tokens import SHORTCUTS, TokenKind, home_of
+from core.events import Kind
+from core.store import patiently
+from core.tokens import SHORTCUTS, NotAsYouWere, TokenKind, home_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from bot.approvals import ApprovalTx
     from bot.hub import Hub
     from core.access import NeedsTap
     from core.approval import Approval
-    from core.chat import Caller, CommandCall, Proxy
+    from core.chat import CommandCall, Outgoing, Proxy
+    from core.events import Event
     from core.store import Store
     from core.voice.intent import Meaning
 
@@ -40,29 +44,50 @@ MAX_ASKS = 5
 """What of one device may wait for a tap: who is asked more than that reads none of it."""
 
 
-MAX_SHOWN = 200
-"""How much of it is shown to whoever taps."""
+MAX_SHOWN = 1000
+"""How long it may be: whoever taps has seen all of it, wherever in it a price or a name stands."""
 
 
 class TooManyAsks(Refused):
     """{count} things that this device asked for wait for your tap already. Look in your chat first."""
 
 
+class TooLongToTap(Refused):
+    """That needs your tap, and is longer than the {limit} characters that I show with one. Say it in your chat."""
+
+
 async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsTap, credential: str) -> Reply:
     """Ask the person of the device that made this call, where they are at home; once for the same, as long as it is open.
 
-    Raises `TooManyAsks`. What a device says has its turn one after the other, so nothing comes between looking and asking.
+    Raises `TooManyAsks` and `TooLongToTap`.
     """
-    caller = call.caller
+    caller, proxy, key = call.caller, cast("Proxy", call.caller.proxy), f"{call.key}/tap"
     action = json.dumps({"command": call.text, "device": caller.actor, "credential": credential})
+    shown = one_line(call.text)
+    if len(shown) > MAX_SHOWN:
+        raise TooLongToTap(limit=f"{MAX_SHOWN:,}")
 
-    def still(tx: ApprovalTx) -> list[Approval]:
-        return [
+    def work(tx: ApprovalTx) -> tuple[Approval, Sequence[Outgoing]]:
+        if (known := tx.applied(key)) is not None:  # this very message, before a restart
+            return cast("Approval", tx.approvals.find(int(known))), ()
+        waiting = [
             one for one in tx.approvals.pending() if one.kind == KIND and _waits(one, caller.actor, credential, tx.now)
         ]
+        made = next((one for one in waiting if one.action == action), None)
+        questions: Sequence[Outgoing] = ()
+        if made is None and len(waiting) >= MAX_ASKS:
+            raise TooManyAsks(count=len(waiting))
+        if made is None:
+            made, questions = approvals.put(
+                tx, KIND, action, f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {shown}",
+                asked_by=caller.actor, where=proxy.home, approvers=(proxy.person,), seconds=ASK_SECONDS, needs=Role.MEMBER,
+                exact=False, askers=(caller.actor,),
+            )  # fmt: skip
+        tx.mark(key, str(made.id))
+        return made, questions
 
-    waiting = await store.read(still)
-    made = next((one for one in waiting if one.action == action), None) or await _ask(hub, call, action, len(waiting))
+    made, questions = await patiently(store, work, hub.clock)
+    hub.approvals.asked(questions)
     words = f"I asked you in your chat, as {made.name}: {call.text}\nNothing is done until you tap Approve there. {why}"
     return Reply(words, {"ok": True, "approval": made.name, "state": made.state.value})
 
@@ -71,17 +96,6 @@ def _waits(asked: Approval, device: str, credential: str, now: int) -> bool:
     """Whether this device asked for it, and nobody decided."""
     mine = asked.asked_by == device and json.loads(asked.action)["credential"] == credential
     return mine and asked.state is State.OPEN and asked.expires_at > now
-
-
-async def _ask(hub: Hub, call: CommandCall, action: str, waiting: int) -> Approval:
-    caller, proxy = call.caller, cast("Proxy", call.caller.proxy)
-    if waiting >= MAX_ASKS:
-        raise TooManyAsks(count=waiting)
-    words = f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {one_line(call.text, MAX_SHOWN)}"
-    return await hub.approvals.ask(
-        KIND, action, words, asked_by=caller.actor, where=proxy.home, approvers=(proxy.person,), seconds=ASK_SECONDS,
-        key=f"{call.key}/tap", needs=Role.MEMBER,
-    )  # fmt: skip
 
 
 async def carry(hub: Hub, approval: Approval) -> str:
@@ -94,6 +108,8 @@ async def carry(hub: Hub, approval: Approval) -> str:
     home = home_of(person) or ""
     message = Inbound(home.partition(":")[0], KIND, approval.name, home, person, asked["command"])
     caller = await hub.identities.caller(person, private=True)
+    if caller.name != device.name:
+        raise NotAsYouWere
     command = hub.registry.route(message)
     if command.action is not None:
         authorize(caller, command.action, own=command.own)
@@ -101,11 +117,14 @@ async def carry(hub: Hub, approval: Approval) -> str:
     return reply.text
 
 
-async def revoke(hub: Hub, caller: Caller, kind: str, name: str, *, key: str | None = None) -> None:
-    """End a token, and what the agent is saying to its device. Raises what `Identities.revoke` does."""
-    await hub.identities.revoke(caller, kind, name, key=key)
-    if kind == TokenKind.SHORTCUT:
-        hub.assistant.hush({f"{SHORTCUTS}{name}"})
+def ending(hush: Callable[[Collection[str]], None]) -> Callable[[Sequence[Event]], None]:
+    """What hears of events and, where a device's token ended, has the agent say no more to it: however it ended."""
+
+    def heard(events: Sequence[Event]) -> None:
+        ended = [event.data for event in events if event.kind is Kind.TOKEN_REVOKED]
+        hush({f"{SHORTCUTS}{token['name']}" for token in ended if token["kind"] == TokenKind.SHORTCUT})
+
+    return heard
 
 
 def task_line(understand: Callable[[str], Meaning], description: str) -> str:

@@ -30,18 +30,12 @@ def readable(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def one_line(text: str, limit: int) -> str:
-    """What somebody else wrote, as it is shown in a line of the hub's own: in one line, as it was written, within `limit` signs.
+def one_line(text: str) -> str:
+    """What somebody else wrote, as it is shown in a line of the hub's own: in one line, as it was written.
 
-    Signs that are not seen are left out (Unicode's Cf): they turn the order of words round, or hide some. Of what is too long
-    the beginning and the end are shown, where a command has its name and its options, and how long it is.
+    Signs that are not seen are left out (Unicode's Cf): they turn the order of words round, or hide some.
     """
-    seen = " ".join("".join(sign for sign in readable(text) if category(sign) != "Cf").split())
-    if len(seen) <= limit:
-        return seen
-    gap = f" … ({len(seen):,} characters) … "
-    half = (limit - len(gap)) // 2
-    return f"{seen[: limit - len(gap) - half]}{gap}{seen[len(seen) - half :]}"
+    return " ".join("".join(sign for sign in readable(text) if category(sign) != "Cf").split())
 
 
 class Role(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.access import Action, authorize
 from core.chat import Reply, Role
@@ -65,6 +65,12 @@ class UnknownName(UserError):
 
 class SharedName(UserError):
     """{count} people go by the name {given}. Write an actor id: {actors}."""
+
+    status = 409
+
+
+class WalletOfTheirOwn(UserError):
+    """{actor} has {what} here from before, and owners share one wallet. Let them in as a member; then they join with /link."""
 
     status = 409
 
@@ -134,15 +140,20 @@ def _welcome(role: Role) -> Reply:
 
 
 class Pairing:
-    """Gives codes out and takes them. `send` hands on what was written for a newcomer."""
+    """Gives codes out and takes them. `send` hands on what was written for a newcomer.
+
+    `has` says what an identity would leave behind, inside the unit of work that makes it an owner: owners have one wallet.
+    """
 
     def __init__(
-        self, store: Store[PairingTx], ids: IdSource, identities: Identities, send: Callable[[Outgoing], None]
-    ) -> None:
+        self, store: Store[PairingTx], ids: IdSource, identities: Identities, send: Callable[[Outgoing], None],
+        *, has: Callable[[Any, str], str],
+    ) -> None:  # fmt: skip
         self._store = store
         self._ids = ids
         self._identities = identities
         self._send = send
+        self._has = has
 
     async def code(self, actor: str, name: str, home: str) -> str:
         """A new code for somebody who has no role. Raises `TooManyCodes`, and `BadActor` for whom no command could name."""
@@ -158,7 +169,10 @@ class Pairing:
         return code
 
     async def pair(self, caller: Caller, code: str, role: Role, *, key: str) -> tuple[str, str]:
-        """Let in whoever was given this code; returns their actor id and name. Raises `WrongCode`, `LockedOut`."""
+        """Let in whoever was given this code; returns their actor id and name.
+
+        Raises `WrongCode`, `LockedOut`, and `WalletOfTheirOwn` for who would be an owner.
+        """
         authorize(caller, Action.PAIR)
         digest = code_digest(code)
 
@@ -174,6 +188,8 @@ class Pairing:
                 return None, None
             self._identities.as_now(tx, caller)
             check_actor(found.actor)
+            if role is Role.OWNER and (what := self._has(tx, found.actor)):
+                raise WalletOfTheirOwn(actor=found.actor, what=what)
             tx.mark(key, f"{found.actor} {found.name}")
             tx.tokens.give(found.actor, role, found.name, tx.now)
             tx.emit(Event(Kind.ACTOR_PAIRED, data={"actor": found.actor, "role": role.value, "by": caller.recorded}))

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize, judge
-from core.chat import Caller, Proxy, Role
+from core.chat import Caller, Proxy, Role, one_line
 from core.errors import UserError
 from core.events import Event, Kind
 from core.store import Tx
@@ -199,8 +199,8 @@ def digest_of(token: str) -> str:
 
 
 def check_actor(text: str) -> str:
-    """An actor id as written. Raises `BadActor` for what its surface gives to nobody."""
-    if not _ACTOR.fullmatch(text):
+    """An actor id as written. Raises `BadActor` for what its surface gives to nobody, and for one that does not show as it is."""
+    if not _ACTOR.fullmatch(text) or one_line(text) != text:
         raise BadActor(given=repr(text[:60]))
     return text
 
@@ -316,6 +316,10 @@ class Identities:
         return replace(
             caller, linked=_together(self._sorted(tx.tokens.people(), tx.tokens.links())).get(now.name, frozenset())
         )
+
+    async def still(self, caller: Caller) -> None:
+        """Raise `NotAsYouWere` as `as_now` does, for whoever had to wait for something else than the store."""
+        await self._store.read(lambda tx: self.as_now(tx, caller))
 
     def _shortcut(self, tx: TokenTx, actor: str, credential: str) -> Caller:
         """A shortcut, as its person's device; a guest once its token is revoked, even if another has its name now."""

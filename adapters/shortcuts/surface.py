@@ -156,7 +156,7 @@ class ShortcutsSurface:
         receive = self._receive
         if receive is None:
             raise ShortcutsDown
-        with self._held(ask.device):
+        with self.held(ask.device):
             return await self._asked(ask, receive, until)
 
     async def _asked(self, ask: Ask, receive: Callable[[Inbound], Awaitable[None]], until: int) -> Said:
@@ -186,7 +186,7 @@ class ShortcutsSurface:
             self._alive(tx, device)
             return tx.shortcuts.find(name)
 
-        with self._held(device):
+        with self.held(device):
             job = await self._store.read(work)
             if job is None or job.token != device.hash:
                 raise UnknownJob
@@ -213,8 +213,8 @@ class ShortcutsSurface:
         return Inbound(self.name, job.token, job.key, place, actor, ask.text, files=files)
 
     @contextmanager
-    def _held(self, device: TokenRow) -> Iterator[None]:
-        """Count a request from its first moment, before anything is awaited. Raises `TooManyOpen`."""
+    def held(self, device: TokenRow) -> Iterator[None]:
+        """Count a request from its first moment, before anything of it is awaited. Raises `TooManyOpen`."""
         for count, limit in ((self._open[device.hash], MAX_EACH), (self._open.total(), MAX_OPEN)):
             if count >= limit:
                 raise TooManyOpen(limit=limit)
@@ -296,19 +296,23 @@ class ShortcutsSurface:
                 waiter.told.set()
 
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
-        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched. Where a device ended, nobody is told."""
+        """See `ChatAdapter`: to whoever holds a request open; else it waits to be fetched. Where a device ended, nobody is told.
+
+        Whoever comes while this looks finds the answer by themselves, and what their speech points to is written then.
+        """
         if message.cause is None:
             raise Undeliverable(surface=self.name, why="a Shortcut asks, and is told nothing else")
         if not message.id:
             return (TOLD,)  # a word on the way; the answer follows
         await self._recordings.discard(_recorded(message.cause))
-        if not await self._copied(message):
+        there = self._there(message.cause)
+        if not await self._copied(message, copies=bool(there) and not whole(of(message.reply))):
             for waiter in self._desk.get(message.cause, ()):
                 waiter.gone = True
                 waiter.told.set()
             raise Undeliverable(surface=self.name, why="the device that asked speaks for nobody any more")
-        if there := self._there(message.cause):
-            for waiter in there:
+        if told := [waiter for waiter in self._there(message.cause) if waiter in there]:
+            for waiter in told:
                 waiter.message = message
                 waiter.told.set()
             return (TOLD,)
@@ -319,9 +323,8 @@ class ShortcutsSurface:
     def _there(self, cause: str) -> list[_Waiter]:
         return [waiter for waiter in self._desk.get(cause, ()) if waiter.alive()]
 
-    async def _copied(self, message: Outgoing) -> bool:
-        """Send home what the speech points to, if it is to be told now; False where nobody may be told any more."""
-        copies = bool(self._there(message.cause or "")) and not whole(of(message.reply))
+    async def _copied(self, message: Outgoing, *, copies: bool) -> bool:
+        """Send home what the speech points to, if it `copies`; False where nobody may be told any more."""
 
         def work(tx: DeskTx) -> tuple[bool, Outgoing | None]:
             job = _job(tx, message)

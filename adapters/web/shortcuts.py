@@ -21,6 +21,7 @@ from core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from core.tokens import TokenRow
 
@@ -136,8 +137,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where requests are answered. `task_line` makes the command that posts a task of some words."""
+    """Where requests are answered. `task_line` makes the command that posts a task of some words.
 
+    `held` counts a request whose body still comes in, and refuses one too many: it is not yet one that can be asked.
+    """
+
+    held: Callable[[TokenRow], AbstractContextManager[None]]
     ask: Callable[[Request], Awaitable[Said]]
     result: Callable[[TokenRow, str, Callable[[], bool]], Awaitable[Said]]
     task_line: Callable[[str], str]
@@ -177,20 +182,26 @@ class Shortcuts:
         )  # fmt: skip
 
     async def _chat(self, request: web.Request) -> web.Response:
-        return await self._answered(request, _field(await request.read(), "message"))
+        return await self._answered(request, await self._said(request, "message"))
 
     async def _task(self, request: web.Request) -> web.Response:
-        description = _field(await request.read(), "description")
+        description = await self._said(request, "description")
         return await self._answered(request, description, text=self._desk.task_line(description))
 
     async def _audio(self, request: web.Request) -> web.Response:
-        return await self._answered(request, "", await _recording(request))
+        with self._desk.held(request[CREDENTIAL]):
+            recording = await _recording(request)
+        return await self._answered(request, "", recording)
 
     async def _status(self, request: web.Request) -> web.Response:
         return await self._answered(request, "/status")
 
     async def _swarm(self, request: web.Request) -> web.Response:
         return await self._answered(request, "/agents")
+
+    async def _said(self, request: web.Request, field: str) -> str:
+        with self._desk.held(request[CREDENTIAL]):
+            return _field(await request.read(), field)
 
     async def _answered(
         self, request: web.Request, said: str, recording: Recorded | None = None, *, text: str | None = None

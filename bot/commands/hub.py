@@ -70,7 +70,10 @@ async def whoami(hub: Hub, call: CommandCall) -> Reply:
     "let in whoever was given this code",
     group="hub",
     action=Action.PAIR,
-    notes=("role=member|operator|payer|owner: what they may do; member if you say nothing",),
+    notes=(
+        "role=member|operator|payer|owner: what they may do; member if you say nothing",
+        "owner: who has sats or work from before is let in as a member, and joins the owners' wallet with /link",
+    ),
 )
 async def pair(hub: Hub, call: CommandCall) -> Reply:
     """Let somebody in."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import proxies
 from bot.page import Page
 from bot.registry import command
 from core.access import Action
@@ -89,7 +88,7 @@ async def tokens(hub: Hub, call: CommandCall) -> Reply:
 async def revoke(hub: Hub, call: CommandCall) -> Reply:
     """End a token."""
     kind, name = (cast("str", call.args[one]) for one in ("kind", "name"))
-    await proxies.revoke(hub, call.caller, kind.lower(), name, key=call.key)
+    await hub.identities.revoke(call.caller, kind.lower(), name, key=call.key)
     return Reply(
         f"The {kind.lower()} token {name} opens nothing any more.", {"ok": True, "kind": kind.lower(), "name": name}
     )

@@ -21,7 +21,7 @@ from adapters.clockwork import Nursery
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from bot.approvals import Approvals
-from bot.links import CARRIES, Links
+from bot.links import CARRIES, Links, left_behind
 from core.chat import Role
 from core.errors import Unavailable
 from core.money import to_msat
@@ -264,7 +264,7 @@ class Hub:
             await self.roster.load()
             nursery.spawn(self.coordinator.run(), "clock")
             approvals = Approvals(store, self._clock, identities, send=_to_nobody, close=_to_nobody)
-            pairing = Pairing(store, self._ids, identities, _to_nobody)
+            pairing = Pairing(store, self._ids, identities, _to_nobody, has=left_behind)
             self.approvals, self.links = (
                 approvals,
                 Links(store, self._ids, identities, pairing, approvals, send=_to_nobody),

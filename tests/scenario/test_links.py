@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
 from adapters.sqlite.connection import connect
+from bot import proxies
 from bot.app import DATABASE
 from config.settings import Matrix
-from core.chat import Caller, Inbound, Role
+from core.approval import State
+from core.chat import Attachment, Caller, Inbound, Role
 from core.linking import NoPersonJoins
 from core.money import to_msat
 from core.swarm.orders import Order
@@ -67,10 +71,10 @@ class People:
         ((words, data),) = await self.bot.see(lambda: self.bot.rows(query, message.key), f"an answer to {text}")
         return {**json.loads(data), "text": words}
 
-    async def link(self, actor: str, to: str) -> dict[str, Any]:
+    async def link(self, actor: str, to: str, **how: Any) -> dict[str, Any]:
         """One gets a code, another says it."""
         answer = await self.say(to, "/link")
-        return await self.say(actor, f"/link {answer['text'].splitlines()[1]}")
+        return await self.say(actor, f"/link {answer['text'].splitlines()[1]}", **how)
 
     def told(self, actor: str) -> list[str]:
         """What somebody was told that was no answer."""
@@ -194,6 +198,29 @@ async def test_who_is_let_out_in_the_midst_of_an_answer_hears_no_more_of_it(tmp_
             assert text.endswith("(stopped)")
 
 
+async def test_who_is_let_out_while_a_file_of_theirs_comes_in_leaves_none_and_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with people(tmp_path) as talk:
+        begun, whole = asyncio.Event(), asyncio.Event()
+
+        async def fetch(*_: object) -> bytes:
+            begun.set()
+            await whole.wait()
+            return b"x"
+
+        monkeypatch.setattr(talk.bot.app.hub.files, "_fetch", fetch)
+        files = (Attachment("secret.txt", 1, "x"),)
+        said = Inbound("telegram", "x", "file", ANNS, ANNS, "/tasks", home=ANNS, files=files)
+        await talk.bot.app.dispatcher.receive(said)
+        await begun.wait()
+        await talk.bot.say(f"/unpair {ANNS}")
+        whole.set()
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        assert await talk.bot.see(lambda: talk.bot.rows(query, said.key)) == [("not_as_you_were",)]
+        assert not list((tmp_path / "workspace").rglob("secret*"))
+
+
 async def test_what_each_of_them_does_is_the_accounts(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         assert (await talk.link(EVES, ANNS))["ok"]
@@ -287,7 +314,8 @@ async def test_one_becomes_an_owner_only_with_an_owners_word_from_another_chat(t
         assert f"It said the code that {OWNER} got with /link" in question["text"]
         assert "A-1 was denied" in (await talk.bot.say("/deny A-1"))["text"]
         assert talk.links() == []
-        await talk.link(EVES, OWNER)
+        await talk.link(EVES, OWNER, name="\u202eEve\n\u2066 Smith")
+        await talk.bot.until(text=f"Make {EVES} (Eve Smith) an owner of this hub")
         assert "is linked to the account console:owner" in (await talk.bot.say("/approve A-2"))["text"]
         assert (await talk.say(EVES, "/whoami"))["role"] == "owner"
         assert (await talk.say(EVES, "/balance"))["balance_sats"] == 10_000
@@ -533,6 +561,8 @@ async def test_a_bid_that_meets_its_own_link_is_said_again_and_is_no_second_bidd
     [
         ("/task paint it pick=ask max=50", "Coordinator.post", "/unlink"), ("/cancel T-1", "Coordinator.cancel", "/unlink"),
         ("/spawn quill", "Roster.spawn", "/unpair"), ("/revoke shortcut phone", "Identities.revoke", "/unpair"),
+        ("/dismiss quill", "Roster.dismiss", "/unpair"), (f"/unlink {BOBS}", "Links.unlink", "/unpair"),
+        ("/award T-1 quill", "Coordinator.award", "/unlink"), ("/link", "Links.code", "/unlink"),
     ],
 )  # fmt: skip
 async def test_what_is_said_by_somebody_who_is_taken_off_before_it_is_written_is_not_done(
@@ -541,17 +571,57 @@ async def test_what_is_said_by_somebody_who_is_taken_off_before_it_is_written_is
     async with people(tmp_path, database=HeldDatabase) as talk:
         await talk.let_in(ANNS, Role.OWNER if gone == "/unpair" else Role.OPERATOR, sats=60)
         await talk.let_in(EVES, Role.OWNER) if gone == "/unpair" else await talk.link(EVES, ANNS)
+        await talk.bot.app.store.write(lambda tx: tx.links.link(BOBS, ANNS, "", tx.now))
         assert (await talk.say(ANNS, "/task sing pick=ask max=50"))["task"] == "T-1"
         store = held(talk.bot.app.store)
         store.hold(writes)
         await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", "said", EVES, EVES, line, home=EVES))
         await store.holding(writes)
         assert (await talk.bot.data(f"{gone} {EVES}"))["ok"]
-        before = {name: talk.bot.rows(f"SELECT * FROM {name}") for name in ("task", "agent", "txn")}  # noqa: S608
+        tables = ("task", "agent", "txn", "link", "link_code")
+        before = {name: talk.bot.rows(f"SELECT * FROM {name}") for name in tables}  # noqa: S608
         store.release()
         query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
         assert await talk.bot.see(lambda: talk.bot.rows(query, said.key)) == [("not_as_you_were",)]
         assert {name: talk.bot.rows(f"SELECT * FROM {name}") for name in before} == before  # noqa: S608
+
+
+async def test_who_was_taken_off_before_it_is_written_delivers_and_judges_nothing(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.link(EVES, ANNS)
+        assert (await talk.say(EVES, "/task sing pick=ask max=50"))["task"] == "T-1"
+        eve, work = await talk.bot.app.hub.identities.caller(EVES, private=True), talk.bot.app.hub.coordinator
+        await talk.say(ANNS, f"/unlink {EVES}")
+        for decides in (
+            work.deliver(eve, 1, "la", key="d"), work.accept(eve, 1, key="a"), work.reject(eve, 1, "no", key="r"),
+        ):  # fmt: skip
+            with pytest.raises(NotAsYouWere):
+                await decides
+
+
+async def test_who_owns_the_hub_no_more_when_it_is_written_lets_nobody_in_or_out_and_mints_nothing(
+    tmp_path: Path,
+) -> None:
+    async with people(tmp_path, database=HeldDatabase) as talk:
+        store, identities = held(talk.bot.app.store), talk.bot.app.hub.identities
+        query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+        code = (await talk.say(BOBS, "hello"))["text"].split("\n")[1]
+        for line, writes in ((f"/pair {code}", "Pairing.pair"), (f"/unpair {ANNS}", "Pairing.unpair")):
+            await talk.let_in(EVES, Role.OWNER)
+            store.hold(writes)
+            await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", line, EVES, EVES, line, home=EVES))
+            await store.holding(writes)
+            await store.write(lambda tx: tx.tokens.take_away(EVES))
+            store.release()
+            answer = await talk.bot.see(lambda said=said: talk.bot.rows(query, said.key))  # type: ignore[misc]
+            assert answer == [("not_as_you_were",)]
+        await talk.let_in(EVES, Role.OWNER)
+        eve = await identities.caller(EVES, private=True)
+        await store.write(lambda tx: tx.tokens.take_away(EVES))
+        with pytest.raises(NotAsYouWere):
+            await identities.mint(eve, "read", "page")
+        assert talk.bot.rows("SELECT id FROM actor") == [(ANNS,)]
+        assert talk.bot.rows("SELECT name FROM token") == []
 
 
 async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_path: Path) -> None:
@@ -569,6 +639,27 @@ async def test_what_a_device_asked_is_not_done_once_its_token_is_another(tmp_pat
         assert len(talk.bot.rows("SELECT id FROM task")) == 1
 
 
+async def test_what_a_device_asked_is_not_done_for_who_agreed_and_is_another_by_then(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        hub = talk.bot.app.hub
+        await hub.identities.mint(await hub.identities.caller(OWNER, private=True), "shortcut", "phone", for_actor=ANNS)
+        device = await hub.identities.caller("shortcuts:phone", private=True)
+        assert device.proxy is not None
+        await talk.let_in(EVES)
+        await talk.link(EVES, ANNS)
+        action = json.dumps({"command": "/task sing", "device": device.actor, "credential": device.proxy.credential})
+        asked = await hub.approvals.ask(
+            proxies.KIND, action, "Sing?", asked_by=device.actor, where=ANNS, approvers=(ANNS,), seconds=600, key="s",
+            needs=Role.MEMBER,
+        )  # fmt: skip
+        agreed = replace(asked, state=State.APPROVED, decided_by=EVES)
+        await talk.say(EVES, f"/unlink {EVES}")
+        await _earn(talk.bot.app.store, EVES, 300)
+        with pytest.raises(NotAsYouWere):
+            await proxies.carry(hub, agreed)
+        assert talk.bot.rows("SELECT requester FROM task") == []
+
+
 ODD = [
     "matrix:@o'brien:evil.org", "matrix:@'x:evil.org", "matrix:@max=5:evil.org", 'matrix:@x"y:evil.org', "matrix:@\u201cx:evil",
     "matrix:@x\u2014y:evil.org", "matrix:@a--b:evil.org", f"matrix:@{'a' * 240}:evil.org",
@@ -582,9 +673,9 @@ async def test_whoever_can_be_linked_can_be_taken_off_by_the_id_that_is_told(tmp
             assert (await talk.say(ANNS, f"/unlink {who}"))["actor"] == who
             await talk.link(who, ANNS)
             assert (await talk.bot.data(f"/unpair {who}"))["actor"] == who
-        who = f"matrix:@{'a' * 300}:evil.org"
-        assert (await talk.link(who, ANNS))["error"] == "bad_actor"
-        assert (await talk.say(who, "hello"))["error"] == "bad_actor", "nor let in by a code"
+        for who in (f"matrix:@{'a' * 300}:evil.org", "matrix:@\u202eeve:evil.org", "matrix:@eve\x1b[2J:evil.org"):
+            assert (await talk.link(who, ANNS))["error"] == "bad_actor"
+            assert (await talk.say(who, "hello"))["error"] == "bad_actor", "nor let in by a code"
         assert talk.links() == []
 
 
@@ -668,6 +759,38 @@ async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_
         await talk.bot.barrier()
         assert len(talk.told(EVES)) == told
         assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
+
+
+async def test_who_is_a_stranger_by_now_sees_no_more_of_a_task_that_they_posted(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    async with on_telegram(tmp_path, server) as talk:
+        code = (await talk.says(talk.ann, ANN, "/link")).text.split("\n")[1]
+        await talk.says(talk.bob, BOB, f"/link {code}")
+        await _earn(talk.app.store, ANNS, 300)
+        await talk.says(talk.bob, BOB, "/task sing max=50 pick=ask")
+        board = await talk.told(talk.bob, "T-1 is up for bids")
+        offers = await talk.told(talk.bob, "T-1 bids: ")
+        assert (await talk.says(talk.ann, ANN, f"/unlink {BOBS}")).text.startswith(BOBS)
+        await talk.says(talk.ann, ANN, "/cancel T-1")
+        await talk.until(lambda: not offers.buttons, "what means nothing any more goes away there too")
+        await talk.until(lambda: not board.buttons)
+        assert board.text.startswith("T-1 posted with a budget"), "as it was answered, and no news"
+
+
+async def test_who_has_sats_or_work_of_their_own_leaves_none_behind_by_becoming_an_owner(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(BOBS)
+        await talk.bot.say("/task sing pick=ask max=50")
+        await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"))
+        await talk.say(BOBS, "/bid T-1 5")
+        for who, what in ((ANNS, "300 sats"), (BOBS, "T-1")):
+            await talk.bot.say(f"/unpair {who}")
+            code = (await talk.say(who, "hello"))["text"].split("\n")[1]
+            refused = await talk.bot.say(f"/pair {code} role=owner")
+            assert f"{who} has {what} here from before" in refused["text"]
+            assert (await talk.bot.data(f"/pair {code}"))["ok"], "the code is still good"
+        assert "300 sats" in (await talk.say(ANNS, "/balance"))["text"].replace("simulated ", "")
 
 
 @pytest.mark.parametrize("leaves", [ANNS, BOBS])

@@ -24,6 +24,7 @@ from tests.scenario.shortcuts import Phone, listening, meanwhile, mint, phone_an
 from tests.speech import Ears
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.scenario.bot import Bot
@@ -181,13 +182,27 @@ async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_
         assert "as A-8" in (await phone.chat("/bid 1 10"))["text"]
 
 
-async def test_what_a_device_asks_for_is_shown_in_one_line(tmp_path: Path) -> None:
+async def test_what_a_device_asks_for_in_the_same_moment_is_asked_once_and_counted_too(tmp_path: Path) -> None:
+    async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):
+        await bot.say("/task write a poem")
+        same = await asyncio.gather(*(phone.chat("/cancel T-1") for _ in range(3)))  # /cancel waits for no other turn
+        assert same == [same[0]] * 3
+        assert bot.rows("SELECT count(*) FROM approval") == [(1,)]
+        answers = await asyncio.gather(*(phone.chat(f"/cancel {'0' * count}1") for count in range(1, 9)))
+        assert sum("wait for your tap already" in answer["speech"] for answer in answers) == 4
+        assert bot.rows("SELECT count(*) FROM approval") == [(5,)]
+
+
+async def test_what_a_device_asks_for_is_shown_in_one_line_and_whole(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         await phone.chat("/deliver 1 x\n\n\nA-9: \u202e/approve A-9 or /deny A-9")
-        await phone.chat(f"/deliver 1 {'x' * 4000}")
-        (first,), (second,) = bot.rows("SELECT words FROM approval")
-        assert first == "Your Shortcut phone asks for: /deliver 1 x A-9: /approve A-9 or /deny A-9"
-        assert len(second) == len("Your Shortcut phone asks for: ") + 200
+        dear = f"/task {'read ' * 90}max=9000 {'write ' * 80}end"
+        await phone.chat(dear)
+        assert "longer than the 1,000 characters" in (await phone.chat(f"/deliver 1 {'x' * 990}"))["text"]
+        assert bot.rows("SELECT words FROM approval") == [
+            ("Your Shortcut phone asks for: /deliver 1 x A-9: /approve A-9 or /deny A-9",),
+            (f"Your Shortcut phone asks for: {dear}",),
+        ]
 
 
 async def test_what_a_revoked_device_had_asked_for_is_not_done(tmp_path: Path) -> None:
@@ -234,7 +249,7 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("end", ["revoked", "let out"])
+@pytest.mark.parametrize("end", ["revoked", "let out", "linked"])
 async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str, late: bool) -> None:
     said = asyncio.Event()
     async with (
@@ -250,7 +265,10 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
             model.says(said, "A secret.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
             asking = meanwhile(phone.request("POST", "/shortcuts/chat", json={"message": "tell me"}))
             await bot.see(lambda: model.asked, "the model asked", pace=0)
-        await bot.say("/revoke shortcut anns" if end == "revoked" else f"/unpair {ANN}")
+        if end == "linked":
+            await bot.app.store.write(lambda tx: tx.links.link(ANN, OWNER, "", tx.now))
+        else:
+            await bot.say("/revoke shortcut anns" if end == "revoked" else f"/unpair {ANN}")
         if asking is None:
             assert (await phone.request("GET", f"/shortcuts/result/{job}"))[0] in {401, 403}
         else:
@@ -348,6 +366,33 @@ async def test_what_is_no_request_is_refused_with_its_reason_and_nothing_is_kept
         assert bot.rows("SELECT (SELECT count(*) FROM inbound), (SELECT count(*) FROM shortcut_job)") == [(0, 0)]
         assert not (tmp_path / "data" / "recordings").exists()
         assert (await phone.chat("half of a pair: \ud83d"))["done"], "what cannot be stored as it is, is taken without"
+
+
+async def test_requests_that_only_half_come_in_are_bounded_for_each_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.shortcuts.surface.MAX_EACH", 2)
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        whole = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b'{"message": '
+            await whole.wait()
+            yield b'"/whoami"}'
+
+        surface: Any = next(one for one in bot.app.health.surfaces if one.name == "shortcuts")
+        halves = [meanwhile(phone.request("POST", "/shortcuts/chat", data=slow())) for _ in range(2)]
+        await bot.see(lambda: surface._open.total() == 2, "both have begun", pace=0)
+        for path in ("chat", "task", "audio"):
+            status, answer = await phone.request(
+                "POST", f"/shortcuts/{path}", data=b"x", headers={"Content-Type": "audio/mp4"}
+            )
+            assert (status, answer["error"]["code"]) == (503, "too_many_open")
+        watch = Phone(await mint(bot.app, "watch")).at(phone.base)
+        assert (await watch.chat("/whoami"))["text"] == "shortcuts:watch, owner"
+        whole.set()
+        assert [(await half)[0] for half in halves] == [200, 200]
+        assert surface._open.total() == 0
 
 
 # Two phases ----------------------------------------------------------------------------------------------------------

@@ -168,6 +168,20 @@ async def test_an_answer_with_code_that_is_told_at_once_is_copied_once_too(tmp_p
         assert len(found.sent) == 1
 
 
+async def test_who_comes_while_an_answer_with_code_is_on_its_way_finds_its_code_in_the_chat(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        job = (await found.later(found.ask(), 7)).job or ""
+        message = await found.store.write(
+            lambda tx: tx.messages.queue("shortcuts", "shortcuts:phone/a", CODE, found.received[0].key, tx.now)
+        )
+        fetching = asyncio.get_running_loop().create_task(found.surface.result(PHONE, job, lambda: True))
+        await turn()
+        if told := await found.surface.send(message):
+            await found.store.write(lambda tx: tx.messages.mark((message.id,), "sent", told))
+        assert (await fetching).speech == "Look: There is code in the chat."
+        assert len(found.sent) == 1
+
+
 async def test_what_was_fetched_late_does_not_go_home_as_well(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as found:
         job = (await found.later(found.ask(), 7)).job or ""
@@ -272,3 +286,21 @@ async def test_what_is_ready_when_a_device_ends_is_neither_told_nor_copied(tmp_p
         with pytest.raises(SpeaksForNobody):
             await found.surface.ask(Ask(PHONE, "/shortcuts/chat", "hello", lambda: True, found.received[0].update))
         assert found.sent == []
+
+
+async def test_a_device_that_ends_in_the_moment_of_telling_is_told_nothing(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as found:
+        asking = found.ask()
+        await found.arrives()
+        await found.answer(Reply("a secret"))
+        found.lives = False  # the answer is at the desk, and whoever waits for it has not looked yet
+        with pytest.raises(SpeaksForNobody):
+            await asking
+        lives = iter((True, False))  # when it asks, and when it is told
+        found.surface._lives = lambda *_: next(lives)
+        job = await found.store.read(
+            lambda tx: tx.shortcuts.caused(found.received[0].account, found.received[0].update)
+        )
+        assert job is not None
+        with pytest.raises(SpeaksForNobody):
+            await found.surface.result(PHONE, job.name, lambda: True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ async def _nobody(*_: object) -> Any:
 
 
 def test_every_route_is_documented_with_what_it_takes_and_who_may() -> None:
-    told = document(Shortcuts(Desk(_nobody, _nobody, str)).routes())["paths"]
+    told = document(Shortcuts(Desk(lambda _: nullcontext(), _nobody, _nobody, str)).routes())["paths"]
     assert {(method, path.removeprefix("/shortcuts/")) for path, methods in told.items() for method in methods} == {
         ("post", "chat"), ("post", "task"), ("post", "audio"), ("get", "status"), ("get", "swarm"), ("get", "result/{job}"),
     }  # fmt: skip
