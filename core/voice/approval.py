@@ -1,7 +1,8 @@
-"""Yes or no: to the one thing that is pending, or to an id such as a7k."""
+"""Yes or no: to the one thing that is pending, or to an id such as A-12 (a12 and a7k are read too)."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from core.voice.meaning import SURE, Intent, mean
@@ -101,34 +102,30 @@ PLAINLY = bag(
     "approve approved approving approval deny denied denying confirm confirmed reject rejected decline declined",
     "request",
 )
-ID_LENGTH = 3
+ID = re.compile(r"a-?[1-9][0-9]{0,8}|(?!t[0-9]+$)(?![a-z]+$)[a-z][a-z0-9]{2}")
+"""`A-12`, `a12`; or three letters and digits that begin with a letter, such as `a7k`, and not `t12`."""
 
 
 def read(said: Said) -> Meaning | None:
     """Yes or no to an id."""
-    identified = next((word for word in said.words if len(word) == ID_LENGTH and _is_id(word)), None)
+    identified = next((word for word in said.words if ID.fullmatch(word)), None)
     if identified is None or said.reported or said.asks_first or _is_elsewhere(said, identified):
         return None
+    named = identified.upper() if "-" in identified else identified
     if said.has(NEGATED) and said.has(APPROVE):
         return mean(said, Intent.APPROVAL)
     if said.has(DENY):
-        return mean(said, Intent.APPROVAL, f"/deny {identified}")
+        return mean(said, Intent.APPROVAL, f"/deny {named}")
     if said.has(APPROVE):
-        return mean(said, Intent.APPROVAL, f"/approve {identified}")
+        return mean(said, Intent.APPROVAL, f"/approve {named}")
     return None
 
 
 def _is_elsewhere(said: Said, identified: str) -> bool:
     """`a4a paper is fine`, `mp3 is ok`: words of something else, or what only looks like an id."""
     foreign = said.content - {identified} - APPROVE - DENY - PENDING
-    usual = identified[1].isdigit() and identified[2].isalpha()
+    usual = "-" in identified or (identified[1].isdigit() and identified[-1].isalpha())
     return len(foreign) > 2 * (not said.bag.isdisjoint(PLAINLY)) or (not usual and said.bag.isdisjoint(PLAINLY))
-
-
-def _is_id(word: str) -> bool:
-    """Three letters and digits that begin with a letter: `a7k`, and not `t12`."""
-    mixed = word.isascii() and word.isalnum() and word[0].isalpha() and not word.isalpha()
-    return mixed and not (word[0] == "t" and word[1:].isdecimal())
 
 
 def read_bare(said: Said) -> Meaning | None:

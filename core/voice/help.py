@@ -166,7 +166,7 @@ def _named(said: Said) -> str | None:
 
 def _bare(said: Said) -> bool:
     """`help`, `what can you do`: and nothing else of weight."""
-    if BARE.at(said.plain, said.start) == len(said.plain):
+    if said.plain and BARE.at(said.plain, said.start) == len(said.plain):
         return True
     if said.bag.isdisjoint(BARE.firsts):
         return False

@@ -45,6 +45,22 @@ def test_a_typed_command_is_itself(text: str, intent: str, meant: str | None) ->
     assert found.confidence == (1.0 if meant else 0.5)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("approve A-12", "/approve A-12"),
+        ("yes A-1234", "/approve A-1234"),
+        ("deny a-3 please", "/deny A-3"),
+        ("approve a1", "/approve a1"),
+        ("yes a12", None),
+        ("no to A-4 paper", None),
+        ("don't approve A-1", None),
+    ],
+)
+def test_an_approval_is_named_as_the_hub_names_it(text: str, meant: str | None) -> None:
+    assert command(text) == meant
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u00a0"])
 def test_blank_is_unknown(text: str) -> None:
     assert understand(text, score.KNOWN).data() == {
@@ -52,7 +68,7 @@ def test_blank_is_unknown(text: str) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["?", "...", "\ud800", "\U0001f600 \U0001f600", "\u202epay ann"])
+@pytest.mark.parametrize("text", ["?", "...", "maybe", "actually", "\ud800", "\U0001f600 \U0001f600", "\u202epay ann"])
 def test_what_no_rule_knows_is_chat(text: str) -> None:
     found = understand(text, score.KNOWN)
     assert (found.intent, found.confidence, found.command) == (CHAT, 0.5, None)
