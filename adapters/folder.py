@@ -46,7 +46,7 @@ def own(folder: Path) -> Iterator[Path]:
     Raises `NoFolder`, `NotADataFolder`, and `AlreadyRunning`, naming the pid.
     """
     make(folder, "DATA_DIR")
-    _refuse_others(folder)
+    refuse_others(folder)
     with _named(folder, "DATA_DIR"):
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -54,7 +54,7 @@ def own(folder: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            raise AlreadyRunning(pid=pid, folder=folder) from None
+            raise AlreadyRunning(pid=pid, folder=folder.absolute()) from None
         with _named(folder, "DATA_DIR"):
             _close(folder)
         os.ftruncate(descriptor, 0)
@@ -64,7 +64,7 @@ def own(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _refuse_others(folder: Path) -> None:
+def refuse_others(folder: Path) -> None:
     """Raise `NotADataFolder` where something lies and nothing of ours: to make it private may lock others out."""
     with _named(folder, "DATA_DIR"):
         names = {file.name for file in folder.iterdir()} - _NOTHING

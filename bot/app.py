@@ -28,7 +28,7 @@ from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
 from adapters.speech import engines
-from adapters.sqlite.offline import look
+from adapters.sqlite.offline import NoBook, look
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
@@ -321,6 +321,41 @@ def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
     return look(settings.data_dir / DATABASE, work)
 
 
+def look_at_data(settings: Settings) -> None:
+    """Raises `NotADataFolder` as a start would of a data folder that is there, and `NoFolder`."""
+    folder.refuse_others(settings.data_dir)
+
+
+def look_at_workspace(settings: Settings) -> None:
+    """Raises `NoFolder` as a start would."""
+    folder.keep_apart(settings.workspace, settings.data_dir)
+
+
+def look_at_network(settings: Settings) -> str | None:
+    """The network that the books are of; None: there are none yet. Raises `OtherBook` as a start would, and what `look` does."""
+    try:
+        found = look_at_books(settings, lambda tx: tx.books.identity())
+    except NoBook:
+        return None
+    if found:
+        _same_book(settings, found, None)
+    return found[0] if found else settings.lightning.backend
+
+
+async def look_at_port(settings: Settings) -> None:
+    """Raises `PortInUse` or `CannotListen` as a start would."""
+    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+
+    await probe(settings.http.host, settings.http.port)
+
+
+async def look_from_outside(settings: Settings) -> str:
+    """Why a running hub is not reached by its public address; empty if it is."""
+    from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
+
+    return await unreached(settings.http.public_url) if settings.http.public_url else "it has no public address"
+
+
 def speech_lacks(settings: Settings) -> tuple[str, str]:
     """Why the engines that were chosen cannot hear, and cannot speak; empty where they can."""
     speech = settings.speech
@@ -538,21 +573,25 @@ async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
 
 async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:
     """One book per network and node: a new book is bound to the settings' node, an old one must be of the same."""
-    backend = settings.lightning.backend
 
     def work(tx: UnitOfWork) -> None:
-        found = tx.books.identity()
-        network = given[0] if given else "simulated" if backend == "simulated" else backend
-        if found is None:
-            if backend != "simulated":
-                raise NoBackend(backend=backend)
-            tx.books.found(*(given or (network, f"simulated-{ids.token(8)}")), tx.now)
-        elif found[0] != network or (given and found != given):
-            theirs, ours = f"{found[0]} ({found[1]})", f"{network} ({given[1]})" if given else network
-            remedy = f"TIMMY_LIGHTNING_BACKEND={found[0]}" if found[0] == "simulated" else "name that node"
-            raise OtherBook(folder=settings.data_dir, theirs=theirs, ours=ours, remedy=remedy)
+        if found := tx.books.identity():
+            _same_book(settings, found, given)
+            return
+        if settings.lightning.backend != "simulated":
+            raise NoBackend(backend=settings.lightning.backend)
+        tx.books.found(*(given or ("simulated", f"simulated-{ids.token(8)}")), tx.now)
 
     await store.write(work)
+
+
+def _same_book(settings: Settings, found: tuple[str, str], given: tuple[str, str] | None) -> None:
+    """Raise `OtherBook` where the book that was `found` is not of the network and node that were `given` or set."""
+    network = given[0] if given else settings.lightning.backend
+    if found[0] != network or (given and found != given):
+        theirs, ours = f"{found[0]} ({found[1]})", f"{network} ({given[1]})" if given else network
+        remedy = f"TIMMY_LIGHTNING_BACKEND={found[0]}" if found[0] == "simulated" else "name that node"
+        raise OtherBook(folder=settings.data_dir, theirs=theirs, ours=ours, remedy=remedy)
 
 
 async def _figures(store: Database) -> Figures:

@@ -197,7 +197,7 @@ def status(as_json: bool, page: bool) -> None:  # noqa: FBT001
 @click.option("--json", "as_json", is_flag=True, help="The facts, for programs.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001
     """Check the set-up: what is wrong, and what to do. Exit 1 if something must be mended."""
-    from bot.doctor import Severity, examine, misconfigured, report
+    from bot.doctor import Severity, ask, examine, misconfigured, report
 
     try:
         settings = _settings()
@@ -206,11 +206,11 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
     else:
         from pathlib import Path
 
-        from bot.app import look_at_model
         from config.settings import ENV_FILE
 
-        model = _wait_for(look_at_model(settings))
-        findings = examine(settings, _status_of(settings), model, Path(ENV_FILE))
+        status = _status_of(settings)
+        asked = _wait_for(ask(settings, runs=status is not None))
+        findings = examine(settings, status, asked, Path(ENV_FILE))
     _print(report(findings, as_json=as_json))
     if any(not one.ok and one.severity is Severity.ERROR for one in findings):
         sys.exit(1)

@@ -15,7 +15,17 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from bot.app import look_at_books, speech_lacks
+from bot.app import (
+    OtherBook,
+    look_at_books,
+    look_at_data,
+    look_at_model,
+    look_at_network,
+    look_at_port,
+    look_at_workspace,
+    look_from_outside,
+    speech_lacks,
+)
 from config.settings import split
 from core.errors import HubError
 from core.tokens import CONSOLE_OWNER, TokenKind
@@ -56,21 +66,43 @@ class Finding:
     fix: str = ""
 
 
-def examine(
-    settings: Settings, status: Mapping[str, Any] | None, model: tuple[str | None, int | None], env: Path
-) -> list[Finding]:
-    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of others beforehand: why it is not as it should be, or empty.
 
-    `model`: why the hub's own model cannot be asked, and its longest context in tokens, as far as they are known.
+    `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
+    the hub could not listen, if none runs; else `outside`: why it is not reached by its public address.
     """
+
+    model: str = ""
+    window: int | None = None
+    port: str = ""
+    outside: str = ""
+
+
+async def ask(settings: Settings, *, runs: bool) -> Asked:
+    """Ask, of a hub that runs or not."""
+    model, window = await look_at_model(settings)
+    outside = await look_from_outside(settings) if runs and settings.http.public_url else ""
+    port = ""
+    if not runs:
+        try:
+            await look_at_port(settings)
+        except HubError as error:
+            port = str(error)
+    return Asked(model or "", window, port, outside)
+
+
+def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
+    """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file."""
     checks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _folders(settings),
-        lambda: _books(settings),
         lambda: _exposure(settings, env),
+        lambda: _port(settings, asked.port, runs=status is not None),
         lambda: _owners(settings),
-        lambda: _shortcuts(settings),
+        lambda: _shortcuts(settings, asked.outside, runs=status is not None),
         lambda: _speech(settings),
-        lambda: _model(settings, *model),
+        lambda: _model(settings, asked.model, asked.window),
         lambda: _hub(status),
     ]
     return [finding for check in checks for finding in check()]
@@ -78,7 +110,7 @@ def examine(
 
 def misconfigured(error: HubError) -> Finding:
     """The settings cannot be read at all."""
-    return Finding("settings.valid", ok=False, severity=Severity.ERROR, says=str(error), fix="Mend that setting.")
+    return Finding("settings.valid", ok=False, severity=Severity.ERROR, says=str(error))
 
 
 def report(findings: list[Finding], *, as_json: bool) -> str:
@@ -102,38 +134,59 @@ def _folders(settings: Settings) -> Iterator[Finding]:
     data, workspace = settings.data_dir, settings.workspace
     if not data.is_dir():
         wrong = f"{data.absolute()} is not there"
-        yield _check(
-            "data.folder", "", wrong, "Start the hub once (timmy run), or set TIMMY_DATA_DIR.", Severity.WARNING
-        )
+        fix = "Start the hub once (timmy run), or set TIMMY_DATA_DIR. A relative folder is looked for where timmy is called."
+        yield _check("data.folder", "", wrong, fix, Severity.WARNING)
+    elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        yield _check("data.folder", "", f"you may not use {data.absolute()}", "Run this as its owner.")
     else:
-        usable = "" if os.access(data, os.R_OK | os.W_OK | os.X_OK) else f"you may not use {data.absolute()}"
-        yield _check("data.folder", str(data.absolute()), usable, "Run this as its owner.")
-        open_to = [path for path in (data, *data.iterdir()) if path.lstat().st_mode & 0o077 and not path.is_symlink()]
-        wrong = f"others may read {open_to[0]}" if open_to else ""
-        yield _check("data.private", "nobody else reads it", wrong, f"chmod -R go= {data.absolute()}")
-        free = shutil.disk_usage(data).free
-        few = f"{free >> 20} MB are free where the data folder lies"
-        severity = Severity.ERROR if free < LEAST_BYTES else Severity.WARNING
-        yield _check(
-            "data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity
-        )
+        yield from _data(settings, data)
     there = workspace.is_dir() and os.access(workspace, os.R_OK | os.W_OK | os.X_OK)
     wrong = "" if there or not workspace.exists() else f"{workspace.absolute()} cannot be used"
-    yield _check(
-        "workspace.usable", str(workspace.absolute()), wrong, "Make it a folder of yours, or set TIMMY_WORKSPACE."
-    )
+    fix = "Make it a folder of yours, or set TIMMY_WORKSPACE."
+    try:
+        look_at_workspace(settings)
+    except HubError as error:
+        wrong, fix = str(error), ""
+    yield _check("workspace.usable", str(workspace.absolute()), wrong, fix)
+
+
+def _data(settings: Settings, data: Path) -> Iterator[Finding]:
+    """A data folder that can be looked into; one that is somebody else's is told, and nothing is advised to be done to it."""
+    try:
+        look_at_data(settings)
+    except HubError as error:
+        yield _check("data.folder", "", str(error))
+        return
+    yield _check("data.folder", str(data.absolute()))
+    open_to = [path for path in (data, *data.iterdir()) if path.lstat().st_mode & 0o077 and not path.is_symlink()]
+    wrong = f"others may read {open_to[0]}" if open_to else ""
+    yield _check("data.private", "nobody else reads it", wrong, f"chmod -R go= {data.absolute()}")
+    free = shutil.disk_usage(data).free
+    few = f"{free >> 20} MB are free where the data folder lies"
+    severity = Severity.ERROR if free < LEAST_BYTES else Severity.WARNING
+    yield _check("data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity)
+    yield from _books(settings)
 
 
 def _books(settings: Settings) -> Iterator[Finding]:
-    if not settings.data_dir.is_dir():
-        return
+    try:
+        network = look_at_network(settings)
+    except OtherBook as error:
+        yield _check("books.network", "", str(error))
+    except HubError:
+        pass  # said of their balance
+    else:
+        if network is None:
+            wrong = f"there are no books in {settings.data_dir.absolute()} yet"
+            yield _check("books.balance", "", wrong, "Start the hub once: timmy run", Severity.WARNING)
+            return
+        yield _check("books.network", network)
     try:
         proof = look_at_books(settings, lambda tx: tx.books.prove())
         newest = look_at_books(settings, lambda tx: tx.newest_event())
     except HubError as error:
-        yield _check(
-            "books.balance", "", str(error), "Stop the hub, keep a copy of the data folder, and restore a backup."
-        )
+        fix = "Stop the hub, keep a copy of the data folder, and restore a backup."
+        yield _check("books.balance", "", str(error), fix)
         return
     yield _check("books.balance", f"they balance, over {proof.entries} entries")
     ahead = newest - time.time_ns() // 1_000_000  # noqa: TID251 - it runs beside the hub, not in it
@@ -143,7 +196,7 @@ def _books(settings: Settings) -> Iterator[Finding]:
 
 def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
     http = settings.http
-    wide = "" if http.host in _LOOPBACK else f"the sidecar listens on {http.host}, so other machines reach it"
+    wide = "" if http.host in _LOOPBACK else f"the hub's web server listens on {http.host}, so other machines reach it"
     fix = "That is meant behind a proxy or in a private network; else leave TIMMY_HTTP_HOST out."
     yield _check("http.bind", f"only this machine reaches {http.host}", wide, fix, Severity.WARNING)
     plain = (http.public_url or "").startswith("http://")
@@ -165,6 +218,12 @@ def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
     if env.is_file():
         wrong = f"others may read {env.absolute()}, where secrets are" if env.stat().st_mode & 0o077 else ""
         yield _check("settings.private", f"{env} is yours alone", wrong, f"chmod go= {env}", Severity.WARNING)
+
+
+def _port(settings: Settings, wrong: str, *, runs: bool) -> Iterator[Finding]:
+    """Whether a start would find its port free; of a hub that runs it is known."""
+    if not runs:
+        yield _check("http.port", f"{settings.http.port} is free", wrong)
 
 
 def _owners(settings: Settings) -> Iterator[Finding]:
@@ -189,14 +248,19 @@ def _speech(settings: Settings) -> Iterator[Finding]:
         yield _check("speech.models", str(folder), wrong, "Set TIMMY_SPEECH_MODEL_DIR to the folder of your model.")
 
 
-def _shortcuts(settings: Settings) -> Iterator[Finding]:
+def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Finding]:
     """Whether a phone gets here, and whether those that may speak for somebody whom the hub knows."""
     if not settings.shortcuts.enabled:
         return
     http = settings.http
-    wrong = "" if http.public_url else f"the hub listens on {http.host} alone, where no phone reaches it"
-    fix = "Set TIMMY_HTTP_PUBLIC_URL; docs/shortcuts.md says how."
-    yield _check("shortcuts.reachable", f"phones reach {http.public_url}", wrong, fix, Severity.WARNING)
+    wrong = outside if http.public_url else f"the hub listens on {http.host} alone, where no phone reaches it"
+    says = (
+        f"the hub answers at {http.public_url}"
+        if runs
+        else f"whether it answers at {http.public_url} shows when it runs"
+    )
+    fix = "docs/shortcuts.md says how phones get here: see to TIMMY_HTTP_PUBLIC_URL and TIMMY_HTTP_HOST."
+    yield _check("shortcuts.reachable", says, wrong, fix, Severity.WARNING)
     if not settings.data_dir.is_dir():
         return
     try:
@@ -212,7 +276,8 @@ def _shortcuts(settings: Settings) -> Iterator[Finding]:
     devices = [row for row in tokens if row.kind == TokenKind.SHORTCUT]
     fix = "Mint one for each device: timmy token shortcut NAME --for ACTOR"
     none = "" if devices else "no device has a token"
-    yield _check("shortcuts.token", f"{len(devices)} devices have one", none, fix, Severity.WARNING)
+    many = "1 device has" if len(devices) == 1 else f"{len(devices)} devices have"
+    yield _check("shortcuts.token", f"{many} one", none, fix, Severity.WARNING)
     known = {CONSOLE_OWNER, *settings.owners} | people
     lost = ", ".join(f"{row.name} for {row.for_actor}" for row in devices if row.for_actor not in known)
     wrong = f"the hub does not know whom these speak for: {lost}" if lost else ""
@@ -225,9 +290,9 @@ def _shortcuts(settings: Settings) -> Iterator[Finding]:
     yield _check("shortcuts.home", "each has a chat where its person is asked", wrong, fix, Severity.WARNING)
 
 
-def _model(settings: Settings, why: str | None, window: int | None) -> Iterator[Finding]:
-    yield _check("model.ready", "it answers", why or "", "", Severity.WARNING)
-    if why is None:
+def _model(settings: Settings, why: str, window: int | None) -> Iterator[Finding]:
+    yield _check("model.ready", "it answers", why, "", Severity.WARNING)
+    if not why:
         asked = settings.ollama.num_ctx
         wrong = f"it is asked with a window of {asked:,} tokens and was made for {window:,}" if window else ""
         says = f"{asked:,} tokens" + ("" if window else "; its server does not say what it was made for")

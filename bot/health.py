@@ -130,7 +130,8 @@ class Health:
         """Everything, for people."""
         data, figures = await self.data(), await self.figures()
         why = await self.model()
-        lines = ["All parts are up" if data["ok"] else "Something is down: " + "; ".join(self.faults())]
+        whats = [fault.partition(" is ")[0] for fault in self.faults()]  # each has its line below
+        lines = ["All parts are up" if data["ok"] else f"Something is down: {', '.join(whats)}"]
         faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
         for name, part in self.parts.items():
             fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")

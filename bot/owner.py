@@ -39,7 +39,7 @@ def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[
 
     async def tokens(_: Mapping[str, Any]) -> dict[str, Any]:
         rows = await hub.identities.live(await owner())
-        lines = [f"{row.kind}  {row.name}{f'  for {row.for_actor}' if row.for_actor else ''}" for row in rows]
+        lines = [f"{row.kind}  {row.name}  {row.reach}".rstrip() for row in rows]
         return {"text": "\n".join(lines) or "No tokens. timmy token KIND NAME mints one."}
 
     async def revoke(frame: Mapping[str, Any]) -> dict[str, Any]:

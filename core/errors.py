@@ -7,6 +7,7 @@ Each edge (chat, socket, HTTP, exit code) maps the four branches once; see `bot/
 
 from __future__ import annotations
 
+import os
 import re
 from typing import ClassVar
 
@@ -62,3 +63,12 @@ class Broken(HubError):
 
 class WentWrong(HubError):
     """Something went wrong inside the hub; nothing was charged. The log says more; please try again."""
+
+
+def cause(error: BaseException) -> str:
+    """Why a connection failed, in the operating system's words; of another error what it says, or else its name."""
+    found = getattr(error, "os_error", error)  # of aiohttp's
+    if isinstance(found, OSError) and found.errno and found.strerror:
+        asyncio = found.strerror.startswith("Connect call failed")  # and an address, again
+        return os.strerror(found.errno) if asyncio else found.strerror
+    return str(error) or type(error).__name__

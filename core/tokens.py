@@ -86,7 +86,7 @@ class TokenExists(UserError):
 
 
 class NoSuchToken(UserError):
-    """There is no {kind} token named {name}. /tokens, or timmy token list, shows them."""
+    """There is no {kind} token named {name}. /tokens, or timmy token list, shows kind and name of each."""
 
     status = 404
 
@@ -128,6 +128,11 @@ class TokenRow:
     for_actor: str | None
     task_limit: int | None
     created_at: int
+
+    @property
+    def reach(self) -> str:
+        """For whom it speaks, and what one task may cost."""
+        return f"for {self.for_actor}, tasks up to {self.task_limit} sats" if self.for_actor else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ class NotRunning(Unavailable):
     """No hub runs on {folder}. Start one with: timmy run --console"""
 
 
+class NoHubHere(Unavailable):
+    """There is no {folder}. Call timmy where your hub's data folder is, or set TIMMY_DATA_DIR. A new hub: timmy run --console"""
+
+
 class NotYourHub(Refused):
     """{folder} belongs to somebody else, and its hub is theirs. Run this as its owner, or set TIMMY_DATA_DIR."""
 
@@ -155,7 +159,10 @@ def _code(frame: Frame) -> int:
 
 @contextlib.asynccontextmanager
 async def _hub(folder: Path) -> AsyncIterator[Link]:
-    """A link to the hub on `folder`, which has said hello. Raises `NotRunning`, `NotYourHub`, `NoHello`, later `HubGone`."""
+    """A link to the hub on `folder`, which has said hello.
+
+    Raises `NotRunning`, `NoHubHere`, `NotYourHub`, `NoHello`, later `HubGone`.
+    """
     with _reachable(folder):
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -183,7 +190,7 @@ def _reachable(folder: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise NotRunning(folder=folder.absolute()) from None
+        raise (NotRunning if folder.is_dir() else NoHubHere)(folder=folder.absolute()) from None
     except PermissionError:
         raise NotYourHub(folder=folder.absolute()) from None
     except BrokenPipeError:

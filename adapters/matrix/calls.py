@@ -10,6 +10,7 @@ from nio import ErrorResponse
 
 from adapters.matrix.events import SURFACE
 from core.chat import NotSent, Undeliverable
+from core.errors import cause
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -37,7 +38,7 @@ async def quietly(asked: Coroutine[Any, Any, Response]) -> Response | None:
     try:
         answer = await asked
     except (ClientError, TimeoutError) as error:
-        log.debug("dropped: %s", words(error))
+        log.debug("dropped: %s", cause(error))
         return None
     if isinstance(answer, ErrorResponse):
         log.debug("dropped: %s", why(answer))
@@ -58,7 +59,7 @@ async def surely(clock: Clock, ask: Callable[[], Coroutine[Any, Any, Response]])
         try:
             answer = await ask()
         except (ClientError, TimeoutError) as error:
-            log.info("Matrix is asked again: %s", words(error))
+            log.info("Matrix is asked again: %s", cause(error))
             tries -= 1  # it is the whole server that is away: nothing else goes on either
         else:
             if not isinstance(answer, ErrorResponse) or not _may_pass(answer) or tries >= TRIES:
@@ -107,8 +108,3 @@ def bounded(kept: OrderedDict[str, V], key: str, value: V) -> None:
 def why(answer: ErrorResponse) -> str:
     """What the server says."""
     return f"{answer.status_code or ''} {answer.message or ''}".strip()
-
-
-def words(error: BaseException) -> str:
-    """What an error says, or else what it is."""
-    return str(error) or type(error).__name__

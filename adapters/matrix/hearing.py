@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from aiohttp import ClientError
 from nio import ErrorResponse, InviteMemberEvent, MegolmEvent, MessageDirection, ReactionEvent, RoomMemberEvent
 
-from adapters.matrix.calls import RETRY_SECONDS, TRIES, bounded, quietly, surely, why, words
+from adapters.matrix.calls import RETRY_SECONDS, TRIES, bounded, quietly, surely, why
 from adapters.matrix.encryption import Forged, Refusal
 from adapters.matrix.events import is_private, read, sealed, thread_of
 from adapters.matrix.trust import CLEAR, FORGED, REACTION, UNKNOWABLE
 from adapters.matrix.verification import Said
+from core.errors import cause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -171,7 +172,7 @@ class Ear:
                 log.warning("Matrix: %s", forged)
                 return replace(inbound, text="", files=(), sealed=FORGED)
             except (ClientError, TimeoutError, Refusal) as error:
-                log.info("whose message it is cannot be found out yet: %s", words(error))
+                log.info("whose message it is cannot be found out yet: %s", cause(error))
                 await self._clock.sleep(RETRY_SECONDS)
         return replace(inbound, doubt=UNKNOWABLE)
 

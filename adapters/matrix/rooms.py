@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from aiohttp import ClientError
 from nio import EnableEncryptionBuilder
 
-from adapters.matrix.calls import bounded, raise_for, words
+from adapters.matrix.calls import bounded, raise_for
 from adapters.matrix.events import SURFACE, is_private, place
 from core.chat import NotSent
+from core.errors import cause
 
 if TYPE_CHECKING:
     from nio import AsyncClient, MatrixRoom
@@ -118,7 +119,7 @@ class Rooms:
             locks = [EnableEncryptionBuilder().as_dict()] if self._encrypts else []
             answer = await client.room_create(is_direct=True, invite=[user], initial_state=locks)
         except (ClientError, TimeoutError) as error:
-            raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
+            raise NotSent(surface=SURFACE, why=cause(error), sent=sent) from None
         raise_for(answer, sent)
         room_id = str(answer.room_id)
         self._made.add(room_id)

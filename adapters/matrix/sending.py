@@ -18,10 +18,11 @@ from nio import ErrorResponse
 
 from adapters.markup import Rich
 from adapters.matrix import content
-from adapters.matrix.calls import beside, bounded, is_misplaced, quietly, raise_for, why, words
+from adapters.matrix.calls import beside, bounded, is_misplaced, quietly, raise_for, why
 from adapters.matrix.encryption import Refusal
 from adapters.matrix.events import SURFACE, conversation, place
 from core.chat import NotSent, Undeliverable
+from core.errors import cause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ class Sender:
                 session, room_id, data, (content.media_type(file.name), file.name), sent
             )
         except (ClientError, TimeoutError, Refusal) as error:
-            raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
+            raise NotSent(surface=SURFACE, why=cause(error), sent=sent) from None
         if isinstance(answer, ErrorResponse) and answer.status_code == "M_TOO_LARGE":
             return too_large
         raise_for(answer, sent)
@@ -131,7 +132,7 @@ class Sender:
             try:
                 answer = await client.content_repository_config()
             except (ClientError, TimeoutError) as error:
-                raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
+                raise NotSent(surface=SURFACE, why=cause(error), sent=sent) from None
             said = getattr(answer, "upload_size", None)
             if not isinstance(said, int):
                 return UPLOAD_BYTES
@@ -157,7 +158,7 @@ class Sender:
                 content.free(body)
                 answer = await _sent(session.client, room_id, body, f"{name}-room")
         except (ClientError, TimeoutError, Refusal) as error:
-            raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
+            raise NotSent(surface=SURFACE, why=cause(error), sent=sent) from None
         is_shut = isinstance(answer, ErrorResponse) and answer.status_code in _SHUT
         if is_shut and place(message.conversation)[0].startswith("@") and self._rooms.close(room_id):
             raise NotSent(surface=SURFACE, why=why(answer), wait=0.0, sent=sent)  # they are reached in another room
@@ -197,7 +198,7 @@ class Sender:
             room_id = await self._rooms.holding(client, where, sent[0])
             await self.lock(session, room_id, ())
         except (ClientError, TimeoutError, Refusal, NotSent, Undeliverable) as error:
-            log.debug("an edit is dropped: %s", words(error))
+            log.debug("an edit is dropped: %s", cause(error))
             return
         edited = content.replacing(sent[0], content.message(texts[0], notice=False, buttons=labels))
         await quietly(client.room_send(room_id, "m.room.message", edited, ignore_unverified_devices=True))
@@ -210,7 +211,7 @@ class Sender:
         try:
             room_id = await self._rooms.holding(session.client, where, sent[0])
         except (NotSent, Undeliverable) as error:
-            log.debug("buttons stay as they are: %s", words(error))
+            log.debug("buttons stay as they are: %s", cause(error))
             return
         under = sent[max(0, min(len(content.texts(reply)), len(sent)) - 1)]
         labels = content.buttons(reply, taps)
@@ -227,7 +228,7 @@ class Sender:
             body = content.placed(content.voice(answer.content_uri, voice, keys), thread, None)
             raise_for(await client.room_send(room_id, "m.room.message", body, ignore_unverified_devices=True), ())
         except (ClientError, TimeoutError, Refusal) as error:
-            raise NotSent(surface=SURFACE, why=words(error)) from None
+            raise NotSent(surface=SURFACE, why=cause(error)) from None
 
     def draft(self, session: Session, where: str) -> None:
         """Typing, and nothing that stays: each edit stays in a room for ever."""

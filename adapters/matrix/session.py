@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from aiohttp import ClientError
 from nio import AsyncClientConfig, ErrorResponse
 
-from adapters.matrix.calls import quietly, why, words
+from adapters.matrix.calls import quietly, why
 from adapters.matrix.encryption import Encryption, Refusal, StoreLost
 from adapters.matrix.guard import Client, Store
-from core.errors import Unavailable
+from core.errors import Unavailable, cause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -117,7 +117,7 @@ async def signed_in(access: Access, identity: IdentityFile, memory: Memory, told
             device = identity.move(access.device)
         except (ClientError, TimeoutError, Refusal) as error:
             await client.close()
-            raise NoHomeserver(server=access.homeserver, why=words(error)) from None
+            raise NoHomeserver(server=access.homeserver, why=cause(error)) from None
         except BaseException:
             await client.close()
             raise
@@ -144,7 +144,7 @@ async def _sign_in(client: AsyncClient, access: Access) -> None:
         else:
             answer = await client.login(access.password, device_name="Timmy")
     except (ClientError, TimeoutError) as error:
-        raise NoHomeserver(server=server, why=words(error)) from None
+        raise NoHomeserver(server=server, why=cause(error)) from None
     if not isinstance(answer, ErrorResponse):
         if access.access_token:
             client.restore_login(answer.user_id, answer.device_id or client.device_id, access.access_token)

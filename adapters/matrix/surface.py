@@ -14,7 +14,7 @@ from nio import EncryptionError, ErrorResponse, SyncResponse
 
 from adapters.matrix import content
 from adapters.matrix.buttons import Buttons
-from adapters.matrix.calls import RETRY_SECONDS, raise_for, why, words
+from adapters.matrix.calls import RETRY_SECONDS, raise_for, why
 from adapters.matrix.events import SURFACE, conversation, place
 from adapters.matrix.hearing import KEY_SECONDS, Ear
 from adapters.matrix.receipts import Receipts
@@ -23,7 +23,7 @@ from adapters.matrix.sending import Sender
 from adapters.matrix.session import Access, Parts, SignInRefused, Told, signed_in
 from adapters.matrix.verification import Ties, Verifications
 from core.chat import NotSent
-from core.errors import UserError
+from core.errors import UserError, cause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -135,7 +135,7 @@ class MatrixSurface:
                 wait = 0 if full else (KEY_SYNC_SECONDS if ear.waiting else SYNC_SECONDS) * 1000
                 answer = await client.sync(wait, _FILTER, since=self._token or None, full_state=full or None)
             except (ClientError, TimeoutError) as error:
-                log.info("a sync with Matrix failed: %s", words(error))
+                log.info("a sync with Matrix failed: %s", cause(error))
             else:
                 if isinstance(answer, SyncResponse):
                     self.heard_at = self._clock.now()
@@ -186,7 +186,7 @@ class MatrixSurface:
             url, opens = content.referred(attachment.ref)
             answer = await self._session.client.download(url)
         except (ClientError, TimeoutError) as error:
-            raise NotOnMatrix(name=attachment.name, why=words(error)) from None
+            raise NotOnMatrix(name=attachment.name, why=cause(error)) from None
         if isinstance(answer, ErrorResponse):
             raise NotOnMatrix(name=attachment.name, why=why(answer))
         body = answer.body

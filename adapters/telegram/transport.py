@@ -13,6 +13,8 @@ import aiohttp
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest
 
+from core.errors import cause
+
 if TYPE_CHECKING:
     from telegram.request import RequestData
 
@@ -85,11 +87,11 @@ class Transport(BaseRequest):
                     content
                 ) is not None else b"{}"  # no page in the log
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise NotReached(f"no connection: {type(error).__name__}") from None
+            raise NotReached(_named(error)) from None
         except TimeoutError:
             raise TimedOut from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
-            raise NetworkError(f"the connection broke ({type(error).__name__})") from None
+            raise NetworkError(f"the connection broke ({_named(error)})") from None
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
@@ -127,3 +129,8 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
         if len(content) > MAX_DOWNLOAD:
             raise AnswerTooLarge("the answer is too large")
     return content
+
+
+def _named(error: Exception) -> str:
+    """Why, without a URL: what the system says; what else the library says may carry one."""
+    return cause(error) if isinstance(error, OSError) else type(error).__name__

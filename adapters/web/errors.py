@@ -51,7 +51,7 @@ class BadToken(UserError):
 
 
 class WrongScope(Refused):
-    """A {kind} token does not open this. timmy token {wanted} mints one that does."""
+    """This is not for tokens of the kind {kind}. timmy token {wanted} mints one that opens it."""
 
 
 class BadLogin(Refused):

@@ -63,16 +63,16 @@ async def unlink(hub: Hub, call: CommandCall) -> Reply:
 async def tokens(hub: Hub, call: CommandCall) -> Reply:
     """List tokens."""
     rows = await hub.identities.live(call.caller)
-    found: list[Json] = [{"kind": row.kind, "name": row.name, "for": row.for_actor} for row in rows]
+    found: list[Json] = [
+        {"kind": row.kind, "name": row.name, "for": row.for_actor} for row in rows
+    ]
     data: dict[str, Json] = {"ok": True, "tokens": found}
     if not rows and call.caller.role is not Role.OWNER:
         return Reply("No device speaks for you. The hub's owner mints the tokens.", data)
     if not rows:
         return Reply("No tokens. timmy token KIND NAME mints one, on this machine.", data)
     page = Page(f"{len(rows)} live token{'' if len(rows) == 1 else 's'}; /revoke KIND NAME ends one")
-    return page.table([(row.kind, row.name, f"for {row.for_actor}" if row.for_actor else "") for row in rows]).reply(
-        data
-    )
+    return page.table([(row.kind, row.name, row.reach) for row in rows]).reply(data)
 
 
 @command(

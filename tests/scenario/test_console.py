@@ -12,7 +12,7 @@ import pytest
 
 from adapters.clockwork import running
 from adapters.console import client, link, surface
-from adapters.console.client import HubGone, HubGoneAtWork, NoHello, NotRunning, NotYourHub, say
+from adapters.console.client import HubGone, HubGoneAtWork, NoHello, NoHubHere, NotRunning, NotYourHub, say
 from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, dial
 from adapters.console.screen import plain
 from adapters.console.surface import Drafts, NoSocket
@@ -256,6 +256,9 @@ async def test_a_hub_that_is_not_there_is_missed_by_its_whole_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoHubHere, match=f"There is no {tmp_path / 'data'}. Call timmy where"):
+        await client.request(Path("data"), {"op": "status"})
+    (tmp_path / "data").mkdir()
     with pytest.raises(NotRunning, match=f"No hub runs on {tmp_path / 'data'}"):
         await client.request(Path("data"), {"op": "status"})
 

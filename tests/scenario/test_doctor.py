@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import socket
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.sqlite.connection import connect
-from bot.app import DATABASE, look_at_model
-from bot.doctor import Severity, examine, misconfigured, report
-from config.settings import BadSetting, Http, Matrix, Ollama, Shortcuts, Speech, Telegram
+from bot.app import DATABASE
+from bot.doctor import Asked, Severity, ask, examine, misconfigured, report
+from config.settings import BadSetting, Http, Lightning, Matrix, Ollama, Shortcuts, Speech, Telegram
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.ollama_server import OllamaServer
 from tests.program import Program
@@ -31,14 +33,12 @@ if TYPE_CHECKING:
 STATUS: dict[str, Any] = {
     "uptime_s": 5, "faults": [], "parts": {"events": {"up": True, "why": ""}}, "dead_letters": 0, "advice": {},
 }  # fmt: skip
-MODEL = (None, 131_072)
+ASKED = Asked(window=131_072)
 
 
-def wrong(
-    found: Settings, status: Any = None, env: Path = Path("no.env"), model: tuple[str | None, int | None] = MODEL
-) -> dict[str, Finding]:
+def wrong(found: Settings, status: Any = None, env: Path = Path("no.env"), asked: Asked = ASKED) -> dict[str, Finding]:
     """What is wrong, by id."""
-    return {one.id: one for one in examine(found, status, model, env) if not one.ok}
+    return {one.id: one for one in examine(found, status, asked, env) if not one.ok}
 
 
 async def used(folder: Path) -> Settings:
@@ -51,18 +51,18 @@ async def used(folder: Path) -> Settings:
 
 async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_path: Path) -> None:
     found = await used(tmp_path)
-    findings = examine(found, STATUS, MODEL, Path("no.env"))
+    findings = examine(found, STATUS, ASKED, Path("no.env"))
     assert [one for one in findings if not one.ok] == []
     assert {
-        "data.folder", "data.private", "data.disk", "workspace.usable", "books.balance", "machine.clock", "http.bind",
-        "http.public", "http.hosts", "http.proxy", "hub.running", "part.events", "database.writer", "model.ready", "model.window",
-        "messages.given_up", "speech.hears", "speech.speaks",
+        "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
+        "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "part.events", "database.writer", "model.ready",
+        "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
     assert all(one.says and not one.fix for one in findings)
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("18 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("19 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -88,6 +88,16 @@ def _gone(folder: Path) -> None:
     shutil.rmtree(folder / "data")
 
 
+def _somebodys(folder: Path) -> None:
+    _gone(folder)
+    (folder / "data").mkdir(mode=0o755)
+    (folder / "data" / "taxes.txt").write_text("mine")
+
+
+def _unused(folder: Path) -> None:
+    (folder / "data" / DATABASE).unlink()
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "severity", "words"),
     [
@@ -96,6 +106,8 @@ def _gone(folder: Path) -> None:
         ("machine.clock", _ahead, Severity.ERROR, "ahead of this machine's clock"),
         ("workspace.usable", _no_workspace, Severity.ERROR, "cannot be used"),
         ("data.folder", _gone, Severity.WARNING, "is not there"),
+        ("data.folder", _somebodys, Severity.ERROR, "Set TIMMY_DATA_DIR to a folder of its own"),
+        ("books.balance", _unused, Severity.WARNING, "there are no books"),
     ],
 )
 async def test_a_fault_on_the_disk_is_found(
@@ -106,7 +118,7 @@ async def test_a_fault_on_the_disk_is_found(
     faults = wrong(found, STATUS)
     assert set(faults) == {name}
     assert (faults[name].severity, words in faults[name].says) == (severity, True), faults[name]
-    assert faults[name].fix
+    assert "chmod" not in faults[name].fix or name == "data.private"
 
 
 @pytest.mark.parametrize(("free", "severity"), [(10 << 20, Severity.ERROR), (500 << 20, Severity.WARNING)])
@@ -117,6 +129,22 @@ async def test_a_disk_that_is_nearly_full_is_found(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("bot.doctor.shutil.disk_usage", lambda _: usage._replace(free=free))
     assert {name: one.severity for name, one in wrong(found, STATUS).items()} == {"data.disk": severity}
+
+
+async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    other = found.model_copy(update={"lightning": Lightning.model_validate({"backend": "lnd"})})
+    assert set(wrong(other, STATUS)) == {"books.network"}
+    nested = found.model_copy(update={"workspace": found.data_dir / "workspace"})
+    assert set(wrong(nested, STATUS)) == {"workspace.usable"}
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken:
+        port = taken.getsockname()[1]
+        busy = found.model_copy(update={"http": Http(port=port)})
+        asked = await ask(busy, runs=False)
+        assert set(wrong(busy, None, asked=asked)) == {"model.ready", "http.port", "hub.running"}
+        assert f"Port {port} on 127.0.0.1 is in use" in asked.port
+    assert (await ask(busy, runs=False)).port == ""
 
 
 async def test_what_is_open_to_others_is_found(tmp_path: Path) -> None:
@@ -166,6 +194,12 @@ async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_foun
     async with hub(tmp_path, found=found) as bot:
         await mint(bot.app, "phone")
         assert wrong(reached, STATUS) == {}
+        here = on.model_copy(update={"http": Http(public_url=bot.app.address)})
+        assert (await ask(here, runs=True)).outside == ""
+    gone = await ask(here, runs=True)
+    assert set(wrong(here, STATUS, asked=gone)) == {"http.public", "model.ready", "shortcuts.reachable"}
+    assert gone.outside == f"nothing answers at {here.http.public_url}: {os.strerror(errno.ECONNREFUSED)}"
+    async with hub(tmp_path, found=found) as bot:
         await mint(bot.app, "anns", "telegram:11")
     faults = wrong(reached, STATUS)
     assert set(faults) == {"shortcuts.account", "shortcuts.home"}
@@ -195,21 +229,21 @@ async def test_what_the_hub_knows_of_itself_is_told(tmp_path: Path, but: Any, na
 
 async def test_a_model_that_is_not_there_or_is_asked_for_more_than_it_has_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
-    (missing,) = wrong(found, STATUS, model=("No model answers at http://x. Start Ollama.", None)).values()
+    (missing,) = wrong(found, STATUS, asked=Asked(model="No model answers at http://x. Start Ollama.")).values()
     assert (missing.id, missing.severity) == ("model.ready", Severity.WARNING)
     async with OllamaServer.running("llama3.2:latest") as server:
         asks = found.model_copy(update={"ollama": Ollama(url=server.url, num_ctx=8192)})
-        assert wrong(asks, STATUS, model=await look_at_model(asks)) == {}
+        assert wrong(asks, STATUS, asked=await ask(asks, runs=True)) == {}
         server.window = None
-        assert wrong(asks, STATUS, model=await look_at_model(asks)) == {}
+        assert wrong(asks, STATUS, asked=await ask(asks, runs=True)) == {}
         server.window = 4096
-        (narrow,) = wrong(asks, STATUS, model=await look_at_model(asks)).values()
+        (narrow,) = wrong(asks, STATUS, asked=await ask(asks, runs=True)).values()
         assert (narrow.id, narrow.severity, "TIMMY_OLLAMA_NUM_CTX=4096" in narrow.fix) == (
             "model.window",
             Severity.WARNING,
             True,
         )
-    assert "model.ready" in wrong(asks, STATUS, model=await look_at_model(asks))
+    assert "model.ready" in wrong(asks, STATUS, asked=await ask(asks, runs=True))
 
 
 def test_settings_that_cannot_be_read_are_the_one_finding() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
+import socket
 import string
 from functools import cache
 from pathlib import Path
@@ -17,7 +19,7 @@ import bot
 import config
 import core
 from adapters.markup import Rich, speech
-from core.errors import Broken, HubError, Refused, Unavailable, UserError
+from core.errors import Broken, HubError, Refused, Unavailable, UserError, cause
 from tests.spoken import wrong
 
 if TYPE_CHECKING:
@@ -157,3 +159,16 @@ def test_wherever_an_error_is_made_it_gets_the_facts_that_its_sentence_needs() -
         if not placeholders(by_name[name]) <= given
     ]
     assert short == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 9)"), os.strerror(111)),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (OSError("it says so itself"), "it says so itself"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_why_a_connection_failed_is_said_in_plain_words(error: OSError, words: str) -> None:
+    assert cause(error) == words

@@ -1,0 +1,31 @@
+"""Whether the hub answers at its own public address, asked from this machine."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import aiohttp
+
+from core.errors import cause
+
+SECONDS = 5
+_OURS = frozenset({HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
+"""What `/healthz` answers with: all is well, or a part does not work."""
+
+
+async def unreached(url: str) -> str:
+    """Why nobody reaches a running hub by this address; empty if it answers there."""
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{url.rstrip('/')}/healthz") as answer,
+        ):
+            facts = await answer.json() if answer.content_type == "application/json" else {}
+    except TimeoutError:
+        return f"nothing answers at {url} within {SECONDS} s"
+    except (aiohttp.ClientError, ValueError) as error:
+        return f"nothing answers at {url}: {cause(error)}"
+    if answer.status not in _OURS or not isinstance(facts, dict) or "ok" not in facts:
+        return f"what answers at {url} is not this hub (status {answer.status})"
+    return ""
