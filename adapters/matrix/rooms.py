@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ class Rooms:
         self._homes: dict[str, str] = {}
         self._made: set[str] = set()
         self._closed: set[str] = set()
+        self._seeking: dict[str, asyncio.Lock] = {}
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
 
@@ -82,18 +84,28 @@ class Rooms:
         self._closed.discard(room)
 
     async def holding(self, client: AsyncClient, where: str, event: str) -> str:
-        """The room of a message that the bot sent: as it remembers, else the conversation's own. Raises `NotSent`."""
+        """The room of a message that the bot sent: as it remembers, else the conversation's own. Raises `NotSent`.
+
+        What was said to somebody alone stays as it is where others came in since.
+        """
         room_id = self._sent.get(event) or (await self.find(client, where, ()))[0]
-        target = place(where)[0]
+        target, room = place(where)[0], client.rooms.get(room_id)
         if target.startswith("@") and self._must_seal(target) and not self._is_sealed(client, room_id):
             raise NotSent(surface=SURFACE, why="the message is in a plain room, and who it is for has an encrypted one")
+        if target.startswith("@") and room is not None and not is_private(room, target):
+            raise NotSent(surface=SURFACE, why="the message is in a room that others came into")
         return room_id
 
     async def find(self, client: AsyncClient, where: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
         """The room (made, where a person has none) and the thread that a conversation's name means. Raises `NotSent`."""
-        target, thread = place(where)
+        target = place(where)[0]
         if not target.startswith("@"):
-            return target, thread
+            return place(where)
+        async with self._seeking.setdefault(target, asyncio.Lock()):  # two at a time would make two rooms
+            return await self._private(client, where, sent)
+
+    async def _private(self, client: AsyncClient, where: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
+        target, thread = place(where)
         if thread is not None and (known := self._room_of(where, thread)) is not None:
             if self._fits(client, known, target):
                 return known, thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,21 @@ async def test_whoever_was_only_written_to_in_an_encrypted_room_counts_too(memor
     client.rooms["!made"] = _room("!made", encrypted=False)  # the server made a plain one of it
     assert await rooms.find(client, ANN, ()) == ("!made", None)
     assert len(made) == 1, "no room is made again and again; what is sent to this one is refused"
+
+
+async def test_one_room_is_made_for_somebody_though_two_messages_look_for_it_at_once(memory: Memory) -> None:
+    made: list[str] = []
+
+    async def create(**_: Any) -> Any:
+        made.append(f"!made{len(made)}")
+        await asyncio.sleep(0)  # noqa: TID251 - the server takes a moment
+        return SimpleNamespace(room_id=made[-1])
+
+    rooms, client = await _after_restart(memory), _client()
+    client.room_create = create
+    found = await asyncio.gather(rooms.find(client, ANN, ()), rooms.find(client, THREAD, ()))
+    assert [room for room, _ in found] == made * 2
+    assert len(made) == 1
 
 
 async def test_an_event_of_another_room_moves_no_thread(memory: Memory) -> None:
