@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from adapters.matrix.memory import Memory
 
 
+YOUNG_MS = 60_000
+"""How long a server may take to tell all of a room that it made."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Thread:
     """The room of a thread, and the newest event in it that the bot had to do with."""
@@ -39,7 +43,7 @@ class Rooms:
         self._memory = memory
         self._encrypts = encrypts
         self._homes: dict[str, str] = {}
-        self._made: set[str] = set()
+        self._made: dict[str, int] = {}
         self._closed: set[str] = set()
         self._seeking: dict[str, asyncio.Lock] = {}
         self._sent: OrderedDict[str, str] = OrderedDict()
@@ -78,6 +82,10 @@ class Rooms:
         """Nothing can be sent to a room any more, until somebody speaks there; whether it makes sense to look for another."""
         self._closed.add(room)
         return room not in self._made
+
+    def is_young(self, room: str) -> bool:
+        """Whether a room was made only now: a sync may bring it before its encryption."""
+        return self._memory.clock.now() < self._made.get(room, 0) + YOUNG_MS
 
     def open(self, room: str) -> None:
         """The bot came into a room (again)."""
@@ -133,7 +141,7 @@ class Rooms:
             raise NotSent(surface=SURFACE, why=words(error), sent=sent) from None
         raise_for(answer, sent)
         room_id = str(answer.room_id)
-        self._made.add(room_id)
+        self._made[room_id] = self._memory.clock.now()
         if self._encrypts:  # whatever the server makes of it: nothing goes there in clear
             await self._memory.latch(room_id)
         return room_id

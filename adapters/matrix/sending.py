@@ -176,6 +176,8 @@ class Sender:
             raise NotSent(surface=SURFACE, why="the room is still unknown", wait=1.0, sent=sent)
         if room.encrypted:
             await session.encryption.share(room_id)
+        elif session.encryption.is_sealed(room_id) and self._rooms.is_young(room_id):
+            raise NotSent(surface=SURFACE, why="the room's encryption is not told yet", wait=1.0, sent=sent)
         elif session.encryption.is_sealed(room_id):
             raise Undeliverable(
                 surface=SURFACE,
