@@ -29,7 +29,7 @@ _BROKEN = (OSError, EOFError, ValueError, TypeError, RecursionError, asyncio.Lim
 """What comes of a child that dies, or says what is no answer."""
 
 _END_SECONDS = 0.5
-"""From the end of what a child says to its own end."""
+"""From the end of what a child says to its own end, and from its end to that of what it said."""
 
 
 class Worker:
@@ -92,8 +92,18 @@ class Worker:
         """Kill the child with its group, and reap it."""
         child, self._child = self._child, None
         if child is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+            await end(child)
+
+
+async def end(child: Process) -> None:
+    """Kill a child with its group, and reap it. asyncio does that only once all that it said was read, so it is passed over."""
+    assert child.stdout is not None  # noqa: S101 - a pipe, as everybody asks for here
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_END_SECONDS):
+            while await child.stdout.read(_LONGEST_LINE):
+                pass
             await child.wait()
 
 

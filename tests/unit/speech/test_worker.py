@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,20 @@ async def test_a_child_that_fails_is_killed_and_the_next_one_starts_afresh(
         assert worker._child is None
 
 
+async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -> None:
+    worker = scripted(f"{WORDS}print('{{}}', flush=True); print('x' * 5_000_000)")
+    await worker.ask({"op": "hear"}, b"x", 10)
+    reader: Any = worker._child.stdout  # type: ignore[union-attr]
+    for _ in range(500):
+        if len(reader._buffer) > 2 * 2**20:  # from there on nothing is read of it
+            break
+        await asyncio.sleep(0.01)  # noqa: TID251 - the child is a real one
+    async with asyncio.timeout(5):
+        with pytest.raises(EarFailed, match="broke off"):
+            await worker.ask({"op": "hear"}, b"x", 10)
+    assert worker._child is None
+
+
 class Scripted:
     """A worker that answers what it was told."""
 
@@ -126,9 +141,10 @@ async def test_a_program_that_speaks_has_its_limits() -> None:
         (mouth("/bin/cat", missing="it is away"), "it is away"),
         (mouth("/no/such/program"), "does not start"),
         (mouth("/bin/false"), "failed"),
+        (mouth("/bin/cat", "/dev/zero"), "failed"),
         (mouth("/bin/cat", worker=Scripted({"error": "bad_audio"})), "made no sound"),
     ],
-    ids=["missing", "no program", "fails", "silent"],
+    ids=["missing", "no program", "fails", "never ends", "silent"],
 )
 async def test_what_cannot_be_spoken_is_said_so(speaks: ProgramMouth, words: str) -> None:
     with pytest.raises(MouthFailed, match=words):
