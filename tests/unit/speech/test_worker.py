@@ -151,6 +151,22 @@ async def test_what_cannot_be_spoken_is_said_so(speaks: ProgramMouth, words: str
         await speaks.say("hello")
 
 
+async def test_an_answer_is_encoded_by_a_child_of_its_own_while_the_ear_is_at_work() -> None:
+    _, listener = engines.ear("pocketsphinx", None)
+    speaks, encoder = engines.mouth("espeak", None)
+    speaks.missing = ""
+    speaks._spoken = lambda _: _ready(tone(1))  # type: ignore[assignment, method-assign]
+    try:
+        async with listener._turn:
+            assert (await speaks.say("hello")).ogg.startswith(b"OggS")
+    finally:
+        await encoder.close()
+
+
+async def _ready(wav: bytes) -> bytes:
+    return wav
+
+
 async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     (tmp_path / "small/model.bin").write_bytes(b"")
