@@ -94,9 +94,9 @@ class Rooms:
     async def holding(self, client: AsyncClient, where: str, event: str) -> str:
         """The room of a message that the bot sent: as it remembers, else the conversation's own. Raises `NotSent`.
 
-        What was said to somebody alone stays as it is where others came in since.
+        What was said to somebody alone stays as it is where others came in since, or where they are gone.
         """
-        room_id = self._sent.get(event) or (await self.find(client, where, ()))[0]
+        room_id = self._sent.get(event) or (await self.find(client, where, (), makes=False))[0]
         target, room = place(where)[0], client.rooms.get(room_id)
         if target.startswith("@") and self._must_seal(target) and not self._is_sealed(client, room_id):
             raise NotSent(surface=SURFACE, why="the message is in a plain room, and who it is for has an encrypted one")
@@ -104,15 +104,19 @@ class Rooms:
             raise NotSent(surface=SURFACE, why="the message is in a room that others came into")
         return room_id
 
-    async def find(self, client: AsyncClient, where: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
+    async def find(
+        self, client: AsyncClient, where: str, sent: tuple[str, ...], *, makes: bool = True
+    ) -> tuple[str, str | None]:
         """The room (made, where a person has none) and the thread that a conversation's name means. Raises `NotSent`."""
         target = place(where)[0]
         if not target.startswith("@"):
             return place(where)
         async with self._seeking.setdefault(target, asyncio.Lock()):  # two at a time would make two rooms
-            return await self._private(client, where, sent)
+            return await self._private(client, where, sent, makes=makes)
 
-    async def _private(self, client: AsyncClient, where: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
+    async def _private(
+        self, client: AsyncClient, where: str, sent: tuple[str, ...], *, makes: bool
+    ) -> tuple[str, str | None]:
         target, thread = place(where)
         if thread is not None and (known := self._room_of(where, thread)) is not None:
             if self._fits(client, known, target):
@@ -123,6 +127,8 @@ class Rooms:
         if not (is_new or self._fits(client, room_id, target)):
             homes = [room.room_id for room in client.rooms.values() if self._fits(client, room.room_id, target)]
             sealed_first = sorted(homes, key=lambda home: not self._is_sealed(client, home))
+            if not (sealed_first or makes):
+                raise NotSent(surface=SURFACE, why=f"{target} has no room with the bot any more")
             room_id = sealed_first[0] if sealed_first else await self._new(client, target, sent)
         if self._is_sealed(client, room_id):
             await self._latch(target)

@@ -94,6 +94,16 @@ async def test_one_room_is_made_for_somebody_though_two_messages_look_for_it_at_
     assert len(made) == 1
 
 
+async def test_for_an_edit_no_room_is_made(memory: Memory) -> None:
+    async def create(**_: Any) -> Any:
+        raise AssertionError
+
+    rooms, client = await _after_restart(memory), _client()
+    client.room_create = create
+    with pytest.raises(NotSent):
+        await rooms.holding(client, ANN, "$of-before")
+
+
 async def test_an_event_of_another_room_moves_no_thread(memory: Memory) -> None:
     rooms, client = await _after_restart(memory), _client(PLAIN, OTHER)
     rooms.sent(ANN, "!plain", "$board")
