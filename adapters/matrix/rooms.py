@@ -52,10 +52,11 @@ class Rooms:
     async def met(self, client: AsyncClient, user: str, room: MatrixRoom) -> None:
         """Somebody is reached where they spoke last; but who ever spoke in an encrypted room is not answered in a plain one."""
         self._closed.discard(room.room_id)
-        if self._is_sealed(client, room.room_id):
-            await self._latch(user)
+        is_sealed, home = self._is_sealed(client, room.room_id), self._homes.get(user, "")
+        if is_sealed and self._encrypts:
+            await self._memory.latch(user)
             self._homes[user] = room.room_id
-        elif not (self._must_seal(user) or self._is_sealed(client, self._homes.get(user, ""))):
+        elif not (is_sealed or self._must_seal(user) or (self._encrypts and self._is_sealed(client, home))):
             self._homes[user] = room.room_id
 
     def heard(self, client: AsyncClient, where: str, room: str, event: str) -> None:
@@ -130,8 +131,8 @@ class Rooms:
             if not (sealed_first or makes):
                 raise NotSent(surface=SURFACE, why=f"{target} has no room with the bot any more")
             room_id = sealed_first[0] if sealed_first else await self._new(client, target, sent)
-        if self._is_sealed(client, room_id):
-            await self._latch(target)
+        if self._encrypts and self._is_sealed(client, room_id):
+            await self._memory.latch(target)
         self._homes[target] = room_id
         return room_id, thread
 
@@ -151,10 +152,6 @@ class Rooms:
         if self._encrypts:  # whatever the server makes of it: nothing goes there in clear
             await self._memory.latch(room_id)
         return room_id
-
-    async def _latch(self, user: str) -> None:
-        if self._encrypts:
-            await self._memory.latch(user)
 
     def _must_seal(self, user: str) -> bool:
         return self._encrypts and user in self._memory.latched

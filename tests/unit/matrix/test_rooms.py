@@ -94,6 +94,24 @@ async def test_one_room_is_made_for_somebody_though_two_messages_look_for_it_at_
     assert len(made) == 1
 
 
+async def test_without_encryption_whoever_speaks_in_a_plain_room_is_answered_there(memory: Memory) -> None:
+    rooms, client = Rooms(memory, encrypts=False), _client(PLAIN, SEALED)
+    assert await rooms.find(client, ANN, ()) == ("!sealed", None)  # where nothing can be sent
+    await rooms.met(client, "@ann:here", PLAIN)
+    assert await rooms.find(client, ANN, ()) == ("!plain", None)
+    await rooms.met(client, "@ann:here", SEALED)
+    assert await rooms.find(client, ANN, ()) == ("!plain", None)
+
+
+async def test_who_was_reached_in_a_room_that_is_encrypted_by_now_stays_there(memory: Memory) -> None:
+    rooms, turned = await _after_restart(memory), _room("!turned", encrypted=False)
+    client = _client(turned, PLAIN)
+    await rooms.met(client, "@ann:here", turned)
+    turned.encrypted = True
+    await rooms.met(client, "@ann:here", PLAIN)
+    assert await rooms.find(client, ANN, ()) == ("!turned", None)
+
+
 async def test_for_an_edit_no_room_is_made(memory: Memory) -> None:
     async def create(**_: Any) -> Any:
         raise AssertionError
