@@ -381,3 +381,56 @@ async def test_a_surface_that_comes_back_while_the_hub_stops_is_sent_nothing_and
             waiting = await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
         assert [one.again for one in waiting] == [False]
         assert door.shown == []
+
+
+async def test_what_is_written_while_the_hub_stops_is_no_copy(tmp_path: Path) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = True
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with _process(store, clock, door) as delivery:
+            await delivery.stop(0.05)
+            for message in await _queued(store, "late"):
+                delivery.send(message)
+            for _ in range(5):
+                await asyncio.sleep(0)  # noqa: TID251 - the note of it needs a moment
+                await store.write(lambda tx: None)
+        assert door.shown == []
+        async with _process(store, clock, door) as delivery:
+            await delivery.again("console")
+            await delivery.drain(5)
+        assert (door.shown, door.copies) == (["late"], 0)
+
+
+class Breaks(Door):
+    """A surface that shows a message, or a part of it, and then breaks, or has to wait."""
+
+    parts: tuple[str, ...] = ()
+
+    async def send(self, message: Outgoing) -> tuple[str, ...] | None:
+        self.tried.set()
+        if self.parts:
+            raise NotSent(surface="console", why="it asks to wait", wait=60.0, sent=self.parts, doubtful=True)
+        raise ValueError
+
+
+@pytest.mark.parametrize("parts", [(), ("first", "second")])
+async def test_what_broke_in_the_midst_of_being_sent_is_a_copy_after_a_stop_and_its_parts_are_known(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    clock, door = FakeClock(), Breaks()
+    door.parts = parts
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with _process(store, clock, door) as delivery:
+            for message in await _queued(store, "one"):
+                delivery.send(message)
+            await door.tried.wait()
+            await store.write(lambda tx: None)
+            waiting = await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+            assert [(one.again, one.sent) for one in waiting] == [(True, parts)], "as a crash would find it"
+            await delivery.stop(0.05)
+            clock.advance(60_000)
+            for _ in range(5):
+                await asyncio.sleep(0)  # noqa: TID251 - what it comes to needs a moment
+                await store.write(lambda tx: None)
+        waiting = await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+        assert [(one.again, one.sent) for one in waiting] == [(True, parts)]
