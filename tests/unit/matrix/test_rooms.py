@@ -123,7 +123,7 @@ async def test_for_an_edit_no_room_is_made(memory: Memory) -> None:
 
 
 async def test_an_event_of_another_room_moves_no_thread(memory: Memory) -> None:
-    rooms, client = await _after_restart(memory), _client(PLAIN, OTHER)
+    rooms, client = await _after_restart(memory), _client(OTHER, PLAIN)
     rooms.sent(ANN, "!plain", "$board")
     rooms.heard(client, THREAD, "!x", "$forged")
     assert await rooms.find(client, THREAD, ()) == ("!plain", "$board")

@@ -11,7 +11,7 @@ from adapters.matrix.memory import Memory
 from adapters.matrix.rooms import YOUNG_MS, Rooms
 from adapters.matrix.sending import Sender
 from adapters.sqlite.writer import Database
-from core.chat import NotSent, Undeliverable
+from core.chat import NotSent, Outgoing, Reply, Undeliverable
 from core.voice.hearing import Voice
 from tests.blank import blank
 from tests.fakes import FakeClock
@@ -47,7 +47,8 @@ class Talk:
             "rooms": self.rooms,
             "clock": clock,
         }
-        self.sender = Sender(SimpleNamespace(**parts, buttons=None, receipts=None, spawner=None))  # type: ignore[arg-type]
+        parts |= {"buttons": SimpleNamespace(stands_for=str), "receipts": None, "spawner": None}
+        self.sender = Sender(SimpleNamespace(**parts))  # type: ignore[arg-type]
 
     async def _made(self, **_: Any) -> Any:
         return SimpleNamespace(room_id="!room")
@@ -96,3 +97,10 @@ async def test_what_was_uploaded_in_clear_is_not_sent_to_a_room_that_is_encrypte
     await talk.sender.speak(talk.session, ANN, Voice(b"OggS", 1.0))
     assert talk.uploads == [False, True]
     assert "file" in talk.sent[0][2]
+
+
+async def test_what_is_sent_into_a_thread_points_to_the_newest_there(talk: Talk) -> None:
+    message = Outgoing(1, "matrix", f"{ANN}/$board", Reply("it follows"))
+    assert talk.sender._answered("$board", message) is None
+    talk.rooms.sent(f"{ANN}/$board", "!room", "$newest")
+    assert talk.sender._answered("$board", message) == "$newest"

@@ -87,6 +87,18 @@ async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -
     assert worker._child is None
 
 
+@pytest.mark.parametrize("limit", ["OPENING = 0.001", "WORK['pocketsphinx'] = (0.001, 0)"])
+async def test_the_real_child_works_no_longer_than_it_may(limit: str) -> None:
+    program = f"from adapters.speech import child; child.{limit}; child.main()"
+    worker = Worker("pocketsphinx", program=(sys.executable, "-c", program))
+    note = tone(50) if "OPENING" in limit else (NOTES / "balance.ogg").read_bytes()
+    try:
+        with pytest.raises(EarFailed, match="too much work"):
+            await LocalEar(worker).hear(note, EXPECTED)
+    finally:
+        await worker.close()
+
+
 class Scripted:
     """A worker that answers what it was told."""
 
