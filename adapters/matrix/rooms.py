@@ -136,6 +136,11 @@ class Rooms:
         self._homes[target] = room_id
         return room_id, thread
 
+    def reaches(self, client: AsyncClient, where: str, room: str) -> bool:
+        """Whether what is said in a room may be said there to whom a conversation is with."""
+        target = place(where)[0]
+        return self._fits(client, room, target) if target.startswith("@") else room == target
+
     def _room_of(self, where: str, root: str) -> str | None:
         known = self._threads.get(where)
         return self._sent.get(root) or (known.room if known is not None else None)

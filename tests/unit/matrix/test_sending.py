@@ -31,6 +31,7 @@ class Talk:
         self.room = SimpleNamespace(room_id="!room", encrypted=False, member_count=2, users={"@ann:here": None})
         self.sent: list[Any] = []
         self.uploads: list[bool] = []
+        self.lost = 0
         self.turns = False
         """Whether the room becomes encrypted while something is uploaded."""
         self.client = SimpleNamespace(
@@ -47,7 +48,11 @@ class Talk:
             "rooms": self.rooms,
             "clock": clock,
         }
-        parts |= {"buttons": SimpleNamespace(stands_for=str), "receipts": None, "spawner": None}
+        parts |= {
+            "buttons": SimpleNamespace(stands_for=str),
+            "receipts": SimpleNamespace(answered=str),
+            "spawner": None,
+        }
         self.sender = Sender(SimpleNamespace(**parts))  # type: ignore[arg-type]
 
     async def _made(self, **_: Any) -> Any:
@@ -63,6 +68,9 @@ class Talk:
 
     async def _send(self, *_: Any, **__: Any) -> Any:
         self.sent.append(_)
+        if self.lost:
+            self.lost -= 1
+            raise TimeoutError
         return SimpleNamespace(event_id="$1")
 
 
@@ -104,3 +112,17 @@ async def test_what_is_sent_into_a_thread_points_to_the_newest_there(talk: Talk)
     assert talk.sender._answered("$board", message) is None
     talk.rooms.sent(f"{ANN}/$board", "!room", "$newest")
     assert talk.sender._answered("$board", message) == "$newest"
+
+
+async def test_what_may_stand_in_a_room_is_sent_there_again_though_its_person_spoke_elsewhere_since(talk: Talk) -> None:
+    other = SimpleNamespace(room_id="!other", encrypted=False, member_count=2, users=talk.room.users)
+    talk.client.rooms |= {"!room": talk.room, "!other": other}
+    await talk.rooms.met(talk.client, "@ann:here", talk.room)
+    talk.lost = 1
+    message = Outgoing(7, "matrix", ANN, Reply("it follows"))
+    with pytest.raises(NotSent):
+        await talk.sender.send(talk.session, message)
+    await talk.rooms.met(talk.client, "@ann:here", other)
+    await talk.sender.send(talk.session, message)
+    await talk.sender.send(talk.session, Outgoing(8, "matrix", ANN, Reply("and this")))
+    assert [one[0] for one in talk.sent] == ["!room", "!room", "!other"]
