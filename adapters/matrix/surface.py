@@ -186,7 +186,7 @@ class MatrixSurface:
         try:
             url, opens = content.referred(attachment.ref)
             body = await self._session.client.file(url, NOTE_BYTES if attachment.spoken else FETCH_BYTES)
-        except (ClientError, TimeoutError) as error:
+        except (ClientError, TimeoutError, ValueError) as error:
             raise NotOnMatrix(name=attachment.name, why=words(error)) from None
         if isinstance(body, ErrorResponse):
             raise NotOnMatrix(name=attachment.name, why=why(body))
