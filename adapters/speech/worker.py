@@ -29,7 +29,10 @@ _BROKEN = (OSError, EOFError, ValueError, TypeError, RecursionError, asyncio.Lim
 """What comes of a child that dies, or says what is no answer."""
 
 _END_SECONDS = 0.5
-"""From the end of what a child says to its own end, and from its end to that of what it said."""
+"""From the end of what a child says to its own end."""
+
+_GONE_SECONDS = 2.0
+"""For a killed child to be gone, and for what it said to end, which another may hold open that it started."""
 
 
 class Worker:
@@ -101,7 +104,7 @@ async def end(child: Process) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(_END_SECONDS):
+        async with asyncio.timeout(_GONE_SECONDS):
             while await child.stdout.read(_LONGEST_LINE):
                 pass
             await child.wait()

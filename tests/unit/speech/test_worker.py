@@ -87,6 +87,14 @@ async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -
     assert worker._child is None
 
 
+async def test_what_a_child_has_started_elsewhere_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.speech.worker._GONE_SECONDS", 0.1)
+    flees = "import subprocess\nsubprocess.Popen(['sleep', '3'], start_new_session=True)\nprint('no', flush=True)"
+    async with asyncio.timeout(2):
+        with pytest.raises(EarFailed, match="broke off"):
+            await scripted(flees).ask({"op": "hear"}, b"x", 10)
+
+
 @pytest.mark.parametrize("limit", ["OPENING = 0.001", "WORK['pocketsphinx'] = (0.001, 0)"])
 async def test_the_real_child_works_no_longer_than_it_may(limit: str) -> None:
     program = f"from adapters.speech import child; child.{limit}; child.main()"
