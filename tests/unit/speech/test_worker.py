@@ -87,8 +87,7 @@ async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -
     assert worker._child is None
 
 
-async def test_what_a_child_has_started_elsewhere_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.speech.worker._GONE_SECONDS", 0.1)
+async def test_what_a_child_has_started_elsewhere_holds_nothing_up() -> None:
     flees = "import subprocess\nsubprocess.Popen(['sleep', '3'], start_new_session=True)\nprint('no', flush=True)"
     async with asyncio.timeout(2):
         with pytest.raises(EarFailed, match="broke off"):
