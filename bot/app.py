@@ -53,7 +53,7 @@ from config import personas
 from config.log import hide
 from config.settings import split
 from core.agent.agent import Assistant
-from core.agent.model import Bounds
+from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import Role
 from core.errors import HubError, UserError
@@ -368,10 +368,10 @@ async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
         if why := await model.check():
             return why, None
         try:
-            await model.models()  # which waits longer for its answer
+            own, installed = await model.default(), await model.models()  # which wait longer for their answer
         except HubError as error:
             return str(error), None
-        return None, await model.window()
+        return (None, await model.window()) if named(own, installed) else (str(ModelMissing(model=own)), None)
 
 
 async def talk(app: App) -> None:

@@ -290,7 +290,13 @@ class Delivery:
         if message.cause is not None or task is None or not message.id or surface not in self._threads:
             return None
 
-        thread = await self._store.read(lambda tx: tx.messages.thread(task, message.conversation))
+        def look(tx: MessageTx) -> str | None:
+            return tx.messages.thread(task, message.conversation)
+
+        try:
+            thread = await self._store.read(look)
+        except NotWritten:
+            thread = await patiently(self._store, look, self._clock)
         if thread is None:
             return None
         await patiently(self._store, lambda tx: tx.messages.place(message.id, thread), self._clock)
@@ -396,10 +402,18 @@ def _doubtful(message: Outgoing) -> bool:
 
 
 def _in_order(waiting: deque[Outgoing], message: Outgoing) -> None:
-    """Put a message where it was written, among those that wait; progress, which is not written, comes last."""
+    """Put a message where it was written, among those that wait; progress, which is not written, comes last.
+
+    An answer goes before what follows of its task, also where it was written later: a stop had broken off its turn.
+    """
     at = len(waiting)
     while message.id and at and waiting[at - 1].id > message.id:
         at -= 1
+    task, answers = message.reply.task, message.cause is not None
+    if task is not None and message.id and (answers or at < len(waiting)):
+        akin = [place for place, one in enumerate(waiting) if one.reply.task == task and answers is (one.cause is None)]
+        if akin:
+            at = min(at, akin[0]) if answers else max(at, akin[-1] + 1)
     waiting.insert(at, message)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
 from core.voice.expected import grammar
-from core.voice.hearing import NOTE_BYTES, NOTE_SECONDS, NoEar, NoteTooLong, NotUnderstood, Verdict, judge
+from core.voice.hearing import NoEar, NotUnderstood, Verdict, judge, refuse_longer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -59,17 +59,12 @@ class Hearing:
         note = next(file for file in message.files if file.spoken)
         if self._ear.missing:
             raise NoEar(why=self._ear.missing)
-        _refuse_longer(note.size)
+        refuse_longer(note.size)
         audio = await self._fetch(message.surface, note)
-        _refuse_longer(len(audio))  # what its sender said of it may be wrong
+        refuse_longer(len(audio))  # what its sender said of it may be wrong
         expected = grammar(frozenset(one.name for one in self._registry), await self._names())
         heard = await self._ear.hear(audio, expected)
         verdict = judge(heard)
         if verdict is Verdict.NOTHING:
             raise NotUnderstood
         return heard, verdict
-
-
-def _refuse_longer(size: int) -> None:
-    if size > NOTE_BYTES:
-        raise NoteTooLong(seconds=NOTE_SECONDS, megabytes=NOTE_BYTES // 10**6)

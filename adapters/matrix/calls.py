@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+K = TypeVar("K")
 V = TypeVar("V")
 
 RETRY_SECONDS = 3.0
@@ -97,7 +98,7 @@ def _status(answer: ErrorResponse) -> int:
     return int(response.status) if response is not None else 0
 
 
-def bounded(kept: OrderedDict[str, V], key: str, value: V) -> None:
+def bounded(kept: OrderedDict[K, V], key: K, value: V) -> None:
     """Keep something under a name, and of all names the newest."""
     kept[key] = value
     kept.move_to_end(key)

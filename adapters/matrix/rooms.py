@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from nio import AsyncClient, MatrixRoom
 
     from adapters.matrix.memory import Memory
+
+
+YOUNG_MS = 60_000
+"""How long a server may take to tell all of a room that it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +44,20 @@ class Rooms:
         self._memory = memory
         self._encrypts = encrypts
         self._homes: dict[str, str] = {}
-        self._made: set[str] = set()
+        self._made: dict[str, int] = {}
         self._closed: set[str] = set()
+        self._seeking: dict[str, asyncio.Lock] = {}
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
 
     async def met(self, client: AsyncClient, user: str, room: MatrixRoom) -> None:
         """Somebody is reached where they spoke last; but who ever spoke in an encrypted room is not answered in a plain one."""
         self._closed.discard(room.room_id)
-        if self._is_sealed(client, room.room_id):
-            await self._latch(user)
+        is_sealed, home = self._is_sealed(client, room.room_id), self._homes.get(user, "")
+        if is_sealed and self._encrypts:
+            await self._memory.latch(user)
             self._homes[user] = room.room_id
-        elif not (self._must_seal(user) or self._is_sealed(client, self._homes.get(user, ""))):
+        elif not (is_sealed or self._must_seal(user) or (self._encrypts and self._is_sealed(client, home))):
             self._homes[user] = room.room_id
 
     def heard(self, client: AsyncClient, where: str, room: str, event: str) -> None:
@@ -78,23 +85,41 @@ class Rooms:
         self._closed.add(room)
         return room not in self._made
 
+    def is_young(self, room: str) -> bool:
+        """Whether a room was made only now: a sync may bring it before its encryption."""
+        return self._memory.clock.now() < self._made.get(room, 0) + YOUNG_MS
+
     def open(self, room: str) -> None:
         """The bot came into a room (again)."""
         self._closed.discard(room)
 
     async def holding(self, client: AsyncClient, where: str, event: str) -> str:
-        """The room of a message that the bot sent: as it remembers, else the conversation's own. Raises `NotSent`."""
-        room_id = self._sent.get(event) or (await self.find(client, where, ()))[0]
-        target = place(where)[0]
+        """The room of a message that the bot sent: as it remembers, else the conversation's own. Raises `NotSent`.
+
+        What was said to somebody alone stays as it is where others came in since, or where they are gone.
+        """
+        room_id = self._sent.get(event) or (await self.find(client, where, (), makes=False))[0]
+        target, room = place(where)[0], client.rooms.get(room_id)
         if target.startswith("@") and self._must_seal(target) and not self._is_sealed(client, room_id):
             raise NotSent(surface=SURFACE, why="the message is in a plain room, and who it is for has an encrypted one")
+        if target.startswith("@") and room is not None and not is_private(room, target):
+            raise NotSent(surface=SURFACE, why="the message is in a room that others came into")
         return room_id
 
-    async def find(self, client: AsyncClient, where: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
+    async def find(
+        self, client: AsyncClient, where: str, sent: tuple[str, ...], *, makes: bool = True
+    ) -> tuple[str, str | None]:
         """The room (made, where a person has none) and the thread that a conversation's name means. Raises `NotSent`."""
-        target, thread = place(where)
+        target = place(where)[0]
         if not target.startswith("@"):
-            return target, thread
+            return place(where)
+        async with self._seeking.setdefault(target, asyncio.Lock()):  # two at a time would make two rooms
+            return await self._private(client, where, sent, makes=makes)
+
+    async def _private(
+        self, client: AsyncClient, where: str, sent: tuple[str, ...], *, makes: bool
+    ) -> tuple[str, str | None]:
+        target, thread = place(where)
         if thread is not None and (known := self._room_of(where, thread)) is not None:
             if self._fits(client, known, target):
                 return known, thread
@@ -104,11 +129,18 @@ class Rooms:
         if not (is_new or self._fits(client, room_id, target)):
             homes = [room.room_id for room in client.rooms.values() if self._fits(client, room.room_id, target)]
             sealed_first = sorted(homes, key=lambda home: not self._is_sealed(client, home))
+            if not (sealed_first or makes):
+                raise NotSent(surface=SURFACE, why=f"{target} has no room with the bot any more")
             room_id = sealed_first[0] if sealed_first else await self._new(client, target, sent)
-        if self._is_sealed(client, room_id):
-            await self._latch(target)
+        if self._encrypts and self._is_sealed(client, room_id):
+            await self._memory.latch(target)
         self._homes[target] = room_id
         return room_id, thread
+
+    def reaches(self, client: AsyncClient, where: str, room: str) -> bool:
+        """Whether what is said in a room may be said there to whom a conversation is with."""
+        target = place(where)[0]
+        return self._fits(client, room, target) if target.startswith("@") else room == target
 
     def _room_of(self, where: str, root: str) -> str | None:
         known = self._threads.get(where)
@@ -122,14 +154,10 @@ class Rooms:
             raise NotSent(surface=SURFACE, why=cause(error), sent=sent) from None
         raise_for(answer, sent)
         room_id = str(answer.room_id)
-        self._made.add(room_id)
+        self._made[room_id] = self._memory.clock.now()
         if self._encrypts:  # whatever the server makes of it: nothing goes there in clear
             await self._memory.latch(room_id)
         return room_id
-
-    async def _latch(self, user: str) -> None:
-        if self._encrypts:
-            await self._memory.latch(user)
 
     def _must_seal(self, user: str) -> bool:
         return self._encrypts and user in self._memory.latched

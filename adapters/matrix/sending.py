@@ -56,11 +56,12 @@ class Sender:
         self._typing: dict[str, int] = {}
         self._limit = 0
         self._freed: OrderedDict[str, None] = OrderedDict()
+        self._tried: OrderedDict[int, tuple[str, str | None]] = OrderedDict()
 
     async def send(self, session: Session, message: Outgoing) -> tuple[str, ...]:
         """See `core.chat.ChatAdapter`."""
         client, sent = session.client, list(message.sent)
-        room_id, thread = await self._rooms.find(client, message.conversation, message.sent)
+        room_id, thread = await self._place(client, message)
         for number, body in enumerate(_bodies(message)):
             if number >= len(message.sent):
                 made = body if isinstance(body, dict) else await self._filed(session, body, room_id, tuple(sent))
@@ -77,6 +78,16 @@ class Sender:
         if self._typing.pop(message.conversation, None) is not None:
             self._spawner.spawn(beside(partial(client.room_typing, room_id, typing_state=False)), "typing")
         return tuple(sent)
+
+    async def _place(self, client: AsyncClient, message: Outgoing) -> tuple[str, str | None]:
+        """The room and the thread of a message: where a part of it may stand already, if its person may still be reached there."""
+        found = await self._rooms.find(client, message.conversation, message.sent)
+        tried = self._tried.get(message.id)
+        if tried is not None and self._rooms.reaches(client, message.conversation, tried[0]):
+            found = tried
+        if message.id:
+            bounded(self._tried, message.id, found)
+        return found
 
     def _answered(self, thread: str | None, message: Outgoing) -> str | None:
         """What a message points to: among others what it answers, and in a thread (for clients that show none) its newest event."""
@@ -177,6 +188,8 @@ class Sender:
             raise NotSent(surface=SURFACE, why="the room is still unknown", wait=1.0, sent=sent)
         if room.encrypted:
             await session.encryption.share(room_id)
+        elif session.encryption.is_sealed(room_id) and self._rooms.is_young(room_id):
+            raise NotSent(surface=SURFACE, why="the room's encryption is not told yet", wait=1.0, sent=sent)
         elif session.encryption.is_sealed(room_id):
             raise Undeliverable(
                 surface=SURFACE,

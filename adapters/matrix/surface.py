@@ -24,6 +24,7 @@ from adapters.matrix.session import Access, Parts, SignInRefused, Told, signed_i
 from adapters.matrix.verification import Ties, Verifications
 from core.chat import NotSent
 from core.errors import UserError, cause
+from core.voice.hearing import NOTE_BYTES, refuse_longer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -184,13 +185,14 @@ class MatrixSurface:
             raise NotOnMatrix(name=attachment.name, why="it is down")
         try:
             url, opens = content.referred(attachment.ref)
-            answer = await self._session.client.download(url)
-        except (ClientError, TimeoutError) as error:
+            body = await self._session.client.file(url, NOTE_BYTES if attachment.spoken else FETCH_BYTES)
+        except (ClientError, TimeoutError, ValueError) as error:
             raise NotOnMatrix(name=attachment.name, why=cause(error)) from None
-        if isinstance(answer, ErrorResponse):
-            raise NotOnMatrix(name=attachment.name, why=why(answer))
-        body = answer.body
-        if not isinstance(body, bytes) or len(body) > FETCH_BYTES:
+        if isinstance(body, ErrorResponse):
+            raise NotOnMatrix(name=attachment.name, why=why(body))
+        if attachment.spoken:
+            refuse_longer(len(body))
+        if len(body) > FETCH_BYTES:
             raise TooLargeForMatrix(name=attachment.name, limit=FETCH_BYTES // 2**20)
         try:
             return await asyncio.to_thread(opens, body)

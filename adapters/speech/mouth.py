@@ -7,12 +7,11 @@ import os
 import shutil
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters.speech.limits import NO_PROGRAM
-from adapters.speech.worker import IMPORTABLE
+from adapters.speech.worker import IMPORTABLE, end
 from core.voice.hearing import EarFailed, MouthFailed, Voice
 
 if TYPE_CHECKING:
@@ -93,14 +92,14 @@ class ProgramMouth:
         try:
             async with asyncio.timeout(SPEAK_SECONDS):
                 wav = await _talk(child, words.encode())
-                status = await child.wait()
+                status = await child.wait() if len(wav) <= MOST_BYTES else -signal.SIGKILL
         except TimeoutError:
             raise MouthFailed(why=f"{self._command.name} took longer than {SPEAK_SECONDS:g} s") from None
         finally:
-            await _end(child)
+            await end(child)
         if status == NO_PROGRAM:
             raise MouthFailed(why=f"{self._command.name} does not start")
-        if status or not wav or len(wav) > MOST_BYTES:
+        if status or not wav:
             raise MouthFailed(why=f"{self._command.name} failed")
         return wav
 
@@ -115,9 +114,3 @@ async def _talk(child: Process, words: bytes) -> bytes:
     while len(wav) <= MOST_BYTES and (piece := await child.stdout.read(65_536)):
         wav += piece
     return bytes(wav)
-
-
-async def _end(child: Process) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()

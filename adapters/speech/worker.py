@@ -92,9 +92,19 @@ class Worker:
         """Kill the child with its group, and reap it."""
         child, self._child = self._child, None
         if child is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
+            await end(child)
+
+
+async def end(child: Process) -> None:
+    """Kill a child with its group, and reap it.
+
+    asyncio says that a child is gone only once its pipes ended too, which they do not where nobody reads what it said, or where
+    another that it started holds them: they are closed first.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - there is no public way
+    await child.wait()
 
 
 def _environment() -> dict[str, str]:

@@ -63,9 +63,7 @@ async def unlink(hub: Hub, call: CommandCall) -> Reply:
 async def tokens(hub: Hub, call: CommandCall) -> Reply:
     """List tokens."""
     rows = await hub.identities.live(call.caller)
-    found: list[Json] = [
-        {"kind": row.kind, "name": row.name, "for": row.for_actor} for row in rows
-    ]
+    found: list[Json] = [{"kind": row.kind, "name": row.name, "for": row.for_actor} for row in rows]
     data: dict[str, Json] = {"ok": True, "tokens": found}
     if not rows and call.caller.role is not Role.OWNER:
         return Reply("No device speaks for you. The hub's owner mints the tokens.", data)

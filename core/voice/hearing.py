@@ -72,6 +72,12 @@ class NoteTooLong(UserError):
     status = 413
 
 
+def refuse_longer(size: int) -> None:
+    """Raise `NoteTooLong` for a note of more bytes than are heard."""
+    if size > NOTE_BYTES:
+        raise NoteTooLong(seconds=NOTE_SECONDS, megabytes=NOTE_BYTES // 10**6)
+
+
 class BadAudio(UserError):
     """I cannot open this voice note: it is no audio that I know, or it is damaged. Record it again, or write it."""
 

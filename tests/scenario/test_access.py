@@ -220,7 +220,9 @@ async def test_tokens_are_listed_without_what_opens_and_a_revoked_ones_name_is_f
             (await _tokens(bot, "mint", token_kind="shortcut", name="phone", **{"for": "telegram:7"}))["text"],
             (await _tokens(bot, "mint", token_kind="read", name="phone"))["text"],
         ]
-        assert (await _tokens(bot, "list"))["text"] == "read  phone\nshortcut  phone  for telegram:7, tasks up to 200 sats"
+        assert (await _tokens(bot, "list"))[
+            "text"
+        ] == "read  phone\nshortcut  phone  for telegram:7, tasks up to 200 sats"
         assert bot.rows("SELECT task_limit FROM token ORDER BY kind") == [(None,), (200,)]
         await _tokens(bot, "revoke", token_kind="read", name="phone")
         assert (await _tokens(bot, "list"))["text"] == "shortcut  phone  for telegram:7, tasks up to 200 sats"

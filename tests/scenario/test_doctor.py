@@ -246,6 +246,19 @@ async def test_a_model_that_is_not_there_or_is_asked_for_more_than_it_has_is_fou
     assert "model.ready" in wrong(asks, STATUS, asked=await ask(asks, runs=True))
 
 
+async def test_a_model_that_is_missing_is_found_though_its_server_was_too_busy_for_a_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(_: object) -> None:
+        """Not answered in time, which is no fault yet."""
+
+    monkeypatch.setattr("bot.app.OllamaModel.check", busy)
+    found = await used(tmp_path)
+    async with OllamaServer.running("llama3.2:latest") as server:
+        asks = found.model_copy(update={"ollama": Ollama(url=server.url, model="mistral")})
+        assert "model.ready" in wrong(asks, STATUS, asked=await ask(asks, runs=True))
+
+
 def test_settings_that_cannot_be_read_are_the_one_finding() -> None:
     found = misconfigured(BadSetting(key="TIMMY_HTTP_PORT", why="it is no number"))
     assert (found.id, found.ok, found.severity) == ("settings.valid", False, Severity.ERROR)

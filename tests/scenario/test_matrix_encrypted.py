@@ -89,6 +89,16 @@ async def test_a_room_that_was_encrypted_once_is_never_written_to_in_clear(
         )
 
 
+async def test_what_cannot_be_believed_moves_nobody_to_another_room(tmp_path: Path, server: MatrixServer) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        server.say(talk.olga, OLGA, "!help task")
+        await talk.told(talk.olga, "post a task")
+        other = server.room("Other", [OLGA], encrypted=True)
+        server.post(other, OLGA, "m.room.message", {"msgtype": "m.text", "body": "!balance"}, clear=True)
+        await talk.told(talk.olga, "I could not read")
+        assert server.messages(other) == []
+
+
 @pytest.mark.parametrize(
     ("encryption", "encrypted"), [("off", True), ("required", False)], ids=["off-encrypted", "required-plain"]
 )

@@ -192,10 +192,13 @@ async def test_what_was_sent_outside_its_thread_without_an_answer_stands_there_o
         assert [one.text for one in server.messages(talk.group)] == ["it follows"]
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
 async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_is_alone(
-    tmp_path: Path, server: MatrixServer
+    tmp_path: Path, server: MatrixServer, encrypted: bool
 ) -> None:
     gate = asyncio.Event()
+    server.meet(OLGA)
+    server.room("Olga", [OLGA], encrypted=encrypted)
     async with on_matrix(tmp_path, server, hands=Hands(does={"quill": gate})) as talk:
         await talk.up()
         await _posted(talk, talk.olga)
@@ -203,10 +206,16 @@ async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_i
         server.say(talk.group, BOB, "hello")
         await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM thread"), "the thread")
         await talk.bot.see(lambda: len(_known(talk, talk.olga.id).users) == 3, "it hear of Bob", pace=0)
+        stands = board_of(talk, talk.olga).text
         gate.set()
         made = await talk.bot.see(lambda: [room for room in server.rooms.values() if room.name.startswith("made")])
         assert OLGA in made[0].members
+        await talk.told(made[0], "T-1 settled")
+        for _ in range(20):  # an edit would be due by now
+            talk.bot.pass_time(0.2)
+            await talk.bot.app.store.write(lambda tx: None)
         assert not any("settled: " in line for line, _ in _places(talk, talk.olga))
+        assert board_of(talk, talk.olga).text == stands, "Bob reads no private message as it goes on"
 
 
 def _known(talk: Matrixes, room: str) -> Any:

@@ -219,6 +219,12 @@ async def test_on_matrix_a_voice_note_is_heard_and_answered_with_one(tmp_path: P
         server.speak(talk.group, ANN_MX, b"who is free", **{"m.mentions": {"user_ids": [BOT]}})
         await talk.told(talk.group, 'Heard: "who is free"')
         assert talk.bot.rows("SELECT count(*) FROM inbound WHERE text = 'who is free'") == [(2,)]
+        server.speak(talk.olga, ANN_MX, b" " * (NOTE_BYTES + 1), info={"size": 9})
+        await talk.told(talk.olga, "longer than the 60 seconds or 2 MB")
+        server.post(talk.olga, ANN_MX, "m.room.message", {
+            "msgtype": "m.file", "body": "a.txt", "filename": "a.txt", "info": {"size": 1}, "url": "mxc://[none",
+        })  # fmt: skip
+        await talk.told(talk.olga, "a.txt could not be fetched from Matrix")
 
 
 def _notes(server: MatrixServer, room: Room) -> list[Any]:

@@ -12,6 +12,7 @@ from adapters.clockwork import Nursery
 from adapters.sqlite.writer import Database
 from bot.delivery import Delivery
 from core.chat import NotSent, Reply
+from core.store import StoreBusy
 from core.swarm.task import Status, Task
 from tests.blank import blank
 from tests.fakes import FakeClock
@@ -312,3 +313,124 @@ async def test_where_what_follows_of_a_task_goes_is_only_read_and_a_stop_meanwhi
         assert [
             one.again for one in await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
         ] == [False]
+
+
+@pytest.mark.parametrize(("held", "first"), [(False, "follows"), (True, "follows"), (True, "answer")])
+async def test_what_follows_of_a_task_goes_after_its_answer_though_that_was_written_later(
+    tmp_path: Path, held: bool, first: str
+) -> None:
+    clock, door = FakeClock(), Door()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store, _process(store, clock, door) as delivery:
+
+        async def written(text: str, task: int | None, cause: str | None = None) -> Outgoing:
+            return await store.write(
+                lambda tx: tx.messages.queue("console", HERE, Reply(text, task=task), cause, tx.now)
+            )
+
+        other, follows = await written("other", 2), await written("follows", 1)
+        answer = await written("answer", 1, "k")  # a stop had broken off its turn
+        door.open = True
+        if held:
+            delivery.hold(HERE)
+        for message in (other, follows, answer) if first == "follows" else (answer, other, follows):
+            delivery.send(message)
+        if held:
+            delivery.let_go("console", HERE)
+        await delivery.drain(5)
+        assert door.shown == ["other", "answer", "follows"]
+
+
+class Blind(Database):
+    """A database that cannot be looked into for a while."""
+
+    fails = 0
+
+    async def read(self, work: Any, /) -> Any:
+        """See `core.store.Store`."""
+        self.fails -= 1
+        if self.fails >= 0:
+            raise StoreBusy(why="locked")
+        return await super().read(work)
+
+
+async def test_what_follows_of_a_task_is_told_though_its_thread_could_not_be_looked_up_at_first(tmp_path: Path) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = True
+    async with Blind.open(blank(tmp_path / "hub.db"), clock) as store, _process(store, clock, door) as delivery:
+        assert isinstance(store, Blind)
+        delivery.branch("console", Branches())
+        store.fails = 1
+        words = Reply("it follows", task=1)
+        delivery.send(await store.write(lambda tx: tx.messages.queue("console", HERE, words, None, tx.now)))
+        await delivery.drain(5)
+        assert door.shown == ["it follows"]
+
+
+async def test_a_surface_that_comes_back_while_the_hub_stops_is_sent_nothing_and_what_waits_is_no_copy(
+    tmp_path: Path,
+) -> None:
+    clock, door = FakeClock(), Door()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with _process(store, clock, door) as delivery:
+            for message in await _queued(store, "one"):
+                delivery.send(message)
+            await delivery.drain(5)
+            await delivery.stop(0.05)
+            door.open = True
+            await delivery.again("console")
+            waiting = await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+        assert [one.again for one in waiting] == [False]
+        assert door.shown == []
+
+
+async def test_what_is_written_while_the_hub_stops_is_no_copy(tmp_path: Path) -> None:
+    clock, door = FakeClock(), Door()
+    door.open = True
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with _process(store, clock, door) as delivery:
+            await delivery.stop(0.05)
+            for message in await _queued(store, "late"):
+                delivery.send(message)
+            for _ in range(5):
+                await asyncio.sleep(0)  # noqa: TID251 - the note of it needs a moment
+                await store.write(lambda tx: None)
+        assert door.shown == []
+        async with _process(store, clock, door) as delivery:
+            await delivery.again("console")
+            await delivery.drain(5)
+        assert (door.shown, door.copies) == (["late"], 0)
+
+
+class Breaks(Door):
+    """A surface that shows a message, or a part of it, and then breaks, or has to wait."""
+
+    parts: tuple[str, ...] = ()
+
+    async def send(self, message: Outgoing) -> tuple[str, ...] | None:
+        self.tried.set()
+        if self.parts:
+            raise NotSent(surface="console", why="it asks to wait", wait=60.0, sent=self.parts, doubtful=True)
+        raise ValueError
+
+
+@pytest.mark.parametrize("parts", [(), ("first", "second")])
+async def test_what_broke_in_the_midst_of_being_sent_is_a_copy_after_a_stop_and_its_parts_are_known(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    clock, door = FakeClock(), Breaks()
+    door.parts = parts
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        async with _process(store, clock, door) as delivery:
+            for message in await _queued(store, "one"):
+                delivery.send(message)
+            await door.tried.wait()
+            await store.write(lambda tx: None)
+            waiting = await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+            assert [(one.again, one.sent) for one in waiting] == [(True, parts)], "as a crash would find it"
+            await delivery.stop(0.05)
+            clock.advance(60_000)
+            for _ in range(5):
+                await asyncio.sleep(0)  # noqa: TID251 - what it comes to needs a moment
+                await store.write(lambda tx: None)
+        waiting = await store.read(lambda tx: tx.messages.waiting("console", 9, after=0, lost=9))
+        assert [(one.again, one.sent) for one in waiting] == [(True, parts)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,51 @@ async def test_whoever_was_only_written_to_in_an_encrypted_room_counts_too(memor
     assert len(made) == 1, "no room is made again and again; what is sent to this one is refused"
 
 
+async def test_one_room_is_made_for_somebody_though_two_messages_look_for_it_at_once(memory: Memory) -> None:
+    made: list[str] = []
+
+    async def create(**_: Any) -> Any:
+        made.append(f"!made{len(made)}")
+        await asyncio.sleep(0)  # noqa: TID251 - the server takes a moment
+        return SimpleNamespace(room_id=made[-1])
+
+    rooms, client = await _after_restart(memory), _client()
+    client.room_create = create
+    found = await asyncio.gather(rooms.find(client, ANN, ()), rooms.find(client, THREAD, ()))
+    assert [room for room, _ in found] == made * 2
+    assert len(made) == 1
+
+
+async def test_without_encryption_whoever_speaks_in_a_plain_room_is_answered_there(memory: Memory) -> None:
+    rooms, client = Rooms(memory, encrypts=False), _client(PLAIN, SEALED)
+    assert await rooms.find(client, ANN, ()) == ("!sealed", None)  # where nothing can be sent
+    await rooms.met(client, "@ann:here", PLAIN)
+    assert await rooms.find(client, ANN, ()) == ("!plain", None)
+    await rooms.met(client, "@ann:here", SEALED)
+    assert await rooms.find(client, ANN, ()) == ("!plain", None)
+
+
+async def test_who_was_reached_in_a_room_that_is_encrypted_by_now_stays_there(memory: Memory) -> None:
+    rooms, turned = await _after_restart(memory), _room("!turned", encrypted=False)
+    client = _client(turned, PLAIN)
+    await rooms.met(client, "@ann:here", turned)
+    turned.encrypted = True
+    await rooms.met(client, "@ann:here", PLAIN)
+    assert await rooms.find(client, ANN, ()) == ("!turned", None)
+
+
+async def test_for_an_edit_no_room_is_made(memory: Memory) -> None:
+    async def create(**_: Any) -> Any:
+        raise AssertionError
+
+    rooms, client = await _after_restart(memory), _client()
+    client.room_create = create
+    with pytest.raises(NotSent):
+        await rooms.holding(client, ANN, "$of-before")
+
+
 async def test_an_event_of_another_room_moves_no_thread(memory: Memory) -> None:
-    rooms, client = await _after_restart(memory), _client(PLAIN, OTHER)
+    rooms, client = await _after_restart(memory), _client(OTHER, PLAIN)
     rooms.sent(ANN, "!plain", "$board")
     rooms.heard(client, THREAD, "!x", "$forged")
     assert await rooms.find(client, THREAD, ()) == ("!plain", "$board")

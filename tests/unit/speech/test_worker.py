@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,39 @@ async def test_a_child_that_fails_is_killed_and_the_next_one_starts_afresh(
         assert worker._child is None
 
 
+async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -> None:
+    worker = scripted(f"{WORDS}print('{{}}', flush=True); print('x' * 5_000_000)")
+    await worker.ask({"op": "hear"}, b"x", 10)
+    reader: Any = worker._child.stdout  # type: ignore[union-attr]
+    for _ in range(500):
+        if len(reader._buffer) > 2 * 2**20:  # from there on nothing is read of it
+            break
+        await asyncio.sleep(0.01)  # noqa: TID251 - the child is a real one
+    async with asyncio.timeout(5):
+        with pytest.raises(EarFailed, match="broke off"):
+            await worker.ask({"op": "hear"}, b"x", 10)
+    assert worker._child is None
+
+
+async def test_what_a_child_has_started_elsewhere_holds_nothing_up() -> None:
+    flees = "import subprocess\nsubprocess.Popen(['sleep', '3'], start_new_session=True)\nprint('no', flush=True)"
+    async with asyncio.timeout(2):
+        with pytest.raises(EarFailed, match="broke off"):
+            await scripted(flees).ask({"op": "hear"}, b"x", 10)
+
+
+@pytest.mark.parametrize("limit", ["OPENING = 0.001", "WORK['pocketsphinx'] = (0.001, 0)"])
+async def test_the_real_child_works_no_longer_than_it_may(limit: str) -> None:
+    program = f"from adapters.speech import child; child.{limit}; child.main()"
+    worker = Worker("pocketsphinx", program=(sys.executable, "-c", program))
+    note = tone(50) if "OPENING" in limit else (NOTES / "balance.ogg").read_bytes()
+    try:
+        with pytest.raises(EarFailed, match="too much work"):
+            await LocalEar(worker).hear(note, EXPECTED)
+    finally:
+        await worker.close()
+
+
 class Scripted:
     """A worker that answers what it was told."""
 
@@ -126,13 +160,30 @@ async def test_a_program_that_speaks_has_its_limits() -> None:
         (mouth("/bin/cat", missing="it is away"), "it is away"),
         (mouth("/no/such/program"), "does not start"),
         (mouth("/bin/false"), "failed"),
+        (mouth("/bin/cat", "/dev/zero"), "failed"),
         (mouth("/bin/cat", worker=Scripted({"error": "bad_audio"})), "made no sound"),
     ],
-    ids=["missing", "no program", "fails", "silent"],
+    ids=["missing", "no program", "fails", "never ends", "silent"],
 )
 async def test_what_cannot_be_spoken_is_said_so(speaks: ProgramMouth, words: str) -> None:
     with pytest.raises(MouthFailed, match=words):
         await speaks.say("hello")
+
+
+async def test_an_answer_is_encoded_by_a_child_of_its_own_while_the_ear_is_at_work() -> None:
+    _, listener = engines.ear("pocketsphinx", None)
+    speaks, encoder = engines.mouth("espeak", None)
+    speaks.missing = ""
+    speaks._spoken = lambda _: _ready(tone(1))  # type: ignore[assignment, method-assign]
+    try:
+        async with listener._turn:
+            assert (await speaks.say("hello")).ogg.startswith(b"OggS")
+    finally:
+        await encoder.close()
+
+
+async def _ready(wav: bytes) -> bytes:
+    return wav
 
 
 async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> None:
