@@ -280,9 +280,9 @@ class ShortcutsSurface:
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """See `ChatAdapter`: requests come through the sidecar; here what nobody fetches is sent home."""
         self._receive = receive
-        await self._recordings.sweep(self._clock.now())
-        await self._back()
         try:
+            await self._recordings.sweep(self._clock.now())
+            await self._back()
             while True:
                 self._wake.clear()
                 now = self._clock.now()

@@ -38,6 +38,7 @@ class Desk:
         self.store = store
         self.clock = clock
         self.lives = True
+        self.begins = asyncio.Event()
         self.received: list[Inbound] = []
         self.sent: list[Outgoing] = []
         self.surface = ShortcutsSurface(
@@ -46,7 +47,7 @@ class Desk:
         )  # fmt: skip
 
     async def _back(self) -> None:
-        pass
+        await self.begins.wait()
 
     async def receive(self, message: Inbound) -> None:
         self.received.append(message)
@@ -84,11 +85,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_desk(folder: Path) -> AsyncIterator[Desk]:
+async def at_desk(folder: Path, *, begins: bool = True) -> AsyncIterator[Desk]:
     clock = FakeClock()
     blank(folder / DATABASE)
     async with Database.open(folder / DATABASE, clock) as store:
         found = Desk(folder, store, clock)
+        if begins:
+            found.begins.set()
         runs = asyncio.get_running_loop().create_task(found.surface.run(found.receive))
         try:
             while found.surface._receive is None:
@@ -99,8 +102,11 @@ async def at_desk(folder: Path) -> AsyncIterator[Desk]:
             await asyncio.gather(runs, return_exceptions=True)
 
 
-async def test_nobody_is_heard_before_it_runs_and_all_who_wait_are_answered_when_it_ends(tmp_path: Path) -> None:
-    async with at_desk(tmp_path) as found:
+@pytest.mark.parametrize("begins", [True, False])
+async def test_nobody_is_heard_before_it_runs_and_all_who_wait_are_answered_when_it_ends(
+    tmp_path: Path, begins: bool
+) -> None:
+    async with at_desk(tmp_path, begins=begins) as found:
         asking = found.ask()
         await found.arrives()
     assert (await asking).done is False
