@@ -13,6 +13,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.app import (
@@ -26,6 +27,7 @@ from bot.app import (
     look_from_outside,
     speech_lacks,
 )
+from bot.links import left_behind
 from config.settings import split
 from core.errors import HubError
 from core.tokens import CONSOLE_OWNER, TokenKind
@@ -166,6 +168,7 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
     severity = Severity.ERROR if free < LEAST_BYTES else Severity.WARNING
     yield _check("data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity)
     yield from _books(settings)
+    yield from _wallets(settings)
 
 
 def _books(settings: Settings) -> Iterator[Finding]:
@@ -233,6 +236,19 @@ def _owners(settings: Settings) -> Iterator[Finding]:
             wrong = "" if owned else f"nobody owns the hub on {name}"
             fix = f"Set TIMMY_OWNER={name}:YOUR-ID (/whoami says it), or let people in with timmy pair."
             yield _check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
+
+
+def _wallets(settings: Settings) -> Iterator[Finding]:
+    """Whether an owner left sats or work behind: who becomes one by the settings joins the owners' account, and it stays."""
+    named = [actor for actor in settings.owners if actor != CONSOLE_OWNER]
+    try:
+        left = {actor: look_at_books(settings, partial(left_behind, actor=actor)) for actor in named}
+    except HubError:
+        return  # said of the books
+    if left:
+        wrong = "; ".join(f"{actor} has {what} in an account of their own" for actor, what in left.items() if what)
+        fix = "Take them out of TIMMY_OWNER, start the hub, and let them join with /link: their sats come along."
+        yield _check("owners.wallet", "no owner left anything in an account of their own", wrong, fix, Severity.WARNING)
 
 
 def _speech(settings: Settings) -> Iterator[Finding]:

@@ -81,7 +81,10 @@ class Links:
         self._send = send
 
     async def tidy(self) -> None:
-        """End the links to whoever has no standing any more: the settings may name other owners since the last start."""
+        """End the links to whoever has no standing any more, and warn of owners' own sats and work.
+
+        The settings may name other owners since the last start.
+        """
 
         def work(tx: LinkTx) -> None:
             for one in tx.tokens.links():
@@ -90,6 +93,12 @@ class Links:
                     tx.links.unlink(one.actor)
                     data: dict[str, Json] = {"actor": one.actor, "account": one.account, "by": "hub"}
                     tx.emit(Event(Kind.ACTOR_UNLINKED, data=data))
+
+            for actor in sorted(self._identities.owners):
+                if actor != CONSOLE_OWNER and (left := left_behind(tx, actor)):
+                    log.warning(
+                        "%s is an owner, whose wallet is the owners', and has left %s in one of their own", actor, left
+                    )
 
         await self._store.write(work)
 

@@ -52,6 +52,10 @@ class TooManyAsks(Refused):
     """{count} things that this device asked for wait for your tap already. Look in your chat first."""
 
 
+class NotAllSeen(Refused):
+    """That needs your tap, and has signs in it that nobody sees. Leave them out, or say it in your chat."""
+
+
 class TooLongToTap(Refused):
     """That needs your tap, and is longer than the {limit} characters that I show with one. Say it in your chat."""
 
@@ -59,13 +63,15 @@ class TooLongToTap(Refused):
 async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsTap, credential: str) -> Reply:
     """Ask the person of the device that made this call, where they are at home; once for the same, as long as it is open.
 
-    Raises `TooManyAsks` and `TooLongToTap`.
+    Raises `TooManyAsks`, `TooLongToTap` and `NotAllSeen`.
     """
     caller, proxy, key = call.caller, cast("Proxy", call.caller.proxy), f"{call.key}/tap"
     action = json.dumps({"command": call.text, "device": caller.actor, "credential": credential})
     shown = one_line(call.text)
     if len(shown) > MAX_SHOWN:
         raise TooLongToTap(limit=f"{MAX_SHOWN:,}")
+    if shown != " ".join(call.text.split()):
+        raise NotAllSeen
 
     def work(tx: ApprovalTx) -> tuple[Approval, Sequence[Outgoing]]:
         if (known := tx.applied(key)) is not None:  # this very message, before a restart

@@ -221,7 +221,8 @@ class Identities:
     ) -> None:
         self._store = store
         self._ids = ids
-        self._owners = frozenset({CONSOLE_OWNER, *owners})
+        self.owners = frozenset({CONSOLE_OWNER, *owners})
+        """Who owns the hub by its settings, and whoever is at its console."""
         self._reserved = reserved
         self.people: tuple[Person, ...] = ()
         """Everybody who was let in, as last read."""
@@ -252,15 +253,15 @@ class Identities:
 
     def _sorted(self, people: Iterable[Person], links: Iterable[Linked]) -> dict[str, str]:
         """The account of each identity that is known."""
-        roots = {link.actor: link.account for link in links if link.actor not in self._owners}
-        owners = self._owners | {one.actor for one in people if one.role is Role.OWNER and one.actor not in roots}
-        let_in = self._owners | {one.actor for one in people}
+        roots = {link.actor: link.account for link in links if link.actor not in self.owners}
+        owners = self.owners | {one.actor for one in people if one.role is Role.OWNER and one.actor not in roots}
+        let_in = self.owners | {one.actor for one in people}
         known = [*let_in, *(one for one, root in roots.items() if root in let_in)]
         return {one: CONSOLE_OWNER if (root := roots.get(one, one)) in owners else root for one in known}
 
     def owns(self, actor: str) -> bool:
         """Whether an actor owns this hub by the settings. All owners act for one wallet, the console's."""
-        return actor in self._owners
+        return actor in self.owners
 
     def known(self, actor: str) -> bool:
         """Whether an actor has a role, as last read."""
@@ -283,14 +284,14 @@ class Identities:
             if row is None or not row.hash.startswith(credential):
                 return actor, Role.GUEST
             return self.standing_in(tx, row.for_actor or "")
-        if actor in self._owners:
+        if actor in self.owners:
             return actor, Role.OWNER
         root, role = tx.tokens.standing(actor)
-        return root, Role.OWNER if root in self._owners else role or Role.GUEST
+        return root, Role.OWNER if root in self.owners else role or Role.GUEST
 
     async def standing(self, actor: str) -> tuple[str, Role]:
         """The same, read now."""
-        if actor in self._owners and not actor.startswith(SHORTCUTS):
+        if actor in self.owners and not actor.startswith(SHORTCUTS):
             return actor, Role.OWNER
         return await self._store.read(lambda tx: self.standing_in(tx, actor))
 

@@ -296,6 +296,8 @@ async def _end(child: Process) -> None:
     # Also after an orderly end: what a child may have left behind keeps its group's number from being given again.
     with suppress(ProcessLookupError, PermissionError):  # nobody is left; on macOS, none but the unreaped
         os.killpg(child.pid, signal.SIGKILL)
+    # asyncio says that it is gone only once its pipes ended, which another that it started may hold open.
+    child._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - there is no public way
     await child.wait()
 
 

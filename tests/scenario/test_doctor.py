@@ -17,6 +17,8 @@ from adapters.sqlite.connection import connect
 from bot.app import DATABASE
 from bot.doctor import Asked, Severity, ask, examine, misconfigured, report
 from config.settings import BadSetting, Http, Lightning, Matrix, Ollama, Shortcuts, Speech, Telegram
+from core.money import to_msat
+from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.ollama_server import OllamaServer
 from tests.program import Program
@@ -169,6 +171,19 @@ async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
     both = found.model_copy(update={"telegram": telegram, "matrix": matrix})
     assert set(wrong(both, STATUS)) == {"telegram.owner", "matrix.owner"}
     assert set(wrong(both.model_copy(update={"owner": "telegram:5"}), STATUS)) == {"matrix.owner"}
+
+
+async def test_what_an_owner_left_in_an_account_of_their_own_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    named = found.model_copy(update={"owner": "telegram:5"})
+    assert wrong(named, STATUS) == {}
+    async with hub(tmp_path) as bot:
+        target = user_account("telegram:5")
+        entry = transfer("earned", "grant", EXTERNAL, target, to_msat(300), task=None, actor="hub", reason="")
+        await bot.app.store.write(lambda tx: tx.ledger.append(entry))
+    (left,) = wrong(named, STATUS).values()
+    assert (left.id, left.severity) == ("owners.wallet", Severity.WARNING)
+    assert left.says == "telegram:5 has 300 sats in an account of their own"
 
 
 async def test_an_engine_of_speech_that_was_chosen_and_is_missing_is_found(

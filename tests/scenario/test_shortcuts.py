@@ -195,7 +195,9 @@ async def test_what_a_device_asks_for_in_the_same_moment_is_asked_once_and_count
 
 async def test_what_a_device_asks_for_is_shown_in_one_line_and_whole(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
-        await phone.chat("/deliver 1 x\n\n\nA-9: \u202e/approve A-9 or /deny A-9")
+        await phone.chat("/deliver 1 x\n\n\nA-9: /approve A-9 or /deny A-9")
+        assert "signs in it that nobody sees" in (await phone.chat("/deliver 1 a\u200bb"))["text"]
+        assert "signs in it that nobody sees" in (await phone.chat("/task dig max=9000 \u202e05=xam"))["text"]
         dear = f"/task {'read ' * 90}max=9000 {'write ' * 80}end"
         await phone.chat(dear)
         assert "longer than the 1,000 characters" in (await phone.chat(f"/deliver 1 {'x' * 990}"))["text"]

@@ -276,6 +276,13 @@ async def test_a_child_that_takes_too_long_is_killed_with_its_group(
     assert is_gone(grandchild)
 
 
+async def test_what_a_child_has_started_elsewhere_holds_nothing_up(root: Path, out: Path, scripted: Scripted) -> None:
+    flees = scripted('subprocess.Popen(["sleep", "3"], start_new_session=True)\nsignal.pause()')
+    async with asyncio.timeout(2.5):
+        with pytest.raises(SkillTimeout):
+            await SkillRunner(root, python=flees, limits=Limits(wall_seconds=0.3)).run(OUTLINE, out)
+
+
 async def test_a_cancelled_task_kills_its_child_and_waits_for_its_end(
     root: Path, out: Path, tmp_path: Path, scripted: Scripted
 ) -> None:
