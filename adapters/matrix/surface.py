@@ -14,7 +14,7 @@ from nio import EncryptionError, ErrorResponse, SyncResponse
 
 from adapters.matrix import content
 from adapters.matrix.buttons import Buttons
-from adapters.matrix.calls import RETRY_SECONDS, raise_for, why, words
+from adapters.matrix.calls import RETRY_SECONDS, may_pass, raise_for, why, words
 from adapters.matrix.events import SURFACE, conversation, place
 from adapters.matrix.hearing import KEY_SECONDS, Ear
 from adapters.matrix.receipts import Receipts
@@ -22,7 +22,7 @@ from adapters.matrix.rooms import Rooms
 from adapters.matrix.sending import Sender
 from adapters.matrix.session import Access, Parts, SignInRefused, Told, signed_in
 from adapters.matrix.verification import Ties, Verifications
-from core.chat import NotSent
+from core.chat import NotFetched, NotSent
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -181,13 +181,15 @@ class MatrixSurface:
         if attachment.size > FETCH_BYTES:
             raise TooLargeForMatrix(name=attachment.name, limit=FETCH_BYTES // 2**20)
         if self._session is None:
-            raise NotOnMatrix(name=attachment.name, why="it is down")
+            raise NotFetched(surface="Matrix", name=attachment.name, why="it is down")
         try:
             url, opens = content.referred(attachment.ref)
             answer = await self._session.client.download(url)
         except (ClientError, TimeoutError) as error:
-            raise NotOnMatrix(name=attachment.name, why=words(error)) from None
+            raise NotFetched(surface="Matrix", name=attachment.name, why=words(error)) from None
         if isinstance(answer, ErrorResponse):
+            if may_pass(answer):
+                raise NotFetched(surface="Matrix", name=attachment.name, why=why(answer))
             raise NotOnMatrix(name=attachment.name, why=why(answer))
         body = answer.body
         if not isinstance(body, bytes) or len(body) > FETCH_BYTES:
