@@ -138,7 +138,7 @@ class Person:
         if talk.surface != "console":
             deeds.append((self._unsigned, 12))
         if talk.has_files and talk.private:  # among others a file is for them, unless the hub is named
-            deeds += [(self._give, 3), (self._speak, 1)]
+            deeds += [(self._give, 3), (self._speak, 2)]
         if talk.owner:
             deeds += [(self._task, 10), (self._skill, 3)]
         if talk.owner and talk.has_files:

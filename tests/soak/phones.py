@@ -81,10 +81,10 @@ class OnPhone(WordsOnly):
         route, what = ("task", "description") if said.text.startswith("/task ") else ("chat", "message")
         post = f"/shortcuts/{route}", {what: said.text.removeprefix("/task ")}
         answer = await self._asked(said.update, *post)
-        if (before := self._told.setdefault(said.update, answer)) is not answer:
-            if before != answer:
-                self.wrong.append(f"{self.actor} was told {before}, and then {answer}")
-        elif answer["text"] != IN_CHAT:
+        is_first = said.update not in self._told
+        if (before := self._told.setdefault(said.update, answer)) != answer:
+            self.wrong.append(f"{self.actor} was told {before}, and then {answer}")
+        if is_first and answer["text"] != IN_CHAT:
             said.rest = MORE in answer["speech"]
             self.shown.append(Shown(self.surface, self.place, "", (answer["text"],)))
             self._tally.saw(self.surface, self.place, answer["text"])
