@@ -37,6 +37,9 @@ OPEN_SECONDS = 15.0
 PAUSE = 0.2
 """Seconds before it tries again."""
 
+BACK_SECONDS = 4.0
+"""Within what time somebody who hung up comes back, if they do: before the answer is there, or while it waits for them."""
+
 OK, STARTS_OR_STOPS = 200, 503
 MORE = "in the chat"
 
@@ -153,6 +156,7 @@ class Caller(Person):
         with suppress(asyncio.CancelledError):
             await asking
         if self._dice.random() < 0.5:
+            await SystemClock().sleep(self._dice.uniform(0, BACK_SECONDS))
             await self._phone.ask(said)
 
     async def _dear(self) -> None:
