@@ -43,9 +43,9 @@ RECORDINGS = Path(__file__).parents[1] / "voice" / "notes"
 SPOKEN = {
     "balance.ogg": ('Heard: "show me my balance"', " sats free, "),
     "pizza.ogg": ("I did not understand what you said",),
-    "task.ogg": ('Heard: "post a task to summarise welcome.md"', "/task summarise welcome.md\nNo max="),
+    "task.ogg": ('Heard: "post a task to summari', "e welcome.md\nNo max="),
 }
-"""What people say in voice notes, and words of each message that answers it."""
+"""What people say in voice notes, and words of each message that answers it. An ear spells summarise as it likes."""
 
 UNSIGNED = ("/agents", "/status", "/help", "/whoami", "/tasks", "/why")
 LONG = " and then it went on" * 12
