@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from core.chat import NotSent, Undeliverable
+from core.chat import NotFetched, NotSent, Undeliverable
 from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from core.store import Store
 
 log = logging.getLogger(__name__)
+
+FETCH_SECONDS, FETCH_PAUSE = 60.0, 1.0
+"""How long a file that came before a stop, or while its platform is away, is asked for again, and how often."""
 
 PAGE = 1000
 """How many waiting messages of a surface are read at a time."""
@@ -164,8 +167,15 @@ class Delivery:
             adapter.draft(call.conversation, call.key, text)
 
     async def fetch(self, surface: str, attachment: Attachment) -> bytes:
-        """A file that came with a message. Raises what its surface says of one that cannot be had."""
-        return await self._surfaces[surface].fetch(attachment)
+        """A file that came with a message. Raises what its surface says of one that cannot be had, not even later."""
+        until = self._clock.now() + FETCH_SECONDS * 1000
+        while True:
+            try:
+                return await self._surfaces[surface].fetch(attachment)
+            except NotFetched:
+                if self._clock.now() >= until:
+                    raise
+            await self._clock.sleep(FETCH_PAUSE)
 
     def hold(self, conversation: str) -> None:
         """A command begins: what follows from it waits for its answer."""

@@ -298,6 +298,10 @@ class NotSent(Unavailable):
         self.doubtful = doubtful
 
 
+class NotFetched(Unavailable):
+    """{name} could not be fetched from {surface} ({why}). Send it again."""
+
+
 class Undeliverable(Refused):
     """{surface} will never take this message: {why}"""
 
@@ -331,7 +335,10 @@ class ChatAdapter(Protocol):
         """
 
     async def fetch(self, attachment: Attachment) -> bytes:
-        """The content of a file that came with a message. Raises `UserError` where it is too large or gone."""
+        """The content of a file that came with a message.
+
+        Raises `NotFetched` (it is tried again for a while), and `UserError` where it is too large or gone.
+        """
 
 
 class Threaded(Protocol):

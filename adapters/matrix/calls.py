@@ -63,7 +63,7 @@ async def surely(clock: Clock, ask: Callable[[], Coroutine[Any, Any, Response]])
             log.info("Matrix is asked again: %s", cause(error))
             tries -= 1  # it is the whole server that is away: nothing else goes on either
         else:
-            if not isinstance(answer, ErrorResponse) or not _may_pass(answer) or tries >= TRIES:
+            if not isinstance(answer, ErrorResponse) or not may_pass(answer) or tries >= TRIES:
                 return answer
             if answer.status_code == "M_LIMIT_EXCEEDED":
                 await clock.sleep((answer.retry_after_ms or 1000) / 1000)
@@ -88,7 +88,7 @@ def is_misplaced(answer: object) -> bool:
     return isinstance(answer, ErrorResponse) and _status(answer) in {400, 404}
 
 
-def _may_pass(answer: ErrorResponse) -> bool:
+def may_pass(answer: ErrorResponse) -> bool:
     """Whether a refusal may be none later: the server's own faults and limits, but nothing that it says of the request."""
     return answer.status_code == "M_LIMIT_EXCEEDED" or _status(answer) not in _REFUSED
 

@@ -87,7 +87,9 @@ class Client(AsyncClient):  # type: ignore[misc]
         headers = {"Authorization": f"Bearer {self.access_token}"}
         async with await self.send(method, path.partition("?")[0], headers=headers, timeout=FILE_SECONDS) as answer:
             if answer.status != HTTPStatus.OK:
-                return DownloadError.from_dict(await self.parse_body(answer))
+                refused = DownloadError.from_dict(await self.parse_body(answer))
+                refused.transport_response = answer
+                return refused
             try:
                 found: bytes = await answer.content.readexactly(most + 1)
             except asyncio.IncompleteReadError as whole:

@@ -14,7 +14,7 @@ from nio import EncryptionError, ErrorResponse, SyncResponse
 
 from adapters.matrix import content
 from adapters.matrix.buttons import Buttons
-from adapters.matrix.calls import RETRY_SECONDS, raise_for, why
+from adapters.matrix.calls import RETRY_SECONDS, may_pass, raise_for, why
 from adapters.matrix.events import SURFACE, conversation, place
 from adapters.matrix.hearing import KEY_SECONDS, Ear
 from adapters.matrix.receipts import Receipts
@@ -22,7 +22,7 @@ from adapters.matrix.rooms import Rooms
 from adapters.matrix.sending import Sender
 from adapters.matrix.session import Access, Parts, SignInRefused, Told, signed_in
 from adapters.matrix.verification import Ties, Verifications
-from core.chat import NotSent
+from core.chat import NotFetched, NotSent
 from core.errors import UserError, cause
 from core.voice.hearing import NOTE_BYTES, refuse_longer
 
@@ -182,13 +182,17 @@ class MatrixSurface:
         if attachment.size > FETCH_BYTES:
             raise TooLargeForMatrix(name=attachment.name, limit=FETCH_BYTES // 2**20)
         if self._session is None:
-            raise NotOnMatrix(name=attachment.name, why="it is down")
+            raise NotFetched(surface="Matrix", name=attachment.name, why="it is down")
         try:
             url, opens = content.referred(attachment.ref)
             body = await self._session.client.file(url, NOTE_BYTES if attachment.spoken else FETCH_BYTES)
-        except (ClientError, TimeoutError, ValueError) as error:
+        except ValueError as error:
             raise NotOnMatrix(name=attachment.name, why=cause(error)) from None
+        except (ClientError, TimeoutError) as error:
+            raise NotFetched(surface="Matrix", name=attachment.name, why=cause(error)) from None
         if isinstance(body, ErrorResponse):
+            if may_pass(body):
+                raise NotFetched(surface="Matrix", name=attachment.name, why=why(body))
             raise NotOnMatrix(name=attachment.name, why=why(body))
         if attachment.spoken:
             refuse_longer(len(body))

@@ -21,6 +21,7 @@ from telegram.error import (
     Conflict,
     Forbidden,
     InvalidToken,
+    NetworkError,
     RetryAfter,
     TelegramError,
 )
@@ -31,9 +32,9 @@ from adapters.telegram import parts
 from adapters.telegram.drafts import Drafts
 from adapters.telegram.limiter import ChatLimiter, seconds
 from adapters.telegram.menu import show_menus
-from adapters.telegram.transport import NotReached, Transport
+from adapters.telegram.transport import AnswerTooLarge, NotReached, Transport
 from adapters.telegram.updates import ALLOWED, SURFACE, Moved, number, place, read, stamped
-from core.chat import NotSent, Undeliverable
+from core.chat import NotFetched, NotSent, Undeliverable
 from core.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
@@ -62,9 +63,6 @@ FETCH_BYTES = 20 * 2**20
 
 HOOK_SECONDS = 30.0
 """Between two looks whether Telegram still sends."""
-
-FETCH_PATIENCE_MS = 60_000
-"""How long a file that came before a stop, or while Telegram is away, waits for it to be there."""
 
 _RECENT = 1000
 
@@ -134,7 +132,6 @@ class TelegramSurface:
         self._bot: ExtBot[None] | None = None
         self._drafts = Drafts(lambda: self._bot, clock, spawner)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
-        self._up = asyncio.Event()
         self._hooked: Callable[[dict[str, Any]], Awaitable[None]] | None = None
         self.heard_at: int | None = None
 
@@ -154,7 +151,6 @@ class TelegramSurface:
             me = await _begin(bot, polls=self._access.hook is None)
             await show_menus(bot, self._menus)
             self._bot = bot
-            self._up.set()
             await self._back()
             if self._access.hook is None:
                 await self._poll(bot, me, receive)
@@ -162,7 +158,6 @@ class TelegramSurface:
                 await self._await_updates(bot, self._access.hook, lambda raw: self._take(bot, me, [raw], receive))
         finally:
             self._bot = self._hooked = None
-            self._up.clear()
             try:  # one by one: the bot's own shutdown leaves what it had not quite begun, and a stop may come meanwhile
                 await calls.shutdown()
             finally:
@@ -278,16 +273,17 @@ class TelegramSurface:
         """See `ChatAdapter`."""
         if attachment.size > FETCH_BYTES:
             raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20)
-        await self._clock.until(self._clock.now() + FETCH_PATIENCE_MS, self._up)
         if self._bot is None:
-            raise FileGone(name=attachment.name, why="it is down")
+            raise NotFetched(surface="Telegram", name=attachment.name, why="it is down")
         try:
             file = await self._bot.get_file(attachment.ref)
             return bytes(await file.download_as_bytearray())
-        except BadRequest as error:
+        except (BadRequest, AnswerTooLarge) as error:
             if "too big" in error.message:
                 raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20) from None
             raise FileGone(name=attachment.name, why=error.message) from None
+        except (NetworkError, RetryAfter) as error:
+            raise NotFetched(surface="Telegram", name=attachment.name, why=error.message) from None
         except TelegramError as error:
             raise FileGone(name=attachment.name, why=error.message) from None
 

@@ -29,6 +29,8 @@ class HubProcess:
             "TIMMY_OLLAMA_URL": model_url, **environment,
         }  # fmt: skip
         self.process: Program | None = None
+        self.address = ""
+        """Where its sidecar listens, or did."""
         self.kills = 0
 
     async def start(self) -> Self:
@@ -39,6 +41,7 @@ class HubProcess:
             while line := await self.process.stderr.readline():
                 lines.append(line)
                 if line.startswith(b"timmy: ready"):
+                    self.address = line.decode().split()[-1]
                     return self
         raise AssertionError(b"".join(lines).decode())
 

@@ -573,7 +573,7 @@ async def test_no_name_of_a_file_means_more_than_a_name(tmp_path: Path, server: 
         assert sorted(os.listdir(tmp_path)) == ["data", "workspace"]  # noqa: PTH208 - a look at a small folder
 
 
-async def test_a_file_that_was_under_way_at_a_stop_is_fetched_after_it(
+async def test_a_file_that_was_under_way_at_a_stop_is_fetched_after_it_once_telegram_gives_it(
     tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.app, "DRAIN_SECONDS", 0)
@@ -583,8 +583,10 @@ async def test_a_file_that_was_under_way_at_a_stop_is_fetched_after_it(
         server.document(talk.olga, OLGA, "notes.md", b"milk")
         await talk.until(lambda: talk.rows("SELECT count(*) FROM inbound WHERE done = 0") == [(1,)], "it begin", pace=0)
     server.release("getFile")
+    server.drop_request("getFile", 2)
     async with on_telegram(tmp_path, server) as talk:
         await talk.told(talk.olga, "Saved notes.md")
+        assert len(texts(talk, talk.olga)) == 2
         assert (talk.app.settings.workspace / "notes.md").read_bytes() == b"milk"
 
 

@@ -13,6 +13,7 @@ import pytest
 from adapters.speech.ear import LocalEar
 from adapters.speech.worker import Worker
 from bot.app import DATABASE
+from bot.delivery import FETCH_SECONDS
 from bot.hearing import Hearing
 from bot.registry import Registry
 from config.settings import Speech
@@ -225,6 +226,28 @@ async def test_on_matrix_a_voice_note_is_heard_and_answered_with_one(tmp_path: P
             "msgtype": "m.file", "body": "a.txt", "filename": "a.txt", "info": {"size": 1}, "url": "mxc://[none",
         })  # fmt: skip
         await talk.told(talk.olga, "a.txt could not be fetched from Matrix")
+
+
+async def test_a_note_that_came_before_a_stop_or_cannot_be_fetched_for_a_while_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
+    async with MatrixServer() as server:
+        async with on_matrix(tmp_path, server, ear=(deaf := Ears(gate=asyncio.Event()))) as talk:
+            await talk.up()
+            server.speak(talk.olga, ANN_MX, b"who is free")
+            await talk.bot.see(lambda: deaf.heard, "it listen", pace=0)
+        async with on_matrix(tmp_path, server, ear=Ears()) as talk:
+            await talk.told(talk.olga, 'Heard: "who is free"')
+            server.break_("download", 3)
+            server.speak(talk.olga, ANN_MX, b"my balance")
+            await talk.told(talk.olga, 'Heard: "my balance"')
+            server.break_("download", 1000)
+            server.speak(talk.olga, ANN_MX, b"status")
+            await talk.bot.see(lambda: server.broken("download") < 1000, "it fetch", pace=0)
+            talk.bot.pass_time(FETCH_SECONDS)
+            await talk.told(talk.olga, "Voice message.ogg could not be fetched from Matrix (M_UNKNOWN")
+        assert not any("it is down" in one.text for one in server.messages(talk.olga))
 
 
 def _notes(server: MatrixServer, room: Room) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.clockwork import SystemClock
@@ -38,6 +39,14 @@ LINGER = 40.0
 MOST_TRIES = 40
 NOTES = b"day,place,sold\nMonday,north,12\nTuesday,south,7\nWednesday,north,31\n"
 SKILLS = ("describe sample.csv", "summarise welcome.md", "report on this machine", "scan the workspace for secrets")
+RECORDINGS = Path(__file__).parents[1] / "voice" / "notes"
+SPOKEN = {
+    "balance.ogg": ('Heard: "show me my balance"', " sats free, "),
+    "pizza.ogg": ("I did not understand what you said",),
+    "task.ogg": ('Heard: "post a task to summari', "e welcome.md\nNo max="),
+}
+"""What people say in voice notes, and words of each message that answers it. An ear spells summarise as it likes."""
+
 UNSIGNED = ("/agents", "/status", "/help", "/whoami", "/tasks", "/why")
 LONG = " and then it went on" * 12
 
@@ -53,6 +62,10 @@ class World:
     owners: list[str]
     chats: list[int]
     rooms: list[str]
+
+    def home(self, actor: str) -> Talk:
+        """Where somebody talks in private."""
+        return next(talk for talk in self.talks if talk.private and talk.actor == actor)
 
     def meet(self, talk: Talk) -> None:
         """Somebody whom the hub knows by its settings, or has to let in."""
@@ -125,7 +138,7 @@ class Person:
         if talk.surface != "console":
             deeds.append((self._unsigned, 12))
         if talk.has_files and talk.private:  # among others a file is for them, unless the hub is named
-            deeds.append((self._give, 3))
+            deeds += [(self._give, 3), (self._speak, 2)]
         if talk.owner:
             deeds += [(self._task, 10), (self._skill, 3)]
         if talk.owner and talk.has_files:
@@ -149,6 +162,13 @@ class Person:
         number = self._tally.number()
         said = self._tally.note(self._talk.surface, self._talk.place, f"q{number:06}")
         self._talk.give(said, f"{said.sign}.csv", NOTES)
+        await said.wait(PATIENCE)
+
+    async def _speak(self) -> None:
+        name = self._dice.choice(list(SPOKEN))
+        said = self._tally.speak(self._talk.surface, self._talk.place, SPOKEN[name])
+        said.text = name
+        self._talk.speak(said, (RECORDINGS / name).read_bytes())
         await said.wait(PATIENCE)
 
     async def _task(self) -> None:
@@ -182,12 +202,13 @@ class Person:
         if task:
             self._talk.say(self._tally.note(self._talk.surface, self._talk.place), f"/cancel {task}")
 
-    async def _press(self, sign: str, words: str, label: str, seconds: float) -> None:
-        said = self._tally.note(self._talk.surface, self._talk.place, sign)
-        if not await self._talk.press(said, words, label, seconds):
+    async def _press(self, sign: str, words: str, label: str, seconds: float, talk: Talk | None = None) -> None:
+        talk = talk or self._talk
+        said = self._tally.note(talk.surface, talk.place, sign)
+        if not await talk.press(said, words, label, seconds):
             self._tally.take_back(said)
             if seconds == LINGER:
-                self.gave_up.append(f"{self._talk.place}: no button {label!r} under {words!r}")
+                self.gave_up.append(f"{talk.place}: no button {label!r} under {words!r}")
         elif sign:
             await said.wait(PATIENCE)
 

@@ -1,5 +1,7 @@
 """What a process holds, looked at every second: resident memory, open files, threads, children; and whether it grows.
 
+The one child that hears voice notes stays, and is counted apart from those that come and go.
+
 A life of a process begins with growth that ends by itself: libraries are loaded at their first use, each cache fills up to its
 limit (the newest 1,000 messages of a surface, buttons, decisions), the allocator's arenas settle. So the first third of a
 life, or its first `WARM_UP` messages, whichever is more, is told and not judged. The rest is cut into ten windows; of each
@@ -25,13 +27,17 @@ if TYPE_CHECKING:
 
 WINDOWS = 10
 WARM_UP = 1500
+EAR = "adapters.speech.child"
 LEAST = 60
 """Samples after the warm-up that are enough for a judgement."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look: how many messages had been answered by then, resident MB, open files, threads, children, dead ones among them."""
+    """One look: how many messages had been answered by then, resident MB, open files, threads, children, dead ones among them.
+
+    `ears`: the children that hear.
+    """
 
     messages: int
     rss: float
@@ -39,6 +45,7 @@ class Sample:
     threads: int
     children: int
     zombies: int
+    ears: int
 
 
 @dataclass
@@ -106,7 +113,7 @@ class Gauge:
             for number, life in enumerate(self.lives, 1)
             for one in life.samples
         ]
-        file.write_text("\n".join(["life,messages,rss,fds,threads,children,zombies", *lines]))
+        file.write_text("\n".join(["life,messages,rss,fds,threads,children,zombies,ears", *lines]))
 
     def look(self) -> None:
         """Look once; between two lives there is nothing to see."""
@@ -121,10 +128,11 @@ class Gauge:
             with process.oneshot():
                 children = process.children(recursive=True)
                 zombies = sum(_is_zombie(child) for child in children)
+                ears = sum(_is_ear(child) for child in children)
                 self.lives[-1].samples.append(
                     Sample(
                         self._messages(), process.memory_info().rss / 2**20, process.num_fds(), process.num_threads(),
-                        len(children), zombies,
+                        len(children) - ears, zombies, ears,
                     )
                 )  # fmt: skip
         except psutil.NoSuchProcess:
@@ -135,6 +143,13 @@ def _is_zombie(process: psutil.Process) -> bool:
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
+        return False
+
+
+def _is_ear(process: psutil.Process) -> bool:
+    try:
+        return EAR in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 
 

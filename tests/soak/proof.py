@@ -45,8 +45,8 @@ def turns(database: Path, said: Sequence[Said]) -> list[str]:
     wrong += [f"no turn yet: {row}" for row in undone]
     wrong += [
         f"answered {rows_out[keys[name],]} times: {name}"
-        for name in names
-        if name in keys and rows_out[keys[name],] != 1
+        for name, one in names.items()
+        if name in keys and rows_out[keys[name],] != max(1, len(one.spoken))
     ]
     wrong += [f"not sent: {row}" for row in waiting]
     return wrong + [f"a dead letter: {row}" for row in buried]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.soak import proof
-from tests.soak.tally import counted
+from tests.soak.phones import Caller
+from tests.soak.tally import counted, misheard
 from tests.soak.troubles import AFTERMATH_MS, FLOOD
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def judged(soak: Soak) -> Report:
     report = Report([], [])
     report.wrong += [f"lost: {one}" for one in lost] + [f"twice: {one}" for one in doubled] + strays + tasks
     report.wrong += soak.tally.misplaced + proof.turns(database, said) + proof.money(database, soak.grant)
-    report.wrong += [word for person in soak.people for word in person.gave_up]
+    report.wrong += [word for person in soak.people for word in person.gave_up] + misheard(said, shown)
     report.wrong += [f"the log: {line}" for line in soak.hub.complaints]
     report.rows += _messages(said, shown)
     report.rows += [
@@ -70,12 +71,15 @@ def judged(soak: Soak) -> Report:
             f"{sum(ends.values()):,}: {', '.join(f'{count:,} {status}' for status, count in ends.most_common())}",
         ),
     ]
+    report.rows += _phones(soak, shown, report.wrong)
     report.rows += _troubles(soak, report.wrong)
     report.rows += _times(soak, report.wrong)
     for number, life in enumerate(soak.gauge.lives, 1):
         report.rows += _life(number, life, report.wrong)
     if (left := soak.gauge.lives[-1].samples[-1]).children:
         report.wrong.append(f"{left.children} children are left, {left.zombies} of them dead")
+    if max(life.most("ears") for life in soak.gauge.lives) != 1:
+        report.wrong.append("not one child heard voice notes")
     _stops(soak, report.wrong)
     return report
 
@@ -100,14 +104,31 @@ def _troubles(soak: Soak, wrong: list[str]) -> Iterator[tuple[str, str]]:
         wrong.append(f"the hub was stopped {len(soak.down)} times")
 
 
+def _phones(soak: Soak, shown: Sequence[Shown], wrong: list[str]) -> Iterator[tuple[str, str]]:
+    """Where phones were answered; each thing that they can do was done."""
+    asked = [one for one in soak.tally.said if one.home]
+    home = [one for one in shown if one.by_siri]
+    callers = [person for person in soak.people if isinstance(person, Caller)]
+    hung_up, tapped = sum(one.hung_up for one in callers), sum(one.tapped for one in callers)
+    again, told = sum(phone.again for phone in soak.phones), sum(len(phone.shown) for phone in soak.phones)
+    heard = sum(one.heard for one in home)
+    figure = f"{len(asked):,} requests, {again} sent again, {hung_up} hung up; {told:,} answers told there"
+    figure += f", {len(home)} at home ({heard} maybe heard); {tapped} dear tasks tapped at home"
+    yield f"{len(soak.phones)} phones with Shortcuts", figure
+    wrong += [word for phone in soak.phones for word in phone.wrong]
+    if not (again and hung_up and tapped and home):
+        wrong.append("phones did not do all that they can")
+
+
 def _times(soak: Soak, wrong: list[str]) -> Iterator[tuple[str, str]]:
-    answered = [one for one in soak.tally.said if one.answered_at]
+    answered = [one for one in soak.tally.said if one.answered_at and not (one.away or one.spoken)]
     calm = [one for one in answered if not any(_meets(one, *trouble) for trouble in soak.spans())]
     beside = [one for one in answered if _beside_a_flood(one, soak)]
     for name, some in (
         ("answers, all", answered),
         ("answers, while nothing was wrong", calm),
         ("answers, while one chat was parked, elsewhere", beside),
+        ("answers to voice notes", [one for one in soak.tally.said if one.answered_at and one.spoken]),
     ):
         if some:
             times = sorted(one.took for one in some)
@@ -171,11 +192,17 @@ HEAD = """\
 
 # Five minutes of everything at once
 
-`make soak` starts one hub with Telegram, Matrix (plain and encrypted rooms) and the console on, lets forty people talk with it
-for five minutes, and makes trouble all the while: flood waits in single chats, servers that fail, hang up, go away or fall
-silent, a model that breaks off, a `SIGTERM`, a `kill -9`. The other ends are servers of our own on loopback that speak the
-platforms' protocols; skills run in real child processes. A message is answered once if what repeats its own sign stands once
-in its own chat; a copy that says that it may be one, on Telegram or a terminal, is no second answer.
+`make soak` starts one hub with Telegram, Matrix (plain and encrypted rooms), Siri Shortcuts and the console on, lets forty
+people talk with it for five minutes, and makes trouble all the while: flood waits in single chats, servers that fail, hang up,
+go away or fall silent, a model that breaks off, a `SIGTERM`, a `kill -9`. The other ends are servers of our own on loopback
+that speak the platforms' protocols; skills run in real child processes. A message is answered once if what repeats its own
+sign stands once in its own chat; a copy that says that it may be one, on Telegram or a terminal, is no second answer.
+
+Three phones speak for people of the crowd over real HTTP. They send a request again under its key when the connection breaks or
+the hub is not there, hang up while the model is at it, and ask for tasks over their limit, which are tapped at home. Each answer
+is told once, to the phone or in the home chat; what a voice leaves out is in the chat too, once, and what the phone may have
+heard says so there. In private chats people send voice notes, spoken by espeak-ng beforehand: the hub's own engine hears each,
+and shows once what it heard and once what it answers, where the note was sent.
 
 The figures of the last run, on two cores that the servers and the people share with the hub:
 

@@ -15,6 +15,7 @@ from tests.kill.hub_process import HubProcess
 from tests.matrix_server import BOT, PASSWORD
 from tests.soak.crowd import Person, settle
 from tests.soak.gauge import Gauge
+from tests.soak.phones import Caller, OnPhone
 from tests.soak.talks import Desk
 from tests.soak.tally import Tally
 from tests.soak.troubles import AFTERMATH_MS, Troubles
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 GRANT = 10_000_000_000
 SIGTERM_AT, KILL_AT = 0.25, 0.4
 """When the two stops come, as shares of the whole: the third life is the longest, for its memory to be judged."""
+
+PHONES = {"phone": "telegram:101", "watch": "matrix:@p6:localhost", "speaker": "matrix:@p1:localhost"}
+"""Devices by whom they speak for: an owner, a member, and an owner in an encrypted room."""
 
 ORPHAN_SECONDS = 3.0
 LAST_WORD_SECONDS = 90.0
@@ -111,6 +115,7 @@ class Soak:
     troubles: Troubles
     gauge: Gauge
     people: list[Person]
+    phones: list[OnPhone]
     begun: int = 0
     grant: int = GRANT
     down: list[tuple[int, int]] = field(default_factory=list)
@@ -151,6 +156,8 @@ class Soak:
             code = await self._code(talk)
             (frame,) = await self.hub.say(f"/pair {code}")
             assert frame["data"]["ok"], frame["text"]
+        for phone in self.phones:
+            await phone.get_token()
 
     async def _code(self, talk: Talk) -> str:
         async with asyncio.timeout(20):
@@ -191,7 +198,8 @@ class Soak:
 
     def shown(self) -> list[Shown]:
         """Everything that the hub has said."""
-        return [*self.telegram.shown(), *self.matrix.shown(), *self.desk.frames]
+        phones = [one for phone in self.phones for one in phone.shown]
+        return [*self.telegram.shown(), *self.matrix.shown(), *self.desk.frames, *phones]
 
 
 @asynccontextmanager
@@ -208,11 +216,13 @@ async def soaking(folder: Path, mix: Mix) -> AsyncIterator[Soak]:
         world = settle(telegram, matrix, desk)
         hub = LoggedHub(folder, model.url, **_environment(telegram, matrix, world))
         people = [Person(talk, tally, f"{mix.seed} {place}") for place, talk in enumerate(world.talks)]
+        phones = [OnPhone(name, world.home(actor), hub, desk, tally) for name, actor in PHONES.items()]
+        people += [Caller(phone, model, tally, f"{mix.seed} {phone.place}") for phone in phones]
         gauge = Gauge(lambda: hub.pid if hub.ready else 0, lambda: len(tally.seen_at))
         troubles = Troubles(telegram, matrix, model, mix.seed)
         try:
             await hub.start()
-            yield Soak(mix, hub, telegram, matrix, model, desk, tally, world, troubles, gauge, people)
+            yield Soak(mix, hub, telegram, matrix, model, desk, tally, world, troubles, gauge, people, phones)
         finally:
             await hub.kill()
 
@@ -225,4 +235,5 @@ def _environment(telegram: WatchedTelegram, matrix: WatchedMatrix, world: World)
         "TIMMY_TELEGRAM_BASE_URL": telegram.base_url.removesuffix("/bot"),
         "TIMMY_TELEGRAM_CHATS": ",".join(map(str, world.chats)), "TIMMY_MATRIX_HOMESERVER": matrix.url,
         "TIMMY_MATRIX_USER": BOT, "TIMMY_MATRIX_PASSWORD": PASSWORD, "TIMMY_MATRIX_ROOMS": ",".join(world.rooms),
+        "TIMMY_SHORTCUTS_ENABLED": "true",
     }  # fmt: skip

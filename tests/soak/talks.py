@@ -14,7 +14,7 @@ from tests.soak.tally import AGAIN, Shown
 from tests.soak.wires import RECENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
     from tests.matrix_server import Room
@@ -50,6 +50,9 @@ class Talk(Protocol):
 
     def give(self, said: Said, name: str, data: bytes) -> None:
         """Send a file."""
+
+    def speak(self, said: Said, note: bytes) -> None:
+        """Send a voice note."""
 
     def reads(self, words: str) -> bool:
         """Whether these words stand in a message that is not long past."""
@@ -90,6 +93,9 @@ class OnTelegram:
 
     def give(self, said: Said, name: str, data: bytes) -> None:
         said.update = str(self.server.document(self.chat, self.user, name, data, thread=self.thread).update_id)
+
+    def speak(self, said: Said, note: bytes) -> None:
+        said.update = str(self.server.voice(self.chat, self.user, note, thread=self.thread).update_id)
 
     async def press(self, said: Said, words: str, label: str, seconds: float) -> bool:
         for _ in range(round(seconds / LOOK)):
@@ -144,6 +150,10 @@ class OnMatrix:
         self.server.give(self.room, self.user, name, data)
         said.update = self._newest()
 
+    def speak(self, said: Said, note: bytes) -> None:
+        self.server.speak(self.room, self.user, note)
+        said.update = self._newest()
+
     async def press(self, said: Said, words: str, label: str, seconds: float) -> bool:
         for _ in range(round(seconds / LOOK)):
             for event, content in reversed(self.server.recent[self.room.id]):
@@ -162,24 +172,16 @@ class OnMatrix:
         return str(self.room.events[-1][1]["event_id"])
 
 
-class OnConsole:
-    """Somebody who says each thing with a `timmy say` of its own; after a crash they say it again under the same name."""
+class WordsOnly:
+    """A place without files and buttons."""
 
-    surface = "console"
-    place = "owner"
-    actor = "console:owner"
-    owner = True
     private = True
     has_files = False
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    def say(self, said: Said, text: str) -> None:
-        said.update = f"soak-{id(said)}-{said.at}"
-        self._desk.take(said, text)
-
     def give(self, said: Said, name: str, data: bytes) -> None:
+        raise NotImplementedError
+
+    def speak(self, said: Said, note: bytes) -> None:
         raise NotImplementedError
 
     def reads(self, words: str) -> bool:
@@ -187,6 +189,22 @@ class OnConsole:
 
     async def press(self, said: Said, words: str, label: str, seconds: float) -> bool:
         raise NotImplementedError
+
+
+class OnConsole(WordsOnly):
+    """Somebody who says each thing with a `timmy say` of its own; after a crash they say it again under the same name."""
+
+    surface = "console"
+    place = "owner"
+    actor = "console:owner"
+    owner = True
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def say(self, said: Said, text: str) -> None:
+        said.update = f"soak-{id(said)}-{said.at}"
+        self._desk.take(said, text)
 
 
 class Desk:
@@ -201,8 +219,12 @@ class Desk:
 
     def take(self, said: Said, text: str) -> None:
         """Say something, beside everything else."""
+        self.beside(self._say(said, text))
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin something that is not waited for; it fails the soak where it fails."""
         assert self._group is not None
-        self._group.create_task(self._say(said, text))
+        return self._group.create_task(work)
 
     async def run(self) -> None:
         """Stay attached until cancelled."""

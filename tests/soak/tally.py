@@ -2,7 +2,8 @@
 
 Four signs, for four ways of speaking: `q000017` (the scripted model repeats what it was asked, a file is saved by its name),
 `T-9000017` (a task that there is not), `max=10017` (a question back repeats the command that was understood), and the
-budget of 10,017 sats that a posted task is answered with. A command without a sign is counted by the hub's rows alone.
+budget of 10,017 sats that a posted task is answered with. A command without a sign is counted by the hub's rows alone, a voice
+note by the words of its answer. What a phone asked may be answered at home, under a line that says so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +19,10 @@ from adapters.clockwork import SystemClock
 
 SIGN = re.compile(r"\bq\d{6}\b|\bT-9\d{6}\b|\bmax=\d{5}\b|(?<=budget of )\d\d,\d{3}(?= )")
 AGAIN = "(this may be a duplicate) "
+HEARD = "\n(You may have heard this already.)"
+SIRI = "You asked by Siri: "
+"""How an answer begins that a phone was not told."""
+
 DRAFT = " …"
 """How an answer ends that is still being made."""
 
@@ -35,6 +40,18 @@ class Said:
     late: bool = False
     """Whether it may come too late to be heard: a button on Matrix that is gone by then means nothing."""
 
+    home: tuple[str, str] | None = None
+    """Of what a phone asks: the surface and the place where else it may be answered."""
+
+    away: bool = False
+    """Whether whoever asked hung up, so that the answer is not in a hurry."""
+
+    rest: bool = False
+    """Whether the answer said that there is more at home."""
+
+    spoken: tuple[str, ...] = ()
+    """Of a voice note: words of each message that it is answered with, in order."""
+
     answered_at: int = 0
     told: str = ""
     """The answer, as it was seen first."""
@@ -44,6 +61,11 @@ class Said:
     def took(self) -> float:
         """Milliseconds to the answer."""
         return self.answered_at - self.at
+
+    def answer(self, text: str) -> None:
+        """It is answered, as far as anybody sees."""
+        self.answered_at, self.told = SystemClock().now(), text.removeprefix(AGAIN)
+        self.answered.set()
 
     async def wait(self, seconds: float) -> bool:
         """Wait for the answer; false if it does not come in time."""
@@ -68,6 +90,16 @@ class Shown:
         return any(text.startswith(AGAIN) for text in self.texts)
 
     @property
+    def heard(self) -> bool:
+        """Whether it says that a phone may have told it."""
+        return any(text.endswith(HEARD) for text in self.texts)
+
+    @property
+    def by_siri(self) -> bool:
+        """Whether it answers a phone."""
+        return _by_siri(self.texts[0])
+
+    @property
     def unfinished(self) -> bool:
         """Whether nothing but a piece of an answer ever stood there: a stop came between."""
         return all(text.endswith(DRAFT) for text in self.texts)
@@ -87,6 +119,7 @@ class Tally:
         self.seen_at: list[int] = []
         """When answers were seen, Unix ms, in order."""
         self._by_sign: dict[str, Said] = {}
+        self._notes: dict[tuple[str, str], list[Said]] = defaultdict(list)
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -101,6 +134,13 @@ class Tally:
             self._by_sign[sign] = said
         return said
 
+    def speak(self, surface: str, place: str, spoken: tuple[str, ...]) -> Said:
+        """Somebody is about to send a voice note; `spoken` as in `Said`."""
+        said = self.note(surface, place)
+        said.spoken = spoken
+        self._notes[surface, place].append(said)
+        return said
+
     def take_back(self, said: Said) -> None:
         """It was not said after all."""
         self.said.remove(said)
@@ -112,19 +152,22 @@ class Tally:
             return
         for sign in SIGN.findall(text):
             said = self._by_sign.get(sign)
-            if said is None:
+            if said is None or (said.home == (surface, place) and not _by_siri(text)):
                 continue
-            if (said.surface, said.place) != (surface, place):
+            if (surface, place) not in {(said.surface, said.place), said.home}:
                 self.misplaced.append(f"{sign}, said in {said.place}, answered in {place}")
             elif not said.answered.is_set():
-                said.answered_at, said.told = SystemClock().now(), text.removeprefix(AGAIN)
+                said.answer(text)
                 self.seen_at.append(said.answered_at)
-                said.answered.set()
+        for note in self._notes[surface, place]:
+            if not note.answered.is_set() and note.spoken[-1] in text:
+                note.answer(text)
+                break
 
     @property
     def open(self) -> list[Said]:
-        """What has a sign and no answer yet."""
-        return [said for said in self.said if said.sign and not said.answered.is_set()]
+        """What can be told from the rest, and has no answer yet."""
+        return [said for said in self.said if (said.sign or said.spoken) and not said.answered.is_set()]
 
 
 def counted(said: list[Said], shown: list[Shown]) -> tuple[list[str], list[str], int]:
@@ -137,12 +180,32 @@ def counted(said: list[Said], shown: list[Shown]) -> tuple[list[str], list[str],
     for one in said:
         if not one.sign:
             continue
-        found = answers[one.surface, one.place, one.sign]
+        at_home = [answer for answer in answers[(*one.home, one.sign)] if answer.by_siri] if one.home else []
+        found = answers[one.surface, one.place, one.sign] + at_home
         marked = sum(answer.marked for answer in found)
         copies += min(marked, len(found) - 1) if found else 0
+        told = len(found) - sum(answer.marked or answer.heard for answer in found)
         what = f"{one.surface} {one.place}: {one.sign} {[answer.texts for answer in found]}"
-        if not found:
+        if not found or (one.rest and not at_home):
             lost.append(what)
-        elif len(found) - marked > 1 or (marked and one.surface == "matrix"):  # whose transaction ids show it once
+        elif told > 1 + one.rest or (marked and one.surface == "matrix"):  # whose transaction ids show it once
             doubled.append(what)
     return lost, doubled, copies
+
+
+def misheard(said: list[Said], shown: list[Shown]) -> list[str]:
+    """Which voice notes were not heard rightly, or not answered once where they were sent."""
+    notes = Counter((one.surface, one.place, words) for one in said for words in one.spoken)
+    wrong = []
+    for (surface, place, words), count in notes.items():
+        here = [one for one in shown if (one.surface, one.place) == (surface, place)]
+        found = [one for one in here if any(words in text for text in one.texts)]
+        if not len(found) - sum(one.marked for one in found) <= count <= len(found):
+            wrong.append(
+                f"{surface} {place}: {words!r} {len(found)} times for {count} notes: {[one.texts for one in found]}"
+            )
+    return wrong
+
+
+def _by_siri(text: str) -> bool:
+    return text.removeprefix(AGAIN).startswith(SIRI)

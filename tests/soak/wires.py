@@ -108,11 +108,17 @@ class BreakableModel(OllamaServer):
 
     breaking = 0
 
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self.at_it: set[str] = set()
+        """The signs of what it has begun to answer, and means to end."""
+
     def _echo(self, text: str) -> Sequence[Step]:
         self.asked.clear()
         self.headers.clear()
         steps = super()._echo(text)
         if self.breaking <= 0 or not SIGN.search(text):
+            self.at_it.update(SIGN.findall(text))
             return steps
         self.breaking -= 1
         return [*steps[:3], Wire.BREAK]
