@@ -110,7 +110,7 @@ class Story:
         """The settings of every life."""
         raise NotImplementedError
 
-    async def say(self, app: App, line: Any) -> str:
+    def say(self, line: Any) -> str:
         """Say a line; returns the update's id."""
         raise NotImplementedError
 
@@ -162,7 +162,7 @@ class Story:
         """Say what was not said yet, one after another, and wait until all is quiet."""
         for number, line in enumerate(self.lines):
             if len(self.said) <= number and not fate.dead:
-                self.said.append(await self.say(app, line))
+                self.said.append(self.say(line))
             await self._until(app, fate, clock, QUIET, *self.said[number : number + 1])
 
     @asynccontextmanager

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from adapters.sqlite.unit_of_work import UnitOfWork
-    from bot.app import App
     from config.settings import Settings
     from tests.matrix_server import Message
 
@@ -149,7 +148,7 @@ class MatrixStory(Story):
         lines, self.lines = self.lines, ()
         await self.live(Fate())
         self.lines = lines
-        self.said = [self._said(line) for line in lines]
+        self.said = [self.say(line) for line in lines]
 
     async def _live(self, fate: Fate) -> None:
         async with self._hub(ear=Ears()) as (app, clock):
@@ -160,12 +159,8 @@ class MatrixStory(Story):
             self.begun = len(fate.met)
             await self._talk(app, fate, clock)
 
-    async def say(self, app: App, line: tuple[str, str | bytes]) -> str:
-        """See `Story`."""
-        return self._said(line)
-
-    def _said(self, line: tuple[str, str | bytes]) -> str:
-        """Say it, or tap the reaction of that name under the newest message that has one. Among others, others talk then too."""
+    def say(self, line: tuple[str, str | bytes]) -> str:
+        """See `Story`: or tap the reaction of that name under the newest message that has one. Among others, others talk then."""
         where, words = line
         room, user = self.rooms[where], OLGA if where == GROUP else where
         tapped = [one for one in self.server.messages(room) if words in one.labels]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bot.app import App
     from config.settings import Settings
     from tests.kill.crash import Fate
     from tests.telegram_objects import Message
@@ -63,7 +62,7 @@ class TelegramStory(Story):
         self.server.fate = fate
         await super().live(fate)
 
-    async def say(self, app: App, line: str) -> str:
+    def say(self, line: str) -> str:
         """See `Story`: or press the button of that name on the newest message that has one."""
         tapped = [one for one in self.server.messages(self.chat) if any(line in row for row in one.labels)]
         if tapped:
