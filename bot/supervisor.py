@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,17 @@ class Supervisor:
             except Exception:
                 log.exception("%s failed", name)
                 part.why = "it broke off (the log says more)"
+            if _is_told_to_end():
+                return
             if self._clock.now() - part.since > CALM_MS:
                 pause = FIRST_PAUSE
             part.up, part.since = False, self._clock.now()
             part.restarts += 1
             await self._clock.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
+
+
+def _is_told_to_end() -> bool:
+    """Whether a stop is under way: a part that failed in that moment ended by its own error, and nobody tells it twice."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -138,12 +138,17 @@ class GuardedOlm(Olm):  # type: ignore[misc]
     """See the module. `place` remembers which message of its session an event was, for whoever keeps that over a restart."""
 
     def handle_to_device_event(self, event: Any) -> Any:
-        """See the library; what cannot be read is as if it had not come."""
-        try:
-            return super().handle_to_device_event(event)
-        except Exception as error:  # noqa: BLE001 - whatever its parsers raise
-            log.warning("a message from device to device cannot be read: %s", type(error).__name__)
-            return None
+        """See the library; what cannot be read is as if it had not come.
+
+        What came of it is kept whole or not at all. It opens once: a hub that is killed with the ratchet kept, but not the room's
+        key in it, would be sent it again and could not read it.
+        """
+        with self.store.database.atomic():
+            try:
+                return super().handle_to_device_event(event)
+            except Exception as error:  # noqa: BLE001 - whatever its parsers raise
+                log.warning("a message from device to device cannot be read: %s", type(error).__name__)
+                return None
 
     def decrypt_megolm_event(self, event: MegolmEvent, room_id: str | None = None) -> Event:
         """See the library. Raises `EncryptionError` only; encrypted state is none: nobody but the server sets a room's state."""

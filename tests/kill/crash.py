@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from aiohttp import web
+
 from adapters.sqlite.writer import Database
 from core.store import StoreClosed
 
@@ -134,3 +136,26 @@ class Wire:
     async def receive(self) -> Frame | None:
         """See `Link`."""
         return await self.said.get()
+
+
+class MortalServer:
+    """A server on the wire, in front of its fake: the hub before it may die at any request, and has no effect any more then."""
+
+    fate = Fate()
+
+    def route(self, request: web.BaseRequest) -> str:
+        """What a request is for, as its point's name."""
+        return request.path.rpartition("/")[2]
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        fate = self.fate
+        names = [] if fate.dead else [fate.name(f"wire {self.route(request)}")]
+        if fate.dead or fate.strikes("before", names):
+            return self._gone(request)
+        answer: web.StreamResponse = await super()._serve(request)  # type: ignore[misc]
+        return self._gone(request) if fate.strikes("after", names) else answer
+
+    def _gone(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response()

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.app import build
 from core.chat import Inbound, Role
 from core.pairing import HOUR_MS, code_digest
-from core.store import StoreClosed
 from core.wallet.ledger import EXTERNAL, transfer, user_account
-from tests.fakes import EPOCH, FakeClock, FakeIds
-from tests.kill.crash import Fate, mortal
-from tests.scenario.bot import ECHO, PATIENCE, Hands, asking, prove, rows, settings
+from tests.fakes import EPOCH
+from tests.kill.crash import Fate
+from tests.kill.story import Story, calmly, crashed
+from tests.scenario.bot import rows, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
+    from config.settings import Settings
 
 ANN, BOB, CODE = "telegram:1", "telegram:2", "ABCD2345"
 LINES = (f"/link {CODE}", "/approve A-1", "/whoami", f"/unlink {BOB}")
-LINKING = ("Links.", "Approvals.", "Dispatcher._answer")
-QUIET = """
+HEARD = """
 SELECT EXISTS (SELECT 1 FROM inbound WHERE update_id = ? AND done = 1)
    AND NOT EXISTS (SELECT 1 FROM inbound WHERE done = 0) AND NOT EXISTS (SELECT 1 FROM approval WHERE state = 'approved')
 """
+LINKING = ("Links.", "Approvals.", "Dispatcher._answer")
 
 
 def _begin(tx: UnitOfWork) -> None:
@@ -42,66 +40,48 @@ def _begin(tx: UnitOfWork) -> None:
     tx.links.add(code_digest(CODE), ANN, EPOCH + HOUR_MS)
 
 
-async def _live(folder: Path, fate: Fate) -> None:
-    """One life: Bob's messages come again, under their names, until all is quiet or the hub is dead."""
-    store = mortal(fate)
+class LinkStory(Story):
+    """Bob's messages come again in each life, under their names."""
 
-    async def live() -> None:
-        made = build(settings(folder), clock=FakeClock(), ids=FakeIds(), worker=Hands(), roster=(ECHO,), database=store)
-        async with made as app:
+    facts: dict[str, str] = {  # noqa: RUF012 - a constant
+        **Story.facts,
+        "links": "SELECT actor, account FROM link",
+        "codes": "SELECT * FROM link_code",
+        "wrong": "SELECT * FROM pairing_failure",
+        "events": "SELECT kind, data FROM event ORDER BY kind, data",
+        "told": "SELECT conversation, body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY id",
+    }
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, LINES)
+        self.said = [f"{number}" for number in range(len(LINES))]
+
+    def settings(self) -> Settings:
+        """See `Story`."""
+        return settings(self.folder)
+
+    async def _live(self, fate: Fate) -> None:
+        async with self._hub() as (app, clock):
             if not await app.store.read(lambda tx: tx.tokens.people()):
                 await app.store.write(_begin)
             await app.hub.identities.refresh()
-            for number, line in enumerate(LINES):
-                await app.dispatcher.receive(Inbound("telegram", "x", f"{number}", BOB, BOB, line, home=BOB))
-                while not fate.dead:
-                    (quiet,) = await app.store.read(
-                        lambda tx, n=number: tx._connection.execute(QUIET, (f"{n}",)).fetchone()  # type: ignore[misc]
-                    )
-                    if quiet:
-                        break
+            for name, line in zip(self.said, self.lines, strict=True):
+                await app.dispatcher.receive(Inbound("telegram", "x", name, BOB, BOB, line, home=BOB))
+                await self._until(app, fate, clock, HEARD, name)
 
-    life, dying = (asyncio.get_running_loop().create_task(work) for work in (live(), _set(fate)))
-    async with asyncio.timeout(PATIENCE):
-        await asyncio.wait({life, dying}, return_when=asyncio.FIRST_COMPLETED)
-        dying.cancel()
-        if fate.dead:
-            store.living.bury()
-        with suppress(StoreClosed):
-            await life
-
-
-async def _set(fate: Fate) -> None:
-    await fate.crashed.wait()
-
-
-def _ended(folder: Path) -> dict[str, Any]:
-    """What is left in the end, apart from numbers and times."""
-    prove(settings(folder))
-    with asking(settings(folder)) as ask:
-        return {
-            "accounts": ask("SELECT name, posted, held FROM account ORDER BY name"),
-            "entries": ask("SELECT key FROM txn ORDER BY key"),
-            "links": ask("SELECT actor, account FROM link"),
-            "codes": ask("SELECT * FROM link_code"),
-            "wrong": ask("SELECT * FROM pairing_failure"),
-            "approvals": ask("SELECT kind, state, decided_by, outcome FROM approval"),
-            "events": sorted(ask("SELECT kind, data FROM event"), key=str),
-            "answers": ask("SELECT cause, body ->> '$.text' FROM outgoing WHERE cause IS NOT NULL ORDER BY cause"),
-            "told": ask("SELECT conversation, body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
-        }
+    def amiss(self) -> None:
+        """See `Story`: nobody is shown anything here."""
 
 
 @pytest.mark.kill
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_crash_at_every_unit_of_work_of_a_link(tmp_path: Path, when: str) -> None:
-    calm = Fate()
-    await _live(tmp_path / "calm", calm)
-    wanted = _ended(tmp_path / "calm")
-    assert (f"user:{ANN}", 370_000, 0) in wanted["accounts"]
-    assert {kind for kind, _ in wanted["events"]} >= {"ActorLinked", "ActorUnlinked"}
-    points = [point for point in calm.met if point.startswith(LINKING)]
+    calm = LinkStory(tmp_path / "calm")
+    met = await calmly(calm, 20)
+    assert (f"user:{ANN}", 370_000, 0) in calm.ended["accounts"]
+    assert {kind for kind, _ in calm.ended["events"]} >= {"ActorLinked", "ActorUnlinked"}
+    points = [point for point in met if point.startswith(LINKING)]
     assert {point.partition(" ")[0] for point in points} >= {
         "Links.join",
         "Links.carry",
@@ -110,15 +90,13 @@ async def test_a_crash_at_every_unit_of_work_of_a_link(tmp_path: Path, when: str
     }
     wrong = {}
     for number, point in enumerate(points):
-        folder, fate = tmp_path / f"{number}", Fate(frozenset({f"{when} {point}"}))
-        await _live(folder, fate)
+        story, fate = LinkStory(tmp_path / f"{number}"), Fate(frozenset({f"{when} {point}"}))
+        await story.live(fate)
         assert fate.dead, f"{point} never came"
         moved, linked = rows(
-            settings(folder),
+            story.settings(),
             "SELECT (SELECT count(*) FROM txn WHERE kind = 'link'), (SELECT count(*) FROM event WHERE kind = 'ActorLinked')",
         )[0]
         assert moved == linked, f"{when} {point}: one without the other"
-        await _live(folder, Fate())
-        found = _ended(folder)
-        wrong[point] = {what: found[what] for what in wanted if found[what] != wanted[what]}
+        wrong[point] = await crashed(story, calm)
     assert {point: what for point, what in wrong.items() if what} == {}

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters.clockwork import running
-from bot.app import build
-from bot.subscriptions import NOTIFIED
-from core.store import StoreClosed
-from tests.fakes import FakeClock, FakeIds
-from tests.kill.crash import Fate, Wire, mortal
-from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, asking, prove, rows, settings
+from tests.kill.crash import Fate, Wire
+from tests.kill.story import QUIET, Story, calmly, first
+from tests.scenario.bot import settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from adapters.console.link import Frame
-    from bot.app import App
-    from core.agent.model import ChatMessage
+    from config.settings import Settings
 
 WALKS = {
     "task": ["/task write a letter max=100"],
@@ -42,117 +34,40 @@ LEAST = {"task": 17, "pick": 21, "person": 48, "swarm": 25, "talk": 20}
 STRIDE = 11
 """The long sweep dies a second time at every so many points of the next life, another set for each first death."""
 
-# Everything that follows from what was said has happened, been told, and been marked as told.
-QUIET = """
-SELECT NOT EXISTS (SELECT 1 FROM inbound WHERE done = 0)
-   AND NOT EXISTS (SELECT 1 FROM outgoing WHERE state <> 'sent')
-   AND NOT EXISTS (SELECT 1 FROM task WHERE status = 'open' OR status IN ('awarded', 'running') AND agent NOT LIKE '%:%')
-   AND NOT EXISTS (SELECT 1 FROM event, cursor WHERE handler = 'notify' AND id > event AND kind IN ({kinds}))
-   AND EXISTS (SELECT 1 FROM inbound WHERE update_id = ?)
-""".format(kinds=", ".join(f"'{kind}'" for kind in sorted(NOTIFIED)))  # noqa: S608 - constants
 
-ANSWERS = (
-    "SELECT cause, body ->> '$.data.ok', body ->> '$.data.error' FROM outgoing WHERE cause IS NOT NULL ORDER BY cause"
-)
+class ConsoleStory(Story):
+    """Everything is said again in each life, under the same names. `seen`: what was shown in all of them."""
 
+    facts: dict[str, str] = {  # noqa: RUF012 - a constant
+        **Story.facts,
+        "answers": "SELECT cause, body ->> '$.data.ok', body ->> '$.data.error' FROM outgoing"
+        " WHERE cause IS NOT NULL ORDER BY cause",
+    }  # fmt: skip
 
-@dataclass
-class Parrot:
-    """A model that says what it was told last."""
+    def __init__(self, folder: Path, lines: Sequence[str]) -> None:
+        super().__init__(folder, lines)
+        self.said = [f"line-{number}" for number in range(len(lines))]
+        self.seen: list[Frame] = []
 
-    async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int
-    ) -> AsyncGenerator[str, None]:
-        """See `Model`."""
-        for word in messages[-1].text.split():
-            yield f"{word} "
-
-    async def models(self) -> list[str]:
-        """See `Model`."""
-        return ["parrot:latest"]
-
-    async def default(self) -> str:
-        """See `Model`."""
-        return "parrot:latest"
-
-    async def check(self) -> str | None:
-        """See `Model`."""
-        return None
-
-
-@dataclass
-class Story:
-    """One data folder over several lives: what was shown in them, and what was worked at in each."""
-
-    folder: Path
-    lines: Sequence[str]
-    seen: list[Frame] = field(default_factory=list)
-    lives: list[Hands] = field(default_factory=list)
-
-    async def live(self, fate: Fate) -> None:
-        """One life of the hub: everything is said again, under the same names, until all is quiet or the hub is dead."""
-        life = asyncio.get_running_loop().create_task(self._live(fate))
-        dying = asyncio.get_running_loop().create_task(fate.crashed.wait())
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.wait({life, dying}, return_when=asyncio.FIRST_COMPLETED)
-            dying.cancel()
-            if fate.dead:
-                self._store.living.bury()
-            with suppress(StoreClosed):
-                await life
+    def settings(self) -> Settings:
+        """See `Story`."""
+        return settings(self.folder)
 
     async def _live(self, fate: Fate) -> None:
-        self._store = mortal(fate)
-        self.lives.append(Hands())
-        made = build(
-            settings(self.folder), clock=FakeClock(), ids=FakeIds(f"life {len(self.lives)}"), model=Parrot(),
-            worker=self.lives[-1], roster=(ECHO, QUILL), database=self._store,
-        )  # fmt: skip
-        async with made as app:
+        async with self._hub() as (app, clock):
             wire = Wire(fate, self.seen)
             async with running(app.console.serve(wire), "console"):
                 await wire.said.put({"op": "attach"})
                 try:
-                    for number, line in enumerate(self.lines):
-                        await wire.said.put({"op": "say", "text": line, "id": f"line-{number}"})
-                        await self._quiet(app, fate, f"line-{number}")
+                    for name, line in zip(self.said, self.lines, strict=True):
+                        await wire.said.put({"op": "say", "text": line, "id": name})
+                        await self._until(app, fate, clock, QUIET, name)
                 finally:
                     await wire.said.put(None)
 
-    async def _quiet(self, app: App, fate: Fate, line: str) -> None:
-        while not fate.dead:
-            (quiet,) = await app.store.read(lambda tx: tx._connection.execute(QUIET, (line,)).fetchone())
-            if quiet:
-                return
-
-    @cached_property
-    def ended(self) -> dict[str, Any]:
-        """What is left in the end, apart from numbers and times."""
-        found = settings(self.folder)
-        prove(found)
-        with asking(found) as ask:
-            return {
-                "tasks": ask("SELECT id, status, agent, price, attempt, result, retry_of FROM task ORDER BY id"),
-                "accounts": ask("SELECT name, posted, held FROM account ORDER BY name"),
-                "holds": ask("SELECT account, amount, task, state FROM hold ORDER BY id"),
-                "entries": ask("SELECT key FROM txn ORDER BY key"),
-                "bids": ask("SELECT task, attempt, agent, price FROM bid ORDER BY task, attempt, agent"),
-                "agents": ask("SELECT name, live FROM agent ORDER BY name"),
-                "turns": ask("SELECT role, text FROM turn ORDER BY id"),
-                "messages": ask("SELECT update_id, done FROM inbound ORDER BY update_id"),
-                "answers": ask(ANSWERS),
-                "told": ask("SELECT body ->> 'text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
-                "events": sorted(ask("SELECT kind, task, agent FROM event"), key=str),
-            }
-
-    def trouble(self, calm: Story) -> str | None:
-        """What is wrong in the end, compared with a life in which nothing happened."""
-        wanted, found = calm.ended, self.ended
-        for what, one in wanted.items():
-            if found[what] != one:
-                return f"{what}: {found[what]} instead of {one}"
-        sent = rows(settings(self.folder), "SELECT body ->> 'text' FROM outgoing WHERE state = 'sent'")
-        due = Counter(text for (text,) in sent)
+    def amiss(self) -> str | None:
+        """See `Story`."""
+        due = Counter(reply.text for reply in self.sent())
         unmarked = Counter(frame["text"] for frame in self.seen if not frame.get("again"))
         if lost := set(due) - {frame["text"] for frame in self.seen}:
             return f"sent, they say, and never shown: {lost}"
@@ -164,13 +79,10 @@ class Story:
 
 
 async def _calm(folder: Path, walk: str) -> tuple[Story, list[str]]:
-    """The walk without a crash, and every point it meets, in order."""
-    story, fate = Story(folder / "calm", WALKS[walk]), Fate()
-    await story.live(fate)
-    assert len(fate.met) >= LEAST[walk], fate.met
-    assert story.trouble(story) is None
+    story = ConsoleStory(folder / "calm", WALKS[walk])
+    points = await calmly(story, LEAST[walk])
     assert not any(frame.get("again") for frame in story.seen)
-    return story, fate.met
+    return story, points
 
 
 async def _crash(folder: Path, walk: str, *deaths: str) -> tuple[Story, list[str]]:
@@ -179,7 +91,7 @@ async def _crash(folder: Path, walk: str, *deaths: str) -> tuple[Story, list[str
     A walk's own points come in one order; when it is taken up again, some come or not as the threads have it. So does a later
     note of what was sent (`_mark`), since several are written together where one is slow.
     """
-    story = Story(folder, WALKS[walk])
+    story = ConsoleStory(folder, WALKS[walk])
     for point in deaths:
         fate = Fate(frozenset({point}))
         await story.live(fate)
@@ -190,18 +102,13 @@ async def _crash(folder: Path, walk: str, *deaths: str) -> tuple[Story, list[str
     return story, last.met
 
 
-def _first(points: Sequence[str]) -> list[str]:
-    """Each kind of point the first time it is met."""
-    return [point for point in points if point.endswith(" 1")]
-
-
 @pytest.mark.kill
 @pytest.mark.parametrize(("walk", "when"), [("task", "before"), *((walk, "after") for walk in WALKS)])
 async def test_a_crash_at_every_kind_of_point(tmp_path: Path, walk: str, when: str) -> None:
     calm, points = await _calm(tmp_path, walk)
-    plain = [] if walk == "task" else _first((await _calm(tmp_path / "task", "task"))[1])
+    plain = [] if walk == "task" else first((await _calm(tmp_path / "task", "task"))[1])
     wrong = {}
-    for number, point in enumerate(point for point in _first(points) if point not in plain):
+    for number, point in enumerate(point for point in first(points) if point not in plain):
         story, _ = await _crash(tmp_path / str(number), walk, f"{when} {point}")
         wrong[f"{when} {point}"] = story.trouble(calm)
     assert len(wrong) >= (10 if walk == "task" else 1), "it saw the points"

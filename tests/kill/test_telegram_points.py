@@ -6,24 +6,15 @@ said once must be one turn, and every answer must have arrived: once, or marked 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
 
 from adapters import markup
-from adapters.sqlite.message_store import _load
 from adapters.telegram.parts import AGAIN, TEXT_UNITS
-from bot.app import build
-from core.store import StoreClosed
-from tests.fakes import FakeClock, FakeIds
-from tests.kill.crash import Fate, mortal
-from tests.kill.test_points import QUIET, Parrot
-from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, asking, prove, rows
+from tests.kill.crash import MortalServer
+from tests.kill.story import Story, calmly, crashed, first
 from tests.scenario.telegram import OLGA, telegram_settings
 from tests.telegram_server import TelegramServer
 
@@ -31,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from config.settings import Settings
+    from tests.kill.crash import Fate
     from tests.telegram_objects import Message
 
 WALKS = {
@@ -46,102 +39,41 @@ QUIET_POINTS = ("wire getUpdates", "wire sendChatAction")
 """Come as often as the loop has it; the first of each is enough."""
 
 
-class MortalTelegram(TelegramServer):
-    """Telegram, before a hub that may die at any request; what a dead hub still asks for has no effect."""
-
-    fate = Fate()
-
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        fate, method = self.fate, request.path.rpartition("/")[2]
-        names = [] if fate.dead else [fate.name(f"wire {method}")]
-        if fate.dead or fate.strikes("before", names):
-            return self._gone(request)
-        answer = await super()._serve(request)
-        return self._gone(request) if fate.strikes("after", names) else answer
-
-    def _gone(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.transport is not None:
-            request.transport.close()
-        return web.Response()
+class MortalTelegram(MortalServer, TelegramServer):
+    """Telegram before a hub that may die."""
 
 
-class Story:
-    """One data folder and one Telegram over several lives of the hub."""
+class TelegramStory(Story):
+    """One Telegram over several lives of the hub."""
+
+    pace = 20
 
     def __init__(self, folder: Path, lines: Sequence[str], server: MortalTelegram) -> None:
-        self.folder = folder
-        self.lines = lines
+        super().__init__(folder, lines)
         self.server = server
         self.chat = server.private(OLGA, "Olga")
-        self.said: list[int] = []
-        self.lives: list[Hands] = []
-        self._store: Any = None
+
+    def settings(self) -> Settings:
+        """See `Story`."""
+        return telegram_settings(self.folder, self.server)
 
     async def live(self, fate: Fate) -> None:
-        """One life: until everything is said and all is quiet, or the hub is dead."""
+        """See `Story`."""
         self.server.fate = fate
-        self._store = mortal(fate)
-        life = asyncio.get_running_loop().create_task(self._live(fate))
-        dying = asyncio.get_running_loop().create_task(fate.crashed.wait())
-        async with asyncio.timeout(3 * PATIENCE):  # it does much, and a busy machine does it slowly
-            await asyncio.wait({life, dying}, return_when=asyncio.FIRST_COMPLETED)
-            dying.cancel()
-            if fate.dead:
-                self._store.living.bury()
-            with suppress(StoreClosed):
-                await life
+        await super().live(fate)
 
-    async def _live(self, fate: Fate) -> None:
-        clock = FakeClock()
-        self.lives.append(Hands())
-        made = build(
-            telegram_settings(self.folder, self.server), clock=clock, ids=FakeIds(f"life {len(self.lives)}"),
-            model=Parrot(), worker=self.lives[-1], roster=(ECHO, QUILL), database=self._store,
-        )  # fmt: skip
-        async with made as app:
-            for number in range(len(self.lines)):
-                if len(self.said) <= number and not fate.dead:
-                    self.said.append(self._say(self.lines[number]))
-                while not fate.dead:
-                    (quiet,) = await app.store.read(
-                        lambda tx, n=number: tx._connection.execute(QUIET, (str(self.said[n]),)).fetchone()  # type: ignore[misc]
-                    )
-                    if quiet:
-                        break
-                    clock.advance(20)
-
-    def _say(self, line: str) -> int:
-        """Say a line, or press the button of that name on the newest message that has one; returns the update's id."""
+    def say(self, line: str) -> str:
+        """See `Story`: or press the button of that name on the newest message that has one."""
         tapped = [one for one in self.server.messages(self.chat) if any(line in row for row in one.labels)]
         if tapped:
             self.server.tap(tapped[-1], line, OLGA, chat=self.chat)
-            return int(self.server.queue[-1]["update_id"])
-        return self.server.say(self.chat, OLGA, line).update_id
+            return str(self.server.queue[-1]["update_id"])
+        return str(self.server.say(self.chat, OLGA, line).update_id)
 
-    @cached_property
-    def ended(self) -> dict[str, Any]:
-        """What is left in the end, apart from numbers and times."""
-        found = telegram_settings(self.folder, self.server)
-        prove(found)
-        with asking(found) as ask:
-            return {
-                "tasks": ask("SELECT id, status, agent, price, attempt, result FROM task ORDER BY id"),
-                "accounts": ask("SELECT name, posted, held FROM account ORDER BY name"),
-                "turns": ask("SELECT role, text FROM turn ORDER BY id"),
-                "messages": ask("SELECT update_id - ?, done FROM inbound ORDER BY id", self.said[0]),
-                "answers": ask("SELECT body ->> '$.text' FROM outgoing WHERE cause IS NOT NULL ORDER BY id"),
-                "told": ask("SELECT body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY id"),
-            }
-
-    def trouble(self, calm: Story) -> str | None:
-        """What is wrong in the end, compared with a life in which nothing happened."""
-        wanted, found = calm.ended, self.ended
-        for what, one in wanted.items():
-            if found[what] != one:
-                return f"{what}: {found[what]} instead of {one}"
-        bodies = rows(telegram_settings(self.folder, self.server), "SELECT body FROM outgoing WHERE state = 'sent'")
+    def amiss(self) -> str | None:
+        """See `Story`."""
         due = Counter(
-            part.text.strip() for (body,) in bodies for part in markup.cut(markup.of(_load(body)), units=TEXT_UNITS)
+            part.text.strip() for reply in self.sent() for part in markup.cut(markup.of(reply), units=TEXT_UNITS)
         )
         shown = self.server.messages(self.chat)
         if lost := [text for text in due if not any(text in map(_unmarked, _ever(one)) for one in shown)]:
@@ -162,28 +94,15 @@ def _unmarked(text: str) -> str:
 
 async def _calm(folder: Path, walk: str) -> tuple[Story, list[str]]:
     async with MortalTelegram() as server:
-        story, fate = Story(folder / "calm", WALKS[walk], server), Fate()
-        await story.live(fate)
-        assert len(fate.met) >= LEAST[walk], fate.met
-        assert story.trouble(story) is None
+        story = TelegramStory(folder / "calm", WALKS[walk], server)
+        points = await calmly(story, LEAST[walk])
         assert not any(AGAIN.strip() in one.text for one in server.messages(story.chat))
-        return story, fate.met
+        return story, points
 
 
 async def _crash(folder: Path, walk: str, calm: Story, point: str) -> str | None:
     async with MortalTelegram() as server:
-        story = Story(folder, WALKS[walk], server)
-        fate = Fate(frozenset({point}))
-        await story.live(fate)
-        if not fate.dead:
-            return None  # a point that comes or not as the loop has it
-        await story.live(Fate())
-        return story.trouble(calm)
-
-
-def _first(points: Sequence[str]) -> list[str]:
-    """Each kind of point the first time it is met."""
-    return [point for point in points if point.endswith(" 1")]
+        return await crashed(TelegramStory(folder, WALKS[walk], server), calm, point)
 
 
 @pytest.mark.kill
@@ -191,9 +110,9 @@ def _first(points: Sequence[str]) -> list[str]:
 @pytest.mark.parametrize(("walk", "when"), [("task", "before"), *((walk, "after") for walk in WALKS)])
 async def test_a_crash_at_every_kind_of_point_on_telegram(tmp_path: Path, walk: str, when: str) -> None:
     calm, points = await _calm(tmp_path, walk)
-    plain = [] if walk == "task" else _first((await _calm(tmp_path / "task", "task"))[1])
+    plain = [] if walk == "task" else first((await _calm(tmp_path / "task", "task"))[1])
     wrong = {}
-    for number, point in enumerate(point for point in _first(points) if point not in plain):
+    for number, point in enumerate(point for point in first(points) if point not in plain):
         wrong[point] = await _crash(tmp_path / str(number), walk, calm, f"{when} {point}")
     assert len(wrong) >= (10 if walk == "task" else 1), "it saw the points"
     assert {point: trouble for point, trouble in wrong.items() if trouble} == {}

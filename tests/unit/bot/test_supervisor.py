@@ -127,3 +127,20 @@ async def test_stop_ends_every_part_for_good(state: str) -> None:
         supervisor.stop()
     assert part.starts == 1
     assert part.stopped is (state == "running")
+
+
+async def test_a_part_that_breaks_off_while_it_is_told_to_end_has_ended() -> None:
+    class Torn(_Part):
+        async def run(self) -> None:
+            try:
+                await super().run()
+            except asyncio.CancelledError:
+                raise RuntimeError("the line broke") from None
+
+    part, clock = Torn(), _Clock()
+    async with asyncio.timeout(5), Nursery() as nursery:
+        supervisor = Supervisor(nursery, clock, Health(clock, _Writer(), _no_figures, _no_model, clock.now()))
+        supervisor.start("telegram", part.run)
+        await part.started.get()
+        supervisor.stop()
+    assert part.starts == 1
