@@ -52,9 +52,6 @@ KEY_SYNC_SECONDS = 2
 TIMELINE = 50
 """Events of one room that a sync may bring at once; the others are fetched after it."""
 
-UP_SECONDS = 120
-"""How long a file is waited for while nobody is signed in: what was said before a stop is read again at once after it."""
-
 FETCH_BYTES = 50 * 2**20
 _FILTER = {
     "presence": {"types": []}, "account_data": {"types": []},
@@ -97,7 +94,6 @@ class MatrixSurface:
         self._parts = Parts(access, memory, rooms, Buttons(clock), receipts, clock, spawner)
         self._sender = Sender(self._parts)
         self._session: Session | None = None
-        self._up = asyncio.Event()
         self._ear: Ear | None = None
         self._verifications: Verifications | None = None
         self._held_since = 0
@@ -122,7 +118,6 @@ class MatrixSurface:
             self._ear = ear = Ear(self._parts, session, self._verifications, receive)
             first = await self._synced(client, ear, full=True)
             self._session = session
-            self._up.set()
             await self._take(ear, first)
             await self._told.back()
             while True:
@@ -131,7 +126,6 @@ class MatrixSurface:
                 await self._take(ear, await self._synced(client, ear))
         finally:
             self._session = self._ear = self._verifications = None
-            self._up.clear()
             self._token = self._memory.mark.token
             await client.close()
 
@@ -187,7 +181,6 @@ class MatrixSurface:
         """See `ChatAdapter`."""
         if attachment.size > FETCH_BYTES:
             raise TooLargeForMatrix(name=attachment.name, limit=FETCH_BYTES // 2**20)
-        await self._clock.until(self._clock.now() + UP_SECONDS * 1000, self._up)
         if self._session is None:
             raise NotFetched(surface="Matrix", name=attachment.name, why="it is down")
         try:
