@@ -215,5 +215,5 @@ Nothing was lost, nothing came twice, every task is over and paid once, the book
 conversation waited for another's flood wait: else the run fails, and this page is not written.
 
 Memory is judged after a warm-up, in which caches fill up to their limits, as the slope of medians over ten windows: how, and
-why so, is in `tests/soak/gauge.py`. Try a mix of your own: `make soak ARGS="--seconds 30 --seed 7 --nasty"`.
+why so, is in `tests/soak/gauge.py`. Try a mix of your own: `make soak ARGS="--seconds 60 --seed 7"`.
 """
