@@ -141,13 +141,15 @@ async def test_a_note_that_was_stored_before_a_crash_is_heard_once_after_it(
 async def test_what_happens_while_a_note_is_listened_to_is_told_meanwhile(
     tmp_path: Path, server: TelegramServer
 ) -> None:
-    ears, done = Ears(gate=asyncio.Event()), asyncio.Event()
+    gate, done = asyncio.Event(), asyncio.Event()
+    ears = Ears(gate=gate)
     async with on_telegram(tmp_path, server, ear=ears, hands=Hands(does={"quill": done})) as talk:
         posted = await talk.says(talk.olga, OLGA, "/task write a poem skill=writing max=50")
         server.voice(talk.olga, OLGA, b"what is my balance")
         await talk.until(lambda: ears.heard, "it listen")
         done.set()
         await talk.told(talk.olga, "T-1 settled", after=posted.id)
+        gate.set()  # a stop would wait for it
 
 
 async def test_a_note_that_a_stop_finds_half_heard_is_heard_at_the_next_start(
