@@ -340,6 +340,22 @@ async def test_what_follows_of_a_task_goes_after_its_answer_though_that_was_writ
         assert door.shown == ["other", "answer", "follows"]
 
 
+async def test_an_answer_that_goes_before_what_follows_of_its_task_overtakes_no_other_answer(tmp_path: Path) -> None:
+    clock, door = FakeClock(), Door()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store, _process(store, clock, door) as delivery:
+        door.open = True
+        said = (("follows", 1, None), ("balance", None, "k1"), ("more", 1, None), ("answer", 1, "k2"))
+        written = await store.write(
+            lambda tx: [
+                tx.messages.queue("console", HERE, Reply(text, task=task), key, tx.now) for text, task, key in said
+            ]
+        )
+        for message in written:
+            delivery.send(message)
+        await delivery.drain(5)
+        assert door.shown == ["balance", "answer", "follows", "more"]
+
+
 class Blind(Database):
     """A database that cannot be looked into for a while."""
 
