@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.app import (
+    NoBackend,
     OtherBook,
     look_at_books,
     look_at_data,
@@ -174,6 +175,9 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
 def _books(settings: Settings) -> Iterator[Finding]:
     try:
         network = look_at_network(settings)
+    except NoBackend as error:
+        yield _check("books.network", "", str(error))
+        return
     except OtherBook as error:
         yield _check("books.network", "", str(error))
     except HubError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 
 import aiohttp
@@ -15,13 +16,14 @@ _OURS = frozenset({HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
 
 async def unreached(url: str) -> str:
     """Why nobody reaches a running hub by this address; empty if it answers there."""
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout, facts = aiohttp.ClientTimeout(total=SECONDS), None
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(f"{url.rstrip('/')}/healthz") as answer,
         ):
-            facts = await answer.json() if answer.content_type == "application/json" else {}
+            with suppress(ValueError, RecursionError):
+                facts = await answer.json(content_type=None)
     except TimeoutError:
         return f"nothing answers at {url} within {SECONDS} s"
     except (aiohttp.ClientError, ValueError) as error:
