@@ -42,7 +42,8 @@ class KeysUnreadable(Unavailable):
 def is_unkept(error: Exception) -> bool:
     """Whether the library's store could not be written for now, whatever was to be: memory knows what it does not, from then on."""
     found = error.__context__
-    return isinstance(found, sqlite3.OperationalError) and found.sqlite_errorcode != sqlite3.SQLITE_ERROR
+    code = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return isinstance(found, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
 class Store(SqliteStore):  # type: ignore[misc]
