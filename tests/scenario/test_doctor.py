@@ -126,6 +126,21 @@ async def test_a_fault_on_the_disk_is_found(
     assert "chmod" not in faults[name].fix or name == "data.private"
 
 
+def test_a_folder_that_nobody_else_may_look_into_is_found(tmp_path: Path) -> None:
+    found = settings(tmp_path / "closed").model_copy(update={"shortcuts": Shortcuts(enabled=True)})
+    (tmp_path / "closed").mkdir(mode=0)
+    is_root = os.geteuid() == 0  # who may look everywhere
+    if is_root:
+        os.seteuid(65534)
+    try:
+        faults = wrong(found, STATUS)
+    finally:
+        if is_root:
+            os.seteuid(0)
+    assert set(faults) == {"data.folder", "workspace.usable", "shortcuts.reachable"}
+    assert "Run this as its owner" in faults["data.folder"].fix
+
+
 @pytest.mark.parametrize(("free", "severity"), [(10 << 20, Severity.ERROR), (500 << 20, Severity.WARNING)])
 async def test_a_disk_that_is_nearly_full_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, severity: Severity
