@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,18 +127,30 @@ async def test_a_fault_on_the_disk_is_found(
     assert "chmod" not in faults[name].fix or name == "data.private"
 
 
-def test_a_folder_that_nobody_else_may_look_into_is_found(tmp_path: Path) -> None:
-    found = settings(tmp_path / "closed").model_copy(update={"shortcuts": Shortcuts(enabled=True)})
-    (tmp_path / "closed").mkdir(mode=0)
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_folder_of_somebody_else_is_found(closed: bool) -> None:
+    with tempfile.TemporaryDirectory() as there:
+        _theirs(Path(there), closed=closed)
+
+
+def _theirs(folder: Path, *, closed: bool) -> None:
+    found = settings(folder).model_copy(update={"shortcuts": Shortcuts(enabled=True)})
+    found.data_dir.mkdir(mode=0o700)
+    (found.data_dir / DATABASE).touch()
+    (folder if closed else found.data_dir).chmod(0)
+    if not closed:
+        folder.chmod(0o755)
     is_root = os.geteuid() == 0  # who may look everywhere
     if is_root:
-        os.seteuid(65534)
+        os.setresuid(65534, 65534, 0)
     try:
         faults = wrong(found, STATUS)
     finally:
         if is_root:
-            os.seteuid(0)
-    assert set(faults) == {"data.folder", "workspace.usable", "shortcuts.reachable"}
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
+        found.data_dir.chmod(0o700)
+    assert set(faults) == {"data.folder", "shortcuts.reachable", *(["workspace.usable"] if closed else [])}
     assert "Run this as its owner" in faults["data.folder"].fix
 
 
