@@ -172,10 +172,11 @@ class Delivery:
         while True:
             try:
                 return await self._surfaces[surface].fetch(attachment)
-            except NotFetched:
-                if self._clock.now() >= until:
+            except NotFetched as error:
+                pause = max(error.wait, FETCH_PAUSE)
+                if self._clock.now() >= until or error.wait > FETCH_SECONDS:
                     raise
-            await self._clock.sleep(FETCH_PAUSE)
+            await self._clock.sleep(pause)
 
     def hold(self, conversation: str) -> None:
         """A command begins: what follows from it waits for its answer."""
