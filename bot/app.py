@@ -332,14 +332,19 @@ def look_at_workspace(settings: Settings) -> None:
 
 
 def look_at_network(settings: Settings) -> str | None:
-    """The network that the books are of; None: there are none yet. Raises `OtherBook` as a start would, and what `look` does."""
+    """The network that the books are of; None: there are none yet.
+
+    Raises `OtherBook` and `NoBackend` as a start would, and what `look` does.
+    """
     try:
         found = look_at_books(settings, lambda tx: tx.books.identity())
     except NoBook:
+        _new_book(settings)
         return None
-    if found:
-        _same_book(settings, found, None)
-    return found[0] if found else settings.lightning.backend
+    if not found:
+        return _new_book(settings)
+    _same_book(settings, found, None)
+    return found[0]
 
 
 async def look_at_port(settings: Settings) -> None:
@@ -578,11 +583,17 @@ async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: 
         if found := tx.books.identity():
             _same_book(settings, found, given)
             return
-        if settings.lightning.backend != "simulated":
-            raise NoBackend(backend=settings.lightning.backend)
-        tx.books.found(*(given or ("simulated", f"simulated-{ids.token(8)}")), tx.now)
+        network = _new_book(settings)
+        tx.books.found(*(given or (network, f"{network}-{ids.token(8)}")), tx.now)
 
     await store.write(work)
+
+
+def _new_book(settings: Settings) -> str:
+    """The network of a book that begins now. Raises `NoBackend`."""
+    if settings.lightning.backend != "simulated":
+        raise NoBackend(backend=settings.lightning.backend)
+    return settings.lightning.backend
 
 
 def _same_book(settings: Settings, found: tuple[str, str], given: tuple[str, str] | None) -> None:

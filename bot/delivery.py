@@ -172,10 +172,11 @@ class Delivery:
         while True:
             try:
                 return await self._surfaces[surface].fetch(attachment)
-            except NotFetched:
-                if self._clock.now() >= until:
+            except NotFetched as error:
+                pause = max(error.wait, FETCH_PAUSE)
+                if self._clock.now() >= until or error.wait > FETCH_SECONDS:
                     raise
-            await self._clock.sleep(FETCH_PAUSE)
+            await self._clock.sleep(pause)
 
     def hold(self, conversation: str) -> None:
         """A command begins: what follows from it waits for its answer."""
@@ -414,17 +415,23 @@ def _doubtful(message: Outgoing) -> bool:
 def _in_order(waiting: deque[Outgoing], message: Outgoing) -> None:
     """Put a message where it was written, among those that wait; progress, which is not written, comes last.
 
-    An answer goes before what follows of its task, also where it was written later: a stop had broken off its turn.
+    What follows of a task goes after its answer, also where that was written later: a stop had broken off its turn.
     """
     at = len(waiting)
     while message.id and at and waiting[at - 1].id > message.id:
         at -= 1
     task, answers = message.reply.task, message.cause is not None
+    akin: list[Outgoing] = []
     if task is not None and message.id and (answers or at < len(waiting)):
-        akin = [place for place, one in enumerate(waiting) if one.reply.task == task and answers is (one.cause is None)]
-        if akin:
-            at = min(at, akin[0]) if answers else max(at, akin[-1] + 1)
-    waiting.insert(at, message)
+        akin = [one for one in waiting if one.id and one.reply.task == task and answers is (one.cause is None)]
+    if not answers:
+        waiting.insert(max([at, *(waiting.index(one) + 1 for one in akin)]), message)
+        return
+    early = [one for one in akin if one.id < message.id]  # they make room: an answer overtakes no other
+    for one in early:
+        waiting.remove(one)
+    for one in reversed([message, *early]):
+        waiting.insert(at - len(early), one)
 
 
 def _mark(notes: Sequence[_Note], tx: MessageTx) -> None:

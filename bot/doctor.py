@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.app import (
+    NoBackend,
     OtherBook,
     look_at_books,
     look_at_data,
@@ -134,22 +135,33 @@ def _check(name: str, says: str, wrong: str = "", fix: str = "", severity: Sever
 
 def _folders(settings: Settings) -> Iterator[Finding]:
     data, workspace = settings.data_dir, settings.workspace
-    if not data.is_dir():
+    is_closed = _is_closed(data)
+    if not is_closed and not data.is_dir():
         wrong = f"{data.absolute()} is not there"
         fix = "Start the hub once (timmy run), or set TIMMY_DATA_DIR. A relative folder is looked for where timmy is called."
         yield _check("data.folder", "", wrong, fix, Severity.WARNING)
-    elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+    elif is_closed or not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         yield _check("data.folder", "", f"you may not use {data.absolute()}", "Run this as its owner.")
     else:
         yield from _data(settings, data)
-    there = workspace.is_dir() and os.access(workspace, os.R_OK | os.W_OK | os.X_OK)
-    wrong = "" if there or not workspace.exists() else f"{workspace.absolute()} cannot be used"
+    is_closed = _is_closed(workspace)
+    there = not is_closed and workspace.is_dir() and os.access(workspace, os.R_OK | os.W_OK | os.X_OK)
+    wrong = "" if there or not (is_closed or workspace.exists()) else f"{workspace.absolute()} cannot be used"
     fix = "Make it a folder of yours, or set TIMMY_WORKSPACE."
     try:
         look_at_workspace(settings)
     except HubError as error:
         wrong, fix = str(error), ""
     yield _check("workspace.usable", str(workspace.absolute()), wrong, fix)
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether it lies in a folder of somebody else's, who lets nobody look whether it is there."""
+    try:
+        path.exists()
+    except PermissionError:
+        return True
+    return False
 
 
 def _data(settings: Settings, data: Path) -> Iterator[Finding]:
@@ -174,6 +186,9 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
 def _books(settings: Settings) -> Iterator[Finding]:
     try:
         network = look_at_network(settings)
+    except NoBackend as error:
+        yield _check("books.network", "", str(error))
+        return
     except OtherBook as error:
         yield _check("books.network", "", str(error))
     except HubError:
@@ -277,8 +292,8 @@ def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Find
     )
     fix = "docs/shortcuts.md says how phones get here: see to TIMMY_HTTP_PUBLIC_URL and TIMMY_HTTP_HOST."
     yield _check("shortcuts.reachable", says, wrong, fix, Severity.WARNING)
-    if not settings.data_dir.is_dir():
-        return
+    if not os.access(settings.data_dir, os.R_OK | os.W_OK | os.X_OK):
+        return  # said of the folder
     try:
         tokens, people = look_at_books(
             settings,

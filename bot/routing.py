@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
-from core.voice.approval import declines
+from core.voice.approval import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,8 +88,9 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     if message.text.startswith("/"):
         return Route(Way.ASK if message.spoken and not command.reads else Way.RUN, message, command)
     meaning = understand(message.text)
-    if meaning.intent == "approval" and meaning.command is None:
-        return Route(Way.ANSWER, message, command, yes=not declines(message.text))
+    yes = answer(message.text) if meaning.intent == "approval" and meaning.command is None else None
+    if yes is not None:
+        return Route(Way.ANSWER, message, command, yes=yes)
     if meaning.command is None:
         return Route(Way.RUN, message, command)
     meant = replace(message, text=meaning.command)

@@ -301,6 +301,11 @@ class NotSent(Unavailable):
 class NotFetched(Unavailable):
     """{name} could not be fetched from {surface} ({why}). Send it again."""
 
+    def __init__(self, *, wait: float = 0.0, **facts: object) -> None:
+        """`wait`: seconds the surface asks for."""
+        super().__init__(**facts)
+        self.wait = wait
+
 
 class Undeliverable(Refused):
     """{surface} will never take this message: {why}"""

@@ -66,9 +66,15 @@ class WentWrong(HubError):
 
 
 def cause(error: BaseException) -> str:
-    """Why a connection failed, in the operating system's words; of another error what it says, or else its name."""
+    """Why a connection failed, in the operating system's words; of another error what it says, or else its name.
+
+    No URL: one may hold a secret, such as a bot's token, and what libraries say often ends with it.
+    """
     found = getattr(error, "os_error", error)  # of aiohttp's
+    said = str(error)
     if isinstance(found, OSError) and found.errno and found.strerror:
-        asyncio = found.strerror.startswith("Connect call failed")  # and an address, again
-        return os.strerror(found.errno) if asyncio else found.strerror
-    return str(error) or type(error).__name__
+        of_library = (
+            found.strerror.startswith("Connect call failed") or "://" in found.strerror
+        )  # and an address, again
+        said = os.strerror(found.errno) if of_library else found.strerror
+    return said if said and "://" not in said else type(error).__name__

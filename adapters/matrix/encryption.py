@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import ClientError
 from nio import EncryptionError, ErrorResponse, KeysQueryResponse
 
+from adapters.matrix.guard import is_unkept
 from adapters.matrix.signing import OwnIdentity, claims
 from adapters.matrix.trust import CHANGED, PLAIN, doubt, grown, met
 from adapters.matrix.verification import Own
@@ -142,7 +143,10 @@ class Encryption:
             log.warning("Matrix does not take the bot's identity: %s %s", status, said.get("error"))
 
     async def tend(self) -> None:
-        """What is due between two syncs: one-time keys, other people's devices, lost sessions. What fails is due again."""
+        """What is due between two syncs: one-time keys, other people's devices, lost sessions. What fails is due again.
+
+        Raises what keeps the store from being written: whoever begins anew knows what is kept.
+        """
         client = self._client
         try:
             if client.should_upload_keys:
@@ -158,7 +162,9 @@ class Encryption:
                 await self._export()
         except (ClientError, TimeoutError, Refusal) as error:
             log.info("Matrix's keys are tended later: %s", str(error) or type(error).__name__)
-        except Exception:
+        except Exception as error:
+            if is_unkept(error):
+                raise
             log.exception("Matrix's keys could not be tended; it is tried again")
 
     def _sessions(self) -> int:

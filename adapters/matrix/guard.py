@@ -39,6 +39,13 @@ class KeysUnreadable(Unavailable):
     """The bot's Matrix keys in {path} cannot be read ({why}). End what else uses them, or restore them; it is tried again."""
 
 
+def is_unkept(error: Exception) -> bool:
+    """Whether the library's store could not be written for now, whatever was to be: memory knows what it does not, from then on."""
+    found = error.__context__
+    code = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return isinstance(found, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+
+
 class Store(SqliteStore):  # type: ignore[misc]
     """The library's store, bound to its one database once: to bind ten tables anew at each call takes most of its time.
 
@@ -141,12 +148,14 @@ class GuardedOlm(Olm):  # type: ignore[misc]
         """See the library; what cannot be read is as if it had not come.
 
         What came of it is kept whole or not at all. It opens once: a hub that is killed with the ratchet kept, but not the room's
-        key in it, would be sent it again and could not read it.
+        key in it, would be sent it again and could not read it. Raises what keeps the store from being written.
         """
         with self.store.database.atomic():
             try:
                 return super().handle_to_device_event(event)
-            except Exception as error:  # noqa: BLE001 - whatever its parsers raise
+            except Exception as error:
+                if is_unkept(error):
+                    raise
                 log.warning("a message from device to device cannot be read: %s", type(error).__name__)
                 return None
 

@@ -192,7 +192,8 @@ class MatrixSurface:
             raise NotFetched(surface="Matrix", name=attachment.name, why=cause(error)) from None
         if isinstance(body, ErrorResponse):
             if may_pass(body):
-                raise NotFetched(surface="Matrix", name=attachment.name, why=why(body))
+                wait = (body.retry_after_ms or 0) / 1000
+                raise NotFetched(surface="Matrix", name=attachment.name, why=why(body), wait=wait)
             raise NotOnMatrix(name=attachment.name, why=why(body))
         if attachment.spoken:
             refuse_longer(len(body))

@@ -98,11 +98,13 @@ class Worker:
 async def end(child: Process) -> None:
     """Kill a child with its group, and reap it.
 
-    asyncio says that a child is gone only once its pipes ended too, which they do not where nobody reads what it said, or where
-    another that it started holds them: they are closed first.
+    asyncio says that a child is gone only once its pipes ended too, which they do not where nobody reads what it said or was told,
+    or where another that it started holds them: they are closed first, and what it was not told yet is dropped.
     """
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+    if child.stdin is not None and child.stdin.transport.get_write_buffer_size():
+        child.stdin.transport.abort()
     child._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - there is no public way
     await child.wait()
 

@@ -283,7 +283,8 @@ class TelegramSurface:
                 raise TooLargeToFetch(name=attachment.name, limit=FETCH_BYTES // 2**20) from None
             raise FileGone(name=attachment.name, why=error.message) from None
         except (NetworkError, RetryAfter) as error:
-            raise NotFetched(surface="Telegram", name=attachment.name, why=error.message) from None
+            wait = seconds(error) if isinstance(error, RetryAfter) else 0.0
+            raise NotFetched(surface="Telegram", name=attachment.name, why=error.message, wait=wait) from None
         except TelegramError as error:
             raise FileGone(name=attachment.name, why=error.message) from None
 

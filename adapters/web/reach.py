@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from http import HTTPStatus
 
 import aiohttp
@@ -9,19 +11,23 @@ import aiohttp
 from core.errors import cause
 
 SECONDS = 5
+LONGEST = 64 * 1024
+"""Bytes that are read of an answer: the hub's own is a line."""
+
 _OURS = frozenset({HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
 """What `/healthz` answers with: all is well, or a part does not work."""
 
 
 async def unreached(url: str) -> str:
     """Why nobody reaches a running hub by this address; empty if it answers there."""
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout, facts = aiohttp.ClientTimeout(total=SECONDS), None
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(f"{url.rstrip('/')}/healthz") as answer,
         ):
-            facts = await answer.json() if answer.content_type == "application/json" else {}
+            with suppress(ValueError, RecursionError):
+                facts = json.loads(await answer.content.read(LONGEST))
     except TimeoutError:
         return f"nothing answers at {url} within {SECONDS} s"
     except (aiohttp.ClientError, ValueError) as error:

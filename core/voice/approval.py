@@ -107,12 +107,13 @@ ID = re.compile(r"a-?[1-9][0-9]{0,8}|(?!t[0-9]+$)(?![a-z]+$)[a-z][a-z0-9]{2}")
 
 
 def read(said: Said) -> Meaning | None:
-    """Yes or no to an id."""
-    identified = next((word for word in said.words if ID.fullmatch(word)), None)
+    """Yes or no to an id; of several, nobody can tell which is meant."""
+    ids = list(dict.fromkeys(word for word in said.words if ID.fullmatch(word)))
+    identified = ids[0] if ids else None
     if identified is None or said.reported or said.asks_first or _is_elsewhere(said, identified):
         return None
     named = identified.upper() if "-" in identified else identified
-    if said.has(NEGATED) and said.has(APPROVE):
+    if len(ids) > 1 or (said.has(NEGATED) and said.has(APPROVE)):
         return mean(said, Intent.APPROVAL)
     if said.has(DENY):
         return mean(said, Intent.APPROVAL, f"/deny {named}")
@@ -134,10 +135,12 @@ def read_bare(said: Said) -> Meaning | None:
     return mean(said, Intent.APPROVAL, sure=SURE) if bare else None
 
 
-def declines(text: str) -> bool:
-    """Whether a bare yes or no is a no."""
+def answer(text: str) -> bool | None:
+    """A bare yes or no; None for what is neither, though it may speak of an approval."""
     words, written = split(text)
-    return _is_letter(written, "n") or (_says(words, NO) and not _says(words, YES))
+    if _is_letter(written, "y") or _says(words, YES):
+        return True
+    return False if _is_letter(written, "n") or _says(words, NO) else None
 
 
 def _is_letter(written: Sequence[str], *letters: str) -> bool:

@@ -228,6 +228,8 @@ async def test_a_question_is_answered_as_whoever_asked_it_and_is_not_burnt_under
         await bot.say("have quill write a letter")
         for said in ("no", "yes"):
             assert (await bot.say(said, acting_for=ANN))["data"]["error"] == "nothing_asked"
+        for other in ("don't approve A-12", "approve A-12 or A-13"):
+            assert "task" not in (await bot.say(other))["data"], "that is said of another question"
         assert (await bot.say("yes"))["data"]["task"] == "T-1"
         await bot.say("have quill write a poem", acting_for=ANN)
         assert (await bot.say("yes"))["data"]["error"] == "nothing_asked"

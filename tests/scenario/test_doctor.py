@@ -7,13 +7,17 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from adapters.sqlite.connection import connect
+from adapters.web.reach import unreached
 from bot.app import DATABASE
 from bot.doctor import Asked, Severity, ask, examine, misconfigured, report
 from config.settings import BadSetting, Http, Lightning, Matrix, Ollama, Shortcuts, Speech, Telegram
@@ -123,6 +127,33 @@ async def test_a_fault_on_the_disk_is_found(
     assert "chmod" not in faults[name].fix or name == "data.private"
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_folder_of_somebody_else_is_found(closed: bool) -> None:
+    with tempfile.TemporaryDirectory() as there:
+        _theirs(Path(there), closed=closed)
+
+
+def _theirs(folder: Path, *, closed: bool) -> None:
+    found = settings(folder).model_copy(update={"shortcuts": Shortcuts(enabled=True)})
+    found.data_dir.mkdir(mode=0o700)
+    (found.data_dir / DATABASE).touch()
+    (folder if closed else found.data_dir).chmod(0)
+    if not closed:
+        folder.chmod(0o755)
+    is_root = os.geteuid() == 0  # who may look everywhere
+    if is_root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        faults = wrong(found, STATUS)
+    finally:
+        if is_root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
+        found.data_dir.chmod(0o700)
+    assert set(faults) == {"data.folder", "shortcuts.reachable", *(["workspace.usable"] if closed else [])}
+    assert "Run this as its owner" in faults["data.folder"].fix
+
+
 @pytest.mark.parametrize(("free", "severity"), [(10 << 20, Severity.ERROR), (500 << 20, Severity.WARNING)])
 async def test_a_disk_that_is_nearly_full_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, severity: Severity
@@ -137,6 +168,11 @@ async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     other = found.model_copy(update={"lightning": Lightning.model_validate({"backend": "lnd"})})
     assert set(wrong(other, STATUS)) == {"books.network"}
+    _unused(tmp_path)
+    faults = wrong(other, STATUS)
+    assert {name: one.severity for name, one in faults.items()} == {"books.network": Severity.ERROR}
+    assert "TIMMY_LIGHTNING_BACKEND=simulated" in faults["books.network"].says
+    found = await used(tmp_path)
     nested = found.model_copy(update={"workspace": found.data_dir / "workspace"})
     assert set(wrong(nested, STATUS)) == {"workspace.usable"}
     taken = socket.create_server(("127.0.0.1", 0))
@@ -147,6 +183,18 @@ async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
         assert set(wrong(busy, None, asked=asked)) == {"model.ready", "http.port", "hub.running"}
         assert f"Port {port} on 127.0.0.1 is in use" in asked.port
     assert (await ask(busy, runs=False)).port == ""
+
+
+@pytest.mark.parametrize("answer", [b"{", b"[" * 100_000, b"\xff", b"[]", b"{}"])
+async def test_what_is_no_hub_at_the_public_address_is_said_so(answer: bytes) -> None:
+    async def say(_: web.Request) -> web.Response:
+        return web.Response(body=answer, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/healthz", say)
+    async with TestServer(app, host="127.0.0.1") as server:
+        url = str(server.make_url("/"))
+        assert await unreached(url) == f"what answers at {url} is not this hub (status 200)"
 
 
 async def test_what_is_open_to_others_is_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import stat
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -514,3 +515,21 @@ async def test_whether_a_file_is_encrypted_is_decided_once_its_room_is_known(
         (said,) = server.messages(room)
         assert "url" not in said.content
         assert server.file(said.content) == b"a secret"
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_what_comes_while_another_program_holds_the_keys_is_read_once_it_does_not(
+    tmp_path: Path, server: MatrixServer, caplog: pytest.LogCaptureFixture, known: bool
+) -> None:
+    async with on_matrix(tmp_path, server) as talk:
+        if known:
+            server.say(talk.olga, OLGA, "!help tasks")
+            await talk.told(talk.olga, "/tasks")
+        held = sqlite3.connect(tmp_path / "data" / "matrix" / "keys.db", isolation_level=None)
+        held.execute("BEGIN EXCLUSIVE")
+        if known:  # the next message comes with a new key
+            server.peers[OLGA].forget(talk.olga.id)
+        server.say(talk.olga, OLGA, "!help task")
+        await talk.bot.see(lambda: "locked" in caplog.text or "from device to device" in caplog.text)
+        held.close()
+        await talk.told(talk.olga, "post a task")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from adapters.clockwork import Nursery
 from adapters.sqlite.writer import Database
 from bot.delivery import Delivery
-from core.chat import NotSent, Reply
+from core.chat import Attachment, NotFetched, NotSent, Reply
 from core.store import StoreBusy
 from core.swarm.task import Status, Task
 from tests.blank import blank
@@ -338,6 +339,46 @@ async def test_what_follows_of_a_task_goes_after_its_answer_though_that_was_writ
             delivery.let_go("console", HERE)
         await delivery.drain(5)
         assert door.shown == ["other", "answer", "follows"]
+
+
+async def test_an_answer_that_goes_before_what_follows_of_its_task_overtakes_no_other_answer(tmp_path: Path) -> None:
+    clock, door = FakeClock(), Door()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store, _process(store, clock, door) as delivery:
+        door.open = True
+        said = (("follows", 1, None), ("balance", None, "k1"), ("more", 1, None), ("answer", 1, "k2"))
+        written = await store.write(
+            lambda tx: [
+                tx.messages.queue("console", HERE, Reply(text, task=task), key, tx.now) for text, task, key in said
+            ]
+        )
+        for message in written:
+            delivery.send(message)
+        await delivery.drain(5)
+        assert door.shown == ["balance", "answer", "follows", "more"]
+
+
+@pytest.mark.parametrize(("wait", "asked"), [(0.0, 3), (20.0, 3), (1000.0, 1)])
+async def test_a_file_is_asked_for_again_no_sooner_than_its_surface_wants(
+    tmp_path: Path, wait: float, asked: int
+) -> None:
+    clock, door = FakeClock(), Door()
+    tries: list[int] = []
+
+    async def fetch(_: Attachment) -> bytes:
+        tries.append(clock.now())
+        if len(tries) < 3:
+            raise NotFetched(surface="console", name="a", why="it asks to wait", wait=wait)
+        return b"x"
+
+    door.fetch = fetch  # type: ignore[attr-defined]
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store, _process(store, clock, door) as delivery:
+        fetching = asyncio.ensure_future(delivery.fetch("console", Attachment("a", 1, "r")))  # noqa: TID251 - time passes meanwhile
+        for _ in range(90):
+            await asyncio.sleep(0)  # noqa: TID251 - its turn
+            clock.advance(1000)
+        (outcome,) = await asyncio.gather(fetching, return_exceptions=True)
+    assert (len(tries), outcome == b"x") == (asked, asked == 3)
+    assert all(after - before >= wait * 1000 for before, after in pairwise(tries))
 
 
 class Blind(Database):

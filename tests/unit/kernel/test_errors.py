@@ -168,6 +168,9 @@ def test_wherever_an_error_is_made_it_gets_the_facts_that_its_sentence_needs() -
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
         (OSError("it says so itself"), "it says so itself"),
         (TimeoutError(), "TimeoutError"),
+        (TimeoutError("Connection timeout to host https://a.b/bot1:AA/getMe"), "TimeoutError"),
+        (OSError(32, "Can not write request body for https://a.b/bot1:AA/sendDocument"), os.strerror(32)),
+        (ValueError("https://a.b/sync?access_token=AA"), "ValueError"),
     ],
 )
 def test_why_a_connection_failed_is_said_in_plain_words(error: OSError, words: str) -> None:

@@ -94,6 +94,13 @@ async def test_what_a_child_has_started_elsewhere_holds_nothing_up() -> None:
             await scripted(flees).ask({"op": "hear"}, b"x", 10)
 
 
+async def test_what_has_fled_and_leaves_unread_what_it_was_told_holds_nothing_up() -> None:
+    flees = "import subprocess\nsubprocess.Popen(['sleep', '3'], start_new_session=True, stdin=0).wait()"
+    async with asyncio.timeout(2):
+        with pytest.raises(EarFailed, match="longer than"):
+            await scripted(flees).ask({"op": "hear"}, bytes(2_000_000), 0.5)
+
+
 @pytest.mark.parametrize("limit", ["OPENING = 0.001", "WORK['pocketsphinx'] = (0.001, 0)"])
 async def test_the_real_child_works_no_longer_than_it_may(limit: str) -> None:
     program = f"from adapters.speech import child; child.{limit}; child.main()"

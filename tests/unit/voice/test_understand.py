@@ -55,6 +55,9 @@ def test_a_typed_command_is_itself(text: str, intent: str, meant: str | None) ->
         ("yes a12", None),
         ("no to A-4 paper", None),
         ("don't approve A-1", None),
+        ("approve A-12, deny A-13", None),
+        ("approve A-12 or A-13", None),
+        ("approve A-12, yes, A-12", "/approve A-12"),
     ],
 )
 def test_an_approval_is_named_as_the_hub_names_it(text: str, meant: str | None) -> None:
@@ -126,7 +129,7 @@ def test_words_of_the_field_in_another_sense_do_not_act(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "answer"), [("y", "yes"), ("Y", "yes"), (" y. ", "yes"), ("n", "no"), ("N!", "no")])
 def test_a_letter_alone_answers(text: str, answer: str) -> None:
-    assert (understand(text, score.KNOWN), approval.declines(text)) == (understand(answer, score.KNOWN), answer == "no")
+    assert (understand(text, score.KNOWN), approval.answer(text)) == (understand(answer, score.KNOWN), answer == "yes")
 
 
 @pytest.mark.parametrize("text", ["y?", "(y)", "y so", "y n", "n that", "why", "x"])
@@ -134,9 +137,12 @@ def test_a_letter_in_another_sense_answers_nothing(text: str) -> None:
     assert understand(text, score.KNOWN).intent is CHAT
 
 
-@pytest.mark.parametrize(("text", "no"), [("no", True), ("yes", False), ("rather not", True), ("task 7", False)])
-def test_a_bare_answer_may_be_a_no(text: str, no: bool) -> None:
-    assert approval.declines(text) is no
+@pytest.mark.parametrize(
+    ("text", "yes"),
+    [("no", False), ("yes", True), ("rather not", False), ("task 7", None), ("don't approve A-1", None)],
+)
+def test_a_bare_answer_is_a_yes_or_a_no(text: str, yes: bool | None) -> None:
+    assert approval.answer(text) is yes
 
 
 @pytest.mark.parametrize(
