@@ -51,7 +51,7 @@ from bot.watch import Watch
 from bot.why import Decisions
 from config import personas
 from config.log import hide
-from config.settings import split
+from config.settings import is_loopback, split
 from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
@@ -240,7 +240,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             task = await coordinator.show(number)
             return task.status.value if task.over else None
 
-        calls = owner.calls(hub, web.login_link)
+        calls = owner.calls(hub, web.login_link, settings.fingerprint())
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -279,6 +279,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await pump.enroll()
         await links.tidy()
         await identities.refresh()
+        await watch.tidy()
         await delivery.begin()
         supervisor = Supervisor(nursery, clock, health)
         supervisor.start("web", web.run)
@@ -423,7 +424,8 @@ def _sidecar(
     hook = telegram.hook if telegram is not None else None
     more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
     for surface in shortcuts:
-        more += [*SetupPage(http.public_url).routes(), *_shortcut_routes(surface, task_line)]
+        elsewhere = None if is_loopback(http.public_host) else http.public_url
+        more += [*SetupPage(elsewhere).routes(), *_shortcut_routes(surface, task_line)]
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )

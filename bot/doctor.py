@@ -29,7 +29,7 @@ from bot.app import (
     speech_lacks,
 )
 from bot.links import left_behind
-from config.settings import split
+from config.settings import is_loopback, split
 from core.errors import HubError
 from core.tokens import CONSOLE_OWNER, TokenKind
 
@@ -106,7 +106,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: _shortcuts(settings, asked.outside, runs=status is not None),
         lambda: _speech(settings),
         lambda: _model(settings, asked.model, asked.window),
-        lambda: _hub(status),
+        lambda: _hub(settings, status),
     ]
     return [finding for check in checks for finding in check()]
 
@@ -285,6 +285,8 @@ def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Find
         return
     http = settings.http
     wrong = outside if http.public_url else f"the hub listens on {http.host} alone, where no phone reaches it"
+    if is_loopback(http.public_host):
+        wrong = f"{http.public_url} is each machine itself: on a phone it is the phone"
     says = (
         f"the hub answers at {http.public_url}"
         if runs
@@ -331,12 +333,14 @@ def _model(settings: Settings, why: str, window: int | None) -> Iterator[Finding
         yield _check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
 
 
-def _hub(status: Mapping[str, Any] | None) -> Iterator[Finding]:
+def _hub(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Finding]:
     if status is None:
         wrong = "no hub runs, so its parts and its surfaces were not looked at"
         yield _check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)
         return
     yield _check("hub.running", f"up for {status['uptime_s']} s")
+    wrong = "" if status["settings"] == settings.fingerprint() else "the hub that runs was started with other settings"
+    yield _check("hub.settings", "those that it was started with", wrong, "Start it anew.", Severity.WARNING)
     faults = list(status["faults"])
     for name, part in status["parts"].items():
         fault = next((one for one in faults if one.startswith(f"{name} is ")), "")

@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from core.chat import Caller
 
 
-def calls(hub: Hub, login: Callable[[], str]) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
-    """All calls. Whoever reaches the socket owns the data folder, so the caller is always the owner."""
+def calls(
+    hub: Hub, login: Callable[[], str], settings: str
+) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
+    """All calls. Whoever reaches the socket owns the data folder, so the caller is always the owner.
+
+    `settings` is the fingerprint of those that the hub was started with.
+    """
 
     async def owner() -> Caller:
         return await hub.identities.caller(CONSOLE_OWNER, private=True)
 
     async def status(_: Mapping[str, Any]) -> dict[str, Any]:
         reply = await hub.health.reply()
-        return {"text": reply.text, "data": dict(reply.data)}
+        return {"text": reply.text, "data": {**reply.data, "settings": settings}}
 
     async def page(_: Mapping[str, Any]) -> dict[str, Any]:
         link = login()

@@ -38,6 +38,18 @@ class Watch:
         self._send = send
         self._down: dict[str, str] = {}
 
+    async def tidy(self) -> None:
+        """At a start: what waits to be told is for whoever owns the hub now, and about surfaces that there still are."""
+        owners, names = set(self._owners()), {surface.name for surface in self._health.surfaces}
+
+        def work(tx: MessageTx) -> None:
+            found = tx.messages.notices()
+            tx.messages.withdraw(
+                [number for number, where, about in found if where not in owners or about not in names]
+            )
+
+        await self._store.write(work)
+
     async def run(self) -> None:
         """Serve for ever."""
         while True:

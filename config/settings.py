@@ -7,6 +7,7 @@ may also come from a file (`<KEY>_FILE`). `docs/settings.md` is generated from t
 from __future__ import annotations
 
 import difflib
+import hashlib
 import ipaddress
 import os
 import re
@@ -166,6 +167,11 @@ class Http(_Group):
         description="IP address or network of the proxy whose X-Forwarded-For and X-Forwarded-Proto are believed (whose"
         " a stream is; whether cookies are Secure and origins https)",
     )
+
+    @property
+    def public_host(self) -> str:
+        """The host of `public_url`; empty without one."""
+        return urlsplit(self.public_url or "").hostname or ""
 
     @field_validator("public_url")
     @classmethod
@@ -431,6 +437,10 @@ class Settings(BaseSettings):
             message = "webhook needs TIMMY_HTTP_PUBLIC_URL, an https address at which Telegram reaches this hub; or use polling"
             raise _Elsewhere("telegram_mode", message)
         return self
+
+    def fingerprint(self) -> str:
+        """What tells whether others are the same settings. A secret that was changed alone is not seen by it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @property
     def owners(self) -> tuple[str, ...]:

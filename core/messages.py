@@ -124,6 +124,12 @@ class MessageStore(Protocol):
         Those up to the number `lost` may have been sent by a process that is no more; they are marked `again`.
         """
 
+    def notices(self) -> list[tuple[int, str, str]]:
+        """What waits to be told of the surfaces themselves: number, conversation, and the surface that it is about."""
+
+    def withdraw(self, numbers: Sequence[int]) -> None:
+        """Forget messages that were not sent: they are for nobody any more."""
+
     def last(self) -> int:
         """The number of the newest message to send, 0 if there is none."""
 

@@ -116,6 +116,20 @@ class MessageRows:
         )
         return [outgoing(*row) for row in rows]
 
+    def notices(self) -> list[tuple[int, str, str]]:
+        """See `MessageStore`."""
+        rows = self._connection.execute(
+            "SELECT id, conversation, json_extract(body, '$.data.surface') FROM outgoing WHERE state IN ('queued', 'sending')"
+            " AND cause IS NULL AND json_extract(body, '$.data.surface') IS NOT NULL"
+        )
+        return [(number, conversation, surface) for number, conversation, surface in rows]
+
+    def withdraw(self, numbers: Sequence[int]) -> None:
+        """See `MessageStore`."""
+        self._connection.executemany(
+            "DELETE FROM outgoing WHERE id = ? AND state IN ('queued', 'sending')", [(number,) for number in numbers]
+        )
+
     def last(self) -> int:
         """See `MessageStore`."""
         (number,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM outgoing").fetchone()

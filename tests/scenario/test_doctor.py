@@ -44,7 +44,8 @@ ASKED = Asked(window=131_072)
 
 def wrong(found: Settings, status: Any = None, env: Path = Path("no.env"), asked: Asked = ASKED) -> dict[str, Finding]:
     """What is wrong, by id."""
-    return {one.id: one for one in examine(found, status, asked, env) if not one.ok}
+    known = status and {"settings": found.fingerprint()} | status
+    return {one.id: one for one in examine(found, known, asked, env) if not one.ok}
 
 
 async def used(folder: Path) -> Settings:
@@ -57,18 +58,18 @@ async def used(folder: Path) -> Settings:
 
 async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_path: Path) -> None:
     found = await used(tmp_path)
-    findings = examine(found, STATUS, ASKED, Path("no.env"))
+    findings = examine(found, STATUS | {"settings": found.fingerprint()}, ASKED, Path("no.env"))
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
-        "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "part.events", "database.writer", "model.ready",
-        "model.window", "messages.given_up", "speech.hears", "speech.speaks",
+        "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "hub.settings", "part.events",
+        "database.writer", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
     assert all(one.says and not one.fix for one in findings)
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("19 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("20 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -260,7 +261,8 @@ async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_foun
         here = on.model_copy(update={"http": Http(public_url=bot.app.address)})
         assert (await ask(here, runs=True)).outside == ""
     gone = await ask(here, runs=True)
-    assert set(wrong(here, STATUS, asked=gone)) == {"http.public", "model.ready", "shortcuts.reachable"}
+    assert set(wrong(reached, STATUS, asked=Asked(outside=gone.outside))) == {"shortcuts.reachable"}
+    assert "on a phone it is the phone" in wrong(here, STATUS)["shortcuts.reachable"].says
     assert gone.outside == f"nothing answers at {here.http.public_url}: {os.strerror(errno.ECONNREFUSED)}"
     async with hub(tmp_path, found=found) as bot:
         await mint(bot.app, "anns", "telegram:11")
@@ -281,6 +283,7 @@ async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_foun
         ({"faults": ["events is deaf: no poll"]}, "part.events", Severity.ERROR),
         ({"faults": ["the database writer is stuck"]}, "database.writer", Severity.ERROR),
         ({"dead_letters": 2}, "messages.given_up", Severity.WARNING),
+        ({"settings": "others"}, "hub.settings", Severity.WARNING),
         ({"advice": {"matrix": ["no signature"]}}, "matrix.advice", Severity.WARNING),
     ],
 )

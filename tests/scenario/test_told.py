@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.subscriptions import NOTIFIED
-from core.chat import Inbound
+from core.chat import Inbound, Reply
 from core.tokens import home_of
 from tests.scenario.bot import OWNER, PATIENCE, hub
+from tests.scenario.shortcuts import listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -157,3 +158,19 @@ def _grant_ann(tx: UnitOfWork) -> None:
         "ann", "grant", EXTERNAL, user_account(ANN), 1_000_000, task=None, actor="hub", reason="to start with"
     )
     tx.ledger.append(entry)
+
+
+async def test_what_waits_of_surfaces_is_for_who_owns_the_hub_now_and_about_those_that_there_are(
+    tmp_path: Path,
+) -> None:
+    found = listening(tmp_path)
+
+    def queue(tx: UnitOfWork) -> None:
+        for about, whom in (("shortcuts", "telegram:9"), ("matrix", OWNER), ("shortcuts", OWNER)):
+            notice = Reply(f"{about} is down.", {"ok": False, "surface": about})
+            tx.messages.queue(whom.partition(":")[0], whom, notice, None, tx.now)
+
+    async with hub(tmp_path, found=found) as bot:
+        await bot.app.store.write(queue)
+    async with hub(tmp_path, found=found, attach=False) as bot:
+        assert bot.rows("SELECT conversation, body ->> '$.text' FROM outgoing") == [(OWNER, "shortcuts is down.")]

@@ -85,10 +85,10 @@ class ShortcutsDriver:
         where, text, key = self._last
         self._asked[where].put_nowait((text, key, False))
 
-    async def _ask(self, where: Where) -> None:
+    async def _ask(self, where: Where, line: asyncio.Queue[Asked]) -> None:
         """One device, which asks one thing after another."""
         phone = self._devices[where]
-        while (asked := await self._asked[where].get()) is not None:
+        while (asked := await line.get()) is not None:
             text, key, fresh = asked
             _, answer = await phone.request("POST", "/shortcuts/chat", json={"message": text}, key=key)
             said = answer["error"]["message"] if "error" in answer else answer["text"]
@@ -132,8 +132,9 @@ class ShortcutsDriver:
         self._tasks.append(loop.create_task(self.bot.app.console.serve(self._line)))
         for where, phone in self._devices.items():
             phone.base = self.bot.app.address
-            self._asked[where] = asyncio.Queue()
-            self._tasks.append(loop.create_task(self._ask(where)))
+            line: asyncio.Queue[Asked] = asyncio.Queue()
+            self._asked[where] = line
+            self._tasks.append(loop.create_task(self._ask(where, line)))
 
     def stick(self) -> None:
         """See `Driver`."""
