@@ -122,7 +122,8 @@ def report(findings: list[Finding], *, as_json: bool) -> str:
     if as_json:
         return json.dumps({"ok": good, "checks": [asdict(one) for one in findings]})
     wrong = [one for one in findings if not one.ok]
-    lines = [f"{len(findings)} checks, {len(wrong) or 'nothing'} wrong"]
+    checks = "1 check" if len(findings) == 1 else f"{len(findings)} checks"
+    lines = [f"{checks}, {len(wrong) or 'nothing'} wrong"]
     lines += [f"{one.severity}  {one.id}: {one.says.rstrip('.')}. {one.fix}".rstrip() for one in wrong]
     lines += [f"ok  {one.id}: {one.says}" for one in findings if one.ok]
     return "\n".join(lines)

@@ -39,7 +39,7 @@ def look(path: Path, work: Callable[[UnitOfWork], R]) -> R:
     `StoreBusy`.
     """
     if not path.exists() and not path.is_symlink():
-        raise NoBook(folder=path.parent)
+        raise NoBook(folder=path.parent.absolute())
     refuse_emptied(path)
     try:
         try:
@@ -61,7 +61,7 @@ def _read(file: Path, path: Path, work: Callable[[UnitOfWork], R]) -> R:
     with closing(connect_reader(file)) as connection:
         connection.execute("BEGIN")
         if not recognise(connection, path, known=schema_files()[-1][0]):
-            raise NoBook(folder=path.parent)
+            raise NoBook(folder=path.parent.absolute())
         return work(UnitOfWork(connection))
 
 
