@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import os
 from collections import deque
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -201,6 +201,13 @@ class Bot(Console):
         self.app = app
         self.clock = clock
         self.hands = hands
+        self._asks = ExitStack()
+        self._ask: Callable[..., list[tuple[Any, ...]]] | None = None
+
+    def close(self) -> None:
+        """It is over: what asked the database is closed."""
+        self._asks.close()
+        self._ask = None
 
     @asynccontextmanager
     async def another(self, *, attach: bool = False) -> AsyncIterator[Console]:
@@ -235,8 +242,10 @@ class Bot(Console):
         return tables(self.app.settings, but={"inbound", "outgoing", "applied"})
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the database."""
-        return rows(self.app.settings, query, *values)
+        """Ask the database; over one connection, since it is asked again and again."""
+        if self._ask is None:
+            self._ask = self._asks.enter_context(asking(self.app.settings))
+        return self._ask(query, *values)
 
 
 @asynccontextmanager
@@ -259,7 +268,8 @@ async def hub(
     found = found or settings(folder, ollama=ollama, grant=grant, **(auction or {}))
     blank(found.data_dir / DATABASE)
     async with build(found, clock=clock, **parts) as app, _served(app, attach=attach) as link:
-        yield Bot(link, app, clock, hands)
+        with closing(Bot(link, app, clock, hands)) as bot:
+            yield bot
 
 
 @asynccontextmanager
