@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.agent.model import ChatMessage
@@ -54,6 +54,7 @@ texts = st.text(max_size=300)
 exchanges = st.lists(st.tuples(texts, texts), max_size=20)
 
 
+@example([("x" * 300, "y" * 300)] * 20, "and?", 1024)  # more than fits
 @given(exchanges, texts, st.integers(256, 4096))
 def test_a_window_holds_whole_exchanges_the_newest_and_the_message(
     said: list[tuple[str, str]], text: str, num_ctx: int
