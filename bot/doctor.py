@@ -134,6 +134,12 @@ def _check(name: str, says: str, wrong: str = "", fix: str = "", severity: Sever
     return Finding(name, not wrong, severity, wrong or says, fix if wrong else "")
 
 
+def _refused(name: str, error: HubError) -> Finding:
+    """A check that failed as a start would: the last sentence of an error is what to do."""
+    says, _, fix = str(error).rpartition(". ")
+    return _check(name, "", says or fix, fix if says else "")
+
+
 def _folders(settings: Settings) -> Iterator[Finding]:
     data, workspace = settings.data_dir, settings.workspace
     is_closed = _is_closed(data)
@@ -170,7 +176,7 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
     try:
         look_at_data(settings)
     except HubError as error:
-        yield _check("data.folder", "", str(error))
+        yield _refused("data.folder", error)
         return
     yield _check("data.folder", str(data.absolute()))
     open_to = [path for path in (data, *data.iterdir()) if path.lstat().st_mode & 0o077 and not path.is_symlink()]
@@ -188,10 +194,10 @@ def _books(settings: Settings) -> Iterator[Finding]:
     try:
         network = look_at_network(settings)
     except NoBackend as error:
-        yield _check("books.network", "", str(error))
+        yield _refused("books.network", error)
         return
     except OtherBook as error:
-        yield _check("books.network", "", str(error))
+        yield _refused("books.network", error)
     except HubError:
         pass  # said of their balance
     else:

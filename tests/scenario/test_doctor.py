@@ -113,7 +113,7 @@ def _unused(folder: Path) -> None:
         ("machine.clock", _ahead, Severity.ERROR, "ahead of this machine's clock"),
         ("workspace.usable", _no_workspace, Severity.ERROR, "cannot be used"),
         ("data.folder", _gone, Severity.WARNING, "is not there"),
-        ("data.folder", _somebodys, Severity.ERROR, "Set TIMMY_DATA_DIR to a folder of its own"),
+        ("data.folder", _somebodys, Severity.ERROR, "none of Timmy, and was left alone"),
         ("books.balance", _unused, Severity.WARNING, "there are no books"),
     ],
 )
@@ -125,6 +125,7 @@ async def test_a_fault_on_the_disk_is_found(
     faults = wrong(found, STATUS)
     assert set(faults) == {name}
     assert (faults[name].severity, words in faults[name].says) == (severity, True), faults[name]
+    assert faults[name].fix
     assert "chmod" not in faults[name].fix or name == "data.private"
 
 
@@ -172,7 +173,7 @@ async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
     _unused(tmp_path)
     faults = wrong(other, STATUS)
     assert {name: one.severity for name, one in faults.items()} == {"books.network": Severity.ERROR}
-    assert "TIMMY_LIGHTNING_BACKEND=simulated" in faults["books.network"].says
+    assert "TIMMY_LIGHTNING_BACKEND=simulated" in faults["books.network"].fix
     found = await used(tmp_path)
     nested = found.model_copy(update={"workspace": found.data_dir / "workspace"})
     assert set(wrong(nested, STATUS)) == {"workspace.usable"}
