@@ -16,7 +16,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev test test-real test-kill soak test-cov lint bench lock clean \
+.PHONY: help install run dev test test-deep test-real test-kill soak test-cov lint bench lock clean \
 	docker-build docker-up docker-down docker-logs
 
 help: ## list these targets
@@ -66,6 +66,9 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) ## every test that needs no other server; under a minute on two slow cores
 	@$(BIN)/python -m compileall -q -j 0 -x '/test_[^/]*$$' bot core adapters config tests  # pytest compiles its own
 	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 8))') --dist worksteal $(ARGS)
+
+test-deep: $(STAMP) ## the property tests again, with many more examples
+	@TEST_DEPTH=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal -m deep $(ARGS)
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)

@@ -2,14 +2,13 @@
 
 A Hypothesis machine drives the real coordinator, ledger and writer over a real SQLite file. After every step everything
 that can run has run, and each invariant but the ninth (there is no Lightning node yet) is checked from outside, with SQL
-of its own. `TIMMY_BOOKS_EXAMPLES` and `TIMMY_BOOKS_STEPS` make it larger; `make test-kill` runs it for minutes.
+of its own. `make test-deep` tries more examples than `make test`, and `make test-kill` runs it for minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -47,6 +46,7 @@ from core.swarm.orders import Order
 from core.swarm.roster import UnknownAgent
 from core.swarm.task import WrongState
 from core.wallet.ledger import NotEnoughSats
+from tests.depth import depth
 from tests.fakes import FakeClock, FakeIds, IdleSelector
 from tests.property.model import AT_WORK, LIVE, OVER, Model
 from tests.property.mortal import PERSONAS, RULES, Blow, Hub, new_book
@@ -676,14 +676,15 @@ def _full(accounts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]
 
 
 PROFILE = settings(
-    max_examples=int(os.environ.get("TIMMY_BOOKS_EXAMPLES", "40")),
-    stateful_step_count=int(os.environ.get("TIMMY_BOOKS_STEPS", "30")),
+    max_examples=depth(10, 200),
+    stateful_step_count=30,
     deadline=None,
     phases=set(Phase) - {Phase.explain},  # it traces every line, and a failing example is a story already
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(600)  # a red run shrinks its example
 def test_the_books_hold() -> None:
     run_state_machine_as_test(Books, settings=PROFILE)

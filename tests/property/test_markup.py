@@ -1,4 +1,5 @@
-"""Rich text over texts of every kind: 10,000 made by a fast seeded maker, and some by Hypothesis, which shrinks.
+"""Rich text over texts of every kind: 10,000 made by a fast seeded maker (2,000 in `make test`), and some by Hypothesis,
+which shrinks.
 
 Each piece's HTML is read back by a strict reader written here, from Telegram's rules and not from our writer.
 """
@@ -18,12 +19,13 @@ from hypothesis import strategies as st
 
 from adapters.markup import Rich, cut, html, pieces, read, speech
 from core.chat import Mark, Style
+from tests.depth import depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEED = 20_250_401
-TEXTS = 10_000
+TEXTS = depth(2_000, 10_000)
 BATCHES = 4
 
 ATOMS = [
@@ -157,6 +159,7 @@ def check(dice: random.Random, text: str) -> None:
     check_cut(rich, dice.choice([2, 3, 16, 50, 300, 1024, 4096]), dice.choice([128, 200, 1000, 32 * 1024]))
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_pieces_are_valid_and_nothing_is_lost(batch: int) -> None:
     dice = random.Random(SEED + batch)  # noqa: S311 - as above
@@ -179,13 +182,15 @@ def test_pieces_are_valid_and_nothing_is_lost(batch: int) -> None:
 TEXT: st.SearchStrategy[str] = st.lists(st.sampled_from(ATOMS) | st.text(max_size=5), max_size=30).map("".join)
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.deep
+@settings(max_examples=depth(50, 1_500), deadline=None)
 @given(TEXT, st.randoms(use_true_random=False))
 def test_any_text_and_marks(text: str, dice: random.Random) -> None:
     check(dice, text)
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.deep
+@settings(max_examples=depth(50, 1_500), deadline=None)
 @given(TEXT)
 def test_any_markdown(text: str) -> None:
     check_speech(check_read(text))

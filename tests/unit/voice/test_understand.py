@@ -13,6 +13,7 @@ from core.voice import approval
 from core.voice.commands import COMMANDS, READS
 from core.voice.intent import LONGEST, Intent, Known, understand
 from core.voice.words import WIDEST_GAP, Phrases, join, split
+from tests.depth import depth
 from tests.voice import score
 
 if TYPE_CHECKING:
@@ -204,7 +205,8 @@ def test_any_text_has_a_meaning(text: str) -> None:
     well_formed(text)
 
 
-@settings(max_examples=400)
+@pytest.mark.deep
+@settings(max_examples=depth(100, 4_000))
 @given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
 def test_any_words_have_a_well_formed_meaning(text: str) -> None:
     well_formed(text)
