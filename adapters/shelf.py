@@ -71,6 +71,16 @@ class Shelf:
         """See `Shelf`. All or none is named. Raises `ResultTooLarge`, `ResultUnusable`, `DiskFull`."""
         return await asyncio.to_thread(self._keep, paths) if paths else ()
 
+    async def put(self, name: str, content: bytes) -> ResultFile:
+        """Keep what was made in memory under a name. Raises what `keep` does."""
+        folder = await self.folder()
+        try:
+            await asyncio.to_thread((folder / name).write_bytes, content)
+            (kept,) = await self.keep([folder / name])
+        finally:
+            await self.discard(folder)
+        return kept
+
     async def discard(self, folder: Path) -> None:
         """See `Shelf`."""
         await asyncio.to_thread(self._discard, folder)

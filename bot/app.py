@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,10 @@ from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
 from adapters.inbox import Inbox
+from adapters.lightning import bolt11
+from adapters.lightning.simulated import SimulatedNode
 from adapters.llm.ollama import OllamaModel
+from adapters.qr import png
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
 from adapters.speech import engines
@@ -42,6 +46,8 @@ from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
+from bot.paying import KIND as PAYMENT
+from bot.paying import Paying
 from bot.registry import registry
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
@@ -55,8 +61,8 @@ from config.settings import is_loopback, split
 from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
-from core.chat import Role
-from core.errors import HubError, UserError
+from core.chat import File, Role
+from core.errors import HubError, UserError, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -65,7 +71,13 @@ from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
+from core.wallet.guard import SpendGuard
+from core.wallet.invoices import Invoices
 from core.wallet.ledger import TREASURY
+from core.wallet.lightning import NodeDown
+from core.wallet.node import OwnNode
+from core.wallet.payments import Payments
+from core.wallet.reconcile import Reconciler
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -82,14 +94,18 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
-    from core.chat import ChatAdapter, Outgoing
+    from core.chat import Caller, ChatAdapter, Outgoing
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
     from core.tokens import TokenTx
     from core.voice.hearing import Ear, Mouth
+    from core.wallet.lightning import Lightning
+
+log = logging.getLogger(__name__)
 
 DATABASE = "hub.db"
+SIMULATED = "simulated"
 SAMPLES = Path(config.__file__).parent / "workspace"
 HOOK_PATH = "/telegram/webhook"
 DRAIN_SECONDS = 2.5
@@ -106,10 +122,6 @@ R = TypeVar("R")
 
 class OtherBook(UserError):
     """The book in {folder} belongs to {theirs}, and the settings name {ours}. Set TIMMY_DATA_DIR to another folder, or {remedy}."""
-
-
-class NoBackend(UserError):
-    """The Lightning backend {backend} is not in this version of Timmy. Set TIMMY_LIGHTNING_BACKEND=simulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +149,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     skills: Skills | None = None,
     worker: Worker | None = None,
     roster: Sequence[Persona] | None = None,
-    book: tuple[str, str] | None = None,
+    node: Lightning | None = None,
     database: type[Database] = Database,
     ear: Ear | None = None,
     mouth: Mouth | None = None,
@@ -148,7 +160,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     async with contextlib.AsyncExitStack() as stack:
         data = await _own(settings, stack)
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
-        await _bind_book(store, settings, ids, book)
+        _same_kind(settings, await store.read(lambda tx: tx.books.identity()))
         folder.seed_workspace(settings.workspace, SAMPLES)
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
         brain: Model = ollama if model is None else model
@@ -169,7 +181,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         skills = skills or SkillRunner(
             settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
         )
-        wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
+        if node is None:
+            node = SimulatedNode(data / "node.db", clock, ids)
+            stack.push_async_callback(node.close)
+        own = OwnNode(store, node, clock)
+        wallet = Wallet(store, simulated=settings.lightning.backend == SIMULATED)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
@@ -188,7 +204,18 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         def place(file: ResultFile) -> str:
             return str(shelf.path(file.sha256, file.name))
 
+        async def qr(text: str) -> File:
+            kept = await shelf.put("invoice.png", await asyncio.to_thread(png, text.upper()))
+            return File(kept.name, place(kept))
+
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
+        payments = Payments(store, own, clock, nursery, bolt11.decode, SpendGuard(identities))
+        invoices = Invoices(store, own, clock)
+        paying = Paying(
+            payments, invoices, approvals=approvals, identities=identities, pairing=pairing, roster=agents, wallet=wallet,
+            taps=_Taps(),
+        )  # fmt: skip
+        approvals.carries(PAYMENT, paying.carry)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
@@ -211,11 +238,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             hearing,
             speaking,
             delivery.draft,
+            paying,
+            Reconciler(store, own),
+            qr,
         )
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, identities.selves_in), delivery.send)
+        pump = Pump(store, clock, table(place, identities.selves_in, simulated=wallet.simulated), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -275,6 +305,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         await stack.enter_async_context(web.listening())
         await agents.load()
+        await _meet(own)
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
         await links.tidy()
@@ -291,6 +322,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await dispatcher.recover()
         await approvals.recover()
         supervisor.start("clock", coordinator.run)
+        supervisor.start("lightning", invoices.run, abroad=True)
+        supervisor.start("payments", payments.run, abroad=True)
         supervisor.start("watch", watch.run)
         supervisor.start("approvals", approvals.run)
         for surface in surfaces:
@@ -335,17 +368,14 @@ def look_at_workspace(settings: Settings) -> None:
 def look_at_network(settings: Settings) -> str | None:
     """The network that the books are of; None: there are none yet.
 
-    Raises `OtherBook` and `NoBackend` as a start would, and what `look` does.
+    Raises `OtherBook` as a start would, and what `look` does.
     """
     try:
         found = look_at_books(settings, lambda tx: tx.books.identity())
     except NoBook:
-        _new_book(settings)
         return None
-    if not found:
-        return _new_book(settings)
-    _same_book(settings, found, None)
-    return found[0]
+    _same_kind(settings, found)
+    return found[0] if found else None
 
 
 async def look_at_port(settings: Settings) -> None:
@@ -568,8 +598,6 @@ async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
 
     folder.keep_apart(settings.workspace, settings.data_dir)
     new = not settings.data_dir.exists()
-    if new and settings.lightning.backend != "simulated":
-        raise NoBackend(backend=settings.lightning.backend)
     if new:
         await probe(settings.http.host, settings.http.port)
     data = stack.enter_context(folder.own(settings.data_dir))  # a hub that runs is named before its port is
@@ -578,33 +606,30 @@ async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
     return data
 
 
-async def _bind_book(store: Database, settings: Settings, ids: IdSource, given: tuple[str, str] | None) -> None:
-    """One book per network and node: a new book is bound to the settings' node, an old one must be of the same."""
-
-    def work(tx: UnitOfWork) -> None:
-        if found := tx.books.identity():
-            _same_book(settings, found, given)
-            return
-        network = _new_book(settings)
-        tx.books.found(*(given or (network, f"{network}-{ids.token(8)}")), tx.now)
-
-    await store.write(work)
+def _same_kind(settings: Settings, found: tuple[str, str] | None) -> None:
+    """Raise `OtherBook` where books of simulated sats meet a real node, or the other way round."""
+    backend = settings.lightning.backend
+    if found is None or (found[0] == SIMULATED) == (backend == SIMULATED):
+        return
+    remedy = f"TIMMY_LIGHTNING_BACKEND={SIMULATED}" if found[0] == SIMULATED else "name that node"
+    raise OtherBook(folder=settings.data_dir, theirs=f"{found[0]} ({found[1]})", ours=backend, remedy=remedy)
 
 
-def _new_book(settings: Settings) -> str:
-    """The network of a book that begins now. Raises `NoBackend`."""
-    if settings.lightning.backend != "simulated":
-        raise NoBackend(backend=settings.lightning.backend)
-    return settings.lightning.backend
+class _Taps:
+    async def needs_tap(self, caller: Caller, amount: int) -> bool:
+        return amount > 1_000_000
+
+    def may_approve(self, actor: str, role: Role, amount: int) -> bool:
+        return role is Role.OWNER
 
 
-def _same_book(settings: Settings, found: tuple[str, str], given: tuple[str, str] | None) -> None:
-    """Raise `OtherBook` where the book that was `found` is not of the network and node that were `given` or set."""
-    network = given[0] if given else settings.lightning.backend
-    if found[0] != network or (given and found != given):
-        theirs, ours = f"{found[0]} ({found[1]})", f"{network} ({given[1]})" if given else network
-        remedy = f"TIMMY_LIGHTNING_BACKEND={found[0]}" if found[0] == "simulated" else "name that node"
-        raise OtherBook(folder=settings.data_dir, theirs=theirs, ours=ours, remedy=remedy)
+async def _meet(own: OwnNode) -> None:
+    """See whose node it is. One that does not answer is asked again later; one of other books is refused: raises `OtherNode`."""
+    try:
+        async with asyncio.timeout(FIRST_LOOK_SECONDS):
+            await own.verified()
+    except (NodeDown, TimeoutError) as error:
+        log.warning("the Lightning node was not reached at the start: %s", cause(error))
 
 
 async def _figures(store: Database) -> Figures:

@@ -17,7 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.app import (
-    NoBackend,
     OtherBook,
     look_at_books,
     look_at_data,
@@ -193,9 +192,6 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
 def _books(settings: Settings) -> Iterator[Finding]:
     try:
         network = look_at_network(settings)
-    except NoBackend as error:
-        yield _refused("books.network", error)
-        return
     except OtherBook as error:
         yield _refused("books.network", error)
     except HubError:

@@ -43,12 +43,16 @@ class Surface(Protocol):
 
 @dataclass(slots=True)
 class Part:
-    """A supervised part: up, or down since when and why. One that was started again keeps the reason for which it fell."""
+    """A supervised part: up, or down since when and why. One that was started again keeps the reason for which it fell.
+
+    `abroad`: it stands for something outside, such as the Lightning node; that it is down is no fault of this process's.
+    """
 
     up: bool = False
     since: int = 0
     why: str = "starting"
     restarts: int = 0
+    abroad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,13 @@ class Health:
         return not part.restarts or heard is None or heard >= part.since
 
     def faults(self) -> list[str]:
-        """Why the hub is not healthy: a part that is down, a deaf surface, or a stuck writer. A missing model is neither."""
+        """Why the hub is not healthy: a part that is down, a deaf surface, or a stuck writer.
+
+        A missing model and an unreachable node are neither: to start the hub anew would not help.
+        """
         names = {surface.name for surface in self.surfaces}
-        found = [_down(name, part) for name, part in self.parts.items() if not part.up and name not in names]
+        down = [(name, part) for name, part in self.parts.items() if not part.up and name not in names]
+        found = [_down(name, part) for name, part in down if not part.abroad]
         found += [fault for fault in map(self.surface_fault, self.surfaces) if fault]
         since = self.writer.busy_since
         if since is not None and self.clock.now() - since > STUCK_MS:

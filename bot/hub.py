@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import tzinfo
 
     from bot.approvals import Approvals
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from bot.hearing import Hearing
     from bot.intake import Intake
     from bot.links import Links
+    from bot.paying import Paying
     from bot.registry import Registry
     from bot.speaking import Speaking
     from bot.why import Decisions
     from core.agent.agent import Assistant
-    from core.chat import CommandCall
+    from core.chat import CommandCall, File
     from core.pairing import Pairing
     from core.ports import Clock
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import ResultFile
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.wallet.reconcile import Reconciler
     from core.wallet.wallet import Wallet
 
 
@@ -50,3 +52,6 @@ class Hub:
     hearing: Hearing
     speaking: Speaking
     draft: Callable[[CommandCall, str], None]
+    paying: Paying
+    reconciler: Reconciler
+    qr: Callable[[str], Awaitable[File]]

@@ -69,7 +69,7 @@ _LONGEST_LIMIT = 6
 _NAMES = frozenset({"ACTOR", "IDENTITY"})
 """What is an id or a name. An id is read as it is written: quotes, dashes and signs mean themselves in it."""
 
-_PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE"})
+_PROSE = frozenset({"WHAT", "TEXT", "RESULT", "WHY", "NOTE", "MEMO"})
 
 
 class UnknownCommand(UserError):

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from bot import views
+from bot import views, views_lightning
 from core.errors import Unavailable
 from core.events import Event, Kind
 from core.messages import MessageTx
@@ -20,6 +20,7 @@ from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
 from core.tokens import home_of, person_of
+from core.wallet.payments import PaymentTx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -56,8 +57,18 @@ class EventTx(Protocol):
         """Give up on one event."""
 
 
-class HandlerTx(SwarmTx, MessageTx, EventTx, Protocol):
+class HandlerTx(SwarmTx, MessageTx, EventTx, PaymentTx, Protocol):
     """What handlers work on."""
+
+
+class Handler(Protocol):
+    """Follows events of some kinds."""
+
+    name: str
+    kinds: frozenset[Kind]
+
+    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
+        """Write what follows from an event, and return the messages to send."""
 
 
 NOTIFIED = frozenset({
@@ -127,6 +138,30 @@ class Notify:
         return views.told(event, task, tx.tasks.files(task.id), self._place, extra)
 
 
+class Receipts:
+    """Tells whoever asked for sats that they came, and whoever paid how it ended, where they said so."""
+
+    name = "receipts"
+    kinds = frozenset({Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED})
+
+    def __init__(self, *, simulated: bool) -> None:
+        self._simulated = simulated
+
+    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
+        """Write the message that follows from an event; a payment that ended while its sender waited was answered."""
+        if event.kind is Kind.INVOICE_SETTLED:
+            invoice = tx.invoices.find(bytes.fromhex(str(event.data["invoice"])))
+            if invoice is None or not invoice.conversation:
+                return []
+            where, reply = invoice.conversation, views_lightning.received(invoice, simulated=self._simulated)
+        else:
+            payment = tx.payments.find(bytes.fromhex(str(event.data["payment"])))
+            if payment is None or event.data["answered"]:
+                return []
+            where, reply = payment.conversation, views_lightning.payment(payment, simulated=self._simulated)
+        return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now)]
+
+
 def _told_in(tx: HandlerTx, task: Task) -> str:
     """Where the requester is told: in the task's thread, unless what is older still waits to be sent there."""
     thread = tx.messages.thread(task.id, task.conversation)
@@ -156,7 +191,7 @@ class Pump:
     """Runs the handlers over the events, after every commit that wrote some, and after a restart from where they were."""
 
     def __init__(
-        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Notify], send: Callable[[Outgoing], None]
+        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Handler], send: Callable[[Outgoing], None]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -184,7 +219,7 @@ class Pump:
             for handler in self._handlers:
                 await self._catch_up(handler)
 
-    async def _catch_up(self, handler: Notify) -> None:
+    async def _catch_up(self, handler: Handler) -> None:
         """Take every event there is, however long the store cannot be written."""
         waits = pauses()
         while True:
@@ -197,7 +232,7 @@ class Pump:
                 return
             await self._clock.sleep(next(waits))
 
-    async def _some(self, handler: Notify) -> bool:
+    async def _some(self, handler: Handler) -> bool:
         try:
             messages, more = await self._store.write(lambda tx: _handle(tx, handler))
         except Unavailable:
@@ -209,7 +244,7 @@ class Pump:
             self._send(message)
         return more
 
-    async def _one_by_one(self, handler: Notify) -> bool:
+    async def _one_by_one(self, handler: Handler) -> bool:
         """Find the event that cannot be taken: the others are handled, it is tried again and then buried."""
         start = await self._store.read(lambda tx: tx.cursor(handler.name))
         events = await self._store.read(lambda tx: tx.events_after(start, BATCH))
@@ -217,7 +252,7 @@ class Pump:
             await self._stubborn(handler, event)
         return len(events) == BATCH
 
-    async def _stubborn(self, handler: Notify, event: Event) -> None:
+    async def _stubborn(self, handler: Handler, event: Event) -> None:
         last = ""
         for attempt in range(TRIES):
             try:
@@ -242,7 +277,7 @@ class Pump:
         await self._store.write(bury)
 
 
-def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
+def _handle(tx: HandlerTx, handler: Handler) -> tuple[list[Outgoing], bool]:
     start = tx.cursor(handler.name)
     events = tx.events_after(start, BATCH)
     messages = [message for event in events if event.kind in handler.kinds for message in handler(tx, event)]
@@ -251,14 +286,17 @@ def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
     return messages, len(events) == BATCH
 
 
-def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
+def _one(tx: HandlerTx, handler: Handler, event: Event) -> list[Outgoing]:
     messages = handler(tx, event) if event.kind in handler.kinds else []
     tx.advance(handler.name, event.id)
     return messages
 
 
 def table(
-    place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone
-) -> Sequence[Notify]:
+    place: Callable[[ResultFile], str],
+    everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
+    *,
+    simulated: bool = True,
+) -> Sequence[Handler]:
     """Every handler of this hub. `everybody`: all identities of whoever one belongs to."""
-    return (Notify(place, everybody),)
+    return Notify(place, everybody), Receipts(simulated=simulated)

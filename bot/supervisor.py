@@ -32,9 +32,9 @@ class Supervisor:
         self._health = health
         self._cancels: list[Callable[[], object]] = []
 
-    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a part until the hub stops."""
-        self._health.parts[name] = Part(since=self._clock.now())
+    def start(self, name: str, run: Callable[[], Awaitable[None]], *, abroad: bool = False) -> None:
+        """Run a part until the hub stops; `abroad` as in `Part`."""
+        self._health.parts[name] = Part(since=self._clock.now(), abroad=abroad)
         self._cancels.append(self._spawner.spawn(self._keep(name, run), f"part {name}"))
 
     def stop(self) -> None:

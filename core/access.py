@@ -36,6 +36,11 @@ class Action(StrEnum):
     RETRY = "retry a task"
     DELIVER = "deliver a result"
     SEE_MONEY = "see a balance"
+    RECEIVE = "ask for sats"
+    PAY = "pay people"
+    SEND = "pay invoices"
+    PAYOUT = "pay agents out"
+    RECONCILE = "compare the node with the books"
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
     ALOUD = "have a group answered aloud"
@@ -55,6 +60,8 @@ _MEMBER = frozenset(
         Action.BID,
         Action.DELIVER,
         Action.SEE_MONEY,
+        Action.RECEIVE,
+        Action.PAY,
         Action.APPROVE,
         Action.LINK,
         Action.JOIN,
@@ -67,11 +74,15 @@ _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,
     Role.OPERATOR: _MEMBER | _OPERATOR,
-    Role.PAYER: _MEMBER,
+    Role.PAYER: _MEMBER | {Action.SEND},
     Role.OWNER: frozenset(Action),
 }
 _PAYS = frozenset(
     {
+        Action.PAY,
+        Action.SEND,
+        Action.PAYOUT,
+        Action.RECONCILE,
         Action.JUDGE,
         Action.AWARD,
         Action.TOKENS,

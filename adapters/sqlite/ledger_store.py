@@ -104,7 +104,7 @@ class LedgerRows:
             return NotEnoughSats(available=available, needed=format_sats(needed))
         return error
 
-    def hold(self, account: str, target: str, amount: int, task: int) -> int:
+    def hold(self, account: str, target: str, amount: int, task: int | None) -> int:
         """See `LedgerStore`."""
         (number,) = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM hold").fetchone()
         row = HoldRow(number, account, target, amount, task, HoldState.OPEN.value, None, self._tx.now)
@@ -151,6 +151,10 @@ class BookRows:
     def found(self, network: str, node: str, now: int) -> None:
         """Bind a new book to its network and node, for ever."""
         self._connection.execute("INSERT INTO book VALUES (1, ?, ?, ?)", (network, node, now))
+
+    def known_as(self, node: str) -> None:
+        """See `core.wallet.node.BookIdentity`."""
+        self._connection.execute("UPDATE book SET node = ?", (node,))
 
     def history(self, account: str, limit: int, start: int | None = None) -> list[HistoryLine]:
         """See `Books`."""

@@ -14,6 +14,7 @@ from adapters.sqlite.agent_store import AgentRows, ConversationRows, LinkRows, P
 from adapters.sqlite.approval_store import ApprovalRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
+from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
@@ -42,8 +43,8 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "ledger", "links", "messages",
-        "now", "pairing", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "links",
+        "messages", "now", "pairing", "payments", "recon", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -62,6 +63,9 @@ class UnitOfWork:
         self.pairing = PairingRows(connection)
         self.links = LinkRows(connection, self)
         self.sessions = SessionRows(connection)
+        self.payments = PaymentRows(connection)
+        self.invoices = InvoiceRows(connection)
+        self.recon = ReconRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views
+from bot import views, views_lightning
 from bot.registry import command
 from core.access import Action
+from core.money import to_msat
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
@@ -43,3 +44,61 @@ async def history(hub: Hub, call: CommandCall) -> Reply:
     start = cast("int | None", call.args.get("from"))
     lines = await hub.wallet.history(user_account(call.caller.name), limit + 1, start)
     return views.history(lines, limit, hub.zone, simulated=hub.wallet.simulated)
+
+
+@command(
+    "/invoice SATS [MEMO]",
+    "ask for sats: an invoice that any Lightning wallet can pay, as text and as a QR code",
+    group="money",
+    action=Action.RECEIVE,
+    notes=("MEMO: what it is for; the payer reads it", "It can be paid for an hour, and you are told here when it was"),
+)
+async def invoice(hub: Hub, call: CommandCall) -> Reply:
+    """Ask for sats."""
+    amount, memo = to_msat(cast("int", call.args["sats"])), cast("str", call.args.get("memo", ""))
+    made = await hub.paying.invoice(call, amount, memo)
+    qr = await hub.qr(made.bolt11)
+    return views_lightning.invoice(made, qr, hub.zone, simulated=hub.wallet.simulated)
+
+
+@command(
+    "/pay WHOM [SATS] [max=SATS]",
+    "pay a Lightning invoice, a person of this hub, or what an L402 address asks",
+    group="money",
+    action=Action.PAY,
+    notes=(
+        "WHOM: an invoice (lnbc...), a person such as telegram:12345 or their name, or an https address",
+        "SATS: how much, where the invoice leaves it open, or to a person",
+        "max=SATS: all that it may cost, with the fee for routing",
+    ),
+)
+async def pay(hub: Hub, call: CommandCall) -> Reply:
+    """Pay."""
+    return await hub.paying.pay(call)
+
+
+@command(
+    "/payout AGENT BOLT11",
+    "pay what an agent earned to its own invoice",
+    group="money",
+    action=Action.PAYOUT,
+    notes=("AGENT: a worker of somebody else's; the hub's own personas earn for the treasury",),
+)
+async def payout(hub: Hub, call: CommandCall) -> Reply:
+    """Pay an agent out."""
+    return await hub.paying.payout(call)
+
+
+@command(
+    "/reconcile [book=N]",
+    "compare what the Lightning node has with what the books say",
+    group="money",
+    action=Action.RECONCILE,
+    notes=("book=N: put the difference of comparison N into the books, under suspense; it was moved outside this hub",),
+)
+async def reconcile(hub: Hub, call: CommandCall) -> Reply:
+    """Compare the node with the books."""
+    number = cast("int | None", call.args.get("book"))
+    if number is not None:
+        return views_lightning.booked(await hub.reconciler.book(call.caller, number))
+    return views_lightning.compared(await hub.reconciler.compare(), simulated=hub.wallet.simulated)

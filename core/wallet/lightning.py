@@ -66,6 +66,10 @@ PREFIXES = {"bitcoin": "bc", "testnet": "tb", "signet": "tbs", "regtest": "bcrt"
 """What follows `ln` in the invoices of a network (BOLT 11)."""
 
 
+MEMO_BYTES = 639
+"""What an invoice's description takes (BOLT 11, field `d`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
     """A decoded BOLT11. `prefix`: of `PREFIXES`; `amount`: None where the payer chooses it; `payee`: public key, hex."""

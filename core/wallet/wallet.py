@@ -37,7 +37,7 @@ class LedgerStore(Protocol):
     def append(self, entry: Entry) -> int:
         """Book an entry and return its number; the same key and request again return the first number. Raises `KeyConflict`."""
 
-    def hold(self, account: str, target: str, amount: int, task: int) -> int:
+    def hold(self, account: str, target: str, amount: int, task: int | None) -> int:
         """Set `amount` msat aside and return the hold's number. Raises `NotEnoughSats`."""
 
     def close_hold(self, hold: int, state: HoldState) -> int:

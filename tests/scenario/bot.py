@@ -310,6 +310,10 @@ def prove(found: Settings) -> None:
 
 
 def balances(found: Settings) -> dict[str, tuple[int, int]]:
-    """(posted, held) of every account in whole sats."""
-    query = "SELECT name, posted / 1000, held / 1000 FROM account WHERE posted <> 0 OR held <> 0"
+    """(posted, held) of every account in whole sats; what the node had when the books were opened is left out."""
+    query = """
+        WITH opening AS (SELECT account, amount FROM posting JOIN txn ON txn.id = posting.txn WHERE key = 'book:opening')
+        SELECT name, (posted - coalesce(amount, 0)) / 1000, held / 1000 FROM account LEFT JOIN opening ON account = name
+        WHERE posted <> coalesce(amount, 0) OR held <> 0
+    """
     return {name: (posted, held) for name, posted, held in rows(found, query)}

@@ -1,0 +1,137 @@
+"""Lightning as rows: what goes out and what comes in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from core.wallet.invoices import Invoice
+from core.wallet.payment import Payment, State
+from core.wallet.reconcile import Comparison
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_PAYMENT = (
+    "payment_hash, bolt11, account, payee, amount, chosen, fee_limit, actor, conversation, reason, expires_at, at, attempt, state,"
+    " hold, preimage, fee, why, ended_at"
+)
+_INVOICE = (
+    "payment_hash, bolt11, account, amount, memo, actor, conversation, expires_at, at, state = 'settled', received"
+)
+
+
+class PaymentRows:
+    """`core.wallet.payments.PaymentStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def find(self, payment_hash: bytes) -> Payment | None:
+        """See `PaymentStore`."""
+        query = f"SELECT {_PAYMENT} FROM payment WHERE payment_hash = ?"  # noqa: S608 - constants
+        row = self._connection.execute(query, (payment_hash,)).fetchone()
+        return None if row is None else _payment(*row)
+
+    def put(self, payment: Payment) -> None:
+        """See `PaymentStore`."""
+        one = payment
+        self._connection.execute(
+            f"INSERT INTO payment ({_PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            " ON CONFLICT (payment_hash) DO UPDATE SET account = excluded.account, amount = excluded.amount,"
+            " fee_limit = excluded.fee_limit, actor = excluded.actor, conversation = excluded.conversation,"
+            " reason = excluded.reason, at = excluded.at, attempt = excluded.attempt, state = excluded.state,"
+            " hold = excluded.hold, preimage = excluded.preimage, fee = excluded.fee, why = excluded.why,"
+            " ended_at = excluded.ended_at",
+            (
+                one.payment_hash, one.bolt11, one.account, one.payee, one.amount, int(one.chosen), one.fee_limit, one.actor,
+                one.conversation, one.reason, one.expires_at, one.at, one.attempt, one.state.value, one.hold, one.preimage,
+                one.fee, one.why, one.ended_at,
+            ),
+        )  # fmt: skip
+
+    def unfinished(self) -> list[Payment]:
+        """See `PaymentStore`."""
+        states = "('prepared', 'sending', 'unknown')"
+        query = f"SELECT {_PAYMENT} FROM payment WHERE state IN {states} ORDER BY at"  # noqa: S608 - constants
+        return [_payment(*row) for row in self._connection.execute(query)]
+
+
+def _payment(*row: Any) -> Payment:
+    digest, bolt11, account, payee, amount, chosen, limit, actor, place, reason, expires, at, attempt, state, *end = row
+    return Payment(
+        digest, bolt11, account, payee, amount, bool(chosen), limit, actor, place, reason, expires, at, attempt, State(state), *end
+    )  # fmt: skip
+
+
+class InvoiceRows:
+    """`core.wallet.invoices.InvoiceStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def find(self, payment_hash: bytes) -> Invoice | None:
+        """See `InvoiceStore`."""
+        query = f"SELECT {_INVOICE} FROM invoice WHERE payment_hash = ?"  # noqa: S608 - constants
+        row = self._connection.execute(query, (payment_hash,)).fetchone()
+        return None if row is None else _invoice(*row)
+
+    def add(self, invoice: Invoice) -> None:
+        """See `InvoiceStore`."""
+        one = invoice
+        self._connection.execute(
+            "INSERT INTO invoice (payment_hash, bolt11, account, amount, memo, actor, conversation, expires_at, at, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+            (
+                one.payment_hash, one.bolt11, one.account, one.amount, one.memo, one.actor, one.conversation,
+                one.expires_at, one.at,
+            ),
+        )  # fmt: skip
+
+    def settle(self, payment_hash: bytes, received: int, now: int) -> None:
+        """See `InvoiceStore`."""
+        self._connection.execute(
+            "UPDATE invoice SET state = 'settled', received = ?, ended_at = ? WHERE payment_hash = ?",
+            (received, now, payment_hash),
+        )
+
+    def last_settlement(self) -> int:
+        """See `InvoiceStore`."""
+        (last,) = self._connection.execute("SELECT last FROM settlement").fetchone()
+        return int(last)
+
+    def booked_to(self, settlement: int) -> None:
+        """See `InvoiceStore`."""
+        self._connection.execute("UPDATE settlement SET last = ?", (settlement,))
+
+
+def _invoice(*row: Any) -> Invoice:
+    digest, bolt11, account, amount, memo, actor, place, expires, at, settled, received = row
+    return Invoice(digest, bolt11, account, amount, memo, actor, place, expires, at, bool(settled), received)
+
+
+class ReconRows:
+    """`core.wallet.reconcile.ReconStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, made: Comparison) -> Comparison:
+        """See `ReconStore`."""
+        row = (made.at, made.node, made.in_flight, made.books)
+        insert = "INSERT INTO recon (at, node, in_flight, books) VALUES (?, ?, ?, ?)"
+        return replace(made, id=self._connection.execute(insert, row).lastrowid or 0)
+
+    def newest(self) -> Comparison | None:
+        """See `ReconStore`."""
+        query = "SELECT at, node, in_flight, books, id, booked FROM recon ORDER BY id DESC LIMIT 1"
+        row = self._connection.execute(query).fetchone()
+        return None if row is None else _comparison(*row)
+
+    def booked(self, number: int) -> None:
+        """See `ReconStore`."""
+        self._connection.execute("UPDATE recon SET booked = 1 WHERE id = ?", (number,))
+
+
+def _comparison(at: int, node: int, in_flight: int, books: int, number: int, booked: int) -> Comparison:  # noqa: PLR0913, PLR0917
+    return Comparison(at, node, in_flight, books, number, bool(booked))

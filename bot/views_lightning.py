@@ -1,0 +1,109 @@
+"""Payments and invoices as a person reads them and as a program does (CONTRACT: `payment_hash, preimage?, bolt11?, state`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from bot.views import moment
+from core.chat import Button, Mark, Reply, Style
+from core.money import format_sats, to_sats
+from core.wallet.payment import State
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from core.chat import File
+    from core.events import Json
+    from core.wallet.invoices import Invoice
+    from core.wallet.payment import Payment
+    from core.wallet.payments import Quote
+    from core.wallet.reconcile import Comparison
+
+
+def sats(msat: int, *, simulated: bool) -> str:
+    """`500 sats`, `500 simulated sats`."""
+    return format_sats(msat).replace(" sat", " simulated sat") if simulated else format_sats(msat)
+
+
+def short(node: str) -> str:
+    """A node's key, for people to recognise."""
+    return f"{node[:8]}…{node[-6:]}" if len(node) > 20 else node  # noqa: PLR2004 - a name is shown whole
+
+
+def invoice(made: Invoice, qr: File, zone: tzinfo | None, *, simulated: bool) -> Reply:
+    """An invoice to be paid by any wallet."""
+    head = f"Invoice for {sats(made.amount, simulated=simulated)}, until {moment(made.expires_at, zone)}"
+    text = f"{head}\n{made.bolt11}\nYou are told here when it is paid."
+    data: dict[str, Json] = {
+        "ok": True, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11, "state": "open",
+        "amount_sats": to_sats(made.amount), "simulated": simulated,
+    }  # fmt: skip
+    start = len(head) + 1
+    marks = (Mark(0, len(head), Style.BOLD), Mark(start, start + len(made.bolt11), Style.CODE))
+    return Reply(text, data, files=(qr,), marks=marks)
+
+
+def received(paid: Invoice, *, simulated: bool) -> Reply:
+    """Told when an invoice was paid."""
+    what = f": {paid.memo}" if paid.memo else ""
+    data: dict[str, Json] = {
+        "ok": True, "payment_hash": paid.payment_hash.hex(), "state": "settled", "amount_sats": to_sats(paid.received),
+        "simulated": simulated,
+    }  # fmt: skip
+    return Reply(f"{sats(paid.received, simulated=simulated)} came in{what}", data)
+
+
+def quoted(quote: Quote, *, simulated: bool) -> str:
+    """What a payment would cost and whom it would pay, for whoever is asked."""
+    what = f" ({quote.asked.description})" if quote.asked.description else ""
+    return (
+        f"Pay {sats(quote.amount, simulated=simulated)} to {short(quote.asked.payee)}{what}, "
+        f"and up to {format_sats(quote.fee_limit)} for routing?"
+    )
+
+
+def payment(made: Payment, *, simulated: bool) -> Reply:
+    """How a payment stands."""
+    amount, payee = sats(made.amount, simulated=simulated), short(made.payee)
+    data: dict[str, Json] = {
+        "ok": made.state is not State.FAILED, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11,
+        "state": made.state.value, "amount_sats": to_sats(made.amount), "simulated": simulated,
+    }  # fmt: skip
+    match made.state:
+        case State.SUCCEEDED:
+            if made.preimage is not None:
+                data["preimage"] = made.preimage.hex()
+            data["fee_sats"] = to_sats(made.fee)
+            return Reply(f"Paid {amount} to {payee}; routing took {format_sats(made.fee)}", data)
+        case State.FAILED:
+            data["error"] = "payment_failed"
+            return Reply(f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left your wallet.", data)
+        case State.PREPARED | State.SENDING | State.UNKNOWN:
+            held = f"{format_sats(made.most)} are set aside for it until the node says how it ended."
+            return Reply(f"The payment of {amount} to {payee} is on its way; you are told how it ends.\n{held}", data)
+        case _:
+            assert_never(made.state)
+
+
+def compared(found: Comparison, *, simulated: bool) -> Reply:
+    """The node and the books, side by side; a button books what differs."""
+    differs = found.difference
+    data: dict[str, Json] = {
+        "ok": differs == 0, "comparison": found.id, "node_sats": to_sats(found.node), "books_sats": to_sats(found.books),
+        "in_flight_sats": to_sats(found.in_flight), "difference_msat": differs, "simulated": simulated,
+    }  # fmt: skip
+    lines = f"node   {sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
+    if found.in_flight:
+        lines += f"\non its way out  up to {format_sats(found.in_flight)}"
+    if not differs:
+        return Reply(f"The node has what the books say\n{lines}", data)
+    more = "more" if differs > 0 else "less"
+    head = f"The node has {abs(differs):,} msat {more} than the books say"
+    why = "Somebody moved sats at the node without this hub, or its fees changed. Have it booked once you know why."
+    return Reply(f"{head}\n{lines}\n{why}", data, buttons=(Button("Book it", f"/reconcile book={found.id}"),))
+
+
+def booked(found: Comparison) -> Reply:
+    """A difference is in the books now."""
+    words = f"Booked {found.difference:+,} msat to suspense; the books say what the node has"
+    return Reply(words, {"ok": True, "comparison": found.id, "difference_msat": found.difference})

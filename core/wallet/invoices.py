@@ -1,0 +1,164 @@
+"""The service that takes sats in over Lightning: what a node says was settled is booked once, in the order of its settlements.
+
+Booked is what was received, not what was asked. What was settled at the node under a hash that these books do not know (the node
+has other users too) goes to `suspense`, so that the books always say what the node has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import Unavailable
+from core.events import Event, Kind
+from core.money import to_sats
+from core.store import patiently
+from core.wallet.ledger import TREASURY, Entry, transfer
+from core.wallet.lightning import InvoiceState
+from core.wallet.wallet import LedgerTx
+
+if TYPE_CHECKING:
+    from core.ports import Clock
+    from core.store import Store
+    from core.wallet.lightning import NodeInvoice
+    from core.wallet.node import OwnNode
+
+EXPIRY_SECONDS = 3600
+"""How long an invoice can be paid, as most wallets expect."""
+
+SUSPENSE = "suspense"
+SALES = "income:l402"
+"""What strangers pay passes through here and is the treasury's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice of ours as the books hold it. `received` is 0 until it is settled; amounts in msat, times Unix ms."""
+
+    payment_hash: bytes
+    bolt11: str
+    account: str
+    amount: int
+    memo: str
+    actor: str
+    conversation: str
+    expires_at: int
+    at: int
+    settled: bool = False
+    received: int = 0
+
+
+class InvoiceStore(Protocol):
+    """Invoices, inside one unit of work."""
+
+    def find(self, payment_hash: bytes) -> Invoice | None:
+        """One by its hash."""
+
+    def add(self, invoice: Invoice) -> None:
+        """Keep a new one."""
+
+    def settle(self, payment_hash: bytes, received: int, now: int) -> None:
+        """It was paid."""
+
+    def last_settlement(self) -> int:
+        """The place of the newest settlement that was booked, in the node's order."""
+
+    def booked_to(self, settlement: int) -> None:
+        """Everything up to this settlement is booked."""
+
+
+class InvoiceTx(LedgerTx, Protocol):
+    """A unit of work over the books and our invoices."""
+
+    @property
+    def invoices(self) -> InvoiceStore:
+        """Invoices."""
+
+
+class SettlementsEnded(Unavailable):
+    """The node ({backend}) stopped telling what is paid. It is asked again."""
+
+
+class Invoices:
+    """Asks for sats, and books what comes."""
+
+    def __init__(self, store: Store[InvoiceTx], own: OwnNode, clock: Clock) -> None:
+        self._store = store
+        self._own = own
+        self._clock = clock
+
+    async def create(  # noqa: PLR0913 - what an invoice is
+        self, account: str, amount: int, memo: str, *, actor: str, conversation: str, key: str, expiry: int = EXPIRY_SECONDS
+    ) -> Invoice:  # fmt: skip
+        """Ask for `amount` msat, for `expiry` seconds, once for each key. Raises `NodeDown`, `OtherNode` and `NodeRefused`."""
+        if (known := await self._store.read(lambda tx: _known(tx, key))) is not None:
+            return known
+        await self._own.verified()
+        made = await self._own.node.create_invoice(amount, memo, expiry)
+
+        def work(tx: InvoiceTx) -> Invoice:
+            invoice = Invoice(
+                made.payment_hash, made.bolt11, account, amount, memo, actor, conversation, made.expires_at, tx.now
+            )
+            tx.invoices.add(invoice)
+            tx.mark(key, invoice.payment_hash.hex())
+            return invoice
+
+        return await self._store.write(work)
+
+    async def settled(self, payment_hash: bytes) -> bool:
+        """Whether an invoice of ours was paid, as the books know it."""
+        found = await self._store.read(lambda tx: tx.invoices.find(payment_hash))
+        return found is not None and found.settled
+
+    async def look(self, payment_hash: bytes) -> bool:
+        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown`."""
+        if await self.settled(payment_hash):
+            return True
+        found = await self._own.node.lookup(payment_hash)
+        if found is None or found.state is not InvoiceState.SETTLED:
+            return False
+        await patiently(self._store, lambda tx: self._book(tx, found), self._clock)
+        return True
+
+    async def run(self) -> None:
+        """Book what is settled, for ever. Raises `NodeDown` and `OtherNode`."""
+        await self._own.verified()
+        after = await self._store.read(lambda tx: tx.invoices.last_settlement())
+        async for found in self._own.node.settled(after):
+            await patiently(self._store, lambda tx, one=found: self._arrived(tx, one), self._clock)  # type: ignore[misc]
+        raise SettlementsEnded(backend=self._own.node.backend)
+
+    def _arrived(self, tx: InvoiceTx, found: NodeInvoice) -> None:
+        self._book(tx, found)
+        tx.invoices.booked_to(max(found.index, tx.invoices.last_settlement()))
+
+    def _book(self, tx: InvoiceTx, found: NodeInvoice) -> None:
+        """Book a settlement; one that is booked already changes nothing."""
+        invoice = tx.invoices.find(found.payment_hash)
+        if found.received <= 0 or (invoice is not None and invoice.settled):
+            return
+        digest = found.payment_hash.hex()
+        account = SUSPENSE if invoice is None else invoice.account
+        reason = (
+            "paid to the node, and not asked for by this hub"
+            if invoice is None
+            else invoice.memo or "an invoice was paid"
+        )
+        actor = "node" if invoice is None else invoice.actor
+        postings = ((self._own.account, -found.received), (account, found.received))
+        tx.ledger.append(Entry(f"invoice:{digest}", "invoice", postings, None, actor, reason, found.payment_hash))
+        if account == SALES:
+            tx.ledger.append(
+                transfer(
+                    f"sale:{digest}", "sale", SALES, TREASURY, found.received, task=None, actor=actor, reason=reason
+                )
+            )
+        if invoice is not None:
+            tx.invoices.settle(found.payment_hash, found.received, tx.now)
+            tx.emit(Event(Kind.INVOICE_SETTLED, data={"invoice": digest, "sats": to_sats(found.received)}))
+
+
+def _known(tx: InvoiceTx, key: str) -> Invoice | None:
+    done = tx.applied(key)
+    return None if done is None else tx.invoices.find(bytes.fromhex(done))

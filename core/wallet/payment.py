@@ -1,0 +1,191 @@
+"""The life of an outgoing Lightning payment, so that no crash and no lost reply pays twice or loses sats (MONEY).
+
+`prepared` (the row and the hold are committed) -> `sending` (committed before the node is called) -> `succeeded` or `failed`,
+only by a final answer of the node; until there is one it is `unknown` and the hold stays. There is one row for each payment hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.money import MAX_SATS, format_sats, to_msat
+from core.wallet.lightning import PREFIXES, PayState, proves
+
+if TYPE_CHECKING:
+    from core.wallet.lightning import Outcome, PaymentRequest, Traits
+
+LEAST_FEE = 2_000
+"""msat that a route may always cost: a payment of a few sats has no other way."""
+
+
+class State(StrEnum):
+    """Where a payment stands in the books."""
+
+    PREPARED = "prepared"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+OVER = frozenset({State.SUCCEEDED, State.FAILED})
+
+
+class WrongNetwork(UserError):
+    """This invoice is for {theirs}, and this hub's node is on {ours}. Ask for an invoice of {ours}; nothing was paid."""
+
+
+class InvoiceExpired(UserError):
+    """This invoice has run out. Ask for a new one; nothing was paid."""
+
+
+class AmountMissing(UserError):
+    """This invoice leaves the amount to you. Say how many sats: /pay INVOICE SATS."""
+
+
+class AmountGiven(UserError):
+    """This invoice is for {asked}, and you said {given}. Leave the amount out, or ask for another invoice; nothing was paid."""
+
+
+class TooDear(UserError):
+    """This costs up to {total} with the routing fee, and you allowed {most}. Nothing was paid."""
+
+
+class PaidAlready(UserError):
+    """This invoice was paid already. Nothing was paid again."""
+
+    status = 409
+
+
+class UnderWay(UserError):
+    """This invoice is being paid already. Nothing was sent again; you are told how it ends."""
+
+    status = 409
+
+
+def fee_limit(amount: int) -> int:
+    """The most that routing may cost, msat: 1 %, and at least 2 sats."""
+    return max(LEAST_FEE, amount // 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An outgoing payment as the books hold it. `amount` and fees in msat, times Unix ms.
+
+    `hold`: none where it was made inside the books. `chosen`: the amount was the payer's choice, and is sent along. `attempt`
+    counts from 1: what failed may be tried anew.
+    """
+
+    payment_hash: bytes
+    bolt11: str
+    account: str
+    payee: str
+    amount: int
+    chosen: bool
+    fee_limit: int
+    actor: str
+    conversation: str
+    reason: str
+    expires_at: int
+    at: int
+    attempt: int = 1
+    state: State = State.PREPARED
+    hold: int | None = None
+    preimage: bytes | None = None
+    fee: int = 0
+    why: str = ""
+    ended_at: int | None = None
+
+    @property
+    def most(self) -> int:
+        """What is set aside for it, msat."""
+        return self.amount + self.fee_limit
+
+    @property
+    def over(self) -> bool:
+        """Whether it came to its end."""
+        return self.state in OVER
+
+
+def price(asked: PaymentRequest, given: int | None, most: int | None) -> tuple[int, int]:
+    """The amount that is sent and the fee limit, msat. `given`: what the payer chose; `most`: all that it may cost.
+
+    Raises `AmountMissing`, `AmountGiven` and `TooDear`. With `most` the fee may take what is left of it, within its rule.
+    """
+    if asked.amount is None and given is None:
+        raise AmountMissing
+    if asked.amount is not None and given is not None and asked.amount != given:
+        raise AmountGiven(asked=format_sats(asked.amount), given=format_sats(given))
+    amount = asked.amount if given is None else given
+    assert amount is not None  # noqa: S101 - one of the two is there
+    if amount > to_msat(MAX_SATS):
+        raise TooDear(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
+    limit = fee_limit(amount)
+    if most is not None:
+        if amount > most:
+            raise TooDear(total=format_sats(amount), most=format_sats(most))
+        limit = min(limit, most - amount)
+    return amount, limit
+
+
+def check_payable(asked: PaymentRequest, network: str, now: int) -> None:
+    """Raise `WrongNetwork` or `InvoiceExpired`."""
+    if asked.prefix != PREFIXES[network]:
+        named = {prefix: name for name, prefix in reversed(PREFIXES.items())}
+        theirs = named.get(asked.prefix, asked.prefix)
+        raise WrongNetwork(theirs="a test network (regtest)" if asked.prefix == "bcrt" else theirs, ours=network)
+    if asked.expires_at <= now:
+        raise InvoiceExpired
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What an outcome means for the books: `sent` msat leave for good, of which `beyond` exceed what was set aside."""
+
+    payment: Payment
+    sent: int = 0
+    beyond: int = 0
+
+
+def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
+    """The payment once the node has said how it stands. Only a final answer ends it; a success must show its receipt."""
+    if payment.over:
+        return Booking(payment)
+    match outcome.state:
+        case PayState.SUCCEEDED if proves(outcome.preimage, payment.payment_hash):
+            sent = (outcome.amount or payment.amount) + outcome.fee
+            done = replace(
+                payment, state=State.SUCCEEDED, preimage=outcome.preimage, fee=outcome.fee, why="", ended_at=now
+            )
+            return Booking(done, sent, max(0, sent - payment.most))
+        case PayState.FAILED:
+            return Booking(replace(payment, state=State.FAILED, why=outcome.why, ended_at=now))
+        case PayState.SUCCEEDED:
+            why = "the node says that it was paid and shows no receipt for it"
+        case PayState.IN_FLIGHT:
+            why = "it is on its way"
+        case _:
+            why = "the node does not know of it"
+    return Booking(replace(payment, state=State.UNKNOWN, why=why))
+
+
+class Next(StrEnum):
+    """What is to be done about a payment that was found unfinished."""
+
+    SEND = "send"
+    WAIT = "wait"
+
+
+def after_looking(payment: Payment, outcome: Outcome, traits: Traits) -> Next:
+    """What follows when a payment is found unfinished, and the node said how it stands.
+
+    What the node does not know was never sent if it was not `sending` yet; else it may be on its way to the node, and is sent again
+    only where the same hash is paid once.
+    """
+    never_sent = payment.state is State.PREPARED
+    if outcome.state is PayState.UNKNOWN and (never_sent or traits.once):
+        return Next.SEND
+    return Next.WAIT

@@ -1,0 +1,128 @@
+"""Whether the node has what the books say that it has (MONEY, invariant 9).
+
+What is on its way out may have left the node or not: with it the node may have less than the books, by at most what is set aside.
+What differs beyond that was moved by somebody else than this hub; an owner may have it booked to `suspense`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from core.access import Action, authorize
+from core.errors import Unavailable, UserError
+from core.wallet.invoices import SUSPENSE
+from core.wallet.ledger import transfer
+from core.wallet.payments import PaymentTx
+
+if TYPE_CHECKING:
+    from core.chat import Caller
+    from core.store import Store
+    from core.wallet.node import OwnNode
+
+LOOKS = 5
+"""How often it is compared anew because sats moved meanwhile."""
+
+
+class StillMoving(Unavailable):
+    """Sats kept moving while the node was asked, so nothing can be compared. Try again when it is quieter."""
+
+
+class NotThatDifference(UserError):
+    """Comparison {number} is not the newest, or differs in nothing. /reconcile compares anew."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the node had and what the books said at a time (Unix ms); `in_flight` is on its way out at most. All in msat."""
+
+    at: int
+    node: int
+    in_flight: int
+    books: int
+    id: int = 0
+    booked: bool = False
+
+    @property
+    def difference(self) -> int:
+        """What the node has more than the books say (negative: less), beyond what may be on its way."""
+        if self.node > self.books:
+            return self.node - self.books
+        return min(0, self.node - (self.books - self.in_flight))
+
+
+class ReconStore(Protocol):
+    """Comparisons, inside one unit of work."""
+
+    def add(self, made: Comparison) -> Comparison:
+        """Keep one; returned with its number."""
+
+    def newest(self) -> Comparison | None:
+        """The last one."""
+
+    def booked(self, number: int) -> None:
+        """Its difference is in the books now."""
+
+
+class ReconTx(PaymentTx, Protocol):
+    """A unit of work over the books and the comparisons."""
+
+    @property
+    def recon(self) -> ReconStore:
+        """Comparisons."""
+
+
+class Reconciler:
+    """Compares, and books what an owner has seen."""
+
+    def __init__(self, store: Store[ReconTx], own: OwnNode) -> None:
+        self._store = store
+        self._own = own
+
+    async def compare(self) -> Comparison:
+        """Ask the node. Raises `NodeDown`, `OtherNode` and `StillMoving`."""
+        self._own.doubt()
+        await self._own.verified()
+        before = await self._store.read(self._books)
+        for _ in range(LOOKS):
+            has = await self._own.node.balance()
+            made = await self._store.write(lambda tx, seen=before, node=has: self._keep(tx, seen, node))  # type: ignore[misc]
+            if isinstance(made, Comparison):
+                return made
+            before = made
+        raise StillMoving
+
+    def _books(self, tx: ReconTx) -> tuple[int, int]:
+        """What the books say that the node has, and what is on its way out at most."""
+        return -tx.ledger.account(self._own.account).posted, sum(one.most for one in tx.payments.unfinished())
+
+    def _keep(self, tx: ReconTx, seen: tuple[int, int], node: int) -> Comparison | tuple[int, int]:
+        now = self._books(tx)
+        if now != seen:
+            return now
+        return tx.recon.add(Comparison(tx.now, node, now[1], now[0]))
+
+    async def book(self, caller: Caller, number: int) -> Comparison:
+        """Book the difference of the newest comparison to `suspense`, once. Raises `NotThatDifference`."""
+        authorize(caller, Action.RECONCILE)
+
+        def work(tx: ReconTx) -> Comparison:
+            found = tx.recon.newest()
+            if found is None or found.id != number or not found.difference:
+                raise NotThatDifference(number=number)
+            if found.booked:
+                return found
+            more = found.difference > 0
+            source, target = (self._own.account, SUSPENSE) if more else (SUSPENSE, self._own.account)
+            tx.ledger.append(
+                transfer(
+                    f"recon:{number}", "reconcile", source, target, abs(found.difference), task=None, actor=caller.recorded,
+                    reason="moved at the node by somebody else than this hub",
+                )
+            )  # fmt: skip
+            tx.recon.booked(number)
+            return replace(found, booked=True)
+
+        return await self._store.write(work)

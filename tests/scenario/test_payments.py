@@ -1,0 +1,118 @@
+"""Sats over Lightning in chat: asked for, paid, told; above the limit somebody taps."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.lightning.simulated import Fails, SimulatedNode
+from tests.fakes import FakeClock, FakeIds
+from tests.scenario.bot import balances, hub, prove
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+
+@asynccontextmanager
+async def paying(folder: Path, clock: FakeClock | None = None) -> AsyncIterator[tuple[Bot, SimulatedNode]]:
+    """A hub and its node, whose world outside the test moves."""
+    clock = clock or FakeClock()
+    (folder / "data").mkdir(mode=0o700, exist_ok=True)
+    node = SimulatedNode(folder / "data" / "node.db", clock, FakeIds(f"node {folder}"))
+    try:
+        async with hub(folder, clock=clock, node=node) as bot:
+            yield bot, node
+    finally:
+        await node.close()
+
+
+async def test_an_invoice_is_paid_and_told(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        asked = await bot.say("/invoice 500 two coffees")
+        assert asked["text"].startswith("Invoice for 500 simulated sats, until ")
+        assert [file["name"] for file in asked["files"]] == ["invoice.png"]
+        data = asked["data"]
+        assert (data["state"], data["amount_sats"], data["simulated"]) == ("open", 500, True)
+        await node.outside_pays(data["bolt11"])
+        told = await bot.until(kind="more", payment_hash=data["payment_hash"])
+        assert told["text"] == "500 simulated sats came in: two coffees"
+        assert (await bot.data("/balance"))["balance_sats"] == 10_500
+        assert (await bot.say("/reconcile"))["text"].startswith("The node has what the books say")
+        prove(bot.app.settings)
+
+
+async def test_an_invoice_of_the_world_is_paid(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        bolt11 = await node.outside_asks(300_000, "a book", fee=1_000)
+        paid = await bot.data(f"/pay {bolt11}")
+        assert (paid["ok"], paid["state"], paid["amount_sats"], paid["fee_sats"]) == (True, "succeeded", 300, 1)
+        assert len(bytes.fromhex(paid["preimage"])) == 32
+        assert (await bot.data("/balance")) == {"ok": True, "balance_sats": 9_699, "held_sats": 0, "simulated": True}
+        again = await bot.data(f"/pay {bolt11}")
+        assert (again["ok"], again["error"]) == (False, "paid_already")
+        assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+async def test_what_fails_costs_nothing(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        bolt11 = await node.outside_asks(300_000, fails=Fails.NO_ROUTE)
+        failed = await bot.say(f"/pay {bolt11}")
+        assert failed["data"]["error"] == "payment_failed"
+        assert failed["text"].endswith("Nothing left your wallet.")
+        assert (await bot.data("/balance"))["balance_sats"] == 10_000
+        prove(bot.app.settings)
+
+
+@pytest.mark.parametrize(("well", "left"), [(True, 9_699), (False, 10_000)])
+async def test_what_hangs_keeps_its_sats_aside_until_the_node_says_how_it_ended(
+    tmp_path: Path, *, well: bool, left: int
+) -> None:
+    clock = FakeClock()
+    async with paying(tmp_path, clock) as (bot, node):
+        bolt11 = await node.outside_asks(300_000, fails=Fails.HANGS, fee=1_000)
+        await bot.post(f"/pay {bolt11}")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM payment WHERE state = 'sending'"), "the payment")
+        bot.pass_time(11)
+        waits = await bot.until(kind="reply")
+        assert "is on its way" in waits["text"]
+        assert (await bot.data("/balance"))["held_sats"] == 303
+    async with paying(tmp_path, clock) as (bot, node):
+        await node.land(bytes.fromhex(waits["data"]["payment_hash"]), well=well)
+        await bot.see(
+            lambda: bot.rows("SELECT 1 FROM payment WHERE state IN ('succeeded', 'failed')"), "its end", pace=1
+        )
+        told = await bot.until(kind="more", payment_hash=waits["data"]["payment_hash"])
+        assert told["data"]["state"] == ("succeeded" if well else "failed")
+        assert (await bot.data("/balance"))["balance_sats"] == left
+        assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+async def test_an_invoice_of_the_hub_itself_is_paid_in_its_books(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, _node):
+        mine = await bot.data("/invoice 50")
+        assert (await bot.data(f"/pay {mine['bolt11']}"))["error"] == "pays_yourself"
+        theirs = await bot.data("/invoice 50", acting_for="telegram:5")
+        paid = await bot.data(f"/pay {theirs['bolt11']}")
+        assert (paid["state"], paid["fee_sats"]) == ("succeeded", 0)
+        assert balances(bot.app.settings)["user:telegram:5"] == (50, 0)
+        assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+async def test_above_the_limit_somebody_taps(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        bolt11 = await node.outside_asks(5_000_000, "a bicycle", fee=1_000)
+        asked = await bot.say(f"/pay {bolt11}")
+        assert "Pay 5,000 simulated sats to " in asked["text"]
+        assert "(a bicycle), and up to 50 sats for routing?" in asked["text"]
+        assert (await bot.data("/balance"))["balance_sats"] == 10_000
+        await bot.say(f"/approve {asked['data']['approval']}")
+        assert (await bot.data("/balance"))["balance_sats"] == 4_999
+        prove(bot.app.settings)
