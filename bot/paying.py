@@ -39,7 +39,7 @@ _BOLT11 = re.compile(r"(?:lightning:)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.D
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
-class NotAMemo(UserError):
+class MemoTooLong(UserError):
     """The memo is longer than the {limit} bytes that an invoice takes. Shorten it."""
 
 
@@ -76,7 +76,7 @@ class Paying:
     async def invoice(self, call: CommandCall, amount: int, memo: str) -> Invoice:
         """Ask for `amount` msat for the caller's wallet."""
         if len(memo.encode()) > MEMO_BYTES:
-            raise NotAMemo(limit=MEMO_BYTES)
+            raise MemoTooLong(limit=MEMO_BYTES)
         return await self._invoices.create(
             user_account(call.caller.name), amount, memo, actor=call.caller.recorded, conversation=call.follows, key=call.key
         )  # fmt: skip

@@ -61,19 +61,10 @@ class HandlerTx(SwarmTx, MessageTx, EventTx, PaymentTx, Protocol):
     """What handlers work on."""
 
 
-class Handler(Protocol):
-    """Follows events of some kinds."""
-
-    name: str
-    kinds: frozenset[Kind]
-
-    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
-        """Write what follows from an event, and return the messages to send."""
-
-
 NOTIFIED = frozenset({
     Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
     Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED, Kind.TASK_CANCELLED, Kind.TASK_REJECTED, Kind.BID_PLACED,
+    Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED,
 })  # fmt: skip
 
 
@@ -96,15 +87,19 @@ class Notify:
     kinds = NOTIFIED
 
     def __init__(
-        self, place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone
-    ) -> None:
+        self, place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone, *,
+        simulated: bool = True,
+    ) -> None:  # fmt: skip
         self._place = place
+        self._simulated = simulated
         self._everybody = everybody
 
     def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
         """Write the messages that follow from an event."""
         if event.kind is Kind.BID_PLACED and not event.data.keys() & {"late", "by"}:
             return []  # it came with the opening, which is told whole
+        if receipt := _receipt(tx, event, simulated=self._simulated):
+            return [tx.messages.queue(receipt[0].partition(":")[0], *receipt, None, tx.now)]
         task = tx.tasks.find(event.task or 0)
         if task is None:
             return []
@@ -138,28 +133,17 @@ class Notify:
         return views.told(event, task, tx.tasks.files(task.id), self._place, extra)
 
 
-class Receipts:
-    """Tells whoever asked for sats that they came, and whoever paid how it ended, where they said so."""
-
-    name = "receipts"
-    kinds = frozenset({Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED})
-
-    def __init__(self, *, simulated: bool) -> None:
-        self._simulated = simulated
-
-    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
-        """Write the message that follows from an event; a payment that ended while its sender waited was answered."""
-        if event.kind is Kind.INVOICE_SETTLED:
-            invoice = tx.invoices.find(bytes.fromhex(str(event.data["invoice"])))
-            if invoice is None or not invoice.conversation:
-                return []
-            where, reply = invoice.conversation, views_lightning.received(invoice, simulated=self._simulated)
-        else:
-            payment = tx.payments.find(bytes.fromhex(str(event.data["payment"])))
-            if payment is None or event.data["answered"]:
-                return []
-            where, reply = payment.conversation, views_lightning.payment(payment, simulated=self._simulated)
-        return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now)]
+def _receipt(tx: HandlerTx, event: Event, *, simulated: bool) -> tuple[str, Reply] | None:
+    """Where it is told, and what, that sats came that were asked for, or how a payment ended whose sender waits no more."""
+    if event.kind is Kind.INVOICE_SETTLED:
+        invoice = tx.invoices.find(bytes.fromhex(str(event.data["invoice"])))
+        if invoice is not None and invoice.conversation:
+            return invoice.conversation, views_lightning.received(invoice, simulated=simulated)
+    elif event.kind in {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED} and not event.data["answered"]:
+        payment = tx.payments.find(bytes.fromhex(str(event.data["payment"])))
+        if payment is not None:
+            return payment.conversation, views_lightning.payment(payment, simulated=simulated)
+    return None
 
 
 def _told_in(tx: HandlerTx, task: Task) -> str:
@@ -191,7 +175,7 @@ class Pump:
     """Runs the handlers over the events, after every commit that wrote some, and after a restart from where they were."""
 
     def __init__(
-        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Handler], send: Callable[[Outgoing], None]
+        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Notify], send: Callable[[Outgoing], None]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -219,7 +203,7 @@ class Pump:
             for handler in self._handlers:
                 await self._catch_up(handler)
 
-    async def _catch_up(self, handler: Handler) -> None:
+    async def _catch_up(self, handler: Notify) -> None:
         """Take every event there is, however long the store cannot be written."""
         waits = pauses()
         while True:
@@ -232,7 +216,7 @@ class Pump:
                 return
             await self._clock.sleep(next(waits))
 
-    async def _some(self, handler: Handler) -> bool:
+    async def _some(self, handler: Notify) -> bool:
         try:
             messages, more = await self._store.write(lambda tx: _handle(tx, handler))
         except Unavailable:
@@ -244,7 +228,7 @@ class Pump:
             self._send(message)
         return more
 
-    async def _one_by_one(self, handler: Handler) -> bool:
+    async def _one_by_one(self, handler: Notify) -> bool:
         """Find the event that cannot be taken: the others are handled, it is tried again and then buried."""
         start = await self._store.read(lambda tx: tx.cursor(handler.name))
         events = await self._store.read(lambda tx: tx.events_after(start, BATCH))
@@ -252,7 +236,7 @@ class Pump:
             await self._stubborn(handler, event)
         return len(events) == BATCH
 
-    async def _stubborn(self, handler: Handler, event: Event) -> None:
+    async def _stubborn(self, handler: Notify, event: Event) -> None:
         last = ""
         for attempt in range(TRIES):
             try:
@@ -277,7 +261,7 @@ class Pump:
         await self._store.write(bury)
 
 
-def _handle(tx: HandlerTx, handler: Handler) -> tuple[list[Outgoing], bool]:
+def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
     start = tx.cursor(handler.name)
     events = tx.events_after(start, BATCH)
     messages = [message for event in events if event.kind in handler.kinds for message in handler(tx, event)]
@@ -286,17 +270,15 @@ def _handle(tx: HandlerTx, handler: Handler) -> tuple[list[Outgoing], bool]:
     return messages, len(events) == BATCH
 
 
-def _one(tx: HandlerTx, handler: Handler, event: Event) -> list[Outgoing]:
+def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
     messages = handler(tx, event) if event.kind in handler.kinds else []
     tx.advance(handler.name, event.id)
     return messages
 
 
 def table(
-    place: Callable[[ResultFile], str],
-    everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
-    *,
+    place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone, *,
     simulated: bool = True,
-) -> Sequence[Handler]:
+) -> Sequence[Notify]:  # fmt: skip
     """Every handler of this hub. `everybody`: all identities of whoever one belongs to."""
-    return Notify(place, everybody), Receipts(simulated=simulated)
+    return (Notify(place, everybody, simulated=simulated),)

@@ -133,5 +133,5 @@ class ReconRows:
         self._connection.execute("UPDATE recon SET booked = 1 WHERE id = ?", (number,))
 
 
-def _comparison(at: int, node: int, in_flight: int, books: int, number: int, booked: int) -> Comparison:  # noqa: PLR0913, PLR0917
+def _comparison(at: int, node: int, in_flight: int, books: int, number: int, booked: int) -> Comparison:
     return Comparison(at, node, in_flight, books, number, bool(booked))

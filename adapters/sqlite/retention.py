@@ -33,6 +33,8 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("pairing_failure", "at < ?", DAY),
     ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),
+    ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
+    ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""

@@ -60,7 +60,7 @@ class PaidAlready(UserError):
     status = 409
 
 
-class UnderWay(UserError):
+class BeingPaid(UserError):
     """This invoice is being paid already. Nothing was sent again; you are told how it ends."""
 
     status = 409

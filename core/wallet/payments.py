@@ -20,11 +20,11 @@ from core.tokens import TokenTx
 from core.wallet.ledger import Entry, HoldState
 from core.wallet.lightning import NodeDown, NodeRefused, Outcome, PayState
 from core.wallet.payment import (
+    BeingPaid,
     Next,
     PaidAlready,
     Payment,
     State,
-    UnderWay,
     after_looking,
     check_payable,
     price,
@@ -152,7 +152,7 @@ class Payments:
     async def pay(self, order: Order) -> Payment:
         """Pay, once for each key, and return how it stands after a while at most.
 
-        Raises what `quote` does, `PaidAlready`, `UnderWay`, `PaysYourself`, `NotEnoughSats`, and what the guard refuses.
+        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `NotEnoughSats`, and what the guard refuses.
         """
         if (known := await self._store.read(lambda tx: _known(tx, order.key))) is not None:
             return await self._ended(known)
@@ -350,7 +350,7 @@ def _refuse_again(before: Payment | None) -> None:
     if before is not None and before.state is State.SUCCEEDED:
         raise PaidAlready
     if before is not None and not before.over:
-        raise UnderWay
+        raise BeingPaid
 
 
 def _payment(order: Order, quote: Quote, now: int, attempt: int) -> Payment:

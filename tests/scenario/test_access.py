@@ -24,6 +24,7 @@ LINES = {
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
     "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
+    "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "",
     **OTHERS,
 }  # fmt: skip
 

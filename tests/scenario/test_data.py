@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adapters.lightning.simulated import SimulatedNode
 from bot.registry import registry
 from core.chat import Inbound
+from tests.fakes import FakeIds
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, hub
 
@@ -125,6 +127,27 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
                 "try", "sing", "Shall I sing?", asked_by=OWNER, where=OWNER, approvers=(OWNER,), seconds=60, key=verb
             )
             _is(await ask(f"/{verb} A-{number}"), {"ok": bool, "approval": str, "state": str})
+        money = {"ok": bool, "payment_hash": str, "bolt11": str, "state": str, "amount_sats": int, "simulated": bool}
+        _is(await ask("/invoice 10 tea"), money)
+        outside = SimulatedNode(bot.app.settings.data_dir / "node.db", bot.clock, FakeIds("outside"))
+        _is(await ask(f"/pay {await outside.outside_asks(9_000)}"), money | {"preimage": str, "fee_sats": int})
+        bolt11 = await outside.outside_asks(1_000)
+        await outside.close()
+        assert (await bot.data(f"/payout worker {bolt11}"))["error"] == "not_enough_sats"
+        tried.add("payout")  # it has an account once workers of others have one
+        compared = await ask("/reconcile")
+        _is(
+            compared,
+            {
+                "ok": bool,
+                "comparison": int,
+                "node_sats": int,
+                "books_sats": int,
+                "in_flight_sats": int,
+                "difference_msat": int,
+                "simulated": bool,
+            },
+        )
         _is(await ask("/voice off"), {"ok": bool, "voice": bool})
         _is(await ask("/why"), {"ok": bool, "command": str, "allowed": bool, "rule": str})
         status = await ask("/status")

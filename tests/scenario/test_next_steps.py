@@ -75,7 +75,9 @@ async def test_the_books_count_and_name_their_accounts(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         found = bot.app.settings
         assert "earned by the agents" in (await bot.say("/status"))["text"]
-    assert prove(found, as_json=False).startswith("The books balance: 1 entry, 2 postings, 2 accounts, 0 open holds\n")
+    assert prove(found, as_json=False).startswith(
+        "The books balance: 2 entries, 4 postings, 3 accounts, 0 open holds\n"
+    )
     assert movements(found, None, 5, as_json=False).startswith(
         "user:console:owner: the last 1 movement, newest first\n"
     )

@@ -131,7 +131,8 @@ async def test_a_task_above_the_limit_is_tapped_at_home_and_then_posted_once(tmp
 
 ARGUMENTS = {
     "bid": "1 10", "award": "1 quill", "deliver": "1 done", "accept": "1", "reject": "1 bad", "cancel": "1", "retry": "1",
-    "spawn": "quill", "dismiss": "quill", "pair": "ABCD2345", "unpair": ANN, "model": "small", "task": "sing max=201",
+    "pay": "lnbc1 10", "payout": "worker lnbc1",
+    "reconcile": "", "spawn": "quill", "dismiss": "quill", "pair": "ABCD2345", "unpair": ANN, "model": "small", "task": "sing max=201",
 }  # fmt: skip
 """Every command that binds, in words that its owner could have carried out."""
 
@@ -140,7 +141,7 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.proxies.MAX_ASKS", 99)
-    free = {"ask", "new", "stop", "voice"}  # they bind nobody: what is said between the device and the agent
+    free = {"ask", "new", "stop", "voice", "invoice"}  # they bind nobody: what is said between the device and the agent
     never = {"approve", "deny", "link", "unlink", "revoke"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
     assert set(binding) == set(ARGUMENTS), "a new command says here how a voice could misuse it"
@@ -150,14 +151,15 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
         await bot.hands.at_work("T-1", "quill")
         kept = {name: rows for name, rows in bot.tables().items() if name not in ASKING}
         for name in binding:
-            answer = await phone.chat(f"/{name} {ARGUMENTS[name]}")
+            answer = await phone.chat(f"/{name} {ARGUMENTS[name]}".strip())
             assert "Nothing is done until you tap Approve there" in answer["text"], name
         for line in ("/approve A-1", "/link", "/link ABCD2345", f"/unlink {ANN}", "/revoke shortcut phone", "/tokens"):
             assert "in your chat" in (await phone.chat(line))["text"], line
         assert {name: rows for name, rows in bot.tables().items() if name not in ASKING} == kept
         asked = bot.rows("SELECT words, approvers, state FROM approval")
         assert asked == [
-            (f"Your Shortcut phone asks for: /{name} {ARGUMENTS[name]}", f'["{OWNER}"]', "open") for name in binding
+            (f"Your Shortcut phone asks for: /{name} {ARGUMENTS[name]}".strip(), f'["{OWNER}"]', "open")
+            for name in binding
         ]
 
 

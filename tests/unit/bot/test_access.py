@@ -23,6 +23,11 @@ POST       -      yes     yes       yes    yes    yes  yes    -      yes
 BID        -      yes     yes       yes    yes    yes  yes    -      tap
 DELIVER    -      yes     yes       yes    yes    yes  yes    -      tap
 SEE_MONEY  -      yes     yes       yes    yes    yes  -      yes    yes
+RECEIVE    -      yes     yes       yes    yes    yes  yes    yes    yes
+PAY        -      yes     yes       yes    yes    -    yes    -      tap
+SEND       -      -       -         yes    yes    -    yes    -      tap
+PAYOUT     -      -       -         -      yes    -    yes    -      tap
+RECONCILE  -      -       -         -      yes    -    yes    -      tap
 JUDGE      -      own     own       own    yes    -    yes    -      tap
 AWARD      -      own     yes       own    yes    -    yes    -      tap
 CANCEL     -      own     yes       own    yes    yes  yes    -      tap

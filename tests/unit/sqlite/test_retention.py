@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "sync", "file", "cursor", "actor",
-    "conversation", "moved", "latch", "pin", "opened_before", "link",
+    "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "settlement",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -39,7 +39,16 @@ APPROVAL = (
     "INSERT INTO approval (kind, action, digest, words, asked_by, conversation, approvers, needs, created_at, expires_at, state,"
     " decided_at, outcome) VALUES ('k', 'a', 'd', 'w', 'a:1', 'c', '[]', 'owner', :at, :at, "
 )
-NEWEST = {"outgoing": OUTGOING + "('s', 'c', '{}', 'queued', 9e15)", "approval": APPROVAL + "'done', 9e15, '')"}
+INVOICE = (
+    "INSERT INTO invoice (payment_hash, bolt11, account, amount, memo, actor, conversation, expires_at, at, state, received)"
+    " VALUES (randomblob(32), 'ln', 'user:a', 1000, '', 'a', 'c', :at, :at, "
+)
+RECON = "INSERT INTO recon (at, node, in_flight, books) VALUES (:at, 1, 0, 1)"
+NEWEST = {
+    "outgoing": OUTGOING + "('s', 'c', '{}', 'queued', 9e15)",
+    "approval": APPROVAL + "'done', 9e15, '')",
+    "recon": RECON.replace(":at", "9000000000000000"),
+}
 """A row that is younger than any test, where the newest stays."""
 
 EVENT = "INSERT INTO event (kind, at, data) VALUES ('BookOpened', :at, '{}')"
@@ -67,6 +76,9 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
+    ("invoice", "never paid", INVOICE + "'open', 0)", 30),
+    ("invoice", "paid", INVOICE + "'settled', 1000)", None),
+    ("recon", "", RECON, 365),
     ("task", "over", TASK, None),
     ("approval", "settled", APPROVAL + "'denied', :at, '')", 365),
     ("approval", "open", APPROVAL + "'open', NULL, '')", None),
