@@ -39,7 +39,8 @@ class Elsewhere(SimulatedNode):
 
 @asynccontextmanager
 async def hub_on(folder: Path, who: tuple[str, str] | None, backend: str) -> AsyncIterator[tuple[App, Elsewhere]]:
-    chosen = settings(folder).model_copy(update={"lightning": Lightning.model_construct(backend=backend)  # type: ignore[arg-type]})
+    lightning = Lightning.model_construct(backend=backend)  # type: ignore[arg-type]
+    chosen = settings(folder).model_copy(update={"lightning": lightning})
     clock = FakeClock()
     node = Elsewhere(folder / "node.db", clock, FakeIds("node"))
     node.who = who
