@@ -44,6 +44,7 @@ class SimulatedNode:
         self._patience = patience
         self._thread = ThreadPoolExecutor(1, "simulated node")
         self._connection: sqlite3.Connection | None = None
+        self._key = self._bytes()  # for a new node; drawn here, since names are drawn on the loop alone
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -179,7 +180,7 @@ class SimulatedNode:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             with _transaction(connection):
-                NodeFile(connection, self._clock.now()).found(self._bytes())
+                NodeFile(connection, self._clock.now()).found(self._key)
         except BaseException:
             connection.close()
             raise

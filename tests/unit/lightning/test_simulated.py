@@ -26,6 +26,7 @@ from adapters.lightning.simulated_file import (
     Randomness,
     fee_of,
 )
+from core.money import MAX_SATS, to_msat
 from core.wallet.lightning import InvoiceState, NodeDown, NodeRefused, PayState, proves
 from tests.depth import depth
 from tests.fakes import EPOCH, FakeClock, FakeIds, turn
@@ -266,6 +267,14 @@ async def test_an_invoice_takes_twice_its_amount_at_most(node: SimulatedNode) ->
         await node.outside_pays(made.bolt11, 10 * SATS + 1)
     payment_hash, preimage = await node.outside_pays(made.bolt11, 10 * SATS)
     assert proves(preimage, payment_hash)
+
+
+async def test_no_more_comes_in_than_can_be_counted(node: SimulatedNode) -> None:
+    first, second = [await node.create_invoice(to_msat(MAX_SATS), "", HOUR) for _ in range(2)]
+    await node.outside_pays(first.bolt11)
+    with pytest.raises(NodeRefused, match="full"):
+        await node.outside_pays(second.bolt11)
+    assert await node.balance() == START + to_msat(MAX_SATS)
 
 
 # Failures on request -----------------------------------------------------------------------------------------------
