@@ -142,6 +142,22 @@ async def test_what_a_caller_no_longer_waits_for_is_done_all_the_same(node: Watc
     assert (await node.track(decode(bolt11).payment_hash)).state is PayState.SUCCEEDED
 
 
+async def test_what_breaks_off_in_the_middle_leaves_nothing(node: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    bolt11 = await node.outside_asks(5 * SATS)
+
+    def full(*_: object) -> None:
+        message = "database or disk is full"
+        raise sqlite3.OperationalError(message)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(NodeFile, "_record", full)
+        with pytest.raises(NodeDown, match="disk is full"):
+            await node.pay(bolt11, None, LIMIT, 60)
+    assert await node.balance() == START
+    assert (await node.track(decode(bolt11).payment_hash)).state is PayState.UNKNOWN
+    assert (await node.pay(bolt11, None, LIMIT, 60)).state is PayState.SUCCEEDED
+
+
 async def test_all_who_wait_for_settlements_are_told_even_of_more_than_are_read_at_once(
     node: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
