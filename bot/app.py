@@ -105,6 +105,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DATABASE = "hub.db"
+NODE = "node.db"
+"""What a simulated node keeps; apart from the books, as with any node."""
+
 SIMULATED = "simulated"
 SAMPLES = Path(config.__file__).parent / "workspace"
 HOOK_PATH = "/telegram/webhook"
@@ -181,9 +184,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         skills = skills or SkillRunner(
             settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
         )
-        if node is None:
-            node = SimulatedNode(data / "node.db", clock, ids)
-            stack.push_async_callback(node.close)
+        node = node or _node(settings, stack, clock, ids)
         own = OwnNode(store, node, clock)
         wallet = Wallet(store, simulated=settings.lightning.backend == SIMULATED)
         agents = Roster(store, roster if roster is not None else personas.load())
@@ -270,7 +271,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             task = await coordinator.show(number)
             return task.status.value if task.over else None
 
-        calls = owner.calls(hub, web.login_link, settings.fingerprint())
+        calls = owner.calls(
+            hub, web.login_link, settings.fingerprint(), node if isinstance(node, SimulatedNode) else None
+        )
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -337,6 +340,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             await dispatcher.drain(DRAIN_SECONDS)
             await delivery.stop(LAST_WORDS_SECONDS)
             supervisor.stop()
+
+
+def _node(settings: Settings, stack: contextlib.AsyncExitStack, clock: Clock, ids: IdSource) -> Lightning:
+    """The Lightning node that the settings name. Nothing is asked of it yet."""
+    node = SimulatedNode(settings.data_dir / NODE, clock, ids)
+    stack.push_async_callback(node.close)
+    return node
 
 
 def _speech(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.lightning.simulated import Fails, SimulatedNode
+from adapters.lightning.simulated import SimulatedNode
+from adapters.lightning.simulated_file import Fails
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import balances, hub, prove
 
