@@ -210,7 +210,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return File(kept.name, place(kept))
 
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
-        payments = Payments(store, own, clock, nursery, bolt11.decode, SpendGuard(identities))
+        payments = Payments(
+            store, own, clock, nursery, partial(asyncio.to_thread, bolt11.decode), SpendGuard(identities)
+        )
         invoices = Invoices(store, own, clock)
         paying = Paying(
             payments, invoices, approvals=approvals, identities=identities, pairing=pairing, roster=agents, wallet=wallet,

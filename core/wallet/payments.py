@@ -33,7 +33,7 @@ from core.wallet.payment import (
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from core.chat import Caller
     from core.events import Json
@@ -128,7 +128,7 @@ class Payments:
         own: OwnNode,
         clock: Clock,
         spawner: Spawner,
-        decode: Callable[[str], PaymentRequest],
+        decode: Callable[[str], Awaitable[PaymentRequest]],
         guard: Guard,
     ) -> None:
         self._store = store
@@ -143,7 +143,7 @@ class Payments:
 
     async def quote(self, order: Order) -> Quote:
         """What it would cost. Raises what makes it impossible: `BadInvoice`, `NodeDown`, and the errors of `payment`."""
-        asked = self._decode(order.bolt11)
+        asked = await self._decode(order.bolt11)
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
         amount, limit = price(asked, order.amount, order.most)
