@@ -211,7 +211,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
         payments = Payments(
-            store, own, clock, nursery, partial(asyncio.to_thread, bolt11.decode), SpendGuard(identities)
+            store, own, clock, nursery, lambda text: asyncio.to_thread(bolt11.decode, text), SpendGuard(identities)
         )
         invoices = Invoices(store, own, clock)
         paying = Paying(
