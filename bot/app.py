@@ -57,6 +57,7 @@ from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import Role
 from core.errors import HubError, UserError
+from core.events import Kind
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -66,6 +67,8 @@ from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.ledger import TREASURY
+from core.wallet.limits import APPROVE
+from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
+    from core.events import Event
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
@@ -169,11 +173,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         skills = skills or SkillRunner(
             settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
         )
-        wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
+        wallet = Wallet(store, identities, simulated=settings.lightning.backend == "simulated")
+        spending = Spending(store, identities)
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings)
         )  # fmt: skip
@@ -199,6 +204,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             coordinator,
             agents,
             wallet,
+            spending,
             identities,
             pairing,
             links,
@@ -215,7 +221,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, identities.selves_in), delivery.send)
+        pump = Pump(store, clock, table(place, identities.selves_in, simulated=wallet.simulated), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -272,9 +278,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(console.heard)
         store.listen(web.heard)
         store.listen(proxies.ending(assistant.hush))
+        store.listen(partial(_thawing, coordinator, nursery))
 
         await stack.enter_async_context(web.listening())
         await agents.load()
+        await spending.preset(_presets(settings))
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
         await links.tidy()
@@ -409,6 +417,18 @@ def _rules(settings: Settings) -> Rules:
         window=auction.window * 1000, budget=to_msat(auction.budget), deadline=auction.deadline * 1000,
         review=auction.review * 1000, attempts=auction.attempts, lease=auction.lease * 1000,
     )  # fmt: skip
+
+
+def _presets(settings: Settings) -> dict[str, int | None]:
+    """The limits that hold where no owner says otherwise, msat."""
+    day = settings.wallet.day_limit
+    return {APPROVE: to_msat(settings.wallet.approve_over), "day": None if day is None else to_msat(day)}
+
+
+def _thawing(coordinator: Coordinator, nursery: Nursery, events: Sequence[Event]) -> None:
+    """Hears of events and, where spending goes on, has what waited for that put up."""
+    if any(event.kind is Kind.SPENDING_UNFROZEN for event in events):
+        nursery.spawn(coordinator.thaw(), "what waited for the freeze to end")
 
 
 def _sidecar(
@@ -611,7 +631,8 @@ async def _figures(store: Database) -> Figures:
     return await store.read(
         lambda tx: Figures(
             live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.books.in_escrow(),
-            treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(),
+            treasury=tx.ledger.account(TREASURY).posted,
+            frozen=tx.limits.rules().freeze is not None, backlog=tx.messages.backlog(),
             dead_letters=tx.dead_letters() + tx.messages.given_up(),
         )
     )  # fmt: skip

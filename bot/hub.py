@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.wallet.spending import Spending
     from core.wallet.wallet import Wallet
 
 
@@ -38,6 +39,7 @@ class Hub:
     coordinator: Coordinator
     roster: Roster
     wallet: Wallet
+    spending: Spending
     identities: Identities
     pairing: Pairing
     links: Links

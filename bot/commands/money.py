@@ -1,12 +1,13 @@
-"""Money: what one has, and how it came to that."""
+"""Money: what one has, how it came to that, and how much may be spent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views
+from bot import views, views_money
 from bot.registry import command
 from core.access import Action
+from core.money import to_msat
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
@@ -43,3 +44,46 @@ async def history(hub: Hub, call: CommandCall) -> Reply:
     start = cast("int | None", call.args.get("from"))
     lines = await hub.wallet.history(user_account(call.caller.name), limit + 1, start)
     return views.history(lines, limit, hub.zone, simulated=hub.wallet.simulated)
+
+
+@command(
+    "/limits [SCOPE AMOUNT]",
+    "what may be spent, and how much of it was",
+    group="money",
+    action=Action.SEE_MONEY,
+    bare=True,
+    notes=(
+        "SCOPE: payment (of one spend), hour, day; agent:NAME, class:NAME, peer:NAME (within 24 hours); treasury.day and so on",
+        "approve: above it a person taps; a person's id, such as telegram:12345: all that they pay and approve within 24 hours",
+        "AMOUNT: sats, or off, and then what the settings say holds again; an owner sets it",
+    ),
+)
+async def limits(hub: Hub, call: CommandCall) -> Reply:
+    """Show the limits, or change one."""
+    if (scope := cast("str | None", call.args.get("scope"))) is not None:
+        sats = cast("int | None", call.args["amount"])
+        kept, holds = await hub.spending.limit(
+            call.caller, scope, None if sats is None else to_msat(sats), key=call.key
+        )
+        return views_money.limited(kept, holds)
+    return views_money.limits(await hub.spending.outlook(call.caller), hub.zone, simulated=hub.wallet.simulated)
+
+
+@command(
+    "/freeze",
+    "stop all spending, at once",
+    group="money",
+    action=Action.FREEZE,
+    control=True,
+    notes=("Reading, talking, /cancel, refunds, what was awarded and what comes in go on",),
+)
+async def freeze(hub: Hub, call: CommandCall) -> Reply:
+    """Stop all spending."""
+    found, new = await hub.spending.freeze(call.caller, key=call.key)
+    return views_money.frozen(found, hub.zone, new=new)
+
+
+@command("/unfreeze", "let spending go on", group="money", action=Action.FREEZE, control=True)
+async def unfreeze(hub: Hub, call: CommandCall) -> Reply:
+    """Let spending go on."""
+    return views_money.thawed(was=await hub.spending.unfreeze(call.caller, key=call.key))

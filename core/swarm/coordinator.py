@@ -85,7 +85,11 @@ class Coordinator:
         self._spawner = spawner
         self.rules = rules or Rules()
         self._terms = Terms(
-            window=self.rules.window, lease=self.rules.lease, token=lambda: ids.token(12), capacity=roster.capacity
+            window=self.rules.window,
+            lease=self.rules.lease,
+            token=lambda: ids.token(12),
+            capacity=roster.capacity,
+            field=roster.field,
         )
         self._docket = Docket(store, clock)
         self._appraiser = Appraiser(roster, worker)
@@ -309,6 +313,11 @@ class Coordinator:
         """How many tasks an agent has, and why it cannot work at all (None: it can)."""
         load = await self._store.read(lambda tx: tx.tasks.load(agent.name))
         return load, await self._worker.ready(agent)
+
+    async def thaw(self) -> None:
+        """Spending goes on: put up what waits, as no auction was closed while it was frozen."""
+        tasks = await self._store.read(lambda tx: tx.tasks.live())
+        self._walk.offer_again(task.id for task in tasks if task.status is Status.OPEN)
 
     # Going on --------------------------------------------------------------------------------------------------
 
