@@ -196,7 +196,7 @@ def check_scope(text: str) -> str:
     if plain in _PLAIN or _NAMED.fullmatch(plain) or (plain == APPROVE and not lead):
         return lead + plain
     word = "agent:" if plain.startswith("agent:") else ""  # people are paid for work too
-    if (word or not lead) and _is_actor(inner[len(word) :]):
+    if (word or not (lead or plain.startswith(_NAMES))) and _is_actor(inner[len(word) :]):
         return lead + word + inner[len(word) :]
     raise UnknownScope(given=repr(text[:60]), known=_KNOWN)
 
@@ -350,7 +350,8 @@ def _checks(one: Spend) -> Iterator[_Check]:
     yield _Check(f"{lead}day", DAY, own)
     for scope in _named(one):
         yield _Check(lead + scope, DAY, (Row(one.account, scope),))
-    if person := one.by or (one.account.removeprefix(_PERSON) if one.account.startswith(_PERSON) else ""):
+    owner = one.account.removeprefix(_PERSON) if one.account.startswith(_PERSON) else ""
+    for person in sorted({owner, one.by or ""} - {""}):
         yield _of_person(person)
 
 
