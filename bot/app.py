@@ -57,7 +57,6 @@ from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import Role
 from core.errors import HubError, UserError
-from core.events import Kind
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -86,7 +85,6 @@ if TYPE_CHECKING:
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
-    from core.events import Event
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
@@ -278,7 +276,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(console.heard)
         store.listen(web.heard)
         store.listen(proxies.ending(assistant.hush))
-        store.listen(partial(_thawing, coordinator, nursery))
+        store.listen(coordinator.heard)
 
         await stack.enter_async_context(web.listening())
         await agents.load()
@@ -423,12 +421,6 @@ def _presets(settings: Settings) -> dict[str, int | None]:
     """The limits that hold where no owner says otherwise, msat."""
     day = settings.wallet.day_limit
     return {APPROVE: to_msat(settings.wallet.approve_over), "day": None if day is None else to_msat(day)}
-
-
-def _thawing(coordinator: Coordinator, nursery: Nursery, events: Sequence[Event]) -> None:
-    """Hears of events and, where spending goes on, has what waited for that put up."""
-    if any(event.kind is Kind.SPENDING_UNFROZEN for event in events):
-        nursery.spawn(coordinator.thaw(), "what waited for the freeze to end")
 
 
 def _sidecar(

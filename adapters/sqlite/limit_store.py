@@ -84,6 +84,15 @@ class LimitRows:
         """See `LimitStore`."""
         self._connection.execute("DELETE FROM spend WHERE key = ?", (key,))
 
+    def total(self, row: Row, since: int) -> int:
+        """See `LimitStore`. In two parts, as the sum of many amounts may be more than 63 bits hold."""
+        whole, rest = self._connection.execute(
+            "SELECT coalesce(sum(amount / 1000000), 0), coalesce(sum(amount % 1000000), 0) FROM spent"
+            " WHERE account = ? AND scope = ? AND minute >= ?",
+            (*row, since // MINUTE),
+        ).fetchone()
+        return int(whole) * 1_000_000 + int(rest)
+
     def spent(self, row: Row, since: int) -> list[tuple[int, int, str]]:
         """See `LimitStore`."""
         return self._connection.execute(

@@ -54,15 +54,15 @@ class Terms:
     field: Callable[[str], str]
 
 
+def halted(tx: SwarmTx, task: Task) -> bool:
+    """Whether a task's auction waits for spending to go on: it would end at once, with an award."""
+    return not task.waits_for_people and tx.limits.rules().freeze is not None
+
+
 def open_and_close(
     tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms
 ) -> Task:
-    """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited.
-
-    While spending is frozen it would award nothing: the task waits as it is.
-    """
-    if tx.limits.rules().freeze is not None and not task.waits_for_people:
-        return task
+    """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
     busy = _busy(tx, appraisals)
     payable = {agent.name for agent, offer in offers if offer.price <= task.budget}

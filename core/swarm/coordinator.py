@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
 from core.errors import UserError
+from core.events import Kind
 from core.money import to_msat
 from core.swarm import bidding, orders
 from core.swarm import task as life
@@ -26,10 +27,10 @@ from core.swarm.timing import Timing
 from core.swarm.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from core.chat import Caller
-    from core.events import Json
+    from core.events import Event, Json
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
     from core.swarm.auction import Standing
@@ -314,16 +315,20 @@ class Coordinator:
         load = await self._store.read(lambda tx: tx.tasks.load(agent.name))
         return load, await self._worker.ready(agent)
 
-    async def thaw(self) -> None:
-        """Spending goes on: put up what waits, as no auction was closed while it was frozen."""
-        tasks = await self._store.read(lambda tx: tx.tasks.live())
-        self._walk.offer_again(task.id for task in tasks if task.status is Status.OPEN)
-
     # Going on --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Do what time brings, for ever."""
         await self._timing.run()
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed: where spending goes on, what waited for that is put up."""
+        if any(event.kind is Kind.SPENDING_UNFROZEN for event in events):
+            self._spawner.spawn(self._thaw(), "what waited for spending to go on")
+
+    async def _thaw(self) -> None:
+        tasks = await self._store.read(lambda tx: tx.tasks.live())
+        self._walk.offer_again(task.id for task in tasks if task.status is Status.OPEN)
 
     async def recover(self) -> int:
         """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""

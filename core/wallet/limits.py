@@ -162,8 +162,11 @@ class LimitStore(Protocol):
     def void(self, key: str) -> None:
         """Nothing is counted under a key any more."""
 
+    def total(self, row: Row, since: int) -> int:
+        """Msat spent from the minute of `since` on, without an end."""
+
     def spent(self, row: Row, since: int) -> list[tuple[int, int, str]]:
-        """(minute, msat, path) from the minute of `since` on, without an end, in the order of time."""
+        """The same as (minute, msat, path), in the order of time."""
 
 
 class LimitTx(Tx, Protocol):
@@ -272,7 +275,7 @@ def fit(tx: LimitTx, one: Spend) -> int:
     """Count as much of it as the limits leave, and return that. It sets aside again what came back, so no freeze stops it."""
     amounts = tx.limits.rules().amounts
     checks = [check for check in _checks(one) if check.rule in amounts]
-    rooms = [amounts[check.rule] - sum(amount for _, amount, _ in _spent(tx, check)) for check in checks]
+    rooms = [amounts[check.rule] - _total(tx, check) for check in checks]
     amount = max(0, min(one.amount, amounts.get(_lead(one.account) + PAYMENT, one.amount), *rooms))
     if amount:
         tx.limits.count(one.key, one.path, amount, _rows(one), tx.now)
@@ -355,17 +358,20 @@ def _checks(one: Spend) -> Iterator[_Check]:
         yield _of_person(person)
 
 
+def _total(tx: LimitTx, check: _Check) -> int:
+    return sum(tx.limits.total(row, tx.now - check.window) for row in check.rows)
+
+
 def _spent(tx: LimitTx, check: _Check) -> list[tuple[int, int, str]]:
     return sorted(part for row in check.rows for part in tx.limits.spent(row, tx.now - check.window))
 
 
 def _over(tx: LimitTx, one: Spend, check: _Check, limit: int) -> OverLimit | None:
-    spent = _spent(tx, check)
-    excess = sum(amount for _, amount, _ in spent) + one.amount - limit
+    excess = _total(tx, check) + one.amount - limit
     if excess <= 0:
         return None
     free, later = excess, ""
-    for minute, amount, _ in spent if one.amount <= limit else ():
+    for minute, amount, _ in _spent(tx, check) if one.amount <= limit else ():
         free -= amount
         if free <= 0:
             wait = _span((minute + 1) * MINUTE + check.window - tx.now)
