@@ -71,13 +71,15 @@ from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
-from core.wallet.guard import SpendGuard
+from core.wallet.guard import Consent, SpendGuard
 from core.wallet.invoices import Invoices
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
+from core.wallet.limits import APPROVE
 from core.wallet.node import OwnNode
 from core.wallet.payments import Payments
 from core.wallet.reconcile import Reconciler
+from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
-    from core.chat import Caller, ChatAdapter, Outgoing
+    from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, IdSource
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
@@ -186,11 +188,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         )
         node = node or _node(settings, stack, clock, ids)
         own = OwnNode(store, node, clock)
-        wallet = Wallet(store, simulated=settings.lightning.backend == SIMULATED)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
+        wallet = Wallet(store, identities, simulated=settings.lightning.backend == SIMULATED)
+        spending = Spending(store, identities)
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings)
         )  # fmt: skip
@@ -216,7 +219,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         invoices = Invoices(store, own, clock)
         paying = Paying(
             payments, invoices, approvals=approvals, identities=identities, pairing=pairing, roster=agents, wallet=wallet,
-            taps=_Taps(),
+            taps=Consent(store),
         )  # fmt: skip
         approvals.carries(PAYMENT, paying.carry)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
@@ -229,6 +232,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             coordinator,
             agents,
             wallet,
+            spending,
             identities,
             pairing,
             links,
@@ -307,10 +311,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(console.heard)
         store.listen(web.heard)
         store.listen(proxies.ending(assistant.hush))
+        store.listen(coordinator.heard)
 
         await stack.enter_async_context(web.listening())
         await agents.load()
         await _meet(own)
+        await spending.preset(_presets(settings))
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
         await links.tidy()
@@ -451,6 +457,12 @@ def _rules(settings: Settings) -> Rules:
         window=auction.window * 1000, budget=to_msat(auction.budget), deadline=auction.deadline * 1000,
         review=auction.review * 1000, attempts=auction.attempts, lease=auction.lease * 1000,
     )  # fmt: skip
+
+
+def _presets(settings: Settings) -> dict[str, int | None]:
+    """The limits that hold where no owner says otherwise, msat."""
+    day = settings.wallet.day_limit
+    return {APPROVE: to_msat(settings.wallet.approve_over), "day": None if day is None else to_msat(day)}
 
 
 def _sidecar(
@@ -627,14 +639,6 @@ def _same_kind(settings: Settings, found: tuple[str, str] | None) -> None:
     raise OtherBook(folder=settings.data_dir, theirs=f"{found[0]} ({found[1]})", ours=backend, remedy=remedy)
 
 
-class _Taps:
-    async def needs_tap(self, caller: Caller, amount: int) -> bool:
-        return amount > 1_000_000
-
-    def may_approve(self, actor: str, role: Role, amount: int) -> bool:
-        return role is Role.OWNER
-
-
 async def _meet(own: OwnNode) -> None:
     """See whose node it is. One that does not answer is asked again later; one of other books is refused: raises `OtherNode`."""
     try:
@@ -648,7 +652,8 @@ async def _figures(store: Database) -> Figures:
     return await store.read(
         lambda tx: Figures(
             live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.books.in_escrow(),
-            treasury=tx.ledger.account(TREASURY).posted, backlog=tx.messages.backlog(),
+            treasury=tx.ledger.account(TREASURY).posted,
+            frozen=tx.limits.rules().freeze is not None, backlog=tx.messages.backlog(),
             dead_letters=tx.dead_letters() + tx.messages.given_up(),
         )
     )  # fmt: skip

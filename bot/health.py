@@ -57,13 +57,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, what was given up."""
+    """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, what was given up.
+
+    `frozen`: nothing may be spent.
+    """
 
     live: dict[str, int]
     tasks: int
     held: int
     escrow: int
     treasury: int
+    frozen: bool
     backlog: int
     dead_letters: int
 
@@ -129,6 +133,7 @@ class Health:
             "money": {
                 "held_sats": to_sats(figures.held), "escrow_sats": to_sats(figures.escrow),
                 "treasury_sats": to_sats(figures.treasury), "simulated": self.simulated,
+                "frozen": figures.frozen,
             },
             "messages_waiting": figures.backlog,
             "dead_letters": figures.dead_letters,
@@ -151,6 +156,8 @@ class Health:
         earned = f"{format_sats(figures.treasury)} earned by the agents"
         money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow, {earned}"
         lines.append(f"money  {money} ({kind})")
+        if figures.frozen:
+            lines.append("spending  frozen; an owner ends that with /unfreeze")
         if figures.backlog or figures.dead_letters:
             lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} given up")
         return Reply("\n".join(lines), data)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.swarm.roster import Roster
     from core.tokens import Identities
     from core.wallet.reconcile import Reconciler
+    from core.wallet.spending import Spending
     from core.wallet.wallet import Wallet
 
 
@@ -40,6 +41,7 @@ class Hub:
     coordinator: Coordinator
     roster: Roster
     wallet: Wallet
+    spending: Spending
     identities: Identities
     pairing: Pairing
     links: Links

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bot import views_lightning
 from core.access import Action, authorize
@@ -17,15 +17,17 @@ from core.money import to_msat
 from core.tokens import CONSOLE_OWNER
 from core.wallet.ledger import user_account
 from core.wallet.lightning import MEMO_BYTES
+from core.wallet.limits import Path
 from core.wallet.payments import Order
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
     from core.approval import Approval
-    from core.chat import Caller, CommandCall
+    from core.chat import CommandCall
     from core.pairing import Pairing
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
     from core.wallet.payments import Payments, Quote
     from core.wallet.wallet import Wallet
@@ -43,18 +45,12 @@ class MemoTooLong(UserError):
     """The memo is longer than the {limit} bytes that an invoice takes. Shorten it."""
 
 
+class SayHowMuch(UserError):
+    """Say how many sats: /pay PERSON SATS."""
+
+
 class OwnPersona(UserError):
     """{agent} is one of this hub's own: what it earns is in the treasury already. /treasury shows it."""
-
-
-class Taps(Protocol):
-    """Which spends a person must tap for."""
-
-    async def needs_tap(self, caller: Caller, amount: int) -> bool:
-        """Whether `amount` msat of this caller's needs a person's tap."""
-
-    def may_approve(self, actor: str, role: Role, amount: int) -> bool:
-        """Whether a person may agree to a spend of `amount` msat."""
 
 
 class Paying:
@@ -62,7 +58,7 @@ class Paying:
 
     def __init__(  # noqa: PLR0913 - what it works with
         self, payments: Payments, invoices: Invoices, *, approvals: Approvals, identities: Identities, pairing: Pairing,
-        roster: Roster, wallet: Wallet, taps: Taps,
+        roster: Roster, wallet: Wallet, taps: Consent,
     ) -> None:  # fmt: skip
         self._payments = payments
         self._invoices = invoices
@@ -87,11 +83,17 @@ class Paying:
         amount, most = (to_msat(cast("int", call.args[one])) if one in call.args else None for one in ("sats", "max"))
         if _BOLT11.fullmatch(whom):
             authorize(call.caller, Action.SEND)
-            account = user_account(call.caller.name)
+            account = user_account(call.caller.payer)
             return await self._send(call, Order(whom, account, call.caller, call.follows, call.key, amount, most))
         if _ADDRESS.match(whom):
             raise NotImplementedError
-        raise NotImplementedError(self._pairing.find(whom))
+        if amount is None:
+            raise SayHowMuch
+        payee = self._pairing.find(whom)
+        if await self._taps.needed(user_account(call.caller.payer), amount):
+            return await self._ask_transfer(call, payee, amount)
+        await self._wallet.transfer(call.caller, payee, amount, call.key)
+        return views_lightning.transferred(payee, amount, simulated=self._wallet.simulated)
 
     async def payout(self, call: CommandCall) -> Reply:
         """Pay what an agent earned to its own invoice."""
@@ -99,49 +101,64 @@ class Paying:
         if self._roster.claims(agent):
             raise OwnPersona(agent=agent)
         bolt11, reason = cast("str", call.args["bolt11"]), f"payout to {agent}"
-        order = Order(bolt11, f"agent:{agent}", call.caller, call.follows, call.key, reason=reason)
+        order = Order(bolt11, f"agent:{agent}", call.caller, call.follows, call.key, reason=reason, path=Path.PAYOUT)
         return await self._send(call, order)
 
     async def _send(self, call: CommandCall, order: Order) -> Reply:
         quote = await self._payments.quote(order)
-        if await self._taps.needs_tap(call.caller, quote.most):
+        if await self._taps.needed(order.account, quote.most):
             return await self._ask(call, order, quote)
         made = await self._payments.pay(order)
         return views_lightning.payment(made, simulated=self._wallet.simulated)
 
     async def _ask(self, call: CommandCall, order: Order, quote: Quote) -> Reply:
-        """Put it to those who may agree to so much."""
+        """Put a payment to those who may agree to so much."""
         words = views_lightning.quoted(quote, simulated=self._wallet.simulated)
         if order.account != user_account(CONSOLE_OWNER):
-            words += f" From {order.account.partition(':')[2]}'s wallet."
-        action = json.dumps({
-            "bolt11": quote.asked.bolt11, "account": order.account, "actor": call.caller.actor,
-            "acting_for": call.caller.acting_for, "private": call.caller.private, "conversation": order.conversation,
-            "amount": order.amount, "most": quote.most, "reason": order.reason,
-        })  # fmt: skip
-        people = sorted({*self._identities.everybody(CONSOLE_OWNER), *self._payers(quote.most)})
+            words += f" From the account {order.account.partition(':')[2]}."
+        facts = {
+            "bolt11": quote.asked.bolt11, "account": order.account, "amount": order.amount, "most": quote.most,
+            "reason": order.reason, "path": order.path.value,
+        }  # fmt: skip
+        return await self._put(call, facts, words, quote.most)
+
+    async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
+        """Put a payment to a person to those who may agree to so much."""
+        words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?"
+        if call.caller.payer != CONSOLE_OWNER:
+            words += f" From the account {call.caller.payer}."
+        return await self._put(call, {"payee": payee, "most": amount}, words, amount)
+
+    async def _put(self, call: CommandCall, facts: dict[str, Any], words: str, most: int) -> Reply:
+        caller = call.caller
+        who = {"actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows}
+        people = sorted({*self._identities.everybody(CONSOLE_OWNER), *await self._payers(most)})
         made = await self._approvals.ask(
-            KIND, action, words, asked_by=call.caller.recorded, where=order.conversation, approvers=people,
+            KIND, json.dumps(who | facts), words, asked_by=caller.recorded, where=call.follows, approvers=people,
             seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=Role.PAYER,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
 
-    def _payers(self, amount: int) -> list[str]:
+    async def _payers(self, amount: int) -> list[str]:
         """Those who pay, and may agree to so much."""
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
-        return [actor for actor in payers if self._taps.may_approve(actor, Role.PAYER, amount)]
+        return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
 
     async def carry(self, approval: Approval) -> str:
         """Pay what was agreed to; the same approval twice pays once."""
         asked = json.loads(approval.action)
         caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
         _, role = await self._identities.standing(approval.decided_by or "")
-        if not self._taps.may_approve(approval.decided_by or "", role, asked["most"]):
+        agreed = self._identities.account(approval.decided_by or "")
+        if not await self._taps.allowed(agreed, role, asked["most"]):
             return "nothing was paid: whoever agreed may not agree to so much any more"
+        key = f"approval/{approval.id}"
+        if "payee" in asked:
+            await self._wallet.transfer(caller, asked["payee"], asked["most"], key)
+            return views_lightning.transferred(asked["payee"], asked["most"], simulated=self._wallet.simulated).text
         order = Order(
-            asked["bolt11"], asked["account"], caller, asked["conversation"], f"approval/{approval.id}", asked["amount"],
-            asked["most"], asked["reason"],
+            asked["bolt11"], asked["account"], caller, asked["where"], key, asked["amount"], asked["most"], asked["reason"],
+            Path(asked["path"]), agreed,
         )  # fmt: skip
-        made = await self._payments.pay(order)
-        return views_lightning.payment(made, simulated=self._wallet.simulated).text
+        return views_lightning.payment(await self._payments.pay(order), simulated=self._wallet.simulated).text

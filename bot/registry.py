@@ -66,6 +66,7 @@ _LIMITS = {
 """How a line ends that sets a limit in words: `max 10`, `for at most 10 sats`, `within 2h`."""
 _LONGEST_LIMIT = 6
 
+_AMOUNTS = frozenset({"SATS", "AMOUNT"})
 _NAMES = frozenset({"ACTOR", "IDENTITY"})
 """What is an id or a name. An id is read as it is written: quotes, dashes and signs mean themselves in it."""
 
@@ -140,6 +141,11 @@ def _entry(text: str) -> int:
     return int(text)
 
 
+def _amount(text: str) -> int | None:
+    """Whole sats, or None for `off`."""
+    return None if text.lower() == "off" else parse_sats(text)
+
+
 def _status(text: str) -> Status:
     if text.lower() not in set(Status):
         raise BadStatus(given=repr(text[:40]), known=", ".join(Status))
@@ -148,18 +154,22 @@ def _status(text: str) -> Status:
 
 _TYPES: Mapping[str, Callable[[str], object]] = {
     "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "ID": parse_approval,
-    "N": _number, "ENTRY": _entry, "STATUS": _status,
+    "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status,
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a usage line: `name` in lower case; `kind` names its type, or lists choices as `auto|ask`."""
+    """One argument of a usage line: `name` in lower case; `kind` names its type, or lists choices as `auto|ask`.
+
+    `joined`: it stands in one bracket with the argument before it, and is required where that is given.
+    """
 
     name: str
     kind: str
     required: bool
     keyed: bool
+    joined: bool = False
 
     @property
     def prose(self) -> bool:
@@ -169,11 +179,12 @@ class Argument:
 
 def parse_usage(usage: str) -> tuple[Argument, ...]:
     """The arguments of a usage line."""
-    found = []
+    found, joined = [], False
     for part in usage.split()[1:]:
-        required, inner = not part.startswith("["), part.strip("[]")
+        required, inner = not part.startswith("[") and not joined, part.strip("[]")
         key, keyed, kind = inner.rpartition("=")
-        found.append(Argument((key or kind).lower(), kind, required, bool(keyed)))
+        found.append(Argument((key or kind).lower(), kind, required, bool(keyed), joined))
+        joined = (joined or part.startswith("[")) and not part.endswith("]")
     return tuple(found)
 
 
@@ -183,7 +194,8 @@ class Command:
 
     `control` commands overtake everything their conversation is busy with; `talk` commands take their
     turn among the questions to the agent, and those that `interrupt` stop the one being answered. Those that only
-    `read` act by themselves when free text means them; all others are asked back first.
+    `read` act by themselves when free text means them; all others are asked back first. One that reads only where it is said
+    `bare`, without an argument, changes something with one.
     """
 
     name: str
@@ -197,10 +209,15 @@ class Command:
     interrupts: bool = False
     reads: bool = False
     arguments: tuple[Argument, ...] = field(default=())
+    bare: bool = False
     own: bool = False
     """Whether who may do that with their own may call it: what it acts on decides."""
     notes: tuple[str, ...] = ()
     """What /help COMMAND and the docs say beyond the help: a line for each option, and what else is good to know."""
+
+    def looks(self, text: str) -> bool:
+        """Whether it only reads, said as this text."""
+        return self.reads or (self.bare and len(text.split(maxsplit=1)) < 2)  # noqa: PLR2004 - the command alone
 
     @property
     def private(self) -> bool:
@@ -233,6 +250,7 @@ class Registry:
         talk: bool = False,
         interrupts: bool = False,
         reads: bool = False,
+        bare: bool = False,
         own: bool = False,
         notes: tuple[str, ...] = (),
     ) -> Callable[[Run], Run]:
@@ -243,7 +261,20 @@ class Registry:
             if not _NAME.fullmatch(name) or len(text) > _MAX_HELP:
                 raise ValueError(f"no surface could show the command {usage!r}: {text!r}")
             self._commands[name] = Command(
-                name, usage, text, group, run, action, control, talk, interrupts, reads, parse_usage(usage), own, notes
+                name,
+                usage,
+                text,
+                group,
+                run,
+                action,
+                control,
+                talk,
+                interrupts,
+                reads,
+                parse_usage(usage),
+                bare,
+                own,
+                notes,
             )
             return run
 
@@ -307,6 +338,7 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     if command.arguments[0].kind in _NAMES and re.fullmatch(r"[a-z]+:\S+", rest):
         return {command.arguments[0].name: rest}
     args, words, cuts = _options(command, rest)
+    before = ""
     for argument in (one for one in command.arguments if not one.keyed):
         if argument.prose and words:
             prose = args[argument.name] = _prose(rest, words[0][1], cuts)
@@ -314,10 +346,11 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
             words = []
         elif words:
             args[argument.name] = _value(command, argument, words.pop(0)[0])
-            if argument.kind == "SATS" and words and _UNIT.fullmatch(words[0][0]):
+            if argument.kind in _AMOUNTS and words and _UNIT.fullmatch(words[0][0]):
                 words.pop(0)
-        elif argument.required:
+        elif argument.required or (argument.joined and before in args):
             raise MissingArgument(command=command.name, what=argument.kind, usage=command.usage)
+        before = argument.name
     if words:
         wrong = BadOption if "=" in words[0][0] else TooMany
         raise wrong(command=command.name, given=repr(words[0][0][:40]), usage=command.usage, instead="")

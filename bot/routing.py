@@ -86,7 +86,7 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     """Where a message of words goes. Raises `UserError` for what cannot be meant."""
     command = registry.route(message)
     if message.text.startswith("/"):
-        return Route(Way.ASK if message.spoken and not command.reads else Way.RUN, message, command)
+        return Route(Way.ASK if message.spoken and not command.looks(message.text) else Way.RUN, message, command)
     meaning = understand(message.text)
     yes = answer(message.text) if meaning.intent == "approval" and meaning.command is None else None
     if yes is not None:
@@ -96,4 +96,4 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     meant = replace(message, text=meaning.command)
     if (found := registry.find(meaning.command.split(maxsplit=1)[0])) is None:
         raise NotYetHere(command=meaning.command)
-    return Route(Way.RUN if found.reads else Way.ASK, meant, found)
+    return Route(Way.RUN if found.looks(meaning.command) else Way.ASK, meant, found)

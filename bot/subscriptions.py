@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from bot import views, views_lightning
+from bot import views, views_lightning, views_money
 from core.errors import Unavailable
 from core.events import Event, Kind
 from core.messages import MessageTx
@@ -64,7 +64,7 @@ class HandlerTx(SwarmTx, MessageTx, EventTx, PaymentTx, Protocol):
 NOTIFIED = frozenset({
     Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
     Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED, Kind.TASK_CANCELLED, Kind.TASK_REJECTED, Kind.BID_PLACED,
-    Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED,
+    Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED, *views_money.TOLD,
 })  # fmt: skip
 
 
@@ -79,6 +79,7 @@ def _alone(_: HandlerTx, actor: str) -> Collection[str]:
 class Notify:
     """Tells people what they must know or do: whoever posted a task, where they posted it; a person who won it, at home.
 
+    So are whoever was paid by somebody, and the owners of a freeze or a limit that another of them set.
     Where it was posted by an identity that was taken off since, it is told at the homes of those that the account has now.
     Nobody is told in their own conversation what they did there themselves, and were answered.
     """
@@ -87,19 +88,31 @@ class Notify:
     kinds = NOTIFIED
 
     def __init__(
-        self, place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone, *,
+        self,
+        place: Callable[[ResultFile], str],
+        everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
+        *,
         simulated: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._place = place
         self._simulated = simulated
         self._everybody = everybody
 
     def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
         """Write the messages that follow from an event."""
+        return [
+            tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now)
+            for where, reply in self._told(tx, event)
+        ]
+
+    def _told(self, tx: HandlerTx, event: Event) -> Sequence[tuple[str, Reply]]:
+        """What is told, and in which conversation."""
+        if event.kind in views_money.TOLD:
+            return views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)
         if event.kind is Kind.BID_PLACED and not event.data.keys() & {"late", "by"}:
             return []  # it came with the opening, which is told whole
         if receipt := _receipt(tx, event, simulated=self._simulated):
-            return [tx.messages.queue(receipt[0].partition(":")[0], *receipt, None, tx.now)]
+            return [receipt]
         task = tx.tasks.find(event.task or 0)
         if task is None:
             return []
@@ -113,7 +126,7 @@ class Notify:
         for home in self._homes(tx, event.agent or ""):
             if home not in {doer, *(places if left else [task.conversation])}:
                 replies += [(home, reply) for reply in views.told_to_worker(event, task)]
-        return [tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now) for where, reply in replies]
+        return replies
 
     def _homes(self, tx: HandlerTx, person: str) -> list[str]:
         """Where a person is told of their own work: wherever they are known."""
@@ -277,8 +290,10 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
 
 
 def table(
-    place: Callable[[ResultFile], str], everybody: Callable[[HandlerTx, str], Collection[str]] = _alone, *,
+    place: Callable[[ResultFile], str],
+    everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
+    *,
     simulated: bool = True,
-) -> Sequence[Notify]:  # fmt: skip
-    """Every handler of this hub. `everybody`: all identities of whoever one belongs to."""
+) -> Sequence[Notify]:
+    """Every handler of this hub. `everybody`: all identities of whoever one belongs to; `simulated`: its sats are no real ones."""
     return (Notify(place, everybody, simulated=simulated),)

@@ -107,3 +107,9 @@ def booked(found: Comparison) -> Reply:
     """A difference is in the books now."""
     words = f"Booked {found.difference:+,} msat to suspense; the books say what the node has"
     return Reply(words, {"ok": True, "comparison": found.id, "difference_msat": found.difference})
+
+
+def transferred(payee: str, amount: int, *, simulated: bool) -> Reply:
+    """A person was paid."""
+    data: dict[str, Json] = {"ok": True, "payee": payee, "amount_sats": to_sats(amount), "simulated": simulated}
+    return Reply(f"Paid {sats(amount, simulated=simulated)} to {payee}", data)

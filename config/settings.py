@@ -373,6 +373,14 @@ class WalletGroup(_Group):
     """Money."""
 
     grant: Sats = Field(10_000, description="sats that a new simulated book grants its owner")
+    approve_over: Sats = Field(
+        1000,
+        ge=1,
+        description="the amount, in sats, above which a person taps before it is spent; /limits approve changes it",
+    )
+    day_limit: Sats | None = Field(
+        None, ge=1, description="the most that each wallet may spend within 24 hours, sats; /limits day changes it"
+    )
 
 
 class Lightning(_Group):

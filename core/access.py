@@ -36,10 +36,6 @@ class Action(StrEnum):
     RETRY = "retry a task"
     DELIVER = "deliver a result"
     SEE_MONEY = "see a balance"
-    RECEIVE = "ask for sats"
-    PAY = "pay people"
-    SEND = "pay invoices"
-    PAYOUT = "pay agents out"
     RECONCILE = "compare the node with the books"
     ROSTER = "spawn and stop agents"
     MODEL = "choose the model"
@@ -50,6 +46,13 @@ class Action(StrEnum):
     APPROVE = "decide what was put to you"
     LINK = "link identities to your account"
     JOIN = "join an account with its code"
+    PAY = "pay people"
+    SEND = "pay Lightning invoices"
+    RECEIVE = "ask for sats by invoice"
+    PAYOUT = "pay out what agents earned"
+    TREASURY = "move sats of the treasury"
+    LIMITS = "change limits on spending"
+    FREEZE = "freeze spending, or let it go on"
 
 
 _MEMBER = frozenset(
@@ -60,11 +63,11 @@ _MEMBER = frozenset(
         Action.BID,
         Action.DELIVER,
         Action.SEE_MONEY,
-        Action.RECEIVE,
-        Action.PAY,
         Action.APPROVE,
         Action.LINK,
         Action.JOIN,
+        Action.PAY,
+        Action.RECEIVE,
     }
 )
 _OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
@@ -79,9 +82,6 @@ _MAY: dict[Role, frozenset[Action]] = {
 }
 _PAYS = frozenset(
     {
-        Action.PAY,
-        Action.SEND,
-        Action.PAYOUT,
         Action.RECONCILE,
         Action.JUDGE,
         Action.AWARD,
@@ -92,6 +92,12 @@ _PAYS = frozenset(
         Action.APPROVE,
         Action.LINK,
         Action.JOIN,
+        Action.PAY,
+        Action.SEND,
+        Action.PAYOUT,
+        Action.TREASURY,
+        Action.LIMITS,
+        Action.FREEZE,
     }
 )
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
@@ -99,12 +105,15 @@ _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Acti
 
 _LINKED_IN_CHAT = "identities are linked in your chat, not by a device. Say it to me there."
 _TOKENS_IN_CHAT = "tokens are seen and ended in your chat, not by a device. Say it to me there."
+_SPENDING_IN_CHAT = "spending is limited, stopped and let go on in your chat, not by a device. Say it to me there."
 _UNSPOKEN = {
     Action.APPROVE: "what is put to you is tapped in your chat, not spoken. Look there.",
     Action.LINK: _LINKED_IN_CHAT,
     Action.JOIN: _LINKED_IN_CHAT,
     Action.TOKENS: _TOKENS_IN_CHAT,
     Action.MINT: _TOKENS_IN_CHAT,
+    Action.LIMITS: _SPENDING_IN_CHAT,
+    Action.FREEZE: _SPENDING_IN_CHAT,
 }
 """What no device does, nor asks for: an approval that was spoken would be none."""
 

@@ -31,6 +31,8 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("link_code", "expires < ?", DAY),
     ("link_wish", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
+    ("spend", "at < ?", 2 * DAY),  # the longest window is a day
+    ("spent", "minute < ? / 60000", 2 * DAY),
     ("shortcut_job", "at < ?", 30 * DAY),
     ("page_session", "expires < ?", DAY),
     ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from adapters.sqlite.agent_store import AgentRows, ConversationRows, LinkRows, PairingRows, TokenRows
 from adapters.sqlite.approval_store import ApprovalRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
+from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows
 from adapters.sqlite.session_store import SessionRows
@@ -43,8 +44,8 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "links",
-        "messages", "now", "pairing", "payments", "recon", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "limits",
+        "links", "messages", "now", "pairing", "payments", "recon", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -54,6 +55,7 @@ class UnitOfWork:
         self._emitted: list[Event] = []
         self.ledger = LedgerRows(connection, self)
         self.books = BookRows(connection)
+        self.limits = LimitRows(connection)
         self.tasks = TaskRows(connection)
         self.agents = AgentRows(connection)
         self.approvals = ApprovalRows(connection)

@@ -80,6 +80,10 @@ class Figures(Protocol):
         """What the hub's own agents have earned."""
 
     @property
+    def frozen(self) -> bool:
+        """Whether nothing may be spent."""
+
+    @property
     def backlog(self) -> int:
         """Messages waiting to be sent."""
 

@@ -104,12 +104,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class MoneyState:
-    """What is set aside, what tasks under way have in escrow, what the hub's agents have earned."""
+    """What is set aside, what tasks under way have in escrow, what the hub's agents have earned; whether spending is frozen."""
 
     held_sats: int
     escrow_sats: int
     treasury_sats: int
     simulated: bool
+    frozen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,8 @@ class StatusPage:
             tasks=[self._task(task) for task in seen.newest],
             totals=Totals(dict(figures.live), figures.tasks),
             money=MoneyState(
-                to_sats(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), sources.health.simulated
+                to_sats(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), sources.health.simulated,
+                figures.frozen,
             ),
             events=[self._event(event) for event in self._events],
         )  # fmt: skip

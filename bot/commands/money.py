@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_lightning
+from bot import views, views_lightning, views_money
 from bot.registry import command
 from core.access import Action
 from core.money import to_msat
@@ -102,3 +102,46 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     if number is not None:
         return views_lightning.booked(await hub.reconciler.book(call.caller, number))
     return views_lightning.compared(await hub.reconciler.compare(), simulated=hub.wallet.simulated)
+
+
+@command(
+    "/limits [SCOPE AMOUNT]",
+    "what may be spent, and how much of it was",
+    group="money",
+    action=Action.SEE_MONEY,
+    bare=True,
+    notes=(
+        "SCOPE: payment (of one spend), hour, day; agent:NAME, class:NAME, peer:NAME (within 24 hours); treasury.day and so on",
+        "approve: above it a person taps; a person's id, such as telegram:12345: all that they pay and approve within 24 hours",
+        "AMOUNT: sats, or off, and then what the settings say holds again; an owner sets it",
+    ),
+)
+async def limits(hub: Hub, call: CommandCall) -> Reply:
+    """Show the limits, or change one."""
+    if (scope := cast("str | None", call.args.get("scope"))) is not None:
+        sats = cast("int | None", call.args["amount"])
+        kept, holds = await hub.spending.limit(
+            call.caller, scope, None if sats is None else to_msat(sats), key=call.key
+        )
+        return views_money.limited(kept, holds)
+    return views_money.limits(await hub.spending.outlook(call.caller), hub.zone, simulated=hub.wallet.simulated)
+
+
+@command(
+    "/freeze",
+    "stop all spending, at once",
+    group="money",
+    action=Action.FREEZE,
+    control=True,
+    notes=("Reading, talking, /cancel, refunds, what was awarded and what comes in go on",),
+)
+async def freeze(hub: Hub, call: CommandCall) -> Reply:
+    """Stop all spending."""
+    found, new = await hub.spending.freeze(call.caller, key=call.key)
+    return views_money.frozen(found, hub.zone, new=new)
+
+
+@command("/unfreeze", "let spending go on", group="money", action=Action.FREEZE, control=True)
+async def unfreeze(hub: Hub, call: CommandCall) -> Reply:
+    """Let spending go on."""
+    return views_money.thawed(was=await hub.spending.unfreeze(call.caller, key=call.key))

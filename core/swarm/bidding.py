@@ -13,6 +13,8 @@ from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
 from core.swarm.ports import Answer, Decline, Offer
 from core.swarm.task import Status, is_person
+from core.wallet.limits import OverLimit, refusal
+from core.wallet.wallet import price_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.swarm.ports import Agent, SwarmTx
     from core.swarm.task import Task
+    from core.wallet.limits import Spend
 
 HUB = "hub"
 
@@ -42,12 +45,18 @@ class HadItsTurn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an auction needs to know: its window and the lease it awards, in ms, and how many tasks each agent takes."""
+    """What an auction needs to know: its window and the lease it awards, in ms; how many tasks each agent takes, in what field."""
 
     window: int
     lease: int
     token: Callable[[], str]
     capacity: Callable[[str], int]
+    field: Callable[[str], str]
+
+
+def halted(tx: SwarmTx, task: Task) -> bool:
+    """Whether a task's auction waits for spending to go on: it would end at once, with an award."""
+    return not task.waits_for_people and tx.limits.rules().freeze is not None
 
 
 def open_and_close(
@@ -134,19 +143,37 @@ def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
 
 
 def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB) -> Task:
-    """End the bidding: award the best bid; fail if there is none."""
+    """End the bidding: award the best bid that the limits leave; fail if there is none. Raises `Frozen`."""
     answers = tx.tasks.answers(task.id, task.attempt)
     bids = ranking(answer.bid for answer in answers if not answer.refused)
-    if bids:
-        return award(tx, task, bids[0], terms, actor)
-    return take(tx, task, life.void(task, why=_nobody(task, answers)), HUB)
+    over: list[str] = []
+    for bid in bids:
+        why = refusal(tx, _price(task, bid, terms))
+        if not isinstance(why, OverLimit):
+            return award(tx, task, bid, terms, actor)
+        over.append(f"{bid.agent}: {why}")
+    return take(tx, task, life.void(task, why="; ".join(over) or _nobody(task, answers)), HUB)
 
 
 def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> Task:
-    """Give the task to a bidder at the price it bid."""
+    """Give the task to a bidder at the price it bid. Raises `Frozen` and `OverLimit`."""
     lease_until = None if is_person(bid.agent) else tx.now + terms.lease
-    step = life.award(task, agent=bid.agent, price=bid.price, lease=terms.token(), lease_until=lease_until)
+    step = life.award(
+        task,
+        agent=bid.agent,
+        price=bid.price,
+        lease=terms.token(),
+        lease_until=lease_until,
+        kind=terms.field(bid.agent),
+    )
     return take(tx, task, step, actor)
+
+
+def _price(task: Task, bid: Bid, terms: Terms) -> Spend:
+    return price_of(
+        account=task.account, task=task.id, attempt=task.attempt, price=bid.price, agent=bid.agent,
+        kind=terms.field(bid.agent),
+    )  # fmt: skip
 
 
 def sealed(task: Task) -> bool:

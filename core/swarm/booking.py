@@ -35,13 +35,14 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
         case Move.NONE:
             return task
         case Move.RELEASE:
-            wallet.release(tx, before.hold or 0)
+            wallet.release(tx, task=task.id, attempt=before.attempt, hold=before.hold or 0)
             return task.but(hold=None)
         case Move.ESCROW:
-            wallet.to_escrow(
-                tx, account=task.account, task=task.id, attempt=task.attempt, hold=before.hold or 0,
-                price=task.price or 0, actor=actor,
+            spent = wallet.price_of(
+                account=task.account, task=task.id, attempt=task.attempt, price=task.price or 0, agent=task.agent or "",
+                kind=step.kind,
             )  # fmt: skip
+            wallet.to_escrow(tx, hold=before.hold or 0, spent=spent, task=task.id, attempt=task.attempt, actor=actor)
             return task.but(hold=None)
         case Move.PAY:
             wallet.pay_worker(
@@ -56,7 +57,9 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
             )  # fmt: skip
             if step.move is Move.REFUND:
                 return task
-            hold, budget = wallet.hold_again(tx, account=task.account, task=task.id, budget=task.budget)
+            hold, budget = wallet.hold_again(
+                tx, account=task.account, task=task.id, attempt=task.attempt, budget=task.budget
+            )
             return task.but(hold=hold, budget=budget)
         case _:
             assert_never(step.move)

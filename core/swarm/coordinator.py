@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
 from core.errors import UserError
+from core.events import Kind
 from core.money import to_msat
 from core.swarm import bidding, orders
 from core.swarm import task as life
@@ -26,10 +27,10 @@ from core.swarm.timing import Timing
 from core.swarm.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from core.chat import Caller
-    from core.events import Json
+    from core.events import Event, Json
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
     from core.swarm.auction import Standing
@@ -85,7 +86,11 @@ class Coordinator:
         self._spawner = spawner
         self.rules = rules or Rules()
         self._terms = Terms(
-            window=self.rules.window, lease=self.rules.lease, token=lambda: ids.token(12), capacity=roster.capacity
+            window=self.rules.window,
+            lease=self.rules.lease,
+            token=lambda: ids.token(12),
+            capacity=roster.capacity,
+            field=roster.field,
         )
         self._docket = Docket(store, clock)
         self._appraiser = Appraiser(roster, worker)
@@ -315,6 +320,15 @@ class Coordinator:
     async def run(self) -> None:
         """Do what time brings, for ever."""
         await self._timing.run()
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed: where spending goes on, what waited for that is put up."""
+        if any(event.kind is Kind.SPENDING_UNFROZEN for event in events):
+            self._spawner.spawn(self._thaw(), "what waited for spending to go on")
+
+    async def _thaw(self) -> None:
+        tasks = await self._store.read(lambda tx: tx.tasks.live())
+        self._walk.offer_again(task.id for task in tasks if task.status is Status.OPEN)
 
     async def recover(self) -> int:
         """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""

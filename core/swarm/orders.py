@@ -97,7 +97,7 @@ def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
     number = tx.tasks.next_id()
     budget = budget_of(order, rules)
     account = user_account(order.caller.payer)  # under `--as` too: trying things out spends nobody else's sats
-    hold = wallet.hold_budget(tx, account=account, task=number, amount=budget)
+    hold = wallet.hold_budget(tx, account=account, task=number, amount=budget, agent=order.only)
     task = Task(
         id=number, requester=order.caller.name, account=account, conversation=order.conversation,
         description=order.description, status=Status.OPEN, budget=budget, hold=hold, pick=order.pick, only=order.only,

@@ -56,6 +56,11 @@ class Roster:
         agent = self._agents.get(name)
         return 0 if agent is None else agent.capacity
 
+    def field(self, name: str) -> str:
+        """The class of an agent's work, for limits: its first capability. Empty for a person, who may do anything."""
+        agent = self._agents.get(name)
+        return agent.persona.capabilities[0] if agent is not None and agent.persona.capabilities else ""
+
     def get(self, name: str) -> Agent:
         """A live agent by name, in any case. Raises `UnknownAgent`."""
         agent = self._agents.get(name.lower())

@@ -179,12 +179,16 @@ def is_person(agent: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One edge taken: the task afterwards, the event, the money's move; not to `blame` is who failed at a faulty task."""
+    """One edge taken: the task afterwards, the event, the money's move; not to `blame` is who failed at a faulty task.
+
+    `kind`: the class of the work that is awarded, where the winner has one.
+    """
 
     task: Task
     event: Event
     move: Move = Move.NONE
     blame: bool = True
+    kind: str = ""
 
 
 def check(task: Task, verb: Verb) -> None:
@@ -215,14 +219,14 @@ def void(task: Task, *, why: str) -> Step:
     return Step(after, Event(Kind.TASK_FAILED, task.id, data={"attempt": task.attempt}), Move.RELEASE)
 
 
-def award(task: Task, *, agent: str, price: int, lease: str, lease_until: int | None) -> Step:
+def award(task: Task, *, agent: str, price: int, lease: str, lease_until: int | None, kind: str = "") -> Step:
     """Bidding -> awarded; the lease begins now (None for a person, whose time ends with the deadline)."""
     check(task, Verb.AWARD)
     after = task.but(
         status=Status.AWARDED, agent=agent, price=price, lease=lease, lease_until=lease_until, closes_at=None
     )
     data: dict[str, Json] = {"attempt": task.attempt, "price_sats": to_sats(price)}
-    return Step(after, Event(Kind.TASK_AWARDED, task.id, agent, data), Move.ESCROW)
+    return Step(after, Event(Kind.TASK_AWARDED, task.id, agent, data), Move.ESCROW, kind=kind)
 
 
 def start(task: Task, *, lease_until: int | None) -> Step:

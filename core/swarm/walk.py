@@ -109,9 +109,14 @@ class Walk:
         # Whom it could wait for is noted before the auction finds out whether it must: a wake-up in between is not missed.
         self._parking.park(task.id, payable)
         busy: list[str] = []
+        halted = False
 
         def work(tx: SwarmTx) -> Task:
+            nonlocal halted
             now = find(tx, task.id)
+            halted = now.status is Status.OPEN and bidding.halted(tx, now)
+            if halted:
+                return now
             gone = {agent.name for agent, _ in answers if not self._terms.capacity(agent.name)}  # since they were asked
             asked = [(agent, answer) for agent, answer in answers if agent.name not in gone.union(now.excluded)]
             if now.status is Status.OPEN:
@@ -121,6 +126,8 @@ class Walk:
             return now
 
         after = await self._docket.write(work)
+        if halted:
+            self._parking.park(task.id, ())  # for no agent that gets free, but for spending to go on
         if bidding.collects(after):
             self._parking.park(task.id, busy)
         return after

@@ -5,26 +5,61 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
+from core.chat import Role
+from core.wallet import limits
+from core.wallet.limits import Path, Spend
 
 if TYPE_CHECKING:
+    from core.store import Store
     from core.tokens import Identities
+    from core.wallet.limits import LimitTx
     from core.wallet.payment import Payment
     from core.wallet.payments import Order, PaymentTx
 
+_RIGHTS = {Path.PAYOUT: Action.PAYOUT, Path.TREASURY: Action.TREASURY}
+
 
 class SpendGuard:
-    """`core.wallet.payments.Guard`."""
+    """`core.wallet.payments.Guard`: rights as they are in the unit of work that spends, and limits."""
 
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
 
     def spend(self, tx: PaymentTx, order: Order, payment: Payment) -> None:
-        """See `Guard`."""
-        authorize(self._identities.as_now(tx, order.caller), Action.SEND)
+        """See `Guard`. Raises `NotAsYouWere`, `NotAllowed`, `Frozen` and `OverLimit`."""
+        authorize(self._identities.as_now(tx, order.caller), _RIGHTS.get(order.path, Action.SEND))
+        agent = order.account.removeprefix("agent:") if order.path is Path.PAYOUT else None
+        by = order.by or order.caller.payer
+        limits.spend(tx, Spend(order.account, payment.most, order.path, _key(payment), agent=agent, by=by))
 
     def spent(self, tx: PaymentTx, payment: Payment, amount: int) -> None:
         """See `Guard`."""
+        if amount:
+            limits.adjust(tx, _key(payment), amount)
+        else:
+            limits.void(tx, _key(payment))
 
     def halts(self, tx: PaymentTx) -> str:
         """See `Guard`."""
-        return ""
+        return "spending is frozen" if tx.limits.rules().freeze is not None else ""
+
+
+def _key(payment: Payment) -> str:
+    return f"payment:{payment.payment_hash.hex()}:{payment.attempt}"
+
+
+class Consent:
+    """Which spends a person must tap for, and who may."""
+
+    def __init__(self, store: Store[LimitTx]) -> None:
+        self._store = store
+
+    async def needed(self, account: str, amount: int) -> bool:
+        """Whether `amount` msat from this account needs a person's tap."""
+        one = Spend(account, amount, Path.PAYMENT, "")
+        return await self._store.read(lambda tx: limits.needs_tap(tx, one))
+
+    async def allowed(self, person: str, role: Role, amount: int) -> bool:
+        """Whether a person (their account) may agree to a spend of `amount` msat: an owner, or a payer within their own limit."""
+        rules = await self._store.read(lambda tx: tx.limits.rules())
+        return role is Role.OWNER or (role is Role.PAYER and amount <= rules.amounts.get(person, 0))

@@ -19,6 +19,7 @@ from core.store import patiently
 from core.tokens import TokenTx
 from core.wallet.ledger import Entry, HoldState
 from core.wallet.lightning import NodeDown, NodeRefused, Outcome, PayState
+from core.wallet.limits import Path
 from core.wallet.payment import (
     BeingPaid,
     Next,
@@ -80,7 +81,7 @@ class PaymentStore(Protocol):
 
 
 class PaymentTx(LedgerTx, TokenTx, Protocol):
-    """A unit of work over the books, payments and invoices, and who people are."""
+    """A unit of work over the books, payments, invoices and limits, and who people are."""
 
     @property
     def payments(self) -> PaymentStore:
@@ -93,7 +94,10 @@ class PaymentTx(LedgerTx, TokenTx, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be paid: from which account, on whose word, told where, once for each `key`. Amounts in msat."""
+    """What is to be paid: from which account, on whose word, told where, once for each `key`. Amounts in msat.
+
+    `path`: which limits count it; `by`: the account of whoever agreed, where that was another than the caller.
+    """
 
     bolt11: str
     account: str
@@ -103,6 +107,8 @@ class Order:
     amount: int | None = None
     most: int | None = None
     reason: str = ""
+    path: Path = Path.PAYMENT
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from core.access import Action, authorize
+from core.chat import Role
+from core.errors import UserError
 from core.events import Event, Kind
-from core.money import format_sats
-from core.store import Tx
+from core.money import format_sats, to_sats
+from core.tokens import TokenTx, account_of, check_actor, home_of
+from core.wallet import limits
 from core.wallet.ledger import (
     EXTERNAL,
     HoldState,
+    KeyConflict,
     escrow_account,
     transfer,
     user_account,
 )
+from core.wallet.limits import LimitTx, Path, Spend, task_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.chat import Caller
+    from core.events import Json
     from core.store import Store
     from core.wallet.ledger import (
         AccountRow,
@@ -63,20 +71,40 @@ class Books(Protocol):
         """Walk all entries and prove them. Raises `BooksBroken`."""
 
 
-class LedgerTx(Tx, Protocol):
-    """A unit of work that can move money."""
+class LedgerTx(LimitTx, Protocol):
+    """A unit of work that can move money, within the limits."""
 
     @property
     def ledger(self) -> LedgerStore:
         """The books."""
 
 
-class BooksTx(LedgerTx, Protocol):
-    """A unit of work that can move money and read the books."""
+class NobodysWallet(UserError):
+    """{given} was never let in here, and has no wallet. /pair lets people in."""
+
+    status = 404
+
+
+class OwnWallet(UserError):
+    """{given} is of your own account, so its sats are yours already. Nothing was moved."""
+
+
+class BooksTx(LedgerTx, TokenTx, Protocol):
+    """A unit of work that can move money, read the books, and knows who people are."""
 
     @property
     def books(self) -> Books:
         """The books, read only."""
+
+
+class People(Protocol):
+    """Who people are."""
+
+    def as_now(self, tx: TokenTx, caller: Caller, /) -> Caller:
+        """Who asked, as they stand in this unit of work. Raises `NotAsYouWere`."""
+
+    def standing_in(self, tx: TokenTx, actor: str, /) -> tuple[str, Role]:
+        """The identity that an actor is linked to (itself if to none), and their role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +130,33 @@ class Balance:
     simulated: bool
 
 
-def hold_budget(tx: LedgerTx, *, account: str, task: int, amount: int) -> int:
-    """Set a task's budget aside; returns the hold. Raises `NotEnoughSats`."""
+def hold_budget(tx: LedgerTx, *, account: str, task: int, amount: int, agent: str | None = None) -> int:
+    """Set a new task's budget aside; returns the hold. `agent`: the only one that may win it.
+
+    Raises `NotEnoughSats`, and what `limits.spend` does.
+    """
+    limits.spend(tx, Spend(account, amount, Path.TASK, task_key(task, 1), agent=agent))
     return tx.ledger.hold(account, escrow_account(task), amount, task)
 
 
-def release(tx: LedgerTx, hold: int) -> None:
+def release(tx: LedgerTx, *, task: int, attempt: int, hold: int) -> None:
     """Give a held budget back."""
+    limits.void(tx, task_key(task, attempt))
     tx.ledger.close_hold(hold, HoldState.VOID)
 
 
-def to_escrow(tx: LedgerTx, *, account: str, task: int, attempt: int, hold: int, price: int, actor: str) -> None:  # noqa: PLR0913
-    """Spend `price` of a hold into the task's escrow and let the rest go."""
+def price_of(*, account: str, task: int, attempt: int, price: int, agent: str, kind: str) -> Spend:
+    """What the award of a task spends. `kind`: the class of the work, empty where it has none."""
+    return Spend(account, price, Path.TASK, task_key(task, attempt), agent=agent, kind=kind)
+
+
+def to_escrow(tx: LedgerTx, *, hold: int, spent: Spend, task: int, attempt: int, actor: str) -> None:
+    """Spend a price (`price_of`) of a hold into the task's escrow and let the rest go. Raises what `limits.award` does."""
+    limits.award(tx, spent)
     tx.ledger.close_hold(hold, HoldState.POSTED)
     tx.ledger.append(
         transfer(
-            f"task:{task}:{attempt}:escrow", "escrow", account, escrow_account(task), price,
+            f"task:{task}:{attempt}:escrow", "escrow", spent.account, escrow_account(task), spent.amount,
             task=task, actor=actor, reason="price of the winning bid",
         )
     )  # fmt: skip
@@ -135,6 +174,7 @@ def pay_worker(tx: LedgerTx, *, task: int, attempt: int, target: str, price: int
 
 def refund(tx: LedgerTx, *, account: str, task: int, attempt: int, price: int, actor: str, why: str) -> None:  # noqa: PLR0913
     """Give the escrow back to the requester."""
+    limits.void(tx, task_key(task, attempt))
     tx.ledger.append(
         transfer(
             f"task:{task}:{attempt}:refund", "refund", escrow_account(task), account, price,
@@ -143,25 +183,34 @@ def refund(tx: LedgerTx, *, account: str, task: int, attempt: int, price: int, a
     )  # fmt: skip
 
 
-def hold_again(tx: LedgerTx, *, account: str, task: int, budget: int) -> tuple[int, int]:
-    """Hold a refunded task's budget for its next auction, or as much of it as is left; returns (hold, msat held)."""
+def hold_again(tx: LedgerTx, *, account: str, task: int, attempt: int, budget: int) -> tuple[int, int]:
+    """Hold a refunded task's budget for its next auction, or as much of it as is left; returns (hold, msat held).
+
+    The limits may leave less than there is.
+    """
     amount = min(budget, tx.ledger.account(account).available)
+    amount = limits.fit(tx, Spend(account, amount, Path.TASK, task_key(task, attempt)))
     return tx.ledger.hold(account, escrow_account(task), amount, task), amount
 
 
 def move_all(tx: LedgerTx, *, key: str, source: str, target: str, actor: str, reason: str) -> int:
-    """Move everything that is in an account to another; returns it, msat. Raises `NotEnoughSats` where some of it is held."""
+    """Move everything that is in a person's account to another of theirs; returns it, msat.
+
+    It stays theirs, so no limit counts it. Raises `NotEnoughSats` where some of it is held, and `Frozen`.
+    """
     amount = tx.ledger.account(source).posted
     if amount:
+        limits.refuse_frozen(tx)
         tx.ledger.append(transfer(key, "link", source, target, amount, task=None, actor=actor, reason=reason))
     return amount
 
 
 class Wallet:
-    """Balances and history, for people; grants, for a new simulated book."""
+    """Balances, history and transfers, for people; grants, for a new simulated book."""
 
-    def __init__(self, store: Store[BooksTx], *, simulated: bool) -> None:
+    def __init__(self, store: Store[BooksTx], people: People, *, simulated: bool) -> None:
         self._store = store
+        self._people = people
         self.simulated = simulated
 
     async def grant(self, name: str, amount: int) -> bool:
@@ -191,3 +240,56 @@ class Wallet:
     async def history(self, account: str, limit: int, start: int | None = None) -> Sequence[HistoryLine]:
         """The newest `limit` movements, newest first; from entry `start` on backwards, if given."""
         return await self._store.read(lambda tx: tx.books.history(account, limit, start))
+
+    async def transfer(self, caller: Caller, payee: str, amount: int, key: str) -> int:
+        """Pay `amount` msat of the caller's to another person of this hub; returns the number of the entry.
+
+        The same key again pays nothing more. Raises what `limits.spend` does, `NobodysWallet`, `OwnWallet`, `NotEnoughSats`.
+        """
+        authorize(caller, Action.PAY)
+        check_actor(payee)
+        facts = f"{payee} {amount}"
+
+        def work(tx: BooksTx) -> int:
+            if (done := tx.applied(f"{key}/transfer")) is not None:
+                entry, _, paid = done.partition(" ")
+                if paid != facts:
+                    raise KeyConflict(key=key)
+                return int(entry)
+            now = self._people.as_now(tx, caller)
+            number = move(
+                tx, source=now.payer, target=self._payee(tx, now, payee), amount=amount, key=key, actor=now.recorded
+            )
+            tx.mark(f"{key}/transfer", f"{number} {facts}")
+            return number
+
+        return await self._store.write(work)
+
+    def _payee(self, tx: BooksTx, caller: Caller, payee: str) -> str:
+        """Whose wallet it goes to."""
+        root, role = self._people.standing_in(tx, payee)
+        if role is Role.GUEST or home_of(payee) is None:
+            raise NobodysWallet(given=payee)
+        account = account_of(root, role)
+        if account == caller.payer or caller.means(account):
+            raise OwnWallet(given=payee)
+        return account
+
+
+def move(tx: LedgerTx, *, source: str, target: str, amount: int, key: str, actor: str) -> int:
+    """Move msat from one person's wallet to another's, within the limits; returns the number of the entry.
+
+    Raises `NotEnoughSats`, and what `limits.spend` does.
+    """
+    key = f"transfer:{key}"
+    limits.spend(tx, Spend(user_account(source), amount, Path.TRANSFER, key, by=source))
+    entry = transfer(
+        key, "transfer", user_account(source), user_account(target), amount,
+        task=None, actor=actor, reason=f"{source} to {target}",
+    )  # fmt: skip
+    number = tx.ledger.append(entry)
+    data: dict[str, Json] = {
+        "from": source, "to": target, "amount_sats": to_sats(amount), "entry": number, "by": actor,
+    }  # fmt: skip
+    tx.emit(Event(Kind.SATS_TRANSFERRED, data=data))
+    return number

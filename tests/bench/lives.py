@@ -76,9 +76,9 @@ class Swarm:
             roster = Roster(store, personas)
             await roster.load()
             roster._agents = {one.name: Agent(one.name, one, 10 * IN_FLIGHT) for one in personas}
-            await Wallet(store, simulated=True).grant(OWNER, GRANT)
-            rules = Rules(budget=BUDGET)
             identities = Identities(store, SystemIds(), owners=(), reserved=roster.claims)
+            await Wallet(store, identities, simulated=True).grant(OWNER, GRANT)
+            rules = Rules(budget=BUDGET)
             coordinator = Coordinator(
                 store, roster, InstantWorker(), clock=clock, ids=SystemIds(), spawner=nursery, as_now=identities.as_now,
                 rules=rules,

@@ -67,6 +67,7 @@ class Model:
     earned: Counter[str] = field(default_factory=Counter)
     accounts: dict[str, str] = field(default_factory=dict)
     """Whose account an identity is of, where it is linked."""
+    frozen: bool = False
 
     def held(self, person: str) -> int:
         """What is set aside of a person's sats."""
@@ -82,9 +83,8 @@ class Model:
 
     def hear(self, event: Event) -> None:
         """Take one event: it must be an edge of the table, and its money moves here."""
-        if event.kind in {Kind.ACTOR_LINKED, Kind.ACTOR_UNLINKED}:
-            self._link(event)
         if event.task is None:
+            self._hear_of_no_task(event)
             return
         if event.kind is Kind.TASK_POSTED:
             self._post(event)
@@ -115,6 +115,12 @@ class Model:
             case _:
                 pass
 
+    def _hear_of_no_task(self, event: Event) -> None:
+        if event.kind in {Kind.ACTOR_LINKED, Kind.ACTOR_UNLINKED}:
+            self._link(event)
+        if event.kind in {Kind.SPENDING_FROZEN, Kind.SPENDING_UNFROZEN}:
+            self.frozen = event.kind is Kind.SPENDING_FROZEN
+
     def _link(self, event: Event) -> None:
         actor, account = event.data["actor"], event.data["account"]
         assert isinstance(actor, str)
@@ -136,6 +142,7 @@ class Model:
         assert isinstance(budget, int)
         assert event.task is not None
         assert event.task not in self.deals, "one task, posted twice"
+        assert not self.frozen, "posted while spending is frozen"
         assert budget * 1000 <= self.free(requester), "a budget that nobody has"
         self.deals[event.task] = Deal(event.task, requester, budget * 1000, event.at, event.at, held=budget * 1000)
 
@@ -143,6 +150,7 @@ class Model:
         price = event.data["price_sats"]
         assert isinstance(price, int)
         assert 0 < price * 1000 <= deal.budget
+        assert not self.frozen, "awarded while spending is frozen"
         assert event.agent in deal.bids, "a winner who never bid"
         deal.agent, deal.held, deal.escrow = event.agent, 0, price * 1000
         self.posted[f"user:{deal.requester}"] -= deal.escrow

@@ -33,6 +33,7 @@ from core.swarm.ports import Decline, Delivery, Offer
 from core.swarm.roster import Roster
 from core.tokens import Identities
 from core.wallet.ledger import EXTERNAL, transfer, user_account
+from core.wallet.spending import Spending
 from tests.blank import blank
 from tests.fakes import turn
 
@@ -202,6 +203,7 @@ class Hub:
         self.store: MortalDatabase
         self._opening = True
         self.coordinator: Coordinator
+        self.spending: Spending
         self.roster: Roster
         self._clock = clock
         self._ids = ids
@@ -261,6 +263,8 @@ class Hub:
                 store, self.roster, self.desk, clock=self._clock, ids=self._ids, spawner=nursery, as_now=identities.as_now,
                 rules=RULES,
             )  # fmt: skip
+            self.spending = Spending(store, identities)
+            store.listen(self.coordinator.heard)
             await self.roster.load()
             nursery.spawn(self.coordinator.run(), "clock")
             approvals = Approvals(store, self._clock, identities, send=_to_nobody, close=_to_nobody)

@@ -46,6 +46,7 @@ from core.swarm.orders import Order
 from core.swarm.roster import UnknownAgent
 from core.swarm.task import WrongState
 from core.wallet.ledger import NotEnoughSats
+from core.wallet.limits import Frozen
 from tests.depth import depth
 from tests.fakes import FakeClock, FakeIds, IdleSelector
 from tests.property.model import AT_WORK, LIVE, OVER, Model
@@ -246,6 +247,8 @@ class Books(RuleBasedStateMachine):
             refused = UnknownAgent
         elif self._not_theirs(wish):
             refused = NotTheirWork
+        elif self.model.frozen:
+            refused = Frozen
         elif sats * 1000 > self.model.free(name):
             refused = NotEnoughSats
 
@@ -272,6 +275,8 @@ class Books(RuleBasedStateMachine):
             refused = NotInvited
         elif any(map(bidder.means, deal.excluded)):
             refused = HadItsTurn
+        elif self.model.frozen and only is not None and self._wish(deal).pick == "auto":
+            refused = Frozen  # the bid would win
         return Command(
             f"bid {sats} on {number} as {caller.name}",
             lambda coordinator: coordinator.bid(self._as(caller), number, sats, eta=None, note="", key=key),
@@ -294,6 +299,8 @@ class Books(RuleBasedStateMachine):
             refused = UnknownAgent
         elif ":" not in name and self.model.busy(name):
             refused = AgentBusy
+        elif self.model.frozen:
+            refused = Frozen
         return Command(
             f"award {number} to {name}",
             lambda coordinator: coordinator.award(self._as(caller), number, name, key=key),
@@ -342,6 +349,8 @@ class Books(RuleBasedStateMachine):
             refused = UnknownAgent
         elif self._not_theirs(wish):
             refused = NotTheirWork
+        elif self.model.frozen:
+            refused = Frozen
         elif deal.budget > self.model.free(self._as(caller).name):
             refused = NotEnoughSats
 
@@ -495,6 +504,16 @@ class Books(RuleBasedStateMachine):
         refused = None if TWIN.actor in self.model.accounts else NotLinked
         self._ask(Command("unlink", lambda _: self.hub.links.unlink(self._as(caller), TWIN.actor, key=key), refused))
 
+    @rule(stops=st.booleans())
+    def freeze(self, stops: bool) -> None:
+        key = self._key()
+
+        async def run(_: Coordinator) -> object:
+            act = self.hub.spending.freeze if stops else self.hub.spending.unfreeze
+            return await act(OWNER, key=key)
+
+        self._ask(Command("freeze" if stops else "unfreeze", run))
+
     @rule(name=st.sampled_from([*NAMES, "quill-2"]), leaves=st.booleans())
     def change_the_roster(self, name: str, leaves: bool) -> None:
         self._ask(self._dismiss(name) if leaves else self._spawn(name.removesuffix("-2")))
@@ -644,7 +663,7 @@ class Books(RuleBasedStateMachine):
         assert {(deal.number, deal.attempt) for deal in own if deal.status == "running"} == set(desk.benches)
         assert [deal for deal in own if deal.status == "awarded"] == []
         for deal in deals:
-            if deal.status == "open":
+            if deal.status == "open" and not self.model.frozen:
                 able = self._able(deal)
                 assert able, f"nobody can do {deal}, and it waits"
                 assert all(self.model.busy(agent) for agent in able), f"somebody is free for {deal}, and it waits"

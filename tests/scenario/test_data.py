@@ -86,6 +86,10 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         history = await ask("/history 3")
         _is(history, {"ok": bool, "history": list, "simulated": bool})
         assert len(history["history"]) == 3
+        _is(await ask("/limits"), {"ok": bool, "frozen": bool, "simulated": bool, "limits": list})
+        _is(await ask("/limits hour 9k"), {"ok": bool, "scope": str, "limit_sats": int})
+        _is(await ask("/freeze"), {"ok": bool, "frozen": bool, "since": int, "by": str})
+        _is(await ask("/unfreeze"), {"ok": bool, "frozen": bool})
         agents = await ask("/agents")
         _is(agents, {"ok": bool, "agents": list})
         for one in agents["agents"]:

@@ -257,8 +257,8 @@ class _Poisoned(Notify):
 async def test_an_event_that_cannot_be_taken_is_buried_and_stops_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poisoned: str
 ) -> None:
-    def handlers(place: Callable[[ResultFile], str], _: object, *, simulated: bool) -> Sequence[Notify]:
-        own = [] if poisoned == "notify" else table(place, simulated=simulated)
+    def handlers(place: Callable[[ResultFile], str], *_: object, **__: object) -> Sequence[Notify]:
+        own = [] if poisoned == "notify" else table(place)
         return [_Poisoned(place, name=poisoned, task=1), *own]
 
     assert Kind.TASK_SETTLED in NOTIFIED

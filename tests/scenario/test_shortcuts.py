@@ -142,7 +142,7 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
 ) -> None:
     monkeypatch.setattr("bot.proxies.MAX_ASKS", 99)
     free = {"ask", "new", "stop", "voice", "invoice"}  # they bind nobody: what is said between the device and the agent
-    never = {"approve", "deny", "link", "unlink", "revoke"}
+    never = {"approve", "deny", "link", "unlink", "revoke", "limits", "freeze", "unfreeze"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
     assert set(binding) == set(ARGUMENTS), "a new command says here how a voice could misuse it"
     async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):
@@ -153,7 +153,15 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
         for name in binding:
             answer = await phone.chat(f"/{name} {ARGUMENTS[name]}".strip())
             assert "Nothing is done until you tap Approve there" in answer["text"], name
-        for line in ("/approve A-1", "/link", "/link ABCD2345", f"/unlink {ANN}", "/revoke shortcut phone", "/tokens"):
+        unspoken = ("/approve A-1", "/link", "/link ABCD2345", f"/unlink {ANN}", "/revoke shortcut phone", "/tokens")
+        for line in (
+            *unspoken,
+            "/freeze",
+            "/unfreeze",
+            "/limits day off",
+            "freeze all spending",
+            "unfreeze the wallet",
+        ):
             assert "in your chat" in (await phone.chat(line))["text"], line
         assert {name: rows for name, rows in bot.tables().items() if name not in ASKING} == kept
         asked = bot.rows("SELECT words, approvers, state FROM approval")

@@ -606,7 +606,13 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
             {"name": "echo", "role": "research", "state": "unable", "why": "needs a model"},
             {"name": "quill", "role": "writing", "state": "free"},
         ]
-        assert first["money"] == {"held_sats": 0, "escrow_sats": 0, "treasury_sats": 0, "simulated": True}
+        assert first["money"] == {
+            "held_sats": 0,
+            "escrow_sats": 0,
+            "treasury_sats": 0,
+            "simulated": True,
+            "frozen": False,
+        }
         assert first["tasks"] == []
         await bot.say(f"/task write {CANARY} max=100")
         await hands.at_work("T-1", "quill")

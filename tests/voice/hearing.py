@@ -27,7 +27,7 @@ PERSONAS = ("echo", "mace", "helm", "seer", "forge", "quill", "pixel", "lyra", "
 NAMES = Names(
     (*PERSONAS, "quill-2"), PERSONAS, ("ann", "bob", "olga"), ("welcome.md", "sample.csv"), tuple(range(1, 21))
 )
-COMMANDS = frozenset(PHRASES) - {"pay", "invoice", "limits", "freeze", "unfreeze"}
+COMMANDS = frozenset(PHRASES) - {"pay", "invoice"}
 INSIDE = {
     "show me my balance": "", "what is my balance": "", "how many satoshis do i have": "", "status": "", "are you online": "",
     "help": "", "what can you do": "", "voice on": "", "turn off your voice": "", "stop talking": "",

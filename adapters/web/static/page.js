@@ -12,7 +12,8 @@ const HAPPENED = {
   AttemptFailed: "gives back", TaskDelivered: "delivers", TaskRejected: "is asked again for", TaskSettled: "is paid for",
   TaskFailed: "failed", TaskCancelled: "cancelled", TaskExpired: "expired", AgentSpawned: "joins",
   AgentDismissed: "leaves", BookOpened: "the book is opened", SurfaceDown: "a surface is down", SurfaceUp: "a surface is up",
-  HandlerFailed: "a message could not be made",
+  HandlerFailed: "a message could not be made", SatsTransferred: "sats go from one person to another",
+  SpendingFrozen: "spending is frozen", SpendingUnfrozen: "spending goes on", LimitChanged: "a limit is changed",
 };
 const RECONNECT_MS = 3000;
 const TEXTS_MS = 300;
@@ -102,7 +103,8 @@ const show = {
     drawFigures();
   },
 
-  money() {
+  money(money) {
+    $("frozen").hidden = !money.frozen;
     drawFigures();
   },
 

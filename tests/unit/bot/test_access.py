@@ -23,10 +23,6 @@ POST       -      yes     yes       yes    yes    yes  yes    -      yes
 BID        -      yes     yes       yes    yes    yes  yes    -      tap
 DELIVER    -      yes     yes       yes    yes    yes  yes    -      tap
 SEE_MONEY  -      yes     yes       yes    yes    yes  -      yes    yes
-RECEIVE    -      yes     yes       yes    yes    yes  yes    yes    yes
-PAY        -      yes     yes       yes    yes    -    yes    -      tap
-SEND       -      -       -         yes    yes    -    yes    -      tap
-PAYOUT     -      -       -         -      yes    -    yes    -      tap
 RECONCILE  -      -       -         -      yes    -    yes    -      tap
 JUDGE      -      own     own       own    yes    -    yes    -      tap
 AWARD      -      own     yes       own    yes    -    yes    -      tap
@@ -41,6 +37,13 @@ PAIR       -      -       -         -      yes    -    yes    -      tap
 APPROVE    -      yes     yes       yes    yes    -    yes    -      -
 LINK       -      yes     yes       yes    yes    -    -      -      -
 JOIN       yes    yes     yes       yes    yes    -    -      -      -
+PAY        -      yes     yes       yes    yes    -    yes    -      tap
+SEND       -      -       -         yes    yes    -    yes    -      tap
+RECEIVE    -      yes     yes       yes    yes    yes  yes    yes    yes
+PAYOUT     -      -       -         -      yes    -    yes    -      tap
+TREASURY   -      -       -         -      yes    -    yes    -      tap
+LIMITS     -      -       -         -      yes    -    yes    -      -
+FREEZE     -      -       -         -      yes    -    yes    -      -
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}

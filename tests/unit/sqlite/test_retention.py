@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "sync", "file", "cursor", "actor",
-    "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "settlement",
+    "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "settlement", "limit_rule", "freeze",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -151,6 +151,20 @@ async def test_the_questions_of_an_approval_live_as_long_as_it(
     assert look("SELECT approval, outgoing FROM approval_question") == [(2, 8)]
 
 
+async def test_what_was_spent_is_kept_for_longer_than_the_longest_window(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    put("INSERT INTO spend VALUES ('k', '', 'user:a', 'task', 5, 5, :at)", clock.now())
+    clock.advance(2 * DAY)
+    assert await Retention(store, clock).sweep() == 0
+    clock.advance(1)
+    assert await Retention(store, clock).sweep() == 1
+    assert look("SELECT amount FROM spent") == [(0,)]
+    clock.advance(60_000)
+    assert await Retention(store, clock).sweep() == 1
+    assert look("SELECT count(*) FROM spent") == [(0,)]
+
+
 async def test_an_encrypted_message_is_known_by_its_event_for_a_month_and_as_read_for_ever(
     store: Database, clock: FakeClock, look: Look
 ) -> None:
@@ -218,7 +232,8 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in LIVES}
-    assert mortal == {table for table, _, _, days in ROWS if days} | {"event", "thread", "approval_question"}
+    told_apart = {"event", "thread", "approval_question", "spend", "spent"}
+    assert mortal == {table for table, _, _, days in ROWS if days} | told_apart
     assert mortal & KEPT == set()
     assert names == mortal | KEPT | {"opened"}
 

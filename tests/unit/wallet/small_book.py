@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 from core.money import to_msat
 from core.swarm.task import Status, Task
+from core.tokens import Identities
 from core.wallet import wallet
 from core.wallet.ledger import EXTERNAL, TREASURY, transfer, user_account
+from tests.fakes import FakeIds
 
 if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
+    from adapters.sqlite.writer import Database
 
 OWNER = "console:owner"
 ACCOUNT = user_account(OWNER)
+
+
+def wallet_of(store: Database, *, simulated: bool = True) -> wallet.Wallet:
+    """The service on a store that knows nobody but its owner."""
+    return wallet.Wallet(store, Identities(store, FakeIds(), owners=(), reserved=bool), simulated=simulated)
 
 
 def granted(tx: UnitOfWork, sats: int, name: str = OWNER) -> None:
@@ -49,9 +57,8 @@ def posted(tx: UnitOfWork, sats: int) -> int:
 def awarded(tx: UnitOfWork, number: int, sats: int) -> None:
     """Put a price into escrow."""
     task = found(tx, number)
-    wallet.to_escrow(
-        tx, account=ACCOUNT, task=number, attempt=1, hold=task.hold or 0, price=to_msat(sats), actor="hub"
-    )  # fmt: skip
+    spent = wallet.price_of(account=ACCOUNT, task=number, attempt=1, price=to_msat(sats), agent="echo", kind="research")
+    wallet.to_escrow(tx, hold=task.hold or 0, spent=spent, task=number, attempt=1, actor="hub")
     tx.tasks.save(task.but(status=Status.RUNNING, hold=None, price=to_msat(sats), agent="echo"))
 
 
@@ -67,7 +74,7 @@ def settled(tx: UnitOfWork, number: int) -> None:
 def cancelled(tx: UnitOfWork, number: int) -> None:
     """Call a waiting task off."""
     task = found(tx, number)
-    wallet.release(tx, task.hold or 0)
+    wallet.release(tx, task=number, attempt=1, hold=task.hold or 0)
     tx.tasks.save(task.but(status=Status.CANCELLED, hold=None))
 
 

@@ -29,8 +29,7 @@ from core.wallet.ledger import (
     transfer,
     user_account,
 )
-from core.wallet.wallet import Wallet
-from tests.unit.wallet.small_book import ACCOUNT, OWNER, awarded, found, granted, posted
+from tests.unit.wallet.small_book import ACCOUNT, OWNER, awarded, found, granted, posted, wallet_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +159,7 @@ async def test_what_is_held_is_neither_spent_nor_held_twice(store: Database) -> 
     with pytest.raises(NotEnoughSats, match="You have 40 sats free, and this needs 41 sats"):
         await store.write(lambda tx: posted(tx, 41))
     await store.write(lambda tx: posted(tx, 40))
-    assert await Wallet(store, simulated=True).balance(ACCOUNT) == wallet.Balance(100_000, 100_000, 0, simulated=True)
+    assert await wallet_of(store).balance(ACCOUNT) == wallet.Balance(100_000, 100_000, 0, simulated=True)
 
 
 async def test_all_the_sats_there_will_ever_be_fit(store: Database) -> None:
@@ -195,7 +194,7 @@ async def test_a_budget_is_held_again_as_far_as_it_is_left(store: Database) -> N
         awarded(tx, posted(tx, 100), 30)
         tx.ledger.append(move(50))
         wallet.refund(tx, account=ACCOUNT, task=1, attempt=1, price=30_000, actor="hub", why="it failed")
-        return wallet.hold_again(tx, account=ACCOUNT, task=1, budget=100_000)
+        return wallet.hold_again(tx, account=ACCOUNT, task=1, attempt=2, budget=100_000)
 
     assert await store.write(work) == (2, 50_000)
 
@@ -246,12 +245,12 @@ async def test_the_triggers_hold_against_any_program(book: Database, path: Path)
 
 
 async def test_history_is_newest_first_and_names_the_other_side(book: Database) -> None:
-    lines = await Wallet(book, simulated=True).history(ACCOUNT, 2)
+    lines = await wallet_of(book).history(ACCOUNT, 2)
     assert [(line.kind, line.amount, line.task, line.other) for line in lines] == [
         ("escrow", -390_000, 4, escrow_account(4)),
         ("escrow", -60_000, 1, escrow_account(1)),
     ]
-    assert len(await Wallet(book, simulated=True).history(ACCOUNT, 100)) == 3
+    assert len(await wallet_of(book).history(ACCOUNT, 100)) == 3
 
 
 async def test_accounts_leave_out_finished_escrows(book: Database) -> None:
@@ -266,7 +265,7 @@ async def test_accounts_leave_out_finished_escrows(book: Database) -> None:
 
 
 async def test_a_simulated_book_grants_once(store: Database) -> None:
-    book = Wallet(store, simulated=True)
+    book = wallet_of(store)
     assert await book.grant(OWNER, 5000)
     assert not await book.grant(OWNER, 5000)
     assert not await book.grant(OWNER, 7000)
@@ -274,13 +273,13 @@ async def test_a_simulated_book_grants_once(store: Database) -> None:
 
 
 async def test_a_grant_of_nothing_is_a_grant_too(store: Database) -> None:
-    book = Wallet(store, simulated=True)
+    book = wallet_of(store)
     assert await book.grant(OWNER, 0)
     assert not await book.grant(OWNER, 5000)
     assert (await book.balance(ACCOUNT)).posted == 0
 
 
 async def test_a_real_book_grants_nothing(store: Database) -> None:
-    book = Wallet(store, simulated=False)
+    book = wallet_of(store, simulated=False)
     assert not await book.grant(OWNER, 5000)
     assert (await store.read(lambda tx: tx.books.prove())).entries == 0
