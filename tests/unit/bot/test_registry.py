@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 import bot.commands  # noqa: F401 - declares the commands
 from bot.registry import BadOption, MissingArgument, Registry, TooMany, parse_arguments, parse_usage, registry
+from bot.routing import Way, words
 from core.chat import MAX_TEXT, Caller, Inbound, Reply, Role
 from core.errors import UserError
+from core.voice.commands import typed
 
 if TYPE_CHECKING:
     from core.chat import CommandCall
@@ -57,6 +60,20 @@ def test_a_usage_line_says_what_is_required_keyed_and_prose() -> None:
     assert (limit.name, limit.kind, limit.required, limit.keyed) == ("max", "SATS", False, True)
     assert (agent.name, agent.required, agent.keyed, agent.prose) == ("to", True, True, False)
     assert (pick.name, pick.kind) == ("pick", "auto|ask")
+
+
+def test_arguments_in_one_bracket_come_together() -> None:
+    scope, amount = parse_usage("/limits [SCOPE AMOUNT]")
+    assert [(one.required, one.joined) for one in (scope, amount)] == [(False, False), (False, True)]
+    assert parse("/limits").args == {}
+    assert parse("/limits day off").args == {"scope": "day", "amount": None}
+    assert isinstance(refusal("/limits day"), MissingArgument)
+
+
+@pytest.mark.parametrize(("text", "way"), [("/limits", Way.RUN), ("/limits day off", Way.ASK), ("/freeze", Way.ASK)])
+def test_what_is_spoken_and_changes_a_limit_is_asked_back(text: str, way: Way) -> None:
+    spoken = replace(inbound(text), spoken=True)
+    assert words(registry, typed, spoken).way is way
 
 
 @pytest.mark.parametrize("name", USAGE)
