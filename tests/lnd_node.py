@@ -94,6 +94,7 @@ class Payment:
     status: str = "IN_FLIGHT"
     reason: str = "FAILURE_REASON_NONE"
     fee: int = 0
+    out: int = 0
     preimage: bytes = bytes(32)
     changes: list[dict[str, Any]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -140,6 +141,8 @@ class Node:
         self.left: list[bytes] = []
         """The hashes for which sats went out for good, each time they did."""
         self.listeners: list[asyncio.Queue[Invoice]] = []
+        self.neighbour: Node | None = None
+        """Another node of ours with a channel to this one: `connect`."""
         self._key = hashlib.sha256(name.encode()).hexdigest()
         self._outside = hashlib.sha256(b"somebody outside").hexdigest()
         self._made = 0
@@ -194,6 +197,7 @@ class Node:
         if found.state == "SETTLED":
             raise Refusal("invoice already settled")
         found.state, found.paid = "CANCELED", 0
+        self._answer(found, "FAILURE_REASON_INCORRECT_PAYMENT_DETAILS")
 
     def send(self, order: dict[str, Any]) -> Payment:
         """`SendPaymentV2`: everything that it refuses before a payment begins, then the payment."""
@@ -258,6 +262,10 @@ class Node:
         else:
             self._settled(found)
 
+    def connect(self, other: Node) -> None:
+        """Open a channel with another node, which each then pays over."""
+        self.neighbour, other.neighbour = other, self
+
     # Inside -------------------------------------------------------------------------------------------------------
 
     def _ours(self, payment_hash: bytes) -> Invoice:
@@ -272,6 +280,14 @@ class Node:
         self.settlements.append(invoice)
         invoice.settle_index = len(self.settlements)
         self._notify(invoice)
+        self._answer(invoice, "")
+
+    def _answer(self, invoice: Invoice, reason: str) -> None:
+        """What becomes of an invoice becomes of the neighbour's payment of it."""
+        payment = self.neighbour.payments.get(invoice.payment_hash) if self.neighbour else None
+        if payment is not None and self.neighbour is not None and not payment.final:
+            payment.preimage = invoice.preimage or payment.preimage
+            self.neighbour._ended(payment, reason)
 
     def _notify(self, invoice: Invoice) -> None:
         for queue in self.listeners:
@@ -286,20 +302,27 @@ class Node:
         payment = self.payments[payment_hash] = Payment(payment_hash, bolt11, value, len(self.payments) + 1)
         payment.tell()
         asked = self.asked.get(payment_hash)
-        if asked is None or asked.fee > limit:
+        if asked is None and self.neighbour is not None and value <= self.local:
+            self.local, payment.out = self.local - value, value
+            try:
+                self.neighbour.pay_in(bolt11, value)
+            except Unpaid:
+                self._ended(payment, "FAILURE_REASON_INCORRECT_PAYMENT_DETAILS")
+        elif asked is None or asked.fee > limit:
             self._ended(payment, "FAILURE_REASON_NO_ROUTE")
         elif value + asked.fee > self.local:
             self._ended(payment, "FAILURE_REASON_INSUFFICIENT_BALANCE")
         else:
             payment.fee, payment.preimage = asked.fee, asked.preimage
-            self.local -= value + asked.fee
+            payment.out = value + asked.fee
+            self.local -= payment.out
             if asked.fails != "hangs":
                 self._ended(payment, REASONS.get(asked.fails, asked.fails))
         return payment
 
     def _ended(self, payment: Payment, reason: str) -> None:
         if reason:
-            self.local += payment.value + payment.fee if any(payment.preimage) else 0
+            self.local += payment.out
             payment.status, payment.reason = "FAILED", reason
         else:
             payment.status = "SUCCEEDED"

@@ -2,11 +2,12 @@
 
 What LND refuses is refused here with its codes and words: macaroons that are missing or may not, fields that no message has,
 base64 that is none. Faults come on request, each for one call. By hand it stands in for a node:
-`python -m tests.lnd_server --port 8080` prints the settings that name it.
+`python -m tests.lnd_server --port 8080` prints the settings that name it, and a peer of it for `make test-live`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import json
@@ -20,13 +21,14 @@ from aiohttp import web
 from pymacaroons import MACAROON_V2, Macaroon
 from pymacaroons.serializers import BinarySerializer
 
+from adapters.clockwork import SystemClock
 from adapters.lightning.lnd_macaroons import PAYS, READS, RECEIVES
-from tests.lnd_node import INVALID, NOT_FOUND, UNKNOWN, Refusal
+from tests.lnd_node import INVALID, NOT_FOUND, UNKNOWN, Node, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from tests.lnd_node import Invoice, Node, Payment
+    from tests.lnd_node import Invoice, Payment
 
 _STATUS = {INVALID: 400, NOT_FOUND: 404, UNKNOWN: 500, 6: 409, 13: 500, 14: 503}
 """The gateway's HTTP status of each code (grpc-gateway, runtime/errors.go)."""
@@ -388,3 +390,27 @@ def _field(number: int, data: bytes) -> bytes:
     """A protobuf field of bytes shorter than 16 KiB."""
     size = bytes([len(data)]) if len(data) < 0x80 else bytes([len(data) & 0x7F | 0x80, len(data) >> 7])
     return bytes([number << 3 | 2]) + size + data
+
+
+async def _serve(port: int) -> None:
+    clock = SystemClock()
+    ours, theirs = (Node(lambda: clock.now() // 1000, name=name) for name in ("alice", "carol"))
+    ours.connect(theirs)
+    async with LndServer.running(ours, port=port) as server, LndServer.running(theirs) as peer:
+        for start, one in (("TIMMY_LND", server), ("LIVE_PEER", peer)):
+            print(f"export {start}_URL={one.url}")  # noqa: T201 - a program of its own
+            for task, macaroon in zip(("READ", "RECEIVE", "PAY"), one.three(), strict=True):
+                print(f"export {start}_MACAROON_{task}={macaroon}", flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Stand in for two nodes with a channel until interrupted."""
+    parser = argparse.ArgumentParser(description="Two nodes that speak LND's REST and exist nowhere else.")
+    parser.add_argument("--port", type=int, default=8080)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()

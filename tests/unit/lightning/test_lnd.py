@@ -6,10 +6,12 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 import ssl
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.lnd import Lnd
-from adapters.lightning.lnd_macaroons import BadMacaroon, Macaroons, permissions
+from adapters.lightning.lnd_macaroons import PAYS, READS, RECEIVES, BadMacaroon, Macaroons, permissions
 from adapters.lightning.lnd_wire import BadCertificate, Patience
 from core.wallet.lightning import NodeDown, NodeInfo, NodeRefused, Outcome, PayState
 from tests.fakes import EPOCH
@@ -30,7 +32,6 @@ from tests.lnd_server import Fate, LndServer, Says
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
 HOUR = 3600
 CALM = Patience(connect=5, answer=10, grace=10, idle=0.2, first=0.05)
@@ -561,6 +562,14 @@ def test_lnds_own_macaroons_for_reading_and_invoices_will_do() -> None:
     receive = server.bake("address:read", "address:write", "invoices:read", "invoices:write", "onchain:read")
     pays = server.bake("offchain:read", "offchain:write")
     assert Macaroons(read, receive, pays).pay == pays
+
+
+def test_the_commands_of_the_docs_bake_exactly_what_is_needed() -> None:
+    page = (Path(__file__).parents[3] / "docs/lightning.md").read_text(encoding="utf-8")
+    commands = page.split("lncli bakemacaroon --save_to timmy-")[1:]
+    assert [one.partition(".")[0] for one in commands] == ["read", "receive", "pay"]
+    baked = [set(re.findall(r"uri:(\S+)", one)) for one in commands]
+    assert baked == [set(READS), set(RECEIVES), set(PAYS)]
 
 
 @pytest.mark.parametrize("wrong", ["", "00", "02", "0201", "020203ff", "02ff", "0200", "0202020308", "02020304ff"])
