@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _STATUS = {INVALID: 400, NOT_FOUND: 404, UNKNOWN: 500, 6: 409, 13: 500, 14: 503}
 """The gateway's HTTP status of each code (grpc-gateway, runtime/errors.go)."""
 
+_STREAMS = ("/v2/router/", "/v1/invoices/subscribe")
+"""Where the gateway gives an error as a line of the stream, unless it is its own about the request."""
+
 _INT32, _INT64 = 2**31, 2**63
 _INVOICE = {"memo": "text", "r_preimage": "bytes", "value": "int64", "value_msat": "int64", "description_hash": "bytes",
     "expiry": "int64", "fallback_addr": "text", "cltv_expiry": "int64", "private": "bool", "is_amp": "bool"}  # fmt: skip
@@ -141,15 +144,16 @@ class LndServer:
     # The gateway ---------------------------------------------------------------------------------------------------
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
-        text = await request.text()
-        body = json.loads(text) if text else None
+        body = _json(await request.text())
         self.seen.append(Seen(request.method, request.raw_path, request.query_string, dict(request.headers), body))
         if scripted := self.says.get(request.path):
             return await _raw(request, scripted.pop(0))
         try:
             return await self._routed(request, body)
         except Refusal as refusal:
-            return await self._answer(request, _error(refusal), _STATUS[refusal.code])
+            told = {"code": refusal.code, "message": refusal.message, "details": []}
+            streams = request.path.startswith(_STREAMS) and refusal.code != INVALID
+            return await self._answer(request, {"error": told} if streams else told, _STATUS[refusal.code])
 
     async def _routed(self, request: web.Request, body: Any) -> web.StreamResponse:
         path = request.path
@@ -329,8 +333,11 @@ async def _raw(request: web.Request, says: Says) -> web.StreamResponse:
     return response
 
 
-def _error(refusal: Refusal) -> dict[str, Any]:
-    return {"code": refusal.code, "message": refusal.message, "details": []}
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
 
 
 def _added(made: Invoice) -> dict[str, str]:

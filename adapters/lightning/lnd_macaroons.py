@@ -7,7 +7,7 @@ lists the permissions. Who wrote them is proven to nobody but the node; here the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
@@ -22,14 +22,13 @@ RECEIVES = ("/lnrpc.Lightning/AddInvoice", "/invoicesrpc.Invoices/LookupInvoiceV
 PAYS = ("/routerrpc.Router/SendPaymentV2",)
 """The calls that each of the three is for; `docs/lightning.md` prints the commands that bake them."""
 
-_WRITES: dict[str, frozenset[str]] = {
-    "read": frozenset(),
-    "receive": frozenset({"invoices:write", "address:write"}),
-    "pay": frozenset({"offchain:write"}),
+_MAY: dict[str, frozenset[str]] = {
+    "read": frozenset(f"uri:{call}" for call in READS),
+    "receive": frozenset(("invoices:write", "address:write", *(f"uri:{call}" for call in (*READS, *RECEIVES)))),
+    "pay": frozenset(("offchain:write", *(f"uri:{call}" for call in (*READS, *PAYS)))),
 }
-"""What each may change beside reading. LND's own invoice.macaroon makes addresses too, which moves nothing."""
+"""What each may at most, beside reading all. LND's own invoice.macaroon makes addresses too, which moves nothing."""
 
-_CALLS = frozenset(f"uri:{call}" for call in (*READS, *RECEIVES, *PAYS))
 _VERSION, _IDENTIFIER, _END = 2, 2, 0
 _BAKERY = 3
 _OPERATIONS, _ENTITY, _ACTIONS = 3, 1, 2
@@ -46,22 +45,22 @@ class BadMacaroon(UserError):
 class Macaroons:
     """The three keys to a node, hex: nothing that this hub does needs one that can do it all."""
 
-    read: str
-    receive: str
-    pay: str
+    read: str = field(repr=False)
+    receive: str = field(repr=False)
+    pay: str = field(repr=False)
 
     def __post_init__(self) -> None:
         """Raises `BadMacaroon` for what is none, and for rights beyond its task. No error shows the macaroon."""
-        for task, writes in _WRITES.items():
-            _check(task, getattr(self, task), writes)
+        for task, may in _MAY.items():
+            _check(task, getattr(self, task), may)
 
 
-def _check(task: str, macaroon: str, writes: frozenset[str]) -> None:
+def _check(task: str, macaroon: str, may: frozenset[str]) -> None:
     try:
         given = set(permissions(bytes.fromhex(macaroon)))
     except (ValueError, IndexError):
         raise BadMacaroon(task=task.upper(), why="it is no macaroon of LND's") from None
-    if over := sorted(one for one in given - writes - _CALLS if not one.endswith(":read")):
+    if over := sorted(one for one in given - may if not one.endswith(":read")):
         raise BadMacaroon(task=task.upper(), why=f"it may do more than {task}: {', '.join(over[:3])}")
 
 
@@ -73,11 +72,11 @@ def permissions(macaroon: bytes) -> Iterator[str]:
     identifier = _identifier(macaroon)
     if identifier[0] != _BAKERY:
         raise ValueError("not of this version")
-    for field, operation in _fields(identifier[1:]):
-        if field == _OPERATIONS:
+    for number, operation in _fields(identifier[1:]):
+        if number == _OPERATIONS:
             parts = list(_fields(operation))
-            entity = b"".join(value for number, value in parts if number == _ENTITY).decode()
-            yield from (f"{entity}:{value.decode()}" for number, value in parts if number == _ACTIONS)
+            entity = b"".join(value for one, value in parts if one == _ENTITY).decode()
+            yield from (f"{entity}:{value.decode()}" for one, value in parts if one == _ACTIONS)
 
 
 def _identifier(macaroon: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -82,9 +83,11 @@ class Wire:
         self._trust = _trust(certificate)
         self._patience = patience
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; none is opened any more."""
+        self._closed = True
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -100,7 +103,10 @@ class Wire:
     async def _whole(self, method: str, path: str, macaroon: str, body: Mapping[str, object] | None) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self._patience.answer), self._call(method, path, macaroon, body) as answer:
-                return _read(b"".join([chunk async for chunk in _chunks(answer)]), answer.status)
+                whole = b""
+                async for chunk in answer.content.iter_any():
+                    whole = _bounded(whole + chunk)
+                return _read(whole, answer.status)
         except TimeoutError:
             raise silent(self._patience.answer) from None
 
@@ -113,8 +119,9 @@ class Wire:
         """
         async with self._call(method, path, macaroon, body) as answer:
             rest = b""
-            async for chunk in _chunks(answer):
+            async for chunk in answer.content.iter_any():
                 *whole, rest = (rest + chunk).split(b"\n")
+                _bounded(rest)
                 for line in whole:
                     yield _result(_read(line, answer.status))
             if rest.strip():
@@ -137,6 +144,8 @@ class Wire:
             raise down(_why(error)) from None
 
     def _connected(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise down("the hub has let go of it")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=self._trust, limit=0),  # each payment under way holds one
@@ -157,14 +166,10 @@ def silent(seconds: float) -> NodeDown:
     return down(f"no answer within {seconds:g} s")
 
 
-async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """What comes, as it comes. Raises `NodeDown` where a whole answer, or a line of a stream, has no end."""
-    size = 0
-    async for chunk in answer.content.iter_any():
-        size = size + len(chunk) if b"\n" not in chunk else len(chunk)
-        if size > _LARGEST:
-            raise down("its answer has no end")
-        yield chunk
+def _bounded(data: bytes) -> bytes:
+    if len(data) > _LARGEST:
+        raise down("its answer has no end")
+    return data
 
 
 def _read(text: bytes, status: int) -> dict[str, Any]:
@@ -194,9 +199,9 @@ def _result(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def one_line(text: str) -> str:
-    """The node's own words: one line, cut, without a full stop or an address."""
-    said = " ".join(text.split())[:_LONGEST_WHY].rstrip(". ")
-    return said if "://" not in said else "it names an address"
+    """The node's own words: one line that can be shown, cut, without a full stop; no address, and no key that it may repeat."""
+    said = " ".join("".join(one if one.isprintable() else " " for one in text[:_LONGEST_WHY]).split()).rstrip(". ")
+    return re.sub(r"[0-9a-fA-F]{32,}|\w*://\S*", "…", said)
 
 
 def _why(error: Exception) -> str:

@@ -370,6 +370,28 @@ async def test_a_line_without_end_is_given_up(bench: Bench, monkeypatch: pytest.
         await pay(bench, bench.node.ask(7_000, "", 0))
 
 
+async def test_an_answer_without_end_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.lightning.lnd_wire._LARGEST", 100_000)
+    bench.answers("/v1/getinfo", b"[\n" * 200_000)
+    with pytest.raises(NodeDown, match="has no end"):
+        await bench.lnd.info()
+
+
+async def test_a_nodes_words_are_shown_as_one_line_without_keys_and_addresses(bench: Bench) -> None:
+    said = f"bad\x1b[2J\nmacaroon {bench.macaroons.receive} at https://user:pw@10.0.0.7/x."
+    bench.answers("/v1/invoices", {"code": 2, "message": said, "details": []}, status=500)
+    with pytest.raises(NodeRefused) as found:
+        await bench.lnd.create_invoice(5_000, "", HOUR)
+    assert str(found.value) == "The Lightning node (lnd) refused: bad [2J macaroon …"
+
+
+async def test_what_was_let_go_is_not_opened_again(bench: Bench) -> None:
+    await bench.lnd.close()
+    with pytest.raises(NodeDown, match="let go"):
+        await bench.lnd.balance()
+    assert not bench.server.seen
+
+
 async def test_no_payment_is_known_at_a_wrong_address(bench: Bench) -> None:
     """Any server answers 404: only LND's own words say that it was never sent."""
     bench.answers(
@@ -546,7 +568,7 @@ def test_the_permissions_of_a_macaroon_are_read_from_it() -> None:
     [
         ("read", ADMIN), ("receive", ADMIN), ("pay", ADMIN), ("read", ("offchain:read", "offchain:write")),
         ("receive", ("invoices:write", "offchain:write")), ("pay", ("offchain:write", "onchain:write")),
-        ("pay", ("uri:/lnrpc.Lightning/SendCoins",)),
+        ("pay", ("uri:/lnrpc.Lightning/SendCoins",)), ("read", [f"uri:{PAYS[0]}"]), ("pay", [f"uri:{RECEIVES[0]}"]),
     ],
 )  # fmt: skip
 def test_a_macaroon_that_may_too_much_is_refused(task: str, rights: tuple[str, ...]) -> None:
@@ -561,7 +583,9 @@ def test_lnds_own_macaroons_for_reading_and_invoices_will_do() -> None:
     read = server.bake(*(one for one in ADMIN if one.endswith(":read")))
     receive = server.bake("address:read", "address:write", "invoices:read", "invoices:write", "onchain:read")
     pays = server.bake("offchain:read", "offchain:write")
-    assert Macaroons(read, receive, pays).pay == pays
+    given = Macaroons(read, receive, pays)
+    assert given.pay == pays
+    assert pays not in repr(given)
 
 
 def test_the_commands_of_the_docs_bake_exactly_what_is_needed() -> None:
