@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
 import re
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +22,7 @@ from pymacaroons.serializers import BinarySerializer
 
 from adapters.clockwork import SystemClock
 from adapters.lightning.lnd_macaroons import PAYS, READS, RECEIVES
+from tests.lnd_messages import HOLD, INVOICE, SEND, b64, field, hash_of, message, of_body, of_url, parsed
 from tests.lnd_node import INVALID, NOT_FOUND, UNKNOWN, Node, Refusal
 
 if TYPE_CHECKING:
@@ -36,15 +36,6 @@ _STATUS = {INVALID: 400, NOT_FOUND: 404, UNKNOWN: 500, 6: 409, 13: 500, 14: 503}
 _STREAMS = ("/v2/router/", "/v1/invoices/subscribe")
 """Where the gateway gives an error as a line of the stream, unless it is its own about the request."""
 
-_INT32, _INT64 = 2**31, 2**63
-_INVOICE = {"memo": "text", "r_preimage": "bytes", "value": "int64", "value_msat": "int64", "description_hash": "bytes",
-    "expiry": "int64", "fallback_addr": "text", "cltv_expiry": "int64", "private": "bool", "is_amp": "bool"}  # fmt: skip
-_HOLD = {"memo": "text", "hash": "bytes", "value": "int64", "value_msat": "int64", "description_hash": "bytes",
-    "expiry": "int64", "fallback_addr": "text", "cltv_expiry": "int64", "private": "bool"}  # fmt: skip
-_SEND = {"dest": "bytes", "amt": "int64", "payment_hash": "bytes", "final_cltv_delta": "int32", "payment_request": "text",
-    "timeout_seconds": "int32", "fee_limit_sat": "int64", "cltv_limit": "int32", "amt_msat": "int64",
-    "fee_limit_msat": "int64", "last_hop_pubkey": "bytes", "allow_self_payment": "bool", "max_parts": "int32",
-    "no_inflight_updates": "bool", "amp": "bool", "cancelable": "bool"}  # fmt: skip
 _READ, _INVOICES, _INVOICES_READ = "offchain:read", "invoices:write", "invoices:read"
 
 
@@ -126,11 +117,11 @@ class LndServer:
             entity, _, action = permission.partition(":")
             by_entity.setdefault(entity, []).append(action)
         operations = b"".join(
-            _field(3, _field(1, entity.encode()) + b"".join(_field(2, action.encode()) for action in actions))
+            field(3, field(1, entity.encode()) + b"".join(field(2, action.encode()) for action in actions))
             for entity, actions in by_entity.items()
         )
         nonce = len(self._rights).to_bytes(16, "big")
-        identifier = b"\x03" + _field(1, nonce) + _field(2, b"0") + operations
+        identifier = b"\x03" + field(1, nonce) + field(2, b"0") + operations
         made = Macaroon(location="lnd", identifier=identifier, key=b"root", version=MACAROON_V2)
         baked: str = BinarySerializer().serialize_raw(made).hex()
         self._rights[baked] = frozenset(permissions)
@@ -144,7 +135,7 @@ class LndServer:
     # The gateway ---------------------------------------------------------------------------------------------------
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
-        body = _json(await request.text())
+        body = parsed(await request.text())
         self.seen.append(Seen(request.method, request.raw_path, request.query_string, dict(request.headers), body))
         if scripted := self.says.get(request.path):
             return await _raw(request, scripted.pop(0))
@@ -158,9 +149,9 @@ class LndServer:
     async def _routed(self, request: web.Request, body: Any) -> web.StreamResponse:
         path = request.path
         if match := re.fullmatch(r"/v2/router/track/([^/]+)", path):
-            payment_hash = _of_url(match[1])
+            payment_hash = of_url(match[1])
             self._allowed(request, _READ, "/routerrpc.Router/TrackPaymentV2")
-            return await self._track(request, _hash(payment_hash))
+            return await self._track(request, hash_of(payment_hash))
         routes: dict[tuple[str, str], Callable[[web.Request, Any], Awaitable[web.StreamResponse]]] = {
             ("GET", "/v1/getinfo"): self._getinfo,
             ("GET", "/v1/balance/channels"): self._balance,
@@ -214,42 +205,44 @@ class LndServer:
         return await self._answer(request, told)
 
     async def _add(self, request: web.Request, body: Any) -> web.StreamResponse:
-        order = _message("lnrpc.Invoice", body, _INVOICE)
+        order = message(body, INVOICE)
         self._allowed(request, _INVOICES, "/lnrpc.Lightning/AddInvoice")
         made = self.node.add_invoice(order)
-        return await self._answer(request, {"r_hash": _b64(made.payment_hash), **_added(made)})
+        return await self._answer(request, {"r_hash": b64(made.payment_hash), **_added(made)})
 
     async def _hodl(self, request: web.Request, body: Any) -> web.StreamResponse:
-        order = _message("invoicesrpc.AddHoldInvoiceRequest", body, _HOLD)
+        order = message(body, HOLD)
         self._allowed(request, _INVOICES, "/invoicesrpc.Invoices/AddHoldInvoice")
-        return await self._answer(request, _added(self.node.add_invoice(order, _hash(_of_body(order.get("hash", ""))))))
+        return await self._answer(
+            request, _added(self.node.add_invoice(order, hash_of(of_body(order.get("hash", "")))))
+        )
 
     async def _lookup(self, request: web.Request, _: Any) -> web.StreamResponse:
         if "payment_hash" not in request.query:
             raise Refusal("invoice ref must be set", INVALID)
-        payment_hash = _of_url(request.query["payment_hash"])
+        payment_hash = of_url(request.query["payment_hash"])
         self._allowed(request, _INVOICES, "/invoicesrpc.Invoices/LookupInvoiceV2")
         try:
-            return await self._answer(request, self.node.lookup(_hash(payment_hash)).told())
+            return await self._answer(request, self.node.lookup(hash_of(payment_hash)).told())
         except Refusal as refusal:
             if refusal.code == UNKNOWN:
                 raise Refusal(f"unable to parse pay hash: {refusal.message}", INVALID) from None
             raise
 
     async def _settle(self, request: web.Request, body: Any) -> web.StreamResponse:
-        order = _message("invoicesrpc.SettleInvoiceMsg", body, {"preimage": "bytes"})
+        order = message(body, {"preimage": "bytes"})
         self._allowed(request, _INVOICES, "/invoicesrpc.Invoices/SettleInvoice")
-        self.node.settle(_hash(_of_body(order.get("preimage", "")), "preimage"))
+        self.node.settle(hash_of(of_body(order.get("preimage", "")), "preimage"))
         return await self._answer(request, {})
 
     async def _cancel(self, request: web.Request, body: Any) -> web.StreamResponse:
-        order = _message("invoicesrpc.CancelInvoiceMsg", body, {"payment_hash": "bytes"})
+        order = message(body, {"payment_hash": "bytes"})
         self._allowed(request, _INVOICES, "/invoicesrpc.Invoices/CancelInvoice")
-        self.node.cancel(_hash(_of_body(order.get("payment_hash", ""))))
+        self.node.cancel(hash_of(of_body(order.get("payment_hash", ""))))
         return await self._answer(request, {})
 
     async def _send(self, request: web.Request, body: Any) -> web.StreamResponse:
-        order = _message("routerrpc.SendPaymentRequest", body, _SEND)
+        order = message(body, SEND)
         self._allowed(request, "offchain:write", "/routerrpc.Router/SendPaymentV2")
         payment = self.node.send(order)
         return await self._follow(request, payment, 0, final_only=bool(order.get("no_inflight_updates")))
@@ -333,70 +326,8 @@ async def _raw(request: web.Request, says: Says) -> web.StreamResponse:
     return response
 
 
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return text
-
-
 def _added(made: Invoice) -> dict[str, str]:
-    return {"payment_request": made.bolt11, "add_index": str(made.add_index), "payment_addr": _b64(bytes(32))}
-
-
-def _message(name: str, body: Any, fields: dict[str, str]) -> dict[str, Any]:
-    """A body as protojson takes it: no unknown field, int64 as text or number, bytes as base64."""
-    if not isinstance(body, dict):
-        raise Refusal("proto: syntax error (line 1:1): unexpected token", INVALID)
-    for key, value in body.items():
-        kind = fields.get(key)
-        if kind is None:
-            raise Refusal(f'proto: (line 1:2): unknown field "{key}"', INVALID)
-        if not _is(kind, value):
-            raise Refusal(f"proto: (line 1:2): invalid value for {kind} field {key}: {json.dumps(value)}", INVALID)
-    return dict(body)
-
-
-def _is(kind: str, value: Any) -> bool:
-    if kind in {"int32", "int64"}:
-        most = _INT32 if kind == "int32" else _INT64
-        whole = type(value) is int or (isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) is not None)
-        return whole and -most <= int(value) < most
-    if kind == "bytes":
-        with suppress(ValueError):
-            return isinstance(value, str) and _of_body(value) is not None
-        return False
-    return isinstance(value, bool if kind == "bool" else str)
-
-
-def _of_body(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
-def _of_url(text: str) -> bytes:
-    """Either alphabet, padded (runtime.Bytes)."""
-    try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-    except ValueError:
-        raise Refusal(
-            "type mismatch, parameter: payment_hash, error: illegal base64 data at input byte 0", INVALID
-        ) from None
-
-
-def _hash(data: bytes, what: str = "hash") -> bytes:
-    if len(data) != 32:
-        raise Refusal(f"invalid {what} length of {len(data)}, want 32")
-    return data
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _field(number: int, data: bytes) -> bytes:
-    """A protobuf field of bytes shorter than 16 KiB."""
-    size = bytes([len(data)]) if len(data) < 0x80 else bytes([len(data) & 0x7F | 0x80, len(data) >> 7])
-    return bytes([number << 3 | 2]) + size + data
+    return {"payment_request": made.bolt11, "add_index": str(made.add_index), "payment_addr": b64(bytes(32))}
 
 
 async def _serve(port: int) -> None:
