@@ -1,4 +1,4 @@
-"""`core.wallet.lightning.Lightning` on LND's REST (https://lightning.engineering/api-docs/api/lnd/), from 0.18 to 0.21.
+"""`core.wallet.lightning.Lightning` on LND's REST (https://lightning.engineering/api-docs/api/lnd/), as of 0.21.
 
 Three macaroons, each for its own task, so that what only asks could not spend. What LND does not say it did, it may have done:
 then the caller hears `NodeDown`, and asks again with `track` or `lookup`.
