@@ -16,7 +16,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev test test-deep test-real test-kill soak test-cov lint bench lock clean \
+.PHONY: help install run dev test test-deep test-real test-live test-kill soak test-cov lint bench lock clean \
 	docker-build docker-up docker-down docker-logs
 
 help: ## list these targets
@@ -96,6 +96,9 @@ $(STAMP)-npm: tests/real/package-lock.json $(STAMP)
 
 test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm $(STAMP)-synapse ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
+
+test-live: $(STAMP) ## what can be asked of a real Lightning node, of the one that settings name; spends 1,000 sats at most
+	@$(BIN)/python -m pytest -q -rs -m live --force-enable-socket tests/live $(ARGS)
 
 test-kill: $(STAMP) ## the long kill sweeps
 	@$(BIN)/python -m pytest -q -rs -m kill_sweep $(ARGS)

@@ -351,10 +351,30 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
 
 def _node(settings: Settings, stack: contextlib.AsyncExitStack, clock: Clock, ids: IdSource) -> Lightning:
-    """The Lightning node that the settings name. Nothing is asked of it yet."""
-    node = SimulatedNode(settings.data_dir / NODE, clock, ids)
+    """The Lightning node that the settings name. Nothing is asked of it yet.
+
+    Raises `BadMacaroon` and `BadCertificate` where it could not be asked anything.
+    """
+    node: Lightning
+    match settings.lightning.backend:
+        case "lnd":
+            node = _lnd(settings)
+        case _:
+            node = SimulatedNode(settings.data_dir / NODE, clock, ids)
     stack.push_async_callback(node.close)
     return node
+
+
+def _lnd(settings: Settings) -> Lightning:
+    from adapters.lightning.lnd import Lnd  # noqa: PLC0415 - where it is on
+    from adapters.lightning.lnd_macaroons import Macaroons  # noqa: PLC0415
+
+    found = settings.lnd
+    given = (found.macaroon_read, found.macaroon_receive, found.macaroon_pay)
+    secrets = [one.get_secret_value() if one else "" for one in given]
+    for secret in secrets:
+        hide(secret)
+    return Lnd(found.url or "", found.tls_cert_path, Macaroons(*secrets))
 
 
 def _speech(

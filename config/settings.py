@@ -387,8 +387,53 @@ class Lightning(_Group):
     """Where sats live."""
 
     backend: Literal["simulated", "lnd", "nwc", "phoenixd"] = Field(
-        "simulated", description="the Lightning backend; only simulated works in this version"
+        "simulated", description="the Lightning backend: simulated sats, or a node of yours (docs/lightning.md)"
     )
+
+
+class Lnd(_Group):
+    """LND over REST; used where LIGHTNING_BACKEND is lnd."""
+
+    url: str | None = Field(None, description="address of LND's REST, such as https://127.0.0.1:8080")
+    tls_cert_path: Path | None = Field(
+        None, description="LND's tls.cert, the only one that is then trusted; public authorities are if not set"
+    )
+    macaroon_read: SecretStr | None = Field(
+        None, description="macaroon that may read: hex, or the .macaroon file's path"
+    )
+    macaroon_receive: SecretStr | None = Field(None, description="macaroon that may make and settle invoices, likewise")
+    macaroon_pay: SecretStr | None = Field(None, description="macaroon that may pay, likewise")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = _address(value, "https://127.0.0.1:8080")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            message = f"http to {parts.hostname} shows the macaroons to everybody on the way; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @field_validator("macaroon_read", "macaroon_receive", "macaroon_pay")
+    @classmethod
+    def _hex(cls, value: SecretStr | None) -> SecretStr | None:
+        """The macaroon itself, hex, from either way to give it. No error shows it."""
+        if value is None or re.fullmatch(r"(?:[0-9a-fA-F]{2})+", given := value.get_secret_value().strip()):
+            return value if value is None else SecretStr(given.lower())
+        try:
+            with Path(given).open("rb") as opened:
+                return SecretStr(opened.read(_LARGEST_SECRET).hex())
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "no path can be that"
+            message = f"it is neither hex nor the path of a file that can be read ({why})"
+            raise ValueError(message) from None
+
+    @property
+    def missing(self) -> str | None:
+        """The first field that is needed and not set."""
+        needed = ("url", "macaroon_read", "macaroon_receive", "macaroon_pay")
+        return next((name for name in needed if getattr(self, name) is None), None)
 
 
 class Settings(BaseSettings):
@@ -420,6 +465,7 @@ class Settings(BaseSettings):
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)
+    lnd: Lnd = Field(default_factory=Lnd)
 
     @classmethod
     def settings_customise_sources(
@@ -444,6 +490,13 @@ class Settings(BaseSettings):
         if self.telegram.mode == "webhook" and not (self.http.public_url or "").startswith("https://"):
             message = "webhook needs TIMMY_HTTP_PUBLIC_URL, an https address at which Telegram reaches this hub; or use polling"
             raise _Elsewhere("telegram_mode", message)
+        return self
+
+    @model_validator(mode="after")
+    def _connected(self) -> Settings:
+        if self.lightning.backend == "lnd" and (missing := self.lnd.missing):
+            message = "it is not set, and TIMMY_LIGHTNING_BACKEND=lnd needs it: docs/lightning.md tells how to get it"
+            raise _Elsewhere(f"lnd_{missing}", message)
         return self
 
     def fingerprint(self) -> str:

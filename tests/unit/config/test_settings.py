@@ -270,3 +270,62 @@ def test_durations_are_shown_as_they_are_written() -> None:
         "TIMMY_AUCTION_WINDOW": "5s", "TIMMY_AUCTION_BUDGET": 200, "TIMMY_AUCTION_DEADLINE": "1d",
         "TIMMY_AUCTION_REVIEW": "1d", "TIMMY_AUCTION_ATTEMPTS": 3, "TIMMY_AUCTION_LEASE": "1m",
     }  # fmt: skip
+
+
+LND = {
+    "TIMMY_LIGHTNING_BACKEND": "lnd",
+    "TIMMY_LND_URL": "https://node.example.org:8080/",
+    "TIMMY_LND_MACAROON_READ": "02aa",
+    "TIMMY_LND_MACAROON_RECEIVE": "02BB",
+    "TIMMY_LND_MACAROON_PAY": "02cc",
+}
+
+
+def set_lnd(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
+    for key, value in {**LND, **{f"TIMMY_LND_{name}": value for name, value in other.items()}}.items():
+        monkeypatch.setenv(key, value)
+
+
+def test_a_macaroon_is_hex_or_the_path_of_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pay.macaroon").write_bytes(b"\x02\xff\x00")
+    set_lnd(monkeypatch, MACAROON_PAY="pay.macaroon")
+    found = settings.load().lnd
+    given = [one.get_secret_value() for one in (found.macaroon_read, found.macaroon_receive, found.macaroon_pay) if one]
+    assert given == ["02aa", "02bb", "02ff00"]
+    assert found.url == "https://node.example.org:8080"
+    assert "02ff00" not in repr(found)
+
+
+@pytest.mark.parametrize("missing", [key for key in LND if key != "TIMMY_LIGHTNING_BACKEND"])
+def test_lnd_without_what_it_needs_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    set_lnd(monkeypatch)
+    monkeypatch.delenv(missing)
+    with pytest.raises(BadSetting, match=f"^{missing} is wrong: it is not set"):
+        settings.load()
+
+
+def test_a_node_that_is_not_used_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_LND_URL", "https://node.example.org:8080")
+    assert settings.load().lightning.backend == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("URL", "http://192.168.1.5:8080", "http to 192.168.1.5 shows the macaroons"),
+        ("URL", "node.example.org", "it is not a URL such as https://127.0.0.1:8080"),
+        ("URL", "https://user:pass@node.example.org", "it has a name or password in it"),
+        ("MACAROON_PAY", "0201hush", "it is neither hex nor the path of a file that can be read"),
+    ],
+)
+def test_a_wrong_way_to_lnd_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
+    set_lnd(monkeypatch, **{name: value})
+    with pytest.raises(BadSetting) as refused:
+        settings.load()
+    assert f"TIMMY_LND_{name} is wrong: {why}" in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_plain_http_reaches_lnd_on_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_lnd(monkeypatch, URL="http://127.0.0.1:8080")
+    assert settings.load().lnd.url == "http://127.0.0.1:8080"
