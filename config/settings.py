@@ -14,7 +14,7 @@ import re
 import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import (
@@ -53,6 +53,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16}|[0-9]{1,3}(?:,[0-9]{3}){1,5})\s*(?:sats?)?\s*", re.IGNORECASE)
 _BOT_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+(?:/test)?")
 """A bot's number and its secret; `/test` behind it means Telegram's test servers."""
+
+_NWC_URI = re.compile(r"nostr\+walletconnect:(?://)?[0-9a-fA-F]{64}/?\?(.*)")
+"""NIP-47, "Nostr Wallet Connect URI": the wallet's key, and the relays and our secret in the query. Some leave the slashes out."""
 
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
 _MATRIX_USER = re.compile(r"@[^\s:]{1,200}:\S{1,200}")
@@ -379,8 +382,63 @@ class Lightning(_Group):
     """Where sats live."""
 
     backend: Literal["simulated", "lnd", "nwc", "phoenixd"] = Field(
-        "simulated", description="the Lightning backend; only simulated works in this version"
+        "simulated",
+        description="the Lightning backend: simulated sats, or a node or wallet of yours (docs/lightning-wallets.md)",
     )
+
+
+class Nwc(_Group):
+    """A wallet over Nostr Wallet Connect (NIP-47); used where LIGHTNING_BACKEND is nwc."""
+
+    uri: SecretStr | None = Field(
+        None, description="the connection that the wallet made for this hub: nostr+walletconnect://..."
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _connection(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what can be no connection, without showing it."""
+        if value is None:
+            return None
+        found = _NWC_URI.fullmatch(value.get_secret_value().strip())
+        query = parse_qs(found[1]) if found else {}
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", "".join(query.get("secret", []))) or not query.get("relay"):
+            message = (
+                "it is no connection of a wallet, which is nostr+walletconnect:// with a key, a relay and a secret;"
+                " copy it again from the wallet"
+            )
+            raise ValueError(message)
+        for relay in query["relay"]:
+            _relay(relay)
+        return SecretStr(value.get_secret_value().strip())
+
+
+def _relay(relay: str) -> None:
+    """Raise `ValueError` for a relay that cannot be reached, or over whose way everybody could watch."""
+    try:
+        parts = _address(re.sub(r"^ws(?=s?://)", "http", relay, flags=re.IGNORECASE), "")
+    except ValueError:
+        message = "a relay in it is no address such as wss://relay.example.org"
+        raise ValueError(message) from None
+    if parts.scheme == "http" and not is_private(parts.hostname or ""):
+        message = f"ws to its relay {parts.hostname} shows who pays when to everybody on the way; use one with wss"
+        raise ValueError(message)
+
+
+class Phoenixd(_Group):
+    """phoenixd over HTTP; used where LIGHTNING_BACKEND is phoenixd."""
+
+    url: str = Field("http://127.0.0.1:9740", description="phoenixd's address; http to a private network only")
+    password: SecretStr | None = Field(None, description="http-password in phoenixd's phoenix.conf")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        parts = _address(value, "http://127.0.0.1:9740")
+        if parts.scheme == "http" and not is_private(parts.hostname or ""):
+            message = f"http to {parts.hostname} shows the password to everybody on the way; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -412,6 +470,8 @@ class Settings(BaseSettings):
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)
+    nwc: Nwc = Field(default_factory=Nwc)
+    phoenixd: Phoenixd = Field(default_factory=Phoenixd)
 
     @classmethod
     def settings_customise_sources(
@@ -436,6 +496,17 @@ class Settings(BaseSettings):
         if self.telegram.mode == "webhook" and not (self.http.public_url or "").startswith("https://"):
             message = "webhook needs TIMMY_HTTP_PUBLIC_URL, an https address at which Telegram reaches this hub; or use polling"
             raise _Elsewhere("telegram_mode", message)
+        return self
+
+    @model_validator(mode="after")
+    def _wallet(self) -> Settings:
+        needed = {"nwc": ("nwc_uri", self.nwc.uri), "phoenixd": ("phoenixd_password", self.phoenixd.password)}
+        field, secret = needed.get(self.lightning.backend, ("", SecretStr("none needed")))
+        if secret is None or not secret.get_secret_value():
+            message = (
+                f"it is not set, and {self.lightning.backend} needs it; docs/lightning-wallets.md says where it is"
+            )
+            raise _Elsewhere(field, message)
         return self
 
     def fingerprint(self) -> str:
