@@ -35,11 +35,14 @@ class Faults:
     """What goes wrong next."""
 
     down: bool = False
-    lost: int = 0
-    """Answers to orders that are lost with their connection."""
+    lost: bool = False
+    """The answer to the next order is lost with its connection."""
 
-    silent: int = 0
-    """Answers that never come, from the next order on."""
+    silent: bool = False
+    """The answer to the next order never comes."""
+
+    mute: bool = False
+    """Nor does that to the question after it: a proxy gives up."""
 
     instead: tuple[int, str] | None = None
     """Status and body in place of the next answer."""
@@ -60,7 +63,6 @@ class PhoenixdServer:
     listening: asyncio.Event = field(default_factory=asyncio.Event)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     to_repeat: list[Invoice] = field(default_factory=list)
-    _ordered: bool = False
 
     @classmethod
     @asynccontextmanager
@@ -105,15 +107,20 @@ class PhoenixdServer:
             return web.Response(status=status, text=body)
         if refused := self._refused(request):
             return web.Response(status=401, text=refused)
-        ordered = request.method == "POST"
-        self._ordered = ordered or (self._ordered and self.faults.silent > 0)
         answer = await self._answered(request, handler)
-        if ordered and self.faults.lost:
-            self.faults.lost -= 1
+        return await self._spoilt(request, answer)
+
+    async def _spoilt(self, request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        faults, ordered = self.faults, request.method == "POST"
+        if ordered and faults.lost:
+            faults.lost = False
             return await self._break(request)
-        if self._ordered and self.faults.silent:
-            self.faults.silent -= 1
+        if ordered and faults.silent:
+            faults.silent = False
             await asyncio.Event().wait()
+        if not ordered and faults.mute and not faults.silent:
+            faults.mute = False
+            return web.Response(status=504)
         return answer
 
     @staticmethod

@@ -27,6 +27,9 @@ NOT_FOUND = "Not found"
 _LARGEST = 4 * 2**20
 """The most that is read of one answer, bytes: a page of a hundred payments is 100 KB."""
 
+_CLOSING = aiohttp.ClientWSTimeout(ws_close=1)
+"""Seconds for a goodbye."""
+
 _LONGEST_WHY = 200
 _WRONG = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED})
 """What it answers before it does anything."""
@@ -76,7 +79,7 @@ class Wire:
         """What it tells by itself, from now on. Raises `NodeDown`."""
         try:
             async with self._opened().ws_connect(
-                f"{self._root}/websocket", heartbeat=self._answer, max_msg_size=_LARGEST
+                f"{self._root}/websocket", heartbeat=self._answer, max_msg_size=_LARGEST, timeout=_CLOSING
             ) as socket:
                 yield Events(socket)
         except (aiohttp.ClientError, OSError) as error:

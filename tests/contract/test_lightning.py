@@ -25,7 +25,7 @@ from core.wallet.lightning import (
     proves,
 )
 from tests.contract.lightning import NotPaid
-from tests.contract.nodes import phoenixd, simulated
+from tests.contract.nodes import nwc, phoenixd, simulated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Drives = Callable[[Path], AbstractAsyncContextManager[Driver]]
 
-DRIVERS: dict[str, Drives] = {"phoenixd": phoenixd.drive, "simulated": simulated.drive}
+DRIVERS: dict[str, Drives] = {"nwc": nwc.drive, "phoenixd": phoenixd.drive, "simulated": simulated.drive}
 
 SATS = 1000
 HOUR = 3600

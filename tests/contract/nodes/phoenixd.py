@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from core.wallet.lightning import Lightning, Outcome
 
-HASTE = 5
+HASTE = 2
 """How many times faster than a test says a payment that hangs is left alone."""
 
 
@@ -34,7 +34,7 @@ class PhoenixdDriver:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Lightning]:
-        node = Hasty(self._server.url, self._server.password, patience=Patience(answer=0.3, look=0.3), page=2)
+        node = Hasty(self._server.url, self._server.password, patience=Patience(answer=5, look=0.3), page=2)
         try:
             yield node
         finally:
@@ -53,10 +53,10 @@ class PhoenixdDriver:
         self._server.node.now += seconds * 1000
 
     async def lose_reply(self) -> None:
-        self._server.faults.lost = 1
+        self._server.faults.lost = True
 
     async def time_out(self) -> None:
-        self._server.faults.silent = 2  # the order, and the question after it
+        self._server.faults.silent = self._server.faults.mute = True
 
     async def go_down(self) -> None:
         self._server.faults.down = True

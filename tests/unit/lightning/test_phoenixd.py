@@ -33,7 +33,7 @@ async def server() -> AsyncIterator[PhoenixdServer]:
 
 @pytest.fixture
 async def node(server: PhoenixdServer) -> AsyncIterator[Phoenixd]:
-    node = Phoenixd(server.url + "/", server.password, patience=Patience(answer=0.2, look=60), page=2)
+    node = Phoenixd(server.url + "/", server.password, patience=Patience(answer=5, look=60), page=2)
     yield node
     await node.close()
 
@@ -104,8 +104,8 @@ async def test_what_arrived_and_the_fee_are_exact_though_phoenixd_shows_sats(
 
 
 async def test_a_silence_that_phoenixd_explains_when_asked_is_no_riddle(server: PhoenixdServer, node: Phoenixd) -> None:
-    server.faults.silent = 1
-    outcome = await node.pay(server.node.ask(5 * SATS, "", 0), None, ENOUGH, 1)
+    server.faults.silent = True
+    outcome = await node.pay(server.node.ask(5 * SATS, "", 0), None, ENOUGH, 0.3)
     assert outcome.state is PayState.SUCCEEDED
 
 
@@ -113,10 +113,10 @@ async def test_a_silence_after_an_attempt_that_failed_is_no_failure_of_this_one(
     server: PhoenixdServer, node: Phoenixd
 ) -> None:
     bolt11 = server.node.ask(5 * SATS, "no_route", 0)
-    assert (await node.pay(bolt11, None, ENOUGH, 1)).state is PayState.FAILED
-    server.faults.silent = 1
+    assert (await node.pay(bolt11, None, ENOUGH, 0.3)).state is PayState.FAILED
+    server.faults.silent = True
     with pytest.raises(NodeDown, match="does not say whether it pays"):
-        await node.pay(bolt11, None, ENOUGH, 1)
+        await node.pay(bolt11, None, ENOUGH, 0.3)
 
 
 async def test_another_password_and_the_limited_one_are_named(server: PhoenixdServer) -> None:
