@@ -7,8 +7,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from nostr_sdk import EventBuilder, Keys, Kind, Tag
+from nostr_sdk import (
+    EventBuilder,
+    Keys,
+    Kind,
+    LookupInvoiceRequest,
+    NostrSdkError,
+    NostrWalletConnect,
+    NostrWalletConnectUri,
+    PayInvoiceRequest,
+    Tag,
+)
 
+from adapters.clockwork import SystemClock
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.nwc import Nwc, reserve
 from adapters.lightning.nwc_keys import BadConnection
@@ -53,6 +64,20 @@ async def pay(
 
 def requests(wallet: NwcWallet) -> list[dict[str, Any]]:
     return [message[1] for message in wallet.relay.heard if message[0] == "EVENT"]
+
+
+async def test_a_client_that_was_not_written_here_understands_this_wallet(wallet: NwcWallet) -> None:
+    wallet.node.now = SystemClock().now()
+    client = NostrWalletConnect(NostrWalletConnectUri.parse(wallet.uri))
+    bolt11 = wallet.node.ask(100 * SATS, "", 2 * SATS)
+    async with asyncio.timeout(10):
+        assert (await client.get_balance()).balance == wallet.node.balance
+        paid = await client.pay_invoice(PayInvoiceRequest(id=None, invoice=bolt11, amount=None))
+        assert paid.fees_paid == 2 * SATS
+        with pytest.raises(NostrSdkError, match="already been paid"):
+            await client.pay_invoice(PayInvoiceRequest(id=None, invoice=bolt11, amount=None))
+        wanted = LookupInvoiceRequest(payment_hash=decode(bolt11).payment_hash.hex(), invoice=None)
+        assert (await client.lookup_invoice(wanted)).preimage == paid.preimage
 
 
 async def test_a_request_is_sealed_for_the_wallet_and_says_how(wallet: NwcWallet, node: Nwc) -> None:
