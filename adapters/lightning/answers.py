@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.lightning.bolt11 import decode
 from core.money import MAX_SATS, MSAT, to_msat
-from core.wallet.lightning import BadInvoice, CannotDo, NodeDown, NodeRefused
+from core.wallet.lightning import BadInvoice, NodeDown, NodeRefused
 
 if TYPE_CHECKING:
     from core.wallet.lightning import PaymentRequest, Traits
@@ -61,11 +61,11 @@ class Answers:
             raise self.odd() from None
 
     def check(self, amount: int, traits: Traits) -> None:
-        """Raise `NodeRefused` and `CannotDo` for an amount (msat) that cannot be asked or sent."""
+        """Raise `NodeRefused` for an amount (msat) that cannot be asked or sent."""
         if not 0 < amount <= to_msat(MAX_SATS):
             raise self.refused("an amount is more than nothing, and no more than there is")
         if not traits.msat and amount % MSAT:
-            raise CannotDo(backend=self._backend, what="ask for or send parts of a sat")
+            raise self.refused("it knows whole sats only")
 
     def due(self, asked: PaymentRequest, amount: int | None) -> int:
         """What paying an invoice costs without the fee, msat. Raises `NodeRefused` where `amount` does not belong to it."""

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.phoenixd import Patience, Phoenixd, fee
-from core.wallet.lightning import CannotDo, InvoiceState, NodeDown, NodeRefused, PayState, proves
+from core.wallet.lightning import InvoiceState, NodeDown, NodeRefused, PayState, proves
 from tests.fakes import turn
 from tests.phoenixd_server import NODE_ID, PhoenixdServer
 
@@ -61,9 +61,9 @@ async def test_a_memo_is_cut_where_phoenixd_would_refuse_it(
 
 
 async def test_parts_of_a_sat_cannot_be_asked_or_sent(server: PhoenixdServer, node: Phoenixd) -> None:
-    with pytest.raises(CannotDo):
+    with pytest.raises(NodeRefused, match="whole sats"):
         await node.create_invoice(1_001, "", 600)
-    with pytest.raises(CannotDo):
+    with pytest.raises(NodeRefused, match="whole sats"):
         await node.pay(server.node.ask(None, "", 0), 1_001, ENOUGH, 1)
     assert server.asked == []
 
