@@ -24,6 +24,7 @@ from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
 from adapters.inbox import Inbox
+from adapters.lightning.simulated import SimulatedNode
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
@@ -90,6 +91,9 @@ if TYPE_CHECKING:
     from core.voice.hearing import Ear, Mouth
 
 DATABASE = "hub.db"
+NODE = "node.db"
+"""What a simulated node keeps; apart from the books, as with any node."""
+
 SAMPLES = Path(config.__file__).parent / "workspace"
 HOOK_PATH = "/telegram/webhook"
 DRAIN_SECONDS = 2.5
@@ -169,6 +173,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         skills = skills or SkillRunner(
             settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
         )
+        node = _node(settings, stack, clock, ids)
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
@@ -240,7 +245,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             task = await coordinator.show(number)
             return task.status.value if task.over else None
 
-        calls = owner.calls(hub, web.login_link, settings.fingerprint())
+        calls = owner.calls(hub, web.login_link, settings.fingerprint(), node)
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -304,6 +309,15 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             await dispatcher.drain(DRAIN_SECONDS)
             await delivery.stop(LAST_WORDS_SECONDS)
             supervisor.stop()
+
+
+def _node(settings: Settings, stack: contextlib.AsyncExitStack, clock: Clock, ids: IdSource) -> SimulatedNode | None:
+    """The simulated node, where the settings name no real one. Its file is opened when something is first asked of it."""
+    if settings.lightning.backend != "simulated":
+        return None
+    node = SimulatedNode(settings.data_dir / NODE, clock, ids)
+    stack.push_async_callback(node.close)
+    return node
 
 
 def _speech(

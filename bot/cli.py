@@ -335,5 +335,43 @@ def history(account: str | None, as_json: bool, limit: int) -> None:  # noqa: FB
     _print(movements(settings, account, limit, as_json=as_json))
 
 
+@timmy.group()
+def simulate() -> None:
+    """Play the world outside a simulated node: simulated sats come in and go out."""
+
+
+@simulate.command("pay")
+@click.argument("bolt11")
+@click.option("--json", "as_json", is_flag=True)
+def simulate_pay(bolt11: str, as_json: bool) -> None:  # noqa: FBT001
+    """Let an outside wallet pay BOLT11, an invoice of this hub."""
+    _request({"op": "simulate.pay", "bolt11": bolt11}, as_json=as_json)
+
+
+@simulate.command("invoice")
+@click.argument("sats")
+@click.option("--memo", metavar="TEXT", default="", help="What it is for.")
+@click.option("--expires", metavar="DURATION", help="How long it can be paid: 90s, 10m, 2h, 1d (1h).")
+@click.option(
+    "--fails",
+    type=click.Choice(["no_route", "hangs", "later", "expired", "paid"]),
+    help="How a payment to it goes wrong; one that hangs waits for `timmy simulate land`.",
+)
+@click.option("--json", "as_json", is_flag=True)
+def simulate_invoice(sats: str, memo: str, expires: str | None, fails: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Print an outside node's invoice for SATS, for this hub to pay."""
+    frame = {"op": "simulate.invoice", "amount": sats, "memo": memo, "expires": expires, "fails": fails}
+    _request(frame, as_json=as_json)
+
+
+@simulate.command("land")
+@click.argument("payment_hash")
+@click.option("--fail", is_flag=True, help="It fails; else it arrives.")
+@click.option("--json", "as_json", is_flag=True)
+def simulate_land(payment_hash: str, fail: bool, as_json: bool) -> None:  # noqa: FBT001
+    """End a payment that hangs."""
+    _request({"op": "simulate.land", "payment_hash": payment_hash, "fail": fail}, as_json=as_json)
+
+
 if __name__ == "__main__":
     main()

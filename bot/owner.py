@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot import simulate
 from core.tokens import CONSOLE_OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.hub import Hub
+    from bot.simulate import Outside
     from core.chat import Caller
 
 
 def calls(
-    hub: Hub, login: Callable[[], str], settings: str
+    hub: Hub, login: Callable[[], str], settings: str, outside: Outside | None = None
 ) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
     """All calls. Whoever reaches the socket owns the data folder, so the caller is always the owner.
 
-    `settings` is the fingerprint of those that the hub was started with.
+    `settings` is the fingerprint of those that the hub was started with, `outside` the world beyond a simulated node.
     """
 
     async def owner() -> Caller:
@@ -58,4 +60,5 @@ def calls(
         "token.mint": mint,
         "token.list": tokens,
         "token.revoke": revoke,
+        **simulate.calls(outside),
     }

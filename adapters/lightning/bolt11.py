@@ -24,11 +24,22 @@ LONGEST_DESCRIPTION = 639
 
 _SCHEME = re.compile(r"lightning:(//)?", re.IGNORECASE)
 _HUMAN = re.compile(r"ln(?P<prefix>bcrt|bc|tbs|tb)(?P<amount>(?P<number>[0-9]{1,20})(?P<unit>[munp]?))?")
+_NETWORK = re.compile(r"ln(bc|tb)")
 _DECI_MSAT = {"": 10**12, "m": 10**9, "u": 10**6, "n": 10**3, "p": 1}
 """Tenths of a msat in one of each unit of an amount."""
 
 _KNOWN = frozenset({4, 7, 8, 12, 18, 24})
 """Pairs of feature bits that invoices have (BOLT 9, context 9): onion, secret, parts, blinding, attribution, metadata."""
+
+_UNREADABLE = "its fields or its signature cannot be read"
+_REASONS = {
+    "Bolt11Bech32InvalidException": "its checksum does not fit, so a part of it is missing or mistyped",
+    "Bolt11SignatureTooShortException": "it is too short",
+    "Bolt11NoPaymentHashException": "it has no payment hash",
+    "Bolt11NoPaymentSecretException": "it has no payment secret",
+    "Bolt11DescriptionException": "it does not say what it is for",
+    "Bolt11SignatureVerifyException": "its signature is not its payee's",
+}
 
 _YEAR_10000 = 253_402_300_800
 """Unix seconds. No calendar goes further, and an expiry field may hold 5,115 bits."""
@@ -76,9 +87,9 @@ def decode(text: str) -> PaymentRequest:
     except BadInvoice:
         raise
     except Bolt11Exception as error:
-        raise BadInvoice(why=_said(str(error))) from error
+        raise BadInvoice(why=_REASONS.get(type(error).__name__, _UNREADABLE)) from error
     except Exception as error:  # the libraries below raise what they like, and a damaged invoice is no fault of the hub
-        raise BadInvoice(why="its fields or its signature cannot be read") from error
+        raise BadInvoice(why=_UNREADABLE) from error
 
 
 def _plain(text: str) -> str:
@@ -102,7 +113,8 @@ def _human_part(bolt11: str) -> tuple[str, int | None]:
     human, separator, _ = bolt11.rpartition("1")
     found = _HUMAN.fullmatch(human)
     if not separator or found is None:
-        raise BadInvoice(why="its beginning is none of an invoice")
+        known = separator and _NETWORK.match(human)
+        raise BadInvoice(why="its amount cannot be read" if known else "its beginning is none of an invoice")
     if found["amount"] is None:
         return found["prefix"], None
     amount, rest = divmod(int(found["number"]) * _DECI_MSAT[found["unit"]], 10)
@@ -124,11 +136,6 @@ def _in_ms(expires: int) -> int:
     if expires >= _YEAR_10000:
         raise BadInvoice(why="it expires after the year 9999")
     return expires * 1000
-
-
-def _said(error: str) -> str:
-    """The package's sentence as the end of ours."""
-    return error[:1].lower() + error[1:].rstrip(".")
 
 
 def encode(unsigned: Unsigned, key: bytes) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from adapters.lightning.simulated_file import BACKEND, Asked, Fails, NodeFile, Randomness
+from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, Randomness
 from core.wallet.lightning import NodeDown, PayState, Traits
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from core.ports import Clock, IdSource
     from core.wallet.lightning import NodeInfo, NodeInvoice, Outcome
-
-__all__ = ["Fails", "SimulatedNode"]
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -46,6 +44,7 @@ class SimulatedNode:
         self._patience = patience
         self._thread = ThreadPoolExecutor(1, "simulated node")
         self._connection: sqlite3.Connection | None = None
+        self._key = self._bytes()  # for a new node; drawn here, since names are drawn on the loop alone
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -82,11 +81,12 @@ class SimulatedNode:
         """See `Receiver`."""
         while True:
             changed = self._changed
-            for invoice in await self._do(NodeFile.settled_after, after):
+            found = await self._do(NodeFile.settled_after, after)
+            for invoice in found:
                 after = invoice.index
                 yield invoice
-                changed.set()  # there may be more than were read
-            await changed.wait()
+            if not found:
+                await changed.wait()
 
     async def create_hold(self, payment_hash: bytes, amount: int, memo: str, expiry: int) -> NodeInvoice:
         """See `Holds`."""
@@ -128,9 +128,12 @@ class SimulatedNode:
         return await self._do(NodeFile.receive, bolt11, amount)
 
     async def outside_asks(
-        self, amount: int | None, memo: str = "", expiry: int = 3600, fails: Fails = Fails.NOT, fee: int | None = None
+        self, amount: int | None, memo: str = "", expiry: int = 3600, fails: str = "", fee: int | None = None
     ) -> str:
-        """An outside node's BOLT11 for `amount` msat (None: the payer's choice), `fee` msat away (None: the rule's)."""
+        """An outside node's BOLT11 for `amount` msat (None: the payer's choice), `fee` msat away (None: the rule's).
+
+        `fails` is one of `Fails`. Raises `NodeRefused` where no such invoice can be made.
+        """
         return await self._do(NodeFile.outside_asks, Asked(amount, memo, expiry, fails, fee), self._random())
 
     async def land(self, payment_hash: bytes, *, well: bool) -> None:
@@ -147,7 +150,7 @@ class SimulatedNode:
         return base64.urlsafe_b64decode(self._ids.token(32) + "=")
 
     async def _do(self, work: Callable[Concatenate[NodeFile, P], R], *args: P.args, **more: P.kwargs) -> R:
-        """One transaction. What it did is done even where its caller is cancelled meanwhile. Raises `NodeDown`."""
+        """One transaction. What was begun is done even where its caller is cancelled meanwhile. Raises `NodeDown`."""
         if self._closed:
             raise NodeDown(backend=BACKEND, why="it is closed")
         loop = asyncio.get_running_loop()
@@ -177,7 +180,7 @@ class SimulatedNode:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             with _transaction(connection):
-                NodeFile(connection, self._clock.now()).found(self._bytes())
+                NodeFile(connection, self._clock.now()).found(self._key)
         except BaseException:
             connection.close()
             raise

@@ -95,7 +95,7 @@ class Asked:
     amount: int | None
     memo: str
     expiry: int
-    fails: Fails
+    fails: str
     fee: int | None
 
 
@@ -139,9 +139,7 @@ class NodeFile:
 
     def catch_up(self) -> None:
         """What time alone does: invoices nobody paid are over, what was held too long goes back, late failures arrive."""
-        self._run(
-            "UPDATE invoice SET state = 'cancelled', received = 0, due = NULL WHERE due <= ?", (self._now,)
-        )  # fmt: skip
+        self._run("UPDATE invoice SET state = 'cancelled', received = 0, due = NULL WHERE due <= ?", (self._now,))
         for (payment_hash,) in self._run("SELECT payment_hash FROM payment WHERE due <= ?", (self._now,)).fetchall():
             self.land(payment_hash, well=False)
 
@@ -176,13 +174,12 @@ class NodeFile:
             raise refused("it has an invoice with this payment hash")
         (key,) = self._run("SELECT key FROM node").fetchone()
         unsigned = Unsigned(PREFIX, payment_hash, random.secret, amount, _memo(memo), self._now, _expiry(expiry))
-        expires_at = unsigned.expires_at
-        bolt11 = encode(unsigned, key)
+        made = NodeInvoice(payment_hash, encode(unsigned, key), amount, unsigned.expires_at)
         self._run(
             "INSERT INTO invoice (payment_hash, bolt11, amount, expires_at, preimage, due) VALUES (?, ?, ?, ?, ?, ?)",
-            (payment_hash, bolt11, amount, expires_at, random.preimage or None, expires_at),
+            (payment_hash, made.bolt11, amount, made.expires_at, random.preimage or None, made.expires_at),
         )
-        return NodeInvoice(payment_hash, bolt11, amount, expires_at)
+        return made
 
     def invoice(self, payment_hash: bytes) -> NodeInvoice | None:
         """An invoice of ours."""
@@ -218,9 +215,8 @@ class NodeFile:
         received = found.amount if amount is None else amount
         if not found.amount <= received <= 2 * found.amount:
             raise refused("an invoice is paid with what it asks for, and with twice as much at most")
-        (preimage,) = self._run(
-            "SELECT preimage FROM invoice WHERE payment_hash = ?", (found.payment_hash,)
-        ).fetchone()  # fmt: skip
+        query = "SELECT preimage FROM invoice WHERE payment_hash = ?"
+        (preimage,) = self._run(query, (found.payment_hash,)).fetchone()
         if preimage is None:
             self._run(
                 "UPDATE invoice SET state = 'held', received = ?, due = ? WHERE payment_hash = ?",
@@ -265,16 +261,18 @@ class NodeFile:
         """An invoice of an outside node, made by a key of its own."""
         if asked.amount is not None and not 0 < asked.amount <= to_msat(MAX_SATS):
             raise refused("an invoice is for 1 msat at least, and for no more than there are")
+        if asked.fails not in set(Fails):
+            raise refused(f"no payment fails like that: {asked.fails!r}")
         made_at = self._now
         expiry = _expiry(asked.expiry)
-        if asked.fails is Fails.EXPIRED:
+        if asked.fails == Fails.EXPIRED:
             made_at -= 1_000 * (expiry + 1)
         payment_hash = hashlib.sha256(random.preimage).digest()
         unsigned = Unsigned(PREFIX, payment_hash, random.secret, asked.amount, _memo(asked.memo), made_at, expiry)
         bolt11 = encode(unsigned, random.key)
         self._run(
             "INSERT INTO outside VALUES (?, ?, ?, ?, ?)",
-            (payment_hash, bolt11, random.preimage, asked.fee, asked.fails.value),
+            (payment_hash, bolt11, random.preimage, asked.fee, asked.fails),
         )
         return bolt11
 

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from adapters.lightning.simulated import Fails, SimulatedNode
+from adapters.lightning.simulated import SimulatedNode
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.contract.lightning import NotPaid
 from tests.fakes import FakeClock, FakeIds
@@ -81,7 +81,7 @@ class Simulated:
 
     async def ask(self, amount: int | None, *, fails: str = "", fee: int = 0) -> str:
         async with self._any() as node:
-            return await node.outside_asks(amount, "outside", fails=Fails(fails), fee=fee)
+            return await node.outside_asks(amount, "outside", fails=fails, fee=fee)
 
     async def land(self, payment_hash: bytes, *, well: bool) -> None:
         async with self._any() as node:

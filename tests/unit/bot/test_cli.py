@@ -143,3 +143,26 @@ def test_help_is_as_long_as_it_is(
     said = capsys.readouterr()
     assert (ended.value.code or 0) == code
     assert ("imm" in said.out + said.err, "Traceback" in said.err) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "frame"),
+    [
+        ("pay lnbcrt1", {"op": "simulate.pay", "bolt11": "lnbcrt1"}),
+        (
+            "invoice 500 --memo tea --expires 2h --fails hangs",
+            {"op": "simulate.invoice", "amount": "500", "memo": "tea", "expires": "2h", "fails": "hangs"},
+        ),
+        ("invoice 5", {"op": "simulate.invoice", "amount": "5", "memo": "", "expires": None, "fails": None}),
+        ("land 00ff", {"op": "simulate.land", "payment_hash": "00ff", "fail": False}),
+        ("land 00ff --fail", {"op": "simulate.land", "payment_hash": "00ff", "fail": True}),
+    ],
+)
+def test_the_world_outside_a_simulated_node_is_asked_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, words: str, frame: dict[str, object]
+) -> None:
+    sent: list[tuple[object, bool]] = []
+    monkeypatch.setattr(cli, "_request", lambda asked, *, as_json: sent.append((asked, as_json)))
+    for more in ([], ["--json"]):
+        assert CliRunner().invoke(cli.timmy, ["simulate", *words.split(), *more]).exit_code == 0
+    assert sent == [(frame, False), (frame, True)]
