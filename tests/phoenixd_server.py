@@ -56,6 +56,7 @@ class PhoenixdServer:
     password: str = "full-password"
     limited: str = "limited-password"
     chain: str = "testnet3"
+    height: int = 900_000
     faults: Faults = field(default_factory=Faults)
     asked: list[str] = field(default_factory=list)
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -154,9 +155,8 @@ class PhoenixdServer:
 
     async def _getinfo(self, request: web.Request) -> web.Response:
         channel = {"state": "Normal", "channelId": "00" * 32, "balanceSat": self.node.balance // SAT}
-        return _json(
-            {"nodeId": NODE_ID, "channels": [channel], "chain": self.chain, "blockHeight": 900_000, "version": "0.8.0"}
-        )
+        told = {"nodeId": NODE_ID, "channels": [channel], "chain": self.chain, "version": "0.8.0"}
+        return _json(_known({**told, "blockHeight": self.height or None}))
 
     async def _getbalance(self, request: web.Request) -> web.Response:
         return _json({"balanceSat": self.node.balance // SAT, "feeCreditSat": 0})

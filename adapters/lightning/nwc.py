@@ -63,17 +63,21 @@ class _Open:
 
 
 class Nwc(Unheld):
-    """The wallet at the other end of the connection `uri`. Raises `BadConnection`."""
+    """The wallet at the other end of the connection `uri`. Raises `BadConnection`.
+
+    Invoices that were made before `since` (Unix ms) are not told of: what came for them is in the balance that a book opened with.
+    """
 
     backend = BACKEND
     traits = Traits(hold=False, msat=True, track=True, stream=False, once=False)
 
-    def __init__(self, uri: str, *, clock: Clock, patience: Patience | None = None) -> None:
+    def __init__(self, uri: str, *, clock: Clock, since: int = 0, patience: Patience | None = None) -> None:
         self._keys = NwcKeys(uri)
         self._patience = patience or Patience()
         self._wire = Wire(self._keys, clock, self._patience)
         self._clock = clock
         self._open: dict[bytes, _Open] = {}
+        self._since = since
         self._looked = False
 
     async def close(self) -> None:
@@ -123,7 +127,7 @@ class Nwc(Unheld):
         whole, now = not self._looked, self._clock.now()
         if not whole and not self._open:
             return
-        start = 0 if whole else min(one.made for one in self._open.values())
+        start = self._since // 1000 if whole else min(one.made for one in self._open.values())
         async with aclosing(self._listed(talk, start)) as listed:
             async for invoice, made in listed:
                 if invoice.state is not InvoiceState.SETTLED:

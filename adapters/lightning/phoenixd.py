@@ -57,15 +57,21 @@ class Patience:
 
 
 class Phoenixd(Unheld):
-    """The phoenixd at `url`. `password` is its http-password; the limited one can take sats in, and not pay."""
+    """The phoenixd at `url`. `password` is its http-password; the limited one can take sats in, and not pay.
+
+    What came in before `since` (Unix ms) is not told of: it is in the balance that a book opened with.
+    """
 
     backend = BACKEND
     traits = Traits(hold=False, msat=False, track=True, stream=True, once=True)
 
-    def __init__(self, url: str, password: str, *, patience: Patience | None = None, page: int = 100) -> None:
+    def __init__(
+        self, url: str, password: str, *, since: int = 0, patience: Patience | None = None, page: int = 100
+    ) -> None:
         self._patience = patience or Patience()
         self._wire = Wire(url, password, connect=self._patience.connect, answer=self._patience.answer)
         self._page = page
+        self._since = since
         self._told = 0
 
     async def close(self) -> None:
@@ -123,7 +129,7 @@ class Phoenixd(Unheld):
 
     async def _came_in(self) -> AsyncGenerator[NodeInvoice, None]:
         """What was received since the last whole look of this kind, but for the overlap."""
-        newest, start, offset = self._told, max(0, self._told - _OVERLAP), 0
+        newest, start, offset = self._told, max(self._since, self._told - _OVERLAP), 0
         while True:
             query = {"from": str(start), "limit": str(self._page), "offset": str(offset)}
             rows = await self._wire.get("/payments/incoming", query)
@@ -145,8 +151,7 @@ class Phoenixd(Unheld):
             SAID.check(amount, self.traits)
             form["amountSat"] = str(amount // MSAT)
         _affordable(SAID.due(asked, amount), fee_limit)
-        if await self.lookup(asked.payment_hash) is not None:
-            raise SAID.refused("the invoice is its own")
+        await self._ready(asked.payment_hash)
         try:
             answer = await self._wire.post("/payinvoice", form, answer=timeout)
         except Answered as refused:
@@ -159,6 +164,13 @@ class Phoenixd(Unheld):
                 "it does not say whether it pays"
             ) from None  # a failure may be of an attempt before this one
         return await self._ended(asked.payment_hash, answer)
+
+    async def _ready(self, payment_hash: bytes) -> None:
+        """Raise `NodeRefused` for its own invoice, and while an order would wait in its queue, where no look could find it."""
+        if await self.lookup(payment_hash) is not None:
+            raise SAID.refused("the invoice is its own")
+        if not (await self.info()).height:
+            raise SAID.refused("it does not know the newest block yet; try again in a minute")
 
     async def _ended(self, payment_hash: bytes, answer: object) -> Outcome:
         """What became of an order that was answered, by its book: a failure may only mean that another order came first."""

@@ -386,6 +386,17 @@ async def test_the_first_look_is_at_everything_and_the_next_at_what_was_open(
     await stream.aclose()
 
 
+async def test_what_came_in_before_the_book_began_is_not_told(wallet: NwcWallet, clock: FakeClock) -> None:
+    wallet.node.receive(wallet.node.invoice(5 * SATS, "", 600).bolt11, None)
+    wallet.node.now += 10_000
+    node = Nwc(wallet.uri, clock=clock, since=wallet.node.now)
+    wallet.node.receive(wallet.node.invoice(6 * SATS, "", 600).bolt11, None)
+    stream = node.settled(0)
+    assert await told(stream, 1) == [6]
+    await stream.aclose()
+    await node.close()
+
+
 async def test_a_wallet_that_does_not_tell_is_asked_often(wallet: NwcWallet, clock: FakeClock) -> None:
     wallet.notifications = ""
     await wallet.announce()

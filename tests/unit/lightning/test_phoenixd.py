@@ -254,6 +254,24 @@ async def test_a_second_look_begins_where_the_first_ended(server: PhoenixdServer
     assert looks()[-1] == f"GET /payments/incoming?from={newest - DAY}&limit=2&offset=0"
 
 
+async def test_what_came_in_before_the_book_began_is_not_told(server: PhoenixdServer, node: Phoenixd) -> None:
+    server.node.receive((await node.create_invoice(5 * SATS, "", 600)).bolt11, None)
+    server.node.now += DAY
+    younger = Phoenixd(server.url, server.password, since=server.node.now)
+    server.node.receive((await node.create_invoice(6 * SATS, "", 600)).bolt11, None)
+    stream = younger.settled(0)
+    assert await told(stream, 1) == [6]
+    await stream.aclose()
+    await younger.close()
+
+
+async def test_an_order_that_would_wait_unseen_is_not_given(server: PhoenixdServer, node: Phoenixd) -> None:
+    server.height = 0
+    with pytest.raises(NodeRefused, match="newest block"):
+        await node.pay(server.node.ask(5 * SATS, "", 0), None, ENOUGH, 1)
+    assert server.forms == []
+
+
 async def test_a_stream_that_breaks_is_a_node_that_is_down(server: PhoenixdServer, node: Phoenixd) -> None:
     stream = node.settled(0)
 
