@@ -14,7 +14,7 @@ import re
 import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import (
@@ -53,6 +53,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16}|[0-9]{1,3}(?:,[0-9]{3}){1,5})\s*(?:sats?)?\s*", re.IGNORECASE)
 _BOT_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+(?:/test)?")
 """A bot's number and its secret; `/test` behind it means Telegram's test servers."""
+
+_NWC_URI = re.compile(r"nostr\+walletconnect:(?://)?[0-9a-fA-F]{64}/?\?(.*)")
+"""NIP-47, "Nostr Wallet Connect URI": the wallet's key, and the relays and our secret in the query. Some leave the slashes out."""
 
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
 _MATRIX_USER = re.compile(r"@[^\s:]{1,200}:\S{1,200}")
@@ -387,7 +390,8 @@ class Lightning(_Group):
     """Where sats live."""
 
     backend: Literal["simulated", "lnd", "nwc", "phoenixd"] = Field(
-        "simulated", description="the Lightning backend: simulated sats, or a node of yours (docs/lightning.md)"
+        "simulated",
+        description="the Lightning backend: simulated sats, or a node or wallet of yours (docs/lightning.md)",
     )
 
 
@@ -436,6 +440,64 @@ class Lnd(_Group):
         return next((name for name in needed if getattr(self, name) is None), None)
 
 
+def _given(secret: SecretStr | None) -> bool:
+    return secret is not None and bool(secret.get_secret_value())
+
+
+class Nwc(_Group):
+    """A wallet over Nostr Wallet Connect (NIP-47); used where LIGHTNING_BACKEND is nwc."""
+
+    uri: SecretStr | None = Field(
+        None, description="the connection that the wallet made for this hub: nostr+walletconnect://..."
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _connection(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what can be no connection, without showing it."""
+        if value is None:
+            return None
+        found = _NWC_URI.fullmatch(value.get_secret_value().strip())
+        query = parse_qs(found[1]) if found else {}
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", "".join(query.get("secret", []))) or not query.get("relay"):
+            message = (
+                "it is no connection of a wallet, which is nostr+walletconnect:// with a key, a relay and a secret;"
+                " copy it again from the wallet"
+            )
+            raise ValueError(message)
+        for relay in query["relay"]:
+            _relay(relay)
+        return SecretStr(value.get_secret_value().strip())
+
+
+def _relay(relay: str) -> None:
+    """Raise `ValueError` for a relay that cannot be reached, or over whose way everybody could watch."""
+    try:
+        parts = _address(re.sub(r"^ws(?=s?://)", "http", relay, flags=re.IGNORECASE), "")
+    except ValueError:
+        message = "a relay in it is no address such as wss://relay.example.org"
+        raise ValueError(message) from None
+    if parts.scheme == "http" and not is_private(parts.hostname or ""):
+        message = f"ws to its relay {parts.hostname} shows who pays when to everybody on the way; use one with wss"
+        raise ValueError(message)
+
+
+class Phoenixd(_Group):
+    """phoenixd over HTTP; used where LIGHTNING_BACKEND is phoenixd."""
+
+    url: str = Field("http://127.0.0.1:9740", description="phoenixd's address; http to a private network only")
+    password: SecretStr | None = Field(None, description="http-password in phoenixd's phoenix.conf")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        parts = _address(value, "http://127.0.0.1:9740")
+        if parts.scheme == "http" and not is_private(parts.hostname or ""):
+            message = f"http to {parts.hostname} shows the password to everybody on the way; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+
 class Settings(BaseSettings):
     """Every setting of the hub."""
 
@@ -466,6 +528,8 @@ class Settings(BaseSettings):
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)
     lnd: Lnd = Field(default_factory=Lnd)
+    nwc: Nwc = Field(default_factory=Nwc)
+    phoenixd: Phoenixd = Field(default_factory=Phoenixd)
 
     @classmethod
     def settings_customise_sources(
@@ -494,9 +558,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _connected(self) -> Settings:
-        if self.lightning.backend == "lnd" and (missing := self.lnd.missing):
-            message = "it is not set, and TIMMY_LIGHTNING_BACKEND=lnd needs it: docs/lightning.md tells how to get it"
-            raise _Elsewhere(f"lnd_{missing}", message)
+        """A backend that is set has what it needs."""
+        where, field = "docs/lightning.md", None
+        match self.lightning.backend:
+            case "lnd" if missing := self.lnd.missing:
+                field = f"lnd_{missing}"
+            case "nwc" if not _given(self.nwc.uri):
+                where, field = "docs/lightning-wallets.md", "nwc_uri"
+            case "phoenixd" if not _given(self.phoenixd.password):
+                where, field = "docs/lightning-wallets.md", "phoenixd_password"
+        if field is not None:
+            message = f"it is not set, and TIMMY_LIGHTNING_BACKEND={self.lightning.backend} needs it: {where} tells how to get it"
+            raise _Elsewhere(field, message)
         return self
 
     def fingerprint(self) -> str:

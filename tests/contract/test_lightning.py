@@ -25,7 +25,7 @@ from core.wallet.lightning import (
     proves,
 )
 from tests.contract.lightning import NotPaid
-from tests.contract.nodes import lnd, simulated
+from tests.contract.nodes import lnd, nwc, phoenixd, simulated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     Drives = Callable[[Path], AbstractAsyncContextManager[Driver]]
 
-DRIVERS: dict[str, Drives] = {"simulated": simulated.drive, "lnd": lnd.drive}
+DRIVERS: dict[str, Drives] = {
+    "simulated": simulated.drive, "lnd": lnd.drive, "nwc": nwc.drive, "phoenixd": phoenixd.drive,
+}  # fmt: skip
 
 SATS = 1000
 HOUR = 3600

@@ -329,3 +329,69 @@ def test_a_wrong_way_to_lnd_is_refused(monkeypatch: pytest.MonkeyPatch, name: st
 def test_plain_http_reaches_lnd_on_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
     set_lnd(monkeypatch, URL="http://127.0.0.1:8080")
     assert settings.load().lnd.url == "http://127.0.0.1:8080"
+
+
+NWC_KEY, NWC_SECRET = "ab" * 32, "5ec2e7" + "0" * 58
+NWC_URI = f"nostr+walletconnect://{NWC_KEY}?relay=wss%3A%2F%2Frelay.example.org&secret={NWC_SECRET}"
+
+
+@pytest.mark.parametrize(("backend", "key"), [("nwc", "TIMMY_NWC_URI"), ("phoenixd", "TIMMY_PHOENIXD_PASSWORD")])
+def test_a_wallet_is_not_used_without_what_opens_it(monkeypatch: pytest.MonkeyPatch, backend: str, key: str) -> None:
+    monkeypatch.setenv("TIMMY_LIGHTNING_BACKEND", backend)
+    with pytest.raises(
+        BadSetting, match=f"^{key} is wrong: it is not set, and TIMMY_LIGHTNING_BACKEND={backend} needs it"
+    ):
+        settings.load()
+
+
+def test_a_wallets_secrets_are_read_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TIMMY_LIGHTNING_BACKEND", "phoenixd")
+    (tmp_path / "password").write_text("open sesame\n")
+    monkeypatch.setenv("TIMMY_PHOENIXD_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("TIMMY_PHOENIXD_URL", "http://phoenixd:9740/")
+    monkeypatch.setenv("TIMMY_NWC_URI", NWC_URI)
+    found = settings.load()
+    assert found.phoenixd.url == "http://phoenixd:9740"
+    assert found.phoenixd.password is not None
+    assert found.phoenixd.password.get_secret_value() == "open sesame"
+    assert NWC_SECRET not in found.model_dump_json() + repr(found)
+    assert "sesame" not in found.model_dump_json() + repr(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("nostr+walletconnect", "https", "it is no connection of a wallet"),
+        (NWC_KEY, "npub1", "it is no connection of a wallet"),
+        ("&secret=", "&key=", "it is no connection of a wallet"),
+        (NWC_SECRET, NWC_SECRET[:-1], "it is no connection of a wallet"),
+        ("relay=", "at=", "it is no connection of a wallet"),
+        ("wss%3A%2F%2Frelay.example.org", "relay", "a relay in it is no address"),
+        ("wss%3A", "ftp%3A", "a relay in it is no address"),
+        ("wss%3A", "ws%3A", "ws to its relay relay.example.org shows"),
+    ],
+)
+def test_what_can_be_no_connection_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, says: str
+) -> None:
+    monkeypatch.setenv("TIMMY_NWC_URI", NWC_URI.replace(old, new))
+    with pytest.raises(BadSetting) as refused:
+        settings.load()
+    assert str(refused.value).startswith(f"TIMMY_NWC_URI is wrong: {says}")
+    assert NWC_SECRET[:-1] not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_relay_of_ones_own_and_one_over_tls_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for relay in ("ws%3A%2F%2F127.0.0.1%3A7777", "wss%3A%2F%2Frelay.example.org&relay=ws://umbrel.local"):
+        uri = NWC_URI.replace("wss%3A%2F%2Frelay.example.org", relay)
+        monkeypatch.setenv("TIMMY_NWC_URI", uri)
+        assert settings.load().nwc.uri == SecretStr(uri)
+
+
+def test_phoenixds_password_does_not_cross_the_internet_in_the_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_PHOENIXD_URL", "http://phoenixd.example.org:9740")
+    with pytest.raises(
+        BadSetting, match=r"^TIMMY_PHOENIXD_URL is wrong: http to phoenixd\.example\.org shows the password"
+    ):
+        settings.load()

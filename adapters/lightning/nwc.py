@@ -1,0 +1,267 @@
+"""`core.wallet.lightning.Lightning` on a wallet over Nostr Wallet Connect (NIP-47).
+
+NIP-47 promises little, so little is believed. A silence says nothing of a payment, and most errors do not either: wallets answer
+INTERNAL for a payment that failed, for one that was made before, and for one that they lost sight of. So after every such answer
+the wallet is asked how the payment stands. Whether it pays the same invoice twice is its own affair: `Traits.once` is denied.
+
+NIP-47 has no fee limit. Wallets keep a reserve for the way: the most used one, Alby Hub, 1 % and 10 sats at least. An order whose
+limit is below that is refused beforehand, and what the way really cost is told as it was.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from adapters.lightning.bolt11 import decode
+from adapters.lightning.nwc_keys import NwcKeys
+from adapters.lightning.nwc_wire import BACKEND, SAID, Answered, Patience, Wire
+from adapters.lightning.unheld import Unheld
+from core.money import MSAT, format_sats
+from core.wallet.lightning import InvoiceState, NodeInfo, NodeInvoice, Outcome, PayState, Traits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from adapters.lightning.nwc_wire import Talk
+    from core.ports import Clock
+    from core.wallet.lightning import PaymentRequest
+
+_NETWORKS = {"mainnet": "bitcoin", "bitcoin": "bitcoin", "testnet": "testnet", "signet": "signet", "regtest": "regtest"}
+_LEAST_RESERVE, _RESERVE_PARTS = 10 * MSAT, 100
+_NOT_BEGUN = frozenset({
+    "RATE_LIMITED", "NOT_IMPLEMENTED", "INSUFFICIENT_BALANCE", "QUOTA_EXCEEDED", "RESTRICTED", "UNAUTHORIZED",
+    "UNSUPPORTED_ENCRYPTION",
+})  # fmt: skip
+"""Errors that a wallet gives before it does anything. What INTERNAL, OTHER and NOT_FOUND mean is not known."""
+
+_PAGE = 20
+"""Transactions that are asked for at once: a longer answer may not fit through a relay (NIP-47, "Metadata")."""
+
+_GRACE = 3_600_000
+"""Ms for which an expired invoice is still looked at: a payment may have come in its last moment."""
+
+
+_SKEW = 600
+"""Seconds by which the wallet's clock may be behind ours."""
+
+_DAY = 86_400_000
+
+
+def reserve(amount: int) -> int:
+    """What the way of `amount` msat may cost: the reserve of a wallet that keeps one."""
+    return max(_LEAST_RESERVE, -(-amount // _RESERVE_PARTS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An invoice that may still be paid. `made` in Unix seconds, as NIP-47 counts, `until` in ms."""
+
+    made: int
+    until: int
+
+
+class Nwc(Unheld):
+    """The wallet at the other end of the connection `uri`. Raises `BadConnection`.
+
+    Invoices that were made before `since` (Unix ms) are not told of: what came for them is in the balance that a book opened with.
+    """
+
+    backend = BACKEND
+    traits = Traits(hold=False, msat=True, track=True, stream=False, once=False)
+
+    def __init__(self, uri: str, *, clock: Clock, since: int = 0, patience: Patience | None = None) -> None:
+        self._keys = NwcKeys(uri)
+        self._patience = patience or Patience()
+        self._wire = Wire(self._keys, clock, self._patience)
+        self._clock = clock
+        self._open: dict[bytes, _Open] = {}
+        self._since = since
+        self._looked = False
+
+    async def close(self) -> None:
+        """See `Node`."""
+        await self._wire.close()
+
+    async def info(self) -> NodeInfo:
+        """See `Node`. A wallet that names no node is known by its own key; that it is in step is its affair."""
+        answer = await self._query("get_info", {})
+        network = SAID.field(answer, "network", str)
+        if network not in _NETWORKS:
+            raise SAID.down(f"it is on {network[:40] or 'no network'}, which is not known here")
+        node = SAID.field(answer, "pubkey", str, "") or self._keys.wallet
+        return NodeInfo(_NETWORKS[network], node, SAID.field(answer, "block_height", int, 0), synced=True)
+
+    async def balance(self) -> int:
+        """See `Node`."""
+        return SAID.field(await self._query("get_balance", {}), "balance", int)
+
+    async def create_invoice(self, amount: int, memo: str, expiry: int) -> NodeInvoice:
+        """See `Receiver`."""
+        SAID.check(amount, self.traits)
+        answer = await self._order("make_invoice", {"amount": amount, "description": memo, "expiry": expiry})
+        made = SAID.invoice(SAID.field(answer, "invoice", str))
+        if made.amount != amount or made.payment_hash != SAID.bytes32(answer, "payment_hash"):
+            raise SAID.odd()
+        self._open[made.payment_hash] = _Open(self._clock.now() // 1000 - _SKEW, made.expires_at)
+        return NodeInvoice(made.payment_hash, made.bolt11, amount, made.expires_at)
+
+    async def lookup(self, payment_hash: bytes) -> NodeInvoice | None:
+        """See `Receiver`."""
+        found = await self._found(payment_hash)
+        return None if found is None else _theirs(found)
+
+    async def settled(self, after: int) -> AsyncGenerator[NodeInvoice, None]:  # noqa: ARG002 - it keeps no such order
+        """See `Receiver`. First all that ever came in; then, as often as the wallet tells or it is time, what was still open."""
+        async with self._wire.talk() as talk:
+            pause = self._patience.told if await talk.listen() else self._patience.look
+            while True:
+                async with aclosing(self._came_in(talk)) as came_in:
+                    async for invoice in came_in:
+                        yield invoice
+                await talk.news(pause)
+
+    async def _came_in(self, talk: Talk) -> AsyncGenerator[NodeInvoice, None]:
+        """What is settled: at the first look, of all there is; later, of what was open. What has expired is let go."""
+        whole, now = not self._looked, self._clock.now()
+        if not whole and not self._open:
+            return
+        start = self._since // 1000 if whole else min(one.made for one in self._open.values())
+        async with aclosing(self._listed(talk, start)) as listed:
+            async for invoice, made in listed:
+                if invoice.state is not InvoiceState.SETTLED:
+                    self._open.setdefault(invoice.payment_hash, _Open(made, invoice.expires_at or made * 1000 + _DAY))
+                elif whole or invoice.payment_hash in self._open:
+                    yield invoice
+                    self._open.pop(invoice.payment_hash, None)
+        self._looked = True
+        self._open = {key: one for key, one in self._open.items() if one.until + _GRACE > now}
+
+    async def _listed(self, talk: Talk, start: int) -> AsyncGenerator[tuple[NodeInvoice, int], None]:
+        """Invoices that were made since `start`, and when, Unix seconds; the newest first, until a page has none that is new."""
+        offset, seen = 0, set[bytes]()
+        while True:
+            query = {"type": "incoming", "unpaid": True, "from": start, "limit": _PAGE, "offset": offset}
+            try:
+                rows = SAID.field(await talk.ask("list_transactions", query), "transactions", list)
+            except Answered as refused:
+                raise SAID.down(str(refused)) from None
+            found = {
+                one.payment_hash: (one, SAID.field(row, "created_at", int)) for row in rows if (one := _theirs(row))
+            }
+            fresh = found.keys() - seen
+            for key in (key for key in found if key in fresh):
+                yield found[key]
+            if not fresh:
+                return
+            seen |= fresh
+            offset += len(rows)
+
+    async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: float) -> Outcome:
+        """See `Payer`. After `timeout` the wallet may go on; a payment that it says is pending is in flight."""
+        asked = decode(bolt11)
+        due = SAID.due(asked, amount)
+        SAID.check(due, self.traits)
+        self._payable(asked, due, fee_limit)
+        if await self.lookup(asked.payment_hash) is not None:
+            raise SAID.refused("the invoice is its own")
+        params: dict[str, object] = {"invoice": asked.bolt11, **({} if amount is None else {"amount": amount})}
+        try:
+            answer = await self._order("pay_invoice", params, timeout)
+        except (Answered, TimeoutError) as unsure:
+            return await self._unsure(asked.payment_hash, unsure)
+        if "fees_paid" not in answer:
+            return await self._unsure(asked.payment_hash, None)
+        return Outcome(PayState.SUCCEEDED, SAID.bytes32(answer, "preimage"), due, SAID.field(answer, "fees_paid", int))
+
+    def _payable(self, asked: PaymentRequest, due: int, fee_limit: int) -> None:
+        """Raise `NodeRefused` for what may cost too much, and what a wallet would answer in a way that leaves us in doubt."""
+        if asked.expires_at <= self._clock.now():
+            raise SAID.refused("the invoice has expired")
+        if (kept := reserve(due)) > fee_limit:
+            limit, needed = format_sats(fee_limit), format_sats(kept + MSAT - 1)
+            raise SAID.refused(f"sending {format_sats(due)} may cost {needed}, and the fee limit is {limit}")
+
+    async def _unsure(self, payment_hash: bytes, said: Answered | TimeoutError | None) -> Outcome:
+        """How a payment stands whose order got no answer, or one that leaves it open. Raises `NodeDown` where that cannot be told.
+
+        A failure is believed only behind an answer: after a silence it may be of an attempt before this one.
+        """
+        found = await self.track(payment_hash)
+        if found.state in {PayState.SUCCEEDED, PayState.IN_FLIGHT}:
+            return found
+        failed = isinstance(said, Answered) and (said.code == "PAYMENT_FAILED" or found.state is PayState.FAILED)
+        if failed:
+            return Outcome(PayState.FAILED, why=str(said))
+        raise SAID.down(
+            f"it does not say whether it paid ({said})"
+            if isinstance(said, Answered)
+            else "it does not say whether it pays"
+        )
+
+    async def track(self, payment_hash: bytes) -> Outcome:
+        """See `Payer`. Only what the wallet calls failed is failed: to some a payment under way is expired when its invoice is."""
+        found = await self._found(payment_hash)
+        if found is None or _incoming(found):
+            return Outcome(PayState.UNKNOWN)
+        match _state(found):
+            case "settled":
+                amount, fees = SAID.field(found, "amount", int), SAID.field(found, "fees_paid", int, 0)
+                return Outcome(PayState.SUCCEEDED, SAID.bytes32(found, "preimage"), amount, fees)
+            case "failed":
+                return Outcome(PayState.FAILED, why="it did not get through")
+            case _:
+                return Outcome(PayState.IN_FLIGHT)
+
+    async def _found(self, payment_hash: bytes) -> dict[str, Any] | None:
+        """What the wallet has under a hash. Raises `NodeDown`."""
+        try:
+            return await self._wire.ask("lookup_invoice", {"payment_hash": payment_hash.hex()})
+        except Answered as refused:
+            if refused.code == "NOT_FOUND":
+                return None
+            raise SAID.down(str(refused)) from None
+
+    async def _query(self, method: str, params: Mapping[str, object]) -> dict[str, Any]:
+        try:
+            return await self._wire.ask(method, params)
+        except Answered as refused:
+            raise SAID.down(str(refused)) from None
+
+    async def _order(self, method: str, params: Mapping[str, object], seconds: float | None = None) -> dict[str, Any]:
+        """Raises `NodeRefused` where the wallet did nothing; an error that leaves it open goes to who gave it time."""
+        try:
+            return await self._wire.ask(method, params, seconds)
+        except Answered as refused:
+            if refused.code in _NOT_BEGUN:
+                raise SAID.refused(str(refused)) from None
+            if seconds is not None:
+                raise
+            raise SAID.down(str(refused)) from None
+
+
+def _incoming(found: object) -> bool:
+    kind = SAID.field(found, "type", str)
+    if kind not in {"incoming", "outgoing"}:
+        raise SAID.odd()
+    return kind == "incoming"
+
+
+def _state(found: object) -> str:
+    """Its state, or where a wallet does not say it, what its time of settlement means."""
+    return SAID.field(found, "state", str, "settled" if SAID.field(found, "settled_at", int, 0) else "pending").lower()
+
+
+def _theirs(found: object) -> NodeInvoice | None:
+    """An incoming transaction; None of an outgoing one. `amount` is what came once it is settled; before, what is asked."""
+    if not _incoming(found):
+        return None
+    bolt11, amount = SAID.field(found, "invoice", str, ""), SAID.field(found, "amount", int)
+    asked = SAID.invoice(bolt11) if bolt11 else None
+    state = {"settled": InvoiceState.SETTLED, "accepted": InvoiceState.HELD}.get(_state(found), InvoiceState.OPEN)
+    return NodeInvoice(
+        SAID.bytes32(found, "payment_hash"), bolt11, amount if asked is None or asked.amount is None else asked.amount,
+        asked.expires_at if asked else SAID.field(found, "expires_at", int, 0) * 1000,
+        state, 0 if state is InvoiceState.OPEN else amount,
+    )  # fmt: skip
