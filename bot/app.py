@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
@@ -84,6 +84,8 @@ from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from pydantic import SecretStr
 
     from adapters.matrix.surface import MatrixSurface
     from adapters.shortcuts.answers import Said
@@ -186,7 +188,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         skills = skills or SkillRunner(
             settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
         )
-        node = node or _node(settings, stack, clock, ids)
+        if node is None:
+            node = await _node(settings, stack, store, clock, ids)
         own = OwnNode(store, node, clock)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
@@ -350,19 +353,47 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             supervisor.stop()
 
 
-def _node(settings: Settings, stack: contextlib.AsyncExitStack, clock: Clock, ids: IdSource) -> Lightning:
+async def _node(
+    settings: Settings, stack: contextlib.AsyncExitStack, store: Database, clock: Clock, ids: IdSource
+) -> Lightning:
     """The Lightning node that the settings name. Nothing is asked of it yet.
 
-    Raises `BadMacaroon` and `BadCertificate` where it could not be asked anything.
+    Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything.
     """
+    opened = await store.read(lambda tx: tx.books.opened_at()) or clock.now()
     node: Lightning
     match settings.lightning.backend:
         case "lnd":
             node = _lnd(settings)
-        case _:
+        case "nwc":
+            node = _nwc(settings, clock, opened)
+        case "phoenixd":
+            node = _phoenixd(settings, opened)
+        case "simulated":
             node = SimulatedNode(settings.data_dir / NODE, clock, ids)
+        case _:
+            assert_never(settings.lightning.backend)
     stack.push_async_callback(node.close)
     return node
+
+
+def _hidden(secret: SecretStr | None) -> str:
+    """A secret that is masked in the log from now on."""
+    value = secret.get_secret_value() if secret else ""
+    hide(value)
+    return value
+
+
+def _nwc(settings: Settings, clock: Clock, opened: int) -> Lightning:
+    from adapters.lightning.nwc import Nwc  # noqa: PLC0415 - where it is on
+
+    return Nwc(_hidden(settings.nwc.uri), clock=clock, since=opened)
+
+
+def _phoenixd(settings: Settings, opened: int) -> Lightning:
+    from adapters.lightning.phoenixd import Phoenixd  # noqa: PLC0415 - where it is on
+
+    return Phoenixd(settings.phoenixd.url, _hidden(settings.phoenixd.password), since=opened)
 
 
 def _lnd(settings: Settings) -> Lightning:
@@ -370,10 +401,7 @@ def _lnd(settings: Settings) -> Lightning:
     from adapters.lightning.lnd_macaroons import Macaroons  # noqa: PLC0415
 
     found = settings.lnd
-    given = (found.macaroon_read, found.macaroon_receive, found.macaroon_pay)
-    secrets = [one.get_secret_value() if one else "" for one in given]
-    for secret in secrets:
-        hide(secret)
+    secrets = (_hidden(one) for one in (found.macaroon_read, found.macaroon_receive, found.macaroon_pay))
     return Lnd(found.url or "", found.tls_cert_path, Macaroons(*secrets))
 
 

@@ -59,6 +59,7 @@ def invoice(found: Mapping[str, Any]) -> NodeInvoice:
         state=state,
         received=number(found, "amt_paid_msat") if state in {InvoiceState.HELD, InvoiceState.SETTLED} else 0,
         index=number(found, "settle_index"),
+        settled_at=number(found, "settle_date") * 1000,
     )
 
 

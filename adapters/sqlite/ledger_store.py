@@ -152,6 +152,11 @@ class BookRows:
         """Bind a new book to its network and node, for ever."""
         self._connection.execute("INSERT INTO book VALUES (1, ?, ?, ?)", (network, node, now))
 
+    def opened_at(self) -> int:
+        """See `core.wallet.invoices.Opening`."""
+        row = self._connection.execute("SELECT created_at FROM book").fetchone()
+        return 0 if row is None else int(row[0])
+
     def known_as(self, node: str) -> None:
         """See `core.wallet.node.BookIdentity`."""
         self._connection.execute("UPDATE book SET node = ?", (node,))

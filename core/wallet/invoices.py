@@ -67,8 +67,19 @@ class InvoiceStore(Protocol):
         """Everything up to this settlement is booked."""
 
 
+class Opening(Protocol):
+    """When the books began."""
+
+    def opened_at(self) -> int:
+        """Unix ms; 0 where they have not."""
+
+
 class InvoiceTx(LedgerTx, Protocol):
     """A unit of work over the books and our invoices."""
+
+    @property
+    def books(self) -> Opening:
+        """The books."""
 
     @property
     def invoices(self) -> InvoiceStore:
@@ -138,6 +149,8 @@ class Invoices:
         invoice = tx.invoices.find(found.payment_hash)
         if found.received <= 0 or (invoice is not None and invoice.settled):
             return
+        if invoice is None and 0 < found.settled_at < tx.books.opened_at():
+            return  # it is in what the node had when the books were opened
         digest = found.payment_hash.hex()
         account = SUSPENSE if invoice is None else invoice.account
         reason = (

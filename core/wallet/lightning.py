@@ -97,6 +97,7 @@ class NodeInvoice:
     """An invoice of ours as the node has it. `amount` is what was asked, `received` what came (0 until then).
 
     `index`: its place in the order of settlements, from 1; 0 until it is settled, or where the node keeps no such order.
+    `settled_at`: when, Unix ms by the node's clock; 0 where it does not say.
     """
 
     payment_hash: bytes
@@ -106,6 +107,7 @@ class NodeInvoice:
     state: InvoiceState = InvoiceState.OPEN
     received: int = 0
     index: int = 0
+    settled_at: int = 0
 
 
 class PayState(StrEnum):
