@@ -387,7 +387,10 @@ def _hidden(secret: SecretStr | None) -> str:
 def _nwc(settings: Settings, clock: Clock, opened: int) -> Lightning:
     from adapters.lightning.nwc import Nwc  # noqa: PLC0415 - where it is on
 
-    return Nwc(_hidden(settings.nwc.uri), clock=clock, since=opened)
+    uri = _hidden(settings.nwc.uri)
+    for secret in re.findall(r"secret=([0-9a-fA-F]+)", uri):
+        hide(secret)
+    return Nwc(uri, clock=clock, since=opened)
 
 
 def _phoenixd(settings: Settings, opened: int) -> Lightning:

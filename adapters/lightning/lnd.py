@@ -141,6 +141,11 @@ class Lnd:
         for invoice in sorted(found, key=lambda one: one.index):
             yield invoice
 
+    def least_fee(self, amount: int) -> int:
+        """See `Node`: it takes any limit."""
+        del amount
+        return 0
+
     async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: int) -> Outcome:
         """See `Payer`. LND pays a hash once: sent again it tells how the first one stands."""
         request = decode(bolt11)

@@ -19,7 +19,7 @@ from adapters.lightning.nwc_keys import NwcKeys
 from adapters.lightning.nwc_wire import BACKEND, SAID, Answered, Patience, Wire
 from adapters.lightning.unheld import Unheld
 from core.money import MSAT, format_sats
-from core.wallet.lightning import InvoiceState, NodeInfo, NodeInvoice, Outcome, PayState, Traits
+from core.wallet.lightning import InvoiceState, NodeDown, NodeInfo, NodeInvoice, NotBegun, Outcome, PayState, Traits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -158,13 +158,21 @@ class Nwc(Unheld):
             seen |= fresh
             offset += len(rows)
 
+    def least_fee(self, amount: int) -> int:
+        """See `Node`: what wallets keep back before they try."""
+        return reserve(amount)
+
     async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: float) -> Outcome:
         """See `Payer`. After `timeout` the wallet may go on; a payment that it says is pending is in flight."""
         asked = decode(bolt11)
         due = SAID.due(asked, amount)
         SAID.check(due, self.traits)
         self._payable(asked, due, fee_limit)
-        if await self.lookup(asked.payment_hash) is not None:
+        try:
+            own = await self.lookup(asked.payment_hash)
+        except NodeDown as error:
+            raise NotBegun(**error.facts) from error
+        if own is not None:
             raise SAID.refused("the invoice is its own")
         params: dict[str, object] = {"invoice": asked.bolt11, **({} if amount is None else {"amount": amount})}
         try:

@@ -20,8 +20,10 @@ from adapters.lightning.unheld import Unheld
 from core.money import MSAT, format_sats, to_msat
 from core.wallet.lightning import (
     InvoiceState,
+    NodeDown,
     NodeInfo,
     NodeInvoice,
+    NotBegun,
     Outcome,
     PayState,
     Traits,
@@ -143,6 +145,10 @@ class Phoenixd(Unheld):
             offset += len(rows)
         self._told = newest
 
+    def least_fee(self, amount: int) -> int:
+        """See `Node`: its one price."""
+        return fee(amount)
+
     async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: float) -> Outcome:
         """See `Payer`. After `timeout` phoenixd goes on by itself; what it has not ended by then is in flight."""
         asked = decode(bolt11)
@@ -151,7 +157,10 @@ class Phoenixd(Unheld):
             SAID.check(amount, self.traits)
             form["amountSat"] = str(amount // MSAT)
         _affordable(SAID.due(asked, amount), fee_limit)
-        await self._ready(asked.payment_hash)
+        try:
+            await self._ready(asked.payment_hash)
+        except NodeDown as error:
+            raise NotBegun(**error.facts) from error
         try:
             answer = await self._wire.post("/payinvoice", form, answer=timeout)
         except Answered as refused:

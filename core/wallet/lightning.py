@@ -21,6 +21,10 @@ class NodeDown(Unavailable):
     """The Lightning node ({backend}) does not answer: {why}. Nothing is lost; it is asked again."""
 
 
+class NotBegun(NodeDown):
+    """The Lightning node ({backend}) cannot be reached: {why}. Nothing was sent; try again later."""
+
+
 class NodeRefused(UserError):
     """The Lightning node ({backend}) refused: {why}"""
 
@@ -158,7 +162,7 @@ class Payer(Protocol):
         """Pay; `amount` only where the invoice leaves it open; the node tries for at most `timeout` seconds.
 
         Returns a final outcome, or `IN_FLIGHT` where the node has not come to an end. Raises `NodeDown` where it is not known
-        whether the payment was begun, and `NodeRefused` where it certainly was not.
+        whether the payment was begun; `NodeRefused`, and `NotBegun` where nobody answered, say that this order certainly was not.
         """
 
     async def track(self, payment_hash: bytes) -> Outcome:
@@ -188,6 +192,9 @@ class Node(Protocol):
     @property
     def traits(self) -> Traits:
         """What it can do."""
+
+    def least_fee(self, amount: int) -> int:
+        """What must be allowed for routing `amount` msat, for it to try at all; 0 where any limit will do."""
 
     async def info(self) -> NodeInfo:
         """Who it is. Raises `NodeDown`."""

@@ -15,6 +15,8 @@ from core.money import MAX_SATS, format_sats, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.wallet.lightning import Outcome, PaymentRequest, Traits
 
 LEAST_FEE = 2_000
@@ -110,7 +112,9 @@ class Payment:
         return self.state in OVER
 
 
-def price(asked: PaymentRequest, given: int | None, most: int | None) -> tuple[int, int]:
+def price(
+    asked: PaymentRequest, given: int | None, most: int | None, least_fee: Callable[[int], int]
+) -> tuple[int, int]:
     """The amount that is sent and the fee limit, msat. `given`: what the payer chose; `most`: all that it may cost.
 
     Raises `AmountMissing`, `AmountGiven` and `TooDear`. With `most` the fee may take what is left of it, within its rule.
@@ -123,7 +127,7 @@ def price(asked: PaymentRequest, given: int | None, most: int | None) -> tuple[i
     assert amount is not None  # noqa: S101 - one of the two is there
     if amount > to_msat(MAX_SATS):
         raise TooDear(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
-    limit = fee_limit(amount)
+    limit = max(fee_limit(amount), least_fee(amount))
     if most is not None:
         if amount > most:
             raise TooDear(total=format_sats(amount), most=format_sats(most))

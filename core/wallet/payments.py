@@ -18,7 +18,7 @@ from core.money import format_sats, to_sats
 from core.store import patiently
 from core.tokens import TokenTx
 from core.wallet.ledger import Entry, HoldState
-from core.wallet.lightning import NodeDown, NodeRefused, Outcome, PayState
+from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayState
 from core.wallet.limits import Path
 from core.wallet.payment import (
     BeingPaid,
@@ -152,7 +152,7 @@ class Payments:
         asked = await self._decode(order.bolt11)
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
-        amount, limit = price(asked, order.amount, order.most)
+        amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)
         return Quote(asked, amount, limit)
 
     async def pay(self, order: Order) -> Payment:
@@ -230,7 +230,7 @@ class Payments:
         try:
             sending = await patiently(self._store, lambda tx: self._sending(tx, payment.payment_hash), self._clock)
             if sending is not None:
-                await self._book(sending, await self._call(sending))
+                await self._book(sending, await self._call(sending, first=payment.state is State.PREPARED))
         finally:
             self._busy.pop(payment.payment_hash).set()
             self._wake.set()
@@ -248,7 +248,8 @@ class Payments:
             tx.payments.put(payment)
         return payment
 
-    async def _call(self, payment: Payment) -> Outcome:
+    async def _call(self, payment: Payment, *, first: bool) -> Outcome:
+        """Have the node pay. What was `first` ordered now, and certainly not begun, has failed."""
         try:
             amount = payment.amount if payment.chosen else None
             return await self._own.node.pay(payment.bolt11, amount, payment.fee_limit, NODE_SECONDS)
@@ -256,6 +257,8 @@ class Payments:
             return Outcome(PayState.FAILED, why=str(error))
         except NodeDown as error:
             self._own.doubt()
+            if first and isinstance(error, NotBegun):
+                return Outcome(PayState.FAILED, why=str(error))
             log.warning("a payment's end is not known: %s", error)
             return Outcome(PayState.IN_FLIGHT)
 
