@@ -71,6 +71,16 @@ class Shelf:
         """See `Shelf`. All or none is named. Raises `ResultTooLarge`, `ResultUnusable`, `DiskFull`."""
         return await asyncio.to_thread(self._keep, paths) if paths else ()
 
+    async def put(self, name: str, content: bytes) -> ResultFile:
+        """Keep what is in memory under a name. Raises `ResultTooLarge`, `DiskFull`."""
+        folder = await self.folder()
+        try:
+            await asyncio.to_thread(_write, folder / name, content)
+            (kept,) = await self.keep([folder / name])
+        finally:
+            await self.discard(folder)
+        return kept
+
     async def discard(self, folder: Path) -> None:
         """See `Shelf`."""
         await asyncio.to_thread(self._discard, folder)
@@ -163,6 +173,13 @@ class Shelf:
             passing.replace(place)
         for folder in (home, home.parent, self._files):
             _sync_folder(folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DiskFull(why=error.strerror) from error
 
 
 def _linked(twin: Path, place: Path) -> bool:

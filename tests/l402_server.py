@@ -7,7 +7,6 @@ are to the client under test: it survives its hub, pays each invoice once, and c
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import itertools
 from contextlib import asynccontextmanager
@@ -76,6 +75,7 @@ class Shop:
     greedy: bool = False
     lose: int = 0
     status: int = 0
+    location: str = "/page"
     asked: list[str] = field(default_factory=list)
     preimages: dict[bytes, bytes] = field(default_factory=dict)
     invoices: list[str] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Shop:
         said = request.headers.get("Authorization", "")
         self.asked.append(said)
         if request.path.startswith("/moved"):
-            return web.Response(status=302, headers={"Location": "/page"})
+            return web.Response(status=302, headers={"Location": self.location})
         if self.status:
             return web.Response(status=self.status)
         if not self._paid(said):
@@ -111,9 +111,7 @@ class Shop:
             self.lose -= 1
             assert request.transport is not None
             request.transport.close()
-        body = gzip.compress(self.body) if request.path.endswith(".gz") else self.body
-        headers = {"Content-Encoding": "gzip"} if request.path.endswith(".gz") else {}
-        return web.Response(body=body, content_type=self.kind, headers=headers)
+        return web.Response(body=self.body, content_type=self.kind)
 
     def _paid(self, said: str) -> bool:
         if self.price == 0:

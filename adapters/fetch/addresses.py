@@ -70,7 +70,7 @@ class Reach:
         return not self.hosts.isdisjoint({url.host or "", f"{url.host}:{url.port}"})
 
 
-def checked(text: str | URL, reach: Reach) -> URL:
+def checked(text: str, reach: Reach) -> URL:
     """The address to fetch, without its fragment. Raises `BadAddress` and `ClosedAddress`; it asks no name server."""
     url = _parsed(text)
     host = url.raw_host or ""
@@ -126,12 +126,11 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped
 
 
-def _parsed(text: str | URL) -> URL:
-    if isinstance(text, str):
-        if len(text) > LONGEST:
-            raise BadAddress(why=f"it is longer than {LONGEST} characters")
-        if not text.isprintable() or set(text) & set(' \\"<>^`{|}'):
-            raise BadAddress(why="it holds a space or another sign that no address has")
+def _parsed(text: str) -> URL:
+    if len(text) > LONGEST:
+        raise BadAddress(why=f"it is longer than {LONGEST} characters")
+    if not text.isprintable() or set(text) & set(' \\"<>^`{|}'):
+        raise BadAddress(why="it holds a space or another sign that no address has")
     try:
         url = URL(text)
         port = url.port

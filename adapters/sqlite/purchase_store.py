@@ -71,7 +71,10 @@ class PurchaseRows:
 
     def unserved(self, account: str, origin: str) -> Purchase | None:
         """See `PurchaseStore`."""
-        query = _SELECT + " WHERE account = ? AND origin = ? AND state IN ('used', 'unserved') ORDER BY id DESC LIMIT 1"
+        query = (
+            _SELECT
+            + " WHERE account = ? AND origin = ? AND state IN ('used', 'spent', 'unserved') ORDER BY id DESC LIMIT 1"
+        )
         found = _purchase(self._connection.execute(query, (account, origin)).fetchone())
         return found if found is not None and found.state is State.UNSERVED else None
 

@@ -32,7 +32,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("link_wish", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
     ("shortcut_job", "at < ?", 30 * DAY),
-    ("purchase", "state IN ('challenged', 'spent', 'failed') AND at < ?", 90 * DAY),
+    ("purchase", "state NOT IN ('paying', 'paid', 'used') AND at < ?", 365 * DAY),
     ("page_session", "expires < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

@@ -34,7 +34,7 @@ from core.wallet.purchase import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from core.ports import Clock, Fetcher, Page
     from core.store import Store
@@ -99,7 +99,7 @@ class Buying:
         clock: Clock,
         *,
         prefix: str,
-        limit: Callable[[str], int | None],
+        limit: Callable[[str], Awaitable[int | None]],
     ) -> None:
         self._store = store
         self._fetcher = fetcher
@@ -185,7 +185,7 @@ class Buying:
             return await self._fresh(order)
         if order.most is not None and offer.amount > order.most:
             raise TooDear(host=offer.host, price=format_sats(offer.amount), most=format_sats(order.most))
-        if must_ask(order, offer.amount, self._limit(order.account)):
+        if must_ask(order, offer.amount, await self._limit(order.account)):
             return Asks(offer)
         return await self._send(await self._begin(offer, order), order)
 

@@ -51,10 +51,6 @@ class Challenge:
     token: str = field(repr=False)
     invoice: str
 
-    def credential(self, preimage: bytes) -> str:
-        """The `Authorization` header of one who has paid."""
-        return credential(self.scheme, self.token, preimage)
-
 
 def credential(scheme: str, token: str, preimage: bytes) -> str:
     """What shows a server that its token was paid for."""

@@ -49,7 +49,7 @@ class BoughtBefore(Refused):
 
 
 class NotServed(Unavailable):
-    """{host} was paid {price}, and its answer did not come: {why}. Ask again for the same address: it is not paid twice."""
+    """{host} was paid {price}, and its answer did not come: {why} Ask again for the same address: it is not paid twice."""
 
 
 class OnItsWay(Unavailable):
@@ -108,11 +108,6 @@ class Purchase:
         """Who sells it, as people are shown it."""
         return host_of(self.site)
 
-    @property
-    def paid(self) -> bool:
-        """Whether its token was paid for."""
-        return self.preimage is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -167,7 +162,7 @@ class PurchaseStore(Protocol):
         """The purchase that pays or has paid this invoice: servers hand the same to several who ask."""
 
     def unserved(self, account: str, origin: str) -> Purchase | None:
-        """The newest purchase that this origin was paid for and did not deliver, unless it has delivered since."""
+        """The newest purchase that this origin was paid for and did not deliver, unless one that was bought later delivered."""
 
 
 class PurchaseTx(Tx, Protocol):

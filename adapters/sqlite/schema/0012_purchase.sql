@@ -21,7 +21,7 @@ CREATE TABLE purchase (
 ) STRICT;
 CREATE INDEX purchase_key ON purchase (account, key);
 CREATE INDEX purchase_scope ON purchase (account, scope) WHERE state = 'used';
-CREATE INDEX purchase_origin ON purchase (account, origin) WHERE state IN ('used', 'unserved');
+CREATE INDEX purchase_origin ON purchase (account, origin) WHERE state IN ('used', 'spent', 'unserved');
 
 -- One open purchase for an address, and one payment for an invoice.
 CREATE UNIQUE INDEX purchase_open ON purchase (account, url) WHERE state IN ('challenged', 'paying', 'paid');
@@ -33,5 +33,5 @@ WHEN OLD.account <> NEW.account OR OLD.url <> NEW.url OR OLD.site <> NEW.site OR
     OR OLD.payment_hash <> NEW.payment_hash OR OLD.amount <> NEW.amount
     OR (OLD.preimage IS NOT NULL AND NEW.preimage IS NOT OLD.preimage) OR OLD.state IN ('spent', 'unserved', 'failed')
 BEGIN SELECT RAISE(ABORT, 'what was bought never changes'); END;
-CREATE TRIGGER purchase_kept BEFORE DELETE ON purchase WHEN OLD.state NOT IN ('challenged', 'spent', 'failed')
+CREATE TRIGGER purchase_kept BEFORE DELETE ON purchase WHEN OLD.state IN ('paying', 'paid', 'used')
 BEGIN SELECT RAISE(ABORT, 'a purchase that may be good for something is kept'); END;

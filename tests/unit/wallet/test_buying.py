@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.fetch.addresses import Reach
-from adapters.fetch.fetcher import PageFetcher
+from adapters.fetch.addresses import ClosedAddress, Reach
+from adapters.fetch.fetcher import Bounds, PageFetcher
 from adapters.sqlite.writer import Database
 from core.wallet.buying import Asks, BadReceipt, Bought, Buying
 from core.wallet.challenge import BadChallenge, Unpayable
@@ -49,13 +50,19 @@ class Hub:
         self.path = blank(path)
         self.fetcher: Fetcher = PageFetcher(Reach(loopback=True))
 
+    def buyer(self, store: Database, fetcher: Fetcher | None = None) -> Buying:
+        return Buying(
+            store, fetcher or self.fetcher, self.payments, read_invoice, self.clock, prefix="bcrt", limit=self.limit_of
+        )
+
     async def run(self, order: Order | tuple[int, int]) -> Bought | Asks:
         """One life of the hub."""
         async with Database.open(self.path, self.clock) as store:
-            buying = Buying(
-                store, self.fetcher, self.payments, read_invoice, self.clock, prefix="bcrt", limit=lambda _: self.limit
-            )
+            buying = self.buyer(store)
             return await (buying.confirm(*order) if isinstance(order, tuple) else buying.buy(order))
+
+    async def limit_of(self, account: str) -> int | None:
+        return self.limit
 
     async def buy(self, key: str = "1", **facts: Any) -> Bought | Asks:
         return await self.run(replace(Order(ANN, f"{self.shop.url}/page", 200_000, key), **facts))
@@ -308,6 +315,47 @@ async def test_the_token_goes_to_where_the_challenge_came_from(hub: Hub) -> None
     assert [bool(said) for said in hub.shop.asked] == [False, False, True]
 
 
+async def test_two_orders_at_once_share_one_payment(hub: Hub) -> None:
+    order = Order(ANN, f"{hub.shop.url}/page", 200_000, "1")
+    async with Database.open(hub.path, hub.clock) as store:
+        buying = hub.buyer(store)
+        answers = await asyncio.gather(*(buying.buy(replace(order, key=key)) for key in "1122"))
+    assert [page(answer) for answer in answers] == [hub.shop.body] * 4
+    assert (hub.payed, len(hub.shop.invoices)) == (1, 1)
+
+
+async def test_what_is_paid_for_and_too_large_says_both(hub: Hub) -> None:
+    hub.shop.body = b"a" * 2000
+    hub.fetcher = PageFetcher(Reach(loopback=True), Bounds(size=1000))
+    with pytest.raises(NotServed) as refused:
+        await hub.buy()
+    host = hub.shop.url[7:]
+    assert str(refused.value) == (
+        f"{host} was paid 100 sats, and its answer did not come: What 127.0.0.1 answers is larger than the 1,000 bytes that are"
+        " taken. Ask again for the same address: it is not paid twice."
+    )
+
+
+async def test_a_shop_does_not_lead_inside(hub: Hub) -> None:
+    hub.shop.location = "http://169.254.169.254/latest"
+    with pytest.raises(ClosedAddress):
+        await hub.buy(url=f"{hub.shop.url}/moved")
+    hub.shop.location = "/page"
+    await hub.buy("1", url=f"{hub.shop.url}/moved")
+    assert hub.payed == 1
+
+
+async def test_a_price_that_rises_under_way_is_not_paid(hub: Hub) -> None:
+    """What was asked about is what is paid: the offer that was shown, however the shop's price moves."""
+    asks = await hub.buy(most=None)
+    hub.shop.price = 900_000
+    assert isinstance(asks, Asks)
+    answer = await hub.run((asks.purchase.id, asks.purchase.amount))
+    assert isinstance(answer, Bought)
+    assert answer.purchase is not None
+    assert answer.purchase.amount == 100_000
+
+
 async def test_no_secret_is_shown(hub: Hub) -> None:
     answer = await hub.buy(url=f"{hub.shop.url}/page?key=hunter2")
     assert isinstance(answer, Bought)
@@ -373,8 +421,7 @@ async def _crashed(shop: Shop, folder: Path, point: int) -> list[str]:
     order = Order(ANN, f"{shop.url}/page", 200_000, "1")
     try:
         async with Store.open(hub.path, hub.clock) as store:
-            buying = Buying(store, Fetch(), hub.payments, read_invoice, hub.clock, prefix="bcrt", limit=lambda _: None)
-            answer = await buying.buy(order)
+            answer = await hub.buyer(store, Fetch()).buy(order)
     except Crash:
         met = list(mortal.met)
         answer = await hub.run(order)
