@@ -11,10 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from yarl import URL
 
 from core.errors import Refused, UserError
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
 
 LONGEST = 2048
 """Characters of an address at most."""
@@ -30,6 +34,13 @@ _SPECIAL = tuple(
         "3fff::/20",  # documentation
     )
 )
+_PRIVATE = "on this machine or in its network"
+_OWN_NETS = tuple(
+    ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+_METADATA = tuple(ip_network(net) for net in ("100.100.100.200/32", "fd00:ec2::/32", "fd20:ce::/32"))
+"""Where clouds answer their machines, inside of what is else a private network's."""
+
 _UNICAST = IPv6Network("2000::/3")
 """All that was given out of IPv6 for the internet (RFC 4291)."""
 
@@ -100,23 +111,19 @@ def check_address(address: IPv4Address | IPv6Address, host: str, reach: Reach, *
         raise ClosedAddress(host=host, what=what)
 
 
-_PRIVATE = "on this machine or in its network"
-_OWN_NETS = tuple(
-    ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fd00::/8")
-)
-_METADATA = IPv6Network("fd00:ec2::/32")
-"""Where a cloud answers its machines, inside of what is else a private network's."""
-
-
 def _special(address: IPv4Address | IPv6Address) -> str:
     """What sets an address apart from the internet's; empty for one of those."""
-    if address == IPv6Address(1) or (any(address in net for net in _OWN_NETS) and address not in _METADATA):
+    if address.is_loopback or (_is_in(address, _OWN_NETS) and not _is_in(address, _METADATA)):
         return _PRIVATE
-    listed = any(address in net for net in _SPECIAL)
+    listed = _is_in(address, _SPECIAL)
     outside = isinstance(address, IPv6Address) and address not in _UNICAST
     if listed or outside or address.is_multicast or not address.is_global:
         return "no address of the internet"
     return ""
+
+
+def _is_in(address: IPv4Address | IPv6Address, nets: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    return any(address in net for net in nets)
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

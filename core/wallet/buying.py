@@ -127,7 +127,7 @@ class Buying:
             raise OfferOver(host="this server")
         if purchase.state is State.FAILED:
             raise OfferOver(host=purchase.host)
-        return await self.buy(Order(purchase.account, purchase.url, agreed, purchase.key, agreed=True))
+        return await self.buy(Order(purchase.account, purchase.url, agreed, purchase.key, again=True, agreed=True))
 
     async def _go_on(self, held: Purchase, order: Order) -> Bought | Asks:
         match held.state:
@@ -159,7 +159,6 @@ class Buying:
     async def _challenged(self, order: Order, page: Page) -> Bought | Asks:
         """Keep what a server wants, and see whether it may have it."""
         host, now = host_of(page.url), self._clock.now()
-        await self._refuse_unserved(order, page.url)
         challenge = read(page.challenges)
         if challenge is None:
             raise BadChallenge(host=host)
@@ -183,6 +182,7 @@ class Buying:
         if self._clock.now() >= offer.expires_at:
             await self._put(offer, State.FAILED)
             return await self._fresh(order)
+        await self._refuse_unserved(order, offer.site)
         if order.most is not None and offer.amount > order.most:
             raise TooDear(host=offer.host, price=format_sats(offer.amount), most=format_sats(order.most))
         if must_ask(order, offer.amount, await self._limit(order.account)):

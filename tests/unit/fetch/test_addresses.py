@@ -106,8 +106,17 @@ def test_what_the_owner_allows_is_that_host_and_no_metadata() -> None:
     ):
         with pytest.raises(ClosedAddress):
             checked(url, reach)
-    check_address(ip_address("10.0.0.9"), "nas", reach, allowed=True)
-    for address in ("169.254.169.254", "::ffff:169.254.169.254", "224.0.0.1", "0.0.0.0"):
+    for address in ("10.0.0.9", "127.0.0.1", "::1", "100.64.0.9", "fd00::9"):
+        check_address(ip_address(address), "nas", reach, allowed=True)
+    for address in (
+        "100.100.100.200",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "169.254.169.254",
+        "::ffff:169.254.169.254",
+        "224.0.0.1",
+        "0.0.0.0",
+    ):
         with pytest.raises(ClosedAddress):
             check_address(ip_address(address), "nas", reach, allowed=True)
 

@@ -264,6 +264,19 @@ async def test_a_person_may_pay_again_but_one_command_only_once(hub: Hub) -> Non
     assert (hub.payed, await hub.states()) == (3, [State.UNSERVED, State.UNSERVED, State.USED])
 
 
+async def test_an_offer_to_one_who_forced_it_is_not_taken_by_one_who_did_not(hub: Hub) -> None:
+    hub.shop.greedy = True
+    with pytest.raises(Unserved):
+        await hub.buy("1")
+    asks = await hub.buy("2", most=None, again=True)
+    assert isinstance(asks, Asks)
+    with pytest.raises(Unserved):
+        await hub.buy("3")
+    hub.shop.greedy = False
+    assert page(await hub.run((asks.purchase.id, 100_000))) == hub.shop.body
+    assert hub.payed == 2
+
+
 async def test_a_person_may_give_up_on_a_paid_token(hub: Hub) -> None:
     hub.shop.lose = 1
     with pytest.raises(NotServed):
