@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = "id, key, account, url, site, scheme, token, invoice, payment_hash, amount, expires_at, state, at, preimage"
 _OPEN = "state IN ('challenged', 'paying', 'paid')"
+_SERVED = "state IN ('used', 'spent', 'unserved')"
 _SELECT = f"SELECT {_COLUMNS} FROM purchase"  # noqa: S608 - constants
 _HELD = " UNION ALL ".join(
     f"SELECT * FROM ({_SELECT.replace('SELECT', f'SELECT {rank} AS rank,')} WHERE account = :account AND {which}"  # noqa: S608
@@ -69,14 +70,14 @@ class PurchaseRows:
         row = self._connection.execute(query, (payment_hash,)).fetchone()
         return None if row is None else int(row[0])
 
-    def unserved(self, account: str, origin: str) -> Purchase | None:
+    def unserved(self, account: str, origin: str, url: str) -> Purchase | None:
         """See `PurchaseStore`."""
-        query = (
-            _SELECT
-            + " WHERE account = ? AND origin = ? AND state IN ('used', 'spent', 'unserved') ORDER BY id DESC LIMIT 1"
-        )
-        found = _purchase(self._connection.execute(query, (account, origin)).fetchone())
-        return found if found is not None and found.state is State.UNSERVED else None
+        for what, value in (("origin", origin), ("url", url)):
+            query = f"{_SELECT} WHERE account = ? AND {what} = ? AND {_SERVED} ORDER BY id DESC LIMIT 1"
+            found = _purchase(self._connection.execute(query, (account, value)).fetchone())
+            if found is not None and found.state is State.UNSERVED:
+                return found
+        return None
 
 
 def _purchase(row: Any) -> Purchase | None:

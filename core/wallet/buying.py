@@ -174,7 +174,7 @@ class Buying:
         if order.again:
             return
         origin = origin_of(url)
-        if owed := await self._store.read(lambda tx: tx.purchases.unserved(order.account, origin)):
+        if owed := await self._store.read(lambda tx: tx.purchases.unserved(order.account, origin, order.url)):
             raise Unserved(host=owed.host, price=format_sats(owed.amount))
 
     async def _offer(self, offer: Purchase, order: Order) -> Bought | Asks:

@@ -161,8 +161,8 @@ class PurchaseStore(Protocol):
     def begun(self, payment_hash: bytes) -> int | None:
         """The purchase that pays or has paid this invoice: servers hand the same to several who ask."""
 
-    def unserved(self, account: str, origin: str) -> Purchase | None:
-        """The newest purchase that this origin was paid for and did not deliver, unless one that was bought later delivered."""
+    def unserved(self, account: str, origin: str, url: str) -> Purchase | None:
+        """What an account has paid for in vain, at this origin or for this address: the newest of either, if it was in vain."""
 
 
 class PurchaseTx(Tx, Protocol):

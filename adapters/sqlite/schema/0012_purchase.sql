@@ -22,6 +22,7 @@ CREATE TABLE purchase (
 CREATE INDEX purchase_key ON purchase (account, key);
 CREATE INDEX purchase_scope ON purchase (account, scope) WHERE state = 'used';
 CREATE INDEX purchase_origin ON purchase (account, origin) WHERE state IN ('used', 'spent', 'unserved');
+CREATE INDEX purchase_url ON purchase (account, url) WHERE state IN ('used', 'spent', 'unserved');
 
 -- One open purchase for an address, and one payment for an invoice.
 CREATE UNIQUE INDEX purchase_open ON purchase (account, url) WHERE state IN ('challenged', 'paying', 'paid');

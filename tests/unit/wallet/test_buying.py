@@ -264,6 +264,19 @@ async def test_a_person_may_pay_again_but_one_command_only_once(hub: Hub) -> Non
     assert (hub.payed, await hub.states()) == (3, [State.UNSERVED, State.UNSERVED, State.USED])
 
 
+async def test_a_server_that_delivers_again_is_trusted_but_for_what_it_owes(hub: Hub) -> None:
+    hub.shop.greedy = True
+    with pytest.raises(Unserved):
+        await hub.buy("1")
+    hub.shop.greedy = False
+    await hub.buy("2", url=f"{hub.shop.url}/other", again=True)
+    assert page(await hub.buy("3", url=f"{hub.shop.url}/third")) == hub.shop.body
+    with pytest.raises(Unserved):
+        await hub.buy("4")
+    assert page(await hub.buy("5", again=True)) == hub.shop.body
+    assert (hub.payed, await hub.states()) == (4, [State.UNSERVED, State.USED, State.USED, State.USED])
+
+
 async def test_an_offer_to_one_who_forced_it_is_not_taken_by_one_who_did_not(hub: Hub) -> None:
     hub.shop.greedy = True
     with pytest.raises(Unserved):

@@ -79,7 +79,7 @@ def test_anything_can_be_read_and_what_is_found_fits_a_header(headers: list[str]
 def test_reading_takes_no_longer_than_it_is_long(piece: str) -> None:
     start = time.thread_time()
     read([piece * (2**20 // len(piece))])
-    assert time.thread_time() - start < 0.5
+    assert time.thread_time() - start < 0.1
 
 
 @pytest.mark.parametrize(
