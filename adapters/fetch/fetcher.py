@@ -46,7 +46,7 @@ _CHALLENGES = 8
 """`WWW-Authenticate` headers that are looked at."""
 
 
-class NotReached(Unavailable):
+class PageNotReached(Unavailable):
     """{host} could not be fetched: {why}. Try again later."""
 
 
@@ -89,16 +89,16 @@ class PageFetcher:
         self._trust = trust
 
     async def get(self, url: str, *, authorization: str = "") -> Page:
-        """See `Fetcher`. Raises `BadAddress`, `ClosedAddress`, `BadRedirect`, `NotReached`, `PageTooLarge`, `PageUnreadable`."""
+        """See `Fetcher`. Raises what `checked` does, and the errors above."""
         target = checked(url, self._reach)
         host = target.raw_host
         try:
             async with asyncio.timeout(self._bounds.seconds):
                 return await self._follow(target, authorization)
         except TimeoutError:
-            raise NotReached(host=host, why=f"it took longer than {self._bounds.seconds:g} s") from None
+            raise PageNotReached(host=host, why=f"it took longer than {self._bounds.seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotReached(
+            raise PageNotReached(
                 host=host, why=cause(error)
             ) from None  # from: what libraries say may hold the whole address
 

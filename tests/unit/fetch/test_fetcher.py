@@ -25,8 +25,8 @@ from adapters.fetch.addresses import ClosedAddress, Reach
 from adapters.fetch.fetcher import (
     BadRedirect,
     Bounds,
-    NotReached,
     PageFetcher,
+    PageNotReached,
     PageTooLarge,
     PageUnreadable,
 )
@@ -249,7 +249,7 @@ async def test_https_is_spoken_and_never_left_for_http(tmp_path: Path) -> None:
         hops.append(f"http://{plain}/")
         with pytest.raises(BadRedirect, match="from https to http"):
             await fetcher.get(url)
-        with pytest.raises(NotReached, match=r"shop\.example could not be fetched: .*certificate"):
+        with pytest.raises(PageNotReached, match=r"shop\.example could not be fetched: .*certificate"):
             await PageFetcher(reach, resolver=Names(["127.0.0.1"])).get(url)
 
 
@@ -294,7 +294,7 @@ async def test_all_of_it_takes_only_so_long() -> None:
         return answer
 
     try:
-        said = await refusal(NotReached, drip, Bounds(seconds=0.05))
+        said = await refusal(PageNotReached, drip, Bounds(seconds=0.05))
     finally:
         gone.set()
     assert said == "127.0.0.1 could not be fetched: it took longer than 0.05 s. Try again later."
@@ -309,17 +309,17 @@ async def test_an_answer_that_is_lost_is_not_asked_for_again() -> None:
         request.transport.close()
         return web.Response()
 
-    await refusal(NotReached, handler)
+    await refusal(PageNotReached, handler)
     assert seen == ["/a"]
 
 
 async def test_headers_are_bounded() -> None:
-    await refusal(NotReached, page(X_A="a" * 9000))
-    await refusal(NotReached, page(b"", 200, **{f"X_{number}": "a" for number in range(200)}))
+    await refusal(PageNotReached, page(X_A="a" * 9000))
+    await refusal(PageNotReached, page(b"", 200, **{f"X_{number}": "a" for number in range(200)}))
 
 
 async def test_nobody_there() -> None:
     async with serving(page()) as host:
         pass
-    with pytest.raises(NotReached, match=r"^127\.0\.0\.1 could not be fetched: Connection refused\."):
+    with pytest.raises(PageNotReached, match=r"^127\.0\.0\.1 could not be fetched: Connection refused\."):
         await PageFetcher(LOCAL).get(f"http://{host}/?{SECRET}")
