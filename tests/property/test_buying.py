@@ -140,7 +140,10 @@ class World:
         assert order.key not in {one.order.key for one in begun if one.order}, "a command pays once"
         here = [one for one in begun if one.order and one.order.url == order.url]
         assert all(one.state is PayState.SUCCEEDED for one in here), "one payment at a time"
-        assert all(one.served or order.again for one in here), "what was paid for is had first"
+        owed = [one for one in here if not any(later.served for later in here if later.number >= one.number)]
+        assert order.again or not owed, (
+            "what was paid for is had first, or something for the same address that was forced since"
+        )
         assert all(one.tried for one in here), "a token is tried before another is bought"
         sale.order, sale.state = order, self.fate
 
@@ -257,7 +260,7 @@ def _tell(moves: list[Move]) -> World:
 
 
 @pytest.mark.deep
-@settings(max_examples=depth(20, 400))
+@settings(max_examples=depth(20, 200))
 @given(_moves())
 def test_nothing_is_paid_twice_whatever_happens(moves: list[Move]) -> None:
     _tell(moves)
