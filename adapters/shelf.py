@@ -72,10 +72,10 @@ class Shelf:
         return await asyncio.to_thread(self._keep, paths) if paths else ()
 
     async def put(self, name: str, content: bytes) -> ResultFile:
-        """Keep what was made in memory under a name. Raises what `keep` does."""
+        """Keep what is in memory under a name. Raises `ResultTooLarge`, `DiskFull`."""
         folder = await self.folder()
         try:
-            await asyncio.to_thread((folder / name).write_bytes, content)
+            await asyncio.to_thread(_write, folder / name, content)
             (kept,) = await self.keep([folder / name])
         finally:
             await self.discard(folder)
@@ -173,6 +173,13 @@ class Shelf:
             passing.replace(place)
         for folder in (home, home.parent, self._files):
             _sync_folder(folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise DiskFull(why=error.strerror) from error
 
 
 def _linked(twin: Path, place: Path) -> bool:

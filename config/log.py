@@ -12,6 +12,7 @@ from urllib.parse import quote
 _SECRET = re.compile(
     r"timmy_(?:owner|read|worker|shortcut)_[A-Za-z0-9_-]{20,}|(?<=[?&]code=)[A-Za-z0-9_-]{16,}"
     r"|(?<![0-9])[0-9]{6,}(?::|%3A)[A-Za-z0-9_-]{30,}"  # a Telegram bot's token
+    r"|(?<=L402 |LSAT )[A-Za-z0-9+/=_.,~-]+:[0-9A-Fa-f]{64}"  # what was paid for
 )
 _MASK = "[secret]"
 _SHORTEST = 8

@@ -34,6 +34,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("spend", "at < ?", 2 * DAY),  # the longest window is a day
     ("spent", "minute < ? / 60000", 2 * DAY),
     ("shortcut_job", "at < ?", 30 * DAY),
+    ("purchase", "state NOT IN ('paying', 'paid', 'used') AND at < ?", 365 * DAY),
     ("page_session", "expires < ?", DAY),
     ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),

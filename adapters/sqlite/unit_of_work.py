@@ -16,6 +16,7 @@ from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows
+from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
@@ -45,7 +46,8 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "limits",
-        "links", "messages", "now", "pairing", "payments", "recon", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
+        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sessions", "shortcuts", "surfaces", "tasks",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -70,6 +72,7 @@ class UnitOfWork:
         self.recon = ReconRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
+        self.purchases = PurchaseRows(connection)
 
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""

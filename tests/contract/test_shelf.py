@@ -52,6 +52,20 @@ async def test_a_file_is_kept_under_its_hash_and_opens_by_its_name(shelf: Shelf)
     assert not (folder / "chart.png").exists()
 
 
+async def test_what_is_in_memory_is_kept_as_a_file(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = await shelf.put("page.pdf", b"bytes")
+    assert shelf.path(kept.sha256, kept.name).read_bytes() == b"bytes"
+    assert list(shelf.scratch.iterdir()) == []
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(DiskFull, match="No space left"):
+        await shelf.put("page.pdf", b"bytes")
+    assert list(shelf.scratch.iterdir()) == []
+
+
 async def test_files_and_folders_are_private(shelf: Shelf, data: Path) -> None:
     folder = await shelf.folder()
     (folder / "a").write_text("a")

@@ -38,6 +38,12 @@ def test_tokens_are_masked_in_messages_arguments_and_tracebacks() -> None:
     assert "Z" * 24 not in said
 
 
+@pytest.mark.parametrize("scheme", ["L402", "LSAT"])
+def test_what_was_paid_for_is_masked(scheme: str) -> None:
+    said = log.mask(f"{{'Authorization': '{scheme} AgEEbHNhdA+/_-==,AgEE:{'aB' * 32}'}} was refused")
+    assert said == f"{{'Authorization': '{scheme} [secret]'}} was refused"
+
+
 def test_json_lines_are_json_and_masked() -> None:
     stream = io.StringIO()
     _logger(stream, JsonLines()).warning("a %s", TOKEN)

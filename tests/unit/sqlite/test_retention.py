@@ -44,6 +44,10 @@ INVOICE = (
     " VALUES (randomblob(32), 'ln', 'user:a', 1000, '', 'a', 'c', :at, :at, "
 )
 RECON = "INSERT INTO recon (at, node, in_flight, books) VALUES (:at, 1, 0, 1)"
+PURCHASE = (
+    "INSERT INTO purchase (key, account, url, site, origin, scope, scheme, token, invoice, payment_hash, amount, expires_at, at,"
+    " state, preimage) VALUES ('k', 'a', 'u', 'u', 'o', 's', 'L402', 't', 'ln', zeroblob(32), 1, 0, :at, "
+)
 NEWEST = {
     "outgoing": OUTGOING + "('s', 'c', '{}', 'queued', 9e15)",
     "approval": APPROVAL + "'done', 9e15, '')",
@@ -73,6 +77,11 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("pairing_failure", "", "INSERT INTO pairing_failure VALUES ('telegram:1', :at, 'pair')", 1),
     ("link_wish", "over", "INSERT INTO link_wish VALUES (:at, 'telegram:1', 'telegram:2', :at)", 1),
     ("shortcut_job", "", "INSERT INTO shortcut_job VALUES (:at, 't', :at, 'r', 'console:owner', 'w', :at)", 30),
+    ("purchase", "never paid for", PURCHASE + "'challenged', NULL)", 365),
+    ("purchase", "used up", PURCHASE + "'spent', zeroblob(32))", 365),
+    ("purchase", "good for more", PURCHASE + "'used', zeroblob(32))", None),
+    ("purchase", "paid in vain", PURCHASE + "'unserved', zeroblob(32))", 365),
+    ("purchase", "not known to be paid", PURCHASE + "'paying', NULL)", None),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),

@@ -1,0 +1,1 @@
+"""Pages of the internet, and of nothing else: the one way in which the hub fetches what somebody else named (GUARANTEES)."""

@@ -1,0 +1,89 @@
+"""Purchases by L402 as rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from core.wallet.purchase import Purchase, State, origin_of, scope_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_COLUMNS = "id, key, account, url, site, scheme, token, invoice, payment_hash, amount, expires_at, state, at, preimage"
+_OPEN = "state IN ('challenged', 'paying', 'paid')"
+_SERVED = "state IN ('used', 'spent', 'unserved')"
+_SELECT = f"SELECT {_COLUMNS} FROM purchase"  # noqa: S608 - constants
+_HELD = " UNION ALL ".join(
+    f"SELECT * FROM ({_SELECT.replace('SELECT', f'SELECT {rank} AS rank,')} WHERE account = :account AND {which}"  # noqa: S608
+    " ORDER BY id DESC LIMIT 1)"
+    for rank, which in enumerate(
+        (
+            "key = :key AND url = :url AND state <> 'failed'",
+            f"url = :url AND {_OPEN}",
+            "scope = :scope AND state = 'used' AND url = :url",
+            "scope = :scope AND state = 'used'",
+        )
+    )
+)
+
+
+class PurchaseRows:
+    """`core.wallet.purchase.PurchaseStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, purchase: Purchase) -> Purchase:
+        """See `PurchaseStore`."""
+        one = purchase
+        cursor = self._connection.execute(
+            f"INSERT INTO purchase ({_COLUMNS.removeprefix('id, ')}, origin, scope)"  # noqa: S608 - constants
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                one.key, one.account, one.url, one.site, one.scheme, one.token, one.invoice, one.payment_hash, one.amount,
+                one.expires_at, one.state.value, one.at, one.preimage, origin_of(one.site), scope_of(one.site),
+            ),
+        )  # fmt: skip
+        return replace(purchase, id=cursor.lastrowid or 0)
+
+    def put(self, purchase: Purchase) -> None:
+        """See `PurchaseStore`."""
+        self._connection.execute(
+            "UPDATE purchase SET key = ?, state = ?, preimage = ? WHERE id = ?",
+            (purchase.key, purchase.state.value, purchase.preimage, purchase.id),
+        )
+
+    def find(self, number: int) -> Purchase | None:
+        """See `PurchaseStore`."""
+        return _purchase(self._connection.execute(_SELECT + " WHERE id = ?", (number,)).fetchone())
+
+    def held(self, account: str, url: str, key: str) -> Purchase | None:
+        """See `PurchaseStore`."""
+        facts = {"account": account, "url": url, "key": key, "scope": scope_of(url)}
+        row = self._connection.execute(_HELD + " ORDER BY rank LIMIT 1", facts).fetchone()
+        return None if row is None else _purchase(row[1:])
+
+    def begun(self, payment_hash: bytes) -> int | None:
+        """See `PurchaseStore`."""
+        query = "SELECT id FROM purchase WHERE payment_hash = ? AND state NOT IN ('challenged', 'failed')"
+        row = self._connection.execute(query, (payment_hash,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def unserved(self, account: str, origin: str, url: str) -> Purchase | None:
+        """See `PurchaseStore`."""
+        for what, value in (("origin", origin), ("url", url)):
+            query = f"{_SELECT} WHERE account = ? AND {what} = ? AND {_SERVED} ORDER BY id DESC LIMIT 1"
+            found = _purchase(self._connection.execute(query, (account, value)).fetchone())
+            if found is not None and found.state is State.UNSERVED:
+                return found
+        return None
+
+
+def _purchase(row: Any) -> Purchase | None:
+    if row is None:
+        return None
+    number, key, account, url, site, scheme, token, invoice, payment_hash, amount, expires, state, at, preimage = row
+    return Purchase(
+        number, key, account, url, site, scheme, token, invoice, payment_hash, amount, expires, State(state), at, preimage
+    )  # fmt: skip
