@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
@@ -43,6 +43,8 @@ from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.registry import registry
+from bot.serving import Serving
+from bot.shop import Shop
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
@@ -56,7 +58,7 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import Role
-from core.errors import HubError, UserError
+from core.errors import HubError, Unavailable, UserError
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -66,6 +68,7 @@ from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.ledger import TREASURY
+from core.wallet.selling import Seller
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -79,15 +82,18 @@ if TYPE_CHECKING:
     from adapters.web.routes import Route
     from adapters.web.server import Sidecar
     from adapters.web.shortcuts import Request
+    from bot.serving import Gate
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, IdSource
+    from core.store import Store
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
     from core.tokens import TokenTx
     from core.voice.hearing import Ear, Mouth
+    from core.wallet.selling import Cashier, SaleTx
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
@@ -108,6 +114,10 @@ class OtherBook(UserError):
     """The book in {folder} belongs to {theirs}, and the settings name {ours}. Set TIMMY_DATA_DIR to another folder, or {remedy}."""
 
 
+class NoCashier(Unavailable):
+    """This hub makes no Lightning invoices, so it sells nothing. Set TIMMY_SERVE_ENABLED=false."""
+
+
 class NoBackend(UserError):
     """The Lightning backend {backend} is not in this version of Timmy. Set TIMMY_LIGHTNING_BACKEND=simulated."""
 
@@ -125,6 +135,7 @@ class App:
     supervisor: Supervisor
     health: Health
     address: str
+    serving: Serving
 
 
 @contextlib.asynccontextmanager
@@ -141,6 +152,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     database: type[Database] = Database,
     ear: Ear | None = None,
     mouth: Mouth | None = None,
+    cashier: Cashier | None = None,
 ) -> AsyncIterator[App]:
     """A whole hub on the settings' data folder, running until the block ends."""
     clock = clock or SystemClock()
@@ -166,16 +178,19 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
                 async with asyncio.timeout(FIRST_LOOK_SECONDS):
                     await ollama.check()
             nursery.spawn(ollama.watch(), "model watch")
-        skills = skills or SkillRunner(
-            settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
-        )
+        pictures = data / "cache" / "matplotlib"
+        # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
+        apart = skills or SkillRunner(folder.strangers(data), cache=pictures, scratch=shelf.scratch)
+        skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
+        sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         coordinator = Coordinator(
-            store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings)
+            store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
+            sold=sold,
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
@@ -228,9 +243,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
         )
         approvals.carries(proxies.KIND, partial(proxies.carry, hub))
+        sources = Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
         web = _sidecar(
             settings,
-            Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready),
+            sources,
             telegram,
             shortcuts,
             partial(proxies.task_line, lambda text: understand(text, _known(hub))),
@@ -240,7 +256,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             task = await coordinator.show(number)
             return task.status.value if task.over else None
 
-        calls = owner.calls(hub, web.login_link, settings.fingerprint())
+        supervisor = Supervisor(nursery, clock, health)
+        serving = _serving(settings, sources, nursery, hub, cashier, supervisor)
+        calls = {**owner.calls(hub, web.login_link, settings.fingerprint()), **serving.calls()}
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -281,7 +299,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await identities.refresh()
         await watch.tidy()
         await delivery.begin()
-        supervisor = Supervisor(nursery, clock, health)
         supervisor.start("web", web.run)
         supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
         supervisor.start("retention", Retention(store, clock).run)
@@ -296,9 +313,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
         await console.listening()
+        await serving.begin()
         health.ready = True
         try:
-            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address)
+            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address, serving)
         finally:
             health.ready = False
             await dispatcher.drain(DRAIN_SECONDS)
@@ -350,9 +368,9 @@ def look_at_network(settings: Settings) -> str | None:
 
 async def look_at_port(settings: Settings) -> None:
     """Raises `PortInUse` or `CannotListen` as a start would."""
-    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
 
-    await probe(settings.http.host, settings.http.port)
+    await probe(Site(settings.http.host, settings.http.port))
 
 
 async def look_from_outside(settings: Settings) -> str:
@@ -429,6 +447,41 @@ def _sidecar(
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )
+
+
+def _serving(
+    settings: Settings, sources: Sources, nursery: Nursery, hub: Hub, cashier: Cashier | None, supervisor: Supervisor
+) -> Serving:
+    """What sells to strangers. The gate is made when it is opened, or asked something."""
+
+    @cache
+    def seller() -> Seller:
+        if cashier is None:
+            raise NoCashier
+        secret = folder.secret(settings.data_dir, "l402.secret", sources.ids)
+        hide(secret)
+        store = cast("Store[SaleTx]", sources.store)  # one unit of work has all stores
+        return Seller(store, cashier, secret.encode(), clock=sources.clock, ids=sources.ids, spawner=nursery)
+
+    def make(port: int | None, price: int | None) -> Gate:
+        from adapters.web.l402_gate import Gate, Shopfront  # noqa: PLC0415 - as in `_sidecar`
+        from adapters.web.listening import Site  # noqa: PLC0415
+
+        http, serve = settings.http, settings.serve
+        site = Site(
+            serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
+            http.trusted_proxy, "SERVE",
+        )  # fmt: skip
+        shop = Shop(seller(), hub.assistant, hub.coordinator)
+        front = Shopfront(
+            seller(), shop, to_msat(price or serve.price), hub.wallet.simulated, lambda file: Path(hub.file_path(file))
+        )
+        return Gate(site, sources, front)
+
+    async def recover() -> None:
+        await seller().recover()
+
+    return Serving(make, recover, supervisor, enabled=settings.serve.enabled)
 
 
 def _shortcuts(
@@ -564,17 +617,18 @@ async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> No
 
 async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
     """Take the data folder. A start that is refused for its settings makes none, nor a workspace."""
-    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
 
+    site = Site(settings.http.host, settings.http.port)
     folder.keep_apart(settings.workspace, settings.data_dir)
     new = not settings.data_dir.exists()
     if new and settings.lightning.backend != "simulated":
         raise NoBackend(backend=settings.lightning.backend)
     if new:
-        await probe(settings.http.host, settings.http.port)
+        await probe(site)
     data = stack.enter_context(folder.own(settings.data_dir))  # a hub that runs is named before its port is
     if not new:
-        await probe(settings.http.host, settings.http.port)
+        await probe(site)
     return data
 
 

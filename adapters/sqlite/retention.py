@@ -32,6 +32,9 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("link_wish", "expires < ?", DAY),
     ("pairing_failure", "at < ?", DAY),
     ("shortcut_job", "at < ?", 30 * DAY),
+    ("l402_bundle", "settled_at IS NULL AND payable < ?", DAY),
+    ("l402_call", "token IN (SELECT token FROM l402_bundle WHERE expires < ?)", 365 * DAY),
+    ("l402_bundle", "expires < ?", 365 * DAY),
     ("page_session", "expires < ?", DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

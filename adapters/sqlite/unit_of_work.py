@@ -14,6 +14,7 @@ from adapters.sqlite.agent_store import AgentRows, ConversationRows, LinkRows, P
 from adapters.sqlite.approval_store import ApprovalRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.message_store import MessageRows
+from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
@@ -43,7 +44,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "ledger", "links", "messages",
-        "now", "pairing", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
+        "now", "pairing", "sales", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -61,6 +62,7 @@ class UnitOfWork:
         self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
         self.links = LinkRows(connection, self)
+        self.sales = SaleRows(connection)
         self.sessions = SessionRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)

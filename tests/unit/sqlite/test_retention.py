@@ -49,6 +49,8 @@ TASK = (
     " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL)"
 )
 
+BUNDLE = "INSERT INTO l402_bundle VALUES (zeroblob(32), zeroblob(32), 's', 1, 1, :at, '/', 'c', 'lnbcrt1', :at, "
+
 # what it is, how it is written at the time :at, and for how many days it is kept (None: for ever)
 ROWS: list[tuple[str, str, str, int | None]] = [
     ("inbound", "dealt with", INBOUND + "('s', 'a', :at, 'c', 'a:1', 1, 't', :at, 1)", 30),
@@ -64,6 +66,8 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("pairing_failure", "", "INSERT INTO pairing_failure VALUES ('telegram:1', :at, 'pair')", 1),
     ("link_wish", "over", "INSERT INTO link_wish VALUES (:at, 'telegram:1', 'telegram:2', :at)", 1),
     ("shortcut_job", "", "INSERT INTO shortcut_job VALUES (:at, 't', :at, 'r', 'console:owner', 'w', :at)", 30),
+    ("l402_bundle", "not paid", BUNDLE + "NULL)", 1),
+    ("l402_bundle", "over", BUNDLE + ":at)", 365),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
@@ -113,6 +117,18 @@ async def test_a_thread_lives_as_long_as_its_task_and_a_while_longer(
     clock.advance(1)
     assert await retention.sweep() == 1
     assert look("SELECT task FROM thread") == [(2,)]
+
+
+async def test_the_calls_of_a_bundle_live_as_long_as_it(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    put(BUNDLE + ":at)", clock.now())
+    put("INSERT INTO l402_call VALUES (zeroblob(32), 'k', 'r', 'used', 1, NULL, 0)", 0)
+    clock.advance(365 * DAY)
+    assert await Retention(store, clock).sweep() == 0
+    clock.advance(1)
+    assert await Retention(store, clock).sweep() == 2
+    assert look("SELECT count(*) FROM l402_call") == [(0,)]
 
 
 @pytest.mark.parametrize("table", ["outgoing", "approval"])

@@ -1,0 +1,413 @@
+"""Selling to strangers by L402 (MONEY, "L402"; docs/adr/0016): offers, bundles of calls that were paid for, and their use.
+
+An offer is an invoice with a token that names it. Its bundle is worth something once the node has the sats, which the cashier
+says. A call is reserved before the work, used once the work has its effect, and returned where it has none; at a start, what
+was left reserved is used if its effect is there, else returned. A task needs no reservation: its call is used in the unit of
+work that posts it, and counts no more once the task came to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
+
+from core.errors import UserError
+from core.money import format_sats
+from core.store import NotWritten, Tx, patiently
+from core.wallet import l402
+from core.wallet.l402 import Terms
+from core.wallet.pace import Pace
+
+if TYPE_CHECKING:
+    from core.ports import Clock, IdSource, Spawner
+    from core.store import Store
+    from core.wallet.l402 import Grant
+    from core.wallet.lightning import NodeInvoice
+
+log = logging.getLogger(__name__)
+
+OFFER_SECONDS = 600
+"""How long an offer can be paid: its invoice expires then."""
+
+BUNDLE_MS = 7 * 86_400_000
+"""How long a bundle can be used, from the end of its offer."""
+
+MOST_CALLS = 100
+"""Calls of one bundle."""
+
+FAILURES = 3
+"""Tasks of a bundle that came to nothing are given back, but for so many a call: else a buyer could try for ever."""
+
+ASK_AGAIN_MS = 1000
+"""How often at most the cashier is asked whether an offer that is made again was paid meanwhile."""
+
+REMEMBERED = 4096
+"""Offers, and bundles that are known to be paid, that are kept at hand."""
+
+
+class PaymentNeeded(UserError):
+    """This costs {price}. Pay the invoice of the WWW-Authenticate header, and ask again with its token: L402 TOKEN:PREIMAGE."""
+
+    status = 402
+
+
+class TokenExpired(PaymentNeeded):
+    """This token is too old. The WWW-Authenticate header has an offer for another ({price})."""
+
+
+class TokenSpent(PaymentNeeded):
+    """The calls of this token are used up. The WWW-Authenticate header has an offer for another ({price})."""
+
+
+class NotPaid(PaymentNeeded):
+    """The payment of this token has not arrived. The WWW-Authenticate header has another offer ({price})."""
+
+
+class OtherGoods(PaymentNeeded):
+    """This token was bought for something else. The WWW-Authenticate header has an offer for this ({price})."""
+
+
+class TooManyOffers(UserError):
+    """Too many offers were asked for and not paid. Pay one, or try again in {seconds} s."""
+
+    status = 429
+
+
+class KeyReused(UserError):
+    """Another request was sent with this Idempotency-Key. Use a new key for each request."""
+
+
+class StillWorking(UserError):
+    """The request with this Idempotency-Key is still being worked on. Ask again in a moment, with the same key."""
+
+    status = 409
+
+
+class BadCount(UserError):
+    """The number of calls is a whole one from 1 to {most}, such as ?calls=10."""
+
+
+class Cashier(Protocol):
+    """Takes sats in for what is sold."""
+
+    async def ask(self, amount: int, memo: str, expiry: int) -> NodeInvoice:
+        """An invoice over `amount` msat that can be paid for `expiry` seconds. Raises `NodeDown` and `NodeRefused`."""
+
+    async def settled(self, payment_hash: bytes) -> bool:
+        """Whether the node has what was asked. Raises `NodeDown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """One thing that is sold: beneath `resource`, for `price` msat a call."""
+
+    service: str
+    resource: str
+    price: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An offer, and what it is once it is paid. `payable` is when its invoice expires, Unix ms."""
+
+    token: bytes
+    payment_hash: bytes
+    terms: Terms
+    client: str
+    bolt11: str
+    payable: int
+    settled_at: int | None = None
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    RESERVED = "reserved"
+    USED = "used"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a bundle. `request` is the hash of what was asked under `key`, `task` the number of what it posted."""
+
+    token: bytes
+    key: str
+    request: str
+    state: CallState = CallState.RESERVED
+    attempt: int = 1
+    task: int | None = None
+
+    @property
+    def cause(self) -> str:
+        """The key under which this attempt has its effect once."""
+        return f"l402/{self.token.hex()}/{self.key}/{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What was sold so far: offers made, bundles paid and their msat, calls used."""
+
+    offers: int
+    bundles: int
+    earned: int
+    calls: int
+
+
+class SaleStore(Protocol):
+    """Offers, bundles and calls, inside one unit of work."""
+
+    def offered(self, client: str, goods: Goods, calls: int, after: int) -> Bundle | None:
+        """The newest unpaid offer of this to a client that can still be paid after this time."""
+
+    def bundle(self, token: bytes) -> Bundle | None:
+        """A bundle by its token's id."""
+
+    def keep(self, bundle: Bundle) -> None:
+        """Write a bundle, or that it was settled."""
+
+    def call(self, token: bytes, key: str) -> Call | None:
+        """A call by its key."""
+
+    def put(self, call: Call, now: int) -> None:
+        """Write a call as it stands."""
+
+    def taken(self, token: bytes) -> int:
+        """How many calls of a bundle count: those that are reserved or used, but for tasks that came to nothing."""
+
+    def in_vain(self, token: bytes) -> int:
+        """How many tasks of a bundle came to nothing."""
+
+    def bought(self, token: bytes, task: int) -> bool:
+        """Whether a call of this bundle posted the task."""
+
+    def reserved(self) -> list[Call]:
+        """Every call that is reserved."""
+
+    def sold(self) -> Sold:
+        """The figures."""
+
+
+class SaleTx(Tx, Protocol):
+    """A unit of work over sales."""
+
+    @property
+    def sales(self) -> SaleStore:
+        """Offers, bundles and calls."""
+
+
+def request_hash(*facts: object) -> str:
+    """What tells one request from another."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+class Seller:
+    """Makes offers, knows who paid, and counts calls. `master` is the hub's secret for tokens; nothing else may know it."""
+
+    def __init__(
+        self, store: Store[SaleTx], cashier: Cashier, master: bytes, *, clock: Clock, ids: IdSource, spawner: Spawner
+    ) -> None:
+        self._store = store
+        self._cashier = cashier
+        self._master = master
+        self._clock = clock
+        self._ids = ids
+        self._spawner = spawner
+        self._offers: OrderedDict[tuple[str, Goods, int], tuple[Bundle, int]] = OrderedDict()
+        self._paid: OrderedDict[bytes, None] = OrderedDict()
+        self._alone: WeakValueDictionary[tuple[str, Goods, int], asyncio.Lock] = WeakValueDictionary()
+        self._each = Pace(per_minute=10, burst=10)
+        self._all = Pace(per_minute=120, burst=120)
+
+    # Offers ----------------------------------------------------------------------------------------------------
+
+    async def offer(self, goods: Goods, calls: int, client: str) -> str:
+        """The WWW-Authenticate header of an offer: the one that the client did not pay yet, or a new one.
+
+        Raises `TooManyOffers`, and what the cashier does.
+        """
+        key = (client, goods, calls)
+        lock = self._alone.setdefault(key, asyncio.Lock())
+        async with lock:
+            bundle = await self._open_offer(key) or await self._new_offer(key)
+        return l402.challenge(l402.mint(self._master, bundle.payment_hash, bundle.token, bundle.terms), bundle.bolt11)
+
+    async def _open_offer(self, key: tuple[str, Goods, int]) -> Bundle | None:
+        """The client's offer that can still be paid."""
+        now = self._clock.now()
+        known, asked = self._offers.get(key, (None, 0))
+        if known is None:
+            client, goods, calls = key
+            known = await self._store.read(lambda tx: tx.sales.offered(client, goods, calls, now))
+        if known is None or known.payable <= now or known.token in self._paid:
+            return None
+        if now - asked >= ASK_AGAIN_MS:
+            if await self._cashier.settled(known.payment_hash):
+                await self._settle(known)
+                return None
+            self._remember(key, known)
+        return known
+
+    async def _new_offer(self, key: tuple[str, Goods, int]) -> Bundle:
+        client, goods, calls = key
+        now = self._clock.now()
+        if wait := self._each.take(client, now) or self._all.take("", now):
+            raise TooManyOffers(seconds=-(-wait // 1000))
+        invoice = await self._cashier.ask(goods.price * calls, _memo(goods, calls), OFFER_SECONDS)
+        until = (invoice.expires_at + BUNDLE_MS) // l402.SECOND * l402.SECOND
+        terms = Terms(goods.service, goods.price, calls, until, goods.resource)
+        token = hashlib.sha256(self._ids.token(32).encode()).digest()
+        bundle = Bundle(token, invoice.payment_hash, terms, client, invoice.bolt11, invoice.expires_at)
+        await self._store.write(lambda tx: tx.sales.keep(bundle))
+        self._remember(key, bundle)
+        return bundle
+
+    def _remember(self, key: tuple[str, Goods, int], bundle: Bundle) -> None:
+        self._offers[key] = (bundle, self._clock.now())
+        self._offers.move_to_end(key)
+        if len(self._offers) > REMEMBERED:
+            self._offers.popitem(last=False)
+
+    # Tokens ----------------------------------------------------------------------------------------------------
+
+    async def admit(self, header: str | None, goods: Goods, path: str) -> Grant:
+        """What an Authorization header opens here, in MONEY's order of checks.
+
+        Raises `BadCredential` (401), a `PaymentNeeded` (402), and what the cashier does.
+        """
+        credential = l402.read_authorization(header)
+        price = format_sats(goods.price)
+        if credential is None:
+            raise PaymentNeeded(price=price)
+        grant = l402.examine(self._master, credential)
+        if not grant.terms.cover(goods.service, path):
+            raise OtherGoods(price=price)
+        if grant.terms.expires <= self._clock.now():
+            raise TokenExpired(price=price)
+        if grant.token not in self._paid and not await self._is_paid(grant):
+            raise NotPaid(price=price)
+        return grant
+
+    async def _is_paid(self, grant: Grant) -> bool:
+        bundle = await self._store.read(lambda tx: tx.sales.bundle(grant.token))
+        if bundle is None:  # its offer was forgotten, unpaid; the token says itself what it was
+            bundle = Bundle(grant.token, grant.payment_hash, grant.sold, "", "", 0)
+        if bundle.settled_at is None:
+            if not await self._cashier.settled(bundle.payment_hash):
+                return False
+            await self._settle(bundle)
+        self._know(grant.token)
+        return True
+
+    async def _settle(self, bundle: Bundle) -> None:
+        def work(tx: SaleTx) -> None:
+            found = tx.sales.bundle(bundle.token)
+            if found is None or found.settled_at is None:
+                tx.sales.keep(replace(bundle, settled_at=tx.now))
+
+        await self._store.write(work)
+        self._know(bundle.token)
+
+    def _know(self, token: bytes) -> None:
+        self._paid[token] = None
+        if len(self._paid) > REMEMBERED:
+            self._paid.popitem(last=False)
+
+    # Calls -----------------------------------------------------------------------------------------------------
+
+    async def reserve(self, grant: Grant, key: str, request: str) -> Call:
+        """Set a call aside for work that begins now; one that was used under this key already is returned as it is.
+
+        Raises `TokenSpent`, `KeyReused`, `StillWorking`.
+        """
+
+        def work(tx: SaleTx) -> Call:
+            call, new = _next_call(tx, grant, key, request)
+            if new:
+                tx.sales.put(call, tx.now)
+            return call
+
+        return await self._store.write(work)
+
+    async def look(self, grant: Grant, key: str, request: str) -> Call:
+        """The call that this would be, nothing written. Raises as `reserve`."""
+        return await self._store.read(lambda tx: _next_call(tx, grant, key, request)[0])
+
+    async def used(self, call: Call) -> None:
+        """The work has had its effect: the call counts."""
+        await self._close(replace(call, state=CallState.USED))
+
+    async def give_back(self, call: Call) -> None:
+        """The work came to nothing on our side: the call does not count."""
+        await self._close(replace(call, state=CallState.RETURNED))
+
+    async def _close(self, call: Call) -> None:
+        """Write it now, or as soon as something can be written; a stop before that is what `recover` is for."""
+        try:
+            await self._store.write(partial(_closed, call))
+        except NotWritten:
+            self._spawner.spawn(patiently(self._store, partial(_closed, call), self._clock), "a call of L402")
+
+    async def bought(self, grant: Grant, task: int) -> bool:
+        """Whether this bundle paid for the task."""
+        return await self._store.read(lambda tx: tx.sales.bought(grant.token, task))
+
+    async def recover(self) -> int:
+        """Close what the last stop left reserved: used where its effect was written, else returned. Says how many."""
+
+        def work(tx: SaleTx) -> int:
+            left = tx.sales.reserved()
+            for call in left:
+                done = tx.applied(call.cause) is not None
+                _closed(replace(call, state=CallState.USED if done else CallState.RETURNED), tx)
+            return len(left)
+
+        return await self._store.write(work)
+
+    # The owner's -----------------------------------------------------------------------------------------------
+
+    async def sold(self) -> Sold:
+        """What was sold so far."""
+        return await self._store.read(lambda tx: tx.sales.sold())
+
+    async def invoice(self, amount: int, memo: str) -> NodeInvoice:
+        """An invoice over `amount` msat for whatever the owner says. Raises what the cashier does."""
+        return await self._cashier.ask(amount, memo, OFFER_SECONDS)
+
+
+def _memo(goods: Goods, calls: int) -> str:
+    return f"{goods.words}, {calls} call{'' if calls == 1 else 's'}"
+
+
+def _closed(call: Call, tx: SaleTx) -> None:
+    tx.sales.put(call, tx.now)
+
+
+def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, bool]:
+    """The call of this key, and whether it is to be made now: a new one, or one that came to nothing before."""
+    call = tx.sales.call(grant.token, key)
+    if call is not None and call.request != request:
+        raise KeyReused
+    if call is not None and call.state is CallState.USED:
+        return call, False
+    if call is not None and call.state is CallState.RESERVED:
+        raise StillWorking
+    spent = tx.sales.taken(grant.token) >= grant.terms.calls
+    if spent or tx.sales.in_vain(grant.token) >= FAILURES * grant.sold.calls:
+        raise TokenSpent(price=format_sats(grant.sold.price))
+    return Call(grant.token, key, request, attempt=call.attempt + 1 if call else 1), True
+
+
+def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> None:
+    """Use a call for the task that this unit of work posts. Raises as `Seller.reserve`: then nothing was posted."""
+    now, new = _next_call(tx, grant, call.key, call.request)
+    if new:
+        tx.sales.put(replace(now, state=CallState.USED, task=task), tx.now)
