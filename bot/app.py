@@ -478,10 +478,7 @@ def _serving(
         )
         return Gate(site, sources, front)
 
-    async def recover() -> None:
-        await seller().recover()
-
-    return Serving(make, recover, supervisor, enabled=settings.serve.enabled)
+    return Serving(make, supervisor, enabled=settings.serve.enabled)
 
 
 def _shortcuts(

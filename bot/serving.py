@@ -63,7 +63,6 @@ class Serving:
     def __init__(
         self,
         make: Callable[[int | None, int | None], Gate],
-        recover: Callable[[], Awaitable[object]],
         supervisor: Supervisor,
         *,
         enabled: bool,
@@ -71,7 +70,6 @@ class Serving:
         """`enabled`: it is opened at the start."""
         self._enabled = enabled
         self._make = make
-        self._recover = recover
         self._supervisor = supervisor
         self._gate: Gate | None = None
         self._open = False
@@ -95,7 +93,6 @@ class Serving:
                 raise OpenAlready(address=self.gate.address or "its port", price=format_sats(self.gate.price))
             gate = self._make(port, price)
             await gate.free()
-            await self._recover()
             self._gate, self._open = gate, True
             self._supervisor.start(PART, gate.run)
             await gate.opened()

@@ -14,6 +14,7 @@ import logging
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -213,6 +214,9 @@ class Till(Protocol):
     async def admit(self, header: str | None, goods: Goods, path: str) -> Grant:
         """What a token opens."""
 
+    async def recover(self) -> int:
+        """Close the calls that an earlier run left reserved."""
+
     async def sold(self) -> Sold:
         """What was sold."""
 
@@ -322,6 +326,7 @@ class Gate:
         """Sell until cancelled. Raises `PortInUse`, `CannotListen`."""
         opened = self._first()
         try:
+            await self.front.till.recover()  # no request of an earlier run is under way any more
             async with self._listening():
                 if not opened.done():
                     opened.set_result(None)
@@ -451,7 +456,8 @@ class Gate:
 
     async def _show(self, request: web.Request, grant: Grant) -> web.Response:
         task, files = await self.front.counter.task(grant, parse_task(request.match_info["task"]))
-        listed = [FileFacts(file.name, file.size, f"/v1/tasks/{task.name}/files/{file.name}") for file in files]
+        base = f"/v1/tasks/{task.name}/files"
+        listed = [FileFacts(file.name, file.size, f"{base}/{quote(file.name, safe='')}") for file in files]
         shown = task.status in {Status.DELIVERED, Status.SETTLED}
         why = task.why if task.status in _WHY else None
         return answer(

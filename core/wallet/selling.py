@@ -80,7 +80,7 @@ class TooManyOffers(UserError):
     status = 429
 
 
-class KeyReused(UserError):
+class KeyOfAnother(UserError):
     """Another request was sent with this Idempotency-Key. Use a new key for each request."""
 
 
@@ -326,7 +326,7 @@ class Seller:
     async def reserve(self, grant: Grant, key: str, request: str) -> Call:
         """Set a call aside for work that begins now; one that was used under this key already is returned as it is.
 
-        Raises `TokenSpent`, `KeyReused`, `StillWorking`.
+        Raises `TokenSpent`, `KeyOfAnother`, `StillWorking`.
         """
 
         def work(tx: SaleTx) -> Call:
@@ -395,7 +395,7 @@ def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, 
     """The call of this key, and whether it is to be made now: a new one, or one that came to nothing before."""
     call = tx.sales.call(grant.token, key)
     if call is not None and call.request != request:
-        raise KeyReused
+        raise KeyOfAnother
     if call is not None and call.state is CallState.USED:
         return call, False
     if call is not None and call.state is CallState.RESERVED:
