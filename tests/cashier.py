@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeCashier:
-    """See `core.wallet.selling.Cashier`. What is paid is booked to the treasury of `store`, if there is one. `down`: why it is."""
+    """See `core.wallet.selling.Cashier`. What came is booked to the treasury of `store`, if there is one. `down`: why it is."""
 
     clock: Clock
     store: Store[LedgerTx] | None = None
@@ -42,26 +42,28 @@ class FakeCashier:
         return made
 
     async def settled(self, payment_hash: bytes) -> bool:
-        """See `Cashier`."""
+        """See `Cashier`: what has come is booked before it is said."""
         self._up()
         self.asked += 1
-        return payment_hash in self.paid
+        if payment_hash not in self.paid:
+            return False
+        if self.store is not None:
+            amount = next(one.amount for one in self.made if one.payment_hash == payment_hash)
+            key = f"paid {payment_hash.hex()}"
+            entry = transfer(key, "invoice", EXTERNAL, TREASURY, amount, task=None, actor="hub", reason="sold")
+            await self.store.write(lambda tx: tx.ledger.append(entry))
+        return True
 
     @staticmethod
     def preimage(number: int) -> bytes:
         """Of the invoice with this number, from 0."""
         return hashlib.sha256(f"preimage {number}".encode()).digest()
 
-    async def pay(self, bolt11: str) -> str:
+    def pay(self, bolt11: str) -> str:
         """A wallet outside pays; returns the preimage, hex."""
         number = int(bolt11.removeprefix("lnbcrt"))
         invoice = self.made[number]
         if self.clock.now() >= invoice.expires_at or invoice.payment_hash in self.paid:
             raise Unavailable(why="the invoice cannot be paid")
         self.paid.add(invoice.payment_hash)
-        if self.store is not None:
-            entry = transfer(
-                f"paid {number}", "invoice", EXTERNAL, TREASURY, invoice.amount, task=None, actor="hub", reason="sold"
-            )
-            await self.store.write(lambda tx: tx.ledger.append(entry))
         return self.preimage(number).hex()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,68 +21,13 @@ from tests.cashier import FakeCashier
 from tests.fakes import FakeClock
 from tests.ollama_server import OllamaServer, Wire
 from tests.scenario.bot import NOBODY, Hands, balances, hub, prove, settings
+from tests.scenario.strangers import Stranger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.scenario.bot import Bot
-
-OFFER = re.compile(r'L402 macaroon="([^"]+)", invoice="([^"]+)", version="0", token="([^"]+)"')
-
-
-class Said:
-    """An answer."""
-
-    def __init__(self, status: int, headers: Any, body: Any) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    @property
-    def error(self) -> tuple[int, str]:
-        return self.status, self.body["error"]["code"]
-
-    @property
-    def offer(self) -> tuple[str, str]:
-        found = OFFER.fullmatch(self.headers["WWW-Authenticate"])
-        assert found is not None
-        assert found[1] == found[3]
-        assert self.status == 402
-        return found[1], found[2]
-
-
-class Stranger:
-    """Somebody with a wallet before the gate."""
-
-    def __init__(self, cashier: FakeCashier) -> None:
-        self.cashier = cashier
-        self.base = ""
-        self.token = ""
-
-    async def ask(self, method: str, path: str, *, token: str | None = None, key: str = "", **how: Any) -> Said:
-        headers = {"Authorization": self.token if token is None else token, "Idempotency-Key": key} | how.pop(
-            "headers", {}
-        )
-        sent = {name: value for name, value in headers.items() if value}
-        async with (
-            aiohttp.ClientSession(self.base) as session,
-            session.request(method, path, headers=sent, **how) as answer,
-        ):
-            is_json = answer.content_type == "application/json" and method != "HEAD"
-            return Said(answer.status, answer.headers, await answer.json() if is_json else await answer.read())
-
-    async def chat(self, message: str, **how: Any) -> Said:
-        return await self.ask("POST", "/v1/chat", json={"message": message}, **how)
-
-    async def task(self, description: str, **how: Any) -> Said:
-        body = {"description": description, **({"max_sats": how.pop("max_sats")} if "max_sats" in how else {})}
-        return await self.ask("POST", "/v1/tasks", json=body, **how)
-
-    async def buy(self, said: Said) -> None:
-        """Pay what was offered, and hold its token from now on."""
-        token, invoice = said.offer
-        self.token = f"L402 {token}:{await self.cashier.pay(invoice)}"
 
 
 @asynccontextmanager
@@ -126,7 +70,7 @@ async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) 
         assert cashier.memos == ["Timmy: a task for the swarm, 1 call"]
         assert (cashier.made[0].amount, cashier.made[0].expires_at - clock.now()) == (100_000, 600_000)
         assert (await stranger.task("find the answer")).offer == offered.offer  # made once
-        await stranger.buy(offered)
+        stranger.buy(offered)
     async with selling(tmp_path, cashier=cashier, clock=clock) as (bot, again):
         again.token = stranger.token
         posted = await again.task("find the answer")
@@ -141,7 +85,7 @@ async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) 
         assert spent.offer != offered.offer
         other = Stranger(cashier)
         other.base = again.base
-        await other.buy(spent)
+        other.buy(spent)
         assert (await other.ask("GET", f"/v1/tasks/{task}")).error == (404, "unknown_task")
         unheard = bot.rows("SELECT requester, account, conversation FROM task")
         assert unheard[0][0].startswith("l402:")
@@ -155,7 +99,7 @@ async def test_talk_is_a_conversation_of_the_token_and_costs_a_call_only_when_it
         OllamaServer.running("llama3.2:latest") as model,
         selling(tmp_path, ollama=model.url) as (bot, stranger),
     ):
-        await stranger.buy(await stranger.ask("POST", "/v1/chat?calls=2"))
+        stranger.buy(await stranger.ask("POST", "/v1/chat?calls=2"))
         model.says("It is", " four.")
         first = await stranger.chat("What is 2 + 2?", key="a")
         assert (first.status, first.body) == (200, {"response": "It is four."})
@@ -172,7 +116,7 @@ async def test_talk_is_a_conversation_of_the_token_and_costs_a_call_only_when_it
         assert (await stranger.chat("more")).error == (402, "token_spent")
         other = Stranger(stranger.cashier)
         other.base = stranger.base
-        await other.buy(await other.chat("hello"))
+        other.buy(await other.chat("hello"))
         model.says("Hello.")
         await other.chat("hello")
         assert [one["content"] for one in model.last["messages"]][1:] == ["hello"]  # nothing of anybody else
@@ -182,7 +126,7 @@ async def test_talk_is_a_conversation_of_the_token_and_costs_a_call_only_when_it
 
 async def test_a_model_that_is_down_costs_nothing_and_its_address_stays_here(tmp_path: Path) -> None:
     async with selling(tmp_path) as (bot, stranger):
-        await stranger.buy(await stranger.chat("hello"))
+        stranger.buy(await stranger.chat("hello"))
         for _ in range(3):
             said = await stranger.chat("hello")
             assert said.error == (503, "no_answer")
@@ -197,7 +141,7 @@ async def test_talk_that_a_stop_interrupts_is_given_back(tmp_path: Path, monkeyp
     gate = asyncio.Event()
     async with OllamaServer.running("llama3.2:latest") as model:
         async with selling(tmp_path, cashier=cashier, clock=clock, ollama=model.url) as (bot, stranger):
-            await stranger.buy(await stranger.chat("hello"))
+            stranger.buy(await stranger.chat("hello"))
             model.says("Hel", gate, "lo")
             asking = asyncio.ensure_future(stranger.chat("hello", key="k"))  # noqa: TID251 - the stop is in its midst
             await bot.see(lambda: bot.rows("SELECT 1 FROM l402_call WHERE state = 'reserved'"), pace=0)
@@ -214,7 +158,7 @@ async def test_talk_that_a_stop_interrupts_is_given_back(tmp_path: Path, monkeyp
 async def test_only_so_many_strangers_talk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.shop.MOST_TALKS", 0)
     async with selling(tmp_path) as (bot, stranger):
-        await stranger.buy(await stranger.chat("hello"))
+        stranger.buy(await stranger.chat("hello"))
         assert (await stranger.chat("hello")).error == (503, "too_many_talks")
         assert bot.rows("SELECT 1 FROM l402_call") == []
 
@@ -222,7 +166,7 @@ async def test_only_so_many_strangers_talk_at_once(tmp_path: Path, monkeypatch: 
 async def test_a_task_costs_at_most_what_was_paid_and_nothing_where_it_comes_to_nothing(tmp_path: Path) -> None:
     hands = Hands(asks={"echo": 30, "quill": 60})
     async with selling(tmp_path, hands=hands) as (bot, stranger):
-        await stranger.buy(await stranger.task("find it"))
+        stranger.buy(await stranger.task("find it"))
         assert (await stranger.task("find it", max_sats=101)).error == (422, "too_dear")
         assert (await stranger.task("  ")).error == (422, "blank")
         assert (await stranger.task("?!")).error == (422, "no_work")
@@ -246,7 +190,7 @@ async def test_a_task_costs_at_most_what_was_paid_and_nothing_where_it_comes_to_
 async def test_a_treasury_that_was_emptied_posts_nothing_and_takes_nothing(tmp_path: Path) -> None:
     async with selling(tmp_path) as (bot, stranger):
         stranger.cashier.store = None  # what was paid went elsewhere
-        await stranger.buy(await stranger.task("find it"))
+        stranger.buy(await stranger.task("find it"))
         said = await stranger.task("find it")
         assert said.error == (503, "no_funds")
         assert "0 sats" not in said.body["error"]["message"]
@@ -256,7 +200,7 @@ async def test_a_treasury_that_was_emptied_posts_nothing_and_takes_nothing(tmp_p
 async def test_what_strangers_buy_reads_none_of_the_hubs_files(tmp_path: Path) -> None:
     async with selling(tmp_path, worker=None, roster=None) as (bot, stranger):
         assert (await bot.data("/task summarise welcome.md"))["ok"]  # its own people do
-        await stranger.buy(await stranger.task("summarise welcome.md"))
+        stranger.buy(await stranger.task("summarise welcome.md"))
         said = await stranger.task("summarise welcome.md")
         assert said.status == 404
         assert "welcome" not in said.body["error"]["message"].replace("welcome.md", "")
@@ -265,7 +209,7 @@ async def test_what_strangers_buy_reads_none_of_the_hubs_files(tmp_path: Path) -
 
 async def test_the_files_of_a_result_are_its_buyers(tmp_path: Path) -> None:
     async with selling(tmp_path) as (bot, stranger):
-        await stranger.buy(await stranger.task("find it"))
+        stranger.buy(await stranger.task("find it"))
         task = (await stranger.task("find it")).body["task_id"]
         await done(bot, stranger, task)
         chart = ResultFile("a chart.png", hashlib.sha256(b"pixels").hexdigest(), 6)
@@ -288,7 +232,7 @@ async def test_the_files_of_a_result_are_its_buyers(tmp_path: Path) -> None:
 async def test_forged_tokens_are_401_and_make_no_offer(tmp_path: Path) -> None:
     async with selling(tmp_path) as (_, stranger):
         token, invoice = (await stranger.chat("hello")).offer
-        preimage = await stranger.cashier.pay(invoice)
+        preimage = stranger.cashier.pay(invoice)
         wire = bytearray(base64.b64decode(token))
         wire[-1] ^= 1
         forged = base64.b64encode(wire).decode()
@@ -318,7 +262,7 @@ async def test_an_offer_can_be_paid_as_long_as_it_says_and_a_token_used_as_long(
         bot.pass_time(601)
         second = await stranger.task("find it")
         assert second.offer != first.offer
-        await stranger.buy(second)
+        stranger.buy(second)
         bot.pass_time(8 * 86_400)
         assert (await stranger.task("find it")).error == (402, "token_expired")
         assert (await stranger.chat("find it")).error == (402, "other_goods")
@@ -330,7 +274,7 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
         for count in ("0", "101", "-1", "1.5", "ten", "", "9" * 5000, "1&calls=2", "\u0661"):
             assert (await stranger.ask("POST", f"/v1/chat?calls={count}", token="")).error == (422, "bad_count")
         assert stranger.cashier.made == []
-        await stranger.buy(await stranger.chat("hello"))
+        stranger.buy(await stranger.chat("hello"))
         for body, error in {
             b"": (400, "body_not_json"), b"{": (400, "body_not_json"), b"\xff": (400, "body_not_json"),
             b"[" * 60_000: (400, "body_not_json"), b"[]": (422, "wrong_body"), b"{}": (422, "wrong_body"),
@@ -348,7 +292,7 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
         for key in ("\u00e4", "x" * 300):
             assert (await stranger.chat("hello", key=key)).error == (422, "bad_key")
         assert bot.rows("SELECT count(*) FROM l402_call") == [(0,)]
-        await stranger.buy(await stranger.task("x"))
+        stranger.buy(await stranger.task("x"))
         for most in (0, -1, 1.5, True, "5", 10**30):
             assert (await stranger.task("find it", max_sats=most)).error == (422, "wrong_body")
 
@@ -399,7 +343,7 @@ async def test_what_is_open_and_what_is_the_owners(tmp_path: Path) -> None:
         assert (made["amount_sats"], made["simulated"], made["bolt11"]) == (5, True, "lnbcrt0")
         for wrong in ({"amount_sats": 0, "memo": ""}, {"amount_sats": 5}, {"amount_sats": 5, "memo": "x" * 201}):
             assert (await stranger.ask("POST", "/v1/invoice", json=wrong, token=owner)).error == (422, "wrong_body")
-        await stranger.buy(await stranger.chat("hello"))
+        stranger.buy(await stranger.chat("hello"))
         assert (await stranger.chat("hello")).status == 503
         status = (await stranger.ask("GET", "/v1/status", token=owner)).body
         assert (status["open"], status["offers"], status["bundles"], status["earned_sats"]) == (True, 1, 1, 100)

@@ -68,7 +68,7 @@ class Booth:
     async def bought(self, goods: Goods = CHAT, calls: int = 1) -> str:
         """The Authorization header of whoever pays."""
         token, invoice = await self.offer(goods, calls)
-        return f"L402 {token}:{await self.cashier.pay(invoice)}"
+        return f"L402 {token}:{self.cashier.pay(invoice)}"
 
     async def grant(self, goods: Goods = CHAT, calls: int = 1) -> Grant:
         return await self.seller.admit(await self.bought(goods, calls), goods, goods.resource)
@@ -134,12 +134,12 @@ def on_disk(path: Path) -> bytes:
 async def test_what_was_paid_is_not_offered_again(path: Path) -> None:
     async with booth(path) as one:
         first = await one.offer()
-        await one.cashier.pay(first[1])
+        one.cashier.pay(first[1])
         one.clock.advance(1_000)
         second = await one.offer()
         assert second != first
         assert one.cashier.asked == 1
-        token = f"L402 {second[0]}:{await one.cashier.pay(second[1])}"
+        token = f"L402 {second[0]}:{one.cashier.pay(second[1])}"
         await one.seller.admit(token, CHAT, "/v1/chat")
         assert await one.offer() != second  # it is known by now that it was paid
 
@@ -188,7 +188,7 @@ async def test_a_token_opens_once_its_payment_is_at_the_node_which_is_asked_once
         header = f"L402 {token}:{one.cashier.preimage(0).hex()}"
         with pytest.raises(NotPaid):
             await one.seller.admit(header, CHAT, "/v1/chat")
-        await one.cashier.pay(invoice)
+        one.cashier.pay(invoice)
         grants = [await one.seller.admit(header, CHAT, "/v1/chat") for _ in range(3)]
         assert [grant.terms.calls for grant in grants] == [3, 3, 3]
         assert one.cashier.asked == 2
