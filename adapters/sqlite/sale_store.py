@@ -64,6 +64,14 @@ class SaleRows:
             (call.token, call.key, call.request, call.state.value, call.attempt, call.task, now),
         )
 
+    def forget_returned(self, token: bytes, but: int) -> None:
+        """See `SaleStore`."""
+        self._connection.execute(
+            "DELETE FROM l402_call WHERE token = ? AND state = 'returned' AND key NOT IN (SELECT key FROM l402_call"
+            " WHERE token = ? AND state = 'returned' ORDER BY at DESC, key DESC LIMIT ?)",
+            (token, token, but),
+        )
+
     def taken(self, token: bytes) -> int:
         """See `SaleStore`."""
         return self._count(f"c.state <> 'returned' AND coalesce(t.status, '') NOT IN {_IN_VAIN}", token)

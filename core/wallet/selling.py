@@ -45,6 +45,9 @@ MOST_CALLS = 100
 FAILURES = 3
 """Tasks of a bundle that came to nothing are given back, but for so many a call: else a buyer could try for ever."""
 
+MOST_RETURNED = 100
+"""Calls of a bundle that were given back and are still known by their keys."""
+
 ASK_AGAIN_MS = 1000
 """How often at most the cashier is asked whether an offer that is made again was paid meanwhile."""
 
@@ -179,6 +182,9 @@ class SaleStore(Protocol):
 
     def put(self, call: Call, now: int) -> None:
         """Write a call as it stands."""
+
+    def forget_returned(self, token: bytes, but: int) -> None:
+        """Forget a bundle's calls that were given back, `but` for the newest so many."""
 
     def taken(self, token: bytes) -> int:
         """How many calls of a bundle count: those that are reserved or used, but for tasks that came to nothing."""
@@ -389,6 +395,10 @@ def _memo(goods: Goods, calls: int) -> str:
 
 def _closed(call: Call, tx: SaleTx) -> None:
     tx.sales.put(call, tx.now)
+    if call.state is CallState.RETURNED:
+        tx.sales.forget_returned(
+            call.token, MOST_RETURNED
+        )  # whoever asks for ever while we cannot answer fills no disk
 
 
 def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, bool]:

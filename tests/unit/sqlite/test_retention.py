@@ -222,7 +222,12 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in LIVES}
-    assert mortal == {table for table, _, _, days in ROWS if days} | {"event", "thread", "approval_question"}
+    assert mortal == {table for table, _, _, days in ROWS if days} | {
+        "event",
+        "thread",
+        "approval_question",
+        "l402_call",
+    }
     assert mortal & KEPT == set()
     assert names == mortal | KEPT | {"opened"}
 

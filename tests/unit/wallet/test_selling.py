@@ -301,6 +301,17 @@ async def test_of_many_at_once_only_those_that_were_paid_for_are_reserved(path: 
         assert sum(isinstance(one, TokenSpent) for one in made) == 17
 
 
+async def test_calls_that_were_given_back_are_not_kept_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selling, "MOST_RETURNED", 2)
+    async with booth(path) as one:
+        grant = await one.grant(calls=2)
+        await one.seller.used(await one.seller.reserve(grant, "0", "r"))
+        for key in "1234":
+            one.clock.advance(1)
+            await one.seller.give_back(await one.seller.reserve(grant, key, "r"))
+        assert await one.calls() == ["0 used", "3 returned", "4 returned"]
+
+
 async def test_after_a_crash_a_call_counts_if_its_effect_is_there(path: Path) -> None:
     clock = FakeClock()
     async with booth(path, clock) as one:
