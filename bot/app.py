@@ -93,7 +93,7 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile, Worker
     from core.tokens import TokenTx
     from core.voice.hearing import Ear, Mouth
-    from core.wallet.selling import Cashier, SaleTx
+    from core.wallet.sales import Cashier, SaleTx
 
 DATABASE = "hub.db"
 SAMPLES = Path(config.__file__).parent / "workspace"
@@ -464,7 +464,8 @@ def _serving(
         return Seller(store, cashier, secret.encode(), clock=sources.clock, ids=sources.ids, spawner=nursery)
 
     def make(port: int | None, price: int | None) -> Gate:
-        from adapters.web.l402_gate import Gate, Shopfront  # noqa: PLC0415 - as in `_sidecar`
+        from adapters.web.l402_gate import Gate  # noqa: PLC0415 - as in `_sidecar`
+        from adapters.web.l402_shapes import Shopfront  # noqa: PLC0415
         from adapters.web.listening import Site  # noqa: PLC0415
 
         http, serve = settings.http, settings.serve

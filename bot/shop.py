@@ -18,7 +18,8 @@ from core.swarm.orders import Order
 from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
-from core.wallet.selling import CallState, request_hash, use
+from core.wallet.sales import CallState
+from core.wallet.selling import request_hash, use
 
 if TYPE_CHECKING:
     from core.agent.agent import Assistant
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
     from core.wallet.l402 import Grant
-    from core.wallet.selling import Call, SaleTx, Seller
+    from core.wallet.sales import Call, SaleTx
+    from core.wallet.selling import Seller
 
 MOST_TALKS = 4
 """Talks with strangers at a time: the model is the hub's own people's first."""

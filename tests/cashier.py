@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeCashier:
-    """See `core.wallet.selling.Cashier`. What came is booked to the treasury of `store`, if there is one. `down`: why it is."""
+    """See `core.wallet.sales.Cashier`. What came is booked to the treasury of `store`, if there is one. `down`: why it is."""
 
     clock: Clock
     store: Store[LedgerTx] | None = None

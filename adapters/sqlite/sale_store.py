@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.wallet.l402 import Terms
-from core.wallet.selling import Bundle, Call, CallState, Sold
+from core.wallet.sales import Bundle, Call, CallState, Sold
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from core.wallet.selling import Goods
+    from core.wallet.sales import Goods
 
 _BUNDLE = "token, payment_hash, service, price, calls, expires, resource, client, bolt11, payable, settled_at"
 _CALL = "token, key, request, state, attempt, task"

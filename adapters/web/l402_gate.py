@@ -11,9 +11,8 @@ import contextlib
 import ipaddress
 import json
 import logging
-import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -21,30 +20,51 @@ from aiohttp import web
 from adapters.web import errors
 from adapters.web.connections import Runner
 from adapters.web.guard import Guard
+from adapters.web.l402_reading import (
+    NeedsItsToken,
+    NoSuchFile,
+    TooFast,
+    WrongBody,
+    read_authorization,
+    read_body,
+    read_calls,
+    read_text,
+)
+from adapters.web.l402_shapes import (
+    Answered,
+    Asked,
+    FileFacts,
+    InvoiceFacts,
+    Message,
+    Open,
+    Posted,
+    StatusFacts,
+    TaskFacts,
+    Wanted,
+    Ware,
+    Wares,
+)
 from adapters.web.listening import address, bound, expect, label, probe
 from adapters.web.login import Logins
 from adapters.web.routes import JSON, Access, Parameter, Route, answer
-from adapters.web.shortcuts import KEY, Blank, BodyNotJson, TextTooLong, read_key
-from core.chat import MAX_TEXT
-from core.errors import HubError, UserError, WentWrong
+from adapters.web.shortcuts import KEY, read_key
+from core.errors import HubError, WentWrong
 from core.ids import parse_task
-from core.money import MAX_SATS, format_sats, to_msat, to_sats
+from core.money import MAX_SATS, to_msat, to_sats
 from core.swarm.task import Status
 from core.wallet.l402 import BadCredential
 from core.wallet.pace import Pace
-from core.wallet.selling import BUNDLE_MS, MOST_CALLS, OFFER_SECONDS, BadCount, Goods, PaymentNeeded
+from core.wallet.sales import PaymentNeeded
+from core.wallet.selling import BUNDLE_MS, MOST_CALLS, OFFER_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from pathlib import Path
 
+    from adapters.web.l402_shapes import Shopfront
     from adapters.web.listening import Site
     from adapters.web.ports import Sources
-    from core.swarm.ports import ResultFile
-    from core.swarm.task import Task
     from core.wallet.l402 import Grant
-    from core.wallet.lightning import NodeInvoice
-    from core.wallet.selling import Sold
+    from core.wallet.sales import Goods
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
     Sale = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
@@ -52,211 +72,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 * 1024
-BODY_SECONDS = 10.0
-"""How long a body may take to come in."""
-
 SHUTDOWN_SECONDS = 1.0
 MEMO_CHARACTERS = 200
-_COUNT = re.compile("[1-9][0-9]{0,2}")
 _WHY = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
-
-
-class TooFast(UserError):
-    """You ask too often. Try again in {seconds} s."""
-
-    status = 429
-
-
-class BodyTooSlow(UserError):
-    """The body did not come within {seconds} s. Send the request again."""
-
-    status = 400
-
-
-class WrongBody(UserError):
-    """The body must be an object with {fields}, and nothing else."""
-
-
-class NeedsItsToken(UserError):
-    """This task is shown to whoever bought it: send the token that it was posted with, L402 TOKEN:PREIMAGE."""
-
-    status = 401
-
-
-class NoSuchFile(UserError):
-    """This task has no file {name}. GET /v1/tasks/{task} lists its files."""
-
-    status = 404
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is said to the agent."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What the agent says."""
-
-    response: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be done, and what it may cost at most: a call's price, if nothing is said."""
-
-    description: str
-    max_sats: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A task that was bought."""
-
-    task_id: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """A result file; `href` is opened with the task's token."""
-
-    name: str
-    size: int
-    href: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFacts:
-    """A task as its buyer sees it: `result` once it is delivered, `why` where it came to nothing (the call is given back)."""
-
-    task_id: str
-    status: str
-    result: str | None = None
-    why: str | None = None
-    files: list[FileFacts] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the owner asks for."""
-
-    amount_sats: int
-    memo: str
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceFacts:
-    """An invoice: 32 bytes as hex, time in Unix ms."""
-
-    bolt11: str
-    payment_hash: str
-    amount_sats: int
-    expires_at: int
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ware:
-    """One thing that is sold."""
-
-    service: str
-    method: str
-    path: str
-    description: str
-    price_sats: int
-
-
-@dataclass(frozen=True, slots=True)
-class Wares:
-    """What is sold. `?calls=N` asks for a bundle of up to `max_calls`; one token opens that many calls of its service."""
-
-    name: str
-    scheme: str
-    version: str
-    currency: str
-    simulated: bool
-    offer_seconds: int
-    bundle_seconds: int
-    max_calls: int
-    services: list[Ware]
-
-
-@dataclass(frozen=True, slots=True)
-class StatusFacts:
-    """What was sold so far."""
-
-    open: bool
-    address: str
-    price_sats: int
-    offers: int
-    bundles: int
-    earned_sats: int
-    calls_used: int
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """It sells."""
-
-    ok: bool = True
-
-
-class Till(Protocol):
-    """Offers and tokens; `core.wallet.selling.Seller`."""
-
-    async def offer(self, goods: Goods, calls: int, client: str) -> str:
-        """The WWW-Authenticate header of an offer."""
-
-    async def admit(self, header: str | None, goods: Goods, path: str) -> Grant:
-        """What a token opens."""
-
-    async def recover(self) -> int:
-        """Close the calls that an earlier run left reserved."""
-
-    async def sold(self) -> Sold:
-        """What was sold."""
-
-    async def invoice(self, amount: int, memo: str) -> NodeInvoice:
-        """An invoice of the owner's."""
-
-
-class Counter(Protocol):
-    """What is done for those who paid; `bot.shop.Shop`."""
-
-    async def chat(self, grant: Grant, message: str, key: str) -> str:
-        """The agent's answer."""
-
-    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str) -> Task:
-        """A task that was posted."""
-
-    async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
-        """A task, and its files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shopfront:
-    """What is sold and by whom. `price` in msat a call; `place` says where a result file lies."""
-
-    till: Till
-    counter: Counter
-    price: int
-    simulated: bool
-    place: Callable[[ResultFile], Path]
-
-    def goods(self) -> tuple[Goods, Goods]:
-        """Talk and work."""
-        return (
-            Goods("chat", "/v1/chat", self.price, "Timmy: an answer of the agent"),
-            Goods("tasks", "/v1/tasks", self.price, "Timmy: a task for the swarm"),
-        )
-
-    def money(self, msat: int) -> str:
-        """An amount for people, who are told where the sats are play money."""
-        return format_sats(msat).replace(" sat", " simulated sat") if self.simulated else format_sats(msat)
 
 
 class Gate:
@@ -417,10 +235,10 @@ class Gate:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                grant = await self.front.till.admit(_authorization(request), goods, request.path)
+                grant = await self.front.till.admit(read_authorization(request), goods, request.path)
                 return await serve(request, grant)
             except PaymentNeeded as error:
-                calls = _calls(request)
+                calls = read_calls(request)
                 offer = await self.front.till.offer(goods, calls, self._client(request))
                 return errors.response(type(error)(price=self.front.money(goods.price * calls)), offer)
 
@@ -431,7 +249,7 @@ class Gate:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                grant = await self.front.till.admit(_authorization(request), self._tasks, request.path)
+                grant = await self.front.till.admit(read_authorization(request), self._tasks, request.path)
             except PaymentNeeded:
                 raise NeedsItsToken from None
             return await serve(request, grant)
@@ -441,16 +259,16 @@ class Gate:
     # What is sold ----------------------------------------------------------------------------------------------
 
     async def _talk(self, request: web.Request, grant: Grant) -> web.Response:
-        message = _text(await _body(request, {"message"}, "the text message"), "message")
+        message = read_text(await read_body(request, {"message"}, "the text message"), "message")
         return answer(Answered(await self.front.counter.chat(grant, message, self._key(request))))
 
     async def _post(self, request: web.Request, grant: Grant) -> web.Response:
         shape = "the text description, a whole number max_sats if you like"
-        body = await _body(request, {"description", "max_sats"}, shape)
+        body = await read_body(request, {"description", "max_sats"}, shape)
         most = body.get("max_sats")
         if most is not None and (type(most) is not int or not 1 <= most <= MAX_SATS):
             raise WrongBody(fields=shape)
-        task = await self.front.counter.post(grant, _text(body, "description"), most, self._key(request))
+        task = await self.front.counter.post(grant, read_text(body, "description"), most, self._key(request))
         text = json.dumps(asdict(Posted(task.name, task.status.value)))
         return web.Response(status=202, text=text, content_type=JSON, headers={"Location": f"/v1/tasks/{task.name}"})
 
@@ -512,7 +330,7 @@ class Gate:
 
     async def _invoice(self, request: web.Request) -> web.Response:
         shape = f"the whole number amount_sats and the text memo, of at most {MEMO_CHARACTERS} characters"
-        body = await _body(request, {"amount_sats", "memo"}, shape)
+        body = await read_body(request, {"amount_sats", "memo"}, shape)
         amount, memo = body.get("amount_sats"), body.get("memo")
         if type(amount) is not int or not 1 <= amount <= MAX_SATS or not isinstance(memo, str):
             raise WrongBody(fields=shape)
@@ -537,47 +355,6 @@ class Gate:
             bool(self.address), self.site.public_url or self.address, to_sats(self.front.price), sold.offers,
             sold.bundles, to_sats(sold.earned), sold.calls, self.front.simulated,
         )  # fmt: skip
-
-
-def _authorization(request: web.Request) -> str | None:
-    given = request.headers.getall("Authorization", ())
-    if len(given) > 1:
-        raise BadCredential(why="there are several Authorization headers")
-    return given[0] if given else None
-
-
-def _calls(request: web.Request) -> int:
-    """How many calls are asked for together."""
-    given = request.query.getall("calls", ["1"])
-    if len(given) != 1 or not _COUNT.fullmatch(given[0]) or int(given[0]) > MOST_CALLS:
-        raise BadCount(most=MOST_CALLS)
-    return int(given[0])
-
-
-async def _body(request: web.Request, fields: set[str], shape: str) -> dict[str, Any]:
-    """A body that is an object with no other fields than these. Raises what is wrong with it."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            found = json.loads(await request.read())
-    except TimeoutError:
-        raise BodyTooSlow(seconds=round(BODY_SECONDS)) from None
-    except (ValueError, RecursionError):
-        raise BodyNotJson from None
-    if not isinstance(found, dict) or set(found) - fields:
-        raise WrongBody(fields=shape)
-    return found
-
-
-def _text(body: dict[str, Any], field: str) -> str:
-    given = body.get(field)
-    if not isinstance(given, str):
-        raise WrongBody(fields=f"the text {field}")
-    text = given.encode(errors="replace").decode()
-    if not text.strip():
-        raise Blank(field=field)
-    if len(text.encode()) > MAX_TEXT:
-        raise TextTooLong(field=field, limit=f"{MAX_TEXT:,}")
-    return text
 
 
 def _document(routes: Sequence[Route]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from adapters.web import l402_gate
+from adapters.web import l402_gate, l402_reading
 from adapters.web.errors import PortInUse
 from bot.app import NoCashier
 from bot.serving import OpenAlready
@@ -269,7 +269,7 @@ async def test_an_offer_can_be_paid_as_long_as_it_says_and_a_token_used_as_long(
 
 
 async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(l402_gate, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(l402_reading, "BODY_SECONDS", 0.05)
     async with selling(tmp_path) as (bot, stranger):
         for count in ("0", "101", "-1", "1.5", "ten", "", "9" * 5000, "1&calls=2", "\u0661"):
             assert (await stranger.ask("POST", f"/v1/chat?calls={count}", token="")).error == (422, "bad_count")

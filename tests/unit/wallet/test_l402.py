@@ -192,6 +192,43 @@ def test_reordered_dropped_and_doubled_caveats_are_refused(order: list[int]) -> 
     assert refused(l402.encode(replace(own, caveats=(*own.caveats, own.caveats[order[0]]))))
 
 
+CAVEATS = st.one_of(
+    st.builds("price_msat={}".format, st.integers(-1, 100_001)),
+    st.builds("calls={}".format, st.integers(-1, 11)),
+    st.builds("expires={}".format, st.integers(1_799_999_990, 1_800_000_002)),
+    st.builds(
+        "resource={}".format, st.sampled_from(["/v1/tasks", "/v1/tasks/T-1", "/v1/tasks/T-1/files", "/v1/chat", "/"])
+    ),
+    st.sampled_from(["service=tasks", "service=chat", "other=1"]),
+)
+
+
+@pytest.mark.deep
+@settings(max_examples=depth(60, 3000))
+@given(st.lists(CAVEATS, max_size=6))
+def test_whatever_a_holder_adds_narrows_a_token_or_is_refused(caveats: list[str]) -> None:
+    wire = WIRE
+    left = TERMS
+    for caveat in caveats:
+        wire = narrowed(caveat, of=wire)
+        try:
+            now = examine(wire).terms
+        except BadCredential:
+            return
+        assert (now.service, now.price <= left.price, now.calls <= left.calls, now.expires <= left.expires) == (
+            left.service, True, True, True,
+        )  # fmt: skip
+        assert l402.within(now.resource, left.resource)
+        assert caveat.split("=")[1] in {
+            now.service,
+            f"{now.price}",
+            f"{now.calls}",
+            f"{now.expires // 1000}",
+            now.resource,
+        }
+        left = now
+
+
 @pytest.mark.deep
 @settings(max_examples=depth(40, 2000))
 @given(st.integers(1, len(WIRE) - 1), st.booleans())

@@ -16,22 +16,22 @@ from core.store import DiskFull
 from core.wallet import l402, selling
 from core.wallet.l402 import BadCredential
 from core.wallet.lightning import NodeDown
-from core.wallet.selling import (
+from core.wallet.sales import (
     BadCount,
+    Call,
     CallState,
     Goods,
     KeyOfAnother,
     NotPaid,
     OtherGoods,
     PaymentNeeded,
-    Seller,
     Sold,
     StillWorking,
     TokenExpired,
     TokenSpent,
     TooManyOffers,
-    use,
 )
+from core.wallet.selling import Seller, use
 from tests.blank import blank
 from tests.cashier import FakeCashier
 from tests.fakes import FakeClock, FakeIds, turn
@@ -333,7 +333,7 @@ async def test_a_task_that_came_to_nothing_does_not_count_but_not_for_ever(path:
                 " NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', NULL, 0, NULL)",
                 (number, status),
             )
-            use(tx, grant, selling.Call(grant.token, f"k{number}", "r"), number)
+            use(tx, grant, Call(grant.token, f"k{number}", "r"), number)
 
         return work
 
@@ -347,9 +347,7 @@ async def test_a_task_that_came_to_nothing_does_not_count_but_not_for_ever(path:
         assert await one.seller.bought(grant, 3)
         assert not await one.seller.bought(grant, 4)
         assert (await one.seller.look(grant, "k3", "r")).task == 3
-        await one.store.write(
-            lambda tx: use(tx, grant, selling.Call(grant.token, "k3", "r"), 3)
-        )  # again changes nothing
+        await one.store.write(lambda tx: use(tx, grant, Call(grant.token, "k3", "r"), 3))  # again changes nothing
         await one.store.write(lambda tx: tx._connection.execute("UPDATE task SET status = 'expired' WHERE id = 3"))
         with pytest.raises(TokenSpent):  # three failures for one call
             await one.seller.look(grant, "k5", "r")
