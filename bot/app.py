@@ -180,7 +180,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             nursery.spawn(ollama.watch(), "model watch")
         pictures = data / "cache" / "matplotlib"
         # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
-        apart = skills or SkillRunner(folder.strangers(data), cache=pictures, scratch=shelf.scratch)
+        apart = skills or SkillRunner(folder.strangers(data), (), cache=pictures, scratch=shelf.scratch)
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
         wallet = Wallet(store, simulated=settings.lightning.backend == "simulated")
         agents = Roster(store, roster if roster is not None else personas.load())
