@@ -108,6 +108,12 @@ def secret(folder: Path, name: str, ids: IdSource) -> str:
         return path.read_text(encoding="utf-8").strip()
 
 
+def strangers(data: Path) -> Path:
+    """The folder whose files the tasks of strangers may read, in the data folder: empty, unless its owner puts something there."""
+    make(data / "strangers", "DATA_DIR")
+    return data / "strangers"
+
+
 def seed_workspace(workspace: Path, samples: Path) -> None:
     """Make the workspace with its sample files, at the first start only; whole or, if it is killed, not at all."""
     with _named(workspace, "WORKSPACE"):

@@ -11,9 +11,9 @@ import contextlib
 import logging
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
@@ -49,6 +49,8 @@ from bot.links import CARRIES, Links, left_behind
 from bot.paying import KIND as PAYMENT
 from bot.paying import Paying
 from bot.registry import registry
+from bot.serving import Serving
+from bot.shop import Shop
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
@@ -72,13 +74,14 @@ from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.guard import Consent, SpendGuard
-from core.wallet.invoices import Invoices
+from core.wallet.invoices import Invoices, Till
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
 from core.wallet.node import OwnNode
 from core.wallet.payments import Payments
 from core.wallet.reconcile import Reconciler
+from core.wallet.selling import Seller
 from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
 
@@ -95,16 +98,19 @@ if TYPE_CHECKING:
     from adapters.web.routes import Route
     from adapters.web.server import Sidecar
     from adapters.web.shortcuts import Request
+    from bot.serving import Gate
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, IdSource
+    from core.store import Store
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
     from core.tokens import TokenTx
     from core.voice.hearing import Ear, Mouth
     from core.wallet.lightning import Lightning
+    from core.wallet.sales import Cashier, SaleTx
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +150,7 @@ class App:
     supervisor: Supervisor
     health: Health
     address: str
+    serving: Serving
 
 
 @contextlib.asynccontextmanager
@@ -160,6 +167,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     database: type[Database] = Database,
     ear: Ear | None = None,
     mouth: Mouth | None = None,
+    cashier: Cashier | None = None,
 ) -> AsyncIterator[App]:
     """A whole hub on the settings' data folder, running until the block ends."""
     clock = clock or SystemClock()
@@ -185,20 +193,23 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
                 async with asyncio.timeout(FIRST_LOOK_SECONDS):
                     await ollama.check()
             nursery.spawn(ollama.watch(), "model watch")
-        skills = skills or SkillRunner(
-            settings.workspace, (data,), cache=data / "cache" / "matplotlib", scratch=shelf.scratch
-        )
+        pictures = data / "cache" / "matplotlib"
+        # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
+        apart = skills or SkillRunner(folder.strangers(data), (), cache=pictures, scratch=shelf.scratch)
+        skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
         if node is None:
             node = await _node(settings, stack, store, clock, ids)
         own = OwnNode(store, node, clock)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
+        sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == SIMULATED)
         spending = Spending(store, identities)
         coordinator = Coordinator(
-            store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings)
+            store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
+            sold=sold,
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
         health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
@@ -268,9 +279,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
         )
         approvals.carries(proxies.KIND, partial(proxies.carry, hub))
+        sources = Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
         web = _sidecar(
             settings,
-            Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready),
+            sources,
             telegram,
             shortcuts,
             partial(proxies.task_line, lambda text: understand(text, _known(hub))),
@@ -280,9 +292,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             task = await coordinator.show(number)
             return task.status.value if task.over else None
 
-        calls = owner.calls(
-            hub, web.login_link, settings.fingerprint(), node if isinstance(node, SimulatedNode) else None
-        )
+        supervisor = Supervisor(nursery, clock, health)
+        serving = _serving(settings, sources, nursery, hub, cashier or Till(invoices), supervisor)
+        outside = node if isinstance(node, SimulatedNode) else None
+        calls = {**owner.calls(hub, web.login_link, settings.fingerprint(), outside), **serving.calls()}
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -326,7 +339,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await identities.refresh()
         await watch.tidy()
         await delivery.begin()
-        supervisor = Supervisor(nursery, clock, health)
         supervisor.start("web", web.run)
         supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
         supervisor.start("retention", Retention(store, clock).run)
@@ -343,9 +355,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
         await console.listening()
+        await serving.begin()
         health.ready = True
         try:
-            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address)
+            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address, serving)
         finally:
             health.ready = False
             await dispatcher.drain(DRAIN_SECONDS)
@@ -449,9 +462,9 @@ def look_at_network(settings: Settings) -> str | None:
 
 async def look_at_port(settings: Settings) -> None:
     """Raises `PortInUse` or `CannotListen` as a start would."""
-    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
 
-    await probe(settings.http.host, settings.http.port)
+    await probe(Site(settings.http.host, settings.http.port))
 
 
 async def look_from_outside(settings: Settings) -> str:
@@ -534,6 +547,37 @@ def _sidecar(
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )
+
+
+def _serving(
+    settings: Settings, sources: Sources, nursery: Nursery, hub: Hub, cashier: Cashier, supervisor: Supervisor
+) -> Serving:
+    """What sells to strangers. The gate is made when it is opened, or asked something."""
+
+    @cache
+    def seller() -> Seller:
+        secret = folder.secret(settings.data_dir, "l402.secret", sources.ids)
+        hide(secret)
+        store = cast("Store[SaleTx]", sources.store)  # one unit of work has all stores
+        return Seller(store, cashier, secret.encode(), clock=sources.clock, ids=sources.ids, spawner=nursery)
+
+    def make(port: int | None, price: int | None) -> Gate:
+        from adapters.web.l402_gate import Gate  # noqa: PLC0415 - as in `_sidecar`
+        from adapters.web.l402_shapes import Shopfront  # noqa: PLC0415
+        from adapters.web.listening import Site  # noqa: PLC0415
+
+        http, serve = settings.http, settings.serve
+        site = Site(
+            serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
+            http.trusted_proxy, "SERVE",
+        )  # fmt: skip
+        shop = Shop(seller(), hub.assistant, hub.coordinator)
+        front = Shopfront(
+            seller(), shop, to_msat(price or serve.price), hub.wallet.simulated, lambda file: Path(hub.file_path(file))
+        )
+        return Gate(site, sources, front)
+
+    return Serving(make, supervisor, enabled=settings.serve.enabled)
 
 
 def _shortcuts(
@@ -669,15 +713,16 @@ async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> No
 
 async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
     """Take the data folder. A start that is refused for its settings makes none, nor a workspace."""
-    from adapters.web.server import probe  # noqa: PLC0415 - as in `_sidecar`
+    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
 
+    site = Site(settings.http.host, settings.http.port)
     folder.keep_apart(settings.workspace, settings.data_dir)
     new = not settings.data_dir.exists()
     if new:
-        await probe(settings.http.host, settings.http.port)
+        await probe(site)
     data = stack.enter_context(folder.own(settings.data_dir))  # a hub that runs is named before its port is
     if not new:
-        await probe(settings.http.host, settings.http.port)
+        await probe(site)
     return data
 
 

@@ -12,7 +12,7 @@ import click
 from core.errors import HubError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from config.settings import Settings
 
@@ -20,41 +20,48 @@ R = TypeVar("R")
 
 
 def main() -> None:
-    """Run `timmy`; every refusal is one clear line on standard error and exit code 1, wrong usage is 2."""
+    """Run `timmy`."""
+    edge(timmy, "timmy")
+
+
+def edge(program: Callable[..., Any], name: str) -> None:
+    """Run a program; every refusal is one clear line on standard error and exit code 1, wrong usage is 2."""
     _mend_streams()
     try:
-        sys.exit(timmy(prog_name="timmy", standalone_mode=False))
+        sys.exit(program(prog_name=name, standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
     except click.UsageError as error:
-        _fail(_usage(error), error.exit_code)
+        _fail(name, _usage(error, name), error.exit_code)
     except click.Abort:
         sys.exit(1)
     except HubError as error:
-        _fail(str(error))
+        _fail(name, str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}. Run this as the owner of the data folder, or set TIMMY_DATA_DIR.")
+        _fail(
+            name, f"{where}{error.strerror or error}. Run this as the owner of the data folder, or set TIMMY_DATA_DIR."
+        )
     except UnicodeError as error:
-        _fail(f"A text is not in the encoding that it should be in ({error}). Use UTF-8.")
+        _fail(name, f"A text is not in the encoding that it should be in ({error}). Use UTF-8.")
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _fail(why: str, code: int = 1) -> None:
+def _fail(name: str, why: str, code: int = 1) -> None:
     from adapters.console.client import plain
 
-    print(plain(f"timmy: {why}"), file=sys.stderr)
+    print(plain(f"{name}: {why}"), file=sys.stderr)
     sys.exit(code)
 
 
-def _usage(error: click.UsageError) -> str:
+def _usage(error: click.UsageError, name: str) -> str:
     """What is wrong with a command line, in one line."""
-    command = error.ctx.command_path if error.ctx else "timmy"
+    command = error.ctx.command_path if error.ctx else name
     usage = " ".join(error.ctx.get_usage().split()) if error.ctx else ""
     return f"{' '.join(error.format_message().split())} {usage} ({command} --help tells more)"
 
@@ -75,13 +82,15 @@ def timmy() -> None:
     """A self-hosted chat-ops hub: a local AI agent, and a swarm that works for sats."""
 
 
-def _wait_for(work: Coroutine[Any, Any, R]) -> R:
+def wait_for(work: Coroutine[Any, Any, R]) -> R:
+    """Run something to its end."""
     import asyncio
 
     return asyncio.run(work)
 
 
-def _settings(*, log: bool = False) -> Settings:
+def settings_now(*, log: bool = False) -> Settings:
+    """The settings as they are found now; `log`: what is logged from now on is shown as they say."""
     from config import settings as configuration
 
     found = configuration.load()
@@ -93,9 +102,14 @@ def _settings(*, log: bool = False) -> Settings:
 
 
 def _request(frame: dict[str, Any], *, as_json: bool = False) -> None:
+    from_hub(frame, settings_now(), as_json=as_json)
+
+
+def from_hub(frame: dict[str, Any], settings: Settings, *, as_json: bool = False) -> None:
+    """Ask the running hub something, and print what it answers. Raises what it refuses, and what `request` does."""
     from adapters.console.client import request
 
-    answer = _wait_for(request(_settings().data_dir, frame))
+    answer = wait_for(request(settings.data_dir, frame))
     if answer["kind"] == "error":
         raise _Said(answer["text"])
     if as_json:
@@ -103,7 +117,7 @@ def _request(frame: dict[str, Any], *, as_json: bool = False) -> None:
 
         print(json.dumps(answer["data"]))
     else:
-        _print(answer["text"])
+        print_plain(answer["text"])
 
 
 class _Said(HubError):
@@ -114,14 +128,15 @@ class _Said(HubError):
         self.args = (text,)
 
 
-def _print(text: str) -> None:
+def print_plain(text: str) -> None:
+    """Print a text without what a terminal would obey."""
     from adapters.console.client import plain
 
     print(plain(text))
 
 
 def _exit(work: Coroutine[Any, Any, int]) -> None:
-    code = _wait_for(work)
+    code = wait_for(work)
     if code:
         sys.exit(code)
 
@@ -129,21 +144,21 @@ def _exit(work: Coroutine[Any, Any, int]) -> None:
 def _say(text: str, *, wait: float | None = None, acting_for: str | None = None, as_json: bool = False) -> None:
     from adapters.console.client import say
 
-    _exit(say(_settings().data_dir, text, wait=wait, acting_for=acting_for, as_json=as_json))
+    _exit(say(settings_now().data_dir, text, wait=wait, acting_for=acting_for, as_json=as_json))
 
 
 @timmy.command()
 @click.option("--console", is_flag=True, help="Add a chat on standard input.")
 def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
     """Run the hub with every configured surface."""
-    settings = _settings(log=True)
+    settings = settings_now(log=True)
     from bot.run import run as serve
 
     if console and sys.stdin.isatty() and "log_level" not in settings.model_fields_set:
         import logging
 
         logging.getLogger().setLevel("WARNING")
-    _wait_for(serve(settings, console=console))
+    wait_for(serve(settings, console=console))
 
 
 @timmy.command()
@@ -151,8 +166,8 @@ def console() -> None:
     """Chat with the running hub, as its owner."""
     from adapters.console.client import Place, chat
 
-    settings = _settings()
-    _wait_for(chat(Place(settings.data_dir, settings.workspace)))
+    settings = settings_now()
+    wait_for(chat(Place(settings.data_dir, settings.workspace)))
 
 
 @timmy.command()
@@ -200,7 +215,7 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
     from bot.doctor import Severity, ask, examine, misconfigured, report
 
     try:
-        settings = _settings()
+        settings = settings_now()
     except HubError as error:
         findings = [misconfigured(error)]
     else:
@@ -209,9 +224,9 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
         from config.settings import ENV_FILE
 
         status = _status_of(settings)
-        asked = _wait_for(ask(settings, runs=status is not None))
+        asked = wait_for(ask(settings, runs=status is not None))
         findings = examine(settings, status, asked, Path(ENV_FILE))
-    _print(report(findings, as_json=as_json))
+    print_plain(report(findings, as_json=as_json))
     if any(not one.ok and one.severity is Severity.ERROR for one in findings):
         sys.exit(1)
 
@@ -221,7 +236,7 @@ def _status_of(settings: Settings) -> dict[str, Any] | None:
     from adapters.console.client import request
 
     try:
-        answer = _wait_for(request(settings.data_dir, {"op": "status"}))
+        answer = wait_for(request(settings.data_dir, {"op": "status"}))
     except HubError:
         return None
     return answer["data"] if answer["kind"] != "error" else None
@@ -307,20 +322,20 @@ def ledger() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def verify(as_json: bool) -> None:  # noqa: FBT001
     """Prove the books; exit 1 and say where, if they do not balance."""
-    settings = _settings()
+    settings = settings_now()
     from bot.books import prove
 
-    _print(prove(settings, as_json=as_json))
+    print_plain(prove(settings, as_json=as_json))
 
 
 @ledger.command()
 @click.option("--json", "as_json", is_flag=True)
 def balance(as_json: bool) -> None:  # noqa: FBT001
     """Show every account's balance."""
-    settings = _settings()
+    settings = settings_now()
     from bot.books import balances
 
-    _print(balances(settings, as_json=as_json))
+    print_plain(balances(settings, as_json=as_json))
 
 
 @ledger.command()
@@ -329,10 +344,10 @@ def balance(as_json: bool) -> None:  # noqa: FBT001
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 def history(account: str | None, as_json: bool, limit: int) -> None:  # noqa: FBT001
     """Show an account's movements (the owner's wallet if none is named)."""
-    settings = _settings()
+    settings = settings_now()
     from bot.books import movements
 
-    _print(movements(settings, account, limit, as_json=as_json))
+    print_plain(movements(settings, account, limit, as_json=as_json))
 
 
 @timmy.group()

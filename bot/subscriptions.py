@@ -19,7 +19,7 @@ from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
-from core.tokens import home_of, person_of
+from core.tokens import STRANGER, home_of, person_of
 from core.wallet.payments import PaymentTx
 
 if TYPE_CHECKING:
@@ -166,8 +166,11 @@ def _told_in(tx: HandlerTx, task: Task) -> str:
 
 
 def _worth_telling(event: Event, task: Task, doer: str | None) -> bool:  # noqa: PLR0911 - one line a kind
-    """Whether an event is news to the requester. What has been overtaken since is not, and is told by what came after."""
-    if doer == task.conversation and event.kind in _ANSWERED:
+    """Whether an event is news to the requester. What has been overtaken since is not, and is told by what came after.
+
+    A stranger who bought a task asks how it stands; the hub has no way to them.
+    """
+    if task.conversation.startswith(STRANGER) or (doer == task.conversation and event.kind in _ANSWERED):
         return False
     match event.kind:
         case Kind.AUCTION_OPENED:

@@ -142,6 +142,21 @@ def _address(value: str, example: str) -> SplitResult:
     return parts
 
 
+def _public(value: str | None) -> str | None:
+    """The address at which others reach the hub. Raises `ValueError` where what they send is read by everybody on the way."""
+    if value is not None:
+        parts = _address(value, "https://timmy.example.org")
+        if parts.path not in {"", "/"}:
+            message = "it has a path, and the hub is at the root of its host"
+            raise ValueError(message)
+        if parts.scheme == "http" and not is_private(parts.hostname or ""):
+            message = (
+                f"http to {parts.hostname} is read by everybody on the way; use https, or a private network's name"
+            )
+            raise ValueError(message)
+    return value
+
+
 class _Elsewhere(ValueError):
     """What is wrong with the whole of a group lies in this field of it."""
 
@@ -179,17 +194,7 @@ class Http(_Group):
     @field_validator("public_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = _address(value, "https://timmy.example.org")
-            if parts.path not in {"", "/"}:
-                message = "it has a path, and the hub is at the root of its host"
-                raise ValueError(message)
-            if parts.scheme == "http" and not is_private(parts.hostname or ""):
-                message = (
-                    f"http to {parts.hostname} is read by everybody on the way; use https, or a private network's name"
-                )
-                raise ValueError(message)
-        return value
+        return _public(value)
 
     @field_validator("trusted_proxy")
     @classmethod
@@ -498,6 +503,30 @@ class Phoenixd(_Group):
         return value.rstrip("/")
 
 
+class Serve(_Group):
+    """What strangers can buy by L402."""
+
+    enabled: bool = Field(default=False, description="whether strangers can buy chat and tasks for sats (L402)")
+    host: str = Field("127.0.0.1", description="address to sell on; anything but loopback needs SERVE_PUBLIC_URL")
+    port: int = Field(8402, ge=0, le=65535, description="port to sell on")
+    public_url: str | None = Field(
+        None, description="where strangers reach it: https; or http to a private network, as HTTP_PUBLIC_URL"
+    )
+    price: Sats = Field(100, ge=1, le=10_000_000, description="what one call costs, sats; a task is paid out of it")
+
+    @field_validator("public_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        return _public(value)
+
+    @model_validator(mode="after")
+    def _exposed(self) -> Serve:
+        if not is_loopback(self.host) and self.public_url is None:
+            message = f"{self.host} is reachable from outside; set TIMMY_SERVE_PUBLIC_URL too, or keep 127.0.0.1"
+            raise _Elsewhere("host", message)
+        return self
+
+
 class Settings(BaseSettings):
     """Every setting of the hub."""
 
@@ -530,6 +559,7 @@ class Settings(BaseSettings):
     lnd: Lnd = Field(default_factory=Lnd)
     nwc: Nwc = Field(default_factory=Nwc)
     phoenixd: Phoenixd = Field(default_factory=Phoenixd)
+    serve: Serve = Field(default_factory=Serve)
 
     @classmethod
     def settings_customise_sources(

@@ -2,7 +2,8 @@
 
 Roles and rights are CONTRACT's table "Who". An approver is a person, never a chat; the console's owner may try things
 out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze. A device (`proxy`) has its person's rights
-and less: it posts tasks within its limit, and for what else binds the person taps.
+and less: it posts tasks within its limit, and for what else binds the person taps. A stranger who paid for a call (`bought`)
+talks, and posts tasks for at most what that call was sold for; nothing else.
 """
 
 from __future__ import annotations
@@ -120,6 +121,9 @@ _UNSPOKEN = {
 _TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
 """What a device only asks for: its person taps. A task has its limit."""
 
+_SOLD = frozenset({Action.TALK, Action.POST})
+"""What strangers can buy."""
+
 _PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are", Action.MINT: "tokens are"}
 PRIVATE = frozenset(_PRIVATELY)
 """What nobody but the caller may read."""
@@ -147,10 +151,20 @@ class Verdict:
 
 def judge(caller: Caller, action: Action, *, own: bool = False, cost: int = 0) -> Verdict:
     """Decide without raising. `own`: the thing acted on belongs to the caller; `cost`: what it may cost, msat."""
+    if caller.bought is not None:
+        return _sold(caller.bought, action, cost)
     verdict = _judged(caller, action, own=own)
     if verdict.allowed and (why := _tapped(caller, action, cost)):
         return Verdict(allowed=False, rule=why, asks=True)
     return verdict
+
+
+def _sold(bought: int, action: Action, cost: int) -> Verdict:
+    if action not in _SOLD:
+        return Verdict(allowed=False, rule="it is not for sale here.")
+    if cost > bought:
+        return Verdict(allowed=False, rule=f"a call of this token was sold for {format_sats(bought)}.")
+    return Verdict(allowed=True, rule="it was paid for")
 
 
 def _judged(caller: Caller, action: Action, *, own: bool) -> Verdict:

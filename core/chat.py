@@ -68,7 +68,8 @@ class Caller:
 
     `account` is the identity whose tasks and wallet the actor shares, where that is another, and `linked` are all identities
     of that account, where there are several; under `--as` both are of whoever is tried out. `doubt` says why it may be
-    somebody else who asks. `proxy`: it is no person, but a device of one, whose role it has.
+    somebody else who asks. `proxy`: it is no person, but a device of one, whose role it has. `bought`: it is a stranger with a
+    token that they paid for, and what one call of it was sold for, msat.
     """
 
     actor: str
@@ -79,6 +80,7 @@ class Caller:
     doubt: str = ""
     proxy: Proxy | None = None
     linked: frozenset[str] = frozenset()
+    bought: int | None = None
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows
 from adapters.sqlite.purchase_store import PurchaseRows
+from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
@@ -46,8 +47,8 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "limits",
-        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sessions", "shortcuts", "surfaces", "tasks",
-        "tokens",
+        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sales", "sessions", "shortcuts", "surfaces",
+        "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -66,6 +67,7 @@ class UnitOfWork:
         self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
         self.links = LinkRows(connection, self)
+        self.sales = SaleRows(connection)
         self.sessions = SessionRows(connection)
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class PortInUse(Unavailable):
-    """Port {port} on {host} is in use. Set TIMMY_HTTP_PORT to another port, or stop the program that listens there."""
+    """Port {port} on {host} is in use. Set TIMMY_{group}_PORT to another port, or stop the program that listens there."""
 
 
 class CannotListen(Unavailable):
-    """The hub cannot listen on {host}, port {port}: {why}. Set TIMMY_HTTP_HOST and TIMMY_HTTP_PORT."""
+    """The hub cannot listen on {host}, port {port}: {why}. Set TIMMY_{group}_HOST and TIMMY_{group}_PORT."""
 
 
 class Unhealthy(Unavailable):
@@ -66,6 +66,8 @@ class TooManyStreams(Unavailable):
     """Too many streams are open ({limit}). Close one, or try again later."""
 
 
+_CHALLENGED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED})
+
 _OF_LIBRARY = {
     400: ("bad_request", "The request is not HTTP as this hub understands it."),
     404: ("not_found", "There is nothing at this address. /openapi.json lists what there is."),
@@ -75,9 +77,9 @@ _OF_LIBRARY = {
 """Code and sentence of the refusals that aiohttp makes by itself."""
 
 
-def response(error: HubError) -> web.Response:
-    """An error of the hub as HTTP."""
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+def response(error: HubError, challenge: str = "Bearer") -> web.Response:
+    """An error of the hub as HTTP. `challenge` says how one gets in."""
+    headers = {"WWW-Authenticate": challenge} if error.status in _CHALLENGED else {}
     return _body(error.status, error.code, str(error), headers)
 
 

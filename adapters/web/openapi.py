@@ -23,6 +23,8 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.READ: [{"token": []}],
     Access.PAGE: [{"token": []}, {"session": []}],
     Access.SHORTCUT: [{"token": []}],
+    Access.OWNER: [{"token": []}],
+    Access.BOUGHT: [{"l402": []}],
 }
 _WORDS = {
     Access.OPEN: "Open to anybody.",
@@ -30,6 +32,8 @@ _WORDS = {
     Access.READ: "Needs an owner or read token.",
     Access.PAGE: "Needs the page's login, or an owner or read token.",
     Access.SHORTCUT: "Needs a shortcut token, and acts as its device.",
+    Access.OWNER: "Needs an owner token.",
+    Access.BOUGHT: "Needs an L402 token; the WWW-Authenticate header of a 402 offers one.",
 }
 _REF = "#/components/schemas/{model}"
 
@@ -78,6 +82,11 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "timmy token KIND NAME mints one"},
                 "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "timmy status --page"},
+                "l402": {
+                    "type": "http",
+                    "scheme": "L402",
+                    "description": "L402 TOKEN:PREIMAGE of an offer that was paid",
+                },
             },
         },
     }

@@ -24,6 +24,8 @@ class Access(StrEnum):
     READ = "read"  # an owner or read token
     PAGE = "page"  # the same, or the page after its login
     SHORTCUT = "shortcut"  # a shortcut token, as its device
+    OWNER = "owner"  # an owner token
+    BOUGHT = "bought"  # an L402 token, which the route checks itself
 
 
 @dataclass(frozen=True, slots=True)

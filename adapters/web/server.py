@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 from collections import Counter
@@ -19,10 +18,11 @@ from aiohttp import web
 
 from adapters.web import errors
 from adapters.web.connections import Runner
-from adapters.web.errors import BadLogin, CannotListen, NotReady, PortInUse, Unhealthy
+from adapters.web.errors import BadLogin, NotReady, Unhealthy
 from adapters.web.event_stream import PATH as EVENTS
 from adapters.web.event_stream import EventStream
-from adapters.web.guard import HEADERS, Guard
+from adapters.web.guard import Guard
+from adapters.web.listening import Site, address, bound, expect, label, probe
 from adapters.web.live import PATH as LIVE
 from adapters.web.live import Live
 from adapters.web.login import SESSION_MS, Logins
@@ -33,29 +33,20 @@ from adapters.web.streams import Streams
 from core.errors import HubError, WentWrong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from adapters.web.ports import Sources
     from core.events import Event
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+__all__ = ["Sidecar", "Site", "probe"]
+
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
 SHUTDOWN_SECONDS = 1.0
 """How long answers under way may take once the hub stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where the sidecar listens and what it is called (CONTRACT, settings "http"). Port 0: any that is free."""
-
-    host: str
-    port: int
-    public_url: str | None = None
-    allowed_hosts: tuple[str, ...] = ()
-    trusted_proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +98,7 @@ class Sidecar:
         await runner.setup()
         try:
             await self._bind(runner)
-            self.address = _address(self._site, runner)
+            self.address = address(self._site, runner)
             self._guard.listens_on(runner.addresses[0][1])
             yield
         finally:
@@ -131,14 +122,14 @@ class Sidecar:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._edge], client_max_size=LARGEST_BODY)
-        app.on_response_prepare.append(_label)
+        app.on_response_prepare.append(label)
         for route in self.routes:
             for method in route.methods:
-                app.router.add_route(method, route.path, self._admitted(route), expect_handler=_expect)
+                app.router.add_route(method, route.path, self._admitted(route), expect_handler=expect)
         return app
 
     async def _bind(self, runner: Runner) -> None:
-        with _bound(self._site.host, self._site.port):
+        with bound(self._site):
             await web.TCPSite(runner, self._site.host.strip("[]"), self._site.port).start()
 
     # Edges -----------------------------------------------------------------------------------------------------
@@ -203,46 +194,6 @@ class Sidecar:
             secure=self._guard.encrypted(request),
         )  # fmt: skip
         return response
-
-
-async def probe(host: str, port: int) -> None:
-    """See that the sidecar could listen there now, before anything is made. Raises `PortInUse`, `CannotListen`."""
-    with _bound(host, port):
-        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host.strip("[]"), port)
-        server.close()
-        await server.wait_closed()
-
-
-@contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(host=host, port=port) from None
-        raise CannotListen(host=host, port=port, why=error.strerror or error) from None
-
-
-async def _label(_: web.Request, response: web.StreamResponse) -> None:
-    """Every response carries the security headers."""
-    response.headers.update(HEADERS)
-
-
-async def _expect(request: web.Request) -> web.Response | None:
-    """`Expect: 100-continue` is met, anything else refused (RFC 9110, 10.1.1)."""
-    if request.headers["Expect"].lower() != "100-continue":
-        return errors.library_response(417)
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0
-    return None
-
-
-def _address(site: Site, runner: Runner) -> str:
-    port = runner.addresses[0][1]
-    host = site.host.strip("[]")
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _render(readings: Readings) -> bytes:

@@ -206,7 +206,7 @@ class Shortcuts:
     async def _answered(
         self, request: web.Request, said: str, recording: Recorded | None = None, *, text: str | None = None
     ) -> web.Response:
-        key = _key(request.headers.get(KEY)) if request.method == "POST" else None
+        key = read_key(request.headers.get(KEY)) if request.method == "POST" else None
         asked = Request(
             request[CREDENTIAL], request.path, said, said if text is None else text, key, recording, _alive(request)
         )
@@ -255,7 +255,7 @@ async def _recording(request: web.Request) -> Recorded:
     return Recorded(bytes(content), kind[1] or "bin")
 
 
-def _key(given: str | None) -> str | None:
+def read_key(given: str | None) -> str | None:
     """An Idempotency-Key, with or without the quotes of a structured field (RFC 8941). Raises `BadKey`."""
     if given is None:
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.swarm.orders import Order
-    from core.swarm.ports import Agent, Worker
+    from core.swarm.ports import Agent, Workers
     from core.swarm.roster import Roster
 
 log = logging.getLogger(__name__)
@@ -32,23 +32,23 @@ class NotTheirWork(UserError):
 class Appraiser:
     """Asks the agents of a roster through the worker that does their work."""
 
-    def __init__(self, roster: Roster, worker: Worker) -> None:
+    def __init__(self, roster: Roster, workers: Workers) -> None:
         self._roster = roster
-        self._worker = worker
+        self._workers = workers
 
     async def examine(self, order: Order) -> list[tuple[Agent, Offer | Decline | None]]:
         """What the agents say to an order. Raises where the task itself is at fault, or is for an agent that does no such work."""
-        appraised = await self.ask(order.description, order.only, ())
+        appraised = await self.ask(order.description, order.only, (), order.caller.name)
         _refuse_faulty(order, appraised)
         await self._refuse_wrong_agent(order, appraised)
         if any(answer for _, answer in appraised):
             return appraised
-        return [(agent, await self._unready(agent)) for agent, _ in appraised]
+        return [(agent, await self._unready(agent, order.caller.name)) for agent, _ in appraised]
 
     async def ask(
-        self, description: str, only: str | None, excluded: Sequence[str]
+        self, description: str, only: str | None, excluded: Sequence[str], requester: str
     ) -> list[tuple[Agent, Offer | Decline | None]]:
-        """What each agent says, all asked at once; one that is late or breaks has declined.
+        """What each agent says to a task of `requester`, all asked at once; one that is late or breaks has declined.
 
         Where there is nobody to ask, it returns before anything else can happen.
         """
@@ -56,10 +56,11 @@ class Appraiser:
         if not agents:
             return []
         said: dict[str, Offer | Decline | None] = {}
+        worker = self._workers.of(requester)
 
         async def ask(agent: Agent) -> None:
             try:
-                said[agent.name] = await self._worker.appraise(agent, description)
+                said[agent.name] = await worker.appraise(agent, description)
             except HubError as error:
                 said[agent.name] = Decline(str(error))
             except Exception:
@@ -72,9 +73,9 @@ class Appraiser:
         late = Decline("did not answer in time")
         return [(agent, said.get(agent.name, late)) for agent in agents]
 
-    async def _unready(self, agent: Agent) -> Decline | None:
+    async def _unready(self, agent: Agent, requester: str) -> Decline | None:
         """Why an agent does nothing at all now, asked where a task is in nobody's field: it may be for want of that agent."""
-        why = await self._worker.ready(agent)
+        why = await self._workers.of(requester).ready(agent)
         return None if why is None else Decline(why)
 
     async def _refuse_wrong_agent(
@@ -83,7 +84,7 @@ class Appraiser:
         """Refuse a task for an agent that does no such work, where others do."""
         if order.only is None or is_person(order.only) or any(answer for _, answer in appraised):
             return
-        others = await self.ask(order.description, None, (order.only,))
+        others = await self.ask(order.description, None, (order.only,), order.caller.name)
         able = [agent.name for agent, answer in others if isinstance(answer, Offer)]
         if able:
             raise NotTheirWork(agent=order.only, able=" and ".join(able))

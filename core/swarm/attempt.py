@@ -21,7 +21,7 @@ from core.swarm.task import AT_WORK, Status
 if TYPE_CHECKING:
     from core.store import Store
     from core.swarm.docket import Docket
-    from core.swarm.ports import SwarmTx, Worker
+    from core.swarm.ports import SwarmTx, Workers
     from core.swarm.roster import Roster
     from core.swarm.task import Task
 
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 class Attempts:
     """The attempts that this process is at. `lease` in ms."""
 
-    def __init__(self, store: Store[SwarmTx], docket: Docket, roster: Roster, worker: Worker, *, lease: int) -> None:
+    def __init__(self, store: Store[SwarmTx], docket: Docket, roster: Roster, workers: Workers, *, lease: int) -> None:
         self._store = store
         self._docket = docket
         self._roster = roster
-        self._worker = worker
+        self._workers = workers
         self._lease = lease
         self._working: dict[tuple[int, int], asyncio.Timeout] = {}
 
@@ -96,7 +96,7 @@ class Attempts:
         except UnknownAgent:
             return dismissed(task.agent)
         try:
-            return await self._worker.work(agent, task)
+            return await self._workers.of(task.requester).work(agent, task)
         except UserError as error:
             return error
         except HubError as error:

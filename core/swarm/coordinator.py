@@ -22,6 +22,7 @@ from core.swarm.bidding import Terms
 from core.swarm.booking import take
 from core.swarm.docket import Docket, find
 from core.swarm.orders import Order, Rules
+from core.swarm.ports import Workers
 from core.swarm.task import AT_WORK, Status, Verb, WrongState, is_person
 from core.swarm.timing import Timing
 from core.swarm.walk import Walk
@@ -77,8 +78,12 @@ class Coordinator:
         spawner: Spawner,
         as_now: Callable[[SwarmTx, Caller], Caller],
         rules: Rules | None = None,
+        sold: Worker | None = None,
     ) -> None:
-        """`as_now`: who asks, as they stand in the unit of work that decides; it raises where they are somebody else by then."""
+        """`sold`: does the work that strangers bought, where that is not the `worker` too.
+
+        `as_now`: who asks, as they stand in the unit of work that decides; it raises where they are somebody else by then.
+        """
         self._store = store
         self._as_now = as_now
         self._roster = roster
@@ -93,8 +98,9 @@ class Coordinator:
             field=roster.field,
         )
         self._docket = Docket(store, clock)
-        self._appraiser = Appraiser(roster, worker)
-        attempts = Attempts(store, self._docket, roster, worker, lease=self.rules.lease)
+        workers = Workers(worker, sold or worker)
+        self._appraiser = Appraiser(roster, workers)
+        attempts = Attempts(store, self._docket, roster, workers, lease=self.rules.lease)
         self._walk = Walk(self._docket, self._appraiser, attempts, self._terms, clock=clock, spawner=spawner)
         self._timing = Timing(store, clock, self._docket, self._walk, self._terms)
 

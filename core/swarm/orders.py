@@ -50,7 +50,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A task as somebody asks for it. `budget` in msat and `time` in ms, None for the house rule; `key` makes it once."""
+    """A task as somebody asks for it. `budget` in msat and `time` in ms, None for the house rule; `key` makes it once.
+
+    `account` is the account that pays, where that is not the caller's own: what strangers bought, the treasury pays.
+    """
 
     caller: Caller
     conversation: str
@@ -61,6 +64,7 @@ class Order:
     only: str | None = None
     pick: str = "auto"
     retry_of: int | None = None
+    account: str | None = None
 
 
 def checked(order: Order, roster: Roster) -> Order:
@@ -96,7 +100,8 @@ def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
         return find(tx, int(done)), False
     number = tx.tasks.next_id()
     budget = budget_of(order, rules)
-    account = user_account(order.caller.payer)  # under `--as` too: trying things out spends nobody else's sats
+    # Under `--as` too it is the caller's: trying things out spends nobody else's sats.
+    account = order.account or user_account(order.caller.payer)
     hold = wallet.hold_budget(tx, account=account, task=number, amount=budget, agent=order.only)
     task = Task(
         id=number, requester=order.caller.name, account=account, conversation=order.conversation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.tokens import TokenTx
+from core.tokens import STRANGER, TokenTx
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
@@ -83,6 +83,18 @@ class Worker(Protocol):
 
         A `UserError` says that the task itself is at fault (its file, say): that is not held against the agent.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who does the work: of the hub's own people, and of strangers, whose tasks must not reach what is its people's."""
+
+    own: Worker
+    sold: Worker
+
+    def of(self, requester: str) -> Worker:
+        """The worker for the tasks of somebody."""
+        return self.sold if requester.startswith(STRANGER) else self.own
 
 
 class TaskStore(Protocol):

@@ -102,7 +102,7 @@ class Walk:
         answers = [] if task.excluded else list(appraised or ())
         # Until everybody has been asked: somebody who joins the roster meanwhile is told of no task that is not parked yet.
         while more := await self._appraiser.ask(
-            task.description, task.only, [*task.excluded, *(agent.name for agent, _ in answers)]
+            task.description, task.only, [*task.excluded, *(agent.name for agent, _ in answers)], task.requester
         ):
             answers += more
         payable = [agent.name for agent, said in answers if isinstance(said, Offer) and said.price <= task.budget]

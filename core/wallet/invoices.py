@@ -117,6 +117,18 @@ class Invoices:
 
         return await self._store.write(work)
 
+    async def sell(self, amount: int, memo: str, expiry: int) -> NodeInvoice:
+        """Ask a stranger for `amount` msat, for the treasury. Raises as `create` does."""
+        await self._own.verified()
+        made = await self._own.node.create_invoice(amount, memo, expiry)
+
+        def work(tx: InvoiceTx) -> None:
+            asked = Invoice(made.payment_hash, made.bolt11, SALES, amount, memo, "l402", "", made.expires_at, tx.now)
+            tx.invoices.add(asked)
+
+        await self._store.write(work)
+        return made
+
     async def settled(self, payment_hash: bytes) -> bool:
         """Whether an invoice of ours was paid, as the books know it."""
         found = await self._store.read(lambda tx: tx.invoices.find(payment_hash))
@@ -170,6 +182,21 @@ class Invoices:
         if invoice is not None:
             tx.invoices.settle(found.payment_hash, found.received, tx.now)
             tx.emit(Event(Kind.INVOICE_SETTLED, data={"invoice": digest, "sats": to_sats(found.received)}))
+
+
+class Till:
+    """`core.wallet.sales.Cashier`: what strangers pay is booked for the treasury."""
+
+    def __init__(self, invoices: Invoices) -> None:
+        self._invoices = invoices
+
+    async def ask(self, amount: int, memo: str, expiry: int) -> NodeInvoice:
+        """See `Cashier`."""
+        return await self._invoices.sell(amount, memo, expiry)
+
+    async def settled(self, payment_hash: bytes) -> bool:
+        """See `Cashier`."""
+        return await self._invoices.look(payment_hash)
 
 
 def _known(tx: InvoiceTx, key: str) -> Invoice | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
+from config.settings import Serve
 from tests.fakes import FakeClock, FakeIds
-from tests.scenario.bot import balances, hub, prove
+from tests.scenario.bot import balances, hub, prove, settings
+from tests.scenario.strangers import OFFER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,13 +23,15 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def paying(folder: Path, clock: FakeClock | None = None) -> AsyncIterator[tuple[Bot, SimulatedNode]]:
+async def paying(
+    folder: Path, clock: FakeClock | None = None, **parts: Any
+) -> AsyncIterator[tuple[Bot, SimulatedNode]]:
     """A hub and its node, whose world outside the test moves."""
     clock = clock or FakeClock()
     (folder / "data").mkdir(mode=0o700, exist_ok=True)
     node = SimulatedNode(folder / "data" / "node.db", clock, FakeIds(f"node {folder}"))
     try:
-        async with hub(folder, clock=clock, node=node) as bot:
+        async with hub(folder, clock=clock, node=node, **parts) as bot:
             yield bot, node
     finally:
         await node.close()
@@ -116,4 +121,27 @@ async def test_above_the_limit_somebody_taps(tmp_path: Path) -> None:
         assert (await bot.data("/balance"))["balance_sats"] == 10_000
         await bot.say(f"/approve {asked['data']['approval']}")
         assert (await bot.data("/balance"))["balance_sats"] == 4_999
+        prove(bot.app.settings)
+
+
+async def test_a_stranger_pays_the_hubs_own_node_and_the_treasury_earns(tmp_path: Path) -> None:
+    clock = FakeClock()
+    found = settings(tmp_path).model_copy(update={"serve": Serve(enabled=True, port=0)})
+    async with paying(tmp_path, clock, found=found) as (bot, node):
+        async with aiohttp.ClientSession(bot.app.serving.gate.address) as session:
+
+            async def post(token: str = "") -> aiohttp.ClientResponse:
+                headers = {"Authorization": token} if token else {}
+                return await session.post("/v1/tasks", json={"description": "find the answer"}, headers=headers)
+
+            offer = OFFER.fullmatch((await post()).headers["WWW-Authenticate"])
+            assert offer is not None
+            _, preimage = await node.outside_pays(offer[2])
+            assert preimage is not None
+            posted = await post(f"L402 {offer[1]}:{preimage.hex()}")
+            assert posted.status == 202
+            assert (await post(f"L402 {offer[1]}:{preimage.hex()}")).status == 402
+        await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE status = 'settled'"), "the task's end")
+        assert balances(bot.app.settings)["treasury"] == (100, 0)
+        assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)

@@ -78,6 +78,16 @@ def test_who_may_do_what(role: Role, action: Action) -> None:
             assert verdict.rule in str(refused.value), "the rule that decided is told"
 
 
+@pytest.mark.parametrize("action", Action)
+def test_a_stranger_who_paid_talks_and_posts_for_what_a_call_was_sold_for(action: Action) -> None:
+    stranger = Caller("l402:x", Role.GUEST, bought=to_msat(100))
+    for cost, within in ((0, True), (to_msat(100), True), (to_msat(100) + 1, False)):
+        verdict = judge(stranger, action, own=True, cost=cost)
+        assert verdict.allowed is (action in {Action.TALK, Action.POST} and within)
+        assert not verdict.asks
+    assert not judge(Caller("l402:x", Role.GUEST), Action.TALK).allowed  # it is the payment that counts, not the name
+
+
 def test_acting_for_somebody_never_passes_for_them() -> None:
     caller = Caller("console:owner", Role.MEMBER, acting_for="telegram:7")
     assert (caller.name, caller.recorded) == ("telegram:7", "console:owner as telegram:7")

@@ -106,7 +106,7 @@ def test_a_text_that_the_terminal_cannot_show_is_shown_in_part(monkeypatch: pyte
     with io.TextIOWrapper(shown, "latin-1", write_through=True) as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         cli._mend_streams()
-        cli._print("ä \N{RIGHTWARDS ARROW} b\x1b[2J")
+        cli.print_plain("ä \N{RIGHTWARDS ARROW} b\x1b[2J")
         assert shown.getvalue() == b"\xe4 ? b[2J\n"
 
 

@@ -169,6 +169,25 @@ def test_a_line_of_the_file_that_sets_nothing_is_named_and_not_shown(tmp_path: P
     assert "hunter2" not in str(refused.value)
 
 
+def test_what_is_sold_to_others_needs_its_public_url_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_SERVE_HOST", "0.0.0.0")
+    with pytest.raises(
+        settings.BadSetting, match=r"TIMMY_SERVE_HOST is wrong: 0\.0\.0\.0 is reachable .* TIMMY_SERVE_PUBLIC_URL"
+    ):
+        settings.load()
+    monkeypatch.setenv("TIMMY_SERVE_PUBLIC_URL", "http://timmy.example.org")
+    with pytest.raises(
+        settings.BadSetting, match=r"TIMMY_SERVE_PUBLIC_URL is wrong: http to timmy\.example\.org is read by"
+    ):
+        settings.load()
+    monkeypatch.setenv("TIMMY_SERVE_PUBLIC_URL", "https://timmy.example.org")
+    assert settings.load().serve.host == "0.0.0.0"
+    for price in ("0", "1.5", "10000001"):
+        monkeypatch.setenv("TIMMY_SERVE_PRICE", price)
+        with pytest.raises(settings.BadSetting, match="TIMMY_SERVE_PRICE"):
+            settings.load()
+
+
 def test_an_address_for_others_needs_its_public_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMMY_HTTP_HOST", "0.0.0.0")
     monkeypatch.setenv("TIMMY_HTTP_PUBLIC_URL", "https://timmy.example.org")

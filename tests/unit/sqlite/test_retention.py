@@ -62,6 +62,8 @@ TASK = (
     " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL)"
 )
 
+BUNDLE = "INSERT INTO l402_bundle VALUES (zeroblob(32), zeroblob(32), 's', 1, 1, :at, '/', 'c', 'lnbcrt1', :at, "
+
 # what it is, how it is written at the time :at, and for how many days it is kept (None: for ever)
 ROWS: list[tuple[str, str, str, int | None]] = [
     ("inbound", "dealt with", INBOUND + "('s', 'a', :at, 'c', 'a:1', 1, 't', :at, 1)", 30),
@@ -82,6 +84,8 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("purchase", "good for more", PURCHASE + "'used', zeroblob(32))", None),
     ("purchase", "paid in vain", PURCHASE + "'unserved', zeroblob(32))", 365),
     ("purchase", "not known to be paid", PURCHASE + "'paying', NULL)", None),
+    ("l402_bundle", "not paid", BUNDLE + "NULL)", 1),
+    ("l402_bundle", "over", BUNDLE + ":at)", 365),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
@@ -134,6 +138,18 @@ async def test_a_thread_lives_as_long_as_its_task_and_a_while_longer(
     clock.advance(1)
     assert await retention.sweep() == 1
     assert look("SELECT task FROM thread") == [(2,)]
+
+
+async def test_the_calls_of_a_bundle_live_as_long_as_it(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    put(BUNDLE + ":at)", clock.now())
+    put("INSERT INTO l402_call VALUES (zeroblob(32), 'k', 'r', 'used', 1, NULL, 0)", 0)
+    clock.advance(365 * DAY)
+    assert await Retention(store, clock).sweep() == 0
+    clock.advance(1)
+    assert await Retention(store, clock).sweep() == 2
+    assert look("SELECT count(*) FROM l402_call") == [(0,)]
 
 
 @pytest.mark.parametrize("table", ["outgoing", "approval"])
@@ -241,7 +257,7 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in LIVES}
-    told_apart = {"event", "thread", "approval_question", "spend", "spent"}
+    told_apart = {"event", "thread", "approval_question", "spend", "spent", "l402_call"}
     assert mortal == {table for table, _, _, days in ROWS if days} | told_apart
     assert mortal & KEPT == set()
     assert names == mortal | KEPT | {"opened"}

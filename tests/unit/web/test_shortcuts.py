@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.web.openapi import document
-from adapters.web.shortcuts import KEY, Desk, Shortcuts, _key
+from adapters.web.shortcuts import KEY, Desk, Shortcuts, read_key
 
 
 async def _nobody(*_: object) -> Any:
@@ -31,4 +31,4 @@ def test_every_route_is_documented_with_what_it_takes_and_who_may() -> None:
 
 @pytest.mark.parametrize(("given", "key"), [(None, None), ("a", "a"), ('"a b"', "a b"), ('"', '"'), ('"x', '"x')])
 def test_a_key_is_the_same_with_its_quotes_and_without(given: str | None, key: str | None) -> None:
-    assert _key(given) == key
+    assert read_key(given) == key

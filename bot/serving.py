@@ -1,0 +1,136 @@
+"""The selling to strangers as the hub's owner handles it: opened at the start or by `timmy-serve start`, asked how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.errors import UserError
+from core.money import MAX_SATS, format_sats, to_msat, to_sats
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bot.supervisor import Supervisor
+
+PART = "l402"
+"""The name of the gate among the hub's parts."""
+
+MEMO_CHARACTERS = 200
+
+
+class OpenAlready(UserError):
+    """The gate is open at {address} already, at {price} a call. Stop the hub, and start it with other settings (TIMMY_SERVE_…)."""
+
+    status = 409
+
+
+class WrongOrder(UserError):
+    """{what} is wrong: {why}."""
+
+
+class Gate(Protocol):
+    """The gate."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens; empty while it does not."""
+
+    @property
+    def price(self) -> int:
+        """Of a call, msat."""
+
+    async def free(self) -> None:
+        """Raise why it could not listen now."""
+
+    async def run(self) -> None:
+        """Sell until cancelled."""
+
+    async def opened(self) -> None:
+        """Wait until it listens."""
+
+    async def invoice(self, amount: int, memo: str) -> Any:
+        """An invoice over so many sats, as a dataclass."""
+
+    async def status(self) -> Any:
+        """How the selling goes, as a dataclass."""
+
+
+class Serving:
+    """The one gate of a hub. `make` builds it, on another port and for another price (sats) than the settings' if so said."""
+
+    def __init__(
+        self,
+        make: Callable[[int | None, int | None], Gate],
+        supervisor: Supervisor,
+        *,
+        enabled: bool,
+    ) -> None:
+        """`enabled`: it is opened at the start."""
+        self._enabled = enabled
+        self._make = make
+        self._supervisor = supervisor
+        self._gate: Gate | None = None
+        self._open = False
+        self._lock = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """The hub starts. Raises as `open`."""
+        if self._enabled:
+            await self.open()
+
+    @property
+    def gate(self) -> Gate:
+        """The gate, open or not."""
+        self._gate = self._gate or self._make(None, None)
+        return self._gate
+
+    async def open(self, port: int | None = None, price: int | None = None) -> Gate:
+        """Open the gate, which then is a supervised part. Raises `OpenAlready`, and what keeps it from listening."""
+        async with self._lock:
+            if self._open:
+                raise OpenAlready(address=self.gate.address or "its port", price=format_sats(self.gate.price))
+            gate = self._make(port, price)
+            await gate.free()
+            self._gate, self._open = gate, True
+            self._supervisor.start(PART, gate.run)
+            await gate.opened()
+            return gate
+
+    def calls(self) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
+        """What `timmy-serve` asks of a running hub, over the owner's socket."""
+        return {"serve.start": self._start, "serve.invoice": self._invoice, "serve.status": self._status}
+
+    async def _start(self, frame: Mapping[str, Any]) -> dict[str, Any]:
+        port, price = _number(frame, "port", 65535), _number(frame, "price", to_sats(MAX_SATS))
+        gate = await self.open(port, price)
+        words = f"Selling at {gate.address}, {format_sats(gate.price)} a call."
+        return {"text": words, "data": {"ok": True, "address": gate.address, "price_sats": to_sats(gate.price)}}
+
+    async def _invoice(self, frame: Mapping[str, Any]) -> dict[str, Any]:
+        amount, memo = _number(frame, "amount", MAX_SATS), str(frame.get("memo") or "")
+        if amount is None:
+            raise WrongOrder(what="amount", why="it is missing")
+        if len(memo) > MEMO_CHARACTERS:
+            raise WrongOrder(what="memo", why=f"it has more than {MEMO_CHARACTERS} characters")
+        facts = asdict(await self.gate.invoice(amount, memo))
+        return {"text": facts["bolt11"], "data": {"ok": True, **facts}}
+
+    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        facts = asdict(await self.gate.status())
+        where = f"open at {facts['address']}" if facts["open"] else "closed (timmy-serve start opens it)"
+        kind = "simulated sats" if facts["simulated"] else "sats"
+        words = (
+            f"The gate is {where}, {format_sats(to_msat(facts['price_sats']))} a call.\n"
+            f"{facts['bundles']:,} of {facts['offers']:,} offers paid, {facts['earned_sats']:,} {kind} earned,"
+            f" {facts['calls_used']:,} calls used."
+        )
+        return {"text": words, "data": {"ok": True, **facts}}
+
+
+def _number(frame: Mapping[str, Any], field: str, most: int) -> int | None:
+    given = frame.get(field)
+    if given is not None and (type(given) is not int or not 1 <= given <= most):
+        raise WrongOrder(what=field, why=f"it must be a whole number from 1 to {most:,}")
+    return given

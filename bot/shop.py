@@ -1,0 +1,141 @@
+"""What strangers buy by L402: a talk with the agent, and work of the swarm (docs/adr/0016).
+
+A stranger is nobody here: a caller with what their token was sold for, and nothing else. A talk reserves a call and uses it once
+the answer is kept; a task uses one in the unit of work that posts it. The treasury, which has the sats of the sale, pays the task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from core.access import Action, authorize
+from core.agent.prompt import plain
+from core.chat import Caller, Role
+from core.errors import Unavailable, UserError
+from core.money import format_sats, to_msat
+from core.swarm.docket import UnknownTask
+from core.swarm.orders import Order
+from core.swarm.task import Status
+from core.tokens import STRANGER
+from core.wallet.ledger import TREASURY, NotEnoughSats
+from core.wallet.sales import CallState
+from core.wallet.selling import request_hash, use
+
+if TYPE_CHECKING:
+    from core.agent.agent import Assistant
+    from core.swarm.coordinator import Coordinator
+    from core.swarm.ports import ResultFile, SwarmTx
+    from core.swarm.task import Task
+    from core.wallet.l402 import Grant
+    from core.wallet.sales import Call, SaleTx
+    from core.wallet.selling import Seller
+
+MOST_TALKS = 4
+"""Talks with strangers at a time: the model is the hub's own people's first."""
+
+_SHOWN = frozenset({Status.DELIVERED, Status.SETTLED})
+
+
+class NoAnswer(Unavailable):
+    """The agent cannot answer now. Nothing was taken off your token; try again later."""
+
+
+class TooManyTalks(Unavailable):
+    """The agent is talking with others. Nothing was taken off your token; try again in a moment."""
+
+
+class NoFunds(Unavailable):
+    """The hub cannot fund a task now. Nothing was taken off your token; try again later."""
+
+
+class TooDear(UserError):
+    """The most that a task may cost (max_sats) is 1 sat to {most}, for which a call of this token was sold."""
+
+
+class Shop:
+    """Serves those who paid."""
+
+    def __init__(self, seller: Seller, assistant: Assistant, coordinator: Coordinator) -> None:
+        self._seller = seller
+        self._assistant = assistant
+        self._coordinator = coordinator
+        self._talking = 0
+
+    async def chat(self, grant: Grant, message: str, key: str) -> str:
+        """The agent's answer, in a conversation of the token's own. The same key again is answered the same, and costs nothing.
+
+        Raises `NoAnswer` and `TooManyTalks`, with nothing taken, and what `Seller.reserve` does.
+        """
+        authorize(_stranger(grant), Action.TALK)
+        if self._talking >= MOST_TALKS:
+            raise TooManyTalks
+        self._talking += 1
+        try:
+            call = await self._seller.reserve(grant, key, request_hash("chat", message))
+            if call.state is CallState.USED:
+                return (await self._say(grant, message, call))[0]
+            return await self._serve(grant, message, call)
+        finally:
+            self._talking -= 1
+
+    async def _serve(self, grant: Grant, message: str, call: Call) -> str:
+        try:
+            answer, whole = await self._say(grant, message, call)
+        except Exception:
+            await self._seller.give_back(call)
+            raise
+        if not whole:
+            await self._seller.give_back(call)
+            raise NoAnswer
+        await self._seller.used(call)
+        return answer
+
+    async def _say(self, grant: Grant, message: str, call: Call) -> tuple[str, bool]:
+        """An answer, and whether it came to its end."""
+        said = ""
+
+        def tell(text: str) -> None:
+            nonlocal said
+            said = text
+
+        try:
+            answer = await self._assistant.answer(_name(grant), message, call.cause, tell)
+        except Unavailable as error:
+            raise NoAnswer from error  # it may name the owner's machines
+        return answer, not said or answer == plain(said).strip()
+
+    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str) -> Task:
+        """Post a task for at most what a call was sold for. The same key again is the same task, and costs nothing.
+
+        Raises `TooDear`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
+        """
+        budget = grant.terms.price if max_sats is None else to_msat(max_sats)
+        if not to_msat(1) <= budget <= grant.terms.price:
+            raise TooDear(most=format_sats(grant.terms.price))
+        call = await self._seller.look(grant, key, request_hash("task", description, max_sats))
+        if call.task is not None:
+            return await self._coordinator.show(call.task)
+
+        def tell(tx: SwarmTx, task: Task) -> None:
+            use(cast("SaleTx", tx), grant, call, task.id)  # one unit of work has both
+
+        order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
+        try:
+            return await self._coordinator.post(order, tell)
+        except NotEnoughSats:
+            raise NoFunds from None  # what the treasury has is nobody's business
+
+    async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
+        """A task that this bundle paid for, and its files once it is delivered. Raises `UnknownTask`."""
+        if not await self._seller.bought(grant, number):
+            raise UnknownTask(task=f"T-{number}")
+        task = await self._coordinator.show(number)
+        return task, await self._coordinator.files(number) if task.status in _SHOWN else []
+
+
+def _name(grant: Grant) -> str:
+    return f"{STRANGER}{grant.name}"
+
+
+def _stranger(grant: Grant) -> Caller:
+    return Caller(_name(grant), Role.GUEST, bought=grant.terms.price)

@@ -1,0 +1,388 @@
+"""Strangers at the gate of a whole hub, over real HTTP: offers, payments, talk and work, and everything that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from adapters.web import l402_gate, l402_reading
+from adapters.web.errors import PortInUse
+from bot.serving import OpenAlready
+from config.settings import Serve
+from core.swarm.ports import ResultFile
+from tests.cashier import FakeCashier
+from tests.fakes import FakeClock
+from tests.ollama_server import OllamaServer, Wire
+from tests.scenario.bot import NOBODY, Hands, balances, hub, prove, settings
+from tests.scenario.strangers import Stranger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+
+@asynccontextmanager
+async def selling(
+    folder: Path,
+    *,
+    cashier: FakeCashier | None = None,
+    ollama: str = NOBODY,
+    clock: FakeClock | None = None,
+    **parts: Any,
+) -> AsyncIterator[tuple[Bot, Stranger]]:
+    """A hub with its gate open, and a stranger before it."""
+    clock = clock or FakeClock()
+    cashier = cashier or FakeCashier(clock)
+    found = settings(folder, ollama=ollama).model_copy(update={"serve": Serve(enabled=True, port=0)})
+    async with hub(folder, found=found, clock=clock, cashier=cashier, **parts) as bot:
+        cashier.store = bot.app.store
+        stranger = Stranger(cashier)
+        stranger.base = bot.app.serving.gate.address
+        yield bot, stranger
+
+
+async def done(bot: Bot, stranger: Stranger, task: str) -> Any:
+    """A task's facts once it is over."""
+    said = await stranger.ask("GET", f"/v1/tasks/{task}")
+    while said.body["status"] not in {"settled", "failed"}:
+        bot.pass_time(0.2)
+        await bot.app.store.write(lambda tx: None)
+        said = await stranger.ask("GET", f"/v1/tasks/{task}")
+    return said.body
+
+
+async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock()
+    cashier = FakeCashier(clock)
+    async with selling(tmp_path, cashier=cashier, clock=clock) as (bot, stranger):
+        offered = await stranger.task("find the answer")
+        assert offered.error == (402, "payment_needed")
+        assert "100 simulated sats" in offered.body["error"]["message"]
+        assert cashier.memos == ["Timmy: a task for the swarm, 1 call"]
+        assert (cashier.made[0].amount, cashier.made[0].expires_at - clock.now()) == (100_000, 600_000)
+        assert (await stranger.task("find the answer")).offer == offered.offer  # made once
+        stranger.buy(offered)
+    async with selling(tmp_path, cashier=cashier, clock=clock) as (bot, again):
+        again.token = stranger.token
+        posted = await again.task("find the answer")
+        assert (posted.status, set(posted.body)) == (202, {"task_id", "status"})
+        task = posted.body["task_id"]
+        assert posted.headers["Location"] == f"/v1/tasks/{task}"
+        facts = await done(bot, again, task)
+        assert facts == {"task_id": task, "status": "settled", "result": "quill did find the answer", "files": []}
+        assert balances(bot.app.settings)["treasury"] == (100, 0)  # its own persona did it: the price came back
+        spent = await again.task("find more")
+        assert spent.error == (402, "token_spent")
+        assert spent.offer != offered.offer
+        other = Stranger(cashier)
+        other.base = again.base
+        other.buy(spent)
+        assert (await other.ask("GET", f"/v1/tasks/{task}")).error == (404, "unknown_task")
+        unheard = bot.rows("SELECT requester, account, conversation FROM task")
+        assert unheard[0][0].startswith("l402:")
+        assert unheard[0][1:] == ("treasury", unheard[0][0])
+        assert bot.rows("SELECT count(*) FROM outgoing WHERE surface = 'l402'") == [(0,)]
+    prove(settings(tmp_path))
+
+
+async def test_talk_is_a_conversation_of_the_token_and_costs_a_call_only_when_it_is_answered(tmp_path: Path) -> None:
+    async with (
+        OllamaServer.running("llama3.2:latest") as model,
+        selling(tmp_path, ollama=model.url) as (bot, stranger),
+    ):
+        stranger.buy(await stranger.ask("POST", "/v1/chat?calls=2"))
+        model.says("It is", " four.")
+        first = await stranger.chat("What is 2 + 2?", key="a")
+        assert (first.status, first.body) == (200, {"response": "It is four."})
+        asked = len(model.asked)
+        assert (await stranger.chat("What is 2 + 2?", key="a")).body == first.body  # the same, and no call more
+        assert (await stranger.chat("What is 2 + 3?", key="a")).error == (422, "key_of_another")
+        assert len(model.asked) == asked
+        model.says("It is", Wire.BREAK)
+        assert (await stranger.chat("and one more?", key="b")).error == (503, "no_answer")
+        model.says("Five.")
+        assert (await stranger.chat("and one more?", key="b")).body == {"response": "Five."}
+        said = [one["content"] for one in model.last["messages"]]
+        assert said[1:3] == ["What is 2 + 2?", "It is four."]
+        assert (await stranger.chat("more")).error == (402, "token_spent")
+        other = Stranger(stranger.cashier)
+        other.base = stranger.base
+        other.buy(await other.chat("hello"))
+        model.says("Hello.")
+        await other.chat("hello")
+        assert [one["content"] for one in model.last["messages"]][1:] == ["hello"]  # nothing of anybody else
+        assert not model.last.get("tools")
+        assert bot.rows("SELECT count(*), count(DISTINCT token) FROM l402_call WHERE state = 'used'") == [(3, 2)]
+
+
+async def test_a_model_that_is_down_costs_nothing_and_its_address_stays_here(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.buy(await stranger.chat("hello"))
+        for _ in range(3):
+            said = await stranger.chat("hello")
+            assert said.error == (503, "no_answer")
+            assert NOBODY not in said.body["error"]["message"]
+        assert bot.rows("SELECT DISTINCT state FROM l402_call") == [("returned",)]
+
+
+async def test_talk_that_a_stop_interrupts_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(l402_gate, "SHUTDOWN_SECONDS", 0.05)
+    clock = FakeClock()
+    cashier = FakeCashier(clock)
+    gate = asyncio.Event()
+    async with OllamaServer.running("llama3.2:latest") as model:
+        async with selling(tmp_path, cashier=cashier, clock=clock, ollama=model.url) as (bot, stranger):
+            stranger.buy(await stranger.chat("hello"))
+            model.says("Hel", gate, "lo")
+            asking = asyncio.ensure_future(stranger.chat("hello", key="k"))  # noqa: TID251 - the stop is in its midst
+            await bot.see(lambda: bot.rows("SELECT 1 FROM l402_call WHERE state = 'reserved'"), pace=0)
+            assert (await stranger.chat("hello", key="k")).error == (409, "still_working")
+        await asyncio.gather(asking, return_exceptions=True)
+        gate.set()
+        async with selling(tmp_path, cashier=cashier, clock=clock, ollama=model.url) as (bot, again):
+            again.token = stranger.token
+            assert bot.rows("SELECT state, attempt FROM l402_call") == [("returned", 1)]
+            model.says("Hello")
+            assert (await again.chat("hello", key="k")).body == {"response": "Hello"}
+
+
+async def test_only_so_many_strangers_talk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.shop.MOST_TALKS", 0)
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.buy(await stranger.chat("hello"))
+        assert (await stranger.chat("hello")).error == (503, "too_many_talks")
+        assert bot.rows("SELECT 1 FROM l402_call") == []
+
+
+async def test_a_task_costs_at_most_what_was_paid_and_nothing_where_it_comes_to_nothing(tmp_path: Path) -> None:
+    hands = Hands(asks={"echo": 30, "quill": 60})
+    async with selling(tmp_path, hands=hands) as (bot, stranger):
+        stranger.buy(await stranger.task("find it"))
+        assert (await stranger.task("find it", max_sats=101)).error == (422, "too_dear")
+        assert (await stranger.task("  ")).error == (422, "blank")
+        assert (await stranger.task("?!")).error == (422, "no_work")
+        hands.does["echo"] = ValueError("it broke")
+        posted = await stranger.task("find it", max_sats=40, key="a")
+        task = posted.body["task_id"]
+        assert bot.rows("SELECT budget FROM task") == [(40_000,)]
+        facts = await done(bot, stranger, task)
+        assert facts["status"] == "failed"
+        assert facts["why"]
+        hands.does.clear()
+        assert (await stranger.task("find it", max_sats=40, key="a")).body == {"task_id": task, "status": "failed"}
+        second = await stranger.task("find it", key="b")  # the call was given back
+        assert (await done(bot, stranger, second.body["task_id"]))["status"] == "settled"
+        assert (await stranger.task("find it", key="c")).error == (402, "token_spent")
+        assert (await stranger.task("find it", key="b")).body["status"] == "settled"
+        assert balances(bot.app.settings)["treasury"] == (100, 0)
+    prove(settings(tmp_path))
+
+
+async def test_a_treasury_that_was_emptied_posts_nothing_and_takes_nothing(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.cashier.store = None  # what was paid went elsewhere
+        stranger.buy(await stranger.task("find it"))
+        said = await stranger.task("find it")
+        assert said.error == (503, "no_funds")
+        assert "0 sats" not in said.body["error"]["message"]
+        assert bot.rows("SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM l402_call)") == [(0, 0)]
+
+
+async def test_what_strangers_buy_reads_none_of_the_hubs_files(tmp_path: Path) -> None:
+    async with selling(tmp_path, worker=None, roster=None) as (bot, stranger):
+        assert (await bot.data("/task summarise welcome.md"))["ok"]  # its own people do
+        stranger.buy(await stranger.task("summarise welcome.md"))
+        said = await stranger.task("summarise welcome.md")
+        assert said.status == 404
+        assert "welcome" not in said.body["error"]["message"].replace("welcome.md", "")
+        assert bot.rows("SELECT count(*) FROM task WHERE requester LIKE 'l402:%'") == [(0,)]
+
+
+async def test_the_files_of_a_result_are_its_buyers(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.buy(await stranger.task("find it"))
+        task = (await stranger.task("find it")).body["task_id"]
+        await done(bot, stranger, task)
+        chart = ResultFile("a chart.png", hashlib.sha256(b"pixels").hexdigest(), 6)
+        place = bot.app.serving.gate.front.place(chart)  # type: ignore[attr-defined]
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"pixels")
+        await bot.app.store.write(lambda tx: tx.tasks.attach(1, [chart], tx.now))
+        (file,) = (await stranger.ask("GET", f"/v1/tasks/{task}")).body["files"]
+        assert (file["name"], file["size"]) == ("a chart.png", 6)
+        got = await stranger.ask("GET", file["href"])
+        assert (got.status, got.body, got.headers["Content-Disposition"]) == (200, b"pixels", "attachment")
+        assert got.headers["X-Content-Type-Options"] == "nosniff"
+        assert (await stranger.ask("GET", file["href"] + "x")).error == (404, "no_such_file")
+        assert (await stranger.ask("GET", file["href"], token="")).error == (401, "needs_its_token")
+
+
+# What is refused ------------------------------------------------------------------------------------------------
+
+
+async def test_forged_tokens_are_401_and_make_no_offer(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (_, stranger):
+        token, invoice = (await stranger.chat("hello")).offer
+        preimage = stranger.cashier.pay(invoice)
+        wire = bytearray(base64.b64decode(token))
+        wire[-1] ^= 1
+        forged = base64.b64encode(wire).decode()
+        made = len(stranger.cashier.made)
+        for header in (
+            f"L402 {forged}:{preimage}", f"L402 {token}:{'0' * 64}", f"L402 {token[:-8]}:{preimage}", "L402 x", "LSAT",
+            f"L402 {token}:{preimage[:-1]}", f"L402 {token}",
+        ):  # fmt: skip
+            said = await stranger.chat("hello", token=header)
+            assert said.error == (401, "bad_credential")
+            assert said.headers["WWW-Authenticate"] == "L402"
+        assert len(stranger.cashier.made) == made
+        twice = [("Authorization", f"L402 {token}:{preimage}"), ("Authorization", "x")]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{stranger.base}/v1/chat", headers=twice) as answer,
+        ):
+            assert answer.status == 401
+        assert (
+            await stranger.chat("hello", token=f"LSAT {token.replace('+', '-').rstrip('=')}:{preimage}")
+        ).status == 503
+
+
+async def test_an_offer_can_be_paid_as_long_as_it_says_and_a_token_used_as_long(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        first = await stranger.task("find it")
+        bot.pass_time(601)
+        second = await stranger.task("find it")
+        assert second.offer != first.offer
+        stranger.buy(second)
+        bot.pass_time(8 * 86_400)
+        assert (await stranger.task("find it")).error == (402, "token_expired")
+        assert (await stranger.chat("find it")).error == (402, "other_goods")
+
+
+async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(l402_reading, "BODY_SECONDS", 0.05)
+    async with selling(tmp_path) as (bot, stranger):
+        for count in ("0", "101", "-1", "1.5", "ten", "", "9" * 5000, "1&calls=2", "\u0661"):
+            assert (await stranger.ask("POST", f"/v1/chat?calls={count}", token="")).error == (422, "bad_count")
+        assert stranger.cashier.made == []
+        stranger.buy(await stranger.chat("hello"))
+        for body, error in {
+            b"": (400, "body_not_json"), b"{": (400, "body_not_json"), b"\xff": (400, "body_not_json"),
+            b"[" * 60_000: (400, "body_not_json"), b"[]": (422, "wrong_body"), b"{}": (422, "wrong_body"),
+            b'{"message": 1}': (422, "wrong_body"), b'{"message": "x", "max": 1}': (422, "wrong_body"),
+            b'{"message": " "}': (422, "blank"), b'{"message": "' + b"x" * 40_000 + b'"}': (413, "text_too_long"),
+            b" " * 70_000: (413, "too_large"),
+        }.items():  # fmt: skip
+            assert (await stranger.ask("POST", "/v1/chat", data=body)).error == error
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.Event().wait()
+
+        assert (await stranger.ask("POST", "/v1/chat", data=slowly())).error == (400, "body_too_slow")
+        for key in ("\u00e4", "x" * 300):
+            assert (await stranger.chat("hello", key=key)).error == (422, "bad_key")
+        assert bot.rows("SELECT count(*) FROM l402_call") == [(0,)]
+        stranger.buy(await stranger.task("x"))
+        for most in (0, -1, 1.5, True, "5", 10**30):
+            assert (await stranger.task("find it", max_sats=most)).error == (422, "wrong_body")
+
+
+async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.cashier.down = "no channel"
+        assert (await stranger.chat("hello")).error == (503, "node_down")
+        stranger.cashier.down = ""
+        for calls in range(1, 11):
+            await stranger.ask("POST", f"/v1/chat?calls={calls}")
+        assert (await stranger.ask("POST", "/v1/chat?calls=11")).error == (429, "too_many_offers")
+        statuses = {(await stranger.ask("GET", "/health")).status for _ in range(120)}
+        assert statuses == {200, 429}
+        assert (await stranger.ask("GET", "/health")).error == (429, "too_fast")
+        bot.pass_time(60)
+        assert (await stranger.ask("GET", "/health")).body == {"ok": True}
+
+
+async def test_what_is_open_and_what_is_the_owners(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        front = (await stranger.ask("GET", "/")).body.decode()
+        assert "simulated" in front
+        assert "POST /v1/chat  100 simulated sats a call" in front
+        wares = (await stranger.ask("GET", "/.well-known/l402.json")).body
+        assert [(one["path"], one["price_sats"]) for one in wares["services"]] == [
+            ("/v1/chat", 100),
+            ("/v1/tasks", 100),
+        ]
+        assert (wares["simulated"], wares["scheme"], wares["max_calls"]) == (True, "L402", 100)
+        told = (await stranger.ask("GET", "/openapi.json")).body["paths"]
+        assert told["/v1/chat"]["post"]["security"] == [{"l402": []}]
+        assert "402" in told["/v1/tasks"]["post"]["responses"]
+        for method in ("HEAD", "OPTIONS"):
+            assert (await stranger.ask(method, "/v1/chat")).status == 405
+        assert (await stranger.ask("HEAD", "/v1/tasks/T-1")).status == 401
+        assert (await stranger.ask("GET", "/v1/tasks/T-1")).error == (401, "needs_its_token")
+        assert (await stranger.ask("GET", "/nowhere")).error == (404, "not_found")
+        assert (await stranger.ask("GET", "/", headers={"Host": "elsewhere.example"})).error == (403, "foreign_host")
+        assert stranger.cashier.made == []
+        asked = {"amount_sats": 5, "memo": "coffee"}
+        assert (await stranger.ask("POST", "/v1/invoice", json=asked)).error == (401, "no_token")
+        caller = await bot.app.hub.identities.caller("console:owner", private=True)
+        reader = await bot.app.hub.identities.mint(caller, "read", "r")
+        assert (await stranger.ask("GET", "/v1/status", token=f"Bearer {reader}")).error == (403, "wrong_scope")
+        owner = "Bearer " + await bot.app.hub.identities.mint(caller, "owner", "o")
+        made = (await stranger.ask("POST", "/v1/invoice", json=asked, token=owner)).body
+        assert (made["amount_sats"], made["simulated"], made["bolt11"]) == (5, True, "lnbcrt0")
+        for wrong in ({"amount_sats": 0, "memo": ""}, {"amount_sats": 5}, {"amount_sats": 5, "memo": "x" * 201}):
+            assert (await stranger.ask("POST", "/v1/invoice", json=wrong, token=owner)).error == (422, "wrong_body")
+        stranger.buy(await stranger.chat("hello"))
+        assert (await stranger.chat("hello")).status == 503
+        status = (await stranger.ask("GET", "/v1/status", token=owner)).body
+        assert (status["open"], status["offers"], status["bundles"], status["earned_sats"]) == (True, 1, 1, 100)
+
+
+# Opening it ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_socket(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, cashier=FakeCashier(clock)) as bot:
+        calls = bot.app.console.admin
+        closed = await calls["serve.status"]({})
+        assert closed["text"].startswith("The gate is closed")
+        assert (await calls["serve.invoice"]({"amount": 5, "memo": "x"}))["text"] == "lnbcrt0"
+        for frame in ({"amount": 0}, {"amount": "5"}, {}, {"amount": 5, "memo": "x" * 201}):
+            await bot.link.send({"op": "serve.invoice", **frame})
+            assert (await bot.until(kind="error"))["error"] == "wrong_order"
+        busy = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port = busy.sockets[0].getsockname()[1]
+        with pytest.raises(PortInUse, match=rf"Port {port} on 127\.0\.0\.1 is in use\. Set TIMMY_SERVE_PORT"):
+            await calls["serve.start"]({"port": port, "price": 7})
+        busy.close()
+        await busy.wait_closed()
+        opened = await calls["serve.start"]({"port": port, "price": 7})
+        assert opened["text"] == f"Selling at http://127.0.0.1:{port}, 7 sats a call."
+        with pytest.raises(OpenAlready, match="7 sats"):
+            await calls["serve.start"]({})
+        assert (await calls["serve.status"]({}))["data"]["price_sats"] == 7
+        assert bot.app.health.parts["l402"].up
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
+            assert answer.status == 200
+
+
+async def test_a_port_in_use_is_said_at_the_start(tmp_path: Path) -> None:
+    busy = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    serve = Serve(enabled=True, port=busy.sockets[0].getsockname()[1])
+    found = settings(tmp_path).model_copy(update={"serve": serve})
+    clock = FakeClock()
+    with pytest.raises(PortInUse, match="TIMMY_SERVE_PORT"):
+        async with hub(tmp_path, found=found, clock=clock, cashier=FakeCashier(clock)):
+            pass
+    busy.close()
