@@ -6,7 +6,7 @@ import io
 
 
 def png(text: str) -> bytes:
-    """A picture of `text`. A BOLT11 is put in capitals, which take half the room (BOLT 11 allows either case)."""
+    """A picture of `text`."""
     import segno  # noqa: PLC0415 - for the first who asks
 
     picture = io.BytesIO()

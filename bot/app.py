@@ -24,6 +24,7 @@ from adapters.console.client import Place
 from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
+from adapters.fetch.fetcher import PageFetcher
 from adapters.inbox import Inbox
 from adapters.lightning import bolt11
 from adapters.lightning.simulated import SimulatedNode
@@ -46,8 +47,7 @@ from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
-from bot.paying import KIND as PAYMENT
-from bot.paying import Paying
+from bot.money import People, World, money
 from bot.registry import registry
 from bot.serving import Serving
 from bot.shop import Shop
@@ -73,14 +73,10 @@ from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
-from core.wallet.guard import Consent, SpendGuard
-from core.wallet.invoices import Invoices, Till
+from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
-from core.wallet.node import OwnNode
-from core.wallet.payments import Payments
-from core.wallet.reconcile import Reconciler
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
@@ -103,13 +99,14 @@ if TYPE_CHECKING:
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
-    from core.ports import Clock, IdSource
+    from core.ports import Clock, Fetcher, IdSource
     from core.store import Store
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
     from core.tokens import TokenTx
     from core.voice.hearing import Ear, Mouth
     from core.wallet.lightning import Lightning
+    from core.wallet.node import OwnNode
     from core.wallet.sales import Cashier, SaleTx
 
 log = logging.getLogger(__name__)
@@ -164,6 +161,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     worker: Worker | None = None,
     roster: Sequence[Persona] | None = None,
     node: Lightning | None = None,
+    fetcher: Fetcher | None = None,
     database: type[Database] = Database,
     ear: Ear | None = None,
     mouth: Mouth | None = None,
@@ -197,9 +195,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
         apart = skills or SkillRunner(folder.strangers(data), (), cache=pictures, scratch=shelf.scratch)
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
-        if node is None:
-            node = await _node(settings, stack, store, clock, ids)
-        own = OwnNode(store, node, clock)
+        node = node or await _node(settings, stack, store, clock, ids)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
@@ -219,23 +215,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep, identities.still)
 
-        def place(file: ResultFile) -> str:
-            return str(shelf.path(file.sha256, file.name))
-
-        async def qr(text: str) -> File:
-            kept = await shelf.put("invoice.png", await asyncio.to_thread(png, text.upper()))
-            return File(kept.name, place(kept))
-
+        files_of = _Files(shelf)
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
-        payments = Payments(
-            store, own, clock, nursery, lambda text: asyncio.to_thread(bolt11.decode, text), SpendGuard(identities)
-        )
-        invoices = Invoices(store, own, clock)
-        paying = Paying(
-            payments, invoices, approvals=approvals, identities=identities, pairing=pairing, roster=agents, wallet=wallet,
-            taps=Consent(store),
-        )  # fmt: skip
-        approvals.carries(PAYMENT, paying.carry)
+
+        world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or PageFetcher())
+        people = People(approvals, identities, pairing, agents, wallet)
+        till = money(store, world, people, files_of.keep, clock, nursery)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
@@ -254,19 +239,21 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             assistant,
             registry,
             health,
-            place,
+            files_of.place,
             _zone(settings),
             hearing,
             speaking,
             delivery.draft,
-            paying,
-            Reconciler(store, own),
-            qr,
+            till.paying,
+            till.reconciler,
+            files_of.qr,
         )
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
         )
-        pump = Pump(store, clock, table(place, identities.selves_in, simulated=wallet.simulated), delivery.send)
+        pump = Pump(
+            store, clock, table(files_of.place, identities.selves_in, simulated=wallet.simulated), delivery.send
+        )
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -293,7 +280,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return task.status.value if task.over else None
 
         supervisor = Supervisor(nursery, clock, health)
-        serving = _serving(settings, sources, nursery, hub, cashier or Till(invoices), supervisor)
+        serving = _serving(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
         calls = {**owner.calls(hub, web.login_link, settings.fingerprint(), outside), **serving.calls()}
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
@@ -331,7 +318,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         await stack.enter_async_context(web.listening())
         await agents.load()
-        await _meet(own)
+        await _meet(till.own)
         await spending.preset(_presets(settings))
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
@@ -348,8 +335,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await dispatcher.recover()
         await approvals.recover()
         supervisor.start("clock", coordinator.run)
-        supervisor.start("lightning", invoices.run, abroad=True)
-        supervisor.start("payments", payments.run, abroad=True)
+        supervisor.start("lightning", till.invoices.run, abroad=True)
+        supervisor.start("payments", till.payments.run, abroad=True)
         supervisor.start("watch", watch.run)
         supervisor.start("approvals", approvals.run)
         for surface in surfaces:
@@ -733,6 +720,25 @@ def _same_kind(settings: Settings, found: tuple[str, str] | None) -> None:
         return
     remedy = f"TIMMY_LIGHTNING_BACKEND={SIMULATED}" if found[0] == SIMULATED else "name that node"
     raise OtherBook(folder=settings.data_dir, theirs=f"{found[0]} ({found[1]})", ours=backend, remedy=remedy)
+
+
+class _Files:
+    """What is handed over as a file, on the shelf."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def place(self, file: ResultFile) -> str:
+        """Where it is."""
+        return str(self._shelf.path(file.sha256, file.name))
+
+    async def keep(self, name: str, content: bytes) -> str:
+        """Keep what is in memory; returns where it is."""
+        return self.place(await self._shelf.put(name, content))
+
+    async def qr(self, text: str) -> File:
+        """A QR code. A BOLT11 is drawn in capitals, which take half the room (BOLT 11 allows either case)."""
+        return File("invoice.png", await self.keep("invoice.png", await asyncio.to_thread(png, text.upper())))
 
 
 async def _meet(own: OwnNode) -> None:

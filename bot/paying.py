@@ -9,24 +9,28 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from bot import views_lightning
+from bot import goods, views_lightning
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
 from core.money import to_msat
 from core.tokens import CONSOLE_OWNER
+from core.wallet.buying import Bought
 from core.wallet.ledger import user_account
 from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
 from core.wallet.payments import Order
+from core.wallet.purchase import Order as Wanted
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
+    from bot.goods import Keep
     from core.approval import Approval
     from core.chat import CommandCall
     from core.pairing import Pairing
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.wallet.buying import Buying
     from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
     from core.wallet.payments import Payments, Quote
@@ -57,11 +61,13 @@ class Paying:
     """Carries out what money commands ask."""
 
     def __init__(  # noqa: PLR0913 - what it works with
-        self, payments: Payments, invoices: Invoices, *, approvals: Approvals, identities: Identities, pairing: Pairing,
-        roster: Roster, wallet: Wallet, taps: Consent,
+        self, payments: Payments, invoices: Invoices, buying: Buying, *, keep: Keep, approvals: Approvals,
+        identities: Identities, pairing: Pairing, roster: Roster, wallet: Wallet, taps: Consent,
     ) -> None:  # fmt: skip
         self._payments = payments
         self._invoices = invoices
+        self._buying = buying
+        self._keep = keep
         self._approvals = approvals
         self._identities = identities
         self._pairing = pairing
@@ -86,7 +92,10 @@ class Paying:
             account = user_account(call.caller.payer)
             return await self._send(call, Order(whom, account, call.caller, call.follows, call.key, amount, most))
         if _ADDRESS.match(whom):
-            raise NotImplementedError
+            authorize(call.caller, Action.SEND)
+            again = call.args.get("again") == "yes"
+            order = Wanted(user_account(call.caller.payer), whom, most, call.key, again=again)
+            return await self._buy(call, order)
         if amount is None:
             raise SayHowMuch
         payee = self._pairing.find(whom)
@@ -94,6 +103,14 @@ class Paying:
             return await self._ask_transfer(call, payee, amount)
         await self._wallet.transfer(call.caller, payee, amount, call.key)
         return views_lightning.transferred(payee, amount, simulated=self._wallet.simulated)
+
+    async def _buy(self, call: CommandCall, order: Wanted) -> Reply:
+        """Buy what an address sells, or put its price to those who may agree to so much."""
+        bought = await self._buying.buy(order)
+        if isinstance(bought, Bought):
+            return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
+        words = goods.question(bought, simulated=self._wallet.simulated)
+        return await self._put(call, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
 
     async def payout(self, call: CommandCall) -> Reply:
         """Pay what an agent earned to its own invoice."""
@@ -117,7 +134,7 @@ class Paying:
         if order.account != user_account(CONSOLE_OWNER):
             words += f" From the account {order.account.partition(':')[2]}."
         facts = {
-            "bolt11": quote.asked.bolt11, "account": order.account, "amount": order.amount, "most": quote.most,
+            "bolt11": quote.asked.bolt11, "account": order.account, "amount": order.amount,
             "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
         return await self._put(call, facts, words, quote.most)
@@ -127,14 +144,14 @@ class Paying:
         words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?"
         if call.caller.payer != CONSOLE_OWNER:
             words += f" From the account {call.caller.payer}."
-        return await self._put(call, {"payee": payee, "most": amount}, words, amount)
+        return await self._put(call, {"payee": payee}, words, amount)
 
     async def _put(self, call: CommandCall, facts: dict[str, Any], words: str, most: int) -> Reply:
         caller = call.caller
         who = {"actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows}
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *await self._payers(most)})
         made = await self._approvals.ask(
-            KIND, json.dumps(who | facts), words, asked_by=caller.recorded, where=call.follows, approvers=people,
+            KIND, json.dumps(who | facts | {"most": most}), words, asked_by=caller.recorded, where=call.follows, approvers=people,
             seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=Role.PAYER,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
@@ -154,6 +171,12 @@ class Paying:
         if not await self._taps.allowed(agreed, role, asked["most"]):
             return "nothing was paid: whoever agreed may not agree to so much any more"
         key = f"approval/{approval.id}"
+        if "purchase" in asked:
+            bought = await self._buying.confirm(asked["purchase"], asked["most"])
+            if not isinstance(bought, Bought):
+                return "nothing was paid: the price has changed"
+            reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
+            return reply.text + ("\nSay the same /pay again to have the file: it is paid for." if reply.files else "")
         if "payee" in asked:
             await self._wallet.transfer(caller, asked["payee"], asked["most"], key)
             return views_lightning.transferred(asked["payee"], asked["most"], simulated=self._wallet.simulated).text

@@ -154,7 +154,7 @@ def _receipt(tx: HandlerTx, event: Event, *, simulated: bool) -> tuple[str, Repl
             return invoice.conversation, views_lightning.received(invoice, simulated=simulated)
     elif event.kind in {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED} and not event.data["answered"]:
         payment = tx.payments.find(bytes.fromhex(str(event.data["payment"])))
-        if payment is not None:
+        if payment is not None and payment.conversation:
             return payment.conversation, views_lightning.payment(payment, simulated=simulated)
     return None
 

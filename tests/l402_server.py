@@ -180,5 +180,5 @@ class Payments:
         preimage = self.shop.preimages[payment_hash] if self.fate is PayState.SUCCEEDED else None
         self.books[payment_hash] = Outcome(self.fate, preimage)
 
-    async def outcome(self, payment_hash: bytes) -> Outcome:
+    async def outcome(self, _: str, payment_hash: bytes) -> Outcome:
         return self.books.get(payment_hash, Outcome(PayState.UNKNOWN))

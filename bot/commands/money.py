@@ -62,14 +62,15 @@ async def invoice(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/pay WHOM [SATS] [max=SATS]",
+    "/pay WHOM [SATS] [max=SATS] [again=yes|no]",
     "pay a Lightning invoice, a person of this hub, or what an L402 address asks",
     group="money",
     action=Action.PAY,
     notes=(
         "WHOM: an invoice (lnbc...), a person such as telegram:12345 or their name, or an https address",
         "SATS: how much, where the invoice leaves it open, or to a person",
-        "max=SATS: all that it may cost, with the fee for routing",
+        "max=SATS: all that it may cost, with the fee for routing; of an address, its price",
+        "again=yes: buy, though this address was paid before and did not deliver",
     ),
 )
 async def pay(hub: Hub, call: CommandCall) -> Reply:

@@ -53,13 +53,13 @@ class Pays(Protocol):
     """Paying an invoice from an account, at most once whatever happens, and within its limits."""
 
     async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str) -> bytes:
-        """Pay at most `most` msat and return the preimage; of an invoice that was given before, its preimage or its end.
+        """Pay an invoice over at most `most` msat (routing comes on top) and return the preimage; given again, its end.
 
         Raises `HubError`s, which do not tell whether it was paid: `outcome` does.
         """
 
-    async def outcome(self, payment_hash: bytes) -> Outcome:
-        """How a payment stands in the hub's books: `unknown` was never begun, `failed` will never be paid."""
+    async def outcome(self, account: str, payment_hash: bytes) -> Outcome:
+        """How this account's payment stands in the hub's books: `unknown` was never begun, `failed` will never be paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Asks:
 class Buying:
     """Buys for accounts. Two orders for the same address wait for each other, so that one payment serves both.
 
-    `decode` reads an invoice and checks its signature, raising `BadInvoice`; `prefix` is of our network's invoices; `limit` is what
-    an account may pay without asking, msat, None where nothing was set.
+    `decode` reads an invoice and checks its signature, raising `BadInvoice`; `prefix` tells that of our network's invoices;
+    `limit` is what an account may pay without asking, msat, None where nothing was set.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -95,10 +95,10 @@ class Buying:
         store: Store[PurchaseTx],
         fetcher: Fetcher,
         pays: Pays,
-        decode: Callable[[str], PaymentRequest],
+        decode: Callable[[str], Awaitable[PaymentRequest]],
         clock: Clock,
         *,
-        prefix: str,
+        prefix: Callable[[], Awaitable[str]],
         limit: Callable[[str], Awaitable[int | None]],
     ) -> None:
         self._store = store
@@ -163,10 +163,10 @@ class Buying:
         if challenge is None:
             raise BadChallenge(host=host)
         try:
-            request = self._decode(challenge.invoice)
+            request = await self._decode(challenge.invoice)
         except BadInvoice:
             raise Unpayable(host=host, why="its invoice cannot be read") from None
-        price_of(request, host, self._prefix, now)
+        price_of(request, host, await self._prefix(), now)
         offer = offered(order, page.url, challenge, request, now)
         return await self._offer(await self._store.write(lambda tx: tx.purchases.add(offer)), order)
 
@@ -218,7 +218,7 @@ class Buying:
 
     async def _in_spite_of(self, error: HubError, purchase: Purchase) -> bytes | None:
         """The preimage of a payment that succeeded though it was not said; else the error, in the right words."""
-        outcome = await self._pays.outcome(purchase.payment_hash)
+        outcome = await self._pays.outcome(purchase.account, purchase.payment_hash)
         match outcome.state:
             case PayState.SUCCEEDED:
                 return outcome.preimage
@@ -234,7 +234,7 @@ class Buying:
 
     async def _resume(self, purchase: Purchase, order: Order) -> Bought | Asks:
         """Go on with a payment that may have been begun, by what the books say of it."""
-        outcome = await self._pays.outcome(purchase.payment_hash)
+        outcome = await self._pays.outcome(purchase.account, purchase.payment_hash)
         match outcome.state:
             case PayState.SUCCEEDED:
                 return await self._receipt(purchase, outcome.preimage, order)

@@ -111,9 +111,12 @@ class World:
         self.sales.append(sale)
         return Page(402, url, challenges=(f'L402 macaroon="{sale.number}", invoice="lnbcrt{sale.number}"',))
 
-    def decode(self, text: str) -> PaymentRequest:
+    async def decode(self, text: str) -> PaymentRequest:
         sale = self.sales[int(text.removeprefix("lnbcrt"))]
         return PaymentRequest(text, "bcrt", sale.payment_hash, "02", sale.price, "", sale.expires_at)
+
+    async def here(self) -> str:
+        return "bcrt"
 
     async def limit_of(self, account: str) -> int | None:
         return self.limit
@@ -147,7 +150,7 @@ class World:
         assert all(one.tried for one in here), "a token is tried before another is bought"
         sale.order, sale.state = order, self.fate
 
-    async def outcome(self, payment_hash: bytes) -> Outcome:
+    async def outcome(self, _: str, payment_hash: bytes) -> Outcome:
         sale = next(one for one in self.sales if one.payment_hash == payment_hash)
         preimage = sale.preimage if sale.state is PayState.SUCCEEDED else None
         return Outcome(sale.state, preimage)
@@ -220,7 +223,7 @@ class Story:
         answer: Bought | Asks | None = None
         with suppress(Crash):
             async with _store(world).open(self.path, world.clock) as store:
-                buying = Buying(store, world, world, world.decode, world.clock, prefix="bcrt", limit=world.limit_of)
+                buying = Buying(store, world, world, world.decode, world.clock, prefix=world.here, limit=world.limit_of)
                 try:
                     if order.agreed and self.asked is not None:
                         answer = await buying.confirm(self.asked.purchase.id, order.most or 0)

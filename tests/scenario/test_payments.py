@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from adapters.fetch.addresses import Reach
+from adapters.fetch.fetcher import PageFetcher
+from adapters.lightning.bolt11 import decode
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from config.settings import Serve
@@ -143,5 +149,54 @@ async def test_a_stranger_pays_the_hubs_own_node_and_the_treasury_earns(tmp_path
             assert (await post(f"L402 {offer[1]}:{preimage.hex()}")).status == 402
         await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE status = 'settled'"), "the task's end")
         assert balances(bot.app.settings)["treasury"] == (100, 0)
+        assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+@asynccontextmanager
+async def seller(node: SimulatedNode, prices: dict[str, int]) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that sells its paths for sats, msat a path, through an outside node; its address, and what it was paid with."""
+    paid: list[bytes] = []
+    tokens: dict[str, bytes] = {}
+
+    async def serve(request: web.BaseRequest) -> web.Response:
+        token, _, preimage = request.headers.get("Authorization", "").removeprefix("L402 ").partition(":")
+        proof = hashlib.sha256(bytes.fromhex(preimage)).digest()
+        if token in tokens and proof == tokens[token]:
+            paid.append(proof)
+            return web.Response(text=f"this is {request.path}")
+        bolt11 = await node.outside_asks(prices[request.path])
+        token = base64.b64encode(f"token {len(tokens)}".encode()).decode()
+        tokens[token] = decode(bolt11).payment_hash
+        challenge = f'L402 macaroon="{token}", invoice="{bolt11}"'
+        return web.Response(status=402, headers={"WWW-Authenticate": challenge})
+
+    runner = web.ServerRunner(web.Server(serve), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", paid
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_page_is_bought_once_within_the_limit_and_above_it_somebody_taps(tmp_path: Path) -> None:
+    fetcher = PageFetcher(Reach(loopback=True))
+    async with (
+        paying(tmp_path, fetcher=fetcher) as (bot, node),
+        seller(node, {"/page": 150_000, "/dear": 3_000_000}) as (url, paid),
+    ):
+        bought = await bot.say(f"/pay {url}/page")
+        assert bought["text"].endswith(", for 150 sats (simulated):\nthis is /page")
+        assert (await bot.data("/balance"))["balance_sats"] == 9_848, "and a sat for the way, and parts of one"
+        assert "with a token that was paid for before" in (await bot.say(f"/pay {url}/page"))["text"]
+        assert len(set(paid)) == 1
+        assert (await bot.data(f"/pay {url}/dear max=10"))["error"] == "too_dear"
+        asked = await bot.say(f"/pay {url}/dear")
+        assert "This costs 3,000 sats from 127.0.0.1" in asked["text"]
+        assert len(set(paid)) == 1
+        agreed = await bot.say(f"/approve {asked['data']['approval']}")
+        assert "for 3,000 sats (simulated):\nthis is /dear" in agreed["text"]
+        assert len(set(paid)) == 2
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)

@@ -35,8 +35,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.ports import Fetcher
+    from core.wallet.lightning import PaymentRequest
 
 ANN, BOB = "user:telegram:1", "user:telegram:2"
+
+
+async def reading(text: str) -> PaymentRequest:
+    return read_invoice(text)
+
+
+async def here() -> str:
+    return "bcrt"
 
 
 class Hub:
@@ -52,7 +61,7 @@ class Hub:
 
     def buyer(self, store: Database, fetcher: Fetcher | None = None) -> Buying:
         return Buying(
-            store, fetcher or self.fetcher, self.payments, read_invoice, self.clock, prefix="bcrt", limit=self.limit_of
+            store, fetcher or self.fetcher, self.payments, reading, self.clock, prefix=here, limit=self.limit_of
         )
 
     async def run(self, order: Order | tuple[int, int]) -> Bought | Asks:

@@ -1,0 +1,75 @@
+"""The parts that move sats in and out of the hub, joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.paying import KIND, Paying
+from core.wallet.buying import Buying
+from core.wallet.guard import Consent, SpendGuard
+from core.wallet.invoices import Invoices
+from core.wallet.node import OwnNode
+from core.wallet.payments import Payments
+from core.wallet.purse import Purse
+from core.wallet.reconcile import Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from bot.approvals import Approvals
+    from bot.goods import Keep
+    from core.pairing import Pairing
+    from core.ports import Clock, Fetcher, Spawner
+    from core.store import Store
+    from core.swarm.roster import Roster
+    from core.tokens import Identities
+    from core.wallet.lightning import Lightning, PaymentRequest
+    from core.wallet.wallet import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What lies beyond the books: the node, how its invoices are read, and the pages that are sold."""
+
+    node: Lightning
+    decode: Callable[[str], Awaitable[PaymentRequest]]
+    fetcher: Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who pays and who agrees."""
+
+    approvals: Approvals
+    identities: Identities
+    pairing: Pairing
+    roster: Roster
+    wallet: Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Everything that moves sats."""
+
+    own: OwnNode
+    invoices: Invoices
+    payments: Payments
+    paying: Paying
+    reconciler: Reconciler
+
+
+def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Clock, spawner: Spawner) -> Money:
+    """Make it. `store` has every store in its unit of work."""
+    own = OwnNode(store, world.node, clock)
+    payments = Payments(store, own, clock, spawner, world.decode, SpendGuard(people.identities))
+    invoices = Invoices(store, own, clock)
+    purse = Purse(store, payments, people.identities, own)
+    buying = Buying(store, world.fetcher, purse, world.decode, clock, prefix=purse.prefix, limit=purse.unasked)
+    paying = Paying(
+        payments, invoices, buying, keep=keep, approvals=people.approvals, identities=people.identities,
+        pairing=people.pairing, roster=people.roster, wallet=people.wallet, taps=Consent(store),
+    )  # fmt: skip
+    people.approvals.carries(KIND, paying.carry)
+    return Money(own, invoices, payments, paying, Reconciler(store, own))

@@ -1,0 +1,76 @@
+"""What buys by L402 pays out of: a payment like any other, in the name of whoever the account belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.errors import Unavailable, UserError
+from core.tokens import CONSOLE_OWNER
+from core.wallet import limits
+from core.wallet.ledger import user_account
+from core.wallet.lightning import PREFIXES, Outcome, PayState
+from core.wallet.limits import Path
+from core.wallet.payment import State
+from core.wallet.payments import Order
+
+if TYPE_CHECKING:
+    from core.store import Store
+    from core.tokens import Identities
+    from core.wallet.node import OwnNode
+    from core.wallet.payments import Payments, PaymentTx
+
+
+class ServiceNotPaid(UserError):
+    """The payment failed: {why}. Nothing left your wallet."""
+
+
+class StillOnItsWay(Unavailable):
+    """The node has not said yet how the payment ended."""
+
+
+class Purse:
+    """`core.wallet.buying.Pays`, and what else buying asks of the wallet."""
+
+    def __init__(self, store: Store[PaymentTx], payments: Payments, identities: Identities, own: OwnNode) -> None:
+        self._store = store
+        self._payments = payments
+        self._identities = identities
+        self._own = own
+
+    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str) -> bytes:
+        """See `Pays`. The payment is told nowhere by itself: whoever buys is answered."""
+        person = account.removeprefix(user_account("")) if account.startswith(user_account("")) else CONSOLE_OWNER
+        caller = await self._identities.caller(person, private=True)
+        order = Order(bolt11, account, caller, "", f"l402:{key}", reason=reason, path=Path.SERVICE)
+        quote = await self._payments.quote(order)
+        if quote.amount > most:
+            raise ServiceNotPaid(why="the invoice is for more than was agreed to")
+        paid = await self._payments.pay(order)
+        if paid.state is State.FAILED:
+            raise ServiceNotPaid(why=paid.why)
+        if paid.preimage is None:
+            raise StillOnItsWay
+        return paid.preimage
+
+    async def outcome(self, account: str, payment_hash: bytes) -> Outcome:
+        """See `Pays`. What another account paid is nothing to this one."""
+        found = await self._store.read(lambda tx: tx.payments.find(payment_hash))
+        if found is None or found.account != account:
+            return Outcome(PayState.UNKNOWN)
+        match found.state:
+            case State.SUCCEEDED:
+                return Outcome(PayState.SUCCEEDED, found.preimage, found.amount, found.fee)
+            case State.FAILED:
+                return Outcome(PayState.FAILED, why=found.why)
+            case _:
+                return Outcome(PayState.IN_FLIGHT)
+
+    async def prefix(self) -> str:
+        """That of our network's invoices. Raises `NodeDown`."""
+        return PREFIXES[(await self._own.verified()).network]
+
+    async def unasked(self, account: str) -> int | None:
+        """What this account may pay without a tap, msat; None: nothing was set."""
+        del account  # one threshold for all
+        rules = await self._store.read(lambda tx: tx.limits.rules())
+        return rules.amounts.get(limits.APPROVE)
