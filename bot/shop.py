@@ -48,7 +48,7 @@ class NoFunds(Unavailable):
     """The hub cannot fund a task now. Nothing was taken off your token; try again later."""
 
 
-class TooDear(UserError):
+class MoreThanSold(UserError):
     """The most that a task may cost (max_sats) is 1 sat to {most}, for which a call of this token was sold."""
 
 
@@ -107,11 +107,11 @@ class Shop:
     async def post(self, grant: Grant, description: str, max_sats: int | None, key: str) -> Task:
         """Post a task for at most what a call was sold for. The same key again is the same task, and costs nothing.
 
-        Raises `TooDear`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
+        Raises `MoreThanSold`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
         """
         budget = grant.terms.price if max_sats is None else to_msat(max_sats)
         if not to_msat(1) <= budget <= grant.terms.price:
-            raise TooDear(most=format_sats(grant.terms.price))
+            raise MoreThanSold(most=format_sats(grant.terms.price))
         call = await self._seller.look(grant, key, request_hash("task", description, max_sats))
         if call.task is not None:
             return await self._coordinator.show(call.task)

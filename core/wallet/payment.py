@@ -52,7 +52,7 @@ class AmountGiven(UserError):
     """This invoice is for {asked}, and you said {given}. Leave the amount out, or ask for another invoice; nothing was paid."""
 
 
-class TooDear(UserError):
+class CostsMore(UserError):
     """This costs up to {total} with the routing fee, and you allowed {most}. Nothing was paid."""
 
 
@@ -117,7 +117,7 @@ def price(
 ) -> tuple[int, int]:
     """The amount that is sent and the fee limit, msat. `given`: what the payer chose; `most`: all that it may cost.
 
-    Raises `AmountMissing`, `AmountGiven` and `TooDear`. With `most` the fee may take what is left of it, within its rule.
+    Raises `AmountMissing`, `AmountGiven` and `CostsMore`. With `most` the fee may take what is left of it, within its rule.
     """
     if asked.amount is None and given is None:
         raise AmountMissing
@@ -126,11 +126,11 @@ def price(
     amount = asked.amount if given is None else given
     assert amount is not None  # noqa: S101 - one of the two is there
     if amount > to_msat(MAX_SATS):
-        raise TooDear(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
+        raise CostsMore(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
     limit = max(fee_limit(amount), least_fee(amount))
     if most is not None:
         if amount > most:
-            raise TooDear(total=format_sats(amount), most=format_sats(most))
+            raise CostsMore(total=format_sats(amount), most=format_sats(most))
         limit = min(limit, most - amount)
     return amount, limit
 

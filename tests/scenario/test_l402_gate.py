@@ -166,7 +166,7 @@ async def test_a_task_costs_at_most_what_was_paid_and_nothing_where_it_comes_to_
     hands = Hands(asks={"echo": 30, "quill": 60})
     async with selling(tmp_path, hands=hands) as (bot, stranger):
         stranger.buy(await stranger.task("find it"))
-        assert (await stranger.task("find it", max_sats=101)).error == (422, "too_dear")
+        assert (await stranger.task("find it", max_sats=101)).error == (422, "more_than_sold")
         assert (await stranger.task("  ")).error == (422, "blank")
         assert (await stranger.task("?!")).error == (422, "no_work")
         hands.does["echo"] = ValueError("it broke")
