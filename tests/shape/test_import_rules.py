@@ -34,6 +34,7 @@ SEEDS = [
     ("core is in order", "core/somewhere_new.py", "core.ids"),
     ("voice stands alone", "core/voice/intent.py", "core.wallet.ledger"),
     ("a pure module imports no service", "core/wallet/ledger.py", "core.wallet.wallet"),
+    ("a pure module imports no service", "core/wallet/statement.py", "core.wallet.wallet"),
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
     ("a pure module imports no service", "core/swarm/parking.py", "core.swarm.walk"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),
