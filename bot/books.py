@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from bot.app import look_at_books
+from bot import statement
+from bot.app import SIMULATED, look_at_books
 from core.errors import UserError
 from core.money import format_sats, to_sats
 from core.tokens import CONSOLE_OWNER
 from core.wallet.ledger import user_account
+from core.wallet.statement import explain
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -39,7 +42,7 @@ def prove(settings: Settings, *, as_json: bool) -> str:
 
 def balances(settings: Settings, *, as_json: bool) -> str:
     """Every account that has or owes something."""
-    rows = look_at_books(settings, lambda tx: tx.books.accounts())
+    rows, book = look_at_books(settings, lambda tx: (tx.books.accounts(), tx.books.identity()))
     facts = [
         {
             "account": row.name,
@@ -50,24 +53,29 @@ def balances(settings: Settings, *, as_json: bool) -> str:
         for row in rows
     ]
     lines = [f"{row.name:32} {format_sats(row.posted):>18}  {format_sats(row.held)} held" for row in rows]
-    return json.dumps({"ok": True, "accounts": facts}) if as_json else "\n".join(lines)
+    if as_json:
+        return json.dumps({"ok": True, "simulated": _simulated(book), "accounts": facts})
+    return "\n".join([*lines, *(["These sats are simulated"] if _simulated(book) else [])])
 
 
-def movements(settings: Settings, account: str | None, limit: int, *, as_json: bool) -> str:
-    """An account's movements, newest first."""
+def movements(
+    settings: Settings, account: str | None, limit: int, start: int | None = None, *, as_json: bool
+) -> str:  # fmt: skip
+    """Why an account has what it has: its movements, newest first (from entry `start` on back in time), holds, and their sum."""
     name = account or user_account(CONSOLE_OWNER)
+
     if account is not None and not look_at_books(settings, lambda tx: tx.books.has(account)):
         raise UnknownAccount(given=repr(account[:60]))
-    lines = look_at_books(settings, lambda tx: tx.books.history(name, limit))
-    facts = [
-        {
-            "id": line.id, "at": line.at, "amount_msat": line.amount, "kind": line.kind, "task": line.task,
-            "reason": line.reason, "other": line.other,
-        }
-        for line in lines
-    ]  # fmt: skip
+    found, book = look_at_books(
+        settings,
+        lambda tx: (explain(tx.statements, tx.ledger.account(name), limit, start), tx.books.identity()),
+    )
+    simulated = _simulated(book)
     if as_json:
-        return json.dumps({"ok": True, "account": name, "history": facts})
-    words = [f"{to_sats(line.amount):+,} sats  {line.kind}  {line.reason}  ({line.other})" for line in lines]
-    count = "1 movement" if len(lines) == 1 else f"{len(lines):,} movements"
-    return "\n".join([f"{name}: the last {count}, newest first" if lines else f"{name}: no movements yet", *words])
+        return json.dumps(statement.facts(found, simulated=simulated))
+    zone = ZoneInfo(settings.timezone) if settings.timezone else None
+    return "\n".join(statement.words(found, limit, zone, simulated=simulated))
+
+
+def _simulated(book: tuple[str, str] | None) -> bool:
+    return book is not None and book[0] == SIMULATED

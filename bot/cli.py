@@ -341,13 +341,16 @@ def balance(as_json: bool) -> None:  # noqa: FBT001
 @ledger.command()
 @click.argument("account", required=False)
 @click.option("--json", "as_json", is_flag=True)
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
-def history(account: str | None, as_json: bool, limit: int) -> None:  # noqa: FBT001
-    """Show an account's movements (the owner's wallet if none is named)."""
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many movements to list."
+)
+@click.option("--from", "start", type=click.IntRange(min=1), metavar="ENTRY", help="From this entry on, back in time.")
+def history(account: str | None, as_json: bool, limit: int, start: int | None) -> None:  # noqa: FBT001
+    """Explain an account's balance (the owner's wallet if none is named): movements, holds, and their sum."""
     settings = settings_now()
     from bot.books import movements
 
-    print_plain(movements(settings, account, limit, as_json=as_json))
+    print_plain(movements(settings, account, limit, start, as_json=as_json))
 
 
 @timmy.group()

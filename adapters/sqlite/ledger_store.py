@@ -44,6 +44,8 @@ _UNFINISHED = (
 
 
 _NEWEST = 2**63 - 1
+_NO_MORE = (2**63, "", 0)
+"""What comes after the last posting: of an entry that no entry can be."""
 
 
 class _Now(Protocol):
@@ -208,19 +210,19 @@ class BookRows:
     def _booked(self, strays: list[int]) -> Iterator[Booked]:
         """All entries in order; the numbers that postings name and no entry has are put into `strays`."""
         postings = self._connection.execute("SELECT txn, account, amount FROM posting ORDER BY txn")
-        pending = next(postings, None)
+        owner, account, amount = next(postings, _NO_MORE)
         rows = self._connection.execute(
             "SELECT id, at, key, kind, task, actor, reason, payment_hash, request, prev, hash FROM txn ORDER BY id"
         )
         for number, at, key, kind, task, actor, reason, payment, request, previous, digest in rows:
             own: list[tuple[str, int]] = []
-            while pending is not None and pending[0] <= number:
-                if pending[0] == number:
-                    own.append((pending[1], pending[2]))
+            while owner <= number:
+                if owner == number:
+                    own.append((account, amount))
                 else:
-                    strays.append(pending[0])
-                pending = next(postings, None)
+                    strays.append(owner)
+                owner, account, amount = next(postings, _NO_MORE)
             entry = Entry(key, kind, tuple(own), task, actor, reason, payment)
             yield Booked(number, at, entry, request, previous, digest)
-        if pending is not None:
-            strays.append(pending[0])
+        if owner != _NO_MORE[0]:
+            strays.append(owner)

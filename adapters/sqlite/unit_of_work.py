@@ -20,6 +20,7 @@ from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
+from adapters.sqlite.statement_store import StatementRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
@@ -47,8 +48,8 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "limits",
-        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sales", "sessions", "shortcuts", "surfaces",
-        "tasks", "tokens",
+        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sales", "sessions", "shortcuts", "statements",
+        "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -72,6 +73,7 @@ class UnitOfWork:
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)
         self.recon = ReconRows(connection)
+        self.statements = StatementRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
         self.purchases = PurchaseRows(connection)

@@ -8,9 +8,10 @@ hub owes them, and the accounts that stand for the world outside go negative by 
 from __future__ import annotations
 
 import hashlib
-import json
+import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING
 
 from core.errors import Broken, HubError, UserError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 GENESIS = bytes(32)
+_place = struct.Struct(">Qq").pack
 EXTERNAL = "external"
 TREASURY = "treasury"
 
@@ -113,12 +115,21 @@ class Entry:
 
     def request_hash(self) -> bytes:
         """What was asked, apart from when: the same key with another request hash is a conflict."""
-        payment = self.payment and self.payment.hex()
-        return _digest(self.key, self.kind, self.task, self.actor, self.reason, sorted(self.postings), payment)
+        postings = ",".join([f"[{_text(account)},{amount}]" for account, amount in sorted(self.postings)])
+        payment = "null" if self.payment is None else f'"{self.payment.hex()}"'
+        return _sha256(
+            f"[{_text(self.key)},{_text(self.kind)},{_number(self.task)},{_text(self.actor)},{_text(self.reason)},"
+            f"[{postings}],{payment}]"
+        )
 
 
-def _digest(*facts: object) -> bytes:
-    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).digest()
+def _number(value: int | None) -> str:
+    return "null" if value is None else str(value)
+
+
+def _sha256(facts: str) -> bytes:
+    """Of a JSON array without spaces, as `json.dumps` writes it; spelled out where it is used, which takes a third of the time."""
+    return hashlib.sha256(facts.encode()).digest()
 
 
 def transfer(  # noqa: PLR0913 - an entry has this many facts
@@ -130,7 +141,7 @@ def transfer(  # noqa: PLR0913 - an entry has this many facts
 
 def chain_hash(previous: bytes, number: int, at: int, request: bytes) -> bytes:
     """SHA-256 over the previous hash, the entry's number and time (8 bytes each, big-endian), and its request hash."""
-    return hashlib.sha256(previous + number.to_bytes(8, "big") + at.to_bytes(8, "big", signed=True) + request).digest()
+    return hashlib.sha256(previous + _place(number, at) + request).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +188,10 @@ class HoldRow:
 
     def sealed(self) -> bytes:
         """The hash that it must have."""
-        return _digest(
-            self.id, self.account, self.target, self.amount, self.task, self.state, self.expires, self.at
-        )  # fmt: skip
+        return _sha256(
+            f"[{self.id},{_text(self.account)},{_text(self.target)},{self.amount},{_number(self.task)},{_text(self.state)},"
+            f"{_number(self.expires)},{self.at}]"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +222,12 @@ def verify(
     entries = postings = 0
     head = GENESIS
     for row in booked:
-        _check_link(row, head, entries + 1)
+        entries += 1
+        _check_link(row, head, entries)
         for account, amount in row.entry.postings:
             sums[account] = sums.get(account, 0) + amount
-            postings += 1
-        entries, head = entries + 1, row.hash
+        postings += len(row.entry.postings)
+        head = row.hash
     for number in strays:
         raise BooksBroken(why=f"entry {number} is missing, and has postings")
     held, open_holds = _check_holds(holds)

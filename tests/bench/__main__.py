@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import footprint, hearing, latency, lives, matrix, nlu, telegram
+from tests.bench import book, footprint, hearing, latency, lives, matrix, nlu, telegram
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -43,15 +43,16 @@ class Line(NamedTuple):
 
 
 class Effort(NamedTuple):
-    """How much is measured: rounds of each line, lives in a round, seconds of commands in a round."""
+    """How much is measured: rounds of each line, lives in a round, seconds of commands in a round, postings in a long book."""
 
     rounds: int
     lives: int
     seconds: float
+    postings: int
 
 
-QUICK = Effort(rounds=3, lives=500, seconds=0.7)
-WHOLE = Effort(rounds=5, lives=1500, seconds=3.0)
+QUICK = Effort(rounds=3, lives=500, seconds=0.7, postings=100_000)
+WHOLE = Effort(rounds=5, lives=1500, seconds=3.0, postings=1_000_000)
 
 
 def _row(*cells: str) -> str:
@@ -90,6 +91,35 @@ def _hops(effort: Effort) -> Iterator[Line]:
             f"thread hops a transaction, {in_flight} in flight", f"{found.hops:,}",
             f"{found.commits:,} commits of {found.writes:,} functions", found.hops / found.commits, "<= 1", DURABLE,
         )  # fmt: skip
+
+
+def _transfers(effort: Effort) -> Iterator[Line]:
+    rows = book.same_rows()
+    pairs = []
+    for _ in range(effort.rounds):
+        ours = book.ours(6 * effort.lives)
+        pairs.append((ours, book.plain(6 * effort.lives, round(ours.together))))
+    mine, theirs = (
+        statistics.median(column) for column in zip(*((one.rate, other) for one, other in pairs), strict=True)
+    )
+    ratio = statistics.median(one.rate / other for one, other in pairs)
+    together = statistics.median(one.together for one, _ in pairs)
+    yield Line(
+        f"transfers, {book.CALLERS} callers; {together:.0f} a commit", f"{mine:,.0f}/s", f"plain sqlite3: {theirs:,.0f}/s", ratio,
+        ">= 0.25", DURABLE,
+    )  # fmt: skip
+    yield Line("transfers: rows alike in both databases", f"{rows:,}", f"{rows:,}", 1.0)
+
+
+def _verify(effort: Effort) -> Iterator[Line]:
+    with book.long_book(effort.postings) as path:
+        ours, theirs = _interleaved(
+            3, lambda: book.verify_seconds(path, effort.postings), lambda: book.scan_seconds(path)
+        )
+        ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+        against = f"its rows read and hashed as text: {statistics.median(theirs):.2f} s"
+        mine = f"{statistics.median(ours):.2f} s"
+        yield Line(f"ledger verify, {effort.postings:,} postings", mine, against, ratio, "<= 3")
 
 
 def _latency(effort: Effort) -> Iterator[Line]:
@@ -207,8 +237,8 @@ def _hearing(effort: Effort) -> Iterator[Line]:
 
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
-    "lives": _lives, "hops": _hops, "latency": _latency, "footprint": _footprint, "nlu": _nlu,
-    "hearing": _hearing,    "telegram": _telegram, "matrix": _matrix,
+    "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
+    "nlu": _nlu, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
 }  # fmt: skip
 
 

@@ -171,13 +171,14 @@ def same_rows(count: int = 7) -> int:
         asyncio.run(_ours(mine, count, 1))
         with closing(connect(theirs)) as connection:
             PlainWriter(connection).by_step(1, count)
-        dumps = [_dump(path) for path in (mine, theirs)]
+        dumps = [dump(path) for path in (mine, theirs)]
         for table, rows in dumps[0].items():
             assert rows == dumps[1][table], f"{table} differs: {rows} is not {dumps[1][table]}"
         return sum(len(rows) for rows in dumps[0].values())
 
 
-def _dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every table's rows, without what holds the time."""
     with closing(connect_reader(path)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         found = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.books import UnknownAccount, movements, prove
+from bot.books import UnknownAccount, balances, movements, prove
 from core.swarm.ports import Decline
 from tests.scenario.bot import OWNER, Hands, hub
 
@@ -78,9 +79,11 @@ async def test_the_books_count_and_name_their_accounts(tmp_path: Path) -> None:
     assert prove(found, as_json=False).startswith(
         "The books balance: 2 entries, 4 postings, 3 accounts, 0 open holds\n"
     )
-    assert movements(found, None, 5, as_json=False).startswith(
-        "user:console:owner: the last 1 movement, newest first\n"
-    )
+    assert movements(found, None, 5, as_json=False).startswith("user:console:owner has 10,000 simulated sats\n")
+    explained = json.loads(movements(found, "user:console:owner", 5, as_json=True))
+    assert (explained["simulated"], explained["sum_msat"], explained["agrees"]) == (True, 10_000_000, True)
+    assert balances(found, as_json=False).endswith("\nThese sats are simulated")
+    assert json.loads(balances(found, as_json=True))["simulated"] is True
     with pytest.raises(UnknownAccount, match=r"no account 'nope'.*timmy ledger balance"):
         movements(found, "nope", 5, as_json=False)
 

@@ -37,6 +37,7 @@ SEEDS = [
     ("a pure module imports no service", "core/wallet/purchase.py", "core.wallet.buying"),
     ("a pure module imports no service", "core/wallet/challenge.py", "core.wallet.buying"),
     ("a pure module imports no service", "core/wallet/l402.py", "core.wallet.selling"),
+    ("a pure module imports no service", "core/wallet/statement.py", "core.wallet.wallet"),
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
     ("a pure module imports no service", "core/swarm/parking.py", "core.swarm.walk"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.money import MAX_SATS, to_msat
 from core.wallet import wallet
@@ -16,7 +20,9 @@ from core.wallet.ledger import (
     GENESIS,
     TREASURY,
     AccountRow,
+    Entry,
     HoldClosed,
+    HoldRow,
     HoldState,
     KeyConflict,
     Kind,
@@ -29,6 +35,7 @@ from core.wallet.ledger import (
     transfer,
     user_account,
 )
+from tests.depth import depth
 from tests.unit.wallet.small_book import ACCOUNT, OWNER, awarded, found, granted, posted, wallet_of
 
 if TYPE_CHECKING:
@@ -36,7 +43,6 @@ if TYPE_CHECKING:
 
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.sqlite.writer import Database
-    from core.wallet.ledger import Entry
 
 OTHER = user_account("telegram:1")
 
@@ -86,6 +92,33 @@ def test_a_request_is_the_same_whatever_the_order_of_its_postings() -> None:
 )  # fmt: skip
 def test_any_other_request_has_another_hash(change: dict[str, object]) -> None:
     assert replace(move(5), **change).request_hash() != move(5).request_hash()  # type: ignore[arg-type]
+
+
+TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF), max_size=6)
+AMOUNT = st.integers(-(2**63), 2**63 - 1)
+PERHAPS = st.none() | AMOUNT
+
+
+@pytest.mark.deep
+@settings(max_examples=depth(40, 3_000), deadline=None)
+@given(
+    TEXT, TEXT, st.lists(st.tuples(TEXT, AMOUNT)), PERHAPS, TEXT, TEXT, st.none() | st.binary(min_size=32, max_size=32)
+)
+def test_a_request_hash_is_that_of_its_json(  # noqa: PLR0917 - an entry has this many facts
+    key: str, kind: str, postings: list[tuple[str, int]], task: int | None, actor: str, reason: str, payment: bytes | None
+) -> None:  # fmt: skip
+    """Books that were written with `json.dumps` verify for ever."""
+    entry = Entry(key, kind, tuple(postings), task, actor, reason, payment)
+    asked = [key, kind, task, actor, reason, sorted(postings), payment and payment.hex()]
+    assert entry.request_hash() == hashlib.sha256(json.dumps(asked, separators=(",", ":")).encode()).digest()
+
+
+@pytest.mark.deep
+@settings(max_examples=depth(40, 3_000), deadline=None)
+@given(st.tuples(AMOUNT, TEXT, TEXT, AMOUNT, PERHAPS, st.sampled_from(list(HoldState)), PERHAPS, AMOUNT))
+def test_the_seal_of_a_hold_is_that_of_its_json(facts: Any) -> None:
+    sealed = hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).digest()
+    assert HoldRow(*facts).sealed() == sealed
 
 
 def test_each_link_of_the_chain_depends_on_all_of_it() -> None:
