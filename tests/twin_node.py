@@ -80,6 +80,8 @@ class Twin:
     who: NodeInfo = field(default_factory=lambda: NodeInfo("simulated", "02aa", 1, synced=True))
     balance: int = START
     down: bool = False
+    refuses_known: bool = False
+    """Whether it refuses a hash that it has seen, as some do."""
     lie: int = 0
     """What it says that it has beyond what it has."""
     faults: dict[str, deque[Fault]] = field(default_factory=dict)
@@ -91,8 +93,8 @@ class Twin:
     invoices: dict[bytes, NodeInvoice] = field(default_factory=dict)
     preimages: dict[bytes, bytes] = field(default_factory=dict)
     settlements: list[NodeInvoice] = field(default_factory=list)
-    told: list[NodeInvoice] = field(default_factory=list)
-    """What streams say, in the order in which they do."""
+    news: list[NodeInvoice] = field(default_factory=list)
+    """What the stream says next. A new one begins with all settlements after the one that it is asked for."""
     on_the_way: list[tuple[str, int | None, int]] = field(default_factory=list)
     lied: set[bytes] = field(default_factory=set)
     """Payments that it said had failed, while they had not."""
@@ -119,11 +121,13 @@ class Twin:
         if found.state is not InvoiceState.OPEN or found.expires_at <= self.clock.now():
             return False
         amount = found.amount if received is None else received
+        if self.balance + amount > 2 * START:
+            return False  # there are no more sats in the world
         done = replace(found, state=InvoiceState.SETTLED, received=amount, index=len(self.settlements) + 1)
         self.invoices[payment_hash] = done
         self.balance += amount
         self.settlements.append(done)
-        self.told += [done] * told
+        self.news += [done] * told
         return True
 
     def push(self) -> None:
@@ -262,18 +266,19 @@ class Line:
     async def settled(self, after: int) -> AsyncIterator[NodeInvoice]:
         await self._begin("settled")
         twin = self.twin
-        position = 0
+        twin.news = [one for one in twin.settlements if one.index > after]
         while True:
             changed = twin.changed
-            while position < len(twin.told):
-                one, position = twin.told[position], position + 1
-                if one.index > after:
-                    self._end(await self._begin("settlement"))
-                    yield one
+            while twin.news:
+                one = twin.news.pop(0)
+                self._end(await self._begin("settlement"))
+                yield one
             await changed.wait()
 
     async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: int) -> Outcome:
         fault = await self._begin("pay")
+        if self.twin.refuses_known and _hash(bolt11) in self.twin.payments:
+            raise NodeRefused(backend=self.backend, why="it has it already")
         if fault is Fault.DELAYED:
             self.twin.on_the_way.append((bolt11, amount, fee_limit))
             raise NodeDown(backend=self.backend, why="it takes too long")

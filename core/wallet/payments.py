@@ -228,6 +228,7 @@ class Payments:
             return
         self._busy[payment.payment_hash] = _Call(self._clock.now(), asyncio.Event())
         self._spawner.spawn(self._send(payment), f"payment {payment.payment_hash.hex()[:8]}")
+        self._wake.set()  # should the node not answer, it is looked up in time
 
     async def _send(self, payment: Payment) -> None:
         try:

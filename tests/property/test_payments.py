@@ -273,6 +273,7 @@ class Lightning(RuleBasedStateMachine):
         for digest, outcome in list(self.twin.payments.items()):
             if outcome.state is PayState.IN_FLIGHT:
                 self.twin.land(digest, well=bool(digest[0] % 2))
+        self.twin.news += self.twin.settlements
         self.twin.push()
         self.clock.advance(seconds * SECOND)
 
@@ -371,11 +372,9 @@ class Lightning(RuleBasedStateMachine):
     def somebody_pays_us(self, number: int, more: bool, told: int, order: bool) -> None:
         """The stream tells of it twice, or later, or in another order."""
         found = list(self.twin.invoices.values())[number % len(self.twin.invoices)]
-        self.twin.outside_pays(found.payment_hash, found.amount + 1_500 if more else None, told)
-        if not told:
-            self.twin.told += self.twin.settlements[-1:]
-        elif order:
-            self.twin.told[-2:] = self.twin.told[-2:][::-1]
+        self.twin.outside_pays(found.payment_hash, min(found.amount + 1_500, to_msat(MAX_SATS)) if more else None, told)
+        if order:
+            self.twin.news.reverse()
         self._ask(meanwhile=self.twin.push if told else bool)
 
     @precondition(lambda self: any(one.state is PayState.IN_FLIGHT for one in self.twin.payments.values()))
