@@ -122,6 +122,8 @@ class Paying:
         return await self._send(call, order)
 
     async def _send(self, call: CommandCall, order: Order) -> Reply:
+        if (known := await self._payments.known(order.key)) is not None:
+            return views_lightning.payment(known, simulated=self._wallet.simulated)
         quote = await self._payments.quote(order)
         if await self._taps.needed(order.account, quote.most):
             return await self._ask(call, order, quote)
@@ -164,7 +166,9 @@ class Paying:
 
     async def carry(self, approval: Approval) -> str:
         """Pay what was agreed to; the same approval twice pays once."""
-        asked = json.loads(approval.action)
+        asked, key = json.loads(approval.action), f"approval/{approval.id}"
+        if (known := await self._payments.known(key)) is not None:
+            return views_lightning.payment(known, simulated=self._wallet.simulated).text
         caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
         _, role = await self._identities.standing(approval.decided_by or "")
         agreed = self._identities.account(approval.decided_by or "")

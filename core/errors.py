@@ -62,7 +62,7 @@ class Broken(HubError):
 
 
 class WentWrong(HubError):
-    """Something went wrong inside the hub; nothing was charged. The log says more; please try again."""
+    """Something went wrong inside the hub. The log says more; look whether it was done before you try again."""
 
 
 def cause(error: BaseException) -> str:

@@ -53,6 +53,11 @@ class FakeClock:
             _, _, ring = heapq.heappop(self._alarms)
             ring()
 
+    def set_back(self, ms: int) -> None:
+        """Somebody sets the clock back: whoever waits for a time waits as long as before, as with the real clock."""
+        self._now -= ms
+        self._alarms = [(when - ms, order, ring) for when, order, ring in self._alarms]
+
     async def sleep(self, seconds: float) -> None:
         """See `Clock`; cancellable."""
         await self.until(self._now + round(seconds * 1000), asyncio.Event())
@@ -79,8 +84,9 @@ class FakeClock:
         try:
             yield
         finally:
-            if alarm in self._alarms:
-                self._alarms.remove(alarm)
+            kept = [one for one in self._alarms if one[1] != alarm[1]]
+            if len(kept) < len(self._alarms):
+                self._alarms = kept
                 heapq.heapify(self._alarms)
 
 

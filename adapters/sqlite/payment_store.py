@@ -38,7 +38,8 @@ class PaymentRows:
         one = payment
         self._connection.execute(
             f"INSERT INTO payment ({_PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-            " ON CONFLICT (payment_hash) DO UPDATE SET account = excluded.account, amount = excluded.amount,"
+            " ON CONFLICT (payment_hash) DO UPDATE SET bolt11 = excluded.bolt11, account = excluded.account,"
+            " payee = excluded.payee, amount = excluded.amount, chosen = excluded.chosen, expires_at = excluded.expires_at,"
             " fee_limit = excluded.fee_limit, actor = excluded.actor, conversation = excluded.conversation,"
             " reason = excluded.reason, at = excluded.at, attempt = excluded.attempt, state = excluded.state,"
             " hold = excluded.hold, preimage = excluded.preimage, fee = excluded.fee, why = excluded.why,"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.errors import Unavailable
 from core.events import Event, Kind
-from core.money import to_sats
+from core.money import MAX_SATS, to_msat, to_sats
 from core.store import patiently
 from core.wallet.ledger import TREASURY, Entry, transfer
 from core.wallet.lightning import InvoiceState
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 EXPIRY_SECONDS = 3600
 """How long an invoice can be paid, as most wallets expect."""
+
+OVERLAP = 16
+"""How many settlements a node is asked for again: it may have told of some before an earlier one, when the hub died."""
 
 SUSPENSE = "suspense"
 SALES = "income:l402"
@@ -108,6 +111,8 @@ class Invoices:
         made = await self._own.node.create_invoice(amount, memo, expiry)
 
         def work(tx: InvoiceTx) -> Invoice:
+            if (known := _known(tx, key)) is not None:
+                return known
             invoice = Invoice(
                 made.payment_hash, made.bolt11, account, amount, memo, actor, conversation, made.expires_at, tx.now
             )
@@ -135,11 +140,12 @@ class Invoices:
         return found is not None and found.settled
 
     async def look(self, payment_hash: bytes) -> bool:
-        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown`."""
+        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown` and `OtherNode`."""
         if await self.settled(payment_hash):
             return True
+        await self._own.verified()
         found = await self._own.node.lookup(payment_hash)
-        if found is None or found.state is not InvoiceState.SETTLED:
+        if found is None or not _came(found):
             return False
         await patiently(self._store, lambda tx: self._book(tx, found), self._clock)
         return True
@@ -147,19 +153,21 @@ class Invoices:
     async def run(self) -> None:
         """Book what is settled, for ever. Raises `NodeDown` and `OtherNode`."""
         await self._own.verified()
-        after = await self._store.read(lambda tx: tx.invoices.last_settlement())
-        async for found in self._own.node.settled(after):
+        last = await self._store.read(lambda tx: tx.invoices.last_settlement())
+        async for found in self._own.node.settled(max(0, last - OVERLAP)):
             await patiently(self._store, lambda tx, one=found: self._arrived(tx, one), self._clock)  # type: ignore[misc]
         raise SettlementsEnded(backend=self._own.node.backend)
 
     def _arrived(self, tx: InvoiceTx, found: NodeInvoice) -> None:
-        self._book(tx, found)
-        tx.invoices.booked_to(max(found.index, tx.invoices.last_settlement()))
+        if _came(found):
+            self._book(tx, found)
+        if found.index > tx.invoices.last_settlement():
+            tx.invoices.booked_to(found.index)
 
     def _book(self, tx: InvoiceTx, found: NodeInvoice) -> None:
         """Book a settlement; one that is booked already changes nothing."""
         invoice = tx.invoices.find(found.payment_hash)
-        if found.received <= 0 or (invoice is not None and invoice.settled):
+        if invoice is not None and invoice.settled:
             return
         if invoice is None and 0 < found.settled_at < tx.books.opened_at():
             return  # it is in what the node had when the books were opened
@@ -197,6 +205,11 @@ class Till:
     async def settled(self, payment_hash: bytes) -> bool:
         """See `Cashier`."""
         return await self._invoices.look(payment_hash)
+
+
+def _came(found: NodeInvoice) -> bool:
+    """Whether sats came for it: as many as there can be."""
+    return found.state is InvoiceState.SETTLED and 0 < found.received <= to_msat(MAX_SATS)
 
 
 def _known(tx: InvoiceTx, key: str) -> Invoice | None:

@@ -68,6 +68,12 @@ class BeingPaid(UserError):
     status = 409
 
 
+class TriedAlready(UserError):
+    """This invoice was tried and failed, and this node ({backend}) is asked once for each. Ask for a new one; nothing was paid."""
+
+    status = 409
+
+
 def fee_limit(amount: int) -> int:
     """The most that routing may cost, msat: 1 %, and at least 2 sats."""
     return max(LEAST_FEE, amount // 100)
@@ -159,8 +165,9 @@ def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
     if payment.over:
         return Booking(payment)
     match outcome.state:
-        case PayState.SUCCEEDED if proves(outcome.preimage, payment.payment_hash):
-            sent = (outcome.amount or payment.amount) + outcome.fee
+        case PayState.SUCCEEDED if proves(outcome.preimage, payment.payment_hash) and _credible(outcome):
+            # The receipt proves that the whole amount arrived, whatever else is said of it.
+            sent = max(outcome.amount, payment.amount) + outcome.fee
             done = replace(
                 payment, state=State.SUCCEEDED, preimage=outcome.preimage, fee=outcome.fee, why="", ended_at=now
             )
@@ -168,12 +175,17 @@ def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
         case PayState.FAILED:
             return Booking(replace(payment, state=State.FAILED, why=outcome.why, ended_at=now))
         case PayState.SUCCEEDED:
-            why = "the node says that it was paid and shows no receipt for it"
+            why = "the node says that it was paid, and shows no receipt or impossible amounts for it"
         case PayState.IN_FLIGHT:
             why = "it is on its way"
         case _:
             why = "the node does not know of it"
     return Booking(replace(payment, state=State.UNKNOWN, why=why))
+
+
+def _credible(outcome: Outcome) -> bool:
+    """Whether its amounts can be: they are booked."""
+    return min(outcome.amount, outcome.fee) >= 0 and outcome.amount + outcome.fee <= to_msat(MAX_SATS)
 
 
 class Next(StrEnum):
@@ -186,10 +198,13 @@ class Next(StrEnum):
 def after_looking(payment: Payment, outcome: Outcome, traits: Traits) -> Next:
     """What follows when a payment is found unfinished, and the node said how it stands.
 
-    What the node does not know was never sent if it was not `sending` yet; else it may be on its way to the node, and is sent again
-    only where the same hash is paid once.
+    What was never sent is sent, if the node knows nothing of it but an attempt that failed. What was sent may still be on its way
+    to a node that does not know it, or that tells of the attempt before; it is sent again only where the same hash is paid once
+    (where it is not there is no second attempt).
     """
     never_sent = payment.state is State.PREPARED
-    if outcome.state is PayState.UNKNOWN and (never_sent or traits.once):
+    nothing = outcome.state is PayState.UNKNOWN
+    earlier = outcome.state is PayState.FAILED and (never_sent or payment.attempt > 1)
+    if earlier or (nothing and (never_sent or traits.once)):
         return Next.SEND
     return Next.WAIT

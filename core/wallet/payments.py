@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import format_sats, to_sats
-from core.store import patiently
+from core.store import NotWritten, patiently
 from core.tokens import TokenTx
 from core.wallet.ledger import Entry, HoldState
 from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayState
 from core.wallet.limits import Path
+from core.wallet.looks import Looks
 from core.wallet.payment import (
     BeingPaid,
     Next,
     PaidAlready,
     Payment,
     State,
+    TriedAlready,
     after_looking,
     check_payable,
     price,
@@ -52,9 +53,8 @@ PATIENCE_MS = 10_000
 NODE_SECONDS = 60
 """How long the node looks for a way."""
 
-FIRST_LOOK_MS = 1_000
-LAST_LOOK_MS = 60_000
-"""How soon what is unfinished is looked up again: later and later."""
+SILENT_MS = 1_000 * NODE_SECONDS + 10_000
+"""After how long without an answer a payment is looked up, although its call has not come back."""
 
 ROUTING = "fees:routing"
 
@@ -125,6 +125,23 @@ class Quote:
         return self.amount + self.fee_limit
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A payment that is about to be made: whether its invoice is this hub's own, and whether the node cannot have seen it yet."""
+
+    payment: Payment
+    own: bool
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A payment that is being made, since when (Unix ms); `ended` once its call is over and written."""
+
+    since: int
+    ended: asyncio.Event
+
+
 class Payments:
     """Pays, and follows what it began to its end. `guard` is asked in the unit of work that sets the sats aside, and may refuse."""
 
@@ -143,8 +160,9 @@ class Payments:
         self._spawner = spawner
         self._decode = decode
         self._guard = guard
-        self._busy: dict[bytes, asyncio.Event] = {}
-        self._awaited: Counter[bytes] = Counter()
+        self._busy: dict[bytes, _Call] = {}
+        self._waiting: dict[bytes, set[object]] = {}
+        self._looks = Looks()
         self._wake = asyncio.Event()
 
     async def quote(self, order: Order) -> Quote:
@@ -155,112 +173,158 @@ class Payments:
         amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)
         return Quote(asked, amount, limit)
 
+    async def known(self, key: str) -> Payment | None:
+        """What an earlier run of the same command paid, as it stands after a while at most: whatever holds now, it was paid."""
+        found = await self._store.read(lambda tx: _known(tx, key))
+        return None if found is None else await self._ended(found)
+
     async def pay(self, order: Order) -> Payment:
         """Pay, once for each key, and return how it stands after a while at most.
 
-        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `NotEnoughSats`, and what the guard refuses.
+        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `CannotTakeBack`, `NotEnoughSats`, and what the guard
+        refuses.
         """
-        if (known := await self._store.read(lambda tx: _known(tx, order.key))) is not None:
-            return await self._ended(known)
+        if (known := await self.known(order.key)) is not None:
+            return known
         quote = await self.quote(order)
-        if (invoice := await self._store.read(lambda tx: tx.invoices.find(quote.asked.payment_hash))) is not None:
-            return await self._inside(order, quote, invoice)
         payment = await self._store.write(lambda tx: self._prepare(tx, order, quote))
         self._start(payment)
         return await self._ended(payment)
 
     def _prepare(self, tx: PaymentTx, order: Order, quote: Quote) -> Payment:
-        """Set the sats aside and write the payment: nothing is sent before this is committed."""
+        """Set the sats aside and write the payment: nothing is sent or taken back before this is committed."""
         if (known := _known(tx, order.key)) is not None:
             return known
         before = tx.payments.find(quote.asked.payment_hash)
-        _refuse_again(before)
+        self._refuse_again(before)
+        target = self._own.account
+        if (invoice := tx.invoices.find(quote.asked.payment_hash)) is not None:
+            self._check_own(order, invoice)
+            quote, target = replace(quote, fee_limit=0), invoice.account
         payment = _payment(order, quote, tx.now, 1 if before is None else before.attempt + 1)
         self._guard.spend(tx, order, payment)
-        hold = tx.ledger.hold(order.account, self._own.account, payment.most, None)
-        payment = replace(payment, hold=hold)
+        payment = replace(payment, hold=tx.ledger.hold(order.account, target, payment.most, None))
         tx.payments.put(payment)
         tx.mark(order.key, payment.payment_hash.hex())
         return payment
 
-    async def _inside(self, order: Order, quote: Quote, invoice: Invoice) -> Payment:
-        """Pay an invoice of this hub's: in the books, once the node will take nothing for it any more."""
+    def _refuse_again(self, before: Payment | None) -> None:
+        """Raise where an invoice was paid or is being paid; what failed may be tried anew where a node pays a hash once."""
+        if before is None:
+            return
+        if before.state is State.SUCCEEDED:
+            raise PaidAlready
+        if not before.over:
+            raise BeingPaid
+        if not self._own.node.traits.once:
+            raise TriedAlready(backend=self._own.node.backend)
+
+    def _check_own(self, order: Order, invoice: Invoice) -> None:
+        """Raise where an invoice of this hub's own cannot be paid."""
         if invoice.account == order.account:
             raise PaysYourself
         if invoice.settled:
             raise PaidAlready
-        node = self._own.node
-        if not node.traits.hold:
-            raise CannotTakeBack(backend=node.backend)
-        try:
-            await node.cancel_invoice(invoice.payment_hash)
-        except NodeRefused as error:  # it was paid at the node, and the books do not know it yet
-            raise PaidAlready from error
-        return await self._store.write(lambda tx: self._book_inside(tx, order, quote))
-
-    def _book_inside(self, tx: PaymentTx, order: Order, quote: Quote) -> Payment:
-        if (known := _known(tx, order.key)) is not None:
-            return known
-        invoice = tx.invoices.find(quote.asked.payment_hash)
-        if invoice is None or invoice.settled:
-            raise PaidAlready
-        before = tx.payments.find(invoice.payment_hash)
-        _refuse_again(before)
-        payment = _payment(order, quote, tx.now, 1 if before is None else before.attempt + 1)
-        payment = replace(payment, fee_limit=0, state=State.SUCCEEDED, ended_at=tx.now)
-        self._guard.spend(tx, order, payment)
-        postings = ((order.account, -payment.amount), (invoice.account, payment.amount))
-        tx.ledger.append(_entry(payment, "inside", postings))
-        tx.payments.put(payment)
-        tx.invoices.settle(invoice.payment_hash, payment.amount, tx.now)
-        tx.mark(order.key, payment.payment_hash.hex())
-        tx.emit(
-            Event(Kind.INVOICE_SETTLED, data={"invoice": invoice.payment_hash.hex(), "sats": to_sats(payment.amount)})
-        )
-        return payment
+        if not self._own.node.traits.hold:
+            raise CannotTakeBack(backend=self._own.node.backend)
 
     def _start(self, payment: Payment) -> None:
         """Send it, whoever waits for it or not."""
         if payment.over or payment.payment_hash in self._busy:
             return
-        self._busy[payment.payment_hash] = asyncio.Event()
+        self._busy[payment.payment_hash] = _Call(self._clock.now(), asyncio.Event())
         self._spawner.spawn(self._send(payment), f"payment {payment.payment_hash.hex()[:8]}")
+        self._wake.set()  # should the node not answer, it is looked up in time
 
     async def _send(self, payment: Payment) -> None:
         try:
-            sending = await patiently(self._store, lambda tx: self._sending(tx, payment.payment_hash), self._clock)
-            if sending is not None:
-                await self._book(sending, await self._call(sending, first=payment.state is State.PREPARED))
+            turn = await patiently(self._store, lambda tx: self._sending(tx, payment.payment_hash), self._clock)
+            if turn is None:
+                return
+            if turn.own:
+                await self._pay_inside(turn.payment)
+            else:
+                await self._book(turn.payment, await self._call(turn))
         finally:
-            self._busy.pop(payment.payment_hash).set()
+            self._busy.pop(payment.payment_hash).ended.set()
             self._wake.set()
 
-    def _sending(self, tx: PaymentTx, payment_hash: bytes) -> Payment | None:
-        """Commit that the node is about to be asked; None where it is not to be."""
+    def _sending(self, tx: PaymentTx, payment_hash: bytes) -> _Turn | None:
+        """Commit that the node is about to be asked; None where it is not to be.
+
+        What may have been sent is sent again only where the same hash is paid once, whatever was seen of it a moment ago.
+        """
         payment = tx.payments.find(payment_hash)
         if payment is None or payment.over:
             return None
-        if payment.state is State.PREPARED:
-            if why := self._guard.halts(tx):
+        own = tx.invoices.find(payment_hash) is not None
+        first = payment.state is State.PREPARED
+        if why := self._guard.halts(tx):
+            if first:
                 self._end(tx, payment, Outcome(PayState.FAILED, why=why))
-                return None
+            return None
+        if first:
             payment = replace(payment, state=State.SENDING)
             tx.payments.put(payment)
-        return payment
+        elif not (own or self._own.node.traits.once):
+            return None
+        return _Turn(payment, own, first and payment.attempt == 1)
 
-    async def _call(self, payment: Payment, *, first: bool) -> Outcome:
-        """Have the node pay. What was `first` ordered now, and certainly not begun, has failed."""
+    async def _call(self, turn: _Turn) -> Outcome:
+        """Have the node pay. What it was never asked before, and certainly did not begin, has failed."""
         try:
-            amount = payment.amount if payment.chosen else None
-            return await self._own.node.pay(payment.bolt11, amount, payment.fee_limit, NODE_SECONDS)
+            return await self._asked(turn)
         except NodeRefused as error:
             return Outcome(PayState.FAILED, why=str(error))
         except NodeDown as error:
             self._own.doubt()
-            if first and isinstance(error, NotBegun):
+            if turn.fresh and isinstance(error, NotBegun):
                 return Outcome(PayState.FAILED, why=str(error))
-            log.warning("a payment's end is not known: %s", error)
+            log.warning("the end of payment %s is not known: %s", turn.payment.payment_hash.hex()[:8], error)
             return Outcome(PayState.IN_FLIGHT)
+
+    async def _asked(self, turn: _Turn) -> Outcome:
+        """Ask the node to pay. Where it refuses a hash that it may have seen before, what became of it then is what counts."""
+        payment, node = turn.payment, self._own.node
+        try:
+            amount = payment.amount if payment.chosen else None
+            return await node.pay(payment.bolt11, amount, payment.fee_limit, NODE_SECONDS)
+        except NodeRefused:
+            if turn.fresh or not node.traits.track:
+                raise
+            seen = await node.track(payment.payment_hash)
+            if seen.state in {PayState.SUCCEEDED, PayState.IN_FLIGHT}:
+                return seen
+            raise
+
+    async def _pay_inside(self, payment: Payment) -> None:
+        """Pay an invoice of this hub's: in the books, once the node will take nothing for it any more."""
+        try:
+            await self._own.node.cancel_invoice(payment.payment_hash)
+        except NodeRefused as error:  # it was paid at the node, and the books may not know it yet
+            await self._book(payment, Outcome(PayState.FAILED, why=str(error)))
+        except NodeDown as error:
+            self._own.doubt()
+            log.warning("invoice %s may be open at the node: %s", payment.payment_hash.hex()[:8], error)
+        else:
+            await patiently(self._store, lambda tx: self._end_inside(tx, payment), self._clock)
+
+    def _end_inside(self, tx: PaymentTx, payment: Payment) -> None:
+        now = tx.payments.find(payment.payment_hash)
+        invoice = tx.invoices.find(payment.payment_hash)
+        if now is None or now.over:
+            return
+        if invoice is None or invoice.settled:
+            self._end(tx, now, Outcome(PayState.FAILED, why="the invoice was paid already"))
+            return
+        after = replace(now, state=State.SUCCEEDED, why="", ended_at=tx.now)
+        tx.payments.put(after)
+        tx.ledger.close_hold(now.hold or 0, HoldState.POSTED)
+        postings = ((now.account, -now.amount), (invoice.account, now.amount))
+        tx.ledger.append(_entry(after, "inside", postings))
+        tx.invoices.settle(invoice.payment_hash, now.amount, tx.now)
+        tx.emit(Event(Kind.INVOICE_SETTLED, data={"invoice": now.payment_hash.hex(), "sats": to_sats(now.amount)}))
+        self._over(tx, after, now.amount)
 
     async def _book(self, payment: Payment, outcome: Outcome) -> None:
         await patiently(self._store, lambda tx: self._end(tx, payment, outcome), self._clock)
@@ -282,54 +346,80 @@ class Payments:
                 log.error("the node took %s more than it was allowed", format_sats(booking.beyond))
                 postings.append((ROUTING, -booking.beyond))
             tx.ledger.append(_entry(after, "payment", tuple(postings)))
-            self._guard.spent(tx, after, booking.sent)
         elif after.state is State.FAILED:
             tx.ledger.close_hold(now.hold or 0, HoldState.VOID)
-            self._guard.spent(tx, after, 0)
         if after.over:
-            kind = Kind.PAYMENT_SUCCEEDED if after.state is State.SUCCEEDED else Kind.PAYMENT_FAILED
-            answered = self._awaited[after.payment_hash] > 0
-            data: dict[str, Json] = {
-                "payment": after.payment_hash.hex(),
-                "sats": to_sats(after.amount),
-                "answered": answered,
-            }
-            tx.emit(Event(kind, data=data))
+            self._over(tx, after, booking.sent)
+
+    def _over(self, tx: PaymentTx, payment: Payment, sent: int) -> None:
+        """Count what left, and tell of the end."""
+        self._guard.spent(tx, payment, sent)
+        data: dict[str, Json] = {
+            "payment": payment.payment_hash.hex(),
+            "sats": to_sats(payment.amount),
+            "answered": bool(self._waiting.get(payment.payment_hash)),
+        }
+        kind = Kind.PAYMENT_SUCCEEDED if payment.state is State.SUCCEEDED else Kind.PAYMENT_FAILED
+        tx.emit(Event(kind, data=data))
 
     async def _ended(self, payment: Payment) -> Payment:
-        """The payment as it stands once it ended, or patience did."""
-        ended = self._busy.get(payment.payment_hash)
-        if ended is not None:
-            self._awaited[payment.payment_hash] += 1
-            try:
-                await self._clock.until(self._clock.now() + PATIENCE_MS, ended)
-            finally:
-                self._awaited[payment.payment_hash] -= 1
-        return await self._store.read(lambda tx: tx.payments.find(payment.payment_hash)) or payment
+        """The payment as it stands once it ended, or patience did.
+
+        Whoever waits leaves in the line of writes: an end is written either before, and seen here, or after, and told as news.
+        """
+        digest = payment.payment_hash
+        if (call := self._busy.get(digest)) is None:
+            return await self._store.read(lambda tx: tx.payments.find(digest)) or payment
+        waiting, me = self._waiting.setdefault(digest, set()), object()
+        waiting.add(me)
+
+        def leave(tx: PaymentTx) -> Payment | None:
+            waiting.discard(me)
+            return tx.payments.find(digest)
+
+        try:
+            await self._clock.until(self._clock.now() + PATIENCE_MS, call.ended)
+            return await self._store.write(leave) or payment
+        except NotWritten:
+            waiting.discard(me)
+            return await self._store.read(lambda tx: tx.payments.find(digest)) or payment
+        finally:
+            waiting.discard(me)
+            if not waiting and self._waiting.get(digest) is waiting:
+                del self._waiting[digest]
 
     async def run(self) -> None:
         """Follow what is unfinished to its end, for ever. Raises `NodeDown` and `OtherNode`."""
-        pause = FIRST_LOOK_MS
         while True:
             self._wake.clear()
-            found = await self._store.read(lambda tx: tx.payments.unfinished())
-            left = [payment for payment in found if payment.payment_hash not in self._busy]
-            if left:
+            unfinished = await self._store.read(lambda tx: tx.payments.unfinished())
+            left = {one.payment_hash: one for one in unfinished if not self._under_way(one)}
+            due = self._looks.due(left, self._clock.now())
+            if due:
                 await self._own.verified()
-            for payment in left:
-                await self._look(payment)
-            if not left:
-                pause = FIRST_LOOK_MS
-            await self._clock.until(self._clock.now() + pause if left else None, self._wake)
-            pause = min(pause * 2, LAST_LOOK_MS)
+            for payment_hash in due:
+                self._looks.looked(payment_hash, self._clock.now())
+                await self._look(left[payment_hash])
+            times = [call.since + SILENT_MS for call in self._busy.values() if self._fresh(call)]
+            if (following := self._looks.following()) is not None:
+                times.append(following)
+            await self._clock.until(min(times, default=None), self._wake)
+
+    def _under_way(self, payment: Payment) -> bool:
+        """Whether its call is on its way; one that has been silent for long is taken for lost, and may come back all the same."""
+        call = self._busy.get(payment.payment_hash)
+        return call is not None and self._fresh(call)
+
+    def _fresh(self, call: _Call) -> bool:
+        return 0 <= self._clock.now() - call.since < SILENT_MS
 
     async def _look(self, payment: Payment) -> None:
         """Ask the node how a payment stands, and do what follows."""
         node = self._own.node
-        if node.traits.track:
-            outcome = await node.track(payment.payment_hash)
-        else:
-            outcome = Outcome(PayState.UNKNOWN)
+        if await self._store.read(lambda tx: tx.invoices.find(payment.payment_hash)) is not None:
+            self._start(payment)
+            return
+        outcome = await node.track(payment.payment_hash) if node.traits.track else Outcome(PayState.UNKNOWN)
         if after_looking(payment, outcome, node.traits) is Next.SEND:
             self._start(payment)
         else:
@@ -352,14 +442,6 @@ class Guard(Protocol):
 def _known(tx: PaymentTx, key: str) -> Payment | None:
     done = tx.applied(key)
     return None if done is None else tx.payments.find(bytes.fromhex(done))
-
-
-def _refuse_again(before: Payment | None) -> None:
-    """Raise where an invoice was paid or is being paid; what failed may be tried anew."""
-    if before is not None and before.state is State.SUCCEEDED:
-        raise PaidAlready
-    if before is not None and not before.over:
-        raise BeingPaid
 
 
 def _payment(order: Order, quote: Quote, now: int, attempt: int) -> Payment:

@@ -96,7 +96,8 @@ class Reconciler:
 
     def _books(self, tx: ReconTx) -> tuple[int, int]:
         """What the books say that the node has, and what is on its way out at most."""
-        return -tx.ledger.account(self._own.account).posted, sum(one.most for one in tx.payments.unfinished())
+        leaving = [one for one in tx.payments.unfinished() if tx.invoices.find(one.payment_hash) is None]
+        return -tx.ledger.account(self._own.account).posted, sum(one.most for one in leaving)
 
     def _keep(self, tx: ReconTx, seen: tuple[int, int], node: int) -> Comparison | tuple[int, int]:
         now = self._books(tx)

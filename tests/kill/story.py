@@ -17,7 +17,7 @@ from bot.app import DATABASE, build
 from bot.subscriptions import NOTIFIED
 from core.store import StoreClosed
 from tests.blank import blank
-from tests.fakes import FakeClock, FakeIds
+from tests.fakes import EPOCH, FakeClock, FakeIds
 from tests.kill.crash import Fate, mortal
 from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, asking, prove, rows
 
@@ -78,6 +78,8 @@ class Story:
 
     pace = 0
     """Milliseconds that pass at each look at whether all is quiet."""
+    starts = EPOCH
+    """When each life begins."""
 
     facts: dict[str, str] = {  # noqa: RUF012 - a constant
         "tasks": "SELECT id, status, agent, price, attempt, result, retry_of FROM task ORDER BY id",
@@ -168,7 +170,7 @@ class Story:
     @asynccontextmanager
     async def _hub(self, **parts: Any) -> AsyncIterator[tuple[App, FakeClock]]:
         found = self.settings()
-        self._clock = clock = FakeClock()
+        self._clock = clock = FakeClock(self.starts)
         self.lives.append(Hands())
         blank(found.data_dir / DATABASE)
         made = build(

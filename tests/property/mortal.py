@@ -91,7 +91,14 @@ class MortalDatabase(Database):
             self._tx = UnitOfWork(connection)
         return super()._run(cast("sqlite3.Connection", _Trap(connection, self)), batch)
 
-    def take_image(self) -> None:
+    def die(self) -> None:
+        """The process ends here. Raises `Killed`."""
+        if not self.dead:
+            self.dead = True
+            self._take_image()
+        raise Killed
+
+    def _take_image(self) -> None:
         """Copy the files as they are now: what a killed process leaves behind."""
         self.image.parent.mkdir()
         for suffix in ("", "-wal"):
@@ -130,6 +137,8 @@ class _Trap:
 
     def execute(self, sql: str) -> None:
         store = self._store
+        if store.dead:
+            raise Killed  # it died elsewhere than at a commit
         # The blow is disarmed before it falls: it falls once.
         falls = sql == "COMMIT" and store.blow is not None and store.countdown == 0
         if sql == "COMMIT":
@@ -142,15 +151,10 @@ class _Trap:
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
         if blow is Blow.BEFORE:
-            self._kill()
+            store.die()
         self._connection.execute(sql)
         if blow is Blow.AFTER:
-            self._kill()
-
-    def _kill(self) -> None:
-        self._store.dead = True
-        self._store.take_image()
-        raise Killed
+            store.die()
 
 
 @dataclass
@@ -247,16 +251,20 @@ class Hub:
         with suppress(Killed, asyncio.CancelledError):
             await self._life
 
+    async def _opened(self, store: Database, blow: Blow | None) -> None:
+        """The store is there: from here on it can be killed."""
+        assert isinstance(store, MortalDatabase)
+        self.store = store
+        store.image = self.path.parent.with_name(f"{int(self.path.parent.name) + 1:03}") / self.path.name
+        # What a killed process wrote stays in the system's cache: only a power cut needs the disk to be waited for.
+        await store._writer.run(lambda connection: connection.execute("PRAGMA synchronous = OFF"))
+        store.paced(self._pace)
+        store.blow = blow
+        self._opening = False
+
     async def _live(self, blow: Blow | None) -> None:
         async with MortalDatabase.open(self.path, self._clock) as store, Nursery() as nursery:
-            assert isinstance(store, MortalDatabase)
-            self.store = store
-            store.image = self.path.parent.with_name(f"{int(self.path.parent.name) + 1:03}") / self.path.name
-            # What a killed process wrote stays in the system's cache: only a power cut needs the disk to be waited for.
-            await store._writer.run(lambda connection: connection.execute("PRAGMA synchronous = OFF"))
-            store.paced(self._pace)
-            store.blow = blow
-            self._opening = False
+            await self._opened(store, blow)
             self.roster = Roster(store, PERSONAS)
             identities = Identities(store, self._ids, owners=(), reserved=self.roster.claims)
             self.coordinator = Coordinator(

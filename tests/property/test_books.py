@@ -49,6 +49,7 @@ from core.wallet.ledger import NotEnoughSats
 from core.wallet.limits import Frozen
 from tests.depth import depth
 from tests.fakes import FakeClock, FakeIds, IdleSelector
+from tests.property.checks import balanced
 from tests.property.model import AT_WORK, LIVE, OVER, Model
 from tests.property.mortal import PERSONAS, RULES, Blow, Hub, new_book
 
@@ -596,24 +597,7 @@ class Books(RuleBasedStateMachine):
 
     def books_balance(self) -> None:
         """1, 2, 3, 12: zero sums; the balances are the sums of postings and open holds; floors hold."""
-        accounts = {
-            name: tuple(row) for name, *row in self.view.execute("SELECT name, posted, held, floor FROM account")
-        }
-        entries: Counter[int] = Counter()
-        sums: Counter[str] = Counter()
-        for txn, account, amount in self.view.execute("SELECT txn, account, amount FROM posting"):
-            assert amount != 0
-            entries[txn] += amount
-            sums[account] += amount
-        assert not any(entries.values())
-        held: Counter[str] = Counter()
-        for account, amount in self.view.execute("SELECT account, amount FROM hold WHERE state = 'open'"):
-            held[account] += amount
-        assert {name: (sums[name], held[name]) for name in accounts} == {n: row[:2] for n, row in accounts.items()}
-        assert set(sums) | set(held) <= set(accounts)
-        assert [name for name, (posted, aside, floor) in accounts.items() if posted - aside < (floor or 0)] == [
-            "external"
-        ]
+        assert balanced(self.view) == {"external"}
 
     def holds_close_once(self) -> None:
         """4, and that no hold outlives its task."""
