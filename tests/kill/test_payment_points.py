@@ -64,7 +64,10 @@ WALKS: dict[str, list[Say | World]] = {
 
 @dataclass(frozen=True)
 class Crash:
-    """The hub dies at `point` of a walk, `when` in words; `row`: how the payment or invoice then stands, `left`: sats that left the node."""
+    """The hub dies at `point` of a walk, `when` in words.
+
+    `row`: how the payment or invoice then stands; `left`: sats that have left the node.
+    """
 
     walk: str
     point: str
