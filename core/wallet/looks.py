@@ -23,15 +23,18 @@ class Looks:
 
     def __init__(self) -> None:
         self._next: dict[bytes, tuple[int, int]] = {}
+        self._busy: frozenset[bytes] = frozenset()
 
-    def due(self, unfinished: Collection[bytes], now: int) -> list[bytes]:
-        """Those to look up now, whoever waits longest first. What is not unfinished any more is forgotten.
+    def due(self, unfinished: Collection[bytes], busy: Collection[bytes], now: int) -> list[bytes]:
+        """Those to look up now, whoever waits longest first; not the `busy` ones, which are being sent, and keep their pace.
 
-        A look further away than the longest pause was planned before the clock was set back.
+        What is not unfinished any more is forgotten. A look further away than the longest pause was planned before the clock was
+        set back.
         """
         self._next = {one: self._next.get(one, (0, 0)) for one in unfinished}
+        self._busy = frozenset(busy)
         late = [one for one, (at, _) in self._next.items() if at <= now or at > now + LAST_LOOK_MS]
-        return sorted(late, key=self._next.__getitem__)[:AT_ONCE]
+        return sorted((one for one in late if one not in self._busy), key=self._next.__getitem__)[:AT_ONCE]
 
     def looked(self, payment_hash: bytes, now: int) -> None:
         """It is being looked up: the next time is further away."""
@@ -40,5 +43,5 @@ class Looks:
         self._next[payment_hash] = (now + pause, pause)
 
     def following(self) -> int | None:
-        """When the next look is; None where nothing is unfinished."""
-        return min((at for at, _ in self._next.values()), default=None)
+        """When the next look is; None where nothing is unfinished, or all that is is busy."""
+        return min((at for one, (at, _) in self._next.items() if one not in self._busy), default=None)

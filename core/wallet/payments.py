@@ -392,9 +392,9 @@ class Payments:
         """Follow what is unfinished to its end, for ever. Raises `NodeDown` and `OtherNode`."""
         while True:
             self._wake.clear()
-            unfinished = await self._store.read(lambda tx: tx.payments.unfinished())
-            left = {one.payment_hash: one for one in unfinished if not self._under_way(one)}
-            due = self._looks.due(left, self._clock.now())
+            found = await self._store.read(lambda tx: tx.payments.unfinished())
+            left = {one.payment_hash: one for one in found}
+            due = self._looks.due(left, [one for one in left if self._under_way(one)], self._clock.now())
             if due:
                 await self._own.verified()
             for payment_hash in due:
@@ -405,9 +405,9 @@ class Payments:
                 times.append(following)
             await self._clock.until(min(times, default=None), self._wake)
 
-    def _under_way(self, payment: Payment) -> bool:
+    def _under_way(self, payment_hash: bytes) -> bool:
         """Whether its call is on its way; one that has been silent for long is taken for lost, and may come back all the same."""
-        call = self._busy.get(payment.payment_hash)
+        call = self._busy.get(payment_hash)
         return call is not None and self._fresh(call)
 
     def _fresh(self, call: _Call) -> bool:

@@ -67,7 +67,7 @@ WALKS: dict[str, list[Say | World]] = {
 class Crash:
     """The hub dies at `point` of a walk, `when` in words.
 
-    `row`: how the payment or invoice then stands, `left`: sats that left the node.
+    `row`: how the payment or invoice then stands; `left`: sats that have left the node.
     """
 
     walk: str

@@ -317,7 +317,9 @@ class Lightning(RuleBasedStateMachine):
         return Command("compare", run)
 
     def _any_ask(self, number: int) -> str:
-        return list(self.twin.asks)[number % len(self.twin.asks)]
+        """Mostly one of the newest."""
+        some = list(self.twin.asks)[-3 if number % 4 else 0 :]
+        return some[number // 4 % len(some)]
 
     # Rules -----------------------------------------------------------------------------------------------------
 
@@ -405,9 +407,16 @@ class Lightning(RuleBasedStateMachine):
         """The next call of a kind meets something."""
         self.twin.fail(call, FAULTS[call][choice % len(FAULTS[call])])
 
-    @rule(what=st.sampled_from(["down", "who", "lie", "frozen"]))
-    def switch(self, what: str) -> None:
-        """The node is down, another one, or lies about what it has, or nothing may leave; and then no more."""
+    @rule(what=st.sampled_from(["down", "who", "lie", "frozen"]), stays=any_number)
+    def switch(self, what: str, stays: int) -> None:
+        """The node is down, another one, or lies about what it has, or nothing may leave; mostly for half a minute."""
+        self._toggle(what)
+        self._ask(meanwhile=lambda: self.clock.advance(31 * SECOND))
+        if stays % 5:
+            self._toggle(what)
+            self._ask(meanwhile=lambda: self.clock.advance(31 * SECOND))
+
+    def _toggle(self, what: str) -> None:
         match what:
             case "down":
                 self.twin.down = not self.twin.down
@@ -418,7 +427,6 @@ class Lightning(RuleBasedStateMachine):
                 self.twin.lie = 0 if self.twin.lie else 5_000 * SECOND
             case _:
                 self.guard.on = not self.guard.on
-        self._ask()
 
     @precondition(lambda self: self.view.execute("SELECT 1 FROM book").fetchone())
     @rule(books=st.booleans())

@@ -350,6 +350,16 @@ async def test_one_that_cannot_be_looked_up_holds_up_no_other(hub: Bench) -> Non
     assert (await hub.ends(other, 0)).state is State.SUCCEEDED
 
 
+async def test_a_node_that_takes_no_payment_is_asked_at_a_pace(hub: Bench) -> None:
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    hub.twin.fail("pay", *[Fault.LOST_BEFORE] * 1000)
+    await hub.pay(bolt11)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    for _ in range(50):
+        await hub.quiet()
+    assert hub.twin.calls["pay"] == 2
+
+
 async def test_another_node_is_asked_for_nothing(hub: Bench) -> None:
     bolt11 = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.LOST_BEFORE)
@@ -363,20 +373,25 @@ async def test_another_node_is_asked_for_nothing(hub: Bench) -> None:
 def test_looks_are_later_and_later_and_some_at_a_time() -> None:
     looks, many = Looks(), [bytes([number % 256, number // 256]) for number in range(10_000)]
     assert looks.following() is None
-    assert len(looks.due(many, 0)) == AT_ONCE
+    assert len(looks.due(many, [], 0)) == AT_ONCE
     one = many[0]
     pauses = []
     now = 0
     for _ in range(9):
-        assert one in looks.due([one], now)
+        assert one in looks.due([one], [], now)
         looks.looked(one, now)
         following = looks.following() or 0
         pauses.append(following - now)
-        assert looks.due([one], following - 1) == []
+        assert looks.due([one], [], following - 1) == []
         now = following
     assert pauses == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]
-    assert looks.due([one], now - 3_600_000) == [one], "the clock was set back"
-    assert looks.due([], now) == []
+    assert looks.due([one], [], now - 3_600_000) == [one], "the clock was set back"
+    assert looks.due([one], [one], now) == []
+    assert looks.following() is None, "what is being sent is not looked up"
+    assert looks.due([one], [], now) == [one]
+    looks.looked(one, now)
+    assert looks.following() == now + 60_000, "it kept its pace"
+    assert looks.due([], [], now) == []
     assert looks.following() is None
 
 
