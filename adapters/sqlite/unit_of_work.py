@@ -17,13 +17,14 @@ from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
-from adapters.sqlite.statement_store import StatementRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from adapters.sqlite.statement_store import StatementRows
 
 _EMPTY = "{}"
 _TOGETHER = 16
@@ -45,7 +46,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "links",
-        "messages", "now", "pairing", "payments", "recon", "sessions", "shortcuts", "statements", "surfaces", "tasks", "tokens",
+        "messages", "now", "pairing", "payments", "recon", "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -67,9 +68,15 @@ class UnitOfWork:
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)
         self.recon = ReconRows(connection)
-        self.statements = StatementRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
+
+    @property
+    def statements(self) -> StatementRows:
+        """Balances explained."""
+        from adapters.sqlite.statement_store import StatementRows  # noqa: PLC0415 - for `timmy ledger`, never for a hub
+
+        return StatementRows(self._connection)
 
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""
