@@ -20,13 +20,14 @@ from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
-from adapters.sqlite.statement_store import StatementRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from core.events import Event, Kind
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from adapters.sqlite.statement_store import StatementRows
 
 _EMPTY = "{}"
 _TOGETHER = 16
@@ -48,8 +49,8 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "limits",
-        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sales", "sessions", "shortcuts", "statements",
-        "surfaces", "tasks", "tokens",
+        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sales", "sessions", "shortcuts", "surfaces",
+        "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -73,10 +74,16 @@ class UnitOfWork:
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)
         self.recon = ReconRows(connection)
-        self.statements = StatementRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
         self.purchases = PurchaseRows(connection)
+
+    @property
+    def statements(self) -> StatementRows:
+        """Balances explained."""
+        from adapters.sqlite.statement_store import StatementRows  # noqa: PLC0415 - for `timmy ledger`, never for a hub
+
+        return StatementRows(self._connection)
 
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""

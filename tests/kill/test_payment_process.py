@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.clockwork import SystemClock, SystemIds
-from adapters.lightning.simulated import Fails, SimulatedNode
+from adapters.lightning.simulated import SimulatedNode
+from adapters.lightning.simulated_file import Fails
 from tests.kill.hub_process import hub_process
 from tests.kill.test_process import _verify
 

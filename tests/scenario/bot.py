@@ -24,7 +24,7 @@ from config.settings import PREFIX, Auction, Http, Ollama, Settings, WalletGroup
 from core.money import to_msat
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
-from tests.blank import blank
+from tests.blank import blank, blank_node
 from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
@@ -266,6 +266,8 @@ async def hub(
     clock, hands = clock or FakeClock(), hands or Hands()
     parts = {"worker": hands, "roster": personas, "ids": FakeIds(f"start {next(_STARTS)}"), **parts}
     found = found or settings(folder, ollama=ollama, grant=grant, **(auction or {}))
+    if "node" not in parts and not (found.data_dir / DATABASE).exists():
+        blank_node(found.data_dir / "node.db")
     blank(found.data_dir / DATABASE)
     async with build(found, clock=clock, **parts) as app, _served(app, attach=attach) as link:
         with closing(Bot(link, app, clock, hands)) as bot:
