@@ -24,7 +24,7 @@ from adapters.console.client import Place
 from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
-from adapters.fetch.fetcher import PageFetcher
+from adapters.fetch import Internet
 from adapters.inbox import Inbox
 from adapters.lightning import bolt11
 from adapters.lightning.simulated import SimulatedNode
@@ -218,7 +218,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         files_of = _Files(shelf)
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
 
-        world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or PageFetcher())
+        world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or Internet())
         people = People(approvals, identities, pairing, agents, wallet)
         till = money(store, world, people, files_of.keep, clock, nursery)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)

@@ -151,9 +151,14 @@ def _say(text: str, *, wait: float | None = None, acting_for: str | None = None,
 @click.option("--console", is_flag=True, help="Add a chat on standard input.")
 def run(console: bool) -> None:  # noqa: FBT001 - click passes it so
     """Run the hub with every configured surface."""
+    import gc
+
+    gc.disable()  # what is imported stays: to look through it again and again for what does not is a tenth of a start
     settings = settings_now(log=True)
     from bot.run import run as serve
 
+    gc.freeze()
+    gc.enable()
     if console and sys.stdin.isatty() and "log_level" not in settings.model_fields_set:
         import logging
 

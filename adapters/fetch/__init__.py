@@ -1,1 +1,18 @@
 """Pages of the internet, and of nothing else: the one way in which the hub fetches what somebody else named (GUARANTEES)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.ports import Page
+
+
+class Internet:
+    """`core.ports.Fetcher` for a hub: what it takes is loaded with the first page."""
+
+    async def get(self, url: str, *, authorization: str = "") -> Page:
+        """See `Fetcher`."""
+        from adapters.fetch.fetcher import PageFetcher  # noqa: PLC0415 - few hubs buy anything
+
+        return await PageFetcher().get(url, authorization=authorization)
