@@ -18,11 +18,15 @@ from core.swarm.orders import Order
 from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
+from core.wallet.limits import Frozen, OverLimit
 from core.wallet.sales import CallState
 from core.wallet.selling import request_hash, use
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from core.agent.agent import Assistant
+    from core.errors import HubError
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
@@ -53,9 +57,16 @@ class TooDear(UserError):
 
 
 class Shop:
-    """Serves those who paid."""
+    """Serves those who paid. `short` is told why the treasury could not pay a task, and what it would have cost, msat."""
 
-    def __init__(self, seller: Seller, assistant: Assistant, coordinator: Coordinator) -> None:
+    def __init__(
+        self,
+        seller: Seller,
+        assistant: Assistant,
+        coordinator: Coordinator,
+        short: Callable[[HubError, int], Awaitable[None]],
+    ) -> None:
+        self._short = short
         self._seller = seller
         self._assistant = assistant
         self._coordinator = coordinator
@@ -122,8 +133,11 @@ class Shop:
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
         try:
             return await self._coordinator.post(order, tell)
-        except NotEnoughSats:
-            raise NoFunds from None  # what the treasury has is nobody's business
+        except (NotEnoughSats, OverLimit) as error:
+            await self._short(error, budget)
+            raise NoFunds from None  # what the treasury has and may is nobody's business
+        except Frozen:
+            raise NoFunds from None
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
         """A task that this bundle paid for, and its files once it is delivered. Raises `UnknownTask`."""

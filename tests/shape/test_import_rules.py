@@ -37,6 +37,8 @@ SEEDS = [
     ("a pure module imports no service", "core/wallet/purchase.py", "core.wallet.buying"),
     ("a pure module imports no service", "core/wallet/challenge.py", "core.wallet.buying"),
     ("a pure module imports no service", "core/wallet/l402.py", "core.wallet.selling"),
+    ("a pure module imports no service", "core/treasury/policy.py", "core.treasury.treasury"),
+    ("core is in order", "core/wallet/limits.py", "core.treasury.policy"),
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
     ("a pure module imports no service", "core/swarm/parking.py", "core.swarm.walk"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),
