@@ -40,6 +40,7 @@ from adapters.web.ports import Sources
 from bot import owner, proxies
 from bot.approvals import Approvals
 from bot.boards import Boards
+from bot.daily import Daily
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.health import Figures, Health
@@ -342,6 +343,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
         supervisor.start("watch", watch.run)
+        daily = Daily(
+            store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,
+            simulated=wallet.simulated,
+        )  # fmt: skip
+        supervisor.start("report", daily.run)
         supervisor.start("approvals", approvals.run)
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
@@ -562,7 +568,7 @@ def _serving(
             serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
             http.trusted_proxy, "SERVE",
         )  # fmt: skip
-        shop = Shop(seller(), hub.assistant, hub.coordinator, hub.treasury.short)
+        shop = Shop(seller(), hub.assistant, hub.coordinator, hub.treasury)
         front = Shopfront(
             seller(), shop, to_msat(price or serve.price), hub.wallet.simulated, lambda file: Path(hub.file_path(file))
         )

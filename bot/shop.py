@@ -19,19 +19,17 @@ from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
 from core.wallet.limits import Frozen, OverLimit
-from core.wallet.sales import CallState
+from core.wallet.sales import TASKS, CallState
 from core.wallet.selling import request_hash, use
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from core.agent.agent import Assistant
-    from core.errors import HubError
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
+    from core.treasury.treasury import Treasury
     from core.wallet.l402 import Grant
-    from core.wallet.sales import Call, SaleTx
+    from core.wallet.sales import Call, Goods, SaleTx
     from core.wallet.selling import Seller
 
 MOST_TALKS = 4
@@ -49,7 +47,7 @@ class TooManyTalks(Unavailable):
 
 
 class NoFunds(Unavailable):
-    """The hub cannot fund a task now. Nothing was taken off your token; try again later."""
+    """The hub cannot fund a task now. Nothing was taken from you; try again later."""
 
 
 class TooDear(UserError):
@@ -57,20 +55,27 @@ class TooDear(UserError):
 
 
 class Shop:
-    """Serves those who paid. `short` is told why the treasury could not pay a task, and what it would have cost, msat."""
+    """Serves those who paid."""
 
     def __init__(
         self,
         seller: Seller,
         assistant: Assistant,
         coordinator: Coordinator,
-        short: Callable[[HubError, int], Awaitable[None]],
+        treasury: Treasury,
     ) -> None:
-        self._short = short
+        self._treasury = treasury
         self._seller = seller
         self._assistant = assistant
         self._coordinator = coordinator
         self._talking = 0
+
+    async def open(self, goods: Goods) -> None:
+        """Raise `NoFunds` where a task of this price is not to be paid now: nobody should buy what they are refused then."""
+        if goods.service == TASKS and (why := await self._treasury.refusal(goods.price)) is not None:
+            if isinstance(why, OverLimit):
+                await self._treasury.short(why, goods.price)
+            raise NoFunds
 
     async def chat(self, grant: Grant, message: str, key: str) -> str:
         """The agent's answer, in a conversation of the token's own. The same key again is answered the same, and costs nothing.
@@ -134,7 +139,7 @@ class Shop:
         try:
             return await self._coordinator.post(order, tell)
         except (NotEnoughSats, OverLimit) as error:
-            await self._short(error, budget)
+            await self._treasury.short(error, budget)
             raise NoFunds from None  # what the treasury has and may is nobody's business
         except Frozen:
             raise NoFunds from None

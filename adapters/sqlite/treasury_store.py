@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.treasury.policy import QUARTER, Flow
+from core.treasury.report import Posting
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _WHOLE = -1
 _END = 2**62
@@ -36,3 +37,38 @@ class FlowRows:
         """See `FlowStore`."""
         rows = self._connection.execute("SELECT kind, received, sent FROM treasury_flow WHERE quarter = ?", (_WHOLE,))
         return {kind: Flow(received, sent) for kind, received, sent in rows}
+
+
+class ReportRows:
+    """`core.treasury.report.ReportStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def newest(self) -> tuple[str, int] | None:
+        """See `ReportStore`."""
+        row = self._connection.execute("SELECT day, until FROM daily_report").fetchone()
+        return None if row is None else (str(row[0]), int(row[1]))
+
+    def done(self, day: str, until: int) -> None:
+        """See `ReportStore`."""
+        self._connection.execute("INSERT OR REPLACE INTO daily_report VALUES (1, ?, ?)", (day, until))
+
+    def postings(self, since: int, until: int) -> Iterator[Posting]:
+        """See `ReportStore`."""
+        rows = self._connection.execute(
+            "SELECT x.id, x.kind, p.account, p.amount FROM txn x JOIN posting p ON p.txn = x.id"
+            " WHERE x.at >= ? AND x.at < ? ORDER BY x.at, x.id",
+            (since, until),
+        )
+        return map(Posting._make, rows)
+
+    def open_holds(self) -> tuple[int, int]:
+        """See `ReportStore`."""
+        amounts = self._connection.execute("SELECT amount FROM hold WHERE state = 'open'").fetchall()
+        return len(amounts), sum(amount for (amount,) in amounts)
+
+    def entries(self) -> int:
+        """See `ReportStore`. They are numbered from 1, without a gap."""
+        (count,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM txn").fetchone()
+        return int(count)

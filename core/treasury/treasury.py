@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from core.chat import Caller
-    from core.errors import HubError
+    from core.errors import HubError, Refused
     from core.events import Json
     from core.store import Store
     from core.treasury.policy import Flow, Turnover
@@ -110,6 +110,11 @@ class Treasury:
             return number
 
         return await self._store.write(work)
+
+    async def refusal(self, needed: int) -> Refused | None:
+        """Why it would not pay a task of `needed` msat now; None if it would. Whether it has so much is not asked."""
+        one = Spend(TREASURY, needed, Path.TASK, "")
+        return await self._store.read(lambda tx: limits.refusal(tx, one))
 
     async def short(self, why: HubError, needed: int) -> None:
         """Tell the owners that a task of a stranger's was turned away, `needed` msat: once a day for each budget as it is now.

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from core.chat import Role
+import pytest
+
+from adapters.fetch.addresses import Reach
+from adapters.fetch.fetcher import PageFetcher
+from core.access import NotAllowed
+from core.chat import CommandCall, Role
+from core.wallet.ledger import NotEnoughSats
 from tests.scenario.bot import OWNER, balances, hub, prove
 from tests.scenario.test_l402_gate import done, selling
+from tests.scenario.test_payments import paying, seller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,15 +59,13 @@ async def test_sats_are_moved_in_and_out_and_shown_with_what_was_earned(tmp_path
         assert told == [
             f"{OWNER} moved 500 sats into the treasury.", f"{OWNER} moved 120 sats out of the treasury.",
         ]  # fmt: skip
+        await bot.say("/limits approve 50k")
         for line, error in (
             ("/treasury out 421", "treasury_lacks"), ("/treasury sideways 5", "bad_choice"), ("/treasury in", "missing_argument"),
             ("/treasury in 0", "bad_amount"), ("/treasury in 1.5", "bad_amount"), ("/treasury in 5 6", "too_many"),
-            ("/treasury in 999999", "not_enough_sats"),
+            ("/treasury in 20000", "not_enough_sats"),
         ):  # fmt: skip
-            answer = await bot.data(line)
-            assert answer["ok"] is False or answer.get("approval"), line
-            if not answer.get("approval"):
-                assert answer["error"] == error, line
+            assert (await bot.data(line)).get("error") == error, line
         await bot.say("/treasury out 5", acting_for=ANN)
         assert balances(bot.app.settings)["treasury"] == (420, 0), "--as moves nothing"
         prove(bot.app.settings)
@@ -85,6 +91,9 @@ async def test_a_budget_that_is_used_up_turns_strangers_away_and_its_owners_rais
         assert (await done(bot, stranger, (await stranger.task("find it", key="a")).body["task_id"]))[
             "status"
         ] == "settled"
+        await bot.say("/limits treasury.day 90")
+        assert (await stranger.task("find it", token="")).error == (503, "no_funds"), "a call costs 100"
+        assert "treasury.day of 90 sats is used up" in (await bot.until(kind="more", scope="treasury.day"))["text"]
         await bot.say("/limits treasury.day 120")
         for key in "bb":  # the second time nobody is told again
             said = await stranger.task("find it", key=key)
@@ -102,9 +111,27 @@ async def test_a_budget_that_is_used_up_turns_strangers_away_and_its_owners_rais
         ] == "settled"
         await bot.say("/freeze")
         assert (await stranger.task("find it", key="c")).error == (503, "no_funds")
+        assert (await stranger.task("find it", token="")).error == (503, "no_funds"), (
+            "nobody pays for what they do not get"
+        )
+        assert (await stranger.ask("POST", "/v1/chat", token="", json={"message": "hi"})).status == 402
         await bot.say("/unfreeze")
         found = await bot.data("/treasury")
         assert (found["whole"]["earned_sats"], found["whole"]["spent_sats"]) == (380, 80)
+        prove(bot.app.settings)
+
+
+async def test_a_strangers_task_that_no_agents_budget_leaves_room_for_fails_without_saying_what_they_are(
+    tmp_path: Path,
+) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.buy(await stranger.task("find it"))
+        for agent in ("quill", "echo"):
+            await bot.say(f"/limits treasury.agent:{agent} 5")
+        facts = await done(bot, stranger, (await stranger.task("find it")).body["task_id"])
+        assert (facts["status"], facts["why"]) == ("failed", "the hub cannot fund it now")
+        assert balances(bot.app.settings)["treasury"] == (100, 0)
+        assert (await stranger.task("find it", key="again")).status == 202, "the call was given back"
         prove(bot.app.settings)
 
 
@@ -122,3 +149,34 @@ async def test_a_treasury_without_sats_is_told_once(tmp_path: Path) -> None:
         assert "/treasury in SATS" in told["text"]
         await bot.barrier()
         assert "turned away" not in str(bot.unread)
+
+
+async def test_two_that_are_turned_away_at_once_are_told_as_one(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        why = NotEnoughSats(available="0 sats", needed="5 sats")
+        await asyncio.gather(*(bot.app.hub.treasury.short(why, 5_000) for _ in range(2)))
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TreasuryShort'") == [(1,)]
+        bot.pass_time(86400)
+        await bot.app.hub.treasury.short(why, 5_000)
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TreasuryShort'") == [(2,)]
+
+
+async def test_the_treasury_pays_an_invoice_and_an_address_and_no_person(tmp_path: Path) -> None:
+    fetcher = PageFetcher(Reach(loopback=True))
+    async with paying(tmp_path, fetcher=fetcher) as (bot, node), seller(node, fee=1_000) as (url, _):
+        await let_in(bot, Role.PAYER)
+        await bot.say("/treasury in 900")
+        paid = await bot.data(f"/pay {await node.outside_asks(300_000, fee=1_000)} from=treasury")
+        assert (paid["state"], paid["fee_sats"]) == ("succeeded", 1)
+        assert (await bot.say(f"/pay {url}/99000 from=treasury"))["text"].endswith("this is /99000")
+        assert balances(bot.app.settings)["treasury"] == (499, 0)
+        assert balances(bot.app.settings)[f"user:{OWNER}"] == (9_100, 0)
+        assert (await bot.data(f"/pay {ANN} 5 from=treasury"))["error"] == "treasury_pays_nobody"
+        assert (await bot.data("/treasury"))["today"]["spent_sats"] == 401
+        await bot.say("/limits treasury.day 410")
+        assert (await bot.data(f"/pay {await node.outside_asks(20_000)} from=treasury"))["error"] == "over_limit"
+        payer = await bot.app.hub.identities.caller(ANN, private=True)
+        call = CommandCall("pay", {"whom": await node.outside_asks(20_000), "from": "treasury"}, payer, ANN, "k")
+        with pytest.raises(NotAllowed):
+            await bot.app.hub.paying.pay(call)
+        prove(bot.app.settings)

@@ -39,6 +39,7 @@ SEEDS = [
     ("a pure module imports no service", "core/wallet/l402.py", "core.wallet.selling"),
     ("a pure module imports no service", "core/treasury/policy.py", "core.treasury.treasury"),
     ("core is in order", "core/wallet/limits.py", "core.treasury.policy"),
+    ("core is in order", "core/agent/prompt.py", "core.treasury.policy"),
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
     ("a pure module imports no service", "core/swarm/parking.py", "core.swarm.walk"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),
