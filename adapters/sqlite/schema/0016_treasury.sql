@@ -11,9 +11,15 @@ CREATE TABLE treasury_flow (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO treasury_flow
-SELECT x.at / 900000, x.kind, sum(max(p.amount, 0)), sum(max(-p.amount, 0))
-FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = 'treasury' GROUP BY 1, 2;
-INSERT INTO treasury_flow SELECT -1, kind, sum(received), sum(sent) FROM treasury_flow GROUP BY kind;
+SELECT quarter, kind, received, sent FROM (
+    SELECT x.at / 900000 AS quarter, x.kind, max(p.amount, 0) AS received, max(-p.amount, 0) AS sent
+    FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = 'treasury'
+    UNION ALL
+    SELECT -1, x.kind, max(p.amount, 0), max(-p.amount, 0)
+    FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = 'treasury'
+) WHERE true ON CONFLICT DO UPDATE SET
+    received = min(received + excluded.received, 9000000000000000000),
+    sent = min(sent + excluded.sent, 9000000000000000000);
 
 CREATE TRIGGER posting_flows AFTER INSERT ON posting WHEN NEW.account = 'treasury' BEGIN
     INSERT INTO treasury_flow
