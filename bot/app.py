@@ -40,6 +40,7 @@ from adapters.web.ports import Sources
 from bot import owner, proxies
 from bot.approvals import Approvals
 from bot.boards import Boards
+from bot.daily import Daily
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
 from bot.health import Figures, Health
@@ -71,6 +72,7 @@ from core.swarm.coordinator import Coordinator
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
+from core.treasury.treasury import Treasury, today
 from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.invoices import Till
@@ -203,12 +205,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == SIMULATED)
         spending = Spending(store, identities)
+        treasury = Treasury(store, identities, _zone(settings))
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
             sold=sold,
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
-        health = Health(clock, store, partial(_figures, store), brain.check, clock.now(), simulated=wallet.simulated)
+        figures = partial(_figures, store, _zone(settings))
+        health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery, identities.role_in)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
@@ -219,7 +223,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
 
         world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or Internet())
-        people = People(approvals, identities, pairing, agents, wallet)
+        people = People(approvals, identities, pairing, agents, wallet, treasury)
         till = money(store, world, people, files_of.keep, clock, nursery)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
@@ -246,6 +250,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             delivery.draft,
             till.paying,
             till.reconciler,
+            treasury,
             files_of.qr,
         )
         dispatcher = Dispatcher(
@@ -338,6 +343,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
         supervisor.start("watch", watch.run)
+        daily = Daily(
+            store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,
+            simulated=wallet.simulated,
+        )  # fmt: skip
+        supervisor.start("report", daily.run)
         supervisor.start("approvals", approvals.run)
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
@@ -558,7 +568,7 @@ def _serving(
             serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
             http.trusted_proxy, "SERVE",
         )  # fmt: skip
-        shop = Shop(seller(), hub.assistant, hub.coordinator)
+        shop = Shop(seller(), hub.assistant, hub.coordinator, hub.treasury)
         front = Shopfront(
             seller(), shop, to_msat(price or serve.price), hub.wallet.simulated, lambda file: Path(hub.file_path(file))
         )
@@ -750,12 +760,14 @@ async def _meet(own: OwnNode) -> None:
         log.warning("the Lightning node was not reached at the start: %s", cause(error))
 
 
-async def _figures(store: Database) -> Figures:
-    return await store.read(
-        lambda tx: Figures(
+async def _figures(store: Database, zone: ZoneInfo | None) -> Figures:
+    def read(tx: UnitOfWork) -> Figures:
+        moved = today(tx, zone)
+        return Figures(
             live=tx.tasks.counts(), tasks=tx.tasks.next_id() - 1, held=tx.books.held(), escrow=tx.books.in_escrow(),
-            treasury=tx.ledger.account(TREASURY).posted,
+            treasury=tx.ledger.account(TREASURY).posted, earned=moved.earnings, spent=moved.spendings,
             frozen=tx.limits.rules().freeze is not None, backlog=tx.messages.backlog(),
             dead_letters=tx.dead_letters() + tx.messages.given_up(),
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+
+    return await store.read(read)

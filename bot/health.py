@@ -59,7 +59,7 @@ class Part:
 class Figures:
     """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, what was given up.
 
-    `frozen`: nothing may be spent.
+    `earned` and `spent`: the treasury's, since midnight; `frozen`: nothing may be spent.
     """
 
     live: dict[str, int]
@@ -67,6 +67,8 @@ class Figures:
     held: int
     escrow: int
     treasury: int
+    earned: int
+    spent: int
     frozen: bool
     backlog: int
     dead_letters: int
@@ -132,8 +134,9 @@ class Health:
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
                 "held_sats": to_sats(figures.held), "escrow_sats": to_sats(figures.escrow),
-                "treasury_sats": to_sats(figures.treasury), "simulated": self.simulated,
-                "frozen": figures.frozen,
+                "treasury_sats": to_sats(figures.treasury),
+                "earned_today_sats": to_sats(figures.earned), "spent_today_sats": to_sats(figures.spent),
+                "simulated": self.simulated, "frozen": figures.frozen,
             },
             "messages_waiting": figures.backlog,
             "dead_letters": figures.dead_letters,
@@ -153,9 +156,10 @@ class Health:
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
         kind = "simulated sats" if self.simulated else "sats"
-        earned = f"{format_sats(figures.treasury)} earned by the agents"
-        money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow, {earned}"
+        money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow"
         lines.append(f"money  {money} ({kind})")
+        today = f"today {format_sats(figures.earned)} earned, {format_sats(figures.spent)} spent"
+        lines.append(f"treasury  {format_sats(figures.treasury)}; {today}")
         if figures.frozen:
             lines.append("spending  frozen; an owner ends that with /unfreeze")
         if figures.backlog or figures.dead_letters:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.treasury.treasury import Treasury
     from core.wallet.reconcile import Reconciler
     from core.wallet.spending import Spending
     from core.wallet.wallet import Wallet
@@ -56,4 +57,5 @@ class Hub:
     draft: Callable[[CommandCall, str], None]
     paying: Paying
     reconciler: Reconciler
+    treasury: Treasury
     qr: Callable[[str], Awaitable[File]]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.treasury.treasury import Treasury
     from core.wallet.lightning import Lightning, PaymentRequest
     from core.wallet.wallet import Wallet
 
@@ -47,6 +48,7 @@ class People:
     pairing: Pairing
     roster: Roster
     wallet: Wallet
+    treasury: Treasury
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Cl
     buying = Buying(store, world.fetcher, purse, world.decode, clock, prefix=purse.prefix, limit=purse.unasked)
     paying = Paying(
         payments, invoices, buying, keep=keep, approvals=people.approvals, identities=people.identities,
-        pairing=people.pairing, roster=people.roster, wallet=people.wallet, taps=Consent(store),
+        pairing=people.pairing, roster=people.roster, wallet=people.wallet, treasury=people.treasury,
+        taps=Consent(store),
     )  # fmt: skip
     people.approvals.carries(KIND, paying.carry)
     return Money(own, invoices, payments, paying, Reconciler(store, own))

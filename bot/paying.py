@@ -9,14 +9,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from bot import goods, views_lightning
+from bot import goods, views_lightning, views_treasury
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
 from core.money import to_msat
 from core.tokens import CONSOLE_OWNER
+from core.treasury.treasury import Way
 from core.wallet.buying import Bought
-from core.wallet.ledger import user_account
+from core.wallet.ledger import TREASURY, user_account
 from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
 from core.wallet.payments import Order
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from core.pairing import Pairing
     from core.swarm.roster import Roster
     from core.tokens import Identities
+    from core.treasury.treasury import Treasury
     from core.wallet.buying import Buying
     from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
@@ -53,6 +55,10 @@ class SayHowMuch(UserError):
     """Say how many sats: /pay PERSON SATS."""
 
 
+class TreasuryPaysNobody(UserError):
+    """The treasury pays invoices and addresses. For a person, first move sats out: /treasury out SATS"""
+
+
 class OwnPersona(UserError):
     """{agent} is one of this hub's own: what it earns is in the treasury already. /treasury shows it."""
 
@@ -62,7 +68,7 @@ class Paying:
 
     def __init__(  # noqa: PLR0913 - what it works with
         self, payments: Payments, invoices: Invoices, buying: Buying, *, keep: Keep, approvals: Approvals,
-        identities: Identities, pairing: Pairing, roster: Roster, wallet: Wallet, taps: Consent,
+        identities: Identities, pairing: Pairing, roster: Roster, wallet: Wallet, treasury: Treasury, taps: Consent,
     ) -> None:  # fmt: skip
         self._payments = payments
         self._invoices = invoices
@@ -73,6 +79,7 @@ class Paying:
         self._pairing = pairing
         self._roster = roster
         self._wallet = wallet
+        self._treasury = treasury
         self._taps = taps
 
     async def invoice(self, call: CommandCall, amount: int, memo: str) -> Invoice:
@@ -86,16 +93,22 @@ class Paying:
     async def pay(self, call: CommandCall) -> Reply:
         """Pay an invoice, a person, or what an address asks."""
         whom = cast("str", call.args["whom"])
+        hubs = call.args.get("from") == "treasury"
+        if hubs:
+            authorize(call.caller, Action.TREASURY)
+        account = TREASURY if hubs else user_account(call.caller.payer)
         amount, most = (to_msat(cast("int", call.args[one])) if one in call.args else None for one in ("sats", "max"))
         if _BOLT11.fullmatch(whom):
             authorize(call.caller, Action.SEND)
-            account = user_account(call.caller.payer)
-            return await self._send(call, Order(whom, account, call.caller, call.follows, call.key, amount, most))
+            path = Path.TREASURY if hubs else Path.PAYMENT
+            order = Order(whom, account, call.caller, call.follows, call.key, amount, most, path=path)
+            return await self._send(call, order)
         if _ADDRESS.match(whom):
             authorize(call.caller, Action.SEND)
             again = call.args.get("again") == "yes"
-            order = Wanted(user_account(call.caller.payer), whom, most, call.key, again=again)
-            return await self._buy(call, order)
+            return await self._buy(call, Wanted(account, whom, most, call.key, again=again))
+        if hubs:
+            raise TreasuryPaysNobody
         if amount is None:
             raise SayHowMuch
         payee = self._pairing.find(whom)
@@ -111,6 +124,15 @@ class Paying:
             return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         words = goods.question(bought, simulated=self._wallet.simulated)
         return await self._put(call, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
+
+    async def treasury(self, call: CommandCall, way: Way, amount: int) -> Reply:
+        """Move sats between the owners' wallet and the treasury."""
+        account = user_account(call.caller.payer) if way is Way.IN else TREASURY
+        if await self._taps.needed(account, amount):
+            words = views_treasury.asks(way, amount, simulated=self._wallet.simulated)
+            return await self._put(call, {"treasury": way.value}, words, amount, needs=Role.OWNER)
+        await self._treasury.move(call.caller, way, amount, call.key)
+        return views_treasury.moved(way, amount, simulated=self._wallet.simulated)
 
     async def payout(self, call: CommandCall) -> Reply:
         """Pay what an agent earned to its own invoice."""
@@ -148,13 +170,17 @@ class Paying:
             words += f" From the account {call.caller.payer}."
         return await self._put(call, {"payee": payee}, words, amount)
 
-    async def _put(self, call: CommandCall, facts: dict[str, Any], words: str, most: int) -> Reply:
+    async def _put(
+        self, call: CommandCall, facts: dict[str, Any], words: str, most: int, *, needs: Role = Role.PAYER
+    ) -> Reply:
+        """Put it to the owners, and to the payers who may agree to so much unless it `needs` an owner."""
         caller = call.caller
         who = {"actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows}
-        people = sorted({*self._identities.everybody(CONSOLE_OWNER), *await self._payers(most)})
+        payers = await self._payers(most) if needs is Role.PAYER else []
+        people = sorted({*self._identities.everybody(CONSOLE_OWNER), *payers})
         made = await self._approvals.ask(
             KIND, json.dumps(who | facts | {"most": most}), words, asked_by=caller.recorded, where=call.follows, approvers=people,
-            seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=Role.PAYER,
+            seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=needs,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
@@ -164,7 +190,7 @@ class Paying:
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
 
-    async def carry(self, approval: Approval) -> str:
+    async def carry(self, approval: Approval) -> str:  # noqa: PLR0911 - one end for each kind of spend
         """Pay what was agreed to; the same approval twice pays once."""
         asked, key = json.loads(approval.action), f"approval/{approval.id}"
         if (known := await self._payments.known(key)) is not None:
@@ -181,6 +207,10 @@ class Paying:
                 return "nothing was paid: the price has changed"
             reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
             return reply.text + ("\nSay the same /pay again to have the file: it is paid for." if reply.files else "")
+        if "treasury" in asked:
+            way = Way(asked["treasury"])
+            await self._treasury.move(caller, way, asked["most"], key)
+            return views_treasury.moved(way, asked["most"], simulated=self._wallet.simulated).text
         if "payee" in asked:
             await self._wallet.transfer(caller, asked["payee"], asked["most"], key)
             return views_lightning.transferred(asked["payee"], asked["most"], simulated=self._wallet.simulated).text

@@ -18,7 +18,8 @@ from core.swarm.orders import Order
 from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
-from core.wallet.sales import CallState
+from core.wallet.limits import Frozen, OverLimit
+from core.wallet.sales import TASKS, CallState
 from core.wallet.selling import request_hash, use
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
+    from core.treasury.treasury import Treasury
     from core.wallet.l402 import Grant
-    from core.wallet.sales import Call, SaleTx
+    from core.wallet.sales import Call, Goods, SaleTx
     from core.wallet.selling import Seller
 
 MOST_TALKS = 4
@@ -45,7 +47,7 @@ class TooManyTalks(Unavailable):
 
 
 class NoFunds(Unavailable):
-    """The hub cannot fund a task now. Nothing was taken off your token; try again later."""
+    """The hub cannot fund a task now. Nothing was taken from you; try again later."""
 
 
 class MoreThanSold(UserError):
@@ -55,11 +57,25 @@ class MoreThanSold(UserError):
 class Shop:
     """Serves those who paid."""
 
-    def __init__(self, seller: Seller, assistant: Assistant, coordinator: Coordinator) -> None:
+    def __init__(
+        self,
+        seller: Seller,
+        assistant: Assistant,
+        coordinator: Coordinator,
+        treasury: Treasury,
+    ) -> None:
+        self._treasury = treasury
         self._seller = seller
         self._assistant = assistant
         self._coordinator = coordinator
         self._talking = 0
+
+    async def open(self, goods: Goods) -> None:
+        """Raise `NoFunds` where a task of this price is not to be paid now: nobody should buy what they are refused then."""
+        if goods.service == TASKS and (why := await self._treasury.refusal(goods.price)) is not None:
+            if isinstance(why, OverLimit):
+                await self._treasury.short(why, goods.price)
+            raise NoFunds
 
     async def chat(self, grant: Grant, message: str, key: str) -> str:
         """The agent's answer, in a conversation of the token's own. The same key again is answered the same, and costs nothing.
@@ -122,8 +138,11 @@ class Shop:
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
         try:
             return await self._coordinator.post(order, tell)
-        except NotEnoughSats:
-            raise NoFunds from None  # what the treasury has is nobody's business
+        except (NotEnoughSats, OverLimit) as error:
+            await self._treasury.short(error, budget)
+            raise NoFunds from None  # what the treasury has and may is nobody's business
+        except Frozen:
+            raise NoFunds from None
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
         """A task that this bundle paid for, and its files once it is delivered. Raises `UnknownTask`."""

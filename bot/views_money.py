@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from bot.views import moment
-from core.chat import Reply
+from core.chat import Button, Reply
 from core.events import Kind
 from core.money import format_sats, to_sats
 from core.tokens import CONSOLE_OWNER, home_of
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from core.wallet.limits import Freeze, Standing
     from core.wallet.spending import Outlook
 
-TOLD = frozenset({Kind.SATS_TRANSFERRED, Kind.SPENDING_FROZEN, Kind.SPENDING_UNFROZEN, Kind.LIMIT_CHANGED})
+TOLD = frozenset({
+    Kind.SATS_TRANSFERRED, Kind.SPENDING_FROZEN, Kind.SPENDING_UNFROZEN, Kind.LIMIT_CHANGED, Kind.TREASURY_MOVED,
+    Kind.TREASURY_SHORT,
+})  # fmt: skip
 """Of money, what somebody is told who did not do it."""
 
 _STOPPED = "Nothing is posted, awarded or paid; /cancel, refunds and what was awarded go on. /unfreeze ends it."
@@ -50,15 +53,16 @@ def limits(found: Outlook, zone: tzinfo | None, *, simulated: bool) -> Reply:
     if found.freeze is not None:
         head = f"Spending is frozen, {moment(found.freeze.at, zone)} by {found.freeze.by}. /unfreeze ends it"
     page = Page(head)
-    page.table([_line(one) for one in found.own])
+    page.table([standing_line(one) for one in found.own])
     tap = "none" if found.approve is None else f"above {format_sats(found.approve)} a person taps"
-    page.table([("approve", tap), *(_line(one) for one in (*found.people, *found.treasury))])
-    rules: list[Json] = [_facts(one) for one in (*found.own, *found.people, *found.treasury)]
+    page.table([("approve", tap), *(standing_line(one) for one in (*found.people, *found.treasury))])
+    rules: list[Json] = [standing_facts(one) for one in (*found.own, *found.people, *found.treasury)]
     rules.append(_fact("approve", found.approve))
     return page.reply({"ok": True, "frozen": found.freeze is not None, "simulated": simulated, "limits": rules})
 
 
-def _line(one: Standing) -> tuple[str, ...]:
+def standing_line(one: Standing) -> tuple[str, ...]:
+    """A limit, and how much of it is used, in columns."""
     if one.window is None:
         return one.scope, "none" if one.limit is None else f"{format_sats(one.limit)} for one spend"
     spent = to_sats(one.spent)
@@ -74,7 +78,8 @@ def _fact(scope: str, limit: int | None) -> dict[str, Json]:
     return {"scope": scope, "limit_sats": None if limit is None else to_sats(limit)}
 
 
-def _facts(one: Standing) -> dict[str, Json]:
+def standing_facts(one: Standing) -> dict[str, Json]:
+    """The same for programs."""
     facts = _fact(one.scope, one.limit)
     if one.window is not None:
         facts |= {"window_s": one.window // 1000, "spent_sats": to_sats(one.spent)}
@@ -85,7 +90,7 @@ def _facts(one: Standing) -> dict[str, Json]:
 
 def told(event: Event, everybody: Callable[[str], Collection[str]], *, simulated: bool) -> Sequence[tuple[str, Reply]]:
     """Who is told of what somebody else did with money, and what: (conversation, reply)."""
-    data, by = event.data, str(event.data["by"])
+    data, by = event.data, str(event.data.get("by", ""))
     if event.kind is Kind.SATS_TRANSFERRED:
         whom, sats = str(data["to"]), int(str(data["amount_sats"]))
         what = f"{'simulated ' if simulated else ''}{'sat' if sats == 1 else 'sats'}"
@@ -99,6 +104,8 @@ def told(event: Event, everybody: Callable[[str], Collection[str]], *, simulated
 
 def _to_owners(event: Event, by: str) -> Reply:
     match event.kind:
+        case Kind.TREASURY_MOVED | Kind.TREASURY_SHORT:
+            return _of_treasury(event)
         case Kind.SPENDING_FROZEN:
             return Reply(f"{by} froze all spending.\n{_STOPPED}", {"ok": True, "frozen": True, "by": by})
         case Kind.SPENDING_UNFROZEN:
@@ -108,3 +115,24 @@ def _to_owners(event: Event, by: str) -> Reply:
             words = "none" if sats is None else f"{sats:,} sats"
             facts = {"ok": True, "scope": event.data["scope"], "limit_sats": sats, "by": by}
             return Reply(f"{by} changed the limit {event.data['scope']}: it is {words} now.", facts)
+
+
+def _of_treasury(event: Event) -> Reply:
+    """What one of the owners moved, or that a stranger was turned away."""
+    data = event.data
+    if event.kind is Kind.TREASURY_MOVED:
+        words = f"{data['by']} moved {data['amount_sats']:,} sats {'into' if data['way'] == 'in' else 'out of'} the treasury."
+        return Reply(words, {"ok": True, **data})
+    head = f"A stranger's task of {data['needed_sats']:,} sats was turned away"
+    facts: dict[str, Json] = {"ok": False, **data}
+    if "limit_sats" not in data:
+        words = (
+            f"{head}: the treasury has too few sats. Move some there: /treasury in SATS. Strangers are told: not now."
+        )
+        return Reply(words, facts)
+    scope, proposed = str(data["scope"]), data["proposed_sats"]
+    words = (
+        f"{head}: the treasury's budget {scope} of {data['limit_sats']:,} sats is used up, and strangers are told: not now.\n"
+        f"To raise it, for good: /limits {scope} {proposed}"
+    )
+    return Reply(words, facts, buttons=(Button(f"Raise it to {proposed:,}", f"/limits {scope} {proposed}"),))

@@ -124,7 +124,12 @@ _TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
 _SOLD = frozenset({Action.TALK, Action.POST})
 """What strangers can buy."""
 
-_PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are", Action.MINT: "tokens are"}
+_PRIVATELY = {
+    Action.SEE_MONEY: "money is",
+    Action.TREASURY: "money is",
+    Action.TOKENS: "tokens are",
+    Action.MINT: "tokens are",
+}
 PRIVATE = frozenset(_PRIVATELY)
 """What nobody but the caller may read."""
 

@@ -45,6 +45,8 @@ class Kind(StrEnum):
     SPENDING_FROZEN = "SpendingFrozen"
     SPENDING_UNFROZEN = "SpendingUnfrozen"
     LIMIT_CHANGED = "LimitChanged"
+    TREASURY_MOVED = "TreasuryMoved"
+    TREASURY_SHORT = "TreasuryShort"
     APPROVAL_ASKED = "ApprovalAsked"
     APPROVAL_SETTLED = "ApprovalSettled"
     SURFACE_DOWN = "SurfaceDown"

@@ -22,6 +22,7 @@ from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
+from adapters.sqlite.treasury_store import FlowRows, ReportRows
 from core.events import Event, Kind
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "invoices", "ledger", "limits",
-        "links", "messages", "now", "pairing", "payments", "purchases", "recon", "sales", "sessions", "shortcuts", "surfaces",
-        "tasks", "tokens",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "flows", "invoices", "ledger",
+        "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon", "reports", "sales", "sessions",
+        "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -61,6 +62,8 @@ class UnitOfWork:
         self.ledger = LedgerRows(connection, self)
         self.books = BookRows(connection)
         self.limits = LimitRows(connection)
+        self.flows = FlowRows(connection)
+        self.reports = ReportRows(connection)
         self.tasks = TaskRows(connection)
         self.agents = AgentRows(connection)
         self.approvals = ApprovalRows(connection)

@@ -239,6 +239,7 @@ class Gate:
                 return await serve(request, grant)
             except PaymentNeeded as error:
                 calls = read_calls(request)
+                await self.front.counter.open(goods)
                 offer = await self.front.till.offer(goods, calls, self._client(request))
                 return errors.response(type(error)(price=self.front.money(goods.price * calls)), offer)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from core.money import format_sats
-from core.wallet.sales import Goods
+from core.wallet.sales import TALKS, TASKS, Goods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +157,9 @@ class Till(Protocol):
 class Counter(Protocol):
     """What is done for those who paid; `bot.shop.Shop`."""
 
+    async def open(self, goods: Goods) -> None:
+        """Raise why this would not be done now: then nobody is asked to pay for it."""
+
     async def chat(self, grant: Grant, message: str, key: str) -> str:
         """The agent's answer."""
 
@@ -180,8 +183,8 @@ class Shopfront:
     def goods(self) -> tuple[Goods, Goods]:
         """Talk and work."""
         return (
-            Goods("chat", "/v1/chat", self.price, "Timmy: an answer of the agent"),
-            Goods("tasks", "/v1/tasks", self.price, "Timmy: a task for the swarm"),
+            Goods(TALKS, "/v1/chat", self.price, "Timmy: an answer of the agent"),
+            Goods(TASKS, "/v1/tasks", self.price, "Timmy: a task for the swarm"),
         )
 
     def money(self, msat: int) -> str:

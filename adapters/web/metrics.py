@@ -52,6 +52,12 @@ class _Hub(Collector):
             "timmy_money_sats", "Whole sats, play money if timmy_simulated is 1", "place",
             {place: to_sats(msat) for place, msat in money.items()},
         )  # fmt: skip
+        today = {"earned": figures.earned, "spent": figures.spent}
+        yield _gauges(
+            "timmy_treasury_today_sats", "Whole sats that the treasury moved since midnight", "way",
+            {way: to_sats(msat) for way, msat in today.items()},
+        )  # fmt: skip
+        yield _gauge("timmy_spending_frozen", "Whether nothing may be spent", figures.frozen)
         yield _gauge("timmy_simulated", "Whether the sats are play money", now.simulated)
         yield _gauge("timmy_messages_waiting", "Messages not sent yet", figures.backlog)
         yield _gauge(

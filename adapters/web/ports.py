@@ -77,7 +77,15 @@ class Figures(Protocol):
 
     @property
     def treasury(self) -> int:
-        """What the hub's own agents have earned."""
+        """What the hub itself has."""
+
+    @property
+    def earned(self) -> int:
+        """What the treasury earned since midnight."""
+
+    @property
+    def spent(self) -> int:
+        """What it spent since midnight; negative where more came back."""
 
     @property
     def frozen(self) -> bool:

@@ -104,11 +104,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class MoneyState:
-    """What is set aside, what tasks under way have in escrow, what the hub's agents have earned; whether spending is frozen."""
+    """What is set aside, what tasks under way have in escrow, what the treasury has and moved today; whether spending is frozen."""
 
     held_sats: int
     escrow_sats: int
     treasury_sats: int
+    earned_today_sats: int
+    spent_today_sats: int
     simulated: bool
     frozen: bool
 
@@ -246,8 +248,8 @@ class StatusPage:
             tasks=[self._task(task) for task in seen.newest],
             totals=Totals(dict(figures.live), figures.tasks),
             money=MoneyState(
-                to_sats(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), sources.health.simulated,
-                figures.frozen,
+                to_sats(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), to_sats(figures.earned),
+                to_sats(figures.spent), sources.health.simulated, figures.frozen,
             ),
             events=[self._event(event) for event in self._events],
         )  # fmt: skip

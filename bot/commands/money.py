@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_lightning, views_money
+from bot import views, views_lightning, views_money, views_treasury
 from bot.registry import command
 from core.access import Action
 from core.money import to_msat
+from core.treasury.treasury import Way
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ async def invoice(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/pay WHOM [SATS] [max=SATS] [again=yes|no]",
+    "/pay WHOM [SATS] [max=SATS] [again=yes|no] [from=me|treasury]",
     "pay a Lightning invoice, a person of this hub, or what an L402 address asks",
     group="money",
     action=Action.PAY,
@@ -71,6 +72,7 @@ async def invoice(hub: Hub, call: CommandCall) -> Reply:
         "SATS: how much, where the invoice leaves it open, or to a person",
         "max=SATS: all that it may cost, with the fee for routing; of an address, its price",
         "again=yes: buy, though this address was paid before and did not deliver",
+        "from=treasury: an owner pays an invoice or an address out of the hub's treasury, within its budgets",
     ),
 )
 async def pay(hub: Hub, call: CommandCall) -> Reply:
@@ -88,6 +90,26 @@ async def pay(hub: Hub, call: CommandCall) -> Reply:
 async def payout(hub: Hub, call: CommandCall) -> Reply:
     """Pay an agent out."""
     return await hub.paying.payout(call)
+
+
+@command(
+    "/treasury [in|out SATS]",
+    "the hub's own sats: what it has, earned and spent, and its budgets",
+    group="money",
+    action=Action.TREASURY,
+    bare=True,
+    notes=(
+        "in SATS: move sats from the owners' wallet into it; out SATS: back",
+        "It earns from strangers and from the hub's own agents, and pays the tasks of strangers",
+        "Its budgets are limits: /limits treasury.day SATS, and so on",
+    ),
+)
+async def treasury(hub: Hub, call: CommandCall) -> Reply:
+    """Show the treasury, or move sats."""
+    if (way := cast("str | None", call.args.get("in|out"))) is not None:
+        return await hub.paying.treasury(call, Way(way), to_msat(cast("int", call.args["sats"])))
+    found = await hub.treasury.holdings(call.caller)
+    return views_treasury.treasury(found, hub.zone, simulated=hub.wallet.simulated)
 
 
 @command(

@@ -13,6 +13,7 @@ from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
 from core.swarm.ports import Answer, Decline, Offer
 from core.swarm.task import Status, is_person
+from core.tokens import STRANGER
 from core.wallet.limits import OverLimit, refusal
 from core.wallet.wallet import price_of
 
@@ -151,8 +152,9 @@ def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB) -> Task:
         why = refusal(tx, _price(task, bid, terms))
         if not isinstance(why, OverLimit):
             return award(tx, task, bid, terms, actor)
-        over.append(f"{bid.agent}: {why}")
-    return take(tx, task, life.void(task, why="; ".join(over) or _nobody(task, answers)), HUB)
+        # What the hub spends on whom is nobody's business but its owners'.
+        over.append("the hub cannot fund it now" if task.requester.startswith(STRANGER) else f"{bid.agent}: {why}")
+    return take(tx, task, life.void(task, why="; ".join(dict.fromkeys(over)) or _nobody(task, answers)), HUB)
 
 
 def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> Task:

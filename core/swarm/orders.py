@@ -90,8 +90,10 @@ def check_eta(eta: int | None) -> None:
 
 def budget_of(order: Order, rules: Rules) -> int:
     """What a task may cost, msat: as ordered, else by the house rule, which stays within what a device may spend."""
+    if order.budget is not None:
+        return order.budget
     proxy = order.caller.proxy
-    return order.budget or (min(rules.budget, to_msat(proxy.limit)) if proxy else rules.budget)
+    return min(rules.budget, to_msat(proxy.limit)) if proxy else rules.budget
 
 
 def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:

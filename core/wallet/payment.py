@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
-from core.money import MAX_SATS, format_sats, to_msat
+from core.money import MAX_SATS, BadAmount, format_sats, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def price(
 ) -> tuple[int, int]:
     """The amount that is sent and the fee limit, msat. `given`: what the payer chose; `most`: all that it may cost.
 
-    Raises `AmountMissing`, `AmountGiven` and `CostsMore`. With `most` the fee may take what is left of it, within its rule.
+    With `most` the fee may take what is left of it, within its rule.
+    Raises `AmountMissing`, `AmountGiven`, `BadAmount` and `CostsMore`.
     """
     if asked.amount is None and given is None:
         raise AmountMissing
@@ -131,6 +132,8 @@ def price(
         raise AmountGiven(asked=format_sats(asked.amount), given=format_sats(given))
     amount = asked.amount if given is None else given
     assert amount is not None  # noqa: S101 - one of the two is there
+    if amount <= 0:
+        raise BadAmount(given=format_sats(amount))
     if amount > to_msat(MAX_SATS):
         raise CostsMore(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
     limit = max(fee_limit(amount), least_fee(amount))

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from core.wallet.lightning import NodeInvoice
 
 
+TALKS, TASKS = "chat", "tasks"
+"""The services that are sold."""
+
+
 class PaymentNeeded(UserError):
     """This costs {price}. Pay the invoice of the WWW-Authenticate header, and ask again with its token: L402 TOKEN:PREIMAGE."""
 

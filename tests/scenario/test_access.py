@@ -24,7 +24,7 @@ LINES = {
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
     "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
-    "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "",
+    "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "", "treasury": "in 10",
     "limits": "day off", "freeze": "", "unfreeze": "",
     **OTHERS,
 }  # fmt: skip
@@ -91,7 +91,15 @@ async def test_a_member_does_not_decide_over_the_tasks_of_others(tmp_path: Path)
             assert await _somebody(bot, "telegram:7", f"/{name} {rest}") == {"ok": False, "error": "not_allowed"}
         for name in ("spawn", "dismiss"):
             assert await _somebody(bot, "telegram:7", f"/{name} quill") == {"ok": False, "error": "not_allowed"}
-        for line in ("/model tiny", "/freeze", "/unfreeze", "/limits day off", "/limits telegram:7 2k"):
+        for line in (
+            "/model tiny",
+            "/freeze",
+            "/unfreeze",
+            "/treasury",
+            "/treasury in 5",
+            "/limits day off",
+            "/limits telegram:7 2k",
+        ):
             assert await _somebody(bot, "telegram:7", line) == {"ok": False, "error": "not_allowed"}
         assert bot.tables() == before
         assert (await _somebody(bot, "telegram:7", "/bid T-1 5"))["ok"]
@@ -109,7 +117,7 @@ async def test_an_operator_awards_and_cancels_for_others_and_judges_nothing(tmp_
 
 async def test_money_is_shown_in_private_only(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        for line in ("/balance", "/history", "/limits"):
+        for line in ("/balance", "/history", "/limits", "/treasury"):
             assert (await _somebody(bot, OWNER, line, private=False))["error"] == "not_allowed"
             assert (await _somebody(bot, OWNER, line))["ok"]
 
@@ -126,6 +134,7 @@ async def test_as_somebody_pays_and_approves_nothing(tmp_path: Path) -> None:
             "/freeze",
             "/unfreeze",
             "/limits day 5",
+            "/treasury in 5",
         ):
             for person in (OWNER, "telegram:7"):
                 answer = await bot.say(line, acting_for=person)

@@ -139,6 +139,13 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         await outside.close()
         assert (await bot.data(f"/payout worker {bolt11}"))["error"] == "not_enough_sats"
         tried.add("payout")  # it has an account once workers of others have one
+        moved = ("earned_sats", "spent_sats", "moved_in_sats", "moved_out_sats")
+        treasury = await ask("/treasury")
+        assert [set(treasury.pop(span)) for span in ("today", "day", "whole")] == [set(moved)] * 3
+        _is(
+            treasury,
+            {"ok": bool, "balance_sats": int, "held_sats": int, "simulated": bool, "frozen": bool, "budgets": list},
+        )
         compared = await ask("/reconcile")
         _is(
             compared,

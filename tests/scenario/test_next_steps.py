@@ -75,7 +75,7 @@ async def test_who_had_nothing_to_do_leaves_nothing_to_others(tmp_path: Path) ->
 async def test_the_books_count_and_name_their_accounts(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         found = bot.app.settings
-        assert "earned by the agents" in (await bot.say("/status"))["text"]
+        assert "treasury  0 sats; today 0 sats earned, 0 sats spent" in (await bot.say("/status"))["text"]
     assert prove(found, as_json=False).startswith(
         "The books balance: 2 entries, 4 postings, 3 accounts, 0 open holds\n"
     )

@@ -154,8 +154,13 @@ async def test_a_stranger_pays_the_hubs_own_node_and_the_treasury_earns(tmp_path
 
 
 @asynccontextmanager
-async def seller(node: SimulatedNode, prices: dict[str, int]) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that sells its paths for sats, msat a path, through an outside node; its address, and what it was paid with."""
+async def seller(
+    node: SimulatedNode, prices: dict[str, int] | None = None, fee: int | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that sells its paths for sats, through an outside node that is `fee` msat away; its address, what it was paid with.
+
+    `prices`: msat a path; a path that is not there costs the number that it ends with.
+    """
     paid: list[bytes] = []
     tokens: dict[str, bytes] = {}
 
@@ -165,7 +170,8 @@ async def seller(node: SimulatedNode, prices: dict[str, int]) -> AsyncIterator[t
         if token in tokens and proof == tokens[token]:
             paid.append(proof)
             return web.Response(text=f"this is {request.path}")
-        bolt11 = await node.outside_asks(prices[request.path])
+        price = (prices or {}).get(request.path) or int(request.path.rpartition("/")[2])
+        bolt11 = await node.outside_asks(price, fee=fee)
         token = base64.b64encode(f"token {len(tokens)}".encode()).decode()
         tokens[token] = decode(bolt11).payment_hash
         challenge = f'L402 macaroon="{token}", invoice="{bolt11}"'

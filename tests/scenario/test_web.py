@@ -610,6 +610,8 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
             "held_sats": 0,
             "escrow_sats": 0,
             "treasury_sats": 0,
+            "earned_today_sats": 0,
+            "spent_today_sats": 0,
             "simulated": True,
             "frozen": False,
         }
@@ -630,7 +632,7 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
         await bot.settled("T-1")
         over = await seen(bot, stream, lambda now: now["tasks"][-1]["status"] == "settled" and not now["auctions"])
         assert over["tasks"][0]["agent"] == "a person"
-        await seen(bot, stream, lambda now: now["money"]["treasury_sats"] == 40)
+        await seen(bot, stream, lambda now: now["money"]["earned_today_sats"] == 40)
         assert {"quill", "a person"} <= {event.get("agent") for event in over["events"]}
         for secret in (CANARY, "424242", "secret.lan", "console:owner"):
             assert secret not in stream.heard

@@ -175,7 +175,8 @@ function drawFigures() {
     ["task-figure", totals.posted, "", "tasks ever"],
     ["", money.held_sats, "sats", "held for open tasks"],
     ["", money.escrow_sats, "sats", "in escrow"],
-    ["", money.treasury_sats, "sats", "earned by the agents"],
+    ["", money.treasury_sats, "sats", `in the treasury; today ${money.earned_today_sats.toLocaleString("en")} earned, `
+      + `${money.spent_today_sats.toLocaleString("en")} spent`],
   ];
   $("figures").replaceChildren(...figures.map(([className, amount, unit, words]) => {
     const figure = make("div", className);

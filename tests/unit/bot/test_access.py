@@ -41,7 +41,7 @@ PAY        -      yes     yes       yes    yes    -    yes    -      tap
 SEND       -      -       -         yes    yes    -    yes    -      tap
 RECEIVE    -      yes     yes       yes    yes    yes  yes    yes    yes
 PAYOUT     -      -       -         -      yes    -    yes    -      tap
-TREASURY   -      -       -         -      yes    -    yes    -      tap
+TREASURY   -      -       -         -      yes    -    -      -      tap
 LIMITS     -      -       -         -      yes    -    yes    -      -
 FREEZE     -      -       -         -      yes    -    yes    -      -
 """

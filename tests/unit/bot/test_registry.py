@@ -30,8 +30,8 @@ EXAMPLES = {
     "N": "5", "ENTRY": "70", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
     "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
     "CODE": "ABCD2345", "ACTOR": "telegram:7", "IDENTITY": "telegram:8", "KIND": "read", "member|operator|payer|owner": "operator",
-    "on|off": "off", "yes|no": "yes", "WHOM": "telegram:7", "BOLT11": "lnbc1", "MEMO": "two coffees",
-    "SCOPE": "day", "AMOUNT": "500",
+    "on|off": "off", "yes|no": "no", "WHOM": "telegram:7", "BOLT11": "lnbc1", "MEMO": "two coffees", "SCOPE": "day",
+    "AMOUNT": "500", "in|out": "out", "me|treasury": "treasury",
 }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ class _Part:
 
 
 async def _no_figures() -> Figures:
-    return Figures({}, 0, 0, 0, 0, frozen=False, backlog=0, dead_letters=0)
+    return Figures({}, 0, 0, 0, 0, 0, 0, frozen=False, backlog=0, dead_letters=0)
 
 
 async def _no_model() -> str | None:

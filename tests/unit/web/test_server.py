@@ -37,6 +37,8 @@ class Nothing:
     held: int = 0
     escrow: int = 0
     treasury: int = 0
+    earned: int = 0
+    spent: int = 0
     frozen: bool = False
     backlog: int = 0
     dead_letters: int = 0

@@ -1,0 +1,74 @@
+"""The treasury's movements, what moved on a day, and the days that were reported, as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.treasury.policy import QUARTER, Flow
+from core.treasury.report import Posting
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+
+_WHOLE = -1
+_END = 2**62
+
+
+class FlowRows:
+    """`core.treasury.treasury.FlowStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def between(self, since: int, until: int | None = None) -> Mapping[str, Flow]:
+        """See `FlowStore`. Python adds up: many sums may be more than 63 bits hold."""
+        rows = self._connection.execute(
+            "SELECT kind, received, sent FROM treasury_flow WHERE quarter >= ? AND quarter < ?",
+            (since // QUARTER, _END if until is None else until // QUARTER),
+        )
+        found: dict[str, Flow] = {}
+        for kind, received, sent in rows:
+            before = found.get(kind, Flow(0, 0))
+            found[kind] = Flow(before.received + received, before.sent + sent)
+        return found
+
+    def whole(self) -> Mapping[str, Flow]:
+        """See `FlowStore`."""
+        rows = self._connection.execute("SELECT kind, received, sent FROM treasury_flow WHERE quarter = ?", (_WHOLE,))
+        return {kind: Flow(received, sent) for kind, received, sent in rows}
+
+
+class ReportRows:
+    """`core.treasury.report.ReportStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def newest(self) -> tuple[str, int] | None:
+        """See `ReportStore`."""
+        row = self._connection.execute("SELECT day, until FROM daily_report").fetchone()
+        return None if row is None else (str(row[0]), int(row[1]))
+
+    def done(self, day: str, until: int) -> None:
+        """See `ReportStore`."""
+        self._connection.execute("INSERT OR REPLACE INTO daily_report VALUES (1, ?, ?)", (day, until))
+
+    def postings(self, since: int, until: int) -> Iterator[Posting]:
+        """See `ReportStore`."""
+        rows = self._connection.execute(
+            "SELECT x.id, x.kind, p.account, p.amount FROM txn x JOIN posting p ON p.txn = x.id"
+            " WHERE x.at >= ? AND x.at < ? ORDER BY x.at, x.id",
+            (since, until),
+        )
+        return map(Posting._make, rows)
+
+    def open_holds(self) -> tuple[int, int]:
+        """See `ReportStore`."""
+        amounts = self._connection.execute("SELECT amount FROM hold WHERE state = 'open'").fetchall()
+        return len(amounts), sum(amount for (amount,) in amounts)
+
+    def entries(self) -> int:
+        """See `ReportStore`. They are numbered from 1, without a gap."""
+        (count,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM txn").fetchone()
+        return int(count)

@@ -1,0 +1,1 @@
+"""The hub's own sats: what they may be spent on, what they earn, and the daily report."""

@@ -1,0 +1,157 @@
+"""The daily report: what moved by kind, when there is something to tell, and from when to when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from adapters.sqlite.writer import Database
+from core.money import to_msat
+from core.treasury.policy import turnover
+from core.treasury.report import Moves, Posting, Report, Span, due, gather, moves, used_up
+from core.wallet.ledger import BooksBroken, Proof
+from core.wallet.limits import DAY, HOUR, Freeze, Standing
+from core.wallet.reconcile import Comparison
+from tests.blank import blank
+from tests.fakes import EPOCH, FakeClock
+from tests.unit.wallet.small_book import a_small_book
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+UTC_ZONE = ZoneInfo("UTC")
+EIGHT = 1_749_974_400_000
+"""2025-06-15 at 8 o'clock UTC, Unix ms; a fake clock begins seven hours later."""
+
+NODE = "node:simulated"
+SAME = Comparison(EPOCH, 5, 0, 5)
+QUIET = Report(
+    Span("2025-06-15", EIGHT - DAY, EIGHT), Moves({}, {}, {}), turnover({}), 0, (0, 0), (0, 0), SAME, Proof(1, 2, 3, 0, "aa"), [],
+    None,
+)  # fmt: skip
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Database]:
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        yield store
+
+
+def test_what_came_in_went_out_and_moved_inside_by_kind() -> None:
+    entries = [
+        ("opening", [(NODE, -1000), ("external", 1000)]), ("grant", [("external", -10), ("user:a", 10)]),
+        ("invoice", [(NODE, -500), ("user:a", 500)]), ("invoice", [(NODE, -300), ("income:l402", 300)]),
+        ("sale", [("income:l402", -300), ("treasury", 300)]), ("invoice", [(NODE, -7), ("suspense", 7)]),
+        ("payment", [("user:a", -101), (NODE, 105), ("fees:routing", -4)]), ("reconcile", [(NODE, 3), ("suspense", -3)]),
+        ("escrow", [("user:a", -40), ("escrow:1", 40)]), ("settle", [("escrow:1", -40), ("treasury", 40)]),
+        ("transfer", [("user:a", -60), ("user:b", 60)]), ("transfer", [("user:a", -5), ("user:b", 5)]),
+    ]  # fmt: skip
+    postings = [
+        Posting(number, kind, account, amount)
+        for number, (kind, rows) in enumerate(entries)
+        for account, amount in rows
+    ]
+    assert moves(postings) == Moves(
+        {"invoice": 500, "sale": 300, "suspense": 7}, {"payment": 105, "suspense": 3}, {"settle": 40, "transfer": 65}
+    )
+    assert moves([]) == Moves({}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "worth", "wrong"),
+    [
+        ({}, False, False),
+        ({"moves": Moves({}, {}, {"transfer": 5})}, True, False),
+        ({"node": "the node is down"}, True, True),
+        ({"node": replace(SAME, node=6)}, True, True),
+        ({"node": replace(SAME, node=6, booked=True)}, False, False),
+        ({"books": "entry 5 is missing"}, True, True),
+        ({"books": None, "holds": (3, 5000)}, False, False),
+        ({"late": (1, 303_000)}, True, True),
+        ({"used_up": [Standing("day", 100, DAY, {"task": 95})]}, True, True),
+        ({"freeze": Freeze(0, "console:owner")}, True, True),
+    ],
+)
+def test_a_report_is_told_where_something_moved_or_is_wrong(
+    changes: dict[str, Any], *, worth: bool, wrong: bool
+) -> None:
+    found = replace(QUIET, **changes)
+    assert (found.worth_telling, found.wrong) == (worth, wrong)
+
+
+@pytest.mark.parametrize(
+    ("one", "used"),
+    [
+        (Standing("day", 100, DAY, {"task": 90}), True), (Standing("day", 100, DAY, {"task": 89}), False),
+        (Standing("hour", 100, HOUR, {"task": 100}), False), (Standing("day", None, DAY, {"task": 100}), False),
+    ],
+)  # fmt: skip
+def test_a_limit_of_a_day_counts_as_used_from_nine_tenths_on(one: Standing, *, used: bool) -> None:
+    assert used_up(one) is used
+
+
+async def test_each_day_is_due_once_and_no_time_is_left_out(store: Database, clock: FakeClock) -> None:
+    async def is_due() -> Span | None:
+        return await store.read(lambda tx: due(tx, UTC_ZONE))
+
+    clock.advance(DAY)
+    assert await is_due() is None, "there are no books yet"
+    opened = clock.now()
+    await store.write(lambda tx: tx.books.found("simulated", "n", tx.now))
+    assert await is_due() is None, "they are younger than 8 o'clock"
+    clock.advance(3 * DAY)
+    span = await is_due()
+    assert span == Span("2025-06-19", opened, EIGHT + 4 * DAY)
+    await store.write(lambda tx: tx.reports.done(span.day, span.until))
+    assert await is_due() is None
+    clock.advance(DAY)
+    assert await is_due() == Span("2025-06-20", EIGHT + 4 * DAY, EIGHT + 5 * DAY)
+    await store.write(lambda tx: tx.reports.done("2025-06-21", EIGHT + 6 * DAY))
+    assert await is_due() is None, "a clock that was put back reports nothing twice"
+
+
+async def test_it_is_gathered_from_the_books(
+    store: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.write(a_small_book)
+    span = Span("2025-06-16", EPOCH, EPOCH + DAY)
+    found = await store.read_apart(lambda tx: gather(tx, span, SAME))
+    assert isinstance(found.books, Proof)
+    assert found.moves.inside["settle"] == found.treasury.earned["agents"] == found.balance > 0
+    assert found.holds[0] == found.books.open_holds > 0
+    later = await store.read_apart(lambda tx: gather(tx, Span("later", EPOCH + DAY, EPOCH + 2 * DAY), SAME))
+    assert (later.moves, later.treasury) == (Moves({}, {}, {}), turnover({}))
+    monkeypatch.setattr("core.treasury.report.MOST_ENTRIES", 1)
+    assert (await store.read_apart(lambda tx: gather(tx, span, SAME))).books is None
+
+    def prove(_: object) -> Proof:
+        raise BooksBroken(why="entry 5 is missing")
+
+    monkeypatch.undo()
+    monkeypatch.setattr("adapters.sqlite.ledger_store.BookRows.prove", prove)
+    broken = await store.read_apart(lambda tx: gather(tx, span, SAME))
+    assert "entry 5 is missing" in str(broken.books)
+    assert broken.wrong
+
+
+async def test_what_the_treasury_moves_is_counted_by_quarters_and_in_all(store: Database, clock: FakeClock) -> None:
+    await store.write(a_small_book)
+    earned = (await store.read(lambda tx: tx.ledger.account("treasury"))).posted
+    assert earned >= to_msat(1)
+
+    def both(tx: Any) -> tuple[int, int]:
+        return turnover(tx.flows.between(tx.now - DAY)).earnings, turnover(tx.flows.whole()).earnings
+
+    assert await store.read(both) == (earned, earned)
+    clock.advance(DAY + 900_000)
+    assert await store.read(both) == (0, earned)
+    assert await store.read(lambda tx: tx.reports.entries()) > 1
