@@ -68,6 +68,7 @@ from core.errors import HubError, UserError, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
+from core.swarm.escrow import HoldEscrow
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
@@ -221,6 +222,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or PageFetcher())
         people = People(approvals, identities, pairing, agents, wallet)
         till = money(store, world, people, files_of.keep, clock, nursery)
+        escrow = HoldEscrow(store, till.own, coordinator, identities, clock=clock, ids=ids)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
@@ -247,6 +249,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             till.paying,
             till.reconciler,
             files_of.qr,
+            escrow,
         )
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
@@ -315,6 +318,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(web.heard)
         store.listen(proxies.ending(assistant.hush))
         store.listen(coordinator.heard)
+        store.listen(escrow.heard)
 
         await stack.enter_async_context(web.listening())
         await agents.load()
@@ -337,6 +341,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
+        supervisor.start("escrow", escrow.run, abroad=True)
         supervisor.start("watch", watch.run)
         supervisor.start("approvals", approvals.run)
         for surface in surfaces:
