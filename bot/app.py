@@ -338,6 +338,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await coordinator.recover()
         await dispatcher.recover()
         await approvals.recover()
+        await _first_look("what is held for tasks", escrow.look())
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
@@ -748,11 +749,16 @@ class _Files:
 
 async def _meet(own: OwnNode) -> None:
     """See whose node it is. One that does not answer is asked again later; one of other books is refused: raises `OtherNode`."""
+    await _first_look("whose it is", own.verified())
+
+
+async def _first_look(what: str, asked: Awaitable[object]) -> None:
+    """Ask the node something before all else, if it answers soon."""
     try:
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
-            await own.verified()
+            await asked
     except (NodeDown, TimeoutError) as error:
-        log.warning("the Lightning node was not reached at the start: %s", cause(error))
+        log.warning("the Lightning node was not asked at the start %s: %s", what, cause(error))
 
 
 async def _figures(store: Database) -> Figures:

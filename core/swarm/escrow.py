@@ -180,11 +180,9 @@ class HoldEscrow:
         return one
 
     async def _asked(self, one: HoldInvoice) -> HoldInvoice:
-        """The order with its invoice. One whose invoice may be at the node, and was seen by nobody, is looked up first."""
-        node, memo = self._own.node, f"Timmy, order {one.id}"
+        """The order with its invoice."""
         try:
-            made = await node.lookup(one.payment_hash)
-            made = made or await node.create_hold(one.payment_hash, one.amount, memo, EXPIRY_SECONDS)
+            made = await self._invoice(one)
         except HubError as error:
             why = str(error)
             await self._book(one, lambda tx, now: held.call_off(tx, now, why))
@@ -193,6 +191,16 @@ class HoldEscrow:
         await self._book(one, lambda tx, _: tx.holds.put(opened))
         self._wake.set()
         return opened
+
+    async def _invoice(self, one: HoldInvoice) -> NodeInvoice:
+        """Have the node make it; it may have made it already, for a hub that heard no more of it."""
+        node = self._own.node
+        try:
+            return await node.create_hold(one.payment_hash, one.amount, f"Timmy, order {one.id}", EXPIRY_SECONDS)
+        except NodeRefused:
+            if (made := await node.lookup(one.payment_hash)) is None:
+                raise
+            return made
 
     async def cancel(self, caller: Caller, number: int, *, key: str) -> HoldInvoice:
         """Call off an order that was not paid; what is paid in the same moment goes back."""
@@ -225,14 +233,22 @@ class HoldEscrow:
         """Follow every order to its end, for ever. Raises `NodeDown` and `OtherNode`."""
         while True:
             self._wake.clear()
-            found = await self._store.read(lambda tx: tx.holds.unfinished())
-            if found:
-                height = (await self._own.verified()).height
-                for one in found:
-                    await self._follow(one, height)
+            found = await self.look()
             soon = any(one.state is not State.HELD for one in found)
             pause = self._clock.now() + (SOON_MS if soon else LATER_MS)
             await self._clock.until(pause if found else None, self._wake)
+
+    async def look(self) -> Sequence[HoldInvoice]:
+        """Follow every order as far as it goes now; returns them as they were. Raises as `run` does.
+
+        At a start this comes before the clock: a review that ended meanwhile pays no worker with what the node has let go of.
+        """
+        found = await self._store.read(lambda tx: tx.holds.unfinished())
+        if found:
+            height = (await self._own.verified()).height
+            for one in found:
+                await self._follow(one, height)
+        return found
 
     async def _follow(self, one: HoldInvoice, height: int) -> None:
         """One order, as far as it goes now. One that cannot be followed holds up no other."""
