@@ -64,7 +64,7 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import File, Role
-from core.errors import HubError, UserError, cause
+from core.errors import HubError, Unavailable, UserError, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -76,7 +76,6 @@ from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
-from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
@@ -757,7 +756,7 @@ async def _first_look(what: str, asked: Awaitable[object]) -> None:
     try:
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
             await asked
-    except (NodeDown, TimeoutError) as error:
+    except (Unavailable, TimeoutError) as error:
         log.warning("the Lightning node was not asked at the start %s: %s", what, cause(error))
 
 

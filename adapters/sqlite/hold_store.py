@@ -36,11 +36,11 @@ class HoldRows:
     def put(self, one: HoldInvoice) -> None:
         """See `HoldStore`."""
         self._connection.execute(
-            "UPDATE hold_invoice SET expires_at = ?, bolt11 = ?, state = ?, task = ?, received = ?, held_until = ?, why = ?,"
-            " ended_at = ? WHERE id = ?",
+            "UPDATE hold_invoice SET requester = ?, payer = ?, expires_at = ?, bolt11 = ?, state = ?, task = ?, received = ?,"
+            " held_until = ?, why = ?, ended_at = ? WHERE id = ?",
             (
-                one.expires_at, one.bolt11, one.state.value, one.task, one.received, one.held_until, one.why, one.ended_at,
-                one.id,
+                one.requester, one.payer, one.expires_at, one.bolt11, one.state.value, one.task, one.received, one.held_until,
+                one.why, one.ended_at, one.id,
             ),
         )  # fmt: skip
 

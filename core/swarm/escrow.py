@@ -313,8 +313,10 @@ class HoldEscrow:
             now, number = tx.holds.find(one.payment_hash), tx.tasks.next_id()
             if now is None or now.state is not State.OPEN:
                 raise CalledOff
+            caller = order.caller  # they may have been linked since they ordered it
+            now = replace(now, requester=caller.name, payer=caller.payer)
             held.arrived(tx, now, number, found.received, found.held_until)
-            return replace(order, account=held_account(now.payer, number))
+            return replace(order, account=held_account(caller.payer, number))
 
         try:
             order = await self._read(one)
