@@ -65,10 +65,11 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import File, Role
-from core.errors import HubError, UserError, cause
+from core.errors import HubError, Unavailable, UserError, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
+from core.swarm.escrow import HoldEscrow
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
@@ -77,7 +78,6 @@ from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
-from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
@@ -225,6 +225,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or Internet())
         people = People(approvals, identities, pairing, agents, wallet, treasury)
         till = money(store, world, people, files_of.keep, clock, nursery)
+        escrow = HoldEscrow(store, till.own, coordinator, identities, clock=clock, ids=ids)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
@@ -252,6 +253,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             till.reconciler,
             treasury,
             files_of.qr,
+            escrow,
         )
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
@@ -320,6 +322,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(web.heard)
         store.listen(proxies.ending(assistant.hush))
         store.listen(coordinator.heard)
+        store.listen(escrow.heard)
 
         await stack.enter_async_context(web.listening())
         await agents.load()
@@ -339,9 +342,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await coordinator.recover()
         await dispatcher.recover()
         await approvals.recover()
+        await _first_look("what is held for tasks", escrow.look())
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
+        supervisor.start("escrow", escrow.run, abroad=True)
         supervisor.start("watch", watch.run)
         daily = Daily(
             store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,
@@ -753,11 +758,16 @@ class _Files:
 
 async def _meet(own: OwnNode) -> None:
     """See whose node it is. One that does not answer is asked again later; one of other books is refused: raises `OtherNode`."""
+    await _first_look("whose it is", own.verified())
+
+
+async def _first_look(what: str, asked: Awaitable[object]) -> None:
+    """Ask the node something before all else, if it answers soon."""
     try:
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
-            await own.verified()
-    except (NodeDown, TimeoutError) as error:
-        log.warning("the Lightning node was not reached at the start: %s", cause(error))
+            await asked
+    except (Unavailable, TimeoutError) as error:
+        log.warning("the Lightning node was not asked at the start %s: %s", what, cause(error))
 
 
 async def _figures(store: Database, zone: ZoneInfo | None) -> Figures:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.pairing import Pairing
     from core.ports import Clock
     from core.swarm.coordinator import Coordinator
+    from core.swarm.escrow import HoldEscrow
     from core.swarm.ports import ResultFile
     from core.swarm.roster import Roster
     from core.tokens import Identities
@@ -59,3 +60,4 @@ class Hub:
     reconciler: Reconciler
     treasury: Treasury
     qr: Callable[[str], Awaitable[File]]
+    escrow: HoldEscrow

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.paying import KIND, Paying
+from core.wallet import held
 from core.wallet.buying import Buying
 from core.wallet.guard import Consent, SpendGuard
 from core.wallet.invoices import Invoices
@@ -66,7 +67,7 @@ def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Cl
     """Make it. `store` has every store in its unit of work."""
     own = OwnNode(store, world.node, clock)
     payments = Payments(store, own, clock, spawner, world.decode, SpendGuard(people.identities))
-    invoices = Invoices(store, own, clock)
+    invoices = Invoices(store, own, clock, lambda tx, found: held.settled(tx, found, people.identities))
     purse = Purse(store, payments, people.identities, own)
     buying = Buying(store, world.fetcher, purse, world.decode, clock, prefix=purse.prefix, limit=purse.unasked)
     paying = Paying(

@@ -19,7 +19,7 @@ from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
-from core.tokens import STRANGER, home_of, person_of
+from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
 from core.wallet.payments import PaymentTx
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ NOTIFIED = frozenset({
     Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_EXPIRED, Kind.TASK_DELIVERED, Kind.TASK_AWARDED,
     Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED, Kind.TASK_CANCELLED, Kind.TASK_REJECTED, Kind.BID_PLACED,
     Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED, *views_money.TOLD,
+    Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST,
 })  # fmt: skip
+
+_ESCROW = frozenset({Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST})
 
 
 _ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED})
@@ -111,6 +114,8 @@ class Notify:
             return views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)
         if event.kind is Kind.BID_PLACED and not event.data.keys() & {"late", "by"}:
             return []  # it came with the opening, which is told whole
+        if event.kind in _ESCROW:
+            return self._of_escrow(tx, event)
         if receipt := _receipt(tx, event, simulated=self._simulated):
             return [receipt]
         task = tx.tasks.find(event.task or 0)
@@ -127,6 +132,24 @@ class Notify:
             if home not in {doer, *(places if left else [task.conversation])}:
                 replies += [(home, reply) for reply in views.told_to_worker(event, task)]
         return replies
+
+    def _of_escrow(self, tx: HandlerTx, event: Event) -> list[tuple[str, Reply]]:
+        """What became of an order is told where it was given; what was lost, to the owners."""
+        one = tx.holds.find(bytes.fromhex(str(event.data["invoice"])))
+        task = tx.tasks.find(event.task or 0)
+        if one is None:
+            return []
+        if event.kind is Kind.ESCROW_HELD:
+            reply = None if task is None else views.posted(task, simulated=self._simulated, known=True)
+        else:
+            reply = views_lightning.escrow_told(
+                event.kind, one, int(str(event.data["sats"])), simulated=self._simulated
+            )
+        if reply is None:
+            return []
+        if event.kind is Kind.ESCROW_LOST:
+            return [(home, reply) for home in self._homes(tx, CONSOLE_OWNER)]
+        return [(one.conversation if task is None else _told_in(tx, task), reply)]
 
     def _homes(self, tx: HandlerTx, person: str) -> list[str]:
         """Where a person is told of their own work: wherever they are known."""

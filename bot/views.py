@@ -14,7 +14,7 @@ from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
 from core.swarm.orders import span
 from core.swarm.task import Status
-from core.wallet.ledger import user_account
+from core.wallet.ledger import is_held, user_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ def posted(task: Task, *, simulated: bool, known: bool) -> Reply:
         words += f"\n{task.only} was never let in (/pair), and can neither read of it nor bid."
     if task.pick == "ask":
         words += "\nYou pick the winner among the bids."
-    if task.account != user_account(task.requester):
+    if not is_held(task.account) and task.account != user_account(task.requester):
         words += f"\n{task.account.removeprefix('user:')} pays: --as spends nobody else's sats."
     return Reply(words, task_data(task), task.id, buttons_for(task))
 

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.views import moment
 from core.chat import Button, Mark, Reply, Style
-from core.money import format_sats, to_sats
+from core.events import Kind
+from core.ids import task_name
+from core.money import format_sats, to_msat, to_sats
+from core.wallet.hold import State as Held
 from core.wallet.payment import State
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     from core.chat import File
     from core.events import Json
+    from core.wallet.hold import HoldInvoice
     from core.wallet.invoices import Invoice
     from core.wallet.payment import Payment
     from core.wallet.payments import Quote
@@ -41,6 +45,58 @@ def invoice(made: Invoice, qr: File, zone: tzinfo | None, *, simulated: bool) ->
     start = len(head) + 1
     marks = (Mark(0, len(head), Style.BOLD), Mark(start, start + len(made.bolt11), Style.CODE))
     return Reply(text, data, files=(qr,), marks=marks)
+
+
+def hold_order(one: HoldInvoice, qr: File | None, zone: tzinfo | None, *, simulated: bool) -> Reply:
+    """An order whose task is posted once somebody has paid its invoice."""
+    amount = sats(one.amount, simulated=simulated)
+    data: dict[str, Json] = {
+        "ok": one.state not in {Held.GIVING, Held.GIVEN}, "order": one.id, "payment_hash": one.payment_hash.hex(),
+        "bolt11": one.bolt11, "state": one.state.value, "budget_sats": to_sats(one.amount), "simulated": simulated,
+    }  # fmt: skip
+    if qr is None or one.state is not Held.OPEN:
+        return Reply(f"Order {one.id} is {one.state.value}{f': {one.why}' if one.why else ''}", data)
+    head = f"Order {one.id}: pay {amount} until {moment(one.expires_at, zone)}, and the task is posted"
+    text = (
+        f"{head}\n{one.bolt11}\nThe node holds the sats until the task has ended. Then its worker is paid, or they go back "
+        "to whoever paid."
+    )
+    start = len(head) + 1
+    marks = (Mark(0, len(head), Style.BOLD), Mark(start, start + len(one.bolt11), Style.CODE))
+    return Reply(text, data, files=(qr,), marks=marks, buttons=(Button("Call off", f"/cancel order={one.id}"),))
+
+
+def called_off(one: HoldInvoice) -> Reply:
+    """An order is not to be."""
+    data: dict[str, Json] = {"ok": True, "order": one.id, "state": one.state.value}
+    return Reply(f"Order {one.id} was called off. What is paid for it now goes back.", data)
+
+
+def escrow_told(kind: Kind, one: HoldInvoice, amount: int, *, simulated: bool) -> Reply | None:
+    """What is told of an order, or of what was held for its task; `amount` in sats as the event has it."""
+    data: dict[str, Json] = {
+        "ok": kind is not Kind.ESCROW_LOST, "order": one.id, "payment_hash": one.payment_hash.hex(), "state": one.state.value,
+        "amount_sats": amount, "simulated": simulated,
+    }  # fmt: skip
+    task = task_name(one.task) if one.task else ""
+    words = sats(to_msat(amount), simulated=simulated)
+    match kind:
+        case Kind.ESCROW_TAKEN if amount:
+            return Reply(f"{words} that {task or f'order {one.id}'} did not cost are in your wallet", data)
+        case Kind.ESCROW_GIVEN if task:
+            return Reply(f"{words} that were held for {task} went back to whoever paid", data)
+        case Kind.ESCROW_GIVEN:
+            return Reply(
+                f"Order {one.id} is off: {one.why.rstrip('.')}. No task was posted, and nothing was taken.", data
+            )
+        case Kind.ESCROW_LOST:
+            text = (
+                f"The node let go of {words} with which the worker of {task} was paid; they stand in suspense.\n"
+                "The hub or its node was out of reach for too long while they were held. The worker keeps the pay."
+            )
+            return Reply(text, data)
+        case _:
+            return None
 
 
 def received(paid: Invoice, *, simulated: bool) -> Reply:
@@ -93,6 +149,8 @@ def compared(found: Comparison, *, simulated: bool) -> Reply:
         "in_flight_sats": to_sats(found.in_flight), "difference_msat": differs, "simulated": simulated,
     }  # fmt: skip
     lines = f"node   {sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
+    if found.coming:
+        lines += f"\non its way in, held for tasks  {format_sats(found.coming)}"
     if found.in_flight:
         lines += f"\non its way out  up to {format_sats(found.in_flight)}"
     if not differs:

@@ -67,20 +67,36 @@ class Invoice:
     made: int
     expiry: int
     add_index: int
+    final_blocks: int = 80
     state: str = "OPEN"
     paid: int = 0
     settle_index: int = 0
+    accepted_at: int = 0
 
     def told(self) -> dict[str, Any]:
         return {
             "memo": self.memo, "r_preimage": base64.b64encode(self.preimage or b"").decode(),
             "r_hash": base64.b64encode(self.payment_hash).decode(), "value": str(self.value // 1000),
             "value_msat": str(self.value), "settled": self.state == "SETTLED", "creation_date": str(self.made),
-            "settle_date": "0", "payment_request": self.bolt11, "expiry": str(self.expiry), "cltv_expiry": "80",
+            "settle_date": "0", "payment_request": self.bolt11, "expiry": str(self.expiry), "cltv_expiry": str(self.final_blocks),
             "add_index": str(self.add_index), "settle_index": str(self.settle_index), "amt_paid": str(self.paid),
-            "amt_paid_sat": str(self.paid // 1000), "amt_paid_msat": str(self.paid), "state": self.state, "htlcs": [],
+            "amt_paid_sat": str(self.paid // 1000), "amt_paid_msat": str(self.paid), "state": self.state, "htlcs": self._htlcs(),
             "is_keysend": False, "is_amp": False, "payment_addr": base64.b64encode(bytes(32)).decode(),
         }  # fmt: skip
+
+    def _htlcs(self) -> list[dict[str, Any]]:
+        """`lnrpc.InvoiceHTLC`: in two parts, of which the payer's nodes gave the second more blocks than they had to."""
+        if not self.accepted_at:
+            return []
+        state = {"ACCEPTED": "ACCEPTED", "SETTLED": "SETTLED"}.get(self.state, "CANCELED")
+        return [
+            {
+                "chan_id": str(860_000 << 40), "htlc_index": str(part), "amt_msat": "1", "accept_height": self.accepted_at,
+                "accept_time": str(self.made), "resolve_time": "0", "expiry_height": self.accepted_at + self.final_blocks + part,
+                "state": state, "custom_records": {}, "mpp_total_amt_msat": str(self.paid), "amp": None,
+            }
+            for part in (0, 3)
+        ]  # fmt: skip
 
 
 @dataclass
@@ -167,7 +183,8 @@ class Node:
         if found in self.invoices:
             raise Refusal("invoice with payment hash already exists")
         bolt11 = self._signed(self._key, found, value or None, memo, expiry)
-        made = Invoice(found, preimage, bolt11, memo, value, self.now(), expiry, len(self.invoices) + 1)
+        blocks = int(order.get("cltv_expiry", 0)) or 80
+        made = Invoice(found, preimage, bolt11, memo, value, self.now(), expiry, len(self.invoices) + 1, blocks)
         self.invoices[found] = made
         self._notify(made)
         return made
@@ -258,7 +275,7 @@ class Node:
             raise Unpaid(found.state)
         found.paid = sent
         if found.preimage is None:
-            found.state = "ACCEPTED"
+            found.state, found.accepted_at = "ACCEPTED", self.height
         else:
             self._settled(found)
 

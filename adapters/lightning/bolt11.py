@@ -63,6 +63,8 @@ class Unsigned:
     description: str
     made_at: int
     expiry: int
+    final_blocks: int = _FINAL_BLOCKS
+    """How many blocks what arrives must be good for."""
 
     @property
     def expires_at(self) -> int:
@@ -153,7 +155,7 @@ def encode(unsigned: Unsigned, key: bytes) -> str:
         ("s", unsigned.secret),
         ("d", unsigned.description.encode()),
         ("x", unsigned.expiry),
-        ("c", _FINAL_BLOCKS),
+        ("c", unsigned.final_blocks),
         ("9", _FEATURES),
     ):
         field = _groups(value) if isinstance(value, int) else convertbits(value, 8, 5) or []

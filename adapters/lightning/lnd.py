@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from adapters.lightning import lnd_answers as answers
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.lnd_wire import ALREADY_EXISTS, BACKEND, NOT_FOUND, Answered, Patience, Wire, down, silent
-from core.wallet.lightning import BadInvoice, NodeInvoice, NodeRefused, Outcome, PayState, Traits
+from core.wallet.lightning import HOLD_BLOCKS, BadInvoice, NodeInvoice, NodeRefused, Outcome, PayState, Traits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -62,7 +62,7 @@ class Lnd:
 
     async def create_hold(self, payment_hash: bytes, amount: int, memo: str, expiry: int) -> NodeInvoice:
         """See `Holds`."""
-        order = _asked(amount, memo, expiry) | {"hash": answers.encoded(payment_hash)}
+        order = _asked(amount, memo, expiry) | {"hash": answers.encoded(payment_hash), "cltv_expiry": str(HOLD_BLOCKS)}
         found = await self._ordered("/v2/invoices/hodl", order)
         made = _made(answers.text(found, "payment_request"), amount)
         if made.payment_hash != payment_hash:

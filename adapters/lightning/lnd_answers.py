@@ -60,7 +60,16 @@ def invoice(found: Mapping[str, Any]) -> NodeInvoice:
         received=number(found, "amt_paid_msat") if state in {InvoiceState.HELD, InvoiceState.SETTLED} else 0,
         index=number(found, "settle_index"),
         settled_at=number(found, "settle_date") * 1000,
+        held_until=_held_until(found) if state is InvoiceState.HELD else 0,
     )
+
+
+def _held_until(found: Mapping[str, Any]) -> int:
+    """The height at which the first of the HTLCs that are held runs out (`lnrpc.InvoiceHTLC`); 0 where it does not say."""
+    parts = found.get("htlcs")
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise down("its answer has no htlcs")
+    return min((number(part, "expiry_height") for part in parts if part.get("state") == "ACCEPTED"), default=0)
 
 
 def outcome(found: Mapping[str, Any], payment_hash: bytes) -> Outcome:

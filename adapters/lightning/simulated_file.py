@@ -7,13 +7,14 @@ one thread, inside a transaction that `SimulatedNode` begins and commits.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from adapters.lightning.bolt11 import LONGEST_DESCRIPTION, Unsigned, decode, encode, public_key
 from core.money import MAX_SATS, to_msat
 from core.wallet.lightning import (
+    HOLD_BLOCKS,
     PREFIXES,
     BadInvoice,
     InvoiceState,
@@ -36,8 +37,6 @@ START = to_msat(1_000_000)
 """What a new node has, msat."""
 
 BLOCK_MS = 600_000
-HOLD_BLOCKS = 144
-"""How long a payment can be held: then the node gives it back, before its channel would be closed for it."""
 
 LATE_MS = 5_000
 """After how long a payment that fails later does so."""
@@ -148,7 +147,7 @@ class NodeFile:
     def info(self) -> NodeInfo:
         """Who it is; a block is found every ten minutes since it was made."""
         public, born = self._run("SELECT public, born FROM node").fetchone()
-        return NodeInfo(BACKEND, public, 1 + max(0, self._now - born) // BLOCK_MS, synced=True)
+        return NodeInfo(BACKEND, public, _height(self._now, born), synced=True)
 
     def balance(self) -> int:
         """What it has, msat."""
@@ -174,6 +173,8 @@ class NodeFile:
             raise refused("it has an invoice with this payment hash")
         (key,) = self._run("SELECT key FROM node").fetchone()
         unsigned = Unsigned(PREFIX, payment_hash, random.secret, amount, _memo(memo), self._now, _expiry(expiry))
+        if not random.preimage:
+            unsigned = replace(unsigned, final_blocks=HOLD_BLOCKS)
         made = NodeInvoice(payment_hash, encode(unsigned, key), amount, unsigned.expires_at)
         self._run(
             "INSERT INTO invoice (payment_hash, bolt11, amount, expires_at, preimage, due) VALUES (?, ?, ?, ?, ?, ?)",
@@ -192,14 +193,17 @@ class NodeFile:
 
     def _invoices(self, where: str, *values: object) -> list[NodeInvoice]:
         rows = self._run(
-            "SELECT payment_hash, bolt11, amount, expires_at, state, received, coalesce(place, 0)"  # noqa: S608 - constants
-            f" FROM invoice WHERE {where}",
+            "SELECT payment_hash, bolt11, amount, expires_at, state, received, coalesce(place, 0), due, born"  # noqa: S608
+            f" FROM invoice, node WHERE {where}",
             values,
         )
         return [
-            NodeInvoice(payment_hash, bolt11, amount, expires_at, InvoiceState(state), received, place)
-            for payment_hash, bolt11, amount, expires_at, state, received, place in rows
-        ]
+            NodeInvoice(
+                payment_hash, bolt11, amount, expires_at, InvoiceState(state), received, place,
+                held_until=_height(due, born) if state == InvoiceState.HELD else 0,
+            )
+            for payment_hash, bolt11, amount, expires_at, state, received, place, due, born in rows
+        ]  # fmt: skip
 
     def receive(self, bolt11: str, amount: int | None) -> tuple[bytes, bytes | None]:
         """An outside wallet pays: (payment hash, preimage), and no preimage yet where the payment is held.
@@ -220,7 +224,7 @@ class NodeFile:
         if preimage is None:
             self._run(
                 "UPDATE invoice SET state = 'held', received = ?, due = ? WHERE payment_hash = ?",
-                (received, self._now + HOLD_BLOCKS * BLOCK_MS, found.payment_hash),
+                (received, self._now + HOLD_BLOCKS * BLOCK_MS, found.payment_hash),  # then the node gives it back
             )
             return found.payment_hash, None
         self._settle(found.payment_hash, preimage, received)
@@ -360,6 +364,11 @@ class NodeFile:
         """When a payment in flight fails by itself."""
         row = self._run("SELECT due FROM payment WHERE payment_hash = ?", (payment_hash,)).fetchone()
         return None if row is None or row[0] is None else int(row[0])
+
+
+def _height(at: int, born: int) -> int:
+    """Of the best block at a time, for a node that was made at `born`."""
+    return 1 + max(0, at - born) // BLOCK_MS
 
 
 def read(bolt11: str) -> PaymentRequest:

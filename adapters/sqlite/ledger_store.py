@@ -39,8 +39,10 @@ _UNFINISHED = (
     f" WHERE a.name GLOB 'escrow:*' AND a.posted <> 0 AND (t.id IS NULL OR t.status IN {_OVER})"
     " UNION SELECT h.task FROM hold h LEFT JOIN task t ON t.id = h.task"
     f" WHERE h.state = 'open' AND h.task IS NOT NULL AND (t.id IS NULL OR t.status IN {_OVER})"
+    " UNION SELECT CAST(substr(a.name, 6) AS INTEGER) FROM account a LEFT JOIN task t ON t.id = CAST(substr(a.name, 6) AS INTEGER)"
+    f" WHERE a.name GLOB 'held:*' AND a.posted <> 0 AND (t.id IS NULL OR t.status IN {_OVER} AND t.status <> 'settled')"
 )
-"""Tasks that are over or unknown, with sats in escrow or held."""
+"""Tasks that are over or unknown, with sats in escrow or held. What is left of one that settled waits for the node."""
 
 
 _NEWEST = 2**63 - 1
@@ -176,7 +178,8 @@ class BookRows:
     def accounts(self) -> list[AccountRow]:
         """See `Books`."""
         rows = self._connection.execute(
-            "SELECT name, posted, held, floor, kind FROM account WHERE name NOT LIKE 'escrow:%' OR posted <> 0 OR held <> 0"
+            "SELECT name, posted, held, floor, kind FROM account"
+            " WHERE name NOT GLOB 'escrow:*' AND name NOT GLOB 'held:*' OR posted <> 0 OR held <> 0"
         )
         return [AccountRow(*row) for row in rows]
 

@@ -119,13 +119,13 @@ class ReconRows:
 
     def add(self, made: Comparison) -> Comparison:
         """See `ReconStore`."""
-        row = (made.at, made.node, made.in_flight, made.books)
-        insert = "INSERT INTO recon (at, node, in_flight, books) VALUES (?, ?, ?, ?)"
+        row = (made.at, made.node, made.in_flight, made.books, made.coming)
+        insert = "INSERT INTO recon (at, node, in_flight, books, coming) VALUES (?, ?, ?, ?, ?)"
         return replace(made, id=self._connection.execute(insert, row).lastrowid or 0)
 
     def newest(self) -> Comparison | None:
         """See `ReconStore`."""
-        query = "SELECT at, node, in_flight, books, id, booked FROM recon ORDER BY id DESC LIMIT 1"
+        query = "SELECT at, node, in_flight, books, id, booked, coming FROM recon ORDER BY id DESC LIMIT 1"
         row = self._connection.execute(query).fetchone()
         return None if row is None else _comparison(*row)
 
@@ -134,5 +134,6 @@ class ReconRows:
         self._connection.execute("UPDATE recon SET booked = 1 WHERE id = ?", (number,))
 
 
-def _comparison(at: int, node: int, in_flight: int, books: int, number: int, booked: int) -> Comparison:
-    return Comparison(at, node, in_flight, books, number, bool(booked))
+def _comparison(at: int, node: int, in_flight: int, books: int, *rest: int) -> Comparison:
+    number, booked, coming = rest
+    return Comparison(at, node, in_flight, books, number, bool(booked), coming)

@@ -40,6 +40,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("l402_bundle", "expires < ?", 365 * DAY),
     ("page_session", "expires < ?", DAY),
     ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
+    ("hold_invoice", "task IS NULL AND ended_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )

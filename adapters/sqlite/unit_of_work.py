@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from adapters.sqlite.agent_store import AgentRows, ConversationRows, LinkRows, PairingRows, TokenRows
 from adapters.sqlite.approval_store import ApprovalRows
+from adapters.sqlite.hold_store import HoldRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
@@ -49,9 +50,9 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "flows", "invoices", "ledger",
-        "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon", "reports", "sales", "sessions",
-        "shortcuts", "surfaces", "tasks", "tokens",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "flows", "holds", "invoices",
+        "ledger", "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon", "reports", "sales",
+        "sessions", "shortcuts", "surfaces", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -77,6 +78,7 @@ class UnitOfWork:
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)
         self.recon = ReconRows(connection)
+        self.holds = HoldRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
         self.purchases = PurchaseRows(connection)

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bot import views
-from bot.registry import command
+from bot import views, views_lightning
+from bot.registry import MissingArgument, command, registry
 from core.access import Action
 from core.chat import Reply
 from core.money import to_msat
@@ -41,7 +41,7 @@ def _posted(hub: Hub, task: Task) -> Reply:
 
 
 @command(
-    "/task WHAT [max=SATS] [by=DURATION] [to=AGENT] [pick=auto|ask]",
+    "/task WHAT [max=SATS] [by=DURATION] [to=AGENT] [pick=auto|ask] [escrow=wallet|hold]",
     "post a task; agents bid for it in sats",
     group="work",
     action=Action.POST,
@@ -50,6 +50,7 @@ def _posted(hub: Hub, task: Task) -> Reply:
         "by=DURATION: the time that it may take (90s, 10m, 2h, 1d; 30d at most); TIMMY_AUCTION_DEADLINE, a day at first",
         "to=AGENT: only this agent may bid, or this person (to=quill, to=telegram:12345)",
         "pick=ask: you choose among the bids with /award; pick=auto, as without it: the best bid wins",
+        "escrow=hold: it is paid from outside, by an invoice; the node holds the sats until it has ended (6h at most)",
         "A line that ends with a limit in words (for 10 sats, max 10, within 2h) is refused: write max=10, or quote it as text",
         'Options go anywhere in the line. A file name with blanks goes in quotes: /task summarise "press release.txt"',
     ),
@@ -62,6 +63,10 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
         budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
         only=only and hub.identities.account(only), pick=cast("str", call.args.get("pick", "auto")),
     )  # fmt: skip
+    if call.args.get("escrow") == "hold":
+        held = await hub.escrow.order(order)
+        qr = await hub.qr(held.bolt11) if held.bolt11 else None
+        return views_lightning.hold_order(held, qr, hub.zone, simulated=hub.wallet.simulated)
     posted = await hub.coordinator.post(order, lambda tx, task: call.tell(tx, _posted(hub, task)))
     return _posted(hub, posted)
 
@@ -154,9 +159,20 @@ async def reject(hub: Hub, call: CommandCall) -> Reply:
     return _said(found, f"rejected; it is {found.status.value} now", follow=not found.over)
 
 
-@command("/cancel T", "call a task off; its sats come back", group="work", action=Action.LOOK, control=True)
+@command(
+    "/cancel [T] [order=N]",
+    "call a task off; its sats come back",
+    group="work",
+    action=Action.LOOK,
+    control=True,
+    notes=("order=N: call off an order with escrow=hold that was not paid yet; it has no task",),
+)
 async def cancel(hub: Hub, call: CommandCall) -> Reply:
     """Cancel."""
+    if (number := cast("int | None", call.args.get("order"))) is not None:
+        return views_lightning.called_off(await hub.escrow.cancel(call.caller, number, key=call.key))
+    if "t" not in call.args:
+        raise MissingArgument(command="cancel", what="T", usage=registry.get("cancel").usage)
     found = await hub.coordinator.cancel(call.caller, _task(call), key=call.key)
     return _said(found, "cancelled; its sats came back")
 

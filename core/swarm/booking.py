@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from core.events import Kind
 from core.swarm.task import Move, is_person
-from core.wallet import wallet
-from core.wallet.ledger import TREASURY, user_account
+from core.wallet import held, wallet
+from core.wallet.ledger import TREASURY, is_held, user_account
 
 if TYPE_CHECKING:
     from core.swarm.ports import SwarmTx
@@ -22,6 +22,8 @@ def take(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
     after = _move(tx, before, step, actor)
     if after.over:
         after = after.but(ended_at=tx.now)
+        if is_held(after.account):
+            held.ended(tx, after.id, paid=step.move is Move.PAY)
     _remember(tx, before, after, step)
     tx.tasks.save(after)
     event = step.event
@@ -42,7 +44,15 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
                 account=task.account, task=task.id, attempt=task.attempt, price=task.price or 0, agent=task.agent or "",
                 kind=step.kind,
             )  # fmt: skip
-            wallet.to_escrow(tx, hold=before.hold or 0, spent=spent, task=task.id, attempt=task.attempt, actor=actor)
+            wallet.to_escrow(
+                tx,
+                account=task.account,
+                hold=before.hold or 0,
+                spent=spent,
+                task=task.id,
+                attempt=task.attempt,
+                actor=actor,
+            )
             return task.but(hold=None)
         case Move.PAY:
             wallet.pay_worker(

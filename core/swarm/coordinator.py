@@ -110,10 +110,22 @@ class Coordinator:
 
     # What people decide ----------------------------------------------------------------------------------------
 
-    async def post(self, order: Order, tell: Callable[[SwarmTx, Task], None] | None = None) -> Task:
+    async def examine(self, order: Order) -> Order:
+        """The order in its proper form. Raises where it, or the task itself, is at fault."""
+        authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
+        order = orders.checked(order, self._roster)
+        await self._appraiser.examine(order)
+        return order
+
+    async def post(
+        self,
+        order: Order,
+        tell: Callable[[SwarmTx, Task], None] | None = None,
+        fund: Callable[[SwarmTx, Order], Order] | None = None,
+    ) -> Task:
         """Post a task: its budget is held, its auction starts. Refused, with nothing changed, where the task itself is at fault.
 
-        `tell` takes part in the unit of work.
+        `fund` and `tell` take part in the unit of work: the first brings what it is paid with, the second comes when it is posted.
         """
         authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
         try:
@@ -127,6 +139,8 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> tuple[Task, bool]:
             now = replace(order, caller=self._now(tx, order.caller, order.key))
+            if fund is not None:
+                now = fund(tx, now)
             task, new = orders.post(tx, now, self.rules)
             if tell is not None:
                 tell(tx, task)
@@ -248,6 +262,23 @@ class Coordinator:
         task = await self._docket.write(work)
         self._walk.ended(task)
         return task
+
+    async def run_out(self, number: int, why: str, *, gone: bool) -> None:
+        """What a task is paid with can be held no longer, or is `gone`: one that is delivered is paid, if it still can be."""
+
+        def work(tx: SwarmTx) -> Task:
+            task = find(tx, number)
+            if task.over:
+                return task
+            if task.status is not Status.DELIVERED:
+                step = life.expire(task, why=why)
+            else:
+                step = life.forfeit(task, why=why) if gone else life.settle(task, how="review")
+            return take(tx, task, step, bidding.HUB)
+
+        task = await self._docket.write(work)
+        if task.status is Status.EXPIRED:
+            self._walk.ended(task)
 
     async def retry(self, caller: Caller, number: int, *, conversation: str, key: str) -> Task:
         """Post a task that is over once more, as a new one linked to it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.tokens import STRANGER, TokenTx
-from core.wallet.wallet import LedgerTx
+from core.tokens import STRANGER
+from core.wallet.held import HoldTx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,7 +167,7 @@ class RosterStore(Protocol):
         """Add an agent, or change whether it is live."""
 
 
-class SwarmTx(LedgerTx, TokenTx, Protocol):
+class SwarmTx(HoldTx, Protocol):
     """A unit of work over tasks and money, and who people are."""
 
     @property

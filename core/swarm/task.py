@@ -270,16 +270,23 @@ def reject(task: Task, *, why: str) -> Step:
     return _next_attempt(task.but(result=None, review_until=None), why, Kind.TASK_REJECTED)
 
 
+def forfeit(task: Task, *, why: str) -> Step:
+    """Delivered, and what it is paid with is gone: failed, whatever attempts are left, and no fault of the worker's."""
+    check(task, Verb.REJECT)
+    last = task.but(attempts=task.attempt, result=None, review_until=None)
+    return replace(_next_attempt(last, why, Kind.TASK_REJECTED), blame=False)
+
+
 def cancel(task: Task) -> Step:
     """The requester or an operator calls it off; whatever was set aside comes back."""
     check(task, Verb.CANCEL)
     return _end(task, Status.CANCELLED, Kind.TASK_CANCELLED, why="cancelled")
 
 
-def expire(task: Task) -> Step:
-    """The deadline passed; whatever was set aside comes back."""
+def expire(task: Task, *, why: str = "its deadline passed") -> Step:
+    """The deadline passed, or what it is paid with can be held no longer; whatever was set aside comes back."""
     check(task, Verb.EXPIRE)
-    return _end(task, Status.EXPIRED, Kind.TASK_EXPIRED, why="its deadline passed")
+    return _end(task, Status.EXPIRED, Kind.TASK_EXPIRED, why=why)
 
 
 def _next_attempt(task: Task, why: str, kind: Kind) -> Step:

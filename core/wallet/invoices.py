@@ -7,7 +7,7 @@ has other users too) goes to `suspense`, so that the books always say what the n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import Unavailable
 from core.events import Event, Kind
@@ -18,6 +18,8 @@ from core.wallet.lightning import InvoiceState
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.ports import Clock
     from core.store import Store
     from core.wallet.lightning import NodeInvoice
@@ -96,7 +98,15 @@ class SettlementsEnded(Unavailable):
 class Invoices:
     """Asks for sats, and books what comes."""
 
-    def __init__(self, store: Store[InvoiceTx], own: OwnNode, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store[InvoiceTx],
+        own: OwnNode,
+        clock: Clock,
+        held: Callable[[Any, NodeInvoice], bool] | None = None,
+    ) -> None:
+        """`held`: books a settlement, in this unit of work, that is of what was held for a task; False where it is none."""
+        self._held = held
         self._store = store
         self._own = own
         self._clock = clock
@@ -166,6 +176,8 @@ class Invoices:
 
     def _book(self, tx: InvoiceTx, found: NodeInvoice) -> None:
         """Book a settlement; one that is booked already changes nothing."""
+        if self._held is not None and self._held(tx, found):
+            return
         invoice = tx.invoices.find(found.payment_hash)
         if invoice is not None and invoice.settled:
             return

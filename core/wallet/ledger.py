@@ -75,6 +75,26 @@ def escrow_account(task: int) -> str:
     return f"escrow:{task}"
 
 
+def held_account(person: str, task: int) -> str:
+    """What is held at the node for a task of a person's: nobody's to spend before the task has ended."""
+    return f"held:{task}:{person}"
+
+
+def is_held(account: str) -> bool:
+    """Whether a task's sats are held at the node, and in no wallet."""
+    return account.startswith("held:")
+
+
+def wallet_of(account: str) -> str:
+    """The account whose limits count what is spent: for sats that are held, their person's wallet."""
+    return user_account(account.split(":", 2)[2]) if is_held(account) else account
+
+
+def at_node(backend: str) -> str:
+    """The account that stands for what the node holds and does not have yet: it is in no balance of the node's."""
+    return f"node:held:{backend}"
+
+
 def kind_of(account: str) -> Kind:
     """The kind of an account, told by its name."""
     match account.partition(":")[0]:

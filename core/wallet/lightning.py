@@ -70,6 +70,9 @@ PREFIXES = {"bitcoin": "bc", "testnet": "tb", "signet": "tbs", "regtest": "bcrt"
 """What follows `ln` in the invoices of a network (BOLT 11)."""
 
 
+HOLD_BLOCKS = 144
+"""How many blocks a held payment must be good for when it arrives: its invoice asks for that (BOLT 11, field `c`)."""
+
 MEMO_BYTES = 639
 """What an invoice's description takes (BOLT 11, field `d`)."""
 
@@ -101,7 +104,8 @@ class NodeInvoice:
     """An invoice of ours as the node has it. `amount` is what was asked, `received` what came (0 until then).
 
     `index`: its place in the order of settlements, from 1; 0 until it is settled, or where the node keeps no such order.
-    `settled_at`: when, Unix ms by the node's clock; 0 where it does not say.
+    `settled_at`: when, Unix ms by the node's clock; 0 where it does not say. `held_until`: the block height at which the first
+    part of what is held runs out; 0 where nothing is held, or the node does not say.
     """
 
     payment_hash: bytes
@@ -112,6 +116,7 @@ class NodeInvoice:
     received: int = 0
     index: int = 0
     settled_at: int = 0
+    held_until: int = 0
 
 
 class PayState(StrEnum):
@@ -173,7 +178,7 @@ class Holds(Protocol):
     """Invoices that are held (`Traits.hold`)."""
 
     async def create_hold(self, payment_hash: bytes, amount: int, memo: str, expiry: int) -> NodeInvoice:
-        """Ask for `amount` msat under a hash whose preimage only we know."""
+        """Ask for `amount` msat under a hash whose preimage only we know, to be held for `HOLD_BLOCKS` where it is paid."""
 
     async def settle_hold(self, preimage: bytes) -> None:
         """Take what is held. Doing it again changes nothing. Raises `NodeDown` and `NodeRefused`."""

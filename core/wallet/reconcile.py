@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
 from core.errors import Unavailable, UserError
+from core.wallet.held import HoldTx
 from core.wallet.invoices import SUSPENSE
 from core.wallet.ledger import transfer
 from core.wallet.payments import PaymentTx
@@ -36,7 +37,10 @@ class NotThatDifference(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the node had and what the books said at a time (Unix ms); `in_flight` is on its way out at most. All in msat."""
+    """What the node had and what the books said at a time (Unix ms). All in msat.
+
+    `in_flight` is on its way out at most, `coming` was held for tasks and may be the node's by now.
+    """
 
     at: int
     node: int
@@ -44,12 +48,13 @@ class Comparison:
     books: int
     id: int = 0
     booked: bool = False
+    coming: int = 0
 
     @property
     def difference(self) -> int:
         """What the node has more than the books say (negative: less), beyond what may be on its way."""
         if self.node > self.books:
-            return self.node - self.books
+            return max(0, self.node - self.books - self.coming)
         return min(0, self.node - (self.books - self.in_flight))
 
 
@@ -66,8 +71,8 @@ class ReconStore(Protocol):
         """Its difference is in the books now."""
 
 
-class ReconTx(PaymentTx, Protocol):
-    """A unit of work over the books and the comparisons."""
+class ReconTx(PaymentTx, HoldTx, Protocol):
+    """A unit of work over the books, what is held, and the comparisons."""
 
     @property
     def recon(self) -> ReconStore:
@@ -94,16 +99,17 @@ class Reconciler:
             before = made
         raise StillMoving
 
-    def _books(self, tx: ReconTx) -> tuple[int, int]:
-        """What the books say that the node has, and what is on its way out at most."""
+    def _books(self, tx: ReconTx) -> tuple[int, int, int]:
+        """What the books say that the node has, what is on its way out at most, and what may have come in by now."""
+        books = -tx.ledger.account(self._own.account).posted
         leaving = [one for one in tx.payments.unfinished() if tx.invoices.find(one.payment_hash) is None]
-        return -tx.ledger.account(self._own.account).posted, sum(one.most for one in leaving)
+        return books, sum(one.most for one in leaving), tx.holds.taking()
 
-    def _keep(self, tx: ReconTx, seen: tuple[int, int], node: int) -> Comparison | tuple[int, int]:
+    def _keep(self, tx: ReconTx, seen: tuple[int, int, int], node: int) -> Comparison | tuple[int, int, int]:
         now = self._books(tx)
         if now != seen:
             return now
-        return tx.recon.add(Comparison(tx.now, node, now[1], now[0]))
+        return tx.recon.add(Comparison(tx.now, node, now[1], now[0], coming=now[2]))
 
     async def book(self, caller: Caller, number: int) -> Comparison:
         """Book the difference of the newest comparison to `suspense`, once. Raises `NotThatDifference`."""

@@ -23,6 +23,7 @@ from core.wallet.ledger import (
     escrow_account,
     transfer,
     user_account,
+    wallet_of,
 )
 from core.wallet.limits import LimitTx, Path, Spend, task_key
 
@@ -135,7 +136,7 @@ def hold_budget(tx: LedgerTx, *, account: str, task: int, amount: int, agent: st
 
     Raises `NotEnoughSats`, and what `limits.spend` does.
     """
-    limits.spend(tx, Spend(account, amount, Path.TASK, task_key(task, 1), agent=agent))
+    limits.spend(tx, Spend(wallet_of(account), amount, Path.TASK, task_key(task, 1), agent=agent))
     return tx.ledger.hold(account, escrow_account(task), amount, task)
 
 
@@ -147,16 +148,16 @@ def release(tx: LedgerTx, *, task: int, attempt: int, hold: int) -> None:
 
 def price_of(*, account: str, task: int, attempt: int, price: int, agent: str, kind: str) -> Spend:
     """What the award of a task spends. `kind`: the class of the work, empty where it has none."""
-    return Spend(account, price, Path.TASK, task_key(task, attempt), agent=agent, kind=kind)
+    return Spend(wallet_of(account), price, Path.TASK, task_key(task, attempt), agent=agent, kind=kind)
 
 
-def to_escrow(tx: LedgerTx, *, hold: int, spent: Spend, task: int, attempt: int, actor: str) -> None:
+def to_escrow(tx: LedgerTx, *, account: str, hold: int, spent: Spend, task: int, attempt: int, actor: str) -> None:  # noqa: PLR0913
     """Spend a price (`price_of`) of a hold into the task's escrow and let the rest go. Raises what `limits.award` does."""
     limits.award(tx, spent)
     tx.ledger.close_hold(hold, HoldState.POSTED)
     tx.ledger.append(
         transfer(
-            f"task:{task}:{attempt}:escrow", "escrow", spent.account, escrow_account(task), spent.amount,
+            f"task:{task}:{attempt}:escrow", "escrow", account, escrow_account(task), spent.amount,
             task=task, actor=actor, reason="price of the winning bid",
         )
     )  # fmt: skip
@@ -189,7 +190,7 @@ def hold_again(tx: LedgerTx, *, account: str, task: int, attempt: int, budget: i
     The limits may leave less than there is.
     """
     amount = min(budget, tx.ledger.account(account).available)
-    amount = limits.fit(tx, Spend(account, amount, Path.TASK, task_key(task, attempt)))
+    amount = limits.fit(tx, Spend(wallet_of(account), amount, Path.TASK, task_key(task, attempt)))
     return tx.ledger.hold(account, escrow_account(task), amount, task), amount
 
 

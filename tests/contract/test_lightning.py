@@ -15,6 +15,7 @@ import pytest
 from adapters.lightning.bolt11 import decode
 from core.money import MAX_SATS, to_msat
 from core.wallet.lightning import (
+    HOLD_BLOCKS,
     PREFIXES,
     BadInvoice,
     CannotDo,
@@ -495,12 +496,13 @@ async def test_what_is_held_is_ours_only_once_it_is_settled(driver: Driver, node
     payment_hash = await held(driver, node)
     waiting = await seen(node, payment_hash)
     assert (waiting.state, waiting.received, waiting.index) == (InvoiceState.HELD, 50 * SATS, 0)
+    assert waiting.held_until == (await node.info()).height + HOLD_BLOCKS
     assert await node.balance() == before
     for _ in range(2):
         await node.settle_hold(SECRET)
         assert await node.balance() == before + 50 * SATS
     taken = await seen(node, payment_hash)
-    assert (taken.state, taken.received) == (InvoiceState.SETTLED, 50 * SATS)
+    assert (taken.state, taken.received, taken.held_until) == (InvoiceState.SETTLED, 50 * SATS, 0)
     assert [one.payment_hash for one in await settlements(node, 0, 1)] == [payment_hash]
     with pytest.raises(NodeRefused):
         await node.cancel_invoice(payment_hash)

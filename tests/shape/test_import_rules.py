@@ -35,6 +35,7 @@ SEEDS = [
     ("voice stands alone", "core/voice/intent.py", "core.wallet.ledger"),
     ("a pure module imports no service", "core/wallet/ledger.py", "core.wallet.wallet"),
     ("a pure module imports no service", "core/wallet/purchase.py", "core.wallet.buying"),
+    ("a pure module imports no service", "core/wallet/hold.py", "core.swarm.escrow"),
     ("a pure module imports no service", "core/wallet/challenge.py", "core.wallet.buying"),
     ("a pure module imports no service", "core/wallet/l402.py", "core.wallet.selling"),
     ("a pure module imports no service", "core/wallet/statement.py", "core.wallet.wallet"),

@@ -122,6 +122,7 @@ async def test_hashes_are_base64_of_urls_in_urls_and_plain_in_bodies(bench: Benc
         "value_msat": "5000",
         "expiry": "3600",
         "hash": base64.b64encode(payment_hash).decode(),
+        "cltv_expiry": "144",
     }
     await bench.lnd.cancel_invoice(payment_hash)
     assert (bench.last.path, bench.last.body) == (
@@ -495,6 +496,8 @@ async def test_an_invoice_of_another_hash_is_none(bench: Bench) -> None:
         ({"state": "PAID"}, "its state is none that is known"),
         ({"amt_paid_msat": "many", "state": "SETTLED"}, "has no amt_paid_msat"),
         ({"expiry": None}, "has no expiry"),
+        ({"state": "ACCEPTED", "htlcs": None}, "has no htlcs"),
+        ({"state": "ACCEPTED", "htlcs": [{"state": "ACCEPTED"}]}, "has no expiry_height"),
     ],
 )
 async def test_an_invoice_of_another_shape_says_nothing(bench: Bench, changed: dict[str, Any], why: str) -> None:

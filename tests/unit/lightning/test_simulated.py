@@ -18,7 +18,6 @@ from adapters.lightning.bolt11 import Unsigned, decode, encode
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import (
     BLOCK_MS,
-    HOLD_BLOCKS,
     LATE_MS,
     START,
     Asked,
@@ -27,7 +26,7 @@ from adapters.lightning.simulated_file import (
     fee_of,
 )
 from core.money import MAX_SATS, to_msat
-from core.wallet.lightning import InvoiceState, NodeDown, NodeRefused, PayState, proves
+from core.wallet.lightning import HOLD_BLOCKS, InvoiceState, NodeDown, NodeRefused, PayState, proves
 from tests.depth import depth
 from tests.fakes import EPOCH, FakeClock, FakeIds, turn
 

@@ -44,6 +44,11 @@ INVOICE = (
     "INSERT INTO invoice (payment_hash, bolt11, account, amount, memo, actor, conversation, expires_at, at, state, received)"
     " VALUES (randomblob(32), 'ln', 'user:a', 1000, '', 'a', 'c', :at, :at, "
 )
+HOLD = (
+    "INSERT INTO hold_invoice (payment_hash, preimage, backend, requester, payer, conversation, facts, amount, expires_at, at,"
+    " bolt11, received, held_until, why, task, state, ended_at)"
+    " VALUES (randomblob(32), zeroblob(32), 'b', 'a', 'a', 'c', '{}', 1, 0, :at, 'ln', "
+)
 RECON = "INSERT INTO recon (at, node, in_flight, books) VALUES (:at, 1, 0, 1)"
 PURCHASE = (
     "INSERT INTO purchase (key, account, url, site, origin, scope, scheme, token, invoice, payment_hash, amount, expires_at, at,"
@@ -92,6 +97,9 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),
     ("invoice", "paid", INVOICE + "'settled', 1000)", None),
+    ("hold_invoice", "lapsed", HOLD + "0, 0, '', NULL, 'given', :at)", 30),
+    ("hold_invoice", "waiting", HOLD + "0, 0, '', NULL, 'open', NULL)", None),
+    ("hold_invoice", "its task was paid", HOLD + "1, 9, '', :at, 'taken', :at)", None),
     ("recon", "", RECON, 365),
     ("task", "over", TASK, None),
     ("approval", "settled", APPROVAL + "'denied', :at, '')", 365),

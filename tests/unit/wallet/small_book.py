@@ -58,7 +58,7 @@ def awarded(tx: UnitOfWork, number: int, sats: int) -> None:
     """Put a price into escrow."""
     task = found(tx, number)
     spent = wallet.price_of(account=ACCOUNT, task=number, attempt=1, price=to_msat(sats), agent="echo", kind="research")
-    wallet.to_escrow(tx, hold=task.hold or 0, spent=spent, task=number, attempt=1, actor="hub")
+    wallet.to_escrow(tx, account=spent.account, hold=task.hold or 0, spent=spent, task=number, attempt=1, actor="hub")
     tx.tasks.save(task.but(status=Status.RUNNING, hold=None, price=to_msat(sats), agent="echo"))
 
 

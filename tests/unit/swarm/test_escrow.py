@@ -1,0 +1,214 @@
+"""Orders that are paid from outside, when things come late, twice, at once, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.lightning.simulated import SimulatedNode
+from adapters.sqlite.writer import Database
+from core.chat import Caller, Proxy, Role
+from core.errors import Unavailable
+from core.money import to_msat
+from core.swarm.escrow import MOST_WAITING, HoldEscrow, NotFromDevice, TooManyWaiting
+from core.swarm.orders import Order, Rules
+from core.tokens import Identities, NotAsYouWere
+from core.wallet.hold import EXPIRY_SECONDS, GRACE_MS, State
+from core.wallet.lightning import NodeRefused
+from core.wallet.node import OwnNode
+from tests.blank import blank
+from tests.fakes import FakeClock, FakeIds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from core.wallet.hold import HoldInvoice
+
+OWNER = Caller("console:owner", Role.OWNER)
+
+
+@dataclass
+class Desk:
+    """Takes what the coordinator would: `meanwhile` happens in the moment before a task is posted."""
+
+    rules: Rules = field(default_factory=Rules)
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    posted: list[Order] = field(default_factory=list)
+    store: Any = None
+
+    async def examine(self, order: Order) -> Order:
+        return order
+
+    async def post(self, order: Order, *, fund: Any) -> None:
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        self.posted.append(await self.store.write(lambda tx: fund(tx, order)))
+
+    async def run_out(self, number: int, why: str, *, gone: bool) -> None:
+        raise AssertionError
+
+
+@dataclass
+class Bench:
+    """The service on real books and a simulated node."""
+
+    store: Database
+    node: SimulatedNode
+    clock: FakeClock
+    desk: Desk
+    escrow: HoldEscrow
+
+    async def order(self, key: str = "k", caller: Caller = OWNER) -> HoldInvoice:
+        return await self.escrow.order(Order(caller, "console:owner", "find it", key, budget=to_msat(200)))
+
+    async def now(self, one: HoldInvoice) -> HoldInvoice:
+        found = await self.store.read(lambda tx: tx.holds.find(one.payment_hash))
+        assert found is not None
+        return found
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Bench]:
+    clock = FakeClock()
+    node = SimulatedNode(folder / "node.db", clock, FakeIds("node"))
+    async with Database.open(blank(folder / "hub.db"), clock) as store:
+        own, ids = OwnNode(store, node, clock), FakeIds()
+        desk = Desk(store=store)
+        identities = Identities(store, ids, owners=(), reserved=lambda _: False)
+        await identities.refresh()
+        escrow = HoldEscrow(store, own, desk, identities, clock=clock, ids=ids)  # type: ignore[arg-type]
+        yield Bench(store, node, clock, desk, escrow)
+    await node.close()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with running(tmp_path) as bench:
+        yield bench
+
+
+async def test_an_order_said_twice_at_once_is_one(bench: Bench) -> None:
+    first, second = await asyncio.gather(bench.order(), bench.order())
+    assert first == second
+    assert await bench.order() == first
+    assert first.state is State.OPEN
+
+
+async def test_a_device_orders_nothing_that_is_paid_from_outside(bench: Bench) -> None:
+    with pytest.raises(NotFromDevice):
+        await bench.order(caller=replace(OWNER, proxy=Proxy("console:owner", "console:owner", 200)))
+
+
+async def test_few_orders_wait_at_a_time(bench: Bench) -> None:
+    for number in range(MOST_WAITING):
+        await bench.order(f"k{number}")
+    with pytest.raises(TooManyWaiting, match=f"{MOST_WAITING} orders"):
+        await bench.order("one more")
+
+
+async def test_a_node_that_makes_no_invoice_leaves_no_order(bench: Bench) -> None:
+    async def refuse(*_: Any) -> None:
+        raise NodeRefused(backend="simulated", why="not today")
+
+    bench.node.create_hold = refuse  # type: ignore[assignment]
+    with pytest.raises(NodeRefused, match="not today"):
+        await bench.order()
+    one = await bench.order()
+    assert (one.state, one.bolt11) == (State.GIVING, "")
+    await bench.escrow.look()
+    assert (await bench.now(one)).state is State.GIVEN
+
+
+async def test_what_a_crash_left_without_an_invoice_is_called_off_in_time(bench: Bench) -> None:
+    class Crash(Exception):
+        pass
+
+    async def crash(*_: Any) -> None:
+        raise Crash
+
+    bench.node.create_hold = crash  # type: ignore[assignment]
+    with pytest.raises(Crash):
+        await bench.order()
+    (one,) = await bench.escrow.look()
+    assert (await bench.now(one)).state is State.ASKING, "whoever said it may say it again"
+    bench.clock.advance(EXPIRY_SECONDS * 1000 + GRACE_MS + 1)
+    for state in (State.GIVING, State.GIVEN):
+        await bench.escrow.look()
+        assert (await bench.now(one)).state is state
+
+
+async def test_an_order_called_off_in_the_moment_it_is_posted_is_not(bench: Bench) -> None:
+    one = await bench.order()
+    await bench.node.outside_pays(one.bolt11)
+    bench.desk.meanwhile = lambda: bench.escrow.cancel(OWNER, one.id, key="c")
+    await bench.escrow.look()
+    assert bench.desk.posted == []
+    await bench.escrow.look()
+    assert (await bench.now(one)).state is State.GIVEN
+    assert (await bench.escrow.cancel(OWNER, one.id, key="c")).state is State.GIVEN, "said twice"
+    booked = await bench.store.read(lambda tx: [row.name for row in tx.books.accounts()])
+    assert not any("held" in name for name in booked), "no sat was booked"
+
+
+@pytest.mark.parametrize("trouble", [NotAsYouWere(), Unavailable(why="the disk is full")])
+async def test_what_cannot_be_posted_for_a_moment_is_posted_later(bench: Bench, trouble: Exception) -> None:
+    one = await bench.order()
+    await bench.node.outside_pays(one.bolt11)
+
+    async def fail() -> None:
+        raise trouble
+
+    bench.desk.meanwhile = fail
+    with suppress(Unavailable):
+        await bench.escrow.look()
+    assert (await bench.now(one)).state is State.OPEN
+    bench.desk.meanwhile = None
+    await bench.escrow.look()
+    assert (await bench.now(one)).state is State.HELD
+    (order,) = bench.desk.posted
+    assert (order.account, order.budget, order.key) == (
+        "held:1:console:owner", to_msat(200), f"held/{one.payment_hash.hex()}",
+    )  # fmt: skip
+
+
+async def test_an_order_that_cannot_be_followed_holds_up_no_other(bench: Bench) -> None:
+    first, second = await bench.order("a"), await bench.order("b")
+    await bench.node.outside_pays(second.bolt11)
+    look = bench.node.lookup
+
+    async def lookup(payment_hash: bytes) -> Any:
+        if payment_hash == first.payment_hash:
+            message = "a bug"
+            raise RuntimeError(message)
+        return await look(payment_hash)
+
+    bench.node.lookup = lookup  # type: ignore[method-assign]
+    await bench.escrow.look()
+    assert [(await bench.now(one)).state for one in (first, second)] == [State.OPEN, State.HELD]
+
+
+async def test_what_was_decided_meanwhile_stays_decided(bench: Bench) -> None:
+    one = await bench.order()
+    await bench.node.cancel_invoice(one.payment_hash)
+    look = bench.node.lookup
+
+    async def lookup(payment_hash: bytes) -> Any:
+        found = await look(payment_hash)
+        await bench.escrow.cancel(OWNER, one.id, key="c")
+        return found
+
+    bench.node.lookup = lookup  # type: ignore[method-assign]
+    await bench.escrow.look()
+    now = await bench.now(one)
+    assert (now.state, now.why) == (State.GIVING, "called off by console:owner")
+
+
+async def test_the_secret_is_in_no_answer_and_no_log(bench: Bench) -> None:
+    one = await bench.order()
+    for shown in (one.preimage.hex(), repr(one.preimage)):
+        assert shown not in repr(one)
