@@ -157,10 +157,10 @@ class Till(Protocol):
 class Counter(Protocol):
     """What is done for those who paid; `bot.shop.Shop`."""
 
-    async def chat(self, grant: Grant, message: str, key: str) -> str:
+    async def chat(self, grant: Grant, message: str, key: str | None) -> str:
         """The agent's answer."""
 
-    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str) -> Task:
+    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str | None) -> Task:
         """A task that was posted."""
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
