@@ -77,7 +77,7 @@ class Shop:
                 await self._treasury.short(why, goods.price)
             raise NoFunds
 
-    async def chat(self, grant: Grant, message: str, key: str) -> str:
+    async def chat(self, grant: Grant, message: str, key: str | None) -> str:
         """The agent's answer, in a conversation of the token's own. The same key again is answered the same, and costs nothing.
 
         Raises `NoAnswer` and `TooManyTalks`, with nothing taken, and what `Seller.reserve` does.
@@ -120,7 +120,7 @@ class Shop:
             raise NoAnswer from error  # it may name the owner's machines
         return answer, not said or answer == plain(said).strip()
 
-    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str) -> Task:
+    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str | None) -> Task:
         """Post a task for at most what a call was sold for. The same key again is the same task, and costs nothing.
 
         Raises `MoreThanSold`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 _BUNDLE = "token, payment_hash, service, price, calls, expires, resource, client, bolt11, payable, settled_at"
 _CALL = "token, key, request, state, attempt, task"
 _IN_VAIN = "('failed', 'cancelled', 'expired')"
-_CALLS = "l402_call c LEFT JOIN task t ON t.id = c.task"
+_TALLY = (
+    f"SELECT count(*) FILTER (WHERE c.state <> 'returned' AND coalesce(t.status, '') NOT IN {_IN_VAIN}),"  # noqa: S608
+    f" count(*) FILTER (WHERE t.status IN {_IN_VAIN}) FROM l402_call c LEFT JOIN task t ON t.id = c.task WHERE c.token = ?"
+)
 
 
 class SaleRows:
@@ -72,18 +75,15 @@ class SaleRows:
             (token, token, but),
         )
 
-    def taken(self, token: bytes) -> int:
+    def known(self, token: bytes) -> int:
         """See `SaleStore`."""
-        return self._count(f"c.state <> 'returned' AND coalesce(t.status, '') NOT IN {_IN_VAIN}", token)
-
-    def in_vain(self, token: bytes) -> int:
-        """See `SaleStore`."""
-        return self._count(f"t.status IN {_IN_VAIN}", token)
-
-    def _count(self, where: str, token: bytes) -> int:
-        query = f"SELECT count(*) FROM {_CALLS} WHERE c.token = ? AND {where}"  # noqa: S608
-        (count,) = self._connection.execute(query, (token,)).fetchone()
+        (count,) = self._connection.execute("SELECT count(*) FROM l402_call WHERE token = ?", (token,)).fetchone()
         return int(count)
+
+    def tally(self, token: bytes) -> tuple[int, int]:
+        """See `SaleStore`."""
+        count, in_vain = self._connection.execute(_TALLY, (token,)).fetchone()
+        return int(count), int(in_vain)
 
     def bought(self, token: bytes, task: int) -> bool:
         """See `SaleStore`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -91,10 +92,8 @@ class Guard:
         return self._scheme == "https"
 
     def _by_proxy(self, request: web.Request) -> bool:
-        try:
-            return self._proxy is not None and ipaddress.ip_address(request.remote or "") in self._proxy
-        except ValueError:
-            return False
+        seen = parsed(request.remote or "") if self._proxy is not None else None
+        return self._proxy is not None and seen is not None and seen in self._proxy
 
     def place(self, request: web.Request) -> None:
         """Raise `ForeignHost` or `ForeignOrigin`. A request without a Host is foreign too: HTTP/1.1 demands one."""
@@ -155,15 +154,20 @@ class Guard:
         return {f"http://{_bare(host, 'http')}", https}
 
 
+@lru_cache(4096)
+def parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, or None where it is none. The same few come again and again."""
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
+
+
 def _bare(host: str, scheme: str) -> str:
     """A host without the port that its scheme means anyway."""
     return host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ""))
 
 
 def _loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    found = parsed(name.strip("[]"))
+    return name == "localhost" or (found is not None and found.is_loopback)

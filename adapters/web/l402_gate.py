@@ -12,6 +12,7 @@ import ipaddress
 import json
 import logging
 from dataclasses import asdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from aiohttp import web
 
 from adapters.web import errors
 from adapters.web.connections import Runner
-from adapters.web.guard import Guard
+from adapters.web.guard import Guard, parsed
 from adapters.web.l402_reading import (
     NeedsItsToken,
     NoSuchFile,
@@ -84,7 +85,6 @@ class Gate:
         self.site = site
         self.front = front
         self._clock = sources.clock
-        self._ids = sources.ids
         logins = Logins(sources.clock, sources.ids, sources.store)  # none: the gate has no page to sign in to
         self._guard = Guard(site.public_url, site.allowed_hosts, sources.check, logins, proxy=site.trusted_proxy)
         self._pace = pace or Pace(per_minute=1200, burst=120)
@@ -223,12 +223,7 @@ class Gate:
 
     def _client(self, request: web.Request) -> str:
         """Whom an offer is made to: an address, or the network that one household has of them (IPv6: a /64)."""
-        seen = self._guard.client(request)
-        with contextlib.suppress(ValueError):
-            found = ipaddress.ip_address(seen)
-            if isinstance(found, ipaddress.IPv6Address):
-                return str(ipaddress.ip_network((found, 64), strict=False))
-        return seen[:64]
+        return _household(self._guard.client(request))
 
     def _selling(self, goods: Goods, serve: Sale) -> Handler:
         """Serve whoever has a token for it, and make everybody else an offer."""
@@ -261,7 +256,7 @@ class Gate:
 
     async def _talk(self, request: web.Request, grant: Grant) -> web.Response:
         message = read_text(await read_body(request, {"message"}, "the text message"), "message")
-        return answer(Answered(await self.front.counter.chat(grant, message, self._key(request))))
+        return answer(Answered(await self.front.counter.chat(grant, message, read_key(request.headers.get(KEY)))))
 
     async def _post(self, request: web.Request, grant: Grant) -> web.Response:
         shape = "the text description, a whole number max_sats if you like"
@@ -269,7 +264,9 @@ class Gate:
         most = body.get("max_sats")
         if most is not None and (type(most) is not int or not 1 <= most <= MAX_SATS):
             raise WrongBody(fields=shape)
-        task = await self.front.counter.post(grant, read_text(body, "description"), most, self._key(request))
+        task = await self.front.counter.post(
+            grant, read_text(body, "description"), most, read_key(request.headers.get(KEY))
+        )
         text = json.dumps(asdict(Posted(task.name, task.status.value)))
         return web.Response(status=202, text=text, content_type=JSON, headers={"Location": f"/v1/tasks/{task.name}"})
 
@@ -291,10 +288,6 @@ class Gate:
             raise NoSuchFile(name=repr(name[:80]), task=task.name)
         headers = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
         return web.FileResponse(self.front.place(file), headers=headers)
-
-    def _key(self, request: web.Request) -> str:
-        """The request's Idempotency-Key; without one it is a request of its own."""
-        return read_key(request.headers.get(KEY)) or f"-{self._ids.token(12)}"
 
     # What is open, and the owner's -----------------------------------------------------------------------------
 
@@ -356,6 +349,14 @@ class Gate:
             bool(self.address), self.site.public_url or self.address, to_sats(self.front.price), sold.offers,
             sold.bundles, to_sats(sold.earned), sold.calls, self.front.simulated,
         )  # fmt: skip
+
+
+@lru_cache(4096)
+def _household(seen: str) -> str:
+    found = parsed(seen)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return seen[:64]
 
 
 def _document(routes: Sequence[Route]) -> str:

@@ -160,10 +160,10 @@ class Counter(Protocol):
     async def open(self, goods: Goods) -> None:
         """Raise why this would not be done now: then nobody is asked to pay for it."""
 
-    async def chat(self, grant: Grant, message: str, key: str) -> str:
+    async def chat(self, grant: Grant, message: str, key: str | None) -> str:
         """The agent's answer."""
 
-    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str) -> Task:
+    async def post(self, grant: Grant, description: str, max_sats: int | None, key: str | None) -> Task:
         """A task that was posted."""
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:

@@ -149,11 +149,11 @@ class SaleStore(Protocol):
     def forget_returned(self, token: bytes, but: int) -> None:
         """Forget a bundle's calls that were given back, `but` for the newest so many."""
 
-    def taken(self, token: bytes) -> int:
-        """How many calls of a bundle count: those that are reserved or used, but for tasks that came to nothing."""
+    def known(self, token: bytes) -> int:
+        """How many calls of a bundle there are, those that were given back among them."""
 
-    def in_vain(self, token: bytes) -> int:
-        """How many tasks of a bundle came to nothing."""
+    def tally(self, token: bytes) -> tuple[int, int]:
+        """Of a bundle: the calls that count (reserved or used, but for tasks that came to nothing), and those tasks."""
 
     def bought(self, token: bytes, task: int) -> bool:
         """Whether a call of this bundle posted the task."""

@@ -61,7 +61,7 @@ ASK_AGAIN_MS = 1000
 """How often at most the cashier is asked whether an offer that is made again was paid meanwhile."""
 
 REMEMBERED = 4096
-"""Offers, and bundles that are known to be paid, that are kept at hand."""
+"""Offers, tokens, and bundles that are known to be paid, that are kept at hand."""
 
 
 def request_hash(*facts: object) -> str:
@@ -83,6 +83,7 @@ class Seller:
         self._spawner = spawner
         self._offers: OrderedDict[tuple[str, Goods, int], tuple[Bundle, int]] = OrderedDict()
         self._paid: OrderedDict[bytes, None] = OrderedDict()
+        self._known: OrderedDict[bytes, Grant] = OrderedDict()
         self._alone: WeakValueDictionary[tuple[str, Goods, int], asyncio.Lock] = WeakValueDictionary()
         self._each = Pace(per_minute=10, burst=10)
         self._all = Pace(per_minute=120, burst=120)
@@ -143,17 +144,32 @@ class Seller:
 
         Raises `BadCredential` (401), a `PaymentNeeded` (402), and what the cashier does.
         """
-        credential = l402.read_authorization(header)
         price = format_sats(goods.price)
-        if credential is None:
+        grant = self._read(header)
+        if grant is None:
             raise PaymentNeeded(price=price)
-        grant = l402.examine(self._master, credential)
         if not grant.terms.cover(goods.service, path):
             raise OtherGoods(price=price)
         if grant.terms.expires <= self._clock.now():
             raise TokenExpired(price=price)
         if grant.token not in self._paid and not await self._is_paid(grant):
             raise NotPaid(price=price)
+        return grant
+
+    def _read(self, header: str | None) -> Grant | None:
+        """What a header says that was made here, whatever is left of it by now; None where it holds no credential of ours.
+
+        A bundle comes again and again with the same header, and what that says never changes: it is kept under its digest.
+        """
+        digest = hashlib.sha256((header or "").encode(errors="surrogateescape")).digest()
+        if grant := self._known.get(digest):
+            return grant
+        credential = l402.read_authorization(header)
+        if credential is None:
+            return None
+        grant = self._known[digest] = l402.examine(self._master, credential)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
         return grant
 
     async def _is_paid(self, grant: Grant) -> bool:
@@ -183,22 +199,28 @@ class Seller:
 
     # Calls -----------------------------------------------------------------------------------------------------
 
-    async def reserve(self, grant: Grant, key: str, request: str) -> Call:
+    async def reserve(self, grant: Grant, key: str | None, request: str) -> Call:
         """Set a call aside for work that begins now; one that was used under this key already is returned as it is.
 
-        Raises `TokenSpent`, `KeyOfAnother`, `StillWorking`.
+        Without a key it is like no other. Raises `TokenSpent`, `KeyOfAnother`, `StillWorking`.
         """
+        named = key or self._own_key()
 
         def work(tx: SaleTx) -> Call:
-            call, new = _next_call(tx, grant, key, request)
+            call, new = _next_call(tx, grant, named, request)
             if new:
                 tx.sales.put(call, tx.now)
             return call
 
         return await self._store.write(work)
 
-    async def look(self, grant: Grant, key: str, request: str) -> Call:
-        """The call that this would be, nothing written. Raises as `reserve`."""
+    def _own_key(self) -> str:
+        return f"-{self._ids.token(12)}"
+
+    async def look(self, grant: Grant, key: str | None, request: str) -> Call:
+        """The call that this would be, nothing written. Raises as `reserve`; without a key, `use` alone does that."""
+        if key is None:
+            return Call(grant.token, self._own_key(), request)
         return await self._store.read(lambda tx: _next_call(tx, grant, key, request)[0])
 
     async def used(self, call: Call) -> None:
@@ -264,10 +286,16 @@ def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, 
         return call, False
     if call is not None and call.state is CallState.RESERVED:
         raise StillWorking
-    spent = tx.sales.taken(grant.token) >= grant.terms.calls
-    if spent or tx.sales.in_vain(grant.token) >= FAILURES * grant.sold.calls:
+    if _spent(tx, grant):
         raise TokenSpent(price=format_sats(grant.sold.price))
     return Call(grant.token, key, request, attempt=call.attempt + 1 if call else 1), True
+
+
+def _spent(tx: SaleTx, grant: Grant) -> bool:
+    if tx.sales.known(grant.token) < grant.terms.calls:
+        return False  # whatever came of them
+    count, in_vain = tx.sales.tally(grant.token)
+    return count >= grant.terms.calls or in_vain >= FAILURES * grant.sold.calls
 
 
 def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> None:

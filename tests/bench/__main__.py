@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import book, footprint, hearing, latency, lives, matrix, nlu, telegram
+from tests.bench import book, footprint, gate, hearing, latency, lives, matrix, nlu, telegram
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -236,9 +236,23 @@ def _hearing(effort: Effort) -> Iterator[Line]:
     )  # fmt: skip
 
 
+def _gate(effort: Effort) -> Iterator[Line]:
+    found = gate.rates(effort.rounds, effort.lives)
+    gated, bare, offers = (statistics.median(column) for column in found)
+    ratio = statistics.median(one / other for one, other in zip(found.gated, found.bare, strict=True))
+    yield Line(
+        "L402: tasks posted with a settled token", f"{gated:,.0f}/s", f"the same handler and commit, no gate: {bare:,.0f}/s",
+        ratio, ">= 0.5", DURABLE,
+    )  # fmt: skip
+    yield Line(
+        f"L402: 402s with an offer made before, {gate.CALLERS} ask", f"{offers:,.0f}/s", gate.LOAD, offers, ">= 500",
+        "nothing is written",
+    )  # fmt: skip
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
-    "nlu": _nlu, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
+    "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
 }  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
@@ -25,25 +24,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import pytest
 from aiohttp import web
+
+from tests.real.npm import MODULES, needs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-ROOT = Path(__file__).parents[2]
 LAUNCHER = Path(__file__).with_name("telegram_test_api.js")
-MODULES = ROOT / ".venv" / "npm" / "node_modules"
 TOKEN = "123456:emulated"
 NAME = "TestNameBot"
 PATIENCE = 20.0
 MILLISECONDS = 10**11
 """A date as large as this is none in seconds."""
 
-missing = pytest.mark.skipif(
-    shutil.which("node") is None or not (MODULES / "telegram-test-api").is_dir(),
-    reason="telegram-test-api is not installed (on Debian: apt install nodejs npm, then make test-real)",
-)
+missing = needs("telegram-test-api")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.console.link import SOCKET, dial
+from tests.real.npm import MODULES, needs
 from tests.real.synapse import PASSWORD, synapse
 from tests.real.synapse import missing as no_synapse
 from tests.real.test_matrix import BOT, hub_on
@@ -24,14 +24,9 @@ if TYPE_CHECKING:
     from tests.kill.hub_process import HubProcess
 
 PEER = Path(__file__).with_name("matrix_peer.js")
-MODULES = Path(__file__).parents[2] / ".venv" / "npm" / "node_modules"
 OLGA = "@olga:localhost"
 
-no_peer = pytest.mark.skipif(
-    shutil.which("node") is None or not (MODULES / "@matrix-org" / "matrix-sdk-crypto-wasm").is_dir(),
-    reason="matrix-sdk-crypto-wasm is not installed (on Debian: apt install nodejs npm, then make test-real)",
-)
-pytestmark = [pytest.mark.timeout(180), no_synapse, no_peer]
+pytestmark = [pytest.mark.timeout(180), no_synapse, needs("@matrix-org/matrix-sdk-crypto-wasm")]
 
 
 class Peer:

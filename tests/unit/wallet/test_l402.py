@@ -72,6 +72,42 @@ def test_the_other_library_reads_ours_and_makes_the_same() -> None:
     assert l402.parse(raw(made)) == MINTED
 
 
+SOLD = st.builds(
+    Terms, st.sampled_from(["chat", "tasks", "a" * 20]), st.sampled_from([1, 1000, 100_000, 10**18 - 1]),
+    st.sampled_from([1, 9, 10, 100]), st.integers(0, 10**12).map(lambda seconds: seconds * 1000),
+    st.sampled_from(["/", "/v1/chat", "/v1/tasks", "/" + "a" * 100]),
+)  # fmt: skip
+"""Of every length that a term can have, caveats of a length in two bytes among them."""
+
+
+@pytest.mark.deep
+@settings(max_examples=depth(40, 2000))
+@given(
+    st.binary(min_size=32, max_size=32),
+    st.binary(min_size=32, max_size=32),
+    SOLD,
+    st.lists(st.text(max_size=200), max_size=11),
+)
+def test_the_other_library_verifies_every_token_that_can_be_sold_or_narrowed(
+    paid: bytes, token: bytes, terms: Terms, more: list[str]
+) -> None:
+    minted = l402.mint(MASTER, paid, token, terms)
+    read = theirs(l402.encode(minted))
+    root = l402._hmac(MASTER, read.identifier_bytes)
+    assert VERIFIER.verify(read, root)
+    assert raw(read) == l402.encode(minted)
+    for caveat in more:
+        read.add_first_party_caveat(caveat)
+    if len(raw(read)) <= l402.MAX_TOKEN:
+        ours = l402.parse(raw(read))
+        assert l402.genuine(MASTER, ours)
+        assert l402.encode(ours) == raw(read)
+        assert VERIFIER.verify(theirs(l402.encode(ours)), root)
+    other = l402._hmac(b"another secret", read.identifier_bytes)
+    with pytest.raises(pymacaroons.exceptions.MacaroonInvalidSignatureException):
+        VERIFIER.verify(read, other)
+
+
 def test_what_was_bought_is_read_from_the_token() -> None:
     grant = examine(WIRE)
     assert (grant.payment_hash, grant.token, grant.sold, grant.terms) == (HASH, TOKEN, TERMS, TERMS)

@@ -165,7 +165,7 @@ async def test_offers_and_payments_that_are_remembered_are_bounded(path: Path, m
     async with booth(path) as one:
         for calls in range(1, 5):
             await one.grant(calls=calls)
-        assert len(one.seller._offers) == len(one.seller._paid) == 2
+        assert len(one.seller._offers) == len(one.seller._paid) == len(one.seller._known) == 2
 
 
 async def test_a_node_that_is_down_makes_no_offer(path: Path) -> None:
@@ -290,6 +290,19 @@ async def test_the_same_key_is_one_call(path: Path) -> None:
         await one.seller.used(again)
         assert (await one.seller.reserve(grant, "a", "r")).state is CallState.USED
         assert await one.calls() == ["a used"]
+
+
+async def test_without_a_key_each_call_is_like_no_other(path: Path) -> None:
+    async with booth(path) as one:
+        grant = await one.grant(calls=2)
+        first, second = [await one.seller.reserve(grant, None, "r") for _ in range(2)]
+        assert first.key != second.key
+        with pytest.raises(TokenSpent):
+            await one.seller.reserve(grant, None, "r")
+        looked = await one.seller.look(grant, None, "r")  # nothing is asked of the books yet
+        with pytest.raises(TokenSpent):
+            await one.store.write(lambda tx: use(tx, grant, looked, 1))
+        assert len(await one.calls()) == 2
 
 
 async def test_of_many_at_once_only_those_that_were_paid_for_are_reserved(path: Path) -> None:
