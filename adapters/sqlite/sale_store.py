@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.tokens import STRANGER
 from core.wallet.l402 import Terms
-from core.wallet.sales import Bundle, Call, CallState, Sold
+from core.wallet.sales import Bundle, Call, CallState, Sold, causes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _BUNDLE = "token, payment_hash, service, price, calls, expires, resource, client, bolt11, payable, settled_at"
 _CALL = "token, key, request, state, attempt, task"
 _IN_VAIN = "('failed', 'cancelled', 'expired')"
+_UNDER_WAY = "('open', 'bidding', 'awarded', 'running')"
 _CALLS = "l402_call c LEFT JOIN task t ON t.id = c.task"
 
 
@@ -77,12 +79,22 @@ class SaleRows:
         return self._count(f"c.state <> 'returned' AND coalesce(t.status, '') NOT IN {_IN_VAIN}", token)
 
     def in_vain(self, token: bytes) -> int:
-        """See `SaleStore`."""
-        return self._count(f"t.status IN {_IN_VAIN}", token)
+        """See `SaleStore`. An answer that broke off is kept under its call's own key, and no call is used for it."""
+        first = causes(token)
+        query = "SELECT count(*) FROM applied WHERE key >= ? AND key < ?"
+        (kept,) = self._connection.execute(query, (first, f"{first[:-1]}0")).fetchone()  # "0" comes after "/"
+        broken = max(0, int(kept) - self._count("c.state = 'used'", token))
+        return broken + self._count(f"t.status IN {_IN_VAIN}", token)
 
     def _count(self, where: str, token: bytes) -> int:
         query = f"SELECT count(*) FROM {_CALLS} WHERE c.token = ? AND {where}"  # noqa: S608
         (count,) = self._connection.execute(query, (token,)).fetchone()
+        return int(count)
+
+    def under_way(self) -> int:
+        """See `SaleStore`."""
+        query = f"SELECT count(*) FROM task WHERE due IS NOT NULL AND status IN {_UNDER_WAY} AND substr(requester, 1, ?) = ?"  # noqa: S608
+        (count,) = self._connection.execute(query, (len(STRANGER), STRANGER)).fetchone()
         return int(count)
 
     def bought(self, token: bytes, task: int) -> bool:

@@ -111,7 +111,12 @@ class Call:
     @property
     def cause(self) -> str:
         """The key under which this attempt has its effect once."""
-        return f"l402/{self.token.hex()}/{self.key}/{self.attempt}"
+        return f"{causes(self.token)}{self.key}/{self.attempt}"
+
+
+def causes(token: bytes) -> str:
+    """How the keys of all effects of a bundle begin."""
+    return f"l402/{token.hex()}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,10 @@ class SaleStore(Protocol):
         """How many calls of a bundle count: those that are reserved or used, but for tasks that came to nothing."""
 
     def in_vain(self, token: bytes) -> int:
-        """How many tasks of a bundle came to nothing."""
+        """How many tasks of a bundle came to nothing, and how many answers broke off."""
+
+    def under_way(self) -> int:
+        """How many tasks of strangers are waiting or worked on."""
 
     def bought(self, token: bytes, task: int) -> bool:
         """Whether a call of this bundle posted the task."""

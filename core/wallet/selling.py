@@ -52,7 +52,10 @@ MOST_CALLS = 100
 """Calls of one bundle."""
 
 FAILURES = 3
-"""Tasks of a bundle that came to nothing are given back, but for so many a call: else a buyer could try for ever."""
+"""What came to nothing of a bundle (a task, an answer that broke off) is given back, but for so many a call.
+
+Else who buys one call could have the model talk for ever, by asking for more than an answer may hold.
+"""
 
 MOST_RETURNED = 100
 """Calls of a bundle that were given back and are still known by their keys."""
@@ -270,8 +273,12 @@ def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, 
     return Call(grant.token, key, request, attempt=call.attempt + 1 if call else 1), True
 
 
-def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> None:
-    """Use a call for the task that this unit of work posts. Raises as `Seller.reserve`: then nothing was posted."""
+def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:
+    """Use a call for the task that this unit of work posts; whether it was not used before.
+
+    Raises as `Seller.reserve`: then nothing was posted.
+    """
     now, new = _next_call(tx, grant, call.key, call.request)
     if new:
         tx.sales.put(replace(now, state=CallState.USED, task=task), tx.now)
+    return new
