@@ -78,7 +78,9 @@ from core.voice.expected import MOST_NAMES, Names
 from core.voice.intent import Known, understand
 from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
+from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
+from core.wallet.node import same_node
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from adapters.lightning.lnd_macaroons import Macaroons
     from adapters.matrix.surface import MatrixSurface
     from adapters.shortcuts.answers import Said
     from adapters.shortcuts.surface import ShortcutsSurface
@@ -128,6 +131,9 @@ LAST_WORDS_SECONDS = 1.0
 """At a stop: for the turns under way, then for their answers. The whole stop takes less than 5 s (CONTRACT)."""
 
 FIRST_LOOK_SECONDS = 1.2
+LOOK_SECONDS = 5
+"""How long `timmy doctor` waits for a node."""
+
 
 R = TypeVar("R")
 
@@ -376,20 +382,23 @@ async def _node(
     Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything.
     """
     opened = await store.read(lambda tx: tx.books.opened_at()) or clock.now()
-    node: Lightning
-    match settings.lightning.backend:
-        case "lnd":
-            node = _lnd(settings)
-        case "nwc":
-            node = _nwc(settings, clock, opened)
-        case "phoenixd":
-            node = _phoenixd(settings, opened)
-        case "simulated":
-            node = SimulatedNode(settings.data_dir / NODE, clock, ids)
-        case _:
-            assert_never(settings.lightning.backend)
+    node = _named_node(settings, clock, ids, opened)
     stack.push_async_callback(node.close)
     return node
+
+
+def _named_node(settings: Settings, clock: Clock, ids: IdSource, opened: int) -> Lightning:
+    match settings.lightning.backend:
+        case "lnd":
+            return _lnd(settings)
+        case "nwc":
+            return _nwc(settings, clock, opened)
+        case "phoenixd":
+            return _phoenixd(settings, opened)
+        case "simulated":
+            return SimulatedNode(settings.data_dir / NODE, clock, ids)
+        case _:
+            assert_never(settings.lightning.backend)
 
 
 def _hidden(secret: SecretStr | None) -> str:
@@ -416,11 +425,15 @@ def _phoenixd(settings: Settings, opened: int) -> Lightning:
 
 def _lnd(settings: Settings) -> Lightning:
     from adapters.lightning.lnd import Lnd  # noqa: PLC0415 - where it is on
-    from adapters.lightning.lnd_macaroons import Macaroons  # noqa: PLC0415
+
+    return Lnd(settings.lnd.url or "", settings.lnd.tls_cert_path, _macaroons(settings))
+
+
+def _macaroons(settings: Settings) -> Macaroons:
+    from adapters.lightning.lnd_macaroons import Macaroons  # noqa: PLC0415 - where it is on
 
     found = settings.lnd
-    secrets = (_hidden(one) for one in (found.macaroon_read, found.macaroon_receive, found.macaroon_pay))
-    return Lnd(found.url or "", found.tls_cert_path, Macaroons(*secrets))
+    return Macaroons(*(_hidden(one) for one in (found.macaroon_read, found.macaroon_receive, found.macaroon_pay)))
 
 
 def _speech(
@@ -467,6 +480,41 @@ async def look_at_port(settings: Settings) -> None:
     from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
 
     await probe(Site(settings.http.host, settings.http.port))
+
+
+async def gate_port(settings: Settings) -> None:
+    """Raises `PortInUse` or `CannotListen` as opening the gate would."""
+    from adapters.web.listening import Site, probe  # noqa: PLC0415 - as in `_sidecar`
+
+    await probe(Site(settings.serve.host, settings.serve.port, group="SERVE"))
+
+
+async def look_at_gate(settings: Settings) -> str:
+    """Why strangers do not reach the gate of a running hub; empty if they do."""
+    from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
+
+    serve = settings.serve
+    here = f"http://{serve.host}:{serve.port}"
+    return await unreached(serve.public_url or here, "/health")
+
+
+async def look_at_node(settings: Settings) -> tuple[str, str]:
+    """Whose node the settings name, where it is no simulated one, and what its keys lack for what the hub does; empty if nothing.
+
+    Raises `NodeDown`, and what a start would: `BadMacaroon`, `BadCertificate`, `BadConnection`, `OtherNode`.
+    """
+    clock = SystemClock()
+    node = _named_node(settings, clock, SystemIds(), clock.now())
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            found = await node.info()
+    except TimeoutError:
+        raise NodeDown(backend=node.backend, why=f"no answer within {LOOK_SECONDS} s") from None
+    finally:
+        await node.close()
+    with contextlib.suppress(NoBook):
+        same_node(look_at_books(settings, lambda tx: tx.books.identity()), found)
+    return f"{found.network} ({found.node})", _macaroons(settings).lacking() if node.backend == "lnd" else ""
 
 
 async def look_from_outside(settings: Settings) -> str:

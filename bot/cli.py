@@ -217,7 +217,8 @@ def status(as_json: bool, page: bool) -> None:  # noqa: FBT001
 @click.option("--json", "as_json", is_flag=True, help="The facts, for programs.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001
     """Check the set-up: what is wrong, and what to do. Exit 1 if something must be mended."""
-    from bot.doctor import Severity, ask, examine, misconfigured, report
+    from bot.doctor import ask, examine, misconfigured, report
+    from bot.findings import Severity
 
     try:
         settings = settings_now()

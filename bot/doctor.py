@@ -11,8 +11,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ from bot.app import (
     look_from_outside,
     speech_lacks,
 )
+from bot.doctor_money import Money, ask_money, gate, lightning
+from bot.findings import Finding, Severity, check, refused
 from bot.links import left_behind
 from config.settings import is_loopback, split
 from core.errors import HubError
@@ -50,36 +51,20 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:[0-
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 
-class Severity(StrEnum):
-    """How bad a failed check is. Only errors end with exit code 1."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A check that was made. `id` never changes its meaning; `says` is what was seen, `fix` what to do (empty: nothing)."""
-
-    id: str
-    ok: bool
-    severity: Severity
-    says: str
-    fix: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What was asked of others beforehand: why it is not as it should be, or empty.
 
     `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
-    the hub could not listen, if none runs; else `outside`: why it is not reached by its public address.
+    the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
+    the gate.
     """
 
     model: str = ""
     window: int | None = None
     port: str = ""
     outside: str = ""
+    money: Money = field(default_factory=Money)
 
 
 async def ask(settings: Settings, *, runs: bool) -> Asked:
@@ -92,7 +77,7 @@ async def ask(settings: Settings, *, runs: bool) -> Asked:
             await look_at_port(settings)
         except HubError as error:
             port = str(error)
-    return Asked(model or "", window, port, outside)
+    return Asked(model or "", window, port, outside, await ask_money(settings, runs=runs))
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
@@ -105,6 +90,8 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: _shortcuts(settings, asked.outside, runs=status is not None),
         lambda: _speech(settings),
         lambda: _model(settings, asked.model, asked.window),
+        lambda: lightning(settings, asked.money),
+        lambda: gate(settings, asked.money, runs=status is not None),
         lambda: _hub(settings, status),
     ]
     return [finding for check in checks for finding in check()]
@@ -128,26 +115,15 @@ def report(findings: list[Finding], *, as_json: bool) -> str:
     return "\n".join(lines)
 
 
-def _check(name: str, says: str, wrong: str = "", fix: str = "", severity: Severity = Severity.ERROR) -> Finding:
-    """A check that holds unless something is `wrong`."""
-    return Finding(name, not wrong, severity, wrong or says, fix if wrong else "")
-
-
-def _refused(name: str, error: HubError) -> Finding:
-    """A check that failed as a start would: the last sentence of an error is what to do."""
-    says, _, fix = str(error).rpartition(". ")
-    return _check(name, "", says or fix, fix if says else "")
-
-
 def _folders(settings: Settings) -> Iterator[Finding]:
     data, workspace = settings.data_dir, settings.workspace
     is_closed = _is_closed(data)
     if not is_closed and not data.is_dir():
         wrong = f"{data.absolute()} is not there"
         fix = "Start the hub once (timmy run), or set TIMMY_DATA_DIR. A relative folder is looked for where timmy is called."
-        yield _check("data.folder", "", wrong, fix, Severity.WARNING)
+        yield check("data.folder", "", wrong, fix, Severity.WARNING)
     elif is_closed or not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        yield _check("data.folder", "", f"you may not use {data.absolute()}", "Run this as its owner.")
+        yield check("data.folder", "", f"you may not use {data.absolute()}", "Run this as its owner.")
     else:
         yield from _data(settings, data)
     is_closed = _is_closed(workspace)
@@ -158,7 +134,7 @@ def _folders(settings: Settings) -> Iterator[Finding]:
         look_at_workspace(settings)
     except HubError as error:
         wrong, fix = str(error), ""
-    yield _check("workspace.usable", str(workspace.absolute()), wrong, fix)
+    yield check("workspace.usable", str(workspace.absolute()), wrong, fix)
 
 
 def _is_closed(path: Path) -> bool:
@@ -175,16 +151,16 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
     try:
         look_at_data(settings)
     except HubError as error:
-        yield _refused("data.folder", error)
+        yield refused("data.folder", error)
         return
-    yield _check("data.folder", str(data.absolute()))
+    yield check("data.folder", str(data.absolute()))
     open_to = [path for path in (data, *data.iterdir()) if path.lstat().st_mode & 0o077 and not path.is_symlink()]
     wrong = f"others may read {open_to[0]}" if open_to else ""
-    yield _check("data.private", "nobody else reads it", wrong, f"chmod -R go= {data.absolute()}")
+    yield check("data.private", "nobody else reads it", wrong, f"chmod -R go= {data.absolute()}")
     free = shutil.disk_usage(data).free
     few = f"{free >> 20} MB are free where the data folder lies"
     severity = Severity.ERROR if free < LEAST_BYTES else Severity.WARNING
-    yield _check("data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity)
+    yield check("data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity)
     yield from _books(settings)
     yield from _wallets(settings)
 
@@ -193,41 +169,41 @@ def _books(settings: Settings) -> Iterator[Finding]:
     try:
         network = look_at_network(settings)
     except OtherBook as error:
-        yield _refused("books.network", error)
+        yield refused("books.network", error)
     except HubError:
         pass  # said of their balance
     else:
         if network is None:
             wrong = f"there are no books in {settings.data_dir.absolute()} yet"
-            yield _check("books.balance", "", wrong, "Start the hub once: timmy run", Severity.WARNING)
+            yield check("books.balance", "", wrong, "Start the hub once: timmy run", Severity.WARNING)
             return
-        yield _check("books.network", network)
+        yield check("books.network", network)
     try:
         proof = look_at_books(settings, lambda tx: tx.books.prove())
         newest = look_at_books(settings, lambda tx: tx.newest_event())
     except HubError as error:
         fix = "Stop the hub, keep a copy of the data folder, and restore a backup."
-        yield _check("books.balance", "", str(error), fix)
+        yield check("books.balance", "", str(error), fix)
         return
-    yield _check("books.balance", f"they balance, over {proof.entries} entries")
+    yield check("books.balance", f"they balance, over {proof.entries} entries")
     ahead = newest - time.time_ns() // 1_000_000  # noqa: TID251 - it runs beside the hub, not in it
     wrong = f"the newest event is {ahead // 1000} s ahead of this machine's clock" if ahead > CLOCK_MS else ""
-    yield _check("machine.clock", "it has not gone back", wrong, "Set the clock right: deadlines and leases go by it.")
+    yield check("machine.clock", "it has not gone back", wrong, "Set the clock right: deadlines and leases go by it.")
 
 
 def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
     http = settings.http
     wide = "" if http.host in _LOOPBACK else f"the hub's web server listens on {http.host}, so other machines reach it"
     fix = "That is meant behind a proxy or in a private network; else leave TIMMY_HTTP_HOST out."
-    yield _check("http.bind", f"only this machine reaches {http.host}", wide, fix, Severity.WARNING)
+    yield check("http.bind", f"only this machine reaches {http.host}", wide, fix, Severity.WARNING)
     plain = (http.public_url or "").startswith("http://")
     wrong = f"{http.public_url} is not encrypted: tokens and the page's login pass in clear" if plain else ""
-    yield _check("http.public", http.public_url or "no public address", wrong, "Use https.", Severity.WARNING)
+    yield check("http.public", http.public_url or "no public address", wrong, "Use https.", Severity.WARNING)
     hosts = sorted(split(http.allowed_hosts))
     never = [host for host in hosts if not _HOST.fullmatch(host)]
     wrong = f"no browser ever sends {', '.join(never)} as its Host" if never else ""
     fix = "Name hosts in TIMMY_HTTP_ALLOWED_HOSTS as hub.lan or hub.lan:8080: no scheme, no path, no star."
-    yield _check("http.hosts", f"further hosts: {', '.join(hosts) or 'none'}", wrong, fix, Severity.WARNING)
+    yield check("http.hosts", f"further hosts: {', '.join(hosts) or 'none'}", wrong, fix, Severity.WARNING)
     many = ipaddress.ip_network(http.trusted_proxy or "127.0.0.1", strict=False).num_addresses
     wrong = (
         f"whoever has one of {many:,} addresses is believed when it says whose a request is"
@@ -235,16 +211,16 @@ def _exposure(settings: Settings, env: Path) -> Iterator[Finding]:
         else ""
     )
     fix = "Set TIMMY_HTTP_TRUSTED_PROXY to the proxy's own address."
-    yield _check("http.proxy", http.trusted_proxy or "no proxy is trusted", wrong, fix, Severity.WARNING)
+    yield check("http.proxy", http.trusted_proxy or "no proxy is trusted", wrong, fix, Severity.WARNING)
     if env.is_file():
         wrong = f"others may read {env.absolute()}, where secrets are" if env.stat().st_mode & 0o077 else ""
-        yield _check("settings.private", f"{env} is yours alone", wrong, f"chmod go= {env}", Severity.WARNING)
+        yield check("settings.private", f"{env} is yours alone", wrong, f"chmod go= {env}", Severity.WARNING)
 
 
 def _port(settings: Settings, wrong: str, *, runs: bool) -> Iterator[Finding]:
     """Whether a start would find its port free; of a hub that runs it is known."""
     if not runs:
-        yield _check("http.port", f"{settings.http.port} is free", wrong)
+        yield check("http.port", f"{settings.http.port} is free", wrong)
 
 
 def _owners(settings: Settings) -> Iterator[Finding]:
@@ -253,7 +229,7 @@ def _owners(settings: Settings) -> Iterator[Finding]:
             owned = any(owner.startswith(f"{name}:") for owner in settings.owners)
             wrong = "" if owned else f"nobody owns the hub on {name}"
             fix = f"Set TIMMY_OWNER={name}:YOUR-ID (/whoami says it), or let people in with timmy pair."
-            yield _check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
+            yield check(f"{name}.owner", "its owner is known there", wrong, fix, Severity.WARNING)
 
 
 def _wallets(settings: Settings) -> Iterator[Finding]:
@@ -266,7 +242,7 @@ def _wallets(settings: Settings) -> Iterator[Finding]:
     if left:
         wrong = "; ".join(f"{actor} has {what} in an account of their own" for actor, what in left.items() if what)
         fix = "Take them out of TIMMY_OWNER, start the hub, and let them join with /link: their sats come along."
-        yield _check("owners.wallet", "no owner left anything in an account of their own", wrong, fix, Severity.WARNING)
+        yield check("owners.wallet", "no owner left anything in an account of their own", wrong, fix, Severity.WARNING)
 
 
 def _speech(settings: Settings) -> Iterator[Finding]:
@@ -274,12 +250,12 @@ def _speech(settings: Settings) -> Iterator[Finding]:
     hears, speaks = speech_lacks(settings)
     fix = "See docs/voice.md, or set TIMMY_SPEECH_{}=off."
     wrong = "" if speech.stt == "off" else hears
-    yield _check("speech.hears", speech.stt, wrong, fix.format("STT"))
+    yield check("speech.hears", speech.stt, wrong, fix.format("STT"))
     wrong = "" if speech.tts == "off" else speaks
-    yield _check("speech.speaks", speech.tts, wrong, fix.format("TTS"), Severity.WARNING)
+    yield check("speech.speaks", speech.tts, wrong, fix.format("TTS"), Severity.WARNING)
     if (folder := speech.model_dir) is not None:
         wrong = "" if folder.is_dir() else f"{folder.absolute()} is no folder"
-        yield _check("speech.models", str(folder), wrong, "Set TIMMY_SPEECH_MODEL_DIR to the folder of your model.")
+        yield check("speech.models", str(folder), wrong, "Set TIMMY_SPEECH_MODEL_DIR to the folder of your model.")
 
 
 def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Finding]:
@@ -296,7 +272,7 @@ def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Find
         else f"whether it answers at {http.public_url} shows when it runs"
     )
     fix = "docs/shortcuts.md says how phones get here: see to TIMMY_HTTP_PUBLIC_URL and TIMMY_HTTP_HOST."
-    yield _check("shortcuts.reachable", says, wrong, fix, Severity.WARNING)
+    yield check("shortcuts.reachable", says, wrong, fix, Severity.WARNING)
     if not os.access(settings.data_dir, os.R_OK | os.W_OK | os.X_OK):
         return  # said of the folder
     try:
@@ -313,45 +289,45 @@ def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Find
     fix = "Mint one for each device: timmy token shortcut NAME --for ACTOR"
     none = "" if devices else "no device has a token"
     many = "1 device has" if len(devices) == 1 else f"{len(devices)} devices have"
-    yield _check("shortcuts.token", f"{many} one", none, fix, Severity.WARNING)
+    yield check("shortcuts.token", f"{many} one", none, fix, Severity.WARNING)
     known = {CONSOLE_OWNER, *settings.owners} | people
     lost = ", ".join(f"{row.name} for {row.for_actor}" for row in devices if row.for_actor not in known)
     wrong = f"the hub does not know whom these speak for: {lost}" if lost else ""
     fix = "Let them in (timmy pair), or revoke the token: timmy token revoke shortcut NAME"
-    yield _check("shortcuts.account", "each speaks for somebody who is let in", wrong, fix, Severity.WARNING)
+    yield check("shortcuts.account", "each speaks for somebody who is let in", wrong, fix, Severity.WARNING)
     off = {"telegram": settings.telegram.token is None, "matrix": not settings.matrix.on}
     silent = [row for row in devices if off.get((row.for_actor or "").partition(":")[0])]
     wrong = ", ".join(f"{row.name} asks {row.for_actor}, whose chat is off" for row in silent)
     fix = "Turn that surface on, or mint another token: what a device may not do by itself is tapped there."
-    yield _check("shortcuts.home", "each has a chat where its person is asked", wrong, fix, Severity.WARNING)
+    yield check("shortcuts.home", "each has a chat where its person is asked", wrong, fix, Severity.WARNING)
 
 
 def _model(settings: Settings, why: str, window: int | None) -> Iterator[Finding]:
-    yield _check("model.ready", "it answers", why, "", Severity.WARNING)
+    yield check("model.ready", "it answers", why, "", Severity.WARNING)
     if not why:
         asked = settings.ollama.num_ctx
         wrong = f"it is asked with a window of {asked:,} tokens and was made for {window:,}" if window else ""
         says = f"{asked:,} tokens" + ("" if window else "; its server does not say what it was made for")
         fix = f"Set TIMMY_OLLAMA_NUM_CTX={window}, or choose another model: beyond that it forgets and garbles."
-        yield _check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
+        yield check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
 
 
 def _hub(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Finding]:
     if status is None:
         wrong = "no hub runs, so its parts and its surfaces were not looked at"
-        yield _check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)
+        yield check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)
         return
-    yield _check("hub.running", f"up for {status['uptime_s']} s")
+    yield check("hub.running", f"up for {status['uptime_s']} s")
     wrong = "" if status["settings"] == settings.fingerprint() else "the hub that runs was started with other settings"
-    yield _check("hub.settings", "those that it was started with", wrong, "Start it anew.", Severity.WARNING)
+    yield check("hub.settings", "those that it was started with", wrong, "Start it anew.", Severity.WARNING)
     faults = list(status["faults"])
     for name, part in status["parts"].items():
         fault = next((one for one in faults if one.startswith(f"{name} is ")), "")
-        yield _check(f"part.{name}", "up", fault or ("" if part["up"] else str(part["why"])), "The log says more.")
+        yield check(f"part.{name}", "up", fault or ("" if part["up"] else str(part["why"])), "The log says more.")
     stuck = [one for one in faults if "writer" in one]
-    yield _check("database.writer", "it writes", "; ".join(stuck), "See to the disk, then start the hub anew.")
+    yield check("database.writer", "it writes", "; ".join(stuck), "See to the disk, then start the hub anew.")
     dead = int(status["dead_letters"])
     wrong = f"{dead} messages or events were given up" if dead else ""
-    yield _check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)
+    yield check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)
     for name, advice in status["advice"].items():
-        yield _check(f"{name}.advice", "nothing", "; ".join(advice), f"See docs/{name}.md.", Severity.WARNING)
+        yield check(f"{name}.advice", "nothing", "; ".join(advice), f"See docs/{name}.md.", Severity.WARNING)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MOST_TALKS = 4
 """Talks with strangers at a time: the model is the hub's own people's first."""
 
+MOST_TASKS = 8
+"""Tasks of strangers that wait or are worked on at a time: agents take what was posted first, whoever posted it."""
+
 _SHOWN = frozenset({Status.DELIVERED, Status.SETTLED})
 
 
@@ -44,6 +47,10 @@ class NoAnswer(Unavailable):
 
 class TooManyTalks(Unavailable):
     """The agent is talking with others. Nothing was taken off your token; try again in a moment."""
+
+
+class TooManyTasks(Unavailable):
+    """The swarm has enough to do for others. Nothing was taken off your token; try again in a moment."""
 
 
 class NoFunds(Unavailable):
@@ -123,7 +130,7 @@ class Shop:
     async def post(self, grant: Grant, description: str, max_sats: int | None, key: str | None) -> Task:
         """Post a task for at most what a call was sold for. The same key again is the same task, and costs nothing.
 
-        Raises `MoreThanSold`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
+        Raises `MoreThanSold`, `TooManyTasks`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
         """
         budget = grant.terms.price if max_sats is None else to_msat(max_sats)
         if not to_msat(1) <= budget <= grant.terms.price:
@@ -133,12 +140,15 @@ class Shop:
             return await self._coordinator.show(call.task)
 
         def tell(tx: SwarmTx, task: Task) -> None:
-            use(cast("SaleTx", tx), grant, call, task.id)  # one unit of work has both
+            sold = cast("SaleTx", tx)  # one unit of work has both
+            if use(sold, grant, call, task.id) and sold.sales.under_way() > MOST_TASKS:
+                raise TooManyTasks
 
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
         try:
             return await self._coordinator.post(order, tell)
         except (NotEnoughSats, OverLimit) as error:
+            await self._seller.look(grant, call.key, call.request)  # that a token is used up comes first
             await self._treasury.short(error, budget)
             raise NoFunds from None  # what the treasury has and may is nobody's business
         except Frozen:

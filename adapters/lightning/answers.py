@@ -53,6 +53,11 @@ class Answers:
             raise self.odd()
         return found
 
+    def check_hash(self, answer: object, name: str, asked: bytes) -> None:
+        """Raise `NodeDown` where it tells of another payment than it was asked for."""
+        if self.bytes32(answer, name) != asked:
+            raise self.down("it tells of another payment than it was asked for")
+
     def invoice(self, bolt11: str) -> PaymentRequest:
         """An invoice out of its book: one that cannot be read is the node's fault, not the user's. Raises `NodeDown`."""
         try:

@@ -22,6 +22,13 @@ RECEIVES = ("/lnrpc.Lightning/AddInvoice", "/invoicesrpc.Invoices/LookupInvoiceV
 PAYS = ("/routerrpc.Router/SendPaymentV2",)
 """The calls that each of the three is for; `docs/lightning.md` prints the commands that bake them."""
 
+_IN_GENERAL = {
+    "GetInfo": "info:read", "ChannelBalance": "offchain:read", "SubscribeInvoices": "invoices:read",
+    "ListInvoices": "invoices:read", "TrackPaymentV2": "offchain:read", "SendPaymentV2": "offchain:write",
+}  # fmt: skip
+"""The right that a call needs where it is not named itself; all calls of RECEIVES need `invoices:write`."""
+
+_NEEDS = {"read": READS, "receive": RECEIVES, "pay": PAYS}
 _MAY: dict[str, frozenset[str]] = {
     "read": frozenset(f"uri:{call}" for call in READS),
     "receive": frozenset(("invoices:write", "address:write", *(f"uri:{call}" for call in (*READS, *RECEIVES)))),
@@ -53,6 +60,20 @@ class Macaroons:
         """Raises `BadMacaroon` for what is none, and for rights beyond its task. No error shows the macaroon."""
         for task, may in _MAY.items():
             _check(task, getattr(self, task), may)
+
+    def lacking(self) -> str:
+        """What is missing for what this hub does, for people; empty if nothing is."""
+        few = []
+        for task, calls in _NEEDS.items():
+            given = set(permissions(bytes.fromhex(getattr(self, task))))
+            names = [call.rpartition("/")[2] for call in calls if given.isdisjoint(_opens(call))]
+            few += [f"TIMMY_LND_MACAROON_{task.upper()} may not {', '.join(names)}"] if names else []
+        return "; ".join(few)
+
+
+def _opens(call: str) -> tuple[str, str]:
+    """The rights each of which opens a call."""
+    return f"uri:{call}", _IN_GENERAL.get(call.rpartition("/")[2], "invoices:write")
 
 
 def _check(task: str, macaroon: str, may: frozenset[str]) -> None:

@@ -225,11 +225,13 @@ class Nwc(Unheld):
     async def _found(self, payment_hash: bytes) -> dict[str, Any] | None:
         """What the wallet has under a hash. Raises `NodeDown`."""
         try:
-            return await self._wire.ask("lookup_invoice", {"payment_hash": payment_hash.hex()})
+            found = await self._wire.ask("lookup_invoice", {"payment_hash": payment_hash.hex()})
         except Answered as refused:
             if refused.code == "NOT_FOUND":
                 return None
             raise SAID.down(str(refused)) from None
+        SAID.check_hash(found, "payment_hash", payment_hash)
+        return found
 
     async def _query(self, method: str, params: Mapping[str, object]) -> dict[str, Any]:
         try:

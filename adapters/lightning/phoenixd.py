@@ -111,7 +111,10 @@ class Phoenixd(Unheld):
     async def lookup(self, payment_hash: bytes) -> NodeInvoice | None:
         """See `Receiver`."""
         answer = await self._wire.get(f"/payments/incoming/{payment_hash.hex()}")
-        return None if answer is None else _invoice(answer)
+        if answer is None:
+            return None
+        SAID.check_hash(answer, "paymentHash", payment_hash)
+        return _invoice(answer)
 
     async def settled(self, after: int) -> AsyncGenerator[NodeInvoice, None]:  # noqa: ARG002 - it keeps no such order
         """See `Receiver`. First all that ever came in, in a later call what came in since; then what comes.
@@ -193,6 +196,7 @@ class Phoenixd(Unheld):
         answer = await self._wire.get(f"/payments/outgoingbyhash/{payment_hash.hex()}")
         if answer is None:
             return Outcome(PayState.UNKNOWN)
+        SAID.check_hash(answer, "paymentHash", payment_hash)
         if SAID.field(answer, "isPaid", bool):
             fees = SAID.field(answer, "fees", int)
             return Outcome(PayState.SUCCEEDED, SAID.bytes32(answer, "preimage"), _arrived(answer, fees), fees)

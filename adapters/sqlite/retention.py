@@ -39,6 +39,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("l402_call", "token IN (SELECT token FROM l402_bundle WHERE expires < ?)", 365 * DAY),
     ("l402_bundle", "expires < ?", 365 * DAY),
     ("page_session", "expires < ?", DAY),
+    ("invoice", "state = 'open' AND account = 'income:l402' AND expires_at < ?", DAY),  # any stranger makes them
     ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
     ("hold_invoice", "task IS NULL AND ended_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),

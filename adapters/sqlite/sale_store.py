@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.tokens import STRANGER
 from core.wallet.l402 import Terms
-from core.wallet.sales import Bundle, Call, CallState, Sold
+from core.wallet.sales import Bundle, Call, CallState, Sold, causes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,8 +18,10 @@ _CALL = "token, key, request, state, attempt, task"
 _IN_VAIN = "('failed', 'cancelled', 'expired')"
 _TALLY = (
     f"SELECT count(*) FILTER (WHERE c.state <> 'returned' AND coalesce(t.status, '') NOT IN {_IN_VAIN}),"  # noqa: S608
-    f" count(*) FILTER (WHERE t.status IN {_IN_VAIN}) FROM l402_call c LEFT JOIN task t ON t.id = c.task WHERE c.token = ?"
+    f" count(*) FILTER (WHERE t.status IN {_IN_VAIN}), count(*) FILTER (WHERE c.state = 'used')"
+    " FROM l402_call c LEFT JOIN task t ON t.id = c.task WHERE c.token = ?"
 )
+_UNDER_WAY = "('open', 'bidding', 'awarded', 'running')"
 
 
 class SaleRows:
@@ -80,10 +83,23 @@ class SaleRows:
         (count,) = self._connection.execute("SELECT count(*) FROM l402_call WHERE token = ?", (token,)).fetchone()
         return int(count)
 
+    def answers(self, token: bytes) -> int:
+        """See `SaleStore`. An answer is kept under its call's own key."""
+        first = causes(token)
+        query = "SELECT count(*) FROM applied WHERE key >= ? AND key < ?"
+        (kept,) = self._connection.execute(query, (first, f"{first[:-1]}0")).fetchone()  # "0" comes after "/"
+        return int(kept)
+
     def tally(self, token: bytes) -> tuple[int, int]:
+        """See `SaleStore`. No call is used for an answer that broke off."""
+        count, in_vain, used = self._connection.execute(_TALLY, (token,)).fetchone()
+        return int(count), int(in_vain) + max(0, self.answers(token) - int(used))
+
+    def under_way(self) -> int:
         """See `SaleStore`."""
-        count, in_vain = self._connection.execute(_TALLY, (token,)).fetchone()
-        return int(count), int(in_vain)
+        query = f"SELECT count(*) FROM task WHERE due IS NOT NULL AND status IN {_UNDER_WAY} AND substr(requester, 1, ?) = ?"  # noqa: S608
+        (count,) = self._connection.execute(query, (len(STRANGER), STRANGER)).fetchone()
+        return int(count)
 
     def bought(self, token: bytes, task: int) -> bool:
         """See `SaleStore`."""

@@ -24,6 +24,7 @@ from adapters.web.guard import Guard, parsed
 from adapters.web.l402_reading import (
     NeedsItsToken,
     NoSuchFile,
+    TillClosed,
     TooFast,
     WrongBody,
     read_authorization,
@@ -54,12 +55,14 @@ from core.ids import parse_task
 from core.money import MAX_SATS, to_msat, to_sats
 from core.swarm.task import Status
 from core.wallet.l402 import BadCredential
+from core.wallet.lightning import NodeDown, NodeRefused
+from core.wallet.node import OtherNode
 from core.wallet.pace import Pace
 from core.wallet.sales import PaymentNeeded
 from core.wallet.selling import BUNDLE_MS, MOST_CALLS, OFFER_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from adapters.web.l402_shapes import Shopfront
     from adapters.web.listening import Site
@@ -75,7 +78,12 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 1024
 SHUTDOWN_SECONDS = 1.0
 MEMO_CHARACTERS = 200
-_WHY = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+_WHY = {
+    Status.FAILED: "nobody here could do it",
+    Status.CANCELLED: "it was cancelled",
+    Status.EXPIRED: "nobody did it in time",
+}
+"""All that strangers are told: what an agent says of why may name the owner's machines."""
 
 
 class Gate:
@@ -90,6 +98,7 @@ class Gate:
         self._pace = pace or Pace(per_minute=1200, burst=120)
         self._chat, self._tasks = front.goods()
         self._opened: asyncio.Future[None] | None = None
+        self._written = ""
         self.address = ""
         """The URL of the gate as seen from this machine, once it listens."""
         self.routes = (*self._open(), *self._sold(), *self._owned())
@@ -230,12 +239,13 @@ class Gate:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                grant = await self.front.till.admit(read_authorization(request), goods, request.path)
+                grant = await self._grant(request, goods)
                 return await serve(request, grant)
             except PaymentNeeded as error:
                 calls = read_calls(request)
                 await self.front.counter.open(goods)
-                offer = await self.front.till.offer(goods, calls, self._client(request))
+                with _closed_till():
+                    offer = await self.front.till.offer(goods, calls, self._client(request))
                 return errors.response(type(error)(price=self.front.money(goods.price * calls)), offer)
 
         return handle
@@ -245,12 +255,17 @@ class Gate:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                grant = await self.front.till.admit(read_authorization(request), self._tasks, request.path)
+                grant = await self._grant(request, self._tasks)
             except PaymentNeeded:
                 raise NeedsItsToken from None
             return await serve(request, grant)
 
         return handle
+
+    async def _grant(self, request: web.Request, goods: Goods) -> Grant:
+        """What the token of a request opens."""
+        with _closed_till():
+            return await self.front.till.admit(read_authorization(request), goods, request.path)
 
     # What is sold ----------------------------------------------------------------------------------------------
 
@@ -275,10 +290,8 @@ class Gate:
         base = f"/v1/tasks/{task.name}/files"
         listed = [FileFacts(file.name, file.size, f"{base}/{quote(file.name, safe='')}") for file in files]
         shown = task.status in {Status.DELIVERED, Status.SETTLED}
-        why = task.why if task.status in _WHY else None
-        return answer(
-            TaskFacts(task.name, task.status.value, task.result if shown else None, why, listed if shown else None)
-        )
+        result = task.result if shown else None
+        return answer(TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), listed if shown else None))
 
     async def _file(self, request: web.Request, grant: Grant) -> web.StreamResponse:
         number, name = parse_task(request.match_info["task"]), request.match_info["name"]
@@ -320,7 +333,9 @@ class Gate:
         )
 
     async def _openapi(self, _: web.Request) -> web.Response:
-        return web.Response(text=await asyncio.to_thread(_document, self.routes), content_type=JSON)
+        """Written once: it is open to anybody, and takes longer than all else here."""
+        self._written = self._written or await asyncio.to_thread(_document, self.routes)
+        return web.Response(text=self._written, content_type=JSON)
 
     async def _invoice(self, request: web.Request) -> web.Response:
         shape = f"the whole number amount_sats and the text memo, of at most {MEMO_CHARACTERS} characters"
@@ -334,7 +349,7 @@ class Gate:
 
     async def invoice(self, amount: int, memo: str) -> InvoiceFacts:
         """An invoice over so many sats."""
-        made = await self.front.till.invoice(to_msat(amount), memo)
+        made = await self.front.till.invoice(to_msat(amount), memo.encode(errors="replace").decode())
         return InvoiceFacts(
             made.bolt11, made.payment_hash.hex(), to_sats(made.amount), made.expires_at, self.front.simulated
         )
@@ -354,9 +369,20 @@ class Gate:
 @lru_cache(4096)
 def _household(seen: str) -> str:
     found = parsed(seen)
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)  # as a proxy writes it that listens to both; else all of them were one
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return seen[:64]
+
+
+@contextlib.contextmanager
+def _closed_till() -> Iterator[None]:
+    """Whose node this is, and what is wrong with it, is for the hub's owner, not for strangers. Raises `TillClosed`."""
+    try:
+        yield
+    except (NodeDown, NodeRefused, OtherNode):
+        raise TillClosed from None
 
 
 def _document(routes: Sequence[Route]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.web.shortcuts import Blank, BodyNotJson, TextTooLong
 from core.chat import MAX_TEXT
-from core.errors import UserError
+from core.errors import Unavailable, UserError
 from core.wallet.l402 import BadCredential
 from core.wallet.sales import BadCount
 from core.wallet.selling import MOST_CALLS
@@ -27,6 +27,10 @@ class TooFast(UserError):
     """You ask too often. Try again in {seconds} s."""
 
     status = 429
+
+
+class TillClosed(Unavailable):
+    """The hub cannot take sats now. Nothing was taken; try again later."""
 
 
 class BodyTooSlow(UserError):

@@ -18,13 +18,13 @@ _OURS = frozenset({HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
 """What `/healthz` answers with: all is well, or a part does not work."""
 
 
-async def unreached(url: str) -> str:
-    """Why nobody reaches a running hub by this address; empty if it answers there."""
+async def unreached(url: str, path: str = "/healthz") -> str:
+    """Why nobody reaches a running hub by this address; empty if it answers there. `path`: where it says how it is."""
     timeout, facts = aiohttp.ClientTimeout(total=SECONDS), None
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/healthz") as answer,
+            session.get(f"{url.rstrip('/')}{path}") as answer,
         ):
             with suppress(ValueError, RecursionError):
                 facts = json.loads(await answer.content.read(LONGEST))

@@ -88,8 +88,8 @@ class OwnNode:
             tx.books.found(info.network, info.node, tx.now)
         elif known[0] == info.network == "simulated" and known[1].startswith("simulated-"):
             tx.books.known_as(info.node)
-        elif known != (info.network, info.node):
-            raise OtherNode(theirs=f"{known[0]} ({known[1]})", ours=f"{info.network} ({info.node})")
+        else:
+            same_node(known, info)
         if has:
             tx.ledger.append(
                 transfer(
@@ -97,3 +97,9 @@ class OwnNode:
                     reason="what the node could spend when the books were opened",
                 )
             )  # fmt: skip
+
+
+def same_node(known: tuple[str, str] | None, info: NodeInfo) -> None:
+    """Raise `OtherNode` where the books are of another network or node than this."""
+    if known not in {None, (info.network, info.node)}:
+        raise OtherNode(theirs=f"{known[0]} ({known[1]})", ours=f"{info.network} ({info.node})")

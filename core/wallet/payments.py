@@ -16,6 +16,7 @@ from core.events import Event, Kind
 from core.money import format_sats, to_sats
 from core.store import NotWritten, patiently
 from core.tokens import TokenTx
+from core.wallet.invoices import SALES
 from core.wallet.ledger import Entry, HoldState
 from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayState
 from core.wallet.limits import Path
@@ -61,6 +62,10 @@ ROUTING = "fees:routing"
 
 class PaysYourself(UserError):
     """This invoice is your own. Nothing was paid: the sats are yours already."""
+
+
+class OwnGate(UserError):
+    """This invoice is of what this hub sells to strangers. Nothing was paid: here you can just ask, or post it with /task."""
 
 
 class CannotTakeBack(UserError):
@@ -181,8 +186,8 @@ class Payments:
     async def pay(self, order: Order) -> Payment:
         """Pay, once for each key, and return how it stands after a while at most.
 
-        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `CannotTakeBack`, `NotEnoughSats`, and what the guard
-        refuses.
+        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `OwnGate`, `CannotTakeBack`, `NotEnoughSats`, and
+        what the guard refuses.
         """
         if (known := await self.known(order.key)) is not None:
             return known
@@ -223,6 +228,8 @@ class Payments:
         """Raise where an invoice of this hub's own cannot be paid."""
         if invoice.account == order.account:
             raise PaysYourself
+        if invoice.account == SALES:
+            raise OwnGate  # inside the books there is no preimage, without which the token that it buys opens nothing
         if invoice.settled:
             raise PaidAlready
         if not self._own.node.traits.hold:

@@ -115,7 +115,12 @@ class Call:
     @property
     def cause(self) -> str:
         """The key under which this attempt has its effect once."""
-        return f"l402/{self.token.hex()}/{self.key}/{self.attempt}"
+        return f"{causes(self.token)}{self.key}/{self.attempt}"
+
+
+def causes(token: bytes) -> str:
+    """How the keys of all effects of a bundle begin."""
+    return f"l402/{token.hex()}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +157,17 @@ class SaleStore(Protocol):
     def known(self, token: bytes) -> int:
         """How many calls of a bundle there are, those that were given back among them."""
 
+    def answers(self, token: bytes) -> int:
+        """How many answers to a bundle's calls are kept, whole ones and those that broke off."""
+
     def tally(self, token: bytes) -> tuple[int, int]:
-        """Of a bundle: the calls that count (reserved or used, but for tasks that came to nothing), and those tasks."""
+        """Of a bundle: the calls that count (reserved or used, but for tasks that came to nothing), and what came to nothing.
+
+        That are those tasks, and the answers that broke off.
+        """
+
+    def under_way(self) -> int:
+        """How many tasks of strangers are waiting or worked on."""
 
     def bought(self, token: bytes, task: int) -> bool:
         """Whether a call of this bundle posted the task."""

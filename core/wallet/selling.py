@@ -52,7 +52,10 @@ MOST_CALLS = 100
 """Calls of one bundle."""
 
 FAILURES = 3
-"""Tasks of a bundle that came to nothing are given back, but for so many a call: else a buyer could try for ever."""
+"""What came to nothing of a bundle (a task, an answer that broke off) is given back, but for so many a call.
+
+Else who buys one call could have the model talk for ever, by asking for more than an answer may hold.
+"""
 
 MOST_RETURNED = 100
 """Calls of a bundle that were given back and are still known by their keys."""
@@ -292,14 +295,19 @@ def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, 
 
 
 def _spent(tx: SaleTx, grant: Grant) -> bool:
-    if tx.sales.known(grant.token) < grant.terms.calls:
+    known, most = tx.sales.known(grant.token), FAILURES * grant.sold.calls
+    if known < grant.terms.calls and known + tx.sales.answers(grant.token) < most:
         return False  # whatever came of them
     count, in_vain = tx.sales.tally(grant.token)
-    return count >= grant.terms.calls or in_vain >= FAILURES * grant.sold.calls
+    return count >= grant.terms.calls or in_vain >= most
 
 
-def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> None:
-    """Use a call for the task that this unit of work posts. Raises as `Seller.reserve`: then nothing was posted."""
+def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:
+    """Use a call for the task that this unit of work posts; whether it was not used before.
+
+    Raises as `Seller.reserve`: then nothing was posted.
+    """
     now, new = _next_call(tx, grant, call.key, call.request)
     if new:
         tx.sales.put(replace(now, state=CallState.USED, task=task), tx.now)
+    return new

@@ -16,13 +16,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from adapters.clockwork import SystemClock
 from adapters.sqlite.connection import connect
+from adapters.sqlite.writer import Database
 from adapters.web.reach import unreached
 from bot.app import DATABASE
-from bot.doctor import Asked, Severity, ask, examine, misconfigured, report
-from config.settings import BadSetting, Http, Lightning, Matrix, Ollama, Shortcuts, Speech, Telegram
+from bot.doctor import Asked, ask, examine, misconfigured, report
+from bot.doctor_money import lightning
+from bot.findings import Severity
+from config.settings import BadSetting, Http, Lightning, Lnd, Matrix, Ollama, Serve, Shortcuts, Speech, Telegram
 from core.money import to_msat
 from core.wallet.ledger import EXTERNAL, transfer, user_account
+from tests.lnd_node import Node
+from tests.lnd_server import LndServer
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.ollama_server import OllamaServer
 from tests.program import Program
@@ -33,7 +39,7 @@ from tests.scenario.test_matrix import OLGA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.doctor import Finding
+    from bot.findings import Finding
     from config.settings import Settings
 
 STATUS: dict[str, Any] = {
@@ -63,13 +69,13 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
         "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "hub.settings", "part.events",
-        "database.writer", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
+        "database.writer", "lightning.sats", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
     assert all(one.says and not one.fix for one in findings)
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("20 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("21 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -273,6 +279,49 @@ async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_foun
     assert all(one.severity is Severity.WARNING and one.fix for one in faults.values())
     telegram = Telegram(token="123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
     assert wrong(reached.model_copy(update={"owner": "telegram:11", "telegram": telegram}), STATUS) == {}
+
+
+async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    found = settings(tmp_path).model_copy(update={"lightning": Lightning.model_validate({"backend": "lnd"})})
+    async with LndServer.running(Node(lambda: 1_750_000_000)) as server:
+        read, receive, pay = server.three()
+
+        async def faults(receive: str, read: str = read) -> dict[str, Finding]:
+            lnd = Lnd(url=server.url, macaroon_read=read, macaroon_receive=receive, macaroon_pay=pay)
+            asked = await ask(found.model_copy(update={"lnd": lnd}), runs=True)
+            checks = lightning(found, asked.money)
+            return {one.id: one for one in checks if not one.ok}
+
+        assert await faults(receive) == {}
+        few = (await faults(server.bake("uri:/lnrpc.Lightning/AddInvoice")))["lightning.rights"]
+        assert "TIMMY_LND_MACAROON_RECEIVE may not LookupInvoiceV2, AddHoldInvoice" in few.says
+        assert few.severity is Severity.ERROR
+        assert "MACAROON_READ is wrong" in (await faults(receive, server.bake("offchain:write")))["lightning.node"].says
+        async with Database.open(tmp_path / "data" / DATABASE, SystemClock()) as store:
+            await store.write(lambda tx: tx.books.found("bitcoin", "02" + "7" * 64, tx.now))
+        theirs = (await faults(receive))["lightning.node"]
+        assert (theirs.severity, "another folder" in theirs.fix) == (Severity.ERROR, True)
+    gone = (await faults(receive))["lightning.node"]
+    assert (gone.severity, os.strerror(errno.ECONNREFUSED) in gone.says) == (Severity.WARNING, True)
+
+
+async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken:
+        port = taken.getsockname()[1]
+        sells = found.model_copy(update={"serve": Serve(enabled=True, port=port)})
+        asked = await ask(sells, runs=False)
+        assert "gate.port" in wrong(sells, None, asked=asked)
+        assert "TIMMY_SERVE_PORT" in wrong(sells, None, asked=asked)["gate.port"].fix
+    both = sells.model_copy(update={"http": Http(port=port)})
+    assert "own port" in wrong(both, None, asked=await ask(both, runs=False))["gate.port"].says
+    assert (await ask(sells, runs=True)).money.outside.startswith(f"nothing answers at http://127.0.0.1:{port}")
+    async with hub(tmp_path, found=found.model_copy(update={"serve": Serve(enabled=True, port=port)})):
+        assert (await ask(sells, runs=True)).money.outside == ""
+    public = sells.model_copy(update={"serve": Serve(enabled=True, port=port, public_url="https://sell.example.org")})
+    assert set(wrong(public, STATUS)) == {"gate.proxy", "lightning.sats"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from adapters.web import l402_gate, l402_reading
 from adapters.web.errors import PortInUse
 from bot.serving import OpenAlready
-from config.settings import Serve
+from config.settings import Http, Serve
 from core.swarm.ports import ResultFile
 from tests.cashier import FakeCashier
 from tests.fakes import FakeClock
@@ -174,8 +174,7 @@ async def test_a_task_costs_at_most_what_was_paid_and_nothing_where_it_comes_to_
         task = posted.body["task_id"]
         assert bot.rows("SELECT budget FROM task") == [(40_000,)]
         facts = await done(bot, stranger, task)
-        assert facts["status"] == "failed"
-        assert facts["why"]
+        assert (facts["status"], facts["why"]) == ("failed", "nobody here could do it")
         hands.does.clear()
         assert (await stranger.task("find it", max_sats=40, key="a")).body == {"task_id": task, "status": "failed"}
         second = await stranger.task("find it", key="b")  # the call was given back
@@ -194,6 +193,54 @@ async def test_a_treasury_that_was_emptied_posts_nothing_and_takes_nothing(tmp_p
         assert said.error == (503, "no_funds")
         assert "0 sats" not in said.body["error"]["message"]
         assert bot.rows("SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM l402_call)") == [(0, 0)]
+
+
+async def test_strangers_keep_the_swarm_from_nobody_and_learn_nothing_of_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.buy(await stranger.ask("POST", "/v1/tasks?calls=2"))
+        with monkeypatch.context() as patched:
+            patched.setattr("bot.shop.MOST_TASKS", 0)
+            assert (await stranger.task("find it", key="a")).error == (503, "too_many_tasks")
+        await bot.data("/freeze")
+        said = await stranger.task("find it", key="a")
+        assert said.error == (503, "no_funds")
+        assert "frozen" not in said.body["error"]["message"]
+        assert bot.rows("SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM l402_call)") == [(0, 0)]
+        await bot.data("/unfreeze")
+        monkeypatch.setattr("bot.shop.MOST_TASKS", 1)
+        for key in "ab":  # what is over counts no more
+            posted = await stranger.task("find it", key=key)
+            await done(bot, stranger, posted.body["task_id"])
+        again = await stranger.task("find it", key="b")
+        assert (again.status, again.body["status"]) == (202, "settled")
+
+
+async def test_why_a_task_failed_names_none_of_the_hubs_machines(tmp_path: Path) -> None:
+    async with selling(tmp_path, worker=None, roster=None) as (bot, stranger):
+        stranger.buy(await stranger.task("write a poem"))
+        facts = await done(bot, stranger, (await stranger.task("write a poem")).body["task_id"])
+        assert (facts["status"], facts["why"]) == ("failed", "nobody here could do it")
+        assert NOBODY in bot.rows("SELECT why FROM task")[0][0]  # its owner reads it
+
+
+async def test_each_household_behind_a_proxy_is_a_client_of_its_own(tmp_path: Path) -> None:
+    clock = FakeClock()
+    cashier = FakeCashier(clock)
+    update = {"serve": Serve(enabled=True, port=0), "http": Http(port=0, trusted_proxy="127.0.0.1")}
+    async with hub(tmp_path, found=settings(tmp_path).model_copy(update=update), clock=clock, cashier=cashier) as bot:
+        stranger = Stranger(cashier)
+        stranger.base = bot.app.serving.gate.address
+
+        async def offer(seen: str) -> str:
+            return (await stranger.ask("POST", "/v1/chat", headers={"X-Forwarded-For": f"9.9.9.9, {seen}"})).offer[1]
+
+        one = await offer("192.0.2.1")
+        assert await offer("::ffff:192.0.2.1") == one  # as a proxy writes it that listens to both
+        assert await offer("::ffff:192.0.2.2") != one
+        assert await offer("2001:db8::1") == await offer("2001:db8::2")
+        assert await offer("2001:db8:0:1::1") != await offer("2001:db8::1")
 
 
 async def test_what_strangers_buy_reads_none_of_the_hubs_files(tmp_path: Path) -> None:
@@ -298,8 +345,10 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
 
 async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_path: Path) -> None:
     async with selling(tmp_path) as (bot, stranger):
-        stranger.cashier.down = "no channel"
-        assert (await stranger.chat("hello")).error == (503, "node_down")
+        stranger.cashier.down = "its certificate is another's"
+        said = await stranger.chat("hello")
+        assert said.error == (503, "till_closed")
+        assert "certificate" not in said.body["error"]["message"]
         stranger.cashier.down = ""
         for calls in range(1, 11):
             await stranger.ask("POST", f"/v1/chat?calls={calls}")
@@ -311,7 +360,7 @@ async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_pat
         assert (await stranger.ask("GET", "/health")).body == {"ok": True}
 
 
-async def test_what_is_open_and_what_is_the_owners(tmp_path: Path) -> None:
+async def test_what_is_open_and_what_is_the_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with selling(tmp_path) as (bot, stranger):
         front = (await stranger.ask("GET", "/")).body.decode()
         assert "simulated" in front
@@ -323,6 +372,8 @@ async def test_what_is_open_and_what_is_the_owners(tmp_path: Path) -> None:
         ]
         assert (wares["simulated"], wares["scheme"], wares["max_calls"]) == (True, "L402", 100)
         told = (await stranger.ask("GET", "/openapi.json")).body["paths"]
+        monkeypatch.setattr(l402_gate, "_document", None)  # it is written once, whoever asks how often
+        assert (await stranger.ask("GET", "/openapi.json")).body["paths"] == told
         assert told["/v1/chat"]["post"]["security"] == [{"l402": []}]
         assert "402" in told["/v1/tasks"]["post"]["responses"]
         for method in ("HEAD", "OPTIONS"):
@@ -342,6 +393,9 @@ async def test_what_is_open_and_what_is_the_owners(tmp_path: Path) -> None:
         assert (made["amount_sats"], made["simulated"], made["bolt11"]) == (5, True, "lnbcrt0")
         for wrong in ({"amount_sats": 0, "memo": ""}, {"amount_sats": 5}, {"amount_sats": 5, "memo": "x" * 201}):
             assert (await stranger.ask("POST", "/v1/invoice", json=wrong, token=owner)).error == (422, "wrong_body")
+        half = {"amount_sats": 5, "memo": "\ud800"}  # of a pair, which no node could write
+        assert (await stranger.ask("POST", "/v1/invoice", json=half, token=owner)).status == 200
+        assert stranger.cashier.memos[-1] == "?"
         stranger.buy(await stranger.chat("hello"))
         assert (await stranger.chat("hello")).status == 503
         status = (await stranger.ask("GET", "/v1/status", token=owner)).body

@@ -339,6 +339,18 @@ async def test_how_a_payment_stands(wallet: NwcWallet, node: Nwc, told: dict[str
     assert (await node.track(HASH)).state is state
 
 
+@pytest.mark.parametrize("kind", ["incoming", "outgoing"])
+@pytest.mark.parametrize("named", [{"payment_hash": bytes(32).hex()}, {}])
+async def test_what_is_told_of_another_payment_is_no_answer(
+    wallet: NwcWallet, node: Nwc, kind: str, named: dict[str, str]
+) -> None:
+    found = {"type": kind, "state": "failed" if kind == "outgoing" else "settled", "amount": 5, **named}
+    for ask in (node.lookup, node.track):
+        wallet.next_result = json.dumps({"result_type": "lookup_invoice", "result": found})
+        with pytest.raises(NodeDown):
+            await ask(HASH)
+
+
 async def test_an_invoice_that_is_not_what_was_asked_is_none(wallet: NwcWallet, node: Nwc) -> None:
     other = wallet.node.invoice(6 * SATS, "", 600)
     for amount, payment_hash in ((5, other.payment_hash), (6, HASH)):

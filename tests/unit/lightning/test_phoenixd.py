@@ -164,6 +164,16 @@ async def test_an_answer_that_is_too_long_is_not_read(server: PhoenixdServer, no
         await node.track(HASH)
 
 
+async def test_what_is_told_of_another_payment_is_no_answer(server: PhoenixdServer, node: Phoenixd) -> None:
+    for ask, told in (
+        (node.lookup, {"isPaid": True, "receivedSat": 5}),
+        (node.track, {"isPaid": False, "completedAt": 5}),
+    ):
+        server.faults.instead = (200, json.dumps({"paymentHash": bytes(32).hex(), **told}))
+        with pytest.raises(NodeDown, match="another payment"):
+            await ask(HASH)
+
+
 async def test_an_invoice_that_is_not_what_was_asked_is_none(server: PhoenixdServer, node: Phoenixd) -> None:
     other = server.node.invoice(6 * SATS, "", 600)
     for payment_hash in (other.payment_hash.hex(), HASH.hex()):

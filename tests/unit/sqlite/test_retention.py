@@ -96,6 +96,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),
+    ("invoice", "offered to a stranger", INVOICE.replace("user:a", "income:l402") + "'open', 0)", 1),
     ("invoice", "paid", INVOICE + "'settled', 1000)", None),
     ("hold_invoice", "lapsed", HOLD + "0, 0, '', NULL, 'given', :at)", 30),
     ("hold_invoice", "waiting", HOLD + "0, 0, '', NULL, 'open', NULL)", None),

@@ -16,7 +16,7 @@ from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, 
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
 from core.wallet.node import OtherNode
 from core.wallet.payment import BeingPaid, InvoiceExpired, PaidAlready, State, TriedAlready
-from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS, CannotTakeBack, PaysYourself
+from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS, CannotTakeBack, OwnGate, PaysYourself
 from tests.twin_node import START, WHOLE, Fault
 from tests.unit.wallet.payments_bench import ANN, bench
 
@@ -401,6 +401,14 @@ def test_looks_are_later_and_later_and_some_at_a_time() -> None:
 async def asked(hub: Bench, amount: int = HUNDRED) -> str:
     made = await hub.invoices.create("user:telegram:1", amount, "", actor=ANN.name, conversation="", key=f"i{amount}")
     return made.bolt11
+
+
+async def test_what_is_sold_to_strangers_is_not_paid_in_the_books(hub: Bench) -> None:
+    made = await hub.invoices.sell(HUNDRED, "an answer", 600)
+    with pytest.raises(OwnGate):
+        await hub.pay(made.bolt11)
+    assert await hub.has("user:console:owner") == (to_msat(10_000), 0)
+    assert hub.twin.invoices[made.payment_hash].state is InvoiceState.OPEN  # whoever it was offered to can pay it still
 
 
 async def test_one_of_ours_is_paid_in_the_books(hub: Bench) -> None:

@@ -366,6 +366,24 @@ async def test_a_task_that_came_to_nothing_does_not_count_but_not_for_ever(path:
             await one.seller.look(grant, "k5", "r")
 
 
+async def test_an_answer_that_breaks_off_is_given_back_but_not_for_ever(path: Path) -> None:
+    async def talk(key: str, *, kept: bool) -> None:
+        call = await one.seller.reserve(grant, key, "r")
+        if kept:
+            await one.store.write(lambda tx: tx.mark(call.cause, "The begin…"))
+        await one.seller.give_back(call)
+
+    async with booth(path) as one:
+        grant = await one.grant()
+        await one.grant()  # another's
+        for _ in range(5):
+            await talk("down", kept=False)  # not a word was said
+        for key in ("a/b", "a/b", "c"):
+            await talk(key, kept=True)
+        with pytest.raises(TokenSpent):
+            await one.seller.reserve(grant, "d", "r")
+
+
 async def test_what_cannot_be_written_now_is_written_later(path: Path) -> None:
     class Full(Database):
         fails = 0
