@@ -171,8 +171,15 @@ WHAT = ("order", "pay", "look", "bid", "deliver", "accept", "reject", "cancel", 
         "up", "down", "deaf", "told")  # fmt: skip
 STEPS = st.lists(st.tuples(st.sampled_from(WHAT), st.integers(1, 2)), max_size=14)
 TASK = [("order", 1), ("pay", 1), ("look", 1), ("bid", 1)]
-BEGUN: st.SearchStrategy[list[tuple[str, int]]] = st.one_of(
-    st.just([]), st.just([("order", 1), ("pay", 2), ("look", 1)]), st.just(TASK), st.just([*TASK, ("deliver", 1)])
+BEGUN = st.sampled_from(
+    [
+        [],
+        [("order", 1), ("pay", 2), ("look", 1)],
+        TASK,
+        [*TASK, ("deliver", 1)],
+        [*TASK, ("deliver", 1), ("accept", 1)],
+        [*TASK, ("deliver", 1), ("accept", 1), ("let go", 1)],
+    ]
 )
 
 

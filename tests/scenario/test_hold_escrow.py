@@ -98,6 +98,9 @@ async def test_a_task_is_paid_from_outside_and_its_worker_has_the_sats(tmp_path:
             "node:simulated": (-200, 0), "treasury": (40, 0), "user:console:owner": (160, 0),
         }  # fmt: skip
         await agrees(bot)
+        before = bot.tables()
+        await bot.app.hub.coordinator.run_out(1, "too late", gone=True)
+        assert bot.tables() == before, "it had ended by then"
 
 
 async def paid(bot: Bot, node: Node, text: str = POST) -> dict[str, Any]:
