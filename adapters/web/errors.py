@@ -38,6 +38,12 @@ class ForeignOrigin(Refused):
     """Another site may not ask this hub. Open the hub's own page, or ask without a browser."""
 
 
+class PackedBody(UserError):
+    """A packed body (Content-Encoding) is not taken. Send it as it is."""
+
+    status = 415
+
+
 class NoToken(UserError):
     """This needs a token: send the header Authorization: Bearer TOKEN. timmy token {wanted} mints one."""
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from adapters.web.errors import BadToken, ForeignHost, ForeignOrigin, NoToken, WrongScope
+from adapters.web.errors import BadToken, ForeignHost, ForeignOrigin, NoToken, PackedBody, WrongScope
 from adapters.web.routes import Access
 from core.tokens import TokenKind, TokenRow
 
@@ -96,7 +96,10 @@ class Guard:
         return self._proxy is not None and seen is not None and seen in self._proxy
 
     def place(self, request: web.Request) -> None:
-        """Raise `ForeignHost` or `ForeignOrigin`. A request without a Host is foreign too: HTTP/1.1 demands one."""
+        """Raise `ForeignHost` or `ForeignOrigin`. A request without a Host is foreign too: HTTP/1.1 demands one.
+
+        Raise `PackedBody` for one that nobody here unpacks.
+        """
         hosts = request.headers.getall("Host", ())
         host = hosts[0].lower() if len(hosts) == 1 else ""
         if not self._is_ours(host):
@@ -107,6 +110,8 @@ class Guard:
         navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
         if request.headers.get("Sec-Fetch-Site") in _ELSEWHERE and not (navigates and request.method == "GET"):
             raise ForeignOrigin
+        if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise PackedBody
 
     async def admit(self, request: web.Request, access: Access) -> None:
         """Raise `NoToken`, `BadToken` or `WrongScope` unless the request may use such a route."""

@@ -43,8 +43,10 @@ _SMALL = 0x80
 _HUGE = 1 << 14
 
 _CREDENTIAL = re.compile(
-    r"(?:L402|LSAT) +(?P<tokens>[A-Za-z0-9+/_=, -]+):(?P<preimage>[0-9A-Fa-f]{64}) *", re.IGNORECASE
+    r"(?:L402|LSAT) ++(?P<tokens>[A-Za-z0-9+/_=, -]++):(?P<preimage>[0-9A-Fa-f]{64}) *", re.IGNORECASE
 )
+"""Nothing is tried twice: of a header of spaces, which anybody can send, reading stays linear."""
+
 _OURS = re.compile(r" *(?:L402|LSAT)(?: |$)", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 

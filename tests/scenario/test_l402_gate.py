@@ -314,6 +314,22 @@ async def test_an_offer_can_be_paid_as_long_as_it_says_and_a_token_used_as_long(
         assert (await stranger.chat("find it")).error == (402, "other_goods")
 
 
+async def test_nothing_that_is_packed_is_unpacked_for_anybody(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        packed = b"\x1f\x8b no gzip"
+        head = b"Host: localhost\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+        for port in (stranger.base.rpartition(":")[2], bot.app.address.rpartition(":")[2]):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+            writer.write(b"POST /v1/chat HTTP/1.1\r\n" + head + packed)
+            assert b" 415 " in await reader.readline()
+            # The connection is still good: whoever had begun to unpack this would have ended it.
+            writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert b"packed_body" in (rest := await reader.read())
+            assert b"HTTP/1.1 " in rest
+            writer.close()
+        assert stranger.cashier.made == []
+
+
 async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(l402_reading, "BODY_SECONDS", 0.05)
     async with selling(tmp_path) as (bot, stranger):
