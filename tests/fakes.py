@@ -103,6 +103,10 @@ class FakeIds:
         return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
 
 
+SOON = 20
+"""Turns of a loop in which what was sent over the loopback is read at its other end, and passed on to whoever waits for it."""
+
+
 class IdleSelector(selectors.DefaultSelector):
     """A selector that notices when its loop has nothing left to run.
 
@@ -135,6 +139,22 @@ async def turn() -> None:
     waiter = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(_wake, waiter)
     await waiter
+
+
+async def outwait(seconds: float = 15) -> None:
+    """Whoever waits on this loop's clock for so long has waited: it is put ahead, once all that was said before has been heard.
+
+    What a fake that falls silent calls: a silence then takes no time, and an answer may take as long as a slow machine needs.
+    """
+    loop = asyncio.get_running_loop()
+    for _ in range(SOON):
+        await turn()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+
+
+async def no_wait() -> None:
+    """What a fake does by itself when it falls silent: nothing, for as long as it takes."""
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

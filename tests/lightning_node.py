@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import bolt11
@@ -47,6 +48,7 @@ def shortest(amount: int | None) -> str:
     return f"{amount * 10 // size}{unit}"
 
 
+@lru_cache(1000)
 def read(invoice: str) -> bolt11.Bolt11:
     """The parts of a BOLT11. Raises an error of the library's, or `ValueError`, where it is none."""
     return bolt11.decode(invoice)

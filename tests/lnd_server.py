@@ -22,6 +22,7 @@ from pymacaroons.serializers import BinarySerializer
 
 from adapters.clockwork import SystemClock
 from adapters.lightning.lnd_macaroons import PAYS, READS, RECEIVES
+from tests.fakes import no_wait
 from tests.lnd_messages import HOLD, INVOICE, SEND, b64, field, hash_of, message, of_body, of_url, parsed
 from tests.lnd_node import INVALID, NOT_FOUND, UNKNOWN, Node, Refusal
 
@@ -78,6 +79,9 @@ class LndServer:
         self.repeats = False
         self.fates: list[Fate] = []
         self.says: dict[str, list[Says]] = {}
+        self.silence: Callable[[], Awaitable[None]] = no_wait
+        """Called where an answer, or the rest of one, is not to come."""
+
         self._rights: dict[str, frozenset[str]] = {}
         self._runner: web.AppRunner | None = None
         self._ssl: Any = None
@@ -138,7 +142,7 @@ class LndServer:
         body = parsed(await request.text())
         self.seen.append(Seen(request.method, request.raw_path, request.query_string, dict(request.headers), body))
         if scripted := self.says.get(request.path):
-            return await _raw(request, scripted.pop(0))
+            return await self._raw(request, scripted.pop(0))
         try:
             return await self._routed(request, body)
         except Refusal as refusal:
@@ -254,7 +258,7 @@ class LndServer:
 
     async def _follow(self, request: web.Request, payment: Payment, at: int, *, final_only: bool) -> web.StreamResponse:
         """Each state of a payment, to its end. Nothing is sent, no header either, before there is a line to send."""
-        stream = Stream(request, self._fate())
+        stream = Stream(request, self._meet)
         while True:
             changed = payment.changed
             for change in payment.changes[at:]:
@@ -263,12 +267,14 @@ class LndServer:
             if payment.final:
                 return await stream.end()
             at = len(payment.changes)
+            if request.method == "POST":  # who only asks how it stands has read enough
+                await self.silence()
             await changed.wait()
 
     async def _subscribe(self, request: web.Request, _: Any) -> web.StreamResponse:
         self._allowed(request, _INVOICES_READ, "/lnrpc.Lightning/SubscribeInvoices")
         backlog, queue = self.node.subscribe(int(request.query.get("settle_index", 0)))
-        stream = Stream(request, self._fate())
+        stream = Stream(request, self._meet)
         try:
             if self.repeats and len(backlog) > 1:
                 self.repeats, backlog = False, [*backlog[:-2], backlog[-1], backlog[-2], backlog[-1], backlog[-1]]
@@ -279,24 +285,43 @@ class LndServer:
         finally:
             self.node.listeners.remove(queue)
 
-    def _fate(self) -> Fate | None:
-        return self.fates.pop(0) if self.fates else None
+    async def _meet(self, request: web.Request) -> None:
+        """What becomes of this answer, or of the first line of one."""
+        if not self.fates:
+            return
+        if self.fates.pop(0) is Fate.SILENT:
+            await self.silence()
+        elif request.transport is not None:
+            request.transport.abort()
+        await asyncio.Event().wait()  # until the client has gone
+
+    async def _raw(self, request: web.Request, says: Says) -> web.StreamResponse:
+        response = web.StreamResponse(status=says.status, headers=says.headers)
+        await response.prepare(request)
+        await response.write(says.body)
+        if says.breaks and request.transport is not None:
+            request.transport.abort()
+        if says.open:
+            await self.silence()
+        if says.open or says.breaks:
+            await asyncio.Event().wait()
+        return response
 
     async def _answer(self, request: web.Request, told: dict[str, Any], status: int = 200) -> web.StreamResponse:
-        await _meet(request, self._fate())
+        await self._meet(request)
         return web.json_response(told, status=status)
 
 
 class Stream:
     """Lines of `{"result": …}`; its headers go with the first."""
 
-    def __init__(self, request: web.Request, fate: Fate | None) -> None:
+    def __init__(self, request: web.Request, meet: Callable[[web.Request], Awaitable[None]]) -> None:
         self._request = request
-        self._fate = fate
+        self._meet = meet
         self._response: web.StreamResponse | None = None
 
     async def send(self, told: dict[str, Any]) -> None:
-        await _meet(self._request, self._fate)
+        await self._meet(self._request)
         if self._response is None:
             self._response = web.StreamResponse(headers={"Content-Type": "application/json"})
             await self._response.prepare(self._request)
@@ -306,24 +331,6 @@ class Stream:
         response = self._response or web.StreamResponse()
         await response.write_eof()
         return response
-
-
-async def _meet(request: web.Request, fate: Fate | None) -> None:
-    if fate is Fate.LOST and request.transport is not None:
-        request.transport.abort()
-    if fate is not None:
-        await asyncio.Event().wait()  # until the client has gone
-
-
-async def _raw(request: web.Request, says: Says) -> web.StreamResponse:
-    response = web.StreamResponse(status=says.status, headers=says.headers)
-    await response.prepare(request)
-    await response.write(says.body)
-    if says.breaks and request.transport is not None:
-        request.transport.abort()
-    if says.open or says.breaks:
-        await asyncio.Event().wait()
-    return response
 
 
 def _added(made: Invoice) -> dict[str, str]:

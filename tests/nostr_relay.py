@@ -48,7 +48,7 @@ class NostrRelay:
         relay = cls()
         app = web.Application()
         app.add_routes([web.get("/", relay._serve)])
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.01)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]

@@ -15,11 +15,12 @@ from urllib.parse import quote
 
 from nostr_sdk import EventBuilder, Keys, Kind, Tag, Timestamp
 
+from tests.fakes import no_wait
 from tests.lightning_node import OUR_KEY, LightningNode, read
 from tests.nostr_relay import NostrRelay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from nostr_sdk import PublicKey
 
@@ -68,6 +69,9 @@ class NwcWallet:
 
     next_result: str | None = None
     """The text that answers the next request, before it is sealed."""
+
+    silence: Callable[[], Awaitable[None]] = no_wait
+    """Called where an answer is not to come."""
 
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     to_repeat: list[Invoice] = field(default_factory=list)
@@ -121,7 +125,10 @@ class NwcWallet:
         tags = {tag[0]: tag[1] for tag in event["tags"]}
         if event["kind"] != 23194 or tags.get("p") != self.keys.public_key().to_hex() or event["id"] in self._seen:
             return
-        if event["pubkey"] != self.client.to_hex() or self.node.now // 1000 > int(tags.get("expiration", 2**62)):
+        if event["pubkey"] != self.client.to_hex():
+            return
+        if self.node.now // 1000 > int(tags.get("expiration", 2**62)):
+            self._spawn(self.silence())
             return
         self._seen.add(event["id"])
         self._spawn(self._handle(event, tags.get("encryption", "nip04")))
@@ -144,15 +151,16 @@ class NwcWallet:
             answer["result"] = await self._do(method, params)
         except Refused as refused:
             answer["error"] = {"code": refused.code, "message": refused.message}
-        if not self._spoilt(method in ORDERS):
+        if not await self._spoilt(method in ORDERS):
             await self._answer(event, answer, encryption)
 
-    def _spoilt(self, ordered: bool) -> bool:
+    async def _spoilt(self, ordered: bool) -> bool:
         if ordered and self.lost:
             self.lost = False
             self.relay.cut_all()
         elif ordered and self.silent:
             self.silent = False
+            await self.silence()
         elif not ordered and self.mute and not self.silent:
             self.mute = False
             self.relay.cut_all()
@@ -215,6 +223,8 @@ class NwcWallet:
         if amount + max(10_000, amount // 100) > self.node.balance:
             raise Refused("INSUFFICIENT_BALANCE", "insufficient balance remaining to make the requested payment")
         payment = self.node.begin(params["invoice"], payment_hash, amount)
+        if not payment.over.is_set():
+            await self.silence()
         await payment.over.wait()
         if payment.preimage is None:
             raise Refused("PAYMENT_FAILED", payment.reason)

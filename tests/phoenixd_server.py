@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tests.fakes import no_wait
 from tests.lightning_node import SAT, LightningNode, read
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class PhoenixdServer:
     listening: asyncio.Event = field(default_factory=asyncio.Event)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     to_repeat: list[Invoice] = field(default_factory=list)
+    silence: Callable[[], Awaitable[None]] = no_wait
+    """Called where an answer is not to come."""
 
     @classmethod
     @asynccontextmanager
@@ -71,7 +74,7 @@ class PhoenixdServer:
         """Serve on a free port of the loopback."""
         server = cls()
         server.node.on_received.append(server._tell)
-        runner = web.AppRunner(server._app(), shutdown_timeout=0.1)
+        runner = web.AppRunner(server._app(), shutdown_timeout=0.01)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -118,6 +121,7 @@ class PhoenixdServer:
             return await self._break(request)
         if ordered and faults.silent:
             faults.silent = False
+            await self.silence()
             await asyncio.Event().wait()
         if not ordered and faults.mute and not faults.silent:
             faults.mute = False
@@ -216,6 +220,8 @@ class PhoenixdServer:
             }
             return _json({"paymentHash": asked.payment_hash, "reason": words[before.state]})
         payment = self.node.begin(text, payment_hash, amount)
+        if not payment.over.is_set():
+            await self.silence()
         await payment.over.wait()
         if payment.preimage is None:
             return _json({"paymentHash": asked.payment_hash, "reason": payment.reason})

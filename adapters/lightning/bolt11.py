@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from core.money import MAX_SATS, to_msat
@@ -74,7 +75,12 @@ class Unsigned:
 
 def decode(text: str) -> PaymentRequest:
     """Read an invoice: in either case, as a `lightning:` link, with blanks around it. Raises `BadInvoice` for all else."""
-    bolt11 = _plain(text)
+    return _read(_plain(text))
+
+
+@lru_cache(512)
+def _read(bolt11: str) -> PaymentRequest:
+    """The same invoice is read again and again, wherever a node lists it; the package takes milliseconds for one."""
     prefix, amount = _human_part(bolt11)
     from bolt11 import Bolt11Exception  # noqa: PLC0415 - see above
     from bolt11 import decode as read  # noqa: PLC0415

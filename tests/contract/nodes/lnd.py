@@ -9,7 +9,7 @@ from adapters.lightning.lnd import Lnd
 from adapters.lightning.lnd_macaroons import Macaroons
 from adapters.lightning.lnd_wire import Patience
 from tests.contract.lightning import NotPaid
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, outwait
 from tests.lnd_node import Node, Unpaid
 from tests.lnd_server import Fate, LndServer
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from core.wallet.lightning import Lightning
 
-CALM = Patience(connect=5, answer=10, grace=10, first=0.2)
-HASTY = Patience(connect=5, answer=0.4, grace=-0.6, first=0.2)
-"""Once silence is to come: of the second that the suite lets a node try, 0.4 are enough."""
+PATIENCE = Patience(connect=5, answer=10, grace=10, first=0.2)
 
 
 class LndDriver:
@@ -35,21 +33,16 @@ class LndDriver:
         self._node = server.node
         self._clock = clock
         self._macaroons = Macaroons(*server.three())
-        self._lnd: Lnd | None = None
+        server.silence = outwait
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Lightning]:
         """See `Driver`."""
-        self._lnd = Lnd(self._server.url, None, self._macaroons, patience=CALM)
+        lnd = Lnd(self._server.url, None, self._macaroons, patience=PATIENCE)
         try:
-            yield self._lnd
+            yield lnd
         finally:
-            await self._lnd.close()
-
-    def _hasten(self) -> None:
-        """Silence comes: nobody is to wait for it as long as for an answer."""
-        if self._lnd is not None:
-            self._lnd._patience = self._lnd._wire._patience = HASTY
+            await lnd.close()
 
     async def pay_in(self, bolt11: str, amount: int | None = None) -> None:
         """See `Driver`."""
@@ -60,8 +53,6 @@ class LndDriver:
 
     async def ask(self, amount: int | None, *, fails: str = "", fee: int = 0) -> str:
         """See `Driver`."""
-        if fails == "hangs":
-            self._hasten()
         return self._node.ask(amount, fails, fee)
 
     async def land(self, payment_hash: bytes, *, well: bool) -> None:
@@ -78,7 +69,6 @@ class LndDriver:
 
     async def time_out(self) -> None:
         """See `Driver`."""
-        self._hasten()
         self._server.fates.append(Fate.SILENT)
 
     async def go_down(self) -> None:

@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING
 
 from adapters.lightning.nwc import Nwc
 from adapters.lightning.nwc_wire import Patience
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, outwait
 from tests.nwc_wallet import NwcWallet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from core.wallet.lightning import Lightning, Outcome
-
-HASTE = 2
-"""How many times faster than a test says a payment that hangs is left alone."""
-
-
-class Hasty(Nwc):
-    """A test that waits for the end of a payment's time need not wait for long."""
-
-    async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: float) -> Outcome:
-        return await super().pay(bolt11, amount, fee_limit, timeout / HASTE)
+    from core.wallet.lightning import Lightning
 
 
 class NwcDriver:
@@ -33,11 +23,12 @@ class NwcDriver:
 
     def __init__(self, wallet: NwcWallet) -> None:
         self._wallet = wallet
+        wallet.silence = outwait
         self._clock = FakeClock(wallet.node.now)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Lightning]:
-        node = Hasty(self._wallet.uri, clock=self._clock, patience=Patience(answer=5, look=0.2, told=0.3))
+        node = Nwc(self._wallet.uri, clock=self._clock, patience=Patience(answer=5, look=0.2, told=0.3))
         try:
             yield node
         finally:

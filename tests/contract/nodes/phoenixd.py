@@ -6,23 +6,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from adapters.lightning.phoenixd import Patience, Phoenixd
+from tests.fakes import outwait
 from tests.phoenixd_server import PhoenixdServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from core.wallet.lightning import Lightning, Outcome
-
-HASTE = 2
-"""How many times faster than a test says a payment that hangs is left alone."""
-
-
-class Hasty(Phoenixd):
-    """A test that waits for the end of a payment's time need not wait for long."""
-
-    async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: float) -> Outcome:
-        return await super().pay(bolt11, amount, fee_limit, timeout / HASTE)
+    from core.wallet.lightning import Lightning
 
 
 class PhoenixdDriver:
@@ -31,10 +22,11 @@ class PhoenixdDriver:
 
     def __init__(self, server: PhoenixdServer) -> None:
         self._server = server
+        server.silence = outwait
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Lightning]:
-        node = Hasty(self._server.url, self._server.password, patience=Patience(answer=5, look=0.3), page=2)
+        node = Phoenixd(self._server.url, self._server.password, patience=Patience(answer=5, look=0.3), page=2)
         try:
             yield node
         finally:

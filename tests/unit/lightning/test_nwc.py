@@ -25,7 +25,7 @@ from adapters.lightning.nwc import Nwc, reserve
 from adapters.lightning.nwc_keys import BadConnection
 from adapters.lightning.nwc_wire import Patience
 from core.wallet.lightning import NodeDown, NodeRefused, PayState
-from tests.fakes import FakeClock, turn
+from tests.fakes import FakeClock, outwait, turn
 from tests.nwc_wallet import CLIENT_SECRET, NwcWallet
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ HASH = bytes(range(32))
 @pytest.fixture
 async def wallet() -> AsyncIterator[NwcWallet]:
     async with NwcWallet.running() as wallet:
+        wallet.silence = outwait
         yield wallet
 
 

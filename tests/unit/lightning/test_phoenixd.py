@@ -11,7 +11,7 @@ import pytest
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.phoenixd import Patience, Phoenixd, fee
 from core.wallet.lightning import InvoiceState, NodeDown, NodeRefused, PayState, proves
-from tests.fakes import turn
+from tests.fakes import outwait, turn
 from tests.phoenixd_server import NODE_ID, PhoenixdServer
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ HASH = bytes(range(32))
 @pytest.fixture
 async def server() -> AsyncIterator[PhoenixdServer]:
     async with PhoenixdServer.running() as server:
+        server.silence = outwait
         yield server
 
 
