@@ -129,7 +129,7 @@ async def test_a_strangers_task_that_no_agents_budget_leaves_room_for_fails_with
         for agent in ("quill", "echo"):
             await bot.say(f"/limits treasury.agent:{agent} 5")
         facts = await done(bot, stranger, (await stranger.task("find it")).body["task_id"])
-        assert (facts["status"], facts["why"]) == ("failed", "the hub cannot fund it now")
+        assert (facts["status"], facts["why"]) == ("failed", "nobody here could do it")
         assert balances(bot.app.settings)["treasury"] == (100, 0)
         assert (await stranger.task("find it", key="again")).status == 202, "the call was given back"
         prove(bot.app.settings)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PACKAGES: tuple[ModuleType, ...] = (core, adapters, config, bot)
-STATUSES = {400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503}
+STATUSES = {400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503}
 ROOT = Path(core.__file__).parents[1]
 
 
