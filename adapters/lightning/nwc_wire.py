@@ -73,9 +73,11 @@ class Wire:
         self._patience = patience
         self._session: aiohttp.ClientSession | None = None
         self._about: Announced | None = None
+        self._closed = False
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; none is opened any more."""
+        self._closed = True
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -107,6 +109,8 @@ class Wire:
         self._about = None
 
     async def _connected(self) -> aiohttp.ClientWebSocketResponse:
+        if self._closed:
+            raise SAID.down("the hub has let go of it")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None)

@@ -51,9 +51,11 @@ class Wire:
         self._connect = connect
         self._answer = answer
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; none is opened any more."""
+        self._closed = True
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -78,9 +80,11 @@ class Wire:
     async def events(self) -> AsyncIterator[Events]:
         """What it tells by itself, from now on. Raises `NodeDown`."""
         try:
-            async with self._opened().ws_connect(
-                f"{self._root}/websocket", heartbeat=self._answer, max_msg_size=_LARGEST, timeout=_CLOSING
-            ) as socket:
+            async with asyncio.timeout(self._answer):
+                socket = await self._opened().ws_connect(
+                    f"{self._root}/websocket", heartbeat=self._answer, max_msg_size=_LARGEST, timeout=_CLOSING
+                )
+            async with socket:
                 yield Events(socket)
         except (aiohttp.ClientError, OSError) as error:
             raise SAID.down(_why(error)) from None
@@ -112,6 +116,8 @@ class Wire:
             raise SAID.down(_why(error)) from None
 
     def _opened(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise SAID.down("the hub has let go of it")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # a payment may hold its own for long

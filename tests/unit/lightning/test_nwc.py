@@ -340,6 +340,15 @@ async def test_how_a_payment_stands(wallet: NwcWallet, node: Nwc, told: dict[str
     assert (await node.track(HASH)).state is state
 
 
+async def test_a_node_that_was_let_go_opens_no_connection_any_more(node: Nwc) -> None:
+    await node.close()
+    with pytest.raises(NodeDown, match="let go"):
+        await node.track(HASH)
+    with pytest.raises(NodeDown, match="let go"):
+        await anext(node.settled(0))
+    assert node._wire._session is None
+
+
 @pytest.mark.parametrize("kind", ["incoming", "outgoing"])
 @pytest.mark.parametrize("named", [{"payment_hash": bytes(32).hex()}, {}])
 async def test_what_is_told_of_another_payment_is_no_answer(

@@ -165,6 +165,31 @@ async def test_an_answer_that_is_too_long_is_not_read(server: PhoenixdServer, no
         await node.track(HASH)
 
 
+async def test_a_node_that_was_let_go_opens_no_connection_any_more(node: Phoenixd) -> None:
+    await node.close()
+    with pytest.raises(NodeDown, match="let go"):
+        await node.track(HASH)
+    with pytest.raises(NodeDown, match="let go"):
+        await anext(node.settled(0))
+    assert node._wire._session is None
+
+
+async def test_a_stream_of_events_that_does_not_even_begin_has_a_deadline() -> None:
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    node = Phoenixd(url, "secret", patience=Patience(answer=0.05))
+    async with server, asyncio.timeout(5):
+        with pytest.raises(NodeDown, match="no answer in time"):
+            await anext(node.settled(0))
+        for writer in writers:
+            writer.close()
+    await node.close()
+
+
 async def test_what_is_told_of_another_payment_is_no_answer(server: PhoenixdServer, node: Phoenixd) -> None:
     for ask, told in (
         (node.lookup, {"isPaid": True, "receivedSat": 5}),
