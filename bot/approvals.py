@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from bot.replies import from_error
 from core.access import Action, authorize
 from core.approval import Approval, State, UnknownApproval, approval_name, decide, digest_of
 from core.chat import Button, Choice, Reply, Role
@@ -42,6 +43,15 @@ class ApprovalTx(TokenTx, MessageTx, Protocol):
         """Approvals."""
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of something that was approved: in words for everybody who was asked, and a `reply` for one conversation alone."""
+
+    words: str
+    place: str
+    reply: Reply
+
+
 class Approvals:
     """Asks, settles, carries out and tells. `close` takes the buttons off a message that asked."""
 
@@ -59,11 +69,11 @@ class Approvals:
         self._identities = identities
         self._send = send
         self._close = close
-        self._carriers: dict[str, Callable[[Approval], Awaitable[str]]] = {}
+        self._carriers: dict[str, Callable[[Approval], Awaitable[str | Came]]] = {}
         self._wake = asyncio.Event()
         self._doing = asyncio.Lock()
 
-    def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str]]) -> None:
+    def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str | Came]]) -> None:
         """Say who carries out what is approved of a kind: it returns what came of it, in words, and may be asked twice."""
         self._carriers[kind] = carry
 
@@ -151,8 +161,10 @@ class Approvals:
             found = await self._store.read(lambda tx: tx.approvals.find(approval.id))
             if found is None or found.state is not State.APPROVED:
                 return found or approval
-            done = replace(found, state=State.DONE, outcome=await self._outcome(found))
-            self._show(await patiently(self._store, lambda tx: _settled(tx, done), self._clock))
+            came = await self._outcome(found)
+            done = replace(found, state=State.DONE, outcome=came if isinstance(came, str) else came.words)
+            alone = came if isinstance(came, Came) else None
+            self._show(await patiently(self._store, lambda tx: _settled(tx, done, alone), self._clock))
             return done
 
     def _show(self, told: _Told) -> None:
@@ -161,13 +173,16 @@ class Approvals:
         for one in told.closed:
             self._close(one.conversation, one.sent, one.reply)
 
-    async def _outcome(self, approval: Approval) -> str:
+    async def _outcome(self, approval: Approval) -> str | Came:
         carry = self._carriers.get(approval.kind)
         if carry is None or not approval.intact:
             return "nothing was done: this hub cannot do it any more"
         try:
             return await carry(approval)
         except HubError as error:
+            asker = home_of(approval.asked_by) or home_of(approval.decided_by or "")
+            if error.private and asker:
+                return Came("it could not be done; whoever asked is told why", asker, from_error(error))
             return str(error)
         except Exception:
             log.exception("%s was approved and could not be carried out", approval.name)
@@ -197,8 +212,8 @@ class _Told:
     closed: list[Delivered]
 
 
-def _settled(tx: ApprovalTx, approval: Approval) -> _Told:
-    """Write a state, and, where it is an end, what came of it in the place of each question.
+def _settled(tx: ApprovalTx, approval: Approval, alone: Came | None = None) -> _Told:
+    """Write a state, and, where it is an end, what came of it in the place of each question; `alone` where that belongs.
 
     Whoever decided is answered by their command. It is one unit of work: nobody is left with a question that is none any more.
     """
@@ -217,6 +232,8 @@ def _settled(tx: ApprovalTx, approval: Approval) -> _Told:
         tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now, replaces=stands.get(place))
         for place in sorted(place for place in places if place and place != decider)
     ]
+    if alone is not None:
+        told.append(tx.messages.queue(alone.place.partition(":")[0], alone.place, alone.reply, None, tx.now))
     return _Told(told, [one for one in asked if one.conversation == decider])
 
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from bot import goods, views_lightning
+from bot.approvals import Came
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
@@ -21,12 +22,13 @@ from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
 from core.wallet.payments import Order
 from core.wallet.purchase import Order as Wanted
+from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.goods import Keep
     from core.approval import Approval
-    from core.chat import CommandCall
+    from core.chat import Caller, CommandCall
     from core.pairing import Pairing
     from core.swarm.roster import Roster
     from core.tokens import Identities
@@ -110,7 +112,7 @@ class Paying:
         if isinstance(bought, Bought):
             return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         words = goods.question(bought, simulated=self._wallet.simulated)
-        return await self._put(call, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
+        return await self._put(call, order.account, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
 
     async def payout(self, call: CommandCall) -> Reply:
         """Pay what an agent earned to its own invoice."""
@@ -136,21 +138,23 @@ class Paying:
         if order.account != user_account(CONSOLE_OWNER):
             words += f" From the account {order.account.partition(':')[2]}."
         facts = {
-            "bolt11": quote.asked.bolt11, "account": order.account, "amount": order.amount,
-            "reason": order.reason, "path": order.path.value,
+            "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
-        return await self._put(call, facts, words, quote.most)
+        return await self._put(call, order.account, facts, words, quote.most)
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
         words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?"
         if call.caller.payer != CONSOLE_OWNER:
             words += f" From the account {call.caller.payer}."
-        return await self._put(call, {"payee": payee}, words, amount)
+        return await self._put(call, user_account(call.caller.payer), {"payee": payee}, words, amount)
 
-    async def _put(self, call: CommandCall, facts: dict[str, Any], words: str, most: int) -> Reply:
+    async def _put(self, call: CommandCall, account: str, facts: dict[str, Any], words: str, most: int) -> Reply:
         caller = call.caller
-        who = {"actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows}
+        who = {
+            "actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows,
+            "account": account,
+        }  # fmt: skip
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *await self._payers(most)})
         made = await self._approvals.ask(
             KIND, json.dumps(who | facts | {"most": most}), words, asked_by=caller.recorded, where=call.follows, approvers=people,
@@ -164,28 +168,38 @@ class Paying:
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
 
-    async def carry(self, approval: Approval) -> str:
+    async def carry(self, approval: Approval) -> str | Came:
         """Pay what was agreed to; the same approval twice pays once."""
         asked, key = json.loads(approval.action), f"approval/{approval.id}"
         if (known := await self._payments.known(key)) is not None:
             return views_lightning.payment(known, simulated=self._wallet.simulated).text
         caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
-        _, role = await self._identities.standing(approval.decided_by or "")
         agreed = self._identities.account(approval.decided_by or "")
-        if not await self._taps.allowed(agreed, role, asked["most"]):
-            return "nothing was paid: whoever agreed may not agree to so much any more"
-        key = f"approval/{approval.id}"
+        if why := await self._changed(approval, asked, caller):
+            return f"nothing was paid: {why}"
         if "purchase" in asked:
-            bought = await self._buying.confirm(asked["purchase"], asked["most"])
-            if not isinstance(bought, Bought):
-                return "nothing was paid: the price has changed"
-            reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
-            return reply.text + ("\nSay the same /pay again to have the file: it is paid for." if reply.files else "")
+            return await self._bought(asked["purchase"], asked["most"], agreed, approval.conversation)
         if "payee" in asked:
-            await self._wallet.transfer(caller, asked["payee"], asked["most"], key)
+            await self._wallet.transfer(caller, asked["payee"], asked["most"], key, by=agreed)
             return views_lightning.transferred(asked["payee"], asked["most"], simulated=self._wallet.simulated).text
         order = Order(
             asked["bolt11"], asked["account"], caller, asked["where"], key, asked["amount"], asked["most"], asked["reason"],
             Path(asked["path"]), agreed,
         )  # fmt: skip
         return views_lightning.payment(await self._payments.pay(order), simulated=self._wallet.simulated).text
+
+    async def _changed(self, approval: Approval, asked: dict[str, Any], caller: Caller) -> str:
+        """Why what was agreed to may not be done any more; empty where it may."""
+        person = approval.decided_by or ""
+        _, role = await self._identities.standing(person)
+        if not await self._taps.allowed(self._identities.account(person), role, asked["most"]):
+            return "whoever agreed may not agree to so much any more"
+        return "" if owner_of(asked["account"]) == caller.payer else "whoever asked is of another account now"
+
+    async def _bought(self, purchase: int, most: int, agreed: str, where: str) -> str | Came:
+        """Buy what was agreed to; what comes back is for whoever asked."""
+        bought = await self._buying.confirm(purchase, most, agreed)
+        if not isinstance(bought, Bought):
+            return "nothing was paid: the price has changed"
+        reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
+        return Came(reply.text.partition("\n")[0].rstrip(":"), where, reply)

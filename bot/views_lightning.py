@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bot.views import moment
-from core.chat import Button, Mark, Reply, Style
+from core.chat import Button, Mark, Reply, Style, one_line
 from core.money import format_sats, to_sats
 from core.wallet.payment import State
 
@@ -45,7 +45,7 @@ def invoice(made: Invoice, qr: File, zone: tzinfo | None, *, simulated: bool) ->
 
 def received(paid: Invoice, *, simulated: bool) -> Reply:
     """Told when an invoice was paid."""
-    what = f": {paid.memo}" if paid.memo else ""
+    what = f": {memo}" if (memo := one_line(paid.memo)) else ""
     data: dict[str, Json] = {
         "ok": True, "payment_hash": paid.payment_hash.hex(), "state": "settled", "amount_sats": to_sats(paid.received),
         "simulated": simulated,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from core.chat import one_line
 from core.errors import UserError
 from core.money import MAX_SATS, format_sats, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 LEAST_FEE = 2_000
 """msat that a route may always cost: a payment of a few sats has no other way."""
+
+
+LONGEST_WHY = 300
+"""Characters of a reason that are kept: a node may pass on what others on the way say."""
 
 
 class State(StrEnum):
@@ -173,7 +178,7 @@ def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
             )
             return Booking(done, sent, max(0, sent - payment.most))
         case PayState.FAILED:
-            return Booking(replace(payment, state=State.FAILED, why=outcome.why, ended_at=now))
+            return Booking(replace(payment, state=State.FAILED, why=one_line(outcome.why)[:LONGEST_WHY], ended_at=now))
         case PayState.SUCCEEDED:
             why = "the node says that it was paid, and shows no receipt or impossible amounts for it"
         case PayState.IN_FLIGHT:

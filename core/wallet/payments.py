@@ -11,11 +11,13 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from core.chat import one_line
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import format_sats, to_sats
 from core.store import NotWritten, patiently
 from core.tokens import TokenTx
+from core.wallet.invoices import SALES
 from core.wallet.ledger import Entry, HoldState
 from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayState
 from core.wallet.limits import Path
@@ -65,6 +67,10 @@ class PaysYourself(UserError):
 
 class CannotTakeBack(UserError):
     """This invoice is this hub's own, and its node ({backend}) cannot take it back. Pay the person: /pay ACTOR SATS."""
+
+
+class NoReceipt(UserError):
+    """This invoice is this hub's own, and what it buys needs a receipt that only an outside wallet gets. Nothing was paid."""
 
 
 class PaymentStore(Protocol):
@@ -168,6 +174,7 @@ class Payments:
     async def quote(self, order: Order) -> Quote:
         """What it would cost. Raises what makes it impossible: `BadInvoice`, `NodeDown`, and the errors of `payment`."""
         asked = await self._decode(order.bolt11)
+        asked = replace(asked, description=one_line(asked.description))  # whoever wants sats wrote it
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
         amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)
@@ -181,8 +188,8 @@ class Payments:
     async def pay(self, order: Order) -> Payment:
         """Pay, once for each key, and return how it stands after a while at most.
 
-        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `CannotTakeBack`, `NotEnoughSats`, and what the guard
-        refuses.
+        Raises what `quote` does, `PaidAlready`, `BeingPaid`, `PaysYourself`, `NoReceipt`, `CannotTakeBack`, `NotEnoughSats`,
+        and what the guard refuses.
         """
         if (known := await self.known(order.key)) is not None:
             return known
@@ -220,11 +227,13 @@ class Payments:
             raise TriedAlready(backend=self._own.node.backend)
 
     def _check_own(self, order: Order, invoice: Invoice) -> None:
-        """Raise where an invoice of this hub's own cannot be paid."""
+        """Raise where an invoice of this hub's own cannot be paid: inside the books there is no receipt to buy something with."""
         if invoice.account == order.account:
             raise PaysYourself
         if invoice.settled:
             raise PaidAlready
+        if invoice.account == SALES or order.path is Path.SERVICE:
+            raise NoReceipt
         if not self._own.node.traits.hold:
             raise CannotTakeBack(backend=self._own.node.backend)
 
