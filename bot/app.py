@@ -333,7 +333,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
-        await approvals.recover()
+        await approvals.recover(nursery)
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)

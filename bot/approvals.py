@@ -10,6 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
 
 from bot.replies import from_error
 from core.access import Action, authorize
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from core.chat import Caller, Outgoing
     from core.events import Json
     from core.messages import Delivered
-    from core.ports import Clock
+    from core.ports import Clock, Spawner
     from core.store import Store
     from core.tokens import Identities
 
@@ -71,7 +72,7 @@ class Approvals:
         self._close = close
         self._carriers: dict[str, Callable[[Approval], Awaitable[str | Came]]] = {}
         self._wake = asyncio.Event()
-        self._doing = asyncio.Lock()
+        self._turns = WeakValueDictionary[int, asyncio.Lock]()
 
     def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str | Came]]) -> None:
         """Say who carries out what is approved of a kind: it returns what came of it, in words, and may be asked twice."""
@@ -126,11 +127,14 @@ class Approvals:
             self._show(told)
         return await self._carried(settled) if settled.state is State.APPROVED else settled
 
-    async def recover(self) -> None:
-        """Carry out what was approved and not done when the hub stopped."""
+    async def recover(self, spawner: Spawner) -> None:
+        """Carry out what was approved and not done when the hub stopped: no part of it waits for another, and no start for any."""
         for approval in await self._store.read(lambda tx: tx.approvals.pending()):
             if approval.state is State.APPROVED:
-                await self._carried(approval)
+                spawner.spawn(self._again(approval), f"approval {approval.name}")
+
+    async def _again(self, approval: Approval) -> None:
+        await self._carried(approval)
 
     async def run(self) -> None:
         """Let what nobody decided run out, and say so."""
@@ -157,7 +161,8 @@ class Approvals:
 
     async def _carried(self, approval: Approval) -> Approval:
         """Carry out what was approved, and write what came of it with those who are told."""
-        async with self._doing:  # a restart, and a command that is repeated after it, would both do it
+        turn = self._turns.setdefault(approval.id, asyncio.Lock())
+        async with turn:  # a restart, and a command that is repeated after it, would both do it
             found = await self._store.read(lambda tx: tx.approvals.find(approval.id))
             if found is None or found.state is not State.APPROVED:
                 return found or approval

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -11,9 +13,10 @@ from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
 from adapters.lightning.simulated import SimulatedNode
 from config.settings import Serve
+from core.approval import State
 from core.chat import Role
 from tests.fakes import FakeClock, FakeIds
-from tests.scenario.bot import OWNER, balances, prove, settings
+from tests.scenario.bot import OWNER, balances, hub, prove, settings
 from tests.scenario.strangers import OFFER
 from tests.scenario.test_links import ANNS, BOBS, EVES, people
 from tests.scenario.test_payments import seller
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from core.wallet.lightning import NodeInfo
     from tests.scenario.test_links import People
 
 
@@ -130,3 +135,37 @@ async def test_what_the_hub_sells_to_strangers_is_not_paid_for_inside_its_books(
         assert offer is not None
         assert (await some.bot.data(f"/pay {offer[2]}"))["error"] == "no_receipt"
         assert balances(some.bot.app.settings)["user:console:owner"] == (10_000, 0)
+
+
+class Mute(SimulatedNode):
+    """A node that takes every question and answers none until it is told to."""
+
+    def __init__(self, *facts: Any) -> None:
+        super().__init__(*facts)
+        self.speaks = asyncio.Event()
+
+    async def info(self) -> NodeInfo:
+        """See `Node`."""
+        await self.speaks.wait()
+        return await super().info()
+
+
+async def test_a_node_that_does_not_answer_holds_up_no_start_nor_what_else_was_agreed_to(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        number = (await some.bot.data(f"/pay {await node.outside_asks(5_000_000, fee=1_000)}"))["approval"]
+        other = (await some.bot.data(f"/pay {ANNS} 2000"))["approval"]
+
+        def agree(tx: UnitOfWork) -> None:
+            asked = tx.approvals.find(int(number[2:]))
+            assert asked is not None
+            tx.approvals.put(replace(asked, state=State.APPROVED, decided_by=OWNER, decided_at=tx.now))
+
+        await some.bot.app.store.write(agree)
+    clock = FakeClock()
+    mute = Mute(tmp_path / "data" / "node.db", clock, FakeIds("mute"))
+    async with asyncio.timeout(8), hub(tmp_path, clock=clock, node=mute) as bot:
+        await bot.say(f"/approve {other}")
+        assert balances(bot.app.settings)[f"user:{ANNS}"] == (2_300, 0)
+        mute.speaks.set()
+        await bot.see(lambda: bot.rows("SELECT 1 FROM payment WHERE state = 'succeeded'"), "the payment")
+    await mute.close()
