@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.swarm.roster import Roster
     from core.tokens import Identities
     from core.wallet.buying import Buying
+    from core.wallet.endings import Endings
     from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
     from core.wallet.payments import Payments, Quote
@@ -64,7 +65,7 @@ class Paying:
 
     def __init__(  # noqa: PLR0913 - what it works with
         self, payments: Payments, invoices: Invoices, buying: Buying, *, keep: Keep, approvals: Approvals,
-        identities: Identities, pairing: Pairing, roster: Roster, wallet: Wallet, taps: Consent,
+        identities: Identities, pairing: Pairing, roster: Roster, wallet: Wallet, taps: Consent, endings: Endings,
     ) -> None:  # fmt: skip
         self._payments = payments
         self._invoices = invoices
@@ -76,6 +77,7 @@ class Paying:
         self._roster = roster
         self._wallet = wallet
         self._taps = taps
+        self.endings = endings
 
     async def invoice(self, call: CommandCall, amount: int, memo: str) -> Invoice:
         """Ask for `amount` msat for the caller's wallet."""

@@ -270,7 +270,7 @@ class Payments:
         first = payment.state is State.PREPARED
         if why := self._guard.halts(tx):
             if first:
-                self._end(tx, payment, Outcome(PayState.FAILED, why=why))
+                self.end(tx, payment, Outcome(PayState.FAILED, why=why))
             return None
         if first:
             payment = replace(payment, state=State.SENDING)
@@ -324,7 +324,7 @@ class Payments:
         if now is None or now.over:
             return
         if invoice is None or invoice.settled:
-            self._end(tx, now, Outcome(PayState.FAILED, why="the invoice was paid already"))
+            self.end(tx, now, Outcome(PayState.FAILED, why="the invoice was paid already"))
             return
         after = replace(now, state=State.SUCCEEDED, why="", ended_at=tx.now)
         tx.payments.put(after)
@@ -336,9 +336,9 @@ class Payments:
         self._over(tx, after, now.amount)
 
     async def _book(self, payment: Payment, outcome: Outcome) -> None:
-        await patiently(self._store, lambda tx: self._end(tx, payment, outcome), self._clock)
+        await patiently(self._store, lambda tx: self.end(tx, payment, outcome), self._clock)
 
-    def _end(self, tx: PaymentTx, payment: Payment, outcome: Outcome) -> None:
+    def end(self, tx: PaymentTx, payment: Payment, outcome: Outcome) -> None:
         """Write what the node said, and move the money if that was its last word."""
         now = tx.payments.find(payment.payment_hash)
         if now is None or now.attempt != payment.attempt:
@@ -402,7 +402,7 @@ class Payments:
         while True:
             self._wake.clear()
             unfinished = await self._store.read(lambda tx: tx.payments.unfinished())
-            left = {one.payment_hash: one for one in unfinished if not self._under_way(one)}
+            left = {one.payment_hash: one for one in unfinished if not self.under_way(one)}
             due = self._looks.due(left, self._clock.now())
             if due:
                 await self._own.verified()
@@ -414,7 +414,7 @@ class Payments:
                 times.append(following)
             await self._clock.until(min(times, default=None), self._wake)
 
-    def _under_way(self, payment: Payment) -> bool:
+    def under_way(self, payment: Payment) -> bool:
         """Whether its call is on its way; one that has been silent for long is taken for lost, and may come back all the same."""
         call = self._busy.get(payment.payment_hash)
         return call is not None and self._fresh(call)

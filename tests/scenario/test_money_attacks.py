@@ -15,6 +15,7 @@ from adapters.lightning.simulated import SimulatedNode
 from config.settings import Serve
 from core.approval import State
 from core.chat import Role
+from core.wallet.lightning import NodeDown
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import OWNER, balances, hub, prove, settings
 from tests.scenario.strangers import OFFER
@@ -26,16 +27,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
-    from core.wallet.lightning import NodeInfo
+    from core.wallet.lightning import NodeInfo, Outcome
     from tests.scenario.test_links import People
 
 
 @asynccontextmanager
-async def payers(folder: Path, **how: Any) -> AsyncIterator[tuple[People, SimulatedNode]]:
+async def payers(
+    folder: Path, *, make: type[SimulatedNode] = SimulatedNode, **how: Any
+) -> AsyncIterator[tuple[People, SimulatedNode]]:
     """People on a hub whose node the test moves."""
     clock = FakeClock()
     (folder / "data").mkdir(mode=0o700, exist_ok=True)
-    node = SimulatedNode(folder / "data" / "node.db", clock, FakeIds(f"node {folder}"))
+    node = make(folder / "data" / "node.db", clock, FakeIds(f"node {folder}"))
     try:
         async with people(folder, clock=clock, node=node, **how) as some:
             yield some, node
@@ -169,3 +172,32 @@ async def test_a_node_that_does_not_answer_holds_up_no_start_nor_what_else_was_a
         mute.speaks.set()
         await bot.see(lambda: bot.rows("SELECT 1 FROM payment WHERE state = 'succeeded'"), "the payment")
     await mute.close()
+
+
+class Shy(SimulatedNode):
+    """A node that does not tell how its payments stand, as some wallets do not."""
+
+    traits = replace(SimulatedNode.traits, track=False, once=False)
+
+    async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: int) -> Outcome:
+        """See `Node`."""
+        await super().pay(bolt11, amount, fee_limit, timeout)
+        raise NodeDown(backend=self.backend, why="the answer was lost")
+
+
+async def test_an_owner_ends_what_the_node_never_does(tmp_path: Path) -> None:
+    async with payers(tmp_path, make=Shy) as (some, node):
+        named = (await some.bot.data(f"/pay {await node.outside_asks(50_000, fee=0)}"))["payment_hash"]
+        shown = await some.bot.say("/reconcile")
+        assert f"\n  {named[:8]}  50 sats, " in shown["text"]
+        assert [one["payment_hash"] for one in shown["data"]["unfinished"]] == [named]
+        assert (await some.bot.data(f"/reconcile lost={named[:8]}"))["error"] == "too_early"
+        some.bot.pass_time(24 * 3600)
+        assert "gave it up" in (await some.bot.say(f"/reconcile lost={named[:8]}"))["text"]
+        assert balances(some.bot.app.settings)["user:console:owner"] == (10_000, 0)
+        assert (await some.bot.data("/reconcile"))["difference_msat"] == -50_000, "what left is seen"
+        hashed = (await some.bot.data(f"/pay {await node.outside_asks(70_000, fee=0)}"))["payment_hash"]
+        preimage = (await node.track(bytes.fromhex(hashed))).preimage
+        assert preimage is not None
+        assert (await some.bot.data(f"/reconcile paid={preimage.hex()}"))["state"] == "succeeded"
+        assert balances(some.bot.app.settings)["user:console:owner"] == (9_930, 0)
