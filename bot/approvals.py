@@ -100,6 +100,10 @@ class Approvals:
         self.asked(questions)
         return made
 
+    async def known(self, key: str) -> bool:
+        """Whether something was put to persons under this key."""
+        return await self._store.read(lambda tx: tx.applied(key)) is not None
+
     def asked(self, questions: Sequence[Outgoing]) -> None:
         """What `put` wrote is committed: send the questions, and watch their time."""
         for question in questions:

@@ -103,7 +103,7 @@ class Paying:
         if amount is None:
             raise SayHowMuch
         payee = self._pairing.find(whom)
-        if await self._taps.needed(user_account(call.caller.payer), amount):
+        if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)
         await self._wallet.transfer(call.caller, payee, amount, call.key)
         return views_lightning.transferred(payee, amount, simulated=self._wallet.simulated)
@@ -129,10 +129,16 @@ class Paying:
         if (known := await self._payments.known(order.key)) is not None:
             return views_lightning.payment(known, simulated=self._wallet.simulated)
         quote = await self._payments.quote(order)
-        if await self._taps.needed(order.account, quote.most):
+        if await self._must_tap(call, order.account, quote.most):
             return await self._ask(call, order, quote)
         made = await self._payments.pay(order)
         return views_lightning.payment(made, simulated=self._wallet.simulated)
+
+    async def _must_tap(self, call: CommandCall, account: str, amount: int) -> bool:
+        """Whether a person taps first. Of a command that is repeated after a crash, what it did then counts."""
+        if await self._wallet.transferred(call.key):
+            return False
+        return await self._approvals.known(_tap(call)) or await self._taps.needed(account, amount)
 
     async def _ask(self, call: CommandCall, order: Order, quote: Quote) -> Reply:
         """Put a payment to those who may agree to so much."""
@@ -160,7 +166,7 @@ class Paying:
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *await self._payers(most)})
         made = await self._approvals.ask(
             KIND, json.dumps(who | facts | {"most": most}), words, asked_by=caller.recorded, where=call.follows, approvers=people,
-            seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=Role.PAYER,
+            seconds=ASK_SECONDS, key=_tap(call), needs=Role.PAYER,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
@@ -205,3 +211,8 @@ class Paying:
             return "nothing was paid: the price has changed"
         reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         return Came(reply.text.partition("\n")[0].rstrip(":"), where, reply)
+
+
+def _tap(call: CommandCall) -> str:
+    """The key under which a command's approval is kept."""
+    return f"{call.key}/tap"

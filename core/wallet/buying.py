@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from weakref import WeakValueDictionary
 
 from core.errors import Broken, HubError
-from core.money import format_sats
+from core.money import format_cost, format_sats
 from core.wallet.challenge import BadChallenge, Unpayable, credential, price_of, read
 from core.wallet.lightning import BadInvoice, PayState, proves
 from core.wallet.purchase import (
@@ -82,7 +82,7 @@ class Asks:
     @property
     def words(self) -> str:
         """The price, for people."""
-        return f"This costs {format_sats(self.purchase.amount)} from {self.purchase.host}."
+        return f"This costs {format_cost(self.purchase.amount)} from {self.purchase.host}."
 
 
 class Buying:
@@ -191,7 +191,7 @@ class Buying:
             return await self._fresh(order)
         await self._refuse_unserved(order, offer.site)
         if order.most is not None and offer.amount > order.most:
-            raise TooDear(host=offer.host, price=format_sats(offer.amount), most=format_sats(order.most))
+            raise TooDear(host=offer.host, price=format_cost(offer.amount), most=format_sats(order.most))
         if must_ask(order, offer.amount, await self._limit(order.account)):
             return Asks(offer)
         return await self._send(await self._begin(offer, order), order)

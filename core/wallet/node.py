@@ -84,11 +84,13 @@ class OwnNode:
 
     def _bind(self, tx: IdentityTx, info: NodeInfo, has: int) -> None:
         known = tx.books.identity()
+        if known == (info.network, info.node):
+            return  # another who asked was first
         if known is None:
             tx.books.found(info.network, info.node, tx.now)
         elif known[0] == info.network == "simulated" and known[1].startswith("simulated-"):
             tx.books.known_as(info.node)
-        elif known != (info.network, info.node):
+        else:
             raise OtherNode(theirs=f"{known[0]} ({known[1]})", ours=f"{info.network} ({info.node})")
         if has:
             tx.ledger.append(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.chat import one_line
 from core.errors import UserError
-from core.money import MAX_SATS, format_sats, to_msat
+from core.money import MAX_SATS, format_cost, format_sats, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
 
 if TYPE_CHECKING:
@@ -133,15 +133,15 @@ def price(
     if asked.amount is None and given is None:
         raise AmountMissing
     if asked.amount is not None and given is not None and asked.amount != given:
-        raise AmountGiven(asked=format_sats(asked.amount), given=format_sats(given))
+        raise AmountGiven(asked=format_cost(asked.amount), given=format_sats(given))
     amount = asked.amount if given is None else given
     assert amount is not None  # noqa: S101 - one of the two is there
     if amount > to_msat(MAX_SATS):
-        raise CostsMore(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
+        raise CostsMore(total=format_cost(amount), most=format_sats(to_msat(MAX_SATS)))
     limit = max(fee_limit(amount), least_fee(amount))
     if most is not None:
         if amount > most:
-            raise CostsMore(total=format_sats(amount), most=format_sats(most))
+            raise CostsMore(total=format_cost(amount), most=format_sats(most))
         limit = min(limit, most - amount)
     return amount, limit
 

@@ -250,16 +250,15 @@ class Wallet:
     async def transfer(self, caller: Caller, payee: str, amount: int, key: str, *, by: str = "") -> int:
         """Pay `amount` msat of the caller's to another person of this hub; returns the number of the entry.
 
-        `by`: the account of whoever agreed, where that was another than the caller.
-
-        The same key again pays nothing more. Raises what `limits.spend` does, `NobodysWallet`, `OwnWallet`, `NotEnoughSats`.
+        `by`: the account of whoever agreed, where that was another than the caller. The same key again pays nothing more.
+        Raises what `limits.spend` does, `NobodysWallet`, `OwnWallet`, `NotEnoughSats`.
         """
         authorize(caller, Action.PAY)
         check_actor(payee)
         facts = f"{payee} {amount}"
 
         def work(tx: BooksTx) -> int:
-            if (done := tx.applied(f"{key}/transfer")) is not None:
+            if (done := tx.applied(_made(key))) is not None:
                 entry, _, paid = done.partition(" ")
                 if paid != facts:
                     raise KeyConflict(key=key)
@@ -269,10 +268,14 @@ class Wallet:
                 tx, source=now.payer, target=self._payee(tx, now, payee), amount=amount, key=key, actor=now.recorded,
                 by=by or now.payer,
             )  # fmt: skip
-            tx.mark(f"{key}/transfer", f"{number} {facts}")
+            tx.mark(_made(key), f"{number} {facts}")
             return number
 
         return await self._store.write(work)
+
+    async def transferred(self, key: str) -> bool:
+        """Whether `transfer` was made under this key."""
+        return await self._store.read(lambda tx: tx.applied(_made(key))) is not None
 
     def _payee(self, tx: BooksTx, caller: Caller, payee: str) -> str:
         """Whose wallet it goes to."""
@@ -285,12 +288,15 @@ class Wallet:
         return account
 
 
+def _made(key: str) -> str:
+    """What a transfer that was made is kept under."""
+    return f"{key}/transfer"
+
+
 def move(tx: LedgerTx, *, source: str, target: str, amount: int, key: str, actor: str, by: str) -> int:  # noqa: PLR0913
     """Move msat from one person's wallet to another's, within the limits; returns the number of the entry.
 
-    `by`: the account of whoever decides it.
-
-    Raises `NotEnoughSats`, and what `limits.spend` does.
+    `by`: the account of whoever decides it. Raises `NotEnoughSats`, and what `limits.spend` does.
     """
     key = f"transfer:{key}"
     limits.spend(tx, Spend(user_account(source), amount, Path.TRANSFER, key, by=by))

@@ -14,7 +14,7 @@ from adapters.fetch.fetcher import PageFetcher
 from adapters.lightning.simulated import SimulatedNode
 from config.settings import Serve
 from core.approval import State
-from core.chat import Role
+from core.chat import Inbound, Role
 from core.wallet.lightning import NodeDown
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import OWNER, balances, hub, prove, settings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
+    from core.chat import Reply
     from core.wallet.lightning import NodeInfo, Outcome
     from tests.scenario.test_links import People
 
@@ -201,3 +202,32 @@ async def test_an_owner_ends_what_the_node_never_does(tmp_path: Path) -> None:
         assert preimage is not None
         assert (await some.bot.data(f"/reconcile paid={preimage.hex()}"))["state"] == "succeeded"
         assert balances(some.bot.app.settings)["user:console:owner"] == (9_930, 0)
+
+
+async def test_less_than_a_sat_is_shown_as_a_sat_where_it_leaves(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        paid = await some.bot.say(f"/pay {await node.outside_asks(1_999, fee=999)}")
+        assert paid["text"].startswith("Paid 2 simulated sats to ")
+        assert paid["text"].endswith("; routing took 1 sat")
+        assert (paid["data"]["amount_msat"], paid["data"]["fee_msat"]) == (1_999, 999)
+
+
+async def test_a_transfer_that_is_repeated_after_a_crash_is_made_once_whatever_the_limit_is_by_then(
+    tmp_path: Path,
+) -> None:
+    async with payers(tmp_path) as (some, _):
+        hub, caller = some.bot.app.hub, await some.bot.app.hub.identities.caller(OWNER, private=True)
+
+        async def pay(key: str) -> Reply:
+            message = Inbound("console", "x", key, OWNER, OWNER, f"/pay {ANNS} 900")
+            command = hub.registry.route(message)
+            return await command.run(hub, hub.registry.call(command, message, caller))
+
+        made = await pay("made")
+        await some.bot.say("/limits approve 500")
+        assert (await pay("made")).text == made.text
+        asked = await pay("asked")
+        await some.bot.say("/limits approve 5000")
+        assert (await pay("asked")).data["approval"] == asked.data["approval"]
+        await some.bot.say(f"/approve {asked.data['approval']}")
+        assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (2_100, 0)

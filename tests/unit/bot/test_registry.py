@@ -31,7 +31,7 @@ EXAMPLES = {
     "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
     "CODE": "ABCD2345", "ACTOR": "telegram:7", "IDENTITY": "telegram:8", "KIND": "read", "member|operator|payer|owner": "operator",
     "on|off": "off", "yes|no": "yes", "WHOM": "telegram:7", "BOLT11": "lnbc1", "MEMO": "two coffees",
-    "SCOPE": "day", "AMOUNT": "500",
+    "SCOPE": "day", "AMOUNT": "500", "PREIMAGE": "ab12", "PAYMENT": "cd34ef56",
 }  # fmt: skip
 
 
