@@ -347,7 +347,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
-        await approvals.recover()
+        await approvals.recover(nursery)
         await _first_look("what is held for tasks", escrow.look())
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)

@@ -10,7 +10,9 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
 
+from bot.replies import from_error
 from core.access import Action, authorize
 from core.approval import Approval, State, UnknownApproval, approval_name, decide, digest_of
 from core.chat import Button, Choice, Reply, Role
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from core.chat import Caller, Outgoing
     from core.events import Json
     from core.messages import Delivered
-    from core.ports import Clock
+    from core.ports import Clock, Spawner
     from core.store import Store
     from core.tokens import Identities
 
@@ -40,6 +42,15 @@ class ApprovalTx(TokenTx, MessageTx, Protocol):
     @property
     def approvals(self) -> ApprovalStore:
         """Approvals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of something that was approved: in words for everybody who was asked, and a `reply` for one conversation alone."""
+
+    words: str
+    place: str
+    reply: Reply
 
 
 class Approvals:
@@ -59,11 +70,11 @@ class Approvals:
         self._identities = identities
         self._send = send
         self._close = close
-        self._carriers: dict[str, Callable[[Approval], Awaitable[str]]] = {}
+        self._carriers: dict[str, Callable[[Approval], Awaitable[str | Came]]] = {}
         self._wake = asyncio.Event()
-        self._doing = asyncio.Lock()
+        self._turns = WeakValueDictionary[int, asyncio.Lock]()
 
-    def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str]]) -> None:
+    def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str | Came]]) -> None:
         """Say who carries out what is approved of a kind: it returns what came of it, in words, and may be asked twice."""
         self._carriers[kind] = carry
 
@@ -88,6 +99,10 @@ class Approvals:
         made, questions = await patiently(self._store, work, self._clock)
         self.asked(questions)
         return made
+
+    async def known(self, key: str) -> bool:
+        """Whether something was put to persons under this key."""
+        return await self._store.read(lambda tx: tx.applied(key)) is not None
 
     def asked(self, questions: Sequence[Outgoing]) -> None:
         """What `put` wrote is committed: send the questions, and watch their time."""
@@ -116,11 +131,14 @@ class Approvals:
             self._show(told)
         return await self._carried(settled) if settled.state is State.APPROVED else settled
 
-    async def recover(self) -> None:
-        """Carry out what was approved and not done when the hub stopped."""
+    async def recover(self, spawner: Spawner) -> None:
+        """Carry out what was approved and not done when the hub stopped: no part of it waits for another, and no start for any."""
         for approval in await self._store.read(lambda tx: tx.approvals.pending()):
             if approval.state is State.APPROVED:
-                await self._carried(approval)
+                spawner.spawn(self._again(approval), f"approval {approval.name}")
+
+    async def _again(self, approval: Approval) -> None:
+        await self._carried(approval)
 
     async def run(self) -> None:
         """Let what nobody decided run out, and say so."""
@@ -147,12 +165,15 @@ class Approvals:
 
     async def _carried(self, approval: Approval) -> Approval:
         """Carry out what was approved, and write what came of it with those who are told."""
-        async with self._doing:  # a restart, and a command that is repeated after it, would both do it
+        turn = self._turns.setdefault(approval.id, asyncio.Lock())
+        async with turn:  # a restart, and a command that is repeated after it, would both do it
             found = await self._store.read(lambda tx: tx.approvals.find(approval.id))
             if found is None or found.state is not State.APPROVED:
                 return found or approval
-            done = replace(found, state=State.DONE, outcome=await self._outcome(found))
-            self._show(await patiently(self._store, lambda tx: _settled(tx, done), self._clock))
+            came = await self._outcome(found)
+            done = replace(found, state=State.DONE, outcome=came if isinstance(came, str) else came.words)
+            alone = came if isinstance(came, Came) else None
+            self._show(await patiently(self._store, lambda tx: _settled(tx, done, alone), self._clock))
             return done
 
     def _show(self, told: _Told) -> None:
@@ -161,13 +182,17 @@ class Approvals:
         for one in told.closed:
             self._close(one.conversation, one.sent, one.reply)
 
-    async def _outcome(self, approval: Approval) -> str:
+    async def _outcome(self, approval: Approval) -> str | Came:
         carry = self._carriers.get(approval.kind)
         if carry is None or not approval.intact:
             return "nothing was done: this hub cannot do it any more"
         try:
             return await carry(approval)
         except HubError as error:
+            decider = home_of(approval.decided_by or "")
+            asker = home_of(approval.asked_by) or decider
+            if error.private and asker and asker != decider:
+                return Came("it could not be done; whoever asked is told why", asker, from_error(error))
             return str(error)
         except Exception:
             log.exception("%s was approved and could not be carried out", approval.name)
@@ -197,8 +222,8 @@ class _Told:
     closed: list[Delivered]
 
 
-def _settled(tx: ApprovalTx, approval: Approval) -> _Told:
-    """Write a state, and, where it is an end, what came of it in the place of each question.
+def _settled(tx: ApprovalTx, approval: Approval, alone: Came | None = None) -> _Told:
+    """Write a state, and, where it is an end, what came of it in the place of each question; `alone` where that belongs.
 
     Whoever decided is answered by their command. It is one unit of work: nobody is left with a question that is none any more.
     """
@@ -217,6 +242,8 @@ def _settled(tx: ApprovalTx, approval: Approval) -> _Told:
         tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now, replaces=stands.get(place))
         for place in sorted(place for place in places if place and place != decider)
     ]
+    if alone is not None:
+        told.append(tx.messages.queue(alone.place.partition(":")[0], alone.place, alone.reply, None, tx.now))
     return _Told(told, [one for one in asked if one.conversation == decider])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.chat import File, Mark, Reply, Style
-from core.money import format_sats, to_sats
+from core.money import format_cost, to_sats
 from core.wallet.goods import goods
 from core.wallet.purchase import host_of
 
@@ -38,7 +38,7 @@ def _price(bought: Bought, *, simulated: bool) -> str:
         return "at no cost"
     if bought.before:
         return "with a token that was paid for before"
-    return f"for {format_sats(bought.purchase.amount)}{' (simulated)' if simulated else ''}"
+    return f"for {format_cost(bought.purchase.amount)}{' (simulated)' if simulated else ''}"
 
 
 def question(asks: Asks, *, simulated: bool) -> str:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from core.ports import IdSource
     from core.store import Store
     from core.tokens import Identities
+    from core.wallet.invoices import InvoiceStore
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,10 @@ class LinkTx(ApprovalTx, PairingTx, SwarmTx, Protocol):
     @property
     def links(self) -> LinkStore:
         """Links."""
+
+    @property
+    def invoices(self) -> InvoiceStore:
+        """What was asked for over Lightning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +237,7 @@ class Links:
     def _link(self, tx: LinkTx, wish: Wish, account: str, key: str) -> _Outcome:
         told = self._tell(tx, self._of(account), _warning(wish, account), but=wish.actor)
         tx.links.link(wish.actor, wish.root, wish.name, tx.now)
+        tx.invoices.hand_over(user_account(wish.actor), user_account(account))
         moved = move_all(
             tx, key=f"link:{key}", source=user_account(wish.actor), target=user_account(account), actor=wish.actor,
             reason=f"{wish.actor} was linked to {account}",

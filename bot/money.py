@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.paying import KIND, Paying
 from core.wallet import held
 from core.wallet.buying import Buying
+from core.wallet.endings import Endings
 from core.wallet.guard import Consent, SpendGuard
 from core.wallet.invoices import Invoices
 from core.wallet.node import OwnNode
@@ -73,7 +74,7 @@ def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Cl
     paying = Paying(
         payments, invoices, buying, keep=keep, approvals=people.approvals, identities=people.identities,
         pairing=people.pairing, roster=people.roster, wallet=people.wallet, treasury=people.treasury,
-        taps=Consent(store),
+        taps=Consent(store), endings=Endings(store, own, payments, clock, people.identities),
     )  # fmt: skip
     people.approvals.carries(KIND, paying.carry)
     return Money(own, invoices, payments, paying, Reconciler(store, own))

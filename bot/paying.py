@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from bot import goods, views_lightning, views_treasury
+from bot.approvals import Came
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
@@ -22,17 +23,19 @@ from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
 from core.wallet.payments import Order
 from core.wallet.purchase import Order as Wanted
+from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.goods import Keep
     from core.approval import Approval
-    from core.chat import CommandCall
+    from core.chat import Caller, CommandCall
     from core.pairing import Pairing
     from core.swarm.roster import Roster
     from core.tokens import Identities
     from core.treasury.treasury import Treasury
     from core.wallet.buying import Buying
+    from core.wallet.endings import Endings
     from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
     from core.wallet.payments import Payments, Quote
@@ -69,6 +72,7 @@ class Paying:
     def __init__(  # noqa: PLR0913 - what it works with
         self, payments: Payments, invoices: Invoices, buying: Buying, *, keep: Keep, approvals: Approvals,
         identities: Identities, pairing: Pairing, roster: Roster, wallet: Wallet, treasury: Treasury, taps: Consent,
+        endings: Endings,
     ) -> None:  # fmt: skip
         self._payments = payments
         self._invoices = invoices
@@ -81,6 +85,7 @@ class Paying:
         self._wallet = wallet
         self._treasury = treasury
         self._taps = taps
+        self.endings = endings
 
     async def invoice(self, call: CommandCall, amount: int, memo: str) -> Invoice:
         """Ask for `amount` msat for the caller's wallet."""
@@ -112,7 +117,7 @@ class Paying:
         if amount is None:
             raise SayHowMuch
         payee = self._pairing.find(whom)
-        if await self._taps.needed(user_account(call.caller.payer), amount):
+        if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)
         await self._wallet.transfer(call.caller, payee, amount, call.key)
         return views_lightning.transferred(payee, amount, simulated=self._wallet.simulated)
@@ -123,14 +128,14 @@ class Paying:
         if isinstance(bought, Bought):
             return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         words = goods.question(bought, simulated=self._wallet.simulated)
-        return await self._put(call, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
+        return await self._put(call, order.account, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
 
     async def treasury(self, call: CommandCall, way: Way, amount: int) -> Reply:
         """Move sats between the owners' wallet and the treasury."""
         account = user_account(call.caller.payer) if way is Way.IN else TREASURY
         if await self._taps.needed(account, amount):
             words = views_treasury.asks(way, amount, simulated=self._wallet.simulated)
-            return await self._put(call, {"treasury": way.value}, words, amount, needs=Role.OWNER)
+            return await self._put(call, account, {"treasury": way.value}, words, amount, needs=Role.OWNER)
         await self._treasury.move(call.caller, way, amount, call.key)
         return views_treasury.moved(way, amount, simulated=self._wallet.simulated)
 
@@ -147,10 +152,16 @@ class Paying:
         if (known := await self._payments.known(order.key)) is not None:
             return views_lightning.payment(known, simulated=self._wallet.simulated)
         quote = await self._payments.quote(order)
-        if await self._taps.needed(order.account, quote.most):
+        if await self._must_tap(call, order.account, quote.most):
             return await self._ask(call, order, quote)
         made = await self._payments.pay(order)
         return views_lightning.payment(made, simulated=self._wallet.simulated)
+
+    async def _must_tap(self, call: CommandCall, account: str, amount: int) -> bool:
+        """Whether a person taps first. Of a command that is repeated after a crash, what it did then counts."""
+        if await self._wallet.transferred(call.key):
+            return False
+        return await self._approvals.known(_tap(call)) or await self._taps.needed(account, amount)
 
     async def _ask(self, call: CommandCall, order: Order, quote: Quote) -> Reply:
         """Put a payment to those who may agree to so much."""
@@ -158,29 +169,31 @@ class Paying:
         if order.account != user_account(CONSOLE_OWNER):
             words += f" From the account {order.account.partition(':')[2]}."
         facts = {
-            "bolt11": quote.asked.bolt11, "account": order.account, "amount": order.amount,
-            "reason": order.reason, "path": order.path.value,
+            "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
-        return await self._put(call, facts, words, quote.most)
+        return await self._put(call, order.account, facts, words, quote.most)
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
         words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?"
         if call.caller.payer != CONSOLE_OWNER:
             words += f" From the account {call.caller.payer}."
-        return await self._put(call, {"payee": payee}, words, amount)
+        return await self._put(call, user_account(call.caller.payer), {"payee": payee}, words, amount)
 
     async def _put(
-        self, call: CommandCall, facts: dict[str, Any], words: str, most: int, *, needs: Role = Role.PAYER
+        self, call: CommandCall, account: str, facts: dict[str, Any], words: str, most: int, *, needs: Role = Role.PAYER
     ) -> Reply:
         """Put it to the owners, and to the payers who may agree to so much unless it `needs` an owner."""
         caller = call.caller
-        who = {"actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows}
+        who = {
+            "actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows,
+            "account": account,
+        }  # fmt: skip
         payers = await self._payers(most) if needs is Role.PAYER else []
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *payers})
         made = await self._approvals.ask(
             KIND, json.dumps(who | facts | {"most": most}), words, asked_by=caller.recorded, where=call.follows, approvers=people,
-            seconds=ASK_SECONDS, key=f"{call.key}/tap", needs=needs,
+            seconds=ASK_SECONDS, key=_tap(call), needs=needs,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
@@ -190,32 +203,47 @@ class Paying:
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
 
-    async def carry(self, approval: Approval) -> str:  # noqa: PLR0911 - one end for each kind of spend
+    async def carry(self, approval: Approval) -> str | Came:
         """Pay what was agreed to; the same approval twice pays once."""
         asked, key = json.loads(approval.action), f"approval/{approval.id}"
         if (known := await self._payments.known(key)) is not None:
             return views_lightning.payment(known, simulated=self._wallet.simulated).text
         caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
-        _, role = await self._identities.standing(approval.decided_by or "")
         agreed = self._identities.account(approval.decided_by or "")
-        if not await self._taps.allowed(agreed, role, asked["most"]):
-            return "nothing was paid: whoever agreed may not agree to so much any more"
-        key = f"approval/{approval.id}"
+        if why := await self._changed(approval, asked, caller):
+            return f"nothing was paid: {why}"
         if "purchase" in asked:
-            bought = await self._buying.confirm(asked["purchase"], asked["most"])
-            if not isinstance(bought, Bought):
-                return "nothing was paid: the price has changed"
-            reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
-            return reply.text + ("\nSay the same /pay again to have the file: it is paid for." if reply.files else "")
+            return await self._bought(asked["purchase"], asked["most"], agreed, approval.conversation)
         if "treasury" in asked:
             way = Way(asked["treasury"])
             await self._treasury.move(caller, way, asked["most"], key)
             return views_treasury.moved(way, asked["most"], simulated=self._wallet.simulated).text
         if "payee" in asked:
-            await self._wallet.transfer(caller, asked["payee"], asked["most"], key)
+            await self._wallet.transfer(caller, asked["payee"], asked["most"], key, by=agreed)
             return views_lightning.transferred(asked["payee"], asked["most"], simulated=self._wallet.simulated).text
         order = Order(
             asked["bolt11"], asked["account"], caller, asked["where"], key, asked["amount"], asked["most"], asked["reason"],
             Path(asked["path"]), agreed,
         )  # fmt: skip
         return views_lightning.payment(await self._payments.pay(order), simulated=self._wallet.simulated).text
+
+    async def _changed(self, approval: Approval, asked: dict[str, Any], caller: Caller) -> str:
+        """Why what was agreed to may not be done any more; empty where it may."""
+        person = approval.decided_by or ""
+        _, role = await self._identities.standing(person)
+        if not await self._taps.allowed(self._identities.account(person), role, asked["most"]):
+            return "whoever agreed may not agree to so much any more"
+        return "" if owner_of(asked["account"]) == caller.payer else "whoever asked is of another account now"
+
+    async def _bought(self, purchase: int, most: int, agreed: str, where: str) -> str | Came:
+        """Buy what was agreed to; what comes back is for whoever asked."""
+        bought = await self._buying.confirm(purchase, most, agreed)
+        if not isinstance(bought, Bought):
+            return "nothing was paid: the price has changed"
+        reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
+        return Came(reply.text.partition("\n")[0].rstrip(":"), where, reply)
+
+
+def _tap(call: CommandCall) -> str:
+    """The key under which a command's approval is kept."""
+    return f"{call.key}/tap"

@@ -21,6 +21,7 @@ from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
 from core.wallet.payments import PaymentTx
+from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.swarm.ports import ResultFile
     from core.swarm.task import Task
+    from core.wallet.invoices import Invoice
+    from core.wallet.payment import Payment
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +120,8 @@ class Notify:
         if event.kind in _ESCROW:
             return self._of_escrow(tx, event)
         if receipt := _receipt(tx, event, simulated=self._simulated):
-            return [receipt]
+            money, reply = receipt
+            return [(where, reply) for where in self._where(tx, money)]
         task = tx.tasks.find(event.task or 0)
         if task is None:
             return []
@@ -151,6 +155,14 @@ class Notify:
             return [(home, reply) for home in self._homes(tx, CONSOLE_OWNER)]
         return [(one.conversation if task is None else _told_in(tx, task), reply)]
 
+    def _where(self, tx: HandlerTx, money: Invoice | Payment) -> list[str]:
+        """Where it is told of: where it was asked for, unless whoever is at home there is not of its account any more."""
+        person, tried_out = person_of(money.conversation), " as " in money.actor
+        owner = owner_of(money.account)
+        if person is None or tried_out or person in self._everybody(tx, owner):
+            return [money.conversation]
+        return self._homes(tx, owner)
+
     def _homes(self, tx: HandlerTx, person: str) -> list[str]:
         """Where a person is told of their own work: wherever they are known."""
         everybody = self._everybody(tx, person) if home_of(person) else ()
@@ -169,16 +181,16 @@ class Notify:
         return views.told(event, task, tx.tasks.files(task.id), self._place, extra)
 
 
-def _receipt(tx: HandlerTx, event: Event, *, simulated: bool) -> tuple[str, Reply] | None:
-    """Where it is told, and what, that sats came that were asked for, or how a payment ended whose sender waits no more."""
+def _receipt(tx: HandlerTx, event: Event, *, simulated: bool) -> tuple[Invoice | Payment, Reply] | None:
+    """That sats came that were asked for, or how a payment ended whose sender waits no more; None where nobody is to be told."""
     if event.kind is Kind.INVOICE_SETTLED:
         invoice = tx.invoices.find(bytes.fromhex(str(event.data["invoice"])))
         if invoice is not None and invoice.conversation:
-            return invoice.conversation, views_lightning.received(invoice, simulated=simulated)
+            return invoice, views_lightning.received(invoice, simulated=simulated)
     elif event.kind in {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED} and not event.data["answered"]:
         payment = tx.payments.find(bytes.fromhex(str(event.data["payment"])))
         if payment is not None and payment.conversation:
-            return payment.conversation, views_lightning.payment(payment, simulated=simulated)
+            return payment, views_lightning.payment(payment, simulated=simulated)
     return None
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from bot.views import PAGE as ROWS
 from bot.views import moment
-from core.chat import Button, Mark, Reply, Style
+from core.chat import Button, Mark, Reply, Style, one_line
 from core.events import Kind
 from core.ids import task_name
-from core.money import format_sats, to_msat, to_sats
+from core.money import format_cost, format_sats, to_msat, to_sats
 from core.wallet.hold import State as Held
 from core.wallet.payment import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import tzinfo
 
     from core.chat import File
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
 
 def sats(msat: int, *, simulated: bool) -> str:
     """`500 sats`, `500 simulated sats`."""
-    return format_sats(msat).replace(" sat", " simulated sat") if simulated else format_sats(msat)
+    return _named(format_sats(msat), simulated=simulated)
+
+
+def cost(msat: int, *, simulated: bool) -> str:
+    """The same of what leaves: rounded up."""
+    return _named(format_cost(msat), simulated=simulated)
+
+
+def _named(amount: str, *, simulated: bool) -> str:
+    return amount.replace(" sat", " simulated sat") if simulated else amount
 
 
 def short(node: str) -> str:
@@ -101,7 +112,7 @@ def escrow_told(kind: Kind, one: HoldInvoice, amount: int, *, simulated: bool) -
 
 def received(paid: Invoice, *, simulated: bool) -> Reply:
     """Told when an invoice was paid."""
-    what = f": {paid.memo}" if paid.memo else ""
+    what = f": {memo}" if (memo := one_line(paid.memo)) else ""
     data: dict[str, Json] = {
         "ok": True, "payment_hash": paid.payment_hash.hex(), "state": "settled", "amount_sats": to_sats(paid.received),
         "simulated": simulated,
@@ -113,52 +124,63 @@ def quoted(quote: Quote, *, simulated: bool) -> str:
     """What a payment would cost and whom it would pay, for whoever is asked."""
     what = f" ({quote.asked.description})" if quote.asked.description else ""
     return (
-        f"Pay {sats(quote.amount, simulated=simulated)} to {short(quote.asked.payee)}{what}, "
-        f"and up to {format_sats(quote.fee_limit)} for routing?"
+        f"Pay {cost(quote.amount, simulated=simulated)} to {short(quote.asked.payee)}{what}, "
+        f"and up to {format_cost(quote.fee_limit)} for routing?"
     )
 
 
 def payment(made: Payment, *, simulated: bool) -> Reply:
     """How a payment stands."""
-    amount, payee = sats(made.amount, simulated=simulated), short(made.payee)
+    amount, payee = cost(made.amount, simulated=simulated), short(made.payee)
     data: dict[str, Json] = {
         "ok": made.state is not State.FAILED, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11,
-        "state": made.state.value, "amount_sats": to_sats(made.amount), "simulated": simulated,
+        "state": made.state.value, "amount_sats": to_sats(made.amount), "amount_msat": made.amount,
+        "simulated": simulated,
     }  # fmt: skip
     match made.state:
         case State.SUCCEEDED:
             if made.preimage is not None:
                 data["preimage"] = made.preimage.hex()
-            data["fee_sats"] = to_sats(made.fee)
-            return Reply(f"Paid {amount} to {payee}; routing took {format_sats(made.fee)}", data)
+            data |= {"fee_sats": to_sats(made.fee), "fee_msat": made.fee}
+            return Reply(f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}", data)
         case State.FAILED:
             data["error"] = "payment_failed"
             return Reply(f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left your wallet.", data)
         case State.PREPARED | State.SENDING | State.UNKNOWN:
-            held = f"{format_sats(made.most)} are set aside for it until the node says how it ended."
+            held = f"{format_cost(made.most)} are set aside for it until the node says how it ended."
             return Reply(f"The payment of {amount} to {payee} is on its way; you are told how it ends.\n{held}", data)
         case _:
             assert_never(made.state)
 
 
-def compared(found: Comparison, *, simulated: bool) -> Reply:
-    """The node and the books, side by side; a button books what differs."""
+def compared(
+    found: Comparison, unfinished: Sequence[Payment], zone: tzinfo | None, *, simulated: bool
+) -> Reply:  # fmt: skip
+    """The node and the books, side by side, and what the node has not ended; a button books what differs."""
     differs = found.difference
     data: dict[str, Json] = {
         "ok": differs == 0, "comparison": found.id, "node_sats": to_sats(found.node), "books_sats": to_sats(found.books),
         "in_flight_sats": to_sats(found.in_flight), "difference_msat": differs, "simulated": simulated,
+        "unfinished": [{"payment_hash": one.payment_hash.hex(), "state": one.state.value, "since": one.at} for one in unfinished],
     }  # fmt: skip
     lines = f"node   {sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
     if found.coming:
         lines += f"\non its way in, held for tasks  {format_sats(found.coming)}"
     if found.in_flight:
-        lines += f"\non its way out  up to {format_sats(found.in_flight)}"
+        lines += f"\non its way out  up to {format_cost(found.in_flight)}"
+    lines += "".join(f"\n{_unended(one, zone)}" for one in unfinished[:ROWS])
+    lines += f"\nand {len(unfinished) - ROWS} more" if len(unfinished) > ROWS else ""
     if not differs:
         return Reply(f"The node has what the books say\n{lines}", data)
     more = "more" if differs > 0 else "less"
     head = f"The node has {abs(differs):,} msat {more} than the books say"
     why = "Somebody moved sats at the node without this hub, or its fees changed. Have it booked once you know why."
     return Reply(f"{head}\n{lines}\n{why}", data, buttons=(Button("Book it", f"/reconcile book={found.id}"),))
+
+
+def _unended(one: Payment, zone: tzinfo | None) -> str:
+    why = f": {one.why}" if one.why else ""
+    return f"  {one.payment_hash.hex()[:8]}  {format_cost(one.amount)}, {moment(one.at, zone)}{why}"
 
 
 def booked(found: Comparison) -> Reply:

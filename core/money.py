@@ -43,3 +43,8 @@ def format_sats(msat: int) -> str:
     """An amount for people: `1 sat`, `12,000 sats`."""
     sats = to_sats(msat)
     return f"{sats:,} sat" if sats == 1 else f"{sats:,} sats"
+
+
+def format_cost(msat: int) -> str:
+    """What something costs, for people: rounded up, so that nobody is shown less than they pay."""
+    return format_sats(-(-msat // MSAT) * MSAT)

@@ -158,7 +158,7 @@ class Payments:
     fate: PayState = PayState.SUCCEEDED
     loses_reply: bool = False
 
-    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str) -> bytes:
+    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         request = read_invoice(bolt11)
         assert request.amount is not None
         assert request.amount <= most

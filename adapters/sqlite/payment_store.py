@@ -96,6 +96,12 @@ class InvoiceRows:
             (received, now, payment_hash),
         )
 
+    def hand_over(self, source: str, target: str) -> None:
+        """See `InvoiceStore`."""
+        self._connection.execute(
+            "UPDATE invoice SET account = ? WHERE account = ? AND state = 'open'", (target, source)
+        )
+
     def last_settlement(self) -> int:
         """See `InvoiceStore`."""
         (last,) = self._connection.execute("SELECT last FROM settlement").fetchone()

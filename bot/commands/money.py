@@ -113,18 +113,28 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/reconcile [book=N]",
+    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT]",
     "compare what the Lightning node has with what the books say",
     group="money",
     action=Action.RECONCILE,
-    notes=("book=N: put the difference of comparison N into the books, under suspense; it was moved outside this hub",),
+    notes=(
+        "book=N: put the difference of comparison N into the books, under suspense; it was moved outside this hub",
+        "paid=PREIMAGE: the receipt of a payment that the node does not end; it is booked by it",
+        "lost=PAYMENT: give such a payment up, by the beginning of its hash; its sats are free again",
+    ),
 )
 async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     """Compare the node with the books."""
     number = cast("int | None", call.args.get("book"))
     if number is not None:
         return views_lightning.booked(await hub.reconciler.book(call.caller, number))
-    return views_lightning.compared(await hub.reconciler.compare(), simulated=hub.wallet.simulated)
+    endings, simulated = hub.paying.endings, hub.wallet.simulated
+    if (preimage := cast("str | None", call.args.get("paid"))) is not None:
+        return views_lightning.payment(await endings.paid(call.caller, preimage), simulated=simulated)
+    if (lost := cast("str | None", call.args.get("lost"))) is not None:
+        return views_lightning.payment(await endings.give_up(call.caller, lost), simulated=simulated)
+    unfinished = await endings.unfinished()
+    return views_lightning.compared(await hub.reconciler.compare(), unfinished, hub.zone, simulated=simulated)
 
 
 @command(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from weakref import WeakValueDictionary
 
 from core.errors import Broken, HubError
-from core.money import format_sats
+from core.money import format_cost, format_sats
 from core.wallet.challenge import BadChallenge, Unpayable, credential, price_of, read
 from core.wallet.lightning import BadInvoice, PayState, proves
 from core.wallet.purchase import (
@@ -52,8 +52,10 @@ class BadReceipt(Broken):
 class Pays(Protocol):
     """Paying an invoice from an account, at most once whatever happens, and within its limits."""
 
-    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str) -> bytes:
+    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         """Pay an invoice over at most `most` msat (routing comes on top) and return the preimage; given again, its end.
+
+        `by`: the account of whoever agreed, empty where nobody was asked.
 
         Raises `HubError`s, which do not tell whether it was paid: `outcome` does.
         """
@@ -80,7 +82,7 @@ class Asks:
     @property
     def words(self) -> str:
         """The price, for people."""
-        return f"This costs {format_sats(self.purchase.amount)} from {self.purchase.host}."
+        return f"This costs {format_cost(self.purchase.amount)} from {self.purchase.host}."
 
 
 class Buying:
@@ -120,14 +122,19 @@ class Buying:
             held = await self._store.read(lambda tx: tx.purchases.held(order.account, order.url, order.key))
             return await (self._fresh(order) if held is None else self._go_on(held, order))
 
-    async def confirm(self, number: int, agreed: int) -> Bought | Asks:
-        """Go on with the purchase `number`, for which a person agreed to pay `agreed` msat. Raises as `buy` does."""
+    async def confirm(self, number: int, agreed: int, by: str) -> Bought | Asks:
+        """Go on with the purchase `number`, for which a person (`by`, their account) agreed to pay `agreed` msat.
+
+        Raises as `buy` does.
+        """
         purchase = await self._store.read(lambda tx: tx.purchases.find(number))
         if purchase is None:
             raise OfferOver(host="this server")
         if purchase.state is State.FAILED:
             raise OfferOver(host=purchase.host)
-        return await self.buy(Order(purchase.account, purchase.url, agreed, purchase.key, again=True, agreed=True))
+        return await self.buy(
+            Order(purchase.account, purchase.url, agreed, purchase.key, again=True, agreed=True, by=by)
+        )
 
     async def _go_on(self, held: Purchase, order: Order) -> Bought | Asks:
         match held.state:
@@ -184,7 +191,7 @@ class Buying:
             return await self._fresh(order)
         await self._refuse_unserved(order, offer.site)
         if order.most is not None and offer.amount > order.most:
-            raise TooDear(host=offer.host, price=format_sats(offer.amount), most=format_sats(order.most))
+            raise TooDear(host=offer.host, price=format_cost(offer.amount), most=format_sats(order.most))
         if must_ask(order, offer.amount, await self._limit(order.account)):
             return Asks(offer)
         return await self._send(await self._begin(offer, order), order)
@@ -210,7 +217,12 @@ class Buying:
         preimage: bytes | None
         try:
             preimage = await self._pays.pay_invoice(
-                purchase.account, purchase.invoice, purchase.amount, purchase.key, f"L402: {purchase.host}"
+                purchase.account,
+                purchase.invoice,
+                purchase.amount,
+                purchase.key,
+                f"L402: {purchase.host}",
+                order.by,
             )
         except HubError as error:
             preimage = await self._in_spite_of(error, purchase)

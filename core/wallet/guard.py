@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
 from core.chat import Role
+from core.errors import Refused
 from core.wallet import limits
 from core.wallet.limits import Path, Spend
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 _RIGHTS = {Path.PAYOUT: Action.PAYOUT, Path.TREASURY: Action.TREASURY}
 
 
+class AgreedNoMore(Refused):
+    """Whoever agreed may not agree to so much any more. Nothing was paid."""
+
+
 class SpendGuard:
     """`core.wallet.payments.Guard`: rights as they are in the unit of work that spends, and limits."""
 
@@ -26,8 +31,10 @@ class SpendGuard:
         self._identities = identities
 
     def spend(self, tx: PaymentTx, order: Order, payment: Payment) -> None:
-        """See `Guard`. Raises `NotAsYouWere`, `NotAllowed`, `Frozen` and `OverLimit`."""
+        """See `Guard`. Raises `NotAsYouWere`, `NotAllowed`, `AgreedNoMore`, `Frozen` and `OverLimit`."""
         authorize(self._identities.as_now(tx, order.caller), _RIGHTS.get(order.path, Action.SEND))
+        if order.by and not _may_agree(tx, order.by, self._identities.role_in(tx, order.by), payment.most):
+            raise AgreedNoMore
         agent = order.account.removeprefix("agent:") if order.path is Path.PAYOUT else None
         by = order.by or order.caller.payer
         limits.spend(tx, Spend(order.account, payment.most, order.path, _key(payment), agent=agent, by=by))
@@ -48,6 +55,10 @@ def _key(payment: Payment) -> str:
     return f"payment:{payment.payment_hash.hex()}:{payment.attempt}"
 
 
+def _may_agree(tx: LimitTx, person: str, role: Role, amount: int) -> bool:
+    return role is Role.OWNER or (role is Role.PAYER and amount <= tx.limits.rules().amounts.get(person, 0))
+
+
 class Consent:
     """Which spends a person must tap for, and who may."""
 
@@ -61,5 +72,4 @@ class Consent:
 
     async def allowed(self, person: str, role: Role, amount: int) -> bool:
         """Whether a person (their account) may agree to a spend of `amount` msat: an owner, or a payer within their own limit."""
-        rules = await self._store.read(lambda tx: tx.limits.rules())
-        return role is Role.OWNER or (role is Role.PAYER and amount <= rules.amounts.get(person, 0))
+        return await self._store.read(lambda tx: _may_agree(tx, person, role, amount))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.chat import one_line
 from core.errors import Unavailable
 from core.events import Event, Kind
 from core.money import MAX_SATS, to_msat, to_sats
@@ -64,6 +65,9 @@ class InvoiceStore(Protocol):
 
     def settle(self, payment_hash: bytes, received: int, now: int) -> None:
         """It was paid."""
+
+    def hand_over(self, source: str, target: str) -> None:
+        """What is open of one account is paid to another from now on."""
 
     def last_settlement(self) -> int:
         """The place of the newest settlement that was booked, in the node's order."""
@@ -188,7 +192,7 @@ class Invoices:
         reason = (
             "paid to the node, and not asked for by this hub"
             if invoice is None
-            else invoice.memo or "an invoice was paid"
+            else one_line(invoice.memo) or "an invoice was paid"
         )
         actor = "node" if invoice is None else invoice.actor
         postings = ((self._own.account, -found.received), (account, found.received))

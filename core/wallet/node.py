@@ -84,6 +84,8 @@ class OwnNode:
 
     def _bind(self, tx: IdentityTx, info: NodeInfo, has: int) -> None:
         known = tx.books.identity()
+        if known == (info.network, info.node):
+            return  # another who asked was first
         if known is None:
             tx.books.found(info.network, info.node, tx.now)
         elif known[0] == info.network == "simulated" and known[1].startswith("simulated-"):

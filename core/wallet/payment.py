@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from core.chat import one_line
 from core.errors import UserError
-from core.money import MAX_SATS, BadAmount, format_sats, to_msat
+from core.money import MAX_SATS, BadAmount, format_cost, format_sats, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 LEAST_FEE = 2_000
 """msat that a route may always cost: a payment of a few sats has no other way."""
+
+
+LONGEST_WHY = 300
+"""Characters of a reason that are kept: a node may pass on what others on the way say."""
 
 
 class State(StrEnum):
@@ -129,17 +134,17 @@ def price(
     if asked.amount is None and given is None:
         raise AmountMissing
     if asked.amount is not None and given is not None and asked.amount != given:
-        raise AmountGiven(asked=format_sats(asked.amount), given=format_sats(given))
+        raise AmountGiven(asked=format_cost(asked.amount), given=format_sats(given))
     amount = asked.amount if given is None else given
     assert amount is not None  # noqa: S101 - one of the two is there
     if amount <= 0:
         raise BadAmount(given=format_sats(amount))
     if amount > to_msat(MAX_SATS):
-        raise CostsMore(total=format_sats(amount), most=format_sats(to_msat(MAX_SATS)))
+        raise CostsMore(total=format_cost(amount), most=format_sats(to_msat(MAX_SATS)))
     limit = max(fee_limit(amount), least_fee(amount))
     if most is not None:
         if amount > most:
-            raise CostsMore(total=format_sats(amount), most=format_sats(most))
+            raise CostsMore(total=format_cost(amount), most=format_sats(most))
         limit = min(limit, most - amount)
     return amount, limit
 
@@ -176,7 +181,7 @@ def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
             )
             return Booking(done, sent, max(0, sent - payment.most))
         case PayState.FAILED:
-            return Booking(replace(payment, state=State.FAILED, why=outcome.why, ended_at=now))
+            return Booking(replace(payment, state=State.FAILED, why=one_line(outcome.why)[:LONGEST_WHY], ended_at=now))
         case PayState.SUCCEEDED:
             why = "the node says that it was paid, and shows no receipt or impossible amounts for it"
         case PayState.IN_FLIGHT:

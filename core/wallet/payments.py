@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from core.chat import one_line
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import format_sats, to_sats
@@ -173,6 +174,7 @@ class Payments:
     async def quote(self, order: Order) -> Quote:
         """What it would cost. Raises what makes it impossible: `BadInvoice`, `NodeDown`, and the errors of `payment`."""
         asked = await self._decode(order.bolt11)
+        asked = replace(asked, description=one_line(asked.description))  # whoever wants sats wrote it
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
         amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)
@@ -225,11 +227,11 @@ class Payments:
             raise TriedAlready(backend=self._own.node.backend)
 
     def _check_own(self, order: Order, invoice: Invoice) -> None:
-        """Raise where an invoice of this hub's own cannot be paid."""
+        """Raise where an invoice of this hub's own cannot be paid: inside the books there is no receipt to buy something with."""
         if invoice.account == order.account:
             raise PaysYourself
-        if invoice.account == SALES:
-            raise OwnGate  # inside the books there is no preimage, without which the token that it buys opens nothing
+        if invoice.account == SALES or order.path is Path.SERVICE:
+            raise OwnGate
         if invoice.settled:
             raise PaidAlready
         if not self._own.node.traits.hold:
@@ -268,7 +270,7 @@ class Payments:
         first = payment.state is State.PREPARED
         if why := self._guard.halts(tx):
             if first:
-                self._end(tx, payment, Outcome(PayState.FAILED, why=why))
+                self.end(tx, payment, Outcome(PayState.FAILED, why=why))
             return None
         if first:
             payment = replace(payment, state=State.SENDING)
@@ -322,7 +324,7 @@ class Payments:
         if now is None or now.over:
             return
         if invoice is None or invoice.settled:
-            self._end(tx, now, Outcome(PayState.FAILED, why="the invoice was paid already"))
+            self.end(tx, now, Outcome(PayState.FAILED, why="the invoice was paid already"))
             return
         after = replace(now, state=State.SUCCEEDED, why="", ended_at=tx.now)
         tx.payments.put(after)
@@ -334,9 +336,9 @@ class Payments:
         self._over(tx, after, now.amount)
 
     async def _book(self, payment: Payment, outcome: Outcome) -> None:
-        await patiently(self._store, lambda tx: self._end(tx, payment, outcome), self._clock)
+        await patiently(self._store, lambda tx: self.end(tx, payment, outcome), self._clock)
 
-    def _end(self, tx: PaymentTx, payment: Payment, outcome: Outcome) -> None:
+    def end(self, tx: PaymentTx, payment: Payment, outcome: Outcome) -> None:
         """Write what the node said, and move the money if that was its last word."""
         now = tx.payments.find(payment.payment_hash)
         if now is None or now.attempt != payment.attempt:
@@ -401,7 +403,7 @@ class Payments:
             self._wake.clear()
             found = await self._store.read(lambda tx: tx.payments.unfinished())
             left = {one.payment_hash: one for one in found}
-            due = self._looks.due(left, [one for one in left if self._under_way(one)], self._clock.now())
+            due = self._looks.due(left, [one for one in left if self.under_way(one)], self._clock.now())
             if due:
                 await self._own.verified()
             for payment_hash in due:
@@ -412,7 +414,7 @@ class Payments:
                 times.append(following)
             await self._clock.until(min(times, default=None), self._wake)
 
-    def _under_way(self, payment_hash: bytes) -> bool:
+    def under_way(self, payment_hash: bytes) -> bool:
         """Whether its call is on its way; one that has been silent for long is taken for lost, and may come back all the same."""
         call = self._busy.get(payment_hash)
         return call is not None and self._fresh(call)

@@ -114,7 +114,7 @@ class Order:
     """What somebody wants: the page at `url`, for `account`, for at most `most` msat; `key` names the command, once.
 
     `again`: pay, though this server was paid before and did not deliver; only a person says so. `agreed`: a person has agreed to
-    pay up to `most`, so that it is not asked again.
+    pay up to `most`, so that it is not asked again; `by` is the account of that person.
     """
 
     account: str
@@ -123,6 +123,7 @@ class Order:
     key: str
     again: bool = False
     agreed: bool = False
+    by: str = ""
 
 
 def must_ask(order: Order, price: int, limit: int | None) -> bool:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import Unavailable, UserError
-from core.tokens import CONSOLE_OWNER
 from core.wallet import limits
-from core.wallet.ledger import user_account
 from core.wallet.lightning import PREFIXES, Outcome, PayState
 from core.wallet.limits import Path
 from core.wallet.payment import State
 from core.wallet.payments import Order
+from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
     from core.store import Store
@@ -37,11 +36,10 @@ class Purse:
         self._identities = identities
         self._own = own
 
-    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str) -> bytes:
+    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         """See `Pays`. The payment is told nowhere by itself: whoever buys is answered."""
-        person = account.removeprefix(user_account("")) if account.startswith(user_account("")) else CONSOLE_OWNER
-        caller = await self._identities.caller(person, private=True)
-        order = Order(bolt11, account, caller, "", f"l402:{key}", reason=reason, path=Path.SERVICE)
+        caller = await self._identities.caller(owner_of(account), private=True)
+        order = Order(bolt11, account, caller, "", f"l402:{key}", reason=reason, path=Path.SERVICE, by=by)
         quote = await self._payments.quote(order)
         if quote.amount > most:
             raise ServiceNotPaid(why="the invoice is for more than was agreed to")

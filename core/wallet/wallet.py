@@ -14,7 +14,7 @@ from core.chat import Role
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import format_sats, to_sats
-from core.tokens import TokenTx, account_of, check_actor, home_of
+from core.tokens import CONSOLE_OWNER, TokenTx, account_of, check_actor, home_of
 from core.wallet import limits
 from core.wallet.ledger import (
     EXTERNAL,
@@ -131,6 +131,12 @@ class Balance:
     simulated: bool
 
 
+def owner_of(account: str) -> str:
+    """Whose an account is: a wallet its person's, everything else the owners'."""
+    wallet = user_account("")
+    return account.removeprefix(wallet) if account.startswith(wallet) else CONSOLE_OWNER
+
+
 def hold_budget(tx: LedgerTx, *, account: str, task: int, amount: int, agent: str | None = None) -> int:
     """Set a new task's budget aside; returns the hold. `agent`: the only one that may win it.
 
@@ -242,29 +248,35 @@ class Wallet:
         """The newest `limit` movements, newest first; from entry `start` on backwards, if given."""
         return await self._store.read(lambda tx: tx.books.history(account, limit, start))
 
-    async def transfer(self, caller: Caller, payee: str, amount: int, key: str) -> int:
+    async def transfer(self, caller: Caller, payee: str, amount: int, key: str, *, by: str = "") -> int:
         """Pay `amount` msat of the caller's to another person of this hub; returns the number of the entry.
 
-        The same key again pays nothing more. Raises what `limits.spend` does, `NobodysWallet`, `OwnWallet`, `NotEnoughSats`.
+        `by`: the account of whoever agreed, where that was another than the caller. The same key again pays nothing more.
+        Raises what `limits.spend` does, `NobodysWallet`, `OwnWallet`, `NotEnoughSats`.
         """
         authorize(caller, Action.PAY)
         check_actor(payee)
         facts = f"{payee} {amount}"
 
         def work(tx: BooksTx) -> int:
-            if (done := tx.applied(f"{key}/transfer")) is not None:
+            if (done := tx.applied(_made(key))) is not None:
                 entry, _, paid = done.partition(" ")
                 if paid != facts:
                     raise KeyConflict(key=key)
                 return int(entry)
             now = self._people.as_now(tx, caller)
             number = move(
-                tx, source=now.payer, target=self._payee(tx, now, payee), amount=amount, key=key, actor=now.recorded
-            )
-            tx.mark(f"{key}/transfer", f"{number} {facts}")
+                tx, source=now.payer, target=self._payee(tx, now, payee), amount=amount, key=key, actor=now.recorded,
+                by=by or now.payer,
+            )  # fmt: skip
+            tx.mark(_made(key), f"{number} {facts}")
             return number
 
         return await self._store.write(work)
+
+    async def transferred(self, key: str) -> bool:
+        """Whether `transfer` was made under this key."""
+        return await self._store.read(lambda tx: tx.applied(_made(key))) is not None
 
     def _payee(self, tx: BooksTx, caller: Caller, payee: str) -> str:
         """Whose wallet it goes to."""
@@ -277,13 +289,18 @@ class Wallet:
         return account
 
 
-def move(tx: LedgerTx, *, source: str, target: str, amount: int, key: str, actor: str) -> int:
+def _made(key: str) -> str:
+    """What a transfer that was made is kept under."""
+    return f"{key}/transfer"
+
+
+def move(tx: LedgerTx, *, source: str, target: str, amount: int, key: str, actor: str, by: str) -> int:  # noqa: PLR0913
     """Move msat from one person's wallet to another's, within the limits; returns the number of the entry.
 
-    Raises `NotEnoughSats`, and what `limits.spend` does.
+    `by`: the account of whoever decides it. Raises `NotEnoughSats`, and what `limits.spend` does.
     """
     key = f"transfer:{key}"
-    limits.spend(tx, Spend(user_account(source), amount, Path.TRANSFER, key, by=source))
+    limits.spend(tx, Spend(user_account(source), amount, Path.TRANSFER, key, by=by))
     entry = transfer(
         key, "transfer", user_account(source), user_account(target), amount,
         task=None, actor=actor, reason=f"{source} to {target}",

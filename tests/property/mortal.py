@@ -284,7 +284,7 @@ class Hub:
             approvals.carries(CARRIES, self.links.carry)
             await identities.refresh()
             await self.coordinator.recover()
-            await approvals.recover()
+            await approvals.recover(nursery)
             self._ready = True
             await self._stop.wait()
 

@@ -121,7 +121,7 @@ class World:
     async def limit_of(self, account: str) -> int | None:
         return self.limit
 
-    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str) -> bytes:
+    async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         self.step()
         sale = self.sales[int(bolt11.removeprefix("lnbcrt"))]
         if sale.state is PayState.UNKNOWN and self.fate is not PayState.UNKNOWN:
@@ -226,7 +226,7 @@ class Story:
                 buying = Buying(store, world, world, world.decode, world.clock, prefix=world.here, limit=world.limit_of)
                 try:
                     if order.agreed and self.asked is not None:
-                        answer = await buying.confirm(self.asked.purchase.id, order.most or 0)
+                        answer = await buying.confirm(self.asked.purchase.id, order.most or 0, "user:olga")
                     else:
                         answer = await buying.buy(order)
                 except HubError:

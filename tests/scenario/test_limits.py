@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.clockwork import Nursery
 from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
 from config.settings import Serve
@@ -364,7 +365,7 @@ async def carried_late(way: Way, key: str) -> None:
     if isinstance(way, Task | Retry) or not await way.line(60, f"{key}/try"):
         return  # a task needs nobody's word
     for name, says in (
-        ("freeze", "Spending is frozen"), ("lower", f"is over the limit {way.lead}payment of 5 sats"),
+        ("freeze", "Spending is frozen"), ("lower", "it could not be done; whoever asked is told why"),
         ("demote", "whoever agreed may not agree to so much any more"),
     ):  # fmt: skip
         await way.bot.say("/limits approve 10")
@@ -373,7 +374,11 @@ async def carried_late(way: Way, key: str) -> None:
         before = balances(way.bot.app.settings)
         await agree(way.bot, parse_approval(asked["approval"]))
         await hinder(way, name)
-        await way.bot.app.hub.approvals.recover()
+        async with Nursery() as nursery:
+            await way.bot.app.hub.approvals.recover(nursery)
+            number = parse_approval(asked["approval"])
+            done = "SELECT 1 FROM approval WHERE id = ? AND state = 'done'"
+            await way.bot.see(lambda: way.bot.rows(done, number), f"the end of {name}", pace=0)  # noqa: B023
         ((state, outcome),) = way.bot.rows(
             "SELECT state, outcome FROM approval WHERE id = ?", parse_approval(asked["approval"])
         )

@@ -71,7 +71,7 @@ async def test_the_price_the_seller_and_the_page() -> None:
 
     bought = Bought(page(b"**Click** <b>here</b>"), PURCHASE)
     reply = await delivered(bought, keep, simulated=True)
-    head = "From shop.example:8402, for 100 sats (simulated):"
+    head = "From shop.example:8402, for 101 sats (simulated):"
     assert reply.text == f"{head}\n**Click** <b>here</b>"
     assert reply.marks == (Mark(len(head) + 1, len(reply.text), Style.PRE),)
     assert (reply.markdown, reply.files, reply.data["price_sats"]) == (False, (), 100)
@@ -88,5 +88,5 @@ async def test_the_price_the_seller_and_the_page() -> None:
 
 
 def test_the_question_names_price_and_seller() -> None:
-    assert question(Asks(PURCHASE), simulated=False) == "This costs 100 sats from shop.example:8402. Pay it?"
+    assert question(Asks(PURCHASE), simulated=False) == "This costs 101 sats from shop.example:8402. Pay it?"
     assert question(Asks(PURCHASE), simulated=True).endswith(" The sats are simulated. Pay it?")

@@ -68,7 +68,7 @@ class Hub:
         """One life of the hub."""
         async with Database.open(self.path, self.clock) as store:
             buying = self.buyer(store)
-            return await (buying.confirm(*order) if isinstance(order, tuple) else buying.buy(order))
+            return await (buying.confirm(*order, "user:olga") if isinstance(order, tuple) else buying.buy(order))
 
     async def limit_of(self, account: str) -> int | None:
         return self.limit

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from core.chat import Role
 from core.money import to_msat
 from core.tokens import Identities, NotAsYouWere
-from core.wallet.guard import SpendGuard
+from core.wallet.guard import AgreedNoMore, SpendGuard
 from tests.fakes import FakeIds
 from tests.unit.wallet.payments_bench import ANN, OWNER, bench
 
@@ -25,3 +27,14 @@ async def test_whoever_may_not_pay_any_more_pays_nothing(path: Path) -> None:
         assert (hub.twin.calls["pay"], await hub.has("user:telegram:1")) == (0, (to_msat(300), 0))
         assert (await hub.pay(bolt11, OWNER)).over
         assert len(hub.twin.left) == 1
+
+
+async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_nothing(path: Path) -> None:
+    async with bench(path) as hub:
+        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", to_msat(50)))
+        order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
+        with pytest.raises(AgreedNoMore):
+            await hub.payments.pay(order)
+        await hub.store.write(lambda tx: tx.tokens.give("telegram:2", Role.PAYER, "", tx.now))
+        assert (await hub.payments.pay(order)).over

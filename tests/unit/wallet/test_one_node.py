@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from core.wallet.lightning import NodeDown, NodeInfo
 from core.wallet.node import OtherNode
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import rows, settings
+from tests.twin_node import START
+from tests.unit.wallet.payments_bench import bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -139,3 +142,17 @@ async def test_a_simulated_book_of_before_nodes_had_keys_is_bound_to_its_node(tm
         await app.store.write(lambda tx: tx.books.known_as("simulated-abc"))
     async with build(chosen, clock=FakeClock(), ids=FakeIds(), roster=()) as app:
         assert await app.store.read(lambda tx: tx.books.identity()) == node
+
+
+async def test_two_who_meet_the_node_first_at_once_open_the_books_once(path: Path) -> None:
+    async with bench(path) as hub:
+        balance, both = hub.own.node.balance, asyncio.Barrier(2)
+
+        async def moving() -> int:
+            await both.wait()
+            hub.twin.lie += 1
+            return await balance()
+
+        hub.own.node.balance = moving  # type: ignore[method-assign]
+        await asyncio.gather(hub.own.verified(), hub.own.verified())
+        assert -(await hub.has("node:simulated"))[0] - START in {1, 2}

@@ -1,0 +1,119 @@
+"""Payments that their node never ends: an owner's way out, which trusts nobody and pays nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.access import NotAllowed
+from core.money import to_msat
+from core.tokens import Identities
+from core.wallet.endings import LEAST_MS, Endings, NoPreimage, OnItsWayStill, TooEarly, UnknownPayment
+from core.wallet.payment import InvoiceExpired, State
+from tests.fakes import FakeIds
+from tests.twin_node import WHOLE, Fault
+from tests.unit.wallet.payments_bench import ANN, OWNER, bench
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from core.wallet.payment import Payment
+    from tests.unit.wallet.payments_bench import Bench
+
+HUNDRED, GRANT = to_msat(100), to_msat(10_000)
+SHY = replace(WHOLE, once=False, track=False)
+"""What a node that says nothing of its payments is."""
+
+
+@pytest.fixture
+async def hub(path: Path) -> AsyncIterator[Bench]:
+    async with bench(path) as made:
+        yield made
+
+
+@pytest.fixture
+def endings(hub: Bench) -> Endings:
+    people = Identities(hub.store, FakeIds("people"), owners=(), reserved=lambda _: False)
+    return Endings(hub.store, hub.own, hub.payments, hub.clock, people)
+
+
+async def lost(hub: Bench, fault: Fault = Fault.LOST_AFTER) -> tuple[str, Payment]:
+    """A payment of which nothing more is heard, after a day."""
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    hub.twin.fail("pay", fault)
+    made = await hub.pay(bolt11)
+    assert made.state is State.UNKNOWN
+    hub.clock.advance(LEAST_MS)
+    return bolt11, made
+
+
+async def test_what_is_given_up_frees_its_sats_and_is_paid_by_no_node_again(hub: Bench, endings: Endings) -> None:
+    hub.twin.traits = SHY
+    bolt11, made = await lost(hub, Fault.LOST_BEFORE)
+    assert [one.payment_hash for one in await endings.unfinished()] == [made.payment_hash]
+    gone = await endings.give_up(OWNER, made.payment_hash.hex()[:8].upper())
+    assert (gone.state, gone.why) == (
+        State.FAILED, "console:owner gave it up, since the node does not say how it ended",
+    )  # fmt: skip
+    assert await hub.has("user:console:owner") == (GRANT, 0)
+    assert await endings.give_up(OWNER, made.payment_hash.hex()) == gone, "again changes nothing"
+    with pytest.raises(InvoiceExpired):
+        await hub.pay(bolt11)
+
+
+async def test_a_receipt_books_what_the_node_does_not_end(hub: Bench, endings: Endings) -> None:
+    hub.twin.traits = SHY
+    bolt11, made = await lost(hub)
+    preimage = hub.twin.asks[bolt11].preimage
+    done = await endings.paid(OWNER, preimage.hex())
+    assert (done.state, done.preimage, done.fee) == (State.SUCCEEDED, preimage, 0)
+    assert await hub.has("user:console:owner") == (GRANT - HUNDRED, 0)
+    assert (await hub.reconciler.compare()).difference == 0
+    assert await endings.give_up(OWNER, made.payment_hash.hex()) == done, "what succeeded is not given up"
+
+
+async def test_the_node_has_the_last_word_where_it_has_one(hub: Bench, endings: Endings) -> None:
+    _, made = await lost(hub)
+    assert (await endings.give_up(OWNER, made.payment_hash.hex())).state is State.SUCCEEDED
+    _, flying = await lost(hub, Fault.IN_FLIGHT)
+    with pytest.raises(OnItsWayStill):
+        await endings.give_up(OWNER, flying.payment_hash.hex())
+    assert (await hub.has("user:console:owner"))[1] == flying.most
+
+
+async def test_what_is_being_sent_again_is_not_given_up(hub: Bench, endings: Endings) -> None:
+    _, made = await lost(hub)
+    hub.twin.fail("track", Fault.UNKNOWN, Fault.UNKNOWN)
+    hub.twin.fail("pay", Fault.HANGS)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    await hub.until(lambda: hub.twin.calls["pay"] == 2)
+    with pytest.raises(TooEarly):
+        await endings.give_up(OWNER, made.payment_hash.hex())
+    hub.twin.release()
+
+
+async def test_nothing_is_given_up_too_early_nor_by_anybody_else(hub: Bench, endings: Endings) -> None:
+    hub.twin.traits = SHY
+    bolt11 = hub.twin.outside_asks(HUNDRED, expires_at=hub.clock.now() + LEAST_MS + 1)
+    hub.twin.fail("pay", Fault.LOST_AFTER)
+    named = (await hub.pay(bolt11)).payment_hash.hex()
+    with pytest.raises(TooEarly):
+        await endings.give_up(OWNER, named)
+    hub.clock.advance(LEAST_MS)
+    with pytest.raises(TooEarly):
+        await endings.give_up(OWNER, named)
+    with pytest.raises(NotAllowed):
+        await endings.give_up(ANN, named)
+    with pytest.raises(NotAllowed):
+        await endings.paid(ANN, "00" * 32)
+
+
+@pytest.mark.parametrize("given", ["", "1234567", "xyz", "0" * 8, "0" * 64, "0" * 65])
+async def test_what_names_no_payment_changes_nothing(hub: Bench, endings: Endings, given: str) -> None:
+    with pytest.raises(UnknownPayment):
+        await endings.give_up(OWNER, given)
+    with pytest.raises(NoPreimage):
+        await endings.paid(OWNER, given)
