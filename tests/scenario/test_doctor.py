@@ -318,8 +318,10 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     both = sells.model_copy(update={"http": Http(port=port)})
     assert "own port" in wrong(both, None, asked=await ask(both, runs=False))["gate.port"].says
     assert (await ask(sells, runs=True)).money.outside.startswith(f"nothing answers at http://127.0.0.1:{port}")
-    async with hub(tmp_path, found=found.model_copy(update={"serve": Serve(enabled=True, port=port)})):
+    async with hub(tmp_path, found=sells):
         assert (await ask(sells, runs=True)).money.outside == ""
+    other = sells.model_copy(update={"serve": Serve(enabled=True, host="::1", port=port)})
+    assert (await ask(other, runs=True)).money.outside.startswith(f"nothing answers at http://[::1]:{port}")
     public = sells.model_copy(update={"serve": Serve(enabled=True, port=port, public_url="https://sell.example.org")})
     assert set(wrong(public, STATUS)) == {"gate.proxy", "lightning.sats"}
 
