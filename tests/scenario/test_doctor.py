@@ -290,7 +290,8 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
         async def faults(receive: str, read: str = read) -> dict[str, Finding]:
             lnd = Lnd(url=server.url, macaroon_read=read, macaroon_receive=receive, macaroon_pay=pay)
             asked = await ask(found.model_copy(update={"lnd": lnd}), runs=True)
-            checks = lightning(found, asked.money)
+            checks = list(lightning(found, asked.money))
+            assert ("test network" in checks[0].says) == (not asked.money.failed)
             return {one.id: one for one in checks if not one.ok}
 
         assert await faults(receive) == {}
