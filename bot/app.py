@@ -493,8 +493,8 @@ async def look_at_gate(settings: Settings) -> str:
     """Why strangers do not reach the gate of a running hub; empty if they do."""
     from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
 
-    serve = settings.serve
-    here = f"http://{serve.host}:{serve.port}"
+    serve, host = settings.serve, settings.serve.host.strip("[]")
+    here = f"http://[{host}]:{serve.port}" if ":" in host else f"http://{host}:{serve.port}"
     return await unreached(serve.public_url or here, "/health")
 
 

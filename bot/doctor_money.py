@@ -62,7 +62,9 @@ def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
         fix = "Set TIMMY_LIGHTNING_BACKEND (docs/lightning.md), or leave TIMMY_SERVE_ENABLED out."
         yield check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
         return
-    yield check("lightning.sats", f"real, of the node that {backend} speaks with")
+    network = asked.node.partition(" ")[0]
+    kind = "real" if network in {"", "bitcoin"} else f"worth nothing: {network} is a test network"
+    yield check("lightning.sats", f"of the node that {backend} speaks with, {kind}")
     if isinstance(asked.failed, UserError):
         yield refused("lightning.node", asked.failed)
     elif asked.failed is not None:

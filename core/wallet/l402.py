@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
@@ -108,8 +108,8 @@ class Terms:
 class Credential:
     """What a client sends: tokens as bytes, and the preimage that it got for its payment."""
 
-    tokens: tuple[bytes, ...]
-    preimage: bytes
+    tokens: tuple[bytes, ...] = field(repr=False)
+    preimage: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,7 +290,8 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
         async def faults(receive: str, read: str = read) -> dict[str, Finding]:
             lnd = Lnd(url=server.url, macaroon_read=read, macaroon_receive=receive, macaroon_pay=pay)
             asked = await ask(found.model_copy(update={"lnd": lnd}), runs=True)
-            checks = lightning(found, asked.money)
+            checks = list(lightning(found, asked.money))
+            assert ("test network" in checks[0].says) == (not asked.money.failed)
             return {one.id: one for one in checks if not one.ok}
 
         assert await faults(receive) == {}
@@ -318,8 +319,10 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     both = sells.model_copy(update={"http": Http(port=port)})
     assert "own port" in wrong(both, None, asked=await ask(both, runs=False))["gate.port"].says
     assert (await ask(sells, runs=True)).money.outside.startswith(f"nothing answers at http://127.0.0.1:{port}")
-    async with hub(tmp_path, found=found.model_copy(update={"serve": Serve(enabled=True, port=port)})):
+    async with hub(tmp_path, found=sells):
         assert (await ask(sells, runs=True)).money.outside == ""
+    other = sells.model_copy(update={"serve": Serve(enabled=True, host="::1", port=port)})
+    assert (await ask(other, runs=True)).money.outside.startswith(f"nothing answers at http://[::1]:{port}")
     public = sells.model_copy(update={"serve": Serve(enabled=True, port=port, public_url="https://sell.example.org")})
     assert set(wrong(public, STATUS)) == {"gate.proxy", "lightning.sats"}
 

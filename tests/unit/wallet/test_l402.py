@@ -338,6 +338,11 @@ def test_several_tokens_stand_in_one_header() -> None:
     assert found == Credential((WIRE, WIRE, WIRE), PREIMAGE)
 
 
+def test_a_credential_does_not_show_itself() -> None:
+    found = l402.read_authorization(f"L402 {STANDARD}:{HEX}")
+    assert repr(found) == "Credential()"
+
+
 @pytest.mark.parametrize("end", ["", "!", ":"])
 def test_a_header_of_nothing_is_refused_as_fast_as_any(end: str) -> None:
     begun = time.process_time()
