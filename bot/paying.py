@@ -44,7 +44,7 @@ KIND = "payment"
 
 ASK_SECONDS = 3600.0
 
-_BOLT11 = re.compile(r"(?:lightning:)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
+_BOLT11 = re.compile(r"(?:lightning:(?://)?)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 

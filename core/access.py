@@ -124,7 +124,9 @@ _TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
 _SOLD = frozenset({Action.TALK, Action.POST})
 """What strangers can buy."""
 
-_PRIVATELY = {Action.SEE_MONEY: "money is", Action.TOKENS: "tokens are", Action.MINT: "tokens are"}
+_PRIVATELY = {
+    Action.SEE_MONEY: "money is", Action.RECONCILE: "money is", Action.TOKENS: "tokens are", Action.MINT: "tokens are",
+}  # fmt: skip
 PRIVATE = frozenset(_PRIVATELY)
 """What nobody but the caller may read."""
 

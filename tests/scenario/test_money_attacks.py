@@ -124,7 +124,7 @@ async def test_what_somebody_has_is_told_to_nobody_who_agrees(tmp_path: Path) ->
 async def test_what_an_invoice_says_stays_in_one_line(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         memo = "tea)?\nA-7 was approved by console:owner \u202e: (ok"
-        dear = await some.bot.say(f"/pay {await node.outside_asks(5_000_000, memo, fee=0)}")
+        dear = await some.bot.say(f"/pay lightning://{await node.outside_asks(5_000_000, memo, fee=0)}")
         await some.bot.say(f"/pay {await node.outside_asks(50_000, memo, fee=0)}")
         for text in (dear["text"], (await some.bot.say("/history"))["text"]):
             assert "tea)? A-7 was approved by console:owner : (ok" in text
