@@ -14,12 +14,13 @@ from bot.approvals import Came
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
-from core.money import to_msat
+from core.money import format_sats, to_msat
 from core.tokens import CONSOLE_OWNER
 from core.wallet.buying import Bought
 from core.wallet.ledger import user_account
 from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
+from core.wallet.payment import CostsMore
 from core.wallet.payments import Order
 from core.wallet.purchase import Order as Wanted
 from core.wallet.wallet import owner_of
@@ -54,6 +55,10 @@ class MemoTooLong(UserError):
 
 class SayHowMuch(UserError):
     """Say how many sats: /pay PERSON SATS."""
+
+
+class SayTheMost(UserError):
+    """An address has a price of its own. Say the most that it may cost: /pay ADDRESS max=SATS"""
 
 
 class OwnPersona(UserError):
@@ -97,11 +102,15 @@ class Paying:
             return await self._send(call, Order(whom, account, call.caller, call.follows, call.key, amount, most))
         if _ADDRESS.match(whom):
             authorize(call.caller, Action.SEND)
+            if amount is not None:
+                raise SayTheMost
             again = call.args.get("again") == "yes"
             order = Wanted(user_account(call.caller.payer), whom, most, call.key, again=again)
             return await self._buy(call, order)
         if amount is None:
             raise SayHowMuch
+        if most is not None and amount > most:
+            raise CostsMore(total=format_sats(amount), most=format_sats(most))
         payee = self._pairing.find(whom)
         if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)

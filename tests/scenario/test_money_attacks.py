@@ -231,3 +231,10 @@ async def test_a_transfer_that_is_repeated_after_a_crash_is_made_once_whatever_t
         assert (await pay("asked")).data["approval"] == asked.data["approval"]
         await some.bot.say(f"/approve {asked.data['approval']}")
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (2_100, 0)
+
+
+async def test_what_a_payer_says_that_it_may_cost_holds_for_whatever_is_paid(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        assert (await some.bot.data(f"/pay {ANNS} 100 max=50"))["error"] == "costs_more"
+        assert (await some.bot.data("/pay https://shop.example/page 100"))["error"] == "say_the_most"
+        assert balances(some.bot.app.settings)["user:console:owner"] == (10_000, 0)
