@@ -11,6 +11,7 @@ import aiohttp
 
 from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
+from adapters.lightning.bolt11 import Unsigned, encode
 from adapters.lightning.simulated import SimulatedNode
 from config.settings import Serve
 from core.approval import State
@@ -238,3 +239,14 @@ async def test_what_a_payer_says_that_it_may_cost_holds_for_whatever_is_paid(tmp
         assert (await some.bot.data(f"/pay {ANNS} 100 max=50"))["error"] == "costs_more"
         assert (await some.bot.data("/pay https://shop.example/page 100"))["error"] == "say_the_most"
         assert balances(some.bot.app.settings)["user:console:owner"] == (10_000, 0)
+
+
+async def test_an_invoice_is_not_settled_by_another_under_its_payment_hash(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        asked = await some.say(ANNS, "/invoice 5000")
+        forged = Unsigned(
+            "bcrt", bytes.fromhex(asked["payment_hash"]), b"s" * 32, 1_000, "", some.bot.clock.now(), 3600
+        )
+        assert (await some.bot.data(f"/pay {encode(forged, b'k' * 32)}"))["error"] == "not_our_invoice"
+        await node.outside_pays(asked["bolt11"])
+        await some.bot.see(lambda: any("5,000 simulated sats came in" in one for one in some.told(ANNS)), "the news")
