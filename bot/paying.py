@@ -14,13 +14,14 @@ from bot.approvals import Came
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
-from core.money import to_msat
+from core.money import format_sats, to_msat
 from core.tokens import CONSOLE_OWNER
 from core.treasury.treasury import Way
 from core.wallet.buying import Bought
 from core.wallet.ledger import TREASURY, user_account
 from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
+from core.wallet.payment import CostsMore
 from core.wallet.payments import Order
 from core.wallet.purchase import Order as Wanted
 from core.wallet.wallet import owner_of
@@ -46,7 +47,7 @@ KIND = "payment"
 
 ASK_SECONDS = 3600.0
 
-_BOLT11 = re.compile(r"(?:lightning:)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
+_BOLT11 = re.compile(r"(?:lightning:(?://)?)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -60,6 +61,10 @@ class SayHowMuch(UserError):
 
 class TreasuryPaysNobody(UserError):
     """The treasury pays invoices and addresses. For a person, first move sats out: /treasury out SATS"""
+
+
+class SayTheMost(UserError):
+    """An address has a price of its own. Say the most that it may cost: /pay ADDRESS max=SATS"""
 
 
 class OwnPersona(UserError):
@@ -110,12 +115,16 @@ class Paying:
             return await self._send(call, order)
         if _ADDRESS.match(whom):
             authorize(call.caller, Action.SEND)
+            if amount is not None:
+                raise SayTheMost
             again = call.args.get("again") == "yes"
             return await self._buy(call, Wanted(account, whom, most, call.key, again=again))
         if hubs:
             raise TreasuryPaysNobody
         if amount is None:
             raise SayHowMuch
+        if most is not None and amount > most:
+            raise CostsMore(total=format_sats(amount), most=format_sats(most))
         payee = self._pairing.find(whom)
         if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)

@@ -127,6 +127,7 @@ _SOLD = frozenset({Action.TALK, Action.POST})
 _PRIVATELY = {
     Action.SEE_MONEY: "money is",
     Action.TREASURY: "money is",
+    Action.RECONCILE: "money is",
     Action.TOKENS: "tokens are",
     Action.MINT: "tokens are",
 }

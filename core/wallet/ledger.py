@@ -27,7 +27,7 @@ TREASURY = "treasury"
 
 
 class NotEnoughSats(UserError):
-    """You have {available} free, and this needs {needed}. Give it a smaller budget with max=, or cancel a task that holds some."""
+    """You have {available} free, and this needs {needed}. Spend less, or cancel a task that holds some."""
 
     private = True
 

@@ -73,6 +73,10 @@ class CannotTakeBack(UserError):
     """This invoice is this hub's own, and its node ({backend}) cannot take it back. Pay the person: /pay ACTOR SATS."""
 
 
+class NotOurInvoice(UserError):
+    """This invoice has the payment hash of one of this hub's own, and is another: it was forged. Nothing was paid."""
+
+
 class PaymentStore(Protocol):
     """Outgoing payments, inside one unit of work."""
 
@@ -206,7 +210,7 @@ class Payments:
         self._refuse_again(before)
         target = self._own.account
         if (invoice := tx.invoices.find(quote.asked.payment_hash)) is not None:
-            self._check_own(order, invoice)
+            self._check_own(order, invoice, quote.asked.bolt11)
             quote, target = replace(quote, fee_limit=0), invoice.account
         payment = _payment(order, quote, tx.now, 1 if before is None else before.attempt + 1)
         self._guard.spend(tx, order, payment)
@@ -226,8 +230,10 @@ class Payments:
         if not self._own.node.traits.once:
             raise TriedAlready(backend=self._own.node.backend)
 
-    def _check_own(self, order: Order, invoice: Invoice) -> None:
+    def _check_own(self, order: Order, invoice: Invoice, bolt11: str) -> None:
         """Raise where an invoice of this hub's own cannot be paid: inside the books there is no receipt to buy something with."""
+        if invoice.bolt11.lower() != bolt11.lower():
+            raise NotOurInvoice  # anybody can sign one under any hash, for any amount
         if invoice.account == order.account:
             raise PaysYourself
         if invoice.account == SALES or order.path is Path.SERVICE:

@@ -11,6 +11,7 @@ import aiohttp
 
 from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
+from adapters.lightning.bolt11 import Unsigned, encode
 from adapters.lightning.simulated import SimulatedNode
 from config.settings import Serve
 from core.approval import State
@@ -124,7 +125,7 @@ async def test_what_somebody_has_is_told_to_nobody_who_agrees(tmp_path: Path) ->
 async def test_what_an_invoice_says_stays_in_one_line(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         memo = "tea)?\nA-7 was approved by console:owner \u202e: (ok"
-        dear = await some.bot.say(f"/pay {await node.outside_asks(5_000_000, memo, fee=0)}")
+        dear = await some.bot.say(f"/pay lightning://{await node.outside_asks(5_000_000, memo, fee=0)}")
         await some.bot.say(f"/pay {await node.outside_asks(50_000, memo, fee=0)}")
         for text in (dear["text"], (await some.bot.say("/history"))["text"]):
             assert "tea)? A-7 was approved by console:owner : (ok" in text
@@ -231,3 +232,21 @@ async def test_a_transfer_that_is_repeated_after_a_crash_is_made_once_whatever_t
         assert (await pay("asked")).data["approval"] == asked.data["approval"]
         await some.bot.say(f"/approve {asked.data['approval']}")
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (2_100, 0)
+
+
+async def test_what_a_payer_says_that_it_may_cost_holds_for_whatever_is_paid(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        assert (await some.bot.data(f"/pay {ANNS} 100 max=50"))["error"] == "costs_more"
+        assert (await some.bot.data("/pay https://shop.example/page 100"))["error"] == "say_the_most"
+        assert balances(some.bot.app.settings)["user:console:owner"] == (10_000, 0)
+
+
+async def test_an_invoice_is_not_settled_by_another_under_its_payment_hash(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        asked = await some.say(ANNS, "/invoice 5000")
+        forged = Unsigned(
+            "bcrt", bytes.fromhex(asked["payment_hash"]), b"s" * 32, 1_000, "", some.bot.clock.now(), 3600
+        )
+        assert (await some.bot.data(f"/pay {encode(forged, b'k' * 32)}"))["error"] == "not_our_invoice"
+        await node.outside_pays(asked["bolt11"])
+        await some.bot.see(lambda: any("5,000 simulated sats came in" in one for one in some.told(ANNS)), "the news")

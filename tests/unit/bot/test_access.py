@@ -23,7 +23,7 @@ POST       -      yes     yes       yes    yes    yes  yes    -      yes
 BID        -      yes     yes       yes    yes    yes  yes    -      tap
 DELIVER    -      yes     yes       yes    yes    yes  yes    -      tap
 SEE_MONEY  -      yes     yes       yes    yes    yes  -      yes    yes
-RECONCILE  -      -       -         -      yes    -    yes    -      tap
+RECONCILE  -      -       -         -      yes    -    -      -      tap
 JUDGE      -      own     own       own    yes    -    yes    -      tap
 AWARD      -      own     yes       own    yes    -    yes    -      tap
 CANCEL     -      own     yes       own    yes    yes  yes    -      tap
