@@ -75,7 +75,12 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 1024
 SHUTDOWN_SECONDS = 1.0
 MEMO_CHARACTERS = 200
-_WHY = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+_WHY = {
+    Status.FAILED: "none of this hub's agents could do it",
+    Status.CANCELLED: "it was called off here",
+    Status.EXPIRED: "it was not done in time",
+}
+"""Why a task came to nothing, for strangers: what broke inside may name the owner's machines, files and agents."""
 
 
 class Gate:
@@ -160,6 +165,11 @@ class Gate:
     def price(self) -> int:
         """Of a call, msat."""
         return self.front.price
+
+    @property
+    def price_words(self) -> str:
+        """Of a call, for people."""
+        return self.front.money(self.front.price)
 
     async def free(self) -> None:
         """See that it could listen now. Raises `PortInUse`, `CannotListen`."""
@@ -274,10 +284,8 @@ class Gate:
         base = f"/v1/tasks/{task.name}/files"
         listed = [FileFacts(file.name, file.size, f"{base}/{quote(file.name, safe='')}") for file in files]
         shown = task.status in {Status.DELIVERED, Status.SETTLED}
-        why = task.why if task.status in _WHY else None
-        return answer(
-            TaskFacts(task.name, task.status.value, task.result if shown else None, why, listed if shown else None)
-        )
+        result, found = (task.result, listed) if shown else (None, None)
+        return answer(TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), found))
 
     async def _file(self, request: web.Request, grant: Grant) -> web.StreamResponse:
         number, name = parse_task(request.match_info["task"]), request.match_info["name"]

@@ -28,7 +28,7 @@ EXAMPLES = {
     "WHAT": "write a poem", "TEXT": "what is up?", "RESULT": "it is done", "WHY": "too short", "NOTE": "gladly",
     "SATS": "25", "DURATION": "90s", "T": "T-7", "ID": "A-3",
     "N": "5", "ENTRY": "70", "STATUS": "open", "AGENT": "quill", "NAME": "quill",
-    "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask",
+    "PERSONA": "quill", "COMMAND": "task", "auto|ask": "ask", "yes|no": "yes",
     "CODE": "ABCD2345", "ACTOR": "telegram:7", "IDENTITY": "telegram:8", "KIND": "read", "member|operator|payer|owner": "operator",
     "on|off": "off", "WHOM": "telegram:7", "BOLT11": "lnbc1", "MEMO": "two coffees", "SCOPE": "day", "AMOUNT": "500",
 }  # fmt: skip
