@@ -121,6 +121,9 @@ NODE = "node.db"
 """What a simulated node keeps; apart from the books, as with any node."""
 
 SIMULATED = "simulated"
+NOT_FOR_STRANGERS = frozenset({"machine"})
+"""Skills that are about the owner's machine: nobody buys what runs on it."""
+
 SAMPLES = Path(config.__file__).parent / "workspace"
 HOOK_PATH = "/telegram/webhook"
 DRAIN_SECONDS = 2.5
@@ -201,7 +204,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             nursery.spawn(ollama.watch(), "model watch")
         pictures = data / "cache" / "matplotlib"
         # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
-        apart = skills or SkillRunner(folder.strangers(data), (), cache=pictures, scratch=shelf.scratch)
+        apart = skills or SkillRunner(
+            folder.strangers(data), (), cache=pictures, scratch=shelf.scratch, without=NOT_FOR_STRANGERS
+        )
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
         node = node or await _node(settings, stack, store, clock, ids)
         agents = Roster(store, roster if roster is not None else personas.load())

@@ -389,12 +389,12 @@ def simulate_invoice(sats: str, memo: str, expires: str | None, fails: str | Non
 
 
 @simulate.command("land")
-@click.argument("payment_hash")
+@click.argument("payment", metavar="BOLT11")
 @click.option("--fail", is_flag=True, help="It fails; else it arrives.")
 @click.option("--json", "as_json", is_flag=True)
-def simulate_land(payment_hash: str, fail: bool, as_json: bool) -> None:  # noqa: FBT001
-    """End a payment that hangs."""
-    _request({"op": "simulate.land", "payment_hash": payment_hash, "fail": fail}, as_json=as_json)
+def simulate_land(payment: str, fail: bool, as_json: bool) -> None:  # noqa: FBT001
+    """End a payment that hangs: of the invoice BOLT11, or of a payment hash."""
+    _request({"op": "simulate.land", "payment_hash": payment, "fail": fail}, as_json=as_json)
 
 
 if __name__ == "__main__":

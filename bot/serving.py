@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import UserError
-from core.money import MAX_SATS, format_sats, to_msat, to_sats
+from core.money import MAX_SATS, to_sats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -40,6 +40,10 @@ class Gate(Protocol):
     @property
     def price(self) -> int:
         """Of a call, msat."""
+
+    @property
+    def price_words(self) -> str:
+        """Of a call, for people, who are told where the sats are play money."""
 
     async def free(self) -> None:
         """Raise why it could not listen now."""
@@ -90,7 +94,7 @@ class Serving:
         """Open the gate, which then is a supervised part. Raises `OpenAlready`, and what keeps it from listening."""
         async with self._lock:
             if self._open:
-                raise OpenAlready(address=self.gate.address or "its port", price=format_sats(self.gate.price))
+                raise OpenAlready(address=self.gate.address or "its port", price=self.gate.price_words)
             gate = self._make(port, price)
             await gate.free()
             self._gate, self._open = gate, True
@@ -105,7 +109,7 @@ class Serving:
     async def _start(self, frame: Mapping[str, Any]) -> dict[str, Any]:
         port, price = _number(frame, "port", 65535), _number(frame, "price", to_sats(MAX_SATS))
         gate = await self.open(port, price)
-        words = f"Selling at {gate.address}, {format_sats(gate.price)} a call."
+        words = f"Selling at {gate.address}, {gate.price_words} a call."
         return {"text": words, "data": {"ok": True, "address": gate.address, "price_sats": to_sats(gate.price)}}
 
     async def _invoice(self, frame: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +126,7 @@ class Serving:
         where = f"open at {facts['address']}" if facts["open"] else "closed (timmy-serve start opens it)"
         kind = "simulated sats" if facts["simulated"] else "sats"
         words = (
-            f"The gate is {where}, {format_sats(to_msat(facts['price_sats']))} a call.\n"
+            f"The gate is {where}, {self.gate.price_words} a call.\n"
             f"{facts['bundles']:,} of {facts['offers']:,} offers paid, {facts['earned_sats']:,} {kind} earned,"
             f" {facts['calls_used']:,} calls used."
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.registry import parse_duration
 from core.errors import UserError
 from core.money import parse_sats, to_msat
+from core.wallet.lightning import BadInvoice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +24,7 @@ class NotSimulated(UserError):
 
 
 class BadPaymentHash(UserError):
-    """{given} is not a payment hash. It has 64 hexadecimal digits; /pay shows it."""
+    """{given} is neither an invoice nor a payment hash (64 hexadecimal digits). Give the invoice that is being paid."""
 
 
 class Outside(Protocol):
@@ -33,6 +35,9 @@ class Outside(Protocol):
 
     async def outside_asks(self, amount: int | None, memo: str, expiry: int, fails: str) -> str:
         """A BOLT11 for `amount` msat, for `expiry` seconds, that fails in this way when we pay it."""
+
+    def hash_of(self, bolt11: str) -> bytes:
+        """The payment hash of an invoice. Raises `BadInvoice`."""
 
     async def land(self, payment_hash: bytes, *, well: bool) -> None:
         """Bring a payment that hangs to its end."""
@@ -61,7 +66,7 @@ def calls(outside: Outside | None) -> Mapping[str, Call]:
         return {"text": bolt11, "data": {"ok": True, "bolt11": bolt11, "amount_sats": amount}}
 
     async def land(frame: Mapping[str, Any]) -> dict[str, Any]:
-        payment_hash, well = _hash(str(frame.get("payment_hash"))), not frame.get("fail")
+        payment_hash, well = _hash(world(), str(frame.get("payment_hash"))), not frame.get("fail")
         await world().land(payment_hash, well=well)
         text = "The payment arrived." if well else "The payment failed, and its sats are back at the node."
         return {"text": text, "data": {"ok": True, "payment_hash": payment_hash.hex()}}
@@ -69,7 +74,9 @@ def calls(outside: Outside | None) -> Mapping[str, Call]:
     return {"simulate.pay": pay, "simulate.invoice": invoice, "simulate.land": land}
 
 
-def _hash(text: str) -> bytes:
+def _hash(outside: Outside, text: str) -> bytes:
+    with contextlib.suppress(BadInvoice):
+        return outside.hash_of(text)
     if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
         raise BadPaymentHash(given=repr(text[:70]))
     return bytes.fromhex(text)

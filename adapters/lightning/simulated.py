@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from adapters.lightning.bolt11 import decode
 from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, Randomness
 from core.wallet.lightning import NodeDown, PayState, Traits
 
@@ -140,6 +141,11 @@ class SimulatedNode:
         `fails` is one of `Fails`. Raises `NodeRefused` where no such invoice can be made.
         """
         return await self._do(NodeFile.outside_asks, Asked(amount, memo, expiry, fails, fee), self._random())
+
+    @staticmethod
+    def hash_of(bolt11: str) -> bytes:
+        """The payment hash of an invoice, in either case. Raises `BadInvoice`."""
+        return decode(bolt11).payment_hash
 
     async def land(self, payment_hash: bytes, *, well: bool) -> None:
         """A payment in flight comes to its end. Raises `NodeRefused` where none is."""

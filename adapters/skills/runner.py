@@ -71,6 +71,7 @@ class SkillRunner:
     data folder). `cache` may name a folder that children share for what is slow to find out anew (matplotlib's list
     of fonts); without it each child starts bare. `scratch` is where children write while they work (without it, the
     system's own place): somebody must sweep it after a kill. At most `max_children` run at once; others wait their turn.
+    Those of `without` are not offered here.
     """
 
     def __init__(  # noqa: PLR0913 - all but one are there for tests or for the data folder
@@ -83,6 +84,7 @@ class SkillRunner:
         max_children: int = 2,
         cache: Path | None = None,
         scratch: Path | None = None,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         self._workspace = workspace
         self._closed = tuple(closed)
@@ -93,10 +95,11 @@ class SkillRunner:
         self._faults = Faults()
         self._cache = cache
         self._scratch_root = scratch
+        self._without = without
 
     def offered(self, skills: Sequence[str]) -> tuple[str, ...]:
-        """Those of the named skills whose libraries are installed."""
-        return tuple(name for name in skills if _installed(name))
+        """Those of the named skills that may be used here and whose libraries are installed."""
+        return tuple(name for name in skills if name not in self._without and _installed(name))
 
     def match(self, skills: Sequence[str], description: str) -> Match | None:
         """The best of the named skills for a task's words, or None."""

@@ -23,6 +23,11 @@ _TALLY = (
 )
 _UNDER_WAY = "('open', 'bidding', 'awarded', 'running')"
 
+_USED = (
+    f"SELECT count(*) FROM l402_call c LEFT JOIN task t ON t.id = c.task WHERE c.state = 'used'"  # noqa: S608
+    f" AND coalesce(t.status, '') NOT IN {_IN_VAIN}"
+)
+
 
 class SaleRows:
     """`core.wallet.selling.SaleStore` on SQLite."""
@@ -117,7 +122,7 @@ class SaleRows:
             "SELECT count(*), count(settled_at), coalesce(sum(price * calls) FILTER (WHERE settled_at IS NOT NULL), 0)"
             " FROM l402_bundle"
         ).fetchone()
-        (calls,) = self._connection.execute("SELECT count(*) FROM l402_call WHERE state = 'used'").fetchone()
+        (calls,) = self._connection.execute(_USED).fetchone()
         return Sold(offers, bundles, earned, calls)
 
 

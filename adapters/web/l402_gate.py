@@ -170,6 +170,11 @@ class Gate:
         """Of a call, msat."""
         return self.front.price
 
+    @property
+    def price_words(self) -> str:
+        """Of a call, for people."""
+        return self.front.money(self.front.price)
+
     async def free(self) -> None:
         """See that it could listen now. Raises `PortInUse`, `CannotListen`."""
         await probe(self.site)
@@ -290,8 +295,8 @@ class Gate:
         base = f"/v1/tasks/{task.name}/files"
         listed = [FileFacts(file.name, file.size, f"{base}/{quote(file.name, safe='')}") for file in files]
         shown = task.status in {Status.DELIVERED, Status.SETTLED}
-        result = task.result if shown else None
-        return answer(TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), listed if shown else None))
+        result, found = (task.result, listed) if shown else (None, None)
+        return answer(TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), found))
 
     async def _file(self, request: web.Request, grant: Grant) -> web.StreamResponse:
         number, name = parse_task(request.match_info["task"]), request.match_info["name"]

@@ -125,7 +125,7 @@ def causes(token: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """What was sold so far: offers made, bundles paid and their msat, calls used."""
+    """What was sold so far: offers made, bundles paid and their msat, calls used but for tasks that came to nothing."""
 
     offers: int
     bundles: int

@@ -253,6 +253,18 @@ async def test_what_strangers_buy_reads_none_of_the_hubs_files(tmp_path: Path) -
         assert bot.rows("SELECT count(*) FROM task WHERE requester LIKE 'l402:%'") == [(0,)]
 
 
+async def test_what_strangers_buy_says_nothing_of_the_machine_it_runs_on(tmp_path: Path) -> None:
+    async with selling(tmp_path, worker=None, roster=None) as (bot, stranger):
+        own = await bot.data("/task report on this machine")
+        assert "Load" in (await bot.settled(own["task"]))["text"]
+        stranger.buy(await stranger.task("report on this machine"))
+        posted = await stranger.task("report on this machine")
+        facts = await done(bot, stranger, posted.body["task_id"])
+        assert facts == {"task_id": "T-2", "status": "failed", "why": "nobody here could do it"}
+        assert "127.0.0.1" in (await bot.say("/show T-2"))["text"]  # where no model answers, for the owner
+        assert (await bot.app.serving.gate.status()).calls_used == 0
+
+
 async def test_the_files_of_a_result_are_its_buyers(tmp_path: Path) -> None:
     async with selling(tmp_path) as (bot, stranger):
         stranger.buy(await stranger.task("find it"))
@@ -438,8 +450,8 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
         busy.close()
         await busy.wait_closed()
         opened = await calls["serve.start"]({"port": port, "price": 7})
-        assert opened["text"] == f"Selling at http://127.0.0.1:{port}, 7 sats a call."
-        with pytest.raises(OpenAlready, match="7 sats"):
+        assert opened["text"] == f"Selling at http://127.0.0.1:{port}, 7 simulated sats a call."
+        with pytest.raises(OpenAlready, match="7 simulated sats"):
             await calls["serve.start"]({})
         assert (await calls["serve.status"]({}))["data"]["price_sats"] == 7
         assert bot.app.health.parts["l402"].up

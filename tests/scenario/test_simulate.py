@@ -55,7 +55,7 @@ async def test_sats_come_in_and_go_out_and_what_hangs_is_landed(tmp_path: Path) 
         assert (read.amount, read.description, read.expires_at) == (2_000_000, "beans", bot.clock.now() + 600_000)
         assert asked["data"] == {"ok": True, "bolt11": asked["text"], "amount_sats": 2_000}
         assert (await node.pay(read.bolt11, None, 10_000, 0)).state is PayState.IN_FLIGHT
-        landed = await _simulate(bot, "land", payment_hash=read.payment_hash.hex(), fail=True)
+        landed = await _simulate(bot, "land", payment_hash=read.bolt11, fail=True)
         assert landed["data"] == {"ok": True, "payment_hash": read.payment_hash.hex()}
         assert (await node.track(read.payment_hash)).state is PayState.FAILED
 
