@@ -122,8 +122,11 @@ class Shop:
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
         try:
             return await self._coordinator.post(order, tell)
-        except NotEnoughSats:
-            raise NoFunds from None  # what the treasury has is nobody's business
+        except UserError as error:
+            await self._seller.look(grant, call.key, call.request)  # that the token is spent comes first
+            if isinstance(error, NotEnoughSats):
+                raise NoFunds from None  # what the treasury has is nobody's business
+            raise
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
         """A task that this bundle paid for, and its files once it is delivered. Raises `UnknownTask`."""
