@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -216,11 +216,9 @@ async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypat
     places: list[Path | None] = []
 
     class Noted(SkillRunner):
-        def __init__(
-            self, workspace: Path, closed: Sequence[Path], *, cache: Path | None, scratch: Path | None = None
-        ) -> None:
+        def __init__(self, workspace: Path, closed: Sequence[Path], *, scratch: Path, **more: Any) -> None:
             places.append(scratch)
-            super().__init__(workspace, closed, cache=cache, scratch=scratch)
+            super().__init__(workspace, closed, scratch=scratch, **more)
 
     monkeypatch.setattr("bot.app.SkillRunner", Noted)
     left = tmp_path / "data" / "scratch" / "timmy-skill-left"
