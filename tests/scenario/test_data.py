@@ -134,7 +134,8 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         money = {"ok": bool, "payment_hash": str, "bolt11": str, "state": str, "amount_sats": int, "simulated": bool}
         _is(await ask("/invoice 10 tea"), money)
         outside = SimulatedNode(bot.app.settings.data_dir / "node.db", bot.clock, FakeIds("outside"))
-        _is(await ask(f"/pay {await outside.outside_asks(9_000)}"), money | {"preimage": str, "fee_sats": int})
+        paid = money | {"preimage": str, "fee_sats": int, "fee_msat": int, "amount_msat": int}
+        _is(await ask(f"/pay {await outside.outside_asks(9_000)}"), paid)
         bolt11 = await outside.outside_asks(1_000)
         await outside.close()
         assert (await bot.data(f"/payout worker {bolt11}"))["error"] == "not_enough_sats"
@@ -150,6 +151,7 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
                 "in_flight_sats": int,
                 "difference_msat": int,
                 "simulated": bool,
+                "unfinished": list,
             },
         )
         _is(await ask("/voice off"), {"ok": bool, "voice": bool})

@@ -275,7 +275,7 @@ async def test_no_more_is_taken_than_was_meant_packed_or_not() -> None:
 
 @pytest.mark.parametrize(
     ("body", "packing"),
-    [(b"nonsense", "gzip"), (gzip.compress(b"hello" * 100)[:-20], "gzip"), (b"a", "br"), (b"a", "gzip, gzip")],
+    [(b"nonsense", "gzip"), (gzip.compress(b"hello" * 100, mtime=0)[:-20], "gzip"), (b"a", "br"), (b"a", "gzip, gzip")],
 )
 async def test_what_cannot_be_unpacked_is_not_kept(body: bytes, packing: str) -> None:
     await refusal(PageUnreadable, page(body, Content_Encoding=packing))
