@@ -16,7 +16,7 @@ from core.access import Action, authorize
 from core.chat import Button, Mark, Reply, Role, Style, one_line
 from core.events import Event, Kind
 from core.linking import Asked, NotLinked, Side, Wish, WishGone, WrongLinkCode, onward
-from core.money import format_sats
+from core.money import format_sats, to_sats
 from core.pairing import HOUR_MS, MAX_FAILURES, LockedOut, PairingTx, code_digest, new_code
 from core.swarm.docket import under_way
 from core.swarm.ports import SwarmTx
@@ -238,6 +238,7 @@ class Links:
         told = self._tell(tx, self._of(account), _warning(wish, account), but=wish.actor)
         tx.links.link(wish.actor, wish.root, wish.name, tx.now)
         tx.invoices.hand_over(user_account(wish.actor), user_account(account))
+        _limit(tx, wish.actor, account)
         moved = move_all(
             tx, key=f"link:{key}", source=user_account(wish.actor), target=user_account(account), actor=wish.actor,
             reason=f"{wish.actor} was linked to {account}",
@@ -275,6 +276,17 @@ def left_behind(tx: LinkTx, actor: str) -> str:
     wallet = tx.ledger.account(user_account(actor))
     tasks = ", ".join(task.name for task in under_way(tx, actor)[:5])
     return format_sats(wallet.posted) if wallet.posted else tasks
+
+
+def _limit(tx: LinkTx, actor: str, account: str) -> None:
+    """Who is limited brings their limit along, where it is the lower one; owners are told, and have none of others'."""
+    amounts = tx.limits.rules().amounts
+    brought, own = amounts.get(actor), amounts.get(account)
+    if account == CONSOLE_OWNER or brought is None or (own is not None and own <= brought):
+        return
+    tx.limits.put_rule(account, brought)
+    data: dict[str, Json] = {"scope": account, "limit_sats": to_sats(brought), "by": actor}
+    tx.emit(Event(Kind.LIMIT_CHANGED, data=data))
 
 
 def _told_code(caller: Caller, code: str) -> Reply:

@@ -250,3 +250,17 @@ async def test_an_invoice_is_not_settled_by_another_under_its_payment_hash(tmp_p
         assert (await some.bot.data(f"/pay {encode(forged, b'k' * 32)}"))["error"] == "not_our_invoice"
         await node.outside_pays(asked["bolt11"])
         await some.bot.see(lambda: any("5,000 simulated sats came in" in one for one in some.told(ANNS)), "the news")
+
+
+async def test_a_link_is_no_way_round_a_persons_limit(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(EVES, sats=900)
+        await some.bot.say(f"/limits {EVES} 100")
+        assert (await some.say(EVES, f"/pay {OWNER} 200"))["error"] == "over_limit"
+        asked = await some.link(EVES, ANNS)
+        await some.say(EVES, f"/approve {asked['approval']}")
+        assert (await some.say(EVES, f"/pay {OWNER} 200"))["error"] == "over_limit"
+        assert (await some.say(ANNS, f"/pay {OWNER} 200"))["error"] == "over_limit", "both are one person now"
+        await some.say(ANNS, f"/unlink {EVES}")
+        limits = (await some.bot.data("/limits"))["limits"]
+        assert {one["scope"]: one["limit_sats"] for one in limits}.items() >= {EVES: 100, ANNS: 100}.items()

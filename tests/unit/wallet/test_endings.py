@@ -117,3 +117,18 @@ async def test_what_names_no_payment_changes_nothing(hub: Bench, endings: Ending
         await endings.give_up(OWNER, given)
     with pytest.raises(NoPreimage):
         await endings.paid(OWNER, given)
+
+
+async def test_a_receipt_of_our_own_invoice_says_nothing_of_a_payment_inside_the_books(
+    hub: Bench, endings: Endings
+) -> None:
+    mine = await hub.invoices.create(
+        "user:telegram:1", HUNDRED, "", actor=ANN.actor, conversation="c", key="i", expiry=60
+    )
+    hub.twin.fail("cancel", Fault.LOST_AFTER)
+    assert not (await hub.pay(mine.bolt11)).over
+    with pytest.raises(NoPreimage):
+        await endings.paid(OWNER, hub.twin.preimages[mine.payment_hash].hex())
+    hub.clock.advance(LEAST_MS)
+    assert (await endings.give_up(OWNER, mine.payment_hash.hex())).state is State.FAILED
+    assert await hub.has("user:telegram:1") == (to_msat(300), 0)
