@@ -67,8 +67,8 @@ test: $(STAMP) ## every test that needs no other server; under a minute on two s
 	@$(BIN)/python -m compileall -q -j 0 -x '/test_[^/]*$$' bot core adapters config tests  # pytest compiles its own
 	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 8))') --dist worksteal $(ARGS)
 
-test-deep: $(STAMP) ## the property tests again, with many more examples
-	@TEST_DEPTH=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal -m deep $(ARGS)
+test-deep: $(STAMP) ## the property tests with many more examples, and what is too long for make test
+	@TEST_DEPTH=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "deep or long" $(ARGS)
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)

@@ -53,7 +53,14 @@ TRY = 1
 SECRET = bytes(range(32))
 
 
-@pytest.fixture(params=list(DRIVERS.values()), ids=list(DRIVERS))
+LATER = [
+    pytest.param(drives, id=name, marks=[pytest.mark.long] * (name in {"nwc", "phoenixd"}))
+    for name, drives in DRIVERS.items()
+]
+"""Two of the backends in `make test`, all four in `make test-deep`."""
+
+
+@pytest.fixture(params=LATER)
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
     drives: Drives = request.param
     async with drives(tmp_path) as driver:

@@ -484,7 +484,14 @@ async def world(folder: Path) -> AsyncIterator[tuple[Bot, World]]:
         yield bot, World(node, phone, stranger, shop)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__.lower())
+QUICKLY = {Task, Payment, AtTheGate}
+"""From people, to the world, and from it: these in `make test`, all in `make test-deep`."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.__name__.lower(), marks=[pytest.mark.long] * (path not in QUICKLY)) for path in PATHS],
+)
 async def test_no_path_gets_round_a_limit(tmp_path: Path, path: type[Way]) -> None:
     async with world(tmp_path) as (bot, around):
         way = path(bot, around)

@@ -115,6 +115,7 @@ def judged(root: Path, *cases: list[tuple[str, str]]) -> list[dict[str, bool]]:
     return found
 
 
+@pytest.mark.long
 def test_each_contract_is_kept_and_each_bites(copy: Path) -> None:
     clean, allowed, *seeded = judged(copy, [], ALLOWED, *([(sinner, target)] for _, sinner, target in SEEDS))
     assert clean == allowed == dict.fromkeys(CONTRACTS, True)
