@@ -353,11 +353,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await coordinator.recover()
         await dispatcher.recover()
         await approvals.recover(nursery)
-        await _first_look("what is held for tasks", escrow.look())
+        # The clock waits for the first look: a review that ended meanwhile pays no worker with what the node has let go of. The
+        # look itself is not broken off, or a task that it posts would be left lying.
+        supervisor.start("escrow", escrow.run, abroad=True)
+        await _first_look("what is held for tasks", escrow.looked.wait())
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
-        supervisor.start("escrow", escrow.run, abroad=True)
         supervisor.start("watch", watch.run)
         daily = Daily(
             store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,
