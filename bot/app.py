@@ -190,6 +190,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         brain: Model = ollama if model is None else model
         # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
         await stack.enter_async_context(ollama)
+        # So is the node: what was approved would be used up by an answer that it is closed.
+        node = node or await _node(settings, stack, store, clock, ids)
         # Its child outlives the turns that listen: one that lost it would answer that it could not.
         ear, mouth = _speech(settings, stack, ear, mouth)
         nursery = await stack.enter_async_context(Nursery())
@@ -208,7 +210,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             folder.strangers(data), (), cache=pictures, scratch=shelf.scratch, without=NOT_FOR_STRANGERS
         )
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
-        node = node or await _node(settings, stack, store, clock, ids)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
@@ -353,11 +354,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await coordinator.recover()
         await dispatcher.recover()
         await approvals.recover(nursery)
-        await _first_look("what is held for tasks", escrow.look())
+        # The clock waits for the first look: a review that ended meanwhile pays no worker with what the node has let go of. The
+        # look itself is not broken off, or a task that it posts would be left lying.
+        supervisor.start("escrow", escrow.run, abroad=True)
+        await _first_look("what is held for tasks", escrow.looked.wait())
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
-        supervisor.start("escrow", escrow.run, abroad=True)
         supervisor.start("watch", watch.run)
         daily = Daily(
             store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,

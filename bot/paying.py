@@ -136,13 +136,13 @@ class Paying:
         bought = await self._buying.buy(order)
         if isinstance(bought, Bought):
             return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
-        words = goods.question(bought, simulated=self._wallet.simulated)
+        words = goods.question(bought, simulated=self._wallet.simulated) + _payer_of(order.account)
         return await self._put(call, order.account, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
 
     async def treasury(self, call: CommandCall, way: Way, amount: int) -> Reply:
         """Move sats between the owners' wallet and the treasury."""
         account = user_account(call.caller.payer) if way is Way.IN else TREASURY
-        if await self._taps.needed(account, amount):
+        if not await self._treasury.moved(call.key) and await self._must_tap(call, account, amount):
             words = views_treasury.asks(way, amount, simulated=self._wallet.simulated)
             return await self._put(call, account, {"treasury": way.value}, words, amount, needs=Role.OWNER)
         await self._treasury.move(call.caller, way, amount, call.key)
@@ -174,9 +174,7 @@ class Paying:
 
     async def _ask(self, call: CommandCall, order: Order, quote: Quote) -> Reply:
         """Put a payment to those who may agree to so much."""
-        words = views_lightning.quoted(quote, simulated=self._wallet.simulated)
-        if order.account != user_account(CONSOLE_OWNER):
-            words += f" From the account {order.account.partition(':')[2]}."
+        words = views_lightning.quoted(quote, simulated=self._wallet.simulated) + _payer_of(order.account)
         facts = {
             "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
@@ -184,10 +182,9 @@ class Paying:
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
-        words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?"
-        if call.caller.payer != CONSOLE_OWNER:
-            words += f" From the account {call.caller.payer}."
-        return await self._put(call, user_account(call.caller.payer), {"payee": payee}, words, amount)
+        account = user_account(call.caller.payer)
+        words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?{_payer_of(account)}"
+        return await self._put(call, account, {"payee": payee}, words, amount)
 
     async def _put(
         self, call: CommandCall, account: str, facts: dict[str, Any], words: str, most: int, *, needs: Role = Role.PAYER
@@ -251,6 +248,13 @@ class Paying:
             return "nothing was paid: the price has changed"
         reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         return Came(reply.text.partition("\n")[0].rstrip(":"), where, reply)
+
+
+def _payer_of(account: str) -> str:
+    """Whose sats they are, for whoever is asked; empty where they are the owners' own."""
+    return (
+        "" if account == user_account(CONSOLE_OWNER) else f" From the account {account.partition(':')[2] or account}."
+    )
 
 
 def _tap(call: CommandCall) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _KINDS = {
     "invoice": "invoices", "sale": "sales to strangers", "suspense": "nobody here asked for", "payment": "payments",
     "settle": "work", "transfer": "transfers", "inside": "invoices of this hub", "treasury": "in and out of the treasury",
-    "link": "linked wallets", "reconcile": "booked differences",
+    "link": "linked wallets", "reconcile": "booked differences", "taken": "held for tasks", "lost": "let go of by the node",
 }  # fmt: skip
 _NOTHING = "0 sats"
 

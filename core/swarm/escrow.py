@@ -132,6 +132,8 @@ class HoldEscrow:
         self._clock = clock
         self._ids = ids
         self._wake = asyncio.Event()
+        self.looked = asyncio.Event()
+        """Set once everything was followed for the first time, or the node did not answer."""
 
     # What people decide ----------------------------------------------------------------------------------------
 
@@ -233,16 +235,16 @@ class HoldEscrow:
         """Follow every order to its end, for ever. Raises `NodeDown` and `OtherNode`."""
         while True:
             self._wake.clear()
-            found = await self.look()
+            try:
+                found = await self.look()
+            finally:
+                self.looked.set()
             soon = any(one.state is not State.HELD for one in found)
             pause = self._clock.now() + (SOON_MS if soon else LATER_MS)
             await self._clock.until(pause if found else None, self._wake)
 
     async def look(self) -> Sequence[HoldInvoice]:
-        """Follow every order as far as it goes now; returns them as they were. Raises as `run` does.
-
-        At a start this comes before the clock: a review that ended meanwhile pays no worker with what the node has let go of.
-        """
+        """Follow every order as far as it goes now; returns them as they were. Raises as `run` does."""
         found = await self._store.read(lambda tx: tx.holds.unfinished())
         if found:
             height = (await self._own.verified()).height

@@ -14,7 +14,7 @@ from core.treasury.policy import day_of, turnover
 from core.treasury.treasury import TreasuryTx
 from core.wallet import limits
 from core.wallet.invoices import SUSPENSE
-from core.wallet.ledger import TREASURY, BooksBroken, Kind, kind_of, user_account
+from core.wallet.ledger import TREASURY, BooksBroken, Kind, at_node, kind_of, user_account
 from core.wallet.limits import DAY, HOUR
 from core.wallet.payments import PaymentTx
 from core.wallet.wallet import Books
@@ -40,8 +40,8 @@ _NEARLY = 9, 10
 _FOUNDING = frozenset({"grant", "opening"})
 """What a new book begins with: it came from nowhere."""
 
-_SILENT = frozenset({"sale", "escrow", "refund"})
-"""Kinds of entries that are told by what became of them."""
+_SILENT = frozenset({"sale", "escrow", "refund", "held", "given back", "rest"})
+"""Kinds of entries that are told by what became of them. What the node holds has not come in before it was taken."""
 
 
 class Posting(NamedTuple):
@@ -147,8 +147,9 @@ class Report:
 def due(tx: ReportTx, zone: tzinfo | None) -> Span | None:
     """What is to be reported now; None if nothing is: it was, or the books are younger."""
     day, until = day_of(tx.now, zone, AT_HOUR)
-    newest = tx.reports.newest()
-    opened = tx.books.opened_at()
+    newest, opened = tx.reports.newest(), tx.books.opened_at()
+    if newest is not None and newest[1] > tx.now + DAY:  # it was written by a clock that ran ahead
+        newest, opened = None, max(opened, until - DAY)
     if not 0 < opened < until or (newest is not None and (newest[0] >= day or newest[1] >= until)):
         return None
     return Span(day, opened if newest is None else newest[1], until)
@@ -200,7 +201,9 @@ def _add(found: Moves, entry: Sequence[Posting]) -> None:
     kind = entry[0].kind
     if kind in _FOUNDING:
         return
-    world = [one.amount for one in entry if kind_of(one.account) is Kind.ASSET]
+    world = [
+        one.amount for one in entry if kind_of(one.account) is Kind.ASSET and not one.account.startswith(at_node(""))
+    ]
     if world:  # whose accounts go negative by what they hold
         went = sum(world)
         _count(found.went_out if went > 0 else found.came_in, _special(entry) or kind, abs(went))

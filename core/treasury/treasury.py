@@ -100,16 +100,20 @@ class Treasury:
         facts = f"{way} {amount}"
 
         def work(tx: TreasuryTx) -> int:
-            if (done := tx.applied(f"{key}/treasury")) is not None:
+            if (done := tx.applied(_made(key))) is not None:
                 entry, _, moved = done.partition(" ")
                 if moved != facts:
                     raise KeyConflict(key=key)
                 return int(entry)
             number = _moved(tx, self._people.as_now(tx, caller), way, amount, key)
-            tx.mark(f"{key}/treasury", f"{number} {facts}")
+            tx.mark(_made(key), f"{number} {facts}")
             return number
 
         return await self._store.write(work)
+
+    async def moved(self, key: str) -> bool:
+        """Whether `move` was done under this key."""
+        return await self._store.read(lambda tx: tx.applied(_made(key))) is not None
 
     async def refusal(self, needed: int) -> Refused | None:
         """Why it would not pay a task of `needed` msat now; None if it would. Whether it has so much is not asked."""
@@ -145,6 +149,11 @@ class Treasury:
 def today(tx: TreasuryTx, zone: tzinfo | None) -> Turnover:
     """What the treasury earned and spent since midnight."""
     return turnover(tx.flows.between(day_of(tx.now, zone)[1]))
+
+
+def _made(key: str) -> str:
+    """What a move that was done is kept under."""
+    return f"{key}/treasury"
 
 
 def _moved(tx: TreasuryTx, caller: Caller, way: Way, amount: int, key: str) -> int:

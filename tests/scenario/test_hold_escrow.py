@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.lightning.simulated import SimulatedNode
+from adapters.sqlite.writer import Database
 from core.wallet.hold import MARGIN
 from core.wallet.lightning import HOLD_BLOCKS, InvoiceState, NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
@@ -296,3 +297,33 @@ async def test_what_came_too_late_for_its_task_goes_back(tmp_path: Path) -> None
         bot.pass_time(60)
         await all_went_back(bot, node, asked)
         assert "came too late to be held" in (await bot.until(kind="more", order=1))["text"]
+
+
+class SlowDisk(Database):
+    """Says late that a task was posted."""
+
+    written = asyncio.Event()
+
+    async def write(self, work: Any, /) -> Any:
+        done = await super().write(work)
+        if getattr(work, "__qualname__", "").startswith("Coordinator.post"):
+            await self.written.wait()
+        return done
+
+
+async def test_a_task_that_a_start_has_no_time_to_wait_for_is_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.FIRST_LOOK_SECONDS", 0.3)
+    clock = FakeClock()
+    async with escrow(tmp_path, clock) as (bot, _):
+        asked = await bot.data(POST)
+    late = Node(tmp_path / "data" / "node.db", clock, FakeIds("payer"))
+    await late.outside_pays(asked["bolt11"])
+    await late.close()
+    SlowDisk.written = asyncio.Event()
+    async with escrow(tmp_path, clock, database=SlowDisk) as (bot, _):
+        SlowDisk.written.set()
+        await stands(bot, "taken")
+        await bot.settled("T-1")
+        await agrees(bot)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from core.wallet.lightning import NodeInfo
     from tests.scenario.bot import Bot
 
 
@@ -206,4 +207,37 @@ async def test_a_page_is_bought_once_within_the_limit_and_above_it_somebody_taps
         assert (await bot.until(kind="more", text=", for 3,000 sats (simulated):\nthis is /dear"))["data"]["ok"]
         assert len(set(paid)) == 2
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+class Hangs(SimulatedNode):
+    """Says nothing of itself, until it is closed."""
+
+    hangs = False
+
+    async def info(self) -> NodeInfo:
+        while self.hangs and not self._closed:
+            await self._changed.wait()
+        return await super().info()
+
+
+async def test_what_waits_for_the_node_at_a_stop_is_done_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.SimulatedNode", Hangs)
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0.1)
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock) as bot:
+        node = SimulatedNode(tmp_path / "data" / "node.db", clock, FakeIds("outside"))
+        bolt11 = await node.outside_asks(5_000_000, fee=1_000)
+        await node.close()
+        asked = await bot.data(f"/pay {bolt11}")
+        Hangs.hangs = True
+        bot.pass_time(60)
+        await bot.post(f"/approve {asked['approval']}")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state = 'approved'"), "the yes")
+    Hangs.hangs = False
+    async with hub(tmp_path, clock=clock) as bot:
+        await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state = 'done'"), "its end")
+        assert bot.rows("SELECT state FROM payment") == [("succeeded",)]
         prove(bot.app.settings)

@@ -11,6 +11,7 @@ from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
 from core.access import NotAllowed
 from core.chat import CommandCall, Role
+from core.treasury.treasury import Way
 from core.wallet.ledger import NotEnoughSats
 from tests.scenario.bot import OWNER, balances, hub, prove
 from tests.scenario.test_l402_gate import done, selling
@@ -83,6 +84,31 @@ async def test_above_the_limit_an_owner_taps_and_no_payer_does(tmp_path: Path) -
         assert "Moved 2,000 simulated sats into the treasury" in agreed["text"]
         assert balances(bot.app.settings)["treasury"] == (2000, 0)
         prove(bot.app.settings)
+
+
+async def test_what_comes_again_after_a_crash_does_what_it_did_whatever_the_limit_is_by_then(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        paying, owner = bot.app.hub.paying, await bot.app.hub.identities.caller(OWNER, private=True)
+        moved, asked = (CommandCall("treasury", {}, owner, OWNER, key) for key in ("moved", "asked"))
+        first = await paying.treasury(moved, Way.IN, 500_000)
+        await bot.say("/limits approve 100")
+        assert (await paying.treasury(moved, Way.IN, 500_000)) == first
+        question = await paying.treasury(asked, Way.IN, 300_000)
+        await bot.say("/limits approve 1000")
+        assert (await paying.treasury(asked, Way.IN, 300_000)) == question
+        assert balances(bot.app.settings)["treasury"] == (500, 0)
+
+
+async def test_whoever_agrees_reads_that_the_treasury_pays(tmp_path: Path) -> None:
+    fetcher = PageFetcher(Reach(loopback=True))
+    async with paying(tmp_path, fetcher=fetcher) as (bot, node), seller(node, fee=1_000) as (url, _):
+        await bot.say("/treasury in 900")
+        await bot.say("/limits approve 50")
+        asked = await bot.say(f"/pay {url}/99000 from=treasury")
+        assert "Pay it? From the account treasury." in asked["text"]
+        invoice = await bot.say(f"/pay {await node.outside_asks(300_000)} from=treasury")
+        assert "for routing? From the account treasury." in invoice["text"]
+        assert "From the account" not in (await bot.say(f"/pay {url}/98000"))["text"]
 
 
 async def test_a_budget_that_is_used_up_turns_strangers_away_and_its_owners_raise_it(tmp_path: Path) -> None:

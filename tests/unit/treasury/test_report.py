@@ -66,6 +66,19 @@ def test_what_came_in_went_out_and_moved_inside_by_kind() -> None:
     assert moves([]) == Moves({}, {}, {})
 
 
+def test_what_the_node_holds_came_in_once_it_was_taken() -> None:
+    at_node, kept = "node:held:simulated", "held:1:user"
+    entries = [
+        ("held", [(at_node, -200), (kept, 200)]), ("held", [(at_node, -90), ("held:2:user", 90)]),
+        ("escrow", [(kept, -40), ("escrow:1", 40)]), ("settle", [("escrow:1", -40), ("treasury", 40)]),
+        ("given back", [("held:2:user", -90), (at_node, 90)]), ("taken", [(NODE, -200), (at_node, 200)]),
+        ("rest", [(kept, -160), ("user:a", 160)]), ("held", [(at_node, -50), ("held:3:user", 50)]),
+        ("lost", [(at_node, 50), ("suspense", -40), ("held:3:user", -10)]),
+    ]  # fmt: skip
+    postings = [Posting(number, kind, *row) for number, (kind, rows) in enumerate(entries) for row in rows]
+    assert moves(postings) == Moves({"taken": 200}, {}, {"settle": 40, "lost": 50})
+
+
 @pytest.mark.parametrize(
     ("changes", "worth", "wrong"),
     [
@@ -117,6 +130,10 @@ async def test_each_day_is_due_once_and_no_time_is_left_out(store: Database, clo
     assert await is_due() == Span("2025-06-20", EIGHT + 4 * DAY, EIGHT + 5 * DAY)
     await store.write(lambda tx: tx.reports.done("2025-06-21", EIGHT + 6 * DAY))
     assert await is_due() is None, "a clock that was put back reports nothing twice"
+    await store.write(lambda tx: tx.reports.done("2026-06-20", EIGHT + 370 * DAY))
+    assert await is_due() == Span("2025-06-20", EIGHT + 4 * DAY, EIGHT + 5 * DAY), (
+        "nor is one that ran ahead silent after it"
+    )
 
 
 async def test_it_is_gathered_from_the_books(
