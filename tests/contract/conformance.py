@@ -22,8 +22,8 @@ HEAD = f"""\
 One suite, `tests/contract/test_lightning.py`, run against each backend on its own scripted wire: a simulated node's file, and
 servers that speak LND's REST, Nostr Wallet Connect and phoenixd's API as these are documented. A case is skipped only where the
 backend cannot do what it is about, and the cell says what that is. The simulated node has no connection that could stay silent:
-an answer that is lost stands for that. `make test` runs it for two of them and sees that no row is missing here, `make test-deep` for all; `make test-live` asks the
-same of a node of yours, as far as that can be asked without faults.
+an answer that is lost stands for that. `make test` runs it for two of them and sees that no row is missing here, `make test-deep`
+for all; `make test-live` asks the same of a node of yours, as far as that can be asked without faults.
 """
 
 _ROW = re.compile(r"^(?:# (?P<part>[A-Z][^-\n]*?) -{10,}$|(?:async )?def test_(?P<test>\w+)\()", re.MULTILINE)
