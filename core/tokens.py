@@ -161,6 +161,9 @@ class TokenStore(Protocol):
     def standing(self, actor: str) -> tuple[str, Role | None]:
         """The identity that an actor is linked to (itself if to none), and the role given to that one, if any."""
 
+    def linked_to(self, account: str) -> list[str]:
+        """The identities that were linked to this one."""
+
     def links(self) -> list[Linked]:
         """Every identity that is linked to another, in the order in which they came."""
 
@@ -321,9 +324,13 @@ class Identities:
             now = _called(caller, *self.standing_in(tx, caller.acting_for or caller.actor))
         if (now.role, now.name, now.payer) != (caller.role, caller.name, caller.payer):
             raise NotAsYouWere
-        return replace(
-            caller, linked=_together(self._sorted(tx.tokens.people(), tx.tokens.links())).get(now.name, frozenset())
-        )
+        return replace(caller, linked=self._linked(tx, now))
+
+    def _linked(self, tx: TokenTx, now: Caller) -> frozenset[str]:
+        """The identities of somebody's account. Of most it is asked often, and told without looking at everybody."""
+        if now.role in {Role.OWNER, Role.GUEST}:
+            return _together(self._sorted(tx.tokens.people(), tx.tokens.links())).get(now.name, frozenset())
+        return frozenset({now.name, *(one for one in tx.tokens.linked_to(now.name) if one not in self.owners)})
 
     async def still(self, caller: Caller) -> None:
         """Raise `NotAsYouWere` as `as_now` does, for whoever had to wait for something else than the store."""

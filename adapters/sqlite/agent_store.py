@@ -55,6 +55,10 @@ class TokenRows:
         ).fetchone()
         return root, None if role is None else Role(role)
 
+    def linked_to(self, account: str) -> list[str]:
+        """See `TokenStore`."""
+        return [actor for (actor,) in self._connection.execute("SELECT actor FROM link WHERE account = ?", (account,))]
+
     def links(self) -> list[Linked]:
         """See `TokenStore`."""
         rows = self._connection.execute("SELECT actor, account, name FROM link ORDER BY since, actor")

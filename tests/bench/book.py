@@ -16,11 +16,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from adapters.clockwork import SystemClock
+from adapters.clockwork import SystemClock, SystemIds
 from adapters.sqlite.connection import connect, connect_reader
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
-from core.wallet.ledger import GENESIS, transfer
+from core.tokens import Identities
+from core.wallet.ledger import GENESIS, user_account
+from core.wallet.wallet import Wallet
 from tests.bench.lives import dump
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ _TXN = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _POSTING = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
+_SPEND = "INSERT INTO spend (key, scope, account, path, asked, amount, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_MARK = "INSERT INTO applied (key, result, at) VALUES (?, ?, ?)"
+_EVENT = "INSERT INTO event (kind, task, agent, at, data) VALUES ('SatsTransferred', NULL, NULL, ?, ?)"
 _HOLD = "INSERT INTO hold (id, account, target, amount, task, at, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 Posting = tuple[int, str, int]
@@ -104,6 +109,22 @@ def _payment(number: int) -> Facts:
     )
 
 
+def _transfer(number: int) -> tuple[str, str, Facts]:
+    """One of the people who are known here pays another: both, and the entry that the wallet makes of it."""
+    place = number % CALLERS
+    one, other = _person(place), _person((place + 1 + number % (CALLERS - 1)) % CALLERS)
+    source, target = user_account(one), user_account(other)
+    return (
+        one,
+        other,
+        Facts(f"transfer:pay:{number}", "transfer", source, target, 1000, None, None, one, f"{one} to {other}"),
+    )
+
+
+def _person(number: int) -> str:
+    return _wallet(number).removeprefix(user_account(""))
+
+
 def _task(number: int) -> tuple[Facts, Facts]:
     """A task's price goes into its escrow, and from there to the hub's own worker."""
     price, escrow = 1000 * (20 + number % 60), f"escrow:{number}"
@@ -117,13 +138,6 @@ def _task(number: int) -> tuple[Facts, Facts]:
 # Writing -----------------------------------------------------------------------------------------------------------
 
 
-async def book_transfer(store: Database, number: int) -> None:
-    """One transfer through the wallet's books, as its caller waits for it."""
-    key, kind, source, target, amount, task, _, actor, reason = _payment(number)
-    entry = transfer(key, kind, source, target, amount, task=task, actor=actor, reason=reason)
-    await store.write(lambda tx: tx.ledger.append(entry))
-
-
 class Speed(NamedTuple):
     """Transfers a second, and how many were made durable together on the average."""
 
@@ -133,17 +147,24 @@ class Speed(NamedTuple):
 
 async def _ours(path: Path, count: int, callers: int) -> Speed:
     async with Database.open(path, SystemClock()) as store:
+        identities = Identities(store, SystemIds(), owners=frozenset(), reserved=lambda _: False)
+        await identities.refresh()
+        known = [await identities.caller(_person(number), private=True) for number in range(CALLERS)]
+        wallet = Wallet(store, identities, simulated=True)
         numbers = iter(range(count))
 
         async def caller() -> None:
             for number in numbers:
-                await book_transfer(store, number)
+                _, other, facts = _transfer(number)
+                await wallet.transfer(known[number % CALLERS], other, facts.amount, f"pay:{number}")
 
+        writes, commits = store.writes, store.commits
         begun = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for _ in range(callers):
                 group.create_task(caller())
-        return Speed(count / (time.perf_counter() - begun), store.writes / store.commits)
+        seconds = time.perf_counter() - begun
+        return Speed(count / seconds, (store.writes - writes) / (store.commits - commits))
 
 
 def ours(count: int) -> Speed:
@@ -172,9 +193,15 @@ def _plainly(path: Path, count: int, together: int) -> None:
             connection.execute("BEGIN IMMEDIATE")
             now = time.time_ns() // 1_000_000
             for number in range(start, min(start + together, count)):
-                row, postings = chain.link(_payment(number), now)
+                one, other, facts = _transfer(number)
+                row, postings = chain.link(facts, now)
+                spend = (facts.key, "", facts.source, "transfer", facts.amount, facts.amount, now)
+                told = {"from": one, "to": other, "amount_sats": facts.amount // 1000, "entry": row[0], "by": one}
+                connection.execute(_SPEND, spend)
                 connection.execute(_TXN, row)
                 connection.executemany(_POSTING, postings)
+                connection.execute(_MARK, (f"pay:{number}/transfer", f"{row[0]} {other} {facts.amount}", now))
+                connection.execute(_EVENT, (now, _json(told)))
             connection.execute("COMMIT")
 
 
@@ -256,6 +283,10 @@ def _fill(connection: sqlite3.Connection, tasks: int) -> None:
     if tasks:
         names += ["treasury", *(f"escrow:{number}" for number in range(1, tasks + 1))]
     many(_ACCOUNT, ((name,) for name in names))
+    many(
+        "INSERT INTO actor (id, role, since, name) VALUES (?, 'member', 0, '')",
+        ((_person(one),) for one in range(CALLERS)),
+    )
     chain = Chain()
     postings: list[Posting] = []
 

@@ -39,7 +39,18 @@ CALLER = Caller(OWNER, Role.OWNER)
 PER_LIFE = {"applied": 1, "hold": 1, "task": 1, "bid": 6, "event": 12, "txn": 2, "posting": 4, "account": 1}
 """Rows that one life leaves."""
 
-_VARIES = {"at", "posted_at", "deadline", "closes_at", "ended_at", "prev", "hash", "created_at", "spawned_at"}
+_VARIES = {
+    "at",
+    "posted_at",
+    "deadline",
+    "closes_at",
+    "ended_at",
+    "prev",
+    "hash",
+    "created_at",
+    "spawned_at",
+    "minute",
+}
 """Columns that hold the time, or follow from it."""
 
 
