@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from core.chat import NotFetched, NotSent, Undeliverable
-from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, patiently
+from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, StoreClosed, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -392,7 +392,8 @@ class Delivery:
             if lane is None or lane.parked:
                 tx.messages.mark((message.id,), "queued", message.sent)
 
-        await patiently(self._store, mark, self._clock)
+        with contextlib.suppress(StoreClosed):  # the next start takes it up as it stands
+            await patiently(self._store, mark, self._clock)
 
     async def _mark(self, state: str, messages: Sequence[Outgoing]) -> None:
         """Of those that may have arrived only the parts are noted that have: they go on counting as that."""
