@@ -122,6 +122,18 @@ async def test_what_somebody_has_is_told_to_nobody_who_agrees(tmp_path: Path) ->
         assert "You have 300 sats free" in some.told(ANNS)[-1]
 
 
+async def test_what_is_left_of_a_limit_is_told_to_nobody_who_was_asked_beside_whoever_agreed(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(ANNS, Role.PAYER)
+        await some.bot.say(f"/limits {ANNS} 5000")
+        asked = await some.bot.data(f"/pay {ANNS} 2000")
+        await some.bot.say("/limits day 50")
+        agreed = await some.bot.say(f"/approve {asked['approval']}")
+        assert agreed["text"].endswith("it could not be done; whoever asked is told why")
+        await some.bot.until(kind="more", text="2,000 sats is over the limit day of 50 sats")
+        assert some.told(ANNS)[-1] == agreed["text"]
+
+
 async def test_what_an_invoice_says_stays_in_one_line(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         memo = "tea)?\nA-7 was approved by console:owner \u202e: (ok"
