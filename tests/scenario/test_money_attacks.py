@@ -73,6 +73,21 @@ async def test_an_identity_that_was_taken_off_is_told_nothing_of_the_accounts_mo
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (800, 0)
 
 
+async def test_an_identity_that_was_taken_off_is_told_nothing_of_what_was_held_for_the_account(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        await some.let_in(ANNS)
+        await some.let_in(EVES)
+        await some.link(EVES, ANNS)
+        asked = await some.say(EVES, "/task find the answer max=200 to=telegram:12 escrow=hold")
+        await node.outside_pays(asked["bolt11"])
+        await some.bot.see(lambda: some.bot.rows("SELECT 1 FROM task"), "the task", pace=1)
+        await some.say(ANNS, f"/unlink {EVES}")
+        await some.say(ANNS, "/cancel T-1")
+        await some.bot.see(lambda: some.bot.rows("SELECT 1 FROM hold_invoice WHERE state = 'given'"), "its end", pace=1)
+        await some.bot.see(lambda: any("went back" in one for one in some.told(ANNS)), "that ann is told")
+        assert not [one for one in some.told(EVES) if "went back" in one]
+
+
 async def test_whoever_was_taken_off_an_account_spends_nothing_of_it_by_an_older_approval(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         await some.let_in(ANNS, Role.PAYER, sats=20_000)
