@@ -349,15 +349,15 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start("web", web.run)
         supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
         supervisor.start("retention", Retention(store, clock).run)
+        # Work and clock wait for the first look: nobody is paid with what the node has let go of meanwhile. The look itself is not
+        # broken off, or a task that it posts would be left lying.
+        supervisor.start("escrow", escrow.run, abroad=True)
+        await _first_look("what is held for tasks", escrow.looked.wait())
         # What the last stop left comes first: leases begin anew before the clock looks at them, old messages have
         # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
         await approvals.recover(nursery)
-        # The clock waits for the first look: a review that ended meanwhile pays no worker with what the node has let go of. The
-        # look itself is not broken off, or a task that it posts would be left lying.
-        supervisor.start("escrow", escrow.run, abroad=True)
-        await _first_look("what is held for tasks", escrow.looked.wait())
         supervisor.start("clock", coordinator.run)
         supervisor.start("lightning", till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)

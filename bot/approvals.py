@@ -189,9 +189,8 @@ class Approvals:
         try:
             return await carry(approval)
         except HubError as error:
-            decider = home_of(approval.decided_by or "")
-            asker = home_of(approval.asked_by) or decider
-            if error.private and asker and asker != decider:
+            asker = home_of(approval.asked_by) or home_of(approval.decided_by or "")
+            if error.private and asker and _places(approval) - {asker}:
                 return Came("it could not be done; whoever asked is told why", asker, from_error(error))
             return str(error)
         except Exception:
@@ -234,17 +233,23 @@ def _settled(tx: ApprovalTx, approval: Approval, alone: Came | None = None) -> _
     if approval.state is State.APPROVED:
         return _Told([], [])
     reply = Reply(outcome_of(approval), {"ok": True, "approval": approval.name, "state": approval.state.value})
-    decider = home_of(approval.decided_by or "")
-    places = {home_of(person) for person in approval.approvers} | {approval.conversation}
+    decider, places = home_of(approval.decided_by or ""), _places(approval)
     asked = [one for one in map(tx.messages.delivered, tx.approvals.questions(approval.id)) if one is not None]
     stands = {one.conversation: one.sent[-1] for one in asked}
     told = [
         tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now, replaces=stands.get(place))
-        for place in sorted(place for place in places if place and place != decider)
+        for place in sorted(places)
+        if place != decider
     ]
     if alone is not None:
         told.append(tx.messages.queue(alone.place.partition(":")[0], alone.place, alone.reply, None, tx.now))
     return _Told(told, [one for one in asked if one.conversation == decider])
+
+
+def _places(approval: Approval) -> set[str]:
+    """Where it is read what came of it."""
+    homes = map(home_of, (*approval.approvers, approval.decided_by or ""))
+    return set(filter(None, (*homes, approval.conversation)))
 
 
 def outcome_of(approval: Approval) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.swarm.ports import ResultFile
     from core.swarm.task import Task
+    from core.wallet.hold import HoldInvoice
     from core.wallet.invoices import Invoice
     from core.wallet.payment import Payment
 
@@ -153,6 +154,8 @@ class Notify:
             return []
         if event.kind is Kind.ESCROW_LOST:
             return [(home, reply) for home in self._homes(tx, CONSOLE_OWNER)]
+        if self._left(tx, one):
+            return [(home, reply) for home in self._homes(tx, one.requester)]
         return [(one.conversation if task is None else _told_in(tx, task), reply)]
 
     def _where(self, tx: HandlerTx, money: Invoice | Payment) -> list[str]:
@@ -168,10 +171,10 @@ class Notify:
         everybody = self._everybody(tx, person) if home_of(person) else ()
         return [home for one in sorted(everybody) if (home := home_of(one)) is not None]
 
-    def _left(self, tx: HandlerTx, task: Task) -> bool:
-        """Whether a task was posted at the home of somebody who is not of its account any more."""
-        person = person_of(task.conversation)
-        return person not in {None, task.requester} and person not in self._everybody(tx, task.requester)
+    def _left(self, tx: HandlerTx, one: Task | HoldInvoice) -> bool:
+        """Whether a task was posted or ordered at the home of somebody who is not of its account any more."""
+        person = person_of(one.conversation)
+        return person not in {None, one.requester} and person not in self._everybody(tx, one.requester)
 
     def _to_requester(self, tx: HandlerTx, event: Event, task: Task) -> Reply:
         if event.kind is Kind.BID_PLACED or (event.kind is Kind.AUCTION_OPENED and task.pick == "ask"):

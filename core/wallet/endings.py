@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
 from core.errors import UserError
-from core.wallet.lightning import Outcome, PayState
+from core.wallet.lightning import NodeDown, Outcome, PayState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,10 @@ class Endings:
         return await self._store.read(lambda tx: tx.payments.unfinished())
 
     async def paid(self, caller: Caller, given: str) -> Payment:
-        """Book a payment by its receipt, with no fee: the node has not said what it took. Raises `NoPreimage`."""
+        """Book a payment by its receipt; with no fee, unless the node says now what it took.
+
+        Raises `NoPreimage` and `OtherNode`.
+        """
         authorize(caller, Action.RECONCILE)
         if not _PREIMAGE.fullmatch(given.lower()):
             raise NoPreimage(given=repr(given[:80]))
@@ -79,7 +83,12 @@ class Endings:
         found, own = await self._store.read(lambda tx: (tx.payments.find(digest), tx.invoices.find(digest)))
         if found is None or own is not None:  # inside the books no receipt is given
             raise NoPreimage(given=repr(given[:80]))
-        return await self._end(caller, found, Outcome(PayState.SUCCEEDED, preimage, found.amount))
+        receipt = Outcome(PayState.SUCCEEDED, preimage, found.amount)
+        with suppress(NodeDown):
+            said = await self._said(found)
+            if said.state is PayState.SUCCEEDED:
+                return await self._end(caller, found, said, receipt)
+        return await self._end(caller, found, receipt)
 
     async def give_up(self, caller: Caller, given: str) -> Payment:
         """Take a payment (its hash, or the beginning of it) for failed, unless the node ends it now.
@@ -93,12 +102,16 @@ class Endings:
         now, named = self._clock.now(), found.payment_hash.hex()[:8]
         if now < max(found.expires_at, found.at + LEAST_MS):
             raise TooEarly(payment=named)
-        await self._own.verified()
-        node = self._own.node
-        said = await node.track(found.payment_hash) if node.traits.track else Outcome(PayState.UNKNOWN)
+        said = await self._said(found)
         if said.state is PayState.IN_FLIGHT:
             raise OnItsWayStill(payment=named)
         return await self._end(caller, found, said)
+
+    async def _said(self, payment: Payment) -> Outcome:
+        """What the node says of it now."""
+        await self._own.verified()
+        node = self._own.node
+        return await node.track(payment.payment_hash) if node.traits.track else Outcome(PayState.UNKNOWN)
 
     async def _named(self, given: str) -> Payment:
         if not _HASH.fullmatch(given):
@@ -112,8 +125,8 @@ class Endings:
             raise UnknownPayment(given=repr(given[:80]))
         return found[0]
 
-    async def _end(self, caller: Caller, payment: Payment, said: Outcome) -> Payment:
-        """Book what the node or a receipt says; where that is no end, the owner's word is one."""
+    async def _end(self, caller: Caller, payment: Payment, said: Outcome, receipt: Outcome | None = None) -> Payment:
+        """Book what the node or a receipt says; where that is no end, the receipt or the owner's word is one."""
 
         def work(tx: PaymentTx) -> Payment:
             by = self._people.as_now(tx, caller).recorded
@@ -123,7 +136,7 @@ class Endings:
             now = tx.payments.find(payment.payment_hash)
             if now is not None and not now.over:
                 gone = Outcome(PayState.FAILED, why=f"{by} gave it up, since the node does not say how it ended")
-                self._payments.end(tx, payment, gone)
+                self._payments.end(tx, payment, receipt or gone)
             return tx.payments.find(payment.payment_hash) or payment
 
         return await self._store.write(work)

@@ -188,6 +188,17 @@ async def test_a_hub_that_was_dead_for_a_day_pays_nobody_with_what_went_back(tmp
         assert not bot.rows("SELECT 1 FROM standing WHERE failed > 0"), "that was not the worker's fault"
 
 
+async def test_nor_does_an_agent_that_was_at_work_and_goes_on_at_the_start(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with escrow(tmp_path, clock, hands=Hands(does={"quill": asyncio.Event()})) as (bot, node):
+        asked = await paid(bot, node)
+        await bot.hands.at_work("T-1", "quill")
+    clock.advance(2 * 86_400_000)
+    async with escrow(tmp_path, clock) as (bot, node):
+        assert (await bot.ends("T-1"))["data"]["status"] == "expired"
+        await all_went_back(bot, node, asked)
+
+
 async def test_who_was_paid_keeps_it_when_the_node_has_let_go_meanwhile(tmp_path: Path) -> None:
     clock = FakeClock()
     async with escrow(tmp_path, clock) as (bot, node):

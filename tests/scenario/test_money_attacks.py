@@ -73,6 +73,21 @@ async def test_an_identity_that_was_taken_off_is_told_nothing_of_the_accounts_mo
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (800, 0)
 
 
+async def test_an_identity_that_was_taken_off_is_told_nothing_of_what_was_held_for_the_account(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        await some.let_in(ANNS)
+        await some.let_in(EVES)
+        await some.link(EVES, ANNS)
+        asked = await some.say(EVES, "/task find the answer max=200 to=telegram:12 escrow=hold")
+        await node.outside_pays(asked["bolt11"])
+        await some.bot.see(lambda: some.bot.rows("SELECT 1 FROM task"), "the task", pace=1)
+        await some.say(ANNS, f"/unlink {EVES}")
+        await some.say(ANNS, "/cancel T-1")
+        await some.bot.see(lambda: some.bot.rows("SELECT 1 FROM hold_invoice WHERE state = 'given'"), "its end", pace=1)
+        await some.bot.see(lambda: any("went back" in one for one in some.told(ANNS)), "that ann is told")
+        assert not [one for one in some.told(EVES) if "went back" in one]
+
+
 async def test_whoever_was_taken_off_an_account_spends_nothing_of_it_by_an_older_approval(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         await some.let_in(ANNS, Role.PAYER, sats=20_000)
@@ -120,6 +135,18 @@ async def test_what_somebody_has_is_told_to_nobody_who_agrees(tmp_path: Path) ->
         agreed = await some.bot.say(f"/approve {asked['approval']}")
         assert agreed["text"].endswith("it could not be done; whoever asked is told why")
         assert "You have 300 sats free" in some.told(ANNS)[-1]
+
+
+async def test_what_is_left_of_a_limit_is_told_to_nobody_who_was_asked_beside_whoever_agreed(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(ANNS, Role.PAYER)
+        await some.bot.say(f"/limits {ANNS} 5000")
+        asked = await some.bot.data(f"/pay {ANNS} 2000")
+        await some.bot.say("/limits day 50")
+        agreed = await some.bot.say(f"/approve {asked['approval']}")
+        assert agreed["text"].endswith("it could not be done; whoever asked is told why")
+        await some.bot.until(kind="more", text="2,000 sats is over the limit day of 50 sats")
+        assert some.told(ANNS)[-1] == agreed["text"]
 
 
 async def test_what_an_invoice_says_stays_in_one_line(tmp_path: Path) -> None:

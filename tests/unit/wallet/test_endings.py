@@ -40,9 +40,9 @@ def endings(hub: Bench) -> Endings:
     return Endings(hub.store, hub.own, hub.payments, hub.clock, people)
 
 
-async def lost(hub: Bench, fault: Fault = Fault.LOST_AFTER) -> tuple[str, Payment]:
+async def lost(hub: Bench, fault: Fault = Fault.LOST_AFTER, fee: int = 0) -> tuple[str, Payment]:
     """A payment of which nothing more is heard, after a day."""
-    bolt11 = hub.twin.outside_asks(HUNDRED)
+    bolt11 = hub.twin.outside_asks(HUNDRED, fee=fee)
     hub.twin.fail("pay", fault)
     made = await hub.pay(bolt11)
     assert made.state is State.UNKNOWN
@@ -73,6 +73,21 @@ async def test_a_receipt_books_what_the_node_does_not_end(hub: Bench, endings: E
     assert await hub.has("user:console:owner") == (GRANT - HUNDRED, 0)
     assert (await hub.reconciler.compare()).difference == 0
     assert await endings.give_up(OWNER, made.payment_hash.hex()) == done, "what succeeded is not given up"
+
+
+@pytest.mark.parametrize(
+    ("fault", "fee"),
+    [(None, 1_500), (Fault.LOST_BEFORE, 0), (Fault.ABSURD, 0), (Fault.NO_RECEIPT, 0), (Fault.UNKNOWN, 0)],
+)
+async def test_a_receipt_is_booked_with_what_the_node_says_that_it_took(
+    hub: Bench, endings: Endings, fault: Fault | None, fee: int
+) -> None:
+    bolt11, made = await lost(hub, Fault.IN_FLIGHT, fee=1_500)
+    hub.twin.land(made.payment_hash, well=True)
+    hub.twin.fail("track", *filter(None, [fault]))
+    done = await endings.paid(OWNER, hub.twin.asks[bolt11].preimage.hex())
+    assert (done.state, done.fee) == (State.SUCCEEDED, fee)
+    assert await hub.has("user:console:owner") == (GRANT - HUNDRED - fee, 0)
 
 
 async def test_the_node_has_the_last_word_where_it_has_one(hub: Bench, endings: Endings) -> None:
