@@ -141,7 +141,7 @@ class Shop:
 
         def tell(tx: SwarmTx, task: Task) -> None:
             sold = cast("SaleTx", tx)  # one unit of work has both
-            if use(sold, grant, call, task.id) and sold.sales.under_way() > MOST_TASKS:
+            if use(sold, grant, call, task.id) and sold.sales.crowded(MOST_TASKS):
                 raise TooManyTasks
 
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)

@@ -100,11 +100,12 @@ class SaleRows:
         count, in_vain, used = self._connection.execute(_TALLY, (token,)).fetchone()
         return int(count), int(in_vain) + max(0, self.answers(token) - int(used))
 
-    def under_way(self) -> int:
+    def crowded(self, most: int) -> bool:
         """See `SaleStore`."""
-        query = f"SELECT count(*) FROM task WHERE due IS NOT NULL AND status IN {_UNDER_WAY} AND substr(requester, 1, ?) = ?"  # noqa: S608
-        (count,) = self._connection.execute(query, (len(STRANGER), STRANGER)).fetchone()
-        return int(count)
+        theirs = f"due IS NOT NULL AND status IN {_UNDER_WAY} AND substr(requester, 1, ?) = ?"
+        query = f"SELECT count(*) FROM (SELECT 1 FROM task WHERE {theirs} LIMIT ?)"  # noqa: S608
+        (count,) = self._connection.execute(query, (len(STRANGER), STRANGER, most + 1)).fetchone()
+        return int(count) > most
 
     def bought(self, token: bytes, task: int) -> bool:
         """See `SaleStore`."""

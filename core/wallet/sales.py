@@ -166,8 +166,8 @@ class SaleStore(Protocol):
         That are those tasks, and the answers that broke off.
         """
 
-    def under_way(self) -> int:
-        """How many tasks of strangers are waiting or worked on."""
+    def crowded(self, most: int) -> bool:
+        """Whether more than so many tasks of strangers are waiting or worked on."""
 
     def bought(self, token: bytes, task: int) -> bool:
         """Whether a call of this bundle posted the task."""
