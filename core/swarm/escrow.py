@@ -19,6 +19,7 @@ from core.access import Action, authorize
 from core.errors import HubError, Refused, Unavailable, UserError
 from core.events import Kind
 from core.ids import task_name
+from core.money import MAX_SATS, to_msat
 from core.store import patiently
 from core.swarm.orders import Order, budget_of, span
 from core.tokens import NotAsYouWere
@@ -106,6 +107,10 @@ class PaidBy(UserError):
 
 class TooShort(UserError):
     """The payment came too late to be held for as long as the task may take. It goes back."""
+
+
+class CannotBe(UserError):
+    """The node says that it holds none, or more sats than there are. What it holds goes back."""
 
 
 class CalledOff(UserError):
@@ -322,6 +327,8 @@ class HoldEscrow:
 
         try:
             order = await self._read(one)
+            if not 0 < found.received <= to_msat(MAX_SATS):
+                raise CannotBe
             if room(found.held_until, height) < (order.time or 0):
                 raise TooShort
             await self._coordinator.post(order, fund=fund)

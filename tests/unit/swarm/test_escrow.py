@@ -13,8 +13,8 @@ from adapters.lightning.simulated import SimulatedNode
 from adapters.sqlite.writer import Database
 from core.chat import Caller, Proxy, Role
 from core.errors import Unavailable
-from core.money import to_msat
-from core.swarm.escrow import MOST_WAITING, HoldEscrow, NotFromDevice, TooManyWaiting
+from core.money import MAX_SATS, to_msat
+from core.swarm.escrow import MOST_WAITING, CannotBe, HoldEscrow, NotFromDevice, TooManyWaiting
 from core.swarm.orders import Order, Rules
 from core.tokens import Identities, NotAsYouWere
 from core.wallet.hold import EXPIRY_SECONDS, GRACE_MS, State
@@ -190,6 +190,22 @@ async def test_an_order_that_cannot_be_followed_holds_up_no_other(bench: Bench) 
     bench.node.lookup = lookup  # type: ignore[method-assign]
     await bench.escrow.look()
     assert [(await bench.now(one)).state for one in (first, second)] == [State.OPEN, State.HELD]
+
+
+@pytest.mark.parametrize("received", [0, to_msat(MAX_SATS) + 1])
+async def test_what_cannot_be_held_posts_no_task(bench: Bench, received: int) -> None:
+    one = await bench.order()
+    await bench.node.outside_pays(one.bolt11)
+    look = bench.node.lookup
+
+    async def lookup(payment_hash: bytes) -> Any:
+        found = await look(payment_hash)
+        return None if found is None else replace(found, received=received)
+
+    bench.node.lookup = lookup  # type: ignore[method-assign]
+    await bench.escrow.look()
+    now = await bench.now(one)
+    assert (now.state, now.why, bench.desk.posted) == (State.GIVING, str(CannotBe()), [])
 
 
 async def test_what_was_decided_meanwhile_stays_decided(bench: Bench) -> None:
