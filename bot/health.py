@@ -116,10 +116,17 @@ class Health:
             found.append("the database writer is stuck")
         return found
 
+    def troubles(self) -> list[str]:
+        """Everything that is down: the faults, and what stands for something outside, such as the Lightning node."""
+        return [
+            *self.faults(),
+            *(_down(name, part) for name, part in self.parts.items() if part.abroad and not part.up),
+        ]
+
     async def data(self) -> dict[str, Json]:
         """Everything, for programs."""
         figures, model, now = await self.figures(), await self.model(), self.clock.now()
-        faults = self.faults()
+        faults = self.troubles()
         return {
             "ok": not faults,
             "ready": self.ready,
@@ -146,7 +153,7 @@ class Health:
         """Everything, for people."""
         data, figures = await self.data(), await self.figures()
         why = await self.model()
-        whats = [fault.partition(" is ")[0] for fault in self.faults()]  # each has its line below
+        whats = [fault.partition(" is ")[0] for fault in self.troubles()]  # each has its line below
         lines = ["All parts are up" if data["ok"] else f"Something is down: {', '.join(whats)}"]
         faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
         for name, part in self.parts.items():

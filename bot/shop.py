@@ -19,10 +19,12 @@ from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
 from core.wallet.limits import Frozen, OverLimit
-from core.wallet.sales import TASKS, CallState
+from core.wallet.sales import TALKS, TASKS, CallState
 from core.wallet.selling import request_hash, use
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from core.agent.agent import Assistant
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import ResultFile, SwarmTx
@@ -70,15 +72,20 @@ class Shop:
         assistant: Assistant,
         coordinator: Coordinator,
         treasury: Treasury,
+        model: Callable[[], Awaitable[str | None]],
     ) -> None:
+        """`model` tells why nobody can be talked with; None where somebody can."""
         self._treasury = treasury
+        self._model = model
         self._seller = seller
         self._assistant = assistant
         self._coordinator = coordinator
         self._talking = 0
 
     async def open(self, goods: Goods) -> None:
-        """Raise `NoFunds` where a task of this price is not to be paid now: nobody should buy what they are refused then."""
+        """Raise why this would not be done now, `NoAnswer` or `NoFunds`: nobody should buy what they are refused then."""
+        if goods.service == TALKS and await self._model() is not None:
+            raise NoAnswer
         if goods.service == TASKS and (why := await self._treasury.refusal(goods.price)) is not None:
             if isinstance(why, OverLimit):
                 await self._treasury.short(why, goods.price)

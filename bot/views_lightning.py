@@ -174,7 +174,8 @@ def compared(
         return Reply(f"The node has what the books say\n{lines}", data)
     more = "more" if differs > 0 else "less"
     head = f"The node has {abs(differs):,} msat {more} than the books say"
-    why = "Somebody moved sats at the node without this hub, or its fees changed. Have it booked once you know why."
+    why = "Somebody moved sats at the node without this hub, or its fees changed. Have it booked once you know why: "
+    why += f"/reconcile book={found.id}"
     return Reply(f"{head}\n{lines}\n{why}", data, buttons=(Button("Book it", f"/reconcile book={found.id}"),))
 
 

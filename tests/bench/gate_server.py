@@ -96,7 +96,13 @@ async def _serve(folder: Path) -> None:
         await app.store.write(lambda tx: tx.ledger.append(filled))
         posting = Posting(app.store)
         gate = cast("Gate", app.serving.gate)
-        shop = Shop(cast("Any", gate.front.till), app.hub.assistant, cast("Coordinator", posting), app.hub.treasury)
+        shop = Shop(
+            cast("Any", gate.front.till),
+            app.hub.assistant,
+            cast("Coordinator", posting),
+            app.hub.treasury,
+            app.health.model,
+        )
         gate.front = replace(gate.front, counter=shop)
         bare = web.Application()
         bare.router.add_post("/v1/tasks", partial(_bare, posting))

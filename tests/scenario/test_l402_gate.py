@@ -15,18 +15,28 @@ from adapters.web import l402_gate, l402_reading
 from adapters.web.errors import PortInUse
 from bot.serving import OpenAlready
 from config.settings import Http, Serve
+from core.agent.model import ModelUnreachable
 from core.swarm.ports import ResultFile
 from tests.cashier import FakeCashier
 from tests.fakes import FakeClock
+from tests.kill.story import Parrot
 from tests.ollama_server import OllamaServer, Wire
 from tests.scenario.bot import NOBODY, Hands, balances, hub, prove, settings
 from tests.scenario.strangers import Stranger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from tests.scenario.bot import Bot
+
+
+class Mute(Parrot):
+    """A model that is there when it is looked for, and gone when it is asked."""
+
+    async def chat(self, *_: Any, **__: Any) -> AsyncGenerator[str, None]:
+        raise ModelUnreachable(url=NOBODY)
+        yield ""
 
 
 @asynccontextmanager
@@ -124,7 +134,7 @@ async def test_talk_is_a_conversation_of_the_token_and_costs_a_call_only_when_it
 
 
 async def test_a_model_that_is_down_costs_nothing_and_its_address_stays_here(tmp_path: Path) -> None:
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Mute()) as (bot, stranger):
         stranger.buy(await stranger.chat("hello"))
         for _ in range(3):
             said = await stranger.chat("hello")
@@ -156,7 +166,7 @@ async def test_talk_that_a_stop_interrupts_is_given_back(tmp_path: Path, monkeyp
 
 async def test_only_so_many_strangers_talk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.shop.MOST_TALKS", 0)
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         stranger.buy(await stranger.chat("hello"))
         assert (await stranger.chat("hello")).error == (503, "too_many_talks")
         assert bot.rows("SELECT 1 FROM l402_call") == []
@@ -229,7 +239,9 @@ async def test_each_household_behind_a_proxy_is_a_client_of_its_own(tmp_path: Pa
     clock = FakeClock()
     cashier = FakeCashier(clock)
     update = {"serve": Serve(enabled=True, port=0), "http": Http(port=0, trusted_proxy="127.0.0.1")}
-    async with hub(tmp_path, found=settings(tmp_path).model_copy(update=update), clock=clock, cashier=cashier) as bot:
+    async with hub(
+        tmp_path, found=settings(tmp_path).model_copy(update=update), clock=clock, cashier=cashier, model=Parrot()
+    ) as bot:
         stranger = Stranger(cashier)
         stranger.base = bot.app.serving.gate.address
 
@@ -288,7 +300,7 @@ async def test_the_files_of_a_result_are_its_buyers(tmp_path: Path) -> None:
 
 
 async def test_forged_tokens_are_401_and_make_no_offer(tmp_path: Path) -> None:
-    async with selling(tmp_path) as (_, stranger):
+    async with selling(tmp_path, model=Mute()) as (_, stranger):
         token, invoice = (await stranger.chat("hello")).offer
         preimage = stranger.cashier.pay(invoice)
         wire = bytearray(base64.b64decode(token))
@@ -315,7 +327,7 @@ async def test_forged_tokens_are_401_and_make_no_offer(tmp_path: Path) -> None:
 
 
 async def test_an_offer_can_be_paid_as_long_as_it_says_and_a_token_used_as_long(tmp_path: Path) -> None:
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         first = await stranger.task("find it")
         bot.pass_time(601)
         second = await stranger.task("find it")
@@ -344,7 +356,7 @@ async def test_nothing_that_is_packed_is_unpacked_for_anybody(tmp_path: Path) ->
 
 async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(l402_reading, "BODY_SECONDS", 0.05)
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         for count in ("0", "101", "-1", "1.5", "ten", "", "9" * 5000, "1&calls=2", "\u0661"):
             assert (await stranger.ask("POST", f"/v1/chat?calls={count}", token="")).error == (422, "bad_count")
         assert stranger.cashier.made == []
@@ -372,7 +384,7 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
 
 
 async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_path: Path) -> None:
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         stranger.cashier.down = "its certificate is another's"
         said = await stranger.chat("hello")
         assert said.error == (503, "till_closed")
@@ -389,7 +401,7 @@ async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_pat
 
 
 async def test_what_is_open_and_what_is_the_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Mute()) as (bot, stranger):
         front = (await stranger.ask("GET", "/")).body.decode()
         assert "simulated" in front
         assert "POST /v1/chat  100 simulated sats a call" in front
@@ -468,3 +480,9 @@ async def test_a_port_in_use_is_said_at_the_start(tmp_path: Path) -> None:
         async with hub(tmp_path, found=found, clock=clock, cashier=FakeCashier(clock)):
             pass
     busy.close()
+
+
+async def test_talk_that_nobody_could_answer_is_not_sold(tmp_path: Path) -> None:
+    async with OllamaServer.running() as model, selling(tmp_path, ollama=model.url) as (_, stranger):
+        assert (await stranger.chat("hello")).error == (503, "no_answer"), "a server without a model"
+        assert (await stranger.task("find it")).status == 402

@@ -13,6 +13,7 @@ from core.access import NotAllowed
 from core.chat import CommandCall, Role
 from core.treasury.treasury import Way
 from core.wallet.ledger import NotEnoughSats
+from tests.kill.story import Parrot
 from tests.scenario.bot import OWNER, balances, hub, prove
 from tests.scenario.test_l402_gate import done, selling
 from tests.scenario.test_payments import paying, seller
@@ -112,7 +113,7 @@ async def test_whoever_agrees_reads_that_the_treasury_pays(tmp_path: Path) -> No
 
 
 async def test_a_budget_that_is_used_up_turns_strangers_away_and_its_owners_raise_it(tmp_path: Path) -> None:
-    async with selling(tmp_path) as (bot, stranger):
+    async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         stranger.buy(await stranger.ask("POST", "/v1/tasks?calls=3", json={"description": "find it"}))
         assert (await done(bot, stranger, (await stranger.task("find it", key="a")).body["task_id"]))[
             "status"
