@@ -60,6 +60,9 @@ def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
     if backend == SIMULATED:
         wrong = "strangers are asked for simulated sats, which no wallet but timmy simulate has" if sold else ""
         fix = "Set TIMMY_LIGHTNING_BACKEND (docs/lightning.md), or leave TIMMY_SERVE_ENABLED out."
+        if unused := _unused(settings):
+            wrong = f"TIMMY_{unused.upper()}_... is set, and the sats are simulated all the same"
+            fix = f"Set TIMMY_LIGHTNING_BACKEND={unused} too, and TIMMY_DATA_DIR to a new folder: simulated books stay simulated."
         yield check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
         return
     network = asked.node.partition(" ")[0]
@@ -74,6 +77,12 @@ def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
         yield check("lightning.node", asked.node)
         fix = f"Make that key anew: {_DOCS[backend]} has the command."
         yield check("lightning.rights", "its keys may do what they are for", asked.lacks, fix)
+
+
+def _unused(settings: Settings) -> str:
+    """A backend that is set up and not chosen; empty if there is none."""
+    set_up = {"lnd": settings.lnd.url, "nwc": settings.nwc.uri, "phoenixd": settings.phoenixd.password}
+    return next((backend for backend, given in set_up.items() if given), "")
 
 
 def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:

@@ -404,3 +404,11 @@ async def test_the_program_asks_the_hub_that_runs_and_exits_with_what_it_found(t
         process = await Program.fork("doctor", env=env | {"TIMMY_HTTP_PORT": "x"})
         out, _, code = await process.communicate()
         assert (code, b"settings.valid" in out) == (1, True)
+
+
+async def test_a_node_that_is_set_up_and_not_chosen_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    lnd = found.model_copy(update={"lnd": Lnd(url="https://127.0.0.1:8080")})
+    fault = wrong(lnd, STATUS)["lightning.sats"]
+    assert "TIMMY_LIGHTNING_BACKEND=lnd" in fault.fix
+    assert fault.severity is Severity.WARNING
