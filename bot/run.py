@@ -42,6 +42,10 @@ async def _serve(settings: Settings, ready: asyncio.Event, stop: asyncio.Event, 
         ready.set()
         if not console:
             print(f"timmy: ready on {app.address}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it
+            if settings.serve.enabled:
+                gate = app.serving.gate
+                words = f"timmy: selling to strangers on {gate.address}, {gate.price_words} a call"
+                print(words, file=sys.stderr, flush=True)  # noqa: T201
             await stop.wait()
             return
         chat = asyncio.ensure_future(talk(app))  # noqa: TID251 - raced with the signal, and ended here
