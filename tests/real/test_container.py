@@ -162,7 +162,7 @@ def docker() -> Iterator[Docker]:
                 "make", "-s", "docker-build", f"ARGS=--network host --build-arg BASE={image} {proxies}",
                 seconds=BUILD_SECONDS,
             )  # fmt: skip
-            assert built.returncode == 0, built.stderr
+            assert built.returncode == 0, built.stdout[-4000:] + built.stderr
             yield found
 
 
