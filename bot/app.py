@@ -74,8 +74,6 @@ from core.swarm.orders import Rules
 from core.swarm.roster import Roster
 from core.tokens import CONSOLE_OWNER, Identities
 from core.treasury.treasury import Treasury, today
-from core.voice.expected import MOST_NAMES, Names
-from core.voice.intent import Known, understand
 from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
@@ -109,7 +107,9 @@ if TYPE_CHECKING:
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
     from core.tokens import TokenTx
+    from core.voice.expected import Names
     from core.voice.hearing import Ear, Mouth
+    from core.voice.intent import Meaning
     from core.wallet.lightning import Lightning
     from core.wallet.node import OwnNode
     from core.wallet.sales import Cashier, SaleTx
@@ -267,9 +267,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             files_of.qr,
             escrow,
         )
-        dispatcher = Dispatcher(
-            hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
-        )
+        dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
         pump = Pump(
             store, clock, table(files_of.place, identities.selves_in, simulated=wallet.simulated), delivery.send
         )
@@ -291,7 +289,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             sources,
             telegram,
             shortcuts,
-            partial(proxies.task_line, lambda text: understand(text, _known(hub))),
+            partial(proxies.task_line, partial(_understand, hub)),
         )
 
         async def ended(number: int) -> str | None:
@@ -745,13 +743,16 @@ async def _ask_verified(approvals: Approvals, identities: Identities, shown: str
     )  # fmt: skip
 
 
-def _known(hub: Hub) -> Known:
-    """The names that a phrase may hold now: of agents, and of personas that can be spawned. Of people, any: anybody may be paid."""
-    return Known(frozenset({*hub.roster.personas, *(agent.name for agent in hub.roster)}), None, None)
+def _understand(hub: Hub, text: str) -> Meaning:
+    """What a sentence means here. It may name agents, and personas that can be spawned. Of people, any: anybody may be paid."""
+    from core.voice.intent import Known, understand  # noqa: PLC0415 - 3 MB and 30 ms, for the first who says a sentence
+
+    return understand(text, Known(frozenset({*hub.roster.personas, *(agent.name for agent in hub.roster)}), None, None))
 
 
 async def _names(store: Database, roster: Roster, workspace: Path) -> Names:
     """What can be named by voice now."""
+    from core.voice.expected import MOST_NAMES, Names  # noqa: PLC0415 - for the first who speaks
 
     def read(tx: UnitOfWork) -> tuple[list[str], int]:
         return [person.name.split()[0] for person in tx.tokens.people() if person.name.strip()], tx.tasks.next_id()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from core.access import Action, authorize
-from core.voice.expected import grammar
 from core.voice.hearing import NoEar, NotUnderstood, Verdict, judge, refuse_longer
 
 if TYPE_CHECKING:
@@ -55,6 +54,8 @@ class Hearing:
 
     async def take(self, message: Inbound, caller: Caller) -> tuple[Heard, Verdict]:
         """What a voice note says, and how far that is trusted. Raises the errors of `core.voice.hearing`, and the surface's own."""
+        from core.voice.expected import grammar  # noqa: PLC0415 - for the first who speaks
+
         authorize(caller, Action.LOOK)
         note = next(file for file in message.files if file.spoken)
         if self._ear.missing:

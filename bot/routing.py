@@ -11,7 +11,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
-from core.voice.approval import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,8 +87,7 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     if message.text.startswith("/"):
         return Route(Way.ASK if message.spoken and not command.looks(message.text) else Way.RUN, message, command)
     meaning = understand(message.text)
-    yes = answer(message.text) if meaning.intent == "approval" and meaning.command is None else None
-    if yes is not None:
+    if meaning.command is None and (yes := _answer(meaning, message.text)) is not None:
         return Route(Way.ANSWER, message, command, yes=yes)
     if meaning.command is None:
         return Route(Way.RUN, message, command)
@@ -97,3 +95,12 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     if (found := registry.find(meaning.command.split(maxsplit=1)[0])) is None:
         raise NotYetHere(command=meaning.command)
     return Route(Way.RUN if found.looks(meaning.command) else Way.ASK, meant, found)
+
+
+def _answer(meaning: Meaning, text: str) -> bool | None:
+    """Yes or no to what was asked, if a sentence is an answer."""
+    if meaning.intent != "approval":
+        return None
+    from core.voice.approval import answer  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
+
+    return answer(text)

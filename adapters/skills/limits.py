@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -56,6 +55,8 @@ def confine(limits: Limits, parent: int) -> bool:
 
 def _confine_on_linux() -> bool:
     """Die with the parent, gain no rights, reach no network; the last one where the kernel lets us."""
+    import ctypes  # noqa: PLC0415 - for the child alone
+
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

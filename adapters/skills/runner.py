@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from adapters.skills.catalogue import SKILLS, Takes
-from adapters.skills.check import check
 from adapters.skills.closed import shown
 from adapters.skills.errors import (
     SkillCrashed,
@@ -31,8 +30,6 @@ from adapters.skills.faults import Case, Faults
 from adapters.skills.kinds import Kind, kind_of
 from adapters.skills.limits import Limits
 from adapters.skills.wire import LOOK, Answer, Request
-from adapters.skills.words import best_match
-from adapters.skills.workspace import Workspace
 from core.agent.skill import Outcome
 from core.errors import HubError, Unavailable, UserError
 from core.store import DiskFull
@@ -103,6 +100,8 @@ class SkillRunner:
 
     def match(self, skills: Sequence[str], description: str) -> Match | None:
         """The best of the named skills for a task's words, or None."""
+        from adapters.skills.words import best_match  # noqa: PLC0415 - for the first task
+
         return best_match(skills, description)
 
     async def check(self, match: Match) -> None:
@@ -130,6 +129,9 @@ class SkillRunner:
 
     def _case(self, match: Match) -> Case | None:
         """What a match is about, if that is one file; raises what is wrong with it by its look."""
+        from adapters.skills.check import check  # noqa: PLC0415 - as in `match`
+        from adapters.skills.workspace import Workspace  # noqa: PLC0415
+
         workspace = Workspace(self._workspace, self._closed)
         path = check(workspace, match)
         return None if path is None else Case.of(workspace, match, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -25,6 +24,8 @@ def confine(memory: int, parent: int) -> None:
             resource.setrlimit(what, (most, most))
     os.nice(5)
     if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - for the child alone
+
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import bot.app
+import core.voice.intent
 from adapters.shelf import Shelf
 from bot.registry import registry
 from core.swarm.ports import Delivery
@@ -196,7 +197,7 @@ async def test_what_acts_is_asked_back_and_one_yes_does_it_once(
         intent = Intent.TASK if asks else Intent.APPROVAL if text in {"yes", "no"} else Intent.CHAT
         return Meaning(intent, 0.9, {}, f"/task {text.removeprefix('please ')}" if asks else None)
 
-    monkeypatch.setattr(bot.app, "understand", understand)
+    monkeypatch.setattr(core.voice.intent, "understand", understand)
     async with surface.hub(hands=Hands(does={"quill": asyncio.Event()})) as hub:
         for answer, tasks in (("no", 0), ("yes", 1), ("yes", 1)):
             if answer != "yes" or not hub.rows("SELECT id FROM task"):

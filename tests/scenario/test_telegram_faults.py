@@ -13,6 +13,7 @@ import aiohttp.web
 import pytest
 
 import bot.app
+import core.voice.intent
 from adapters.telegram.parts import AGAIN
 from core.chat import Button, File, Reply
 from core.voice.intent import Intent, Meaning
@@ -477,7 +478,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> None:
             return Meaning(Intent.TASK, 0.9, {}, f"/task {said.removeprefix('please ')}")
         return Meaning(Intent.APPROVAL if said in {"yes", "no"} else Intent.CHAT, 0.9, {})
 
-    monkeypatch.setattr(bot.app, "understand", understand)
+    monkeypatch.setattr(core.voice.intent, "understand", understand)
 
 
 @pytest.mark.usefixtures("questions")
