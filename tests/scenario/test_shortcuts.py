@@ -533,7 +533,9 @@ async def test_a_request_is_the_same_whatever_its_words_mean_by_now(
     async with phone_and_hub(tmp_path) as (phone, bot):
         first = await phone.task("have quill write a poem", key="k")
         assert bot.rows("SELECT description FROM task") == [("write a poem",)]
-        monkeypatch.setattr("core.voice.intent.understand", lambda _, known: understand("hello", known))  # a later grammar
+        monkeypatch.setattr(
+            "core.voice.intent.understand", lambda _, known: understand("hello", known)
+        )  # a later grammar
         assert await phone.task("have quill write a poem", key="k") == first
         assert bot.rows("SELECT count(*) FROM task") == [(1,)]
 
