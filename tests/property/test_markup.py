@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEED = 20_250_401
-TEXTS = depth(2_000, 10_000)
+TEXTS = depth(1_000, 10_000)
 BATCHES = 4
 
 ATOMS = [

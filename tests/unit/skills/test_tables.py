@@ -35,6 +35,8 @@ SAMPLE = Path(__file__).resolve().parents[3] / "config/workspace/sample.csv"
 ROWS: list[tuple[object, ...]] = [("day", "region", "units")]
 ROWS += [(f"2025-01-{day:02}", "North" if day % 2 else "South", day) for day in range(1, 21)]
 
+LONG = pytest.mark.long  # one more picture of a kind that is drawn already
+
 
 @pytest.fixture(autouse=True)
 def sketch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,9 +295,17 @@ def test_a_word_for_a_measure_may_be_the_name_of_a_column(workspace: Workspace, 
             "highest revenue by region",
             "Maximum revenue by region from sample.csv: highest East (2,940), lowest West (1,890).",
         ),
-        ("median units by product", "Median units by product from sample.csv: highest Lamp ("),
-        ("sales by month", "Total revenue by month from sample.csv: highest 2025-11 (12,582), lowest 2025-08 (5,348)."),
-        ("revenue by region", "Total revenue by region from sample.csv: highest North (26,698), lowest West (16,281)."),
+        pytest.param("median units by product", "Median units by product from sample.csv: highest Lamp (", marks=LONG),
+        pytest.param(
+            "sales by month",
+            "Total revenue by month from sample.csv: highest 2025-11 (12,582), lowest 2025-08 (5,348).",
+            marks=LONG,
+        ),
+        pytest.param(
+            "revenue by region",
+            "Total revenue by region from sample.csv: highest North (26,698), lowest West (16,281).",
+            marks=LONG,
+        ),
         ("revenue by month and region", "Total revenue by month and region from sample.csv: highest 2025-11"),
         ("units against revenue", "units against revenue from sample.csv: 60 points"),
     ],
@@ -345,12 +355,37 @@ def test_words_among_numbers_are_groups_where_the_column_is_grouped_by(root: Pat
             Plan("", "region", "product"),
             "Rows by region and product from sample.csv: highest",
         ),
-        ("chart date by region", Plan("", "date", "region"), "Rows by month and region from sample.csv: highest"),
-        ("number of rows by region", Plan("", "region"), "Rows by region from sample.csv: highest"),
-        ("how many by product", Plan("", "product"), "Rows by product from sample.csv: highest"),
-        ("revenue by region and product", Plan("revenue", "region", "product"), "Total revenue by region and product"),
+        pytest.param(
+            "chart date by region",
+            Plan("", "date", "region"),
+            "Rows by month and region from sample.csv: highest",
+            marks=LONG,
+        ),
+        pytest.param(
+            "number of rows by region",
+            Plan("", "region"),
+            "Rows by region from sample.csv: highest",
+            marks=LONG,
+        ),
+        pytest.param(
+            "how many by product",
+            Plan("", "product"),
+            "Rows by product from sample.csv: highest",
+            marks=LONG,
+        ),
+        pytest.param(
+            "revenue by region and product",
+            Plan("revenue", "region", "product"),
+            "Total revenue by region and product",
+            marks=LONG,
+        ),
         ("revenue by region over time", Plan("revenue", "date", "region"), "Total revenue by month and region"),
-        ("the products by revenue", Plan("revenue", "product"), "Total revenue by product from sample.csv: highest"),
+        pytest.param(
+            "the products by revenue",
+            Plan("revenue", "product"),
+            "Total revenue by product from sample.csv: highest",
+            marks=LONG,
+        ),
         ("histogram of revenue", Plan("revenue"), "How revenue is spread in sample.csv: 60 values"),
     ],
 )
@@ -446,7 +481,13 @@ def test_numbers_alone_become_a_histogram_and_odd_labels_stay_text(root: Path, j
     assert chart(job("n.csv")).text == "How n is spread in n.csv: 1 value, median 2."
 
 
-@pytest.mark.parametrize("days", [("0001-01-01", "0700-05-01", "9999-12-31"), ("0001-01-01",), ("9999-12-31",)])
+@pytest.mark.parametrize(
+    "days",
+    [
+        ("0001-01-01", "0700-05-01", "9999-12-31"),
+        *(pytest.param((day,), marks=LONG) for day in ("0001-01-01", "9999-12-31")),
+    ],
+)
 def test_dates_at_the_ends_of_the_calendar_are_drawn(root: Path, job: Jobs, days: tuple[str, ...]) -> None:
     (root / "far.csv").write_text("day,sum\n" + "".join(f"{day},{n}\n" for n, day in enumerate(days, 1)))
     assert f"highest {days[-1][:4]}" in chart(job("far.csv", words="sum by year")).text
