@@ -1,4 +1,4 @@
-"""What buys by L402 pays through the one door of payments: in the account's own name, no more than agreed, and its end is told as it is."""
+"""What buys by L402 pays by the one door of payments: for its own account, no more than agreed, and its end is told as it is."""
 
 from __future__ import annotations
 
