@@ -133,10 +133,11 @@ class Endings:
             if said.state is not PayState.SUCCEEDED and self._payments.under_way(payment.payment_hash):
                 raise TooEarly(payment=payment.payment_hash.hex()[:8])  # it was begun anew meanwhile
             self._payments.end(tx, payment, said)
-            now = tx.payments.find(payment.payment_hash)
-            if now is not None and not now.over:
-                gone = Outcome(PayState.FAILED, why=f"{by} gave it up, since the node does not say how it ended")
-                self._payments.end(tx, payment, receipt or gone)
+            if receipt is not None:
+                self._payments.end(tx, payment, receipt)
+            else:
+                why = f"{by} gave it up, since the node does not say how it ended"
+                self._payments.give_up(tx, payment, why)
             return tx.payments.find(payment.payment_hash) or payment
 
         return await self._store.write(work)

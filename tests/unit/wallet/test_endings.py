@@ -11,7 +11,7 @@ from core.access import NotAllowed
 from core.money import to_msat
 from core.tokens import Identities
 from core.wallet.endings import LEAST_MS, Endings, NoPreimage, OnItsWayStill, TooEarly, UnknownPayment
-from core.wallet.payment import InvoiceExpired, State
+from core.wallet.payment import GivenUp, InvoiceExpired, State
 from tests.fakes import FakeIds
 from tests.twin_node import WHOLE, Fault
 from tests.unit.wallet.payments_bench import ANN, OWNER, bench
@@ -62,6 +62,9 @@ async def test_what_is_given_up_frees_its_sats_and_is_paid_by_no_node_again(hub:
     assert await endings.give_up(OWNER, made.payment_hash.hex()) == gone, "again changes nothing"
     with pytest.raises(InvoiceExpired):
         await hub.pay(bolt11)
+    hub.twin.traits = WHOLE
+    with pytest.raises(GivenUp):  # it may have arrived
+        await hub.pay(hub.twin.outside_asks(HUNDRED, like=bolt11))
 
 
 async def test_a_receipt_books_what_the_node_does_not_end(hub: Bench, endings: Endings) -> None:
