@@ -133,6 +133,11 @@ class Payment:
         return self.amount + self.fee_limit
 
     @property
+    def may_have_left(self) -> bool:
+        """Whether the node may have begun it: what failed before that has certainly cost nothing."""
+        return self.begun or not self.over
+
+    @property
     def over(self) -> bool:
         """Whether it came to its end."""
         return self.state in OVER

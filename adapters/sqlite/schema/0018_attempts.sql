@@ -54,3 +54,13 @@ DROP TRIGGER payment_ends_once;
 CREATE TRIGGER payment_ends_once BEFORE UPDATE ON payment WHEN OLD.state = 'succeeded' OR OLD.given_up BEGIN
     SELECT raise(ABORT, 'a payment that succeeded or was given up never changes');
 END;
+
+-- The code of what failed, where what was agreed to could not be done. What could not even be begun is open again, and undecided.
+ALTER TABLE approval ADD COLUMN error TEXT NOT NULL DEFAULT '';
+DROP TRIGGER approval_action;
+CREATE TRIGGER approval_action BEFORE UPDATE ON approval
+WHEN old.kind <> new.kind OR old.action <> new.action OR old.digest <> new.digest OR old.approvers <> new.approvers
+    OR old.state IN ('denied', 'expired', 'done')
+    OR (old.decided_by IS NOT NULL AND old.decided_by IS NOT new.decided_by
+        AND NOT (old.state = 'approved' AND new.state = 'open' AND new.decided_by IS NULL))
+BEGIN SELECT RAISE(ABORT, 'a settled approval never changes'); END;
