@@ -54,6 +54,7 @@ DROP TRIGGER payment_ends_once;
 CREATE TRIGGER payment_ends_once BEFORE UPDATE ON payment WHEN OLD.state = 'succeeded' OR OLD.given_up BEGIN
     SELECT raise(ABORT, 'a payment that succeeded or was given up never changes');
 END;
+CREATE INDEX purchase_failed ON purchase (account, url) WHERE state = 'failed';
 
 -- The code of what failed, where what was agreed to could not be done. What could not even be begun is open again, and undecided.
 ALTER TABLE approval ADD COLUMN error TEXT NOT NULL DEFAULT '';
