@@ -357,13 +357,12 @@ class TelegramSurface:
     async def _answered(self, message: Outgoing) -> bool:
         """End the spinner of the pressed button that a message answers.
 
-        A refusal is shown there, and nowhere else; one that is too long for that is a message as any other, and so is what says
-        how something stands that failed.
+        A refusal is shown there, and nowhere else; one that is too long for that is a message as any other.
         """
         heard = self._heard.get(message.cause or "")
         if heard is None or heard.query is None:
             return False
-        refused = message.reply.data.keys() == {"ok", "error"} and len(message.reply.text) <= _TOAST
+        refused = not message.reply.data.get("ok", True) and len(message.reply.text) <= _TOAST
         return await self._answer_query(heard.inbound.key, message.reply.text if refused else "") and refused
 
     async def _answer_query(self, key: str, text: str) -> bool:
