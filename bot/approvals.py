@@ -16,7 +16,7 @@ from bot.replies import from_error
 from core.access import Action, authorize
 from core.approval import Approval, State, UnknownApproval, approval_name, decide, digest_of
 from core.chat import Button, Choice, Reply, Role
-from core.errors import HubError
+from core.errors import HubError, WentWrong
 from core.events import Event, Kind
 from core.messages import MessageTx
 from core.store import patiently
@@ -46,11 +46,22 @@ class ApprovalTx(TokenTx, MessageTx, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What came of something that was approved: in words for everybody who was asked, and a `reply` for one conversation alone."""
+    """What came of something that was approved, in words for everybody who was asked.
+
+    `error`: the code of what failed. `again`: nothing was begun, so that it may be approved once more. `reply` is for one
+    conversation alone.
+    """
 
     words: str
-    place: str
-    reply: Reply
+    error: str = ""
+    again: bool = False
+    place: str = ""
+    reply: Reply | None = None
+
+    @classmethod
+    def of(cls, reply: Reply, *, again: bool = False) -> Came:
+        """What a reply says."""
+        return cls(reply.text, str(reply.data.get("error", "")), again)
 
 
 class Approvals:
@@ -75,7 +86,7 @@ class Approvals:
         self._turns = WeakValueDictionary[int, asyncio.Lock]()
 
     def carries(self, kind: str, carry: Callable[[Approval], Awaitable[str | Came]]) -> None:
-        """Say who carries out what is approved of a kind: it returns what came of it, in words, and may be asked twice."""
+        """Say who carries out what is approved of a kind: returns what came of it (words: it is done), and may be asked twice."""
         self._carriers[kind] = carry
 
     async def ask(  # noqa: PLR0913 - what a question is
@@ -157,7 +168,8 @@ class Approvals:
             now = tx.approvals.find(late.id)
             if now is None or now.state is not State.OPEN:
                 return None
-            return _settled(tx, replace(now, state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time"))
+            after = replace(now, state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time", error="")
+            return _settled(tx, after)
 
         told = await patiently(self._store, work, self._clock)
         if told is not None:
@@ -171,10 +183,16 @@ class Approvals:
             if found is None or found.state is not State.APPROVED:
                 return found or approval
             came = await self._outcome(found)
-            done = replace(found, state=State.DONE, outcome=came if isinstance(came, str) else came.words)
-            alone = came if isinstance(came, Came) else None
-            self._show(await patiently(self._store, lambda tx: _settled(tx, done, alone), self._clock))
-            return done
+
+            def work(tx: ApprovalTx) -> tuple[Approval, _Told]:
+                after = found.carried(came.words, came.error, again=came.again, now=tx.now)
+                told = _settled(tx, after, came) if after.state is State.DONE else _open_again(tx, after, found)
+                return after, told
+
+            after, told = await patiently(self._store, work, self._clock)
+            self._show(told)
+            self._wake.set()
+            return after
 
     def _show(self, told: _Told) -> None:
         for message in told.messages:
@@ -182,20 +200,22 @@ class Approvals:
         for one in told.closed:
             self._close(one.conversation, one.sent, one.reply)
 
-    async def _outcome(self, approval: Approval) -> str | Came:
+    async def _outcome(self, approval: Approval) -> Came:
         carry = self._carriers.get(approval.kind)
         if carry is None or not approval.intact:
-            return "nothing was done: this hub cannot do it any more"
+            return Came("nothing was done: this hub cannot do it any more", "not_done")
         try:
-            return await carry(approval)
+            came = await carry(approval)
         except HubError as error:
             asker = home_of(approval.asked_by) or home_of(approval.decided_by or "")
             if error.private and asker and _places(approval) - {asker}:
-                return Came("it could not be done; whoever asked is told why", asker, from_error(error))
-            return str(error)
+                words = "it could not be done; whoever asked is told why"
+                return Came(words, "not_done", place=asker, reply=from_error(error))
+            return Came(str(error), error.code)
         except Exception:
             log.exception("%s was approved and could not be carried out", approval.name)
-            return "it could not be carried out (the log says more)"
+            return Came("it could not be carried out (the log says more)", WentWrong().code)
+        return Came(came) if isinstance(came, str) else came
 
 
 def put(  # noqa: PLR0913 - what a question is
@@ -221,8 +241,8 @@ class _Told:
     closed: list[Delivered]
 
 
-def _settled(tx: ApprovalTx, approval: Approval, alone: Came | None = None) -> _Told:
-    """Write a state, and, where it is an end, what came of it in the place of each question; `alone` where that belongs.
+def _settled(tx: ApprovalTx, approval: Approval, came: Came | None = None) -> _Told:
+    """Write a state, and, where it is an end, what came of it in the place of each question; what is for one place, there.
 
     Whoever decided is answered by their command. It is one unit of work: nobody is left with a question that is none any more.
     """
@@ -232,7 +252,7 @@ def _settled(tx: ApprovalTx, approval: Approval, alone: Came | None = None) -> _
         tx.emit(Event(Kind.APPROVAL_SETTLED, data=data | ({"by": approval.decided_by} if approval.decided_by else {})))
     if approval.state is State.APPROVED:
         return _Told([], [])
-    reply = Reply(outcome_of(approval), {"ok": True, "approval": approval.name, "state": approval.state.value})
+    reply = Reply(outcome_of(approval), facts_of(approval))
     decider, places = home_of(approval.decided_by or ""), _places(approval)
     asked = [one for one in map(tx.messages.delivered, tx.approvals.questions(approval.id)) if one is not None]
     stands = {one.conversation: one.sent[-1] for one in asked}
@@ -241,9 +261,23 @@ def _settled(tx: ApprovalTx, approval: Approval, alone: Came | None = None) -> _
         for place in sorted(places)
         if place != decider
     ]
-    if alone is not None:
-        told.append(tx.messages.queue(alone.place.partition(":")[0], alone.place, alone.reply, None, tx.now))
+    if came is not None and came.reply is not None:
+        told.append(tx.messages.queue(came.place.partition(":")[0], came.place, came.reply, None, tx.now))
     return _Told(told, [one for one in asked if one.conversation == decider])
+
+
+def _open_again(tx: ApprovalTx, approval: Approval, before: Approval) -> _Told:
+    """Write that what was agreed to could not be begun: every question stands again.
+
+    Whoever asked is told; whoever agreed is asked anew by the answer to their command.
+    """
+    tx.approvals.put(approval)
+    tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": approval.name, "kind": approval.kind}))
+    place = approval.conversation
+    if not place or place == home_of(before.decided_by or ""):
+        return _Told([], [])
+    reply = Reply(outcome_of(approval), facts_of(approval))
+    return _Told([tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now)], [])
 
 
 def _places(approval: Approval) -> set[str]:
@@ -252,9 +286,24 @@ def _places(approval: Approval) -> set[str]:
     return set(filter(None, (*homes, approval.conversation)))
 
 
+def settled(approval: Approval, person: str) -> Reply:
+    """What became of an approval, for the person who decided; where it is open all the same, they are asked anew."""
+    if approval.state is State.OPEN:
+        return _asks(approval, person, outcome_of(approval))
+    return Reply(outcome_of(approval), facts_of(approval))
+
+
+def facts_of(approval: Approval) -> dict[str, Json]:
+    """How an approval stands, for programs."""
+    facts: dict[str, Json] = {"ok": not approval.error, "approval": approval.name, "state": approval.state.value}
+    return facts | ({"error": approval.error} if approval.error else {})
+
+
 def outcome_of(approval: Approval) -> str:
     """What became of an approval, in words."""
     match approval.state:
+        case State.OPEN if approval.error:
+            return f"{approval.name} could not be carried out: {approval.outcome}\nIt is open again: /approve {approval.name}"
         case State.OPEN:
             return f"{approval.name} is open: {approval.words}"
         case State.EXPIRED:
@@ -267,12 +316,13 @@ def outcome_of(approval: Approval) -> str:
 
 def _question(tx: ApprovalTx, approval: Approval, person: str) -> Outgoing:
     home = home_of(person) or ""
-    buttons = (Button("Approve", f"/approve {approval.name}"), Button("Deny", f"/deny {approval.name}"))
-    reply = Reply(
-        f"{approval.words}\n{approval.name}: /approve {approval.name} or /deny {approval.name}",
-        {"ok": True, "approval": approval.name, "state": approval.state.value},
-        buttons=buttons, choice=Choice(person, approval.expires_at),
-    )  # fmt: skip
+    words = f"{approval.words}\n{approval.name}: /approve {approval.name} or /deny {approval.name}"
+    reply = _asks(approval, person, words)
     question = tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now)
     tx.approvals.shown(approval.id, question.id)
     return question
+
+
+def _asks(approval: Approval, person: str, words: str) -> Reply:
+    buttons = (Button("Approve", f"/approve {approval.name}"), Button("Deny", f"/deny {approval.name}"))
+    return Reply(words, facts_of(approval), buttons=buttons, choice=Choice(person, approval.expires_at))

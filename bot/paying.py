@@ -5,6 +5,7 @@ Above the limit for a single tap nothing leaves before a person saw amount, paye
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any, cast
@@ -13,13 +14,14 @@ from bot import goods, views_lightning, views_treasury
 from bot.approvals import Came
 from core.access import Action, authorize
 from core.chat import Reply, Role
-from core.errors import UserError
+from core.errors import Refused, UserError
 from core.money import format_sats, to_msat
 from core.tokens import CONSOLE_OWNER
 from core.treasury.treasury import Way
 from core.wallet.buying import Bought
+from core.wallet.guard import AgreedNoMore
 from core.wallet.ledger import TREASURY, user_account
-from core.wallet.lightning import MEMO_BYTES
+from core.wallet.lightning import MEMO_BYTES, NodeDown
 from core.wallet.limits import Path
 from core.wallet.payment import CostsMore
 from core.wallet.payments import Order
@@ -69,6 +71,16 @@ class SayTheMost(UserError):
 
 class OwnPersona(UserError):
     """{agent} is one of this hub's own: what it earns is in the treasury already. /treasury shows it."""
+
+
+class AskedAsAnother(Refused):
+    """Whoever asked is of another account now. Nothing was paid."""
+
+
+class PriceChanged(UserError):
+    """The price has changed. Nothing was paid; ask for it again."""
+
+    status = 409
 
 
 class Paying:
@@ -209,45 +221,63 @@ class Paying:
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
 
-    async def carry(self, approval: Approval) -> str | Came:
-        """Pay what was agreed to; the same approval twice pays once."""
+    async def carry(self, approval: Approval) -> Came:
+        """Pay what was agreed to; the same approval twice pays once.
+
+        Where the node was down or refused, so that certainly nothing was begun, it may be approved again.
+        """
         asked, key = json.loads(approval.action), f"approval/{approval.id}"
-        if (known := await self._payments.known(key)) is not None:
-            return views_lightning.payment(known, simulated=self._wallet.simulated).text
+        known = await self._payments.known(key)
+        for again in itertools.count(2):
+            if known is None:
+                break
+            if known.may_have_left:
+                return Came.of(views_lightning.payment(known, simulated=self._wallet.simulated))
+            key = f"approval/{approval.id}/{again}"
+            known = await self._payments.known(key)
         caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
         agreed = self._identities.account(approval.decided_by or "")
-        if why := await self._changed(approval, asked, caller):
-            return f"nothing was paid: {why}"
+        await self._check_unchanged(approval, asked, caller)
+        try:
+            return await self._carry(approval, asked, caller, agreed, key)
+        except NodeDown as error:
+            return Came(str(error), error.code, again=True)
+
+    async def _carry(self, approval: Approval, asked: dict[str, Any], caller: Caller, agreed: str, key: str) -> Came:
+        """Do it, on the word of `agreed`. Raises `NodeDown` where nothing was begun."""
+        simulated = self._wallet.simulated
         if "purchase" in asked:
             return await self._bought(asked["purchase"], asked["most"], agreed, approval.conversation)
         if "treasury" in asked:
             way = Way(asked["treasury"])
             await self._treasury.move(caller, way, asked["most"], key)
-            return views_treasury.moved(way, asked["most"], simulated=self._wallet.simulated).text
+            return Came.of(views_treasury.moved(way, asked["most"], simulated=simulated))
         if "payee" in asked:
             await self._wallet.transfer(caller, asked["payee"], asked["most"], key, by=agreed)
-            return views_lightning.transferred(asked["payee"], asked["most"], simulated=self._wallet.simulated).text
+            return Came.of(views_lightning.transferred(asked["payee"], asked["most"], simulated=simulated))
         order = Order(
             asked["bolt11"], asked["account"], caller, asked["where"], key, asked["amount"], asked["most"], asked["reason"],
             Path(asked["path"]), agreed,
         )  # fmt: skip
-        return views_lightning.payment(await self._payments.pay(order), simulated=self._wallet.simulated).text
+        made = await self._payments.pay(order)
+        return Came.of(views_lightning.payment(made, simulated=simulated), again=not made.may_have_left)
 
-    async def _changed(self, approval: Approval, asked: dict[str, Any], caller: Caller) -> str:
-        """Why what was agreed to may not be done any more; empty where it may."""
+    async def _check_unchanged(self, approval: Approval, asked: dict[str, Any], caller: Caller) -> None:
+        """Raise where what was agreed to may not be done any more."""
         person = approval.decided_by or ""
         _, role = await self._identities.standing(person)
         if not await self._taps.allowed(self._identities.account(person), role, asked["most"]):
-            return "whoever agreed may not agree to so much any more"
-        return "" if owner_of(asked["account"]) == caller.payer else "whoever asked is of another account now"
+            raise AgreedNoMore
+        if owner_of(asked["account"]) != caller.payer:
+            raise AskedAsAnother
 
-    async def _bought(self, purchase: int, most: int, agreed: str, where: str) -> str | Came:
+    async def _bought(self, purchase: int, most: int, agreed: str, where: str) -> Came:
         """Buy what was agreed to; what comes back is for whoever asked."""
         bought = await self._buying.confirm(purchase, most, agreed)
         if not isinstance(bought, Bought):
-            return "nothing was paid: the price has changed"
+            raise PriceChanged
         reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
-        return Came(reply.text.partition("\n")[0].rstrip(":"), where, reply)
+        return Came(reply.text.partition("\n")[0].rstrip(":"), place=where, reply=reply)
 
 
 def _payer_of(account: str) -> str:

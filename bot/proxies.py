@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from bot import approvals
+from bot.approvals import Came
 from core.access import authorize
 from core.approval import State
 from core.chat import Inbound, Reply, Role, one_line
@@ -104,7 +105,7 @@ def _waits(asked: Approval, device: str, credential: str, now: int) -> bool:
     return mine and asked.state is State.OPEN and asked.expires_at > now
 
 
-async def carry(hub: Hub, approval: Approval) -> str:
+async def carry(hub: Hub, approval: Approval) -> Came:
     """Do what a device asked for, as the person who agreed; returns the answer. The same approval twice acts once."""
     asked = json.loads(approval.action)
     device = await hub.identities.caller(asked["device"], private=True, credential=asked["credential"])
@@ -120,7 +121,7 @@ async def carry(hub: Hub, approval: Approval) -> str:
     if command.action is not None:
         authorize(caller, command.action, own=command.own)
     reply = await command.run(hub, hub.registry.call(command, message, caller))
-    return reply.text
+    return Came.of(reply)
 
 
 def ending(hush: Callable[[Collection[str]], None]) -> Callable[[Sequence[Event]], None]:

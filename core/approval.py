@@ -83,7 +83,8 @@ class Approval:
 
     `needs` is the role that an approver must still have when they decide: the owner's, or any. It is put to persons, who
     may decide from any identity of theirs; `exact`: only from those that were asked, for the place is part of the proof.
-    `askers` are all identities that whoever asked had when they did.
+    `askers` are all identities that whoever asked had when they did. `outcome` is what came of it, in words; `error` the code of
+    what failed, empty where nothing did.
     """
 
     id: int
@@ -103,6 +104,7 @@ class Approval:
     outcome: str = ""
     exact: bool = False
     askers: tuple[str, ...] = ()
+    error: str = ""
 
     @property
     def name(self) -> str:
@@ -113,6 +115,12 @@ class Approval:
     def intact(self) -> bool:
         """Whether the action is the one that was put to people."""
         return self.digest == digest_of(self.kind, self.action)
+
+    def carried(self, words: str, error: str, *, again: bool, now: int) -> Approval:
+        """The approval once it was tried; `again`: nothing was begun, so that it may be approved once more while its time lasts."""
+        if again and now < self.expires_at:
+            return replace(self, state=State.OPEN, decided_by=None, decided_at=None, outcome=words, error=error)
+        return replace(self, state=State.DONE, outcome=words, error=error)
 
 
 def decide(
@@ -137,7 +145,8 @@ def decide(
         raise Settled(name=approval.name, state=state, whom=whom)
     if now >= approval.expires_at:
         raise Settled(name=approval.name, state=State.EXPIRED, whom="")
-    return replace(approval, state=State.APPROVED if yes else State.DENIED, decided_by=actor, decided_at=now)
+    state = State.APPROVED if yes else State.DENIED
+    return replace(approval, state=state, decided_by=actor, decided_at=now, outcome="", error="")
 
 
 class ApprovalStore(Protocol):

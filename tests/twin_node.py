@@ -38,6 +38,7 @@ START = 2_200_000_000_000_000_000
 """msat: more than there are, so that anything can be paid."""
 WHOLE = Traits(hold=True, msat=True, track=True, stream=True, once=True)
 EXPIRY_MS = 3_600_000
+PAYEE = "03bb"
 
 
 class Fault(StrEnum):
@@ -105,13 +106,18 @@ class Twin:
     # The world beyond it -----------------------------------------------------------------------------------------
 
     def outside_asks(
-        self, amount: int | None, fee: int = 0, like: str | None = None, expires_at: int | None = None
+        self,
+        amount: int | None,
+        fee: int = 0,
+        like: str | None = None,
+        expires_at: int | None = None,
+        payee: str = PAYEE,
     ) -> str:
-        """A new invoice of the world; `like`: under the payment hash of this one."""
+        """A new invoice of the world; `like`: under the payment hash of this one; `payee`: whoever signs it."""
         preimage = self.asks[like].preimage if like else self._secret("outside")
         digest = hashlib.sha256(preimage).digest()
         ends = self.clock.now() + EXPIRY_MS if expires_at is None else expires_at
-        bolt11 = f"lnbcrt1/{digest.hex()}/{'' if amount is None else amount}/{ends}/{next(self._count)}"
+        bolt11 = f"lnbcrt1/{digest.hex()}/{'' if amount is None else amount}/{ends}/{next(self._count)}@{payee}"
         self.asks[bolt11] = Ask(bolt11, preimage, amount, fee)
         return bolt11
 
@@ -339,11 +345,12 @@ def _hash(bolt11: str) -> bytes:
 def decode(bolt11: str) -> PaymentRequest:
     """Read an invoice of the twin's. Raises `BadInvoice`."""
     try:
-        _, digest, amount, ends, _ = bolt11.split("/")
+        _, digest, amount, ends, signed = bolt11.split("/")
     except ValueError:
         raise BadInvoice(why="it is none") from None
     asked = int(amount) if amount else None
-    return PaymentRequest(bolt11, "bcrt", bytes.fromhex(digest), "03bb", asked, "a test", int(ends or EPOCH))
+    payee = signed.partition("@")[2] or PAYEE
+    return PaymentRequest(bolt11, "bcrt", bytes.fromhex(digest), payee, asked, "a test", int(ends or EPOCH))
 
 
 async def reading(bolt11: str) -> PaymentRequest:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PAYMENT = (
     "payment_hash, bolt11, account, payee, amount, chosen, fee_limit, actor, conversation, reason, expires_at, at, attempt, state,"
-    " hold, preimage, fee, why, ended_at"
+    " hold, preimage, fee, why, ended_at, begun, given_up"
 )
 _INVOICE = (
     "payment_hash, bolt11, account, amount, memo, actor, conversation, expires_at, at, state = 'settled', received"
@@ -33,21 +33,26 @@ class PaymentRows:
         row = self._connection.execute(query, (payment_hash,)).fetchone()
         return None if row is None else _payment(*row)
 
+    def before(self, payment_hash: bytes) -> list[Payment]:
+        """See `PaymentStore`."""
+        query = f"SELECT {_PAYMENT} FROM payment_before WHERE payment_hash = ? ORDER BY attempt DESC"  # noqa: S608 - constants
+        return [_payment(*row) for row in self._connection.execute(query, (payment_hash,))]
+
     def put(self, payment: Payment) -> None:
         """See `PaymentStore`."""
         one = payment
         self._connection.execute(
-            f"INSERT INTO payment ({_PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            f"INSERT INTO payment ({_PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
             " ON CONFLICT (payment_hash) DO UPDATE SET bolt11 = excluded.bolt11, account = excluded.account,"
             " payee = excluded.payee, amount = excluded.amount, chosen = excluded.chosen, expires_at = excluded.expires_at,"
             " fee_limit = excluded.fee_limit, actor = excluded.actor, conversation = excluded.conversation,"
             " reason = excluded.reason, at = excluded.at, attempt = excluded.attempt, state = excluded.state,"
             " hold = excluded.hold, preimage = excluded.preimage, fee = excluded.fee, why = excluded.why,"
-            " ended_at = excluded.ended_at",
+            " ended_at = excluded.ended_at, begun = excluded.begun, given_up = excluded.given_up",
             (
                 one.payment_hash, one.bolt11, one.account, one.payee, one.amount, int(one.chosen), one.fee_limit, one.actor,
                 one.conversation, one.reason, one.expires_at, one.at, one.attempt, one.state.value, one.hold, one.preimage,
-                one.fee, one.why, one.ended_at,
+                one.fee, one.why, one.ended_at, int(one.begun), int(one.given_up),
             ),
         )  # fmt: skip
 
@@ -60,8 +65,10 @@ class PaymentRows:
 
 def _payment(*row: Any) -> Payment:
     digest, bolt11, account, payee, amount, chosen, limit, actor, place, reason, expires, at, attempt, state, *end = row
+    hold, preimage, fee, why, ended, begun, given_up = end
     return Payment(
-        digest, bolt11, account, payee, amount, bool(chosen), limit, actor, place, reason, expires, at, attempt, State(state), *end
+        digest, bolt11, account, payee, amount, bool(chosen), limit, actor, place, reason, expires, at, attempt, State(state),
+        hold, preimage, fee, why, ended, bool(begun), bool(given_up),
     )  # fmt: skip
 
 

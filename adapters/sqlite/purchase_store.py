@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _COLUMNS = "id, key, account, url, site, scheme, token, invoice, payment_hash, amount, expires_at, state, at, preimage"
 _OPEN = "state IN ('challenged', 'paying', 'paid')"
 _SERVED = "state IN ('used', 'spent', 'unserved')"
+_BEGUN = "state IN ('paying', 'paid', 'used', 'spent', 'unserved')"
 _SELECT = f"SELECT {_COLUMNS} FROM purchase"  # noqa: S608 - constants
 _HELD = " UNION ALL ".join(
     f"SELECT * FROM ({_SELECT.replace('SELECT', f'SELECT {rank} AS rank,')} WHERE account = :account AND {which}"  # noqa: S608
@@ -25,6 +26,13 @@ _HELD = " UNION ALL ".join(
             "scope = :scope AND state = 'used'",
         )
     )
+)
+
+_GIVEN_UP = (
+    f"{_SELECT} WHERE account = :account AND url = :url AND state = 'failed'"  # noqa: S608 - constants
+    " AND EXISTS (SELECT 1 FROM payment WHERE payment_hash = purchase.payment_hash AND account = :account AND given_up)"
+    f" AND id > (SELECT coalesce(max(id), 0) FROM purchase WHERE account = :account AND url = :url AND {_BEGUN})"
+    " ORDER BY id DESC LIMIT 1"
 )
 
 
@@ -78,6 +86,10 @@ class PurchaseRows:
             if found is not None and found.state is State.UNSERVED:
                 return found
         return None
+
+    def given_up(self, account: str, url: str) -> Purchase | None:
+        """See `PurchaseStore`."""
+        return _purchase(self._connection.execute(_GIVEN_UP, {"account": account, "url": url}).fetchone())
 
 
 def _purchase(row: Any) -> Purchase | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot.approvals import outcome_of
+from bot.approvals import settled
 from bot.page import Page
 from bot.registry import command
 from core.access import Action, judge
@@ -127,9 +127,8 @@ async def deny(hub: Hub, call: CommandCall) -> Reply:
 
 
 async def _settled(hub: Hub, call: CommandCall, *, yes: bool) -> Reply:
-    settled = await hub.approvals.settle(call.caller, cast("int", call.args["id"]), yes=yes, key=call.key)
-    data: dict[str, Json] = {"ok": True, "approval": settled.name, "state": settled.state.value}
-    return Reply(outcome_of(settled), data)
+    found = await hub.approvals.settle(call.caller, cast("int", call.args["id"]), yes=yes, key=call.key)
+    return settled(found, call.caller.recorded)
 
 
 @command("/why", "the rule that decided what you asked last", group="hub", reads=True)

@@ -71,7 +71,7 @@ async def invoice(hub: Hub, call: CommandCall) -> Reply:
         "WHOM: an invoice (lnbc...), a person such as telegram:12345 or their name, or an https address",
         "SATS: how much, where the invoice leaves it open, or to a person",
         "max=SATS: all that it may cost, with the fee for routing; of an address, its price",
-        "again=yes: buy, though this address was paid before and did not deliver",
+        "again=yes: buy, though this address was paid before and did not deliver, or may have been paid",
         "from=treasury: an owner pays an invoice or an address out of the hub's treasury, within its budgets",
     ),
 )
@@ -119,8 +119,9 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
     action=Action.RECONCILE,
     notes=(
         "book=N: put the difference of comparison N into the books, under suspense; it was moved outside this hub",
-        "paid=PREIMAGE: the receipt of a payment that the node does not end; it is booked by it",
-        "lost=PAYMENT: give such a payment up, by the beginning of its hash; its sats are free again",
+        "paid=PREIMAGE: the receipt of a payment that the node does not end, all of its 64 digits; it is booked by it",
+        "lost=PAYMENT: give such a payment up; its sats are free again",
+        "PAYMENT: the first 8 or more of the 64 digits of its hash, as listed; if several begin so, none is changed: say more",
     ),
 )
 async def reconcile(hub: Hub, call: CommandCall) -> Reply:

@@ -18,6 +18,7 @@ from core.wallet.challenge import BadChallenge, Unpayable, credential, price_of,
 from core.wallet.lightning import BadInvoice, PayState, proves
 from core.wallet.purchase import (
     BoughtBefore,
+    MayBePaid,
     NotServed,
     NotSold,
     OfferOver,
@@ -155,7 +156,7 @@ class Buying:
 
     async def _fresh(self, order: Order) -> Bought | Asks:
         """Ask without a token."""
-        await self._refuse_unserved(order, order.url)
+        await self._refuse_again(order, order.url)
         page = await self._fetcher.get(order.url)
         if page.status == WANTS_MONEY:
             return await self._challenged(order, page)
@@ -177,7 +178,14 @@ class Buying:
         offer = offered(order, page.url, challenge, request, now)
         return await self._offer(await self._store.write(lambda tx: tx.purchases.add(offer)), order)
 
-    async def _refuse_unserved(self, order: Order, url: str) -> None:
+    async def _refuse_again(self, order: Order, url: str) -> None:
+        """Raise where this was, or may have been, paid in vain, unless a person says that it is to be paid again.
+
+        What may have been is said again by another command than the one that bought it.
+        """
+        lost = await self._store.read(lambda tx: tx.purchases.given_up(order.account, order.url))
+        if lost is not None and not (order.again and order.key != lost.key):
+            raise MayBePaid(host=lost.host, price=format_sats(lost.amount), payment=lost.payment_hash.hex()[:8])
         if order.again:
             return
         origin = origin_of(url)
@@ -189,7 +197,7 @@ class Buying:
         if self._clock.now() >= offer.expires_at:
             await self._put(offer, State.FAILED)
             return await self._fresh(order)
-        await self._refuse_unserved(order, offer.site)
+        await self._refuse_again(order, offer.site)
         if order.most is not None and offer.amount > order.most:
             raise TooDear(host=offer.host, price=format_cost(offer.amount), most=format_sats(order.most))
         if must_ask(order, offer.amount, await self._limit(order.account)):
@@ -240,6 +248,7 @@ class Buying:
                 await self._put(purchase, State.FAILED)
                 raise error
             case PayState.UNKNOWN:
+                await self._put(purchase, State.CHALLENGED)  # so that it keeps nobody else from paying this invoice
                 raise error
             case _:
                 assert_never(outcome.state)

@@ -1,8 +1,8 @@
 """The way out of a payment that its node never ends: an owner shows its receipt, or gives it up.
 
 The node is asked first, and what it says counts. A receipt proves itself. What is given up has failed for the books: its sats are
-free again, and should they have left after all, the comparison with the node shows it. It is never paid a second time: the same
-invoice is sent again only where a node pays a hash once.
+free again, and should they have left after all, the comparison with the node shows it. Nothing is paid under its hash any more, and
+what it bought is bought again only by somebody who was told of it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,19 @@ _PREIMAGE = re.compile(r"[0-9a-f]{64}")
 
 
 class UnknownPayment(UserError):
-    """There is no payment {given}. /reconcile lists those that are unfinished; say the whole of what stands there."""
+    """There is no payment {given}. /reconcile lists those that are unfinished; say 8 or more digits of one's hash, as it begins."""
 
     status = 404
 
 
+class SeveralPayments(UserError):
+    """{count} unfinished payments begin with {given}. Say more of the hash, up to all of its 64 digits; nothing was changed."""
+
+    status = 409
+
+
 class NoPreimage(UserError):
-    """{given} is no receipt. A receipt is the preimage of a payment of this hub: 64 digits and letters a to f."""
+    """{given} is no receipt. A receipt is the whole preimage of a payment of this hub: 64 digits and letters a to f."""
 
 
 class TooEarly(UserError):
@@ -91,9 +97,9 @@ class Endings:
         return await self._end(caller, found, receipt)
 
     async def give_up(self, caller: Caller, given: str) -> Payment:
-        """Take a payment (its hash, or the beginning of it) for failed, unless the node ends it now.
+        """Take a payment (its hash, or the beginning of an unfinished one's) for failed, unless the node ends it now.
 
-        Raises `UnknownPayment`, `TooEarly`, `OnItsWayStill`, `NodeDown` and `OtherNode`.
+        Raises `UnknownPayment`, `SeveralPayments`, `TooEarly`, `OnItsWayStill`, `NodeDown` and `OtherNode`.
         """
         authorize(caller, Action.RECONCILE)
         found = await self._named(given.lower())
@@ -121,8 +127,10 @@ class Endings:
             found = [] if known is None else [known]
         else:
             found = [one for one in await self.unfinished() if one.payment_hash.hex().startswith(given)]
-        if len(found) != 1:
+        if not found:
             raise UnknownPayment(given=repr(given[:80]))
+        if len(found) > 1:
+            raise SeveralPayments(count=len(found), given=given)
         return found[0]
 
     async def _end(self, caller: Caller, payment: Payment, said: Outcome, receipt: Outcome | None = None) -> Payment:
@@ -133,10 +141,11 @@ class Endings:
             if said.state is not PayState.SUCCEEDED and self._payments.under_way(payment.payment_hash):
                 raise TooEarly(payment=payment.payment_hash.hex()[:8])  # it was begun anew meanwhile
             self._payments.end(tx, payment, said)
-            now = tx.payments.find(payment.payment_hash)
-            if now is not None and not now.over:
-                gone = Outcome(PayState.FAILED, why=f"{by} gave it up, since the node does not say how it ended")
-                self._payments.end(tx, payment, receipt or gone)
+            if receipt is not None:
+                self._payments.end(tx, payment, receipt)
+            else:
+                why = f"{by} gave it up, since the node does not say how it ended"
+                self._payments.give_up(tx, payment, why)
             return tx.payments.find(payment.payment_hash) or payment
 
         return await self._store.write(work)

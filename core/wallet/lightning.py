@@ -130,13 +130,17 @@ class PayState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a node says of an outgoing payment. Success carries its `preimage`, the `amount` that arrived and the routing `fee`."""
+    """What a node says of an outgoing payment. Success carries its `preimage`, the `amount` that arrived and the routing `fee`.
+
+    `begun`: false where it failed before the node began anything.
+    """
 
     state: PayState
     preimage: bytes | None = None
     amount: int = 0
     fee: int = 0
     why: str = ""
+    begun: bool = True
 
 
 def proves(preimage: bytes | None, payment_hash: bytes) -> bool:

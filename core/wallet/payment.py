@@ -16,9 +16,9 @@ from core.money import MAX_SATS, BadAmount, format_cost, format_sats, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from core.wallet.lightning import Outcome, PaymentRequest, Traits
+    from core.wallet.lightning import Node, Outcome, PaymentRequest, Traits
 
 LEAST_FEE = 2_000
 """msat that a route may always cost: a payment of a few sats has no other way."""
@@ -73,6 +73,18 @@ class BeingPaid(UserError):
     status = 409
 
 
+class HashTaken(UserError):
+    """Another invoice with this one's payment hash is being paid. A node pays one of them at a time: ask for a new invoice."""
+
+    status = 409
+
+
+class GivenUp(UserError):
+    """A payment of this invoice was given up, and may have arrived all the same. Ask for a new invoice; nothing more was paid."""
+
+    status = 409
+
+
 class TriedAlready(UserError):
     """This invoice was tried and failed, and this node ({backend}) is asked once for each. Ask for a new one; nothing was paid."""
 
@@ -89,7 +101,8 @@ class Payment:
     """An outgoing payment as the books hold it. `amount` and fees in msat, times Unix ms.
 
     `hold`: none where it was made inside the books. `chosen`: the amount was the payer's choice, and is sent along. `attempt`
-    counts from 1: what failed may be tried anew.
+    counts from 1: what failed may be tried anew. `begun`: the node may have begun this attempt. `given_up`: it failed on an
+    owner's word, not on the node's.
     """
 
     payment_hash: bytes
@@ -111,11 +124,18 @@ class Payment:
     fee: int = 0
     why: str = ""
     ended_at: int | None = None
+    begun: bool = False
+    given_up: bool = False
 
     @property
     def most(self) -> int:
         """What is set aside for it, msat."""
         return self.amount + self.fee_limit
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the node may have begun it: what failed before that has certainly cost nothing."""
+        return self.begun or not self.over
 
     @property
     def over(self) -> bool:
@@ -159,6 +179,24 @@ def check_payable(asked: PaymentRequest, network: str, now: int) -> None:
         raise InvoiceExpired
 
 
+def check_free(asked: PaymentRequest, tried: Sequence[Payment], node: Node) -> None:
+    """Raise where nothing may be paid under an invoice's hash now. `tried`: what was, the newest first, at least one.
+
+    A payment has its hash from when its sats are set aside until the node ends it, for no node pays two under one hash side by
+    side. Afterwards the hash is free, but for what may be paid twice: what was given up; and, where a node does not pay a hash
+    once only, what it began for the same payee. Who signed another invoice under the hash of somebody's has no say in that.
+    """
+    last = tried[0]
+    if last.state is State.SUCCEEDED:
+        raise PaidAlready
+    if not last.over:
+        raise BeingPaid if last.bolt11.lower() == asked.bolt11.lower() else HashTaken
+    if last.given_up:
+        raise GivenUp
+    if not node.traits.once and any(one.begun and one.payee == asked.payee for one in tried):
+        raise TriedAlready(backend=node.backend)
+
+
 @dataclass(frozen=True, slots=True)
 class Booking:
     """What an outcome means for the books: `sent` msat leave for good, of which `beyond` exceed what was set aside."""
@@ -168,20 +206,26 @@ class Booking:
     beyond: int = 0
 
 
-def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
-    """The payment once the node has said how it stands. Only a final answer ends it; a success must show its receipt."""
+def resolve(payment: Payment, outcome: Outcome, now: int, before: Sequence[Payment] = ()) -> Booking:
+    """The payment once the node has said how it stands. Only a final answer ends it; a success must show its receipt.
+
+    `before`: earlier attempts under its hash. The node may have called one failed that it paid after all: then it was that one.
+    """
     if payment.over:
         return Booking(payment)
     match outcome.state:
         case PayState.SUCCEEDED if proves(outcome.preimage, payment.payment_hash) and _credible(outcome):
+            paid = _arrived(payment, outcome, before)
             # The receipt proves that the whole amount arrived, whatever else is said of it.
-            sent = max(outcome.amount, payment.amount) + outcome.fee
+            sent = max(outcome.amount, paid.amount) + outcome.fee
             done = replace(
-                payment, state=State.SUCCEEDED, preimage=outcome.preimage, fee=outcome.fee, why="", ended_at=now
-            )
+                payment, bolt11=paid.bolt11, payee=paid.payee, amount=paid.amount, chosen=paid.chosen, fee_limit=paid.fee_limit,
+                state=State.SUCCEEDED, preimage=outcome.preimage, fee=outcome.fee, why="", ended_at=now,
+            )  # fmt: skip
             return Booking(done, sent, max(0, sent - payment.most))
         case PayState.FAILED:
-            return Booking(replace(payment, state=State.FAILED, why=one_line(outcome.why)[:LONGEST_WHY], ended_at=now))
+            begun = payment.begun and outcome.begun
+            return Booking(_failed(payment, one_line(outcome.why)[:LONGEST_WHY], now, begun=begun))
         case PayState.SUCCEEDED:
             why = "the node says that it was paid, and shows no receipt or impossible amounts for it"
         case PayState.IN_FLIGHT:
@@ -189,6 +233,24 @@ def resolve(payment: Payment, outcome: Outcome, now: int) -> Booking:
         case _:
             why = "the node does not know of it"
     return Booking(replace(payment, state=State.UNKNOWN, why=why))
+
+
+def give_up(payment: Payment, why: str, now: int) -> Booking:
+    """The payment once an owner took it for failed, whatever became of it at the node."""
+    return Booking(payment if payment.over else replace(_failed(payment, why, now), given_up=True))
+
+
+def _failed(payment: Payment, why: str, now: int, *, begun: bool = True) -> Payment:
+    return replace(payment, state=State.FAILED, why=why, ended_at=now, begun=begun)
+
+
+def _arrived(payment: Payment, outcome: Outcome, before: Sequence[Payment]) -> Payment:
+    """The attempt that was paid. The node's word chooses among those that it may have begun, and makes up no amount.
+
+    Where its word fits none of them, it is this one: so a node cannot talk an amount down.
+    """
+    tried = (payment, *(one for one in before if one.begun))
+    return next((one for one in tried if one.amount == outcome.amount), payment)
 
 
 def _credible(outcome: Outcome) -> bool:
@@ -203,16 +265,16 @@ class Next(StrEnum):
     WAIT = "wait"
 
 
-def after_looking(payment: Payment, outcome: Outcome, traits: Traits) -> Next:
-    """What follows when a payment is found unfinished, and the node said how it stands.
+def after_looking(payment: Payment, outcome: Outcome, traits: Traits, before: Sequence[Payment] = ()) -> Next:
+    """What follows when a payment is found unfinished, and the node said how it stands. `before`: earlier attempts.
 
     What was never sent is sent, if the node knows nothing of it but an attempt that failed. What was sent may still be on its way
-    to a node that does not know it, or that tells of the attempt before; it is sent again only where the same hash is paid once
-    (where it is not there is no second attempt).
+    to a node that does not know it, or that tells of an attempt before; it is sent again only where the same hash is paid once
+    (where it is not, whoever sends leaves it).
     """
     never_sent = payment.state is State.PREPARED
     nothing = outcome.state is PayState.UNKNOWN
-    earlier = outcome.state is PayState.FAILED and (never_sent or payment.attempt > 1)
+    earlier = outcome.state is PayState.FAILED and (never_sent or any(one.begun for one in before))
     if earlier or (nothing and (never_sent or traits.once)):
         return Next.SEND
     return Next.WAIT

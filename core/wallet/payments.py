@@ -23,14 +23,14 @@ from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayS
 from core.wallet.limits import Path
 from core.wallet.looks import Looks
 from core.wallet.payment import (
-    BeingPaid,
     Next,
     PaidAlready,
     Payment,
     State,
-    TriedAlready,
     after_looking,
+    check_free,
     check_payable,
+    give_up,
     price,
     resolve,
 )
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from core.wallet.invoices import Invoice, InvoiceStore
     from core.wallet.lightning import PaymentRequest
     from core.wallet.node import OwnNode
+    from core.wallet.payment import Booking
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,13 @@ class PaymentStore(Protocol):
     """Outgoing payments, inside one unit of work."""
 
     def find(self, payment_hash: bytes) -> Payment | None:
-        """One by its hash."""
+        """One by its hash, with its last attempt."""
+
+    def before(self, payment_hash: bytes) -> Sequence[Payment]:
+        """The attempts before the last, the newest first: each failed."""
 
     def put(self, payment: Payment) -> None:
-        """Write it as it stands now."""
+        """Write it as it stands now; the attempt before it is kept."""
 
     def unfinished(self) -> Sequence[Payment]:
         """Those that have not ended, oldest first."""
@@ -137,10 +141,14 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A payment that is about to be made: whether its invoice is this hub's own, and whether the node cannot have seen it yet."""
+    """A payment that is about to be made: whether its invoice is this hub's own.
+
+    `first`: the node was not asked to make this attempt yet; `fresh`: nor any before it.
+    """
 
     payment: Payment
     own: bool
+    first: bool
     fresh: bool
 
 
@@ -187,7 +195,7 @@ class Payments:
     async def known(self, key: str) -> Payment | None:
         """What an earlier run of the same command paid, as it stands after a while at most: whatever holds now, it was paid."""
         found = await self._store.read(lambda tx: _known(tx, key))
-        return None if found is None else await self._ended(found)
+        return found if found is None or found.over else await self._ended(found)
 
     async def pay(self, order: Order) -> Payment:
         """Pay, once for each key, and return how it stands after a while at most.
@@ -207,7 +215,8 @@ class Payments:
         if (known := _known(tx, order.key)) is not None:
             return known
         before = tx.payments.find(quote.asked.payment_hash)
-        self._refuse_again(before)
+        if before is not None:
+            check_free(quote.asked, [before, *tx.payments.before(before.payment_hash)], self._own.node)
         target = self._own.account
         if (invoice := tx.invoices.find(quote.asked.payment_hash)) is not None:
             self._check_own(order, invoice, quote.asked.bolt11)
@@ -216,19 +225,8 @@ class Payments:
         self._guard.spend(tx, order, payment)
         payment = replace(payment, hold=tx.ledger.hold(order.account, target, payment.most, None))
         tx.payments.put(payment)
-        tx.mark(order.key, payment.payment_hash.hex())
+        tx.mark(order.key, f"{payment.payment_hash.hex()}:{payment.attempt}")
         return payment
-
-    def _refuse_again(self, before: Payment | None) -> None:
-        """Raise where an invoice was paid or is being paid; what failed may be tried anew where a node pays a hash once."""
-        if before is None:
-            return
-        if before.state is State.SUCCEEDED:
-            raise PaidAlready
-        if not before.over:
-            raise BeingPaid
-        if not self._own.node.traits.once:
-            raise TriedAlready(backend=self._own.node.backend)
 
     def _check_own(self, order: Order, invoice: Invoice, bolt11: str) -> None:
         """Raise where an invoice of this hub's own cannot be paid: inside the books there is no receipt to buy something with."""
@@ -279,22 +277,22 @@ class Payments:
                 self.end(tx, payment, Outcome(PayState.FAILED, why=why))
             return None
         if first:
-            payment = replace(payment, state=State.SENDING)
+            payment = replace(payment, state=State.SENDING, begun=True)
             tx.payments.put(payment)
         elif not (own or self._own.node.traits.once):
             return None
-        return _Turn(payment, own, first and payment.attempt == 1)
+        return _Turn(payment, own, first, first and not any(one.begun for one in tx.payments.before(payment_hash)))
 
     async def _call(self, turn: _Turn) -> Outcome:
         """Have the node pay. What it was never asked before, and certainly did not begin, has failed."""
         try:
             return await self._asked(turn)
         except NodeRefused as error:
-            return Outcome(PayState.FAILED, why=str(error))
+            return Outcome(PayState.FAILED, why=str(error), begun=not turn.first)
         except NodeDown as error:
             self._own.doubt()
             if turn.fresh and isinstance(error, NotBegun):
-                return Outcome(PayState.FAILED, why=str(error))
+                return Outcome(PayState.FAILED, why=str(error), begun=False)
             log.warning("the end of payment %s is not known: %s", turn.payment.payment_hash.hex()[:8], error)
             return Outcome(PayState.IN_FLIGHT)
 
@@ -347,9 +345,16 @@ class Payments:
     def end(self, tx: PaymentTx, payment: Payment, outcome: Outcome) -> None:
         """Write what the node said, and move the money if that was its last word."""
         now = tx.payments.find(payment.payment_hash)
-        if now is None or now.attempt != payment.attempt:
-            return
-        booking = resolve(now, outcome, tx.now)
+        if now is not None and now.attempt == payment.attempt:
+            self._write(tx, now, resolve(now, outcome, tx.now, tx.payments.before(now.payment_hash)))
+
+    def give_up(self, tx: PaymentTx, payment: Payment, why: str) -> None:
+        """Take a payment for failed, on an owner's word: its sats are free again."""
+        now = tx.payments.find(payment.payment_hash)
+        if now is not None and now.attempt == payment.attempt:
+            self._write(tx, now, give_up(now, why, tx.now))
+
+    def _write(self, tx: PaymentTx, now: Payment, booking: Booking) -> None:
         after = booking.payment
         if after == now:
             return
@@ -384,20 +389,20 @@ class Payments:
         """
         digest = payment.payment_hash
         if (call := self._busy.get(digest)) is None:
-            return await self._store.read(lambda tx: tx.payments.find(digest)) or payment
+            return await self._store.read(lambda tx: _stands(tx, payment))
         waiting, me = self._waiting.setdefault(digest, set()), object()
         waiting.add(me)
 
-        def leave(tx: PaymentTx) -> Payment | None:
+        def leave(tx: PaymentTx) -> Payment:
             waiting.discard(me)
-            return tx.payments.find(digest)
+            return _stands(tx, payment)
 
         try:
             await self._clock.until(self._clock.now() + PATIENCE_MS, call.ended)
-            return await self._store.write(leave) or payment
+            return await self._store.write(leave)
         except NotWritten:
             waiting.discard(me)
-            return await self._store.read(lambda tx: tx.payments.find(digest)) or payment
+            return await self._store.read(lambda tx: _stands(tx, payment))
         finally:
             waiting.discard(me)
             if not waiting and self._waiting.get(digest) is waiting:
@@ -431,11 +436,13 @@ class Payments:
     async def _look(self, payment: Payment) -> None:
         """Ask the node how a payment stands, and do what follows."""
         node = self._own.node
-        if await self._store.read(lambda tx: tx.invoices.find(payment.payment_hash)) is not None:
+        digest = payment.payment_hash
+        own, before = await self._store.read(lambda tx: (tx.invoices.find(digest), tx.payments.before(digest)))
+        if own is not None:
             self._start(payment)
             return
-        outcome = await node.track(payment.payment_hash) if node.traits.track else Outcome(PayState.UNKNOWN)
-        if after_looking(payment, outcome, node.traits) is Next.SEND:
+        outcome = await node.track(digest) if node.traits.track else Outcome(PayState.UNKNOWN)
+        if after_looking(payment, outcome, node.traits, before) is Next.SEND:
             self._start(payment)
         else:
             await self._book(payment, outcome)
@@ -455,8 +462,22 @@ class Guard(Protocol):
 
 
 def _known(tx: PaymentTx, key: str) -> Payment | None:
-    done = tx.applied(key)
-    return None if done is None else tx.payments.find(bytes.fromhex(done))
+    """What was paid under a key: that attempt, whoever tried anew since."""
+    if (done := tx.applied(key)) is None:
+        return None
+    digest, _, attempt = done.partition(":")
+    found = tx.payments.find(bytes.fromhex(digest))
+    return found if found is None or not attempt else _attempt(tx, found, int(attempt))
+
+
+def _stands(tx: PaymentTx, payment: Payment) -> Payment:
+    """An attempt as it stands now."""
+    found = tx.payments.find(payment.payment_hash)
+    return payment if found is None else _attempt(tx, found, payment.attempt)
+
+
+def _attempt(tx: PaymentTx, last: Payment, number: int) -> Payment:
+    return next((one for one in tx.payments.before(last.payment_hash) if one.attempt == number), last)
 
 
 def _payment(order: Order, quote: Quote, now: int, attempt: int) -> Payment:

@@ -44,6 +44,13 @@ class Unserved(Refused):
     """{host} was paid {price} and asks for money again. It gets no second payment, unless you say so with again=yes."""
 
 
+class MayBePaid(Refused):
+    """{host} may have been paid {price} for this: the payment {payment} was given up, and may have arrived all the same.
+
+    Nothing more was paid, and nothing will be, unless you say so with again=yes.
+    """
+
+
 class BoughtBefore(Refused):
     """{host} was paid {price} for this very request, and its token is used up. Nothing more was paid. Ask once more to buy anew."""
 
@@ -113,8 +120,8 @@ class Purchase:
 class Order:
     """What somebody wants: the page at `url`, for `account`, for at most `most` msat; `key` names the command, once.
 
-    `again`: pay, though this server was paid before and did not deliver; only a person says so. `agreed`: a person has agreed to
-    pay up to `most`, so that it is not asked again; `by` is the account of that person.
+    `again`: pay, though this server was paid before and did not deliver, or may have been paid; only a person says so. `agreed`:
+    a person has agreed to pay up to `most`, so that it is not asked again; `by` is the account of that person.
     """
 
     account: str
@@ -164,6 +171,9 @@ class PurchaseStore(Protocol):
 
     def unserved(self, account: str, origin: str, url: str) -> Purchase | None:
         """What an account has paid for in vain, at this origin or for this address: the newest of either, if it was in vain."""
+
+    def given_up(self, account: str, url: str) -> Purchase | None:
+        """What an account bought last for this address, where an owner gave its payment up: it may have been paid."""
 
 
 class PurchaseTx(Tx, Protocol):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.tokens import Identities
     from core.wallet.node import OwnNode
+    from core.wallet.payment import Payment
     from core.wallet.payments import Payments, PaymentTx
 
 
@@ -52,8 +53,13 @@ class Purse:
 
     async def outcome(self, account: str, payment_hash: bytes) -> Outcome:
         """See `Pays`. What another account paid is nothing to this one."""
-        found = await self._store.read(lambda tx: tx.payments.find(payment_hash))
-        if found is None or found.account != account:
+
+        def work(tx: PaymentTx) -> Payment | None:
+            last = tx.payments.find(payment_hash)
+            tried = [] if last is None else [last, *tx.payments.before(payment_hash)]
+            return next((one for one in tried if one.account == account), None)
+
+        if (found := await self._store.read(work)) is None:
             return Outcome(PayState.UNKNOWN)
         match found.state:
             case State.SUCCEEDED:

@@ -12,6 +12,7 @@ import bot.app
 import core.voice.intent
 from adapters.shelf import Shelf
 from bot.registry import registry
+from core.errors import Unavailable
 from core.swarm.ports import Delivery
 from core.voice.intent import Intent, Meaning
 from tests.contract.surfaces.console import ConsoleDriver
@@ -390,7 +391,7 @@ async def test_an_approval_is_settled_by_its_button_once_and_its_outcome_stands_
 
     async def carry(approval: Approval) -> str:
         did.append(approval.action)
-        return "it is done"
+        raise Unavailable(why="its voice is gone")  # a failure stands there too
 
     async with surface.hub() as hub:
         await ask(surface, "/whoami")

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.sqlite.connection import connect
 from bot.app import DATABASE
+from bot.approvals import Came
 from core.chat import Role
 from core.errors import Unavailable
 from tests.scenario.bot import OWNER, hub
@@ -26,15 +27,18 @@ ANN = "telegram:7"
 
 
 class Hand:
-    """Carries out what is approved, and remembers."""
+    """Carries out what is approved, and remembers. `not_yet`: nothing can be begun."""
 
     def __init__(self) -> None:
         self.did: list[str] = []
         self.fault: Exception | None = None
+        self.not_yet: Came | None = None
 
-    async def __call__(self, approval: Approval) -> str:
+    async def __call__(self, approval: Approval) -> str | Came:
         if self.fault is not None:
             raise self.fault
+        if self.not_yet is not None:
+            return self.not_yet
         self.did.append(approval.action)
         return f"{approval.action} is done"
 
@@ -181,10 +185,46 @@ async def test_what_cannot_be_carried_out_says_so_and_is_settled(tmp_path: Path,
     hand = Hand()
     hand.fault = fault
     async with asked(tmp_path, hand) as bot:
-        text = (await bot.say("/approve A-1"))["text"]
-        assert "A-1 was approved by console:owner: " in text
-        assert words in text
+        answer = await bot.say("/approve A-1")
+        assert "A-1 was approved by console:owner: " in answer["text"]
+        assert words in answer["text"]
+        code = "unavailable" if isinstance(fault, Unavailable) else "went_wrong"
+        assert answer["data"] == {"ok": False, "approval": "A-1", "state": "done", "error": code}
         assert bot.rows("SELECT state FROM approval") == [("done",)]
+        told = bot.rows("SELECT body -> 'data' ->> 'ok' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
+        assert told == [(1,), (0,)]
+
+
+async def test_what_could_not_be_begun_is_open_again_until_its_time_is_over_and_both_are_told(tmp_path: Path) -> None:
+    hand = Hand()
+    hand.not_yet = Came("the tap is frozen", "frozen_tap", again=True)
+    async with asked(tmp_path, hand) as bot:
+        answers = [await bot.say("/approve A-1") for _ in range(2)]
+        for answer in answers:
+            assert answer["text"] == "A-1 could not be carried out: the tap is frozen\nIt is open again: /approve A-1"
+            assert answer["data"] == {"ok": False, "approval": "A-1", "state": "open", "error": "frozen_tap"}
+            assert [one["command"] for one in answer["buttons"]] == ["/approve A-1", "/deny A-1"]
+        told = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
+        assert [text for (text,) in told[1:]] == [answer["text"] for answer in answers]
+        assert bot.rows("SELECT state, decided_by FROM approval") == [("open", None)]
+        hand.not_yet = None
+        assert (await bot.say("/approve A-1"))["data"] == {"ok": True, "approval": "A-1", "state": "done"}
+        assert hand.did == ["water the plants"]
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_what_was_open_again_ends_like_any_other(tmp_path: Path, late: bool) -> None:
+    hand = Hand()
+    hand.not_yet = Came("the tap is frozen", "frozen_tap", again=True)
+    async with asked(tmp_path, hand) as bot:
+        await bot.say("/approve A-1")
+        if late:
+            bot.pass_time(600)
+            ended = await bot.until(text="A-1 ran out: nobody decided in time")
+        else:
+            ended = await bot.say("/deny A-1")
+        assert ended["data"] == {"ok": True, "approval": "A-1", "state": "expired" if late else "denied"}
+        assert hand.did == []
 
 
 async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:

@@ -366,7 +366,7 @@ async def carried_late(way: Way, key: str) -> None:
         return  # a task needs nobody's word
     for name, says in (
         ("freeze", "Spending is frozen"), ("lower", "it could not be done; whoever asked is told why"),
-        ("demote", "whoever agreed may not agree to so much any more"),
+        ("demote", "Whoever agreed may not agree to so much any more"),
     ):  # fmt: skip
         await way.bot.say("/limits approve 10")
         await give(way.bot, Role.OWNER if way.boss else Role.PAYER)

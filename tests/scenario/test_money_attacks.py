@@ -97,7 +97,7 @@ async def test_whoever_was_taken_off_an_account_spends_nothing_of_it_by_an_older
         asked = await some.say(EVES, f"/pay {bolt11}")
         await some.say(ANNS, f"/unlink {EVES}")
         agreed = await some.bot.say(f"/approve {asked['approval']}")
-        assert agreed["text"].endswith("nothing was paid: whoever asked is of another account now")
+        assert agreed["text"].endswith("Whoever asked is of another account now. Nothing was paid.")
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (20_300, 0)
 
 

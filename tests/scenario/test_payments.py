@@ -17,6 +17,7 @@ from adapters.lightning.bolt11 import decode
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from config.settings import Serve
+from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import balances, hub, prove, settings
 from tests.scenario.strangers import OFFER
@@ -25,18 +26,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from core.wallet.lightning import NodeInfo
+    from core.errors import HubError
+    from core.wallet.lightning import NodeInfo, Outcome
     from tests.scenario.bot import Bot
 
 
 @asynccontextmanager
 async def paying(
-    folder: Path, clock: FakeClock | None = None, **parts: Any
-) -> AsyncIterator[tuple[Bot, SimulatedNode]]:
+    folder: Path, clock: FakeClock | None = None, kind: type[SimulatedNode] = SimulatedNode, **parts: Any
+) -> AsyncIterator[tuple[Bot, Any]]:
     """A hub and its node, whose world outside the test moves."""
     clock = clock or FakeClock()
     (folder / "data").mkdir(mode=0o700, exist_ok=True)
-    node = SimulatedNode(folder / "data" / "node.db", clock, FakeIds(f"node {folder}"))
+    node = kind(folder / "data" / "node.db", clock, FakeIds(f"node {folder}"))
     try:
         async with hub(folder, clock=clock, node=node, **parts) as bot:
             yield bot, node
@@ -129,6 +131,55 @@ async def test_above_the_limit_somebody_taps(tmp_path: Path) -> None:
         await bot.say(f"/approve {asked['data']['approval']}")
         assert (await bot.data("/balance"))["balance_sats"] == 4_999
         prove(bot.app.settings)
+
+
+class Moody(SimulatedNode):
+    """Is down, or refuses, as long as it has a fault."""
+
+    fault: HubError | None = None
+
+    async def info(self) -> NodeInfo:
+        if isinstance(self.fault, NodeDown):
+            raise self.fault
+        return await super().info()
+
+    async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: int) -> Outcome:
+        if self.fault is not None:
+            raise self.fault
+        return await super().pay(bolt11, amount, fee_limit, timeout)
+
+
+async def test_what_was_agreed_to_while_the_node_is_down_or_refuses_is_agreed_to_again_and_paid_once(
+    tmp_path: Path,
+) -> None:
+    async with paying(tmp_path, kind=Moody) as (bot, node):
+        asked = await bot.data(f"/pay {await node.outside_asks(5_000_000, 'a bicycle', fee=1_000)}")
+        node.fault = NodeDown(backend="simulated", why="it sleeps")
+        bot.pass_time(60)
+        down = await bot.say(f"/approve {asked['approval']}")
+        assert "it sleeps" in down["text"]
+        assert (down["data"]["ok"], down["data"]["error"], down["data"]["state"]) == (False, "node_down", "open")
+        assert bot.rows("SELECT 1 FROM payment") == []
+        node.fault = NodeRefused(backend="simulated", why="it is in a mood")
+        for _ in range(2):
+            refused = await bot.say(f"/approve {asked['approval']}")
+            assert "it is in a mood. Nothing left your wallet." in refused["text"]
+            assert (refused["data"]["error"], refused["data"]["state"]) == ("payment_failed", "open")
+        node.fault = None
+        paid = await bot.data(f"/approve {asked['approval']}")
+        assert (paid["ok"], paid["state"]) == (True, "done")
+        assert (await bot.data("/balance"))["balance_sats"] == 4_999
+        assert bot.rows("SELECT attempt, state FROM payment") == [(3, "succeeded")]
+        assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+async def test_what_was_agreed_to_and_found_no_way_is_over_and_says_so(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        asked = await bot.data(f"/pay {await node.outside_asks(5_000_000, fails=Fails.NO_ROUTE)}")
+        failed = await bot.data(f"/approve {asked['approval']}")
+        assert (failed["ok"], failed["error"], failed["state"]) == (False, "payment_failed", "done")
+        assert (await bot.data("/balance"))["balance_sats"] == 10_000
 
 
 async def test_a_stranger_pays_the_hubs_own_node_and_the_treasury_earns(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ from adapters.sqlite.writer import Database
 from core.wallet.buying import Asks, BadReceipt, Bought, Buying
 from core.wallet.challenge import BadChallenge, Unpayable
 from core.wallet.lightning import Outcome, PayState
+from core.wallet.payment import Payment
+from core.wallet.payment import State as Paid
 from core.wallet.purchase import (
     BoughtBefore,
+    MayBePaid,
     NotServed,
     NotSold,
     OfferOver,
@@ -238,12 +241,56 @@ async def test_a_payment_that_was_never_begun_is_begun_with_the_same_invoice_whi
     hub.payments.fate = PayState.UNKNOWN
     with pytest.raises(NodeSilent):
         await hub.buy("1")
-    assert await hub.states() == [State.PAYING]
+    assert await hub.states() == [State.CHALLENGED], "it keeps nobody from paying this invoice"
     with pytest.raises(TooDear):
         await hub.buy("2", most=1000)
     hub.payments.fate = PayState.SUCCEEDED
     assert page(await hub.buy("3")) == hub.shop.body
     assert (hub.payed, len(hub.shop.invoices)) == (1, 1)
+
+
+@pytest.mark.parametrize("asks_first", [True, False])
+async def test_what_may_have_been_paid_is_bought_again_only_by_who_says_so_in_another_command(
+    hub: Hub, asks_first: bool
+) -> None:
+    """An owner gave its payment up, and it may have arrived all the same."""
+    hub.payments.fate = PayState.IN_FLIGHT
+    with pytest.raises(OnItsWay):
+        await hub.buy("1")
+    ((payment_hash, _),) = hub.payments.books.items()
+    hub.payments.books[payment_hash] = Outcome(PayState.FAILED, why="console:owner gave it up")
+    gone = Payment(
+        payment_hash, "ln", ANN, "03bb", 100_000, False, 0, "a", "", "", 0, 0, state=Paid.FAILED, given_up=True
+    )  # fmt: skip
+    async with Database.open(hub.path, hub.clock) as store:
+        await store.write(lambda tx: tx.payments.put(gone))
+    hub.payments.fate = PayState.SUCCEEDED
+    named = rf"may have been paid 100 sats for this: the payment {payment_hash.hex()[:8]} was given up"
+    for key, again in (("1", False), ("1", True), ("2", False)):
+        with pytest.raises(MayBePaid, match=named):
+            await hub.buy(key, again=again)
+    assert hub.payed == 0
+    if asks_first:
+        assert isinstance(await hub.buy("3", again=True, most=None), Asks)
+        with pytest.raises(MayBePaid):
+            await hub.buy("4")
+    assert page(await hub.buy("5", again=True)) == hub.shop.body
+    assert page(await hub.buy("6")) == hub.shop.body
+    assert (hub.payed, await hub.states()) == (1, [State.FAILED, State.USED])
+
+
+async def test_whoever_cannot_pay_an_offer_keeps_it_from_nobody(hub: Hub) -> None:
+    """A server hands the same invoice to several."""
+    hub.payments.fate = PayState.UNKNOWN
+    with pytest.raises(NodeSilent):
+        await hub.buy("1")
+    hub.payments.fate = PayState.SUCCEEDED
+    async with Database.open(hub.path, hub.clock) as store:
+        offer = await store.read(lambda tx: tx.purchases.find(1))
+        assert offer is not None
+        theirs = await store.write(lambda tx: tx.purchases.add(replace(offer, id=0, account=BOB, key="b")))
+    assert page(await hub.run((theirs.id, 100_000))) == hub.shop.body
+    assert hub.payed == 1
 
 
 async def test_a_server_that_was_paid_and_asks_again_gets_nothing_more(hub: Hub) -> None:

@@ -10,8 +10,16 @@ import pytest
 from core.access import NotAllowed
 from core.money import to_msat
 from core.tokens import Identities
-from core.wallet.endings import LEAST_MS, Endings, NoPreimage, OnItsWayStill, TooEarly, UnknownPayment
-from core.wallet.payment import InvoiceExpired, State
+from core.wallet.endings import (
+    LEAST_MS,
+    Endings,
+    NoPreimage,
+    OnItsWayStill,
+    SeveralPayments,
+    TooEarly,
+    UnknownPayment,
+)
+from core.wallet.payment import GivenUp, InvoiceExpired, State
 from tests.fakes import FakeIds
 from tests.twin_node import WHOLE, Fault
 from tests.unit.wallet.payments_bench import ANN, OWNER, bench
@@ -55,13 +63,16 @@ async def test_what_is_given_up_frees_its_sats_and_is_paid_by_no_node_again(hub:
     bolt11, made = await lost(hub, Fault.LOST_BEFORE)
     assert [one.payment_hash for one in await endings.unfinished()] == [made.payment_hash]
     gone = await endings.give_up(OWNER, made.payment_hash.hex()[:8].upper())
-    assert (gone.state, gone.why) == (
-        State.FAILED, "console:owner gave it up, since the node does not say how it ended",
+    assert (gone.state, gone.given_up, gone.why) == (
+        State.FAILED, True, "console:owner gave it up, since the node does not say how it ended",
     )  # fmt: skip
     assert await hub.has("user:console:owner") == (GRANT, 0)
     assert await endings.give_up(OWNER, made.payment_hash.hex()) == gone, "again changes nothing"
     with pytest.raises(InvoiceExpired):
         await hub.pay(bolt11)
+    hub.twin.traits = WHOLE
+    with pytest.raises(GivenUp):  # it may have arrived
+        await hub.pay(hub.twin.outside_asks(HUNDRED, like=bolt11))
 
 
 async def test_a_receipt_books_what_the_node_does_not_end(hub: Bench, endings: Endings) -> None:
@@ -132,6 +143,16 @@ async def test_what_names_no_payment_changes_nothing(hub: Bench, endings: Ending
         await endings.give_up(OWNER, given)
     with pytest.raises(NoPreimage):
         await endings.paid(OWNER, given)
+
+
+async def test_a_beginning_that_two_have_names_neither(hub: Bench, endings: Endings) -> None:
+    hub.twin.traits = SHY
+    _, made = await lost(hub)
+    alike = replace(made, payment_hash=made.payment_hash[:5] + bytes(27))
+    await hub.store.write(lambda tx: tx.payments.put(alike))
+    with pytest.raises(SeveralPayments, match="2 unfinished payments begin with"):
+        await endings.give_up(OWNER, made.payment_hash.hex()[:10])
+    assert (await endings.give_up(OWNER, made.payment_hash.hex()[:12])).given_up
 
 
 async def test_a_receipt_of_our_own_invoice_says_nothing_of_a_payment_inside_the_books(

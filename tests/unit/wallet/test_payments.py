@@ -15,7 +15,7 @@ from core.wallet.ledger import NotEnoughSats
 from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, Outcome, PayState
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
 from core.wallet.node import OtherNode
-from core.wallet.payment import BeingPaid, InvoiceExpired, PaidAlready, State, TriedAlready
+from core.wallet.payment import BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
 from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS, CannotTakeBack, OwnGate, PaysYourself
 from tests.twin_node import START, WHOLE, Fault
 from tests.unit.wallet.payments_bench import ANN, bench
@@ -128,6 +128,93 @@ async def test_another_invoice_of_the_same_hash_is_paid_as_it_is(hub: Bench) -> 
     assert await hub.has("fees:routing") == (0, 0)
 
 
+@pytest.mark.parametrize(("first", "second"), [(100, 500), (500, 100), (100, 100)])
+async def test_what_was_said_to_have_failed_and_is_paid_after_all_is_booked_as_what_it_was(
+    hub: Bench, first: int, second: int
+) -> None:
+    """Meanwhile another invoice was tried under its hash: what was paid is the first, to the msat."""
+    early = hub.twin.outside_asks(to_msat(first), 1_000)
+    hub.twin.fail("pay", Fault.LIES)
+    assert (await hub.pay(early)).state is State.FAILED
+    hub.twin.land(decode_hash(early), well=True)
+    paid = await hub.pay(hub.twin.outside_asks(to_msat(second), like=early))
+    assert (paid.state, paid.amount, paid.fee) == (State.SUCCEEDED, to_msat(first), 1_000)
+    assert (await hub.stands(early)) == paid
+    left = to_msat(first) + 1_000
+    beyond = max(0, left - to_msat(second) - max(2_000, to_msat(second) // 100))
+    assert await hub.has("user:console:owner") == (GRANT - left + beyond, 0)
+    assert await hub.has("fees:routing") == (-beyond, 0)
+    assert -(await hub.has("node:simulated"))[0] == hub.twin.balance == START - left
+
+
+@pytest.mark.parametrize(("said", "booked"), [(100, 100), (500, 500), (0, 500), (99, 500), (7, 500), (501, 501)])
+async def test_the_nodes_word_chooses_among_what_it_may_have_begun_and_talks_no_amount_down(
+    hub: Bench, said: int, booked: int
+) -> None:
+    bolt11 = hub.twin.outside_asks(500)
+    hub.twin.fail("pay", Fault.NO_ROUTE)
+    now = replace(await hub.pay(bolt11), state=State.UNKNOWN, attempt=3, begun=True)
+    earlier = [replace(now, attempt=2, amount=7, begun=False), replace(now, attempt=1, amount=100)]
+    receipt = Outcome(PayState.SUCCEEDED, hub.twin.asks[bolt11].preimage, said, 1)
+    assert resolve(now, receipt, 0, earlier).sent == booked + 1
+
+
+async def test_whoever_tried_in_vain_is_told_of_their_own_try_whatever_became_of_the_next(hub: Bench) -> None:
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    hub.twin.fail("pay", Fault.NO_ROUTE)
+    failed = await hub.pay(bolt11, key="one")
+    assert (await hub.pay(bolt11, ANN)).state is State.SUCCEEDED
+    assert await hub.pay(bolt11, key="one") == failed
+    assert (failed.state, failed.account) == (State.FAILED, "user:console:owner")
+
+
+# Who has a payment hash ----------------------------------------------------------------------------------------------
+
+
+async def test_whoever_had_nothing_sent_keeps_no_hash_from_anybody(hub: Bench) -> None:
+    """Where a hash may be paid twice, too: the node certainly began nothing."""
+    hub.twin.traits = ONE_SHOT
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    hub.twin.fail("pay", Fault.REFUSED)
+    refused = await hub.pay(bolt11, ANN)
+    assert (refused.state, refused.begun) == (State.FAILED, False)
+    paid = await hub.pay(bolt11)
+    assert (paid.state, paid.attempt) == (State.SUCCEEDED, 2)
+
+
+async def test_what_was_halted_keeps_no_hash_and_a_lost_answer_to_the_next_is_the_next_ones(hub: Bench) -> None:
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    hub.guard.why = "spending is frozen"
+    assert not (await hub.pay(bolt11)).begun
+    hub.guard.why, hub.twin.traits = "", ONE_SHOT
+    hub.twin.fail("pay", Fault.DELAYED)
+    assert (await hub.pay(bolt11)).state is State.UNKNOWN
+    hub.twin.payments[decode_hash(bolt11)] = Outcome(PayState.FAILED, why="no way")
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    assert (await hub.ends(bolt11)).why == "no way"
+
+
+async def test_another_signers_invoice_keeps_the_hash_only_while_it_is_on_its_way(hub: Bench) -> None:
+    """Anybody who knows a hash can sign an invoice under it; a node pays one of them at a time."""
+    hub.twin.traits = ONE_SHOT
+    real = hub.twin.outside_asks(HUNDRED)
+    forged = hub.twin.outside_asks(to_msat(1), like=real, payee="03ee")
+    hub.twin.fail("pay", Fault.IN_FLIGHT)
+    assert (await hub.pay(forged, ANN)).state is State.UNKNOWN
+    with pytest.raises(HashTaken):
+        await hub.pay(real)
+    with pytest.raises(BeingPaid):
+        await hub.pay(forged)
+    hub.twin.land(decode_hash(real), well=False)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    assert (await hub.ends(forged)).state is State.FAILED
+    with pytest.raises(TriedAlready):
+        await hub.pay(forged)
+    assert (await hub.pay(real)).state is State.SUCCEEDED
+    with pytest.raises(PaidAlready):
+        await hub.pay(forged, ANN)
+
+
 async def test_two_at_once_pay_once(hub: Bench) -> None:
     bolt11 = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.HANGS)
@@ -203,9 +290,9 @@ async def test_a_refusal_does_not_end_what_the_node_has_from_before(hub: Bench, 
 
 async def test_a_refusal_ends_what_the_node_has_not(hub: Bench) -> None:
     bolt11 = hub.twin.outside_asks(HUNDRED)
-    hub.twin.fail("pay", Fault.REFUSED, Fault.REFUSED)
-    assert "does not like it" in (await hub.pay(bolt11)).why
+    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.REFUSED)
     assert (await hub.pay(bolt11)).state is State.FAILED
+    assert "does not like it" in (await hub.pay(bolt11)).why
     assert hub.twin.calls["track"] == 1
     hub.twin.fail("pay", Fault.REFUSED)
     hub.twin.fail("track", Fault.LOST_BEFORE)
