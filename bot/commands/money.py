@@ -144,7 +144,8 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     action=Action.SEE_MONEY,
     bare=True,
     notes=(
-        "SCOPE: payment (of one spend), hour, day; agent:NAME, class:NAME, peer:NAME (within 24 hours); treasury.day and so on",
+        "SCOPE: payment (of one spend), hour, day; agent:NAME, class:NAME, peer:NAME (within 24 hours)",
+        "treasury.day and so on: the same of the treasury; treasury.sold: tasks that strangers paid for",
         "approve: above it a person taps; a person's id, such as telegram:12345: all that they pay and approve within 24 hours",
         "AMOUNT: sats, or off, and then what the settings say holds again; an owner sets it",
     ),

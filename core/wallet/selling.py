@@ -38,6 +38,7 @@ from core.wallet.sales import (
 if TYPE_CHECKING:
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
+    from core.wallet.invoices import InvoiceTx
     from core.wallet.l402 import Grant
     from core.wallet.lightning import NodeInvoice
     from core.wallet.sales import Cashier, Goods, SaleTx, Sold
@@ -300,6 +301,12 @@ def _spent(tx: SaleTx, grant: Grant) -> bool:
         return False  # whatever came of them
     count, in_vain = tx.sales.tally(grant.token)
     return count >= grant.terms.calls or in_vain >= most
+
+
+def worth(tx: InvoiceTx, grant: Grant) -> int:
+    """What came for one call of a bundle, msat: its price, or less where a node kept a part of the payment for itself."""
+    paid = tx.invoices.find(grant.payment_hash)
+    return grant.sold.price if paid is None else min(grant.sold.price, paid.received // grant.sold.calls)
 
 
 def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:
