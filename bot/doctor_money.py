@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.app import SIMULATED, gate_port, look_at_gate, look_at_node
+from bot.app import SIMULATED, gate_port, look_at_books, look_at_gate, look_at_node
 from bot.findings import Severity, check, refused
 from config.settings import is_loopback
 from core.errors import HubError, UserError
+from core.ids import task_name
+from core.wallet.held import refusals
+from core.wallet.hold import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.findings import Finding
     from config.settings import Settings
+    from core.wallet.hold import HoldInvoice
 
 _DOCS = {"lnd": "docs/lightning.md", "nwc": "docs/lightning-wallets.md", "phoenixd": "docs/lightning-wallets.md"}
 
@@ -83,6 +87,25 @@ def _unused(settings: Settings) -> str:
     """A backend that is set up and not chosen; empty if there is none."""
     set_up = {"lnd": settings.lnd.url, "nwc": settings.nwc.uri, "phoenixd": settings.phoenixd.password}
     return next((backend for backend, given in set_up.items() if given), "")
+
+
+def held(settings: Settings) -> Iterator[Finding]:
+    """Whether the node does what was decided about what it holds for tasks."""
+    try:
+        found = look_at_books(settings, refusals)
+    except HubError:
+        return  # said of the books
+    says = "; ".join(f"the node will not {_of(one.one)} ({one.why})" for one in found)
+    fix = "See to the node and what its keys may do. /reconcile lists them; docs/hold-escrow.md says what becomes of the sats."
+    yield check("escrow.obeyed", "the node did what it was told", says, fix)
+
+
+def _of(one: HoldInvoice) -> str:
+    """What it refuses."""
+    if one.task is None:
+        return f"call off order {one.id}"
+    what = "take" if one.state is State.TAKING else "give back"
+    return f"{what} what is held for {task_name(one.task)} until block {one.held_until:,}"
 
 
 def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:

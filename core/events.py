@@ -46,6 +46,7 @@ class Kind(StrEnum):
     ESCROW_TAKEN = "EscrowTaken"
     ESCROW_GIVEN = "EscrowGiven"
     ESCROW_LOST = "EscrowLost"
+    ESCROW_REFUSED = "EscrowRefused"
     SATS_TRANSFERRED = "SatsTransferred"
     SPENDING_FROZEN = "SpendingFrozen"
     SPENDING_UNFROZEN = "SpendingUnfrozen"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_lightning, views_money, views_treasury
+from bot import views, views_lightning, views_money, views_reconcile, views_treasury
 from bot.registry import command
 from core.access import Action
 from core.money import to_msat
@@ -127,14 +127,15 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     """Compare the node with the books."""
     number = cast("int | None", call.args.get("book"))
     if number is not None:
-        return views_lightning.booked(await hub.reconciler.book(call.caller, number))
+        return views_reconcile.booked(await hub.reconciler.book(call.caller, number))
     endings, simulated = hub.paying.endings, hub.wallet.simulated
     if (preimage := cast("str | None", call.args.get("paid"))) is not None:
         return views_lightning.payment(await endings.paid(call.caller, preimage), simulated=simulated)
     if (lost := cast("str | None", call.args.get("lost"))) is not None:
         return views_lightning.payment(await endings.give_up(call.caller, lost), simulated=simulated)
     unfinished = await endings.unfinished()
-    return views_lightning.compared(await hub.reconciler.compare(), unfinished, hub.zone, simulated=simulated)
+    refusals, found = await hub.escrow.refusals(), await hub.reconciler.compare()
+    return views_reconcile.compared(found, unfinished, refusals, hub.zone, simulated=simulated)
 
 
 @command(

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import SwarmTx
     from core.tokens import Identities
+    from core.wallet.held import Refusal
     from core.wallet.lightning import NodeInvoice
     from core.wallet.node import OwnNode
 
@@ -229,6 +230,10 @@ class HoldEscrow:
 
         return await self._store.write(work)
 
+    async def refusals(self) -> Sequence[Refusal]:
+        """What the node was told to take or to give back, and refuses to."""
+        return await self._store.read(held.refusals)
+
     # Going on --------------------------------------------------------------------------------------------------
 
     def heard(self, events: Sequence[Event]) -> None:
@@ -268,14 +273,23 @@ class HoldEscrow:
             log.exception("order %d cannot be followed", one.id)
 
     async def _step(self, one: HoldInvoice, height: int) -> None:
-        if await self._obeys(one):
+        why = await self._refused(one)
+        if why is None:
             await self._do(Next.TAKEN if one.state is State.TAKING else Next.GIVEN, one, None, height)
             return
         found = await self._own.node.lookup(one.payment_hash)
-        await self._do(after_looking(one, found, height, self._clock.now()), one, found, height)
+        what = after_looking(one, found, height, self._clock.now())
+        if why and what is Next.WAIT:
+            await self._told_of(one, why, height)
+        await self._do(what, one, found, height)
 
-    async def _obeys(self, one: HoldInvoice) -> bool:
-        """Tell the node what was decided; whether it has done it."""
+    async def _told_of(self, one: HoldInvoice, why: str, height: int) -> None:
+        """The node still has what it was to take or to give back."""
+        log.warning("order %d: %s", one.id, why)
+        await self._book(one, lambda tx, now: held.refused(tx, now, why, height))
+
+    async def _refused(self, one: HoldInvoice) -> str | None:
+        """Tell the node what was decided: None where it has done it, why it has not, or empty where nothing was decided."""
         node = self._own.node
         try:
             match one.state:
@@ -284,11 +298,10 @@ class HoldEscrow:
                 case State.GIVING:
                     await node.cancel_invoice(one.payment_hash)
                 case _:
-                    return False
+                    return ""
         except NodeRefused as error:
-            log.warning("order %d: %s", one.id, error)
-            return False
-        return True
+            return str(error)
+        return None
 
     async def _do(self, what: Next, one: HoldInvoice, found: NodeInvoice | None, height: int) -> None:
         match what:

@@ -68,6 +68,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
+        "escrow.obeyed",
         "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "hub.settings", "part.events",
         "database.writer", "lightning.sats", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
@@ -75,7 +76,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("21 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("22 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
