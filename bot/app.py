@@ -266,6 +266,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             treasury,
             files_of.qr,
             escrow,
+            till.suspense,
         )
         dispatcher = Dispatcher(
             hub, store, delivery, nursery, lambda text: understand(text, _known(hub)), Taps(store, boards.close)
@@ -348,7 +349,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await delivery.begin()
         supervisor.start("web", web.run)
         supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
-        supervisor.start("retention", Retention(store, clock).run)
+        supervisor.start("retention", Retention(store, clock, till.invoices.caught_up).run)
         # Work and clock wait for the first look: nobody is paid with what the node has let go of meanwhile. The look itself is not
         # broken off, or a task that it posts would be left lying.
         supervisor.start("escrow", escrow.run, abroad=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.views import PAGE as ROWS
@@ -19,19 +20,28 @@ if TYPE_CHECKING:
     from core.wallet.held import Refusal
     from core.wallet.payment import Payment
     from core.wallet.reconcile import Comparison
+    from core.wallet.suspense import Unclaimed
 
 
-def compared(
-    found: Comparison, unfinished: Sequence[Payment], refusals: Sequence[Refusal], zone: tzinfo | None, *, simulated: bool
-) -> Reply:  # fmt: skip
-    """The node and the books, side by side, what the node has not ended and what it refuses; a button books what differs."""
-    differs = found.difference
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the node has not ended, what it refuses, and what waits for an owner to say whose it is."""
+
+    unfinished: Sequence[Payment]
+    refusals: Sequence[Refusal]
+    unclaimed: Sequence[Unclaimed]
+
+
+def compared(found: Comparison, waits: Waiting, zone: tzinfo | None, *, simulated: bool) -> Reply:
+    """The node and the books, side by side, and what waits; a button books what differs."""
+    differs, unfinished, refusals, unclaimed = found.difference, waits.unfinished, waits.refusals, waits.unclaimed
     data: dict[str, Json] = {
         "ok": differs == 0 and not refusals, "comparison": found.id, "node_sats": to_sats(found.node),
         "books_sats": to_sats(found.books), "in_flight_sats": to_sats(found.in_flight), "difference_msat": differs,
         "simulated": simulated,
         "unfinished": [{"payment_hash": one.payment_hash.hex(), "state": one.state.value, "since": one.at} for one in unfinished],
         "refused": [refusal(one) for one in refusals],
+        "suspense": [{"entry": one.entry, "amount_sats": to_sats(one.amount), "at": one.at} for one in unclaimed],
     }  # fmt: skip
     lines = f"node   {sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
     if found.coming:
@@ -41,6 +51,9 @@ def compared(
     lines += "".join(f"\n{_unended(one, zone)}" for one in unfinished[:ROWS])
     lines += f"\nand {len(unfinished) - ROWS} more" if len(unfinished) > ROWS else ""
     lines += "".join(f"\n{line(one)}" for one in refusals[:ROWS])
+    lines += "".join(f"\n{_unclaimed(one, zone)}" for one in unclaimed[:ROWS])
+    if unclaimed:
+        lines += "\nSay whose it is, once you know: /reconcile give=ENTRY to=WHOM"
     if not differs:
         return Reply(f"The node has what the books say\n{lines}", data)
     more = "more" if differs > 0 else "less"
@@ -53,6 +66,23 @@ def compared(
 def _unended(one: Payment, zone: tzinfo | None) -> str:
     why = f": {one.why}" if one.why else ""
     return f"  {one.payment_hash.hex()[:8]}  {format_cost(one.amount)}, {moment(one.at, zone)}{why}"
+
+
+def _unclaimed(one: Unclaimed, zone: tzinfo | None) -> str:
+    payment = f", payment {one.payment.hex()[:8]}" if one.payment else ""
+    return f"  in suspense, entry {one.entry}  {format_sats(one.amount)}, {moment(one.at, zone)}{payment}: {one.reason}"
+
+
+def given(entry: int, whom: str, amount: int, *, simulated: bool) -> Reply:
+    """What an entry had put into suspense has an owner."""
+    data: dict[str, Json] = {
+        "ok": True,
+        "entry": entry,
+        "to": whom,
+        "amount_sats": to_sats(amount),
+        "simulated": simulated,
+    }
+    return Reply(f"{sats(amount, simulated=simulated)} of entry {entry} are {whom}'s now", data)
 
 
 def booked(found: Comparison) -> Reply:

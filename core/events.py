@@ -47,6 +47,8 @@ class Kind(StrEnum):
     ESCROW_GIVEN = "EscrowGiven"
     ESCROW_LOST = "EscrowLost"
     ESCROW_REFUSED = "EscrowRefused"
+    SUSPENSE_CAME = "SuspenseCame"
+    SUSPENSE_GIVEN = "SuspenseGiven"
     SATS_TRANSFERRED = "SatsTransferred"
     SPENDING_FROZEN = "SpendingFrozen"
     SPENDING_UNFROZEN = "SpendingUnfrozen"

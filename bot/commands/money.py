@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bot import views, views_lightning, views_money, views_reconcile, views_treasury
-from bot.registry import command
+from bot.registry import MissingArgument, command
 from core.access import Action
 from core.money import to_msat
 from core.treasury.treasury import Way
-from core.wallet.ledger import user_account
+from core.wallet.ledger import TREASURY, user_account
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -113,7 +113,7 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT]",
+    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT] [give=ENTRY] [to=WHOM]",
     "compare what the Lightning node has with what the books say",
     group="money",
     action=Action.RECONCILE,
@@ -121,6 +121,8 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
         "book=N: put the difference of comparison N into the books, under suspense; it was moved outside this hub",
         "paid=PREIMAGE: the receipt of a payment that the node does not end; it is booked by it",
         "lost=PAYMENT: give such a payment up, by the beginning of its hash; its sats are free again",
+        "give=ENTRY: what came with this entry and stands in suspense has an owner; say who with to=",
+        "to=WHOM: a person such as telegram:12345, or treasury",
     ),
 )
 async def reconcile(hub: Hub, call: CommandCall) -> Reply:
@@ -133,9 +135,20 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
         return views_lightning.payment(await endings.paid(call.caller, preimage), simulated=simulated)
     if (lost := cast("str | None", call.args.get("lost"))) is not None:
         return views_lightning.payment(await endings.give_up(call.caller, lost), simulated=simulated)
-    unfinished = await endings.unfinished()
-    refusals, found = await hub.escrow.refusals(), await hub.reconciler.compare()
-    return views_reconcile.compared(found, unfinished, refusals, hub.zone, simulated=simulated)
+    if (entry := cast("int | None", call.args.get("give"))) is not None:
+        return await _given(hub, call, entry)
+    waits = views_reconcile.Waiting(
+        await endings.unfinished(), await hub.escrow.refusals(), await hub.suspense.unclaimed()
+    )
+    return views_reconcile.compared(await hub.reconciler.compare(), waits, hub.zone, simulated=simulated)
+
+
+async def _given(hub: Hub, call: CommandCall, entry: int) -> Reply:
+    if (to := cast("str | None", call.args.get("to"))) is None:
+        raise MissingArgument(command="reconcile", what="to=WHOM", usage="/reconcile give=ENTRY to=WHOM")
+    whom = to if to == TREASURY else hub.pairing.find(to)
+    _, amount = await hub.suspense.give(call.caller, entry, whom, key=call.key)
+    return views_reconcile.given(entry, whom, amount, simulated=hub.wallet.simulated)
 
 
 @command(
