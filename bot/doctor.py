@@ -26,7 +26,7 @@ from bot.app import (
     look_from_outside,
     speech_lacks,
 )
-from bot.doctor_money import Money, ask_money, gate, lightning
+from bot.doctor_money import Money, ask_money, gate, held, lightning
 from bot.findings import Finding, Severity, check, refused
 from bot.links import left_behind
 from config.settings import is_loopback, split
@@ -163,6 +163,7 @@ def _data(settings: Settings, data: Path) -> Iterator[Finding]:
     yield check("data.disk", few, few if free < FEW_BYTES else "", "Make room: a full disk stops the hub.", severity)
     yield from _books(settings)
     yield from _wallets(settings)
+    yield from held(settings)
 
 
 def _books(settings: Settings) -> Iterator[Finding]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.app import SIMULATED, gate_port, look_at_gate, look_at_node
+from bot.app import SIMULATED, gate_port, look_at_books, look_at_gate, look_at_node
 from bot.findings import Severity, check, refused
 from config.settings import is_loopback
 from core.errors import HubError, UserError
+from core.ids import task_name
+from core.wallet.held import refusals
+from core.wallet.hold import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.findings import Finding
     from config.settings import Settings
+    from core.wallet.hold import HoldInvoice
 
 _DOCS = {"lnd": "docs/lightning.md", "nwc": "docs/lightning-wallets.md", "phoenixd": "docs/lightning-wallets.md"}
 
@@ -23,8 +27,8 @@ _DOCS = {"lnd": "docs/lightning.md", "nwc": "docs/lightning-wallets.md", "phoeni
 class Money:
     """What was asked of others beforehand.
 
-    `node`: whose it is, and `lacks`: what its keys may not do; `failed`: why that is not known. `port`: why the gate could not
-    listen, if no hub runs; else `outside`: why strangers do not reach it.
+    `node`: whose it is, `behind`: how it is not in step with the chain, `lacks`: what its keys may not do; `failed`: why
+    that is not known. `port`: why the gate could not listen, if no hub runs; else `outside`: why strangers do not reach it.
     """
 
     node: str = ""
@@ -32,15 +36,16 @@ class Money:
     failed: HubError | None = None
     port: HubError | None = None
     outside: str = ""
+    behind: str = ""
 
 
 async def ask_money(settings: Settings, *, runs: bool) -> Money:
     """Ask, of a hub that runs or not."""
-    node = lacks = ""
+    node = behind = lacks = ""
     failed = None
     try:
         if settings.lightning.backend != SIMULATED:
-            node, lacks = await look_at_node(settings)
+            node, behind, lacks = await look_at_node(settings)
     except HubError as error:
         failed = error
     port, outside = None, ""
@@ -51,7 +56,7 @@ async def ask_money(settings: Settings, *, runs: bool) -> Money:
             port = error
     if settings.serve.enabled and runs:
         outside = await look_at_gate(settings)
-    return Money(node, lacks, failed, port, outside)
+    return Money(node, lacks, failed, port, outside, behind)
 
 
 def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
@@ -75,6 +80,9 @@ def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
         yield check("lightning.node", "", str(asked.failed), fix, Severity.WARNING)
     else:
         yield check("lightning.node", asked.node)
+        fix = "Wait until it has caught up, or see to its chain backend: what it does not know yet is not taken for so."
+        wrong = f"it is {asked.behind}" if asked.behind else ""
+        yield check("lightning.synced", "it is in step with the chain", wrong, fix, Severity.WARNING)
         fix = f"Make that key anew: {_DOCS[backend]} has the command."
         yield check("lightning.rights", "its keys may do what they are for", asked.lacks, fix)
 
@@ -83,6 +91,25 @@ def _unused(settings: Settings) -> str:
     """A backend that is set up and not chosen; empty if there is none."""
     set_up = {"lnd": settings.lnd.url, "nwc": settings.nwc.uri, "phoenixd": settings.phoenixd.password}
     return next((backend for backend, given in set_up.items() if given), "")
+
+
+def held(settings: Settings) -> Iterator[Finding]:
+    """Whether the node does what was decided about what it holds for tasks."""
+    try:
+        found = look_at_books(settings, refusals)
+    except HubError:
+        return  # said of the books
+    says = "; ".join(f"the node will not {_of(one.one)} ({one.why})" for one in found)
+    fix = "See to the node and what its keys may do. /reconcile lists them; docs/hold-escrow.md says what becomes of the sats."
+    yield check("escrow.obeyed", "the node did what it was told", says, fix)
+
+
+def _of(one: HoldInvoice) -> str:
+    """What it refuses."""
+    if one.task is None:
+        return f"call off order {one.id}"
+    what = "take" if one.state is State.TAKING else "give back"
+    return f"{what} what is held for {task_name(one.task)} until block {one.held_until:,}"
 
 
 def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from core.treasury.treasury import Treasury
     from core.wallet.reconcile import Reconciler
     from core.wallet.spending import Spending
+    from core.wallet.suspense import Suspense
     from core.wallet.wallet import Wallet
 
 
@@ -61,3 +62,4 @@ class Hub:
     treasury: Treasury
     qr: Callable[[str], Awaitable[File]]
     escrow: HoldEscrow
+    suspense: Suspense

@@ -15,6 +15,7 @@ from core.wallet.node import OwnNode
 from core.wallet.payments import Payments
 from core.wallet.purse import Purse
 from core.wallet.reconcile import Reconciler
+from core.wallet.suspense import Suspense
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,6 +63,7 @@ class Money:
     payments: Payments
     paying: Paying
     reconciler: Reconciler
+    suspense: Suspense
 
 
 def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Clock, spawner: Spawner) -> Money:
@@ -77,4 +79,4 @@ def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Cl
         taps=Consent(store), endings=Endings(store, own, payments, clock, people.identities),
     )  # fmt: skip
     people.approvals.carries(KIND, paying.carry)
-    return Money(own, invoices, payments, paying, Reconciler(store, own))
+    return Money(own, invoices, payments, paying, Reconciler(store, own), Suspense(store, people.identities))

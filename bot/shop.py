@@ -6,6 +6,7 @@ the answer is kept; a task uses one in the unit of work that posts it. The treas
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from core.access import Action, authorize
@@ -20,7 +21,7 @@ from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
 from core.wallet.limits import Frozen, OverLimit
 from core.wallet.sales import TALKS, TASKS, CallState
-from core.wallet.selling import request_hash, use
+from core.wallet.selling import request_hash, use, worth
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
     from core.treasury.treasury import Treasury
+    from core.wallet.invoices import InvoiceTx
     from core.wallet.l402 import Grant
     from core.wallet.sales import Call, Goods, SaleTx
     from core.wallet.selling import Seller
@@ -135,7 +137,7 @@ class Shop:
         return answer, not said or answer == plain(said).strip()
 
     async def post(self, grant: Grant, description: str, max_sats: int | None, key: str | None) -> Task:
-        """Post a task for at most what a call was sold for. The same key again is the same task, and costs nothing.
+        """Post a task for at most what a call was sold for, and came for it. The same key again is the same task, at no cost.
 
         Raises `MoreThanSold`, `TooManyTasks`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
         """
@@ -151,9 +153,12 @@ class Shop:
             if use(sold, grant, call, task.id) and sold.sales.crowded(MOST_TASKS):
                 raise TooManyTasks
 
+        def fund(tx: SwarmTx, order: Order) -> Order:
+            return replace(order, budget=min(budget, worth(cast("InvoiceTx", tx), grant)))
+
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
         try:
-            return await self._coordinator.post(order, tell)
+            return await self._coordinator.post(order, tell, fund)
         except (NotEnoughSats, OverLimit) as error:
             await self._seller.look(grant, call.key, call.request)  # that a token is used up comes first
             await self._treasury.short(error, budget)

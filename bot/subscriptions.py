@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from bot import views, views_lightning, views_money
+from bot import views, views_escrow, views_lightning, views_money
 from core.errors import Unavailable
 from core.events import Event, Kind
 from core.messages import MessageTx
@@ -20,6 +20,7 @@ from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
+from core.wallet import held
 from core.wallet.payments import PaymentTx
 from core.wallet.wallet import owner_of
 
@@ -70,9 +71,11 @@ NOTIFIED = frozenset({
     Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED, Kind.TASK_CANCELLED, Kind.TASK_REJECTED, Kind.BID_PLACED,
     Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED, *views_money.TOLD,
     Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST,
+    Kind.ESCROW_REFUSED,
 })  # fmt: skip
 
-_ESCROW = frozenset({Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST})
+_ESCROW = frozenset({Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST, Kind.ESCROW_REFUSED})
+_TO_OWNERS = frozenset({Kind.ESCROW_LOST, Kind.ESCROW_REFUSED})
 
 
 _ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED})
@@ -139,20 +142,22 @@ class Notify:
         return replies
 
     def _of_escrow(self, tx: HandlerTx, event: Event) -> list[tuple[str, Reply]]:
-        """What became of an order is told where it was given; what was lost, to the owners."""
+        """What became of an order is told where it was given; what was lost or is refused, to the owners."""
         one = tx.holds.find(bytes.fromhex(str(event.data["invoice"])))
         task = tx.tasks.find(event.task or 0)
         if one is None:
             return []
         if event.kind is Kind.ESCROW_HELD:
             reply = None if task is None else views.posted(task, simulated=self._simulated, known=True)
+        elif event.kind is Kind.ESCROW_REFUSED:
+            reply = views_escrow.refused(held.refusal(tx, one), event, simulated=self._simulated)
         else:
             reply = views_lightning.escrow_told(
                 event.kind, one, int(str(event.data["sats"])), simulated=self._simulated
             )
         if reply is None:
             return []
-        if event.kind is Kind.ESCROW_LOST:
+        if event.kind in _TO_OWNERS:
             return [(home, reply) for home in self._homes(tx, CONSOLE_OWNER)]
         if self._left(tx, one):
             return [(home, reply) for home in self._homes(tx, one.requester)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TOLD = frozenset({
     Kind.SATS_TRANSFERRED, Kind.SPENDING_FROZEN, Kind.SPENDING_UNFROZEN, Kind.LIMIT_CHANGED, Kind.TREASURY_MOVED,
-    Kind.TREASURY_SHORT,
+    Kind.TREASURY_SHORT, Kind.SUSPENSE_CAME, Kind.SUSPENSE_GIVEN,
 })  # fmt: skip
 """Of money, what somebody is told who did not do it."""
 
@@ -96,16 +96,34 @@ def told(event: Event, everybody: Callable[[str], Collection[str]], *, simulated
         what = f"{'simulated ' if simulated else ''}{'sat' if sats == 1 else 'sats'}"
         facts: dict[str, Json] = {"ok": True, "from": data["from"], "amount_sats": sats, "simulated": simulated}
         reply = Reply(f"{data['from']} paid you {sats:,} {what}. /balance shows what you have", facts)
+    elif event.kind is Kind.SUSPENSE_GIVEN and home_of(str(data["to"])) is not None:
+        whom, reply = str(data["to"]), _found(event, simulated=simulated)
     else:
         whom, reply = CONSOLE_OWNER, _to_owners(event, by)
     homes = {home for one in everybody(whom) if (home := home_of(one)) is not None}
     return [(home, reply) for home in sorted(homes - {home_of(by)})]
 
 
+def _found(event: Event, *, simulated: bool) -> Reply:
+    """What had come for somebody is theirs."""
+    sats = int(str(event.data["amount_sats"]))
+    what = f"{'simulated ' if simulated else ''}{'sat' if sats == 1 else 'sats'}"
+    facts: dict[str, Json] = {"ok": True, "amount_sats": sats, "entry": event.data["entry"], "simulated": simulated}
+    return Reply(
+        f"{sats:,} {what} that came to the node earlier are in your wallet. /balance shows what you have", facts
+    )
+
+
 def _to_owners(event: Event, by: str) -> Reply:
     match event.kind:
         case Kind.TREASURY_MOVED | Kind.TREASURY_SHORT:
             return _of_treasury(event)
+        case Kind.SUSPENSE_CAME:
+            words = f"{event.data['sats']:,} sats came to the node that nobody here asked for. They wait in suspense:"
+            return Reply(f"{words} /reconcile says how to give such to whom they belong.", {"ok": False, **event.data})
+        case Kind.SUSPENSE_GIVEN:
+            words = f"{by} gave {event.data['amount_sats']:,} sats that were in suspense to {event.data['to']}."
+            return Reply(words, {"ok": True, **event.data})
         case Kind.SPENDING_FROZEN:
             return Reply(f"{by} froze all spending.\n{_STOPPED}", {"ok": True, "frozen": True, "by": by})
         case Kind.SPENDING_UNFROZEN:

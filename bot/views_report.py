@@ -24,6 +24,7 @@ _KINDS = {
     "invoice": "invoices", "sale": "sales to strangers", "suspense": "nobody here asked for", "payment": "payments",
     "settle": "work", "transfer": "transfers", "inside": "invoices of this hub", "treasury": "in and out of the treasury",
     "link": "linked wallets", "reconcile": "booked differences", "taken": "held for tasks", "lost": "let go of by the node",
+    "claimed": "given out of suspense",
 }  # fmt: skip
 _NOTHING = "0 sats"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.wallet.limits import MINUTE, Counted, Freeze, Rules
+from core.wallet.limits import MINUTE, SOLD, Counted, Freeze, Rules
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,7 +61,7 @@ class LimitRows:
     def counted(self, key: str) -> Counted | None:
         """See `LimitStore`."""
         row = self._connection.execute(
-            "SELECT account, asked, amount FROM spend WHERE key = ? AND scope = ''", (key,)
+            "SELECT account, asked, amount FROM spend WHERE key = ? AND scope IN ('', ?)", (key, SOLD)
         ).fetchone()
         return None if row is None else Counted(*row)
 

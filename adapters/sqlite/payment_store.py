@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.wallet.invoices import Invoice
+from core.wallet.invoices import SUSPENSE, Invoice
 from core.wallet.payment import Payment, State
 from core.wallet.reconcile import Comparison
+from core.wallet.suspense import Unclaimed, claim_key
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 _PAYMENT = (
     "payment_hash, bolt11, account, payee, amount, chosen, fee_limit, actor, conversation, reason, expires_at, at, attempt, state,"
     " hold, preimage, fee, why, ended_at, begun, given_up"
+)
+_UNCLAIMED = (
+    f"SELECT x.id, x.at, p.amount, x.payment_hash, x.reason FROM posting p JOIN txn x ON x.id = p.txn"  # noqa: S608 - constants
+    f" WHERE p.account = '{SUSPENSE}' AND p.amount > 0"
+    f" AND NOT EXISTS (SELECT 1 FROM txn given WHERE given.key = '{claim_key('')}' || x.id)"
 )
 _INVOICE = (
     "payment_hash, bolt11, account, amount, memo, actor, conversation, expires_at, at, state = 'settled', received"
@@ -145,6 +151,23 @@ class ReconRows:
     def booked(self, number: int) -> None:
         """See `ReconStore`."""
         self._connection.execute("UPDATE recon SET booked = 1 WHERE id = ?", (number,))
+
+
+class SuspenseRows:
+    """`core.wallet.suspense.SuspenseStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def unclaimed(self, limit: int) -> list[Unclaimed]:
+        """See `SuspenseStore`."""
+        rows = self._connection.execute(f"{_UNCLAIMED} ORDER BY p.txn DESC LIMIT ?", (limit,))
+        return [Unclaimed(*row) for row in rows]
+
+    def waiting(self, entry: int) -> Unclaimed | None:
+        """See `SuspenseStore`."""
+        row = self._connection.execute(f"{_UNCLAIMED} AND p.txn = ?", (entry,)).fetchone()
+        return None if row is None else Unclaimed(*row)
 
 
 def _comparison(at: int, node: int, in_flight: int, books: int, *rest: int) -> Comparison:

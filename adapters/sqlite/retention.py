@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.sqlite.writer import Database
     from core.ports import Clock
 
@@ -39,13 +41,17 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("l402_call", "token IN (SELECT token FROM l402_bundle WHERE expires < ?)", 365 * DAY),
     ("l402_bundle", "expires < ?", 365 * DAY),
     ("page_session", "expires < ?", DAY),
-    ("invoice", "state = 'open' AND account = 'income:l402' AND expires_at < ?", DAY),  # any stranger makes them
-    ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
     ("hold_invoice", "task IS NULL AND ended_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""
+
+UNPAID: tuple[tuple[str, str, int], ...] = (
+    ("invoice", "state = 'open' AND account = 'income:l402' AND expires_at < ?", DAY),  # any stranger makes them
+    ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
+)
+"""Those that go only while the node has told of all that was paid: whose a late payment is, the row says and nothing else does."""
 
 OPENED_LIFE = 30 * DAY
 """How long an encrypted message is known by its event, which may come again after a crash: as long as messages received are."""
@@ -59,9 +65,11 @@ EVERY_SECONDS = 3600.0
 class Retention:
     """Forgets once an hour."""
 
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: Database, clock: Clock, caught_up: Callable[[], bool] = lambda: True) -> None:
+        """`caught_up`: whether the node has told of all that was paid long ago."""
         self._store = store
         self._clock = clock
+        self._caught_up = caught_up
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -76,7 +84,7 @@ class Retention:
         """
         now = self._clock.now()
         gone = await self._condensed(now - OPENED_LIFE)
-        for table, where, life in LIVES:
+        for table, where, life in (*LIVES, *(UNPAID if self._caught_up() else ())):
             before = now - life
             gone += await self._store.write(lambda tx, t=table, w=where, b=before: tx.forget(t, w, b))  # type: ignore[misc]
         return gone

@@ -16,7 +16,7 @@ from adapters.sqlite.hold_store import HoldRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
-from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows
+from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows, SuspenseRows
 from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
@@ -52,7 +52,7 @@ class UnitOfWork:
     __slots__ = (
         "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "flows", "holds", "invoices",
         "ledger", "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon", "reports", "sales",
-        "sessions", "shortcuts", "surfaces", "tasks", "tokens",
+        "sessions", "shortcuts", "surfaces", "suspense", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -78,6 +78,7 @@ class UnitOfWork:
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)
         self.recon = ReconRows(connection)
+        self.suspense = SuspenseRows(connection)
         self.holds = HoldRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)

@@ -250,7 +250,8 @@ class Gate:
                 calls = read_calls(request)
                 await self.front.counter.open(goods)
                 with _closed_till():
-                    offer = await self.front.till.offer(goods, calls, self._client(request))
+                    client, header = self._client(request), read_authorization(request)
+                    offer = await self.front.till.offer(goods, calls, client, _network(client), header)
                 return errors.response(type(error)(price=self.front.money(goods.price * calls)), offer)
 
         return handle
@@ -379,6 +380,16 @@ def _household(seen: str) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return seen[:64]
+
+
+@lru_cache(4096)
+def _network(client: str) -> str:
+    """The network that a household is of, such as one provider or one machine has: an IPv4 /24, an IPv6 /48."""
+    try:
+        found = ipaddress.ip_network(client, strict=False)
+    except ValueError:
+        return client
+    return str(found.supernet(new_prefix=24 if found.version == 4 else 48))  # noqa: PLR2004 - IPv4
 
 
 @contextlib.contextmanager

@@ -138,8 +138,8 @@ class Open:
 class Till(Protocol):
     """Offers and tokens; `core.wallet.selling.Seller`."""
 
-    async def offer(self, goods: Goods, calls: int, client: str) -> str:
-        """The WWW-Authenticate header of an offer."""
+    async def offer(self, goods: Goods, calls: int, client: str, network: str = "", header: str | None = None) -> str:
+        """The WWW-Authenticate header of an offer, for a client of a network who came with this Authorization."""
 
     async def admit(self, header: str | None, goods: Goods, path: str) -> Grant:
         """What a token opens."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_lightning, views_money, views_treasury
-from bot.registry import command
+from bot import views, views_lightning, views_money, views_reconcile, views_treasury
+from bot.registry import MissingArgument, command
 from core.access import Action
 from core.money import to_msat
 from core.treasury.treasury import Way
-from core.wallet.ledger import user_account
+from core.wallet.ledger import TREASURY, user_account
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -113,7 +113,7 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT]",
+    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT] [give=ENTRY] [to=WHOM]",
     "compare what the Lightning node has with what the books say",
     group="money",
     action=Action.RECONCILE,
@@ -122,20 +122,34 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
         "paid=PREIMAGE: the receipt of a payment that the node does not end, all of its 64 digits; it is booked by it",
         "lost=PAYMENT: give such a payment up; its sats are free again",
         "PAYMENT: the first 8 or more of the 64 digits of its hash, as listed; if several begin so, none is changed: say more",
+        "give=ENTRY: what came with this entry and stands in suspense has an owner; say who with to=",
+        "to=WHOM: a person such as telegram:12345, or treasury",
     ),
 )
 async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     """Compare the node with the books."""
     number = cast("int | None", call.args.get("book"))
     if number is not None:
-        return views_lightning.booked(await hub.reconciler.book(call.caller, number))
+        return views_reconcile.booked(await hub.reconciler.book(call.caller, number))
     endings, simulated = hub.paying.endings, hub.wallet.simulated
     if (preimage := cast("str | None", call.args.get("paid"))) is not None:
         return views_lightning.payment(await endings.paid(call.caller, preimage), simulated=simulated)
     if (lost := cast("str | None", call.args.get("lost"))) is not None:
         return views_lightning.payment(await endings.give_up(call.caller, lost), simulated=simulated)
-    unfinished = await endings.unfinished()
-    return views_lightning.compared(await hub.reconciler.compare(), unfinished, hub.zone, simulated=simulated)
+    if (entry := cast("int | None", call.args.get("give"))) is not None:
+        return await _given(hub, call, entry)
+    waits = views_reconcile.Waiting(
+        await endings.unfinished(), await hub.escrow.refusals(), await hub.suspense.unclaimed()
+    )
+    return views_reconcile.compared(await hub.reconciler.compare(), waits, hub.zone, simulated=simulated)
+
+
+async def _given(hub: Hub, call: CommandCall, entry: int) -> Reply:
+    if (to := cast("str | None", call.args.get("to"))) is None:
+        raise MissingArgument(command="reconcile", what="to=WHOM", usage="/reconcile give=ENTRY to=WHOM")
+    whom = to if to == TREASURY else hub.pairing.find(to)
+    _, amount = await hub.suspense.give(call.caller, entry, whom, key=call.key)
+    return views_reconcile.given(entry, whom, amount, simulated=hub.wallet.simulated)
 
 
 @command(
@@ -145,7 +159,8 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     action=Action.SEE_MONEY,
     bare=True,
     notes=(
-        "SCOPE: payment (of one spend), hour, day; agent:NAME, class:NAME, peer:NAME (within 24 hours); treasury.day and so on",
+        "SCOPE: payment (of one spend), hour, day; agent:NAME, class:NAME, peer:NAME (within 24 hours)",
+        "treasury.day and so on: the same of the treasury; treasury.sold: tasks that strangers paid for",
         "approve: above it a person taps; a person's id, such as telegram:12345: all that they pay and approve within 24 hours",
         "AMOUNT: sats, or off, and then what the settings say holds again; an owner sets it",
     ),

@@ -174,7 +174,7 @@ def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> 
 def _price(task: Task, bid: Bid, terms: Terms) -> Spend:
     return price_of(
         account=task.account, task=task.id, attempt=task.attempt, price=bid.price, agent=bid.agent,
-        kind=terms.field(bid.agent),
+        kind=terms.field(bid.agent), path=task.path,
     )  # fmt: skip
 
 

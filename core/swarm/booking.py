@@ -42,7 +42,7 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
         case Move.ESCROW:
             spent = wallet.price_of(
                 account=task.account, task=task.id, attempt=task.attempt, price=task.price or 0, agent=task.agent or "",
-                kind=step.kind,
+                kind=step.kind, path=task.path,
             )  # fmt: skip
             wallet.to_escrow(
                 tx,
@@ -68,7 +68,12 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
             if step.move is Move.REFUND:
                 return task
             hold, budget = wallet.hold_again(
-                tx, account=task.account, task=task.id, attempt=task.attempt, budget=task.budget
+                tx,
+                account=task.account,
+                task=task.id,
+                attempt=task.attempt,
+                budget=task.budget,
+                path=task.path,
             )
             return task.but(hold=hold, budget=budget)
         case _:

@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.events import Event, Kind
 from core.money import to_msat, to_sats
 from core.swarm.docket import find
-from core.swarm.task import Status, Task, is_person
+from core.swarm.task import Status, Task, is_person, path_of
 from core.tokens import check_actor
 from core.wallet import wallet
 from core.wallet.ledger import user_account
@@ -104,7 +104,9 @@ def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
     budget = budget_of(order, rules)
     # Under `--as` too it is the caller's: trying things out spends nobody else's sats.
     account = order.account or user_account(order.caller.payer)
-    hold = wallet.hold_budget(tx, account=account, task=number, amount=budget, agent=order.only)
+    hold = wallet.hold_budget(
+        tx, account=account, task=number, amount=budget, agent=order.only, path=path_of(order.caller.name)
+    )
     task = Task(
         id=number, requester=order.caller.name, account=account, conversation=order.conversation,
         description=order.description, status=Status.OPEN, budget=budget, hold=hold, pick=order.pick, only=order.only,

@@ -16,6 +16,8 @@ from core.errors import UserError
 from core.events import Event, Kind
 from core.ids import task_name
 from core.money import to_sats
+from core.tokens import STRANGER
+from core.wallet.limits import Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -143,6 +145,11 @@ class Task:
         return task_name(self.id)
 
     @property
+    def path(self) -> Path:
+        """By which way what it costs is spent."""
+        return path_of(self.requester)
+
+    @property
     def over(self) -> bool:
         """Whether the task has ended, one way or another."""
         return self.status in OVER
@@ -170,6 +177,11 @@ class Task:
 
 _PLACES = {one.name: place for place, one in enumerate(fields(Task))}
 _values: Callable[[Task], tuple[Any, ...]] = attrgetter(*_PLACES)
+
+
+def path_of(requester: str) -> Path:
+    """By which way a task's cost is spent: what strangers bought is done out of what they paid for it."""
+    return Path.SOLD if requester.startswith(STRANGER) else Path.TASK
 
 
 def is_person(agent: str | None) -> bool:

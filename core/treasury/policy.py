@@ -1,7 +1,8 @@
 """The treasury's rules: what counts as earned and as spent, and what its owners are asked when a budget is too small.
 
 It earns what strangers pay at the gate and what the hub's own personas are paid; it spends on the tasks that strangers bought and
-on what owners have it pay. Its budgets are the limits `treasury.day` and the like (`core/wallet/limits.py`).
+on what owners have it pay. Its budgets are the limits `treasury.day` and the like; what strangers bought is done out of what they
+paid, and counts in `treasury.sold` alone (`core/wallet/limits.py`, docs/adr/0023).
 Source: MONEY, "Limits and people".
 """
 

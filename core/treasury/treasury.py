@@ -116,8 +116,8 @@ class Treasury:
         return await self._store.read(lambda tx: tx.applied(_made(key))) is not None
 
     async def refusal(self, needed: int) -> Refused | None:
-        """Why it would not pay a task of `needed` msat now; None if it would. Whether it has so much is not asked."""
-        one = Spend(TREASURY, needed, Path.TASK, "")
+        """Why it would not pay a stranger's task of `needed` msat now; None if it would. Whether it has so much is not asked."""
+        one = Spend(TREASURY, needed, Path.SOLD, "")
         return await self._store.read(lambda tx: limits.refusal(tx, one))
 
     async def short(self, why: HubError, needed: int) -> None:

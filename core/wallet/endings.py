@@ -99,7 +99,7 @@ class Endings:
     async def give_up(self, caller: Caller, given: str) -> Payment:
         """Take a payment (its hash, or the beginning of an unfinished one's) for failed, unless the node ends it now.
 
-        Raises `UnknownPayment`, `SeveralPayments`, `TooEarly`, `OnItsWayStill`, `NodeDown` and `OtherNode`.
+        Raises `UnknownPayment`, `SeveralPayments`, `TooEarly`, `OnItsWayStill`, `NodeDown`, `NodeBehind` and `OtherNode`.
         """
         authorize(caller, Action.RECONCILE)
         found = await self._named(given.lower())
@@ -111,6 +111,8 @@ class Endings:
         said = await self._said(found)
         if said.state is PayState.IN_FLIGHT:
             raise OnItsWayStill(payment=named)
+        if said.state is not PayState.SUCCEEDED:
+            await self._own.in_step()
         return await self._end(caller, found, said)
 
     async def _said(self, payment: Payment) -> Outcome:

@@ -6,7 +6,7 @@ before the node has it. It is a wallet's only once the node has said that it has
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from core.events import Event, Kind
@@ -53,6 +53,15 @@ class HoldStore(Protocol):
 
     def taking(self) -> int:
         """What the node was told to take and may have, msat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the node was told to take or give back and still holds, and why in its words; `paid`: the worker's part of it, msat."""
+
+    one: HoldInvoice
+    why: str
+    paid: int
 
 
 class HoldTx(LedgerTx, TokenTx, Protocol):
@@ -163,6 +172,37 @@ def lost(tx: HoldTx, one: HoldInvoice) -> None:
     after = replace(one, state=State.LOST, why=reason, ended_at=tx.now)
     tx.holds.put(after)
     tx.emit(_event(Kind.ESCROW_LOST, after, one.received - rest))
+
+
+def refused(tx: HoldTx, one: HoldInvoice, why: str, height: int) -> None:
+    """The node does not do what was decided. It is told of once, and once more when what it holds should have run out.
+
+    Nothing is booked: what is held stays where it stands until the node says that it took it, or let go of it.
+    """
+    overdue = 0 < one.held_until <= height
+    key = _key(one, "overdue" if overdue else "refused")
+    if tx.applied(key) is None:
+        tx.mark(key, why)
+        event = _event(Kind.ESCROW_REFUSED, one, one.received)
+        data: dict[str, Json] = {**event.data, "paid_sats": to_sats(_paid(tx, one)), "overdue": overdue}
+        tx.emit(replace(event, data=data))
+
+
+def refusal(tx: HoldTx, one: HoldInvoice) -> Refusal | None:
+    """What the node refuses of it; None where it does as it is told, as far as is known."""
+    why = tx.applied(_key(one, "overdue")) or tx.applied(_key(one, "refused"))
+    return None if why is None else Refusal(one, why, _paid(tx, one))
+
+
+def refusals(tx: HoldTx) -> list[Refusal]:
+    """All that the node refuses now, oldest first."""
+    return [found for one in tx.holds.unfinished() if (found := refusal(tx, one)) is not None]
+
+
+def _paid(tx: HoldTx, one: HoldInvoice) -> int:
+    if one.state is not State.TAKING or one.task is None:
+        return 0
+    return one.received - tx.ledger.account(held_account(one.payer, one.task)).posted
 
 
 def _key(one: HoldInvoice, what: str) -> str:

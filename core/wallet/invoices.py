@@ -16,6 +16,7 @@ from core.money import MAX_SATS, to_msat, to_sats
 from core.store import patiently
 from core.wallet.ledger import TREASURY, Entry, transfer
 from core.wallet.lightning import InvoiceState
+from core.wallet.limits import DAY
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ EXPIRY_SECONDS = 3600
 
 OVERLAP = 16
 """How many settlements a node is asked for again: it may have told of some before an earlier one, when the hub died."""
+
+CAUGHT_UP_MS = 300_000
+"""How long a node is listened to until it has told of all that was paid while it was not."""
 
 SUSPENSE = "suspense"
 SALES = "income:l402"
@@ -114,6 +118,7 @@ class Invoices:
         self._store = store
         self._own = own
         self._clock = clock
+        self._listens: int | None = None
 
     async def create(  # noqa: PLR0913 - what an invoice is
         self, account: str, amount: int, memo: str, *, actor: str, conversation: str, key: str, expiry: int = EXPIRY_SECONDS
@@ -137,8 +142,8 @@ class Invoices:
         return await self._store.write(work)
 
     async def sell(self, amount: int, memo: str, expiry: int) -> NodeInvoice:
-        """Ask a stranger for `amount` msat, for the treasury. Raises as `create` does."""
-        await self._own.verified()
+        """Ask a stranger for `amount` msat, for the treasury. Raises as `create` does, and `NodeBehind`."""
+        await self._own.in_step()
         made = await self._own.node.create_invoice(amount, memo, expiry)
 
         def work(tx: InvoiceTx) -> None:
@@ -154,12 +159,16 @@ class Invoices:
         return found is not None and found.settled
 
     async def look(self, payment_hash: bytes) -> bool:
-        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown` and `OtherNode`."""
+        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown` and `OtherNode`.
+
+        A node that is behind the chain may not know yet that it was: `NodeBehind`.
+        """
         if await self.settled(payment_hash):
             return True
         await self._own.verified()
         found = await self._own.node.lookup(payment_hash)
         if found is None or not _came(found):
+            await self._own.in_step()
             return False
         await patiently(self._store, lambda tx: self._book(tx, found), self._clock)
         return True
@@ -168,9 +177,17 @@ class Invoices:
         """Book what is settled, for ever. Raises `NodeDown` and `OtherNode`."""
         await self._own.verified()
         last = await self._store.read(lambda tx: tx.invoices.last_settlement())
-        async for found in self._own.node.settled(max(0, last - OVERLAP)):
-            await patiently(self._store, lambda tx, one=found: self._arrived(tx, one), self._clock)  # type: ignore[misc]
+        self._listens = self._clock.now()
+        try:
+            async for found in self._own.node.settled(max(0, last - OVERLAP)):
+                await patiently(self._store, lambda tx, one=found: self._arrived(tx, one), self._clock)  # type: ignore[misc]
+        finally:
+            self._listens = None
         raise SettlementsEnded(backend=self._own.node.backend)
+
+    def caught_up(self) -> bool:
+        """Whether the node has told of all that was paid long ago: what is open then and over was never paid."""
+        return self._listens is not None and not self._own.behind and self._clock.now() - self._listens >= CAUGHT_UP_MS
 
     def _arrived(self, tx: InvoiceTx, found: NodeInvoice) -> None:
         if _came(found):
@@ -196,7 +213,11 @@ class Invoices:
         )
         actor = "node" if invoice is None else invoice.actor
         postings = ((self._own.account, -found.received), (account, found.received))
-        tx.ledger.append(Entry(f"invoice:{digest}", "invoice", postings, None, actor, reason, found.payment_hash))
+        number = tx.ledger.append(
+            Entry(f"invoice:{digest}", "invoice", postings, None, actor, reason, found.payment_hash)
+        )
+        if account == SUSPENSE:
+            _tell(tx, number, found.received)
         if account == SALES:
             tx.ledger.append(
                 transfer(
@@ -206,6 +227,14 @@ class Invoices:
         if invoice is not None:
             tx.invoices.settle(found.payment_hash, found.received, tx.now)
             tx.emit(Event(Kind.INVOICE_SETTLED, data={"invoice": digest, "sats": to_sats(found.received)}))
+
+
+def _tell(tx: InvoiceTx, entry: int, received: int) -> None:
+    """Tell the owners of sats that nobody here asked for: once a day, for the node may have other users."""
+    key = f"{SUSPENSE}/came/{tx.now // DAY}"
+    if tx.applied(key) is None:
+        tx.mark(key, str(entry))
+        tx.emit(Event(Kind.SUSPENSE_CAME, data={"entry": entry, "sats": to_sats(received)}))
 
 
 class Till:

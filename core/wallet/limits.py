@@ -30,10 +30,13 @@ DAY = 24 * HOUR
 PAYMENT = "payment"
 APPROVE = "approve"
 OF_TREASURY = "treasury."
+SOLD = "sold"
+"""Towards this counts what the treasury has done for strangers, out of what they paid for it: they use up no budget of its own."""
 _PERSON = user_account("")
 _PLAIN = (PAYMENT, "hour", "day")
 _KNOWN = (
-    "payment, hour, day, agent:NAME, class:NAME, peer:NAME, the same of the treasury (such as treasury.day), approve"
+    "payment, hour, day, agent:NAME, class:NAME, peer:NAME, the same of the treasury (such as treasury.day), treasury.sold, "
+    "approve"
 )
 _NAMES = ("agent:", "class:", "peer:")
 _NAMED = re.compile(r"(?:agent|class|peer):[a-z0-9][a-z0-9_.-]{0,63}")
@@ -57,6 +60,7 @@ class Path(StrEnum):
     """The ways by which sats are spent."""
 
     TASK = "task"
+    SOLD = "sold"
     TRANSFER = "transfer"
     PAYMENT = "payment"
     PAYOUT = "payout"
@@ -65,7 +69,10 @@ class Path(StrEnum):
 
 
 class Row(NamedTuple):
-    """Whose spending is counted, and towards what: '' is all of an account's, `by` what a person spends of others'."""
+    """Whose spending is counted, and towards what.
+
+    '' is all that an account spends of its own, `sold` what it does for those who paid it, `by` what a person spends of others'.
+    """
 
     account: str
     scope: str
@@ -196,7 +203,7 @@ def check_scope(text: str) -> str:
     lead = OF_TREASURY if given.lower().startswith(OF_TREASURY) else ""
     inner = given[len(lead) :]
     plain = inner.lower()
-    if plain in _PLAIN or _NAMED.fullmatch(plain) or (plain == APPROVE and not lead):
+    if plain in _PLAIN or _NAMED.fullmatch(plain) or plain == (SOLD if lead else APPROVE):
         return lead + plain
     word = "agent:" if plain.startswith("agent:") else ""  # people are paid for work too
     if (word or not (lead or plain.startswith(_NAMES))) and _is_actor(inner[len(word) :]):
@@ -309,8 +316,10 @@ def standings(tx: LimitTx, account: str) -> list[Standing]:
     single = [Standing(lead + PAYMENT, amounts.get(lead + PAYMENT))]
     named = [scope for rule in sorted(amounts) if (scope := rule.removeprefix(lead)).startswith(_NAMES)]
     more = [_Check(lead + scope, DAY, (Row(account, scope),)) for scope in named if lead + scope in amounts]
-    checks = (*_checks(Spend(account, 0, Path.TASK, "")), *more)
-    shown = [check for check in checks if check.rule in amounts or check.rows == (Row(account, ""),)]
+    paths = (Path.TASK, Path.SOLD) if account == TREASURY else (Path.TASK,)
+    checks = (*(check for path in paths for check in _checks(Spend(account, 0, path, ""))), *more)
+    own = {(Row(account, ""),), (Row(account, SOLD),)}
+    shown = [check for check in checks if check.rule in amounts or check.rows in own]
     return [*single, *(_standing(tx, check, amounts.get(check.rule)) for check in shown)]
 
 
@@ -338,9 +347,13 @@ def _named(one: Spend) -> Iterator[str]:
             yield f"{word}:{name}"
 
 
+def _own(one: Spend) -> Row:
+    return Row(one.account, SOLD if one.path is Path.SOLD else "")
+
+
 def _rows(one: Spend) -> list[Row]:
     """Towards what a spend counts."""
-    rows = [Row(one.account, ""), *(Row(one.account, scope) for scope in _named(one))]
+    rows = [_own(one), *(Row(one.account, scope) for scope in _named(one))]
     if one.by and one.account != user_account(one.by):
         rows.append(Row(one.by, "by"))
     return rows
@@ -348,9 +361,12 @@ def _rows(one: Spend) -> list[Row]:
 
 def _checks(one: Spend) -> Iterator[_Check]:
     """Every rule with a window that a spend could break."""
-    lead, own = _lead(one.account), (Row(one.account, ""),)
-    yield _Check(f"{lead}hour", HOUR, own)
-    yield _Check(f"{lead}day", DAY, own)
+    lead, own = _lead(one.account), (_own(one),)
+    if one.path is Path.SOLD:
+        yield _Check(f"{lead}{SOLD}", DAY, own)
+    else:
+        yield _Check(f"{lead}hour", HOUR, own)
+        yield _Check(f"{lead}day", DAY, own)
     for scope in _named(one):
         yield _Check(lead + scope, DAY, (Row(one.account, scope),))
     owner = one.account.removeprefix(_PERSON) if one.account.startswith(_PERSON) else ""

@@ -20,7 +20,7 @@ from core.money import format_sats
 from core.store import NotWritten, patiently
 from core.wallet import l402
 from core.wallet.l402 import Terms
-from core.wallet.pace import Pace
+from core.wallet.pace import Asker, Shares
 from core.wallet.sales import (
     Bundle,
     Call,
@@ -38,6 +38,7 @@ from core.wallet.sales import (
 if TYPE_CHECKING:
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
+    from core.wallet.invoices import InvoiceTx
     from core.wallet.l402 import Grant
     from core.wallet.lightning import NodeInvoice
     from core.wallet.sales import Cashier, Goods, SaleTx, Sold
@@ -88,20 +89,20 @@ class Seller:
         self._paid: OrderedDict[bytes, None] = OrderedDict()
         self._known: OrderedDict[bytes, Grant] = OrderedDict()
         self._alone: WeakValueDictionary[tuple[str, Goods, int], asyncio.Lock] = WeakValueDictionary()
-        self._each = Pace(per_minute=10, burst=10)
-        self._all = Pace(per_minute=120, burst=120)
+        self._shares = Shares()
 
     # Offers ----------------------------------------------------------------------------------------------------
 
-    async def offer(self, goods: Goods, calls: int, client: str) -> str:
+    async def offer(self, goods: Goods, calls: int, client: str, network: str = "", header: str | None = None) -> str:
         """The WWW-Authenticate header of an offer: the one that the client did not pay yet, or a new one.
 
-        Raises `TooManyOffers`, and what the cashier does.
+        `network`: that the client is of, where it is of one with many clients. `header`: their Authorization, which opens nothing
+        here any more. Raises `TooManyOffers`, and what the cashier does.
         """
         key = (client, goods, calls)
         lock = self._alone.setdefault(key, asyncio.Lock())
         async with lock:
-            bundle = await self._open_offer(key) or await self._new_offer(key)
+            bundle = await self._open_offer(key) or await self._new_offer(key, network or client, header)
         return l402.challenge(l402.mint(self._master, bundle.payment_hash, bundle.token, bundle.terms), bundle.bolt11)
 
     async def _open_offer(self, key: tuple[str, Goods, int]) -> Bundle | None:
@@ -120,10 +121,10 @@ class Seller:
             self._remember(key, known)
         return known
 
-    async def _new_offer(self, key: tuple[str, Goods, int]) -> Bundle:
+    async def _new_offer(self, key: tuple[str, Goods, int], network: str, header: str | None) -> Bundle:
         client, goods, calls = key
-        now = self._clock.now()
-        if wait := self._each.take(client, now) or self._all.take("", now):
+        asker = Asker(client, network, await self._paid_for(header))
+        if wait := self._shares.take(asker, self._clock.now()):
             raise TooManyOffers(seconds=-(-wait // 1000))
         invoice = await self._cashier.ask(goods.price * calls, _memo(goods, calls), OFFER_SECONDS)
         until = (invoice.expires_at + BUNDLE_MS) // l402.SECOND * l402.SECOND
@@ -133,6 +134,14 @@ class Seller:
         await self._store.write(lambda tx: tx.sales.keep(bundle))
         self._remember(key, bundle)
         return bundle
+
+    async def _paid_for(self, header: str | None) -> str:
+        """Which token a header holds that was paid, spent or not; empty for none."""
+        grant = self._read(header) if header else None
+        if grant is None:
+            return ""
+        bundle = await self._store.read(lambda tx: tx.sales.bundle(grant.token))
+        return "" if bundle is None or bundle.settled_at is None else grant.name
 
     def _remember(self, key: tuple[str, Goods, int], bundle: Bundle) -> None:
         self._offers[key] = (bundle, self._clock.now())
@@ -300,6 +309,12 @@ def _spent(tx: SaleTx, grant: Grant) -> bool:
         return False  # whatever came of them
     count, in_vain = tx.sales.tally(grant.token)
     return count >= grant.terms.calls or in_vain >= most
+
+
+def worth(tx: InvoiceTx, grant: Grant) -> int:
+    """What came for one call of a bundle, msat: its price, or less where a node kept a part of the payment for itself."""
+    paid = tx.invoices.find(grant.payment_hash)
+    return grant.sold.price if paid is None else min(grant.sold.price, paid.received // grant.sold.calls)
 
 
 def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:

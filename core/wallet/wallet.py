@@ -137,12 +137,14 @@ def owner_of(account: str) -> str:
     return account.removeprefix(wallet) if account.startswith(wallet) else CONSOLE_OWNER
 
 
-def hold_budget(tx: LedgerTx, *, account: str, task: int, amount: int, agent: str | None = None) -> int:
-    """Set a new task's budget aside; returns the hold. `agent`: the only one that may win it.
+def hold_budget(
+    tx: LedgerTx, *, account: str, task: int, amount: int, agent: str | None = None, path: Path = Path.TASK
+) -> int:
+    """Set a new task's budget aside; returns the hold. `agent`: the only one that may win it; `path`: the way it is spent.
 
     Raises `NotEnoughSats`, and what `limits.spend` does.
     """
-    limits.spend(tx, Spend(wallet_of(account), amount, Path.TASK, task_key(task, 1), agent=agent))
+    limits.spend(tx, Spend(wallet_of(account), amount, path, task_key(task, 1), agent=agent))
     return tx.ledger.hold(account, escrow_account(task), amount, task)
 
 
@@ -152,9 +154,11 @@ def release(tx: LedgerTx, *, task: int, attempt: int, hold: int) -> None:
     tx.ledger.close_hold(hold, HoldState.VOID)
 
 
-def price_of(*, account: str, task: int, attempt: int, price: int, agent: str, kind: str) -> Spend:
+def price_of(  # noqa: PLR0913
+    *, account: str, task: int, attempt: int, price: int, agent: str, kind: str, path: Path = Path.TASK
+) -> Spend:
     """What the award of a task spends. `kind`: the class of the work, empty where it has none."""
-    return Spend(wallet_of(account), price, Path.TASK, task_key(task, attempt), agent=agent, kind=kind)
+    return Spend(wallet_of(account), price, path, task_key(task, attempt), agent=agent, kind=kind)
 
 
 def to_escrow(tx: LedgerTx, *, account: str, hold: int, spent: Spend, task: int, attempt: int, actor: str) -> None:  # noqa: PLR0913
@@ -190,13 +194,15 @@ def refund(tx: LedgerTx, *, account: str, task: int, attempt: int, price: int, a
     )  # fmt: skip
 
 
-def hold_again(tx: LedgerTx, *, account: str, task: int, attempt: int, budget: int) -> tuple[int, int]:
+def hold_again(
+    tx: LedgerTx, *, account: str, task: int, attempt: int, budget: int, path: Path = Path.TASK
+) -> tuple[int, int]:
     """Hold a refunded task's budget for its next auction, or as much of it as is left; returns (hold, msat held).
 
     The limits may leave less than there is.
     """
     amount = min(budget, tx.ledger.account(account).available)
-    amount = limits.fit(tx, Spend(wallet_of(account), amount, Path.TASK, task_key(task, attempt)))
+    amount = limits.fit(tx, Spend(wallet_of(account), amount, path, task_key(task, attempt)))
     return tx.ledger.hold(account, escrow_account(task), amount, task), amount
 
 

@@ -159,6 +159,8 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
                 "difference_msat": int,
                 "simulated": bool,
                 "unfinished": list,
+                "refused": list,
+                "suspense": list,
             },
         )
         _is(await ask("/voice off"), {"ok": bool, "voice": bool})

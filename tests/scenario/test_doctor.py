@@ -68,6 +68,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
+        "escrow.obeyed",
         "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "hub.settings", "part.events",
         "database.writer", "lightning.sats", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
@@ -75,7 +76,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("21 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("22 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -295,6 +296,10 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
             return {one.id: one for one in checks if not one.ok}
 
         assert await faults(receive) == {}
+        server.node.synced = False
+        late = (await faults(receive))["lightning.synced"]
+        assert (late.severity, "its newest block is 840,000" in late.says) == (Severity.WARNING, True)
+        server.node.synced = True
         few = (await faults(server.bake("uri:/lnrpc.Lightning/AddInvoice")))["lightning.rights"]
         assert "TIMMY_LND_MACAROON_RECEIVE may not LookupInvoiceV2, AddHoldInvoice" in few.says
         assert few.severity is Severity.ERROR

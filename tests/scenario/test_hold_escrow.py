@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adapters.lightning.simulated import SimulatedNode
 from adapters.sqlite.writer import Database
+from bot.doctor import Asked, examine
 from core.wallet.hold import MARGIN
 from core.wallet.lightning import HOLD_BLOCKS, InvoiceState, NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
@@ -18,7 +20,6 @@ from tests.scenario.bot import Hands, balances, hub, prove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from core.wallet.lightning import NodeInfo
     from tests.scenario.bot import Bot
@@ -27,10 +28,23 @@ POST = "/task find the answer max=200 escrow=hold"
 
 
 class Node(SimulatedNode):
-    """The simulated node, which can be out of reach, and `blocks` of the chain further than its clock says."""
+    """The simulated node, which can be out of reach, refuse to do as it is told, and be `blocks` further than its clock says."""
 
     gone = False
+    stubborn = ""
     blocks = 0
+
+    async def settle_hold(self, preimage: bytes) -> None:
+        self._refuse()
+        await super().settle_hold(preimage)
+
+    async def cancel_invoice(self, payment_hash: bytes) -> None:
+        self._refuse()
+        await super().cancel_invoice(payment_hash)
+
+    def _refuse(self) -> None:
+        if self.stubborn:
+            raise NodeRefused(backend=self.backend, why=self.stubborn)
 
     async def info(self) -> NodeInfo:
         found = await super().info()
@@ -214,6 +228,57 @@ async def test_who_was_paid_keeps_it_when_the_node_has_let_go_meanwhile(tmp_path
         assert await at_node(node, asked) is InvoiceState.CANCELLED
         assert balances(bot.app.settings) == {"suspense": (-150, 0), "user:telegram:5": (150, 0)}
         await agrees(bot)
+
+
+async def test_a_node_that_will_not_take_what_it_holds_is_told_once_and_shown_until_it_has_let_go(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    async with escrow(tmp_path, clock) as (bot, node):
+        asked = await delivered(bot, node)
+        node.stubborn = "permission denied"
+        await bot.say("/accept T-1")
+        told = await bot.until(kind="more", state="taking")
+        until = bot.rows("SELECT held_until FROM hold_invoice")[0][0]
+        assert told["text"] == (
+            "The node will not take the 200 simulated sats that it holds for T-1: The Lightning node (simulated) refused: "
+            f"permission denied.\nIt is told again and again. If it has not taken them before block {until:,} they go back to "
+            "whoever paid: the worker keeps what it was paid, 150 simulated sats, and the hub has lost them."
+        )
+        for _ in range(3):
+            bot.pass_time(5)
+            await bot.barrier()
+        assert "will not take" not in str(bot.unread), "once"
+        shown = await bot.say("/reconcile")
+        assert (
+            f"held for T-1  200 sats, until block {until:,}: the node will not take them: The Lightning"
+            in shown["text"]
+        )
+        assert shown["data"]["refused"] == [{
+            "order": 1, "task": "T-1", "state": "taking", "payment_hash": asked["payment_hash"], "amount_sats": 200,
+            "until_block": until, "why": "The Lightning node (simulated) refused: permission denied",
+        }]  # fmt: skip
+        assert shown["data"]["ok"] is False
+        (found,) = [one for one in examine(bot.app.settings, None, Asked(), Path("none")) if one.id == "escrow.obeyed"]
+        assert (found.ok, "will not take what is held for T-1" in found.says) == (False, True)
+        clock.advance(2 * 86_400_000)
+        await stands(bot, "lost", pace=5)
+        assert "let go of 150 simulated sats" in (await bot.until(kind="more", order=1))["text"]
+        assert balances(bot.app.settings) == {"suspense": (-150, 0), "user:telegram:5": (150, 0)}
+        assert (await bot.data("/reconcile"))["refused"] == []
+
+
+async def test_a_node_that_will_not_give_back_is_told_and_what_it_holds_runs_out(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with escrow(tmp_path, clock, hands=Hands(does={"quill": asyncio.Event()})) as (bot, node):
+        asked = await paid(bot, node)
+        node.stubborn = "no"
+        await bot.say("/cancel T-1")
+        told = await bot.until(kind="more", state="giving")
+        assert told["text"].startswith("The node will not give back the 200 simulated sats that it holds for T-1: ")
+        assert "by themselves at block" in told["text"]
+        clock.advance(2 * 86_400_000)
+        await all_went_back(bot, node, asked)
 
 
 @pytest.mark.parametrize("state", ["open", "held", "taking", "giving"])

@@ -86,6 +86,8 @@ class Way:
     account = user_account(OWNER)
     lead = ""
     boss = False
+    windows: tuple[str, ...] = ("hour", "day")
+    """The limits on what it spends in a time; the last is on a day."""
     no_amounts: tuple[int, ...] = (-1, -5000, 0, to_msat(MAX_SATS) + 1 + FEE, 2**70)
 
     async def ready(self, sats: int, key: str) -> None:
@@ -222,7 +224,7 @@ class TurnedAway(HubError):
 class AtTheGate(Way):
     """A stranger posts a task that they paid for; the treasury funds it."""
 
-    account, lead = TREASURY, "treasury."
+    account, lead, windows = TREASURY, "treasury.", ("sold",)
 
     async def ready(self, sats: int, key: str) -> None:
         """They buy a bundle for each attack: none is good for longer than a week."""
@@ -245,7 +247,7 @@ class AtTheGate(Way):
             )
             return number
         if said.error == (503, "no_funds"):  # what strangers are not told
-            one = limits.Spend(TREASURY, msat, Route.TASK, "another")
+            one = limits.Spend(TREASURY, msat, Route.SOLD, "another")
             why = await self.bot.app.store.read(lambda tx: limits.refusal(tx, one))
             assert why is not None
             raise why
@@ -286,7 +288,7 @@ async def _over_window(way: Way, key: str, scope: str, window: int) -> None:
     await limit(way, scope, 100)
     await way.spend(60_000, f"{key}/a")
     way.bot.pass_time(window / 2000)
-    with pytest.raises(OverLimit, match=f"limit {way.lead}{scope} of 100 sats an? {scope}: 40 sats left"):
+    with pytest.raises(OverLimit, match=f"limit {way.lead}{scope} of 100 sats an? (hour|day): 40 sats left"):
         await way.spend(41_000, f"{key}/b")
     await way.spend(40_000, f"{key}/c")
     way.bot.pass_time(window / 2000 + 60)
@@ -294,11 +296,12 @@ async def _over_window(way: Way, key: str, scope: str, window: int) -> None:
 
 
 async def over_hour(way: Way, key: str) -> None:
-    await _over_window(way, key, "hour", HOUR)
+    if "hour" in way.windows:
+        await _over_window(way, key, "hour", HOUR)
 
 
 async def over_day(way: Way, key: str) -> None:
-    await _over_window(way, key, "day", DAY)
+    await _over_window(way, key, way.windows[-1], DAY)
 
 
 async def frozen(way: Way, key: str) -> None:
@@ -316,7 +319,7 @@ async def parallel(way: Way, key: str) -> None:
     """Two that each fit, and do not together."""
     for name in "ab":
         await way.ready(60, f"{key}/{name}")
-    await limit(way, "hour", 100)
+    await limit(way, way.windows[0], 100)
     outcomes = await asyncio.gather(*(way.spend(60_000, f"{key}/{name}") for name in "ab"), return_exceptions=True)
     assert sorted(isinstance(one, OverLimit) for one in outcomes) == [False, True]
 
@@ -324,7 +327,7 @@ async def parallel(way: Way, key: str) -> None:
 async def replay(way: Way, key: str) -> None:
     """The same key counts once, also at once, and with another amount it spends nothing more."""
     await way.ready(60, f"{key}/a")
-    await limit(way, "hour", 100)
+    await limit(way, way.windows[0], 100)
     await asyncio.gather(*(way.spend(60_000, f"{key}/a") for _ in range(3)))
     before = balances(way.bot.app.settings)
     await asyncio.gather(way.spend(60_000, f"{key}/a"), way.spend(40_000, f"{key}/a"), return_exceptions=True)
@@ -337,7 +340,7 @@ async def replay(way: Way, key: str) -> None:
 async def splitting(way: Way, key: str) -> None:
     for number in range(8):
         await way.ready(30, f"{key}/k{number}")
-    await limit(way, "day", 100)
+    await limit(way, way.windows[-1], 100)
     outcomes = [await _outcome(way.spend(30_000, f"{key}/k{number}")) for number in range(8)]
     assert [isinstance(one, OverLimit) for one in outcomes] == [False] * 3 + [True] * 5
 
@@ -447,7 +450,7 @@ ATTACKS: list[Callable[[Way, str], Awaitable[None]]] = [
 async def undo(way: Way) -> None:
     """No limit holds any more, and nothing is frozen."""
     await way.bot.say("/unfreeze")
-    for scope in ("payment", "hour", "day"):
+    for scope in ("payment", *way.windows):
         await limit(way, scope, None)
     await way.bot.say("/limits approve off")
 
@@ -508,7 +511,7 @@ async def test_no_path_gets_round_a_limit(tmp_path: Path, path: type[Way]) -> No
 
 async def _counted(bot: Bot, account: str, since: int) -> int:
     """What is counted of an account, msat."""
-    query = "SELECT coalesce(sum(amount), 0) FROM spend WHERE scope = '' AND account = ? AND at >= ?"
+    query = "SELECT coalesce(sum(amount), 0) FROM spend WHERE scope IN ('', 'sold') AND account = ? AND at >= ?"
     return int(bot.rows(query, account, since)[0][0])
 
 
@@ -631,6 +634,7 @@ async def test_limits_are_set_seen_and_taken_off(tmp_path: Path) -> None:
             "treasury.payment  none",
             "treasury.hour     none; 0 sats spent in the last hour",
             "treasury.day      none; 0 sats spent in the last 24 hours",
+            "treasury.sold     none; 0 sats spent in the last 24 hours",
         ]
         assert await bot.data("/limits DAY 2k sats") == {"ok": True, "scope": "day", "limit_sats": 2000}
         await bot.say("/limits agent:quill 100")
@@ -651,7 +655,7 @@ async def test_limits_are_set_seen_and_taken_off(tmp_path: Path) -> None:
         assert facts["agent:quill"]["spent_sats"] == 40
         assert facts["approve"] == {"scope": "approve", "limit_sats": 1000}
         await bot.say(f"/limits {ANN} 5")
-        assert {key: (await bot.data("/limits"))["limits"][-5][key] for key in ("scope", "limit_sats")} == {
+        assert {key: (await bot.data("/limits"))["limits"][-6][key] for key in ("scope", "limit_sats")} == {
             "scope": ANN,
             "limit_sats": 5,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from adapters.lightning.bolt11 import decode
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from config.settings import Serve
+from core.chat import Role
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import balances, hub, prove, settings
@@ -71,6 +73,51 @@ async def test_an_invoice_of_the_world_is_paid(tmp_path: Path) -> None:
         again = await bot.data(f"/pay {bolt11}")
         assert (again["ok"], again["error"]) == (False, "paid_already")
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
+        prove(bot.app.settings)
+
+
+async def test_a_node_that_is_behind_the_chain_is_shown(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node), aiohttp.ClientSession(bot.app.address) as session:
+        assert await (await session.get("/healthz")).json() == {"ok": True}
+        info = await node.info()
+
+        async def behind() -> NodeInfo:
+            return replace(info, synced=False)
+
+        node.info = behind  # type: ignore[method-assign]
+        bot.pass_time(60)
+        await bot.see(bot.app.health.behind, "that it is behind")
+        why = f"not in step with the chain: its newest block is {info.height:,}"
+        shown = await bot.say("/status")
+        assert f"lightning  up; its node is {why}" in shown["text"]
+        assert (shown["data"]["node"], shown["data"]["ok"]) == ({"synced": False, "why": why}, False)
+        answer = await session.get("/healthz")
+        assert (answer.status, await answer.json()) == (200, {"ok": True, "notes": [f"the Lightning node is {why}"]})
+        assert (await bot.data("/reconcile"))["error"] == "node_behind"
+
+
+async def test_what_nobody_asked_for_is_told_and_given_by_an_owner_to_whom_it_belongs(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        await bot.app.store.write(lambda tx: tx.tokens.give("telegram:7", Role.MEMBER, "Ann", tx.now))
+        await bot.app.hub.identities.refresh()
+        foreign = await node.create_invoice(70_000, "of another user of the node", 600)
+        await node.outside_pays(foreign.bolt11)
+        told = await bot.until(kind="more", sats=70)
+        assert "70 sats came to the node that nobody here asked for" in told["text"]
+        shown, entry = await bot.say("/reconcile"), told["data"]["entry"]
+        assert f"in suspense, entry {entry}  70 sats" in shown["text"]
+        assert shown["data"]["suspense"][0]["entry"] == entry
+        assert (await bot.data(f"/reconcile give={entry}"))["error"] == "missing_argument"
+        given = await bot.say(f"/reconcile give={entry} to=Ann", id="once")
+        await bot.post(f"/reconcile give={entry} to=Ann", id="once")  # the very same message again
+        assert given["text"] == f"70 simulated sats of entry {entry} are telegram:7's now"
+        assert (await bot.data(f"/reconcile give={entry} to=treasury"))["error"] == "not_in_suspense"
+        ((text,),) = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = 'telegram:7'")
+        assert (
+            text == "70 simulated sats that came to the node earlier are in your wallet. /balance shows what you have"
+        )
+        assert balances(bot.app.settings)["user:telegram:7"] == (70, 0)
+        assert (await bot.data("/reconcile"))["suspense"] == []
         prove(bot.app.settings)
 
 

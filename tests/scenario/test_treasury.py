@@ -12,6 +12,7 @@ from adapters.fetch.fetcher import PageFetcher
 from core.access import NotAllowed
 from core.chat import CommandCall, Role
 from core.treasury.treasury import Way
+from core.wallet.invoices import SALES, Invoice
 from core.wallet.ledger import NotEnoughSats
 from tests.kill.story import Parrot
 from tests.scenario.bot import OWNER, balances, hub, prove
@@ -118,21 +119,22 @@ async def test_a_budget_that_is_used_up_turns_strangers_away_and_its_owners_rais
         assert (await done(bot, stranger, (await stranger.task("find it", key="a")).body["task_id"]))[
             "status"
         ] == "settled"
-        await bot.say("/limits treasury.day 90")
+        await bot.say("/limits treasury.day 41")
+        await bot.say("/limits treasury.sold 90")
         assert (await stranger.task("find it", token="")).error == (503, "no_funds"), "a call costs 100"
-        assert "treasury.day of 90 sats is used up" in (await bot.until(kind="more", scope="treasury.day"))["text"]
-        await bot.say("/limits treasury.day 120")
+        assert "treasury.sold of 90 sats is used up" in (await bot.until(kind="more", scope="treasury.sold"))["text"]
+        await bot.say("/limits treasury.sold 120")
         for key in "bb":  # the second time nobody is told again
             said = await stranger.task("find it", key=key)
             assert said.error == (503, "no_funds")
             assert "120" not in said.body["error"]["message"]
         assert bot.rows("SELECT count(*) FROM l402_call") == [(1,)]
-        told = await bot.until(kind="more", scope="treasury.day")
-        assert "the treasury's budget treasury.day of 120 sats is used up" in told["text"]
+        told = await bot.until(kind="more", scope="treasury.sold")
+        assert "the treasury's budget treasury.sold of 120 sats is used up" in told["text"]
         assert told["data"]["proposed_sats"] == 240
         assert "scope" not in str(bot.unread), "once"
-        assert [button["command"] for button in told["buttons"]] == ["/limits treasury.day 240"]
-        await bot.say("/limits treasury.day 240")
+        assert [button["command"] for button in told["buttons"]] == ["/limits treasury.sold 240"]
+        await bot.say("/limits treasury.sold 240")
         assert (await done(bot, stranger, (await stranger.task("find it", key="b")).body["task_id"]))[
             "status"
         ] == "settled"
@@ -145,6 +147,11 @@ async def test_a_budget_that_is_used_up_turns_strangers_away_and_its_owners_rais
         await bot.say("/unfreeze")
         found = await bot.data("/treasury")
         assert (found["whole"]["earned_sats"], found["whole"]["spent_sats"]) == (380, 80)
+        budgets = {one["scope"]: one["spent_sats"] for one in found["budgets"] if "spent_sats" in one}
+        assert budgets == {"treasury.hour": 0, "treasury.day": 0, "treasury.sold": 80}, (
+            "what they paid for is not the owners'"
+        )
+        assert (await bot.data("/treasury out 41"))["ok"] is True
         prove(bot.app.settings)
 
 
@@ -176,6 +183,20 @@ async def test_a_treasury_without_sats_is_told_once(tmp_path: Path) -> None:
         assert "/treasury in SATS" in told["text"]
         await bot.barrier()
         assert "turned away" not in str(bot.unread)
+
+
+async def test_where_the_node_kept_a_part_of_the_payment_the_task_costs_no_more_than_came(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        stranger.buy(await stranger.ask("POST", "/v1/tasks?calls=2", json={"description": "find it"}))
+        (made,) = stranger.cashier.made
+        asked = Invoice(
+            made.payment_hash, made.bolt11, SALES, made.amount, "", "l402", "", made.expires_at, made.expires_at
+        )
+        await bot.app.store.write(lambda tx: tx.invoices.add(asked))
+        await bot.app.store.write(lambda tx: tx.invoices.settle(made.payment_hash, 120_999, tx.now))
+        assert (await stranger.task("find it", key="a")).status == 202
+        assert (await stranger.task("find it", key="b", max_sats=50)).status == 202
+        assert bot.rows("SELECT budget FROM task ORDER BY id") == [(60_499,), (50_000,)]
 
 
 async def test_two_that_are_turned_away_at_once_are_told_as_one(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.clockwork import Nursery
-from adapters.sqlite.retention import DAY, LIVES, Retention
+from adapters.sqlite.retention import DAY, LIVES, UNPAID, Retention
 from adapters.sqlite.surface_store import STRETCHES
 from core.agent.session import Turn
 from core.chat import Inbound
@@ -135,6 +135,20 @@ async def test_a_row_lives_as_long_as_the_table_says(
     clock.advance(1)
     assert await retention.sweep() == (days is not None)
     assert look(f"SELECT count(*) FROM {table}") == [(int(days is None) + bool(newest),)]  # noqa: S608 - a name from the list above
+
+
+async def test_no_invoice_is_forgotten_while_the_node_may_still_have_to_tell_that_it_was_paid(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    for account in ("user:a", "income:l402"):
+        put(INVOICE.replace("user:a", account) + "'open', 0)", clock.now())
+    told = False
+    retention = Retention(store, clock, lambda: told)
+    clock.advance(400 * DAY)
+    assert await retention.sweep() == 0, "the node was away since"
+    told = True
+    assert await retention.sweep() == 2
+    assert look("SELECT count(*) FROM invoice") == [(0,)]
 
 
 async def test_a_thread_lives_as_long_as_its_task_and_a_while_longer(
@@ -266,7 +280,7 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
     names = {
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
-    mortal = {table for table, _, _ in LIVES}
+    mortal = {table for table, _, _ in (*LIVES, *UNPAID)}
     told_apart = {"event", "thread", "approval_question", "spend", "spent", "l402_call"}
     assert mortal == {table for table, _, _, days in ROWS if days} | told_apart
     assert mortal & KEPT == set()

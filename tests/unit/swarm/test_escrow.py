@@ -11,14 +11,17 @@ import pytest
 
 from adapters.lightning.simulated import SimulatedNode
 from adapters.sqlite.writer import Database
+from bot import views_escrow
 from core.chat import Caller, Proxy, Role
 from core.errors import Unavailable
+from core.events import Kind
 from core.money import MAX_SATS, to_msat
 from core.swarm.escrow import MOST_WAITING, CannotBe, HoldEscrow, NotFromDevice, TooManyWaiting
 from core.swarm.orders import Order, Rules
 from core.tokens import Identities, NotAsYouWere
+from core.wallet import held
 from core.wallet.hold import EXPIRY_SECONDS, GRACE_MS, State
-from core.wallet.lightning import NodeRefused
+from core.wallet.lightning import NodeBehind, NodeRefused
 from core.wallet.node import OwnNode
 from tests.blank import blank
 from tests.fakes import FakeClock, FakeIds
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.wallet.hold import HoldInvoice
+    from core.wallet.lightning import NodeInfo
 
 OWNER = Caller("console:owner", Role.OWNER)
 
@@ -142,6 +146,27 @@ async def test_what_a_crash_left_without_an_invoice_is_called_off_in_time(bench:
         assert (await bench.now(one)).state is state
 
 
+async def test_a_node_that_is_behind_the_chain_holds_nothing_anew(bench: Bench) -> None:
+    one, info = await bench.order(), bench.node.info
+
+    async def behind() -> NodeInfo:
+        return replace(await info(), synced=False)
+
+    bench.node.info = behind  # type: ignore[method-assign]
+    bench.clock.advance(60_000)
+    with pytest.raises(NodeBehind):
+        await bench.order("another")
+    await bench.node.outside_pays(one.bolt11)
+    await bench.escrow.look()
+    assert ((await bench.now(one)).state, bench.desk.posted) == (State.OPEN, []), (
+        "for how long it can be held is not known"
+    )
+    bench.node.info = info  # type: ignore[method-assign]
+    bench.clock.advance(60_000)
+    await bench.escrow.look()
+    assert (await bench.now(one)).state is State.HELD
+
+
 async def test_an_order_called_off_in_the_moment_it_is_posted_is_not(bench: Bench) -> None:
     one = await bench.order()
     await bench.node.outside_pays(one.bolt11)
@@ -190,6 +215,49 @@ async def test_an_order_that_cannot_be_followed_holds_up_no_other(bench: Bench) 
     bench.node.lookup = lookup  # type: ignore[method-assign]
     await bench.escrow.look()
     assert [(await bench.now(one)).state for one in (first, second)] == [State.OPEN, State.HELD]
+
+
+async def test_what_a_node_refuses_is_told_once_and_once_more_when_it_should_have_run_out(bench: Bench) -> None:
+    async def refuse(*_: Any) -> None:
+        raise NodeRefused(backend="simulated", why="no")
+
+    one, unpaid = await bench.order("a"), await bench.order("b")
+    await bench.node.outside_pays(one.bolt11)
+    await bench.escrow.look()
+    bench.node.settle_hold = bench.node.cancel_invoice = refuse  # type: ignore[assignment]
+    await bench.store.write(lambda tx: held.ended(tx, 1, paid=True))
+    await bench.escrow.cancel(OWNER, unpaid.id, key="c")
+    for _ in range(2):
+        await bench.escrow.look()
+    found = await bench.escrow.refusals()
+    assert [(row.one.id, row.one.state, row.why, row.paid) for row in found] == [
+        (one.id, State.TAKING, "The Lightning node (simulated) refused: no", 0),
+        (unpaid.id, State.GIVING, "The Lightning node (simulated) refused: no", 0),
+    ]
+    until, info = (await bench.now(one)).held_until, await bench.node.info()
+
+    async def later() -> NodeInfo:
+        return replace(info, height=until)
+
+    bench.node.info = later  # type: ignore[method-assign]
+    bench.clock.advance(60_000)
+    for _ in range(2):
+        await bench.escrow.look()
+    events = [
+        one for one in await bench.store.read(lambda tx: tx.events_after(0, 99)) if one.kind is Kind.ESCROW_REFUSED
+    ]
+    assert [(one.data["sats"], one.data["overdue"]) for one in events] == [(200, False), (0, False), (200, True)]
+    assert (await bench.now(one)).state is State.TAKING, "nothing is booked before the node says what became of it"
+    told = [
+        views_escrow.refused(found[number], event, simulated=False)
+        for number, event in zip((0, 1, 0), events, strict=True)
+    ]
+    words = (
+        "It is told again and again. If it has not taken",
+        "It is told again and again; what is paid",
+        f"Block {until} is past",
+    )
+    assert all(reply and part in reply.text for reply, part in zip(told, words, strict=True)), told
 
 
 @pytest.mark.parametrize("received", [0, to_msat(MAX_SATS) + 1])

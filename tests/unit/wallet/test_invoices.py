@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.access import NotAllowed
+from core.chat import Role
 from core.events import Kind
 from core.money import MAX_SATS, to_msat
-from core.wallet.invoices import SALES, SettlementsEnded
-from core.wallet.lightning import InvoiceState, NodeDown, NodeInfo, NodeInvoice
+from core.tokens import Identities
+from core.wallet.invoices import CAUGHT_UP_MS, SALES, SettlementsEnded
+from core.wallet.lightning import InvoiceState, NodeBehind, NodeDown, NodeInfo, NodeInvoice
 from core.wallet.node import OtherNode
 from core.wallet.payment import AmountGiven, AmountMissing, CostsMore, WrongNetwork, check_payable, fee_limit, price
 from core.wallet.reconcile import NotThatDifference, StillMoving
+from core.wallet.suspense import NotInSuspense, Suspense
+from core.wallet.wallet import NobodysWallet
+from tests.fakes import FakeIds
 from tests.twin_node import START, Fault, decode
 from tests.unit.wallet.payments_bench import ANN, OWNER, bench
 
@@ -69,6 +75,68 @@ async def test_what_strangers_buy_is_the_treasurys_and_what_nobody_asked_for_wai
         assert await hub.invoices.look(one.payment_hash)
     assert await hub.has("treasury") == (HUNDRED, 0)
     assert await hub.has("suspense") == (HUNDRED, 0)
+
+
+async def test_it_is_known_whether_the_node_has_told_all_that_was_paid_long_ago(hub: Bench) -> None:
+    made = await asked(hub)
+    hub.twin.outside_pays(made.payment_hash)
+    hub.clock.advance(CAUGHT_UP_MS)
+    assert not hub.invoices.caught_up()
+    stop = hub.nursery.spawn(hub.invoices.run(), "settlements")
+    await comes_to(hub, "user:telegram:1", HAD + HUNDRED)
+    assert not hub.invoices.caught_up(), "it may be telling still"
+    hub.clock.advance(CAUGHT_UP_MS)
+    assert hub.invoices.caught_up()
+    stop()
+    for _ in range(1000):
+        await hub.quiet()
+        if not hub.invoices.caught_up():
+            break
+    assert not hub.invoices.caught_up()
+
+
+async def test_a_node_that_is_behind_the_chain_does_not_say_that_an_invoice_was_not_paid(hub: Bench) -> None:
+    made = await asked(hub)
+    hub.twin.who = replace(hub.twin.who, synced=False)
+    hub.own.doubt()
+    for ask in (hub.invoices.look(made.payment_hash), hub.reconciler.compare(), hub.invoices.sell(HUNDRED, "", 60)):
+        with pytest.raises(NodeBehind, match="not in step with the chain: its newest block is 1"):
+            await ask
+    assert not hub.invoices.caught_up()
+    hub.twin.outside_pays(made.payment_hash)
+    assert await hub.invoices.look(made.payment_hash), "that it was paid is so"
+    assert await hub.has("user:telegram:1") == (HAD + HUNDRED, 0)
+
+
+async def test_what_nobody_asked_for_is_told_once_a_day_and_given_by_an_owner_once_to_whom_it_belongs(
+    hub: Bench,
+) -> None:
+    for _ in range(3):
+        foreign = await hub.own.node.create_invoice(HUNDRED, "", 60)
+        hub.twin.outside_pays(foreign.payment_hash)
+        assert await hub.invoices.look(foreign.payment_hash)
+    came = [one for one in await hub.store.read(lambda tx: tx.events_after(0, 100)) if one.kind is Kind.SUSPENSE_CAME]
+    assert [one.data["sats"] for one in came] == [100], "once a day"
+    suspense = Suspense(hub.store, Identities(hub.store, FakeIds(), owners=(), reserved=bool))
+    third, second, first = await suspense.unclaimed()
+    assert (first.amount, first.entry) == (HUNDRED, came[0].data["entry"])
+    await hub.store.write(lambda tx: tx.tokens.give(ANN.name, Role.PAYER, "Ann", tx.now))
+    with pytest.raises(NotAllowed):
+        await suspense.give(ANN, first.entry, ANN.name, key="a")
+    for _ in range(2):
+        assert await suspense.give(OWNER, first.entry, ANN.name, key="b") == ("user:telegram:1", HUNDRED)
+    assert await suspense.give(OWNER, second.entry, "treasury", key="c") == ("treasury", HUNDRED)
+    for entry, whom, error in (
+        (first.entry, "treasury", NotInSuspense), (1, "treasury", NotInSuspense), (9999, "treasury", NotInSuspense),
+        (third.entry, "telegram:99", NobodysWallet),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            await suspense.give(OWNER, entry, whom, key=f"{entry} {whom}")
+    assert await suspense.unclaimed() == [third]
+    assert await hub.has("user:telegram:1") == (HAD + HUNDRED, 0)
+    assert (await hub.has("suspense"), await hub.has("treasury")) == ((HUNDRED, 0), (HUNDRED, 0))
+    given = [one for one in await hub.store.read(lambda tx: tx.events_after(0, 100)) if one.kind is Kind.SUSPENSE_GIVEN]
+    assert [(one.data["to"], one.data["amount_sats"]) for one in given] == [(ANN.name, 100), ("treasury", 100)]
 
 
 async def comes_to(hub: Bench, account: str, amount: int) -> None:

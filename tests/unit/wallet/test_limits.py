@@ -63,7 +63,8 @@ def spent(tx: UnitOfWork, scope: str = "day", account: str = ACCOUNT) -> int:
         ("payment", "payment"), ("Hour", "hour"), (" DAY ", "day"), ("approve", "approve"), ("agent:Quill-2", "agent:quill-2"),
         ("class:writing", "class:writing"), ("peer:hub.example.org", "peer:hub.example.org"), ("treasury.day", "treasury.day"),
         ("Treasury.Agent:Echo", "treasury.agent:echo"), ("telegram:5", "telegram:5"), ("agent:telegram:5", "agent:telegram:5"),
-        ("treasury.agent:telegram:5", "treasury.agent:telegram:5"), ("matrix:@Ann:example.org", "matrix:@Ann:example.org"),
+        ("treasury.agent:telegram:5", "treasury.agent:telegram:5"), ("treasury.Sold", "treasury.sold"),
+        ("matrix:@Ann:example.org", "matrix:@Ann:example.org"),
     ],
 )  # fmt: skip
 def test_what_can_be_limited(given: str, kept: str) -> None:
@@ -72,8 +73,8 @@ def test_what_can_be_limited(given: str, kept: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "week", "days", "agent:", "agent:a b", "treasury", "treasury.", "treasury.approve", "treasury.telegram:5", "worker:x",
-     "shortcuts:phone", "schedule:1", "agent:worker:x", "class:telegram:5", "telegram:ann", "day\u200b"],
+    ["", "week", "days", "sold", "agent:", "agent:a b", "treasury", "treasury.", "treasury.approve", "treasury.telegram:5",
+     "worker:x", "shortcuts:phone", "schedule:1", "agent:worker:x", "class:telegram:5", "telegram:ann", "day\u200b"],
 )  # fmt: skip
 def test_what_cannot_be_limited_names_what_can(given: str) -> None:
     with pytest.raises(UnknownScope, match=r"payment, hour, day, agent:NAME.*telegram:12345"):
@@ -126,7 +127,7 @@ NAMED = ["payment", "hour", "day", "agent:quill", "class:writing", "peer:far"]
 )
 def test_each_rule_limits_what_it_is_named_after_and_nothing_else(tx: UnitOfWork, rule: str, account: str) -> None:
     limit(tx, **{rule: 100})
-    for path in Path:
+    for path in set(Path) - {Path.SOLD}:
         whole = one(101, "a", path, account, agent="quill", kind="writing", peer="far", by=BOB)
         with pytest.raises(OverLimit, match=f"101 sats is over the limit {rule} of 100 sats"):
             limits.spend(tx, whole)
@@ -143,6 +144,36 @@ def test_a_person_has_one_limit_for_their_own_sats_and_what_they_approve(tx: Uni
         limits.spend(tx, one(21, "treasury", account=TREASURY, by=BOB))
     assert [(one.scope, one.spent) for one in limits.people(tx)] == [(BOB, 80_000)]
     assert spent(tx) == 40
+
+
+def sold(sats: int, key: str, **who: Any) -> Spend:
+    return one(sats, key, Path.SOLD, TREASURY, **who)
+
+
+def test_what_strangers_paid_for_uses_up_no_budget_of_the_treasurys_own(tx: UnitOfWork) -> None:
+    limit(tx, **{"treasury.hour": 100, "treasury.day": 100})
+    for number in range(5):
+        assert limits.spend(tx, sold(90, f"t{number}")) == 90_000
+        assert limits.spend(tx, sold(90, f"t{number}")) == 90_000, "once"
+        limits.award(tx, sold(80, f"t{number}", agent="quill", kind="writing"))
+    assert limits.fit(tx, sold(90, "again")) == 90_000
+    with pytest.raises(KeyConflict):
+        limits.spend(tx, sold(91, "t0"))
+    assert (spent(tx, "treasury.day", TREASURY), spent(tx, "treasury.sold", TREASURY)) == (0, 490)
+    limits.spend(tx, one(100, "own", account=TREASURY))
+    with pytest.raises(OverLimit, match=r"limit treasury\.(hour|day) of"):
+        limits.spend(tx, one(1, "more", account=TREASURY))
+
+
+@pytest.mark.parametrize(
+    "rule", ["treasury.payment", "treasury.sold", "treasury.agent:quill", "treasury.class:writing"]
+)
+def test_owners_can_still_bound_what_is_done_for_strangers(tx: UnitOfWork, rule: str) -> None:
+    limit(tx, **{rule: 100})
+    with pytest.raises(OverLimit, match=f"101 sats is over the limit {rule} of 100 sats"):
+        limits.spend(tx, sold(101, "a", agent="quill", kind="writing"))
+    limits.spend(tx, one(100, "own", account=TREASURY))
+    limits.spend(tx, sold(100, "b", agent="quill", kind="writing"))
 
 
 def test_above_its_amount_somebody_taps(tx: UnitOfWork) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,13 +151,27 @@ async def test_offers_are_made_at_a_pace_for_each_and_for_all(path: Path) -> Non
         with pytest.raises(TooManyOffers, match="try again in 6 s"):
             await one.offer(calls=11)
         await one.offer(calls=10)  # the same again costs nothing
-        for number in range(110):
+        for number in range(90):
             await one.offer(client=f"client {number}")
         with pytest.raises(TooManyOffers):
             await one.offer(client="another")
-        assert len(one.cashier.made) == 120
+        assert len(one.cashier.made) == 100
         one.clock.advance(60_000)
         await one.offer(client="another")
+
+
+async def test_whoever_paid_before_is_made_an_offer_when_others_have_taken_all(path: Path) -> None:
+    async with booth(path) as one:
+        paid, (unpaid, _) = await one.bought(), await one.offer(client="bob")
+        await one.seller.admit(paid, CHAT, "/v1/chat")
+        with suppress(TooManyOffers):
+            for number in range(200):
+                await one.offer(client=f"client {number}")
+        mine = FakeCashier.preimage(1).hex()
+        for header in (None, f"L402 {unpaid}:{mine}"):
+            with pytest.raises(TooManyOffers):
+                await one.seller.offer(CHAT, 5, "ann", "", header)
+        assert (await one.seller.offer(CHAT, 5, "ann", "", paid)).startswith("L402 ")
 
 
 async def test_offers_and_payments_that_are_remembered_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
