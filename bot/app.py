@@ -216,7 +216,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == SIMULATED)
-        spending = Spending(store, identities)
+        spending = Spending(store, identities, agents)
         treasury = Treasury(store, identities, _zone(settings))
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
