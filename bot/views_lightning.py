@@ -9,7 +9,7 @@ from bot.views import moment
 from core.chat import Button, Mark, Reply, Style, one_line
 from core.events import Kind
 from core.ids import task_name
-from core.money import format_cost, format_sats, to_msat, to_sats
+from core.money import format_cost, format_sats, to_cost, to_msat, to_sats
 from core.wallet.hold import State as Held
 from core.wallet.payment import State
 
@@ -134,14 +134,14 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
     amount, payee = cost(made.amount, simulated=simulated), short(made.payee)
     data: dict[str, Json] = {
         "ok": made.state is not State.FAILED, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11,
-        "state": made.state.value, "amount_sats": to_sats(made.amount), "amount_msat": made.amount,
+        "state": made.state.value, "amount_sats": to_cost(made.amount), "amount_msat": made.amount,
         "simulated": simulated,
     }  # fmt: skip
     match made.state:
         case State.SUCCEEDED:
             if made.preimage is not None:
                 data["preimage"] = made.preimage.hex()
-            data |= {"fee_sats": to_sats(made.fee), "fee_msat": made.fee}
+            data |= {"fee_sats": to_cost(made.fee), "fee_msat": made.fee}
             return Reply(f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}", data)
         case State.FAILED:
             data["error"] = "payment_failed"
@@ -160,7 +160,7 @@ def compared(
     differs = found.difference
     data: dict[str, Json] = {
         "ok": differs == 0, "comparison": found.id, "node_sats": to_sats(found.node), "books_sats": to_sats(found.books),
-        "in_flight_sats": to_sats(found.in_flight), "difference_msat": differs, "simulated": simulated,
+        "in_flight_sats": to_cost(found.in_flight), "difference_msat": differs, "simulated": simulated,
         "unfinished": [{"payment_hash": one.payment_hash.hex(), "state": one.state.value, "since": one.at} for one in unfinished],
     }  # fmt: skip
     lines = f"node   {sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
