@@ -27,7 +27,7 @@ from adapters.console.surface import ConsoleSurface
 from adapters.fetch import Internet
 from adapters.inbox import Inbox
 from adapters.lightning import bolt11
-from adapters.lightning.simulated import SimulatedNode
+from adapters.lightning.simulated import SimulatedLook, SimulatedNode
 from adapters.llm.ollama import OllamaModel
 from adapters.qr import png
 from adapters.shelf import Shelf
@@ -65,7 +65,7 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import File, Role
-from core.errors import HubError, Unavailable, UserError, cause
+from core.errors import Broken, HubError, Unavailable, UserError, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -80,7 +80,8 @@ from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
-from core.wallet.node import same_node
+from core.wallet.node import node_account, same_node
+from core.wallet.reconcile import LOOKS, said
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
@@ -506,23 +507,57 @@ async def look_at_gate(settings: Settings) -> str:
     return await unreached(serve.public_url or here, "/health")
 
 
-async def look_at_node(settings: Settings) -> tuple[str, str]:
-    """Whose node the settings name, where it is no simulated one, and what its keys lack for what the hub does; empty if nothing.
+@dataclass(frozen=True, slots=True)
+class NodeLook:
+    """Whose node it is, and what its keys lack for what the hub does; both empty: there is none yet, or they lack nothing.
+
+    `difference`: what it has more than the books say, msat; None where that is not known.
+    """
+
+    who: str = ""
+    lacks: str = ""
+    difference: int | None = None
+
+
+async def look_at_node(settings: Settings) -> NodeLook:
+    """The node that the settings name.
 
     Raises `NodeDown`, and what a start would: `BadMacaroon`, `BadCertificate`, `BadConnection`, `OtherNode`.
     """
-    clock = SystemClock()
-    node = _named_node(settings, clock, SystemIds(), clock.now())
+    clock, known = SystemClock(), None
+    with contextlib.suppress(HubError):  # what is wrong with the books is said of them
+        known = look_at_books(settings, lambda tx: tx.books.identity())
+    simulated = settings.lightning.backend == SIMULATED
+    if simulated and known is None:
+        return NodeLook()
+    node: Lightning | SimulatedLook = (
+        SimulatedLook(settings.data_dir / NODE) if simulated else _named_node(settings, clock, SystemIds(), clock.now())
+    )
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             found = await node.info()
+            same_node(known, found)
+            difference = None if known is None else await _difference(settings, node)
     except TimeoutError:
         raise NodeDown(backend=node.backend, why=f"no answer within {LOOK_SECONDS} s") from None
     finally:
         await node.close()
-    with contextlib.suppress(NoBook):
-        same_node(look_at_books(settings, lambda tx: tx.books.identity()), found)
-    return f"{found.network} ({found.node})", _macaroons(settings).lacking() if node.backend == "lnd" else ""
+    lacks = _macaroons(settings).lacking() if node.backend == "lnd" else ""
+    return NodeLook(f"{found.network} ({found.node})", lacks, difference)
+
+
+async def _difference(settings: Settings, node: Lightning | SimulatedLook) -> int | None:
+    """What a node has more than the books say, msat; None where sats kept moving meanwhile."""
+    account = node_account(node.backend)
+    with contextlib.suppress(Broken):
+        before = look_at_books(settings, lambda tx: said(tx, account))
+        for _ in range(LOOKS):
+            has = await node.balance()
+            now = look_at_books(settings, lambda tx: said(tx, account))
+            if now == before:
+                return now.compared(has, 0).difference
+            before = now
+    return None
 
 
 async def look_from_outside(settings: Settings) -> str:

@@ -90,7 +90,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: _shortcuts(settings, asked.outside, runs=status is not None),
         lambda: _speech(settings),
         lambda: _model(settings, asked.model, asked.window),
-        lambda: lightning(settings, asked.money),
+        lambda: lightning(settings, asked.money, runs=status is not None),
         lambda: gate(settings, asked.money, runs=status is not None),
         lambda: _hub(settings, status),
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.app import SIMULATED, gate_port, look_at_gate, look_at_node
+from bot.app import SIMULATED, NodeLook, gate_port, look_at_gate, look_at_node
 from bot.findings import Severity, check, refused
 from config.settings import is_loopback
 from core.errors import HubError, UserError
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 _DOCS = {"lnd": "docs/lightning.md", "nwc": "docs/lightning-wallets.md", "phoenixd": "docs/lightning-wallets.md"}
+_UNSEEN = "Start the hub, which books what came in meanwhile; then /reconcile says more."
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
     """What was asked of others beforehand.
 
-    `node`: whose it is, and `lacks`: what its keys may not do; `failed`: why that is not known. `port`: why the gate could not
-    listen, if no hub runs; else `outside`: why strangers do not reach it.
+    `node`: what was seen of it; `failed`: why nothing was. `port`: why the gate could not listen, if no hub runs; else `outside`:
+    why strangers do not reach it.
     """
 
-    node: str = ""
-    lacks: str = ""
+    node: NodeLook = field(default_factory=NodeLook)
     failed: HubError | None = None
     port: HubError | None = None
     outside: str = ""
@@ -36,11 +36,9 @@ class Money:
 
 async def ask_money(settings: Settings, *, runs: bool) -> Money:
     """Ask, of a hub that runs or not."""
-    node = lacks = ""
-    failed = None
+    node, failed = NodeLook(), None
     try:
-        if settings.lightning.backend != SIMULATED:
-            node, lacks = await look_at_node(settings)
+        node = await look_at_node(settings)
     except HubError as error:
         failed = error
     port, outside = None, ""
@@ -51,11 +49,35 @@ async def ask_money(settings: Settings, *, runs: bool) -> Money:
             port = error
     if settings.serve.enabled and runs:
         outside = await look_at_gate(settings)
-    return Money(node, lacks, failed, port, outside)
+    return Money(node, failed, port, outside)
 
 
-def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
+def lightning(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
     """Whose node it is. One that is away is waited for; with one that is not as the settings say, a start is refused."""
+    yield from _sats(settings, asked)
+    backend, failed = settings.lightning.backend, asked.failed
+    if isinstance(failed, UserError) or (failed is not None and backend == SIMULATED):
+        yield refused("lightning.node", failed)
+    elif failed is not None:
+        fix = f"See whether it runs, and its address and keys: {_DOCS[backend]}."
+        yield check("lightning.node", "", str(failed), fix, Severity.WARNING)
+    elif asked.node.who:
+        yield check("lightning.node", asked.node.who)
+        if backend != SIMULATED:
+            fix = f"Make that key anew: {_DOCS[backend]} has the command."
+            yield check("lightning.rights", "its keys may do what they are for", asked.node.lacks, fix)
+        yield from _compared(asked.node.difference, runs=runs)
+
+
+def _compared(difference: int | None, *, runs: bool) -> Iterator[Finding]:
+    if difference is not None:
+        wrong = f"the node has {abs(difference):,} msat {'more' if difference > 0 else 'less'} than the books say"
+        fix = "/reconcile says more, and books it once you know why." if runs else _UNSEEN
+        yield check("lightning.books", "it has what the books say", wrong if difference else "", fix, Severity.WARNING)
+
+
+def _sats(settings: Settings, asked: Money) -> Iterator[Finding]:
+    """Which sats these are."""
     backend, sold = settings.lightning.backend, settings.serve.enabled and settings.serve.public_url
     if backend == SIMULATED:
         wrong = "strangers are asked for simulated sats, which no wallet but timmy simulate has" if sold else ""
@@ -65,18 +87,9 @@ def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
             fix = f"Set TIMMY_LIGHTNING_BACKEND={unused} too, and TIMMY_DATA_DIR to a new folder: simulated books stay simulated."
         yield check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
         return
-    network = asked.node.partition(" ")[0]
+    network = asked.node.who.partition(" ")[0]
     kind = "real" if network in {"", "bitcoin"} else f"worth nothing: {network} is a test network"
     yield check("lightning.sats", f"of the node that {backend} speaks with, {kind}")
-    if isinstance(asked.failed, UserError):
-        yield refused("lightning.node", asked.failed)
-    elif asked.failed is not None:
-        fix = f"See whether it runs, and its address and keys: {_DOCS[backend]}."
-        yield check("lightning.node", "", str(asked.failed), fix, Severity.WARNING)
-    else:
-        yield check("lightning.node", asked.node)
-        fix = f"Make that key anew: {_DOCS[backend]} has the command."
-        yield check("lightning.rights", "its keys may do what they are for", asked.lacks, fix)
 
 
 def _unused(settings: Settings) -> str:

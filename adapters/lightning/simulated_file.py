@@ -7,6 +7,7 @@ one thread, inside a transaction that `SimulatedNode` begins and commits.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from core.wallet.lightning import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
+    from pathlib import Path
 
     from core.wallet.lightning import PaymentRequest
 
@@ -74,6 +75,30 @@ _SCHEMA = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX payment_due ON payment (due) WHERE due IS NOT NULL",
 )
+
+
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class NodeDamaged(NodeDown):
+    """The simulated node cannot go on, since its {file} is damaged ({why}): no sats come in or go out until that is mended.
+
+    Stop the hub and restore a backup of the whole data folder, or set TIMMY_DATA_DIR to a new one.
+    """
+
+
+class NodeGone(NodeDown):
+    """The simulated node's {file} is not there, and these books belong to it.
+
+    Put it back from a backup before the next start, which would make another node, or set TIMMY_DATA_DIR to a new folder.
+    """
+
+
+def unread(path: Path, error: sqlite3.Error | OSError) -> NodeDown:
+    """Why a node's file could not be used."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+        return NodeDamaged(file=path.name, why=error)
+    return NodeDown(backend=BACKEND, why=f"{path.name}: {error}")
 
 
 class Fails(StrEnum):

@@ -24,7 +24,7 @@ STALE_MS = 30_000
 class OtherNode(UserError):
     """These books belong to {theirs}, and the node that answers is {ours}. Nothing is sent or taken until it is theirs again.
 
-    Set the address of the right node, or TIMMY_DATA_DIR to another folder.
+    Set the address of the right node (of a simulated one, put its node.db back), or TIMMY_DATA_DIR to another folder.
     """
 
 
