@@ -50,7 +50,7 @@ from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.money import People, World, money
 from bot.registry import registry
-from bot.serving import Serving
+from bot.serving import OwnPort, Serving
 from bot.shop import Shop
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
@@ -302,7 +302,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor = Supervisor(nursery, clock, health)
         serving = _serving(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
-        calls = {**owner.calls(hub, web.login_link, settings.fingerprint(), outside), **serving.calls()}
+        calls = {
+            **owner.calls(hub, web.login_link, settings.fingerprint(), outside, lambda: serving.listens),
+            **serving.calls(),
+        }
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -498,13 +501,13 @@ async def gate_port(settings: Settings) -> None:
     await probe(Site(settings.serve.host, settings.serve.port, group="SERVE"))
 
 
-async def look_at_gate(settings: Settings) -> str:
-    """Why strangers do not reach the gate of a running hub; empty if they do."""
+async def look_at_gate(settings: Settings, listens: str = "") -> str:
+    """Why strangers do not reach the gate of a running hub; empty if they do. `listens`: where it says that it does."""
     from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
 
     serve, host = settings.serve, settings.serve.host.strip("[]")
     here = f"http://[{host}]:{serve.port}" if ":" in host else f"http://{host}:{serve.port}"
-    return await unreached(serve.public_url or here, "/health")
+    return await unreached(serve.public_url or listens or here, "/health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -660,6 +663,8 @@ def _serving(
         from adapters.web.listening import Site  # noqa: PLC0415
 
         http, serve = settings.http, settings.serve
+        if (port or serve.port) and (serve.host, port or serve.port) == (http.host, http.port):
+            raise OwnPort(port=http.port)
         site = Site(
             serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
             http.trusted_proxy, "SERVE",

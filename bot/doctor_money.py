@@ -25,17 +25,18 @@ class Money:
     """What was asked of others beforehand.
 
     `node`: what was seen of it; `failed`: why nothing was. `port`: why the gate could not listen, if no hub runs; else `outside`:
-    why strangers do not reach it.
+    why strangers do not reach it, and `gate`: where it is open, by the settings or by `timmy-serve start` (empty: nowhere).
     """
 
     node: NodeLook = field(default_factory=NodeLook)
     failed: HubError | None = None
     port: HubError | None = None
     outside: str = ""
+    gate: str = ""
 
 
-async def ask_money(settings: Settings, *, runs: bool) -> Money:
-    """Ask, of a hub that runs or not."""
+async def ask_money(settings: Settings, *, runs: bool, listens: str = "") -> Money:
+    """Ask, of a hub that runs or not. `listens`: where its gate is open."""
     node, failed = NodeLook(), None
     try:
         node = await look_at_node(settings)
@@ -47,14 +48,14 @@ async def ask_money(settings: Settings, *, runs: bool) -> Money:
             await gate_port(settings)
         except HubError as error:
             port = error
-    if settings.serve.enabled and runs:
-        outside = await look_at_gate(settings)
-    return Money(node, failed, port, outside)
+    if runs and (listens or settings.serve.enabled):
+        outside = await look_at_gate(settings, listens)
+    return Money(node, failed, port, outside, listens)
 
 
 def lightning(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
     """Whose node it is. One that is away is waited for; with one that is not as the settings say, a start is refused."""
-    yield from _sats(settings, asked)
+    yield sats(settings, asked)
     backend, failed = settings.lightning.backend, asked.failed
     if isinstance(failed, UserError) or (failed is not None and backend == SIMULATED):
         yield refused("lightning.node", failed)
@@ -76,39 +77,36 @@ def _compared(difference: int | None, *, runs: bool) -> Iterator[Finding]:
         yield check("lightning.books", "it has what the books say", wrong if difference else "", fix, Severity.WARNING)
 
 
-def _sats(settings: Settings, asked: Money) -> Iterator[Finding]:
-    """Which sats these are."""
-    backend, sold = settings.lightning.backend, settings.serve.enabled and settings.serve.public_url
+def sats(settings: Settings, asked: Money) -> Finding:
+    """Which sats these are. A start says it too, where that may not be what was meant."""
+    backend, serve = settings.lightning.backend, settings.serve
+    sold = (serve.enabled or asked.gate) and serve.public_url
     if backend == SIMULATED:
         wrong = "strangers are asked for simulated sats, which no wallet but timmy simulate has" if sold else ""
         fix = "Set TIMMY_LIGHTNING_BACKEND (docs/lightning.md), or leave TIMMY_SERVE_ENABLED out."
-        if unused := _unused(settings):
+        if unused := settings.unused_backend:
             wrong = f"TIMMY_{unused.upper()}_... is set, and the sats are simulated all the same"
             fix = f"Set TIMMY_LIGHTNING_BACKEND={unused} too, and TIMMY_DATA_DIR to a new folder: simulated books stay simulated."
-        yield check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
-        return
+        return check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
     network = asked.node.who.partition(" ")[0]
     kind = "real" if network in {"", "bitcoin"} else f"worth nothing: {network} is a test network"
-    yield check("lightning.sats", f"of the node that {backend} speaks with, {kind}")
-
-
-def _unused(settings: Settings) -> str:
-    """A backend that is set up and not chosen; empty if there is none."""
-    set_up = {"lnd": settings.lnd.url, "nwc": settings.nwc.uri, "phoenixd": settings.phoenixd.password}
-    return next((backend for backend, given in set_up.items() if given), "")
+    return check("lightning.sats", f"of the node that {backend} speaks with, {kind}")
 
 
 def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
     """Whether strangers can buy."""
     serve, http = settings.serve, settings.http
-    if not serve.enabled:
+    if not (serve.enabled or asked.gate):
         return
     if not runs:
         same = f"it is the hub's own port too: {serve.port}" if serve.port == http.port and serve.port else ""
         fix = "Set TIMMY_SERVE_PORT to another port."
         yield refused("gate.port", asked.port) if asked.port else check("gate.port", f"{serve.port} is free", same, fix)
     else:
-        says = f"it answers at {serve.public_url}" if serve.public_url else "it answers to this machine alone"
+        says = f"it answers at {serve.public_url or asked.gate}" + (
+            "" if serve.public_url else ", to this machine alone"
+        )
+        says += "" if serve.enabled else ", until the hub stops: timmy-serve start opened it"
         fix = "See to TIMMY_SERVE_PUBLIC_URL and the proxy before it: docs/selling.md."
         yield check("gate.reachable", says, asked.outside, fix, Severity.WARNING)
     behind = serve.public_url is not None and is_loopback(serve.host) and http.trusted_proxy is None

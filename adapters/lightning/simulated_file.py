@@ -17,6 +17,7 @@ from core.money import MAX_SATS, to_msat
 from core.wallet.lightning import (
     HOLD_BLOCKS,
     PREFIXES,
+    SIMULATED_SATS,
     BadInvoice,
     InvoiceState,
     NodeDown,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 BACKEND = "simulated"
 PREFIX = PREFIXES[BACKEND]
-START = to_msat(1_000_000)
+START = to_msat(SIMULATED_SATS)
 """What a new node has, msat."""
 
 BLOCK_MS = 600_000

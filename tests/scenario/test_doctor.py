@@ -23,7 +23,7 @@ from adapters.sqlite.writer import Database
 from adapters.web.reach import unreached
 from bot.app import DATABASE, NODE
 from bot.doctor import Asked, ask, examine, misconfigured, report
-from bot.doctor_money import ask_money, lightning
+from bot.doctor_money import ask_money, gate, lightning
 from bot.findings import Severity
 from config.settings import BadSetting, Http, Lightning, Lnd, Matrix, Ollama, Serve, Shortcuts, Speech, Telegram
 from core.money import to_msat
@@ -360,6 +360,15 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     assert (await ask(sells, runs=True)).money.outside.startswith(f"nothing answers at http://127.0.0.1:{port}")
     async with hub(tmp_path, found=sells):
         assert (await ask(sells, runs=True)).money.outside == ""
+    by_hand = found.model_copy(update={"serve": Serve(port=port)})
+    async with hub(tmp_path, found=by_hand) as bot:
+        assert list(gate(by_hand, await ask_money(by_hand, runs=True), runs=True)) == []
+        opened = await bot.app.serving.open()
+        reached, proxy = gate(by_hand, await ask_money(by_hand, runs=True, listens=opened.address), runs=True)
+        assert (reached.ok, proxy.ok) == (True, True)
+        assert reached.says.endswith(
+            f"{opened.address}, to this machine alone, until the hub stops: timmy-serve start opened it"
+        )
     other = sells.model_copy(update={"serve": Serve(enabled=True, host="::1", port=port)})
     assert (await ask(other, runs=True)).money.outside.startswith(f"nothing answers at http://[::1]:{port}")
     public = sells.model_copy(update={"serve": Serve(enabled=True, port=port, public_url="https://sell.example.org")})
