@@ -614,9 +614,11 @@ class Settings(BaseSettings):
             case "phoenixd" if not _given(self.phoenixd.password):
                 fields = ["phoenixd_password"]
         if fields:
-            also = "".join(f", nor is {PREFIX}{field.upper()}" for field in fields[1:])
-            what = "them" if also else "it"
-            message = f"it is not set{also}, and TIMMY_LIGHTNING_BACKEND={self.lightning.backend} needs {what}: {where} tells how"
+            others = ", ".join(f"{PREFIX}{field.upper()}" for field in fields[1:])
+            also, what = (f", and neither are {others};", "them") if others else (", and", "it")
+            message = (
+                f"it is not set{also} TIMMY_LIGHTNING_BACKEND={self.lightning.backend} needs {what}: {where} tells how"
+            )
             raise _Elsewhere(fields[0], message)
         return self
 

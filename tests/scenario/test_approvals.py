@@ -187,6 +187,20 @@ async def test_what_cannot_be_carried_out_says_so_and_is_settled(tmp_path: Path,
         assert bot.rows("SELECT state FROM approval") == [("done",)]
 
 
+async def test_what_was_decided_while_nobody_was_there_is_not_asked_when_somebody_comes(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand(), approvers=(OWNER,), attach=False) as bot:
+        for words, seconds in (("Feed the cat?", 5.0), ("Mow the lawn?", 6000.0)):
+            await bot.app.hub.approvals.ask(
+                "try", words, words, asked_by=ANN, where=ANN, approvers=(OWNER,), seconds=seconds, key=words, needs=Role.MEMBER
+            )  # fmt: skip
+        await bot.say("/deny A-1")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state = 'expired'"), "an end of time", pace=1)
+    async with hub(tmp_path) as bot:
+        last = await bot.until(text="A-2 ran out")
+        assert [frame["text"].partition("\n")[0] for frame in bot.unread] == ["Mow the lawn?"]
+        assert "Feed the cat?" in last["text"]
+
+
 async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
     async with asked(tmp_path, Hand()) as bot:
         await bot.say("/approve A-1")
