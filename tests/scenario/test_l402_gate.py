@@ -95,7 +95,17 @@ async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) 
         other = Stranger(cashier)
         other.base = again.base
         other.buy(spent)
-        assert (await other.ask("GET", f"/v1/tasks/{task}")).error == (404, "unknown_task")
+        for path, error, words in (
+            (task, (404, "unknown_task"), "No task T-1 was bought with this token"),
+            ("x", (422, "bad_task_id"), "'x' is not a task id"),
+        ):  # fmt: skip
+            said = await other.ask("GET", f"/v1/tasks/{path}")
+            assert said.error == error
+            assert words in said.body["error"]["message"]
+            assert "/v1/tasks" in said.body["error"]["message"], "they have no chat"
+        long = await other.task("x" * 8001)
+        assert long.error == (422, "too_many_words")
+        assert "workspace" not in long.body["error"]["message"]
         unheard = bot.rows("SELECT requester, account, conversation FROM task")
         assert unheard[0][0].startswith("l402:")
         assert unheard[0][1:] == ("treasury", unheard[0][0])
