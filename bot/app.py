@@ -28,6 +28,7 @@ from adapters.fetch import Internet
 from adapters.inbox import Inbox
 from adapters.lightning import bolt11
 from adapters.lightning.simulated import SimulatedLook, SimulatedNode
+from adapters.lightning.simulated_file import refuse_gone
 from adapters.llm.ollama import OllamaModel
 from adapters.qr import png
 from adapters.shelf import Shelf
@@ -80,7 +81,7 @@ from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
-from core.wallet.node import node_account, same_node
+from core.wallet.node import is_keyless, node_account, same_node
 from core.wallet.reconcile import LOOKS, said
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
@@ -391,9 +392,11 @@ async def _node(
 ) -> Lightning:
     """The Lightning node that the settings name. Nothing is asked of it yet.
 
-    Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything.
+    Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything, and `NodeGone`.
     """
-    opened = await store.read(lambda tx: tx.books.opened_at()) or clock.now()
+    opened, known = await store.read(lambda tx: (tx.books.opened_at() or clock.now(), tx.books.identity()))
+    if settings.lightning.backend == SIMULATED and known is not None and not is_keyless(known):
+        refuse_gone(settings.data_dir / NODE)
     node = _named_node(settings, clock, ids, opened)
     stack.push_async_callback(node.close)
     return node

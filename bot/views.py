@@ -195,7 +195,11 @@ def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, si
     head = f"The last {_counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
-            (moment(line.at, zone), f"{moved_sats(line.amount):+,}", f"{line.kind}{_of(line)}: {line.reason}")
+            (
+                moment(line.at, zone),
+                f"{moved_sats(line.amount):+,}",
+                f"{line.kind}{_of(line)}{f': {line.reason}' if line.reason else ''}",
+            )
             for line in shown
         ]
     )

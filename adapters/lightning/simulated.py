@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from adapters.lightning.bolt11 import decode
-from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, NodeGone, Randomness, unread
+from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, Randomness, refuse_gone, unread
 from core.wallet.lightning import NodeDown, PayState, Traits
 
 if TYPE_CHECKING:
@@ -231,8 +231,7 @@ class SimulatedLook:
         """See `Node`; each look opens and closes the file."""
 
     def _read(self, work: Callable[[NodeFile], R]) -> R:
-        if not self._path.exists():
-            raise NodeGone(file=self._path.name)
+        refuse_gone(self._path)
         try:
             with contextlib.closing(
                 sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)

@@ -91,8 +91,14 @@ class NodeDamaged(NodeDown):
 class NodeGone(NodeDown):
     """The simulated node's {file} is not there, and these books belong to it.
 
-    Put it back from a backup before the next start, which would make another node, or set TIMMY_DATA_DIR to a new folder.
+    Put it back from a backup of the data folder, or set TIMMY_DATA_DIR to a new one.
     """
+
+
+def refuse_gone(path: Path) -> None:
+    """Raise `NodeGone` for the file of a node that has books: there must be something in it, or another node would be made."""
+    if not path.exists() or not path.stat().st_size:
+        raise NodeGone(file=path.name)
 
 
 def unread(path: Path, error: sqlite3.Error | OSError) -> NodeDown:

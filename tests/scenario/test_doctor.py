@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from adapters.clockwork import SystemClock
+from adapters.lightning.simulated_file import NodeGone
 from adapters.sqlite.connection import connect
 from adapters.sqlite.writer import Database
 from adapters.web.reach import unreached
@@ -342,8 +343,12 @@ async def test_a_simulated_node_that_was_changed_or_taken_away_is_found(tmp_path
     damaged = (await check())["lightning.node"]
     assert (damaged.severity, "node.db is damaged" in damaged.says) == (Severity.ERROR, True)
     assert "restore a backup of the whole data folder" in damaged.fix
-    path.unlink()
-    assert "node.db is not there" in (await check())["lightning.node"].says
+    for take in (lambda: path.write_bytes(b""), path.unlink):
+        take()
+        assert "node.db is not there" in (await check())["lightning.node"].says
+        with pytest.raises(NodeGone):
+            async with hub(tmp_path):
+                pass  # another node would have been made in its place
 
 
 async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
