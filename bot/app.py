@@ -27,7 +27,8 @@ from adapters.console.surface import ConsoleSurface
 from adapters.fetch import Internet
 from adapters.inbox import Inbox
 from adapters.lightning import bolt11
-from adapters.lightning.simulated import SimulatedNode
+from adapters.lightning.simulated import SimulatedLook, SimulatedNode
+from adapters.lightning.simulated_file import refuse_gone
 from adapters.llm.ollama import OllamaModel
 from adapters.qr import png
 from adapters.shelf import Shelf
@@ -50,7 +51,7 @@ from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.money import People, World, money
 from bot.registry import registry
-from bot.serving import Serving
+from bot.serving import OwnPort, Serving
 from bot.shop import Shop
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
@@ -65,7 +66,7 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds, ModelMissing, named
 from core.agent.persona_worker import PersonaWorker
 from core.chat import File, Role
-from core.errors import HubError, Unavailable, UserError, cause
+from core.errors import Broken, HubError, Unavailable, UserError, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -78,7 +79,8 @@ from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
-from core.wallet.node import same_node
+from core.wallet.node import is_keyless, node_account, same_node
+from core.wallet.reconcile import LOOKS, said
 from core.wallet.selling import Seller
 from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
@@ -216,7 +218,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == SIMULATED)
-        spending = Spending(store, identities)
+        spending = Spending(store, identities, agents)
         treasury = Treasury(store, identities, _zone(settings))
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
@@ -301,7 +303,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor = Supervisor(nursery, clock, health)
         serving = _serving(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
-        calls = {**owner.calls(hub, web.login_link, settings.fingerprint(), outside), **serving.calls()}
+        calls = {
+            **owner.calls(hub, web.login_link, settings.fingerprint(), outside, lambda: serving.listens),
+            **serving.calls(),
+        }
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]
 
@@ -388,9 +393,11 @@ async def _node(
 ) -> Lightning:
     """The Lightning node that the settings name. Nothing is asked of it yet.
 
-    Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything.
+    Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything, and `NodeGone`.
     """
-    opened = await store.read(lambda tx: tx.books.opened_at()) or clock.now()
+    opened, known = await store.read(lambda tx: (tx.books.opened_at() or clock.now(), tx.books.identity()))
+    if settings.lightning.backend == SIMULATED and known is not None and not is_keyless(known):
+        refuse_gone(settings.data_dir / NODE)
     node = _named_node(settings, clock, ids, opened)
     stack.push_async_callback(node.close)
     return node
@@ -498,33 +505,67 @@ async def gate_port(settings: Settings) -> None:
     await probe(Site(settings.serve.host, settings.serve.port, group="SERVE"))
 
 
-async def look_at_gate(settings: Settings) -> str:
-    """Why strangers do not reach the gate of a running hub; empty if they do."""
+async def look_at_gate(settings: Settings, listens: str = "") -> str:
+    """Why strangers do not reach the gate of a running hub; empty if they do. `listens`: where it says that it does."""
     from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
 
     serve, host = settings.serve, settings.serve.host.strip("[]")
     here = f"http://[{host}]:{serve.port}" if ":" in host else f"http://{host}:{serve.port}"
-    return await unreached(serve.public_url or here, "/health")
+    return await unreached(serve.public_url or listens or here, "/health")
 
 
-async def look_at_node(settings: Settings) -> tuple[str, str, str]:
-    """Whose node the settings name, where it is no simulated one; how it is behind the chain, and what its keys lack; empty if not.
+@dataclass(frozen=True, slots=True)
+class NodeLook:
+    """Whose node it is, how it is behind the chain, and what its keys lack for what the hub does; empty: none yet, or nothing.
+
+    `difference`: what it has more than the books say, msat; None where that is not known.
+    """
+
+    who: str = ""
+    behind: str = ""
+    lacks: str = ""
+    difference: int | None = None
+
+
+async def look_at_node(settings: Settings) -> NodeLook:
+    """The node that the settings name.
 
     Raises `NodeDown`, and what a start would: `BadMacaroon`, `BadCertificate`, `BadConnection`, `OtherNode`.
     """
-    clock = SystemClock()
-    node = _named_node(settings, clock, SystemIds(), clock.now())
+    clock, known = SystemClock(), None
+    with contextlib.suppress(HubError):  # what is wrong with the books is said of them
+        known = look_at_books(settings, lambda tx: tx.books.identity())
+    simulated = settings.lightning.backend == SIMULATED
+    if simulated and known is None:
+        return NodeLook()
+    node: Lightning | SimulatedLook = (
+        SimulatedLook(settings.data_dir / NODE) if simulated else _named_node(settings, clock, SystemIds(), clock.now())
+    )
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             found = await node.info()
+            same_node(known, found)
+            difference = None if known is None else await _difference(settings, node)
     except TimeoutError:
         raise NodeDown(backend=node.backend, why=f"no answer within {LOOK_SECONDS} s") from None
     finally:
         await node.close()
-    with contextlib.suppress(NoBook):
-        same_node(look_at_books(settings, lambda tx: tx.books.identity()), found)
     lacks = _macaroons(settings).lacking() if node.backend == "lnd" else ""
-    return f"{found.network} ({found.node})", found.behind, lacks
+    return NodeLook(f"{found.network} ({found.node})", found.behind, lacks, difference)
+
+
+async def _difference(settings: Settings, node: Lightning | SimulatedLook) -> int | None:
+    """What a node has more than the books say, msat; None where sats kept moving meanwhile."""
+    account = node_account(node.backend)
+    with contextlib.suppress(Broken):
+        before = look_at_books(settings, lambda tx: said(tx, account))
+        for _ in range(LOOKS):
+            has = await node.balance()
+            now = look_at_books(settings, lambda tx: said(tx, account))
+            if now == before:
+                return now.compared(has, 0).difference
+            before = now
+    return None
 
 
 async def look_from_outside(settings: Settings) -> str:
@@ -627,6 +668,8 @@ def _serving(
         from adapters.web.listening import Site  # noqa: PLC0415
 
         http, serve = settings.http, settings.serve
+        if (port or serve.port) and (serve.host, port or serve.port) == (http.host, http.port):
+            raise OwnPort(port=http.port)
         site = Site(
             serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
             http.trusted_proxy, "SERVE",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from bot import statement
 from bot.app import SIMULATED, look_at_books
 from core.errors import UserError
-from core.money import format_sats, to_sats
+from core.money import MSAT, to_sats
 from core.tokens import CONSOLE_OWNER
 from core.wallet.ledger import user_account
 from core.wallet.statement import explain
@@ -52,7 +52,7 @@ def balances(settings: Settings, *, as_json: bool) -> str:
         }
         for row in rows
     ]
-    lines = [f"{row.name:32} {format_sats(row.posted):>18}  {format_sats(row.held)} held" for row in rows]
+    lines = [f"{row.name:32} {_exact(row.posted):>22}  {_exact(row.held)} held" for row in rows]
     if as_json:
         return json.dumps({"ok": True, "simulated": _simulated(book), "accounts": facts})
     return "\n".join([*lines, *(["These sats are simulated"] if _simulated(book) else [])])
@@ -75,6 +75,11 @@ def movements(
         return json.dumps(statement.facts(found, simulated=simulated))
     zone = ZoneInfo(settings.timezone) if settings.timezone else None
     return "\n".join(statement.words(found, limit, zone, simulated=simulated))
+
+
+def _exact(msat: int) -> str:
+    """`1 sat`, `9,249.750 sats`."""
+    return f"{statement.exact(msat)} {'sat' if msat == MSAT else 'sats'}"
 
 
 def _simulated(book: tuple[str, str] | None) -> bool:

@@ -230,7 +230,7 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
         from config.settings import ENV_FILE
 
         status = _status_of(settings)
-        asked = wait_for(ask(settings, runs=status is not None))
+        asked = wait_for(ask(settings, runs=status is not None, gate=str((status or {}).get("gate", ""))))
         findings = examine(settings, status, asked, Path(ENV_FILE))
     print_plain(report(findings, as_json=as_json))
     if any(not one.ok and one.severity is Severity.ERROR for one in findings):

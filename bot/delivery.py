@@ -105,7 +105,10 @@ class Delivery:
         self._threads[surface] = threads
 
     async def again(self, surface: str) -> None:
-        """A surface is there (again): send what waits for it. It shows which may have arrived before a stop."""
+        """A surface is there (again): send what waits for it. It shows which may have arrived before a stop.
+
+        What was decided meanwhile is not asked any more.
+        """
         self._back[surface] = self._back.get(surface, 0) + 1
         self._wakes.pop(surface, asyncio.Event()).set()
         self._returning[surface] = self._returning.get(surface, 0) + 1
@@ -138,6 +141,8 @@ class Delivery:
             return None
 
         def take(tx: MessageTx) -> tuple[list[Outgoing], int | None]:
+            moot = tx.messages.overtaken(surface, tx.now, lost=self._lost or 0)
+            tx.messages.withdraw([number for number in moot if number not in self._flying])
             page = tx.messages.waiting(surface, PAGE, after=after, lost=self._lost or 0)
             waiting = [one for one in page if one.id not in self._flying]
             tx.messages.mark([one.id for one in waiting], "sending")

@@ -67,8 +67,8 @@ class Asked:
     money: Money = field(default_factory=Money)
 
 
-async def ask(settings: Settings, *, runs: bool) -> Asked:
-    """Ask, of a hub that runs or not."""
+async def ask(settings: Settings, *, runs: bool, gate: str = "") -> Asked:
+    """Ask, of a hub that runs or not. `gate`: where the running one says that strangers can buy."""
     model, window = await look_at_model(settings)
     outside = await look_from_outside(settings) if runs and settings.http.public_url else ""
     port = ""
@@ -77,7 +77,7 @@ async def ask(settings: Settings, *, runs: bool) -> Asked:
             await look_at_port(settings)
         except HubError as error:
             port = str(error)
-    return Asked(model or "", window, port, outside, await ask_money(settings, runs=runs))
+    return Asked(model or "", window, port, outside, await ask_money(settings, runs=runs, listens=gate))
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
@@ -90,7 +90,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: _shortcuts(settings, asked.outside, runs=status is not None),
         lambda: _speech(settings),
         lambda: _model(settings, asked.model, asked.window),
-        lambda: lightning(settings, asked.money),
+        lambda: lightning(settings, asked.money, runs=status is not None),
         lambda: gate(settings, asked.money, runs=status is not None),
         lambda: _hub(settings, status),
     ]

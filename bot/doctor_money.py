@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.app import SIMULATED, gate_port, look_at_books, look_at_gate, look_at_node
+from bot.app import SIMULATED, NodeLook, gate_port, look_at_books, look_at_gate, look_at_node
 from bot.findings import Severity, check, refused
 from config.settings import is_loopback
 from core.errors import HubError, UserError
@@ -21,31 +21,29 @@ if TYPE_CHECKING:
     from core.wallet.hold import HoldInvoice
 
 _DOCS = {"lnd": "docs/lightning.md", "nwc": "docs/lightning-wallets.md", "phoenixd": "docs/lightning-wallets.md"}
+_UNSEEN = "Start the hub, which books what came in meanwhile; then /reconcile says more."
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
     """What was asked of others beforehand.
 
-    `node`: whose it is, `behind`: how it is not in step with the chain, `lacks`: what its keys may not do; `failed`: why
-    that is not known. `port`: why the gate could not listen, if no hub runs; else `outside`: why strangers do not reach it.
+    `node`: what was seen of it; `failed`: why nothing was. `port`: why the gate could not listen, if no hub runs; else `outside`:
+    why strangers do not reach it, and `gate`: where it is open, by the settings or by `timmy-serve start` (empty: nowhere).
     """
 
-    node: str = ""
-    lacks: str = ""
+    node: NodeLook = field(default_factory=NodeLook)
     failed: HubError | None = None
     port: HubError | None = None
     outside: str = ""
-    behind: str = ""
+    gate: str = ""
 
 
-async def ask_money(settings: Settings, *, runs: bool) -> Money:
-    """Ask, of a hub that runs or not."""
-    node = behind = lacks = ""
-    failed = None
+async def ask_money(settings: Settings, *, runs: bool, listens: str = "") -> Money:
+    """Ask, of a hub that runs or not. `listens`: where its gate is open."""
+    node, failed = NodeLook(), None
     try:
-        if settings.lightning.backend != SIMULATED:
-            node, behind, lacks = await look_at_node(settings)
+        node = await look_at_node(settings)
     except HubError as error:
         failed = error
     port, outside = None, ""
@@ -54,43 +52,52 @@ async def ask_money(settings: Settings, *, runs: bool) -> Money:
             await gate_port(settings)
         except HubError as error:
             port = error
-    if settings.serve.enabled and runs:
-        outside = await look_at_gate(settings)
-    return Money(node, lacks, failed, port, outside, behind)
+    if runs and (listens or settings.serve.enabled):
+        outside = await look_at_gate(settings, listens)
+    return Money(node, failed, port, outside, listens)
 
 
-def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
+def lightning(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
     """Whose node it is. One that is away is waited for; with one that is not as the settings say, a start is refused."""
-    backend, sold = settings.lightning.backend, settings.serve.enabled and settings.serve.public_url
+    yield sats(settings, asked)
+    backend, failed = settings.lightning.backend, asked.failed
+    if isinstance(failed, UserError) or (failed is not None and backend == SIMULATED):
+        yield refused("lightning.node", failed)
+    elif failed is not None:
+        fix = f"See whether it runs, and its address and keys: {_DOCS[backend]}."
+        yield check("lightning.node", "", str(failed), fix, Severity.WARNING)
+    elif asked.node.who:
+        yield check("lightning.node", asked.node.who)
+        if backend != SIMULATED:
+            fix = "Wait until it has caught up, or see to its chain backend: what it does not know yet is not taken for so."
+            wrong = f"it is {asked.node.behind}" if asked.node.behind else ""
+            yield check("lightning.synced", "it is in step with the chain", wrong, fix, Severity.WARNING)
+            fix = f"Make that key anew: {_DOCS[backend]} has the command."
+            yield check("lightning.rights", "its keys may do what they are for", asked.node.lacks, fix)
+        yield from _compared(asked.node.difference, runs=runs)
+
+
+def _compared(difference: int | None, *, runs: bool) -> Iterator[Finding]:
+    if difference is not None:
+        wrong = f"the node has {abs(difference):,} msat {'more' if difference > 0 else 'less'} than the books say"
+        fix = "/reconcile says more, and books it once you know why." if runs else _UNSEEN
+        yield check("lightning.books", "it has what the books say", wrong if difference else "", fix, Severity.WARNING)
+
+
+def sats(settings: Settings, asked: Money) -> Finding:
+    """Which sats these are. A start says it too, where that may not be what was meant."""
+    backend, serve = settings.lightning.backend, settings.serve
+    sold = (serve.enabled or asked.gate) and serve.public_url
     if backend == SIMULATED:
         wrong = "strangers are asked for simulated sats, which no wallet but timmy simulate has" if sold else ""
         fix = "Set TIMMY_LIGHTNING_BACKEND (docs/lightning.md), or leave TIMMY_SERVE_ENABLED out."
-        if unused := _unused(settings):
+        if unused := settings.unused_backend:
             wrong = f"TIMMY_{unused.upper()}_... is set, and the sats are simulated all the same"
             fix = f"Set TIMMY_LIGHTNING_BACKEND={unused} too, and TIMMY_DATA_DIR to a new folder: simulated books stay simulated."
-        yield check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
-        return
-    network = asked.node.partition(" ")[0]
+        return check("lightning.sats", "simulated: play money of this hub", wrong, fix, Severity.WARNING)
+    network = asked.node.who.partition(" ")[0]
     kind = "real" if network in {"", "bitcoin"} else f"worth nothing: {network} is a test network"
-    yield check("lightning.sats", f"of the node that {backend} speaks with, {kind}")
-    if isinstance(asked.failed, UserError):
-        yield refused("lightning.node", asked.failed)
-    elif asked.failed is not None:
-        fix = f"See whether it runs, and its address and keys: {_DOCS[backend]}."
-        yield check("lightning.node", "", str(asked.failed), fix, Severity.WARNING)
-    else:
-        yield check("lightning.node", asked.node)
-        fix = "Wait until it has caught up, or see to its chain backend: what it does not know yet is not taken for so."
-        wrong = f"it is {asked.behind}" if asked.behind else ""
-        yield check("lightning.synced", "it is in step with the chain", wrong, fix, Severity.WARNING)
-        fix = f"Make that key anew: {_DOCS[backend]} has the command."
-        yield check("lightning.rights", "its keys may do what they are for", asked.lacks, fix)
-
-
-def _unused(settings: Settings) -> str:
-    """A backend that is set up and not chosen; empty if there is none."""
-    set_up = {"lnd": settings.lnd.url, "nwc": settings.nwc.uri, "phoenixd": settings.phoenixd.password}
-    return next((backend for backend, given in set_up.items() if given), "")
+    return check("lightning.sats", f"of the node that {backend} speaks with, {kind}")
 
 
 def held(settings: Settings) -> Iterator[Finding]:
@@ -115,14 +122,17 @@ def _of(one: HoldInvoice) -> str:
 def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
     """Whether strangers can buy."""
     serve, http = settings.serve, settings.http
-    if not serve.enabled:
+    if not (serve.enabled or asked.gate):
         return
     if not runs:
         same = f"it is the hub's own port too: {serve.port}" if serve.port == http.port and serve.port else ""
         fix = "Set TIMMY_SERVE_PORT to another port."
         yield refused("gate.port", asked.port) if asked.port else check("gate.port", f"{serve.port} is free", same, fix)
     else:
-        says = f"it answers at {serve.public_url}" if serve.public_url else "it answers to this machine alone"
+        says = f"it answers at {serve.public_url or asked.gate}" + (
+            "" if serve.public_url else ", to this machine alone"
+        )
+        says += "" if serve.enabled else ", until the hub stops: timmy-serve start opened it"
         fix = "See to TIMMY_SERVE_PUBLIC_URL and the proxy before it: docs/selling.md."
         yield check("gate.reachable", says, asked.outside, fix, Severity.WARNING)
     behind = serve.public_url is not None and is_loopback(serve.host) and http.trusted_proxy is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.chat import File, Mark, Reply, Style
-from core.money import format_cost, to_sats
+from core.money import format_cost, to_cost
 from core.wallet.goods import goods
 from core.wallet.purchase import host_of
 
@@ -29,7 +29,7 @@ async def delivered(bought: Bought, keep: Keep, *, simulated: bool) -> Reply:
     marks = (Mark(len(head) + 1, len(text), Style.PRE),) if got.text else ()
     facts: dict[str, Json] = {"ok": True, "host": host, "state": "bought", "simulated": simulated}
     if bought.purchase is not None:
-        facts |= {"payment_hash": bought.purchase.payment_hash.hex(), "price_sats": to_sats(bought.purchase.amount)}
+        facts |= {"payment_hash": bought.purchase.payment_hash.hex(), "price_sats": to_cost(bought.purchase.amount)}
     return Reply(text, facts, files=files, marks=marks)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from core.chat import Reply
-from core.money import format_sats, to_sats
+from core.money import format_cost, format_sats, to_cost, to_sats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -152,9 +152,9 @@ class Health:
             "model": {"up": model is None, "why": model},
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
-                "held_sats": to_sats(figures.held), "escrow_sats": to_sats(figures.escrow),
+                "held_sats": to_cost(figures.held), "escrow_sats": to_sats(figures.escrow),
                 "treasury_sats": to_sats(figures.treasury),
-                "earned_today_sats": to_sats(figures.earned), "spent_today_sats": to_sats(figures.spent),
+                "earned_today_sats": to_sats(figures.earned), "spent_today_sats": to_cost(figures.spent),
                 "simulated": self.simulated, "frozen": figures.frozen,
             },
             "messages_waiting": figures.backlog,
@@ -178,9 +178,9 @@ class Health:
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
         kind = "simulated sats" if self.simulated else "sats"
-        money = f"{format_sats(figures.held)} held, {format_sats(figures.escrow)} in escrow"
+        money = f"{format_cost(figures.held)} held, {format_sats(figures.escrow)} in escrow"
         lines.append(f"money  {money} ({kind})")
-        today = f"today {format_sats(figures.earned)} earned, {format_sats(figures.spent)} spent"
+        today = f"today {format_sats(figures.earned)} earned, {format_cost(figures.spent)} spent"
         lines.append(f"treasury  {format_sats(figures.treasury)}; {today}")
         if figures.frozen:
             lines.append("spending  frozen; an owner ends that with /unfreeze")

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def calls(
-    hub: Hub, login: Callable[[], str], settings: str, outside: Outside | None = None
+    hub: Hub, login: Callable[[], str], settings: str, outside: Outside | None = None, gate: Callable[[], str] = str
 ) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
     """All calls. Whoever reaches the socket owns the data folder, so the caller is always the owner.
 
-    `settings` is the fingerprint of those that the hub was started with, `outside` the world beyond a simulated node.
+    `settings` is the fingerprint of those that the hub was started with, `outside` the world beyond a simulated node, `gate` says
+    where strangers can buy (empty: nowhere).
     """
 
     async def owner() -> Caller:
@@ -28,7 +29,7 @@ def calls(
 
     async def status(_: Mapping[str, Any]) -> dict[str, Any]:
         reply = await hub.health.reply()
-        return {"text": reply.text, "data": {**reply.data, "settings": settings}}
+        return {"text": reply.text, "data": {**reply.data, "settings": settings, "gate": gate()}}
 
     async def page(_: Mapping[str, Any]) -> dict[str, Any]:
         link = login()

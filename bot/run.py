@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bot.app import build, talk
+from bot.doctor_money import Money, sats
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -37,6 +38,8 @@ async def run(settings: Settings, *, console: bool) -> None:
 
 
 async def _serve(settings: Settings, ready: asyncio.Event, stop: asyncio.Event, *, console: bool) -> None:
+    if not (found := sats(settings, Money())).ok:
+        print(f"timmy: {found.says}. {found.fix}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever starts it
     async with build(settings) as app:
         gc.freeze()  # what the start made is there to stay: to look through all of it again would stop the hub for 50 ms
         ready.set()

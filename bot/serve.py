@@ -30,7 +30,7 @@ def timmy_serve() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be sold and where; open nothing.")
 def start(port: int | None, price: int | None, dry_run: bool) -> None:  # noqa: FBT001 - click passes it so
-    """Open the gate in the running hub, or start a hub with the gate alone."""
+    """Open the gate in the running hub, or start a hub with the gate alone; it closes when that hub stops."""
     settings = settings_now(log=not dry_run)
     if dry_run:
         print_plain(_plan(settings, port, price))

@@ -21,7 +21,16 @@ MEMO_CHARACTERS = 200
 
 
 class OpenAlready(UserError):
-    """The gate is open at {address} already, at {price} a call. Stop the hub, and start it with other settings (TIMMY_SERVE_…)."""
+    """The gate is open at {address} already, at {price} a call.
+
+    Stop the hub to close it, and start it with other settings (TIMMY_SERVE_…).
+    """
+
+    status = 409
+
+
+class OwnPort(UserError):
+    """Port {port} is the hub's own, where its status page is. Set TIMMY_SERVE_PORT (or --port) to another."""
 
     status = 409
 
@@ -85,6 +94,11 @@ class Serving:
             await self.open()
 
     @property
+    def listens(self) -> str:
+        """Where the gate is open; empty while it is closed."""
+        return self.gate.address if self._open else ""
+
+    @property
     def gate(self) -> Gate:
         """The gate, open or not."""
         self._gate = self._gate or self._make(None, None)
@@ -106,10 +120,17 @@ class Serving:
         """What `timmy-serve` asks of a running hub, over the owner's socket."""
         return {"serve.start": self._start, "serve.invoice": self._invoice, "serve.status": self._status}
 
+    @property
+    def _until(self) -> str:
+        """When an open gate closes."""
+        if self._enabled:
+            return "It opens and closes with the hub (TIMMY_SERVE_ENABLED)."
+        return "It closes when the hub stops; TIMMY_SERVE_ENABLED=true opens it at each start."
+
     async def _start(self, frame: Mapping[str, Any]) -> dict[str, Any]:
         port, price = _number(frame, "port", 65535), _number(frame, "price", to_sats(MAX_SATS))
         gate = await self.open(port, price)
-        words = f"Selling at {gate.address}, {gate.price_words} a call."
+        words = f"Selling at {gate.address}, {gate.price_words} a call. {self._until}"
         return {"text": words, "data": {"ok": True, "address": gate.address, "price_sats": to_sats(gate.price)}}
 
     async def _invoice(self, frame: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,9 +145,10 @@ class Serving:
     async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         facts = asdict(await self.gate.status())
         where = f"open at {facts['address']}" if facts["open"] else "closed (timmy-serve start opens it)"
+        until = f" {self._until}" if facts["open"] else ""
         kind = "simulated sats" if facts["simulated"] else "sats"
         words = (
-            f"The gate is {where}, {self.gate.price_words} a call.\n"
+            f"The gate is {where}, {self.gate.price_words} a call.{until}\n"
             f"{facts['bundles']:,} of {facts['offers']:,} offers paid, {facts['earned_sats']:,} {kind} earned,"
             f" {facts['calls_used']:,} calls used."
         )

@@ -99,7 +99,8 @@ def _lines(movement: Movement, balance: int, widths: list[int], zone: tzinfo | N
     moved, after = (text.rjust(width) for text, width in zip(_amounts((movement, balance)), widths, strict=True))
     what = f"{movement.kind} {task_name(movement.task)}" if movement.task else movement.kind
     head = f"  #{movement.id:<7} {_time(movement.at, zone)}  {moved}  {after}  "
-    yield f"{head}{what}: {_line(movement.reason)} (by {_line(movement.actor)})"
+    reason = _line(movement.reason)
+    yield f"{head}{what}{f': {reason}' if reason else ''} (by {_line(movement.actor)})"
     others = ", ".join(f"{name} {exact(amount, sign='+')}" for name, amount in movement.others)
     yield f"{' ' * len(head)}{others}"
     if movement.payment:

@@ -9,7 +9,7 @@ from bot.page import Page
 from core.chat import Button, File, Mark, Reply, Style
 from core.events import Kind
 from core.ids import task_name
-from core.money import format_sats, to_sats
+from core.money import format_cost, format_sats, moved_sats, to_cost, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
 from core.swarm.orders import span
@@ -162,11 +162,14 @@ def balance(found: Balance) -> Reply:
     """What somebody has."""
     what = "simulated sats" if found.simulated else "sats"
     free = format_sats(found.posted - found.held).replace(" sats", "").replace(" sat", "")
-    text = f"{free} {what} free, {format_sats(found.held)} held for open tasks"
+    tasks = found.held - found.payments
+    parts = [f"{format_sats(tasks)} held for open tasks"] if tasks or not found.payments else []
+    parts += [f"{format_cost(found.payments)} held for payments"] if found.payments else []
+    text = f"{free} {what} free, {', '.join(parts)}"
     if found.escrow:
         text += f", {format_sats(found.escrow)} in escrow for tasks under way"
     data: dict[str, Json] = {
-        "ok": True, "balance_sats": to_sats(found.posted), "held_sats": to_sats(found.held), "simulated": found.simulated,
+        "ok": True, "balance_sats": to_sats(found.posted), "held_sats": to_cost(found.held), "simulated": found.simulated,
     }  # fmt: skip
     return Reply(text, data)
 
@@ -181,7 +184,7 @@ def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, si
     shown, older = lines[: min(limit, 2 * PAGE)], lines[min(limit, 2 * PAGE) :]
     rows: list[Json] = [
         {
-            "id": line.id, "at": line.at, "amount_sats": to_sats(line.amount), "kind": line.kind,
+            "id": line.id, "at": line.at, "amount_sats": moved_sats(line.amount), "kind": line.kind,
             "task": task_name(line.task) if line.task else None, "reason": line.reason, "other": line.other,
         }
         for line in lines[:limit]
@@ -192,7 +195,11 @@ def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, si
     head = f"The last {_counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
-            (moment(line.at, zone), f"{to_sats(line.amount):+,}", f"{line.kind}{_of(line)}: {line.reason}")
+            (
+                moment(line.at, zone),
+                f"{moved_sats(line.amount):+,}",
+                f"{line.kind}{_of(line)}{f': {line.reason}' if line.reason else ''}",
+            )
             for line in shown
         ]
     )

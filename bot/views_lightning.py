@@ -8,7 +8,7 @@ from bot.views import moment
 from core.chat import Button, Mark, Reply, Style, one_line
 from core.events import Kind
 from core.ids import task_name
-from core.money import format_cost, format_sats, to_msat, to_sats
+from core.money import format_cost, format_sats, to_cost, to_msat, to_sats
 from core.wallet.hold import State as Held
 from core.wallet.payment import State
 
@@ -131,14 +131,14 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
     amount, payee = cost(made.amount, simulated=simulated), short(made.payee)
     data: dict[str, Json] = {
         "ok": made.state is not State.FAILED, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11,
-        "state": made.state.value, "amount_sats": to_sats(made.amount), "amount_msat": made.amount,
+        "state": made.state.value, "amount_sats": to_cost(made.amount), "amount_msat": made.amount,
         "simulated": simulated,
     }  # fmt: skip
     match made.state:
         case State.SUCCEEDED:
             if made.preimage is not None:
                 data["preimage"] = made.preimage.hex()
-            data |= {"fee_sats": to_sats(made.fee), "fee_msat": made.fee}
+            data |= {"fee_sats": to_cost(made.fee), "fee_msat": made.fee}
             return Reply(f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}", data)
         case State.FAILED:
             data["error"] = "payment_failed"

@@ -8,7 +8,7 @@ from bot.page import Page
 from bot.views import moment
 from core.chat import Button, Reply
 from core.events import Kind
-from core.money import format_sats, to_sats
+from core.money import format_sats, to_cost, to_sats
 from core.tokens import CONSOLE_OWNER, home_of
 from core.wallet.limits import HOUR
 
@@ -65,8 +65,8 @@ def standing_line(one: Standing) -> tuple[str, ...]:
     """A limit, and how much of it is used, in columns."""
     if one.window is None:
         return one.scope, "none" if one.limit is None else f"{format_sats(one.limit)} for one spend"
-    spent = to_sats(one.spent)
-    parts = ", ".join(f"{path} {to_sats(amount):,}" for path, amount in sorted((one.paths or {}).items()))
+    spent = to_cost(one.spent)
+    parts = ", ".join(f"{path} {to_cost(amount):,}" for path, amount in sorted((one.paths or {}).items()))
     ways = f" ({parts})" if len(one.paths or {}) > 1 else ""
     within = "the last hour" if one.window == HOUR else "the last 24 hours"
     if one.limit is None:
@@ -82,7 +82,7 @@ def standing_facts(one: Standing) -> dict[str, Json]:
     """The same for programs."""
     facts = _fact(one.scope, one.limit)
     if one.window is not None:
-        facts |= {"window_s": one.window // 1000, "spent_sats": to_sats(one.spent)}
+        facts |= {"window_s": one.window // 1000, "spent_sats": to_cost(one.spent)}
     if one.window is not None and one.limit is not None:
         facts["left_sats"] = to_sats(max(0, one.limit - one.spent))
     return facts

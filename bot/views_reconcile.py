@@ -10,7 +10,7 @@ from bot.views import moment
 from bot.views_escrow import line, refusal
 from bot.views_lightning import sats
 from core.chat import Button, Reply
-from core.money import format_cost, format_sats, to_sats
+from core.money import format_cost, format_sats, to_cost, to_sats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def compared(found: Comparison, waits: Waiting, zone: tzinfo | None, *, simulate
     differs, unfinished, refusals, unclaimed = found.difference, waits.unfinished, waits.refusals, waits.unclaimed
     data: dict[str, Json] = {
         "ok": differs == 0 and not refusals, "comparison": found.id, "node_sats": to_sats(found.node),
-        "books_sats": to_sats(found.books), "in_flight_sats": to_sats(found.in_flight), "difference_msat": differs,
+        "books_sats": to_sats(found.books), "in_flight_sats": to_cost(found.in_flight), "difference_msat": differs,
         "simulated": simulated,
         "unfinished": [{"payment_hash": one.payment_hash.hex(), "state": one.state.value, "since": one.at} for one in unfinished],
         "refused": [refusal(one) for one in refusals],

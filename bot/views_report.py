@@ -9,10 +9,10 @@ from bot.views import moment
 from bot.views_lightning import sats
 from bot.views_money import standing_facts
 from bot.views_treasury import parts
-from core.money import format_sats, to_sats
+from core.money import format_cost, format_sats, to_cost, to_msat, to_sats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import tzinfo
 
     from core.chat import Reply
@@ -38,9 +38,10 @@ def report(found: Report, zone: tzinfo | None, *, simulated: bool) -> Reply:
         page.add(line)
     page.add(span)
     came, went, inside = found.moves
-    page.table([("in", _sums(came)), ("out", _sums(went)), ("inside", _sums(inside)), ("treasury", _treasury(found))])
+    moves = (("in", _sums(came, to_sats)), ("out", _sums(went, to_cost)), ("inside", _sums(inside, to_sats)))
+    page.table([*moves, ("treasury", _treasury(found))])
     if found.holds[0]:
-        page.add(f"{format_sats(found.holds[1])} are set aside in {_counted(found.holds[0], 'open hold')}")
+        page.add(f"{format_cost(found.holds[1])} are set aside in {_counted(found.holds[0], 'open hold')}")
     if not isinstance(found.node, str) and not found.differs:
         page.add(f"The node has what the books say: {sats(found.node.node, simulated=simulated)}")
     page.add(_books(found))
@@ -61,7 +62,7 @@ def _wrong(found: Report, zone: tzinfo | None) -> list[str]:
     if found.late[0]:
         count = _counted(found.late[0], "payment")
         lines.append(
-            f"{count} of {format_sats(found.late[1])} did not end within an hour; the node is asked again and again"
+            f"{count} of {format_cost(found.late[1])} did not end within an hour; the node is asked again and again"
         )
     lines += [_used_up(one) for one in found.used_up]
     if found.freeze is not None:
@@ -70,20 +71,21 @@ def _wrong(found: Report, zone: tzinfo | None) -> list[str]:
 
 
 def _used_up(one: Standing) -> str:
-    return f"The limit {one.scope} is used: {to_sats(one.spent):,} of {format_sats(one.limit or 0)} in 24 hours"
+    return f"The limit {one.scope} is used: {to_cost(one.spent):,} of {format_sats(one.limit or 0)} in 24 hours"
 
 
-def _sums(amounts: Mapping[str, int]) -> str:
+def _sums(amounts: Mapping[str, int], whole: Callable[[int], int]) -> str:
     if not amounts:
         return _NOTHING
-    each = ", ".join(f"{_KINDS.get(kind, kind)} {to_sats(amount):,}" for kind, amount in sorted(amounts.items()))
-    return f"{format_sats(sum(amounts.values()))} ({each})"
+    each = ", ".join(f"{_KINDS.get(kind, kind)} {whole(amount):,}" for kind, amount in sorted(amounts.items()))
+    return f"{format_sats(to_msat(whole(sum(amounts.values()))))} ({each})"
 
 
 def _treasury(found: Report) -> str:
     one = found.treasury
-    earned, spent = (f" ({parts(amounts)})" if amounts else "" for amounts in (one.earned, one.spent))
-    words = f"earned {format_sats(one.earnings)}{earned}, spent {format_sats(one.spendings)}{spent}"
+    earned = f" ({parts(one.earned, to_sats)})" if one.earned else ""
+    spent = f" ({parts(one.spent, to_cost)})" if one.spent else ""
+    words = f"earned {format_sats(one.earnings)}{earned}, spent {format_cost(one.spendings)}{spent}"
     return f"{words}; {format_sats(found.balance)} free"
 
 
@@ -100,14 +102,17 @@ def _counted(count: int, what: str) -> str:
 
 
 def _data(found: Report, *, simulated: bool) -> dict[str, Json]:
-    came, went, inside = ({kind: to_sats(amount) for kind, amount in one.items()} for one in found.moves)
+    came, went, inside = (
+        {kind: whole(amount) for kind, amount in one.items()}
+        for one, whole in zip(found.moves, (to_sats, to_cost, to_sats), strict=True)
+    )
     compared = None if isinstance(found.node, str) else found.node.difference
     return {
         "ok": not found.wrong, "report": found.span.day, "since": found.span.since, "until": found.span.until,
         "in_sats": dict(came), "out_sats": dict(went), "inside_sats": dict(inside), "simulated": simulated,
         "treasury": {
             "balance_sats": to_sats(found.balance), "earned_sats": to_sats(found.treasury.earnings),
-            "spent_sats": to_sats(found.treasury.spendings),
+            "spent_sats": to_cost(found.treasury.spendings),
         },
         "open_holds": found.holds[0], "late_payments": found.late[0], "difference_msat": compared,
         "books": None if found.books is None else not isinstance(found.books, str), "frozen": found.freeze is not None,

@@ -9,11 +9,11 @@ from bot.views import moment
 from bot.views_lightning import sats
 from bot.views_money import standing_facts, standing_line
 from core.chat import Reply
-from core.money import format_sats, to_sats
+from core.money import format_cost, format_sats, to_cost, to_sats
 from core.treasury.treasury import Way
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import tzinfo
 
     from core.events import Json
@@ -33,17 +33,18 @@ def treasury(found: Holdings, zone: tzinfo | None, *, simulated: bool) -> Reply:
     if found.freeze is not None:
         page.add(f"Spending is frozen, {moment(found.freeze.at, zone)} by {found.freeze.by}. /unfreeze ends it")
     if account.held:
-        page.add(f"{format_sats(account.held)} more are set aside for open tasks and payments")
+        page.add(f"{format_cost(account.held)} more are set aside for open tasks and payments")
     spans = (("today", found.today), ("last 24 hours", found.day), ("in all", found.whole))
     page.table([("", "earned", "spent"), *((name, *_both(one)) for name, one in spans)])
-    for word, amounts in (("earned", found.whole.earned), ("spent", found.whole.spent)):
-        if amounts:
-            page.add(f"{word} in all: {parts(amounts)}")
+    if found.whole.earned:
+        page.add(f"earned in all: {parts(found.whole.earned, to_sats)}")
+    if found.whole.spent:
+        page.add(f"spent in all: {parts(found.whole.spent, to_cost)}")
     if found.whole.moved_in or found.whole.moved_out:
         page.add(f"owners moved {format_sats(found.whole.moved_in)} in and {format_sats(found.whole.moved_out)} out")
     page.table([standing_line(one) for one in found.budgets])
     data: dict[str, Json] = {
-        "ok": True, "balance_sats": to_sats(account.available), "held_sats": to_sats(account.held), "simulated": simulated,
+        "ok": True, "balance_sats": to_sats(account.available), "held_sats": to_cost(account.held), "simulated": simulated,
         "frozen": found.freeze is not None, "today": _facts(found.today), "day": _facts(found.day), "whole": _facts(found.whole),
         "budgets": [standing_facts(one) for one in found.budgets],
     }  # fmt: skip
@@ -51,17 +52,17 @@ def treasury(found: Holdings, zone: tzinfo | None, *, simulated: bool) -> Reply:
 
 
 def _both(one: Turnover) -> tuple[str, str]:
-    return format_sats(one.earnings), format_sats(one.spendings)
+    return format_sats(one.earnings), format_cost(one.spendings)
 
 
-def parts(amounts: Mapping[str, int]) -> str:
-    """`sales to strangers 500, the hub's own agents 40`."""
-    return ", ".join(f"{_WHATS[what]} {to_sats(amount):,}" for what, amount in sorted(amounts.items()))
+def parts(amounts: Mapping[str, int], whole: Callable[[int], int]) -> str:
+    """`sales to strangers 500, the hub's own agents 40`; `whole` makes sats of msat."""
+    return ", ".join(f"{_WHATS[what]} {whole(amount):,}" for what, amount in sorted(amounts.items()))
 
 
 def _facts(one: Turnover) -> dict[str, Json]:
     return {
-        "earned_sats": to_sats(one.earnings), "spent_sats": to_sats(one.spendings), "moved_in_sats": to_sats(one.moved_in),
+        "earned_sats": to_sats(one.earnings), "spent_sats": to_cost(one.spendings), "moved_in_sats": to_sats(one.moved_in),
         "moved_out_sats": to_sats(one.moved_out),
     }  # fmt: skip
 

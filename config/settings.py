@@ -35,12 +35,14 @@ from pydantic_settings import (
 )
 
 from core.errors import UserError
+from core.wallet.lightning import SIMULATED_SATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from urllib.parse import SplitResult
 
     from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
     from pydantic_settings import (
         PydanticBaseSettingsSource,
     )
@@ -438,11 +440,25 @@ class Lnd(_Group):
             message = f"it is neither hex nor the path of a file that can be read ({why})"
             raise ValueError(message) from None
 
+    @field_validator("tls_cert_path")
+    @classmethod
+    def _there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            message = f"there is no file {value}"
+            raise ValueError(message)
+        return value
+
     @property
-    def missing(self) -> str | None:
-        """The first field that is needed and not set."""
+    def given(self) -> bool:
+        """Whether any of it is set."""
+        return any(getattr(self, name) is not None for name in type(self).model_fields)
+
+    @property
+    def missing(self) -> list[str]:
+        """The fields that are needed and not set. A certificate of the node's own is among them where others are."""
         needed = ("url", "macaroon_read", "macaroon_receive", "macaroon_pay")
-        return next((name for name in needed if getattr(self, name) is None), None)
+        found = [name for name in needed if getattr(self, name) is None]
+        return [*found, "tls_cert_path"] if found and self.tls_cert_path is None else found
 
 
 def _given(secret: SecretStr | None) -> bool:
@@ -589,18 +605,36 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _connected(self) -> Settings:
         """A backend that is set has what it needs."""
-        where, field = "docs/lightning.md", None
+        where, fields = "docs/lightning-wallets.md", []
         match self.lightning.backend:
-            case "lnd" if missing := self.lnd.missing:
-                field = f"lnd_{missing}"
+            case "lnd":
+                where, fields = "docs/lightning.md", [f"lnd_{name}" for name in self.lnd.missing]
             case "nwc" if not _given(self.nwc.uri):
-                where, field = "docs/lightning-wallets.md", "nwc_uri"
+                fields = ["nwc_uri"]
             case "phoenixd" if not _given(self.phoenixd.password):
-                where, field = "docs/lightning-wallets.md", "phoenixd_password"
-        if field is not None:
-            message = f"it is not set, and TIMMY_LIGHTNING_BACKEND={self.lightning.backend} needs it: {where} tells how to get it"
-            raise _Elsewhere(field, message)
+                fields = ["phoenixd_password"]
+        if fields:
+            others = ", ".join(f"{PREFIX}{field.upper()}" for field in fields[1:])
+            also, what = (f", and neither are {others};", "them") if others else (", and", "it")
+            message = (
+                f"it is not set{also} TIMMY_LIGHTNING_BACKEND={self.lightning.backend} needs {what}: {where} tells how"
+            )
+            raise _Elsewhere(fields[0], message)
         return self
+
+    @model_validator(mode="after")
+    def _covered(self) -> Settings:
+        """A simulated node has what it grants."""
+        if self.lightning.backend == "simulated" and self.wallet.grant > SIMULATED_SATS:
+            message = f"the simulated node has {SIMULATED_SATS:,} sats, and nobody can be granted more"
+            raise _Elsewhere("wallet_grant", message)
+        return self
+
+    @property
+    def unused_backend(self) -> str:
+        """A backend that is set up and not chosen, while the sats are simulated; empty if there is none."""
+        given = {"lnd": self.lnd.given, "nwc": _given(self.nwc.uri), "phoenixd": _given(self.phoenixd.password)}
+        return next((name for name, one in given.items() if one), "") if self.lightning.backend == "simulated" else ""
 
     def fingerprint(self) -> str:
         """What tells whether others are the same settings. A secret that was changed alone is not seen by it."""
@@ -727,15 +761,20 @@ def load_as(of: type[AnySettings], **overrides: Any) -> AnySettings:
 
 
 def _translate(error: ValidationError, bare: Mapping[str, str]) -> BadSetting:
-    """The first thing that is wrong, by the key that a person wrote."""
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
-    if isinstance(cause := first.get("ctx", {}).get("error"), _Elsewhere):
+    """Everything that is wrong, by the keys that a person wrote."""
+    (key, why), *others = (_wrong(one, bare) for one in error.errors())
+    return BadSetting(key=key, why="; ".join([why, *(f"{other} is wrong, too: {reason}" for other, reason in others)]))
+
+
+def _wrong(one: ErrorDetails, bare: Mapping[str, str]) -> tuple[str, str]:
+    """The key of a wrong value, and what is wrong with it."""
+    place = [str(part) for part in one["loc"]]
+    if isinstance(cause := one.get("ctx", {}).get("error"), _Elsewhere):
         place.append(cause.field)
     is_bare = place[:1] == ["ollama"] and place[-1] in bare
-    why = _SAID[first["type"]].format_map(first.get("ctx", {})) if first["type"] in _SAID else str(first["msg"])
+    why = _SAID[one["type"]].format_map(one.get("ctx", {})) if one["type"] in _SAID else str(one["msg"])
     why = why.removeprefix("Value error, ")
-    return BadSetting(key=("" if is_bare else PREFIX) + "_".join(place).upper(), why=why[0].lower() + why[1:])
+    return ("" if is_bare else PREFIX) + "_".join(place).upper(), why[0].lower() + why[1:]
 
 
 _SAID = {

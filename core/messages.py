@@ -124,6 +124,9 @@ class MessageStore(Protocol):
         Those up to the number `lost` may have been sent by a process that is no more; they are marked `again`.
         """
 
+    def overtaken(self, surface: str, now: int, *, lost: int) -> list[int]:
+        """The numbers of those among what waits that ask what is no question any more: decided elsewhere, or out of time."""
+
     def notices(self) -> list[tuple[int, str, str]]:
         """What waits to be told of the surfaces themselves: number, conversation, and the surface that it is about."""
 

@@ -1,5 +1,8 @@
 """Amounts: integers of millisatoshi inside, whole sats at the edges, never a float.
 
+At the edges what somebody has, gets or may spend is rounded down, and what leaves, has left or is set aside is rounded up: nobody
+is shown more than they have, or less than they pay. `timmy ledger` and whatever is called `..._msat` are exact.
+
 One bitcoin is 1e8 sats, one sat is 1000 msat; there are at most 21e14 sats, so every amount fits in 63 bits.
 """
 
@@ -39,6 +42,16 @@ def to_sats(msat: int) -> int:
     return msat // MSAT if msat >= 0 else -(-msat // MSAT)
 
 
+def to_cost(msat: int) -> int:
+    """Millisatoshi that leave, have left, or are set aside to, as whole sats: rounded up."""
+    return -(-msat // MSAT)
+
+
+def moved_sats(msat: int) -> int:
+    """A movement of an account as whole sats: what came is rounded down, what left (negative) up."""
+    return msat // MSAT
+
+
 def format_sats(msat: int) -> str:
     """An amount for people: `1 sat`, `12,000 sats`."""
     sats = to_sats(msat)
@@ -47,4 +60,4 @@ def format_sats(msat: int) -> str:
 
 def format_cost(msat: int) -> str:
     """What something costs, for people: rounded up, so that nobody is shown less than they pay."""
-    return format_sats(-(-msat // MSAT) * MSAT)
+    return format_sats(to_cost(msat) * MSAT)

@@ -18,7 +18,7 @@ from adapters.lightning.bolt11 import decode
 from adapters.lightning.nwc_keys import NwcKeys
 from adapters.lightning.nwc_wire import BACKEND, SAID, Answered, Patience, Wire
 from adapters.lightning.unheld import Unheld
-from core.money import MSAT, format_sats
+from core.money import MSAT, format_cost, format_sats
 from core.wallet.lightning import InvoiceState, NodeDown, NodeInfo, NodeInvoice, NotBegun, Outcome, PayState, Traits
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Nwc(Unheld):
         if asked.expires_at <= self._clock.now():
             raise SAID.refused("the invoice has expired")
         if (kept := reserve(due)) > fee_limit:
-            limit, needed = format_sats(fee_limit), format_sats(kept + MSAT - 1)
+            limit, needed = format_sats(fee_limit), format_cost(kept)
             raise SAID.refused(f"sending {format_sats(due)} may cost {needed}, and the fee limit is {limit}")
 
     async def _unsure(self, payment_hash: bytes, said: Answered | TimeoutError | None) -> Outcome:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.phoenixd_wire import BACKEND, SAID, Answered, Wire
 from adapters.lightning.unheld import Unheld
-from core.money import MSAT, format_sats, to_msat
+from core.money import MSAT, format_cost, format_sats, to_msat
 from core.wallet.lightning import (
     InvoiceState,
     NodeDown,
@@ -207,7 +207,7 @@ class Phoenixd(Unheld):
 
 def _affordable(amount: int, fee_limit: int) -> None:
     if (price := fee(amount)) > fee_limit:
-        limit, needed = format_sats(fee_limit), format_sats(price + MSAT - 1)
+        limit, needed = format_sats(fee_limit), format_cost(price)
         raise SAID.refused(f"it takes {needed} to send {format_sats(amount)}, and the fee limit is {limit}")
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from adapters.lightning.bolt11 import decode
-from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, Randomness
+from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, Randomness, refuse_gone, unread
 from core.wallet.lightning import NodeDown, PayState, Traits
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class SimulatedNode:
                 self._thread, self._transact, lambda file: work(file, *args, **more), loop
             )
         except (sqlite3.Error, OSError) as error:
-            raise NodeDown(backend=BACKEND, why=f"{self._path.name}: {error}") from error
+            raise unread(self._path, error) from error
 
     def _transact(self, work: Callable[[NodeFile], R], loop: asyncio.AbstractEventLoop) -> R:
         """On the node's thread."""
@@ -206,6 +206,39 @@ class SimulatedNode:
         """Whoever waits looks again."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+class SimulatedLook:
+    """Who a simulated node is and what it has, for another program: nothing is made, moved or caught up on.
+
+    Raises `NodeGone`, `NodeDamaged` and `NodeDown`.
+    """
+
+    backend = BACKEND
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def info(self) -> NodeInfo:
+        """See `Node`."""
+        return await asyncio.to_thread(self._read, NodeFile.info)
+
+    async def balance(self) -> int:
+        """See `Node`."""
+        return await asyncio.to_thread(self._read, NodeFile.balance)
+
+    async def close(self) -> None:
+        """See `Node`; each look opens and closes the file."""
+
+    def _read(self, work: Callable[[NodeFile], R]) -> R:
+        refuse_gone(self._path)
+        try:
+            with contextlib.closing(
+                sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
+            ) as connection:
+                return work(NodeFile(connection, 0))
+        except sqlite3.Error as error:
+            raise unread(self._path, error) from error
 
 
 @contextlib.contextmanager

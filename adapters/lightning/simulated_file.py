@@ -7,6 +7,7 @@ one thread, inside a transaction that `SimulatedNode` begins and commits.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from core.money import MAX_SATS, to_msat
 from core.wallet.lightning import (
     HOLD_BLOCKS,
     PREFIXES,
+    SIMULATED_SATS,
     BadInvoice,
     InvoiceState,
     NodeDown,
@@ -27,13 +29,13 @@ from core.wallet.lightning import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
+    from pathlib import Path
 
     from core.wallet.lightning import PaymentRequest
 
 BACKEND = "simulated"
 PREFIX = PREFIXES[BACKEND]
-START = to_msat(1_000_000)
+START = to_msat(SIMULATED_SATS)
 """What a new node has, msat."""
 
 BLOCK_MS = 600_000
@@ -74,6 +76,36 @@ _SCHEMA = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX payment_due ON payment (due) WHERE due IS NOT NULL",
 )
+
+
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class NodeDamaged(NodeDown):
+    """The simulated node cannot go on, since its {file} is damaged ({why}): no sats come in or go out until that is mended.
+
+    Stop the hub and restore a backup of the whole data folder, or set TIMMY_DATA_DIR to a new one.
+    """
+
+
+class NodeGone(NodeDown):
+    """The simulated node's {file} is not there, and these books belong to it.
+
+    Put it back from a backup of the data folder, or set TIMMY_DATA_DIR to a new one.
+    """
+
+
+def refuse_gone(path: Path) -> None:
+    """Raise `NodeGone` for the file of a node that has books: there must be something in it, or another node would be made."""
+    if not path.exists() or not path.stat().st_size:
+        raise NodeGone(file=path.name)
+
+
+def unread(path: Path, error: sqlite3.Error | OSError) -> NodeDown:
+    """Why a node's file could not be used."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+        return NodeDamaged(file=path.name, why=error)
+    return NodeDown(backend=BACKEND, why=f"{path.name}: {error}")
 
 
 class Fails(StrEnum):

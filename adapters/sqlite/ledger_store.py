@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from core.money import format_sats
+from core.money import format_cost, format_sats
 from core.wallet.ledger import (
     GENESIS,
     AccountRow,
@@ -105,7 +105,7 @@ class LedgerRows:
     def _short(self, error: sqlite3.IntegrityError, account: str, needed: int) -> Exception:
         if "account_floor" in str(error) or "FOREIGN KEY" in str(error):
             available = format_sats(self.account(account).available)
-            return NotEnoughSats(available=available, needed=format_sats(needed))
+            return NotEnoughSats(available=available, needed=format_cost(needed))
         return error
 
     def hold(self, account: str, target: str, amount: int, task: int | None) -> int:
@@ -190,6 +190,14 @@ class BookRows:
     def held(self) -> int:
         """All open holds together, msat."""
         (held,) = self._connection.execute("SELECT coalesce(sum(amount), 0) FROM hold WHERE state = 'open'").fetchone()
+        return int(held)
+
+    def held_to_pay(self, account: str) -> int:
+        """See `Books`: a hold without a task is a payment's."""
+        (held,) = self._connection.execute(
+            "SELECT coalesce(sum(amount), 0) FROM hold WHERE account = ? AND state = 'open' AND task IS NULL",
+            (account,),
+        ).fetchone()
         return int(held)
 
     def in_escrow(self, account: str | None = None) -> int:

@@ -30,6 +30,7 @@ from adapters.web.l402_reading import (
     read_authorization,
     read_body,
     read_calls,
+    read_task,
     read_text,
 )
 from adapters.web.l402_shapes import (
@@ -51,7 +52,6 @@ from adapters.web.login import Logins
 from adapters.web.routes import JSON, Access, Parameter, Route, answer
 from adapters.web.shortcuts import KEY, read_key
 from core.errors import HubError, WentWrong
-from core.ids import parse_task
 from core.money import MAX_SATS, to_msat, to_sats
 from core.swarm.task import Status
 from core.wallet.l402 import BadCredential
@@ -118,7 +118,7 @@ class Gate:
         name = Parameter("name", "path", "the name of one of its files", required=True)
         wrong = (400, 402, 409, 413, 422, 429, 503)
         sold: dict[str, Any] = {"access": Access.BOUGHT, "takes": (calls, key), "refuses": wrong}
-        look: dict[str, Any] = {"access": Access.BOUGHT, "refuses": (404, 429)}
+        look: dict[str, Any] = {"access": Access.BOUGHT, "refuses": (404, 422, 429)}
         return (
             Route(
                 "POST", "/v1/chat", "chat", "Talk with the agent", self._selling(self._chat, self._talk), body=Message,
@@ -292,7 +292,7 @@ class Gate:
         return web.Response(status=202, text=text, content_type=JSON, headers={"Location": f"/v1/tasks/{task.name}"})
 
     async def _show(self, request: web.Request, grant: Grant) -> web.Response:
-        task, files = await self.front.counter.task(grant, parse_task(request.match_info["task"]))
+        task, files = await self.front.counter.task(grant, read_task(request))
         base = f"/v1/tasks/{task.name}/files"
         listed = [FileFacts(file.name, file.size, f"{base}/{quote(file.name, safe='')}") for file in files]
         shown = task.status in {Status.DELIVERED, Status.SETTLED}
@@ -300,7 +300,7 @@ class Gate:
         return answer(TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), found))
 
     async def _file(self, request: web.Request, grant: Grant) -> web.StreamResponse:
-        number, name = parse_task(request.match_info["task"]), request.match_info["name"]
+        number, name = read_task(request), request.match_info["name"]
         task, files = await self.front.counter.task(grant, number)
         file = next((one for one in files if one.name == name), None)
         if file is None:

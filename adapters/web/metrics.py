@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from core.money import to_sats
+from core.money import to_cost, to_sats
 from core.swarm.task import OVER, Status
 
 if TYPE_CHECKING:
@@ -47,15 +47,15 @@ class _Hub(Collector):
         live = {status.value: figures.live.get(status, 0) for status in Status if status not in OVER}
         yield _gauges("timmy_tasks", "Tasks under way", "status", live)
         yield _counter("timmy_tasks_posted", "Tasks ever posted", figures.tasks)
-        money = {"held": figures.held, "escrow": figures.escrow, "treasury": figures.treasury}
+        money = {
+            "held": to_cost(figures.held), "escrow": to_sats(figures.escrow), "treasury": to_sats(figures.treasury),
+        }  # fmt: skip
         yield _gauges(
-            "timmy_money_sats", "Whole sats, play money if timmy_simulated is 1", "place",
-            {place: to_sats(msat) for place, msat in money.items()},
+            "timmy_money_sats", "Whole sats, play money if timmy_simulated is 1", "place", money,
         )  # fmt: skip
-        today = {"earned": figures.earned, "spent": figures.spent}
+        today = {"earned": to_sats(figures.earned), "spent": to_cost(figures.spent)}
         yield _gauges(
-            "timmy_treasury_today_sats", "Whole sats that the treasury moved since midnight", "way",
-            {way: to_sats(msat) for way, msat in today.items()},
+            "timmy_treasury_today_sats", "Whole sats that the treasury moved since midnight", "way", today,
         )  # fmt: skip
         yield _gauge("timmy_spending_frozen", "Whether nothing may be spent", figures.frozen)
         yield _gauge("timmy_simulated", "Whether the sats are play money", now.simulated)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from adapters.web.routes import Access, Route, answer
 from core.ids import task_name
-from core.money import to_sats
+from core.money import to_cost, to_sats
 from core.swarm.task import Status, is_person
 
 if TYPE_CHECKING:
@@ -248,8 +248,8 @@ class StatusPage:
             tasks=[self._task(task) for task in seen.newest],
             totals=Totals(dict(figures.live), figures.tasks),
             money=MoneyState(
-                to_sats(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), to_sats(figures.earned),
-                to_sats(figures.spent), sources.health.simulated, figures.frozen,
+                to_cost(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), to_sats(figures.earned),
+                to_cost(figures.spent), sources.health.simulated, figures.frozen,
             ),
             events=[self._event(event) for event in self._events],
         )  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @command(
     "/balance",
-    "your sats: free, held for open tasks, and in escrow",
+    "your sats: free, held for tasks and payments, and in escrow",
     group="money",
     action=Action.SEE_MONEY,
     reads=True,

@@ -51,6 +51,16 @@ class Roster:
         """All live agents."""
         return iter(list(self._agents.values()))
 
+    @property
+    def names(self) -> set[str]:
+        """The agents on the roster, and the personas that can join it."""
+        return {*self.personas, *self._agents}
+
+    @property
+    def fields(self) -> set[str]:
+        """The classes of work, for limits, that its personas may be paid for."""
+        return {persona.capabilities[0] for persona in self.personas.values() if persona.capabilities}
+
     def capacity(self, name: str) -> int:
         """How many tasks an agent takes at a time; 0 when it is not on the roster."""
         agent = self._agents.get(name)

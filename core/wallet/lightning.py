@@ -85,6 +85,9 @@ PREFIXES = {"bitcoin": "bc", "testnet": "tb", "signet": "tbs", "regtest": "bcrt"
 """What follows `ln` in the invoices of a network (BOLT 11)."""
 
 
+SIMULATED_SATS = 1_000_000
+"""What a new simulated node has: no more of it can be anybody's."""
+
 HOLD_BLOCKS = 144
 """How many blocks a held payment must be good for when it arrives: its invoice asks for that (BOLT 11, field `c`)."""
 

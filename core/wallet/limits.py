@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.errors import Refused, UserError
-from core.money import MAX_SATS, BadAmount, format_sats, to_msat
+from core.money import MAX_SATS, BadAmount, format_cost, format_sats, to_msat
 from core.store import Tx
 from core.tokens import check_actor, home_of
 from core.wallet.ledger import TREASURY, KeyConflict, user_account
@@ -394,7 +394,7 @@ def _over(tx: LimitTx, one: Spend, check: _Check, limit: int) -> OverLimit | Non
             later = f", enough again in {wait}"
             break
     return OverLimit(
-        needed=format_sats(one.amount), scope=check.rule, limit=format_sats(limit),
+        needed=format_cost(one.amount), scope=check.rule, limit=format_sats(limit),
         window=" an hour" if check.window == HOUR else " a day",
         left=f": {format_sats(max(0, one.amount - excess))} left{later}", wait=", wait" if later else "",
     )  # fmt: skip
@@ -402,7 +402,7 @@ def _over(tx: LimitTx, one: Spend, check: _Check, limit: int) -> OverLimit | Non
 
 def _over_single(one: Spend, scope: str, limit: int) -> OverLimit:
     return OverLimit(
-        needed=format_sats(one.amount), scope=scope, limit=format_sats(limit), window=" for one spend", left="", wait=""
+        needed=format_cost(one.amount), scope=scope, limit=format_sats(limit), window=" for one spend", left="", wait=""
     )
 
 

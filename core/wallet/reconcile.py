@@ -7,7 +7,7 @@ What differs beyond that was moved by somebody else than this hub; an owner may 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize
 from core.errors import Unavailable, UserError
@@ -58,6 +58,18 @@ class Comparison:
         return min(0, self.node - (self.books - self.in_flight))
 
 
+class Said(NamedTuple):
+    """What the books say that the node has, what is on its way out at most, and what may have come in by now, msat."""
+
+    books: int
+    in_flight: int
+    coming: int
+
+    def compared(self, node: int, at: int) -> Comparison:
+        """With what the node has."""
+        return Comparison(at, node, self.in_flight, self.books, coming=self.coming)
+
+
 class ReconStore(Protocol):
     """Comparisons, inside one unit of work."""
 
@@ -77,6 +89,12 @@ class ReconTx(PaymentTx, HoldTx, Protocol):
     @property
     def recon(self) -> ReconStore:
         """Comparisons."""
+
+
+def said(tx: ReconTx, account: str) -> Said:
+    """What the books say of the node that an account stands for."""
+    leaving = [one for one in tx.payments.unfinished() if tx.invoices.find(one.payment_hash) is None]
+    return Said(-tx.ledger.account(account).posted, sum(one.most for one in leaving), tx.holds.taking())
 
 
 class Reconciler:
@@ -99,17 +117,12 @@ class Reconciler:
             before = made
         raise StillMoving
 
-    def _books(self, tx: ReconTx) -> tuple[int, int, int]:
-        """What the books say that the node has, what is on its way out at most, and what may have come in by now."""
-        books = -tx.ledger.account(self._own.account).posted
-        leaving = [one for one in tx.payments.unfinished() if tx.invoices.find(one.payment_hash) is None]
-        return books, sum(one.most for one in leaving), tx.holds.taking()
+    def _books(self, tx: ReconTx) -> Said:
+        return said(tx, self._own.account)
 
-    def _keep(self, tx: ReconTx, seen: tuple[int, int, int], node: int) -> Comparison | tuple[int, int, int]:
+    def _keep(self, tx: ReconTx, seen: Said, node: int) -> Comparison | Said:
         now = self._books(tx)
-        if now != seen:
-            return now
-        return tx.recon.add(Comparison(tx.now, node, now[1], now[0], coming=now[2]))
+        return now if now != seen else tx.recon.add(now.compared(node, tx.now))
 
     async def book(self, caller: Caller, number: int) -> Comparison:
         """Book the difference of the newest comparison to `suspense`, once. Raises `NotThatDifference`."""

@@ -65,6 +65,9 @@ class Books(Protocol):
     def in_escrow(self, account: str) -> int:
         """What an account's tasks under way have in escrow, msat."""
 
+    def held_to_pay(self, account: str) -> int:
+        """What is held of an account for payments under way, msat."""
+
     def accounts(self) -> list[AccountRow]:
         """Every account but finished escrows."""
 
@@ -123,12 +126,16 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What an account has, msat: everything, and the part of it that is held for open tasks; apart from it, what is in escrow."""
+    """What an account has, msat: everything, and the part of it that is held; apart from it, what is in escrow.
+
+    `payments`: the part of what is held that is for payments under way; the rest is for open tasks.
+    """
 
     posted: int
     held: int
     escrow: int
     simulated: bool
+    payments: int = 0
 
 
 def owner_of(account: str) -> str:
@@ -247,8 +254,13 @@ class Wallet:
 
     async def balance(self, account: str) -> Balance:
         """The figures of an account."""
-        row, escrow = await self._store.read(lambda tx: (tx.ledger.account(account), tx.books.in_escrow(account)))
-        return Balance(row.posted, row.held, escrow, self.simulated)
+
+        def work(tx: BooksTx) -> Balance:
+            row = tx.ledger.account(account)
+            paying = tx.books.held_to_pay(account)
+            return Balance(row.posted, row.held, tx.books.in_escrow(account), self.simulated, paying)
+
+        return await self._store.read(work)
 
     async def history(self, account: str, limit: int, start: int | None = None) -> Sequence[HistoryLine]:
         """The newest `limit` movements, newest first; from entry `start` on backwards, if given."""

@@ -168,10 +168,10 @@ def _named() -> tuple[settings.Lnd, settings.Lnd | None]:
     except (UserError, ValueError) as error:
         pytest.exit(str(error), returncode=NOT_SET)
     if given.missing:
-        why = f"TIMMY_LND_{given.missing.upper()} is not set: docs/lightning.md tells what a node needs"
+        why = f"TIMMY_LND_{given.missing[0].upper()} is not set: docs/lightning.md tells what a node needs"
         pytest.exit(f"there is no node to test: {why}", returncode=NOT_SET)
     if peer is not None and peer.missing:
-        pytest.exit(f"{PEER}{peer.missing.upper()} is not set, and a peer needs it", returncode=NOT_SET)
+        pytest.exit(f"{PEER}{peer.missing[0].upper()} is not set, and a peer needs it", returncode=NOT_SET)
     return given, peer
 
 

@@ -271,7 +271,7 @@ class Hub:
                 store, self.roster, self.desk, clock=self._clock, ids=self._ids, spawner=nursery, as_now=identities.as_now,
                 rules=RULES,
             )  # fmt: skip
-            self.spending = Spending(store, identities)
+            self.spending = Spending(store, identities, self.roster)
             store.listen(self.coordinator.heard)
             await self.roster.load()
             nursery.spawn(self.coordinator.run(), "clock")

@@ -227,6 +227,20 @@ async def test_what_was_open_again_ends_like_any_other(tmp_path: Path, late: boo
         assert hand.did == []
 
 
+async def test_what_was_decided_while_nobody_was_there_is_not_asked_when_somebody_comes(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand(), approvers=(OWNER,), attach=False) as bot:
+        for words, seconds in (("Feed the cat?", 5.0), ("Mow the lawn?", 6000.0)):
+            await bot.app.hub.approvals.ask(
+                "try", words, words, asked_by=ANN, where=ANN, approvers=(OWNER,), seconds=seconds, key=words, needs=Role.MEMBER
+            )  # fmt: skip
+        await bot.say("/deny A-1")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state = 'expired'"), "an end of time", pace=1)
+    async with hub(tmp_path) as bot:
+        last = await bot.until(text="A-2 ran out")
+        assert [frame["text"].partition("\n")[0] for frame in bot.unread] == ["Mow the lawn?"]
+        assert "Feed the cat?" in last["text"]
+
+
 async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:
     async with asked(tmp_path, Hand()) as bot:
         await bot.say("/approve A-1")

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +18,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from adapters.clockwork import SystemClock
+from adapters.lightning.simulated_file import NodeGone
 from adapters.sqlite.connection import connect
 from adapters.sqlite.writer import Database
 from adapters.web.reach import unreached
-from bot.app import DATABASE
+from bot.app import DATABASE, NODE
 from bot.doctor import Asked, ask, examine, misconfigured, report
-from bot.doctor_money import lightning
+from bot.doctor_money import ask_money, gate, lightning
 from bot.findings import Severity
 from config.settings import BadSetting, Http, Lightning, Lnd, Matrix, Ollama, Serve, Shortcuts, Speech, Telegram
 from core.money import to_msat
@@ -291,7 +293,7 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
         async def faults(receive: str, read: str = read) -> dict[str, Finding]:
             lnd = Lnd(url=server.url, macaroon_read=read, macaroon_receive=receive, macaroon_pay=pay)
             asked = await ask(found.model_copy(update={"lnd": lnd}), runs=True)
-            checks = list(lightning(found, asked.money))
+            checks = list(lightning(found, asked.money, runs=True))
             assert ("test network" in checks[0].says) == (not asked.money.failed)
             return {one.id: one for one in checks if not one.ok}
 
@@ -312,6 +314,48 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
     assert (gone.severity, os.strerror(errno.ECONNREFUSED) in gone.says) == (Severity.WARNING, True)
 
 
+async def test_a_simulated_node_that_was_changed_or_taken_away_is_found(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    path = tmp_path / "data" / NODE
+
+    async def check(*, runs: bool = False) -> dict[str, Finding]:
+        before = path.read_bytes() if path.exists() else None
+        checks = list(lightning(found, await ask_money(found, runs=runs), runs=runs))
+        assert before == (path.read_bytes() if path.exists() else None), "it looks and changes nothing"
+        return {one.id: one for one in checks}
+
+    assert [(one.id, one.ok) for one in (await check()).values()] == [
+        ("lightning.sats", True), ("lightning.node", True), ("lightning.books", True),
+    ]  # fmt: skip
+    with closing(sqlite3.connect(path)) as node, node:
+        node.execute(
+            "INSERT INTO movement SELECT NULL, NULL, -7, balance - 7, at FROM movement ORDER BY id DESC LIMIT 1"
+        )
+    for runs, fix in ((True, "/reconcile says more"), (False, "Start the hub")):
+        less = (await check(runs=runs))["lightning.books"]
+        assert (less.severity, less.says) == (Severity.WARNING, "the node has 7 msat less than the books say")
+        assert less.fix.startswith(fix)
+    with closing(sqlite3.connect(path)) as node, node:
+        node.execute("UPDATE node SET public = '02' || substr(public, 1, 64)")
+    other = await check()
+    assert "lightning.books" not in other
+    assert (other["lightning.node"].severity, "belong to simulated" in other["lightning.node"].says) == (
+        Severity.ERROR,
+        True,
+    )
+    assert "put its node.db back" in other["lightning.node"].fix
+    path.write_bytes(b"garbage" * 1000)
+    damaged = (await check())["lightning.node"]
+    assert (damaged.severity, "node.db is damaged" in damaged.says) == (Severity.ERROR, True)
+    assert "restore a backup of the whole data folder" in damaged.fix
+    for take in (lambda: path.write_bytes(b""), path.unlink):
+        take()
+        assert "node.db is not there" in (await check())["lightning.node"].says
+        with pytest.raises(NodeGone):
+            async with hub(tmp_path):
+                pass  # another node would have been made in its place
+
+
 async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     taken = socket.create_server(("127.0.0.1", 0))
@@ -326,6 +370,15 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     assert (await ask(sells, runs=True)).money.outside.startswith(f"nothing answers at http://127.0.0.1:{port}")
     async with hub(tmp_path, found=sells):
         assert (await ask(sells, runs=True)).money.outside == ""
+    by_hand = found.model_copy(update={"serve": Serve(port=port)})
+    async with hub(tmp_path, found=by_hand) as bot:
+        assert list(gate(by_hand, await ask_money(by_hand, runs=True), runs=True)) == []
+        opened = await bot.app.serving.open()
+        reached, proxy = gate(by_hand, await ask_money(by_hand, runs=True, listens=opened.address), runs=True)
+        assert (reached.ok, proxy.ok) == (True, True)
+        assert reached.says.endswith(
+            f"{opened.address}, to this machine alone, until the hub stops: timmy-serve start opened it"
+        )
     other = sells.model_copy(update={"serve": Serve(enabled=True, host="::1", port=port)})
     assert (await ask(other, runs=True)).money.outside.startswith(f"nothing answers at http://[::1]:{port}")
     public = sells.model_copy(update={"serve": Serve(enabled=True, port=port, public_url="https://sell.example.org")})

@@ -13,7 +13,7 @@ import pytest
 
 from adapters.web import l402_gate, l402_reading
 from adapters.web.errors import PortInUse
-from bot.serving import OpenAlready
+from bot.serving import OpenAlready, OwnPort
 from config.settings import Http, Serve
 from core.agent.model import ModelUnreachable
 from core.swarm.ports import ResultFile
@@ -95,7 +95,17 @@ async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) 
         other = Stranger(cashier)
         other.base = again.base
         other.buy(spent)
-        assert (await other.ask("GET", f"/v1/tasks/{task}")).error == (404, "unknown_task")
+        for path, error, words in (
+            (task, (404, "unknown_task"), "No task T-1 was bought with this token"),
+            ("x", (422, "bad_task_id"), "'x' is not a task id"),
+        ):  # fmt: skip
+            said = await other.ask("GET", f"/v1/tasks/{path}")
+            assert said.error == error
+            assert words in said.body["error"]["message"]
+            assert "/v1/tasks" in said.body["error"]["message"], "they have no chat"
+        long = await other.task("x" * 8001)
+        assert long.error == (422, "too_many_words")
+        assert "workspace" not in long.body["error"]["message"]
         unheard = bot.rows("SELECT requester, account, conversation FROM task")
         assert unheard[0][0].startswith("l402:")
         assert unheard[0][1:] == ("treasury", unheard[0][0])
@@ -451,6 +461,7 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
         calls = bot.app.console.admin
         closed = await calls["serve.status"]({})
         assert closed["text"].startswith("The gate is closed")
+        assert (await calls["status"]({}))["data"]["gate"] == ""
         assert (await calls["serve.invoice"]({"amount": 5, "memo": "x"}))["text"] == "lnbcrt0"
         for frame in ({"amount": 0}, {"amount": "5"}, {}, {"amount": 5, "memo": "x" * 201}):
             await bot.link.send({"op": "serve.invoice", **frame})
@@ -462,13 +473,30 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
         busy.close()
         await busy.wait_closed()
         opened = await calls["serve.start"]({"port": port, "price": 7})
-        assert opened["text"] == f"Selling at http://127.0.0.1:{port}, 7 simulated sats a call."
+        assert opened["text"].startswith(
+            f"Selling at http://127.0.0.1:{port}, 7 simulated sats a call. It closes when the hub"
+        )
+        assert (await calls["status"]({}))["data"]["gate"] == f"http://127.0.0.1:{port}"
         with pytest.raises(OpenAlready, match="7 simulated sats"):
             await calls["serve.start"]({})
-        assert (await calls["serve.status"]({}))["data"]["price_sats"] == 7
+        told = await calls["serve.status"]({})
+        assert told["data"]["price_sats"] == 7
+        assert "It closes when the hub stops; TIMMY_SERVE_ENABLED=true opens it at each start." in told["text"]
         assert bot.app.health.parts["l402"].up
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
             assert answer.status == 200
+
+
+async def test_the_gate_does_not_open_on_the_hubs_own_port(tmp_path: Path) -> None:
+    clock, found = FakeClock(), settings(tmp_path)
+    async with hub(tmp_path, found=found, clock=clock, cashier=FakeCashier(clock)) as bot:
+        own = int(bot.app.address.rpartition(":")[2])
+        with pytest.raises(PortInUse):  # of a port that the system chose nothing is known beforehand
+            await bot.app.serving.open(own)
+    set_ = found.model_copy(update={"http": Http(port=own)})
+    async with hub(tmp_path, found=set_, clock=clock, cashier=FakeCashier(clock)) as bot:
+        with pytest.raises(OwnPort, match=f"Port {own} is the hub's own"):
+            await bot.app.serving.open(own)
 
 
 async def test_a_port_in_use_is_said_at_the_start(tmp_path: Path) -> None:

@@ -79,12 +79,12 @@ async def test_an_invoice_of_the_world_is_paid(tmp_path: Path) -> None:
 async def test_a_node_that_is_behind_the_chain_is_shown(tmp_path: Path) -> None:
     async with paying(tmp_path) as (bot, node), aiohttp.ClientSession(bot.app.address) as session:
         assert await (await session.get("/healthz")).json() == {"ok": True}
-        info = await node.info()
+        info: NodeInfo = await node.info()
 
         async def behind() -> NodeInfo:
             return replace(info, synced=False)
 
-        node.info = behind  # type: ignore[method-assign]
+        node.info = behind
         bot.pass_time(60)
         await bot.see(bot.app.health.behind, "that it is behind")
         why = f"not in step with the chain: its newest block is {info.height:,}"

@@ -173,7 +173,7 @@ function drawFigures() {
   const figures = [
     ["task-figure", live, "", "tasks under way"],
     ["task-figure", totals.posted, "", "tasks ever"],
-    ["", money.held_sats, "sats", "held for open tasks"],
+    ["", money.held_sats, "sats", "held for tasks and payments"],
     ["", money.escrow_sats, "sats", "in escrow"],
     ["", money.treasury_sats, "sats", `in the treasury; today ${money.earned_today_sats.toLocaleString("en")} earned, `
       + `${money.spent_today_sats.toLocaleString("en")} spent`],

@@ -74,7 +74,7 @@ async def test_the_price_the_seller_and_the_page() -> None:
     head = "From shop.example:8402, for 101 sats (simulated):"
     assert reply.text == f"{head}\n**Click** <b>here</b>"
     assert reply.marks == (Mark(len(head) + 1, len(reply.text), Style.PRE),)
-    assert (reply.markdown, reply.files, reply.data["price_sats"]) == (False, (), 100)
+    assert (reply.markdown, reply.files, reply.data["price_sats"]) == (False, (), 101)
     assert "hunter2" not in repr(reply)
     before = await delivered(replace(bought, before=True), keep, simulated=False)
     assert before.text.startswith("From shop.example:8402, with a token that was paid for before:\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -323,9 +324,42 @@ def test_lnd_without_what_it_needs_is_refused_by_name(monkeypatch: pytest.Monkey
         settings.load()
 
 
-def test_a_node_that_is_not_used_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIMMY_LND_URL", "https://node.example.org:8080")
-    assert settings.load().lightning.backend == "simulated"
+def test_all_that_lnd_needs_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_LIGHTNING_BACKEND", "lnd")
+    with pytest.raises(BadSetting) as refused:
+        settings.load()
+    keys = ("URL", "MACAROON_READ", "MACAROON_RECEIVE", "MACAROON_PAY", "TLS_CERT_PATH")
+    assert re.findall(r"TIMMY_LND_([A-Z_]+)", str(refused.value)) == list(keys)
+    monkeypatch.setenv("TIMMY_LND_MACAROON_PAY", "/nowhere/pay.macaroon")
+    monkeypatch.setenv("TIMMY_LND_TLS_CERT_PATH", "/nowhere/tls.cert")
+    with pytest.raises(
+        BadSetting,
+        match=r"TLS_CERT_PATH is wrong: there is no file /nowhere/tls.cert; TIMMY_LND_MACAROON_PAY is wrong, too",
+    ):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "unused"),
+    [
+        ("LND_URL", "https://node.example.org:8080", "lnd"), ("LND_MACAROON_PAY", "02cc", "lnd"),
+        ("PHOENIXD_PASSWORD", "hush", "phoenixd"), ("PHOENIXD_URL", "http://127.0.0.1:9740", ""),
+    ],
+)  # fmt: skip
+def test_a_node_that_is_not_used_needs_nothing_and_is_known_as_such(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str, unused: str
+) -> None:
+    monkeypatch.setenv(f"TIMMY_{key}", value)
+    found = settings.load()
+    assert (found.lightning.backend, found.unused_backend) == ("simulated", unused)
+
+
+def test_nobody_is_granted_more_than_a_simulated_node_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_WALLET_GRANT", "1,000,000")
+    assert settings.load().wallet.grant == 1_000_000
+    monkeypatch.setenv("TIMMY_WALLET_GRANT", "1,000,001")
+    with pytest.raises(BadSetting, match=r"^TIMMY_WALLET_GRANT is wrong: the simulated node has 1,000,000 sats"):
+        settings.load()
 
 
 @pytest.mark.parametrize(

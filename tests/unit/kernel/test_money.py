@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import MAX_SATS, BadAmount, format_sats, parse_sats, to_msat, to_sats
+from core.money import MAX_SATS, BadAmount, format_sats, moved_sats, parse_sats, to_cost, to_msat, to_sats
 
 amounts = st.integers(1, MAX_SATS)
 
@@ -79,6 +79,12 @@ def test_msat_are_rounded_towards_zero(msat: int) -> None:
 )  # fmt: skip
 def test_how_amounts_are_shown(msat: int, text: str) -> None:
     assert format_sats(msat) == text
+
+
+@given(st.integers(0, to_msat(MAX_SATS)))
+def test_what_leaves_is_rounded_up_and_what_came_down(msat: int) -> None:
+    assert to_msat(to_cost(msat)) - 1000 < msat <= to_msat(to_cost(msat))
+    assert (moved_sats(msat), moved_sats(-msat)) == (to_sats(msat), -to_cost(msat))
 
 
 def test_all_the_sats_there_will_ever_be_fit_in_63_bits() -> None:

@@ -21,6 +21,7 @@ from adapters.lightning.simulated_file import (
     LATE_MS,
     START,
     Asked,
+    NodeDamaged,
     NodeFile,
     Randomness,
     fee_of,
@@ -101,9 +102,10 @@ async def test_a_file_that_is_not_its_own_is_named_and_left_as_it_is(
     else:
         path.write_bytes(content)
     fresh = SimulatedNode(path, FakeClock(), FakeIds(), patience=0)
-    with pytest.raises(NodeDown, match=why):
+    with pytest.raises(NodeDown, match=why) as refused:
         await fresh.balance()
     await fresh.close()
+    assert isinstance(refused.value, NodeDamaged) == (content is not None)
     assert content in {None, path.read_bytes()}
 
 

@@ -195,6 +195,19 @@ async def test_what_is_held_is_neither_spent_nor_held_twice(store: Database) -> 
     assert await wallet_of(store).balance(ACCOUNT) == wallet.Balance(100_000, 100_000, 0, simulated=True)
 
 
+async def test_a_balance_tells_apart_what_is_held_for_payments(store: Database) -> None:
+    def work(tx: UnitOfWork) -> None:
+        granted(tx, 100)
+        posted(tx, 60)
+        kept = tx.ledger.hold(ACCOUNT, "node:simulated", to_msat(7), None)
+        tx.ledger.hold(ACCOUNT, "node:simulated", to_msat(5), None)
+        tx.ledger.close_hold(kept, HoldState.VOID)
+
+    await store.write(work)
+    found = await wallet_of(store).balance(ACCOUNT)
+    assert (found.held, found.payments) == (to_msat(65), to_msat(5))
+
+
 async def test_all_the_sats_there_will_ever_be_fit(store: Database) -> None:
     def work(tx: UnitOfWork) -> None:
         granted(tx, MAX_SATS)
