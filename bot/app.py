@@ -1,7 +1,7 @@
 """The composition root: reads the settings, makes every part, joins them, and takes them down in order.
 
 `build` is called by the program and, with fakes for clock, model or skills, by the tests: there is no other way to
-make a hub. This is the only module that imports adapters and configuration.
+make a hub. Nobody but this module and `bot.parts`, where the settings choose, imports adapters and configuration.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
@@ -27,14 +26,12 @@ from adapters.console.surface import ConsoleSurface
 from adapters.fetch import Internet
 from adapters.inbox import Inbox
 from adapters.lightning import bolt11
-from adapters.lightning.simulated import SimulatedLook, SimulatedNode
-from adapters.lightning.simulated_file import refuse_gone
+from adapters.lightning.simulated import SimulatedNode
 from adapters.llm.ollama import OllamaModel
 from adapters.qr import png
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
 from adapters.speech import engines
-from adapters.sqlite.offline import NoBook, look
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
@@ -50,9 +47,10 @@ from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.money import People, World, money
+from bot.parts import chats, nodes
+from bot.parts.looks import DATABASE
+from bot.parts.web import selling, sidecar
 from bot.registry import registry
-from bot.serving import OwnPort, Serving
-from bot.shop import Shop
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
@@ -60,13 +58,11 @@ from bot.taps import Taps
 from bot.watch import Watch
 from bot.why import Decisions
 from config import personas
-from config.log import hide
-from config.settings import is_loopback, split
 from core.agent.agent import Assistant
-from core.agent.model import Bounds, ModelMissing, named
+from core.agent.model import Bounds
 from core.agent.persona_worker import PersonaWorker
-from core.chat import File, Role
-from core.errors import Broken, HubError, Unavailable, UserError, cause
+from core.chat import File
+from core.errors import Unavailable, cause
 from core.money import to_msat
 from core.pairing import Pairing
 from core.swarm.coordinator import Coordinator
@@ -77,74 +73,42 @@ from core.tokens import CONSOLE_OWNER, Identities
 from core.treasury.treasury import Treasury, today
 from core.wallet.invoices import Till
 from core.wallet.ledger import TREASURY
-from core.wallet.lightning import NodeDown
 from core.wallet.limits import APPROVE
-from core.wallet.node import is_keyless, node_account, same_node
-from core.wallet.reconcile import LOOKS, said
-from core.wallet.selling import Seller
 from core.wallet.spending import Spending
 from core.wallet.wallet import Wallet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from pydantic import SecretStr
-
-    from adapters.lightning.lnd_macaroons import Macaroons
-    from adapters.matrix.surface import MatrixSurface
-    from adapters.shortcuts.answers import Said
-    from adapters.shortcuts.surface import ShortcutsSurface
     from adapters.sqlite.unit_of_work import UnitOfWork
-    from adapters.telegram.surface import TelegramSurface
-    from adapters.web.routes import Route
-    from adapters.web.server import Sidecar
-    from adapters.web.shortcuts import Request
-    from bot.serving import Gate
+    from bot.serving import Serving
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, Fetcher, IdSource
-    from core.store import Store
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
-    from core.tokens import TokenTx
     from core.voice.expected import Names
     from core.voice.hearing import Ear, Mouth
     from core.voice.intent import Meaning
     from core.wallet.lightning import Lightning
     from core.wallet.node import OwnNode
-    from core.wallet.sales import Cashier, SaleTx
+    from core.wallet.sales import Cashier
 
 log = logging.getLogger(__name__)
 
-DATABASE = "hub.db"
-NODE = "node.db"
-"""What a simulated node keeps; apart from the books, as with any node."""
 
-SIMULATED = "simulated"
 NOT_FOR_STRANGERS = frozenset({"machine"})
 """Skills that are about the owner's machine: nobody buys what runs on it."""
 
 SAMPLES = Path(config.__file__).parent / "workspace"
-HOOK_PATH = "/telegram/webhook"
 DRAIN_SECONDS = 2.5
-VERIFY_SECONDS = 600.0
-"""How long a verification may take, by Matrix's specification."""
 
 LAST_WORDS_SECONDS = 1.0
 """At a stop: for the turns under way, then for their answers. The whole stop takes less than 5 s (CONTRACT)."""
 
 FIRST_LOOK_SECONDS = 1.2
-LOOK_SECONDS = 5
-"""How long `timmy doctor` waits for a node."""
-
-
-R = TypeVar("R")
-
-
-class OtherBook(UserError):
-    """The book in {folder} belongs to {theirs}, and the settings name {ours}. Set TIMMY_DATA_DIR to another folder, or {remedy}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +150,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     async with contextlib.AsyncExitStack() as stack:
         data = await _own(settings, stack)
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
-        _same_kind(settings, await store.read(lambda tx: tx.books.identity()))
+        nodes.same_kind(settings, await store.read(lambda tx: tx.books.identity()))
         folder.seed_workspace(settings.workspace, SAMPLES)
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
         brain: Model = ollama if model is None else model
         # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
         await stack.enter_async_context(ollama)
         # So is the node: what was approved would be used up by an answer that it is closed.
-        node = node or await _node(settings, stack, store, clock, ids)
+        node = node or await nodes.opened(settings, stack, store, clock, ids)
         # Its child outlives the turns that listen: one that lost it would answer that it could not.
         ear, mouth = _speech(settings, stack, ear, mouth)
         nursery = await stack.enter_async_context(Nursery())
@@ -217,7 +181,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
-        wallet = Wallet(store, identities, simulated=settings.lightning.backend == SIMULATED)
+        wallet = Wallet(store, identities, simulated=settings.lightning.backend == nodes.SIMULATED)
         spending = Spending(store, identities, agents)
         treasury = Treasury(store, identities, _zone(settings))
         coordinator = Coordinator(
@@ -282,13 +246,13 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         telegram = None
         if settings.telegram.token:
-            telegram = await _telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
-        shortcuts = _shortcuts(
+            telegram = await chats.telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
+        shortcuts = chats.shortcuts(
             settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
         )
         approvals.carries(proxies.KIND, partial(proxies.carry, hub))
         sources = Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
-        web = _sidecar(
+        web = sidecar(
             settings,
             sources,
             telegram,
@@ -301,7 +265,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return task.status.value if task.over else None
 
         supervisor = Supervisor(nursery, clock, health)
-        serving = _serving(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
+        serving = selling(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
         calls = {
             **owner.calls(hub, web.login_link, settings.fingerprint(), outside, lambda: serving.listens),
@@ -319,10 +283,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             told = (
                 partial(back, "matrix"),
                 partial(watch.warn, "matrix"),
-                partial(_ask_verified, approvals, identities),
+                partial(chats.ask_verified, approvals, identities),
                 (lambda user: identities.known(f"matrix:{user}")),
             )
-            matrix = await _matrix(settings, store, clock, ids, nursery, told)
+            matrix = await chats.matrix(settings, store, clock, ids, nursery, told)
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
             delivery.branch(matrix.name, matrix)
@@ -388,70 +352,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             supervisor.stop()
 
 
-async def _node(
-    settings: Settings, stack: contextlib.AsyncExitStack, store: Database, clock: Clock, ids: IdSource
-) -> Lightning:
-    """The Lightning node that the settings name. Nothing is asked of it yet.
-
-    Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything, and `NodeGone`.
-    """
-    opened, known = await store.read(lambda tx: (tx.books.opened_at() or clock.now(), tx.books.identity()))
-    if settings.lightning.backend == SIMULATED and known is not None and not is_keyless(known):
-        refuse_gone(settings.data_dir / NODE)
-    node = _named_node(settings, clock, ids, opened)
-    stack.push_async_callback(node.close)
-    return node
-
-
-def _named_node(settings: Settings, clock: Clock, ids: IdSource, opened: int) -> Lightning:
-    match settings.lightning.backend:
-        case "lnd":
-            return _lnd(settings)
-        case "nwc":
-            return _nwc(settings, clock, opened)
-        case "phoenixd":
-            return _phoenixd(settings, opened)
-        case "simulated":
-            return SimulatedNode(settings.data_dir / NODE, clock, ids)
-        case _:
-            assert_never(settings.lightning.backend)
-
-
-def _hidden(secret: SecretStr | None) -> str:
-    """A secret that is masked in the log from now on."""
-    value = secret.get_secret_value() if secret else ""
-    hide(value)
-    return value
-
-
-def _nwc(settings: Settings, clock: Clock, opened: int) -> Lightning:
-    from adapters.lightning.nwc import Nwc  # noqa: PLC0415 - where it is on
-
-    uri = _hidden(settings.nwc.uri)
-    for secret in re.findall(r"secret=([0-9a-fA-F]+)", uri):
-        hide(secret)
-    return Nwc(uri, clock=clock, since=opened)
-
-
-def _phoenixd(settings: Settings, opened: int) -> Lightning:
-    from adapters.lightning.phoenixd import Phoenixd  # noqa: PLC0415 - where it is on
-
-    return Phoenixd(settings.phoenixd.url, _hidden(settings.phoenixd.password), since=opened)
-
-
-def _lnd(settings: Settings) -> Lightning:
-    from adapters.lightning.lnd import Lnd  # noqa: PLC0415 - where it is on
-
-    return Lnd(settings.lnd.url or "", settings.lnd.tls_cert_path, _macaroons(settings))
-
-
-def _macaroons(settings: Settings) -> Macaroons:
-    from adapters.lightning.lnd_macaroons import Macaroons  # noqa: PLC0415 - where it is on
-
-    found = settings.lnd
-    return Macaroons(*(_hidden(one) for one in (found.macaroon_read, found.macaroon_receive, found.macaroon_pay)))
-
-
 def _speech(
     settings: Settings, stack: contextlib.AsyncExitStack, ear: Ear | None, mouth: Mouth | None
 ) -> tuple[Ear, Mouth]:
@@ -461,136 +361,6 @@ def _speech(
     stack.push_async_callback(listener.close)
     stack.push_async_callback(encoder.close)
     return ear or hears, mouth or speaks
-
-
-def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
-    """Read a data folder's books, whether its hub runs or not. Raises what `look` does."""
-    return look(settings.data_dir / DATABASE, work)
-
-
-def look_at_data(settings: Settings) -> None:
-    """Raises `NotADataFolder` as a start would of a data folder that is there, and `NoFolder`."""
-    folder.refuse_others(settings.data_dir)
-
-
-def look_at_workspace(settings: Settings) -> None:
-    """Raises `NoFolder` as a start would."""
-    folder.keep_apart(settings.workspace, settings.data_dir)
-
-
-def look_at_network(settings: Settings) -> str | None:
-    """The network that the books are of; None: there are none yet.
-
-    Raises `OtherBook` as a start would, and what `look` does.
-    """
-    try:
-        found = look_at_books(settings, lambda tx: tx.books.identity())
-    except NoBook:
-        return None
-    _same_kind(settings, found)
-    return found[0] if found else None
-
-
-async def look_at_port(settings: Settings) -> None:
-    """Raises `PortInUse` or `CannotListen` as a start would."""
-    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
-
-    await probe(Site(settings.http.host, settings.http.port))
-
-
-async def gate_port(settings: Settings) -> None:
-    """Raises `PortInUse` or `CannotListen` as opening the gate would."""
-    from adapters.web.listening import Site, probe  # noqa: PLC0415 - as in `_sidecar`
-
-    await probe(Site(settings.serve.host, settings.serve.port, group="SERVE"))
-
-
-async def look_at_gate(settings: Settings, listens: str = "") -> str:
-    """Why strangers do not reach the gate of a running hub; empty if they do. `listens`: where it says that it does."""
-    from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
-
-    serve, host = settings.serve, settings.serve.host.strip("[]")
-    here = f"http://[{host}]:{serve.port}" if ":" in host else f"http://{host}:{serve.port}"
-    return await unreached(serve.public_url or listens or here, "/health")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeLook:
-    """Whose node it is, how it is behind the chain, and what its keys lack for what the hub does; empty: none yet, or nothing.
-
-    `difference`: what it has more than the books say, msat; None where that is not known.
-    """
-
-    who: str = ""
-    behind: str = ""
-    lacks: str = ""
-    difference: int | None = None
-
-
-async def look_at_node(settings: Settings) -> NodeLook:
-    """The node that the settings name.
-
-    Raises `NodeDown`, and what a start would: `BadMacaroon`, `BadCertificate`, `BadConnection`, `OtherNode`.
-    """
-    clock, known = SystemClock(), None
-    with contextlib.suppress(HubError):  # what is wrong with the books is said of them
-        known = look_at_books(settings, lambda tx: tx.books.identity())
-    simulated = settings.lightning.backend == SIMULATED
-    if simulated and known is None:
-        return NodeLook()
-    node: Lightning | SimulatedLook = (
-        SimulatedLook(settings.data_dir / NODE) if simulated else _named_node(settings, clock, SystemIds(), clock.now())
-    )
-    try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            found = await node.info()
-            same_node(known, found)
-            difference = None if known is None else await _difference(settings, node)
-    except TimeoutError:
-        raise NodeDown(backend=node.backend, why=f"no answer within {LOOK_SECONDS} s") from None
-    finally:
-        await node.close()
-    lacks = _macaroons(settings).lacking() if node.backend == "lnd" else ""
-    return NodeLook(f"{found.network} ({found.node})", found.behind, lacks, difference)
-
-
-async def _difference(settings: Settings, node: Lightning | SimulatedLook) -> int | None:
-    """What a node has more than the books say, msat; None where sats kept moving meanwhile."""
-    account = node_account(node.backend)
-    with contextlib.suppress(Broken):
-        before = look_at_books(settings, lambda tx: said(tx, account))
-        for _ in range(LOOKS):
-            has = await node.balance()
-            now = look_at_books(settings, lambda tx: said(tx, account))
-            if now == before:
-                return now.compared(has, 0).difference
-            before = now
-    return None
-
-
-async def look_from_outside(settings: Settings) -> str:
-    """Why a running hub is not reached by its public address; empty if it is."""
-    from adapters.web.reach import unreached  # noqa: PLC0415 - as in `_sidecar`
-
-    return await unreached(settings.http.public_url) if settings.http.public_url else "it has no public address"
-
-
-def speech_lacks(settings: Settings) -> tuple[str, str]:
-    """Why the engines that were chosen cannot hear, and cannot speak; empty where they can."""
-    speech = settings.speech
-    return engines.ear_missing(speech.stt, speech.model_dir), engines.mouth_missing(speech.tts, speech.model_dir)
-
-
-async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
-    """Why the hub's own model cannot be asked (None: it can), and the longest context that it was made for, in tokens."""
-    async with OllamaModel(settings.ollama.url, settings.ollama.model, clock=SystemClock()) as model:
-        if why := await model.check():
-            return why, None
-        try:
-            own, installed = await model.default(), await model.models()  # which wait longer for their answer
-        except HubError as error:
-            return str(error), None
-        return (None, await model.window()) if named(own, installed) else (str(ModelMissing(model=own)), None)
 
 
 async def talk(app: App) -> None:
@@ -630,166 +400,6 @@ def _presets(settings: Settings) -> dict[str, int | None]:
     return {APPROVE: to_msat(settings.wallet.approve_over), "day": None if day is None else to_msat(day)}
 
 
-def _sidecar(
-    settings: Settings, sources: Sources, telegram: TelegramSurface | None, shortcuts: Sequence[ShortcutsSurface],
-    task_line: Callable[[str], str],
-) -> Sidecar:  # fmt: skip
-    """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
-    from adapters.web import telegram_hook  # noqa: PLC0415
-    from adapters.web.server import Sidecar, Site  # noqa: PLC0415
-    from adapters.web.shortcuts_setup import SetupPage  # noqa: PLC0415
-
-    http = settings.http
-    hook = telegram.hook if telegram is not None else None
-    more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
-    for surface in shortcuts:
-        elsewhere = None if is_loopback(http.public_host) else http.public_url
-        more += [*SetupPage(elsewhere).routes(), *_shortcut_routes(surface, task_line)]
-    return Sidecar(
-        Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
-    )
-
-
-def _serving(
-    settings: Settings, sources: Sources, nursery: Nursery, hub: Hub, cashier: Cashier, supervisor: Supervisor
-) -> Serving:
-    """What sells to strangers. The gate is made when it is opened, or asked something."""
-
-    @cache
-    def seller() -> Seller:
-        secret = folder.secret(settings.data_dir, "l402.secret", sources.ids)
-        hide(secret)
-        store = cast("Store[SaleTx]", sources.store)  # one unit of work has all stores
-        return Seller(store, cashier, secret.encode(), clock=sources.clock, ids=sources.ids, spawner=nursery)
-
-    def make(port: int | None, price: int | None) -> Gate:
-        from adapters.web.l402_gate import Gate  # noqa: PLC0415 - as in `_sidecar`
-        from adapters.web.l402_shapes import Shopfront  # noqa: PLC0415
-        from adapters.web.listening import Site  # noqa: PLC0415
-
-        http, serve = settings.http, settings.serve
-        if (port or serve.port) and (serve.host, port or serve.port) == (http.host, http.port):
-            raise OwnPort(port=http.port)
-        site = Site(
-            serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
-            http.trusted_proxy, "SERVE",
-        )  # fmt: skip
-        shop = Shop(seller(), hub.assistant, hub.coordinator, hub.treasury, hub.health.model)
-        front = Shopfront(
-            seller(), shop, to_msat(price or serve.price), hub.wallet.simulated, lambda file: Path(hub.file_path(file))
-        )
-        return Gate(site, sources, front)
-
-    return Serving(make, supervisor, enabled=settings.serve.enabled)
-
-
-def _shortcuts(
-    settings: Settings, store: Database, clock: Clock, ids: IdSource, identities: Identities,
-    delivery: tuple[Callable[[Outgoing], None], Callable[[], Awaitable[None]]],
-) -> Sequence[ShortcutsSurface]:  # fmt: skip
-    """The Shortcuts surface, if it is on: `delivery` sends what was written elsewhere, and what waits for it again."""
-    if not settings.shortcuts.enabled:
-        return ()
-    from adapters.shortcuts.recordings import Recordings  # noqa: PLC0415 - as the other surfaces: where it is on
-    from adapters.shortcuts.surface import ShortcutsSurface  # noqa: PLC0415
-
-    def lives(tx: TokenTx, token: str, person: str) -> bool:
-        return tx.tokens.by_hash(token) is not None and identities.role_in(tx, person) is not Role.GUEST
-
-    send, back = delivery
-    recordings = Recordings(settings.data_dir / "recordings")
-    return (ShortcutsSurface(store, clock, ids, recordings, lives=lives, send=send, back=back),)
-
-
-def _shortcut_routes(surface: ShortcutsSurface, task_line: Callable[[str], str]) -> Sequence[Route]:
-    """The surface behind its routes, each of which knows nothing of the other."""
-    from adapters.shortcuts.surface import Ask  # noqa: PLC0415
-    from adapters.web.shortcuts import Desk, Shortcuts  # noqa: PLC0415
-
-    async def ask(request: Request) -> Said:
-        recorded = request.recording
-        content, media = (recorded.content, recorded.media) if recorded else (None, "")
-        asked = Ask(
-            request.device, request.route, request.text, request.alive, request.key, content, media, request.said
-        )  # fmt: skip
-        return await surface.ask(asked)
-
-    return Shortcuts(Desk(surface.held, ask, surface.result, task_line)).routes()
-
-
-async def _telegram(
-    settings: Settings,
-    store: Database,
-    clock: Clock,
-    ids: IdSource,
-    nursery: Nursery,
-    back: Callable[[], Awaitable[None]],
-) -> TelegramSurface:
-    """The Telegram surface; its library is imported only where it is on."""
-    from adapters.telegram.menu import Menus  # noqa: PLC0415
-    from adapters.telegram.surface import Access, Hook, TelegramSurface  # noqa: PLC0415
-
-    token = settings.telegram.token.get_secret_value() if settings.telegram.token else ""
-    hide(token)
-    hook = None
-    if settings.telegram.mode == "webhook":
-        given = settings.telegram.webhook_secret
-        secret = given.get_secret_value() if given else folder.secret(settings.data_dir, "telegram-webhook.secret", ids)
-        hide(secret)
-        hook = Hook(f"{(settings.http.public_url or '').rstrip('/')}{HOOK_PATH}", secret)
-    access = Access(
-        token, settings.telegram.base_url,
-        frozenset(int(chat) for chat in split(settings.telegram.chats)), hook,
-    )  # fmt: skip
-    owners = [int(actor.partition(":")[2]) for actor in settings.owners if re.fullmatch(r"telegram:[0-9]+", actor)]
-    menus = Menus(
-        registry.menu(Role.MEMBER, private=True), registry.menu(Role.MEMBER, private=False),
-        registry.menu(Role.OWNER, private=True), owners,
-    )  # fmt: skip
-
-    async def moved(old: str, new: str) -> None:
-        await store.write(lambda tx: tx.messages.move("telegram", old, new, tx.now))
-
-    moves = await store.read(lambda tx: tx.messages.moved("telegram"))
-    return TelegramSurface(access, menus, clock=clock, spawner=nursery, back=back, moved=moved, moves=moves)
-
-
-async def _matrix(
-    settings: Settings, store: Database, clock: Clock, ids: IdSource, nursery: Nursery,
-    told: tuple[
-        Callable[[], Awaitable[None]], Callable[[str, str], Awaitable[None]], Callable[[str, str, str], Awaitable[None]],
-        Callable[[str], bool],
-    ],
-) -> MatrixSurface:  # fmt: skip
-    """The Matrix surface; its library is imported only where it is on."""
-    from adapters.matrix.identity import IdentityFile  # noqa: PLC0415
-    from adapters.matrix.memory import Memory  # noqa: PLC0415
-    from adapters.matrix.surface import Access, MatrixSurface, Told  # noqa: PLC0415
-
-    found = settings.matrix
-    password, token = (one.get_secret_value() if one else "" for one in (found.password, found.access_token))
-    for secret in filter(None, (password, token)):
-        hide(secret)
-    own = frozenset(actor.removeprefix("matrix:") for actor in settings.owners if actor.startswith("matrix:"))
-    access = Access(
-        found.homeserver or "", found.user or "", password, token, found.device, frozenset(split(found.rooms)),
-        frozenset(split(found.inviters)) or own, found.encryption, found.trust,
-    )  # fmt: skip
-    identity = IdentityFile(settings.data_dir / "matrix", ids)
-    memory = Memory(f"matrix/{access.user}", store, clock)
-    await memory.load(ids.token(9))
-    return MatrixSurface(access, identity, memory, clock=clock, spawner=nursery, told=Told(*told))
-
-
-async def _ask_verified(approvals: Approvals, identities: Identities, shown: str, words: str, user: str) -> None:
-    """Ask the owners, elsewhere than on Matrix, whether somebody sees what the bot shows."""
-    elsewhere = sorted(one for one in identities.everybody(CONSOLE_OWNER) if not one.startswith("matrix:"))
-    await approvals.ask(
-        "matrix-verify", shown, words, asked_by=f"matrix:{user}", where=f"matrix:{user}", approvers=elsewhere,
-        seconds=VERIFY_SECONDS, key=f"matrix-verify/{shown}", exact=True,
-    )  # fmt: skip
-
-
 def _understand(hub: Hub, text: str) -> Meaning:
     """What a sentence means here. It may name agents, and personas that can be spawned. Of people, any: anybody may be paid."""
     from core.voice.intent import Known, understand  # noqa: PLC0415 - 3 MB and 30 ms, for the first who says a sentence
@@ -819,7 +429,7 @@ async def _after(ready: asyncio.Event, run: Callable[[], Awaitable[None]]) -> No
 
 async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
     """Take the data folder. A start that is refused for its settings makes none, nor a workspace."""
-    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `_sidecar`
+    from adapters.web.server import Site, probe  # noqa: PLC0415 - as in `sidecar`
 
     site = Site(settings.http.host, settings.http.port)
     folder.keep_apart(settings.workspace, settings.data_dir)
@@ -830,15 +440,6 @@ async def _own(settings: Settings, stack: contextlib.AsyncExitStack) -> Path:
     if not new:
         await probe(site)
     return data
-
-
-def _same_kind(settings: Settings, found: tuple[str, str] | None) -> None:
-    """Raise `OtherBook` where books of simulated sats meet a real node, or the other way round."""
-    backend = settings.lightning.backend
-    if found is None or (found[0] == SIMULATED) == (backend == SIMULATED):
-        return
-    remedy = f"TIMMY_LIGHTNING_BACKEND={SIMULATED}" if found[0] == SIMULATED else "name that node"
-    raise OtherBook(folder=settings.data_dir, theirs=f"{found[0]} ({found[1]})", ours=backend, remedy=remedy)
 
 
 class _Files:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bot import statement
-from bot.app import SIMULATED, look_at_books
+from bot.parts.looks import look_at_books
+from bot.parts.nodes import SIMULATED
 from core.errors import UserError
 from core.money import MSAT, to_sats
 from core.tokens import CONSOLE_OWNER

@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bot.app import (
-    OtherBook,
+from bot.doctor_money import Money, ask_money, gate, held, lightning
+from bot.findings import Finding, Severity, check, refused
+from bot.links import left_behind
+from bot.parts.looks import (
     look_at_books,
     look_at_data,
     look_at_model,
@@ -26,9 +28,7 @@ from bot.app import (
     look_from_outside,
     speech_lacks,
 )
-from bot.doctor_money import Money, ask_money, gate, held, lightning
-from bot.findings import Finding, Severity, check, refused
-from bot.links import left_behind
+from bot.parts.nodes import OtherBook
 from config.settings import is_loopback, split
 from core.errors import HubError
 from core.tokens import CONSOLE_OWNER, TokenKind

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.app import SIMULATED, NodeLook, gate_port, look_at_books, look_at_gate, look_at_node
 from bot.findings import Severity, check, refused
+from bot.parts.looks import NodeLook, gate_port, look_at_books, look_at_gate, look_at_node
+from bot.parts.nodes import SIMULATED
 from config.settings import is_loopback
 from core.errors import HubError, UserError
 from core.ids import task_name

@@ -1,4 +1,4 @@
-"""What the sidecar looks at. `bot/app.py` hands it the hub's own services, which fulfil these shapes."""
+"""What the sidecar looks at. `bot/parts/web.py` hands it the hub's own services, which fulfil these shapes."""
 
 from __future__ import annotations
 

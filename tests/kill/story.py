@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adapters.sqlite.message_store import _load
-from bot.app import DATABASE, build
+from bot.app import build
+from bot.parts.looks import DATABASE
 from bot.subscriptions import NOTIFIED
 from core.store import StoreClosed
 from tests.blank import blank

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from adapters.matrix import content
 from adapters.matrix.guard import Store
 from adapters.matrix.surface import _FILTER
-from bot.app import DATABASE
+from bot.parts.looks import DATABASE
 from config.settings import Matrix
 from core.chat import Role
 from core.pairing import HOUR_MS, code_digest

@@ -19,7 +19,8 @@ from adapters.clockwork import running
 from adapters.console.link import QueueLink
 from adapters.sqlite.connection import connect_reader
 from adapters.sqlite.offline import look
-from bot.app import DATABASE, build
+from bot.app import build
+from bot.parts.looks import DATABASE
 from config.settings import PREFIX, Auction, Http, Ollama, Settings, WalletGroup
 from core.money import to_msat
 from core.swarm.persona import Persona

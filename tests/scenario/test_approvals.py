@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.sqlite.connection import connect
-from bot.app import DATABASE
 from bot.approvals import Came
+from bot.parts.looks import DATABASE
 from core.chat import Role
 from core.errors import Unavailable
 from tests.scenario.bot import OWNER, hub

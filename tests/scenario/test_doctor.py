@@ -22,10 +22,11 @@ from adapters.lightning.simulated_file import NodeGone
 from adapters.sqlite.connection import connect
 from adapters.sqlite.writer import Database
 from adapters.web.reach import unreached
-from bot.app import DATABASE, NODE
 from bot.doctor import Asked, ask, examine, misconfigured, report
 from bot.doctor_money import ask_money, gate, lightning
 from bot.findings import Severity
+from bot.parts.looks import DATABASE
+from bot.parts.nodes import NODE
 from config.settings import BadSetting, Http, Lightning, Lnd, Matrix, Ollama, Serve, Shortcuts, Speech, Telegram
 from core.money import to_msat
 from core.wallet.ledger import EXTERNAL, transfer, user_account

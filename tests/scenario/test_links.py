@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from adapters.sqlite.connection import connect
 from bot import proxies
-from bot.app import DATABASE
+from bot.parts.looks import DATABASE
 from config.settings import Matrix
 from core.approval import State
 from core.chat import Attachment, Caller, Inbound, Role

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.simulated import SimulatedNode
-from bot.app import NODE
+from bot.parts.nodes import NODE
 from bot.simulate import NotSimulated, calls
 from core.wallet.lightning import PayState
 from tests.fakes import FakeIds

@@ -12,9 +12,9 @@ import pytest
 
 from adapters.speech.ear import LocalEar
 from adapters.speech.worker import Worker
-from bot.app import DATABASE
 from bot.delivery import FETCH_SECONDS
 from bot.hearing import Hearing
+from bot.parts.looks import DATABASE
 from bot.registry import Registry
 from config.settings import Speech
 from core.chat import Attachment, Caller, Inbound, Role

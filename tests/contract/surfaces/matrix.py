@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from adapters.sqlite.connection import connect
-from bot.app import DATABASE
+from bot.parts.looks import DATABASE
 from config.settings import Matrix
 from tests.blank import blank
 from tests.contract.surfaces.driver import Feat, Shown, Where

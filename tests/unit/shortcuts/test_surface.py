@@ -14,7 +14,7 @@ from adapters.shortcuts.answers import IN_CHAT
 from adapters.shortcuts.recordings import RecordingGone, Recordings
 from adapters.shortcuts.surface import Ask, ShortcutsDown, ShortcutsSurface, SpeaksForNobody, TooManyOpen
 from adapters.sqlite.writer import Database
-from bot.app import DATABASE
+from bot.parts.looks import DATABASE
 from core.chat import Attachment, Mark, Outgoing, Reply, Style, Undeliverable
 from core.tokens import TokenRow
 from tests.blank import blank

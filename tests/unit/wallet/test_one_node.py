@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.lightning.simulated import SimulatedNode
-from bot.app import DATABASE, OtherBook, build
+from bot.app import build
+from bot.parts.looks import DATABASE
+from bot.parts.nodes import OtherBook
 from config.settings import Lightning
 from core.wallet.lightning import NodeDown, NodeInfo
 from core.wallet.node import OtherNode
