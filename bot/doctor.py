@@ -320,7 +320,11 @@ def _hub(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Findi
         return
     yield check("hub.running", f"up for {status['uptime_s']} s")
     wrong = "" if status["settings"] == settings.fingerprint() else "the hub that runs was started with other settings"
-    yield check("hub.settings", "those that it was started with", wrong, "Start it anew.", Severity.WARNING)
+    alone = status.get("gate") and not settings.serve.enabled
+    fix = "Start it anew" + (
+        ", unless timmy-serve started it: then it has the gate alone, whatever else is set." if alone else "."
+    )
+    yield check("hub.settings", "those that it was started with", wrong, fix, Severity.WARNING)
     faults = list(status["faults"])
     for name, part in status["parts"].items():
         fault = next((one for one in faults if one.startswith(f"{name} is ")), "")

@@ -124,7 +124,7 @@ class Serving:
     def _until(self) -> str:
         """When an open gate closes."""
         if self._enabled:
-            return "It opens and closes with the hub (TIMMY_SERVE_ENABLED)."
+            return "It is open as long as the hub runs."
         return "It closes when the hub stops; TIMMY_SERVE_ENABLED=true opens it at each start."
 
     async def _start(self, frame: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from core.agent.prompt import plain
 from core.chat import Caller, Role
 from core.errors import Unavailable, UserError
 from core.money import format_sats, to_msat
-from core.swarm import docket, orders
-from core.swarm.orders import Order
+from core.swarm.docket import UnknownTask
+from core.swarm.orders import Order, TooManyWords
 from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
@@ -63,14 +63,6 @@ class NoFunds(Unavailable):
 
 class MoreThanSold(UserError):
     """The most that a task may cost (max_sats) is 1 sat to {most}, for which a call of this token was sold."""
-
-
-class UnknownTask(docket.UnknownTask):
-    """No task {task} was bought with this token. POST /v1/tasks buys one, and its answer has the task_id."""
-
-
-class TooManyWords(orders.TooManyWords):
-    """A task is described in at most {limit} characters; this has {given}. Shorten it; nothing was taken off your token."""
 
 
 class Shop:
@@ -173,13 +165,15 @@ class Shop:
             raise NoFunds from None  # what the treasury has and may is nobody's business
         except Frozen:
             raise NoFunds from None
-        except orders.TooManyWords as error:
-            raise TooManyWords(**error.facts) from None
+        except TooManyWords as error:
+            raise TooManyWords(**{**error.facts, "instead": "Shorten it; nothing was taken off your token"}) from None
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
         """A task that this bundle paid for, and its files once it is delivered. Raises `UnknownTask`."""
         if not await self._seller.bought(grant, number):
-            raise UnknownTask(task=f"T-{number}")
+            raise UnknownTask(
+                task=f"T-{number}", known="This token buys one by POST /v1/tasks, whose answer has its task_id"
+            )
         task = await self._coordinator.show(number)
         return task, await self._coordinator.files(number) if task.status in _SHOWN else []
 

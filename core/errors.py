@@ -1,7 +1,7 @@
 """Every failure the hub can name, as one tree.
 
 The docstring of an error is the sentence its user reads: what happened, and what to do about it. Facts are
-filled in by name (`UnknownTask(task="T-7")`), so a message can never be built without what it talks about.
+filled in by name (`UnknownApproval(name="A-7")`), so a message can never be built without what it talks about.
 Each edge (chat, socket, HTTP, exit code) maps the four branches once; see `bot/replies.py`.
 """
 
@@ -25,7 +25,7 @@ class HubError(Exception):
 
     @property
     def code(self) -> str:
-        """The error's stable name for programs: `UnknownTask` -> `unknown_task`."""
+        """The error's stable name for programs: `UnknownApproval` -> `unknown_approval`."""
         return _code(type(self))
 
 

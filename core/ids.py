@@ -13,7 +13,7 @@ _TASK = re.compile(r"(?:[tT]-?|#)?0*([1-9][0-9]{0,17})")
 
 
 class BadTaskId(UserError):
-    """{given} is not a task id. Ids look like T-12; /tasks lists them."""
+    """{given} is not a task id. Ids look like T-12; {known}."""
 
 
 def task_name(task: int) -> str:
@@ -21,9 +21,9 @@ def task_name(task: int) -> str:
     return f"T-{task}"
 
 
-def parse_task(text: str) -> int:
-    """The task number of what a person typed. Raises `BadTaskId`."""
+def parse_task(text: str, known: str = "/tasks lists them") -> int:
+    """The task number of what a person typed. Raises `BadTaskId`, which says where ids are `known` from."""
     found = _TASK.fullmatch(text.strip())
     if found is None:
-        raise BadTaskId(given=repr(text[:40]))
+        raise BadTaskId(given=repr(text[:40]), known=known)
     return int(found.group(1))

@@ -8,9 +8,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from adapters.web.shortcuts import Blank, BodyNotJson, TextTooLong
-from core import ids
 from core.chat import MAX_TEXT
 from core.errors import Unavailable, UserError
+from core.ids import parse_task
 from core.wallet.l402 import BadCredential
 from core.wallet.sales import BadCount
 from core.wallet.selling import MOST_CALLS
@@ -56,16 +56,9 @@ class NoSuchFile(UserError):
     status = 404
 
 
-class BadTaskId(ids.BadTaskId):
-    """{given} is not a task id. POST /v1/tasks answers with one, such as T-12."""
-
-
 def read_task(request: web.Request) -> int:
     """The number of the task in a path. Raises `BadTaskId`, in words for somebody who has no chat."""
-    try:
-        return ids.parse_task(request.match_info["task"])
-    except ids.BadTaskId as error:
-        raise BadTaskId(**error.facts) from None
+    return parse_task(request.match_info["task"], "POST /v1/tasks answers with one")
 
 
 def read_authorization(request: web.Request) -> str | None:

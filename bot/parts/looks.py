@@ -15,7 +15,7 @@ from adapters.speech import engines
 from adapters.sqlite.offline import NoBook, look
 from bot.parts import nodes
 from core.agent.model import ModelMissing, named
-from core.errors import Broken, HubError
+from core.errors import Broken, HubError, UserError
 from core.wallet.lightning import NodeDown
 from core.wallet.node import node_account, same_node
 from core.wallet.reconcile import LOOKS, said
@@ -130,9 +130,9 @@ async def look_at_node(settings: Settings) -> NodeLook:
 
 
 async def _difference(settings: Settings, node: Lightning | SimulatedLook) -> int | None:
-    """What a node has more than the books say, msat; None where sats kept moving meanwhile."""
+    """What a node has more than the books say, msat; None where sats kept moving, or the wallet tells nobody what it has."""
     account = node_account(node.backend)
-    with contextlib.suppress(Broken):
+    with contextlib.suppress(Broken, UserError):
         before = look_at_books(settings, lambda tx: said(tx, account))
         for _ in range(LOOKS):
             has = await node.balance()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class UnknownTask(UserError):
-    """There is no task {task}. /tasks lists them."""
+    """There is no task {task}. {known}."""
 
     status = 404
 
@@ -34,7 +34,7 @@ def find(tx: SwarmTx, number: int) -> Task:
     """A task, inside a unit of work. Raises `UnknownTask`."""
     task = tx.tasks.find(number)
     if task is None:
-        raise UnknownTask(task=task_name(number))
+        raise UnknownTask(task=task_name(number), known="/tasks lists them")
     return task
 
 

@@ -29,7 +29,7 @@ class NoWork(UserError):
 
 
 class TooManyWords(UserError):
-    """A task is described in at most {limit} characters; this has {given}. Put the rest into a file of the workspace."""
+    """A task is described in at most {limit} characters; this has {given}. {instead}."""
 
 
 class BadDeadline(UserError):
@@ -73,7 +73,7 @@ def checked(order: Order, roster: Roster) -> Order:
     if not any(map(str.isalnum, words)):
         raise NoWork
     if len(words) > MAX_DESCRIPTION:
-        raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words))
+        raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words), instead="Put the rest into a file of the workspace")
     if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
         raise BadDeadline(what="A task's time", given=span(order.time))
     only = order.only

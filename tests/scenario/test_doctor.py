@@ -404,6 +404,13 @@ async def test_what_the_hub_knows_of_itself_is_told(tmp_path: Path, but: Any, na
     assert {one: fault.severity for one, fault in faults.items()} == {name: severity}
 
 
+async def test_a_hub_that_timmy_serve_started_may_have_other_settings(tmp_path: Path) -> None:
+    found = await used(tmp_path)
+    other = STATUS | {"settings": "others"}
+    assert wrong(found, other)["hub.settings"].fix == "Start it anew."
+    assert "timmy-serve" in wrong(found, other | {"gate": "http://127.0.0.1:8402"})["hub.settings"].fix
+
+
 async def test_a_model_that_is_not_there_or_is_asked_for_more_than_it_has_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     (missing,) = wrong(found, STATUS, asked=Asked(model="No model answers at http://x. Start Ollama.")).values()

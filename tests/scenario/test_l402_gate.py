@@ -96,7 +96,7 @@ async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) 
         other.base = again.base
         other.buy(spent)
         for path, error, words in (
-            (task, (404, "unknown_task"), "No task T-1 was bought with this token"),
+            (task, (404, "unknown_task"), "There is no task T-1. This token"),
             ("x", (422, "bad_task_id"), "'x' is not a task id"),
         ):  # fmt: skip
             said = await other.ask("GET", f"/v1/tasks/{path}")
