@@ -13,7 +13,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -237,14 +237,17 @@ class Lightning(RuleBasedStateMachine):
             self._start(self._bury(), blow)
 
     def teardown(self) -> None:
-        if hasattr(self, "view"):
+        with ExitStack() as leaving:  # whatever is red: what stays open is blamed on the next test
+            leaving.callback(shutil.rmtree, self.folder)
+            leaving.callback(self.runner.close)
+            if not hasattr(self, "view"):
+                return
+            leaving.callback(lambda: self.view.close())
             try:
                 self._all_ends_well()
             finally:
                 path = self._bury()
             self._flip(path)
-        self.runner.close()
-        shutil.rmtree(self.folder)
 
     def _all_ends_well(self) -> None:
         """The node is well again, and time passes: everything comes to its end, is booked, and compares exactly."""
