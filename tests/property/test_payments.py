@@ -242,7 +242,6 @@ class Lightning(RuleBasedStateMachine):
             leaving.callback(self.runner.close)
             if not hasattr(self, "view"):
                 return
-            leaving.callback(lambda: self.view.close())
             try:
                 self._all_ends_well()
             finally:

@@ -11,12 +11,15 @@ import pytest
 from core.events import Kind
 from core.money import to_msat
 from core.store import DiskFull
+from core.tokens import Identities
 from core.wallet.ledger import NotEnoughSats
 from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, Outcome, PayState
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
 from core.wallet.node import OtherNode
 from core.wallet.payment import BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
 from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS, CannotTakeBack, OwnGate, PaysYourself
+from core.wallet.purse import Purse
+from tests.fakes import FakeIds
 from tests.twin_node import START, WHOLE, Fault
 from tests.unit.wallet.payments_bench import ANN, bench
 
@@ -166,6 +169,24 @@ async def test_whoever_tried_in_vain_is_told_of_their_own_try_whatever_became_of
     assert (await hub.pay(bolt11, ANN)).state is State.SUCCEEDED
     assert await hub.pay(bolt11, key="one") == failed
     assert (failed.state, failed.account) == (State.FAILED, "user:console:owner")
+
+
+async def test_what_somebody_bought_is_told_by_their_own_try(hub: Bench) -> None:
+    """Two pay the same invoice, which a server handed to both."""
+    people = Identities(hub.store, FakeIds("people"), owners=(), reserved=bool)
+    purse = Purse(hub.store, hub.payments, people, hub.own)
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    digest = decode_hash(bolt11)
+    assert (await purse.outcome("user:telegram:1", digest)).state is PayState.UNKNOWN
+    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)
+    await hub.pay(bolt11, ANN)
+    await hub.pay(bolt11)
+    assert (await purse.outcome("user:telegram:1", digest)).why == "there is no way"
+    assert (await purse.outcome("user:console:owner", digest)).state is PayState.IN_FLIGHT
+    hub.twin.land(digest, well=True)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    await hub.ends(bolt11)
+    assert (await purse.outcome("user:console:owner", digest)).state is PayState.SUCCEEDED
 
 
 # Who has a payment hash ----------------------------------------------------------------------------------------------
