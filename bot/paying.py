@@ -23,8 +23,8 @@ from core.wallet.guard import AgreedNoMore
 from core.wallet.ledger import TREASURY, user_account
 from core.wallet.lightning import MEMO_BYTES, NodeDown
 from core.wallet.limits import Path
+from core.wallet.outgoing import Order
 from core.wallet.payment import CostsMore
-from core.wallet.payments import Order
 from core.wallet.purchase import Order as Wanted
 from core.wallet.wallet import owner_of
 
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from core.wallet.endings import Endings
     from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
-    from core.wallet.payments import Payments, Quote
+    from core.wallet.outgoing import Quote
+    from core.wallet.payments import Payments
     from core.wallet.wallet import Wallet
 
 KIND = "payment"

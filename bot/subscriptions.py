@@ -20,7 +20,7 @@ from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
-from core.wallet.payments import PaymentTx
+from core.wallet.outgoing import PaymentTx
 from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:

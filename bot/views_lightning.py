@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.wallet.hold import HoldInvoice
     from core.wallet.invoices import Invoice
+    from core.wallet.outgoing import Quote
     from core.wallet.payment import Payment
-    from core.wallet.payments import Quote
     from core.wallet.reconcile import Comparison
 
 

@@ -126,7 +126,7 @@ async def test_an_attempt_that_ended_meanwhile_is_not_given_up_for_the_next(hub:
     hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)
     first = await hub.pay(bolt11)
     second = await hub.pay(bolt11)
-    await hub.store.write(lambda tx: hub.payments.give_up(tx, first, "too late"))
+    await hub.store.write(lambda tx: hub.payments.outgoing.give_up(tx, first, "too late"))
     assert await hub.stands(bolt11) == second
 
 

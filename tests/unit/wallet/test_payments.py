@@ -16,8 +16,9 @@ from core.wallet.ledger import NotEnoughSats
 from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, Outcome, PayState
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
 from core.wallet.node import OtherNode
+from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself
 from core.wallet.payment import BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
-from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS, CannotTakeBack, OwnGate, PaysYourself
+from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS
 from core.wallet.purse import Purse
 from tests.fakes import FakeIds
 from tests.twin_node import START, WHOLE, Fault
@@ -562,7 +563,7 @@ async def test_one_of_ours_that_a_node_takes_back_after_it_was_paid_is_paid_once
     assert (failed.state, failed.why) == (State.FAILED, "the invoice was paid already")
     assert await hub.has("user:console:owner") == (GRANT, 0)
     assert await hub.has("user:telegram:1") == (to_msat(400), 0)
-    await hub.store.write(lambda tx: hub.payments._end_inside(tx, waiting))
+    await hub.store.write(lambda tx: hub.payments.outgoing.end_inside(tx, waiting))
     assert await hub.stands(bolt11) == failed
 
 
