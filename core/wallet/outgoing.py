@@ -253,6 +253,7 @@ class Outgoing:
         self._guard.spent(tx, payment, sent)
         data: dict[str, Json] = {
             "payment": payment.payment_hash.hex(),
+            "attempt": payment.attempt,
             "sats": to_sats(payment.amount),
             "answered": self._awaited(payment.payment_hash),
         }
@@ -264,19 +265,19 @@ def paid_under(tx: PaymentTx, key: str) -> Payment | None:
     """What was paid under a key: that attempt, whoever tried anew since."""
     if (done := tx.applied(key)) is None:
         return None
-    digest, _, attempt = done.partition(":")
-    found = tx.payments.find(bytes.fromhex(digest))
-    return found if found is None or not attempt else _attempt(tx, found, int(attempt))
+    digest, _, number = done.partition(":")
+    return attempted(tx, bytes.fromhex(digest), int(number or 0))
 
 
 def as_it_stands(tx: PaymentTx, payment: Payment) -> Payment:
     """An attempt as it stands now."""
-    found = tx.payments.find(payment.payment_hash)
-    return payment if found is None else _attempt(tx, found, payment.attempt)
+    return attempted(tx, payment.payment_hash, payment.attempt) or payment
 
 
-def _attempt(tx: PaymentTx, last: Payment, number: int) -> Payment:
-    return next((one for one in tx.payments.before(last.payment_hash) if one.attempt == number), last)
+def attempted(tx: PaymentTx, payment_hash: bytes, number: int) -> Payment | None:
+    """One attempt under a hash, or the last one where there is none of this number (0: of a time when none was kept)."""
+    before = tx.payments.before(payment_hash)
+    return next((one for one in before if one.attempt == number), None) or tx.payments.find(payment_hash)
 
 
 def _payment(order: Order, quote: Quote, now: int, attempt: int) -> Payment:

@@ -16,7 +16,7 @@ from core.wallet.ledger import NotEnoughSats
 from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, Outcome, PayState
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
 from core.wallet.node import OtherNode
-from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself
+from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself, attempted
 from core.wallet.payment import BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
 from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS
 from core.wallet.purse import Purse
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.unit.wallet.payments_bench import Bench
 
+ENDS = {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED}
 ONE_SHOT = replace(WHOLE, once=False)
 HUNDRED = to_msat(100)
 GRANT = to_msat(10_000)
@@ -44,9 +45,8 @@ async def hub(path: Path) -> AsyncIterator[Bench]:
 
 async def ended(hub: Bench) -> list[bool]:
     """Of each end that was told: whether somebody waited for it."""
-    kinds = {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED}
     events = await hub.store.read(lambda tx: tx.events_after(0, 1000))
-    return [bool(event.data["answered"]) for event in events if event.kind in kinds]
+    return [bool(event.data["answered"]) for event in events if event.kind in ENDS]
 
 
 async def test_what_is_paid_is_booked_with_its_receipt_and_its_fee(hub: Bench) -> None:
@@ -170,6 +170,10 @@ async def test_whoever_tried_in_vain_is_told_of_their_own_try_whatever_became_of
     assert (await hub.pay(bolt11, ANN)).state is State.SUCCEEDED
     assert await hub.pay(bolt11, key="one") == failed
     assert (failed.state, failed.account) == (State.FAILED, "user:console:owner")
+    events = await hub.store.read(lambda tx: tx.events_after(0, 1000))
+    numbers = [event.data["attempt"] for event in events if event.kind in ENDS]
+    news = await hub.store.read(lambda tx: [attempted(tx, failed.payment_hash, int(str(one))) for one in numbers])
+    assert [one and one.account for one in news] == ["user:console:owner", "user:telegram:1"]
 
 
 async def test_what_somebody_bought_is_told_by_their_own_try(hub: Bench) -> None:
