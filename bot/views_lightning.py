@@ -142,7 +142,8 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
             if made.preimage is not None:
                 data["preimage"] = made.preimage.hex()
             data |= {"fee_sats": to_sats(made.fee), "fee_msat": made.fee}
-            return Reply(f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}", data)
+            words = f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}"
+            return Reply(f"{words}. Note: {made.why}." if made.why else words, data)
         case State.FAILED:
             data["error"] = "payment_failed"
             return Reply(f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left your wallet.", data)
