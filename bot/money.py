@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.agreed import Agreed
 from bot.paying import KIND, Paying
 from core.wallet import held
 from core.wallet.buying import Buying
@@ -73,10 +74,14 @@ def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Cl
     invoices = Invoices(store, own, clock, lambda tx, found: held.settled(tx, found, people.identities))
     purse = Purse(store, payments, people.identities, own)
     buying = Buying(store, world.fetcher, purse, world.decode, clock, prefix=purse.prefix, limit=purse.unasked)
+    taps = Consent(store)
     paying = Paying(
         payments, invoices, buying, keep=keep, approvals=people.approvals, identities=people.identities,
         pairing=people.pairing, roster=people.roster, wallet=people.wallet, treasury=people.treasury,
-        taps=Consent(store), endings=Endings(store, own, payments, clock, people.identities),
+        taps=taps, endings=Endings(store, own, payments, clock, people.identities),
     )  # fmt: skip
-    people.approvals.carries(KIND, paying.carry)
+    agreed = Agreed(
+        payments, buying, keep=keep, identities=people.identities, wallet=people.wallet, treasury=people.treasury, taps=taps
+    )  # fmt: skip
+    people.approvals.carries(KIND, agreed.carry)
     return Money(own, invoices, payments, paying, Reconciler(store, own), Suspense(store, people.identities))

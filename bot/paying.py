@@ -5,34 +5,29 @@ Above the limit for a single tap nothing leaves before a person saw amount, paye
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
 from bot import goods, views_lightning, views_treasury
-from bot.approvals import Came
 from core.access import Action, authorize
 from core.chat import Reply, Role
-from core.errors import Refused, UserError
+from core.errors import UserError
 from core.money import format_sats, to_msat
 from core.tokens import CONSOLE_OWNER
 from core.treasury.treasury import Way
 from core.wallet.buying import Bought
-from core.wallet.guard import AgreedNoMore
 from core.wallet.ledger import TREASURY, user_account
-from core.wallet.lightning import MEMO_BYTES, NodeDown
+from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path
+from core.wallet.outgoing import Order
 from core.wallet.payment import CostsMore
-from core.wallet.payments import Order
 from core.wallet.purchase import Order as Wanted
-from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.goods import Keep
-    from core.approval import Approval
-    from core.chat import Caller, CommandCall
+    from core.chat import CommandCall
     from core.pairing import Pairing
     from core.swarm.roster import Roster
     from core.tokens import Identities
@@ -41,7 +36,8 @@ if TYPE_CHECKING:
     from core.wallet.endings import Endings
     from core.wallet.guard import Consent
     from core.wallet.invoices import Invoice, Invoices
-    from core.wallet.payments import Payments, Quote
+    from core.wallet.outgoing import Quote
+    from core.wallet.payments import Payments
     from core.wallet.wallet import Wallet
 
 KIND = "payment"
@@ -71,16 +67,6 @@ class SayTheMost(UserError):
 
 class OwnPersona(UserError):
     """{agent} is one of this hub's own: what it earns is in the treasury already. /treasury shows it."""
-
-
-class AskedAsAnother(Refused):
-    """Whoever asked is of another account now. Nothing was paid."""
-
-
-class PriceChanged(UserError):
-    """The price has changed. Nothing was paid; ask for it again."""
-
-    status = 409
 
 
 class Paying:
@@ -220,64 +206,6 @@ class Paying:
         """Those who pay, and may agree to so much."""
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
-
-    async def carry(self, approval: Approval) -> Came:
-        """Pay what was agreed to; the same approval twice pays once.
-
-        Where the node was down or refused, so that certainly nothing was begun, it may be approved again.
-        """
-        asked, key = json.loads(approval.action), f"approval/{approval.id}"
-        known = await self._payments.known(key)
-        for again in itertools.count(2):
-            if known is None:
-                break
-            if known.may_have_left:
-                return Came.of(views_lightning.payment(known, simulated=self._wallet.simulated))
-            key = f"approval/{approval.id}/{again}"
-            known = await self._payments.known(key)
-        caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
-        agreed = self._identities.account(approval.decided_by or "")
-        await self._check_unchanged(approval, asked, caller)
-        try:
-            return await self._carry(approval, asked, caller, agreed, key)
-        except NodeDown as error:
-            return Came(str(error), error.code, again=True)
-
-    async def _carry(self, approval: Approval, asked: dict[str, Any], caller: Caller, agreed: str, key: str) -> Came:
-        """Do it, on the word of `agreed`. Raises `NodeDown` where nothing was begun."""
-        simulated = self._wallet.simulated
-        if "purchase" in asked:
-            return await self._bought(asked["purchase"], asked["most"], agreed, approval.conversation)
-        if "treasury" in asked:
-            way = Way(asked["treasury"])
-            await self._treasury.move(caller, way, asked["most"], key)
-            return Came.of(views_treasury.moved(way, asked["most"], simulated=simulated))
-        if "payee" in asked:
-            await self._wallet.transfer(caller, asked["payee"], asked["most"], key, by=agreed)
-            return Came.of(views_lightning.transferred(asked["payee"], asked["most"], simulated=simulated))
-        order = Order(
-            asked["bolt11"], asked["account"], caller, asked["where"], key, asked["amount"], asked["most"], asked["reason"],
-            Path(asked["path"]), agreed,
-        )  # fmt: skip
-        made = await self._payments.pay(order)
-        return Came.of(views_lightning.payment(made, simulated=simulated), again=not made.may_have_left)
-
-    async def _check_unchanged(self, approval: Approval, asked: dict[str, Any], caller: Caller) -> None:
-        """Raise where what was agreed to may not be done any more."""
-        person = approval.decided_by or ""
-        _, role = await self._identities.standing(person)
-        if not await self._taps.allowed(self._identities.account(person), role, asked["most"]):
-            raise AgreedNoMore
-        if owner_of(asked["account"]) != caller.payer:
-            raise AskedAsAnother
-
-    async def _bought(self, purchase: int, most: int, agreed: str, where: str) -> Came:
-        """Buy what was agreed to; what comes back is for whoever asked."""
-        bought = await self._buying.confirm(purchase, most, agreed)
-        if not isinstance(bought, Bought):
-            raise PriceChanged
-        reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
-        return Came(reply.text.partition("\n")[0].rstrip(":"), place=where, reply=reply)
 
 
 def _payer_of(account: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import views, views_escrow, views_lightning, views_money
 from core.errors import Unavailable
@@ -21,7 +21,7 @@ from core.swarm.ports import SwarmTx
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
 from core.wallet import held
-from core.wallet.payments import PaymentTx
+from core.wallet.outgoing import PaymentTx, attempted
 from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _receipt(tx: HandlerTx, event: Event, *, simulated: bool) -> tuple[Invoice |
         if invoice is not None and invoice.conversation:
             return invoice, views_lightning.received(invoice, simulated=simulated)
     elif event.kind in {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED} and not event.data["answered"]:
-        payment = tx.payments.find(bytes.fromhex(str(event.data["payment"])))
+        payment = attempted(tx, bytes.fromhex(str(event.data["payment"])), cast("int", event.data.get("attempt", 0)))
         if payment is not None and payment.conversation:
             return payment, views_lightning.payment(payment, simulated=simulated)
     return None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.wallet.hold import HoldInvoice
     from core.wallet.invoices import Invoice
+    from core.wallet.outgoing import Quote
     from core.wallet.payment import Payment
-    from core.wallet.payments import Quote
 
 
 def sats(msat: int, *, simulated: bool) -> str:
@@ -139,7 +139,8 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
             if made.preimage is not None:
                 data["preimage"] = made.preimage.hex()
             data |= {"fee_sats": to_cost(made.fee), "fee_msat": made.fee}
-            return Reply(f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}", data)
+            words = f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}"
+            return Reply(f"{words}. Note: {made.why}." if made.why else words, data)
         case State.FAILED:
             data["error"] = "payment_failed"
             return Reply(f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left your wallet.", data)

@@ -28,7 +28,7 @@ _INVOICE = (
 
 
 class PaymentRows:
-    """`core.wallet.payments.PaymentStore` on SQLite."""
+    """`core.wallet.outgoing.PaymentStore` on SQLite."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -16,7 +16,7 @@ from core.wallet import limits
 from core.wallet.invoices import SUSPENSE
 from core.wallet.ledger import TREASURY, BooksBroken, Kind, at_node, kind_of, user_account
 from core.wallet.limits import DAY, HOUR
-from core.wallet.payments import PaymentTx
+from core.wallet.outgoing import PaymentTx
 from core.wallet.wallet import Books
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from core.ports import Clock
     from core.store import Store
     from core.wallet.node import OwnNode
+    from core.wallet.outgoing import PaymentTx
     from core.wallet.payment import Payment
-    from core.wallet.payments import Payments, PaymentTx
+    from core.wallet.payments import Payments
     from core.wallet.wallet import People
 
 LEAST_MS = 24 * 3_600_000
@@ -142,12 +143,12 @@ class Endings:
             by = self._people.as_now(tx, caller).recorded
             if said.state is not PayState.SUCCEEDED and self._payments.under_way(payment.payment_hash):
                 raise TooEarly(payment=payment.payment_hash.hex()[:8])  # it was begun anew meanwhile
-            self._payments.end(tx, payment, said)
+            self._payments.outgoing.end(tx, payment, said)
             if receipt is not None:
-                self._payments.end(tx, payment, receipt)
+                self._payments.outgoing.end(tx, payment, receipt)
             else:
                 why = f"{by} gave it up, since the node does not say how it ended"
-                self._payments.give_up(tx, payment, why)
+                self._payments.outgoing.give_up(tx, payment, why)
             return tx.payments.find(payment.payment_hash) or payment
 
         return await self._store.write(work)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.tokens import Identities
     from core.wallet.limits import LimitTx
+    from core.wallet.outgoing import Order, PaymentTx
     from core.wallet.payment import Payment
-    from core.wallet.payments import Order, PaymentTx
 
 _RIGHTS = {Path.PAYOUT: Action.PAYOUT, Path.TREASURY: Action.TREASURY}
 
@@ -25,7 +25,7 @@ class AgreedNoMore(Refused):
 
 
 class SpendGuard:
-    """`core.wallet.payments.Guard`: rights as they are in the unit of work that spends, and limits."""
+    """`core.wallet.outgoing.Guard`: rights as they are in the unit of work that spends, and limits."""
 
     def __init__(self, identities: Identities) -> None:
         self._identities = identities

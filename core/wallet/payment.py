@@ -24,6 +24,9 @@ LEAST_FEE = 2_000
 """msat that a route may always cost: a payment of a few sats has no other way."""
 
 
+EARLIER = "it was an earlier invoice of the same payment hash, which the node had called failed"
+"""Why another amount was paid than was asked for."""
+
 LONGEST_WHY = 300
 """Characters of a reason that are kept: a node may pass on what others on the way say."""
 
@@ -220,7 +223,8 @@ def resolve(payment: Payment, outcome: Outcome, now: int, before: Sequence[Payme
             sent = max(outcome.amount, paid.amount) + outcome.fee
             done = replace(
                 payment, bolt11=paid.bolt11, payee=paid.payee, amount=paid.amount, chosen=paid.chosen, fee_limit=paid.fee_limit,
-                state=State.SUCCEEDED, preimage=outcome.preimage, fee=outcome.fee, why="", ended_at=now,
+                state=State.SUCCEEDED, preimage=outcome.preimage, fee=outcome.fee, ended_at=now,
+                why="" if paid is payment else EARLIER,
             )  # fmt: skip
             return Booking(done, sent, max(0, sent - payment.most))
         case PayState.FAILED:

@@ -8,16 +8,17 @@ from core.errors import Unavailable, UserError
 from core.wallet import limits
 from core.wallet.lightning import PREFIXES, Outcome, PayState
 from core.wallet.limits import Path
+from core.wallet.outgoing import Order
 from core.wallet.payment import State
-from core.wallet.payments import Order
 from core.wallet.wallet import owner_of
 
 if TYPE_CHECKING:
     from core.store import Store
     from core.tokens import Identities
     from core.wallet.node import OwnNode
+    from core.wallet.outgoing import PaymentTx
     from core.wallet.payment import Payment
-    from core.wallet.payments import Payments, PaymentTx
+    from core.wallet.payments import Payments
 
 
 class ServiceNotPaid(UserError):

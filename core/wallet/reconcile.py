@@ -14,7 +14,7 @@ from core.errors import Unavailable, UserError
 from core.wallet.held import HoldTx
 from core.wallet.invoices import SUSPENSE
 from core.wallet.ledger import transfer
-from core.wallet.payments import PaymentTx
+from core.wallet.outgoing import PaymentTx
 
 if TYPE_CHECKING:
     from core.chat import Caller

@@ -13,7 +13,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,8 +43,9 @@ from core.wallet.invoices import Invoices
 from core.wallet.ledger import BooksBroken, user_account
 from core.wallet.lightning import InvoiceState, NodeInfo, PayState, proves
 from core.wallet.node import OwnNode
+from core.wallet.outgoing import Order
 from core.wallet.payment import Payment
-from core.wallet.payments import Order, Payments
+from core.wallet.payments import Payments
 from core.wallet.reconcile import Comparison, Reconciler
 from tests.depth import depth
 from tests.fakes import FakeClock, FakeIds, IdleSelector
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from bot.health import Health
-    from core.wallet.payments import PaymentTx
+    from core.wallet.outgoing import PaymentTx
 
 OWNER, ANN, WHALE = (
     Caller("console:owner", Role.OWNER),
@@ -93,7 +94,7 @@ amounts = st.one_of(st.integers(1, 400), st.sampled_from([9_000, MAX_SATS // 2, 
 
 
 class Freeze:
-    """`core.wallet.payments.Guard`, with nothing but a switch."""
+    """`core.wallet.outgoing.Guard`, with nothing but a switch."""
 
     on = False
 
@@ -237,14 +238,16 @@ class Lightning(RuleBasedStateMachine):
             self._start(self._bury(), blow)
 
     def teardown(self) -> None:
-        if hasattr(self, "view"):
+        with ExitStack() as leaving:  # whatever is red: what stays open is blamed on the next test
+            leaving.callback(shutil.rmtree, self.folder)
+            leaving.callback(self.runner.close)
+            if not hasattr(self, "view"):
+                return
             try:
                 self._all_ends_well()
             finally:
                 path = self._bury()
             self._flip(path)
-        self.runner.close()
-        shutil.rmtree(self.folder)
 
     def _all_ends_well(self) -> None:
         """The node is well again, and time passes: everything comes to its end, is booked, and compares exactly."""

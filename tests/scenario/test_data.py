@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from core.approval import Approval
+
 TASK = {"ok": bool, "task": str, "status": str, "budget_sats": int, "attempt": int}
 OPTIONAL = {"winner": str, "price_sats": int, "result": str, "why": str}
 AGENT = {"name": str, "kind": str, "state": str, "capabilities": list}
@@ -126,6 +128,7 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         await bot.app.hub.identities.mint(await bot.app.hub.identities.caller(OWNER, private=True), "read", "phone")
         assert (await ask("/tokens"))["tokens"] == [{"kind": "read", "name": "phone", "for": None}]
         _is(await ask("/revoke read phone"), {"ok": bool, "kind": str, "name": str})
+        bot.app.hub.approvals.carries("try", _sings)
         for number, verb in enumerate(("approve", "deny"), 2):
             await bot.app.hub.approvals.ask(
                 "try", "sing", "Shall I sing?", asked_by=OWNER, where=OWNER, approvers=(OWNER,), seconds=60, key=verb
@@ -183,3 +186,7 @@ async def test_the_first_line_is_the_result(tmp_path: Path) -> None:
         assert (await bot.say("/balance"))["text"].split("\n")[
             0
         ] == "9,960 simulated sats free, 0 sats held for open tasks"
+
+
+async def _sings(_: Approval) -> str:
+    return "it sang"

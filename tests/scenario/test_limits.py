@@ -24,7 +24,7 @@ from core.money import MAX_SATS, to_msat, to_sats
 from core.swarm.orders import Order
 from core.swarm.ports import Offer
 from core.treasury.treasury import Way as Direction
-from core.wallet import limits, payments, purchase
+from core.wallet import limits, outgoing, purchase
 from core.wallet.ledger import EXTERNAL, TREASURY, transfer, user_account
 from core.wallet.limits import DAY, HOUR, Frozen, OverLimit
 from core.wallet.limits import Path as Route
@@ -155,7 +155,7 @@ class Payment(Way):
     async def spend(self, msat: int, key: str) -> object:
         asked = await self.invoice(None, key)
         who = await self.owner()
-        order = payments.Order(asked, self.account, who, OWNER, key, msat - FEE, path=self.path)
+        order = outgoing.Order(asked, self.account, who, OWNER, key, msat - FEE, path=self.path)
         return await self.bot.app.hub.paying._payments.pay(order)
 
     async def invoice(self, amount: int | None, key: str) -> str:

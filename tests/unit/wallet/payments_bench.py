@@ -12,7 +12,8 @@ from core.money import to_msat
 from core.wallet.invoices import Invoices
 from core.wallet.ledger import user_account
 from core.wallet.node import OwnNode
-from core.wallet.payments import Order, Payments
+from core.wallet.outgoing import Order
+from core.wallet.payments import Payments
 from core.wallet.reconcile import Reconciler
 from tests.blank import blank
 from tests.fakes import FakeClock
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from core.wallet.outgoing import PaymentTx
     from core.wallet.payment import Payment
-    from core.wallet.payments import PaymentTx
 
 OWNER = Caller("console:owner", Role.OWNER)
 ANN = Caller("telegram:1", Role.PAYER)

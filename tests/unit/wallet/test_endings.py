@@ -133,6 +133,15 @@ async def test_what_is_being_sent_again_is_not_given_up(hub: Bench, endings: End
     hub.twin.release()
 
 
+async def test_an_attempt_that_ended_meanwhile_is_not_given_up_for_the_next(hub: Bench, endings: Endings) -> None:
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)
+    first = await hub.pay(bolt11)
+    second = await hub.pay(bolt11)
+    await hub.store.write(lambda tx: hub.payments.outgoing.give_up(tx, first, "too late"))
+    assert await hub.stands(bolt11) == second
+
+
 async def test_nothing_is_given_up_too_early_nor_by_anybody_else(hub: Bench, endings: Endings) -> None:
     hub.twin.traits = SHY
     bolt11 = hub.twin.outside_asks(HUNDRED, expires_at=hub.clock.now() + LEAST_MS + 1)

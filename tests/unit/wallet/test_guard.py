@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 async def test_whoever_may_not_pay_any_more_pays_nothing(path: Path) -> None:
     async with bench(path) as hub:
-        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        hub.payments.outgoing._guard = SpendGuard(
+            Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
+        )
         bolt11 = hub.twin.outside_asks(to_msat(1))
         with pytest.raises(NotAsYouWere):
             await hub.pay(bolt11, ANN)
@@ -31,7 +33,9 @@ async def test_whoever_may_not_pay_any_more_pays_nothing(path: Path) -> None:
 
 async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_nothing(path: Path) -> None:
     async with bench(path) as hub:
-        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        hub.payments.outgoing._guard = SpendGuard(
+            Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
+        )
         await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", to_msat(50)))
         order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
         with pytest.raises(AgreedNoMore):

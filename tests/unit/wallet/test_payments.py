@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot import views_lightning
 from core.events import Kind
 from core.money import to_msat
 from core.store import DiskFull
+from core.tokens import Identities
 from core.wallet.ledger import NotEnoughSats
-from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, Outcome, PayState
+from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, NotBegun, Outcome, PayState
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
 from core.wallet.node import OtherNode
-from core.wallet.payment import BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
-from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS, CannotTakeBack, OwnGate, PaysYourself
-from tests.twin_node import START, WHOLE, Fault
+from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself, attempted
+from core.wallet.payment import EARLIER, BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
+from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS
+from core.wallet.purse import Purse, ServiceNotPaid, StillOnItsWay
+from tests.fakes import FakeIds
+from tests.twin_node import START, WHOLE, Fault, Line
 from tests.unit.wallet.payments_bench import ANN, bench
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.unit.wallet.payments_bench import Bench
 
+ENDS = {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED}
 ONE_SHOT = replace(WHOLE, once=False)
 HUNDRED = to_msat(100)
 GRANT = to_msat(10_000)
@@ -40,9 +46,8 @@ async def hub(path: Path) -> AsyncIterator[Bench]:
 
 async def ended(hub: Bench) -> list[bool]:
     """Of each end that was told: whether somebody waited for it."""
-    kinds = {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED}
     events = await hub.store.read(lambda tx: tx.events_after(0, 1000))
-    return [bool(event.data["answered"]) for event in events if event.kind in kinds]
+    return [bool(event.data["answered"]) for event in events if event.kind in ENDS]
 
 
 async def test_what_is_paid_is_booked_with_its_receipt_and_its_fee(hub: Bench) -> None:
@@ -139,6 +144,8 @@ async def test_what_was_said_to_have_failed_and_is_paid_after_all_is_booked_as_w
     hub.twin.land(decode_hash(early), well=True)
     paid = await hub.pay(hub.twin.outside_asks(to_msat(second), like=early))
     assert (paid.state, paid.amount, paid.fee) == (State.SUCCEEDED, to_msat(first), 1_000)
+    assert paid.why == ("" if first == second else EARLIER)
+    assert paid.why in views_lightning.payment(paid, simulated=True).text
     assert (await hub.stands(early)) == paid
     left = to_msat(first) + 1_000
     beyond = max(0, left - to_msat(second) - max(2_000, to_msat(second) // 100))
@@ -166,6 +173,57 @@ async def test_whoever_tried_in_vain_is_told_of_their_own_try_whatever_became_of
     assert (await hub.pay(bolt11, ANN)).state is State.SUCCEEDED
     assert await hub.pay(bolt11, key="one") == failed
     assert (failed.state, failed.account) == (State.FAILED, "user:console:owner")
+    events = await hub.store.read(lambda tx: tx.events_after(0, 1000))
+    numbers = [event.data["attempt"] for event in events if event.kind in ENDS]
+    news = await hub.store.read(lambda tx: [attempted(tx, failed.payment_hash, int(str(one))) for one in numbers])
+    assert [one and one.account for one in news] == ["user:console:owner", "user:telegram:1"]
+
+
+class Unreachable(Line):
+    """Nobody is there."""
+
+    async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: int) -> Outcome:
+        raise NotBegun(backend="simulated", why="it is gone")
+
+
+async def test_what_never_reached_the_node_has_failed_and_was_not_begun(hub: Bench) -> None:
+    line, hub.own.node = hub.own.node, Unreachable(hub.twin)
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    failed = await hub.pay(bolt11)
+    assert (failed.state, failed.begun, failed.may_have_left) == (State.FAILED, False, False)
+    hub.own.node = line
+    assert (await hub.pay(bolt11)).state is State.SUCCEEDED
+
+
+async def test_what_buys_learns_whether_it_was_paid(hub: Bench) -> None:
+    people = Identities(hub.store, FakeIds("people"), owners=(), reserved=bool)
+    purse = Purse(hub.store, hub.payments, people, hub.own)
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    with pytest.raises(ServiceNotPaid, match="more than was agreed to"):
+        await purse.pay_invoice("user:console:owner", bolt11, HUNDRED - 1, "k", "", "")
+    for fault, error in ((Fault.NO_ROUTE, ServiceNotPaid), (Fault.IN_FLIGHT, StillOnItsWay)):
+        hub.twin.fail("pay", fault)
+        with pytest.raises(error):
+            await purse.pay_invoice("user:console:owner", hub.twin.outside_asks(HUNDRED), HUNDRED, f"{fault}", "", "")
+    assert await purse.pay_invoice("user:console:owner", bolt11, HUNDRED, "k", "", "") == hub.twin.asks[bolt11].preimage
+
+
+async def test_what_somebody_bought_is_told_by_their_own_try(hub: Bench) -> None:
+    """Two pay the same invoice, which a server handed to both."""
+    people = Identities(hub.store, FakeIds("people"), owners=(), reserved=bool)
+    purse = Purse(hub.store, hub.payments, people, hub.own)
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    digest = decode_hash(bolt11)
+    assert (await purse.outcome("user:telegram:1", digest)).state is PayState.UNKNOWN
+    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)
+    await hub.pay(bolt11, ANN)
+    await hub.pay(bolt11)
+    assert (await purse.outcome("user:telegram:1", digest)).why == "there is no way"
+    assert (await purse.outcome("user:console:owner", digest)).state is PayState.IN_FLIGHT
+    hub.twin.land(digest, well=True)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    await hub.ends(bolt11)
+    assert (await purse.outcome("user:console:owner", digest)).state is PayState.SUCCEEDED
 
 
 # Who has a payment hash ----------------------------------------------------------------------------------------------
@@ -541,7 +599,7 @@ async def test_one_of_ours_that_a_node_takes_back_after_it_was_paid_is_paid_once
     assert (failed.state, failed.why) == (State.FAILED, "the invoice was paid already")
     assert await hub.has("user:console:owner") == (GRANT, 0)
     assert await hub.has("user:telegram:1") == (to_msat(400), 0)
-    await hub.store.write(lambda tx: hub.payments._end_inside(tx, waiting))
+    await hub.store.write(lambda tx: hub.payments.outgoing.end_inside(tx, waiting))
     assert await hub.stands(bolt11) == failed
 
 
