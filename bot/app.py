@@ -43,7 +43,7 @@ from bot.boards import Boards
 from bot.daily import Daily
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
-from bot.health import Figures, Health
+from bot.health import NODE_PART, Figures, Health
 from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
@@ -237,6 +237,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or Internet())
         people = People(approvals, identities, pairing, agents, wallet, treasury)
         till = money(store, world, people, files_of.keep, clock, nursery)
+        health.behind = lambda: till.own.behind
         escrow = HoldEscrow(store, till.own, coordinator, identities, clock=clock, ids=ids)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
@@ -360,7 +361,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await dispatcher.recover()
         await approvals.recover(nursery)
         supervisor.start("clock", coordinator.run)
-        supervisor.start("lightning", till.invoices.run, abroad=True)
+        nursery.spawn(till.own.watch(), "node watch")
+        supervisor.start(NODE_PART, till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
         supervisor.start("watch", watch.run)
         daily = Daily(
@@ -507,8 +509,8 @@ async def look_at_gate(settings: Settings) -> str:
     return await unreached(serve.public_url or here, "/health")
 
 
-async def look_at_node(settings: Settings) -> tuple[str, str]:
-    """Whose node the settings name, where it is no simulated one, and what its keys lack for what the hub does; empty if nothing.
+async def look_at_node(settings: Settings) -> tuple[str, str, str]:
+    """Whose node the settings name, where it is no simulated one; how it is behind the chain, and what its keys lack; empty if not.
 
     Raises `NodeDown`, and what a start would: `BadMacaroon`, `BadCertificate`, `BadConnection`, `OtherNode`.
     """
@@ -523,7 +525,8 @@ async def look_at_node(settings: Settings) -> tuple[str, str]:
         await node.close()
     with contextlib.suppress(NoBook):
         same_node(look_at_books(settings, lambda tx: tx.books.identity()), found)
-    return f"{found.network} ({found.node})", _macaroons(settings).lacking() if node.backend == "lnd" else ""
+    lacks = _macaroons(settings).lacking() if node.backend == "lnd" else ""
+    return f"{found.network} ({found.node})", found.behind, lacks
 
 
 async def look_from_outside(settings: Settings) -> str:

@@ -27,8 +27,8 @@ _DOCS = {"lnd": "docs/lightning.md", "nwc": "docs/lightning-wallets.md", "phoeni
 class Money:
     """What was asked of others beforehand.
 
-    `node`: whose it is, and `lacks`: what its keys may not do; `failed`: why that is not known. `port`: why the gate could not
-    listen, if no hub runs; else `outside`: why strangers do not reach it.
+    `node`: whose it is, `behind`: how it is behind the chain, and `lacks`: what its keys may not do; `failed`: why that is
+    not known. `port`: why the gate could not listen, if no hub runs; else `outside`: why strangers do not reach it.
     """
 
     node: str = ""
@@ -36,15 +36,16 @@ class Money:
     failed: HubError | None = None
     port: HubError | None = None
     outside: str = ""
+    behind: str = ""
 
 
 async def ask_money(settings: Settings, *, runs: bool) -> Money:
     """Ask, of a hub that runs or not."""
-    node = lacks = ""
+    node = behind = lacks = ""
     failed = None
     try:
         if settings.lightning.backend != SIMULATED:
-            node, lacks = await look_at_node(settings)
+            node, behind, lacks = await look_at_node(settings)
     except HubError as error:
         failed = error
     port, outside = None, ""
@@ -55,7 +56,7 @@ async def ask_money(settings: Settings, *, runs: bool) -> Money:
             port = error
     if settings.serve.enabled and runs:
         outside = await look_at_gate(settings)
-    return Money(node, lacks, failed, port, outside)
+    return Money(node, lacks, failed, port, outside, behind)
 
 
 def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
@@ -79,6 +80,9 @@ def lightning(settings: Settings, asked: Money) -> Iterator[Finding]:
         yield check("lightning.node", "", str(asked.failed), fix, Severity.WARNING)
     else:
         yield check("lightning.node", asked.node)
+        fix = "Wait until it has caught up, or see to its chain backend: what it does not know yet is not taken for so."
+        wrong = f"it is {asked.behind}" if asked.behind else ""
+        yield check("lightning.synced", "it is in step with the chain", wrong, fix, Severity.WARNING)
         fix = f"Make that key anew: {_DOCS[backend]} has the command."
         yield check("lightning.rights", "its keys may do what they are for", asked.lacks, fix)
 

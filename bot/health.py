@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 STUCK_MS = 30_000
 """A writer busy this long with one batch is stuck."""
 
+NODE_PART = "lightning"
+"""The part that listens to the node."""
+
 DEAF_MS = 120_000
 """A surface that completed no poll for this long is deaf, whatever else it says."""
 
@@ -85,6 +88,9 @@ class Health:
     started: int
     simulated: bool = True
     ready: bool = False
+    behind: Callable[[], str] = str
+    """That the Lightning node is not in step with the chain, as it last said; empty where it is."""
+
     parts: dict[str, Part] = field(default_factory=dict)
     surfaces: list[Surface] = field(default_factory=list)
 
@@ -123,10 +129,15 @@ class Health:
             *(_down(name, part) for name, part in self.parts.items() if part.abroad and not part.up),
         ]
 
+    def notes(self) -> list[str]:
+        """What is not as it should be though the hub is healthy."""
+        behind = self.behind()
+        return [f"the Lightning node is {behind}"] if behind else []
+
     async def data(self) -> dict[str, Json]:
         """Everything, for programs."""
-        figures, model, now = await self.figures(), await self.model(), self.clock.now()
-        faults = self.troubles()
+        figures, model, behind, now = await self.figures(), await self.model(), self.behind(), self.clock.now()
+        faults = [*self.troubles(), *self.notes()]
         return {
             "ok": not faults,
             "ready": self.ready,
@@ -137,6 +148,7 @@ class Health:
                 for name, part in self.parts.items()
             },
             "advice": {surface.name: list(surface.advice) for surface in self.surfaces},
+            "node": {"synced": not behind, "why": behind},
             "model": {"up": model is None, "why": model},
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
@@ -153,12 +165,15 @@ class Health:
         """Everything, for people."""
         data, figures = await self.data(), await self.figures()
         why = await self.model()
+        behind = self.behind()
         whats = [fault.partition(" is ")[0] for fault in self.troubles()]  # each has its line below
+        if behind:
+            whats.append("the Lightning node")
         lines = ["All parts are up" if data["ok"] else f"Something is down: {', '.join(whats)}"]
         faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
         for name, part in self.parts.items():
             fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")
-            lines.append(f"{name}  {fault.removeprefix(f'{name} is ') or 'up'}")
+            lines.append(f"{name}  {fault.removeprefix(f'{name} is ') or _up(name, behind)}")
         lines.append(f"model  {why or 'up'}")
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
@@ -172,6 +187,10 @@ class Health:
         if figures.backlog or figures.dead_letters:
             lines.append(f"messages  {figures.backlog} waiting to be read, {figures.dead_letters} given up")
         return Reply("\n".join(lines), data)
+
+
+def _up(name: str, behind: str) -> str:
+    return f"up; its node is {behind}" if behind and name == NODE_PART else "up"
 
 
 def _down(name: str, part: Part) -> str:

@@ -150,6 +150,7 @@ class Node:
         self.local = local
         self.network = "regtest"
         self.height = 840_000
+        self.synced = True
         self.invoices: dict[bytes, Invoice] = {}
         self.settlements: list[Invoice] = []
         self.payments: dict[bytes, Payment] = {}

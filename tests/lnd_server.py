@@ -186,7 +186,7 @@ class LndServer:
         self._allowed(request, "info:read", "/lnrpc.Lightning/GetInfo")
         return await self._answer(request, {
             "version": "0.21.0-beta", "identity_pubkey": self.node.identity, "alias": "alice",
-            "block_height": self.node.height, "synced_to_chain": True, "synced_to_graph": True, "testnet": False,
+            "block_height": self.node.height, "synced_to_chain": self.node.synced, "synced_to_graph": True, "testnet": False,
             "chains": [{"chain": "bitcoin", "network": self.node.network}],
         })  # fmt: skip
 

@@ -127,6 +127,9 @@ class Health(Protocol):
     def model(self) -> Callable[[], Awaitable[str | None]]:
         """Why no model answers, None if one does."""
 
+    def notes(self) -> list[str]:
+        """What is not as it should be though the hub is healthy."""
+
     def faults(self) -> list[str]:
         """What is wrong, as sentences; empty when all is well."""
 

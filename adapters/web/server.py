@@ -51,9 +51,10 @@ SHUTDOWN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Fine:
-    """All is well."""
+    """All is well. `notes`: what is not as it should be outside, such as a Lightning node that is behind the chain."""
 
     ok: bool = True
+    notes: list[str] | None = None
 
 
 class Sidecar:
@@ -160,7 +161,7 @@ class Sidecar:
     async def _healthz(self, _: web.Request) -> web.Response:
         if faults := self._sources.health.faults():
             raise Unhealthy(faults="; ".join(faults))
-        return answer(Fine())
+        return answer(Fine(notes=self._sources.health.notes() or None))
 
     async def _readyz(self, _: web.Request) -> web.Response:
         if not self._sources.health.ready:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from core.swarm.ports import SwarmTx
     from core.tokens import Identities
     from core.wallet.held import Refusal
-    from core.wallet.lightning import NodeInvoice
+    from core.wallet.lightning import NodeInfo, NodeInvoice
     from core.wallet.node import OwnNode
 
 log = logging.getLogger(__name__)
@@ -146,8 +146,8 @@ class HoldEscrow:
     async def order(self, order: Order) -> HoldInvoice:
         """Ask for the budget of a task, once for each key; the task is posted when the node holds it.
 
-        Raises what posting the task would, `CannotHold`, `TooLongToHold`, `NoHeight`, `NotFromDevice`, `TooManyWaiting`, and what a
-        node that is asked for an invoice does.
+        Raises what posting the task would, `CannotHold`, `TooLongToHold`, `NoHeight`, `NodeBehind`, `NotFromDevice`,
+        `TooManyWaiting`, and what a node that is asked for an invoice does.
         """
         one = await self._store.read(lambda tx: _known(tx, order.key)) or await self._prepared(order)
         return await self._asked(one) if one.state is State.ASKING else one
@@ -164,7 +164,7 @@ class HoldEscrow:
         order = await self._coordinator.examine(replace(order, budget=budget_of(order, rules), time=time))
         if time > LONGEST_MS:
             raise TooLongToHold(most=span(LONGEST_MS), given=span(time))
-        if (await self._own.verified()).height <= 0:
+        if (await self._own.in_step()).height <= 0:
             raise NoHeight(backend=node.backend)
         preimage = base64.urlsafe_b64decode(self._ids.token(32) + "=")
         return await self._store.write(lambda tx: self._prepare(tx, order, preimage))
@@ -257,28 +257,29 @@ class HoldEscrow:
         """Follow every order as far as it goes now; returns them as they were. Raises as `run` does."""
         found = await self._store.read(lambda tx: tx.holds.unfinished())
         if found:
-            height = (await self._own.verified()).height
+            info = await self._own.verified()
             for one in found:
-                await self._follow(one, height)
+                await self._follow(one, info)
         return found
 
-    async def _follow(self, one: HoldInvoice, height: int) -> None:
+    async def _follow(self, one: HoldInvoice, info: NodeInfo) -> None:
         """One order, as far as it goes now. One that cannot be followed holds up no other."""
         try:
-            await self._step(one, height)
+            await self._step(one, info)
         except Unavailable:
             self._own.doubt()
             raise
         except Exception:
             log.exception("order %d cannot be followed", one.id)
 
-    async def _step(self, one: HoldInvoice, height: int) -> None:
+    async def _step(self, one: HoldInvoice, info: NodeInfo) -> None:
+        height = info.height
         why = await self._refused(one)
         if why is None:
             await self._do(Next.TAKEN if one.state is State.TAKING else Next.GIVEN, one, None, height)
             return
         found = await self._own.node.lookup(one.payment_hash)
-        what = after_looking(one, found, height, self._clock.now())
+        what = after_looking(one, found, height, self._clock.now(), synced=info.synced)
         if why and what is Next.WAIT:
             await self._told_of(one, why, height)
         await self._do(what, one, found, height)

@@ -93,7 +93,7 @@ class Endings:
     async def give_up(self, caller: Caller, given: str) -> Payment:
         """Take a payment (its hash, or the beginning of it) for failed, unless the node ends it now.
 
-        Raises `UnknownPayment`, `TooEarly`, `OnItsWayStill`, `NodeDown` and `OtherNode`.
+        Raises `UnknownPayment`, `TooEarly`, `OnItsWayStill`, `NodeDown`, `NodeBehind` and `OtherNode`.
         """
         authorize(caller, Action.RECONCILE)
         found = await self._named(given.lower())
@@ -105,6 +105,8 @@ class Endings:
         said = await self._said(found)
         if said.state is PayState.IN_FLIGHT:
             raise OnItsWayStill(payment=named)
+        if said.state is not PayState.SUCCEEDED:
+            await self._own.in_step()
         return await self._end(caller, found, said)
 
     async def _said(self, payment: Payment) -> Outcome:

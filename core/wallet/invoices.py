@@ -142,8 +142,8 @@ class Invoices:
         return await self._store.write(work)
 
     async def sell(self, amount: int, memo: str, expiry: int) -> NodeInvoice:
-        """Ask a stranger for `amount` msat, for the treasury. Raises as `create` does."""
-        await self._own.verified()
+        """Ask a stranger for `amount` msat, for the treasury. Raises as `create` does, and `NodeBehind`."""
+        await self._own.in_step()
         made = await self._own.node.create_invoice(amount, memo, expiry)
 
         def work(tx: InvoiceTx) -> None:
@@ -159,12 +159,16 @@ class Invoices:
         return found is not None and found.settled
 
     async def look(self, payment_hash: bytes) -> bool:
-        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown` and `OtherNode`."""
+        """Whether it was paid, asking the node where the books do not know it yet. Raises `NodeDown` and `OtherNode`.
+
+        A node that is behind the chain may not know yet that it was: `NodeBehind`.
+        """
         if await self.settled(payment_hash):
             return True
         await self._own.verified()
         found = await self._own.node.lookup(payment_hash)
         if found is None or not _came(found):
+            await self._own.in_step()
             return False
         await patiently(self._store, lambda tx: self._book(tx, found), self._clock)
         return True
@@ -183,7 +187,7 @@ class Invoices:
 
     def caught_up(self) -> bool:
         """Whether the node has told of all that was paid long ago: what is open then and over was never paid."""
-        return self._listens is not None and self._clock.now() - self._listens >= CAUGHT_UP_MS
+        return self._listens is not None and not self._own.behind and self._clock.now() - self._listens >= CAUGHT_UP_MS
 
     def _arrived(self, tx: InvoiceTx, found: NodeInvoice) -> None:
         if _came(found):

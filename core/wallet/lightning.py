@@ -25,6 +25,10 @@ class NotBegun(NodeDown):
     """The Lightning node ({backend}) cannot be reached: {why}. Nothing was sent; try again later."""
 
 
+class NodeBehind(NodeDown):
+    """The Lightning node ({backend}) is {why}. What it does not know yet is not taken for so; ask again when it has caught up."""
+
+
 class NodeRefused(UserError):
     """The Lightning node ({backend}) refused: {why}"""
 
@@ -57,13 +61,24 @@ class Traits:
 class NodeInfo:
     """Who the node is. `network`: one of `PREFIXES`; `node`: its public key, hex, or the wallet's name where there is none.
 
-    `height`: of the best block it knows, 0 where it does not say.
+    `height`: of the best block it knows, 0 where it does not say; `synced`: whether that is the chain's.
     """
 
     network: str
     node: str
     height: int
     synced: bool
+
+    @property
+    def behind(self) -> str:
+        """That it is not in step with the chain, in words; empty where it is. What it does not know then may be so all the same."""
+        if self.synced:
+            return ""
+        return (
+            f"not in step with the chain: its newest block is {self.height:,}"
+            if self.height
+            else "not in step with the chain"
+        )
 
 
 PREFIXES = {"bitcoin": "bc", "testnet": "tb", "signet": "tbs", "regtest": "bcrt", "simulated": "bcrt"}

@@ -6,10 +6,12 @@ what the books say it has.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import UserError
 from core.wallet.ledger import EXTERNAL, transfer
+from core.wallet.lightning import NodeBehind, NodeDown
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.wallet.lightning import Lightning, NodeInfo
 
+WATCH_SECONDS = 60.0
 STALE_MS = 30_000
 """How long who the node is needs no asking again."""
 
@@ -61,6 +64,8 @@ class OwnNode:
         self._store = store
         self._clock = clock
         self._seen: tuple[NodeInfo, int] | None = None
+        self.behind = ""
+        """That it is not in step with the chain, as it was last heard to say."""
         self.node = node
         self.account = node_account(node.backend)
 
@@ -75,8 +80,23 @@ class OwnNode:
         if known != (info.network, info.node):
             has = await self.node.balance()
             await self._store.write(lambda tx: self._bind(tx, info, has))
-        self._seen = (info, now)
+        self._seen = (info, now) if info.synced else None  # whether it has caught up is asked each time
+        self.behind = info.behind
         return info
+
+    async def in_step(self) -> NodeInfo:
+        """The same of a node whose no can be taken for one. Raises `NodeBehind` too."""
+        info = await self.verified()
+        if info.behind:
+            raise NodeBehind(backend=self.node.backend, why=info.behind)
+        return info
+
+    async def watch(self) -> None:
+        """Look every minute whether it is in step, for ever. That it does not answer is told by those who need it."""
+        while True:
+            with suppress(NodeDown, OtherNode):
+                await self.verified()
+            await self._clock.sleep(WATCH_SECONDS)
 
     def doubt(self) -> None:
         """Ask anew who it is before anything else is done with it."""

@@ -87,9 +87,9 @@ class Reconciler:
         self._own = own
 
     async def compare(self) -> Comparison:
-        """Ask the node. Raises `NodeDown`, `OtherNode` and `StillMoving`."""
+        """Ask the node. Raises `NodeDown`, `NodeBehind`, `OtherNode` and `StillMoving`."""
         self._own.doubt()
-        await self._own.verified()
+        await self._own.in_step()
         before = await self._store.read(self._books)
         for _ in range(LOOKS):
             has = await self._own.node.balance()

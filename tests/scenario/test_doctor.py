@@ -296,6 +296,10 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
             return {one.id: one for one in checks if not one.ok}
 
         assert await faults(receive) == {}
+        server.node.synced = False
+        late = (await faults(receive))["lightning.synced"]
+        assert (late.severity, "its newest block is 840,000" in late.says) == (Severity.WARNING, True)
+        server.node.synced = True
         few = (await faults(server.bake("uri:/lnrpc.Lightning/AddInvoice")))["lightning.rights"]
         assert "TIMMY_LND_MACAROON_RECEIVE may not LookupInvoiceV2, AddHoldInvoice" in few.says
         assert few.severity is Severity.ERROR

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -71,6 +72,26 @@ async def test_an_invoice_of_the_world_is_paid(tmp_path: Path) -> None:
         assert (again["ok"], again["error"]) == (False, "paid_already")
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)
+
+
+async def test_a_node_that_is_behind_the_chain_is_shown(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node), aiohttp.ClientSession(bot.app.address) as session:
+        assert await (await session.get("/healthz")).json() == {"ok": True}
+        info = await node.info()
+
+        async def behind() -> NodeInfo:
+            return replace(info, synced=False)
+
+        node.info = behind  # type: ignore[method-assign]
+        bot.pass_time(60)
+        await bot.see(bot.app.health.behind, "that it is behind")
+        why = f"not in step with the chain: its newest block is {info.height:,}"
+        shown = await bot.say("/status")
+        assert f"lightning  up; its node is {why}" in shown["text"]
+        assert (shown["data"]["node"], shown["data"]["ok"]) == ({"synced": False, "why": why}, False)
+        answer = await session.get("/healthz")
+        assert (answer.status, await answer.json()) == (200, {"ok": True, "notes": [f"the Lightning node is {why}"]})
+        assert (await bot.data("/reconcile"))["error"] == "node_behind"
 
 
 async def test_what_nobody_asked_for_is_told_and_given_by_an_owner_to_whom_it_belongs(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from core.swarm.orders import Order, Rules
 from core.tokens import Identities, NotAsYouWere
 from core.wallet import held
 from core.wallet.hold import EXPIRY_SECONDS, GRACE_MS, State
-from core.wallet.lightning import NodeRefused
+from core.wallet.lightning import NodeBehind, NodeRefused
 from core.wallet.node import OwnNode
 from tests.blank import blank
 from tests.fakes import FakeClock, FakeIds
@@ -144,6 +144,27 @@ async def test_what_a_crash_left_without_an_invoice_is_called_off_in_time(bench:
     for state in (State.GIVING, State.GIVEN):
         await bench.escrow.look()
         assert (await bench.now(one)).state is state
+
+
+async def test_a_node_that_is_behind_the_chain_holds_nothing_anew(bench: Bench) -> None:
+    one, info = await bench.order(), bench.node.info
+
+    async def behind() -> NodeInfo:
+        return replace(await info(), synced=False)
+
+    bench.node.info = behind  # type: ignore[method-assign]
+    bench.clock.advance(60_000)
+    with pytest.raises(NodeBehind):
+        await bench.order("another")
+    await bench.node.outside_pays(one.bolt11)
+    await bench.escrow.look()
+    assert ((await bench.now(one)).state, bench.desk.posted) == (State.OPEN, []), (
+        "for how long it can be held is not known"
+    )
+    bench.node.info = info  # type: ignore[method-assign]
+    bench.clock.advance(60_000)
+    await bench.escrow.look()
+    assert (await bench.now(one)).state is State.HELD
 
 
 async def test_an_order_called_off_in_the_moment_it_is_posted_is_not(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from core.access import NotAllowed
 from core.money import to_msat
 from core.tokens import Identities
 from core.wallet.endings import LEAST_MS, Endings, NoPreimage, OnItsWayStill, TooEarly, UnknownPayment
+from core.wallet.lightning import NodeBehind
 from core.wallet.payment import InvoiceExpired, State
 from tests.fakes import FakeIds
 from tests.twin_node import WHOLE, Fault
@@ -48,6 +49,17 @@ async def lost(hub: Bench, fault: Fault = Fault.LOST_AFTER, fee: int = 0) -> tup
     assert made.state is State.UNKNOWN
     hub.clock.advance(LEAST_MS)
     return bolt11, made
+
+
+async def test_nothing_is_given_up_on_the_word_of_a_node_that_is_behind_the_chain(hub: Bench, endings: Endings) -> None:
+    bolt11, made = await lost(hub, Fault.LOST_BEFORE)
+    hub.twin.who = replace(hub.twin.who, synced=False)
+    hub.own.doubt()
+    with pytest.raises(NodeBehind):
+        await endings.give_up(OWNER, made.payment_hash.hex())
+    assert not (await hub.stands(bolt11)).over
+    receipt = hub.twin.asks[bolt11].preimage
+    assert (await endings.paid(OWNER, receipt.hex())).state is State.SUCCEEDED, "a receipt proves itself"
 
 
 async def test_what_is_given_up_frees_its_sats_and_is_paid_by_no_node_again(hub: Bench, endings: Endings) -> None:

@@ -17,9 +17,9 @@ NONE = None
 OPEN, HELD, SETTLED, CANCELLED = InvoiceState.OPEN, InvoiceState.HELD, InvoiceState.SETTLED, InvoiceState.CANCELLED
 
 
-def look(state: State, found: InvoiceState | None, *, height: int = 1, now: int = 0) -> Next:
+def look(state: State, found: InvoiceState | None, *, height: int = 1, now: int = 0, synced: bool = True) -> Next:
     told = None if found is None else NodeInvoice(HASH, "ln", 5_000, ONE.expires_at, found, held_until=UNTIL)
-    return after_looking(replace(ONE, state=state), told, height, now)
+    return after_looking(replace(ONE, state=state), told, height, now, synced=synced)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,16 @@ def look(state: State, found: InvoiceState | None, *, height: int = 1, now: int 
 )
 def test_what_the_node_says_decides_what_follows(state: State, says: dict[InvoiceState | None, Next]) -> None:
     assert {found: look(state, found) for found in says} == says
+
+
+def test_a_node_that_is_behind_the_chain_is_believed_only_what_can_not_be_undone() -> None:
+    every = (NONE, *InvoiceState)
+    for state in State:
+        expected = dict.fromkeys(every, Next.WAIT)
+        if state in {State.OPEN, State.TAKING, State.GIVING}:
+            expected[SETTLED] = Next.TAKEN
+        assert {found: look(state, found, now=LATE, synced=False) for found in every} == expected
+    assert look(State.HELD, HELD, height=UNTIL - MARGIN, synced=False) is Next.RUN_OUT, "it is as high at least"
 
 
 def test_what_nobody_pays_is_called_off_when_its_invoice_is_over() -> None:

@@ -14,7 +14,7 @@ from core.events import Kind
 from core.money import MAX_SATS, to_msat
 from core.tokens import Identities
 from core.wallet.invoices import CAUGHT_UP_MS, SALES, SettlementsEnded
-from core.wallet.lightning import InvoiceState, NodeDown, NodeInfo, NodeInvoice
+from core.wallet.lightning import InvoiceState, NodeBehind, NodeDown, NodeInfo, NodeInvoice
 from core.wallet.node import OtherNode
 from core.wallet.payment import AmountGiven, AmountMissing, CostsMore, WrongNetwork, check_payable, fee_limit, price
 from core.wallet.reconcile import NotThatDifference, StillMoving
@@ -93,6 +93,19 @@ async def test_it_is_known_whether_the_node_has_told_all_that_was_paid_long_ago(
         if not hub.invoices.caught_up():
             break
     assert not hub.invoices.caught_up()
+
+
+async def test_a_node_that_is_behind_the_chain_does_not_say_that_an_invoice_was_not_paid(hub: Bench) -> None:
+    made = await asked(hub)
+    hub.twin.who = replace(hub.twin.who, synced=False)
+    hub.own.doubt()
+    for ask in (hub.invoices.look(made.payment_hash), hub.reconciler.compare(), hub.invoices.sell(HUNDRED, "", 60)):
+        with pytest.raises(NodeBehind, match="not in step with the chain: its newest block is 1"):
+            await ask
+    assert not hub.invoices.caught_up()
+    hub.twin.outside_pays(made.payment_hash)
+    assert await hub.invoices.look(made.payment_hash), "that it was paid is so"
+    assert await hub.has("user:telegram:1") == (HAD + HUNDRED, 0)
 
 
 async def test_what_nobody_asked_for_is_told_once_a_day_and_given_by_an_owner_once_to_whom_it_belongs(

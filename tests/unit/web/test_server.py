@@ -69,6 +69,9 @@ class FreshHub:
     async def model(self) -> str | None:
         return None
 
+    def notes(self) -> list[str]:
+        return []
+
     def faults(self) -> list[str]:
         return []
 
