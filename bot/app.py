@@ -392,18 +392,21 @@ async def _node(
 
     Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything.
     """
-    opened = await store.read(lambda tx: tx.books.opened_at()) or clock.now()
-    node = _named_node(settings, clock, ids, opened)
+    opened, last = await store.read(lambda tx: (tx.books.opened_at(), tx.books.newest_at()))
+    node = _named_node(settings, clock, ids, opened or clock.now(), (store, last or clock.now()))
     stack.push_async_callback(node.close)
     return node
 
 
-def _named_node(settings: Settings, clock: Clock, ids: IdSource, opened: int) -> Lightning:
+def _named_node(
+    settings: Settings, clock: Clock, ids: IdSource, opened: int, books: tuple[Database, int] | None = None
+) -> Lightning:
+    """`books`: where open invoices are, and when the newest entry was booked."""
     match settings.lightning.backend:
         case "lnd":
             return _lnd(settings)
         case "nwc":
-            return _nwc(settings, clock, opened)
+            return _nwc(settings, clock, opened, books)
         case "phoenixd":
             return _phoenixd(settings, opened)
         case "simulated":
@@ -419,13 +422,17 @@ def _hidden(secret: SecretStr | None) -> str:
     return value
 
 
-def _nwc(settings: Settings, clock: Clock, opened: int) -> Lightning:
-    from adapters.lightning.nwc import Nwc  # noqa: PLC0415 - where it is on
+def _nwc(settings: Settings, clock: Clock, opened: int, books: tuple[Database, int] | None) -> Lightning:
+    from adapters.lightning.nwc import Books, Nwc  # noqa: PLC0415 - where it is on
 
     uri = _hidden(settings.nwc.uri)
     for secret in re.findall(r"secret=([0-9a-fA-F]+)", uri):
         hide(secret)
-    return Nwc(uri, clock=clock, since=opened)
+    known = None
+    if books is not None:
+        store, last = books
+        known = Books(lambda after: store.read(lambda tx: tx.invoices.oldest_open(after)), last)
+    return Nwc(uri, clock=clock, since=opened, books=known)
 
 
 def _phoenixd(settings: Settings, opened: int) -> Lightning:
