@@ -429,7 +429,7 @@ async def test_a_look_goes_back_to_the_oldest_invoice_that_can_still_be_paid_and
         count = len(looks(wallet))
         while len(looks(wallet)) <= count:
             await turn()
-        return clock.now() // 1000 - looks(wallet)[-1]["from"]
+        return clock.now() // 1000 - int(looks(wallet)[-1]["from"])
 
     first = await next_look()
     assert first == (50 * DAY + 25 * HOUR) // 1000 + 600, "a day before the last entry in the books"
