@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import SwarmTx
     from core.tokens import Identities
-    from core.wallet.held import Refusal
+    from core.wallet.held import Stuck
     from core.wallet.lightning import NodeInfo, NodeInvoice
     from core.wallet.node import OwnNode
 
@@ -230,7 +230,7 @@ class HoldEscrow:
 
         return await self._store.write(work)
 
-    async def refusals(self) -> Sequence[Refusal]:
+    async def refusals(self) -> Sequence[Stuck]:
         """What the node was told to take or to give back, and refuses to."""
         return await self._store.read(held.refusals)
 

@@ -56,7 +56,7 @@ class HoldStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Stuck:
     """What the node was told to take or give back and still holds, and why in its words; `paid`: the worker's part of it, msat."""
 
     one: HoldInvoice
@@ -188,13 +188,13 @@ def refused(tx: HoldTx, one: HoldInvoice, why: str, height: int) -> None:
         tx.emit(replace(event, data=data))
 
 
-def refusal(tx: HoldTx, one: HoldInvoice) -> Refusal | None:
+def refusal(tx: HoldTx, one: HoldInvoice) -> Stuck | None:
     """What the node refuses of it; None where it does as it is told, as far as is known."""
     why = tx.applied(_key(one, "overdue")) or tx.applied(_key(one, "refused"))
-    return None if why is None else Refusal(one, why, _paid(tx, one))
+    return None if why is None else Stuck(one, why, _paid(tx, one))
 
 
-def refusals(tx: HoldTx) -> list[Refusal]:
+def refusals(tx: HoldTx) -> list[Stuck]:
     """All that the node refuses now, oldest first."""
     return [found for one in tx.holds.unfinished() if (found := refusal(tx, one)) is not None]
 
