@@ -286,8 +286,9 @@ class HoldEscrow:
 
     async def _told_of(self, one: HoldInvoice, why: str, height: int) -> None:
         """The node still has what it was to take or to give back."""
-        log.warning("order %d: %s", one.id, why)
-        await self._book(one, lambda tx, now: held.refused(tx, now, why, height))
+        if not await self._store.read(lambda tx: held.is_told(tx, one, height)):
+            log.warning("order %d: %s", one.id, why)
+            await self._book(one, lambda tx, now: held.refused(tx, now, why, height))
 
     async def _refused(self, one: HoldInvoice) -> str | None:
         """Tell the node what was decided: None where it has done it, why it has not, or empty where nothing was decided."""
