@@ -80,7 +80,7 @@ class Daily:
         """Write the report with the fact that there is one."""
         if due(tx, self._zone) != found.span:
             return []
-        tx.reports.done(found.span.day, found.span.until)
+        tx.reports.done(found.span)
         if not found.worth_telling:
             return []
         reply = views_report.report(found, self._zone, simulated=self._simulated)

@@ -12,11 +12,11 @@ from core.wallet.hold import OVER, State
 
 if TYPE_CHECKING:
     from core.events import Event, Json
-    from core.wallet.held import Refusal
+    from core.wallet.held import Stuck
     from core.wallet.hold import HoldInvoice
 
 
-def refused(found: Refusal | None, event: Event, *, simulated: bool) -> Reply | None:
+def refused(found: Stuck | None, event: Event, *, simulated: bool) -> Reply | None:
     """Told to the owners: the node does not do what was decided about what it holds, and what comes of that."""
     if found is None or found.one.state in OVER:
         return None  # it has done it since
@@ -48,7 +48,7 @@ def _what_for(one: HoldInvoice) -> str:
     return task_name(one.task) if one.task else f"order {one.id}"
 
 
-def refusal(found: Refusal) -> dict[str, Json]:
+def refusal(found: Stuck) -> dict[str, Json]:
     """The facts."""
     one = found.one
     return {
@@ -58,7 +58,7 @@ def refusal(found: Refusal) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def line(found: Refusal) -> str:
+def line(found: Stuck) -> str:
     """One of a list."""
     one = found.one
     if not one.received:

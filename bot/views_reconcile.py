@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from core.events import Json
-    from core.wallet.held import Refusal
+    from core.wallet.held import Stuck
     from core.wallet.payment import Payment
     from core.wallet.reconcile import Comparison
     from core.wallet.suspense import Unclaimed
@@ -28,7 +28,7 @@ class Waiting:
     """What the node has not ended, what it refuses, and what waits for an owner to say whose it is."""
 
     unfinished: Sequence[Payment]
-    refusals: Sequence[Refusal]
+    refusals: Sequence[Stuck]
     unclaimed: Sequence[Unclaimed]
 
 

@@ -70,6 +70,29 @@ class Kind(StrEnum):
 TERMINAL = frozenset({Kind.TASK_SETTLED, Kind.TASK_FAILED, Kind.TASK_CANCELLED, Kind.TASK_EXPIRED})
 
 
+PRIVATE: Mapping[Kind, frozenset[str]] = {
+    **dict.fromkeys(
+        (
+            Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED, Kind.SATS_TRANSFERRED, Kind.SUSPENSE_CAME,
+            Kind.SUSPENSE_GIVEN, Kind.LIMIT_CHANGED, Kind.TREASURY_MOVED, Kind.TREASURY_SHORT, Kind.ESCROW_HELD,
+            Kind.ESCROW_ENDING, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST, Kind.ESCROW_REFUSED,
+        ),
+        frozenset[str](),
+    ),
+    Kind.ACTOR_LINKED: frozenset({"actor", "account", "by"}),
+}  # fmt: skip
+"""Events of somebody's sats, and which of their facts others than the owners may read: not how many, whose, or for what invoice.
+
+What a task costs is no secret; what a person has and pays is answered to them alone (CONTRACT, `/balance`).
+"""
+
+
+def readable(event: Event) -> Mapping[str, Json]:
+    """The facts of an event that whoever may read the hub's state may read too."""
+    shown = PRIVATE.get(event.kind)
+    return event.data if shown is None else {name: value for name, value in event.data.items() if name in shown}
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One fact. `id` and `at` (Unix milliseconds, UTC) are given by the store when it is written."""

@@ -55,6 +55,7 @@ class NwcWallet:
     notifications: str = "payment_received payment_sent"
     info: dict[str, Any] = field(default_factory=lambda: {"network": "regtest", "pubkey": OUR_KEY, "block_height": 800})
     tells_fee: bool = True
+    keeps_to_from: bool = True
     lost: bool = False
     """The answer to the next order is lost with its connection."""
 
@@ -203,9 +204,10 @@ class NwcWallet:
         raise Refused("NOT_FOUND", "transaction not found")
 
     def _list(self, params: dict[str, Any]) -> list[dict[str, Any]]:
+        start = params.get("from", 0) if self.keeps_to_from else 0
         found = [
             one for one in self.node.invoices.values()
-            if one.created // 1000 >= params.get("from", 0) and (one.settled or params.get("unpaid", False))
+            if one.created // 1000 >= start and (one.settled or params.get("unpaid", False))
         ]  # fmt: skip
         offset = params.get("offset", 0)
         shown = [self._received(one) for one in sorted(found, key=lambda one: one.created, reverse=True)]

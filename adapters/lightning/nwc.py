@@ -22,7 +22,7 @@ from core.money import MSAT, format_cost, format_sats
 from core.wallet.lightning import InvoiceState, NodeDown, NodeInfo, NodeInvoice, NotBegun, Outcome, PayState, Traits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from adapters.lightning.nwc_wire import Talk
     from core.ports import Clock
@@ -42,11 +42,14 @@ _PAGE = 20
 _GRACE = 3_600_000
 """Ms for which an expired invoice is still looked at: a payment may have come in its last moment."""
 
+_WIDE = 25 * 3_600_000
+"""Ms by which a wide look goes back: other users of the wallet make invoices that are good for a day."""
+
+_WIDE_EVERY = 3_600_000
+"""Ms. How often a look is wide."""
 
 _SKEW = 600
 """Seconds by which the wallet's clock may be behind ours."""
-
-_DAY = 86_400_000
 
 
 def reserve(amount: int) -> int:
@@ -55,30 +58,38 @@ def reserve(amount: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
-    """An invoice that may still be paid. `made` in Unix seconds, as NIP-47 counts, `until` in ms."""
+class Books:
+    """What the books wait for.
 
-    made: int
-    until: int
+    `oldest` says when the oldest open invoice was made that expires after a time, both Unix ms; None: there is none. `last`: when
+    the newest entry was booked before this life of the hub.
+    """
+
+    oldest: Callable[[int], Awaitable[int | None]]
+    last: int
 
 
 class Nwc(Unheld):
     """The wallet at the other end of the connection `uri`. Raises `BadConnection`.
 
     Invoices that were made before `since` (Unix ms) are not told of: what came for them is in the balance that a book opened with.
+    Without `books` every look is a wide one.
     """
 
     backend = BACKEND
     traits = Traits(hold=False, msat=True, track=True, stream=False, once=False)
 
-    def __init__(self, uri: str, *, clock: Clock, since: int = 0, patience: Patience | None = None) -> None:
+    def __init__(
+        self, uri: str, *, clock: Clock, since: int = 0, patience: Patience | None = None, books: Books | None = None
+    ) -> None:
         self._keys = NwcKeys(uri)
         self._patience = patience or Patience()
         self._wire = Wire(self._keys, clock, self._patience)
         self._clock = clock
-        self._open: dict[bytes, _Open] = {}
         self._since = since
-        self._looked = False
+        self._books = books
+        self._told: dict[bytes, int] = {}
+        self._wide_at: int | None = None
 
     async def close(self) -> None:
         """See `Node`."""
@@ -104,7 +115,6 @@ class Nwc(Unheld):
         made = SAID.invoice(SAID.field(answer, "invoice", str))
         if made.amount != amount or made.payment_hash != SAID.bytes32(answer, "payment_hash"):
             raise SAID.odd()
-        self._open[made.payment_hash] = _Open(self._clock.now() // 1000 - _SKEW, made.expires_at)
         return NodeInvoice(made.payment_hash, made.bolt11, amount, made.expires_at)
 
     async def lookup(self, payment_hash: bytes) -> NodeInvoice | None:
@@ -113,7 +123,7 @@ class Nwc(Unheld):
         return None if found is None else _theirs(found)
 
     async def settled(self, after: int) -> AsyncGenerator[NodeInvoice, None]:  # noqa: ARG002 - it keeps no such order
-        """See `Receiver`. First all that ever came in; then, as often as the wallet tells or it is time, what was still open."""
+        """See `Receiver`. It looks as often as the wallet tells or it is time; each is told once in a life of the hub."""
         async with self._wire.talk() as talk:
             pause = self._patience.told if await talk.listen() else self._patience.look
             while True:
@@ -123,37 +133,50 @@ class Nwc(Unheld):
                 await talk.news(pause)
 
     async def _came_in(self, talk: Talk) -> AsyncGenerator[NodeInvoice, None]:
-        """What is settled: at the first look, of all there is; later, of what was open. What has expired is let go."""
-        whole, now = not self._looked, self._clock.now()
-        if not whole and not self._open:
+        """What was settled of what can be by now, and was not told yet."""
+        now = self._clock.now()
+        wide = self._wide_at is None or not 0 <= now - self._wide_at < _WIDE_EVERY
+        start = await self._start(now, wide=wide)
+        if start is None:
             return
-        start = self._since // 1000 if whole else min(one.made for one in self._open.values())
-        async with aclosing(self._listed(talk, start)) as listed:
-            async for invoice, made in listed:
-                if invoice.state is not InvoiceState.SETTLED:
-                    self._open.setdefault(invoice.payment_hash, _Open(made, invoice.expires_at or made * 1000 + _DAY))
-                elif whole or invoice.payment_hash in self._open:
+        async with aclosing(self._listed(talk, max(start // 1000 - _SKEW, self._since // 1000))) as listed:
+            async for invoice in listed:
+                if invoice.state is InvoiceState.SETTLED and invoice.payment_hash not in self._told:
                     yield invoice
-                    self._open.pop(invoice.payment_hash, None)
-        self._looked = True
-        self._open = {key: one for key, one in self._open.items() if one.until + _GRACE > now}
+                    self._told[invoice.payment_hash] = now
+        if wide:
+            self._wide_at = now
+            self._told = {key: at for key, at in self._told.items() if at > now - 2 * _WIDE}
 
-    async def _listed(self, talk: Talk, start: int) -> AsyncGenerator[tuple[NodeInvoice, int], None]:
-        """Invoices that were made since `start`, and when, Unix seconds; the newest first, until a page has none that is new."""
+    async def _start(self, now: int, *, wide: bool) -> int | None:
+        """From when on a look is at what was made, Unix ms; None where nothing can be paid now.
+
+        The first goes back to the oldest invoice that the books wait for, however old, and to a day before their last entry.
+        """
+        if self._books is None:
+            return now - _WIDE if self._wide_at is not None else 0
+        if self._wide_at is None:
+            return min(self._books.last - _WIDE, now - _WIDE, await self._books.oldest(0) or now)
+        oldest = await self._books.oldest(now - _GRACE)
+        return min(now - _WIDE, oldest or now) if wide else oldest
+
+    async def _listed(self, talk: Talk, start: int) -> AsyncGenerator[NodeInvoice, None]:
+        """Invoices that were paid, made since `start` (Unix seconds); the newest first.
+
+        The last page is one that has none that is new, or none of that time, where a wallet lists older ones all the same.
+        """
         offset, seen = 0, set[bytes]()
         while True:
-            query = {"type": "incoming", "unpaid": True, "from": start, "limit": _PAGE, "offset": offset}
+            query = {"type": "incoming", "unpaid": False, "from": start, "limit": _PAGE, "offset": offset}
             try:
                 rows = SAID.field(await talk.ask("list_transactions", query), "transactions", list)
             except Answered as refused:
                 raise SAID.down(str(refused)) from None
-            found = {
-                one.payment_hash: (one, SAID.field(row, "created_at", int)) for row in rows if (one := _theirs(row))
-            }
+            found = {one.payment_hash: (one, _ended(row)) for row in rows if (one := _theirs(row))}
             fresh = found.keys() - seen
-            for key in (key for key in found if key in fresh):
-                yield found[key]
-            if not fresh:
+            for key in (key for key in found if key in fresh and found[key][1] >= start):
+                yield found[key][0]
+            if not fresh or all(ended < start for _, ended in found.values()):
                 return
             seen |= fresh
             offset += len(rows)
@@ -261,6 +284,11 @@ def _incoming(found: object) -> bool:
 def _state(found: object) -> str:
     """Its state, or where a wallet does not say it, what its time of settlement means."""
     return SAID.field(found, "state", str, "settled" if SAID.field(found, "settled_at", int, 0) else "pending").lower()
+
+
+def _ended(found: object) -> int:
+    """When something was last done about it, Unix seconds: wallets order by when it was made, or by when it was paid."""
+    return max(SAID.field(found, "created_at", int), SAID.field(found, "settled_at", int, 0))
 
 
 def _theirs(found: object) -> NodeInvoice | None:

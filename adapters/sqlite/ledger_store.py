@@ -161,6 +161,11 @@ class BookRows:
         row = self._connection.execute("SELECT created_at FROM book").fetchone()
         return 0 if row is None else int(row[0])
 
+    def newest_at(self) -> int:
+        """When the newest entry was booked, Unix ms; 0 where there is none."""
+        row = self._connection.execute("SELECT at FROM txn ORDER BY id DESC LIMIT 1").fetchone()
+        return 0 if row is None else int(row[0])
+
     def known_as(self, node: str) -> None:
         """See `core.wallet.node.BookIdentity`."""
         self._connection.execute("UPDATE book SET node = ?", (node,))

@@ -109,6 +109,12 @@ class InvoiceRows:
             (received, now, payment_hash),
         )
 
+    def oldest_open(self, after: int) -> int | None:
+        """See `InvoiceStore`."""
+        query = "SELECT min(at) FROM invoice WHERE state = 'open' AND expires_at > ?"
+        (made,) = self._connection.execute(query, (after,)).fetchone()
+        return None if made is None else int(made)
+
     def hand_over(self, source: str, target: str) -> None:
         """See `InvoiceStore`."""
         self._connection.execute(

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from core.treasury.policy import QUARTER, Flow
 from core.treasury.report import Posting
+from core.wallet.ledger import TREASURY
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
+
+    from core.treasury.report import Span
 
 _WHOLE = -1
 _END = 2**62
@@ -45,23 +48,45 @@ class ReportRows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def newest(self) -> tuple[str, int] | None:
+    def newest(self) -> tuple[str, int, int] | None:
         """See `ReportStore`."""
-        row = self._connection.execute("SELECT day, until FROM daily_report").fetchone()
-        return None if row is None else (str(row[0]), int(row[1]))
+        row = self._connection.execute("SELECT day, until, entry FROM daily_report").fetchone()
+        return None if row is None else (str(row[0]), int(row[1]), int(row[2]))
 
-    def done(self, day: str, until: int) -> None:
+    def done(self, span: Span) -> None:
         """See `ReportStore`."""
-        self._connection.execute("INSERT OR REPLACE INTO daily_report VALUES (1, ?, ?)", (day, until))
+        row = (span.day, span.until, span.upto)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO daily_report (one, day, until, entry) VALUES (1, ?, ?, ?)", row
+        )
 
-    def postings(self, since: int, until: int) -> Iterator[Posting]:
+    def last_before(self, until: int) -> int:
+        """See `ReportStore`. Read from the end: it is among the newest, unless the hub was off."""
+        query = "SELECT id FROM txn NOT INDEXED WHERE at < ? ORDER BY id DESC LIMIT 1"
+        row = self._connection.execute(query, (until,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def postings(self, after: int, upto: int) -> Iterator[Posting]:
         """See `ReportStore`."""
         rows = self._connection.execute(
             "SELECT x.id, x.kind, p.account, p.amount FROM txn x JOIN posting p ON p.txn = x.id"
-            " WHERE x.at >= ? AND x.at < ? ORDER BY x.at, x.id",
-            (since, until),
+            " WHERE x.id > ? AND x.id <= ? ORDER BY x.id",
+            (after, upto),
         )
         return map(Posting._make, rows)
+
+    def treasury(self, after: int, upto: int) -> Mapping[str, Flow]:
+        """See `ReportStore`. Python adds up, as in `FlowRows`."""
+        rows = self._connection.execute(
+            "SELECT x.kind, p.amount FROM posting p JOIN txn x ON x.id = p.txn"
+            " WHERE p.account = ? AND p.txn > ? AND p.txn <= ?",
+            (TREASURY, after, upto),
+        )
+        found: dict[str, Flow] = {}
+        for kind, amount in rows:
+            before = found.get(kind, Flow(0, 0))
+            found[kind] = Flow(before.received + max(amount, 0), before.sent + max(-amount, 0))
+        return found
 
     def open_holds(self) -> tuple[int, int]:
         """See `ReportStore`."""

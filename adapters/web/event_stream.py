@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from adapters.web.errors import BadEventId
+from adapters.web.guard import CREDENTIAL
 from adapters.web.routes import EVENT_STREAM, Access, Parameter, Route, plain
 from adapters.web.streams import Ended, frame
-from core.events import Kind
+from core.events import Kind, readable
 from core.ids import task_name
+from core.tokens import TokenKind
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -54,11 +56,11 @@ class EventShape:
     agent: str | None = None
 
 
-def shape(event: Event) -> EventShape:
-    """An event as programs see it."""
+def shape(event: Event, *, whole: bool) -> EventShape:
+    """An event as programs see it: the owner's `whole`, others' without what is a person's own."""
     at = datetime.fromtimestamp(event.at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     task = None if event.task is None else task_name(event.task)
-    return EventShape(event.id, event.kind.value, at, dict(event.data), task, event.agent)
+    return EventShape(event.id, event.kind.value, at, dict(event.data if whole else readable(event)), task, event.agent)
 
 
 class EventStream:
@@ -92,6 +94,7 @@ class EventStream:
 
     async def _follow(self, request: web.Request, stream: Stream, position: int) -> None:
         checked = self._clock.now()
+        whole = request[CREDENTIAL].kind == TokenKind.OWNER
         while True:
             stream.wake.clear()
             events = await self._after(position)
@@ -101,7 +104,8 @@ class EventStream:
                     raise Ended
                 checked = self._clock.now()
             if events:
-                await stream.write("".join(frame(json.dumps(plain(shape(event))), event.id) for event in events))
+                shown = [(plain(shape(event, whole=whole)), event.id) for event in events]
+                await stream.write("".join(frame(json.dumps(one), number) for one, number in shown))
                 position = events[-1].id
             if len(events) < BATCH:
                 await stream.pause()

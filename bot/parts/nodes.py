@@ -49,21 +49,25 @@ async def opened(
 
     Raises `BadMacaroon`, `BadCertificate` and `BadConnection` where it could not be asked anything, and `NodeGone`.
     """
-    since, known = await store.read(lambda tx: (tx.books.opened_at() or clock.now(), tx.books.identity()))
+    since, last, known = await store.read(lambda tx: (tx.books.opened_at(), tx.books.newest_at(), tx.books.identity()))
     if settings.lightning.backend == SIMULATED and known is not None and not is_keyless(known):
         refuse_gone(settings.data_dir / NODE)
-    node = named(settings, clock, ids, since)
+    node = named(settings, clock, ids, since or clock.now(), (store, last or clock.now()))
     stack.push_async_callback(node.close)
     return node
 
 
-def named(settings: Settings, clock: Clock, ids: IdSource, opened: int) -> Lightning:
-    """The same, before there are books. `opened`: Unix ms from when on what it did is news."""
+def named(
+    settings: Settings, clock: Clock, ids: IdSource, opened: int, books: tuple[Database, int] | None = None
+) -> Lightning:
+    """The same. `opened`: Unix ms from when on what it did is news. `books`: where open invoices are, and when the newest entry
+    was booked.
+    """
     match settings.lightning.backend:
         case "lnd":
             return _lnd(settings)
         case "nwc":
-            return _nwc(settings, clock, opened)
+            return _nwc(settings, clock, opened, books)
         case "phoenixd":
             return _phoenixd(settings, opened)
         case "simulated":
@@ -79,13 +83,17 @@ def _hidden(secret: SecretStr | None) -> str:
     return value
 
 
-def _nwc(settings: Settings, clock: Clock, opened: int) -> Lightning:
-    from adapters.lightning.nwc import Nwc  # noqa: PLC0415 - where it is on
+def _nwc(settings: Settings, clock: Clock, opened: int, books: tuple[Database, int] | None) -> Lightning:
+    from adapters.lightning.nwc import Books, Nwc  # noqa: PLC0415 - where it is on
 
     uri = _hidden(settings.nwc.uri)
     for secret in re.findall(r"secret=([0-9a-fA-F]+)", uri):
         hide(secret)
-    return Nwc(uri, clock=clock, since=opened)
+    known = None
+    if books is not None:
+        store, last = books
+        known = Books(lambda after: store.read(lambda tx: tx.invoices.oldest_open(after)), last)
+    return Nwc(uri, clock=clock, since=opened, books=known)
 
 
 def _phoenixd(settings: Settings, opened: int) -> Lightning:

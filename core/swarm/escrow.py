@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from core.swarm.coordinator import Coordinator
     from core.swarm.ports import SwarmTx
     from core.tokens import Identities
-    from core.wallet.held import Refusal
+    from core.wallet.held import Stuck
     from core.wallet.lightning import NodeInfo, NodeInvoice
     from core.wallet.node import OwnNode
 
@@ -230,7 +230,7 @@ class HoldEscrow:
 
         return await self._store.write(work)
 
-    async def refusals(self) -> Sequence[Refusal]:
+    async def refusals(self) -> Sequence[Stuck]:
         """What the node was told to take or to give back, and refuses to."""
         return await self._store.read(held.refusals)
 
@@ -286,8 +286,9 @@ class HoldEscrow:
 
     async def _told_of(self, one: HoldInvoice, why: str, height: int) -> None:
         """The node still has what it was to take or to give back."""
-        log.warning("order %d: %s", one.id, why)
-        await self._book(one, lambda tx, now: held.refused(tx, now, why, height))
+        if not await self._store.read(lambda tx: held.is_told(tx, one, height)):
+            log.warning("order %d: %s", one.id, why)
+            await self._book(one, lambda tx, now: held.refused(tx, now, why, height))
 
     async def _refused(self, one: HoldInvoice) -> str | None:
         """Tell the node what was decided: None where it has done it, why it has not, or empty where nothing was decided."""

@@ -1,7 +1,8 @@
 """The daily report: what moved between one morning and the next, how the books, the node and the limits stand, and what is wrong.
 
-A report reaches from the end of the one before it to this day's 8 o'clock, so that each entry is in one report, however long the
-hub was off. Where nothing moved and nothing is wrong there is none.
+A report reaches from the last entry of the one before it to the last that was booked before this day's 8 o'clock, in the order of
+the books: so each entry is in one report, however long the hub was off, and though the clock was put back meanwhile. Where nothing
+moved and nothing is wrong there is none.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from core.wallet.outgoing import PaymentTx
 from core.wallet.wallet import Books
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
 
-    from core.treasury.policy import Turnover
+    from core.treasury.policy import Flow, Turnover
     from core.wallet.ledger import Proof
     from core.wallet.limits import Freeze, Standing
     from core.wallet.reconcile import Comparison
@@ -64,14 +65,20 @@ class Moves(NamedTuple):
 class ReportStore(Protocol):
     """What a report is made of, inside one unit of work."""
 
-    def newest(self) -> tuple[str, int] | None:
-        """The newest day that was reported, and until when its report reached (Unix ms)."""
+    def newest(self) -> tuple[str, int, int] | None:
+        """The newest day that was reported, until when its report reached (Unix ms), and its last entry."""
 
-    def done(self, day: str, until: int) -> None:
+    def done(self, span: Span) -> None:
         """A day was reported, or there was nothing to say of it."""
 
-    def postings(self, since: int, until: int) -> Iterable[Posting]:
-        """Everything booked from one time to another, entry by entry."""
+    def last_before(self, until: int) -> int:
+        """The last entry, in the order of the books, that was booked before a time; 0 where there is none."""
+
+    def postings(self, after: int, upto: int) -> Iterable[Posting]:
+        """Everything that was booked after an entry, up to another, entry by entry."""
+
+    def treasury(self, after: int, upto: int) -> Mapping[str, Flow]:
+        """What moved in and out of the treasury in these entries, by their kinds."""
 
     def open_holds(self) -> tuple[int, int]:
         """How many holds are open, and of how many msat."""
@@ -101,11 +108,13 @@ class ReportTx(TreasuryTx, PaymentTx, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The day of a report, and from when until when it reaches, Unix ms."""
+    """The day of a report; from when until when it reaches (Unix ms), and after which entry, up to which."""
 
     day: str
     since: int
     until: int
+    after: int = 0
+    upto: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +157,13 @@ def due(tx: ReportTx, zone: tzinfo | None) -> Span | None:
     """What is to be reported now; None if nothing is: it was, or the books are younger."""
     day, until = day_of(tx.now, zone, AT_HOUR)
     newest, opened = tx.reports.newest(), tx.books.opened_at()
+    after = 0 if newest is None else newest[2]
     if newest is not None and newest[1] > tx.now + DAY:  # it was written by a clock that ran ahead
         newest, opened = None, max(opened, until - DAY)
     if not 0 < opened < until or (newest is not None and (newest[0] >= day or newest[1] >= until)):
         return None
-    return Span(day, opened if newest is None else newest[1], until)
+    upto = max(after, tx.reports.last_before(until))
+    return Span(day, opened if newest is None else newest[1], until, after, upto)
 
 
 def gather(tx: ReportTx, span: Span, node: Comparison | str) -> Report:
@@ -162,7 +173,7 @@ def gather(tx: ReportTx, span: Span, node: Comparison | str) -> Report:
     standings = [one for account in wallets for one in limits.standings(tx, account)]
     standings += [one for one in limits.people(tx) if one not in standings]
     return Report(
-        span, moves(tx.reports.postings(span.since, span.until)), turnover(tx.flows.between(span.since, span.until)),
+        span, moves(tx.reports.postings(span.after, span.upto)), turnover(tx.reports.treasury(span.after, span.upto)),
         tx.ledger.account(TREASURY).available, tx.reports.open_holds(), (len(late), sum(late)), node, _proof(tx),
         [one for one in standings if used_up(one)], tx.limits.rules().freeze,
     )  # fmt: skip

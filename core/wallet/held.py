@@ -56,7 +56,7 @@ class HoldStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Stuck:
     """What the node was told to take or give back and still holds, and why in its words; `paid`: the worker's part of it, msat."""
 
     one: HoldInvoice
@@ -175,26 +175,36 @@ def lost(tx: HoldTx, one: HoldInvoice) -> None:
 
 
 def refused(tx: HoldTx, one: HoldInvoice, why: str, height: int) -> None:
-    """The node does not do what was decided. It is told of once, and once more when what it holds should have run out.
+    """The node does not do what was decided; said where it is not `is_told`: once, and once more when it should have run out.
 
     Nothing is booked: what is held stays where it stands until the node says that it took it, or let go of it.
     """
-    overdue = 0 < one.held_until <= height
-    key = _key(one, "overdue" if overdue else "refused")
-    if tx.applied(key) is None:
-        tx.mark(key, why)
-        event = _event(Kind.ESCROW_REFUSED, one, one.received)
-        data: dict[str, Json] = {**event.data, "paid_sats": to_sats(_paid(tx, one)), "overdue": overdue}
-        tx.emit(replace(event, data=data))
+    tx.mark(_refused_key(one, height), why)
+    event = _event(Kind.ESCROW_REFUSED, one, one.received)
+    data: dict[str, Json] = {**event.data, "paid_sats": to_sats(_paid(tx, one)), "overdue": _overdue(one, height)}
+    tx.emit(replace(event, data=data))
 
 
-def refusal(tx: HoldTx, one: HoldInvoice) -> Refusal | None:
+def is_told(tx: HoldTx, one: HoldInvoice, height: int) -> bool:
+    """Whether it was told already, at a block height, that the node refuses."""
+    return tx.applied(_refused_key(one, height)) is not None
+
+
+def _overdue(one: HoldInvoice, height: int) -> bool:
+    return 0 < one.held_until <= height
+
+
+def _refused_key(one: HoldInvoice, height: int) -> str:
+    return _key(one, "overdue" if _overdue(one, height) else "refused")
+
+
+def refusal(tx: HoldTx, one: HoldInvoice) -> Stuck | None:
     """What the node refuses of it; None where it does as it is told, as far as is known."""
     why = tx.applied(_key(one, "overdue")) or tx.applied(_key(one, "refused"))
-    return None if why is None else Refusal(one, why, _paid(tx, one))
+    return None if why is None else Stuck(one, why, _paid(tx, one))
 
 
-def refusals(tx: HoldTx) -> list[Refusal]:
+def refusals(tx: HoldTx) -> list[Stuck]:
     """All that the node refuses now, oldest first."""
     return [found for one in tx.holds.unfinished() if (found := refusal(tx, one)) is not None]
 

@@ -70,6 +70,9 @@ class InvoiceStore(Protocol):
     def settle(self, payment_hash: bytes, received: int, now: int) -> None:
         """It was paid."""
 
+    def oldest_open(self, after: int) -> int | None:
+        """When the oldest was made that is open and expires after a time, Unix ms; None: there is none."""
+
     def hand_over(self, source: str, target: str) -> None:
         """What is open of one account is paid to another from now on."""
 

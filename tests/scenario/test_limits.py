@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -86,7 +86,7 @@ class Way:
     account = user_account(OWNER)
     lead = ""
     boss = False
-    windows: tuple[str, ...] = ("hour", "day")
+    windows: ClassVar[tuple[str, ...]] = ("hour", "day")
     """The limits on what it spends in a time; the last is on a day."""
     no_amounts: tuple[int, ...] = (-1, -5000, 0, to_msat(MAX_SATS) + 1 + FEE, 2**70)
 

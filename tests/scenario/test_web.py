@@ -19,7 +19,7 @@ from adapters.web.errors import PortInUse
 from adapters.web.guard import COOKIE
 from bot.app import build
 from config.settings import Http
-from core.events import Event, Kind
+from core.events import PRIVATE, Event, Kind
 from core.swarm.ports import Decline
 from tests.fakes import FakeClock, FakeIds
 from tests.program import Program
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from adapters.sqlite.unit_of_work import UnitOfWork
     from bot.app import App
+    from core.events import Json
     from tests.scenario.bot import Bot
 
 T = TypeVar("T")
@@ -460,6 +461,28 @@ async def test_events_tell_a_task_as_it_goes_and_none_of_its_words(tmp_path: Pat
         assert told[-1]["data"]["price_sats"] == 40
         assert told[0]["at"] == "2025-06-15T15:06:40.000Z"
         assert "agent" not in told[0]
+
+
+async def test_a_mere_reader_learns_that_sats_moved_and_an_owner_how_many_and_whose(tmp_path: Path) -> None:
+    secret: dict[str, Json] = {
+        "invoice": CANARY,
+        "payment": CANARY,
+        "sats": 123456,
+        "msat": 123456,
+        "to": CANARY,
+        "amount_sats": 123456,
+    }
+    async with website(tmp_path) as (bot, web):
+        before = await bot.app.store.read(lambda tx: tx.last_event())
+        kinds = [*PRIVATE]
+        for kind in kinds:
+            await bot.app.store.write(lambda tx, one=kind: tx.emit(Event(one, data=secret)))  # type: ignore[misc]
+        for whose in ("read", "owner"):
+            async with web.stream("/events", await token(bot.app, whose), before) as stream:
+                told = [await stream.data() for _ in kinds]
+                assert [event["type"] for event in told] == [kind.value for kind in kinds]
+                assert [event["data"] == secret for event in told] == [whose == "owner"] * len(kinds)
+                assert (CANARY in stream.heard or "123456" in stream.heard) == (whose == "owner")
 
 
 async def test_a_stream_without_an_id_begins_now_and_with_zero_at_the_beginning(tmp_path: Path) -> None:

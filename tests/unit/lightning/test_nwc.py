@@ -21,7 +21,7 @@ from nostr_sdk import (
 
 from adapters.clockwork import SystemClock
 from adapters.lightning.bolt11 import decode
-from adapters.lightning.nwc import Nwc, reserve
+from adapters.lightning.nwc import Books, Nwc, reserve
 from adapters.lightning.nwc_keys import BadConnection
 from adapters.lightning.nwc_wire import Patience
 from core.wallet.lightning import NodeDown, NodeRefused, PayState
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from core.wallet.lightning import NodeInvoice, Outcome
 
 SATS = 1000
+HOUR = 3_600_000
+DAY = 24 * HOUR
 ENOUGH = 100 * SATS
 HASH = bytes(range(32))
 
@@ -380,13 +382,16 @@ def looks(wallet: NwcWallet) -> list[dict[str, Any]]:
     return [params for method, params in wallet.asked if method == "list_transactions"]
 
 
-async def test_the_first_look_is_at_everything_and_the_next_at_what_was_open(
-    wallet: NwcWallet, node: Nwc, clock: FakeClock
-) -> None:
-    for amount in range(1, 26):
+async def settled_and_open(wallet: NwcWallet, count: int) -> None:
+    """So many invoices that were paid, and as many that nobody paid."""
+    for amount in range(1, count + 1):
         wallet.node.receive(wallet.node.invoice(amount * SATS, "", 600).bolt11, None)
+        wallet.node.invoice(amount * SATS, "nobody pays it", 600)
+
+
+async def test_what_was_paid_is_told_once_and_what_nobody_pays_is_not_listed(wallet: NwcWallet, node: Nwc) -> None:
+    await settled_and_open(wallet, 25)
     older = wallet.node.invoice(50 * SATS, "by an earlier run of the hub", 600)
-    wallet.node.now += 200_000
     stream = node.settled(0)
     assert sorted(await told(stream, 25)) == list(range(1, 26))
 
@@ -396,16 +401,71 @@ async def test_the_first_look_is_at_everything_and_the_next_at_what_was_open(
         wallet.node.receive(older.bolt11, None)
 
     found, _ = await asyncio.gather(told(stream, 1), pay_when_all_is_seen())
-    assert found == [50]
+    assert found == [50], "no other is told again"
     await stream.aclose()
-    assert [look["offset"] for look in looks(wallet)[:3]] == [0, 20, 26]
-    assert looks(wallet)[3]["from"] == older.created // 1000
-    made = await node.create_invoice(60 * SATS, "", 600)
-    wallet.node.receive(made.bolt11, None)
+    assert [(look["offset"], look["unpaid"]) for look in looks(wallet)[:3]] == [(0, False), (20, False), (25, False)]
+
+
+async def test_a_look_goes_back_to_the_oldest_invoice_that_can_still_be_paid_and_now_and_then_a_day(
+    wallet: NwcWallet, clock: FakeClock
+) -> None:
+    waiting: dict[str, int | None] = {"oldest": None}
+    asked: list[int] = []
+
+    async def oldest(after: int) -> int | None:
+        asked.append(after)
+        return waiting["oldest"]
+
+    began = clock.now() - 90 * DAY
+    node = Nwc(
+        wallet.uri, clock=clock, since=began, patience=Patience(answer=5, look=0.01, told=0.01),
+        books=Books(oldest, began + 40 * DAY),
+    )  # fmt: skip
     stream = node.settled(0)
-    assert await told(stream, 1) == [60]
-    assert looks(wallet)[-1]["from"] == clock.now() // 1000 - 600
-    await stream.aclose()
+    later = asyncio.ensure_future(anext(stream))  # noqa: TID251 - the test's own
+
+    async def next_look() -> int:
+        """From when on the next look is, in seconds before now."""
+        count = len(looks(wallet))
+        while len(looks(wallet)) <= count:
+            await turn()
+        return clock.now() // 1000 - int(looks(wallet)[-1]["from"])
+
+    first = await next_look()
+    assert first == (50 * DAY + 25 * HOUR) // 1000 + 600, "a day before the last entry in the books"
+    assert asked == [0], "what the books wait for, over or not"
+    for _ in range(50):
+        await turn()
+    assert len(looks(wallet)) == 1, "nothing can be paid now"
+    waiting["oldest"] = clock.now() - HOUR // 2
+    assert await next_look() == HOUR // 2000 + 600
+    assert asked[-1] == clock.now() - HOUR, "what is over for an hour was not paid"
+    clock.advance(HOUR)
+    assert await next_look() == 25 * HOUR // 1000 + 600, "those of other users of the wallet"
+    later.cancel()
+    await asyncio.gather(later, return_exceptions=True)
+    await node.close()
+
+
+async def test_a_wallet_that_lists_older_ones_all_the_same_is_not_read_to_its_end(
+    wallet: NwcWallet, clock: FakeClock
+) -> None:
+    await settled_and_open(wallet, 70)
+    wallet.keeps_to_from = False
+    wallet.node.now = clock.now() + 30 * DAY
+    clock.advance(30 * DAY)
+    wallet.node.receive(wallet.node.invoice(99 * SATS, "", 600).bolt11, None)
+    node = Nwc(wallet.uri, clock=clock, patience=Patience(answer=5, look=60, told=60))
+    node._wide_at = 0  # it is not the first look
+    stream = node.settled(0)
+    assert (await told(stream, 1)) == [99]
+    later = asyncio.ensure_future(anext(stream))  # noqa: TID251 - the test's own
+    for _ in range(300):
+        await turn()
+    assert (len(looks(wallet)), later.done()) == (2, False), "the second page has none of the time that was asked for"
+    later.cancel()
+    await asyncio.gather(later, return_exceptions=True)
+    await node.close()
 
 
 async def test_what_came_in_before_the_book_began_is_not_told(wallet: NwcWallet, clock: FakeClock) -> None:

@@ -12,7 +12,7 @@ from adapters.sqlite.writer import Database
 from core.money import to_msat
 from core.treasury.policy import turnover
 from core.treasury.report import Moves, Posting, Report, Span, due, gather, moves, used_up
-from core.wallet.ledger import BooksBroken, Proof
+from core.wallet.ledger import TREASURY, BooksBroken, Proof, transfer
 from core.wallet.limits import DAY, HOUR, Freeze, Standing
 from core.wallet.reconcile import Comparison
 from tests.blank import blank
@@ -124,28 +124,61 @@ async def test_each_day_is_due_once_and_no_time_is_left_out(store: Database, clo
     clock.advance(3 * DAY)
     span = await is_due()
     assert span == Span("2025-06-19", opened, EIGHT + 4 * DAY)
-    await store.write(lambda tx: tx.reports.done(span.day, span.until))
+    await store.write(lambda tx: tx.reports.done(span))
     assert await is_due() is None
     clock.advance(DAY)
     assert await is_due() == Span("2025-06-20", EIGHT + 4 * DAY, EIGHT + 5 * DAY)
-    await store.write(lambda tx: tx.reports.done("2025-06-21", EIGHT + 6 * DAY))
+    await store.write(lambda tx: tx.reports.done(Span("2025-06-21", 0, EIGHT + 6 * DAY)))
     assert await is_due() is None, "a clock that was put back reports nothing twice"
-    await store.write(lambda tx: tx.reports.done("2026-06-20", EIGHT + 370 * DAY))
+    await store.write(lambda tx: tx.reports.done(Span("2026-06-20", 0, EIGHT + 370 * DAY)))
     assert await is_due() == Span("2025-06-20", EIGHT + 4 * DAY, EIGHT + 5 * DAY), (
         "nor is one that ran ahead silent after it"
     )
+
+
+async def test_each_entry_is_in_one_report_although_the_clock_was_put_back_and_ran_ahead(
+    store: Database, clock: FakeClock
+) -> None:
+    booked: list[int] = []
+    told: list[int] = []
+
+    async def book() -> None:
+        amount = 1000 + len(booked)
+        booked.append(amount)
+        entry = transfer(f"k{amount}", "transfer", "external", TREASURY, amount, task=None, actor="a", reason="r")
+        await store.write(lambda tx: tx.ledger.append(entry))
+
+    async def report() -> None:
+        while (span := await store.read(lambda tx: due(tx, UTC_ZONE))) is not None:
+            found = await store.read_apart(lambda tx, one=span: gather(tx, one, SAME))  # type: ignore[misc]
+            assert found.treasury.earnings == sum(found.moves.came_in.values())
+            told.append(found.treasury.earnings)
+            await store.write(lambda tx, one=span: tx.reports.done(one))  # type: ignore[misc]
+
+    await store.write(lambda tx: tx.books.found("simulated", "n", tx.now))
+    for jump in (0, DAY, -HOUR, 20 * HOUR, -2 * DAY, HOUR, 3 * DAY, 40 * DAY, -40 * DAY, DAY, DAY, 0, DAY):
+        clock.set_back(-jump) if jump < 0 else clock.advance(jump)
+        await book()
+        await report()
+    clock.advance(DAY)
+    await report()
+    assert sum(told) == sum(booked)
+    assert len(told) >= 4
 
 
 async def test_it_is_gathered_from_the_books(
     store: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.write(a_small_book)
-    span = Span("2025-06-16", EPOCH, EPOCH + DAY)
+    count = await store.read(lambda tx: tx.reports.entries())
+    span = Span("2025-06-16", EPOCH, EPOCH + DAY, 0, count)
     found = await store.read_apart(lambda tx: gather(tx, span, SAME))
     assert isinstance(found.books, Proof)
     assert found.moves.inside["settle"] == found.treasury.earned["agents"] == found.balance > 0
     assert found.holds[0] == found.books.open_holds > 0
-    later = await store.read_apart(lambda tx: gather(tx, Span("later", EPOCH + DAY, EPOCH + 2 * DAY), SAME))
+    later = await store.read_apart(
+        lambda tx: gather(tx, Span("later", EPOCH + DAY, EPOCH + 2 * DAY, count, count), SAME)
+    )
     assert (later.moves, later.treasury) == (Moves({}, {}, {}), turnover({}))
     monkeypatch.setattr("core.treasury.report.MOST_ENTRIES", 1)
     assert (await store.read_apart(lambda tx: gather(tx, span, SAME))).books is None

@@ -63,6 +63,20 @@ async def test_each_settlement_is_booked_once_with_what_came(hub: Bench) -> None
     assert (await hub.reconciler.compare()).difference == 0
 
 
+async def test_the_oldest_that_is_waited_for_is_known(hub: Bench) -> None:
+    async def oldest(after: int) -> int | None:
+        return await hub.store.read(lambda tx: tx.invoices.oldest_open(after))
+
+    assert await oldest(0) is None
+    began, first = hub.clock.now(), await asked(hub)
+    hub.clock.advance(60_000)
+    second = await asked(hub, "i2")
+    assert [await oldest(after) for after in (0, first.expires_at, second.expires_at)] == [began, began + 60_000, None]
+    hub.twin.outside_pays(first.payment_hash)
+    await hub.invoices.look(first.payment_hash)
+    assert await oldest(0) == began + 60_000
+
+
 async def test_one_command_twice_at_once_asks_once(hub: Bench) -> None:
     one, two = await asyncio.gather(asked(hub), asked(hub))
     assert one == two
