@@ -102,9 +102,7 @@ class Wire:
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._opened().request(
-                    method, self._root + path, params=query, data=form, allow_redirects=False
-                ) as answer,
+                self._opened().request(method, self._root + path, params=query, data=form) as answer,
             ):
                 body = await answer.content.read(_LARGEST + 1)
                 while len(body) <= _LARGEST and (more := await answer.content.read(_LARGEST)):
@@ -122,11 +120,21 @@ class Wire:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # a payment may hold its own for long
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_nowhere_else,),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect),
                 headers=self._headers,
                 auto_decompress=False,
             )
         return self._session
+
+
+async def _nowhere_else(request: aiohttp.ClientRequest, ask: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """No redirection is followed: a websocket's cannot be told so in any other way, and another server's events are none of its."""
+    answer = await ask(request)
+    if 300 <= answer.status < 400:  # noqa: PLR2004 - HTTP's
+        answer.close()
+        raise aiohttp.ClientConnectionError(f"status {answer.status}")
+    return answer
 
 
 class Events:
