@@ -106,6 +106,14 @@ async def test_what_arrived_and_the_fee_are_exact_though_phoenixd_shows_sats(
         assert proves(outcome.preimage, decode(bolt11).payment_hash)
 
 
+async def test_an_order_that_comes_second_says_nothing_of_the_first(server: PhoenixdServer, node: Phoenixd) -> None:
+    bolt11 = server.node.ask(5 * SATS, "hangs", 0)
+    for _ in range(2):
+        assert (await node.pay(bolt11, None, ENOUGH, 0.3)).state is PayState.IN_FLIGHT
+    server.node.land(decode(bolt11).payment_hash, well=True)
+    assert (await node.pay(bolt11, None, ENOUGH, 0.3)).state is PayState.SUCCEEDED
+
+
 async def test_a_silence_that_phoenixd_explains_when_asked_is_no_riddle(server: PhoenixdServer, node: Phoenixd) -> None:
     server.faults.silent = True
     outcome = await node.pay(server.node.ask(5 * SATS, "", 0), None, ENOUGH, 0.3)
