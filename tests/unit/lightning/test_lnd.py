@@ -206,6 +206,17 @@ async def test_more_invoices_than_a_page_holds(bench: Bench, monkeypatch: pytest
     await stream.aclose()
 
 
+async def test_a_list_that_does_not_go_on_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.lightning.lnd._PAGE", 1)
+    made = bench.node.add_invoice({"value_msat": "5000"})
+    bench.node.pay_in(made.bolt11, None)
+    bench.answers("/v1/invoices", {"invoices": [made.told()], "last_index_offset": "0"})
+    stream = bench.lnd.settled(0)
+    assert (await anext(stream)).payment_hash == made.payment_hash
+    assert len(bench.server.seen) == 1
+    await stream.aclose()
+
+
 @pytest.mark.parametrize(
     ("body", "how", "why"),
     [
