@@ -104,7 +104,7 @@ class Wire:
                 asyncio.timeout(seconds),
                 self._opened().request(method, self._root + path, params=query, data=form) as answer,
             ):
-                body = await answer.content.read(_LARGEST + 1)
+                body = bytearray()
                 while len(body) <= _LARGEST and (more := await answer.content.read(_LARGEST)):
                     body += more
                 return _opened(answer.status, body)
@@ -154,7 +154,7 @@ class Events:
         return _json(message.data)
 
 
-def _opened(status: int, body: bytes) -> Any:
+def _opened(status: int, body: bytearray) -> Any:
     """What an answer holds; None where it is "Not found". Raises `Answered` and `NodeDown`."""
     if len(body) > _LARGEST:
         raise SAID.odd()
@@ -170,7 +170,7 @@ def _opened(status: int, body: bytes) -> Any:
     raise SAID.down(f"status {status}: {said}" if said else f"status {status}")
 
 
-def _json(text: str | bytes) -> Any:
+def _json(text: str | bytearray) -> Any:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
