@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from core.chat import File, Mark, Reply, Style
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 async def delivered(bought: Bought, keep: Keep, *, simulated: bool) -> Reply:
     """The page that was bought, in columns and lines as it came: nothing in it is a command, a link or a style of the hub's."""
     host = host_of(bought.page.url)
-    got = goods(bought.page, host)
+    got = await asyncio.to_thread(goods, bought.page, host)  # a large one takes a second
     files = (File(got.file, await keep(got.file, bought.page.body)),) if got.file else ()
     head = f"From {host}, {_price(bought, simulated=simulated)}:"
     text = "\n".join(filter(None, (head, got.text or ("" if files else "(nothing)"))))

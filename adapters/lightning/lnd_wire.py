@@ -103,9 +103,10 @@ class Wire:
     async def _whole(self, method: str, path: str, macaroon: str, body: Mapping[str, object] | None) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self._patience.answer), self._call(method, path, macaroon, body) as answer:
-                whole = b""
+                whole = bytearray()
                 async for chunk in answer.content.iter_any():
-                    whole = _bounded(whole + chunk)
+                    whole += chunk
+                    _bounded(whole)
                 return _read(whole, answer.status)
         except TimeoutError:
             raise silent(self._patience.answer) from None
@@ -118,12 +119,15 @@ class Wire:
         Raises `Answered`, and `NodeDown` when it breaks.
         """
         async with self._call(method, path, macaroon, body) as answer:
-            rest = b""
+            rest = bytearray()
             async for chunk in answer.content.iter_any():
-                *whole, rest = (rest + chunk).split(b"\n")
+                *ends, begins = chunk.split(b"\n")
+                for end in ends:
+                    rest += end
+                    yield _result(_read(rest, answer.status))
+                    rest.clear()
+                rest += begins
                 _bounded(rest)
-                for line in whole:
-                    yield _result(_read(line, answer.status))
             if rest.strip():
                 yield _result(_read(rest, answer.status))
 
@@ -166,13 +170,12 @@ def silent(seconds: float) -> NodeDown:
     return down(f"no answer within {seconds:g} s")
 
 
-def _bounded(data: bytes) -> bytes:
+def _bounded(data: bytearray) -> None:
     if len(data) > _LARGEST:
         raise down("its answer has no end")
-    return data
 
 
-def _read(text: bytes, status: int) -> dict[str, Any]:
+def _read(text: bytearray, status: int) -> dict[str, Any]:
     """The object of an answer. Raises `Answered` where it is LND's error, and `NodeDown` where it is not LND's at all."""
     try:
         found = json.loads(text)

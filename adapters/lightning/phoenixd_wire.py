@@ -102,11 +102,9 @@ class Wire:
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._opened().request(
-                    method, self._root + path, params=query, data=form, allow_redirects=False
-                ) as answer,
+                self._opened().request(method, self._root + path, params=query, data=form) as answer,
             ):
-                body = await answer.content.read(_LARGEST + 1)
+                body = bytearray()
                 while len(body) <= _LARGEST and (more := await answer.content.read(_LARGEST)):
                     body += more
                 return _opened(answer.status, body)
@@ -122,11 +120,21 @@ class Wire:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # a payment may hold its own for long
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_nowhere_else,),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect),
                 headers=self._headers,
                 auto_decompress=False,
             )
         return self._session
+
+
+async def _nowhere_else(request: aiohttp.ClientRequest, ask: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """No redirection is followed: a websocket's cannot be told so in any other way, and another server's events are none of its."""
+    answer = await ask(request)
+    if 300 <= answer.status < 400:  # noqa: PLR2004 - HTTP's
+        answer.close()
+        raise aiohttp.ClientConnectionError(f"status {answer.status}")
+    return answer
 
 
 class Events:
@@ -146,7 +154,7 @@ class Events:
         return _json(message.data)
 
 
-def _opened(status: int, body: bytes) -> Any:
+def _opened(status: int, body: bytearray) -> Any:
     """What an answer holds; None where it is "Not found". Raises `Answered` and `NodeDown`."""
     if len(body) > _LARGEST:
         raise SAID.odd()
@@ -162,7 +170,7 @@ def _opened(status: int, body: bytes) -> Any:
     raise SAID.down(f"status {status}: {said}" if said else f"status {status}")
 
 
-def _json(text: str | bytes) -> Any:
+def _json(text: str | bytearray) -> Any:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -188,8 +188,6 @@ class NodeFile:
 
     def _move(self, payment_hash: bytes | None, amount: int) -> None:
         balance = amount + (self.balance() if payment_hash else 0)
-        if balance > _FULL:
-            raise refused("its channels are full")
         self._run(
             "INSERT INTO movement (payment_hash, amount, balance, at) VALUES (?, ?, ?, ?)",
             (payment_hash, amount, balance, self._now),
@@ -263,6 +261,8 @@ class NodeFile:
         return found.payment_hash, preimage
 
     def _settle(self, payment_hash: bytes, preimage: bytes, received: int) -> None:
+        if self.balance() + received > _FULL:
+            raise refused("its channels are full")
         self._move(payment_hash, received)
         self._run(
             "UPDATE invoice SET state = 'settled', preimage = ?, received = ?, due = NULL,"

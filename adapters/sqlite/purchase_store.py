@@ -22,7 +22,7 @@ _HELD = " UNION ALL ".join(
         (
             "key = :key AND url = :url AND state <> 'failed'",
             f"url = :url AND {_OPEN}",
-            "scope = :scope AND state = 'used' AND url = :url",
+            f"url = :url AND {_SERVED} AND state = 'used'",
             "scope = :scope AND state = 'used'",
         )
     )

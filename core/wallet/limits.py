@@ -258,8 +258,9 @@ def refusal(tx: LimitTx, one: Spend) -> Refused | None:
         return _over_single(one, single, rules.amounts[single])
     if checks := [check for check in _checks(one) if check.rule in rules.amounts]:
         known = tx.limits.scopes(one.key)
+        fresh = {row for row in _rows(one) if row.scope not in known}
         over = (
-            _over(tx, one, check, rules.amounts[check.rule]) for check in checks if check.rows[-1].scope not in known
+            _over(tx, one, check, rules.amounts[check.rule]) for check in checks if not fresh.isdisjoint(check.rows)
         )
         return next((why for why in over if why is not None), None)
     return None

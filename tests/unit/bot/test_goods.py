@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -90,3 +91,14 @@ async def test_the_price_the_seller_and_the_page() -> None:
 def test_the_question_names_price_and_seller() -> None:
     assert question(Asks(PURCHASE), simulated=False) == "This costs 101 sats from shop.example:8402. Pay it?"
     assert question(Asks(PURCHASE), simulated=True).endswith(" The sats are simulated. Pay it?")
+
+
+async def test_a_page_that_is_read_holds_nobody_up() -> None:
+    others: list[str] = []
+
+    async def keep(name: str, body: bytes) -> str:
+        return name
+
+    asyncio.get_running_loop().call_soon(others.append, "were served meanwhile")
+    await delivered(Bought(page(b"a " * 1000)), keep, simulated=False)
+    assert others

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import tracemalloc
 import zlib
 from collections import deque
 from contextlib import asynccontextmanager
@@ -230,8 +231,12 @@ async def test_three_redirections_are_followed_and_only_the_origin_gets_the_toke
     async with serving(handler) as one, serving(handler) as other:
         hops.update({"/1": "/2", "/2": f"http://{other}/3", "/3": f"http://{other}/4"})
         found = await PageFetcher(LOCAL).get(f"http://{one}/1", authorization="L402 a:b")
+        hops["/0"] = "/1"
+        with pytest.raises(BadRedirect, match="more than 3 times"):
+            await PageFetcher(LOCAL).get(f"http://{one}/0")
     assert (found.body, found.url) == (b"there", f"http://{other}/4")
-    assert seen == [("/1", "L402 a:b"), ("/2", "L402 a:b"), ("/3", ""), ("/4", "")]
+    assert seen[:4] == [("/1", "L402 a:b"), ("/2", "L402 a:b"), ("/3", ""), ("/4", "")]
+    assert [path for path, _ in seen[4:]] == ["/0", "/1", "/2", "/3"]
 
 
 async def test_https_is_spoken_and_never_left_for_http(tmp_path: Path) -> None:
@@ -257,6 +262,16 @@ async def test_https_is_spoken_and_never_left_for_http(tmp_path: Path) -> None:
 async def test_what_is_packed_is_unpacked(pack: Callable[[bytes], bytes]) -> None:
     assert (await fetched(page(pack(b"hello" * 100), Content_Encoding="gzip"))).body == b"hello" * 100
     assert (await fetched(page(b"", Content_Encoding="gzip"))).body == b""
+
+
+async def test_a_small_bomb_stays_small() -> None:
+    bomb = page(gzip.compress(bytes(2**25)), Content_Encoding="gzip")
+    tracemalloc.start()
+    try:
+        await refusal(PageTooLarge, bomb, Bounds(size=2**20))
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
 
 
 async def test_no_more_is_taken_than_was_meant_packed_or_not() -> None:

@@ -206,6 +206,17 @@ async def test_more_invoices_than_a_page_holds(bench: Bench, monkeypatch: pytest
     await stream.aclose()
 
 
+async def test_a_list_that_does_not_go_on_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.lightning.lnd._PAGE", 1)
+    made = bench.node.add_invoice({"value_msat": "5000"})
+    bench.node.pay_in(made.bolt11, None)
+    bench.answers("/v1/invoices", {"invoices": [made.told()], "last_index_offset": "0"})
+    stream = bench.lnd.settled(0)
+    assert (await anext(stream)).payment_hash == made.payment_hash
+    assert len(bench.server.seen) == 1
+    await stream.aclose()
+
+
 @pytest.mark.parametrize(
     ("body", "how", "why"),
     [
@@ -289,6 +300,16 @@ async def test_what_is_refused_before_it_began_is_refused_in_the_nodes_words(ben
     made = await bench.lnd.create_invoice(5_000, "", HOUR)
     with pytest.raises(NodeRefused, match="self-payments not allowed"):
         await pay(bench, made.bolt11)
+
+
+@pytest.mark.parametrize("code", [1, 4, 8, 10, 13, 14])
+async def test_what_passes_is_no_refusal(bench: Bench, code: int) -> None:
+    bench.answers("/v2/router/send", {"error": {"code": code, "message": "later", "details": []}})
+    bench.answers("/v1/invoices", {"code": code, "message": "later", "details": []}, status=500)
+    with pytest.raises(NodeDown, match="later"):
+        await pay(bench, bench.node.ask(7_000, "", 0))
+    with pytest.raises(NodeDown, match="later"):
+        await bench.lnd.create_invoice(5_000, "", HOUR)
 
 
 async def test_a_refusal_that_cannot_be_checked_is_none(bench: Bench) -> None:
@@ -524,6 +545,26 @@ async def test_what_was_paid_and_given_back_was_not_received(bench: Bench) -> No
         found = await bench.lnd.lookup(made.payment_hash)
         assert found is not None
         assert found.received == received
+
+
+@pytest.mark.parametrize(
+    ("parts", "height"),
+    [
+        ([("ACCEPTED", 150), ("ACCEPTED", 144), ("ACCEPTED", 160)], 144),
+        ([("CANCELED", 100), ("ACCEPTED", 150), ("SETTLED", 120)], 150),
+        ([("CANCELED", 100)], 0),
+        ([], 0),
+    ],
+)
+async def test_what_is_held_is_good_until_its_first_part_runs_out(
+    bench: Bench, parts: list[tuple[str, int]], height: int
+) -> None:
+    made = bench.node.add_invoice({"value_msat": "5000"})
+    told = {**made.told(), "htlcs": [{"state": state, "expiry_height": at} for state, at in parts]}
+    bench.answers("/v2/invoices/lookup", {**told, "state": "ACCEPTED", "amt_paid_msat": "5000"})
+    found = await bench.lnd.lookup(made.payment_hash)
+    assert found is not None
+    assert found.held_until == height
 
 
 async def test_nobody_else_gets_the_macaroon(bench: Bench) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.phoenixd import Patience, Phoenixd, fee
@@ -102,6 +104,14 @@ async def test_what_arrived_and_the_fee_are_exact_though_phoenixd_shows_sats(
         outcome = await node.pay(bolt11, amount, ENOUGH, 1)
         assert (outcome.amount, outcome.fee) == (asked, fee(asked))
         assert proves(outcome.preimage, decode(bolt11).payment_hash)
+
+
+async def test_an_order_that_comes_second_says_nothing_of_the_first(server: PhoenixdServer, node: Phoenixd) -> None:
+    bolt11 = server.node.ask(5 * SATS, "hangs", 0)
+    for _ in range(2):
+        assert (await node.pay(bolt11, None, ENOUGH, 0.3)).state is PayState.IN_FLIGHT
+    server.node.land(decode(bolt11).payment_hash, well=True)
+    assert (await node.pay(bolt11, None, ENOUGH, 0.3)).state is PayState.SUCCEEDED
 
 
 async def test_a_silence_that_phoenixd_explains_when_asked_is_no_riddle(server: PhoenixdServer, node: Phoenixd) -> None:
@@ -318,6 +328,27 @@ async def test_a_stream_that_breaks_is_a_node_that_is_down(server: PhoenixdServe
     with pytest.raises(NodeDown):
         await asyncio.gather(anext(stream), cut())
     await stream.aclose()
+
+
+async def test_nobody_else_gets_the_password_or_is_listened_to(server: PhoenixdServer) -> None:
+    async def away(request: web.BaseRequest) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect(server.url + request.path_qs)
+
+    async with AsyncExitStack() as stack:
+        runner = web.ServerRunner(web.Server(away))
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        node = Phoenixd(f"http://127.0.0.1:{runner.addresses[0][1]}", server.password)
+        stack.push_async_callback(node.close)
+        calls: list[Callable[[], Awaitable[object]]] = [
+            node.balance, lambda: node.create_invoice(5 * SATS, "", 60), lambda: anext(node.settled(0)),
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(NodeDown, match="status 307"):
+                await call()
+    assert server.asked == []
+    assert not server.sockets
 
 
 async def test_events_that_no_phoenixd_sends_end_the_stream(server: PhoenixdServer, node: Phoenixd) -> None:

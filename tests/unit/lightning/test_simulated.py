@@ -294,6 +294,16 @@ async def test_no_more_comes_in_than_can_be_counted(node: SimulatedNode) -> None
     assert await node.balance() == START + to_msat(MAX_SATS)
 
 
+async def test_what_comes_back_has_room_however_full_the_node_is(node: SimulatedNode, clock: FakeClock) -> None:
+    bolt11 = await node.outside_asks(START // 2, fails="later")
+    await asyncio.gather(node.pay(bolt11, None, START, 1), pass_time(clock, 1_000))
+    left = await node.balance()
+    made = await node.create_invoice(to_msat(MAX_SATS), "", HOUR)
+    await node.outside_pays(made.bolt11, 2 * to_msat(MAX_SATS) - left)
+    clock.advance(LATE_MS)
+    assert await node.balance() == 2 * to_msat(MAX_SATS) - left + START
+
+
 # Failures on request -----------------------------------------------------------------------------------------------
 
 

@@ -397,6 +397,16 @@ async def test_the_token_goes_to_where_the_challenge_came_from(hub: Hub) -> None
     assert [bool(said) for said in hub.shop.asked] == [False, False, True]
 
 
+@pytest.mark.parametrize("path", ["/moved", "/./page"])
+async def test_a_token_serves_again_whatever_its_address_leads_to(hub: Hub, path: str) -> None:
+    url = hub.shop.url + path
+    assert page(await hub.buy("1", url=url)) == hub.shop.body
+    again = await hub.buy("2", url=url)
+    assert isinstance(again, Bought)
+    assert again.before
+    assert (hub.payed, await hub.states()) == (1, [State.USED])
+
+
 async def test_two_orders_at_once_share_one_payment(hub: Hub) -> None:
     order = Order(ANN, f"{hub.shop.url}/page", 200_000, "1")
     async with Database.open(hub.path, hub.clock) as store:

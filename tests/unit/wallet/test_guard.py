@@ -11,14 +11,15 @@ from core.chat import Role
 from core.money import to_msat
 from core.tokens import Identities, NotAsYouWere
 from core.wallet.guard import AgreedNoMore, SpendGuard
+from core.wallet.limits import OverLimit, Path
 from tests.fakes import FakeIds
 from tests.unit.wallet.payments_bench import ANN, OWNER, bench
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import pathlib
 
 
-async def test_whoever_may_not_pay_any_more_pays_nothing(path: Path) -> None:
+async def test_whoever_may_not_pay_any_more_pays_nothing(path: pathlib.Path) -> None:
     async with bench(path) as hub:
         hub.payments.outgoing._guard = SpendGuard(
             Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
@@ -31,7 +32,7 @@ async def test_whoever_may_not_pay_any_more_pays_nothing(path: Path) -> None:
         assert len(hub.twin.left) == 1
 
 
-async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_nothing(path: Path) -> None:
+async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_nothing(path: pathlib.Path) -> None:
     async with bench(path) as hub:
         hub.payments.outgoing._guard = SpendGuard(
             Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
@@ -42,3 +43,26 @@ async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_n
             await hub.payments.pay(order)
         await hub.store.write(lambda tx: tx.tokens.give("telegram:2", Role.PAYER, "", tx.now))
         assert (await hub.payments.pay(order)).over
+
+
+async def test_a_payer_agrees_to_all_of_their_limit_and_to_no_more(path: pathlib.Path) -> None:
+    async with bench(path) as hub:
+        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        await hub.store.write(lambda tx: tx.tokens.give("telegram:2", Role.PAYER, "", tx.now))
+        order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
+        most = (await hub.payments.quote(order)).most
+        await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", most - 1))
+        with pytest.raises(AgreedNoMore):
+            await hub.payments.pay(order)
+        await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", most))
+        assert (await hub.payments.pay(order)).over
+
+
+async def test_what_an_agent_is_paid_out_counts_towards_that_agents_limit(path: pathlib.Path) -> None:
+    async with bench(path) as hub:
+        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        await hub.store.write(lambda tx: tx.limits.put_rule("agent:quill", to_msat(10)))
+        order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), account="agent:quill", path=Path.PAYOUT)
+        with pytest.raises(OverLimit, match="limit agent:quill of 10 sats"):
+            await hub.payments.pay(order)
+        assert (await hub.pay(hub.twin.outside_asks(to_msat(9)), OWNER)).over

@@ -204,6 +204,19 @@ def test_an_award_counts_towards_who_wins_and_the_rest_of_the_budget_comes_back(
         limits.award(tx, one(1, "u", Path.TASK, agent="echo"))
 
 
+@pytest.mark.parametrize("by", [None, ANN, BOB])
+@pytest.mark.parametrize("rule", ["hour", "day", "agent:quill", ANN])
+def test_an_award_counts_nothing_a_second_time(tx: UnitOfWork, rule: str, by: str | None) -> None:
+    limit(tx, **{rule: 100, BOB: 100})
+    budget = one(80, "t", Path.TASK, agent="quill", by=by)
+    limits.spend(tx, budget)
+    assert limits.refusal(tx, budget) is None
+    limits.award(tx, budget)
+    assert spent(tx) == 80
+    with pytest.raises(OverLimit, match=f"limit {rule} of 100 sats"):
+        limits.spend(tx, one(21, "u", Path.TASK, agent="quill"))
+
+
 def test_a_price_may_not_be_more_than_one_spend_may_be_by_then(tx: UnitOfWork) -> None:
     limits.spend(tx, one(200, "t", Path.TASK))
     limit(tx, payment=50)
