@@ -60,9 +60,7 @@ async def opened(
 def named(
     settings: Settings, clock: Clock, ids: IdSource, opened: int, books: tuple[Database, int] | None = None
 ) -> Lightning:
-    """The same. `opened`: Unix ms from when on what it did is news. `books`: where open invoices are, and when the newest entry
-    was booked.
-    """
+    """The same. `opened`: since when what it did is news, Unix ms; `books`: where open invoices are, and the newest entry."""
     match settings.lightning.backend:
         case "lnd":
             return _lnd(settings)

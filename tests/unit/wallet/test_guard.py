@@ -18,12 +18,18 @@ from tests.unit.wallet.payments_bench import ANN, OWNER, bench
 if TYPE_CHECKING:
     import pathlib
 
+    from tests.unit.wallet.payments_bench import Bench
+
+
+def guarded(hub: Bench) -> None:
+    """The real guard, of a hub that knows whoever was let in."""
+    people = Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
+    hub.payments.outgoing._guard = SpendGuard(people)
+
 
 async def test_whoever_may_not_pay_any_more_pays_nothing(path: pathlib.Path) -> None:
     async with bench(path) as hub:
-        hub.payments.outgoing._guard = SpendGuard(
-            Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
-        )
+        guarded(hub)
         bolt11 = hub.twin.outside_asks(to_msat(1))
         with pytest.raises(NotAsYouWere):
             await hub.pay(bolt11, ANN)
@@ -34,9 +40,7 @@ async def test_whoever_may_not_pay_any_more_pays_nothing(path: pathlib.Path) -> 
 
 async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_nothing(path: pathlib.Path) -> None:
     async with bench(path) as hub:
-        hub.payments.outgoing._guard = SpendGuard(
-            Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False)
-        )
+        guarded(hub)
         await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", to_msat(50)))
         order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
         with pytest.raises(AgreedNoMore):
@@ -47,7 +51,7 @@ async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_n
 
 async def test_a_payer_agrees_to_all_of_their_limit_and_to_no_more(path: pathlib.Path) -> None:
     async with bench(path) as hub:
-        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        guarded(hub)
         await hub.store.write(lambda tx: tx.tokens.give("telegram:2", Role.PAYER, "", tx.now))
         order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
         most = (await hub.payments.quote(order)).most
@@ -60,7 +64,7 @@ async def test_a_payer_agrees_to_all_of_their_limit_and_to_no_more(path: pathlib
 
 async def test_what_an_agent_is_paid_out_counts_towards_that_agents_limit(path: pathlib.Path) -> None:
     async with bench(path) as hub:
-        hub.payments._guard = SpendGuard(Identities(hub.store, FakeIds(), owners=(), reserved=lambda name: False))
+        guarded(hub)
         await hub.store.write(lambda tx: tx.limits.put_rule("agent:quill", to_msat(10)))
         order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), account="agent:quill", path=Path.PAYOUT)
         with pytest.raises(OverLimit, match="limit agent:quill of 10 sats"):
