@@ -9,9 +9,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from core.errors import UserError
+from core.errors import HubError, UserError
 from core.wallet.ledger import EXTERNAL, transfer
-from core.wallet.lightning import NodeBehind, NodeDown
+from core.wallet.lightning import NodeBehind
 from core.wallet.wallet import LedgerTx
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class OwnNode:
     async def watch(self) -> None:
         """Look every minute whether it is in step, for ever. That it does not answer is told by those who need it."""
         while True:
-            with suppress(NodeDown, OtherNode):
+            with suppress(HubError):
                 await self.verified()
             await self._clock.sleep(WATCH_SECONDS)
 

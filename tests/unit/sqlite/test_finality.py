@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PAYMENT = (
     "INSERT INTO payment VALUES (zeroblob(32), 'ln', 'user:a', 'p', 1, 0, 1, 'a', 'c', '', 0, :at, 1, {}, NULL, {}, 0, '',"
-    " :at)"
+    " :at, 1, 0)"
 )
 SUCCEEDED, FAILED = PAYMENT.format("'succeeded'", "zeroblob(32)"), PAYMENT.format("'failed'", "NULL")
 PAID = PURCHASE + "'paid', zeroblob(32))"
