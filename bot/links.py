@@ -21,6 +21,7 @@ from core.pairing import HOUR_MS, MAX_FAILURES, LockedOut, PairingTx, code_diges
 from core.swarm.docket import under_way
 from core.swarm.ports import SwarmTx
 from core.tokens import CONSOLE_OWNER, account_of, home_of
+from core.wallet import limits
 from core.wallet.ledger import user_account
 from core.wallet.wallet import move_all
 
@@ -239,6 +240,7 @@ class Links:
         tx.links.link(wish.actor, wish.root, wish.name, tx.now)
         tx.invoices.hand_over(user_account(wish.actor), user_account(account))
         _limit(tx, wish.actor, account)
+        limits.hand_over(tx, wish.actor, account)
         moved = move_all(
             tx, key=f"link:{key}", source=user_account(wish.actor), target=user_account(account), actor=wish.actor,
             reason=f"{wish.actor} was linked to {account}",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from adapters.lightning.answers import Answers
+from core.chat import one_line
 from core.errors import cause
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _opened(status: int, body: bytearray) -> Any:
         raise SAID.odd()
     if status == HTTPStatus.OK:
         return _json(body)
-    said = " ".join(body.decode(errors="replace").split())[:_LONGEST_WHY].rstrip(".")
+    said = one_line(body[: 4 * _LONGEST_WHY].decode(errors="replace"))[:_LONGEST_WHY].rstrip(".")
     if status == HTTPStatus.NOT_FOUND and said == NOT_FOUND:
         return None
     if status == HTTPStatus.UNAUTHORIZED:

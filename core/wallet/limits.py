@@ -169,6 +169,9 @@ class LimitStore(Protocol):
     def void(self, key: str) -> None:
         """Nothing is counted under a key any more."""
 
+    def hand_over(self, source: str, target: str) -> None:
+        """All that is counted of one account is counted of another from now on."""
+
     def total(self, row: Row, since: int) -> int:
         """Msat spent from the minute of `since` on, without an end."""
 
@@ -298,6 +301,12 @@ def adjust(tx: LimitTx, key: str, amount: int) -> None:
 def void(tx: LimitTx, key: str) -> None:
     """What was set aside under a key was not spent. The same key later is a new spend."""
     tx.limits.void(key)
+
+
+def hand_over(tx: LimitTx, person: str, account: str) -> None:
+    """What a person has spent is spent by the account that they are of from now on: their sats are its too."""
+    tx.limits.hand_over(user_account(person), user_account(account))
+    tx.limits.hand_over(person, account)
 
 
 def is_person(scope: str) -> bool:

@@ -281,6 +281,25 @@ async def test_sats_come_along_once_their_owner_agrees_to_the_sum(tmp_path: Path
         prove(talk.bot.app.settings)
 
 
+async def test_what_somebody_has_spent_comes_along_too_and_makes_no_new_room(tmp_path: Path) -> None:
+    async with people(tmp_path) as talk:
+        await talk.let_in(ANNS, Role.PAYER)
+        await talk.let_in(BOBS, Role.PAYER, sats=200)
+        await talk.let_in("telegram:99")
+        await talk.say(OWNER, "/limits day 100")
+        await talk.say(OWNER, f"/limits {BOBS} 100")
+        assert (await talk.say(BOBS, "/pay telegram:99 90"))["ok"]
+        await talk.link(BOBS, ANNS)
+        assert "110 sats came along" in (await talk.say(BOBS, "/approve A-1"))["text"]
+        for who in (BOBS, ANNS):
+            assert (
+                "\nday          90 of 100 sats spent in the last 24 hours\n" in (await talk.say(who, "/limits"))["text"]
+            )
+            assert (await talk.say(who, "/pay telegram:99 11"))["error"] == "over_limit"
+        assert (await talk.say(ANNS, "/pay telegram:99 10"))["ok"]
+        prove(talk.bot.app.settings)
+
+
 async def test_a_sum_that_is_another_by_then_is_not_moved(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS, sats=70)

@@ -169,6 +169,17 @@ async def test_what_no_phoenixd_answers_is_a_node_that_is_down(
         await node.track(HASH)
 
 
+@pytest.mark.parametrize("status", [400, 500])
+async def test_its_words_are_one_line_that_no_terminal_obeys(
+    server: PhoenixdServer, node: Phoenixd, status: int
+) -> None:
+    server.faults.instead = (status, "no\x1b[2J\n\u202e room." + " x" * 1000)
+    with pytest.raises((NodeRefused, NodeDown)) as said:
+        await node.create_invoice(5 * SATS, "", 60)
+    assert "no[2J room. x x" in str(said.value)
+    assert len(str(said.value)) < 400
+
+
 async def test_an_answer_that_is_too_long_is_not_read(server: PhoenixdServer, node: Phoenixd) -> None:
     server.faults.instead = (200, json.dumps({"isPaid": False, "invoice": "x" * 5_000_000}))
     with pytest.raises(NodeDown):

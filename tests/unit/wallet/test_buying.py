@@ -397,6 +397,31 @@ async def test_the_token_goes_to_where_the_challenge_came_from(hub: Hub) -> None
     assert [bool(said) for said in hub.shop.asked] == [False, False, True]
 
 
+async def test_what_is_held_for_an_address_is_the_best_that_there_is_and_the_newest(hub: Hub) -> None:
+    answer = await hub.buy(most=None)
+    assert isinstance(answer, Asks)
+    page, other, third = (f"{hub.shop.url}/page?{query}" for query in "abc")
+    rows = [
+        ("1", page, State.SPENT), ("2", page, State.USED), ("3", page, State.USED), ("4", other, State.USED),
+        ("5", other, State.USED), ("6", other, State.PAID), ("7", f"{hub.shop.url}/elsewhere", State.USED),
+    ]  # fmt: skip
+    async with Database.open(hub.path, hub.clock) as store:
+        for key, url, state in rows:
+            new = replace(answer.purchase, key=key, url=url, site=url, state=state, preimage=bytes(32))
+            new = replace(new, payment_hash=key.encode() * 32)
+            await store.write(lambda tx, new=new: tx.purchases.add(new))  # type: ignore[misc]
+
+        async def best(url: str, key: str = "9", account: str = ANN) -> str | None:
+            found = await store.read(lambda tx: tx.purchases.held(account, url, key))
+            return None if found is None else found.key
+
+        assert await best(page, "1") == "1", "what the command bought, used up or not"
+        assert await best(page) == "3"
+        assert await best(other) == "6", "what is open for the address comes before a token that served"
+        assert await best(third) == "5", "a token for it without its query"
+        assert await best(page, "1", BOB) is None
+
+
 @pytest.mark.parametrize("path", ["/moved", "/./page"])
 async def test_a_token_serves_again_whatever_its_address_leads_to(hub: Hub, path: str) -> None:
     url = hub.shop.url + path
