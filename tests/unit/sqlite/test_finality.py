@@ -24,8 +24,8 @@ TAKING, GIVING = HELD.replace("'held'", "'taking'"), HELD.replace("'held'", "'gi
 
 # how a row is written, what is done to it then, and why that is refused (empty: it is not)
 DEEDS: list[tuple[str, str, str]] = [
-    (SUCCEEDED, "UPDATE payment SET state = 'failed'", "a payment that succeeded never changes"),
-    (SUCCEEDED, "UPDATE payment SET fee = 7", "a payment that succeeded never changes"),
+    (SUCCEEDED, "UPDATE payment SET state = 'failed'", "a payment that succeeded or was given up never changes"),
+    (SUCCEEDED, "UPDATE payment SET fee = 7", "a payment that succeeded or was given up never changes"),
     (FAILED, "UPDATE payment SET state = 'prepared', attempt = 2", ""),
     (INVOICE + "'settled', 1000)", "UPDATE invoice SET received = 2000", "a settled invoice never changes"),
     (INVOICE + "'settled', 1000)", "UPDATE invoice SET state = 'open'", "a settled invoice never changes"),
