@@ -17,6 +17,7 @@ from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from core.errors import HubError
 from core.money import to_msat
+from core.wallet.lightning import PayState
 from tests.fakes import FakeClock, FakeIds
 from tests.kill.crash import Fate, Wire
 from tests.kill.story import QUIET, Story, crashed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from adapters.console.link import Frame
+    from bot.app import App
     from config.settings import Settings
     from core.wallet.lightning import NodeInfo, NodeInvoice, Outcome, Traits
 
@@ -240,7 +242,7 @@ class PaymentStory(Story):
                         if fate.dead:
                             break
                         if isinstance(line, World):
-                            await self._happens(name, line)
+                            await self._happens(name, line, app, fate, clock)
                         else:
                             heard = name
                             await wire.said.put(self._frame(name, line))
@@ -255,17 +257,22 @@ class PaymentStory(Story):
         frame: dict[str, Any] = {"op": "say", "text": line.text.format(**self.invoices), "id": name}
         return frame | ({"as": line.as_whom} if line.as_whom else {})
 
-    async def _happens(self, name: str, line: World) -> None:
-        """Once, whatever becomes of the hub."""
+    async def _happens(self, name: str, line: World, app: App, fate: Fate, clock: FakeClock) -> None:
+        """Once, whatever becomes of the hub; what lands was sent before."""
         if name in self.happened:
             return
-        self.happened.add(name)
         if line.what == "pays":
             ((bolt11,),) = rows(self.settings(), "SELECT bolt11 FROM invoice")
             await self.node.outside_pays(bolt11)
         else:
             ((payment_hash,),) = rows(self.settings(), "SELECT payment_hash FROM payment")
+            while (await self.node.track(payment_hash)).state is not PayState.IN_FLIGHT:
+                if fate.dead:
+                    return
+                await self._until(app, fate, clock, "SELECT 1")
+                clock.advance(self.pace)
             await self.node.land(payment_hash, well=True)
+        self.happened.add(name)
 
     # What is left ------------------------------------------------------------------------------------------------
 
