@@ -12,7 +12,6 @@ from bot import views_lightning
 from core.events import Kind
 from core.money import to_msat
 from core.store import DiskFull
-from core.tokens import Identities
 from core.wallet.ledger import NotEnoughSats
 from core.wallet.lightning import BadInvoice, InvoiceState, NodeDown, NodeInfo, NotBegun, Outcome, PayState
 from core.wallet.looks import AT_ONCE, LAST_LOOK_MS, Looks
@@ -20,8 +19,6 @@ from core.wallet.node import OtherNode
 from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself, attempted
 from core.wallet.payment import EARLIER, BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
 from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS
-from core.wallet.purse import Purse, ServiceNotPaid, StillOnItsWay
-from tests.fakes import FakeIds
 from tests.twin_node import START, WHOLE, Fault, Line
 from tests.unit.wallet.payments_bench import ANN, bench
 
@@ -193,37 +190,6 @@ async def test_what_never_reached_the_node_has_failed_and_was_not_begun(hub: Ben
     assert (failed.state, failed.begun, failed.may_have_left) == (State.FAILED, False, False)
     hub.own.node = line
     assert (await hub.pay(bolt11)).state is State.SUCCEEDED
-
-
-async def test_what_buys_learns_whether_it_was_paid(hub: Bench) -> None:
-    people = Identities(hub.store, FakeIds("people"), owners=(), reserved=bool)
-    purse = Purse(hub.store, hub.payments, people, hub.own)
-    bolt11 = hub.twin.outside_asks(HUNDRED)
-    with pytest.raises(ServiceNotPaid, match="more than was agreed to"):
-        await purse.pay_invoice("user:console:owner", bolt11, HUNDRED - 1, "k", "", "")
-    for fault, error in ((Fault.NO_ROUTE, ServiceNotPaid), (Fault.IN_FLIGHT, StillOnItsWay)):
-        hub.twin.fail("pay", fault)
-        with pytest.raises(error):
-            await purse.pay_invoice("user:console:owner", hub.twin.outside_asks(HUNDRED), HUNDRED, f"{fault}", "", "")
-    assert await purse.pay_invoice("user:console:owner", bolt11, HUNDRED, "k", "", "") == hub.twin.asks[bolt11].preimage
-
-
-async def test_what_somebody_bought_is_told_by_their_own_try(hub: Bench) -> None:
-    """Two pay the same invoice, which a server handed to both."""
-    people = Identities(hub.store, FakeIds("people"), owners=(), reserved=bool)
-    purse = Purse(hub.store, hub.payments, people, hub.own)
-    bolt11 = hub.twin.outside_asks(HUNDRED)
-    digest = decode_hash(bolt11)
-    assert (await purse.outcome("user:telegram:1", digest)).state is PayState.UNKNOWN
-    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)
-    await hub.pay(bolt11, ANN)
-    await hub.pay(bolt11)
-    assert (await purse.outcome("user:telegram:1", digest)).why == "there is no way"
-    assert (await purse.outcome("user:console:owner", digest)).state is PayState.IN_FLIGHT
-    hub.twin.land(digest, well=True)
-    hub.nursery.spawn(hub.payments.run(), "payments")
-    await hub.ends(bolt11)
-    assert (await purse.outcome("user:console:owner", digest)).state is PayState.SUCCEEDED
 
 
 # Who has a payment hash ----------------------------------------------------------------------------------------------

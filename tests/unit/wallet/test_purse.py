@@ -92,3 +92,19 @@ async def test_the_network_is_the_nodes_and_an_unreachable_node_says_so(hub: Ben
 
 async def test_what_needs_no_tap_is_what_the_owners_set(purse: Purse) -> None:
     assert await purse.unasked(OWNERS) is None
+
+
+async def test_what_somebody_bought_is_told_by_their_own_try(hub: Bench, purse: Purse) -> None:
+    """Two pay the same invoice, which a server handed to both."""
+    bolt11 = hub.twin.outside_asks(SATS)
+    digest = decode(bolt11).payment_hash
+    assert (await purse.outcome(f"user:{ANN.name}", digest)).state is PayState.UNKNOWN
+    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)
+    await hub.pay(bolt11, ANN)
+    await hub.pay(bolt11)
+    assert (await purse.outcome(f"user:{ANN.name}", digest)).why == "there is no way"
+    assert (await purse.outcome(OWNERS, digest)).state is PayState.IN_FLIGHT
+    hub.twin.land(digest, well=True)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    await hub.ends(bolt11)
+    assert (await purse.outcome(OWNERS, digest)).state is PayState.SUCCEEDED
