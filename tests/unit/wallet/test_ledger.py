@@ -35,6 +35,7 @@ from core.wallet.ledger import (
     transfer,
     user_account,
 )
+from core.wallet.limits import Row
 from tests.depth import depth
 from tests.unit.wallet.small_book import ACCOUNT, OWNER, awarded, found, granted, posted, wallet_of
 
@@ -243,6 +244,27 @@ async def test_a_budget_is_held_again_as_far_as_it_is_left(store: Database) -> N
         return wallet.hold_again(tx, account=ACCOUNT, task=1, attempt=2, budget=100_000)
 
     assert await store.write(work) == (2, 50_000)
+
+
+async def test_what_comes_back_of_a_task_counts_towards_no_limit_any_more(store: Database) -> None:
+    def counted(tx: UnitOfWork) -> int:
+        return tx.limits.total(Row(ACCOUNT, ""), 0)
+
+    def work(tx: UnitOfWork) -> list[int]:
+        granted(tx, 200)
+        seen = [counted(tx)]
+        number = posted(tx, 100)
+        seen.append(counted(tx))
+        awarded(tx, number, 30)
+        seen.append(counted(tx))
+        wallet.refund(tx, account=ACCOUNT, task=number, attempt=1, price=30_000, actor="hub", why="it failed")
+        seen.append(counted(tx))
+        hold, _ = wallet.hold_again(tx, account=ACCOUNT, task=number, attempt=2, budget=100_000)
+        seen.append(counted(tx))
+        wallet.release(tx, task=number, attempt=2, hold=hold)
+        return [*seen, counted(tx)]
+
+    assert await store.write(work) == [0, 100_000, 30_000, 0, 100_000, 0]
 
 
 # What SQLite itself refuses, whoever asks ----------------------------------------------------------------------------
