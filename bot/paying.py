@@ -15,11 +15,12 @@ from core.chat import Reply, Role
 from core.errors import UserError
 from core.money import format_sats, to_msat
 from core.tokens import CONSOLE_OWNER
-from core.treasury.treasury import Way
+from core.treasury.treasury import TreasuryLacks, Way
 from core.wallet.buying import Bought
-from core.wallet.ledger import TREASURY, user_account
+from core.wallet.guard import spend_of
+from core.wallet.ledger import TREASURY, NotEnoughSats, user_account
 from core.wallet.lightning import MEMO_BYTES
-from core.wallet.limits import Path
+from core.wallet.limits import Path, Spend
 from core.wallet.outgoing import Order
 from core.wallet.payment import CostsMore
 from core.wallet.purchase import Order as Wanted
@@ -119,11 +120,11 @@ class Paying:
             return await self._buy(call, Wanted(account, whom, most, call.key, again=again))
         if hubs:
             raise TreasuryPaysNobody
+        payee = self._pairing.find(whom)
         if amount is None:
             raise SayHowMuch
         if most is not None and amount > most:
             raise CostsMore(total=format_sats(amount), most=format_sats(most))
-        payee = self._pairing.find(whom)
         if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)
         await self._wallet.transfer(call.caller, payee, amount, call.key)
@@ -135,14 +136,16 @@ class Paying:
         if isinstance(bought, Bought):
             return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         words = goods.question(bought, simulated=self._wallet.simulated) + _payer_of(order.account)
-        return await self._put(call, order.account, {"purchase": bought.purchase.id}, words, bought.purchase.amount)
+        one = Spend(order.account, bought.purchase.amount, Path.SERVICE, "")
+        return await self._put(call, one, {"purchase": bought.purchase.id}, words)
 
     async def treasury(self, call: CommandCall, way: Way, amount: int) -> Reply:
         """Move sats between the owners' wallet and the treasury."""
         account = user_account(call.caller.payer) if way is Way.IN else TREASURY
         if not await self._treasury.moved(call.key) and await self._must_tap(call, account, amount):
             words = views_treasury.asks(way, amount, simulated=self._wallet.simulated)
-            return await self._put(call, account, {"treasury": way.value}, words, amount, needs=Role.OWNER)
+            one = Spend(account, amount, Path.TREASURY, "")
+            return await self._put(call, one, {"treasury": way.value}, words, needs=Role.OWNER)
         await self._treasury.move(call.caller, way, amount, call.key)
         return views_treasury.moved(way, amount, simulated=self._wallet.simulated)
 
@@ -176,31 +179,42 @@ class Paying:
         facts = {
             "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
-        return await self._put(call, order.account, facts, words, quote.most)
+        return await self._put(call, spend_of(order, quote.most), facts, words)
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
         account = user_account(call.caller.payer)
         words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?{_payer_of(account)}"
-        return await self._put(call, account, {"payee": payee}, words, amount)
+        return await self._put(call, Spend(account, amount, Path.TRANSFER, ""), {"payee": payee}, words)
 
     async def _put(
-        self, call: CommandCall, account: str, facts: dict[str, Any], words: str, most: int, *, needs: Role = Role.PAYER
+        self, call: CommandCall, one: Spend, facts: dict[str, Any], words: str, *, needs: Role = Role.PAYER
     ) -> Reply:
-        """Put it to the owners, and to the payers who may agree to so much unless it `needs` an owner."""
+        """Put a spend to the owners, and to the payers who may agree to so much unless it `needs` an owner."""
         caller = call.caller
+        if not await self._approvals.known(_tap(call)):
+            await self._affordable(one)
         who = {
             "actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows,
-            "account": account,
+            "account": one.account,
         }  # fmt: skip
-        payers = await self._payers(most) if needs is Role.PAYER else []
+        payers = await self._payers(one.amount) if needs is Role.PAYER else []
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *payers})
         made = await self._approvals.ask(
-            KIND, json.dumps(who | facts | {"most": most}), words, asked_by=caller.recorded, where=call.follows, approvers=people,
-            seconds=ASK_SECONDS, key=_tap(call), needs=needs,
+            KIND, json.dumps(who | facts | {"most": one.amount}), words, asked_by=caller.recorded, where=call.follows,
+            approvers=people, seconds=ASK_SECONDS, key=_tap(call), needs=needs,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
+
+    async def _affordable(self, one: Spend) -> None:
+        """Nobody is asked to agree to what cannot be paid."""
+        try:
+            await self._taps.refuse(one)
+        except NotEnoughSats as error:
+            if one.account != TREASURY:
+                raise
+            raise TreasuryLacks(**error.facts) from None
 
     async def _payers(self, amount: int) -> list[str]:
         """Those who pay, and may agree to so much."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
 from core.chat import Role
 from core.errors import Refused
+from core.money import format_cost, format_sats
 from core.wallet import limits
+from core.wallet.ledger import NotEnoughSats
 from core.wallet.limits import Path, Spend
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from core.wallet.limits import LimitTx
     from core.wallet.outgoing import Order, PaymentTx
     from core.wallet.payment import Payment
+    from core.wallet.wallet import LedgerTx
 
 _RIGHTS = {Path.PAYOUT: Action.PAYOUT, Path.TREASURY: Action.TREASURY}
 
@@ -35,9 +39,8 @@ class SpendGuard:
         authorize(self._identities.as_now(tx, order.caller), _RIGHTS.get(order.path, Action.SEND))
         if order.by and not _may_agree(tx, order.by, self._identities.role_in(tx, order.by), payment.most):
             raise AgreedNoMore
-        agent = order.account.removeprefix("agent:") if order.path is Path.PAYOUT else None
-        by = order.by or order.caller.payer
-        limits.spend(tx, Spend(order.account, payment.most, order.path, _key(payment), agent=agent, by=by))
+        one = replace(spend_of(order, payment.most), key=_key(payment), by=order.by or order.caller.payer)
+        limits.spend(tx, one)
 
     def spent(self, tx: PaymentTx, payment: Payment, amount: int) -> None:
         """See `Guard`."""
@@ -51,6 +54,12 @@ class SpendGuard:
         return "spending is frozen" if tx.limits.rules().freeze is not None else ""
 
 
+def spend_of(order: Order, most: int) -> Spend:
+    """What an order would spend, msat, whoever decides it."""
+    agent = order.account.removeprefix("agent:") if order.path is Path.PAYOUT else None
+    return Spend(order.account, most, order.path, "", agent=agent)
+
+
 def _key(payment: Payment) -> str:
     return f"payment:{payment.payment_hash.hex()}:{payment.attempt}"
 
@@ -59,11 +68,23 @@ def _may_agree(tx: LimitTx, person: str, role: Role, amount: int) -> bool:
     return role is Role.OWNER or (role is Role.PAYER and amount <= tx.limits.rules().amounts.get(person, 0))
 
 
+def _refuse(tx: LedgerTx, one: Spend) -> None:
+    if (why := limits.refusal(tx, one)) is not None:
+        raise why
+    available = tx.ledger.account(one.account).available
+    if available < one.amount:
+        raise NotEnoughSats(available=format_sats(available), needed=format_cost(one.amount))
+
+
 class Consent:
     """Which spends a person must tap for, and who may."""
 
-    def __init__(self, store: Store[LimitTx]) -> None:
+    def __init__(self, store: Store[LedgerTx]) -> None:
         self._store = store
+
+    async def refuse(self, one: Spend) -> None:
+        """Refuse what could not be carried out if it were agreed to now. Raises `NotEnoughSats`, `Frozen` and `OverLimit`."""
+        await self._store.read(lambda tx: _refuse(tx, one))
 
     async def needed(self, account: str, amount: int) -> bool:
         """Whether `amount` msat from this account needs a person's tap."""

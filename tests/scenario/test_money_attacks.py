@@ -104,11 +104,14 @@ async def test_whoever_was_taken_off_an_account_spends_nothing_of_it_by_an_older
 async def test_a_transfer_is_not_taken_from_another_account_than_was_agreed(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, _):
         await some.let_in(ANNS, sats=20_000)
-        await some.let_in(EVES)
+        await some.let_in(EVES, sats=6_000)
         await some.let_in(BOBS)
         asked = await some.say(EVES, f"/pay {BOBS} 5000")
+        await some.bot.say("/limits approve 10000")
+        assert (await some.say(EVES, f"/pay {BOBS} 6000"))["ok"] is True
         await some.link(EVES, ANNS)
-        await some.bot.say(f"/approve {asked['approval']}")
+        agreed = await some.bot.say(f"/approve {asked['approval']}")
+        assert agreed["text"].endswith("Whoever asked is of another account now. Nothing was paid.")
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (20_300, 0)
 
 
@@ -130,11 +133,25 @@ async def test_what_a_payer_agrees_to_counts_towards_their_own_limit(tmp_path: P
 
 async def test_what_somebody_has_is_told_to_nobody_who_agrees(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, _):
-        await some.let_in(ANNS)
+        await some.let_in(ANNS, sats=2_500)
         asked = await some.say(ANNS, f"/pay {OWNER} 2000")
+        await some.say(ANNS, f"/pay {OWNER} 900")
         agreed = await some.bot.say(f"/approve {asked['approval']}")
         assert agreed["text"].endswith("it could not be done; whoever asked is told why")
-        assert "You have 300 sats free" in some.told(ANNS)[-1]
+        assert "You have 1,900 sats free" in some.told(ANNS)[-1]
+
+
+async def test_nobody_is_asked_to_agree_to_what_cannot_be_paid(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, node):
+        await some.let_in(ANNS, Role.PAYER)
+        dear = await node.outside_asks(5_000_000)
+        assert (await some.say(ANNS, f"/pay {dear}"))["error"] == "not_enough_sats"
+        assert (await some.say(ANNS, f"/pay {OWNER} 2000"))["error"] == "not_enough_sats"
+        assert (await some.bot.data("/treasury out 2000"))["error"] == "treasury_lacks"
+        await some.bot.say("/limits day 1500")
+        assert (await some.bot.data(f"/pay {ANNS} 2000"))["error"] == "over_limit"
+        assert not some.bot.rows("SELECT 1 FROM approval")
+        assert (await some.bot.data("/pay nobody"))["error"] == "unknown_name", "whom before how much"
 
 
 async def test_what_is_left_of_a_limit_is_told_to_nobody_who_was_asked_beside_whoever_agreed(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
 from core.access import NotAllowed
 from core.chat import CommandCall, Role
+from core.money import to_msat
 from core.treasury.treasury import Way
 from core.wallet.invoices import SALES, Invoice
-from core.wallet.ledger import NotEnoughSats
+from core.wallet.ledger import KeyConflict, NotEnoughSats
 from tests.kill.story import Parrot
 from tests.scenario.bot import OWNER, balances, hub, prove
 from tests.scenario.test_l402_gate import done, selling
@@ -38,6 +39,10 @@ async def test_sats_are_moved_in_and_out_and_shown_with_what_was_earned(tmp_path
         await let_in(bot, Role.OWNER)
         assert (await bot.say("/treasury in 500", id="once"))["text"] == "Moved 500 simulated sats into the treasury"
         await bot.post("/treasury in 500", id="once")  # the very same message again
+        owner = await bot.app.hub.identities.caller(OWNER, private=True)
+        (key,) = (row[0] for row in bot.rows("SELECT key FROM applied WHERE key GLOB '*/treasury'"))
+        with pytest.raises(KeyConflict):
+            await bot.app.hub.treasury.move(owner, Way.IN, to_msat(400), key.removesuffix("/treasury"))
         assert (await bot.data("/treasury out 120"))["ok"] is True
         assert balances(bot.app.settings)["treasury"] == (380, 0)
         await bot.say("/task write a poem")

@@ -178,6 +178,18 @@ async def test_settlements_told_in_another_order_are_all_booked_although_the_hub
     assert await hub.store.read(lambda tx: tx.invoices.last_settlement()) == second.index
 
 
+async def test_what_was_paid_to_the_node_before_it_had_books_is_in_its_opening(hub: Bench) -> None:
+    assert not await hub.invoices.look(bytes(32))
+    opened = await hub.store.read(lambda tx: tx.books.opened_at())
+    for settled in (opened - 1, opened):
+        old = await hub.own.node.create_invoice(HUNDRED, "", 60)
+        paid = NodeInvoice(
+            old.payment_hash, old.bolt11, HUNDRED, opened, InvoiceState.SETTLED, HUNDRED, 1, settled_at=settled
+        )
+        await hub.store.write(lambda tx, paid=paid: hub.invoices._book(tx, paid))  # type: ignore[misc]
+    assert await hub.has("suspense") == (HUNDRED, 0), "of the two, the one of since then"
+
+
 @pytest.mark.parametrize(
     "lie",
     [
