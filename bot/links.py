@@ -23,6 +23,7 @@ from core.swarm.ports import SwarmTx
 from core.tokens import CONSOLE_OWNER, account_of, home_of
 from core.wallet import limits
 from core.wallet.ledger import user_account
+from core.wallet.purchase import PurchaseTx
 from core.wallet.wallet import move_all
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ CARRIES = "link"
 """The kind of approval that this carries out, and of wrong codes that it counts."""
 
 
-class LinkTx(ApprovalTx, PairingTx, SwarmTx, Protocol):
+class LinkTx(ApprovalTx, PairingTx, SwarmTx, PurchaseTx, Protocol):
     """A unit of work over links, and all that a link changes."""
 
     @property
@@ -239,6 +240,7 @@ class Links:
         told = self._tell(tx, self._of(account), _warning(wish, account), but=wish.actor)
         tx.links.link(wish.actor, wish.root, wish.name, tx.now)
         tx.invoices.hand_over(user_account(wish.actor), user_account(account))
+        tx.purchases.hand_over(user_account(wish.actor), user_account(account))
         _limit(tx, wish.actor, account)
         limits.hand_over(tx, wish.actor, account)
         moved = move_all(

@@ -91,6 +91,18 @@ class PurchaseRows:
         """See `PurchaseStore`."""
         return _purchase(self._connection.execute(_GIVEN_UP, {"account": account, "url": url}).fetchone())
 
+    def hand_over(self, source: str, target: str) -> None:
+        """See `PurchaseStore`."""
+        self._connection.execute(
+            "DELETE FROM purchase WHERE account = ? AND state = 'challenged'"
+            " AND url IN (SELECT url FROM purchase WHERE account = ? AND state = 'paid')",
+            (target, source),
+        )
+        self._connection.execute(
+            "UPDATE OR IGNORE purchase SET account = ? WHERE account = ? AND state IN ('paid', 'used')",
+            (target, source),
+        )
+
 
 def _purchase(row: Any) -> Purchase | None:
     if row is None:

@@ -175,6 +175,9 @@ class PurchaseStore(Protocol):
     def given_up(self, account: str, url: str) -> Purchase | None:
         """What an account bought last for this address, where an owner gave its payment up: it may have been paid."""
 
+    def hand_over(self, source: str, target: str) -> None:
+        """What one account has paid for and may still use is another's from now on, but for what both have paid for."""
+
 
 class PurchaseTx(Tx, Protocol):
     """A unit of work with purchases."""

@@ -33,10 +33,12 @@ DEEDS: list[tuple[str, str, str]] = [
     *(
         (PAID, "UPDATE purchase SET " + what, "what was bought never changes")  # noqa: S608 - constants
         for what in (
-            "account = 'b'", "url = 'v'", "site = 'v'", "token = 'o'", "amount = 2", "payment_hash = randomblob(32)",
+            "url = 'v'", "site = 'v'", "token = 'o'", "amount = 2", "payment_hash = randomblob(32)",
             "preimage = randomblob(32)", "preimage = NULL, state = 'challenged'",
         )
     ),
+    (PAID, "UPDATE purchase SET account = 'b'", ""),
+    (PURCHASE + "'paying', NULL)", "UPDATE purchase SET account = 'b'", "what was bought never changes"),
     (PURCHASE + "'unserved', zeroblob(32))", "UPDATE purchase SET state = 'paid'", "what was bought never changes"),
     (PURCHASE + "'failed', NULL)", "UPDATE purchase SET state = 'paying'", "what was bought never changes"),
     (PAID, "UPDATE purchase SET state = 'used', key = 'l'", ""),

@@ -12,6 +12,8 @@ from core.wallet.hold import HoldInvoice, State
 from core.wallet.invoices import Invoice
 from core.wallet.l402 import Terms
 from core.wallet.ledger import TREASURY, transfer, user_account
+from core.wallet.purchase import Purchase
+from core.wallet.purchase import State as Buys
 from core.wallet.reconcile import Comparison
 from core.wallet.sales import Bundle, Goods, Sold
 from tests.fakes import EPOCH
@@ -48,6 +50,30 @@ async def test_only_what_is_not_paid_yet_is_paid_to_another_account(store: Datab
     assert await store.write(work) == [BOB, ANN, "user:x"]
 
 
+async def test_what_was_paid_for_goes_along_to_another_account_and_is_bought_once(store: Database) -> None:
+    bought = Purchase(0, "k", ANN, "u", "u", "L402", "t", "ln", bytes(32), 1, EPOCH, Buys.PAID, EPOCH, bytes(32))
+
+    def work(tx: UnitOfWork) -> list[tuple[str, Buys] | None]:
+        for number, (account, url, state) in enumerate(
+            [
+                (ANN, "paid", Buys.PAID), (ANN, "used", Buys.USED), (ANN, "spent", Buys.SPENT), (ANN, "asked", Buys.CHALLENGED),
+                (BOB, "paid", Buys.CHALLENGED), (ANN, "both", Buys.PAID), (BOB, "both", Buys.PAID),
+            ]
+        ):  # fmt: skip
+            preimage = None if state is Buys.CHALLENGED else bytes(32)
+            one = replace(
+                bought, account=account, url=url, payment_hash=bytes([number] * 32), state=state, preimage=preimage
+            )
+            tx.purchases.add(one)
+        tx.purchases.hand_over(ANN, BOB)
+        found = [tx.purchases.find(number) for number in range(1, 8)]
+        return [None if one is None else (one.account, one.state) for one in found]
+
+    assert await store.write(work) == [
+        (BOB, Buys.PAID), (BOB, Buys.USED), (ANN, Buys.SPENT), (ANN, Buys.CHALLENGED), None, (ANN, Buys.PAID), (BOB, Buys.PAID)
+    ]  # fmt: skip
+
+
 async def test_what_waits_and_what_is_being_taken_is_counted_by_its_state(store: Database) -> None:
     one = HoldInvoice(0, bytes(32), bytes(32), "b", "telegram:1", "telegram:1", "c", "{}", 5_000, EPOCH, EPOCH)
 
@@ -69,22 +95,22 @@ async def test_a_window_of_the_treasury_has_its_first_quarter_and_not_its_last(
 ) -> None:
     begin = EPOCH // QUARTER * QUARTER + QUARTER
 
-    async def earn(at: int, sats: int) -> None:
+    async def earn(at: int, sats: int) -> int:
         clock.advance(at - clock.now())
         entry = transfer(
             f"k{sats}", "sale", user_account(OWNER), TREASURY, sats * 1000, task=None, actor="a", reason=""
         )
-        await store.write(lambda tx: tx.ledger.append(entry))
+        return await store.write(lambda tx: tx.ledger.append(entry))
 
     await store.write(lambda tx: granted(tx, 100))
-    for at, sats in ((begin - 1, 1), (begin, 2), (begin + QUARTER - 1, 4), (begin + QUARTER, 8)):
-        await earn(at, sats)
+    times = (begin - 1, 1), (begin, 2), (begin + QUARTER - 1, 4), (begin + QUARTER, 8)
+    entries = [await earn(at, sats) for at, sats in times]
     window = begin, begin + QUARTER
     assert await store.read(lambda tx: tx.flows.between(*window)) == {"sale": Flow(6_000, 0)}
     assert await store.read(lambda tx: tx.flows.between(begin)) == {"sale": Flow(14_000, 0)}
     assert await store.read(lambda tx: tx.flows.whole()) == {"sale": Flow(15_000, 0)}
-    reported = await store.read(lambda tx: [one.amount for one in tx.reports.postings(*window) if one.amount > 0])
-    assert reported == [2_000, 4_000]
+    reported = await store.read(lambda tx: tx.reports.postings(entries[0], entries[2]))
+    assert [one.amount for one in reported if one.amount > 0] == [2_000, 4_000], "after the first, and the last"
 
 
 GOODS = Goods("ask", "/v1/ask", 5_000, "an answer")
