@@ -117,12 +117,12 @@ class MessageRows:
         return [outgoing(*row) for row in rows]
 
     def overtaken(self, surface: str, now: int, *, lost: int) -> list[int]:
-        """See `MessageStore`."""
+        """See `MessageStore`. What is agreed to and not done yet may be open again."""
         rows = self._connection.execute(
             "SELECT id FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?) AND surface = ?"
             " AND cause IS NULL AND json_extract(body, '$.choice') IS NOT NULL AND (json_extract(body, '$.choice[1]') <= ?"
             " OR chosen IS NOT NULL OR EXISTS (SELECT 1 FROM approval_question AS asked JOIN approval ON approval.id = approval"
-            " WHERE asked.outgoing = outgoing.id AND approval.state <> 'open'))",
+            " WHERE asked.outgoing = outgoing.id AND approval.state NOT IN ('open', 'approved')))",
             (lost, surface, now),
         )
         return [number for (number,) in rows]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from core.access import Action, authorize
 from core.errors import UserError
 from core.wallet.lightning import NodeDown, Outcome, PayState
+from core.wallet.payment import may_be_earlier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +144,8 @@ class Endings:
             by = self._people.as_now(tx, caller).recorded
             if said.state is not PayState.SUCCEEDED and self._payments.under_way(payment.payment_hash):
                 raise TooEarly(payment=payment.payment_hash.hex()[:8])  # it was begun anew meanwhile
-            self._payments.outgoing.end(tx, payment, said)
+            if not may_be_earlier(said, tx.payments.before(payment.payment_hash), self._own.node.traits):
+                self._payments.outgoing.end(tx, payment, said)
             if receipt is not None:
                 self._payments.outgoing.end(tx, payment, receipt)
             else:

@@ -97,11 +97,12 @@ class Next(StrEnum):
 def after_looking(one: HoldInvoice, found: NodeInvoice | None, height: int, now: int, *, synced: bool = True) -> Next:
     """What follows from what the node says of the invoice (None: it knows of none) at a block height, 0: it does not say which.
 
-    A node that is not `synced` with the chain is asked again, but where it says what stays so: that it has the sats, or that the
-    chain is so high at least.
+    A node that is not `synced` with the chain is asked again, but where it says what stays so: that it has the sats, that it let go
+    of them, or that the chain is so high at least.
     """
     what = _after_looking(one, found, height, now)
-    return what if synced or what in {Next.TAKEN, Next.RUN_OUT} else Next.WAIT
+    stays = found is not None and found.state is InvoiceState.CANCELLED
+    return what if synced or stays or what in {Next.TAKEN, Next.RUN_OUT} else Next.WAIT
 
 
 def _after_looking(one: HoldInvoice, found: NodeInvoice | None, height: int, now: int) -> Next:

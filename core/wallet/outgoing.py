@@ -194,11 +194,10 @@ class Outgoing:
             if first:
                 self.end(tx, payment, Outcome(PayState.FAILED, why=why))
             return None
-        if first:
-            payment = replace(payment, state=State.SENDING, begun=True)
-            tx.payments.put(payment)
-        elif not (own or self._own.node.traits.once):
+        if not (first or own or self._own.node.traits.once):
             return None
+        payment = replace(payment, state=State.SENDING if first else payment.state, begun=True)
+        tx.payments.put(payment)
         return Turn(payment, own, first, first and not any(one.begun for one in tx.payments.before(payment_hash)))
 
     def end_inside(self, tx: PaymentTx, payment: Payment) -> None:

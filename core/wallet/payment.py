@@ -239,6 +239,11 @@ def resolve(payment: Payment, outcome: Outcome, now: int, before: Sequence[Payme
     return Booking(replace(payment, state=State.UNKNOWN, why=why))
 
 
+def may_be_earlier(outcome: Outcome, before: Sequence[Payment], traits: Traits) -> bool:
+    """Whether a failure that a node tells of may be of an attempt before the last, which may be on its way all the same."""
+    return outcome.state is PayState.FAILED and not traits.once and any(one.begun for one in before)
+
+
 def give_up(payment: Payment, why: str, now: int) -> Booking:
     """The payment once an owner took it for failed, whatever became of it at the node."""
     return Booking(payment if payment.over else replace(_failed(payment, why, now), given_up=True))

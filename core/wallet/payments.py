@@ -72,13 +72,17 @@ class Payments:
         self._wake = asyncio.Event()
 
     async def quote(self, order: Order) -> Quote:
-        """What it would cost. Raises what makes it impossible: `BadInvoice`, `NodeDown`, and the errors of `payment`."""
+        """What it would cost: no fee where it stays in the books.
+
+        Raises what makes it impossible: `BadInvoice`, `NodeDown`, and the errors of `payment`.
+        """
         asked = await self._decode(order.bolt11)
         asked = replace(asked, description=one_line(asked.description))  # whoever wants sats wrote it
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
         amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)
-        return Quote(asked, amount, limit)
+        inside = await self._store.read(lambda tx: tx.invoices.find(asked.payment_hash)) is not None
+        return Quote(asked, amount, 0 if inside else limit)
 
     async def known(self, key: str) -> Payment | None:
         """What an earlier run of the same command paid, as it stands after a while at most: whatever holds now, it was paid."""

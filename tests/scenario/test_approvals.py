@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.clockwork import running
 from adapters.sqlite.connection import connect
 from bot.approvals import Came
 from bot.parts.looks import DATABASE
+from core.approval import State
 from core.chat import Role
 from core.errors import Unavailable
 from tests.scenario.bot import OWNER, hub
@@ -239,6 +242,27 @@ async def test_what_was_decided_while_nobody_was_there_is_not_asked_when_somebod
         last = await bot.until(text="A-2 ran out")
         assert [frame["text"].partition("\n")[0] for frame in bot.unread] == ["Mow the lawn?"]
         assert "Feed the cat?" in last["text"]
+
+
+async def test_what_is_being_tried_is_asked_of_whoever_comes_meanwhile_as_it_may_be_open_again(tmp_path: Path) -> None:
+    trying, hand = asyncio.Event(), Hand()
+    hand.not_yet = Came("the tap is frozen", "frozen_tap", again=True)
+
+    async def slowly(approval: Approval) -> str | Came:
+        await trying.wait()
+        return await hand(approval)
+
+    async def agrees() -> None:
+        ann = await bot.app.hub.identities.caller(ANN, private=True)
+        assert (await bot.app.hub.approvals.settle(ann, 1, yes=True, key="ann")).state is State.OPEN
+
+    async with asked(tmp_path, hand, attach=False) as bot:
+        bot.app.hub.approvals.carries("try", slowly)
+        async with running(agrees(), "ann agrees"):
+            await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state = 'approved'"), "that she agreed")
+            await bot.app.delivery.again("console")
+            trying.set()
+        assert bot.rows("SELECT body ->> 'text' FROM outgoing WHERE surface = 'console'")
 
 
 async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:

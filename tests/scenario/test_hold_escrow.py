@@ -33,6 +33,7 @@ class Node(SimulatedNode):
     gone = False
     stubborn = ""
     blocks = 0
+    synced = True
 
     async def settle_hold(self, preimage: bytes) -> None:
         self._refuse()
@@ -48,7 +49,7 @@ class Node(SimulatedNode):
 
     async def info(self) -> NodeInfo:
         found = await super().info()
-        return replace(found, height=max(0, found.height + self.blocks))
+        return replace(found, height=max(0, found.height + self.blocks), synced=self.synced)
 
     async def _do(self, *work: Any, **more: Any) -> Any:
         if self.gone:
@@ -211,6 +212,18 @@ async def test_nor_does_an_agent_that_was_at_work_and_goes_on_at_the_start(tmp_p
     async with escrow(tmp_path, clock) as (bot, node):
         assert (await bot.ends("T-1"))["data"]["status"] == "expired"
         await all_went_back(bot, node, asked)
+
+
+async def test_nobody_is_paid_with_what_a_node_has_let_go_of_though_it_is_behind_the_chain(tmp_path: Path) -> None:
+    async with escrow(tmp_path, FakeClock()) as (bot, node):
+        asked = await delivered(bot, node)
+        node.synced = False
+        bot.pass_time(60)
+        await bot.see(bot.app.health.behind, "that it is behind")
+        await node.cancel_invoice(bytes.fromhex(asked["payment_hash"]))
+        await stands(bot, "given", pace=5)
+        assert bot.rows("SELECT status FROM task") == [("failed",)]
+        assert balances(bot.app.settings) == {}
 
 
 async def test_who_was_paid_keeps_it_when_the_node_has_let_go_meanwhile(tmp_path: Path) -> None:

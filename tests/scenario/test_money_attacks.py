@@ -154,6 +154,17 @@ async def test_nobody_is_asked_to_agree_to_what_cannot_be_paid(tmp_path: Path) -
         assert (await some.bot.data("/pay nobody"))["error"] == "unknown_name", "whom before how much"
 
 
+async def test_what_stays_in_the_books_takes_no_fee_of_whoever_is_asked_first(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(ANNS, Role.PAYER, sats=2_500)
+        await some.let_in(BOBS)
+        asked = await some.say(BOBS, "/invoice 2800 rent")
+        said = await some.say(ANNS, f"/pay {asked['bolt11']}")
+        assert "and up to 0 sats for routing?" in said["text"], "it is all that she has"
+        await some.bot.say(f"/approve {said['approval']}")
+        assert balances(some.bot.app.settings)[f"user:{BOBS}"] == (2_800, 0)
+
+
 async def test_what_is_left_of_a_limit_is_told_to_nobody_who_was_asked_beside_whoever_agreed(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, _):
         await some.let_in(ANNS, Role.PAYER)

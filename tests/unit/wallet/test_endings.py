@@ -133,6 +133,21 @@ async def test_what_is_being_sent_again_is_not_given_up(hub: Bench, endings: End
     hub.twin.release()
 
 
+async def test_that_an_earlier_attempt_failed_is_no_end_of_the_next_where_a_hash_is_not_paid_once(
+    hub: Bench, endings: Endings
+) -> None:
+    hub.twin.traits = replace(WHOLE, once=False)
+    first = hub.twin.outside_asks(HUNDRED)
+    hub.twin.fail("pay", Fault.NO_ROUTE, Fault.DELAYED)
+    assert (await hub.pay(first)).state is State.FAILED
+    made = await hub.pay(hub.twin.outside_asks(HUNDRED, like=first, payee="03cc"))
+    assert made.state is State.UNKNOWN
+    hub.clock.advance(LEAST_MS)
+    assert (await endings.give_up(OWNER, made.payment_hash.hex())).given_up, "it may have arrived"
+    with pytest.raises(GivenUp):
+        await hub.pay(hub.twin.outside_asks(HUNDRED, like=first, payee="03dd"))
+
+
 async def test_an_attempt_that_ended_meanwhile_is_not_given_up_for_the_next(hub: Bench, endings: Endings) -> None:
     bolt11 = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.NO_ROUTE, Fault.IN_FLIGHT)

@@ -49,7 +49,9 @@ def test_a_node_that_is_behind_the_chain_is_believed_only_what_can_not_be_undone
         expected = dict.fromkeys(every, Next.WAIT)
         if state in {State.OPEN, State.TAKING, State.GIVING}:
             expected[SETTLED] = Next.TAKEN
+        expected[CANCELLED] = look(state, CANCELLED, now=LATE)
         assert {found: look(state, found, now=LATE, synced=False) for found in every} == expected
+    assert look(State.HELD, CANCELLED, synced=False) is Next.GONE, "whoever is paid with it later is paid by the hub"
     assert look(State.HELD, HELD, height=UNTIL - MARGIN, synced=False) is Next.RUN_OUT, "it is as high at least"
 
 

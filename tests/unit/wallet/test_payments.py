@@ -183,6 +183,20 @@ class Unreachable(Line):
         raise NotBegun(backend="simulated", why="it is gone")
 
 
+async def test_what_is_sent_after_all_was_begun_whatever_the_node_said_of_its_hash_before(hub: Bench) -> None:
+    bolt11 = hub.twin.outside_asks(HUNDRED)
+    order = hub.order(bolt11)
+    quote = await hub.payments.quote(order)
+    made = await hub.store.write(lambda tx: hub.payments.outgoing.prepare(tx, order, quote))
+    of_another_user = Outcome(PayState.IN_FLIGHT)
+    await hub.store.write(lambda tx: hub.payments.outgoing.end(tx, made, of_another_user))
+    hub.twin.fail("pay", Fault.IN_FLIGHT)
+    hub.nursery.spawn(hub.payments.run(), "payments")
+    await hub.until(lambda: hub.twin.calls["pay"])
+    await hub.quiet()
+    assert (await hub.stands(bolt11)).begun
+
+
 async def test_what_never_reached_the_node_has_failed_and_was_not_begun(hub: Bench) -> None:
     line, hub.own.node = hub.own.node, Unreachable(hub.twin)
     bolt11 = hub.twin.outside_asks(HUNDRED)
