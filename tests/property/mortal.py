@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from core.ports import Clock, IdSource
     from core.swarm.ports import Agent
     from core.swarm.task import Task
-    from tests.fakes import IdleSelector
+    from tests.fakes import FakeClock, IdleSelector
 
 R = TypeVar("R")
 
@@ -201,7 +201,7 @@ class Desk:
 class Hub:
     """One life of a hub, from start to kill or stop."""
 
-    def __init__(self, path: Path, clock: Clock, ids: IdSource, selector: IdleSelector, pace: Iterator[int]) -> None:
+    def __init__(self, path: Path, clock: FakeClock, ids: IdSource, selector: IdleSelector, pace: Iterator[int]) -> None:
         self.path = path
         self.desk = Desk()
         self.store: MortalDatabase
@@ -236,6 +236,9 @@ class Hub:
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(call) for call in calls]
         await self._selector.idle()
+        if self.store.struck and not self.dead and not all(task.done() for task in tasks):
+            self._clock.advance(2 * SECOND)  # what a full disk refused is tried again when there may be room
+            await self._selector.idle()
         assert self.dead or all(task.done() for task in tasks), "a command never came back"
         for task in tasks:
             task.cancel()
