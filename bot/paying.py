@@ -18,7 +18,7 @@ from core.tokens import CONSOLE_OWNER
 from core.treasury.treasury import TreasuryLacks, Way
 from core.wallet.buying import Bought
 from core.wallet.guard import spend_of
-from core.wallet.ledger import TREASURY, NotEnoughSats, user_account
+from core.wallet.ledger import TREASURY, NotEnoughSats, agent_account, user_account
 from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path, Spend
 from core.wallet.outgoing import Order
@@ -26,6 +26,8 @@ from core.wallet.payment import CostsMore
 from core.wallet.purchase import Order as Wanted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bot.approvals import Approvals
     from bot.goods import Keep
     from core.chat import CommandCall
@@ -45,6 +47,9 @@ KIND = "payment"
 """The kind of these approvals."""
 
 ASK_SECONDS = 3600.0
+
+MOST_NAMED = 10
+"""Workers that are named where another was meant."""
 
 _BOLT11 = re.compile(r"(?:lightning:(?://)?)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
@@ -68,6 +73,12 @@ class SayTheMost(UserError):
 
 class OwnPersona(UserError):
     """{agent} is one of this hub's own: what it earns is in the treasury already. /treasury shows it."""
+
+
+class UnknownWorker(UserError):
+    """There is no worker {given} of somebody else's here. {known}. A person's earnings are in their own wallet."""
+
+    status = 404
 
 
 class Paying:
@@ -154,8 +165,12 @@ class Paying:
         agent = cast("str", call.args["agent"]).lower()
         if self._roster.claims(agent):
             raise OwnPersona(agent=agent)
+        if agent not in (workers := await self._wallet.workers()):
+            raise UnknownWorker(given=repr(agent[:60]), known=_named(workers))
         bolt11, reason = cast("str", call.args["bolt11"]), f"payout to {agent}"
-        order = Order(bolt11, f"agent:{agent}", call.caller, call.follows, call.key, reason=reason, path=Path.PAYOUT)
+        order = Order(
+            bolt11, agent_account(agent), call.caller, call.follows, call.key, reason=reason, path=Path.PAYOUT
+        )
         return await self._send(call, order)
 
     async def _send(self, call: CommandCall, order: Order) -> Reply:
@@ -179,7 +194,7 @@ class Paying:
         facts = {
             "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
-        return await self._put(call, spend_of(order, quote.most), facts, words)
+        return await self._put(call, spend_of(order, quote.most), facts, words, routing=quote.fee_limit)
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
@@ -188,12 +203,16 @@ class Paying:
         return await self._put(call, Spend(account, amount, Path.TRANSFER, ""), {"payee": payee}, words)
 
     async def _put(
-        self, call: CommandCall, one: Spend, facts: dict[str, Any], words: str, *, needs: Role = Role.PAYER
-    ) -> Reply:
-        """Put a spend to the owners, and to the payers who may agree to so much unless it `needs` an owner."""
+        self, call: CommandCall, one: Spend, facts: dict[str, Any], words: str, *, needs: Role = Role.PAYER,
+        routing: int = 0,
+    ) -> Reply:  # fmt: skip
+        """Put a spend to the owners, and to the payers who may agree to so much unless it `needs` an owner.
+
+        `routing`: how much of it is for that, msat.
+        """
         caller = call.caller
         if not await self._approvals.known(_tap(call)):
-            await self._affordable(one)
+            await self._affordable(one, routing)
         who = {
             "actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows,
             "account": one.account,
@@ -207,19 +226,25 @@ class Paying:
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
 
-    async def _affordable(self, one: Spend) -> None:
+    async def _affordable(self, one: Spend, routing: int) -> None:
         """Nobody is asked to agree to what cannot be paid."""
         try:
             await self._taps.refuse(one)
         except NotEnoughSats as error:
-            if one.account != TREASURY:
-                raise
+            if one.account != TREASURY or one.path is not Path.TREASURY:
+                raise error.with_routing(routing) from None
             raise TreasuryLacks(**error.facts) from None
 
     async def _payers(self, amount: int) -> list[str]:
         """Those who pay, and may agree to so much."""
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
+
+
+def _named(workers: Collection[str]) -> str:
+    names = sorted(workers)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"There are {', '.join(names[:MOST_NAMED])}{more}" if names else "There are none yet"
 
 
 def _payer_of(account: str) -> str:

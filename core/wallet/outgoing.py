@@ -14,7 +14,7 @@ from core.events import Event, Kind
 from core.money import format_sats, to_sats
 from core.tokens import TokenTx
 from core.wallet.invoices import SALES
-from core.wallet.ledger import Entry, HoldState
+from core.wallet.ledger import Entry, HoldState, NotEnoughSats
 from core.wallet.lightning import Outcome, PayState
 from core.wallet.limits import Path
 from core.wallet.payment import PaidAlready, Payment, State, check_free, give_up, resolve
@@ -162,7 +162,11 @@ class Outgoing:
             quote, target = replace(quote, fee_limit=0), invoice.account
         payment = _payment(order, quote, tx.now, 1 if before is None else before.attempt + 1)
         self._guard.spend(tx, order, payment)
-        payment = replace(payment, hold=tx.ledger.hold(order.account, target, payment.most, None))
+        try:
+            hold = tx.ledger.hold(order.account, target, payment.most, None)
+        except NotEnoughSats as error:
+            raise error.with_routing(payment.fee_limit) from None
+        payment = replace(payment, hold=hold)
         tx.payments.put(payment)
         tx.mark(order.key, f"{payment.payment_hash.hex()}:{payment.attempt}")
         return payment

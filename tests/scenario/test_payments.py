@@ -19,6 +19,7 @@ from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from config.settings import Serve
 from core.chat import Role
+from core.wallet.ledger import EXTERNAL, transfer
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import balances, hub, prove, settings
@@ -166,6 +167,27 @@ async def test_an_invoice_of_the_hub_itself_is_paid_in_its_books(tmp_path: Path)
         assert balances(bot.app.settings)["user:telegram:5"] == (50, 0)
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)
+
+
+async def test_only_a_worker_that_exists_is_paid_out_and_only_what_it_has(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        bolt11 = await node.outside_asks(5_000)
+        none = await bot.say(f"/payout foo {bolt11}")
+        assert none["text"].startswith("There is no worker 'foo' of somebody else's here. There are none yet.")
+        await bot.app.store.write(
+            lambda tx: tx.ledger.append(
+                transfer("first", "grant", EXTERNAL, "agent:far", 4_000, task=None, actor="hub", reason="")
+            )
+        )
+        other = await bot.say(f"/payout telegram:12345 {bolt11}")
+        assert (other["data"]["error"], "There are far." in other["text"]) == ("unknown_worker", True)
+        short = await bot.say(f"/payout far {bolt11}")
+        assert short["text"] == (
+            "The agent far has 4 sats free, and this needs 7 sats (2 sats of it for routing). Spend less."
+        )
+        assert (await bot.say(f"/payout far {bolt11}"))["data"]["error"] == "not_enough_sats"
+        dear = await bot.say(f"/pay {await node.outside_asks(20_000_000)}")
+        assert "and this needs 20,200 sats (200 sats of it for routing). Spend less." in dear["text"]
 
 
 async def test_above_the_limit_somebody_taps(tmp_path: Path) -> None:
