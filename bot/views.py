@@ -97,6 +97,9 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile],
     times = f"posted {moment(task.posted_at, zone)}, "
     ended = task.ended_at is not None
     page.add(times + (f"over {moment(task.ended_at or 0, zone)}" if ended else f"until {moment(task.deadline, zone)}"))
+    if is_held(task.account):
+        held = "the node held its sats until then" if ended else "the node holds its sats until it has ended"
+        page.add(f"paid from outside: {held}")
     if task.retry_of:
         page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
@@ -179,7 +182,9 @@ def moment(at: int, zone: tzinfo | None) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).strftime("%m-%d %H:%M")
 
 
-def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, simulated: bool) -> Reply:
+def history(
+    lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, simulated: bool, start: int | None = None
+) -> Reply:
     """An account's movements: `limit` of them for programs, fewer for people. `lines` is one longer where there are older ones."""
     shown, older = lines[: min(limit, 2 * PAGE)], lines[min(limit, 2 * PAGE) :]
     rows: list[Json] = [
@@ -191,7 +196,8 @@ def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, si
     ]  # fmt: skip
     data: dict[str, Json] = {"ok": True, "history": rows, "simulated": simulated}
     if not lines:
-        return Reply("No movements yet.", data)
+        none = f"No movements at or before entry {start}. /history shows the newest" if start else "No movements yet."
+        return Reply(none, data)
     head = f"The last {_counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
