@@ -13,7 +13,7 @@ from bot import goods, views_lightning, views_treasury
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
-from core.money import format_sats, to_msat
+from core.money import format_sats, to_msat, to_sats
 from core.tokens import CONSOLE_OWNER
 from core.treasury.treasury import TreasuryLacks, Way
 from core.wallet.buying import Bought
@@ -52,6 +52,9 @@ MOST_NAMED = 10
 """Workers that are named where another was meant."""
 
 _BOLT11 = re.compile(r"(?:lightning:(?://)?)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
+_LNURL = re.compile(r"(?:lightning:(?://)?)?lnurl[a-z]?1[a-z0-9]+|lnurl[pwc]?://.*", re.IGNORECASE)
+_BITCOIN = re.compile(r"bitcoin:.*|(?:bc|tb|bcrt)1[a-z0-9]{8,87}|[13][1-9A-HJ-NP-Za-km-z]{25,34}", re.IGNORECASE)
+_LIGHTNING_ADDRESS = re.compile(r"(?:lightning:)?[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -65,6 +68,17 @@ class SayHowMuch(UserError):
 
 class TreasuryPaysNobody(UserError):
     """The treasury pays invoices and addresses. For a person, first move sats out: /treasury out SATS"""
+
+
+class CannotPayTo(UserError):
+    """{what} cannot be paid here. Ask for a Lightning invoice (lnbc...) and /pay that.
+
+    A person of this hub and an https address can be paid too.
+    """
+
+
+class IntoTreasury(UserError):
+    """The treasury is no person. An owner moves sats into it: /treasury in {sats}"""
 
 
 class SayTheMost(UserError):
@@ -118,7 +132,7 @@ class Paying:
             authorize(call.caller, Action.TREASURY)
         account = TREASURY if hubs else user_account(call.caller.payer)
         amount, most = (to_msat(cast("int", call.args[one])) if one in call.args else None for one in ("sats", "max"))
-        if _BOLT11.fullmatch(whom):
+        if _BOLT11.fullmatch(whom) and not _LNURL.fullmatch(whom):
             authorize(call.caller, Action.SEND)
             path = Path.TREASURY if hubs else Path.PAYMENT
             order = Order(whom, account, call.caller, call.follows, call.key, amount, most, path=path)
@@ -129,17 +143,26 @@ class Paying:
                 raise SayTheMost
             again = call.args.get("again") == "yes"
             return await self._buy(call, Wanted(account, whom, most, call.key, again=again))
-        if hubs:
-            raise TreasuryPaysNobody
-        payee = self._pairing.find(whom)
-        if amount is None:
-            raise SayHowMuch
+        payee, amount = self._person(whom, amount, hubs=hubs)
         if most is not None and amount > most:
             raise CostsMore(total=format_sats(amount), most=format_sats(most))
         if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)
         await self._wallet.transfer(call.caller, payee, amount, call.key)
         return views_lightning.transferred(payee, amount, simulated=self._wallet.simulated)
+
+    def _person(self, whom: str, amount: int | None, *, hubs: bool) -> tuple[str, int]:
+        """Which person is paid, and how much, msat. Raises what is wrong with either."""
+        if (what := _unsupported(whom)) is not None:
+            raise CannotPayTo(what=what)
+        if hubs:
+            raise TreasuryPaysNobody
+        if whom.lower() == TREASURY:
+            raise IntoTreasury(sats="SATS" if amount is None else to_sats(amount))
+        payee = self._pairing.find(whom)
+        if amount is None:
+            raise SayHowMuch
+        return payee, amount
 
     async def _buy(self, call: CommandCall, order: Wanted) -> Reply:
         """Buy what an address sells, or put its price to those who may agree to so much."""
@@ -245,6 +268,16 @@ def _named(workers: Collection[str]) -> str:
     names = sorted(workers)
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"There are {', '.join(names[:MOST_NAMED])}{more}" if names else "There are none yet"
+
+
+def _unsupported(whom: str) -> str | None:
+    """What somebody pasted that other wallets pay, and this hub does not; None where it is nothing of that kind."""
+    kinds = (
+        (_LNURL, "An LNURL"),
+        (_BITCOIN, "A bitcoin address"),
+        (_LIGHTNING_ADDRESS, "A Lightning address (name@host)"),
+    )
+    return next((what for pattern, what in kinds if pattern.fullmatch(whom)), None)
 
 
 def _payer_of(account: str) -> str:
