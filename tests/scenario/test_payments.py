@@ -128,6 +128,9 @@ async def test_what_fails_costs_nothing(tmp_path: Path) -> None:
         failed = await bot.say(f"/pay {bolt11}")
         assert failed["data"]["error"] == "payment_failed"
         assert failed["text"].endswith("Nothing left your wallet.")
+        exact = await bot.say(f"/pay {await node.outside_asks(50_000, fee=1_000)} max=50")
+        why = "max=50 left nothing for routing, so allow some more (there is no route within the fee limit)"
+        assert why in exact["text"]
         assert (await bot.data("/balance"))["balance_sats"] == 10_000
         prove(bot.app.settings)
 
@@ -161,6 +164,10 @@ async def test_an_invoice_of_the_hub_itself_is_paid_in_its_books(tmp_path: Path)
     async with paying(tmp_path) as (bot, _node):
         mine = await bot.data("/invoice 50")
         assert (await bot.data(f"/pay {mine['bolt11']}"))["error"] == "pays_yourself"
+        dear = await bot.data("/invoice 5000")
+        assert (await bot.data(f"/pay {dear['bolt11']}"))["error"] == "pays_yourself", "nobody is asked first"
+        order = await bot.data("/task find it max=200 escrow=hold")
+        assert (await bot.data(f"/pay {order['bolt11']}"))["error"] == "own_order"
         theirs = await bot.data("/invoice 50", acting_for="telegram:5")
         paid = await bot.data(f"/pay {theirs['bolt11']}")
         assert (paid["state"], paid["fee_sats"]) == ("succeeded", 0)
