@@ -191,6 +191,7 @@ def history(
         {
             "id": line.id, "at": line.at, "amount_sats": moved_sats(line.amount), "kind": line.kind,
             "task": task_name(line.task) if line.task else None, "reason": line.reason, "other": line.other,
+            **({"payment_hash": line.payment.hex()} if line.payment else {}), **({"payee": line.payee} if line.payee else {}),
         }
         for line in lines[:limit]
     ]  # fmt: skip
@@ -204,7 +205,7 @@ def history(
             (
                 moment(line.at, zone),
                 f"{moved_sats(line.amount):+,}",
-                f"{line.kind}{_of(line)}{f': {line.reason}' if line.reason else ''}",
+                f"{line.kind}{_of(line)}{_paid(line)}{f': {line.reason}' if line.reason else ''}",
             )
             for line in shown
         ]
@@ -215,6 +216,12 @@ def history(
         page.add(f"… and older ones: {command}")
         more = (Button("More", command),)
     return page.reply(data, None, more)
+
+
+def _paid(line: HistoryLine) -> str:
+    """Of a Lightning payment the beginning of its hash, as `/reconcile` has it, and whom it paid, where it left."""
+    to = f" to {line.payee[:8]}…" if line.payee else ""
+    return f" {line.payment.hex()[:8]}{to}" if line.payment else ""
 
 
 def _of(line: HistoryLine) -> str:

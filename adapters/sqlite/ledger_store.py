@@ -183,7 +183,8 @@ class BookRows:
         """See `Books`."""
         rows = self._connection.execute(
             "SELECT x.id, x.at, p.amount, x.kind, x.task, x.reason,"
-            " (SELECT o.account FROM posting o WHERE o.txn = x.id AND o.account <> p.account LIMIT 1)"
+            " (SELECT o.account FROM posting o WHERE o.txn = x.id AND o.account <> p.account LIMIT 1),"
+            " x.payment_hash, coalesce((SELECT y.payee FROM payment y WHERE y.payment_hash = x.payment_hash AND p.amount < 0), '')"
             " FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = ? AND p.txn <= ? ORDER BY p.txn DESC LIMIT ?",
             (account, _NEWEST if start is None else start, limit),
         )

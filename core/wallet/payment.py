@@ -241,7 +241,7 @@ def resolve(payment: Payment, outcome: Outcome, now: int, before: Sequence[Payme
 
 def explained(payment: Payment, outcome: Outcome) -> Outcome:
     """The same; of a failure, that the payer left nothing for routing, if so: the node says only that it found no way."""
-    if outcome.state is not PayState.FAILED or payment.fee_limit:
+    if outcome.state is not PayState.FAILED or payment.fee_limit or not outcome.begun:
         return outcome
     allowed = f"max={to_cost(payment.amount)} left nothing for routing, so allow some more"
     return replace(outcome, why=f"{allowed} ({outcome.why})")

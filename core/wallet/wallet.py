@@ -118,7 +118,10 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """A movement as its account's owner reads it; `amount` in msat, negative when it left."""
+    """A movement as its account's owner reads it; `amount` in msat, negative when it left.
+
+    `payment` and `payee`: the hash of the Lightning payment that it books, and whom that paid (empty where it came in).
+    """
 
     id: int
     at: int
@@ -127,6 +130,8 @@ class HistoryLine:
     task: int | None
     reason: str
     other: str
+    payment: bytes | None = None
+    payee: str = ""
 
 
 @dataclass(frozen=True, slots=True)

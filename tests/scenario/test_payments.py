@@ -71,6 +71,10 @@ async def test_an_invoice_of_the_world_is_paid(tmp_path: Path) -> None:
         assert (paid["ok"], paid["state"], paid["amount_sats"], paid["fee_sats"]) == (True, "succeeded", 300, 1)
         assert len(bytes.fromhex(paid["preimage"])) == 32
         assert (await bot.data("/balance")) == {"ok": True, "balance_sats": 9_699, "held_sats": 0, "simulated": True}
+        history = await bot.say("/history")
+        assert f"payment {paid['payment_hash'][:8]} to {decode(bolt11).payee[:8]}…: a book" in history["text"]
+        line = history["data"]["history"][0]
+        assert (line["payment_hash"], line["payee"]) == (paid["payment_hash"], decode(bolt11).payee)
         again = await bot.data(f"/pay {bolt11}")
         assert (again["ok"], again["error"]) == (False, "paid_already")
         assert (await bot.data("/reconcile"))["difference_msat"] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot import views, views_lightning, views_money, views_reconcile, views_treasury
+from core.events import Event, Kind
 from core.money import to_cost, to_msat
 from core.wallet.ledger import TREASURY
 from core.wallet.limits import DAY, Standing
@@ -52,6 +53,17 @@ def test_a_payment_says_when_it_was_the_treasurys_and_an_old_page_that_it_has_no
     assert views_lightning.payment(failed, simulated=False).text.endswith("Nothing left the treasury.")
     assert views.history([], 10, None, simulated=False).text == "No movements yet."
     assert views.history([], 10, None, simulated=False, start=1).text.startswith("No movements at or before entry 1.")
+
+
+def test_the_owners_are_told_how_much_waits_in_suspense_with_what_came() -> None:
+    def said(waiting: int) -> str:
+        event = Event(Kind.SUSPENSE_CAME, data={"entry": 3, "sats": 70, "waiting_sats": waiting})
+        ((_, reply),) = views_money.told(event, lambda _: ["telegram:1"], simulated=False)
+        return reply.text
+
+    assert "They wait in suspense: /reconcile" in said(70)
+    assert "They wait in suspense, where 270 sats are in all: /reconcile" in said(270)
+    assert said(70).endswith("More that comes today is not told.")
 
 
 def test_a_fee_is_rounded_up_wherever_it_is_shown() -> None:
