@@ -15,7 +15,7 @@ from core.chat import one_line
 from core.store import NotWritten, patiently
 from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayState
 from core.wallet.looks import Looks
-from core.wallet.outgoing import NotOurInvoice, Outgoing, OwnOrder, Quote, as_it_stands, paid_under
+from core.wallet.outgoing import Outgoing, OwnOrder, Quote, as_it_stands, paid_under
 from core.wallet.payment import Next, after_looking, check_payable, explained, price
 
 if TYPE_CHECKING:
@@ -87,8 +87,6 @@ class Payments:
     def _own_invoice(self, tx: PaymentTx, order: Order, asked: PaymentRequest) -> bool:
         """Whether it is this hub's own and stays in the books. Raises where such a one cannot be paid: nobody is asked first."""
         if (hold := tx.holds.find(asked.payment_hash)) is not None:
-            if hold.bolt11.lower() != asked.bolt11.lower():
-                raise NotOurInvoice
             raise OwnOrder(order=hold.id)
         if (invoice := tx.invoices.find(asked.payment_hash)) is None:
             return False
