@@ -13,12 +13,12 @@ from bot import goods, views_lightning, views_treasury
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
-from core.money import format_sats, to_msat
+from core.money import format_sats, to_msat, to_sats
 from core.tokens import CONSOLE_OWNER
 from core.treasury.treasury import TreasuryLacks, Way
 from core.wallet.buying import Bought
 from core.wallet.guard import spend_of
-from core.wallet.ledger import TREASURY, NotEnoughSats, user_account
+from core.wallet.ledger import TREASURY, NotEnoughSats, agent_account, user_account
 from core.wallet.lightning import MEMO_BYTES
 from core.wallet.limits import Path, Spend
 from core.wallet.outgoing import Order
@@ -26,6 +26,8 @@ from core.wallet.payment import CostsMore
 from core.wallet.purchase import Order as Wanted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bot.approvals import Approvals
     from bot.goods import Keep
     from core.chat import CommandCall
@@ -46,7 +48,13 @@ KIND = "payment"
 
 ASK_SECONDS = 3600.0
 
+MOST_NAMED = 10
+"""Workers that are named where another was meant."""
+
 _BOLT11 = re.compile(r"(?:lightning:(?://)?)?ln[a-z]{2,4}[0-9].*", re.IGNORECASE | re.DOTALL)
+_LNURL = re.compile(r"(?:lightning:(?://)?)?lnurl[a-z]?1[a-z0-9]+|lnurl[pwc]?://.*", re.IGNORECASE)
+_BITCOIN = re.compile(r"bitcoin:.*|(?:bc|tb|bcrt)1[a-z0-9]{8,87}|[13][1-9A-HJ-NP-Za-km-z]{25,34}", re.IGNORECASE)
+_LIGHTNING_ADDRESS = re.compile(r"(?:lightning:)?[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -62,12 +70,29 @@ class TreasuryPaysNobody(UserError):
     """The treasury pays invoices and addresses. For a person, first move sats out: /treasury out SATS"""
 
 
+class CannotPayTo(UserError):
+    """{what} cannot be paid here. Ask for a Lightning invoice (lnbc...) and /pay that.
+
+    A person of this hub and an https address can be paid too.
+    """
+
+
+class IntoTreasury(UserError):
+    """The treasury is no person. An owner moves sats into it: /treasury in {sats}"""
+
+
 class SayTheMost(UserError):
     """An address has a price of its own. Say the most that it may cost: /pay ADDRESS max=SATS"""
 
 
 class OwnPersona(UserError):
     """{agent} is one of this hub's own: what it earns is in the treasury already. /treasury shows it."""
+
+
+class UnknownWorker(UserError):
+    """There is no worker {given} of somebody else's here. {known}. A person's earnings are in their own wallet."""
+
+    status = 404
 
 
 class Paying:
@@ -107,7 +132,7 @@ class Paying:
             authorize(call.caller, Action.TREASURY)
         account = TREASURY if hubs else user_account(call.caller.payer)
         amount, most = (to_msat(cast("int", call.args[one])) if one in call.args else None for one in ("sats", "max"))
-        if _BOLT11.fullmatch(whom):
+        if _BOLT11.fullmatch(whom) and not _LNURL.fullmatch(whom):
             authorize(call.caller, Action.SEND)
             path = Path.TREASURY if hubs else Path.PAYMENT
             order = Order(whom, account, call.caller, call.follows, call.key, amount, most, path=path)
@@ -118,17 +143,26 @@ class Paying:
                 raise SayTheMost
             again = call.args.get("again") == "yes"
             return await self._buy(call, Wanted(account, whom, most, call.key, again=again))
-        if hubs:
-            raise TreasuryPaysNobody
-        payee = self._pairing.find(whom)
-        if amount is None:
-            raise SayHowMuch
+        payee, amount = self._person(whom, amount, hubs=hubs)
         if most is not None and amount > most:
             raise CostsMore(total=format_sats(amount), most=format_sats(most))
         if await self._must_tap(call, user_account(call.caller.payer), amount):
             return await self._ask_transfer(call, payee, amount)
         await self._wallet.transfer(call.caller, payee, amount, call.key)
         return views_lightning.transferred(payee, amount, simulated=self._wallet.simulated)
+
+    def _person(self, whom: str, amount: int | None, *, hubs: bool) -> tuple[str, int]:
+        """Which person is paid, and how much, msat. Raises what is wrong with either."""
+        if (what := _unsupported(whom)) is not None:
+            raise CannotPayTo(what=what)
+        if hubs:
+            raise TreasuryPaysNobody
+        if whom.lower() == TREASURY:
+            raise IntoTreasury(sats="SATS" if amount is None else to_sats(amount))
+        payee = self._pairing.find(whom)
+        if amount is None:
+            raise SayHowMuch
+        return payee, amount
 
     async def _buy(self, call: CommandCall, order: Wanted) -> Reply:
         """Buy what an address sells, or put its price to those who may agree to so much."""
@@ -154,8 +188,12 @@ class Paying:
         agent = cast("str", call.args["agent"]).lower()
         if self._roster.claims(agent):
             raise OwnPersona(agent=agent)
+        if agent not in (workers := await self._wallet.workers()):
+            raise UnknownWorker(given=repr(agent[:60]), known=_named(workers))
         bolt11, reason = cast("str", call.args["bolt11"]), f"payout to {agent}"
-        order = Order(bolt11, f"agent:{agent}", call.caller, call.follows, call.key, reason=reason, path=Path.PAYOUT)
+        order = Order(
+            bolt11, agent_account(agent), call.caller, call.follows, call.key, reason=reason, path=Path.PAYOUT
+        )
         return await self._send(call, order)
 
     async def _send(self, call: CommandCall, order: Order) -> Reply:
@@ -179,7 +217,7 @@ class Paying:
         facts = {
             "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
-        return await self._put(call, spend_of(order, quote.most), facts, words)
+        return await self._put(call, spend_of(order, quote.most), facts, words, routing=quote.fee_limit)
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
@@ -188,12 +226,16 @@ class Paying:
         return await self._put(call, Spend(account, amount, Path.TRANSFER, ""), {"payee": payee}, words)
 
     async def _put(
-        self, call: CommandCall, one: Spend, facts: dict[str, Any], words: str, *, needs: Role = Role.PAYER
-    ) -> Reply:
-        """Put a spend to the owners, and to the payers who may agree to so much unless it `needs` an owner."""
+        self, call: CommandCall, one: Spend, facts: dict[str, Any], words: str, *, needs: Role = Role.PAYER,
+        routing: int = 0,
+    ) -> Reply:  # fmt: skip
+        """Put a spend to the owners, and to the payers who may agree to so much unless it `needs` an owner.
+
+        `routing`: how much of it is for that, msat.
+        """
         caller = call.caller
         if not await self._approvals.known(_tap(call)):
-            await self._affordable(one)
+            await self._affordable(one, routing)
         who = {
             "actor": caller.actor, "acting_for": caller.acting_for, "private": caller.private, "where": call.follows,
             "account": one.account,
@@ -207,19 +249,35 @@ class Paying:
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})
 
-    async def _affordable(self, one: Spend) -> None:
+    async def _affordable(self, one: Spend, routing: int) -> None:
         """Nobody is asked to agree to what cannot be paid."""
         try:
             await self._taps.refuse(one)
         except NotEnoughSats as error:
-            if one.account != TREASURY:
-                raise
+            if one.account != TREASURY or one.path is not Path.TREASURY:
+                raise error.with_routing(routing) from None
             raise TreasuryLacks(**error.facts) from None
 
     async def _payers(self, amount: int) -> list[str]:
         """Those who pay, and may agree to so much."""
         payers = [person.actor for person in self._identities.people if person.role is Role.PAYER]
         return [one for one in payers if await self._taps.allowed(self._identities.account(one), Role.PAYER, amount)]
+
+
+def _named(workers: Collection[str]) -> str:
+    names = sorted(workers)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"There are {', '.join(names[:MOST_NAMED])}{more}" if names else "There are none yet"
+
+
+def _unsupported(whom: str) -> str | None:
+    """What somebody pasted that other wallets pay, and this hub does not; None where it is nothing of that kind."""
+    kinds = (
+        (_LNURL, "An LNURL"),
+        (_BITCOIN, "A bitcoin address"),
+        (_LIGHTNING_ADDRESS, "A Lightning address (name@host)"),
+    )
+    return next((what for pattern, what in kinds if pattern.fullmatch(whom)), None)
 
 
 def _payer_of(account: str) -> str:

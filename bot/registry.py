@@ -141,9 +141,17 @@ def _entry(text: str) -> int:
     return int(text)
 
 
+class ZeroLimit(UserError):
+    """A limit is 1 sat at least. Write 1 for the strictest one; to stop all spending say /freeze, and off takes a limit away."""
+
+
 def _amount(text: str) -> int | None:
     """Whole sats, or None for `off`."""
-    return None if text.lower() == "off" else parse_sats(text)
+    if text.lower() == "off":
+        return None
+    if re.fullmatch(r"0+\s?(?:sats?)?", text.strip(), re.IGNORECASE):
+        raise ZeroLimit
+    return parse_sats(text)
 
 
 def _status(text: str) -> Status:

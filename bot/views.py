@@ -97,6 +97,9 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile],
     times = f"posted {moment(task.posted_at, zone)}, "
     ended = task.ended_at is not None
     page.add(times + (f"over {moment(task.ended_at or 0, zone)}" if ended else f"until {moment(task.deadline, zone)}"))
+    if is_held(task.account):
+        held = "the node held its sats until then" if ended else "the node holds its sats until it has ended"
+        page.add(f"paid from outside: {held}")
     if task.retry_of:
         page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
@@ -179,26 +182,30 @@ def moment(at: int, zone: tzinfo | None) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).strftime("%m-%d %H:%M")
 
 
-def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, simulated: bool) -> Reply:
+def history(
+    lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, simulated: bool, start: int | None = None
+) -> Reply:
     """An account's movements: `limit` of them for programs, fewer for people. `lines` is one longer where there are older ones."""
     shown, older = lines[: min(limit, 2 * PAGE)], lines[min(limit, 2 * PAGE) :]
     rows: list[Json] = [
         {
             "id": line.id, "at": line.at, "amount_sats": moved_sats(line.amount), "kind": line.kind,
             "task": task_name(line.task) if line.task else None, "reason": line.reason, "other": line.other,
+            **({"payment_hash": line.payment.hex()} if line.payment else {}), **({"payee": line.payee} if line.payee else {}),
         }
         for line in lines[:limit]
     ]  # fmt: skip
     data: dict[str, Json] = {"ok": True, "history": rows, "simulated": simulated}
     if not lines:
-        return Reply("No movements yet.", data)
+        none = f"No movements at or before entry {start}. /history shows the newest" if start else "No movements yet."
+        return Reply(none, data)
     head = f"The last {_counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
             (
                 moment(line.at, zone),
                 f"{moved_sats(line.amount):+,}",
-                f"{line.kind}{_of(line)}{f': {line.reason}' if line.reason else ''}",
+                f"{line.kind}{_of(line)}{_paid(line)}{f': {line.reason}' if line.reason else ''}",
             )
             for line in shown
         ]
@@ -209,6 +216,12 @@ def history(lines: Sequence[HistoryLine], limit: int, zone: tzinfo | None, *, si
         page.add(f"… and older ones: {command}")
         more = (Button("More", command),)
     return page.reply(data, None, more)
+
+
+def _paid(line: HistoryLine) -> str:
+    """Of a Lightning payment the beginning of its hash, as `/reconcile` has it, and whom it paid, where it left."""
+    to = f" to {line.payee[:8]}…" if line.payee else ""
+    return f" {line.payment.hex()[:8]}{to}" if line.payment else ""
 
 
 def _of(line: HistoryLine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.views_lightning import sats
@@ -11,6 +12,8 @@ from core.money import format_sats, to_sats
 from core.wallet.hold import OVER, State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.events import Event, Json
     from core.wallet.held import Stuck
     from core.wallet.hold import HoldInvoice
@@ -38,6 +41,20 @@ def refused(found: Stuck | None, event: Event, *, simulated: bool) -> Reply | No
     text += f"If it has not taken them before block {one.held_until:,} they go back to whoever paid: "
     paid = sats(found.paid, simulated=simulated)
     return Reply(f"{text}the worker keeps what it was paid, {paid}, and the hub has lost them.", data)
+
+
+def with_orders(listed: Reply, orders: Sequence[HoldInvoice]) -> Reply:
+    """A list of tasks, with the orders of whoever asked that become tasks once they are paid."""
+    if not orders:
+        return listed
+    facts: list[Json] = [
+        {"order": one.id, "state": one.state.value, "budget_sats": to_sats(one.amount)} for one in orders
+    ]
+    rows = "\n".join(
+        f"order {one.id}  {format_sats(one.amount)}  waits to be paid; call it off: /cancel order={one.id}"
+        for one in orders
+    )
+    return replace(listed, text=f"{listed.text}\n{rows}", data={**listed.data, "orders": facts})
 
 
 def _refuses(one: HoldInvoice) -> str:

@@ -10,6 +10,7 @@ from core.events import Kind
 from core.ids import task_name
 from core.money import format_cost, format_sats, to_cost, to_msat, to_sats
 from core.wallet.hold import State as Held
+from core.wallet.ledger import TREASURY
 from core.wallet.payment import State
 
 if TYPE_CHECKING:
@@ -139,16 +140,23 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
             if made.preimage is not None:
                 data["preimage"] = made.preimage.hex()
             data |= {"fee_sats": to_cost(made.fee), "fee_msat": made.fee}
-            words = f"Paid {amount} to {payee}; routing took {format_cost(made.fee)}"
+            source = " from the treasury" if made.account == TREASURY else ""
+            words = f"Paid {amount} to {payee}{source}; routing took {format_cost(made.fee)}"
             return Reply(f"{words}. Note: {made.why}." if made.why else words, data)
         case State.FAILED:
             data["error"] = "payment_failed"
-            return Reply(f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left your wallet.", data)
+            return Reply(
+                f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left {_source(made.account)}.", data
+            )
         case State.PREPARED | State.SENDING | State.UNKNOWN:
             held = f"{format_cost(made.most)} are set aside for it until the node says how it ended."
             return Reply(f"The payment of {amount} to {payee} is on its way; you are told how it ends.\n{held}", data)
         case _:
             assert_never(made.state)
+
+
+def _source(account: str) -> str:
+    return "the treasury" if account == TREASURY else "your wallet"
 
 
 def transferred(payee: str, amount: int, *, simulated: bool) -> Reply:

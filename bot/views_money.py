@@ -120,7 +120,10 @@ def _to_owners(event: Event, by: str) -> Reply:
             return _of_treasury(event)
         case Kind.SUSPENSE_CAME:
             words = f"{event.data['sats']:,} sats came to the node that nobody here asked for. They wait in suspense:"
-            return Reply(f"{words} /reconcile says how to give such to whom they belong.", {"ok": False, **event.data})
+            if (waiting := int(str(event.data.get("waiting_sats", 0)))) != event.data["sats"] and waiting > 0:
+                words = f"{words[:-1]}, where {waiting:,} sats are in all:"
+            words += " /reconcile says how to give such to whom they belong. More that comes today is not told."
+            return Reply(words, {"ok": False, **event.data})
         case Kind.SUSPENSE_GIVEN:
             words = f"{by} gave {event.data['amount_sats']:,} sats that were in suspense to {event.data['to']}."
             return Reply(words, {"ok": True, **event.data})

@@ -11,6 +11,7 @@ from bot.views_escrow import line, refusal
 from bot.views_lightning import sats
 from core.chat import Button, Reply
 from core.money import format_cost, format_sats, to_cost, to_sats
+from core.wallet.suspense import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +52,8 @@ def compared(found: Comparison, waits: Waiting, zone: tzinfo | None, *, simulate
     lines += "".join(f"\n{_unended(one, zone)}" for one in unfinished[:ROWS])
     lines += f"\nand {len(unfinished) - ROWS} more" if len(unfinished) > ROWS else ""
     lines += "".join(f"\n{line(one)}" for one in refusals[:ROWS])
-    lines += "".join(f"\n{_unclaimed(one, zone)}" for one in unclaimed[:ROWS])
-    if unclaimed:
-        lines += "\nSay whose it is, once you know: /reconcile give=ENTRY to=WHOM"
+    lines += f"\nand {len(refusals) - ROWS} more that the node refuses" if len(refusals) > ROWS else ""
+    lines += _suspense(unclaimed, zone)
     if not differs:
         return Reply(f"The node has what the books say\n{lines}", data)
     more = "more" if differs > 0 else "less"
@@ -66,6 +66,19 @@ def compared(found: Comparison, waits: Waiting, zone: tzinfo | None, *, simulate
 def _unended(one: Payment, zone: tzinfo | None) -> str:
     why = f": {one.why}" if one.why else ""
     return f"  {one.payment_hash.hex()[:8]}  {format_cost(one.amount)}, {moment(one.at, zone)}{why}"
+
+
+def _suspense(unclaimed: Sequence[Unclaimed], zone: tzinfo | None) -> str:
+    """What waits for an owner's word, the newest first: a page of it, how much there is, and how to get at the rest."""
+    if not unclaimed:
+        return ""
+    lines = "".join(f"\n{_unclaimed(one, zone)}" for one in unclaimed[:ROWS])
+    if len(unclaimed) > ROWS:
+        least = "at least " if len(unclaimed) >= SHOWN else ""
+        whole = format_sats(sum(one.amount for one in unclaimed))
+        lines += f"\nand {least}{len(unclaimed) - ROWS} more; together {least}{whole} in suspense: "
+        lines += "what you give makes room for the next"
+    return f"{lines}\nSay whose it is, once you know: /reconcile give=ENTRY to=WHOM"
 
 
 def _unclaimed(one: Unclaimed, zone: tzinfo | None) -> str:

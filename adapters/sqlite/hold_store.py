@@ -64,13 +64,10 @@ class HoldRows:
         """See `HoldStore`."""
         return [_hold(row) for row in self._connection.execute(f"{_SELECT} WHERE {_UNFINISHED} ORDER BY id")]
 
-    def waiting(self, requester: str) -> int:
+    def waiting(self, requester: str) -> list[HoldInvoice]:
         """See `HoldStore`."""
-        query = (
-            f"SELECT count(*) FROM hold_invoice WHERE {_UNFINISHED} AND state IN ('asking', 'open') AND requester = ?"  # noqa: S608
-        )
-        (count,) = self._connection.execute(query, (requester,)).fetchone()
-        return int(count)
+        query = f"{_SELECT} WHERE {_UNFINISHED} AND state IN ('asking', 'open') AND requester = ? ORDER BY id"
+        return [_hold(row) for row in self._connection.execute(query, (requester,))]
 
     def taking(self) -> int:
         """See `HoldStore`."""

@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from core.money import format_cost, format_sats
 from core.wallet.ledger import (
     GENESIS,
     AccountRow,
@@ -16,11 +15,11 @@ from core.wallet.ledger import (
     HoldRow,
     HoldState,
     KeyConflict,
-    NotEnoughSats,
     Unbalanced,
     chain_hash,
     floor_of,
     kind_of,
+    not_enough,
     verify,
 )
 from core.wallet.wallet import HistoryLine
@@ -28,7 +27,7 @@ from core.wallet.wallet import HistoryLine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.wallet.ledger import Proof
+    from core.wallet.ledger import NotEnoughSats, Proof
 
 _HOLDS = "SELECT id, account, target, amount, task, state, expires, at, hash FROM hold"
 _OVER = "('settled', 'failed', 'cancelled', 'expired')"
@@ -104,9 +103,19 @@ class LedgerRows:
 
     def _short(self, error: sqlite3.IntegrityError, account: str, needed: int) -> Exception:
         if "account_floor" in str(error) or "FOREIGN KEY" in str(error):
-            available = format_sats(self.account(account).available)
-            return NotEnoughSats(available=available, needed=format_cost(needed))
+            return self.short(account, needed)
         return error
+
+    def short(self, account: str, needed: int) -> NotEnoughSats:
+        """See `LedgerStore`."""
+        row = self.account(account)
+        (tasks,) = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM hold WHERE account = ?1 AND state = 'open' AND task IS NOT NULL)"
+            " OR EXISTS (SELECT 1 FROM task WHERE due IS NOT NULL AND account = ?1"
+            " AND status IN ('awarded', 'running', 'delivered'))",
+            (account,),
+        ).fetchone()
+        return not_enough(account, row.available, needed, tasks=bool(tasks))
 
     def hold(self, account: str, target: str, amount: int, task: int | None) -> int:
         """See `LedgerStore`."""
@@ -174,7 +183,8 @@ class BookRows:
         """See `Books`."""
         rows = self._connection.execute(
             "SELECT x.id, x.at, p.amount, x.kind, x.task, x.reason,"
-            " (SELECT o.account FROM posting o WHERE o.txn = x.id AND o.account <> p.account LIMIT 1)"
+            " (SELECT o.account FROM posting o WHERE o.txn = x.id AND o.account <> p.account LIMIT 1),"
+            " x.payment_hash, coalesce((SELECT y.payee FROM payment y WHERE y.payment_hash = x.payment_hash AND p.amount < 0), '')"
             " FROM posting p JOIN txn x ON x.id = p.txn WHERE p.account = ? AND p.txn <= ? ORDER BY p.txn DESC LIMIT ?",
             (account, _NEWEST if start is None else start, limit),
         )

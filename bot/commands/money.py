@@ -44,7 +44,7 @@ async def history(hub: Hub, call: CommandCall) -> Reply:
     limit = min(cast("int", call.args.get("n", views.PAGE)), 1000)
     start = cast("int | None", call.args.get("from"))
     lines = await hub.wallet.history(user_account(call.caller.name), limit + 1, start)
-    return views.history(lines, limit, hub.zone, simulated=hub.wallet.simulated)
+    return views.history(lines, limit, hub.zone, simulated=hub.wallet.simulated, start=start)
 
 
 @command(

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_lightning
+from bot import views, views_escrow, views_lightning
 from bot.registry import MissingArgument, command, registry
 from core.access import Action
 from core.chat import Reply
@@ -14,6 +14,7 @@ from core.money import to_msat
 from core.swarm.orders import Order
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER
+from core.wallet.ledger import is_held
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -87,7 +88,8 @@ async def tasks(hub: Hub, call: CommandCall) -> Reply:
     status, start = cast("Status | None", call.args.get("status")), cast("int | None", call.args.get("from"))
     whole = call.conversation == CONSOLE_OWNER  # programs are there, and want all; a chat is shown a page
     found, count = await hub.coordinator.tasks(status, start, -1 if whole else views.PAGE + 1)
-    return await asyncio.to_thread(views.listed, found, count, status, start)
+    listed = await asyncio.to_thread(views.listed, found, count, status, start)
+    return listed if status or start else views_escrow.with_orders(listed, await hub.escrow.waiting(call.caller))
 
 
 @command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)
@@ -174,7 +176,8 @@ async def cancel(hub: Hub, call: CommandCall) -> Reply:
     if "t" not in call.args:
         raise MissingArgument(command="cancel", what="T", usage=registry.get("cancel").usage)
     found = await hub.coordinator.cancel(call.caller, _task(call), key=call.key)
-    return _said(found, "cancelled; its sats came back")
+    back = "what is held for it goes back to whoever paid" if is_held(found.account) else "its sats came back"
+    return _said(found, f"cancelled; {back}")
 
 
 @command("/retry T", "post a task that is over once more", group="work", action=Action.LOOK)

@@ -89,7 +89,10 @@ class NotFromDevice(Refused):
 
 
 class TooManyWaiting(UserError):
-    """You have {count} orders that wait to be paid. Pay one or call one off, or wait an hour: then they lapse."""
+    """You have {count} orders that wait to be paid: {orders}. Pay one, or call one off: /cancel order={first}.
+
+    What nobody pays lapses after an hour.
+    """
 
     status = 409
 
@@ -173,8 +176,9 @@ class HoldEscrow:
         if (known := _known(tx, order.key)) is not None:
             return known
         caller, budget = self._identities.as_now(tx, order.caller), order.budget or 0
-        if (count := tx.holds.waiting(caller.name)) >= MOST_WAITING:
-            raise TooManyWaiting(count=count)
+        if len(found := tx.holds.waiting(caller.name)) >= MOST_WAITING:
+            numbers = ", ".join(str(one.id) for one in found)
+            raise TooManyWaiting(count=len(found), orders=numbers, first=found[0].id)
         spend = Spend(user_account(caller.payer), budget, Path.TASK, "", agent=order.only)
         if (why := limits.refusal(tx, spend)) is not None:
             raise why
@@ -229,6 +233,10 @@ class HoldEscrow:
             return held.call_off(tx, one, f"called off by {now.recorded}")
 
         return await self._store.write(work)
+
+    async def waiting(self, caller: Caller) -> Sequence[HoldInvoice]:
+        """The caller's orders that wait to be paid, oldest first."""
+        return await self._store.read(lambda tx: tx.holds.waiting(caller.name))
 
     async def refusals(self) -> Sequence[Stuck]:
         """What the node was told to take or to give back, and refuses to."""

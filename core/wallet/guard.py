@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from core.access import Action, authorize
 from core.chat import Role
 from core.errors import Refused
-from core.money import format_cost, format_sats
 from core.wallet import limits
-from core.wallet.ledger import NotEnoughSats
 from core.wallet.limits import Path, Spend
 
 if TYPE_CHECKING:
@@ -71,9 +69,8 @@ def _may_agree(tx: LimitTx, person: str, role: Role, amount: int) -> bool:
 def _refuse(tx: LedgerTx, one: Spend) -> None:
     if (why := limits.refusal(tx, one)) is not None:
         raise why
-    available = tx.ledger.account(one.account).available
-    if available < one.amount:
-        raise NotEnoughSats(available=format_sats(available), needed=format_cost(one.amount))
+    if tx.ledger.account(one.account).available < one.amount:
+        raise tx.ledger.short(one.account, one.amount)
 
 
 class Consent:

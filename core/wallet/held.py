@@ -48,8 +48,8 @@ class HoldStore(Protocol):
     def unfinished(self) -> Sequence[HoldInvoice]:
         """Those that have not ended, oldest first."""
 
-    def waiting(self, requester: str) -> int:
-        """How many orders of somebody's wait to be paid."""
+    def waiting(self, requester: str) -> Sequence[HoldInvoice]:
+        """Orders of somebody's that wait to be paid, oldest first."""
 
     def taking(self) -> int:
         """What the node was told to take and may have, msat."""

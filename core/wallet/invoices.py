@@ -22,6 +22,7 @@ from core.wallet.wallet import LedgerTx
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.events import Json
     from core.ports import Clock
     from core.store import Store
     from core.wallet.lightning import NodeInvoice
@@ -237,7 +238,10 @@ def _tell(tx: InvoiceTx, entry: int, received: int) -> None:
     key = f"{SUSPENSE}/came/{tx.now // DAY}"
     if tx.applied(key) is None:
         tx.mark(key, str(entry))
-        tx.emit(Event(Kind.SUSPENSE_CAME, data={"entry": entry, "sats": to_sats(received)}))
+        data: dict[str, Json] = {
+            "entry": entry, "sats": to_sats(received), "waiting_sats": to_sats(tx.ledger.account(SUSPENSE).posted),
+        }  # fmt: skip
+        tx.emit(Event(Kind.SUSPENSE_CAME, data=data))
 
 
 class Till:

@@ -15,7 +15,7 @@ from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING
 
 from core.errors import Broken, HubError, UserError
-from core.money import format_sats
+from core.money import format_cost, format_sats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,9 +27,13 @@ TREASURY = "treasury"
 
 
 class NotEnoughSats(UserError):
-    """You have {available} free, and this needs {needed}. Spend less, or cancel a task that holds some."""
+    """{who} {available} free, and this needs {needed}{routing}. Spend less{instead}."""
 
     private = True
+
+    def with_routing(self, fee: int) -> NotEnoughSats:
+        """The same, saying how much of it is set aside for routing, msat."""
+        return NotEnoughSats(**{**self.facts, "routing": f" ({format_cost(fee)} of it for routing)"}) if fee else self
 
 
 class KeyConflict(HubError):
@@ -70,6 +74,11 @@ def user_account(name: str) -> str:
     return f"user:{name}"
 
 
+def agent_account(name: str) -> str:
+    """What a worker of somebody else's has earned."""
+    return f"agent:{name}"
+
+
 def escrow_account(task: int) -> str:
     """Where a task's price waits; 0 whenever its task is over."""
     return f"escrow:{task}"
@@ -93,6 +102,17 @@ def wallet_of(account: str) -> str:
 def at_node(backend: str) -> str:
     """The account that stands for what the node holds and does not have yet: it is in no balance of the node's."""
     return f"node:held:{backend}"
+
+
+def not_enough(account: str, available: int, needed: int, *, tasks: bool) -> NotEnoughSats:
+    """That an account has too little, msat. `tasks`: whether some of its sats are bound in tasks that can be called off."""
+    kind, _, name = account.partition(":")
+    own = kind not in {"agent", TREASURY}
+    who = "You have" if own else f"The agent {name} has" if name else "The treasury has"
+    return NotEnoughSats(
+        who=who, available=format_sats(available), needed=format_cost(needed), routing="",
+        instead=", or cancel a task that holds some" if own and tasks else "",
+    )  # fmt: skip
 
 
 def kind_of(account: str) -> Kind:

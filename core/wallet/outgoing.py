@@ -14,7 +14,7 @@ from core.events import Event, Kind
 from core.money import format_sats, to_sats
 from core.tokens import TokenTx
 from core.wallet.invoices import SALES
-from core.wallet.ledger import Entry, HoldState
+from core.wallet.ledger import Entry, HoldState, NotEnoughSats
 from core.wallet.lightning import Outcome, PayState
 from core.wallet.limits import Path
 from core.wallet.payment import PaidAlready, Payment, State, check_free, give_up, resolve
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.chat import Caller
     from core.events import Json
+    from core.wallet.held import HoldStore
     from core.wallet.invoices import Invoice, InvoiceStore
     from core.wallet.lightning import PaymentRequest
     from core.wallet.node import OwnNode
@@ -41,6 +42,13 @@ class PaysYourself(UserError):
 
 class OwnGate(UserError):
     """This invoice is of what this hub sells to strangers. Nothing was paid: here you can just ask, or post it with /task."""
+
+
+class OwnOrder(UserError):
+    """This invoice is of order {order} here, and the hub's node cannot pay itself. Pay it from another wallet.
+
+    Or call it off (/cancel order={order}) and post the task without escrow=hold.
+    """
 
 
 class CannotTakeBack(UserError):
@@ -77,6 +85,10 @@ class PaymentTx(LedgerTx, TokenTx, Protocol):
     @property
     def invoices(self) -> InvoiceStore:
         """Our own invoices."""
+
+    @property
+    def holds(self) -> HoldStore:
+        """What is held for tasks, and the orders that wait to be paid."""
 
 
 class Guard(Protocol):
@@ -158,16 +170,20 @@ class Outgoing:
             check_free(quote.asked, [before, *tx.payments.before(before.payment_hash)], self._own.node)
         target = self._own.account
         if (invoice := tx.invoices.find(quote.asked.payment_hash)) is not None:
-            self._check_own(order, invoice, quote.asked.bolt11)
+            self.check_own(order, invoice, quote.asked.bolt11)
             quote, target = replace(quote, fee_limit=0), invoice.account
         payment = _payment(order, quote, tx.now, 1 if before is None else before.attempt + 1)
         self._guard.spend(tx, order, payment)
-        payment = replace(payment, hold=tx.ledger.hold(order.account, target, payment.most, None))
+        try:
+            hold = tx.ledger.hold(order.account, target, payment.most, None)
+        except NotEnoughSats as error:
+            raise error.with_routing(payment.fee_limit) from None
+        payment = replace(payment, hold=hold)
         tx.payments.put(payment)
         tx.mark(order.key, f"{payment.payment_hash.hex()}:{payment.attempt}")
         return payment
 
-    def _check_own(self, order: Order, invoice: Invoice, bolt11: str) -> None:
+    def check_own(self, order: Order, invoice: Invoice, bolt11: str) -> None:
         """Raise where an invoice of this hub's own cannot be paid: inside the books there is no receipt to buy something with."""
         if invoice.bolt11.lower() != bolt11.lower():
             raise NotOurInvoice  # anybody can sign one under any hash, for any amount

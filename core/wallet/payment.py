@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.chat import one_line
 from core.errors import UserError
-from core.money import MAX_SATS, BadAmount, format_cost, format_sats, to_msat
+from core.money import MAX_SATS, BadAmount, format_cost, format_sats, to_cost, to_msat
 from core.wallet.lightning import PREFIXES, PayState, proves
 
 if TYPE_CHECKING:
@@ -237,6 +237,14 @@ def resolve(payment: Payment, outcome: Outcome, now: int, before: Sequence[Payme
         case _:
             why = "the node does not know of it"
     return Booking(replace(payment, state=State.UNKNOWN, why=why))
+
+
+def explained(payment: Payment, outcome: Outcome) -> Outcome:
+    """The same; of a failure, that the payer left nothing for routing, if so: the node says only that it found no way."""
+    if outcome.state is not PayState.FAILED or payment.fee_limit or not outcome.begun:
+        return outcome
+    allowed = f"max={to_cost(payment.amount)} left nothing for routing, so allow some more"
+    return replace(outcome, why=f"{allowed} ({outcome.why})")
 
 
 def may_be_earlier(outcome: Outcome, before: Sequence[Payment], traits: Traits) -> bool:

@@ -15,8 +15,8 @@ from core.chat import one_line
 from core.store import NotWritten, patiently
 from core.wallet.lightning import NodeDown, NodeRefused, NotBegun, Outcome, PayState
 from core.wallet.looks import Looks
-from core.wallet.outgoing import Outgoing, Quote, as_it_stands, paid_under
-from core.wallet.payment import Next, after_looking, check_payable, price
+from core.wallet.outgoing import Outgoing, OwnOrder, Quote, as_it_stands, paid_under
+from core.wallet.payment import Next, after_looking, check_payable, explained, price
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,15 +74,24 @@ class Payments:
     async def quote(self, order: Order) -> Quote:
         """What it would cost: no fee where it stays in the books.
 
-        Raises what makes it impossible: `BadInvoice`, `NodeDown`, and the errors of `payment`.
+        Raises what makes it impossible: `BadInvoice`, `NodeDown`, the errors of `payment`, and those of own invoices.
         """
         asked = await self._decode(order.bolt11)
         asked = replace(asked, description=one_line(asked.description))  # whoever wants sats wrote it
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
         amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)
-        inside = await self._store.read(lambda tx: tx.invoices.find(asked.payment_hash)) is not None
+        inside = await self._store.read(lambda tx: self._own_invoice(tx, order, asked))
         return Quote(asked, amount, 0 if inside else limit)
+
+    def _own_invoice(self, tx: PaymentTx, order: Order, asked: PaymentRequest) -> bool:
+        """Whether it is this hub's own and stays in the books. Raises where such a one cannot be paid: nobody is asked first."""
+        if (hold := tx.holds.find(asked.payment_hash)) is not None:
+            raise OwnOrder(order=hold.id)
+        if (invoice := tx.invoices.find(asked.payment_hash)) is None:
+            return False
+        self.outgoing.check_own(order, invoice, asked.bolt11)
+        return True
 
     async def known(self, key: str) -> Payment | None:
         """What an earlier run of the same command paid, as it stands after a while at most: whatever holds now, it was paid."""
@@ -118,7 +127,7 @@ class Payments:
             if turn.own:
                 await self._pay_inside(turn.payment)
             else:
-                await self._book(turn.payment, await self._call(turn))
+                await self._book(turn.payment, explained(turn.payment, await self._call(turn)))
         finally:
             self._busy.pop(payment.payment_hash).ended.set()
             self._wake.set()
@@ -228,4 +237,4 @@ class Payments:
         if after_looking(payment, outcome, node.traits, before) is Next.SEND:
             self._start(payment)
         else:
-            await self._book(payment, outcome)
+            await self._book(payment, explained(payment, outcome))

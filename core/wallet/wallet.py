@@ -14,12 +14,13 @@ from core.chat import Role
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import format_sats, to_sats
-from core.tokens import CONSOLE_OWNER, TokenTx, account_of, check_actor, home_of
+from core.tokens import CONSOLE_OWNER, TokenKind, TokenTx, account_of, check_actor, home_of
 from core.wallet import limits
 from core.wallet.ledger import (
     EXTERNAL,
     HoldState,
     KeyConflict,
+    agent_account,
     escrow_account,
     transfer,
     user_account,
@@ -28,7 +29,7 @@ from core.wallet.ledger import (
 from core.wallet.limits import LimitTx, Path, Spend, task_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from core.chat import Caller
     from core.events import Json
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from core.wallet.ledger import (
         AccountRow,
         Entry,
+        NotEnoughSats,
         Proof,
     )
 
@@ -54,6 +56,9 @@ class LedgerStore(Protocol):
 
     def account(self, name: str) -> AccountRow:
         """An account's figures; zeros where it does not exist yet."""
+
+    def short(self, account: str, needed: int) -> NotEnoughSats:
+        """That an account has less than is `needed`, msat."""
 
 
 class Books(Protocol):
@@ -113,7 +118,10 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """A movement as its account's owner reads it; `amount` in msat, negative when it left."""
+    """A movement as its account's owner reads it; `amount` in msat, negative when it left.
+
+    `payment` and `payee`: the hash of the Lightning payment that it books, and whom that paid (empty where it came in).
+    """
 
     id: int
     at: int
@@ -122,6 +130,8 @@ class HistoryLine:
     task: int | None
     reason: str
     other: str
+    payment: bytes | None = None
+    payee: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +301,16 @@ class Wallet:
             return number
 
         return await self._store.write(work)
+
+    async def workers(self) -> Collection[str]:
+        """Workers of others: those that have a token, and those that have an account."""
+
+        def work(tx: BooksTx) -> Collection[str]:
+            tokens = {row.name.lower() for row in tx.tokens.live() if row.kind == TokenKind.WORKER}
+            accounts = {row.name for row in tx.books.accounts() if row.name.startswith(agent_account(""))}
+            return tokens | {name.removeprefix(agent_account("")) for name in accounts}
+
+        return await self._store.read(work)
 
     async def transferred(self, key: str) -> bool:
         """Whether `transfer` was made under this key."""

@@ -151,7 +151,11 @@ async def test_what_ends_without_a_result_goes_back(tmp_path: Path, end: str) ->
         asked = await paid(bot, node, f"{POST} by=6h")
         await bot.hands.at_work("T-1", "quill")
         if end == "cancel":
-            assert (await bot.data("/cancel T-1"))["status"] == "cancelled"
+            held = "\npaid from outside: the node holds its sats until it has ended"
+            assert held in (await bot.say("/show T-1"))["text"]
+            said = (await bot.say("/cancel T-1"))["text"]
+            assert said == "T-1 cancelled; what is held for it goes back to whoever paid"
+            assert "\npaid from outside: the node held its sats until then" in (await bot.say("/show T-1"))["text"]
         elif end == "deadline":
             bot.pass_time(6 * 3600)
         else:
@@ -331,6 +335,10 @@ async def test_an_order_is_called_off_before_it_is_paid(tmp_path: Path) -> None:
     async with escrow(tmp_path, FakeClock()) as (bot, node):
         asked = await bot.say(POST)
         assert [button["command"] for button in asked["buttons"]] == ["/cancel order=1"]
+        listed = await bot.say("/tasks")
+        assert listed["text"].endswith("\norder 1  200 sats  waits to be paid; call it off: /cancel order=1")
+        assert listed["data"]["orders"] == [{"order": 1, "state": "open", "budget_sats": 200}]
+        assert "orders" not in await bot.data("/tasks", acting_for="telegram:5")
         assert (await bot.data("/cancel order=1", acting_for="telegram:5"))["error"] == "not_allowed"
         assert (await bot.data("/cancel order=1"))["ok"]
         await all_went_back(bot, node, asked["data"])

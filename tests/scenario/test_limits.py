@@ -661,7 +661,7 @@ async def test_limits_are_set_seen_and_taken_off(tmp_path: Path) -> None:
         }
         for line, says in (
             ("/limits week 5", "Limits are payment, hour, day"), ("/limits day", "/limits needs AMOUNT"),
-            ("/limits day -5", "is not an amount"), ("/limits day 0", "is not an amount"), ("/limits day 1.5", "is not an amount"),
+            ("/limits day -5", "is not an amount"), ("/limits day 0", "say /freeze"), ("/limits day 1.5", "is not an amount"),
             ("/limits day 2100000000000001", "is not an amount"), ("/limits day 5 6", "does not know what to do with '6'"),
         ):  # fmt: skip
             assert says in (await bot.say(line))["text"], line

@@ -19,6 +19,7 @@ from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from config.settings import Serve
 from core.chat import Role
+from core.wallet.ledger import EXTERNAL, transfer
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import balances, hub, prove, settings
@@ -70,6 +71,10 @@ async def test_an_invoice_of_the_world_is_paid(tmp_path: Path) -> None:
         assert (paid["ok"], paid["state"], paid["amount_sats"], paid["fee_sats"]) == (True, "succeeded", 300, 1)
         assert len(bytes.fromhex(paid["preimage"])) == 32
         assert (await bot.data("/balance")) == {"ok": True, "balance_sats": 9_699, "held_sats": 0, "simulated": True}
+        history = await bot.say("/history")
+        assert f"payment {paid['payment_hash'][:8]} to {decode(bolt11).payee[:8]}…: a book" in history["text"]
+        line = history["data"]["history"][0]
+        assert (line["payment_hash"], line["payee"]) == (paid["payment_hash"], decode(bolt11).payee)
         again = await bot.data(f"/pay {bolt11}")
         assert (again["ok"], again["error"]) == (False, "paid_already")
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
@@ -127,6 +132,9 @@ async def test_what_fails_costs_nothing(tmp_path: Path) -> None:
         failed = await bot.say(f"/pay {bolt11}")
         assert failed["data"]["error"] == "payment_failed"
         assert failed["text"].endswith("Nothing left your wallet.")
+        exact = await bot.say(f"/pay {await node.outside_asks(50_000, fee=1_000)} max=50")
+        why = "max=50 left nothing for routing, so allow some more (there is no route within the fee limit)"
+        assert why in exact["text"]
         assert (await bot.data("/balance"))["balance_sats"] == 10_000
         prove(bot.app.settings)
 
@@ -160,12 +168,37 @@ async def test_an_invoice_of_the_hub_itself_is_paid_in_its_books(tmp_path: Path)
     async with paying(tmp_path) as (bot, _node):
         mine = await bot.data("/invoice 50")
         assert (await bot.data(f"/pay {mine['bolt11']}"))["error"] == "pays_yourself"
+        dear = await bot.data("/invoice 5000")
+        assert (await bot.data(f"/pay {dear['bolt11']}"))["error"] == "pays_yourself", "nobody is asked first"
+        order = await bot.data("/task find it max=200 escrow=hold")
+        assert (await bot.data(f"/pay {order['bolt11']}"))["error"] == "own_order"
         theirs = await bot.data("/invoice 50", acting_for="telegram:5")
         paid = await bot.data(f"/pay {theirs['bolt11']}")
         assert (paid["state"], paid["fee_sats"]) == ("succeeded", 0)
         assert balances(bot.app.settings)["user:telegram:5"] == (50, 0)
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)
+
+
+async def test_only_a_worker_that_exists_is_paid_out_and_only_what_it_has(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        bolt11 = await node.outside_asks(5_000)
+        none = await bot.say(f"/payout foo {bolt11}")
+        assert none["text"].startswith("There is no worker 'foo' of somebody else's here. There are none yet.")
+        await bot.app.store.write(
+            lambda tx: tx.ledger.append(
+                transfer("first", "grant", EXTERNAL, "agent:far", 4_000, task=None, actor="hub", reason="")
+            )
+        )
+        other = await bot.say(f"/payout telegram:12345 {bolt11}")
+        assert (other["data"]["error"], "There are far." in other["text"]) == ("unknown_worker", True)
+        short = await bot.say(f"/payout far {bolt11}")
+        assert short["text"] == (
+            "The agent far has 4 sats free, and this needs 7 sats (2 sats of it for routing). Spend less."
+        )
+        assert (await bot.say(f"/payout far {bolt11}"))["data"]["error"] == "not_enough_sats"
+        dear = await bot.say(f"/pay {await node.outside_asks(20_000_000)}")
+        assert "and this needs 20,200 sats (200 sats of it for routing). Spend less." in dear["text"]
 
 
 async def test_above_the_limit_somebody_taps(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from core.chat import CommandCall, Role
 from core.money import to_msat
 from core.treasury.treasury import Way
 from core.wallet.invoices import SALES, Invoice
-from core.wallet.ledger import KeyConflict, NotEnoughSats
+from core.wallet.ledger import TREASURY, KeyConflict, not_enough
 from tests.kill.story import Parrot
 from tests.scenario.bot import OWNER, balances, hub, prove
 from tests.scenario.test_l402_gate import done, selling
@@ -206,7 +206,7 @@ async def test_where_the_node_kept_a_part_of_the_payment_the_task_costs_no_more_
 
 async def test_two_that_are_turned_away_at_once_are_told_as_one(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        why = NotEnoughSats(available="0 sats", needed="5 sats")
+        why = not_enough(TREASURY, 0, 5_000, tasks=False)
         await asyncio.gather(*(bot.app.hub.treasury.short(why, 5_000) for _ in range(2)))
         assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TreasuryShort'") == [(1,)]
         bot.pass_time(86400)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot import views, views_lightning, views_money, views_treasury
+from bot import views, views_lightning, views_money, views_reconcile, views_treasury
+from core.events import Event, Kind
 from core.money import to_cost, to_msat
+from core.wallet.ledger import TREASURY
 from core.wallet.limits import DAY, Standing
 from core.wallet.payment import Payment, State
+from core.wallet.reconcile import Comparison
+from core.wallet.suspense import Unclaimed
 from core.wallet.wallet import Balance, HistoryLine
 from tests.fakes import EPOCH
 
@@ -26,6 +30,40 @@ def test_a_balance_says_what_is_held_for_what() -> None:
     assert said(to_msat(200) + HALF, HALF) == both
     facts = views.balance(Balance(to_msat(10_000), to_msat(200) + HALF, 0, simulated=True, payments=HALF)).data
     assert (facts["balance_sats"], facts["held_sats"]) == (10_000, 702)
+
+
+def test_what_waits_in_suspense_is_counted_and_summed_where_it_is_more_than_a_page() -> None:
+    def said(count: int) -> str:
+        found = [Unclaimed(number, EPOCH, to_msat(7), None, "nobody asked") for number in range(count, 0, -1)]
+        waits = views_reconcile.Waiting((), (), found)
+        return views_reconcile.compared(Comparison(EPOCH, 0, 0, 0, 1, False, 0), waits, None, simulated=True).text
+
+    assert " more; together " not in said(10)
+    assert "\nand 3 more; together 91 sats in suspense: what you give makes room for the next\n" in said(13)
+    assert "and at least 90 more; together at least 700 sats in suspense" in said(100)
+
+
+def test_a_payment_says_when_it_was_the_treasurys_and_an_old_page_that_it_has_none() -> None:
+    paid = Payment(
+        b"h" * 32, "lnbcrt1", TREASURY, "02ab", to_msat(5), chosen=False, fee_limit=0, actor="console:owner",
+        conversation="console:owner", reason="", expires_at=EPOCH, at=EPOCH, state=State.SUCCEEDED,
+    )  # fmt: skip
+    assert views_lightning.payment(paid, simulated=False).text.startswith("Paid 5 sats to 02ab from the treasury; ")
+    failed = replace(paid, state=State.FAILED, why="no route")
+    assert views_lightning.payment(failed, simulated=False).text.endswith("Nothing left the treasury.")
+    assert views.history([], 10, None, simulated=False).text == "No movements yet."
+    assert views.history([], 10, None, simulated=False, start=1).text.startswith("No movements at or before entry 1.")
+
+
+def test_the_owners_are_told_how_much_waits_in_suspense_with_what_came() -> None:
+    def said(waiting: int) -> str:
+        event = Event(Kind.SUSPENSE_CAME, data={"entry": 3, "sats": 70, "waiting_sats": waiting})
+        ((_, reply),) = views_money.told(event, lambda _: ["telegram:1"], simulated=False)
+        return reply.text
+
+    assert "They wait in suspense: /reconcile" in said(70)
+    assert "They wait in suspense, where 270 sats are in all: /reconcile" in said(270)
+    assert said(70).endswith("More that comes today is not told.")
 
 
 def test_a_fee_is_rounded_up_wherever_it_is_shown() -> None:

@@ -84,7 +84,7 @@ async def test_what_waits_and_what_is_being_taken_is_counted_by_its_state(store:
             new = replace(one, payment_hash=bytes([number] * 32), state=state, task=task, received=received)
             tx.holds.add(new)
         unfinished = len(tx.holds.unfinished())
-        return tx.holds.waiting("telegram:1"), tx.holds.waiting("telegram:2"), tx.holds.taking(), unfinished
+        return len(tx.holds.waiting("telegram:1")), len(tx.holds.waiting("telegram:2")), tx.holds.taking(), unfinished
 
     taking = 1_000 + list(State).index(State.TAKING)
     assert await store.write(work) == (2, 0, taking, 5)

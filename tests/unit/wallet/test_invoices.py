@@ -131,6 +131,7 @@ async def test_what_nobody_asked_for_is_told_once_a_day_and_given_by_an_owner_on
         assert await hub.invoices.look(foreign.payment_hash)
     came = [one for one in await hub.store.read(lambda tx: tx.events_after(0, 100)) if one.kind is Kind.SUSPENSE_CAME]
     assert [one.data["sats"] for one in came] == [100], "once a day"
+    assert came[0].data["waiting_sats"] == 100
     suspense = Suspense(hub.store, Identities(hub.store, FakeIds(), owners=(), reserved=bool))
     third, second, first = await suspense.unclaimed()
     assert (first.amount, first.entry) == (HUNDRED, came[0].data["entry"])

@@ -32,6 +32,7 @@ from core.wallet.ledger import (
     escrow_account,
     floor_of,
     kind_of,
+    not_enough,
     transfer,
     user_account,
 )
@@ -166,7 +167,7 @@ async def test_what_does_not_sum_to_zero_is_not_booked(store: Database, postings
 
 async def test_nobody_spends_more_than_they_have(store: Database) -> None:
     await store.write(lambda tx: granted(tx, 100))
-    with pytest.raises(NotEnoughSats, match="You have 100 sats free, and this needs 101 sats"):
+    with pytest.raises(NotEnoughSats, match=r"You have 100 sats free, and this needs 101 sats\. Spend less\.$"):
         await store.write(lambda tx: tx.ledger.append(move(101)))
     await store.write(lambda tx: tx.ledger.append(move(100)))
     assert await store.read(lambda tx: tx.ledger.account(ACCOUNT).available) == 0
@@ -182,13 +183,29 @@ async def test_who_has_no_account_has_nothing(store: Database) -> None:
     assert await store.read(lambda tx: tx.books.accounts()) == []
 
 
+@pytest.mark.parametrize(
+    ("account", "tasks", "said"),
+    [
+        (ACCOUNT, False, "You have 1 sat free, and this needs 3 sats. Spend less."),
+        (ACCOUNT, True, "You have 1 sat free, and this needs 3 sats. Spend less, or cancel a task that holds some."),
+        ("agent:far", True, "The agent far has 1 sat free, and this needs 3 sats. Spend less."),
+        (TREASURY, True, "The treasury has 1 sat free, and this needs 3 sats. Spend less."),
+    ],
+)
+def test_a_refusal_says_who_has_too_little_and_what_can_be_done(account: str, said: str, *, tasks: bool) -> None:
+    found = not_enough(account, 1_000, 3_000, tasks=tasks)
+    assert str(found) == said
+    assert found.with_routing(0) is found
+    assert "needs 3 sats (2 sats of it for routing). " in str(found.with_routing(1_500))
+
+
 async def test_what_is_held_is_neither_spent_nor_held_twice(store: Database) -> None:
     def work(tx: UnitOfWork) -> None:
         granted(tx, 100)
         posted(tx, 60)
 
     await store.write(work)
-    with pytest.raises(NotEnoughSats, match="You have 40 sats free, and this needs 41 sats"):
+    with pytest.raises(NotEnoughSats, match=r"You have 40 sats free, and this needs 41 sats.*, or cancel a task"):
         await store.write(lambda tx: tx.ledger.append(move(41)))
     with pytest.raises(NotEnoughSats, match="You have 40 sats free, and this needs 41 sats"):
         await store.write(lambda tx: posted(tx, 41))
