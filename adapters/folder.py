@@ -43,25 +43,40 @@ class NotADataFolder(UserError):
 def own(folder: Path) -> Iterator[Path]:
     """Make the data folder private (0700, what lies in it 0600), and hold its lock until the block ends.
 
-    Raises `NoFolder`, `NotADataFolder`, and `AlreadyRunning`, naming the pid.
+    The folder itself is locked, as its lock file could be removed while it is used; the file tells people the pid, and is all
+    that is locked on a network disk, where a folder may not be. Raises `NoFolder`, `NotADataFolder`, and `AlreadyRunning`.
     """
     make(folder, "DATA_DIR")
     refuse_others(folder)
-    with _named(folder, "DATA_DIR"):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with contextlib.ExitStack() as undo:
+        with _named(folder, "DATA_DIR"):
+            itself = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            undo.callback(os.close, itself)
+        try:
+            fcntl.flock(itself, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(pid=_pid(folder), folder=folder.absolute()) from None
+        except OSError:
+            pass  # NFS locks only what is open for writing
+        with _named(folder, "DATA_DIR"):
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            undo.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            raise AlreadyRunning(pid=pid, folder=folder.absolute()) from None
+            raise AlreadyRunning(pid=_pid(folder), folder=folder.absolute()) from None
         with _named(folder, "DATA_DIR"):
             _close(folder)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield folder
-    finally:
-        os.close(descriptor)
+
+
+def _pid(folder: Path) -> str:
+    """Of the hub that runs on a folder, if its lock file is still there."""
+    with contextlib.suppress(OSError):
+        return (folder / LOCK).read_text(errors="replace")[:20].strip() or "unknown"
+    return "unknown"
 
 
 def refuse_others(folder: Path) -> None:

@@ -61,6 +61,14 @@ def test_a_second_owner_is_refused_by_the_firsts_pid(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_whose_lock_file_was_removed_is_still_owned(tmp_path: Path) -> None:
+    with folder.own(tmp_path):
+        (tmp_path / folder.LOCK).unlink()
+        with pytest.raises(AlreadyRunning, match="pid unknown"), folder.own(tmp_path):
+            pass
+        assert not (tmp_path / folder.LOCK).exists()
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
     with pytest.raises(NoFolder, match="TIMMY_DATA_DIR"), folder.own(tmp_path / "data"):
