@@ -19,6 +19,7 @@ from bot.doctor_money import Money, ask_money, gate, held, lightning
 from bot.findings import Finding, Severity, check, refused
 from bot.links import left_behind
 from bot.parts.looks import (
+    BookGone,
     look_at_books,
     look_at_data,
     look_at_model,
@@ -182,6 +183,9 @@ def _books(settings: Settings) -> Iterator[Finding]:
     try:
         proof = look_at_books(settings, lambda tx: tx.books.prove())
         newest = look_at_books(settings, lambda tx: tx.newest_event())
+    except BookGone as error:
+        yield refused("books.balance", error)
+        return
     except HubError as error:
         fix = "Stop the hub, keep a copy of the data folder, and restore a backup."
         yield check("books.balance", "", str(error), fix)

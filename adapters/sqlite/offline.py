@@ -15,7 +15,7 @@ from adapters.sqlite.connection import (
     connect_reader,
     recognise,
     refusal,
-    refuse_emptied,
+    refuse_lost,
     schema_files,
 )
 from adapters.sqlite.unit_of_work import UnitOfWork
@@ -35,12 +35,12 @@ class NoBook(UserError):
 def look(path: Path, work: Callable[[UnitOfWork], R]) -> R:
     """Run `work` on a snapshot of the database.
 
-    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `Emptied`, `CannotOpen`, `DatabaseDamaged`,
-    `StoreBusy`.
+    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `BookGone`, `Emptied`, `CannotOpen`,
+    `DatabaseDamaged`, `StoreBusy`.
     """
+    refuse_lost(path)
     if not path.exists() and not path.is_symlink():
         raise NoBook(folder=path.parent.absolute())
-    refuse_emptied(path)
     try:
         try:
             return _read(path, path, work)

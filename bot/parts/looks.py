@@ -12,6 +12,7 @@ from adapters.clockwork import SystemClock, SystemIds
 from adapters.lightning.simulated import SimulatedLook
 from adapters.llm.ollama import OllamaModel
 from adapters.speech import engines
+from adapters.sqlite.connection import BookGone
 from adapters.sqlite.offline import NoBook, look
 from bot.parts import nodes
 from core.agent.model import ModelMissing, named
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.wallet.lightning import Lightning
 
+
+__all__ = [
+    "DATABASE", "BookGone", "NodeLook", "gate_port", "look_at_books", "look_at_data",
+    "look_at_gate", "look_at_model", "look_at_network", "look_at_node", "look_at_port",
+    "look_at_workspace", "look_from_outside", "speech_lacks",
+]  # fmt: skip
 
 DATABASE = "hub.db"
 

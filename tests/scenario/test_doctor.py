@@ -112,7 +112,9 @@ def _somebodys(folder: Path) -> None:
 
 
 def _unused(folder: Path) -> None:
-    (folder / "data" / DATABASE).unlink()
+    shutil.rmtree(folder / "data")
+    (folder / "data").mkdir(mode=0o700)
+    (folder / "data" / "hub.lock").touch(mode=0o600)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +186,11 @@ async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
     faults = wrong(other, STATUS)
     assert {name: one.severity for name, one in faults.items()} == {"books.balance": Severity.WARNING}
     found = await used(tmp_path)
+    (found.data_dir / DATABASE).rename(tmp_path / "kept.db")
+    gone = wrong(found, STATUS)["books.balance"]
+    assert (gone.severity, "is gone, and its folder was used before" in gone.says) == (Severity.ERROR, True)
+    assert gone.fix.startswith("Put a backup back, or")
+    (tmp_path / "kept.db").rename(found.data_dir / DATABASE)
     nested = found.model_copy(update={"workspace": found.data_dir / "workspace"})
     assert set(wrong(nested, STATUS)) == {"workspace.usable"}
     taken = socket.create_server(("127.0.0.1", 0))
