@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import Unavailable, UserError
+from core.errors import Broken, Unavailable, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +77,36 @@ def _pid(folder: Path) -> str:
     with contextlib.suppress(OSError):
         return (folder / LOCK).read_text(errors="replace")[:20].strip() or "unknown"
     return "unknown"
+
+
+class DataGone(Broken):
+    """{path} was removed or replaced while the hub ran, and the hub ended: what it did since cannot be kept.
+
+    Put a backup of the whole data folder back, and start the hub.
+    """
+
+
+class Held:
+    """Files that a hub works on: whether each is still the one at its path. A file that is not there yet is known once it is."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._known: dict[Path, tuple[int, int]] = {}
+        self._paths = paths
+        self.check()
+
+    def check(self) -> None:
+        """Raises `DataGone`. One stat a file; a path that cannot be looked at now is looked at the next time."""
+        for path in self._paths:
+            found = None
+            try:
+                status = path.stat()
+                found = (status.st_dev, status.st_ino)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except OSError:
+                continue
+            if found != (self._known.setdefault(path, found) if found else self._known.get(path)):
+                raise DataGone(path=path.absolute())
 
 
 def refuse_others(folder: Path) -> None:
