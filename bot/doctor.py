@@ -24,6 +24,7 @@ from bot.parts.looks import (
     look_at_data,
     look_at_model,
     look_at_network,
+    look_at_pages,
     look_at_port,
     look_at_workspace,
     look_from_outside,
@@ -181,6 +182,7 @@ def _books(settings: Settings) -> Iterator[Finding]:
             return
         yield check("books.network", network)
     try:
+        look_at_pages(settings)
         proof = look_at_books(settings, lambda tx: tx.books.prove())
         newest = look_at_books(settings, lambda tx: tx.newest_event())
     except BookGone as error:

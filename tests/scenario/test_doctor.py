@@ -111,6 +111,18 @@ def _somebodys(folder: Path) -> None:
     (folder / "data" / "taxes.txt").write_text("mine")
 
 
+def _damaged(folder: Path) -> None:
+    """A page that the proof of the books does not read."""
+    path = folder / "data" / DATABASE
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'outgoing'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
 def _unused(folder: Path) -> None:
     shutil.rmtree(folder / "data")
     (folder / "data").mkdir(mode=0o700)
@@ -126,6 +138,7 @@ def _unused(folder: Path) -> None:
         ("workspace.usable", _no_workspace, Severity.ERROR, "cannot be used"),
         ("data.folder", _gone, Severity.WARNING, "is not there"),
         ("data.folder", _somebodys, Severity.ERROR, "none of Timmy, and was left alone"),
+        ("books.balance", _damaged, Severity.ERROR, "database is damaged"),
         ("books.balance", _unused, Severity.WARNING, "there are no books"),
     ],
 )
