@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import Unavailable, UserError
+from core.errors import Broken, Unavailable, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,25 +43,70 @@ class NotADataFolder(UserError):
 def own(folder: Path) -> Iterator[Path]:
     """Make the data folder private (0700, what lies in it 0600), and hold its lock until the block ends.
 
-    Raises `NoFolder`, `NotADataFolder`, and `AlreadyRunning`, naming the pid.
+    The folder itself is locked, as its lock file could be removed while it is used; the file tells people the pid, and is all
+    that is locked on a network disk, where a folder may not be. Raises `NoFolder`, `NotADataFolder`, and `AlreadyRunning`.
     """
     make(folder, "DATA_DIR")
     refuse_others(folder)
-    with _named(folder, "DATA_DIR"):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with contextlib.ExitStack() as undo:
+        with _named(folder, "DATA_DIR"):
+            itself = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            undo.callback(os.close, itself)
+        try:
+            fcntl.flock(itself, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(pid=_pid(folder), folder=folder.absolute()) from None
+        except OSError:
+            pass  # NFS locks only what is open for writing
+        with _named(folder, "DATA_DIR"):
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            undo.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            raise AlreadyRunning(pid=pid, folder=folder.absolute()) from None
+            raise AlreadyRunning(pid=_pid(folder), folder=folder.absolute()) from None
         with _named(folder, "DATA_DIR"):
             _close(folder)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield folder
-    finally:
-        os.close(descriptor)
+
+
+def _pid(folder: Path) -> str:
+    """Of the hub that runs on a folder, if its lock file is still there."""
+    with contextlib.suppress(OSError):
+        return (folder / LOCK).read_text(errors="replace")[:20].strip() or "unknown"
+    return "unknown"
+
+
+class DataGone(Broken):
+    """{path} was removed or replaced while the hub ran, and the hub ended: what it did since cannot be kept.
+
+    Put a backup of the whole data folder back, and start the hub.
+    """
+
+
+class Held:
+    """Files that a hub works on: whether each is still the one at its path. A file that is not there yet is known once it is."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._known: dict[Path, tuple[int, int]] = {}
+        self._paths = paths
+        self.check()
+
+    def check(self) -> None:
+        """Raises `DataGone`. One stat a file; a path that cannot be looked at now is looked at the next time."""
+        for path in self._paths:
+            found = None
+            try:
+                status = path.stat()
+                found = (status.st_dev, status.st_ino)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except OSError:
+                continue
+            if found != (self._known.setdefault(path, found) if found else self._known.get(path)):
+                raise DataGone(path=path.absolute())
 
 
 def refuse_others(folder: Path) -> None:

@@ -125,6 +125,7 @@ class App:
     health: Health
     address: str
     serving: Serving
+    watch: Watch
 
 
 @contextlib.asynccontextmanager
@@ -150,6 +151,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     async with contextlib.AsyncExitStack() as stack:
         data = await _own(settings, stack)
         store = await stack.enter_async_context(database.open(data / DATABASE, clock))
+        # The log is the writer's as long as it runs: what is committed may be nowhere else.
+        held = folder.Held(data / DATABASE, data / f"{DATABASE}-wal", *nodes.kept(settings))
         nodes.same_kind(settings, await store.read(lambda tx: tx.books.identity()))
         folder.seed_workspace(settings.workspace, SAMPLES)
         ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
@@ -278,7 +281,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             boards.attach(telegram.name, telegram)
             speaking.attach(telegram.name, telegram)
             surfaces.append(telegram)
-        watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
+        watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send, held.check)
         if settings.matrix.on:
             told = (
                 partial(back, "matrix"),
@@ -344,7 +347,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await serving.begin()
         health.ready = True
         try:
-            yield App(settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address, serving)
+            yield App(
+                settings, hub, store, dispatcher, delivery, console, supervisor, health, web.address, serving, watch
+            )
         finally:
             health.ready = False
             await dispatcher.drain(DRAIN_SECONDS)

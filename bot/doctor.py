@@ -19,10 +19,12 @@ from bot.doctor_money import Money, ask_money, gate, held, lightning
 from bot.findings import Finding, Severity, check, refused
 from bot.links import left_behind
 from bot.parts.looks import (
+    BookGone,
     look_at_books,
     look_at_data,
     look_at_model,
     look_at_network,
+    look_at_pages,
     look_at_port,
     look_at_workspace,
     look_from_outside,
@@ -180,8 +182,12 @@ def _books(settings: Settings) -> Iterator[Finding]:
             return
         yield check("books.network", network)
     try:
+        look_at_pages(settings)
         proof = look_at_books(settings, lambda tx: tx.books.prove())
         newest = look_at_books(settings, lambda tx: tx.newest_event())
+    except BookGone as error:
+        yield refused("books.balance", error)
+        return
     except HubError as error:
         fix = "Stop the hub, keep a copy of the data folder, and restore a backup."
         yield check("books.balance", "", str(error), fix)

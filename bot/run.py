@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -13,6 +14,9 @@ from bot.app import build, talk
 from bot.doctor_money import Money, sats
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.app import App
     from config.settings import Settings
 
 
@@ -37,10 +41,22 @@ async def run(settings: Settings, *, console: bool) -> None:
             raise
 
 
+@contextlib.asynccontextmanager
+async def _whole(settings: Settings) -> AsyncIterator[App]:
+    """A hub until it is down; raises `DataGone` where it ended because its files were gone."""
+    async with build(settings) as app:
+        yield app
+    if app.watch.lost is not None:
+        raise app.watch.lost
+
+
 async def _serve(settings: Settings, ready: asyncio.Event, stop: asyncio.Event, *, console: bool) -> None:
     if not (found := sats(settings, Money())).ok:
         print(f"timmy: {found.says}. {found.fix}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever starts it
-    async with build(settings) as app:
+    async with _whole(settings) as app:
+        app.watch.end = stop.set
+        if app.watch.lost is not None:
+            stop.set()
         gc.freeze()  # what the start made is there to stay: to look through all of it again would stop the hub for 50 ms
         ready.set()
         if not console:

@@ -1,10 +1,15 @@
-"""Watches the chat surfaces: one that stops hearing its people is told to the hub's owners where they still can be reached."""
+"""Watches the chat surfaces and the hub's own files.
+
+A surface that stops hearing its people is told to the hub's owners where they still can be reached. A hub whose files are gone
+ends.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from core.chat import Reply
+from core.errors import HubError
 from core.events import Event, Kind
 from core.store import patiently
 
@@ -21,7 +26,10 @@ EVERY_SECONDS = 5.0
 
 
 class Watch:
-    """Looks every few seconds. `owners` are actor ids now; a surface's owner is reached in the conversation of that name."""
+    """Looks every few seconds. `owners` are actor ids now; a surface's owner is reached in the conversation of that name.
+
+    `intact` raises a `HubError` where the hub's files are gone; then `lost` is that, and `end` was called.
+    """
 
     def __init__(
         self,
@@ -30,13 +38,17 @@ class Watch:
         clock: Clock,
         owners: Callable[[], Collection[str]],
         send: Callable[[Outgoing], None],
+        intact: Callable[[], None],
     ) -> None:
         self._health = health
         self._store = store
         self._clock = clock
         self._owners = owners
         self._send = send
+        self._intact = intact
         self._down: dict[str, str] = {}
+        self.lost: HubError | None = None
+        self.end: Callable[[], object] = lambda: None
 
     async def tidy(self) -> None:
         """At a start: what waits to be told is for whoever owns the hub now, and about surfaces that there still are."""
@@ -53,6 +65,7 @@ class Watch:
     async def run(self) -> None:
         """Serve for ever."""
         while True:
+            self._look_at_files()
             await self._clock.sleep(EVERY_SECONDS)
             for surface in self._health.surfaces:
                 why = self._health.surface_fault(surface)
@@ -64,6 +77,14 @@ class Watch:
                 else:
                     await self._tell(surface.name, Kind.SURFACE_DOWN, f"{why.rstrip('.')}.")
                     self._down[surface.name] = why
+
+    def _look_at_files(self) -> None:
+        try:
+            self._intact()
+        except HubError as error:
+            self.lost = error
+            self.end()
+            raise
 
     async def warn(self, surface: str, key: str, words: str) -> None:
         """Tell the owners, elsewhere than on `surface`, what happened there: once for each `key`."""

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from adapters.lightning.bolt11 import decode
-from adapters.lightning.simulated_file import BACKEND, Asked, NodeFile, Randomness, refuse_gone, unread
+from adapters.lightning.simulated_file import BACKEND, Asked, NodeDamaged, NodeFile, Randomness, refuse_gone, unread
 from core.wallet.lightning import NodeDown, PayState, Traits
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class SimulatedNode:
         self._key = self._bytes()  # for a new node; drawn here, since names are drawn on the loop alone
         self._changed = asyncio.Event()
         self._closed = False
+        self._damage: NodeDamaged | None = None
 
     # The node ------------------------------------------------------------------------------------------------------
 
@@ -164,13 +165,18 @@ class SimulatedNode:
         """One transaction. What was begun is done even where its caller is cancelled meanwhile. Raises `NodeDown`."""
         if self._closed:
             raise NodeDown(backend=BACKEND, why="it is closed")
+        if self._damage is not None:  # of which only some calls would see something
+            raise self._damage
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
                 self._thread, self._transact, lambda file: work(file, *args, **more), loop
             )
         except (sqlite3.Error, OSError) as error:
-            raise unread(self._path, error) from error
+            named = unread(self._path, error)
+            if isinstance(named, NodeDamaged):
+                self._damage = named
+            raise named from error
 
     def _transact(self, work: Callable[[NodeFile], R], loop: asyncio.AbstractEventLoop) -> R:
         """On the node's thread."""

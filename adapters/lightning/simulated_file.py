@@ -103,7 +103,10 @@ def refuse_gone(path: Path) -> None:
 
 def unread(path: Path, error: sqlite3.Error | OSError) -> NodeDown:
     """Why a node's file could not be used."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+    garbled = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(
+        error
+    )  # Python's own, without a code
+    if garbled or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
         return NodeDamaged(file=path.name, why=error)
     return NodeDown(backend=BACKEND, why=f"{path.name}: {error}")
 

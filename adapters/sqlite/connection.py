@@ -26,7 +26,7 @@ _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _CLOSED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
 _MAGIC = b"SQLite format 3\0"
 _FIRST_START = ("", "-journal")
-"""What a first start that was cut short leaves of an empty database, as endings of its name."""
+"""What a first start that was cut short leaves of a database, as endings of its name: the file comes before all else of it."""
 
 _BESIDE = frozenset({"hub.lock", "lost+found", ".DS_Store"})
 """What else may lie in a folder that no hub has worked in yet (adapters/folder)."""
@@ -47,6 +47,13 @@ class NewerDatabase(Broken):
 
 class Emptied(Broken):
     """{path} is empty, and its folder was used before ({found} is there). Restore a backup, or move the folder away."""
+
+
+class BookGone(Broken):
+    """{path} is gone, and its folder was used before ({found} is there).
+
+    Put a backup back, or, to begin anew, move the folder away.
+    """
 
 
 class UpgradeFailed(Broken):
@@ -73,13 +80,14 @@ def schema_files(folder: Path = SCHEMA) -> list[tuple[int, Path]]:
 def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
     """Open for writing, bringing the schema up to date; a file that is refused stays as it is.
 
-    Raises `ForeignDatabase`, `NewerDatabase`, `Emptied`, `UpgradeFailed`, `OldSqlite`, and what `refusal` makes of the file.
+    Raises `ForeignDatabase`, `NewerDatabase`, `BookGone`, `Emptied`, `UpgradeFailed`, `OldSqlite`,
+    and what `refusal` makes of the file.
     """
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         raise OldSqlite(found=sqlite3.sqlite_version)
     if path.exists() and (why := _obstacle(path)):  # SQLite would open some to read, and fail at the first write
         raise CannotOpen(path=path, why=why)
-    refuse_emptied(path)
+    refuse_lost(path)
     files = schema_files(schema)
     with contextlib.ExitStack() as undo:
         try:
@@ -136,15 +144,18 @@ def refusal(error: sqlite3.Error, path: Path) -> Exception:
     return translate(error)
 
 
-def refuse_emptied(path: Path) -> None:
-    """Raise `Emptied` for a file without a byte beside what only a hub at work leaves: it would become a new book."""
-    if path.is_file() and not path.stat().st_size and (found := _traces(path)):
-        raise Emptied(path=path.absolute(), found=min(found))
+def refuse_lost(path: Path) -> None:
+    """Raise `BookGone` or `Emptied` where no byte of a book is beside what only a hub at work leaves: it would be made anew."""
+    if path.is_symlink() or (path.exists() and (not path.is_file() or path.stat().st_size)):
+        return
+    if found := _traces(path):
+        raise (Emptied if path.exists() else BookGone)(path=path.absolute(), found=min(found))
 
 
 def _traces(path: Path) -> set[str]:
     """What lies beside a database that no first start leaves, not even one that was cut short."""
-    return {file.name for file in path.parent.iterdir()} - _BESIDE - {path.name + end for end in _FIRST_START}
+    found = {file.name for file in path.parent.iterdir()} if path.parent.is_dir() else set()
+    return found - _BESIDE - {path.name + end for end in _FIRST_START}
 
 
 def _obstacle(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from adapters.sqlite.connection import (
     connect_reader,
     recognise,
     refusal,
-    refuse_emptied,
+    refuse_lost,
     schema_files,
 )
 from adapters.sqlite.unit_of_work import UnitOfWork
@@ -32,15 +32,30 @@ class NoBook(UserError):
     """There is no book in {folder} yet. Start the hub once: timmy run"""
 
 
+def check(path: Path) -> None:
+    """Read every page of the database. Raises what `look` does."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DatabaseDamaged(why=" ".join(str(found).split()))
+
+    _look(path, work)
+
+
 def look(path: Path, work: Callable[[UnitOfWork], R]) -> R:
     """Run `work` on a snapshot of the database.
 
-    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `Emptied`, `CannotOpen`, `DatabaseDamaged`,
-    `StoreBusy`.
+    Raises `NoBook`, `ForeignDatabase` for what is none of ours, `NewerDatabase`, `BookGone`, `Emptied`, `CannotOpen`,
+    `DatabaseDamaged`, `StoreBusy`.
     """
+    return _look(path, lambda connection: work(UnitOfWork(connection)))
+
+
+def _look(path: Path, work: Callable[[sqlite3.Connection], R]) -> R:
+    refuse_lost(path)
     if not path.exists() and not path.is_symlink():
         raise NoBook(folder=path.parent.absolute())
-    refuse_emptied(path)
     try:
         try:
             return _read(path, path, work)
@@ -56,13 +71,13 @@ def look(path: Path, work: Callable[[UnitOfWork], R]) -> R:
         raise named from error
 
 
-def _read(file: Path, path: Path, work: Callable[[UnitOfWork], R]) -> R:
+def _read(file: Path, path: Path, work: Callable[[sqlite3.Connection], R]) -> R:
     """Run `work` on a file that is called `path`."""
     with closing(connect_reader(file)) as connection:
         connection.execute("BEGIN")
         if not recognise(connection, path, known=schema_files()[-1][0]):
             raise NoBook(folder=path.parent.absolute())
-        return work(UnitOfWork(connection))
+        return work(connection)
 
 
 @contextmanager

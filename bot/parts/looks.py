@@ -12,7 +12,8 @@ from adapters.clockwork import SystemClock, SystemIds
 from adapters.lightning.simulated import SimulatedLook
 from adapters.llm.ollama import OllamaModel
 from adapters.speech import engines
-from adapters.sqlite.offline import NoBook, look
+from adapters.sqlite.connection import BookGone
+from adapters.sqlite.offline import NoBook, check, look
 from bot.parts import nodes
 from core.agent.model import ModelMissing, named
 from core.errors import Broken, HubError, UserError
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from core.wallet.lightning import Lightning
 
 
+__all__ = [
+    "DATABASE", "BookGone", "NodeLook", "gate_port", "look_at_books", "look_at_data",
+    "look_at_gate", "look_at_model", "look_at_network", "look_at_node", "look_at_pages", "look_at_port",
+    "look_at_workspace", "look_from_outside", "speech_lacks",
+]  # fmt: skip
+
 DATABASE = "hub.db"
 
 LOOK_SECONDS = 5
@@ -39,6 +46,11 @@ R = TypeVar("R")
 def look_at_books(settings: Settings, work: Callable[[UnitOfWork], R]) -> R:
     """Read a data folder's books, whether its hub runs or not. Raises what `look` does."""
     return look(settings.data_dir / DATABASE, work)
+
+
+def look_at_pages(settings: Settings) -> None:
+    """Read a database whole. Raises what `look` does."""
+    check(settings.data_dir / DATABASE)
 
 
 def look_at_data(settings: Settings) -> None:

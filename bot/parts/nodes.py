@@ -13,6 +13,7 @@ from core.wallet.node import is_keyless
 
 if TYPE_CHECKING:
     import contextlib
+    from pathlib import Path
 
     from pydantic import SecretStr
 
@@ -40,6 +41,11 @@ def same_kind(settings: Settings, found: tuple[str, str] | None) -> None:
         return
     remedy = f"TIMMY_LIGHTNING_BACKEND={SIMULATED}" if found[0] == SIMULATED else "name that node"
     raise OtherBook(folder=settings.data_dir, theirs=f"{found[0]} ({found[1]})", ours=backend, remedy=remedy)
+
+
+def kept(settings: Settings) -> tuple[Path, ...]:
+    """The files of a node that is the hub's own."""
+    return (settings.data_dir / NODE,) if settings.lightning.backend == SIMULATED else ()
 
 
 async def opened(

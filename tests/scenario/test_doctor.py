@@ -111,8 +111,22 @@ def _somebodys(folder: Path) -> None:
     (folder / "data" / "taxes.txt").write_text("mine")
 
 
+def _damaged(folder: Path) -> None:
+    """A page that the proof of the books does not read."""
+    path = folder / "data" / DATABASE
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'outgoing'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
 def _unused(folder: Path) -> None:
-    (folder / "data" / DATABASE).unlink()
+    shutil.rmtree(folder / "data")
+    (folder / "data").mkdir(mode=0o700)
+    (folder / "data" / "hub.lock").touch(mode=0o600)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +138,7 @@ def _unused(folder: Path) -> None:
         ("workspace.usable", _no_workspace, Severity.ERROR, "cannot be used"),
         ("data.folder", _gone, Severity.WARNING, "is not there"),
         ("data.folder", _somebodys, Severity.ERROR, "none of Timmy, and was left alone"),
+        ("books.balance", _damaged, Severity.ERROR, "database is damaged"),
         ("books.balance", _unused, Severity.WARNING, "there are no books"),
     ],
 )
@@ -184,6 +199,11 @@ async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
     faults = wrong(other, STATUS)
     assert {name: one.severity for name, one in faults.items()} == {"books.balance": Severity.WARNING}
     found = await used(tmp_path)
+    (found.data_dir / DATABASE).rename(tmp_path / "kept.db")
+    gone = wrong(found, STATUS)["books.balance"]
+    assert (gone.severity, "is gone, and its folder was used before" in gone.says) == (Severity.ERROR, True)
+    assert gone.fix.startswith("Put a backup back, or")
+    (tmp_path / "kept.db").rename(found.data_dir / DATABASE)
     nested = found.model_copy(update={"workspace": found.data_dir / "workspace"})
     assert set(wrong(nested, STATUS)) == {"workspace.usable"}
     taken = socket.create_server(("127.0.0.1", 0))

@@ -245,3 +245,18 @@ async def test_what_works_with_the_model_has_ended_before_the_model_is_closed(
         await bot.say("/task write a letter")
         await hands.at_work("T-1", "quill")
     assert ended == [[("T-1", "quill")]]
+
+
+async def test_a_hub_whose_database_was_removed_is_not_healthy_and_is_told_to_end(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        watch, told = bot.app.watch, asyncio.Event()
+        watch.end = told.set
+        bot.pass_time(6)
+        await bot.say("/balance")
+        assert (watch.lost, bot.app.health.faults()) == (None, [])
+        (tmp_path / "data" / "hub.db").unlink()
+        bot.pass_time(6)
+        async with asyncio.timeout(5):
+            await told.wait()
+        assert "hub.db was removed or replaced" in str(watch.lost)
+        assert "watch is down" in bot.app.health.faults()[0]

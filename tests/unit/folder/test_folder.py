@@ -61,6 +61,33 @@ def test_a_second_owner_is_refused_by_the_firsts_pid(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_whose_lock_file_was_removed_is_still_owned(tmp_path: Path) -> None:
+    with folder.own(tmp_path):
+        (tmp_path / folder.LOCK).unlink()
+        with pytest.raises(AlreadyRunning, match="pid unknown"), folder.own(tmp_path):
+            pass
+        assert not (tmp_path / folder.LOCK).exists()
+
+
+@pytest.mark.parametrize("then", ["removed", "replaced", "moved"])
+def test_a_file_that_is_no_longer_the_one_that_is_held_is_named(tmp_path: Path, then: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "hub.db").touch()
+    held = folder.Held(data / "hub.db", data / "node.db")
+    (data / "node.db").touch()
+    held.check()
+    if then == "removed":
+        (data / "node.db").unlink()
+    elif then == "replaced":
+        (tmp_path / "other").touch()
+        (tmp_path / "other").rename(data / "node.db")
+    else:
+        data.rename(tmp_path / "elsewhere")
+    with pytest.raises(folder.DataGone, match="was removed or replaced while the hub ran"):
+        held.check()
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
     with pytest.raises(NoFolder, match="TIMMY_DATA_DIR"), folder.own(tmp_path / "data"):

@@ -408,3 +408,15 @@ def _balanced(file: NodeFile, ours: list[bytes], theirs: list[bytes]) -> None:
     assert file.balance() == START + came - left >= 0
     assert sorted(one.index for one in settled) == list(range(1, len(settled) + 1))
     assert all(proves(end.preimage, one) is (end.state is PayState.SUCCEEDED) for one, end in outcomes)
+
+
+async def test_a_row_that_is_no_text_is_damage_and_nothing_is_asked_for_any_more(
+    node: SimulatedNode, tmp_path: Path
+) -> None:
+    made = await node.create_invoice(1_000, "tea", 60)
+    with contextlib.closing(sqlite3.connect(tmp_path / "node.db")) as connection, connection:
+        connection.execute("UPDATE invoice SET bolt11 = CAST(x'ff31' AS TEXT)")
+    with pytest.raises(NodeDamaged, match="Could not decode to UTF-8"):
+        await node.lookup(made.payment_hash)
+    with pytest.raises(NodeDamaged, match="restore a backup"):
+        await node.create_invoice(1_000, "more tea", 60)

@@ -19,7 +19,8 @@ OLD = (
 
 
 def test_payments_from_before_keep_their_place_and_what_may_have_been_begun_counts_as_begun(tmp_path: Path) -> None:
-    schema, path = tmp_path / "schema", tmp_path / "hub.db"
+    schema, path = tmp_path / "schema", tmp_path / "data" / "hub.db"
+    path.parent.mkdir()
     shutil.copytree(SCHEMA, schema, ignore=lambda _, names: [name for name in names if name[:4] > "0017"])
     rows = [(bytes([number]) * 32, attempt, state) for number, attempt, state in (
         (1, 1, "prepared"), (2, 1, "sending"), (3, 2, "failed"), (4, 1, "succeeded"),

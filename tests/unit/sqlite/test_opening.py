@@ -15,6 +15,7 @@ from adapters.sqlite.connection import (
     APPLICATION_ID,
     MIN_SQLITE,
     SCHEMA,
+    BookGone,
     CannotOpen,
     DatabaseDamaged,
     Emptied,
@@ -236,6 +237,28 @@ def test_an_empty_file_where_a_hub_was_at_work_becomes_no_new_book(path: Path, l
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
+@pytest.mark.parametrize("left", ["files", "node.db", "hub.db-wal", "hub.sock"])
+def test_a_book_that_is_gone_where_a_hub_was_at_work_becomes_no_new_one(path: Path, left: str) -> None:
+    for name in ("hub.lock", left):
+        path.with_name(name).write_bytes(b"kept")
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(
+            BookGone, match=f"{path} is gone, .*{left} is there.*Put a backup back, or, to begin anew, move"
+        ):
+            opening(path)
+    assert {file.name for file in path.parent.iterdir()} == {"hub.lock", left}
+
+
+@pytest.mark.parametrize("left", [(), ("hub.lock",), ("hub.lock", "lost+found"), ("hub.lock", ".DS_Store")])
+def test_a_first_start_that_came_to_no_book_is_made_again(path: Path, left: tuple[str, ...]) -> None:
+    for name in left:
+        path.with_name(name).touch()
+    with pytest.raises(NoBook):
+        look(path, lambda tx: tx.books.prove())
+    ours(path)
+    assert version(path) == KNOWN
+
+
 @pytest.mark.parametrize("size", [100, 4096, 10_000])
 def test_a_file_that_lost_its_beginning_where_a_hub_was_at_work_is_damaged_and_not_foreign(
     path: Path, size: int
@@ -292,9 +315,9 @@ def old(path: Path) -> Path:
 
 
 @pytest.fixture
-def schema(tmp_path: Path) -> Path:
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The schema folder of a Timmy to come; the test adds to it."""
-    folder = tmp_path / "schema"
+    folder = tmp_path_factory.mktemp("timmy") / "schema"
     shutil.copytree(SCHEMA, folder)
     return folder
 
