@@ -201,7 +201,9 @@ class Desk:
 class Hub:
     """One life of a hub, from start to kill or stop."""
 
-    def __init__(self, path: Path, clock: FakeClock, ids: IdSource, selector: IdleSelector, pace: Iterator[int]) -> None:
+    def __init__(
+        self, path: Path, clock: FakeClock, ids: IdSource, selector: IdleSelector, pace: Iterator[int]
+    ) -> None:
         self.path = path
         self.desk = Desk()
         self.store: MortalDatabase

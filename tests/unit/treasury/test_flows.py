@@ -56,13 +56,14 @@ def test_a_posting_is_counted_in_its_quarter_and_in_all_and_no_sum_overflows(tmp
 
 
 def test_books_that_are_older_are_counted_when_they_are_opened(tmp_path: Path) -> None:
-    old = tmp_path / "schema"
+    old, path = tmp_path / "schema", tmp_path / "data" / "hub.db"
     old.mkdir()
+    path.parent.mkdir()
     for number, file in schema_files(SCHEMA):
         if number <= BEFORE:
             shutil.copy(file, old)
-    with closing(connect(tmp_path / "hub.db", old)) as connection:
+    with closing(connect(path, old)) as connection:
         book(connection)
         connection.commit()
-    with closing(connect(tmp_path / "hub.db")) as connection:
+    with closing(connect(path)) as connection:
         assert counted(connection) == COUNTED
