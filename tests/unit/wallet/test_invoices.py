@@ -53,6 +53,7 @@ async def test_each_settlement_is_booked_once_with_what_came(hub: Bench) -> None
     await hub.quiet()
     hub.twin.outside_pays(made.payment_hash, HUNDRED + 5_000, told=3)
     hub.twin.push()
+    await hub.until(lambda: hub.twin.calls["settlement"] == 3, 0)
     await hub.quiet()
     assert hub.twin.calls["settlement"] == 3
     assert await hub.has("user:telegram:1") == (HAD + HUNDRED + 5_000, 0)
