@@ -60,9 +60,9 @@ class Agreed:
         Where the node was down or refused, so that certainly nothing was begun, it may be approved again.
         """
         asked = json.loads(approval.action)
-        key, done = await self._tried(approval)
-        if done is not None:
-            return Came.of(views_lightning.payment(done, simulated=self._wallet.simulated))
+        key = f"approval/{approval.id}" + (f"/{approval.tries}" if approval.tries > 1 else "")
+        if (done := await self._payments.known(key)) is not None:  # before a crash
+            return self._paid(done)
         caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["acting_for"])
         agreed = self._identities.account(approval.decided_by or "")
         await self._check_unchanged(approval, asked, caller)
@@ -70,14 +70,6 @@ class Agreed:
             return await self._carry(approval, asked, caller, agreed, key)
         except NodeDown as error:
             return Came(str(error), error.code, again=True)
-
-    async def _tried(self, approval: Approval) -> tuple[str, Payment | None]:
-        """The key of the try to make, or the payment that an earlier one made: each that was not begun gives way to the next."""
-        key, number = f"approval/{approval.id}", 1
-        while (known := await self._payments.known(key)) is not None and not known.may_have_left:
-            number += 1
-            key = f"approval/{approval.id}/{number}"
-        return key, known
 
     async def _carry(self, approval: Approval, asked: dict[str, Any], caller: Caller, agreed: str, key: str) -> Came:
         """Do it, on the word of `agreed`. Raises `NodeDown` where nothing was begun."""
@@ -95,8 +87,10 @@ class Agreed:
             asked["bolt11"], asked["account"], caller, asked["where"], key, asked["amount"], asked["most"], asked["reason"],
             Path(asked["path"]), agreed,
         )  # fmt: skip
-        made = await self._payments.pay(order)
-        return Came.of(views_lightning.payment(made, simulated=simulated), again=not made.may_have_left)
+        return self._paid(await self._payments.pay(order))
+
+    def _paid(self, made: Payment) -> Came:
+        return Came.of(views_lightning.payment(made, simulated=self._wallet.simulated), again=not made.may_have_left)
 
     async def _check_unchanged(self, approval: Approval, asked: dict[str, Any], caller: Caller) -> None:
         """Raise where what was agreed to may not be done any more."""

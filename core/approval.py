@@ -84,7 +84,7 @@ class Approval:
     `needs` is the role that an approver must still have when they decide: the owner's, or any. It is put to persons, who
     may decide from any identity of theirs; `exact`: only from those that were asked, for the place is part of the proof.
     `askers` are all identities that whoever asked had when they did. `outcome` is what came of it, in words; `error` the code of
-    what failed, empty where nothing did.
+    what failed, empty where nothing did. `tries`: the number of the try that a yes stands for, from 1.
     """
 
     id: int
@@ -105,6 +105,7 @@ class Approval:
     exact: bool = False
     askers: tuple[str, ...] = ()
     error: str = ""
+    tries: int = 1
 
     @property
     def name(self) -> str:
@@ -119,7 +120,8 @@ class Approval:
     def carried(self, words: str, error: str, *, again: bool, now: int) -> Approval:
         """The approval once it was tried; `again`: nothing was begun, so that it may be approved once more while its time lasts."""
         if again and now < self.expires_at:
-            return replace(self, state=State.OPEN, decided_by=None, decided_at=None, outcome=words, error=error)
+            opened = replace(self, state=State.OPEN, decided_by=None, decided_at=None, tries=self.tries + 1)
+            return replace(opened, outcome=words, error=error)
         return replace(self, state=State.DONE, outcome=words, error=error)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id, kind, action, digest, words, asked_by, conversation, approvers, needs, created_at, expires_at, state, decided_by,"
-    " decided_at, outcome, exact, askers, error"
+    " decided_at, outcome, exact, askers, error, tries"
 )
 
 
@@ -27,12 +27,13 @@ class ApprovalRows:
     def add(self, approval: Approval) -> Approval:
         """See `ApprovalStore`."""
         cursor = self._connection.execute(
-            f"INSERT INTO approval ({_COLUMNS.removeprefix('id, ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT INTO approval ({_COLUMNS.removeprefix('id, ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (
                 approval.kind, approval.action, approval.digest, approval.words, approval.asked_by, approval.conversation,
                 json.dumps(approval.approvers), approval.needs.value, approval.created_at, approval.expires_at,
                 approval.state.value, approval.decided_by, approval.decided_at, approval.outcome,
                 int(approval.exact), json.dumps(approval.askers), approval.error,
+                approval.tries,
             ),
         )  # fmt: skip
         return replace(approval, id=cursor.lastrowid or 0)
@@ -45,13 +46,14 @@ class ApprovalRows:
     def put(self, approval: Approval) -> None:
         """See `ApprovalStore`."""
         self._connection.execute(
-            "UPDATE approval SET state = ?, decided_by = ?, decided_at = ?, outcome = ?, error = ? WHERE id = ?",
+            "UPDATE approval SET state = ?, decided_by = ?, decided_at = ?, outcome = ?, error = ?, tries = ? WHERE id = ?",
             (
                 approval.state.value,
                 approval.decided_by,
                 approval.decided_at,
                 approval.outcome,
                 approval.error,
+                approval.tries,
                 approval.id,
             ),
         )
@@ -73,9 +75,9 @@ class ApprovalRows:
 
 def _approval(*row: Any) -> Approval:
     number, kind, action, digest, words, asked_by, conversation, approvers, needs, created, expires, state, *rest = row
-    decided_by, decided_at, outcome, exact, askers, error = rest
+    decided_by, decided_at, outcome, exact, askers, error, tries = rest
     return Approval(
         number, kind, action, digest, words, asked_by, conversation, tuple(json.loads(approvers)), Role(needs), created, expires,
         State(state), decided_by, decided_at, outcome, bool(exact), tuple(json.loads(askers)),
-        error,
+        error, tries,
     )  # fmt: skip

@@ -23,6 +23,7 @@ from core.wallet.ledger import EXTERNAL, transfer
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import balances, hub, prove, settings
+from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.strangers import OFFER
 
 if TYPE_CHECKING:
@@ -252,6 +253,26 @@ async def test_what_was_agreed_to_while_the_node_is_down_or_refuses_is_agreed_to
         assert bot.rows("SELECT attempt, state FROM payment") == [(3, "succeeded")]
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)
+
+
+@pytest.mark.parametrize(("later", "state"), [(60, "open"), (3500, "done")])
+async def test_what_the_node_refused_before_a_crash_is_not_paid_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: int, state: str
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
+    clock = FakeClock()
+    async with paying(tmp_path, clock, Moody, database=HeldDatabase) as (bot, node):
+        asked = await bot.data(f"/pay {await node.outside_asks(5_000_000, 'a bicycle')}")
+        clock.advance(120_000)
+        node.fault = NodeRefused(backend="simulated", why="it is in a mood")
+        held(bot.app.store).hold("Approvals._carried")
+        await bot.post(f"/approve {asked['approval']}")
+        await held(bot.app.store).holding("Approvals._carried")
+    clock.advance(later * 1000)
+    async with paying(tmp_path, clock, Moody) as (bot, node):
+        await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state <> 'approved'"), "what came of it")
+        assert bot.rows("SELECT state FROM approval") == [(state,)]
+        assert bot.rows("SELECT attempt, state FROM payment") == [(1, "failed")]
 
 
 async def test_what_was_agreed_to_and_found_no_way_is_over_and_says_so(tmp_path: Path) -> None:
