@@ -113,7 +113,7 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT] [give=ENTRY] [to=WHOM]",
+    "/reconcile [book=N] [paid=PREIMAGE] [lost=PAYMENT] [give=ENTRY] [to=WHOM] [again=yes|no]",
     "compare what the Lightning node has with what the books say",
     group="money",
     action=Action.RECONCILE,
@@ -124,6 +124,7 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
         "PAYMENT: the first 8 or more of the 64 digits of its hash, as listed; if several begin so, none is changed: say more",
         "give=ENTRY: what came with this entry and stands in suspense has an owner; say who with to=",
         "to=WHOM: a person such as telegram:12345, or treasury",
+        "again=yes: give it although suspense has less in all, since some left the node another way",
     ),
 )
 async def reconcile(hub: Hub, call: CommandCall) -> Reply:
@@ -148,7 +149,7 @@ async def _given(hub: Hub, call: CommandCall, entry: int) -> Reply:
     if (to := cast("str | None", call.args.get("to"))) is None:
         raise MissingArgument(command="reconcile", what="to=WHOM", usage="/reconcile give=ENTRY to=WHOM")
     whom = to if to == TREASURY else hub.pairing.find(to)
-    _, amount = await hub.suspense.give(call.caller, entry, whom, key=call.key)
+    _, amount = await hub.suspense.give(call.caller, entry, whom, key=call.key, short=call.args.get("again") == "yes")
     return views_reconcile.given(entry, whom, amount, simulated=hub.wallet.simulated)
 
 

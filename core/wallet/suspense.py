@@ -14,7 +14,7 @@ from core.access import Action, authorize
 from core.chat import Role
 from core.errors import UserError
 from core.events import Event, Kind
-from core.money import to_sats
+from core.money import format_sats, to_sats
 from core.tokens import TokenTx, account_of, home_of
 from core.wallet.invoices import SUSPENSE
 from core.wallet.ledger import TREASURY, transfer, user_account
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 """Entries that are listed."""
+
+
+class SuspenseLacks(UserError):
+    """Suspense has {left} in all, less than this: some left the node another way. If this hub is to bear that, add again=yes."""
+
+    status = 409
 
 
 class NotInSuspense(UserError):
@@ -78,10 +84,11 @@ class Suspense:
         """What was not given yet, newest first, `SHOWN` at most."""
         return await self._store.read(lambda tx: tx.suspense.unclaimed(SHOWN))
 
-    async def give(self, caller: Caller, entry: int, whom: str, *, key: str) -> tuple[str, int]:
+    async def give(self, caller: Caller, entry: int, whom: str, *, key: str, short: bool = False) -> tuple[str, int]:
         """Move what an entry put into suspense to a person's wallet or the treasury; returns that account, and how much, msat.
 
-        Raises `NotInSuspense` and `NobodysWallet`. No limit counts it: it was nobody's here.
+        `short`: even where suspense has less than that in all, so that the hub owes more than its node has.
+        Raises `NotInSuspense`, `SuspenseLacks` and `NobodysWallet`. No limit counts it: it was nobody's here.
         """
         authorize(caller, Action.RECONCILE)
 
@@ -93,6 +100,9 @@ class Suspense:
             found = tx.suspense.waiting(entry)
             if found is None:
                 raise NotInSuspense(entry=entry)
+            left = tx.ledger.account(SUSPENSE).posted
+            if left < found.amount and not short:
+                raise SuspenseLacks(left=format_sats(left))
             reason = f"{found.reason}; it is {whom}'s, says {now.recorded}"
             tx.ledger.append(
                 transfer(

@@ -18,7 +18,7 @@ from core.wallet.lightning import InvoiceState, NodeBehind, NodeDown, NodeInfo, 
 from core.wallet.node import OtherNode
 from core.wallet.payment import AmountGiven, AmountMissing, CostsMore, WrongNetwork, check_payable, fee_limit, price
 from core.wallet.reconcile import NotThatDifference, StillMoving
-from core.wallet.suspense import NotInSuspense, Suspense
+from core.wallet.suspense import NotInSuspense, Suspense, SuspenseLacks
 from core.wallet.wallet import NobodysWallet
 from tests.fakes import FakeIds
 from tests.twin_node import START, Fault, decode
@@ -50,6 +50,7 @@ async def test_each_settlement_is_booked_once_with_what_came(hub: Bench) -> None
     assert await asked(hub) == made, "the same key again"
     assert not await hub.invoices.look(made.payment_hash)
     hub.nursery.spawn(hub.invoices.run(), "settlements")
+    await hub.until(lambda: hub.twin.calls["settled"], 0)
     await hub.quiet()
     hub.twin.outside_pays(made.payment_hash, HUNDRED + 5_000, told=3)
     hub.twin.push()
@@ -162,6 +163,20 @@ async def comes_to(hub: Bench, account: str, amount: int) -> None:
             return
         await hub.quiet()
     raise AssertionError(await hub.has(account))
+
+
+async def test_what_left_suspense_another_way_is_given_only_by_who_knows_it(hub: Bench) -> None:
+    stray = await hub.own.node.create_invoice(HUNDRED, "", 60)
+    hub.twin.outside_pays(stray.payment_hash)
+    assert await hub.invoices.look(stray.payment_hash)
+    hub.twin.balance -= HUNDRED
+    compared = await hub.reconciler.compare()
+    await hub.reconciler.book(OWNER, compared.id)
+    suspense = Suspense(hub.store, Identities(hub.store, FakeIds("people"), owners=(), reserved=bool))
+    (one,) = await suspense.unclaimed()
+    with pytest.raises(SuspenseLacks, match="0 sats in all"):
+        await suspense.give(OWNER, one.entry, "treasury", key="a")
+    assert await suspense.give(OWNER, one.entry, "treasury", key="b", short=True) == ("treasury", HUNDRED)
 
 
 async def test_settlements_told_in_another_order_are_all_booked_although_the_hub_dies_between(hub: Bench) -> None:
