@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.soak.talks import Talk
     from tests.soak.tally import Shown
 
-GRANT = 10_000_000_000
+GRANT = 1_000_000
 SIGTERM_AT, KILL_AT = 0.25, 0.4
 """When the two stops come, as shares of the whole: the third life is the longest, for its memory to be judged."""
 
