@@ -58,12 +58,17 @@ class Posting:
         self._store = store
         self._rules = Rules()
 
-    async def post(self, order: Order, tell: Callable[[SwarmTx, Task], None] | None = None) -> Task:
+    async def post(
+        self,
+        order: Order,
+        tell: Callable[[SwarmTx, Task], None] | None = None,
+        fund: Callable[[SwarmTx, Order], Order] | None = None,
+    ) -> Task:
         """See `Coordinator`."""
         authorize(order.caller, Action.POST, cost=orders.budget_of(order, self._rules))
 
         def work(tx: SwarmTx) -> Task:
-            task, _ = orders.post(tx, order, self._rules)
+            task, _ = orders.post(tx, order if fund is None else fund(tx, order), self._rules)
             if tell is not None:
                 tell(tx, task)
             done(tx, task)
