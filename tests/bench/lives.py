@@ -176,7 +176,9 @@ def check(path: Path, count: int) -> None:
 def same_rows(count: int = 7) -> int:
     """Prove that both write the same rows: every table, every column that holds no time and no random. How many rows."""
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
-        mine, theirs = Path(folder) / "ours.db", Path(folder) / "plain.db"
+        mine, theirs = (Path(folder) / name / "hub.db" for name in ("ours", "plain"))
+        mine.parent.mkdir()
+        theirs.parent.mkdir()
         _founded(mine)
         _founded(theirs)
         asyncio.run(_ours(mine, count, 1))

@@ -62,6 +62,8 @@ _BID = (
     "INSERT INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?, 1, ?, ?, NULL, '', 1000, ?, ?)"
 )
 _SPEND = "UPDATE hold SET state = 'posted', hash = ? WHERE id = ?"
+_COUNT = "INSERT INTO spend (key, scope, account, path, asked, amount, at) VALUES (?, ?, ?, 'task', ?, ?, ?)"
+_COUNTED = "UPDATE spend SET amount = ? WHERE key = ?"
 _TXN = "INSERT INTO txn (id, key, request, kind, task, actor, reason, at, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _POSTING = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
 _ESCROW = "INSERT INTO account (name, kind, floor) VALUES (?, 'liability', 0)"
@@ -136,6 +138,7 @@ class PlainWriter:
         data = '{"budget_sats":100,"by":"console:owner"}'
         self._run(_EVENT, ("TaskPosted", number, None, now, data))
         self._run(_APPLIED, (f"bench/{number}", str(number), now))
+        self._run(_COUNT, (f"task:{number}:1", "", ACCOUNT, BUDGET, BUDGET, now))
 
     def _bids(self, number: int, now: int) -> None:
         closes_at = now + WINDOW
@@ -156,6 +159,10 @@ class PlainWriter:
         self._run(_SPEND, (_seal(hold, number, "posted", held_at), hold))
         self._run(_ESCROW, (f"escrow:{number}",))
         self._book("escrow", number, ACCOUNT, f"escrow:{number}", price, "hub", "price of the winning bid", now)
+        key = f"task:{number}:1"
+        self._run(_COUNTED, (price, key))
+        scopes = (f"agent:{AGENTS[place]}", "class:counting")
+        self._many(_COUNT, [(key, scope, ACCOUNT, price, price, now) for scope in scopes])
         until = now + LEASE
         self._run(_AWARDED, (AGENTS[place], price, secrets.token_urlsafe(12), until, until, number))
         self._run(_EVENT, ("TaskAwarded", number, AGENTS[place], now, f'{{"attempt":1,"price_sats":{price // 1000}}}'))
