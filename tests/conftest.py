@@ -6,14 +6,19 @@ Data folders are in memory where there is enough of it: a test kills processes a
 nothing, and thousands of folders are made. `PYTEST_DEBUG_TEMPROOT` names another place.
 
 What is collected stays to the end, so the garbage collector looks at it no more: it took a seventh of the run.
+
+Each worker collects every test, and in a new clone rewrites the assertions of every file: together they do it once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's; pytest makes a folder of its own in it
@@ -30,6 +35,19 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Where all is collected by several workers, each begins with files of its own; what it rewrote there is kept for the others."""
+    name, config = os.environ.get("PYTEST_XDIST_WORKER", ""), session.config
+    if name and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        root = config.rootpath
+        files = sorted(file for folder in config.getini("testpaths") for file in (root / folder).rglob("test_*.py"))
+        first = len(files) * int(name.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for file in files[first:] + files[:first]:
+            with contextlib.suppress(Exception):  # the collector says what is wrong with it
+                importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:
