@@ -39,7 +39,7 @@ gc.disable()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """Where all is collected by several workers, each begins with files of its own; what it rewrote there is kept for the others."""
+    """Where several workers collect everything, each begins with other files, and finds what the others have rewritten."""
     name, config = os.environ.get("PYTEST_XDIST_WORKER", ""), session.config
     if name and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         root = config.rootpath

@@ -116,6 +116,7 @@ async def test_closing_the_stream_hangs_up(model: OllamaModel, server: OllamaSer
     await server.hung_up.wait()
 
 
+@pytest.mark.long
 async def test_a_hundred_that_wait_hold_up_no_other(server: OllamaServer) -> None:
     gate = asyncio.Event()
     async with AsyncExitStack() as stack:

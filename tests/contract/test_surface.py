@@ -42,10 +42,8 @@ LONG = "".join(f"{number} 🏴󠁧󠁢󠁷󠁬󠁳󠁿 <b>&amp; `ends`\n" for nu
 """Far over 100 kB of UTF-8, with what must not be divided, what looks like markup, and a stretch of nothing to see."""
 
 
-# In an encrypted room all goes as in a plain one (tests/scenario/test_matrix_encrypted.py); that all of it does, test-deep shows.
-@pytest.fixture(
-    params=[pytest.param(name, marks=[pytest.mark.long] * (name == "matrix-encrypted")) for name in DRIVERS]
-)
+# Matrix takes twice as long as the others: all of this in test-deep, in plain and in encrypted rooms.
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.long] * name.startswith("matrix")) for name in DRIVERS])
 async def surface(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
     async with DRIVERS[request.param].ready(tmp_path) as driver:
         yield driver

@@ -279,6 +279,7 @@ async def test_an_engine_of_speech_that_was_chosen_and_is_missing_is_found(
     assert set(wrong(brought, STATUS)) == {"speech.hears"}
 
 
+@pytest.mark.long
 async def test_shortcuts_that_no_phone_reaches_or_that_speak_for_nobody_are_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     on = found.model_copy(update={"shortcuts": Shortcuts(enabled=True)})
@@ -377,6 +378,7 @@ async def test_a_simulated_node_that_was_changed_or_taken_away_is_found(tmp_path
                 pass  # another node would have been made in its place
 
 
+@pytest.mark.long
 async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     taken = socket.create_server(("127.0.0.1", 0))
@@ -431,6 +433,7 @@ async def test_a_hub_that_timmy_serve_started_may_have_other_settings(tmp_path: 
     assert "timmy-serve" in wrong(found, other | {"gate": "http://127.0.0.1:8402"})["hub.settings"].fix
 
 
+@pytest.mark.long
 async def test_a_model_that_is_not_there_or_is_asked_for_more_than_it_has_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     (missing,) = wrong(found, STATUS, asked=Asked(model="No model answers at http://x. Start Ollama.")).values()

@@ -76,6 +76,7 @@ async def test_what_was_said_before_it_ever_listened_is_none_of_its_business(
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
 
 
+@pytest.mark.long
 async def test_a_burst_while_it_was_away_is_answered_whole_and_in_order(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()
@@ -115,6 +116,7 @@ def _say(talk: Matrixes, body: str, more: dict[str, Any]) -> None:
     talk.server.post(talk.group, OLGA, "m.room.message", content)
 
 
+@pytest.mark.long
 async def test_a_button_that_came_with_an_edit_is_known_after_a_restart(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()

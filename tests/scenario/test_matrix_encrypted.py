@@ -90,6 +90,7 @@ async def test_a_room_that_was_encrypted_once_is_never_written_to_in_clear(
         )
 
 
+@pytest.mark.long
 async def test_what_cannot_be_believed_moves_nobody_to_another_room(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         server.say(talk.olga, OLGA, "!help task")
@@ -119,6 +120,7 @@ async def test_it_writes_only_where_the_settings_let_it(
         assert talk.bot.rows("SELECT count(*) FROM inbound WHERE surface = 'matrix'") == [(0,)]
 
 
+@pytest.mark.long
 async def test_a_button_that_is_pressed_while_the_hub_is_away_is_known_when_it_comes_back(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -167,6 +169,7 @@ async def test_a_message_whose_key_never_comes_is_answered_once_with_the_cause_o
         assert [one.text.partition(":")[0].partition(" ")[0] for one in server.messages(talk.olga)] == ["I", "/task"]
 
 
+@pytest.mark.long
 async def test_who_makes_up_keys_is_answered_five_times_an_hour(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         for _ in range(7):
@@ -183,6 +186,7 @@ async def test_who_makes_up_keys_is_answered_five_times_an_hour(tmp_path: Path, 
         assert sum(one.text.startswith("I could not read") for one in server.messages(talk.olga)) == 5
 
 
+@pytest.mark.long
 async def test_a_key_that_could_not_be_sent_keeps_nobody_from_reading(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         server.keys.deaf = 2
@@ -240,6 +244,7 @@ async def test_a_session_that_its_owner_did_not_sign_may_not_spend(tmp_path: Pat
         assert talk.bot.rows("SELECT count(*) FROM link_code") == [(0,)]
 
 
+@pytest.mark.long
 async def test_who_has_no_cross_signing_is_known_by_the_first_session_and_may_set_it_up(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -286,6 +291,7 @@ async def test_where_only_the_verified_may_spend_nobody_else_does(
         await talk.told(talk.olga, "your Matrix identity is not the one that I know")
 
 
+@pytest.mark.long
 async def test_its_device_is_signed_and_a_lost_store_makes_a_new_one_of_the_same_identity(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -340,6 +346,7 @@ async def test_an_account_with_the_identity_of_another_client_keeps_it(tmp_path:
     assert server.keys.identities[BOT] == before
 
 
+@pytest.mark.long
 async def test_a_new_person_who_joins_can_read_what_is_said_next(tmp_path: Path, server: MatrixServer) -> None:
     server.meet(BOB, seed=3)
     async with on_matrix(tmp_path, server) as talk:
@@ -393,6 +400,7 @@ async def test_an_encrypted_event_that_is_none(tmp_path: Path, server: MatrixSer
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
 
 
+@pytest.mark.long
 async def test_state_that_is_encrypted_is_none(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         peer = server.peers[EVE]
@@ -427,6 +435,7 @@ async def test_a_reaction_to_nothing(tmp_path: Path, server: MatrixServer) -> No
         await _still_there(talk)
 
 
+@pytest.mark.long
 async def test_a_device_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
     devices: list[Any] = [
         5, {}, {"algorithms": 1}, {"user_id": OLGA, "device_id": "EVIL", "keys": {"ed25519:EVIL": "AAAA"}, "signatures": 5},
@@ -453,6 +462,7 @@ async def test_a_one_time_key_that_is_none(tmp_path: Path, server: MatrixServer,
         await talk.told(talk.group, "post a task")
 
 
+@pytest.mark.long
 async def test_a_key_server_that_does_not_answer_for_somebody_makes_nobody_another(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -517,6 +527,7 @@ async def test_whether_a_file_is_encrypted_is_decided_once_its_room_is_known(
         assert server.file(said.content) == b"a secret"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("known", [False, True])
 async def test_what_comes_while_another_program_holds_the_keys_is_read_once_it_does_not(
     tmp_path: Path, server: MatrixServer, caplog: pytest.LogCaptureFixture, known: bool

@@ -13,6 +13,7 @@ from aiohttp import web
 from adapters.matrix.calls import TRIES
 from adapters.shelf import Shelf
 from core.swarm.ports import Delivery
+from tests.depth import first
 from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
 from tests.scenario.test_matrix import BOB, OLGA, on_matrix
@@ -82,7 +83,7 @@ async def test_a_server_that_is_no_homeserver_is_named(tmp_path: Path, server: M
         await runner.cleanup()
 
 
-@pytest.mark.parametrize("times", [TRIES - 1, TRIES], ids=["at-last", "never"])
+@pytest.mark.parametrize("times", first(1, [TRIES - 1, TRIES]), ids=["at-last", "never"])
 async def test_an_invitation_that_the_server_fails_at_is_tried_again_and_stops_nobody(
     tmp_path: Path, server: MatrixServer, times: int
 ) -> None:
@@ -97,7 +98,7 @@ async def test_an_invitation_that_the_server_fails_at_is_tried_again_and_stops_n
         assert (BOT in late.members) == (times < TRIES)
 
 
-@pytest.mark.parametrize("times", [TRIES - 1, TRIES], ids=["at-last", "never"])
+@pytest.mark.parametrize("times", first(1, [TRIES - 1, TRIES]), ids=["at-last", "never"])
 async def test_what_was_missed_is_asked_for_again_and_given_up_at_last(
     tmp_path: Path, server: MatrixServer, times: int
 ) -> None:
@@ -116,6 +117,7 @@ async def test_what_was_missed_is_asked_for_again_and_given_up_at_last(
 # Rooms ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("heard", [True, False], ids=["heard-of", "found-out"])
 async def test_what_is_told_to_somebody_whose_room_is_gone_is_told_in_another(
     tmp_path: Path, server: MatrixServer, heard: bool
@@ -175,6 +177,7 @@ async def test_an_event_from_the_future_is_a_message_like_any_and_one_of_no_time
 # The device and its store --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_another_device_in_the_settings_is_a_new_device_of_the_same_bot(
     tmp_path: Path, server: MatrixServer
 ) -> None:

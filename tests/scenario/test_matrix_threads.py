@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.chat import NotSent, Outgoing, Reply
+from tests.depth import first
 from tests.matrix_server import BOT, MatrixServer
 from tests.scenario.bot import Hands
 from tests.scenario.test_matrix import BOB, EVE, OLGA, on_matrix
@@ -47,7 +48,9 @@ async def _in_thread(talk: Matrixes, room: Room, root: str, words: str) -> Messa
     return found
 
 
-@pytest.mark.parametrize(("kind", "encrypted"), [("Olga", False), ("Olga", True), ("Group", False), ("Group", True)])
+@pytest.mark.parametrize(
+    ("kind", "encrypted"), first(2, [("Olga", False), ("Group", True), ("Olga", True), ("Group", False)])
+)
 async def test_what_follows_of_a_task_is_told_beneath_its_board_and_what_is_done_there_is_answered_there(
     tmp_path: Path, server: MatrixServer, kind: str, encrypted: bool
 ) -> None:
@@ -102,6 +105,7 @@ async def test_a_button_of_the_board_is_answered_beneath_it_and_a_yes_there_answ
         await _in_thread(talk, talk.group, board.id, "T-2")
 
 
+@pytest.mark.long
 async def test_a_room_that_must_wait_keeps_its_thread_waiting_and_loses_nothing_of_either(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -131,6 +135,7 @@ async def test_a_room_that_must_wait_keeps_its_thread_waiting_and_loses_nothing_
         assert len(server.messages(talk.olga)) == 4
 
 
+@pytest.mark.long
 async def test_what_was_written_before_the_board_arrived_is_told_beneath_it_after_a_restart(
     tmp_path: Path, server: MatrixServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +197,7 @@ async def test_what_was_sent_outside_its_thread_without_an_answer_stands_there_o
         assert [one.text for one in server.messages(talk.group)] == ["it follows"]
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("encrypted", first(1, [True, False]))
 async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_is_alone(
     tmp_path: Path, server: MatrixServer, encrypted: bool
 ) -> None:
@@ -223,7 +228,7 @@ def _known(talk: Matrixes, room: str) -> Any:
     return surface._session.client.rooms[room]
 
 
-@pytest.mark.parametrize("who", [OLGA, EVE])
+@pytest.mark.parametrize("who", first(1, [EVE, OLGA]))
 async def test_no_event_of_another_room_moves_what_was_told_in_an_encrypted_one(
     tmp_path: Path, server: MatrixServer, who: str
 ) -> None:

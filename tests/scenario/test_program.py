@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.console.link import SOCKET, dial
+from tests.depth import first
 from tests.kill.hub_process import hub_process
 from tests.ollama_server import OllamaServer
 from tests.program import ROOT, Program
@@ -120,7 +121,9 @@ async def test_a_pipe_is_answered_line_by_line_and_its_end_ends_the_hub(tmp_path
     assert ["message is longer" in refused[0], "no command /frobnicate" in refused[1], len(refused)] == [True, True, 2]
 
 
-@pytest.mark.parametrize(("number", "busy"), [(signal.SIGTERM, True), (signal.SIGINT, False)], ids=["busy", "idle"])
+@pytest.mark.parametrize(
+    ("number", "busy"), first(1, [(signal.SIGINT, False), (signal.SIGTERM, True)]), ids=["idle", "busy"]
+)
 async def test_a_signal_ends_a_hub_whose_pipe_stays_open_with_0_in_time(
     tmp_path: Path, number: signal.Signals, busy: bool
 ) -> None:
@@ -147,6 +150,7 @@ async def test_a_signal_ends_a_hub_whose_pipe_stays_open_with_0_in_time(
             assert (process.returncode, b"Traceback" in err) == (0, False), err
 
 
+@pytest.mark.long
 async def test_a_reader_that_does_not_read_holds_up_neither_the_hub_nor_its_end(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(
@@ -174,6 +178,7 @@ async def test_a_reader_that_does_not_read_holds_up_neither_the_hub_nor_its_end(
             await process.wait()
 
 
+@pytest.mark.long
 async def test_a_closed_input_is_an_empty_one(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         "sh", "-c", 'exec "$0" -m bot.cli run --console <&-', sys.executable, cwd=ROOT, env=_environment(tmp_path),
@@ -277,6 +282,7 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
     assert rank.code == 2
 
 
+@pytest.mark.long
 async def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     async with hub_process(tmp_path, NOBODY), _started(tmp_path, "say", "/help") as process:
         assert process.stdout is not None

@@ -17,6 +17,7 @@ from core.access import NotAllowed
 from core.chat import Role
 from core.tokens import NoSuchToken
 from core.voice.intent import understand
+from tests.depth import first
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, Hands, balances, hub
 from tests.scenario.held_store import HeldDatabase, held
@@ -261,7 +262,7 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("end", ["revoked", "let out", "linked"])
+@pytest.mark.parametrize("end", first(2, ["revoked", "linked", "let out"]))
 async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str, late: bool) -> None:
     said = asyncio.Event()
     async with (

@@ -17,6 +17,7 @@ import core.voice.intent
 from adapters.telegram.parts import AGAIN
 from core.chat import Button, File, Reply
 from core.voice.intent import Intent, Meaning
+from tests.depth import first
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import QUILL, Hands
 from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram
@@ -118,7 +119,7 @@ FAULTS: dict[str, Callable[[TelegramServer], AbstractAsyncContextManager[None]]]
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", first(1, FAULTS))
 async def test_deaf_is_down_and_said_elsewhere_and_heals(tmp_path: Path, server: TelegramServer, fault: str) -> None:
     async with on_telegram(tmp_path, server) as talk:
         await talk.says(talk.ann, ANN, "/whoami")
@@ -290,6 +291,7 @@ async def test_a_flood_wait_parks_one_chat_and_its_finals_arrive(tmp_path: Path,
         assert len([call for call in server.calls if call.status == 429]) <= 2, "nobody knocks meanwhile"
 
 
+@pytest.mark.long
 async def test_an_answer_takes_its_drafts_place_after_a_flood(tmp_path: Path, server: TelegramServer) -> None:
     rest = asyncio.Event()
     async with OllamaServer.running("slow:latest") as model, on_telegram(tmp_path, server, ollama=model.url) as talk:
@@ -551,6 +553,7 @@ NAMES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 async def test_no_name_of_a_file_means_more_than_a_name(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server) as talk:
         workspace = talk.app.settings.workspace
@@ -574,6 +577,7 @@ async def test_no_name_of_a_file_means_more_than_a_name(tmp_path: Path, server: 
         assert sorted(os.listdir(tmp_path)) == ["data", "workspace"]  # noqa: PTH208 - a look at a small folder
 
 
+@pytest.mark.long
 async def test_a_file_that_was_under_way_at_a_stop_is_fetched_after_it_once_telegram_gives_it(
     tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -701,6 +705,7 @@ async def test_what_is_said_right_after_a_move_is_answered(tmp_path: Path, serve
         assert talk.rows("SELECT text FROM inbound ORDER BY id DESC LIMIT 1") == [("/whoami",)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("questions")
 async def test_no_message_of_before_a_move_is_taken_for_one_of_after_it(tmp_path: Path, server: TelegramServer) -> None:
     old, new, gate = -4567, GROUP - 1, asyncio.Event()

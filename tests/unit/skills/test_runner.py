@@ -43,6 +43,7 @@ from adapters.skills.faults import Case, Faults
 from adapters.skills.limits import Limits
 from adapters.skills.runner import SkillRunner
 from core.agent.skill import Match
+from tests.depth import first
 from tests.unit.skills import office
 from tests.unit.skills.conftest import CANARY, CLOSED
 
@@ -102,15 +103,18 @@ def test_the_runner_is_the_port_and_knows_its_skills(skills: SkillRunner) -> Non
 
 @pytest.mark.parametrize(
     ("words", "first", "files"),
-    [
-        ("summarise welcome.md", "welcome.md in ", []),
-        ("outline welcome.md", "welcome.md has ", []),
-        ("search for escrow in the workspace", '"escrow" is in ', []),
-        ("scan the workspace for secrets", "Nothing suspicious was found in 2 files", []),
-        ("describe sample.csv", "sample.csv has 60 rows", []),
-        ("chart sample.csv sales by month", "Total revenue by month from sample.csv", ["revenue-by-month.png"]),
-        ("machine report", "This machine ", []),
-    ],
+    first(
+        4,
+        [
+            ("summarise welcome.md", "welcome.md in ", []),
+            ("search for escrow in the workspace", '"escrow" is in ', []),
+            ("machine report", "This machine ", []),
+            ("describe sample.csv", "sample.csv has 60 rows", []),
+            ("outline welcome.md", "welcome.md has ", []),
+            ("scan the workspace for secrets", "Nothing suspicious was found in 2 files", []),
+            ("chart sample.csv sales by month", "Total revenue by month from sample.csv", ["revenue-by-month.png"]),
+        ],
+    ),
 )
 async def test_every_skill_answers_from_a_child(words: str, first: str, files: list[str], out: Path) -> None:
     skills = SkillRunner(SAMPLES)
@@ -342,6 +346,7 @@ async def test_whatever_a_child_does_is_one_named_error(
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.long
 async def test_control_characters_of_a_file_reach_nobody(root: Path, out: Path) -> None:
     (root / "esc.md").write_text("# T\x1b]0;PWNED\x07itle\n\n" + "A sen\x1b[31mtence\x9b of the title\x08. " * 3)
     (root / "long.md").write_text("\n\n".join(f"# Chap\x1b[2Jter {n}" for n in range(300)))
@@ -419,7 +424,7 @@ signal.pause()
 """
 
 
-@pytest.mark.parametrize(("folder", "size"), [("out", 1_000), (".", 0)])
+@pytest.mark.parametrize(("folder", "size"), first(1, [(".", 0), ("out", 1_000)]))
 async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
     root: Path, tmp_path: Path, out: Path, scripted: Scripted, folder: str, size: int
 ) -> None:

@@ -12,6 +12,7 @@ from adapters.skills.assigned import assigned
 from adapters.skills.errors import FileBinary, FileClosed, LineTooLong
 from adapters.skills.job import TEXT_LENGTH
 from adapters.skills.scan import masked, scan
+from tests.depth import first
 from tests.unit.skills.conftest import CANARY
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_what_only_speaks_of_secrets_is_none(root: Path, job: Jobs, line: str) -
 
 
 @pytest.mark.timeout(5)
-@pytest.mark.parametrize("piece", ["password", "secret_", "a.", "token : ", "password=", "pwd=1"])
+@pytest.mark.parametrize("piece", first(3, ["password=", "a.", "token : ", "secret_", "password", "pwd=1"]))
 def test_hostile_lines_are_scanned_in_no_time(piece: str) -> None:
     assert len(list(assigned("\n".join([piece * (49_000 // len(piece))] * 10)))) <= 100_000
 
@@ -210,6 +211,7 @@ def test_python_that_does_not_parse_is_no_crash(root: Path, job: Jobs) -> None:
     assert "1 file" in scan(job("broken.py")).text
 
 
+@pytest.mark.long
 def test_python_that_was_not_analysed_is_named_and_never_all_clear(root: Path, job: Jobs) -> None:
     (root / "old.py").write_text("import os\nprint 'x'\nos.system(raw_input())\n")
     (root / "deep.py").write_text("x = " + "-" * 20_000 + "1\n")

@@ -178,6 +178,7 @@ print(search.search(Job(Workspace(Path(sys.argv[1])), "zeppelin", Path(), Path()
 """
 
 
+@pytest.mark.long
 def test_a_document_that_takes_too_long_to_read_is_left_out(root: Path) -> None:
     """In a process of its own, as always: the alarm would go off in the middle of whatever pytest is doing."""
     office.pdf(root / "slow.pdf", [[f"The zeppelin number {n} rises."] for n in range(300)])

@@ -94,6 +94,7 @@ def test_a_command_is_heard_and_other_speech_is_not() -> None:
     assert judge(hear("pizza.ogg")) is Verdict.NOTHING
 
 
+@pytest.mark.long
 def test_a_long_hiss_is_no_work() -> None:
     hiss, engine = np.random.default_rng(1).normal(0, 5000, 30 * RATE).astype(np.int16), Sphinx()
     begun = time.process_time()

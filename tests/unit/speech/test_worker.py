@@ -22,6 +22,7 @@ from core.voice.hearing import (
     MouthFailed,
     TooManyNotes,
 )
+from tests.depth import first
 from tests.unit.speech.test_sound import tone
 
 NOTES = Path(__file__).parents[2] / "voice/notes"
@@ -101,7 +102,7 @@ async def test_what_has_fled_and_leaves_unread_what_it_was_told_holds_nothing_up
             await scripted(flees).ask({"op": "hear"}, bytes(2_000_000), 0.5)
 
 
-@pytest.mark.parametrize("limit", ["OPENING = 0.001", "WORK['pocketsphinx'] = (0.001, 0)"])
+@pytest.mark.parametrize("limit", first(1, ["WORK['pocketsphinx'] = (0.001, 0)", "OPENING = 0.001"]))
 async def test_the_real_child_works_no_longer_than_it_may(limit: str) -> None:
     program = f"from adapters.speech import child; child.{limit}; child.main()"
     worker = Worker("pocketsphinx", program=(sys.executable, "-c", program))

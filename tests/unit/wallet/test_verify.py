@@ -25,6 +25,7 @@ from core.wallet.ledger import (
     transfer,
     verify,
 )
+from tests.blank import blank
 from tests.unit.wallet.small_book import a_small_book
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ Value = int | str | bytes | None
 @pytest.fixture
 def damaged(path: Path) -> Iterator[sqlite3.Connection]:
     """The small book, opened by somebody who lets no rule of the database stop them; put back after each damage."""
-    with closing(connect(path)) as connection:
+    with closing(connect(blank(path))) as connection:
         tx = UnitOfWork(connection)
         tx.begin(1_750_000_000_000)
         a_small_book(tx)
