@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from core.swarm.auction import Bid, Standing
@@ -94,12 +95,15 @@ class TaskRows:
             ).fetchall()
         )
 
-    def load(self, agent: str) -> int:
+    def loads(self) -> Counter[str]:
         """See `TaskStore`."""
-        (count,) = self._connection.execute(
-            "SELECT count(*) FROM task WHERE agent = ? AND status IN ('awarded', 'running')", (agent,)
-        ).fetchone()
-        return int(count)
+        return Counter(
+            dict(
+                self._connection.execute(
+                    "SELECT agent, count(*) FROM task WHERE status IN ('awarded', 'running') AND agent IS NOT NULL GROUP BY agent"
+                )
+            )
+        )
 
     # Bids ------------------------------------------------------------------------------------------------------
 

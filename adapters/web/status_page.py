@@ -283,11 +283,12 @@ def _read(name: str) -> bytes:
 
 
 def _look(tx: WebTx, agents: Sequence[Agent]) -> _Seen:
+    loads = tx.tasks.loads()
     bidding = [task for task in tx.tasks.due(_FOR_EVER, NEAREST) if task.status is Status.BIDDING]
     return _Seen(
         tx.tasks.newest(None, RECENT_TASKS),
         [(task, _bids(tx, task)) for task in bidding[:AUCTIONS]],
-        {agent.name: tx.tasks.load(agent.name) for agent in agents},
+        {agent.name: loads[agent.name] for agent in agents},
     )
 
 

@@ -97,7 +97,8 @@ def join(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decl
 def _busy(tx: SwarmTx, appraisals: Sequence[tuple[Agent, Offer | Decline | None]]) -> set[str]:
     """Who could do it and has no hand free."""
     offering = [agent for agent, answer in appraisals if isinstance(answer, Offer)]
-    return {agent.name for agent in offering if tx.tasks.load(agent.name) >= agent.capacity}
+    loads = tx.tasks.loads() if offering else {}
+    return {agent.name for agent in offering if loads[agent.name] >= agent.capacity}
 
 
 def _take_answers(

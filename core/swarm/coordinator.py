@@ -188,7 +188,7 @@ class Coordinator:
             bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
             if bid is None:
                 raise NoSuchBid(agent=given[:40], task=task.name)
-            if not is_person(agent) and tx.tasks.load(agent) >= self._roster.get(agent).capacity:
+            if not is_person(agent) and tx.tasks.loads()[agent] >= self._roster.get(agent).capacity:
                 raise AgentBusy(agent=agent, task=task.name)
             tx.mark(key, "")
             return bidding.award(tx, task, bid, self._terms, now.recorded)
@@ -295,7 +295,7 @@ class Coordinator:
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
         """Take an agent off the roster; what it was doing goes to somebody else. Returns its name and how many tasks that is."""
         agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)
-        load = await self._store.read(lambda tx: tx.tasks.load(agent))
+        load = await self._store.read(lambda tx: tx.tasks.loads()[agent])
         if new:
             self._walk.offer_again(self._docket.parking.waiting_for(agent))
             self._spawner.spawn(self._hand_over(agent), f"what {agent} was doing")
@@ -349,7 +349,7 @@ class Coordinator:
 
     async def ready(self, agent: Agent) -> tuple[int, str | None]:
         """How many tasks an agent has, and why it cannot work at all (None: it can)."""
-        load = await self._store.read(lambda tx: tx.tasks.load(agent.name))
+        load = await self._store.read(lambda tx: tx.tasks.loads()[agent.name])
         return load, await self._worker.ready(agent)
 
     # Going on --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from core.tokens import STRANGER
 from core.wallet.held import HoldTx
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
 
     from core.errors import UserError
@@ -132,8 +133,8 @@ class TaskStore(Protocol):
     def counts(self) -> dict[str, int]:
         """How many live tasks there are of each status."""
 
-    def load(self, agent: str) -> int:
-        """How many tasks an agent has been awarded or is running."""
+    def loads(self) -> Counter[str]:
+        """How many tasks each agent has been awarded or is running; 0 for everyone else."""
 
     def answer(self, task: int, attempt: int, answer: Answer) -> None:
         """Keep an agent's answer; a later one replaces it."""

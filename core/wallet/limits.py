@@ -259,7 +259,8 @@ def refusal(tx: LimitTx, one: Spend) -> Refused | None:
     single = _lead(one.account) + PAYMENT
     if one.amount > rules.amounts.get(single, one.amount):
         return _over_single(one, single, rules.amounts[single])
-    if checks := [check for check in _checks(one) if check.rule in rules.amounts]:
+    checks = [check for check in _checks(one) if check.rule in rules.amounts] if rules.amounts else []
+    if checks:
         known = tx.limits.scopes(one.key)
         fresh = {row for row in _rows(one) if row.scope not in known}
         over = (
