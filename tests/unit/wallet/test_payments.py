@@ -20,7 +20,7 @@ from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself, attempte
 from core.wallet.payment import EARLIER, BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
 from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS
 from tests.twin_node import START, WHOLE, Fault, Line
-from tests.unit.wallet.payments_bench import ANN, bench
+from tests.unit.wallet.payments_bench import ANN, OWNER, bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -256,11 +256,11 @@ async def test_another_signers_invoice_keeps_the_hash_only_while_it_is_on_its_wa
 async def test_two_at_once_pay_once(hub: Bench) -> None:
     bolt11 = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.HANGS)
-    both = [asyncio.ensure_future(hub.pay(bolt11)), asyncio.ensure_future(hub.pay(bolt11, ANN))]
+    both = [asyncio.gather(hub.pay(bolt11, who), return_exceptions=True) for who in (OWNER, ANN)]
     await hub.until(lambda: hub.twin.hung, 0)
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)  # who comes second, while the first hangs
     hub.twin.release()
-    found = await asyncio.gather(*both, return_exceptions=True)
+    found = [one for each in both for one in await each]
     assert sorted(type(one).__name__ for one in found) == ["BeingPaid", "Payment"]
     assert hub.twin.calls["pay"] == 1
     with pytest.raises(PaidAlready):
