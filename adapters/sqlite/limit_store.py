@@ -24,9 +24,19 @@ class LimitRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._rules: Rules | None = None
+
+    def renew(self) -> None:
+        """Look again at the next question: a transaction began, or something of it was undone."""
+        self._rules = None
 
     def rules(self) -> Rules:
-        """See `LimitStore`."""
+        """See `LimitStore`. Asked at every step that spends, so read once a transaction."""
+        if self._rules is None:
+            self._rules = self._read()
+        return self._rules
+
+    def _read(self) -> Rules:
         freeze, amounts = None, {}
         for scope, amount, by in self._connection.execute(_RULES):
             if scope == _FROZEN:
@@ -44,6 +54,7 @@ class LimitRows:
         self._put("preset", scope, amount)
 
     def _put(self, column: str, scope: str, amount: int | None) -> None:
+        self.renew()
         self._connection.execute(
             f"INSERT INTO limit_rule (scope, {column}) VALUES (?, ?)"  # noqa: S608 - constants
             f" ON CONFLICT (scope) DO UPDATE SET {column} = excluded.{column}",
@@ -52,10 +63,12 @@ class LimitRows:
 
     def freeze(self, by: str, now: int) -> None:
         """See `LimitStore`."""
+        self.renew()
         self._connection.execute("INSERT INTO freeze VALUES (1, ?, ?)", (now, by))
 
     def thaw(self) -> None:
         """See `LimitStore`."""
+        self.renew()
         self._connection.execute("DELETE FROM freeze")
 
     def counted(self, key: str) -> Counted | None:

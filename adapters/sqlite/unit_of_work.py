@@ -96,6 +96,7 @@ class UnitOfWork:
         self.now = now
         self.events = []
         self._emitted = []
+        self.limits.renew()
 
     def emit(self, event: Event) -> None:
         """See `core.store.Tx`."""
@@ -123,6 +124,7 @@ class UnitOfWork:
         """Forget the events of a function that was undone: all but the first `kept`."""
         del self.events[kept:]
         self._emitted = []
+        self.limits.renew()
 
     def applied(self, key: str) -> str | None:
         """See `core.store.Tx`."""

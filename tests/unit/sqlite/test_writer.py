@@ -154,6 +154,32 @@ async def test_an_error_undoes_its_own_function_and_no_other(store: Database, lo
     assert look("SELECT count(*) FROM event") == [(len(kept),)]
 
 
+async def test_a_freeze_counts_for_who_comes_next_unless_it_was_undone(store: Database) -> None:
+    """The rules of spending are read once a transaction."""
+
+    def frozen(tx: UnitOfWork) -> bool:
+        return tx.limits.rules().freeze is not None
+
+    def freeze(tx: UnitOfWork) -> bool:
+        tx.limits.freeze("console:owner", tx.now)
+        return frozen(tx)
+
+    def undone(tx: UnitOfWork) -> None:
+        assert freeze(tx)
+        raise NotThis(what="a freeze")
+
+    def limit(tx: UnitOfWork) -> dict[str, int]:
+        tx.limits.put_rule("user.day", 1_000)
+        return dict(tx.limits.rules().amounts)
+
+    outcomes = await all_of(*map(store.write, (frozen, undone, frozen, limit, freeze, frozen)))
+    assert isinstance(outcomes.pop(1), NotThis)
+    assert outcomes == [False, False, {"user.day": 1_000}, True, True]
+    assert store.commits == 1
+    await store.write(lambda tx: tx.limits.thaw())
+    assert not await store.write(frozen)
+
+
 async def test_events_have_the_numbers_of_their_rows(store: Database, look: Look) -> None:
     heard: list[Event] = []
     store.listen(heard.extend)
