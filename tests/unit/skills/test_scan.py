@@ -256,6 +256,7 @@ print(scan.scan(Job(Workspace(Path(sys.argv[1])), "", Path(sys.argv[1]), Path(sy
 """
 
 
+@pytest.mark.long
 def test_a_scan_out_of_time_tells_what_it_has_and_what_it_left(root: Path) -> None:
     """In a process of its own, as always: the alarm would go off in the middle of whatever pytest is doing."""
     (root / "slow.py").write_text("x = 'a' + 'b' * 20 + call(1, 2)\n" * 20_000)
