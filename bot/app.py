@@ -51,6 +51,7 @@ from bot.parts import chats, nodes
 from bot.parts.looks import DATABASE
 from bot.parts.web import selling, sidecar
 from bot.registry import registry
+from bot.shop import NOT_FOR_STRANGERS
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
@@ -98,9 +99,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
-NOT_FOR_STRANGERS = frozenset({"machine"})
-"""Skills that are about the owner's machine: nobody buys what runs on it."""
 
 SAMPLES = Path(config.__file__).parent / "workspace"
 DRAIN_SECONDS = 2.5

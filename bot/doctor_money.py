@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.findings import Severity, check, refused
-from bot.parts.looks import NodeLook, gate_port, look_at_books, look_at_gate, look_at_node
+from bot.parts.looks import NodeLook, gate_port, look_at_books, look_at_gate, look_at_node, look_at_price
 from bot.parts.nodes import SIMULATED
 from config.settings import is_loopback
 from core.errors import HubError, UserError
@@ -136,6 +136,8 @@ def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
         says += "" if serve.enabled else ", until the hub stops: timmy-serve start opened it"
         fix = "See to TIMMY_SERVE_PUBLIC_URL and the proxy before it: docs/selling.md."
         yield check("gate.reachable", says, asked.outside, fix, Severity.WARNING)
+    fix = "Set TIMMY_SERVE_PRICE higher."
+    yield check("gate.price", f"a call costs {serve.price} sats", look_at_price(settings), fix, Severity.WARNING)
     behind = serve.public_url is not None and is_loopback(serve.host) and http.trusted_proxy is None
     wrong = "all strangers come from the proxy before the gate, so they count as one and are slowed down together"
     fix = "Set TIMMY_HTTP_TRUSTED_PROXY to the proxy's address."

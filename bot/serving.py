@@ -79,10 +79,12 @@ class Serving:
         supervisor: Supervisor,
         *,
         enabled: bool,
+        warn: Callable[[int], str],
     ) -> None:
-        """`enabled`: it is opened at the start."""
+        """`enabled`: it is opened at the start. `warn`: what is wrong with a price (sats), empty where nothing is."""
         self._enabled = enabled
         self._make = make
+        self._warn = warn
         self._supervisor = supervisor
         self._gate: Gate | None = None
         self._open = False
@@ -131,6 +133,8 @@ class Serving:
         port, price = _number(frame, "port", 65535), _number(frame, "price", to_sats(MAX_SATS))
         gate = await self.open(port, price)
         words = f"Selling at {gate.address}, {gate.price_words} a call. {self._until}"
+        if wrong := self._warn(to_sats(gate.price)):
+            words += f"\nBut {wrong}. Set TIMMY_SERVE_PRICE (or --price) higher."
         return {"text": words, "data": {"ok": True, "address": gate.address, "price_sats": to_sats(gate.price)}}
 
     async def _invoice(self, frame: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,14 +20,15 @@ from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
 from core.wallet.limits import Frozen, OverLimit
-from core.wallet.sales import TALKS, TASKS, CallState
+from core.wallet.sales import TALKS, CallState
 from core.wallet.selling import request_hash, use, worth
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from core.agent.agent import Assistant
     from core.swarm.coordinator import Coordinator
+    from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
     from core.treasury.treasury import Treasury
@@ -41,6 +42,9 @@ MOST_TALKS = 4
 
 MOST_TASKS = 8
 """Tasks of strangers that wait or are worked on at a time: agents take what was posted first, whoever posted it."""
+
+NOT_FOR_STRANGERS = frozenset({"machine"})
+"""Skills that are about the owner's machine: nobody buys what runs on it."""
 
 _SHOWN = frozenset({Status.DELIVERED, Status.SETTLED})
 
@@ -84,14 +88,19 @@ class Shop:
         self._coordinator = coordinator
         self._talking = 0
 
+    async def refusal(self, goods: Goods) -> NoAnswer | NoFunds | None:
+        """Why this would not be done now."""
+        if goods.service == TALKS:
+            return None if await self._model() is None else NoAnswer()
+        return None if await self._treasury.refusal(goods.price) is None else NoFunds()
+
     async def open(self, goods: Goods) -> None:
         """Raise why this would not be done now, `NoAnswer` or `NoFunds`: nobody should buy what they are refused then."""
-        if goods.service == TALKS and await self._model() is not None:
-            raise NoAnswer
-        if goods.service == TASKS and (why := await self._treasury.refusal(goods.price)) is not None:
-            if isinstance(why, OverLimit):
-                await self._treasury.short(why, goods.price)
-            raise NoFunds
+        refused = await self.refusal(goods)
+        if isinstance(refused, NoFunds) and isinstance(why := await self._treasury.refusal(goods.price), OverLimit):
+            await self._treasury.short(why, goods.price)
+        if refused is not None:
+            raise refused
 
     async def chat(self, grant: Grant, message: str, key: str | None) -> str:
         """The agent's answer, in a conversation of the token's own. The same key again is answered the same, and costs nothing.
@@ -176,6 +185,16 @@ class Shop:
             )
         task = await self._coordinator.show(number)
         return task, await self._coordinator.files(number) if task.status in _SHOWN else []
+
+
+def underpaid(price: int, personas: Iterable[Persona]) -> str:
+    """What is wrong with a call that costs so many sats: no agent would work for it. Empty where one does."""
+    selling = [one for one in personas if not one.skills or not NOT_FOR_STRANGERS.issuperset(one.skills)]
+    least = min(selling, key=lambda one: one.rate, default=None)
+    if least is None or least.rate <= price:
+        return ""
+    asks = format_sats(to_msat(least.rate))
+    return f"no agent does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"
 
 
 def _name(grant: Grant) -> str:

@@ -95,10 +95,10 @@ class SaleRows:
         (kept,) = self._connection.execute(query, (first, f"{first[:-1]}0")).fetchone()  # "0" comes after "/"
         return int(kept)
 
-    def tally(self, token: bytes) -> tuple[int, int]:
+    def tally(self, token: bytes, answers: int) -> tuple[int, int]:
         """See `SaleStore`. No call is used for an answer that broke off."""
         count, in_vain, used = self._connection.execute(_TALLY, (token,)).fetchone()
-        return int(count), int(in_vain) + max(0, self.answers(token) - int(used))
+        return int(count), int(in_vain) + max(0, answers - int(used))
 
     def crowded(self, most: int) -> bool:
         """See `SaleStore`."""

@@ -71,7 +71,9 @@ if TYPE_CHECKING:
     from core.wallet.sales import Goods
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-    Sale = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
+    Reading = Callable[[web.Request], Awaitable[Any]]
+    Sale = Callable[[web.Request, Grant, Any], Awaitable[web.StreamResponse]]
+    Show = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
 
@@ -121,11 +123,11 @@ class Gate:
         look: dict[str, Any] = {"access": Access.BOUGHT, "refuses": (404, 422, 429)}
         return (
             Route(
-                "POST", "/v1/chat", "chat", "Talk with the agent", self._selling(self._chat, self._talk), body=Message,
+                "POST", "/v1/chat", "chat", "Talk with the agent", self._selling(self._chat, _message, self._talk), body=Message,
                 gives=Answered, **sold,
             ),
             Route(
-                "POST", "/v1/tasks", "post", "Have a task done", self._selling(self._tasks, self._post), body=Wanted,
+                "POST", "/v1/tasks", "post", "Have a task done", self._selling(self._tasks, _wanted, self._post), body=Wanted,
                 gives=Posted, status=202, **sold,
             ),
             Route(
@@ -239,15 +241,20 @@ class Gate:
         """Whom an offer is made to: an address, or the network that one household has of them (IPv6: a /64)."""
         return _household(self._guard.client(request))
 
-    def _selling(self, goods: Goods, serve: Sale) -> Handler:
-        """Serve whoever has a token for it, and make everybody else an offer."""
+    def _selling(self, goods: Goods, read: Reading, serve: Sale) -> Handler:
+        """Serve whoever has a token for it, and make everybody else an offer: not for a request that could not be served.
+
+        One without a body asks for the price.
+        """
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 grant = await self._grant(request, goods)
-                return await serve(request, grant)
+                return await serve(request, grant, await read(request))
             except PaymentNeeded as error:
                 calls = read_calls(request)
+                if await request.read():
+                    await read(request)
                 await self.front.counter.open(goods)
                 with _closed_till():
                     client, header = self._client(request), read_authorization(request)
@@ -256,7 +263,7 @@ class Gate:
 
         return handle
 
-    def _showing(self, serve: Sale) -> Handler:
+    def _showing(self, serve: Show) -> Handler:
         """Show whoever bought it; another token would not open it, so none is offered."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -275,19 +282,11 @@ class Gate:
 
     # What is sold ----------------------------------------------------------------------------------------------
 
-    async def _talk(self, request: web.Request, grant: Grant) -> web.Response:
-        message = read_text(await read_body(request, {"message"}, "the text message"), "message")
+    async def _talk(self, request: web.Request, grant: Grant, message: str) -> web.Response:
         return answer(Answered(await self.front.counter.chat(grant, message, read_key(request.headers.get(KEY)))))
 
-    async def _post(self, request: web.Request, grant: Grant) -> web.Response:
-        shape = "the text description, a whole number max_sats if you like"
-        body = await read_body(request, {"description", "max_sats"}, shape)
-        most = body.get("max_sats")
-        if most is not None and (type(most) is not int or not 1 <= most <= MAX_SATS):
-            raise WrongBody(fields=shape)
-        task = await self.front.counter.post(
-            grant, read_text(body, "description"), most, read_key(request.headers.get(KEY))
-        )
+    async def _post(self, request: web.Request, grant: Grant, wanted: tuple[str, int | None]) -> web.Response:
+        task = await self.front.counter.post(grant, *wanted, read_key(request.headers.get(KEY)))
         text = json.dumps(asdict(Posted(task.name, task.status.value)))
         return web.Response(status=202, text=text, content_type=JSON, headers={"Location": f"/v1/tasks/{task.name}"})
 
@@ -297,7 +296,8 @@ class Gate:
         listed = [FileFacts(file.name, file.size, f"{base}/{quote(file.name, safe='')}") for file in files]
         shown = task.status in {Status.DELIVERED, Status.SETTLED}
         result, found = (task.result, listed) if shown else (None, None)
-        return answer(TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), found))
+        facts = TaskFacts(task.name, task.status.value, result, _WHY.get(task.status), found)
+        return web.Response(text=json.dumps(asdict(facts)), content_type=JSON)  # what is not there yet is null
 
     async def _file(self, request: web.Request, grant: Grant) -> web.StreamResponse:
         number, name = read_task(request), request.match_info["name"]
@@ -315,7 +315,11 @@ class Gate:
             "Timmy sells by L402: ask, pay the Lightning invoice of the 402, and ask again with its token.",
             *("", "These sats are simulated: they are play money of this hub.")[: 2 * self.front.simulated],
             "",
-            *(f"POST {one.resource}  {self.front.money(one.price)} a call  {one.words}" for one in self.front.goods()),
+            *[
+                f"POST {one.resource}  {self.front.money(one.price)} a call  {one.words}"
+                + ("" if await self._sold_now(one) else " (not now)")
+                for one in self.front.goods()
+            ],
             "",
             f"?calls=10 offers ten calls together (up to {MOST_CALLS}). An offer holds {OFFER_SECONDS // 60} minutes,",
             f"a token {BUNDLE_MS // 86_400_000} days. Work that fails on our side costs nothing.",
@@ -327,16 +331,26 @@ class Gate:
         return answer(Open())
 
     async def _wares(self, _: web.Request) -> web.Response:
-        return answer(self.wares())
-
-    def wares(self) -> Wares:
-        """What is sold."""
         services = [
-            Ware(one.service, "POST", one.resource, one.words, to_sats(one.price)) for one in self.front.goods()
+            Ware(one.service, "POST", one.resource, one.words, to_sats(one.price), await self._sold_now(one))
+            for one in self.front.goods()
         ]
-        return Wares(
-            "Timmy", "L402", "0", "sat", self.front.simulated, OFFER_SECONDS, BUNDLE_MS // 1000, MOST_CALLS, services
+        return answer(
+            Wares(
+                "Timmy",
+                "L402",
+                "0",
+                "sat",
+                self.front.simulated,
+                OFFER_SECONDS,
+                BUNDLE_MS // 1000,
+                MOST_CALLS,
+                services,
+            )
         )
+
+    async def _sold_now(self, goods: Goods) -> bool:
+        return await self.front.counter.refusal(goods) is None
 
     async def _openapi(self, _: web.Request) -> web.Response:
         """Written once: it is open to anybody, and takes longer than all else here."""
@@ -370,6 +384,21 @@ class Gate:
             bool(self.address), self.site.public_url or self.address, to_sats(self.front.price), sold.offers,
             sold.bundles, to_sats(sold.earned), sold.calls, self.front.simulated,
         )  # fmt: skip
+
+
+async def _message(request: web.Request) -> str:
+    """What a talk is about."""
+    return read_text(await read_body(request, {"message"}, "the text message"), "message")
+
+
+async def _wanted(request: web.Request) -> tuple[str, int | None]:
+    """The words of a task, and the most that it may cost, sats."""
+    shape = "the text description, a whole number max_sats if you like"
+    body = await read_body(request, {"description", "max_sats"}, shape)
+    most = body.get("max_sats")
+    if most is not None and (type(most) is not int or not 1 <= most <= MAX_SATS):
+        raise WrongBody(fields=shape)
+    return read_text(body, "description"), most
 
 
 @lru_cache(4096)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from core.errors import Unavailable
     from core.swarm.ports import ResultFile
     from core.swarm.task import Task
     from core.wallet.l402 import Grant
@@ -90,13 +91,14 @@ class InvoiceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Ware:
-    """One thing that is sold."""
+    """One thing that is sold; `sold_now`: whether it could be bought at this moment."""
 
     service: str
     method: str
     path: str
     description: str
     price_sats: int
+    sold_now: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,11 @@ class Till(Protocol):
 class Counter(Protocol):
     """What is done for those who paid; `bot.shop.Shop`."""
 
+    async def refusal(self, goods: Goods) -> Unavailable | None:
+        """Why this would not be done now."""
+
     async def open(self, goods: Goods) -> None:
-        """Raise why this would not be done now: then nobody is asked to pay for it."""
+        """Raise that: then nobody is asked to pay for it."""
 
     async def chat(self, grant: Grant, message: str, key: str | None) -> str:
         """The agent's answer."""

@@ -15,6 +15,8 @@ from adapters.speech import engines
 from adapters.sqlite.connection import BookGone
 from adapters.sqlite.offline import NoBook, check, look
 from bot.parts import nodes
+from bot.shop import underpaid
+from config import personas
 from core.agent.model import ModelMissing, named
 from core.errors import Broken, HubError, UserError
 from core.wallet.lightning import NodeDown
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATABASE", "BookGone", "NodeLook", "gate_port", "look_at_books", "look_at_data",
-    "look_at_gate", "look_at_model", "look_at_network", "look_at_node", "look_at_pages", "look_at_port",
+    "look_at_gate", "look_at_model", "look_at_network", "look_at_node", "look_at_pages", "look_at_port", "look_at_price",
     "look_at_workspace", "look_from_outside", "speech_lacks",
 ]  # fmt: skip
 
@@ -88,6 +90,11 @@ async def gate_port(settings: Settings) -> None:
     from adapters.web.listening import Site, probe  # noqa: PLC0415 - as in `sidecar`
 
     await probe(Site(settings.serve.host, settings.serve.port, group="SERVE"))
+
+
+def look_at_price(settings: Settings) -> str:
+    """What is wrong with the price of a call at the gate."""
+    return underpaid(settings.serve.price, personas.load())
 
 
 async def look_at_gate(settings: Settings, listens: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from adapters import folder
 from bot.parts.chats import shortcut_routes
 from bot.serving import OwnPort, Serving
-from bot.shop import Shop
+from bot.shop import Shop, underpaid
 from config.log import hide
 from config.settings import is_loopback, split
 from core.money import to_msat
@@ -81,4 +81,9 @@ def selling(
         )
         return Gate(site, sources, front)
 
-    return Serving(make, supervisor, enabled=settings.serve.enabled)
+    return Serving(
+        make,
+        supervisor,
+        enabled=settings.serve.enabled,
+        warn=lambda price: underpaid(price, hub.roster.personas.values()),
+    )

@@ -160,10 +160,11 @@ class SaleStore(Protocol):
     def answers(self, token: bytes) -> int:
         """How many answers to a bundle's calls are kept, whole ones and those that broke off."""
 
-    def tally(self, token: bytes) -> tuple[int, int]:
-        """Of a bundle: the calls that count (reserved or used, but for tasks that came to nothing), and what came to nothing.
+    def tally(self, token: bytes, answers: int) -> tuple[int, int]:
+        """Of a bundle with so many answers: the calls that count, and what came to nothing.
 
-        That are those tasks, and the answers that broke off.
+        Those that count are reserved or used, but for tasks that came to nothing; the others are these,
+        and answers that broke off.
         """
 
     def crowded(self, most: int) -> bool:

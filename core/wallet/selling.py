@@ -289,8 +289,11 @@ def _closed(call: Call, tx: SaleTx) -> None:
         )  # whoever asks for ever while we cannot answer fills no disk
 
 
-def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, bool]:
-    """The call of this key, and whether it is to be made now: a new one, or one that came to nothing before."""
+def _next_call(tx: SaleTx, grant: Grant, key: str, request: str, *, posted: bool = False) -> tuple[Call, bool]:
+    """The call of this key, and whether it is to be made now: a new one, or one that came to nothing before.
+
+    `posted`: this unit of work has posted its task, whose key is among the effects already.
+    """
     call = tx.sales.call(grant.token, key)
     if call is not None and call.request != request:
         raise KeyOfAnother
@@ -298,16 +301,17 @@ def _next_call(tx: SaleTx, grant: Grant, key: str, request: str) -> tuple[Call, 
         return call, False
     if call is not None and call.state is CallState.RESERVED:
         raise StillWorking
-    if _spent(tx, grant):
+    if _spent(tx, grant, int(posted)):
         raise TokenSpent(price=format_sats(grant.sold.price))
     return Call(grant.token, key, request, attempt=call.attempt + 1 if call else 1), True
 
 
-def _spent(tx: SaleTx, grant: Grant) -> bool:
+def _spent(tx: SaleTx, grant: Grant, posted: int) -> bool:
     known, most = tx.sales.known(grant.token), FAILURES * grant.sold.calls
-    if known < grant.terms.calls and known + tx.sales.answers(grant.token) < most:
+    answers = tx.sales.answers(grant.token) - posted
+    if known < grant.terms.calls and known + answers < most:
         return False  # whatever came of them
-    count, in_vain = tx.sales.tally(grant.token)
+    count, in_vain = tx.sales.tally(grant.token, answers)
     return count >= grant.terms.calls or in_vain >= most
 
 
@@ -322,7 +326,7 @@ def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:
 
     Raises as `Seller.reserve`: then nothing was posted.
     """
-    now, new = _next_call(tx, grant, call.key, call.request)
+    now, new = _next_call(tx, grant, call.key, call.request, posted=tx.applied(call.cause) is not None)
     if new:
         tx.sales.put(replace(now, state=CallState.USED, task=task), tx.now)
     return new

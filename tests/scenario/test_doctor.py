@@ -388,6 +388,9 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
         asked = await ask(sells, runs=False)
         assert "gate.port" in wrong(sells, None, asked=asked)
         assert "TIMMY_SERVE_PORT" in wrong(sells, None, asked=asked)["gate.port"].fix
+    cheap = found.model_copy(update={"serve": Serve(enabled=True, port=port, price=7)})
+    assert "no agent does a task for 7 sats" in wrong(cheap, None, asked=asked)["gate.price"].says
+    assert "gate.price" not in wrong(sells, None, asked=asked)
     both = sells.model_copy(update={"http": Http(port=port)})
     assert "own port" in wrong(both, None, asked=await ask(both, runs=False))["gate.port"].says
     assert (await ask(sells, runs=True)).money.outside.startswith(f"nothing answers at http://127.0.0.1:{port}")
@@ -397,8 +400,8 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     async with hub(tmp_path, found=by_hand) as bot:
         assert list(gate(by_hand, await ask_money(by_hand, runs=True), runs=True)) == []
         opened = await bot.app.serving.open()
-        reached, proxy = gate(by_hand, await ask_money(by_hand, runs=True, listens=opened.address), runs=True)
-        assert (reached.ok, proxy.ok) == (True, True)
+        reached, price, proxy = gate(by_hand, await ask_money(by_hand, runs=True, listens=opened.address), runs=True)
+        assert (reached.ok, price.ok, proxy.ok) == (True, True, True)
         assert reached.says.endswith(
             f"{opened.address}, to this machine alone, until the hub stops: timmy-serve start opened it"
         )

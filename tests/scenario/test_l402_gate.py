@@ -87,7 +87,13 @@ async def test_a_stranger_buys_a_task_end_to_end_over_a_restart(tmp_path: Path) 
         task = posted.body["task_id"]
         assert posted.headers["Location"] == f"/v1/tasks/{task}"
         facts = await done(bot, again, task)
-        assert facts == {"task_id": task, "status": "settled", "result": "quill did find the answer", "files": []}
+        assert facts == {
+            "task_id": task,
+            "status": "settled",
+            "result": "quill did find the answer",
+            "why": None,
+            "files": [],
+        }
         assert balances(bot.app.settings)["treasury"] == (100, 0)  # its own persona did it: the price came back
         spent = await again.task("find more")
         assert spent.error == (402, "token_spent")
@@ -237,6 +243,39 @@ async def test_strangers_keep_the_swarm_from_nobody_and_learn_nothing_of_its_lim
         assert (again.status, again.body["status"]) == (202, "settled")
 
 
+async def test_what_comes_to_nothing_is_given_back_three_times_a_call_and_told_as_the_docs_say(tmp_path: Path) -> None:
+    hands = Hands(asks={"echo": 30, "quill": 160}, does={"echo": ValueError("it broke")})
+    async with selling(tmp_path, hands=hands) as (bot, stranger):
+        stranger.buy(await stranger.task("find it"))
+        for _ in range(3):
+            task = (await stranger.task("find it")).body["task_id"]
+            assert (await done(bot, stranger, task))["status"] == "failed"
+        assert (await stranger.task("find it")).error == (402, "token_spent")
+
+
+async def test_nobody_is_asked_to_pay_for_a_request_that_cannot_be_served(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (_, stranger):
+        for path, body, error in (
+            ("/v1/tasks", b"nojson", (400, "body_not_json")),
+            ("/v1/tasks", b"{}", (422, "wrong_body")),
+            ("/v1/tasks", b'{"description": " "}', (422, "blank")),
+            ("/v1/tasks", b'{"description": "find it", "foo": 1}', (422, "wrong_body")),
+            ("/v1/tasks", b'{"description": "find it", "max_sats": 0}', (422, "wrong_body")),
+            ("/v1/chat", b'{"message": 5}', (422, "wrong_body")),
+        ):
+            assert (await stranger.ask("POST", path, data=body)).error == error, body
+        assert stranger.cashier.made == []
+        assert (await stranger.ask("POST", "/v1/tasks")).error == (402, "payment_needed")  # what it costs
+
+
+async def test_what_is_not_sold_now_is_said_where_the_wares_are(tmp_path: Path) -> None:
+    async with selling(tmp_path) as (bot, stranger):
+        wares = (await stranger.ask("GET", "/.well-known/l402.json")).body["services"]
+        assert [(one["service"], one["sold_now"]) for one in wares] == [("chat", False), ("tasks", True)]
+        await bot.say("/freeze")
+        assert (await stranger.ask("GET", "/")).body.count(b" (not now)") == 2
+
+
 async def test_why_a_task_failed_names_none_of_the_hubs_machines(tmp_path: Path) -> None:
     async with selling(tmp_path, worker=None, roster=None) as (bot, stranger):
         stranger.buy(await stranger.task("write a poem"))
@@ -282,7 +321,8 @@ async def test_what_strangers_buy_says_nothing_of_the_machine_it_runs_on(tmp_pat
         stranger.buy(await stranger.task("report on this machine"))
         posted = await stranger.task("report on this machine")
         facts = await done(bot, stranger, posted.body["task_id"])
-        assert facts == {"task_id": "T-2", "status": "failed", "why": "nobody here could do it"}
+        why = "nobody here could do it"
+        assert facts == {"task_id": "T-2", "status": "failed", "result": None, "why": why, "files": None}
         assert "127.0.0.1" in (await bot.say("/show T-2"))["text"]  # where no model answers, for the owner
         assert (await bot.app.serving.gate.status()).calls_used == 0
 
@@ -477,6 +517,9 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
             f"Selling at http://127.0.0.1:{port}, 7 simulated sats a call. It closes when the hub"
         )
         assert (await calls["status"]({}))["data"]["gate"] == f"http://127.0.0.1:{port}"
+        assert opened["text"].endswith(
+            "But no agent does a task for 7 sats: echo asks the least, 45 sats. Set TIMMY_SERVE_PRICE (or --price) higher."
+        )
         with pytest.raises(OpenAlready, match="7 simulated sats"):
             await calls["serve.start"]({})
         told = await calls["serve.status"]({})
