@@ -75,7 +75,8 @@ class Agreed:
         """Do it, on the word of `agreed`. Raises `NodeDown` where nothing was begun."""
         simulated = self._wallet.simulated
         if "purchase" in asked:
-            return await self._bought(asked["purchase"], asked["most"], agreed, approval.conversation)
+            price = asked.get("price", asked["most"])  # the way comes on top
+            return await self._bought(asked["purchase"], price, agreed, approval.conversation)
         if "treasury" in asked:
             way = Way(asked["treasury"])
             await self._treasury.move(caller, way, asked["most"], key)
