@@ -147,6 +147,21 @@ async def test_an_order_that_the_node_does_not_answer_for_holds_up_no_other(benc
     assert ((await bench.now(odd)).state, (await bench.now(other)).state) == (State.OPEN, State.HELD)
 
 
+async def test_a_node_that_answers_for_nothing_is_asked_once(bench: Bench) -> None:
+    asked = []
+
+    async def down(*what: Any) -> Any:
+        asked.append(what)
+        raise NodeDown(backend="simulated", why="it sleeps")
+
+    for key in ("one", "two"):
+        await bench.order(key)
+    bench.node.lookup = bench.node.info = down  # type: ignore[assignment]
+    with pytest.raises(NodeDown):
+        await bench.escrow.look()
+    assert [len(what) for what in asked] == [1, 0], "an order, and then who it is"
+
+
 async def test_what_a_crash_left_without_an_invoice_is_called_off_in_time(bench: Bench) -> None:
     class Crash(Exception):
         pass
