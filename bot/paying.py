@@ -173,7 +173,7 @@ class Paying:
         offer = bought.purchase
         paid = Order(offer.invoice, order.account, call.caller, call.follows, call.key, path=Path.SERVICE)
         quote = await self._payments.quote(paid)
-        facts = {"purchase": offer.id, "price": offer.amount}
+        facts = {"purchase": offer.id, "price": offer.amount, "again": order.again}
         return await self._put(call, spend_of(paid, quote.most), facts, words, routing=quote.fee_limit)
 
     async def treasury(self, call: CommandCall, way: Way, amount: int) -> Reply:
