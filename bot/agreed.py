@@ -75,7 +75,7 @@ class Agreed:
         """Do it, on the word of `agreed`. Raises `NodeDown` where nothing was begun."""
         simulated = self._wallet.simulated
         if "purchase" in asked:
-            return await self._bought(asked["purchase"], asked["most"], agreed, approval.conversation)
+            return await self._bought(asked, agreed, approval.conversation)
         if "treasury" in asked:
             way = Way(asked["treasury"])
             await self._treasury.move(caller, way, asked["most"], key)
@@ -101,9 +101,10 @@ class Agreed:
         if owner_of(asked["account"]) != caller.payer:
             raise AskedAsAnother
 
-    async def _bought(self, purchase: int, most: int, agreed: str, where: str) -> Came:
+    async def _bought(self, asked: dict[str, Any], agreed: str, where: str) -> Came:
         """Buy what was agreed to; what comes back is for whoever asked."""
-        bought = await self._buying.confirm(purchase, most, agreed)
+        price = asked.get("price", asked["most"])  # the way comes on top
+        bought = await self._buying.confirm(asked["purchase"], price, agreed, again=asked.get("again", False))
         if not isinstance(bought, Bought):
             raise PriceChanged
         reply = await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)

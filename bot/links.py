@@ -242,7 +242,7 @@ class Links:
         tx.invoices.hand_over(user_account(wish.actor), user_account(account))
         tx.purchases.hand_over(user_account(wish.actor), user_account(account))
         _limit(tx, wish.actor, account)
-        limits.hand_over(tx, wish.actor, account)
+        limits.bring_along(tx, wish.actor, account)
         moved = move_all(
             tx, key=f"link:{key}", source=user_account(wish.actor), target=user_account(account), actor=wish.actor,
             reason=f"{wish.actor} was linked to {account}",

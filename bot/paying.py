@@ -170,8 +170,11 @@ class Paying:
         if isinstance(bought, Bought):
             return await goods.delivered(bought, self._keep, simulated=self._wallet.simulated)
         words = goods.question(bought, simulated=self._wallet.simulated) + _payer_of(order.account)
-        one = Spend(order.account, bought.purchase.amount, Path.SERVICE, "")
-        return await self._put(call, one, {"purchase": bought.purchase.id}, words)
+        offer = bought.purchase
+        paid = Order(offer.invoice, order.account, call.caller, call.follows, call.key, path=Path.SERVICE)
+        quote = await self._payments.quote(paid)
+        facts = {"purchase": offer.id, "price": offer.amount, "again": order.again}
+        return await self._put(call, spend_of(paid, quote.most), facts, words, routing=quote.fee_limit)
 
     async def treasury(self, call: CommandCall, way: Way, amount: int) -> Reply:
         """Move sats between the owners' wallet and the treasury."""

@@ -145,9 +145,10 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
             return Reply(f"{words}. Note: {made.why}." if made.why else words, data)
         case State.FAILED:
             data["error"] = "payment_failed"
-            return Reply(
-                f"The payment of {amount} failed: {made.why.rstrip('.')}. Nothing left {_source(made.account)}.", data
-            )
+            rest = f"Nothing left {_source(made.account)}."
+            if made.given_up:
+                rest = "Its sats are free again. It may have arrived all the same: ask whoever was to get it."
+            return Reply(f"The payment of {amount} failed: {made.why.rstrip('.')}. {rest}", data)
         case State.PREPARED | State.SENDING | State.UNKNOWN:
             held = f"{format_cost(made.most)} are set aside for it until the node says how it ended."
             return Reply(f"The payment of {amount} to {payee} is on its way; you are told how it ends.\n{held}", data)
@@ -156,7 +157,8 @@ def payment(made: Payment, *, simulated: bool) -> Reply:
 
 
 def _source(account: str) -> str:
-    return "the treasury" if account == TREASURY else "your wallet"
+    kind, _, name = account.partition(":")
+    return {TREASURY: "the treasury", "agent": f"what {name} earned"}.get(kind, "your wallet")
 
 
 def transferred(payee: str, amount: int, *, simulated: bool) -> Reply:

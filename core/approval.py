@@ -81,7 +81,7 @@ def digest_of(kind: str, action: str) -> str:
 class Approval:
     """One question to persons. `action` is for the part that carries it out (`kind`), `words` for people; times in Unix ms.
 
-    `needs` is the role that an approver must still have when they decide: the owner's, or any. It is put to persons, who
+    `needs` is the role that an approver must still have when they decide: the owner's, a payer's, or any. It is put to persons, who
     may decide from any identity of theirs; `exact`: only from those that were asked, for the place is part of the proof.
     `askers` are all identities that whoever asked had when they did. `outcome` is what came of it, in words; `error` the code of
     what failed, empty where nothing did. `tries`: the number of the try that a yes stands for, from 1.
@@ -134,7 +134,7 @@ def decide(
     identity that was taken off since is still theirs for it.
     Raises `NotYoursToDecide` and `Settled`; who may not learns nothing of its state.
     """
-    enough = role is Role.OWNER or (approval.needs is not Role.OWNER and role is not Role.GUEST)
+    enough = role in {Role.OWNER, approval.needs} or (approval.needs is Role.MEMBER and role is not Role.GUEST)
     person = {actor} if approval.exact else {actor, *selves}
     asker = approval.asked_by.partition(" as ")[0]
     askers = {asker} if approval.exact else {asker, *approval.askers}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.lightning.bolt11 import decode
+from core.chat import one_line
 from core.money import MAX_SATS, MSAT, to_msat
 from core.wallet.lightning import BadInvoice, NodeDown, NodeRefused
 
@@ -23,12 +24,12 @@ class Answers:
         self._needed = needed
 
     def down(self, why: str) -> NodeDown:
-        """The node is down, or what answers there is none."""
-        return NodeDown(backend=self._backend, why=why)
+        """The node is down, or what answers there is none. Its own words may be in `why`: no terminal obeys them."""
+        return NodeDown(backend=self._backend, why=one_line(why))
 
     def refused(self, why: str) -> NodeRefused:
-        """It certainly did nothing."""
-        return NodeRefused(backend=self._backend, why=why)
+        """It certainly did nothing. `why` as with `down`."""
+        return NodeRefused(backend=self._backend, why=one_line(why))
 
     def odd(self) -> NodeDown:
         """It answers what such a node does not."""

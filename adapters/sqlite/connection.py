@@ -145,10 +145,15 @@ def refusal(error: sqlite3.Error, path: Path) -> Exception:
 
 
 def refuse_lost(path: Path) -> None:
-    """Raise `BookGone` or `Emptied` where no byte of a book is beside what only a hub at work leaves: it would be made anew."""
-    if path.is_symlink() or (path.exists() and (not path.is_file() or path.stat().st_size)):
+    """Raise where no byte of a book is beside what only a hub at work leaves: it would be made anew, behind a link too.
+
+    `BookGone`, `Emptied`, or `CannotOpen` for a link to nothing.
+    """
+    if path.exists() and (not path.is_file() or path.stat().st_size):
         return
     if found := _traces(path):
+        if path.is_symlink() and not path.exists():
+            raise CannotOpen(path=path, why=_obstacle(path))
         raise (Emptied if path.exists() else BookGone)(path=path.absolute(), found=min(found))
 
 

@@ -97,14 +97,13 @@ class LimitRows:
         """See `LimitStore`."""
         self._connection.execute("DELETE FROM spend WHERE key = ?", (key,))
 
-    def hand_over(self, source: str, target: str) -> None:
+    def bring_along(self, source: str, target: str) -> None:
         """See `LimitStore`."""
         self._connection.execute(
             "INSERT INTO spent SELECT ?, scope, minute, path, amount FROM spent WHERE account = ?"
             " ON CONFLICT DO UPDATE SET amount = min(amount + excluded.amount, 9000000000000000000)",
             (target, source),
         )
-        self._connection.execute("DELETE FROM spent WHERE account = ?", (source,))
 
     def total(self, row: Row, since: int) -> int:
         """See `LimitStore`. In two parts, as the sum of many amounts may be more than 63 bits hold."""

@@ -35,6 +35,12 @@ _GIVEN_UP = (
     " ORDER BY id DESC LIMIT 1"
 )
 
+_PAID_MEANWHILE = (
+    "UPDATE purchase SET state = 'paid', preimage = payment.preimage FROM payment"
+    " WHERE purchase.account = ? AND purchase.state = 'paying' AND payment.payment_hash = purchase.payment_hash"
+    " AND payment.account = purchase.account AND payment.state = 'succeeded'"
+)
+
 
 class PurchaseRows:
     """`core.wallet.purchase.PurchaseStore` on SQLite."""
@@ -93,6 +99,7 @@ class PurchaseRows:
 
     def hand_over(self, source: str, target: str) -> None:
         """See `PurchaseStore`."""
+        self._connection.execute(_PAID_MEANWHILE, (source,))
         self._connection.execute(
             "DELETE FROM purchase WHERE account = ? AND state = 'challenged'"
             " AND url IN (SELECT url FROM purchase WHERE account = ? AND state = 'paid')",

@@ -266,19 +266,25 @@ class HoldEscrow:
         found = await self._store.read(lambda tx: tx.holds.unfinished())
         if found:
             info = await self._own.verified()
-            for one in found:
-                await self._follow(one, info)
+            troubles = [why for one in found if (why := await self._follow(one, info)) is not None]
+            if troubles:
+                raise troubles[0]
         return found
 
-    async def _follow(self, one: HoldInvoice, info: NodeInfo) -> None:
-        """One order, as far as it goes now. One that cannot be followed holds up no other."""
+    async def _follow(self, one: HoldInvoice, info: NodeInfo) -> Unavailable | None:
+        """One order, as far as it goes now. One that cannot be followed holds up no other, unless the node is down for all.
+
+        Returns why it is to be tried again. Raises as `run` does.
+        """
         try:
             await self._step(one, info)
-        except Unavailable:
+        except Unavailable as error:
             self._own.doubt()
-            raise
+            await self._own.verified()
+            return error
         except Exception:
             log.exception("order %d cannot be followed", one.id)
+        return None
 
     async def _step(self, one: HoldInvoice, info: NodeInfo) -> None:
         height = info.height

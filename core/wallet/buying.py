@@ -123,10 +123,10 @@ class Buying:
             held = await self._store.read(lambda tx: tx.purchases.held(order.account, order.url, order.key))
             return await (self._fresh(order) if held is None else self._go_on(held, order))
 
-    async def confirm(self, number: int, agreed: int, by: str) -> Bought | Asks:
+    async def confirm(self, number: int, agreed: int, by: str, *, again: bool) -> Bought | Asks:
         """Go on with the purchase `number`, for which a person (`by`, their account) agreed to pay `agreed` msat.
 
-        Raises as `buy` does.
+        `again`: as whoever ordered it said. Raises as `buy` does.
         """
         purchase = await self._store.read(lambda tx: tx.purchases.find(number))
         if purchase is None:
@@ -134,7 +134,7 @@ class Buying:
         if purchase.state is State.FAILED:
             raise OfferOver(host=purchase.host)
         return await self.buy(
-            Order(purchase.account, purchase.url, agreed, purchase.key, again=True, agreed=True, by=by)
+            Order(purchase.account, purchase.url, agreed, purchase.key, again=again, agreed=True, by=by)
         )
 
     async def _go_on(self, held: Purchase, order: Order) -> Bought | Asks:

@@ -169,8 +169,8 @@ class LimitStore(Protocol):
     def void(self, key: str) -> None:
         """Nothing is counted under a key any more."""
 
-    def hand_over(self, source: str, target: str) -> None:
-        """All that is counted of one account is counted of another from now on."""
+    def bring_along(self, source: str, target: str) -> None:
+        """All that is counted of one account is counted of another too."""
 
     def total(self, row: Row, since: int) -> int:
         """Msat spent from the minute of `since` on, without an end."""
@@ -304,10 +304,13 @@ def void(tx: LimitTx, key: str) -> None:
     tx.limits.void(key)
 
 
-def hand_over(tx: LimitTx, person: str, account: str) -> None:
-    """What a person has spent is spent by the account that they are of from now on: their sats are its too."""
-    tx.limits.hand_over(user_account(person), user_account(account))
-    tx.limits.hand_over(person, account)
+def bring_along(tx: LimitTx, person: str, account: str) -> None:
+    """What a person has spent is spent by the account that they are of from now on: their sats are its too.
+
+    It stays spent by themselves as well: else whoever was taken off again had new room. Linked again, it counts twice.
+    """
+    tx.limits.bring_along(user_account(person), user_account(account))
+    tx.limits.bring_along(person, account)
 
 
 def is_person(scope: str) -> bool:

@@ -181,6 +181,7 @@ class Story:
         self.path = blank(path)
         self.keys = 0
         self.asked: Asks | None = None
+        self.again = False
 
     async def tell(self, moves: Sequence[Move]) -> None:
         for name, given_ in moves:
@@ -205,7 +206,7 @@ class Story:
                 await self._live(world.order, given_)
             case "agree" if self.asked is not None:
                 offer = self.asked.purchase
-                await self._live(Order("user:a", offer.url, offer.amount, offer.key, again=True, agreed=True), given_)
+                await self._live(Order("user:a", offer.url, offer.amount, offer.key, self.again, agreed=True), given_)
             case "land":
                 for sale in world.sales:
                     if sale.state is PayState.IN_FLIGHT:
@@ -226,14 +227,16 @@ class Story:
                 buying = Buying(store, world, world, world.decode, world.clock, prefix=world.here, limit=world.limit_of)
                 try:
                     if order.agreed and self.asked is not None:
-                        answer = await buying.confirm(self.asked.purchase.id, order.most or 0, "user:olga")
+                        answer = await buying.confirm(
+                            self.asked.purchase.id, order.most or 0, "user:olga", again=order.again
+                        )
                     else:
                         answer = await buying.buy(order)
                 except HubError:
                     if order.key.startswith("last"):
                         raise
         if isinstance(answer, Asks):
-            self.asked = answer
+            self.asked, self.again = answer, order.again
         return answer
 
 

@@ -101,6 +101,33 @@ async def test_whoever_was_taken_off_an_account_spends_nothing_of_it_by_an_older
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (20_300, 0)
 
 
+async def test_a_link_that_is_taken_off_again_made_no_new_room_under_a_limit(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(ANNS)
+        await some.let_in(BOBS, sats=20_000)
+        await some.let_in(EVES, Role.PAYER)
+        await some.bot.say("/limits approve 100")
+        await some.bot.say(f"/limits {EVES} 500")
+        asked = [(await some.say(BOBS, f"/pay {OWNER} 400"))["approval"] for _ in range(2)]
+        assert (await some.say(EVES, f"/approve {asked[0]}"))["ok"]
+        await some.link(EVES, ANNS)
+        await some.say(EVES, f"/unlink {EVES}")
+        assert not (await some.say(EVES, f"/approve {asked[1]}"))["ok"]
+        assert balances(some.bot.app.settings)[f"user:{BOBS}"] == (19_600, 0)
+
+
+async def test_whoever_pays_no_more_uses_up_nothing_that_was_put_to_them(tmp_path: Path) -> None:
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(ANNS, Role.PAYER, sats=20_000)
+        await some.let_in(BOBS, Role.PAYER)
+        await some.bot.say(f"/limits {BOBS} 5000")
+        asked = await some.say(ANNS, f"/pay {OWNER} 2000")
+        await some.let_in(BOBS, Role.MEMBER)
+        for what in ("/approve", "/deny"):
+            assert (await some.say(BOBS, f"{what} {asked['approval']}"))["error"] == "not_yours_to_decide"
+        assert (await some.bot.data(f"/approve {asked['approval']}"))["ok"]
+
+
 async def test_a_transfer_is_not_taken_from_another_account_than_was_agreed(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, _):
         await some.let_in(ANNS, sats=20_000)

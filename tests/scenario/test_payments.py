@@ -362,6 +362,20 @@ async def test_a_page_is_bought_once_within_the_limit_and_above_it_somebody_taps
         prove(bot.app.settings)
 
 
+async def test_a_page_that_cannot_be_paid_for_with_its_way_is_put_to_nobody(tmp_path: Path) -> None:
+    async with (
+        paying(tmp_path, fetcher=PageFetcher(Reach(loopback=True))) as (bot, node),
+        seller(node, {"/all": 10_000_000, "/most": 9_900_000}) as (url, paid),
+    ):
+        refused = await bot.say(f"/pay {url}/all")
+        assert refused["data"]["error"] == "not_enough_sats"
+        assert "(100 sats of it for routing)" in refused["text"]
+        assert bot.rows("SELECT 1 FROM approval") == []
+        asked = await bot.data(f"/pay {url}/most")
+        assert (await bot.data(f"/approve {asked['approval']}"))["ok"]
+        assert len(paid) == 1
+
+
 class Hangs(SimulatedNode):
     """Says nothing of itself, until it is closed."""
 

@@ -247,16 +247,17 @@ async def test_what_works_with_the_model_has_ended_before_the_model_is_closed(
     assert ended == [[("T-1", "quill")]]
 
 
-async def test_a_hub_whose_database_was_removed_is_not_healthy_and_is_told_to_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["hub.db", "hub.db-wal", "node.db"])
+async def test_a_hub_whose_file_was_removed_is_not_healthy_and_is_told_to_end(tmp_path: Path, file: str) -> None:
     async with hub(tmp_path) as bot:
         watch, told = bot.app.watch, asyncio.Event()
         watch.end = told.set
         bot.pass_time(6)
         await bot.say("/balance")
         assert (watch.lost, bot.app.health.faults()) == (None, [])
-        (tmp_path / "data" / "hub.db").unlink()
+        (tmp_path / "data" / file).unlink()
         bot.pass_time(6)
         async with asyncio.timeout(5):
             await told.wait()
-        assert "hub.db was removed or replaced" in str(watch.lost)
+        assert f"{file} was removed or replaced" in str(watch.lost)
         assert "watch is down" in bot.app.health.faults()[0]

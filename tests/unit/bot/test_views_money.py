@@ -51,6 +51,11 @@ def test_a_payment_says_when_it_was_the_treasurys_and_an_old_page_that_it_has_no
     assert views_lightning.payment(paid, simulated=False).text.startswith("Paid 5 sats to 02ab from the treasury; ")
     failed = replace(paid, state=State.FAILED, why="no route")
     assert views_lightning.payment(failed, simulated=False).text.endswith("Nothing left the treasury.")
+    earned = replace(failed, account="agent:wren")
+    assert views_lightning.payment(earned, simulated=False).text.endswith("Nothing left what wren earned.")
+    lost = views_lightning.payment(replace(failed, given_up=True), simulated=False).text
+    assert "Nothing left" not in lost
+    assert "It may have arrived all the same" in lost
     assert views.history([], 10, None, simulated=False).text == "No movements yet."
     assert views.history([], 10, None, simulated=False, start=1).text.startswith("No movements at or before entry 1.")
 

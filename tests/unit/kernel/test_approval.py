@@ -76,6 +76,8 @@ def test_another_action_is_not_what_people_agreed_to(kind: str, action: str) -> 
     [
         (Role.OWNER, Role.OWNER, True), (Role.OWNER, Role.PAYER, False), (Role.OWNER, Role.MEMBER, False),
         (Role.MEMBER, Role.OWNER, True), (Role.MEMBER, Role.MEMBER, True), (Role.MEMBER, Role.GUEST, False),
+        (Role.PAYER, Role.OWNER, True), (Role.PAYER, Role.PAYER, True), (Role.PAYER, Role.MEMBER, False),
+        (Role.PAYER, Role.OPERATOR, False), (Role.MEMBER, Role.PAYER, True), (Role.MEMBER, Role.OPERATOR, True),
     ],
 )  # fmt: skip
 def test_whoever_lost_the_role_that_it_needs_decides_no_more(needs: Role, role: Role, may: bool) -> None:

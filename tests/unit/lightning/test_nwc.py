@@ -23,7 +23,7 @@ from adapters.clockwork import SystemClock
 from adapters.lightning.bolt11 import decode
 from adapters.lightning.nwc import Books, Nwc, reserve
 from adapters.lightning.nwc_keys import BadConnection
-from adapters.lightning.nwc_wire import Patience
+from adapters.lightning.nwc_wire import SAID, Patience
 from core.wallet.lightning import NodeDown, NodeRefused, PayState
 from tests.depth import first
 from tests.fakes import FakeClock, outwait, turn
@@ -181,6 +181,13 @@ async def test_a_relay_that_does_not_take_or_give_is_named(wallet: NwcWallet, no
     wallet.relay.says = "<html>"
     with pytest.raises(NodeDown, match="is no relay"):
         await node.balance()
+
+
+async def test_words_of_others_are_one_line_that_no_terminal_obeys(wallet: NwcWallet, node: Nwc) -> None:
+    wallet.relay.refuses = "no\x1b[2J\n\u202e\ud800 room"
+    with pytest.raises(NodeDown, match=r"did not take the request: no\[2J room\. Nothing is lost"):
+        await node.balance()
+    assert str(SAID.refused("no\x1b[2J\n\u202e\ud800 room")).endswith("refused: no[2J room")
 
 
 async def test_a_relay_that_is_down_has_others_beside_it(wallet: NwcWallet, clock: FakeClock) -> None:

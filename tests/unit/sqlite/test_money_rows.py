@@ -12,6 +12,8 @@ from core.wallet.hold import HoldInvoice, State
 from core.wallet.invoices import Invoice
 from core.wallet.l402 import Terms
 from core.wallet.ledger import TREASURY, transfer, user_account
+from core.wallet.payment import Payment
+from core.wallet.payment import State as Pays
 from core.wallet.purchase import Purchase
 from core.wallet.purchase import State as Buys
 from core.wallet.reconcile import Comparison
@@ -72,6 +74,27 @@ async def test_what_was_paid_for_goes_along_to_another_account_and_is_bought_onc
     assert await store.write(work) == [
         (BOB, Buys.PAID), (BOB, Buys.USED), (ANN, Buys.SPENT), (ANN, Buys.CHALLENGED), None, (ANN, Buys.PAID), (BOB, Buys.PAID)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ends", "goes"), [(Pays.SUCCEEDED, True), (Pays.FAILED, False)])
+async def test_what_is_paid_for_meanwhile_goes_along_before_anybody_asked_for_it_again(
+    store: Database, ends: Pays, *, goes: bool
+) -> None:
+    """Whoever asked was told that it is on its way, and to ask again."""
+    bought = Purchase(0, "k", ANN, "u", "u", "L402", "t", "ln", bytes(32), 1_000, EPOCH, Buys.PAYING, EPOCH)
+    receipt = b"\1" * 32 if ends is Pays.SUCCEEDED else None
+    payment = Payment(
+        bytes(32), "ln", ANN, "p", 1_000, False, 0, "a", "c", "", EPOCH, EPOCH, state=ends, preimage=receipt
+    )
+
+    def work(tx: UnitOfWork) -> Purchase | None:
+        tx.purchases.add(bought)
+        tx.payments.put(replace(payment, ended_at=EPOCH))
+        tx.purchases.hand_over(ANN, BOB)
+        return tx.purchases.held(BOB, "u", "another")
+
+    found = await store.write(work)
+    assert found == (replace(bought, id=1, account=BOB, state=Buys.PAID, preimage=receipt) if goes else None)
 
 
 async def test_what_waits_and_what_is_being_taken_is_counted_by_its_state(store: Database) -> None:

@@ -249,6 +249,21 @@ def test_a_book_that_is_gone_where_a_hub_was_at_work_becomes_no_new_one(path: Pa
     assert {file.name for file in path.parent.iterdir()} == {"hub.lock", left}
 
 
+def test_a_link_to_where_a_book_was_makes_no_new_one_there(path: Path) -> None:
+    """Its disk is not mounted, say, and the folder that it is mounted on is there."""
+    (there := path.parent / "disk" / path.name).parent.mkdir()
+    path.symlink_to(there)
+    for opening in (ours, lambda path: look(path, lambda tx: tx.books.prove())):
+        with pytest.raises(CannotOpen, match="it is a link to something that is not there"):
+            opening(path)
+        assert not there.exists()
+        there.touch()
+        with pytest.raises(Emptied):
+            opening(path)
+        assert not there.stat().st_size
+        there.unlink()
+
+
 @pytest.mark.parametrize("left", [(), ("hub.lock",), ("hub.lock", "lost+found"), ("hub.lock", ".DS_Store")])
 def test_a_first_start_that_came_to_no_book_is_made_again(path: Path, left: tuple[str, ...]) -> None:
     for name in left:

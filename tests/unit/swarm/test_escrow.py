@@ -21,7 +21,7 @@ from core.swarm.orders import Order, Rules
 from core.tokens import Identities, NotAsYouWere
 from core.wallet import held
 from core.wallet.hold import EXPIRY_SECONDS, GRACE_MS, State
-from core.wallet.lightning import NodeBehind, NodeRefused
+from core.wallet.lightning import NodeBehind, NodeDown, NodeRefused
 from core.wallet.node import OwnNode
 from tests.blank import blank
 from tests.fakes import FakeClock, FakeIds
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.wallet.hold import HoldInvoice
-    from core.wallet.lightning import NodeInfo
+    from core.wallet.lightning import NodeInfo, NodeInvoice
 
 OWNER = Caller("console:owner", Role.OWNER)
 
@@ -129,6 +129,37 @@ async def test_a_node_that_makes_no_invoice_leaves_no_order(bench: Bench) -> Non
     assert (one.state, one.bolt11) == (State.GIVING, "")
     await bench.escrow.look()
     assert (await bench.now(one)).state is State.GIVEN
+
+
+async def test_an_order_that_the_node_does_not_answer_for_holds_up_no_other(bench: Bench) -> None:
+    odd, other = await bench.order("odd"), await bench.order("other")
+    await bench.node.outside_pays(other.bolt11)
+    real = bench.node.lookup
+
+    async def lookup(payment_hash: bytes) -> NodeInvoice | None:
+        if payment_hash == odd.payment_hash:
+            raise NodeDown(backend="simulated", why="its answer cannot be read")
+        return await real(payment_hash)
+
+    bench.node.lookup = lookup  # type: ignore[method-assign]
+    with pytest.raises(NodeDown, match="cannot be read"):
+        await bench.escrow.look()
+    assert ((await bench.now(odd)).state, (await bench.now(other)).state) == (State.OPEN, State.HELD)
+
+
+async def test_a_node_that_answers_for_nothing_is_asked_once(bench: Bench) -> None:
+    asked = []
+
+    async def down(*what: Any) -> Any:
+        asked.append(what)
+        raise NodeDown(backend="simulated", why="it sleeps")
+
+    for key in ("one", "two"):
+        await bench.order(key)
+    bench.node.lookup = bench.node.info = down  # type: ignore[assignment]
+    with pytest.raises(NodeDown):
+        await bench.escrow.look()
+    assert [len(what) for what in asked] == [1, 0], "an order, and then who it is"
 
 
 async def test_what_a_crash_left_without_an_invoice_is_called_off_in_time(bench: Bench) -> None:

@@ -67,11 +67,13 @@ class Hub:
             store, fetcher or self.fetcher, self.payments, reading, self.clock, prefix=here, limit=self.limit_of
         )
 
-    async def run(self, order: Order | tuple[int, int]) -> Bought | Asks:
+    async def run(self, order: Order | tuple[int, int], *, again: bool = False) -> Bought | Asks:
         """One life of the hub."""
         async with Database.open(self.path, self.clock) as store:
             buying = self.buyer(store)
-            return await (buying.confirm(*order, "user:olga") if isinstance(order, tuple) else buying.buy(order))
+            if isinstance(order, Order):
+                return await buying.buy(order)
+            return await buying.confirm(*order, "user:olga", again=again)
 
     async def limit_of(self, account: str) -> int | None:
         return self.limit
@@ -342,8 +344,19 @@ async def test_an_offer_to_one_who_forced_it_is_not_taken_by_one_who_did_not(hub
     with pytest.raises(Unserved):
         await hub.buy("3")
     hub.shop.greedy = False
-    assert page(await hub.run((asks.purchase.id, 100_000))) == hub.shop.body
+    assert page(await hub.run((asks.purchase.id, 100_000), again=True)) == hub.shop.body
     assert hub.payed == 2
+
+
+async def test_a_server_that_did_not_deliver_meanwhile_gets_nothing_by_an_older_yes(hub: Hub) -> None:
+    asks = await hub.buy("1", most=None)
+    assert isinstance(asks, Asks)
+    hub.shop.greedy = True
+    with pytest.raises(Unserved):
+        await hub.buy("2", url=f"{hub.shop.url}/other")
+    with pytest.raises(Unserved, match="no second payment"):
+        await hub.run((asks.purchase.id, 100_000))
+    assert hub.payed == 1
 
 
 async def test_a_person_may_give_up_on_a_paid_token(hub: Hub) -> None:

@@ -12,6 +12,7 @@ from core.wallet import held
 from core.wallet.hold import HoldInvoice, State
 from core.wallet.ledger import held_account, is_held, transfer, wallet_of
 from core.wallet.lightning import InvoiceState, NodeInvoice
+from core.wallet.reconcile import Comparison
 
 if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
@@ -31,6 +32,11 @@ class People:
 
     def standing_in(self, tx: TokenTx, actor: str) -> tuple[str, Role]:
         return ("telegram:6" if actor == PAYER else actor), Role.MEMBER
+
+
+@pytest.mark.parametrize(("node", "difference"), [(61, -9), (70, 0), (100, 0), (105, 0), (106, 1)])
+def test_what_is_being_taken_and_what_is_on_its_way_out_explain_a_difference(node: int, difference: int) -> None:
+    assert Comparison(1, node, in_flight=30, books=100, coming=5).difference == difference
 
 
 def order(tx: UnitOfWork) -> HoldInvoice:

@@ -235,15 +235,15 @@ def test_what_came_back_is_set_aside_again_as_far_as_the_limits_leave_it(tx: Uni
     assert limits.fit(tx, one(70, "t4", Path.TASK)) == 20_000
 
 
-def test_what_a_person_spent_is_handed_over_to_their_account_whole(tx: UnitOfWork) -> None:
+def test_what_a_person_spent_comes_along_to_their_account_whole_and_stays_spent_by_them(tx: UnitOfWork) -> None:
     limits.spend(tx, one(30, "a", agent="quill", by=ANN))
     limits.spend(tx, one(5, "b", account=TREASURY, by=ANN))
     limits.spend(tx, one(40, "c", account=user_account(BOB)))
-    limits.hand_over(tx, ANN, BOB)
+    limits.bring_along(tx, ANN, BOB)
     limit(tx, **{ANN: 100, BOB: 100, "agent:quill": 100})
-    assert [(one.scope, one.spent) for one in limits.people(tx)] == [(ANN, 0), (BOB, 75_000)]
+    assert [(one.scope, one.spent) for one in limits.people(tx)] == [(ANN, 35_000), (BOB, 75_000)]
     assert [spent(tx, scope, user_account(BOB)) for scope in ("day", "agent:quill")] == [70, 30]
-    assert [spent(tx, scope) for scope in ("day", "agent:quill")] == [0, 0]
+    assert [spent(tx, scope) for scope in ("day", "agent:quill")] == [30, 30], "should they be taken off again"
     limits.void(tx, "a")
     assert spent(tx, account=user_account(BOB)) == 70, "what was spent before is not given back to anybody"
 
