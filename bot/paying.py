@@ -24,6 +24,7 @@ from core.wallet.limits import Path, Spend
 from core.wallet.outgoing import Order
 from core.wallet.payment import CostsMore
 from core.wallet.purchase import Order as Wanted
+from core.wallet.wallet import NobodysWallet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -120,6 +121,8 @@ class Paying:
         """Ask for `amount` msat for the caller's wallet."""
         if len(memo.encode()) > MEMO_BYTES:
             raise MemoTooLong(limit=MEMO_BYTES)
+        if call.caller.acting_for and (await self._identities.standing(call.caller.acting_for))[1] is Role.GUEST:
+            raise NobodysWallet(given=call.caller.acting_for)  # whoever is only tried out could never have what is paid
         return await self._invoices.create(
             user_account(call.caller.name), amount, memo, actor=call.caller.recorded, conversation=call.follows, key=call.key
         )  # fmt: skip

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.console.link import Frame
+    from adapters.sqlite.unit_of_work import UnitOfWork
     from bot.app import App
     from core.swarm.ports import Agent
     from core.swarm.task import Task
@@ -285,6 +286,15 @@ async def _served(app: App, *, attach: bool) -> AsyncIterator[QueueLink]:
             yield near
         finally:
             near.close()
+
+
+async def let_in(bot: Bot, actor: str, role: str) -> None:
+    """Somebody whom the hub knows, as after /pair."""
+
+    def work(tx: UnitOfWork) -> None:
+        tx._connection.execute("INSERT INTO actor (id, role, since) VALUES (?, ?, 0)", (actor, role))
+
+    await bot.app.store.write(work)
 
 
 @contextmanager

@@ -8,12 +8,11 @@ import pytest
 
 from bot.registry import registry
 from core.chat import Inbound, Role
-from tests.scenario.bot import OWNER, balances, hub, prove
+from tests.scenario.bot import OWNER, balances, hub, let_in, prove
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.scenario.bot import Bot
 
 OPEN_TO_ALL = {"start", "help", "whoami", "why"}
@@ -54,13 +53,6 @@ async def _states(bot: Bot) -> None:
     await bot.settled("T-3")
 
 
-async def _let_in(bot: Bot, actor: str, role: str) -> None:
-    def work(tx: UnitOfWork) -> None:
-        tx._connection.execute("INSERT INTO actor (id, role, since) VALUES (?, ?, 0)", (actor, role))
-
-    await bot.app.store.write(work)
-
-
 def test_every_command_is_tried_here() -> None:
     assert set(LINES) == {command.name for command in registry}
 
@@ -85,7 +77,7 @@ async def test_a_guest_reaches_nothing_but_pairing_codes_and_what_they_wrote_is_
 async def test_a_member_does_not_decide_over_the_tasks_of_others(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await _states(bot)
-        await _let_in(bot, "telegram:7", "member")
+        await let_in(bot, "telegram:7", "member")
         before = bot.tables()
         for name, rest in OTHERS.items():
             assert await _somebody(bot, "telegram:7", f"/{name} {rest}") == {"ok": False, "error": "not_allowed"}
@@ -108,7 +100,7 @@ async def test_a_member_does_not_decide_over_the_tasks_of_others(tmp_path: Path)
 async def test_an_operator_awards_and_cancels_for_others_and_judges_nothing(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await _states(bot)
-        await _let_in(bot, "telegram:8", "operator")
+        await let_in(bot, "telegram:8", "operator")
         assert (await _somebody(bot, "telegram:8", "/accept T-2"))["error"] == "not_allowed"
         assert (await _somebody(bot, "telegram:8", "/award T-1 quill"))["winner"] == "quill"
         await bot.settled("T-1")
@@ -300,7 +292,7 @@ async def test_who_is_sent_away_by_a_name_that_is_not_one_persons_is_said(tmp_pa
 async def test_why_names_the_rule_that_decided_for_each_in_their_own_place(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         assert "Nothing that needed a right" in (await bot.say("/why"))["text"]
-        await _let_in(bot, "telegram:5", "member")
+        await let_in(bot, "telegram:5", "member")
         await bot.say("/spawn quill")
         assert (await bot.say("/why"))["text"] == (
             "/spawn was allowed: owners may spawn and stop agents\nIt needs the right to spawn and stop agents."

@@ -22,7 +22,7 @@ from core.chat import Role
 from core.wallet.ledger import EXTERNAL, transfer
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
-from tests.scenario.bot import balances, hub, prove, settings
+from tests.scenario.bot import balances, hub, let_in, prove, settings
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.strangers import OFFER
 
@@ -173,6 +173,9 @@ async def test_an_invoice_of_the_hub_itself_is_paid_in_its_books(tmp_path: Path)
         assert (await bot.data(f"/pay {dear['bolt11']}"))["error"] == "pays_yourself", "nobody is asked first"
         order = await bot.data("/task find it max=200 escrow=hold")
         assert (await bot.data(f"/pay {order['bolt11']}"))["error"] == "own_order"
+        nobody = await bot.say("/invoice 50", acting_for="telegram:5")
+        assert nobody["text"] == "telegram:5 was never let in here, and has no wallet. /pair lets people in."
+        await let_in(bot, "telegram:5", "member")
         theirs = await bot.data("/invoice 50", acting_for="telegram:5")
         paid = await bot.data(f"/pay {theirs['bolt11']}")
         assert (paid["state"], paid["fee_sats"]) == ("succeeded", 0)
