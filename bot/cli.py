@@ -298,7 +298,9 @@ def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None)
                 file=sys.stderr,
             )
         case _:
-            message = "timmy token KIND NAME [--for ACTOR] [--task-limit SATS], timmy token list, or timmy token revoke KIND NAME"
+            message = (
+                "Say what to do: timmy token KIND NAME [--for ACTOR] [--task-limit SATS], list, or revoke KIND NAME."
+            )
             raise click.UsageError(message)
 
 

@@ -87,6 +87,10 @@ class TooMany(UserError):
     """/{command} does not know what to do with {given}. Usage: {usage}"""
 
 
+class TwiceGiven(UserError):
+    """{option}= was given twice, and differently. Usage: {usage}"""
+
+
 class BadOption(UserError):
     """/{command} has no option {given}.{instead} Usage: {usage}"""
 
@@ -379,7 +383,7 @@ def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple
         if option is not None:
             given = _value(command, option, value)
             if args.setdefault(option.name, given) != given:
-                raise TooMany(command=command.name, given=repr(word[:40]), usage=command.usage)
+                raise TwiceGiven(option=key.lower(), usage=command.usage)
         elif not (unit and _UNIT.fullmatch(word)):
             if not quoted:
                 _refuse_misspelt(command, keyed, word, after)

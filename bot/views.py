@@ -115,7 +115,7 @@ def listed(tasks: Sequence[Task], count: int, status: Status | None, start: int 
     """Tasks from number `start` on, of so many: a page for people, all that are given for programs; results are for /show."""
     data: dict[str, Json] = {"ok": True, "tasks": [task_data(task) for task in tasks]}
     if not tasks and (status or start):
-        return Reply("No such tasks. /tasks lists all", data)
+        return Reply("No such tasks. /tasks lists all.", data)
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
     page = Page(f"{_counted(count, 'task')}, newest first{f', from {task_name(start)} on' if start else ''}")

@@ -55,7 +55,8 @@ def compared(found: Comparison, waits: Waiting, zone: tzinfo | None, *, simulate
     lines += f"\nand {len(refusals) - ROWS} more that the node refuses" if len(refusals) > ROWS else ""
     lines += _suspense(unclaimed, zone)
     if not differs:
-        return Reply(f"The node has what the books say\n{lines}", data)
+        under_way = found.coming or found.in_flight
+        return Reply(f"The node has what the books say{', with what is under way' if under_way else ''}\n{lines}", data)
     more = "more" if differs > 0 else "less"
     head = f"The node has {abs(differs):,} msat {more} than the books say"
     why = "Somebody moved sats at the node without this hub, or its fees changed. Have it booked once you know why: "

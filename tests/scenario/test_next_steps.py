@@ -113,7 +113,7 @@ async def test_long_lists_are_paged_by_a_button(tmp_path: Path) -> None:
             "23 tasks, newest first", "13 tasks, newest first, from T-13 on", "3 tasks, newest first, from T-3 on",
         ]  # fmt: skip
         assert [text.count("find it") for text in await pages("/tasks")] == [10, 10, 3]
-        assert (await bot.say("/tasks failed"))["text"] == "No such tasks. /tasks lists all"
+        assert (await bot.say("/tasks failed"))["text"] == "No such tasks. /tasks lists all."
         assert len((await bot.data("/tasks from=T-5"))["tasks"]) == 5
         assert [text.count(" sats)") for text in await pages("/history")] == [1] * 3
         assert [text.count("escrow T-") + text.count("grant") for text in await pages("/history")] == [10, 10, 4]

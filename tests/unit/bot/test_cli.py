@@ -114,7 +114,7 @@ def test_a_text_that_the_terminal_cannot_show_is_shown_in_part(monkeypatch: pyte
     ("words", "code", "says"),
     [
         ("frobnicate", 2, "timmy: No such command 'frobnicate'."), ("say", 2, "timmy: Missing argument 'TEXT'."),
-        ("say x --wait soon", 2, "timmy: Invalid value for '--wait'"), ("token list extra", 2, "timmy: timmy token KIND NAME"),
+        ("say x --wait soon", 2, "timmy: Invalid value for '--wait'"), ("token list extra", 2, "timmy: Say what to do"),
         ("pair X --role king", 2, "timmy: Invalid value for '--role'"), ("run --consol", 2, "timmy: No such option"),
     ],
 )  # fmt: skip

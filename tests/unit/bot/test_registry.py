@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bot.commands  # noqa: F401 - declares the commands
-from bot.registry import BadOption, MissingArgument, Registry, TooMany, parse_arguments, parse_usage, registry
+from bot.registry import (
+    BadOption,
+    MissingArgument,
+    Registry,
+    TooMany,
+    TwiceGiven,
+    parse_arguments,
+    parse_usage,
+    registry,
+)
 from bot.routing import Way, words
 from core.chat import MAX_TEXT, Caller, Inbound, Reply, Role
 from core.errors import UserError
@@ -103,6 +112,13 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "history", "agents", "agent", "spawn", "dismiss", "ask", "new", "model", "stop", "start", "help", "status",
         "whoami",
     }  # fmt: skip
+
+
+def test_an_option_that_is_given_twice_is_named() -> None:
+    twice = refusal("/task write it max=5 max=7")
+    assert isinstance(twice, TwiceGiven)
+    assert str(twice).startswith("max= was given twice, and differently. Usage: /task")
+    parse("/task write it max=5 max=5")
 
 
 @pytest.mark.parametrize("name", USAGE)
