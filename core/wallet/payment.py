@@ -162,13 +162,13 @@ def price(
     assert amount is not None  # noqa: S101 - one of the two is there
     if amount <= 0:
         raise BadAmount(given=format_sats(amount))
-    if amount > to_msat(MAX_SATS):
-        raise CostsMore(total=format_cost(amount), most=format_sats(to_msat(MAX_SATS)))
     limit = max(fee_limit(amount), least_fee(amount))
     if most is not None:
         if amount > most:
             raise CostsMore(total=format_cost(amount), most=format_sats(most))
         limit = min(limit, most - amount)
+    if amount + limit > to_msat(MAX_SATS):  # more than there are: no node's word that it was paid would be believed
+        raise CostsMore(total=format_cost(amount + limit), most=format_sats(to_msat(MAX_SATS)))
     return amount, limit
 
 

@@ -353,9 +353,10 @@ def test_a_price_is_the_amount_and_a_limited_fee() -> None:
         price(fixed, HUNDRED + 1, None, any_fee)
     with pytest.raises(CostsMore):
         price(fixed, None, HUNDRED - 1, any_fee)
-    with pytest.raises(CostsMore):
-        price(free, to_msat(MAX_SATS) + 1, None, any_fee)
-    assert price(free, to_msat(MAX_SATS), None, any_fee)[0] == to_msat(MAX_SATS)
+    for amount in (to_msat(MAX_SATS) + 1, to_msat(MAX_SATS)):  # with its way it would be more than there are
+        with pytest.raises(CostsMore):
+            price(free, amount, None, any_fee)
+    assert price(free, to_msat(MAX_SATS), to_msat(MAX_SATS), any_fee) == (to_msat(MAX_SATS), 0)
     assert price(fixed, None, None, lambda amount: amount // 10) == (HUNDRED, 10_000), (
         "a wallet that wants more at least"
     )
