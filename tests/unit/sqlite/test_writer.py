@@ -154,6 +154,20 @@ async def test_an_error_undoes_its_own_function_and_no_other(store: Database, lo
     assert look("SELECT count(*) FROM event") == [(len(kept),)]
 
 
+async def test_who_was_just_woken_writes_in_the_next_batch_and_not_in_the_one_after_it(store: Database) -> None:
+    async def twice() -> None:
+        await store.write(mark("first"))
+        await store.write(mark("second"))
+
+    async def meanwhile() -> None:
+        while not store.hops:
+            await turn()
+        await store.write(mark("other"))
+
+    await asyncio.gather(twice(), meanwhile())
+    assert (store.writes, store.commits) == (3, 2)
+
+
 async def test_a_freeze_counts_for_who_comes_next_unless_it_was_undone(store: Database) -> None:
     """The rules of spending are read once a transaction."""
 
