@@ -6,6 +6,7 @@ The table of these points, with what is found after each, is docs/payments.md.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,12 @@ import pytest
 from adapters.clockwork import running
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
+from adapters.sqlite.connection import connect
+from bot.parts.looks import DATABASE
 from core.errors import HubError
 from core.money import to_msat
 from core.wallet.lightning import PayState
+from tests.blank import blank
 from tests.fakes import FakeClock, FakeIds
 from tests.kill.crash import Fate, Wire
 from tests.kill.story import QUIET, Story, crashed
@@ -214,8 +218,9 @@ class PaymentStory(Story):
         return settings(self.folder)
 
     async def begin(self) -> None:
-        """The world before the hub."""
-        (self.folder / "data").mkdir(mode=0o700, parents=True)
+        """The world before the hub, and somebody whom it knows."""
+        with closing(connect(blank(self.folder / "data" / DATABASE))) as connection:
+            connection.execute("INSERT INTO actor (id, role, since) VALUES ('telegram:5', 'member', 0)")
         self.node = SimulatedNode(self.folder / "data" / "node.db", FakeClock(), FakeIds("the world"))
         self.invoices = {
             "outside": await self.node.outside_asks(300_000, "a book", fee=1_000),
