@@ -79,8 +79,8 @@ class TaskRows:
         return int(count)
 
     def live(self) -> list[Task]:
-        """See `TaskStore`."""
-        return [_task(row) for row in self._connection.execute(_SELECT + " WHERE due IS NOT NULL ORDER BY id")]
+        """See `TaskStore`. By +id, for by id SQLite reads all of history."""
+        return [_task(row) for row in self._connection.execute(_SELECT + " WHERE due IS NOT NULL ORDER BY +id")]
 
     def due(self, now: int, limit: int) -> list[Task]:
         """See `TaskStore`."""
