@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 
+SWITCH_SECONDS = 0.0005
+"""How long one thread may hold up the others. The database's lets go at each statement; Python's own 5 ms is a whole answer's."""
+
+
 async def run(settings: Settings, *, console: bool) -> None:
     """Serve until SIGTERM, Ctrl-C, or the end of the console. Raises `HubError` where the hub cannot start."""
     os.umask(0o077)  # whatever the hub writes is its owner's alone
+    sys.setswitchinterval(SWITCH_SECONDS)
     ready, stop = asyncio.Event(), asyncio.Event()
     serving = asyncio.ensure_future(_serve(settings, ready, stop, console=console))  # noqa: TID251 - ended by a signal
 
