@@ -157,6 +157,10 @@ class Payments:
     reasons: list[str] = field(default_factory=list)
     fate: PayState = PayState.SUCCEEDED
     loses_reply: bool = False
+    routing: int = 0
+
+    async def cost(self, account: str, bolt11: str) -> int:
+        return (read_invoice(bolt11).amount or 0) + self.routing
 
     async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         request = read_invoice(bolt11)

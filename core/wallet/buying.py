@@ -53,6 +53,9 @@ class BadReceipt(Broken):
 class Pays(Protocol):
     """Paying an invoice from an account, at most once whatever happens, and within its limits."""
 
+    async def cost(self, account: str, bolt11: str) -> int:
+        """All that paying an invoice may cost, msat: its amount and the routing. Raises why it cannot be paid."""
+
     async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         """Pay an invoice over at most `most` msat (routing comes on top) and return the preimage; given again, its end.
 
@@ -200,7 +203,8 @@ class Buying:
         await self._refuse_again(order, offer.site)
         if order.most is not None and offer.amount > order.most:
             raise TooDear(host=offer.host, price=format_cost(offer.amount), most=format_sats(order.most))
-        if must_ask(order, offer.amount, await self._limit(order.account)):
+        cost = await self._pays.cost(order.account, offer.invoice)
+        if must_ask(order, cost, await self._limit(order.account)):
             return Asks(offer)
         return await self._send(await self._begin(offer, order), order)
 

@@ -133,11 +133,11 @@ class Order:
     by: str = ""
 
 
-def must_ask(order: Order, price: int, limit: int | None) -> bool:
-    """Whether a person must agree first: the price is above the account's `limit`, or nobody has named any amount; msat."""
+def must_ask(order: Order, cost: int, limit: int | None) -> bool:
+    """Whether a person must agree first: it may `cost` more than the account's `limit`, or nobody has named an amount; msat."""
     if order.agreed:
         return False
-    return order.most is None if limit is None else price > limit
+    return order.most is None if limit is None else cost > limit
 
 
 def offered(order: Order, site: str, challenge: Challenge, request: PaymentRequest, now: int) -> Purchase:

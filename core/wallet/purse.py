@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.errors import Unavailable, UserError
@@ -38,10 +39,13 @@ class Purse:
         self._identities = identities
         self._own = own
 
+    async def cost(self, account: str, bolt11: str) -> int:
+        """See `Pays`."""
+        return (await self._payments.quote(await self._order(account, bolt11, ""))).most
+
     async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         """See `Pays`. The payment is told nowhere by itself: whoever buys is answered."""
-        caller = await self._identities.caller(owner_of(account), private=True)
-        order = Order(bolt11, account, caller, "", f"l402:{key}", reason=reason, path=Path.SERVICE, by=by)
+        order = replace(await self._order(account, bolt11, f"l402:{key}"), reason=reason, by=by)
         quote = await self._payments.quote(order)
         if quote.amount > most:
             raise ServiceNotPaid(why="the invoice is for more than was agreed to")
@@ -51,6 +55,10 @@ class Purse:
         if paid.preimage is None:
             raise StillOnItsWay
         return paid.preimage
+
+    async def _order(self, account: str, bolt11: str, key: str) -> Order:
+        caller = await self._identities.caller(owner_of(account), private=True)
+        return Order(bolt11, account, caller, "", key, path=Path.SERVICE)
 
     async def outcome(self, account: str, payment_hash: bytes) -> Outcome:
         """See `Pays`. What another account paid is nothing to this one."""

@@ -121,6 +121,9 @@ class World:
     async def limit_of(self, account: str) -> int | None:
         return self.limit
 
+    async def cost(self, account: str, bolt11: str) -> int:
+        return self.sales[int(bolt11.removeprefix("lnbcrt"))].price
+
     async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         self.step()
         sale = self.sales[int(bolt11.removeprefix("lnbcrt"))]

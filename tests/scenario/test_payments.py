@@ -346,7 +346,7 @@ async def test_a_page_is_bought_once_within_the_limit_and_above_it_somebody_taps
     fetcher = PageFetcher(Reach(loopback=True))
     async with (
         paying(tmp_path, fetcher=fetcher) as (bot, node),
-        seller(node, {"/page": 150_000, "/dear": 3_000_000}) as (url, paid),
+        seller(node, {"/page": 150_000, "/near": 995_000, "/dear": 3_000_000}) as (url, paid),
     ):
         bought = await bot.say(f"/pay {url}/page")
         assert bought["text"].endswith(", for 150 sats (simulated):\nthis is /page")
@@ -354,6 +354,8 @@ async def test_a_page_is_bought_once_within_the_limit_and_above_it_somebody_taps
         assert "with a token that was paid for before" in (await bot.say(f"/pay {url}/page"))["text"]
         assert len(set(paid)) == 1
         assert (await bot.data(f"/pay {url}/dear max=10"))["error"] == "too_dear"
+        near = await bot.data(f"/pay {url}/near")
+        assert near["state"] == "open", "its way may cost 10 sats: above the limit"
         asked = await bot.say(f"/pay {url}/dear")
         assert "This costs 3,000 sats from 127.0.0.1" in asked["text"]
         assert len(set(paid)) == 1

@@ -126,14 +126,16 @@ async def test_what_costs_nothing_is_not_paid(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "limit", "asks"),
+    ("most", "limit", "routing", "asks"),
     [
-        (None, None, True), (None, 100_000, False), (None, 99_999, True), (100_000, None, False), (100_000, 99_999, True),
-        (100_000, 100_000, False),
+        (None, None, 0, True), (None, 100_000, 0, False), (None, 99_999, 0, True), (100_000, None, 0, False),
+        (100_000, 99_999, 0, True), (100_000, 100_000, 0, False), (None, 102_000, 2_000, False), (None, 101_999, 2_000, True),
+        (100_000, 101_999, 2_000, True),
     ],
 )  # fmt: skip
-async def test_who_is_asked_first(hub: Hub, most: int | None, limit: int | None, asks: bool) -> None:
-    hub.limit = limit
+async def test_who_is_asked_first(hub: Hub, most: int | None, limit: int | None, routing: int, asks: bool) -> None:
+    """What routing may take counts."""
+    hub.limit, hub.payments.routing = limit, routing
     answer = await hub.buy(most=most)
     assert isinstance(answer, Asks) == asks == (hub.payed == 0)
     if isinstance(answer, Asks):

@@ -8,8 +8,8 @@ import pytest
 
 from core.money import to_msat
 from core.tokens import Identities
-from core.wallet.lightning import NodeDown, Outcome, PayState
-from core.wallet.payment import State
+from core.wallet.lightning import BadInvoice, NodeDown, Outcome, PayState
+from core.wallet.payment import LEAST_FEE, State
 from core.wallet.purse import Purse, ServiceNotPaid, StillOnItsWay
 from tests.fakes import FakeIds
 from tests.twin_node import Fault, decode
@@ -49,6 +49,13 @@ async def test_a_page_is_paid_once_and_its_receipt_is_handed_over(hub: Bench, pu
     assert await buys(purse, bolt11) == receipt, "the same order again is the same payment"
     assert hub.twin.calls["pay"] == 1
     assert await purse.outcome(OWNERS, decode(bolt11).payment_hash) == Outcome(PayState.SUCCEEDED, receipt, SATS, 0)
+
+
+async def test_what_it_may_cost_is_with_its_way(hub: Bench, purse: Purse) -> None:
+    bolt11 = hub.twin.outside_asks(SATS)
+    assert await purse.cost(OWNERS, bolt11) == SATS + LEAST_FEE
+    with pytest.raises(BadInvoice):
+        await purse.cost(OWNERS, "lnbc1")
 
 
 async def test_an_invoice_above_what_was_agreed_is_not_paid(hub: Bench, purse: Purse) -> None:
