@@ -28,17 +28,23 @@ _HELD = " UNION ALL ".join(
     )
 )
 
+_ITS_PAYMENT = "payment.payment_hash = purchase.payment_hash AND payment.account = purchase.payer"
+_WAS_GIVEN_UP = f"EXISTS (SELECT 1 FROM payment WHERE {_ITS_PAYMENT} AND payment.given_up)"  # noqa: S608 - constants
 _GIVEN_UP = (
-    f"{_SELECT} WHERE account = :account AND url = :url AND state = 'failed'"  # noqa: S608 - constants
-    " AND EXISTS (SELECT 1 FROM payment WHERE payment_hash = purchase.payment_hash AND account = :account AND given_up)"
+    f"{_SELECT} WHERE account = :account AND url = :url AND state = 'failed' AND {_WAS_GIVEN_UP}"  # noqa: S608 - constants
     f" AND id > (SELECT coalesce(max(id), 0) FROM purchase WHERE account = :account AND url = :url AND {_BEGUN})"
     " ORDER BY id DESC LIMIT 1"
 )
 
-_PAID_MEANWHILE = (
-    "UPDATE purchase SET state = 'paid', preimage = payment.preimage FROM payment"
-    " WHERE purchase.account = ? AND purchase.state = 'paying' AND payment.payment_hash = purchase.payment_hash"
-    " AND payment.account = purchase.account AND payment.state = 'succeeded'"
+_ENDED_MEANWHILE = (
+    "UPDATE purchase SET preimage = payment.preimage,"  # noqa: S608 - constants
+    " state = CASE payment.state WHEN 'succeeded' THEN 'paid' ELSE 'failed' END"
+    f" FROM payment WHERE purchase.account = :source AND purchase.state = 'paying' AND {_ITS_PAYMENT}"
+    " AND payment.state IN ('succeeded', 'failed')"
+)
+_GOES_ALONG = (
+    "UPDATE OR IGNORE purchase SET account = :target WHERE account = :source"  # noqa: S608 - constants
+    f" AND (state = 'paid' OR {_SERVED} OR (state = 'failed' AND {_WAS_GIVEN_UP}))"
 )
 
 
@@ -52,11 +58,12 @@ class PurchaseRows:
         """See `PurchaseStore`."""
         one = purchase
         cursor = self._connection.execute(
-            f"INSERT INTO purchase ({_COLUMNS.removeprefix('id, ')}, origin, scope)"  # noqa: S608 - constants
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO purchase ({_COLUMNS.removeprefix('id, ')}, origin, scope, payer)"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 one.key, one.account, one.url, one.site, one.scheme, one.token, one.invoice, one.payment_hash, one.amount,
                 one.expires_at, one.state.value, one.at, one.preimage, origin_of(one.site), scope_of(one.site),
+                one.account,
             ),
         )  # fmt: skip
         return replace(purchase, id=cursor.lastrowid or 0)
@@ -99,16 +106,14 @@ class PurchaseRows:
 
     def hand_over(self, source: str, target: str) -> None:
         """See `PurchaseStore`."""
-        self._connection.execute(_PAID_MEANWHILE, (source,))
+        accounts = {"source": source, "target": target}
+        self._connection.execute(_ENDED_MEANWHILE, accounts)
         self._connection.execute(
-            "DELETE FROM purchase WHERE account = ? AND state = 'challenged'"
-            " AND url IN (SELECT url FROM purchase WHERE account = ? AND state = 'paid')",
-            (target, source),
+            "DELETE FROM purchase WHERE account = :target AND state = 'challenged'"
+            " AND url IN (SELECT url FROM purchase WHERE account = :source AND state = 'paid')",
+            accounts,
         )
-        self._connection.execute(
-            "UPDATE OR IGNORE purchase SET account = ? WHERE account = ? AND state IN ('paid', 'used')",
-            (target, source),
-        )
+        self._connection.execute(_GOES_ALONG, accounts)
 
 
 def _purchase(row: Any) -> Purchase | None:

@@ -176,7 +176,10 @@ class PurchaseStore(Protocol):
         """What an account bought last for this address, where an owner gave its payment up: it may have been paid."""
 
     def hand_over(self, source: str, target: str) -> None:
-        """What one account has paid for and may still use is another's from now on, but for what both have paid for."""
+        """What one account has paid for, or may have, is another's from now on: to be used, or not to be paid again unasked.
+
+        Where both have paid for the same and not had it yet, each keeps its own.
+        """
 
 
 class PurchaseTx(Tx, Protocol):

@@ -18,6 +18,7 @@ PAYMENT = (
 )
 SUCCEEDED, FAILED = PAYMENT.format("'succeeded'", "zeroblob(32)"), PAYMENT.format("'failed'", "NULL")
 PAID = PURCHASE + "'paid', zeroblob(32))"
+SPENT, UNSERVED = PURCHASE + "'spent', zeroblob(32))", PURCHASE + "'unserved', zeroblob(32))"
 SPEND = "INSERT INTO spend VALUES ('k', '', 'user:a', 'task', 5, 5, :at)"
 HELD = HOLD + "1, 1, '', 1, 'held', NULL)"
 TAKING, GIVING = HELD.replace("'held'", "'taking'"), HELD.replace("'held'", "'giving'")
@@ -34,12 +35,15 @@ DEEDS: list[tuple[str, str, str]] = [
         (PAID, "UPDATE purchase SET " + what, "what was bought never changes")  # noqa: S608 - constants
         for what in (
             "url = 'v'", "site = 'v'", "token = 'o'", "amount = 2", "payment_hash = randomblob(32)",
-            "preimage = randomblob(32)", "preimage = NULL, state = 'challenged'",
+            "payer = 'b'", "preimage = randomblob(32)", "preimage = NULL, state = 'challenged'",
         )
     ),
-    (PAID, "UPDATE purchase SET account = 'b'", ""),
+    *((bought, "UPDATE purchase SET account = 'b'", "") for bought in (PAID, SPENT, UNSERVED, PURCHASE + "'failed', NULL)")),
+    (PURCHASE + "'challenged', NULL)", "UPDATE purchase SET account = 'b'", "what was bought never changes"),
     (PURCHASE + "'paying', NULL)", "UPDATE purchase SET account = 'b'", "what was bought never changes"),
-    (PURCHASE + "'unserved', zeroblob(32))", "UPDATE purchase SET state = 'paid'", "what was bought never changes"),
+    (SPENT, "UPDATE purchase SET state = 'used'", "what was bought never changes"),
+    (UNSERVED, "UPDATE purchase SET key = 'l'", "what was bought never changes"),
+    (UNSERVED, "UPDATE purchase SET state = 'paid'", "what was bought never changes"),
     (PURCHASE + "'failed', NULL)", "UPDATE purchase SET state = 'paying'", "what was bought never changes"),
     (PAID, "UPDATE purchase SET state = 'used', key = 'l'", ""),
     (PAID, "DELETE FROM purchase", "may be good for something is kept"),

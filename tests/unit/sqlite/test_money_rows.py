@@ -60,19 +60,27 @@ async def test_what_was_paid_for_goes_along_to_another_account_and_is_bought_onc
             [
                 (ANN, "paid", Buys.PAID), (ANN, "used", Buys.USED), (ANN, "spent", Buys.SPENT), (ANN, "asked", Buys.CHALLENGED),
                 (BOB, "paid", Buys.CHALLENGED), (ANN, "both", Buys.PAID), (BOB, "both", Buys.PAID),
+                (ANN, "in vain", Buys.UNSERVED), (ANN, "never", Buys.FAILED), (ANN, "maybe", Buys.FAILED),
             ]
         ):  # fmt: skip
-            preimage = None if state is Buys.CHALLENGED else bytes(32)
+            preimage = None if state in {Buys.CHALLENGED, Buys.FAILED} else bytes(32)
             one = replace(
                 bought, account=account, url=url, payment_hash=bytes([number] * 32), state=state, preimage=preimage
             )
             tx.purchases.add(one)
+        tx.payments.put(
+            Payment(bytes([9] * 32), "ln", ANN, "p", 1, False, 0, "", "", "", 0, 0, state=Pays.FAILED, given_up=True)
+        )
+        theirs = replace(bought, account="user:x", payment_hash=bytes([9] * 32), state=Buys.FAILED, preimage=None)
+        tx.purchases.add(theirs)
         tx.purchases.hand_over(ANN, BOB)
-        found = [tx.purchases.find(number) for number in range(1, 8)]
+        assert tx.purchases.given_up("user:x", "u") is None, "it was offered the same invoice, and did not pay it"
+        found = [tx.purchases.find(number) for number in range(1, 11)]
         return [None if one is None else (one.account, one.state) for one in found]
 
     assert await store.write(work) == [
-        (BOB, Buys.PAID), (BOB, Buys.USED), (ANN, Buys.SPENT), (ANN, Buys.CHALLENGED), None, (ANN, Buys.PAID), (BOB, Buys.PAID)
+        (BOB, Buys.PAID), (BOB, Buys.USED), (BOB, Buys.SPENT), (ANN, Buys.CHALLENGED), None, (ANN, Buys.PAID), (BOB, Buys.PAID),
+        (BOB, Buys.UNSERVED), (ANN, Buys.FAILED), (BOB, Buys.FAILED),
     ]  # fmt: skip
 
 

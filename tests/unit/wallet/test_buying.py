@@ -86,6 +86,17 @@ class Hub:
             found = await store.read(lambda tx: [tx.purchases.find(number) for number in range(1, 9)])
         return [one.state for one in found if one is not None]
 
+    async def given_up(self) -> bytes:
+        """An owner gives up the one payment that there is; its hash."""
+        ((payment_hash, _),) = self.payments.books.items()
+        self.payments.books[payment_hash] = Outcome(PayState.FAILED, why="console:owner gave it up")
+        gone = Payment(
+            payment_hash, "ln", ANN, "03bb", 100_000, False, 0, "a", "", "", 0, 0, state=Paid.FAILED, given_up=True
+        )  # fmt: skip
+        async with Database.open(self.path, self.clock) as store:
+            await store.write(lambda tx: tx.payments.put(gone))
+        return payment_hash
+
     @property
     def payed(self) -> int:
         return len(self.payments.paid)
@@ -261,13 +272,7 @@ async def test_what_may_have_been_paid_is_bought_again_only_by_who_says_so_in_an
     hub.payments.fate = PayState.IN_FLIGHT
     with pytest.raises(OnItsWay):
         await hub.buy("1")
-    ((payment_hash, _),) = hub.payments.books.items()
-    hub.payments.books[payment_hash] = Outcome(PayState.FAILED, why="console:owner gave it up")
-    gone = Payment(
-        payment_hash, "ln", ANN, "03bb", 100_000, False, 0, "a", "", "", 0, 0, state=Paid.FAILED, given_up=True
-    )  # fmt: skip
-    async with Database.open(hub.path, hub.clock) as store:
-        await store.write(lambda tx: tx.payments.put(gone))
+    payment_hash = await hub.given_up()
     hub.payments.fate = PayState.SUCCEEDED
     named = rf"may have been paid 100 sats for this: the payment {payment_hash.hex()[:8]} was given up"
     for key, again in (("1", False), ("1", True), ("2", False)):
@@ -281,6 +286,33 @@ async def test_what_may_have_been_paid_is_bought_again_only_by_who_says_so_in_an
     assert page(await hub.buy("5", again=True)) == hub.shop.body
     assert page(await hub.buy("6")) == hub.shop.body
     assert (hub.payed, await hub.states()) == (1, [State.FAILED, State.USED])
+
+
+@pytest.mark.parametrize(
+    ("fate", "warns"), [(PayState.IN_FLIGHT, MayBePaid), (PayState.SUCCEEDED, Unserved)], ids=["given up", "in vain"]
+)
+@pytest.mark.parametrize("seen", [True, False])
+async def test_what_was_paid_in_vain_or_may_have_been_is_known_after_a_link(
+    hub: Hub, fate: PayState, warns: type[Exception], *, seen: bool
+) -> None:
+    """`seen`: its buyer has asked again before the link."""
+    hub.payments.fate, hub.shop.greedy = fate, True
+    with pytest.raises(OnItsWay if fate is PayState.IN_FLIGHT else Unserved):
+        await hub.buy("1")
+    if fate is PayState.IN_FLIGHT:
+        await hub.given_up()
+        if seen:
+            with pytest.raises(MayBePaid):
+                await hub.buy("2")
+    async with Database.open(hub.path, hub.clock) as store:
+        await store.write(lambda tx: tx.purchases.hand_over(ANN, BOB))
+    hub.payments.fate, hub.shop.greedy = PayState.SUCCEEDED, False
+    paid = hub.payed
+    with pytest.raises(warns):
+        await hub.buy("3", account=BOB)
+    assert hub.payed == paid
+    assert page(await hub.buy("4", account=BOB, again=True)) == hub.shop.body
+    assert hub.payed == paid + 1
 
 
 async def test_whoever_cannot_pay_an_offer_keeps_it_from_nobody(hub: Hub) -> None:
