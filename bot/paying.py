@@ -228,7 +228,7 @@ class Paying:
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
         account = user_account(call.caller.payer)
-        words = f"Pay {views_lightning.sats(amount, simulated=self._wallet.simulated)} to {payee}?{_payer_of(account)}"
+        words = f"Pay {format_sats(amount, simulated=self._wallet.simulated)} to {payee}?{_payer_of(account)}"
         return await self._put(call, Spend(account, amount, Path.TRANSFER, ""), {"payee": payee}, words)
 
     async def _put(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cli import edge, from_hub, print_plain, settings_now, wait_for
+from core.money import format_sats, to_msat
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -64,11 +65,11 @@ def status(as_json: bool) -> None:  # noqa: FBT001
 def _plan(settings: Settings, port: int | None, price: int | None) -> str:
     serve = settings.serve
     where = serve.public_url or f"http://{serve.host}:{port or serve.port}"
-    kind = "simulated sats" if settings.lightning.backend == "simulated" else "sats"
+    cost = format_sats(to_msat(price or serve.price), simulated=settings.lightning.backend == "simulated")
     return (
         f"Would sell at {where}, listening on {serve.host}, port {port or serve.port}:\n"
-        f"POST /v1/chat   an answer of the agent    {price or serve.price:,} {kind} a call\n"
-        f"POST /v1/tasks  a task for the swarm      {price or serve.price:,} {kind} a call\n"
+        f"POST /v1/chat   an answer of the agent    {cost} a call\n"
+        f"POST /v1/tasks  a task for the swarm      {cost} a call\n"
         "Nothing was opened."
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import UserError
-from core.money import MAX_SATS, to_sats
+from core.money import MAX_SATS, format_sats, to_msat, to_sats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -150,10 +150,10 @@ class Serving:
         facts = asdict(await self.gate.status())
         where = f"open at {facts['address']}" if facts["open"] else "closed (timmy-serve start opens it)"
         until = f" {self._until}" if facts["open"] else ""
-        kind = "simulated sats" if facts["simulated"] else "sats"
+        earned = format_sats(to_msat(facts["earned_sats"]), simulated=facts["simulated"])
         words = (
             f"The gate is {where}, {self.gate.price_words} a call.{until}\n"
-            f"{facts['bundles']:,} of {facts['offers']:,} offers paid, {facts['earned_sats']:,} {kind} earned,"
+            f"{facts['bundles']:,} of {facts['offers']:,} offers paid, {earned} earned,"
             f" {facts['calls_used']:,} calls used."
         )
         return {"text": words, "data": {"ok": True, **facts}}

@@ -163,12 +163,10 @@ def _bid_row(bid: Bid, *, won: bool) -> tuple[str, str, str]:
 
 def balance(found: Balance) -> Reply:
     """What somebody has."""
-    what = "simulated sats" if found.simulated else "sats"
-    free = format_sats(found.posted - found.held).replace(" sats", "").replace(" sat", "")
     tasks = found.held - found.payments
     parts = [f"{format_sats(tasks)} held for open tasks"] if tasks or not found.payments else []
     parts += [f"{format_cost(found.payments)} held for payments"] if found.payments else []
-    text = f"{free} {what} free, {', '.join(parts)}"
+    text = f"{format_sats(found.posted - found.held, simulated=found.simulated)} free, {', '.join(parts)}"
     if found.escrow:
         text += f", {format_sats(found.escrow)} in escrow for tasks under way"
     data: dict[str, Json] = {

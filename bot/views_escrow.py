@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.views_lightning import sats
 from core.chat import Reply
 from core.ids import task_name
 from core.money import format_sats, to_sats
@@ -28,7 +27,8 @@ def refused(found: Stuck | None, event: Event, *, simulated: bool) -> Reply | No
     if not one.received:
         text = f"The node will not call off order {one.id}: {found.why.rstrip('.')}.\nIt is told again and again; "
         return Reply(f"{text}what is paid for it meanwhile is held, posts nothing, and goes back.", data)
-    text = f"The node will not {_refuses(one)} the {sats(one.received, simulated=simulated)} that it holds for {_what_for(one)}: "
+    kept = format_sats(one.received, simulated=simulated)
+    text = f"The node will not {_refuses(one)} the {kept} that it holds for {_what_for(one)}: "
     text += f"{found.why.rstrip('.')}.\n"
     if event.data["overdue"]:
         text += f"Block {one.held_until:,} is past, and it says that it still holds them. See to the node: "
@@ -39,7 +39,7 @@ def refused(found: Stuck | None, event: Event, *, simulated: bool) -> Reply | No
             f"{text}They go back to whoever paid by themselves at block {one.held_until:,} at the latest.", data
         )
     text += f"If it has not taken them before block {one.held_until:,} they go back to whoever paid: "
-    paid = sats(found.paid, simulated=simulated)
+    paid = format_sats(found.paid, simulated=simulated)
     return Reply(f"{text}the worker keeps what it was paid, {paid}, and the hub has lost them.", data)
 
 

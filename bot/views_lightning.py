@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from core.wallet.payment import Payment
 
 
-def sats(msat: int, *, simulated: bool) -> str:
-    """`500 sats`, `500 simulated sats`."""
-    return _named(format_sats(msat), simulated=simulated)
-
-
-def cost(msat: int, *, simulated: bool) -> str:
-    """The same of what leaves: rounded up."""
-    return _named(format_cost(msat), simulated=simulated)
-
-
-def _named(amount: str, *, simulated: bool) -> str:
-    return amount.replace(" sat", " simulated sat") if simulated else amount
-
-
 def short(node: str) -> str:
     """A node's key, for people to recognise."""
     return f"{node[:8]}…{node[-6:]}" if len(node) > 20 else node  # noqa: PLR2004 - a name is shown whole
@@ -45,7 +31,7 @@ def short(node: str) -> str:
 
 def invoice(made: Invoice, qr: File, zone: tzinfo | None, *, simulated: bool) -> Reply:
     """An invoice to be paid by any wallet."""
-    head = f"Invoice for {sats(made.amount, simulated=simulated)}, until {moment(made.expires_at, zone)}"
+    head = f"Invoice for {format_sats(made.amount, simulated=simulated)}, until {moment(made.expires_at, zone)}"
     text = f"{head}\n{made.bolt11}\nYou are told here when it is paid."
     data: dict[str, Json] = {
         "ok": True, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11, "state": "open",
@@ -58,7 +44,7 @@ def invoice(made: Invoice, qr: File, zone: tzinfo | None, *, simulated: bool) ->
 
 def hold_order(one: HoldInvoice, qr: File | None, zone: tzinfo | None, *, simulated: bool) -> Reply:
     """An order whose task is posted once somebody has paid its invoice."""
-    amount = sats(one.amount, simulated=simulated)
+    amount = format_sats(one.amount, simulated=simulated)
     data: dict[str, Json] = {
         "ok": one.state not in {Held.GIVING, Held.GIVEN}, "order": one.id, "payment_hash": one.payment_hash.hex(),
         "bolt11": one.bolt11, "state": one.state.value, "budget_sats": to_sats(one.amount), "simulated": simulated,
@@ -88,7 +74,7 @@ def escrow_told(kind: Kind, one: HoldInvoice, amount: int, *, simulated: bool) -
         "amount_sats": amount, "simulated": simulated,
     }  # fmt: skip
     task = task_name(one.task) if one.task else ""
-    words = sats(to_msat(amount), simulated=simulated)
+    words = format_sats(to_msat(amount), simulated=simulated)
     match kind:
         case Kind.ESCROW_TAKEN if amount:
             return Reply(f"{words} that {task or f'order {one.id}'} did not cost are in your wallet", data)
@@ -115,21 +101,21 @@ def received(paid: Invoice, *, simulated: bool) -> Reply:
         "ok": True, "payment_hash": paid.payment_hash.hex(), "state": "settled", "amount_sats": to_sats(paid.received),
         "simulated": simulated,
     }  # fmt: skip
-    return Reply(f"{sats(paid.received, simulated=simulated)} came in{what}", data)
+    return Reply(f"{format_sats(paid.received, simulated=simulated)} came in{what}", data)
 
 
 def quoted(quote: Quote, *, simulated: bool) -> str:
     """What a payment would cost and whom it would pay, for whoever is asked."""
     what = f" ({quote.asked.description})" if quote.asked.description else ""
     return (
-        f"Pay {cost(quote.amount, simulated=simulated)} to {short(quote.asked.payee)}{what}, "
+        f"Pay {format_cost(quote.amount, simulated=simulated)} to {short(quote.asked.payee)}{what}, "
         f"and up to {format_cost(quote.fee_limit)} for routing?"
     )
 
 
 def payment(made: Payment, *, simulated: bool) -> Reply:
     """How a payment stands."""
-    amount, payee = cost(made.amount, simulated=simulated), short(made.payee)
+    amount, payee = format_cost(made.amount, simulated=simulated), short(made.payee)
     data: dict[str, Json] = {
         "ok": made.state is not State.FAILED, "payment_hash": made.payment_hash.hex(), "bolt11": made.bolt11,
         "state": made.state.value, "amount_sats": to_cost(made.amount), "amount_msat": made.amount,
@@ -164,4 +150,4 @@ def _source(account: str) -> str:
 def transferred(payee: str, amount: int, *, simulated: bool) -> Reply:
     """A person was paid."""
     data: dict[str, Json] = {"ok": True, "payee": payee, "amount_sats": to_sats(amount), "simulated": simulated}
-    return Reply(f"Paid {sats(amount, simulated=simulated)} to {payee}", data)
+    return Reply(f"Paid {format_sats(amount, simulated=simulated)} to {payee}", data)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from bot.views import PAGE as ROWS
 from bot.views import moment
 from bot.views_escrow import line, refusal
-from bot.views_lightning import sats
 from core.chat import Button, Reply
 from core.money import format_cost, format_sats, to_cost, to_sats
 from core.wallet.suspense import SHOWN
@@ -44,7 +43,7 @@ def compared(found: Comparison, waits: Waiting, zone: tzinfo | None, *, simulate
         "refused": [refusal(one) for one in refusals],
         "suspense": [{"entry": one.entry, "amount_sats": to_sats(one.amount), "at": one.at} for one in unclaimed],
     }  # fmt: skip
-    lines = f"node   {sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
+    lines = f"node   {format_sats(found.node, simulated=simulated)}\nbooks  {format_sats(found.books)}"
     if found.coming:
         lines += f"\non its way in, held for tasks  {format_sats(found.coming)}"
     if found.in_flight:
@@ -96,7 +95,7 @@ def given(entry: int, whom: str, amount: int, *, simulated: bool) -> Reply:
         "amount_sats": to_sats(amount),
         "simulated": simulated,
     }
-    return Reply(f"{sats(amount, simulated=simulated)} of entry {entry} are {whom}'s now", data)
+    return Reply(f"{format_sats(amount, simulated=simulated)} of entry {entry} are {whom}'s now", data)
 
 
 def booked(found: Comparison) -> Reply:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from bot.views import moment
-from bot.views_lightning import sats
 from bot.views_money import standing_facts
 from bot.views_treasury import parts
 from core.money import format_cost, format_sats, to_cost, to_msat, to_sats
@@ -43,7 +42,7 @@ def report(found: Report, zone: tzinfo | None, *, simulated: bool) -> Reply:
     if found.holds[0]:
         page.add(f"{format_cost(found.holds[1])} are set aside in {_counted(found.holds[0], 'open hold')}")
     if not isinstance(found.node, str) and not found.differs:
-        page.add(f"The node has what the books say: {sats(found.node.node, simulated=simulated)}")
+        page.add(f"The node has what the books say: {format_sats(found.node.node, simulated=simulated)}")
     page.add(_books(found))
     return page.reply(_data(found, simulated=simulated))
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from bot.views import moment
-from bot.views_lightning import sats
 from bot.views_money import standing_facts, standing_line
 from core.chat import Reply
 from core.money import format_cost, format_sats, to_cost, to_sats
@@ -29,7 +28,7 @@ _WHATS = {
 def treasury(found: Holdings, zone: tzinfo | None, *, simulated: bool) -> Reply:
     """The answer to /treasury."""
     account = found.account
-    page = Page(f"The treasury has {sats(account.available, simulated=simulated)} free")
+    page = Page(f"The treasury has {format_sats(account.available, simulated=simulated)} free")
     if found.freeze is not None:
         page.add(f"Spending is frozen, {moment(found.freeze.at, zone)} by {found.freeze.by}. /unfreeze ends it")
     if account.held:
@@ -70,7 +69,7 @@ def _facts(one: Turnover) -> dict[str, Json]:
 def asks(way: Way, amount: int, *, simulated: bool) -> str:
     """What is asked before so much is moved."""
     ways = "into the treasury" if way is Way.IN else "out of the treasury, to its owners' wallet"
-    return f"Move {sats(amount, simulated=simulated)} {ways}?"
+    return f"Move {format_sats(amount, simulated=simulated)} {ways}?"
 
 
 def moved(way: Way, amount: int, *, simulated: bool) -> Reply:
@@ -82,4 +81,4 @@ def moved(way: Way, amount: int, *, simulated: bool) -> Reply:
         "amount_sats": to_sats(amount),
         "simulated": simulated,
     }
-    return Reply(f"Moved {sats(amount, simulated=simulated)} {ways} the treasury", data)
+    return Reply(f"Moved {format_sats(amount, simulated=simulated)} {ways} the treasury", data)

@@ -52,12 +52,12 @@ def moved_sats(msat: int) -> int:
     return msat // MSAT
 
 
-def format_sats(msat: int) -> str:
-    """An amount for people: `1 sat`, `12,000 sats`."""
+def format_sats(msat: int, *, simulated: bool = False) -> str:
+    """An amount for people: `1 sat`, `12,000 sats`, `500 simulated sats`."""
     sats = to_sats(msat)
-    return f"{sats:,} sat" if sats == 1 else f"{sats:,} sats"
+    return f"{sats:,}{' simulated' if simulated else ''} sat{'' if sats == 1 else 's'}"
 
 
-def format_cost(msat: int) -> str:
+def format_cost(msat: int, *, simulated: bool = False) -> str:
     """What something costs, for people: rounded up, so that nobody is shown less than they pay."""
-    return format_sats(to_cost(msat) * MSAT)
+    return format_sats(to_cost(msat) * MSAT, simulated=simulated)

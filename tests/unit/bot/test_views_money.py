@@ -25,6 +25,7 @@ def test_a_balance_says_what_is_held_for_what() -> None:
 
     assert said(0, 0) == "10,000 simulated sats free, 0 sats held for open tasks"
     assert said(to_msat(200), 0) == "9,800 simulated sats free, 200 sats held for open tasks"
+    assert said(to_msat(9_999), 0) == "1 simulated sat free, 9,999 sats held for open tasks"
     assert said(HALF, HALF) == "9,498 simulated sats free, 502 sats held for payments"
     both = "9,298 simulated sats free, 200 sats held for open tasks, 502 sats held for payments"
     assert said(to_msat(200) + HALF, HALF) == both
