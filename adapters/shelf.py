@@ -71,15 +71,15 @@ class Shelf:
         """See `Shelf`. All or none is named. Raises `ResultTooLarge`, `ResultUnusable`, `DiskFull`."""
         return await asyncio.to_thread(self._keep, paths) if paths else ()
 
-    async def put(self, name: str, content: bytes) -> ResultFile:
-        """Keep what is in memory under a name. Raises `ResultTooLarge`, `DiskFull`."""
+    async def put(self, files: Sequence[tuple[str, bytes]]) -> tuple[ResultFile, ...]:
+        """Keep what is in memory, each under its name. All or none is named. Raises `ResultTooLarge`, `DiskFull`."""
+        if not files:
+            return ()
         folder = await self.folder()
         try:
-            await asyncio.to_thread(_write, folder / name, content)
-            (kept,) = await self.keep([folder / name])
+            return await self.keep(await asyncio.to_thread(_write, folder, files))
         finally:
             await self.discard(folder)
-        return kept
 
     async def discard(self, folder: Path) -> None:
         """See `Shelf`."""
@@ -175,11 +175,16 @@ class Shelf:
             _sync_folder(folder)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(folder: Path, files: Sequence[tuple[str, bytes]]) -> list[Path]:
+    """Each in a folder of its own: two may have the same name."""
+    paths = [folder / str(number) / name for number, (name, _) in enumerate(files)]
     try:
-        path.write_bytes(content)
+        for path, (_, content) in zip(paths, files, strict=True):
+            path.parent.mkdir()
+            path.write_bytes(content)
     except OSError as error:
         raise DiskFull(why=error.strerror) from error
+    return paths
 
 
 def _linked(twin: Path, place: Path) -> bool:

@@ -24,7 +24,7 @@ from adapters.console.client import talk as console_talk
 from adapters.console.link import QueueLink
 from adapters.console.surface import ConsoleSurface
 from adapters.fetch import Internet
-from adapters.inbox import Inbox
+from adapters.inbox import Inbox, plain_name
 from adapters.lightning import bolt11
 from adapters.lightning.simulated import SimulatedNode
 from adapters.llm.ollama import OllamaModel
@@ -49,7 +49,7 @@ from bot.links import CARRIES, Links, left_behind
 from bot.money import People, World, money
 from bot.parts import chats, nodes
 from bot.parts.looks import DATABASE
-from bot.parts.web import selling, sidecar
+from bot.parts.web import selling, sidecar, worker_routes
 from bot.registry import registry
 from bot.shop import NOT_FOR_STRANGERS
 from bot.speaking import Speaking
@@ -259,6 +259,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             telegram,
             shortcuts,
             partial(proxies.task_line, partial(_understand, hub)),
+            partial(worker_routes, coordinator.desk, identities.check, files_of.taken),
         )
 
         async def ended(number: int) -> str | None:
@@ -304,10 +305,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(web.heard)
         store.listen(proxies.ending(assistant.hush))
         store.listen(coordinator.heard)
+        store.listen(coordinator.desk.heard)
         store.listen(escrow.heard)
 
         await stack.enter_async_context(web.listening())
         await agents.load()
+        await coordinator.crew.load()
         await _meet(till.own)
         await spending.preset(_presets(settings))
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
@@ -329,6 +332,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await dispatcher.recover()
         await approvals.recover(nursery)
         supervisor.start("clock", coordinator.run)
+        supervisor.start("crew", coordinator.crew.run)
         nursery.spawn(till.own.watch(), "node watch")
         supervisor.start(NODE_PART, till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
@@ -457,7 +461,12 @@ class _Files:
 
     async def keep(self, name: str, content: bytes) -> str:
         """Keep what is in memory; returns where it is."""
-        return self.place(await self._shelf.put(name, content))
+        (kept,) = await self._shelf.put([(name, content)])
+        return self.place(kept)
+
+    async def taken(self, files: Sequence[tuple[str, bytes]]) -> tuple[ResultFile, ...]:
+        """Keep what a worker sent, under names that mean nothing but a file."""
+        return await self._shelf.put([(plain_name(name), content) for name, content in files])
 
     async def qr(self, text: str) -> File:
         """A QR code. A BOLT11 is drawn in capitals, which take half the room (BOLT 11 allows either case)."""

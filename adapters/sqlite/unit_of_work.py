@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from adapters.sqlite.agent_store import AgentRows, ConversationRows, LinkRows, PairingRows, TokenRows
 from adapters.sqlite.approval_store import ApprovalRows
+from adapters.sqlite.crew_store import CrewRows
 from adapters.sqlite.hold_store import HoldRows
 from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.limit_store import LimitRows
@@ -50,7 +51,7 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "events", "flows", "holds", "invoices",
+        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "crew", "events", "flows", "holds", "invoices",
         "ledger", "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon", "reports", "sales",
         "sessions", "shortcuts", "surfaces", "suspense", "tasks", "tokens",
     )  # fmt: skip
@@ -67,6 +68,7 @@ class UnitOfWork:
         self.reports = ReportRows(connection)
         self.tasks = TaskRows(connection)
         self.agents = AgentRows(connection)
+        self.crew = CrewRows(connection, self)
         self.approvals = ApprovalRows(connection)
         self.messages = MessageRows(connection)
         self.tokens = TokenRows(connection)

@@ -29,10 +29,11 @@ _OPENED_BY = {
     Access.READ: frozenset({TokenKind.OWNER, TokenKind.READ}),
     Access.PAGE: frozenset({TokenKind.OWNER, TokenKind.READ}),
     Access.SHORTCUT: frozenset({TokenKind.SHORTCUT}),
+    Access.WORKER: frozenset({TokenKind.WORKER}),
     Access.OWNER: frozenset({TokenKind.OWNER}),
 }
 _READER = "read NAME"
-_MINTED = {Access.SHORTCUT: "shortcut NAME --for ACTOR", Access.OWNER: "owner NAME"}
+_MINTED = {Access.SHORTCUT: "shortcut NAME --for ACTOR", Access.WORKER: "worker NAME", Access.OWNER: "owner NAME"}
 """What to mint for a route, where it is not a read token."""
 
 COOKIE = "timmy_session"

@@ -23,6 +23,7 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.READ: [{"token": []}],
     Access.PAGE: [{"token": []}, {"session": []}],
     Access.SHORTCUT: [{"token": []}],
+    Access.WORKER: [{"token": []}],
     Access.OWNER: [{"token": []}],
     Access.BOUGHT: [{"l402": []}],
 }
@@ -32,6 +33,7 @@ _WORDS = {
     Access.READ: "Needs an owner or read token.",
     Access.PAGE: "Needs the page's login, or an owner or read token.",
     Access.SHORTCUT: "Needs a shortcut token, and acts as its device.",
+    Access.WORKER: "Needs a worker token, and acts as the agent of its name.",
     Access.OWNER: "Needs an owner token.",
     Access.BOUGHT: "Needs an L402 token; the WWW-Authenticate header of a 402 offers one.",
 }

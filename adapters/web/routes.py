@@ -24,6 +24,7 @@ class Access(StrEnum):
     READ = "read"  # an owner or read token
     PAGE = "page"  # the same, or the page after its login
     SHORTCUT = "shortcut"  # a shortcut token, as its device
+    WORKER = "worker"  # a worker token, as the agent of its name
     OWNER = "owner"  # an owner token
     BOUGHT = "bought"  # an L402 token, which the route checks itself
 

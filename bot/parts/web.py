@@ -16,24 +16,28 @@ from core.money import to_msat
 from core.wallet.selling import Seller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from adapters.clockwork import Nursery
     from adapters.shortcuts.surface import ShortcutsSurface
     from adapters.telegram.surface import TelegramSurface
     from adapters.web.ports import Sources
+    from adapters.web.routes import Route
     from adapters.web.server import Sidecar
     from bot.hub import Hub
     from bot.serving import Gate
     from bot.supervisor import Supervisor
     from config.settings import Settings
     from core.store import Store
+    from core.swarm.desk import Desk
+    from core.swarm.ports import ResultFile
+    from core.tokens import TokenRow
     from core.wallet.sales import Cashier, SaleTx
 
 
 def sidecar(
     settings: Settings, sources: Sources, telegram: TelegramSurface | None, shortcuts: Sequence[ShortcutsSurface],
-    task_line: Callable[[str], str],
+    task_line: Callable[[str], str], workers: Callable[[], Sequence[Route]],
 ) -> Sidecar:  # fmt: skip
     """The HTTP sidecar. Its library is 14 MB and 0.2 s, which `timmy ledger` and the like need not pay."""
     from adapters.web import telegram_hook  # noqa: PLC0415
@@ -42,13 +46,26 @@ def sidecar(
 
     http = settings.http
     hook = telegram.hook if telegram is not None else None
-    more = [telegram_hook.route(hook.secret, telegram.take)] if telegram is not None and hook is not None else []
+    more = [*workers()]
+    if telegram is not None and hook is not None:
+        more.append(telegram_hook.route(hook.secret, telegram.take))
     for surface in shortcuts:
         elsewhere = None if is_loopback(http.public_host) else http.public_url
         more += [*SetupPage(elsewhere).routes(), *shortcut_routes(surface, task_line)]
     return Sidecar(
         Site(http.host, http.port, http.public_url, split(http.allowed_hosts), http.trusted_proxy), sources, more
     )
+
+
+def worker_routes(
+    desk: Desk,
+    check: Callable[[str], Awaitable[TokenRow | None]],
+    keep: Callable[[Sequence[tuple[str, bytes]]], Awaitable[tuple[ResultFile, ...]]],
+) -> Sequence[Route]:
+    """The worker API."""
+    from adapters.web.worker_api import WorkerApi  # noqa: PLC0415 - as in `sidecar`
+
+    return WorkerApi(desk, check, keep).routes()
 
 
 def selling(

@@ -82,7 +82,7 @@ class Appraiser:
         self, order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]
     ) -> None:
         """Refuse a task for an agent that does no such work, where others do."""
-        if order.only is None or is_person(order.only) or any(answer for _, answer in appraised):
+        if order.only is None or not self._roster.capacity(order.only) or any(answer for _, answer in appraised):
             return
         others = await self.ask(order.description, None, (order.only,), order.caller.name)
         able = [agent.name for agent, answer in others if isinstance(answer, Offer)]

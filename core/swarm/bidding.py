@@ -11,6 +11,7 @@ from core.money import format_sats
 from core.swarm import task as life
 from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
+from core.swarm.crew import FIELD
 from core.swarm.ports import Answer, Decline, Offer
 from core.swarm.task import Status, is_person
 from core.tokens import STRANGER
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from core.events import Json
+    from core.swarm.crew import Crew
     from core.swarm.ports import Agent, SwarmTx
+    from core.swarm.roster import Roster
     from core.swarm.task import Task
     from core.wallet.limits import Spend
 
@@ -46,17 +49,29 @@ class HadItsTurn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an auction needs to know: its window and the lease it awards, in ms; how many tasks each agent takes, in what field."""
+    """What an auction needs to know: its window and the lease it awards, in ms; the hub's own agents, and the crew."""
 
     window: int
     lease: int
     token: Callable[[], str]
-    capacity: Callable[[str], int]
-    field: Callable[[str], str]
+    roster: Roster
+    crew: Crew
+
+    def capacity(self, agent: str) -> int:
+        """How many tasks an agent does at a time; 0 for one that there is not."""
+        return self.roster.capacity(agent) or self.crew.capacity(agent)
+
+    def field(self, agent: str) -> str:
+        """The class of an agent's work, for limits; empty for a person, who may do anything."""
+        return FIELD if self.crew.has(agent) else self.roster.field(agent)
+
+    def afar(self, agent: str | None) -> bool:
+        """Whether an agent works in another process: it asks for its work by itself."""
+        return self.crew.has(agent)
 
 
 def halted(tx: SwarmTx, task: Task) -> bool:
-    """Whether a task's auction waits for spending to go on: it would end at once, with an award."""
+    """Whether a task's auction waits for spending to go on: it would end by itself, with an award."""
     return not task.waits_for_people and tx.limits.rules().freeze is not None
 
 
@@ -67,13 +82,34 @@ def open_and_close(
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
     busy = _busy(tx, appraisals)
     payable = {agent.name for agent, offer in offers if offer.price <= task.budget}
+    hands = terms.crew.hands(task)
+    if hands:
+        loads = tx.tasks.loads()
+        payable.update(hands)
+        busy.update(name for name in hands if loads[name] >= terms.capacity(name))
     if payable and payable <= busy and not task.waits_for_people:
         return task
-    closes_at = task.deadline if task.waits_for_people else min(tx.now + terms.window, task.deadline)
-    task = take(tx, task, life.open_auction(task, closes_at=closes_at), HUB)
+    end = task.deadline if task.waits_for_people else terms.crew.closing(hands, tx.now, terms.window)
+    task = take(tx, task, life.open_auction(task, closes_at=min(end, task.deadline)), HUB)
     _take_answers(tx, task, appraisals, busy)
-    waits = task.waits_for_people and task.only not in task.excluded and not _named_one_declined(tx, task)
-    return task if waits else close(tx, task, terms)
+    if task.waits_for_people:
+        waits = task.only not in task.excluded and not _named_one_declined(tx, task)
+    else:
+        waits = awaited(tx, task, terms)
+    return task if waits else close(tx, task, terms, fresh=True)
+
+
+def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
+    """Whether an auction waits for somebody: a worker that is here, could do it, has a hand free, and has not answered yet."""
+    hands = _silent(task, tx.tasks.answers(task.id, task.attempt), terms)
+    return bool(hands) and any(load < terms.capacity(name) for name, load in _loads(tx, hands))
+
+
+def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:
+    """The task after another answer to its auction: closed early, where nobody is awaited any more."""
+    if task.waits_for_people or halted(tx, task) or awaited(tx, task, terms):
+        return task
+    return close(tx, task, terms)
 
 
 def _named_one_declined(tx: SwarmTx, task: Task) -> bool:
@@ -144,18 +180,53 @@ def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
     tx.emit(Event(Kind.BID_REFUSED, task.id, agent, {"attempt": task.attempt}))
 
 
-def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB) -> Task:
-    """End the bidding: award the best bid that the limits leave; fail if there is none. Raises `Frozen`."""
+def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: bool = False) -> Task:
+    """End the bidding: award the best bid that the limits leave; fail if there is none.
+
+    Who has no hand free by now is waited for, where nobody else is left; `fresh`: nothing can have changed since they bid.
+    Raises `Frozen`.
+    """
     answers = tx.tasks.answers(task.id, task.attempt)
     bids = ranking(answer.bid for answer in answers if not answer.refused)
     over: list[str] = []
-    for bid in bids:
+    free = bids if fresh else _free(tx, bids, terms)
+    if not free and (any(_there(bid.agent, terms) for bid in bids) or _too_busy_to_bid(tx, task, answers, terms)):
+        return take(tx, task, life.wait(task, reason="busy"), HUB)
+    for bid in free:
         why = refusal(tx, _price(task, bid, terms))
         if not isinstance(why, OverLimit):
             return award(tx, task, bid, terms, actor)
         # What the hub spends on whom is nobody's business but its owners'.
         over.append("the hub cannot fund it now" if task.requester.startswith(STRANGER) else f"{bid.agent}: {why}")
     return take(tx, task, life.void(task, why="; ".join(dict.fromkeys(over)) or _nobody(task, answers)), HUB)
+
+
+def _too_busy_to_bid(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> bool:
+    """Whether a worker that could do it has not answered for want of a free hand."""
+    hands = _silent(task, answers, terms)
+    return bool(hands) and any(load >= terms.capacity(name) for name, load in _loads(tx, hands))
+
+
+def _silent(task: Task, answers: Sequence[Answer], terms: Terms) -> set[str]:
+    """The workers that are here, could do it, and have not answered."""
+    return {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
+
+
+def _loads(tx: SwarmTx, agents: set[str]) -> list[tuple[str, int]]:
+    loads = tx.tasks.loads()
+    return [(name, loads[name]) for name in agents]
+
+
+def _there(agent: str, terms: Terms) -> bool:
+    """Whether a bidder is still there to do the work."""
+    return is_person(agent) or (terms.capacity(agent) > 0 and (not terms.afar(agent) or terms.crew.here(agent)))
+
+
+def _free(tx: SwarmTx, bids: Sequence[Bid], terms: Terms) -> list[Bid]:
+    """The bids of those who can begin now."""
+    loads = tx.tasks.loads()
+    there = [bid for bid in bids if _there(bid.agent, terms)]
+    return [bid for bid in there if is_person(bid.agent) or loads[bid.agent] < terms.capacity(bid.agent)]
 
 
 def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> Task:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from core.events import Kind
 from core.swarm.task import Move, is_person
 from core.wallet import held, wallet
-from core.wallet.ledger import TREASURY, is_held, user_account
+from core.wallet.ledger import TREASURY, agent_account, is_held, user_account
 
 if TYPE_CHECKING:
     from core.swarm.ports import SwarmTx
@@ -56,7 +56,7 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
             return task.but(hold=None)
         case Move.PAY:
             wallet.pay_worker(
-                tx, task=task.id, attempt=task.attempt, target=payee(before.agent or ""), price=price, actor=actor,
+                tx, task=task.id, attempt=task.attempt, target=payee(tx, before.agent or ""), price=price, actor=actor,
                 worker=before.agent or "",
             )  # fmt: skip
             return task
@@ -80,9 +80,11 @@ def _move(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
             assert_never(step.move)
 
 
-def payee(agent: str) -> str:
-    """The account that an agent's pay goes to: a person's wallet, or the treasury for the hub's own personas."""
-    return user_account(agent) if is_person(agent) else TREASURY
+def payee(tx: SwarmTx, agent: str) -> str:
+    """The account that the pay for a task goes to: a person's wallet, a worker's own, the treasury for the hub's own personas."""
+    if is_person(agent):
+        return user_account(agent)
+    return agent_account(agent) if tx.crew.has(agent) else TREASURY
 
 
 def _remember(tx: SwarmTx, before: Task, after: Task, step: Step) -> None:

@@ -20,6 +20,8 @@ from core.swarm.attempt import Attempts, dismissed
 from core.swarm.auction import Bid
 from core.swarm.bidding import Terms
 from core.swarm.booking import take
+from core.swarm.crew import Crew
+from core.swarm.desk import Desk
 from core.swarm.docket import Docket, find
 from core.swarm.orders import Order, Rules
 from core.swarm.ports import Workers
@@ -58,6 +60,12 @@ class NotYours(UserError):
     status = 403
 
 
+class AgentsBid(UserError):
+    """{task} is for agents to bid on. Its requester lets people bid with pick=ask, or asks one of them with to=PERSON."""
+
+    status = 409
+
+
 class NotOver(UserError):
     """{task} is {status}; only a task that is over can be tried again. /cancel {task} ends it."""
 
@@ -90,19 +98,25 @@ class Coordinator:
         self._worker = worker
         self._spawner = spawner
         self.rules = rules or Rules()
+        self.crew = Crew(store, clock, roster.called_for)
         self._terms = Terms(
             window=self.rules.window,
             lease=self.rules.lease,
             token=lambda: ids.token(12),
-            capacity=roster.capacity,
-            field=roster.field,
+            roster=roster,
+            crew=self.crew,
         )
-        self._docket = Docket(store, clock)
+        self._docket = Docket(store, clock, self.crew)
         workers = Workers(worker, sold or worker)
         self._appraiser = Appraiser(roster, workers)
         attempts = Attempts(store, self._docket, roster, workers, lease=self.rules.lease)
         self._walk = Walk(self._docket, self._appraiser, attempts, self._terms, clock=clock, spawner=spawner)
         self._timing = Timing(store, clock, self._docket, self._walk, self._terms)
+        self.desk = Desk(store, self._docket, self._walk, self._terms, review=self.rules.review)
+
+    def _known(self, name: str) -> str:
+        """An agent's full name, of the roster or the crew. Raises `UnknownAgent`."""
+        return name if self.crew.has(name) else self._roster.get(name).name
 
     def _now(self, tx: SwarmTx, caller: Caller, key: str) -> Caller:
         """Who asks, as they stand now; what was done under this key already was done as who they were then."""
@@ -113,7 +127,7 @@ class Coordinator:
     async def examine(self, order: Order) -> Order:
         """The order in its proper form. Raises where it, or the task itself, is at fault."""
         authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
-        order = orders.checked(order, self._roster)
+        order = orders.checked(order, self._known)
         await self._appraiser.examine(order)
         return order
 
@@ -129,7 +143,7 @@ class Coordinator:
         """
         authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
         try:
-            order = orders.checked(order, self._roster)
+            order = orders.checked(order, self._known)
             appraised = await self._appraiser.examine(order)
         except UserError:
             posted = await self._store.read(lambda tx: tx.applied(order.key))
@@ -163,6 +177,8 @@ class Coordinator:
                 return task
             if task.status is not Status.BIDDING:
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
+            if not task.waits_for_people:
+                raise AgentsBid(task=task.name)
             said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
             by: dict[str, Json] = {"by": now.recorded}
             bid = Bid(now.name, to_msat(sats), eta, said, 1000, tx.now)
@@ -188,7 +204,7 @@ class Coordinator:
             bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
             if bid is None:
                 raise NoSuchBid(agent=given[:40], task=task.name)
-            if not is_person(agent) and tx.tasks.loads()[agent] >= self._roster.get(agent).capacity:
+            if not is_person(agent) and tx.tasks.loads()[self._known(agent)] >= self._terms.capacity(agent):
                 raise AgentBusy(agent=agent, task=task.name)
             tx.mark(key, "")
             return bidding.award(tx, task, bid, self._terms, now.recorded)

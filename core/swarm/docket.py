@@ -1,6 +1,6 @@
 """The docket: tasks are looked up in it and changed through it, so that nobody who waits for a change is forgotten.
 
-Those are the clock, which may have to wake earlier, and the agents that a task was waiting for.
+Those are the clock, which may have to wake earlier, the agents that a task was waiting for, and workers that wait for work.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.ids import task_name
 from core.store import patiently
 from core.swarm import bidding
+from core.swarm.board import Board
 from core.swarm.parking import Parking
 from core.swarm.task import Status
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from core.ports import Clock
     from core.store import Store
+    from core.swarm.crew import Crew
     from core.swarm.ports import SwarmTx
     from core.swarm.task import Task
 
@@ -63,13 +65,14 @@ class Alarm:
 
 
 class Docket:
-    """The tasks of a store, with the alarm of the clock and the parking of those that wait for busy agents."""
+    """The tasks of a store: the alarm of the clock, the parking of those that wait for busy agents, the board of workers."""
 
-    def __init__(self, store: Store[SwarmTx], clock: Clock) -> None:
+    def __init__(self, store: Store[SwarmTx], clock: Clock, crew: Crew) -> None:
         self._store = store
         self._clock = clock
         self.alarm = Alarm()
         self.parking = Parking()
+        self.board = Board(crew)
 
     async def show(self, number: int) -> Task:
         """A task. Raises `UnknownTask`."""
@@ -90,5 +93,6 @@ class Docket:
     def note(self, task: Task) -> None:
         """A task was written: the clock may have to know, and one that takes no more bids waits for nobody."""
         self.alarm.expect(task)
+        self.board.note(task)
         if task.status is not Status.OPEN and not bidding.collects(task):
             self.parking.unpark(task.id)

@@ -15,9 +15,10 @@ from core.wallet import wallet
 from core.wallet.ledger import user_account
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.chat import Caller
     from core.swarm.ports import SwarmTx
-    from core.swarm.roster import Roster
 
 SECOND = 1000
 MAX_DESCRIPTION = 8000
@@ -67,8 +68,8 @@ class Order:
     account: str | None = None
 
 
-def checked(order: Order, roster: Roster) -> Order:
-    """The order with its words trimmed and its one agent by its full name. Raises where it asks for what cannot be."""
+def checked(order: Order, known: Callable[[str], str]) -> Order:
+    """The order with its words trimmed and its one agent by its full name (`known`). Raises where it asks for what cannot be."""
     words = order.description.strip()
     if not any(map(str.isalnum, words)):
         raise NoWork
@@ -78,13 +79,13 @@ def checked(order: Order, roster: Roster) -> Order:
         raise BadDeadline(what="A task's time", given=span(order.time))
     only = order.only
     if only is not None:
-        only = check_actor(only) if is_person(only) else roster.get(only).name
+        only = check_actor(only) if is_person(only) else known(only)
     return replace(order, description=words, only=only)
 
 
 def check_eta(eta: int | None) -> None:
-    """Refuse a bid that promises a time (ms) longer than any task has."""
-    if eta is not None and eta > MAX_DEADLINE:
+    """Refuse a bid that promises a time (ms) longer than any task has, or none."""
+    if eta is not None and not 0 <= eta <= MAX_DEADLINE:
         raise BadDeadline(what="The time that a bid promises", given=span(eta))
 
 

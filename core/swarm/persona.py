@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
@@ -42,3 +46,13 @@ def _terms(persona: Persona) -> tuple[frozenset[str], ...]:
 @lru_cache(maxsize=1)  # all agents are asked about a task, one after the other
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.lower()))
+
+
+def called_for(personas: Iterable[Persona], description: str) -> frozenset[str]:
+    """The capabilities of all personas in whose field a task's words are: what it calls for, of whoever declares one of them."""
+    return frozenset(one for persona in personas if field_fit(persona, description) for one in persona.capabilities)
+
+
+def says(term: str, description: str) -> bool:
+    """Whether a task's words have all words of a term, and the term has one."""
+    return bool(words := _words(term)) and words <= _words(description)

@@ -10,10 +10,11 @@ from core.wallet.held import HoldTx
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from core.errors import UserError
     from core.swarm.auction import Bid, Standing
+    from core.swarm.crew import Enrolled
     from core.swarm.persona import Persona
     from core.swarm.task import Status, Task
 
@@ -168,6 +169,22 @@ class RosterStore(Protocol):
         """Add an agent, or change whether it is live."""
 
 
+class CrewStore(Protocol):
+    """Workers of other processes, inside one unit of work."""
+
+    def all(self) -> list[tuple[Enrolled, bool]]:
+        """Every one that is enrolled, and whether it was here when that was last noted."""
+
+    def has(self, name: str) -> bool:
+        """Whether a worker of this name is enrolled."""
+
+    def put(self, worker: Enrolled, *, here: bool) -> None:
+        """Enrol a worker, or change what it can do."""
+
+    def note(self, here: Collection[str]) -> None:
+        """Only these are here now."""
+
+
 class SwarmTx(HoldTx, Protocol):
     """A unit of work over tasks and money, and who people are."""
 
@@ -178,3 +195,7 @@ class SwarmTx(HoldTx, Protocol):
     @property
     def agents(self) -> RosterStore:
         """The roster."""
+
+    @property
+    def crew(self) -> CrewStore:
+        """The workers of other processes."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from core.access import Action, authorize
 from core.errors import UserError
 from core.events import Event, Kind
+from core.swarm.crew import FIELD
+from core.swarm.persona import called_for
 from core.swarm.ports import Agent
 
 if TYPE_CHECKING:
@@ -58,8 +60,12 @@ class Roster:
 
     @property
     def fields(self) -> set[str]:
-        """The classes of work, for limits, that its personas may be paid for."""
-        return {persona.capabilities[0] for persona in self.personas.values() if persona.capabilities}
+        """The classes of work, for limits, that its personas and the crew may be paid for."""
+        return {FIELD, *(persona.capabilities[0] for persona in self.personas.values() if persona.capabilities)}
+
+    def called_for(self, description: str) -> frozenset[str]:
+        """The capabilities that a task's words call for."""
+        return called_for(self.personas.values(), description)
 
     def capacity(self, name: str) -> int:
         """How many tasks an agent takes at a time; 0 when it is not on the roster."""

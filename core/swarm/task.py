@@ -101,6 +101,7 @@ EDGES: dict[tuple[Status, Verb], frozenset[Status]] = {
 class Task:
     """A task as its row holds it. Amounts in msat, times in Unix ms UTC; `hold` is the budget's hold while one is open.
 
+    `lease` is that of the last attempt until there is another, so that whoever had it is known; `lease_until` ends with the work.
     `only` names the one agent or person that may bid (`to=`); `excluded` those that failed at it before, and whoever
     else is the person that delivered it. `due` is when the clock next has something to do with it; `result` is the
     delivered text, `why` the reason it ended otherwise.
@@ -262,7 +263,7 @@ def deliver(task: Task, *, result: str, review_until: int, selves: Collection[st
     check(task, Verb.DELIVER)
     others = sorted({*selves} - {task.agent, *task.excluded})
     after = task.but(
-        status=Status.DELIVERED, result=result, review_until=review_until, lease=None, lease_until=None,
+        status=Status.DELIVERED, result=result, review_until=review_until, lease_until=None,
         excluded=(*task.excluded, *others),
     )  # fmt: skip
     return Step(after, Event(Kind.TASK_DELIVERED, task.id, task.agent, {"attempt": task.attempt}))
@@ -314,5 +315,5 @@ def _next_attempt(task: Task, why: str, kind: Kind) -> Step:
 
 def _end(task: Task, status: Status, kind: Kind, why: str) -> Step:
     move = Move.REFUND if task.status in AT_WORK else Move.RELEASE
-    after = task.but(status=status, why=why, closes_at=None, lease=None, lease_until=None)
+    after = task.but(status=status, why=why, closes_at=None, lease_until=None)
     return Step(after, Event(kind, task.id, task.agent, {"attempt": task.attempt}), move)

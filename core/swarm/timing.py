@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import Unavailable
+from core.swarm import bidding
 from core.swarm import task as life
 from core.swarm.bidding import HUB
 from core.swarm.booking import take
@@ -80,7 +81,10 @@ class Timing:
         self._docket.note(task)
         if before.status in AT_WORK and task.status not in AT_WORK:
             self._walk.ended(before)
-        self._walk.restart(task)
+        if before.status is Status.BIDDING:
+            self._walk.closed(task)
+        else:
+            self._walk.restart(task)
 
     def _timely(self, tx: SwarmTx, task: Task) -> Task:
         if task.due is None or task.due > tx.now:
@@ -89,14 +93,23 @@ class Timing:
             return take(tx, task, life.settle(task, how="review"), HUB)
         if tx.now >= task.deadline:
             return take(tx, task, life.expire(task), HUB)
+        if task.status is Status.BIDDING:
+            return self._closed(tx, task)
         if self._walk.at_it(task):
             return self._renew(tx, task)
         return take(tx, task, life.lose(task, why=f"{task.agent} went silent"), HUB)
+
+    def _closed(self, tx: SwarmTx, task: Task) -> Task:
+        """A task whose auction is over."""
+        if bidding.halted(tx, task):
+            return take(tx, task, life.wait(task, reason="frozen"), HUB)
+        return bidding.close(tx, task, self._terms)
 
     async def recover(self) -> int:
         """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""
         try:
             tasks = await self._store.write(lambda tx: [self._rearm(tx, task) for task in tx.tasks.live()])
+            await self._restore(tasks)
         except Unavailable:
             raise
         except Exception:
@@ -105,6 +118,15 @@ class Timing:
         for task in tasks:
             self._walk.start(task)
         return len(tasks)
+
+    async def _restore(self, tasks: list[Task]) -> None:
+        """The board as it was: workers are asked about what they have not answered."""
+        opened = [task for task in tasks if task.status is Status.BIDDING]
+
+        def work(tx: SwarmTx) -> dict[int, set[str]]:
+            return {task.id: {one.bid.agent for one in tx.tasks.answers(task.id, task.attempt)} for task in opened}
+
+        self._docket.board.restore(tasks, await self._store.read(work) if opened else {})
 
     async def _recover_each(self) -> list[Task]:
         """Take up what can be; a task that cannot be is looked at again, and keeps no other from it."""
@@ -122,9 +144,13 @@ class Timing:
 
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:
         if task.status in AT_WORK and not is_person(task.agent):
-            if not self._terms.capacity(task.agent or ""):
+            if not self._terms.capacity(task.agent or "") and not self._terms.afar(task.agent):
                 return take(tx, task, life.lose(task, why=f"{task.agent} is no longer on the roster"), HUB)
             return self._renew(tx, task)
+        if task.status is Status.BIDDING and not task.waits_for_people:
+            end = min(self._terms.crew.closing(self._terms.crew.hands(task), tx.now, self._terms.window), task.deadline)
+            task = task.but(closes_at=max(task.closes_at or 0, end))
+            tx.tasks.save(task)
         return task
 
     def _renew(self, tx: SwarmTx, task: Task) -> Task:

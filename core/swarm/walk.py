@@ -56,6 +56,11 @@ class Walk:
         if task.status is Status.OPEN:
             self.start(task)
 
+    def closed(self, task: Task) -> None:
+        """The auction of a task was closed by an answer, or by the clock: its work begins, or it waits."""
+        if task.status in {Status.OPEN, Status.AWARDED}:
+            self.start(task)
+
     def resume(self, number: int) -> None:
         """Set out with a task that may have been left lying."""
         self._set_out(number, partial(self._again, number))
@@ -90,7 +95,8 @@ class Walk:
         while True:
             if task.status is Status.OPEN or bidding.collects(task):
                 task = await self._auction(task, appraised)
-            if task.status not in AT_WORK or is_person(task.agent) or self.at_it(task):
+            elsewhere = is_person(task.agent) or self._terms.afar(task.agent)
+            if task.status not in AT_WORK or elsewhere or self.at_it(task):
                 return
             agent, appraised = task.agent or "", None
             task = await self._attempts.make(task)
@@ -107,7 +113,7 @@ class Walk:
             answers += more
         payable = [agent.name for agent, said in answers if isinstance(said, Offer) and said.price <= task.budget]
         # Whom it could wait for is noted before the auction finds out whether it must: a wake-up in between is not missed.
-        self._parking.park(task.id, payable)
+        self._parking.park(task.id, [*payable, *self._terms.crew.hands(task)])
         busy: list[str] = []
         halted = False
 
@@ -134,9 +140,9 @@ class Walk:
 
     # What ends an attempt from outside -------------------------------------------------------------------------
 
-    async def lose(self, task: Task, why: str) -> None:
+    async def lose(self, task: Task, why: str, *, blame: bool = True) -> None:
         """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
-        after = await self._docket.write_patiently(lambda tx: attempt.lose(tx, task, why))
+        after = await self._docket.write_patiently(lambda tx: attempt.lose(tx, task, why, blame=blame))
         walked = self.at_it(task)
         self.ended(task)
         if not walked:

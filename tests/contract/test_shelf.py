@@ -53,7 +53,7 @@ async def test_a_file_is_kept_under_its_hash_and_opens_by_its_name(shelf: Shelf)
 
 
 async def test_what_is_in_memory_is_kept_as_a_file(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = await shelf.put("page.pdf", b"bytes")
+    (kept,) = await shelf.put([("page.pdf", b"bytes")])
     assert shelf.path(kept.sha256, kept.name).read_bytes() == b"bytes"
     assert list(shelf.scratch.iterdir()) == []
 
@@ -62,7 +62,7 @@ async def test_what_is_in_memory_is_kept_as_a_file(shelf: Shelf, monkeypatch: py
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(DiskFull, match="No space left"):
-        await shelf.put("page.pdf", b"bytes")
+        await shelf.put([("page.pdf", b"bytes")])
     assert list(shelf.scratch.iterdir()) == []
 
 

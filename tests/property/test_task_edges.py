@@ -151,7 +151,8 @@ def test_what_waits_for_a_time_says_until_when(status: str, event: str, left: bo
 @pytest.mark.parametrize(("status", "event", "left", "to", "money"), TABLE)
 def test_no_lease_outlives_its_attempt(status: str, event: str, left: bool | None, to: str, money: str) -> None:
     after = TAKE[event][1](a_task(status, left=left)).task
-    assert (after.lease is not None) == (to in {"awarded", "running"})
+    assert (after.lease_until is not None) == (to in {"awarded", "running"})
+    assert after.lease is None or to not in {"open", "bidding", "failed"}, "another attempt has another's, or none"
 
 
 @pytest.mark.parametrize("event", ["declined, handed back, lease lost, worker failed", "rejected"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000
 KEPT = {
-    "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "standing", "sync", "file", "cursor", "actor",
+    "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "standing", "sync", "file", "cursor", "actor",
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
     "freeze", "treasury_flow", "daily_report",
 }  # fmt: skip

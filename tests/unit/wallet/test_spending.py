@@ -65,7 +65,7 @@ async def test_a_persons_limit_holds_for_all_their_identities(spending: Spending
 
 @pytest.mark.parametrize(
     "scope",
-    ["agent:quill", "agent:Quill-2", "agent:box", "agent:telegram:1", "treasury.agent:quill", "class:writing",
+    ["agent:quill", "agent:Quill-2", "agent:box", "agent:telegram:1", "treasury.agent:quill", "class:writing", "class:workers",
      "treasury.class:writing", "telegram:1", OWNER, "peer:hub.example.org"],
 )  # fmt: skip
 async def test_who_is_here_can_be_limited(spending: Spending, scope: str) -> None:
@@ -77,8 +77,8 @@ async def test_who_is_here_can_be_limited(spending: Spending, scope: str) -> Non
     [
         ("agent:ghost", f"no agent ghost here.*Known: box, {OWNER}, quill, {ANN}"),
         ("treasury.agent:telegram:9", f"no agent telegram:9 here.*Known: box, {OWNER}, quill, {ANN}"),
-        ("class:texts", "no kind of work texts here.*Known: writing"),
-        ("treasury.class:cooking", "no kind of work cooking here.*Known: writing"),
+        ("class:texts", "no kind of work texts here.*Known: workers, writing"),
+        ("treasury.class:cooking", "no kind of work cooking here.*Known: workers, writing"),
         ("telegram:9", f"no person telegram:9 here.*Known: {OWNER}, {ANN}"),
     ],
 )
@@ -104,7 +104,7 @@ async def test_what_holds_is_changed_and_taken_off_though_nobody_is_there_any_mo
 
 async def test_of_many_names_a_few_are_named(store: Database) -> None:
     none = Spending(store, Identities(store, FakeIds(), owners=(), reserved=bool), Roster(store, ()))
-    with pytest.raises(NobodyToLimit, match="Known: none yet"):
+    with pytest.raises(NobodyToLimit, match="Known: workers"):
         await none.limit(ME, "class:writing", 5000, key="1")
     for number in range(10, 24):
         await store.write(lambda tx, n=number: tx.tokens.give(f"telegram:{n}", Role.MEMBER, "", tx.now))  # type: ignore[misc]

@@ -1,0 +1,46 @@
+"""The crew as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.swarm.crew import Enrolled
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection
+
+    from core.store import Tx
+
+
+class CrewRows:
+    """`core.swarm.ports.CrewStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
+        self._connection = connection
+        self._tx = tx
+
+    def all(self) -> list[tuple[Enrolled, bool]]:
+        """See `CrewStore`."""
+        rows = self._connection.execute("SELECT name, capabilities, concurrency, here FROM crew ORDER BY name")
+        return [
+            (Enrolled(name, tuple(can.split("\n")) if can else (), count), bool(here))
+            for name, can, count, here in rows
+        ]
+
+    def has(self, name: str) -> bool:
+        """See `CrewStore`."""
+        return self._connection.execute("SELECT 1 FROM crew WHERE name = ?", (name,)).fetchone() is not None
+
+    def put(self, worker: Enrolled, *, here: bool) -> None:
+        """See `CrewStore`."""
+        self._connection.execute(
+            "INSERT INTO crew VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET capabilities = excluded.capabilities,"
+            " concurrency = excluded.concurrency, here = excluded.here",
+            (worker.name, "\n".join(worker.capabilities), worker.concurrency, int(here), self._tx.now),
+        )
+
+    def note(self, here: Collection[str]) -> None:
+        """See `CrewStore`."""
+        for (name,) in self._connection.execute("SELECT name FROM crew").fetchall():
+            self._connection.execute("UPDATE crew SET here = ? WHERE name = ?", (int(name in here), name))

@@ -1,0 +1,8 @@
+-- Workers of other processes and hosts (core/swarm/crew.py). `here`: whether they were, when that was last noted.
+CREATE TABLE crew (
+    name         TEXT PRIMARY KEY,
+    capabilities TEXT NOT NULL,
+    concurrency  INTEGER NOT NULL CHECK (concurrency BETWEEN 0 AND 100),
+    here         INTEGER NOT NULL CHECK (here IN (0, 1)),
+    enrolled_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,432 @@
+"""`/internal/*`: workers of other processes and hosts, in any language. A token opens it for the one agent of its name.
+
+Every request is checked as a whole before anything is done. A worker that is refused is told why, and may go on asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from aiohttp import web
+
+from adapters.web.errors import BadToken
+from adapters.web.guard import CREDENTIAL
+from adapters.web.routes import JSON, Access, Parameter, Route, answer, plain
+from adapters.web.shortcuts import BodyNotJson, TextTooLong
+from core.chat import MAX_TEXT
+from core.errors import Refused, UserError
+from core.ids import parse_task, task_name
+from core.money import to_sats
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from core.swarm.desk import Beat
+    from core.swarm.ports import ResultFile
+    from core.swarm.task import Task
+    from core.tokens import TokenRow
+
+LONGEST_WAIT = 25
+"""Seconds that a poll may wait."""
+
+LARGEST_RESULT = 28 * 2**20
+"""Bytes of a body with a result: the files that are kept, in Base64, and some room."""
+
+LARGEST = 64 * 1024
+"""Bytes of every other body."""
+
+AT_A_TIME = 2
+"""Results that are read at a time: each is in memory several times meanwhile."""
+
+_STRICT = {"strict": True, "extra": "forbid"}
+_WAIT = re.compile("[0-9]{1,2}")
+Body = TypeVar("Body")
+
+
+class NotThisAgent(Refused):
+    """Your token is the agent {mine}'s, and this names {given}. Use the name that the token was minted for."""
+
+
+class BadBody(UserError):
+    """The request is not as it should be: {wrong}."""
+
+
+class BodyTooLarge(UserError):
+    """The body is larger than the {limit} that are taken."""
+
+    status = 413
+
+
+class BadWait(UserError):
+    """Say in wait how many seconds to wait for an answer, 0 to {most}."""
+
+
+class BadContent(UserError):
+    """{name} is not Base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A worker: its name, what it can do, and how many tasks at a time (0: nothing more)."""
+
+    __pydantic_config__ = _STRICT
+    name: str
+    capabilities: list[str]
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AgentIs:
+    """What a worker is called from now on."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """An auction that a worker may bid in, until `closes_at` (Unix ms). `capabilities`: what it calls for."""
+
+    task_id: str
+    description: str
+    status: str
+    budget_sats: int
+    closes_at: int
+    capabilities: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BidBody:
+    """A bid in whole sats, or `refuse: true`. `eta_s`: seconds from the award to the result."""
+
+    __pydantic_config__ = _STRICT
+    task_id: str
+    agent_id: str
+    bid_sats: int | None = None
+    eta_s: int | None = None
+    note: str = ""
+    refuse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BidIs:
+    """Whether a bid counts, and why not."""
+
+    accepted: bool
+    message: str
+    task_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A task that is the worker's to begin; `lease_until` (Unix ms): a heartbeat must come before."""
+
+    task_id: str
+    description: str
+    attempt: int
+    lease_token: str
+    lease_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Which attempt it is about."""
+
+    __pydantic_config__ = _STRICT
+    lease_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeatIs:
+    """Until when the lease is good (Unix ms); `cancel`: the work was called off."""
+
+    lease_until: int
+    cancel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of a result."""
+
+    __pydantic_config__ = _STRICT
+    name: str
+    content_base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultBody:
+    """The work, done."""
+
+    __pydantic_config__ = _STRICT
+    lease_token: str
+    result: str
+    files: list[Attached] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why it cannot be done."""
+
+    __pydantic_config__ = _STRICT
+    lease_token: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusIs:
+    """How the task stands."""
+
+    status: str
+
+
+class Desk(Protocol):
+    """Where the crew is served (`core/swarm/desk.py`)."""
+
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
+        """Enrol a worker, or change it."""
+
+    async def tasks(self, name: str, wanted: frozenset[str], seconds: float) -> list[Task]:
+        """The auctions that a worker may bid in."""
+
+    async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
+        """A worker bids; why that does not count."""
+
+    async def refuse(self, name: str, number: int, note: str) -> None:
+        """A worker will not do a task."""
+
+    async def given(self, name: str, seconds: float) -> Task | None:
+        """The task that a worker is to begin."""
+
+    async def beat(self, name: str, number: int, lease: str) -> Beat:
+        """A worker is at it."""
+
+    async def holds(self, name: str, number: int, lease: str) -> None:
+        """Raise unless a worker has a task."""
+
+    async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
+        """A result."""
+
+    async def give_up(self, name: str, number: int, lease: str, why: str, *, blame: bool) -> Task:
+        """A worker cannot do it."""
+
+    def calls_for(self, task: Task) -> list[str]:
+        """The capabilities that a task calls for."""
+
+
+class WorkerApi:
+    """The routes of the worker API. `check` finds the live credential of a token; `keep` puts files on the shelf, all or none."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        check: Callable[[str], Awaitable[TokenRow | None]],
+        keep: Callable[[Sequence[tuple[str, bytes]]], Awaitable[tuple[ResultFile, ...]]],
+    ) -> None:
+        self._desk = desk
+        self._check = check
+        self._keep = keep
+        self._reading = asyncio.Semaphore(AT_A_TIME)
+
+    def routes(self) -> tuple[Route, ...]:
+        """All of them."""
+        worker: dict[str, Any] = {"access": Access.WORKER, "head": False}
+        wait = Parameter("wait", "query", f"how many seconds to wait for one, 0 to {LONGEST_WAIT}")
+        can = Parameter("capabilities", "query", "only tasks that call for one of these, separated by commas")
+        who = Parameter("agent_id", "query", "the worker's own", required=True)
+        leased: dict[str, Any] = {**worker, "takes": (Parameter("id", "path", "the task's", required=True),)}
+        stale, at = (404, 409, 422), "/internal/tasks/{id}"
+        return (
+            Route(
+                "POST", "/internal/agents", "enrol", "Enrol a worker, or change what it does", self._enrol, gives=AgentIs,
+                body=Agent, refuses=(400, 422), **worker,
+            ),
+            Route(
+                "GET", "/internal/tasks", "open_tasks", "Auctions to bid in; 204 if there are none", self._tasks,
+                gives=list[OpenTask], takes=(wait, can), refuses=(409, 422), **worker,
+            ),
+            Route(
+                "POST", "/internal/bids", "bid", "Bid, or refuse", self._bid, gives=BidIs, body=BidBody,
+                refuses=(400, 404, 409, 422), **worker,
+            ),
+            Route(
+                "GET", "/internal/assignments", "assignment", "The task to begin; 204 if there is none", self._assignment,
+                gives=Assignment, takes=(who, wait), refuses=(409, 422), **worker,
+            ),
+            Route(
+                "POST", f"{at}/heartbeat", "heartbeat", "Begin, or go on with, a task", self._heartbeat, gives=BeatIs, body=Lease,
+                refuses=stale, **leased,
+            ),
+            Route(
+                "POST", f"{at}/result", "result", "Deliver", self._result, gives=StatusIs, body=ResultBody,
+                refuses=(*stale, 413), **leased,
+            ),
+            Route("POST", f"{at}/fail", "fail", "It failed", self._fail, gives=StatusIs, body=Failure, refuses=stale, **leased),
+            Route(
+                "POST", f"{at}/handback", "handback", "Somebody else should do it", self._handback, gives=StatusIs, body=Lease,
+                refuses=stale, **leased,
+            ),
+        )  # fmt: skip
+
+    # Joining and bidding ---------------------------------------------------------------------------------------
+
+    async def _enrol(self, request: web.Request) -> web.Response:
+        agent = await _body(request, Agent)
+        name = _own(request, agent.name)
+        await self._desk.enrol(name, agent.capabilities, agent.concurrency)
+        return answer(AgentIs(name))
+
+    async def _tasks(self, request: web.Request) -> web.Response:
+        wanted = frozenset(
+            one.strip().lower() for one in request.query.get("capabilities", "").split(",") if one.strip()
+        )
+        found = await self._desk.tasks(_own(request), wanted, wait := _wait(request))
+        await self._still(request, wait)
+        if not found:
+            return web.Response(status=204)
+        return web.Response(text=json.dumps([plain(self._open(task)) for task in found]), content_type=JSON)
+
+    def _open(self, task: Task) -> OpenTask:
+        return OpenTask(
+            task.name, task.description, task.status.value, to_sats(task.budget), task.closes_at or task.deadline,
+            self._desk.calls_for(task),
+        )  # fmt: skip
+
+    async def _bid(self, request: web.Request) -> web.Response:
+        bid = await _body(request, BidBody)
+        name, number = _own(request, bid.agent_id), parse_task(bid.task_id, "GET /internal/tasks lists them")
+        if bid.refuse:
+            if bid.bid_sats is not None:
+                raise BadBody(wrong="A refusal has no bid_sats")
+            await self._desk.refuse(name, number, bid.note)
+            return answer(BidIs(accepted=True, message="refused", task_id=task_name(number), agent_id=name))
+        if bid.bid_sats is None:
+            raise BadBody(wrong="bid_sats is missing: a whole number of sats, or refuse: true")
+        eta = None if bid.eta_s is None else bid.eta_s * 1000
+        why = await self._desk.bid(name, number, bid.bid_sats, eta=eta, note=bid.note)
+        return answer(BidIs(not why, why or "your bid counts", task_name(number), name))
+
+    # Work ------------------------------------------------------------------------------------------------------
+
+    async def _assignment(self, request: web.Request) -> web.Response:
+        name = _own(request, request.query.get("agent_id", ""))
+        task = await self._desk.given(name, wait := _wait(request))
+        await self._still(request, wait)
+        if task is None:
+            return web.Response(status=204)
+        return answer(Assignment(task.name, task.description, task.attempt, task.lease or "", task.lease_until or 0))
+
+    async def _heartbeat(self, request: web.Request) -> web.Response:
+        lease = await _body(request, Lease)
+        beat = await self._desk.beat(_own(request), _number(request), lease.lease_token)
+        return answer(BeatIs(beat.lease_until, beat.cancel))
+
+    async def _result(self, request: web.Request) -> web.Response:
+        async with self._reading:
+            raw = await _read(request, LARGEST_RESULT)
+            body = await asyncio.to_thread(_checked, raw, ResultBody)
+            if len(body.result.encode(errors="replace")) > MAX_TEXT:
+                raise TextTooLong(field="result", limit=f"{MAX_TEXT:,}")
+            name, number = _own(request), _number(request)
+            await self._desk.holds(name, number, body.lease_token)
+            contents = await asyncio.to_thread(_contents, body.files)
+            kept = await self._keep(contents)
+        text = body.result.encode(errors="replace").decode()
+        return _status(await self._desk.deliver(name, number, body.lease_token, text, kept))
+
+    async def _fail(self, request: web.Request) -> web.Response:
+        body = await _body(request, Failure)
+        reason = body.reason.strip() or "it failed"
+        name, number = _own(request), _number(request)
+        return _status(await self._desk.give_up(name, number, body.lease_token, reason, blame=True))
+
+    async def _handback(self, request: web.Request) -> web.Response:
+        body = await _body(request, Lease)
+        return _status(await self._desk.give_up(_own(request), _number(request), body.lease_token, "", blame=False))
+
+    async def _still(self, request: web.Request, waited: float) -> None:
+        """Raise `BadToken` where the token was revoked while its worker waited."""
+        if waited and await self._check(request.headers["Authorization"].partition(" ")[2].strip()) is None:
+            raise BadToken
+
+
+def _status(task: Task) -> web.Response:
+    return answer(StatusIs(task.status.value))
+
+
+def _own(request: web.Request, given: str | None = None) -> str:
+    """The agent that a token is for. Raises `NotThisAgent` where the request names another."""
+    name = request[CREDENTIAL].name
+    if given is not None and given != name:
+        raise NotThisAgent(mine=name, given=repr(given[:80]))
+    return name
+
+
+def _number(request: web.Request) -> int:
+    return parse_task(request.match_info["id"], "GET /internal/assignments has yours")
+
+
+def _wait(request: web.Request) -> float:
+    """Raises `BadWait`."""
+    given = request.query.get("wait", "0")
+    if not _WAIT.fullmatch(given) or int(given) > LONGEST_WAIT:
+        raise BadWait(most=LONGEST_WAIT)
+    return float(given)
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    """A body as it comes. Raises `BodyTooLarge`, before all of it is there."""
+    told = f"{limit >> 20} MB" if limit >> 20 else f"{limit >> 10} kB"
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(limit=told)
+    content = bytearray()
+    async for piece in request.content.iter_any():
+        content += piece
+        if len(content) > limit:
+            raise BodyTooLarge(limit=told)
+    return bytes(content)
+
+
+async def _body(request: web.Request, shape: type[Body]) -> Body:
+    """A small body. Raises `BodyNotJson`, `BadBody`, `BodyTooLarge`."""
+    return _checked(await _read(request, LARGEST), shape)
+
+
+@cache
+def _reader(shape: type[Body]) -> Callable[[bytes], Body]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - for the first worker
+
+    return TypeAdapter(shape).validate_json
+
+
+def _checked(raw: bytes, shape: type[Body]) -> Body:
+    """Raises `BodyNotJson`, and `BadBody`, which names the first field that is wrong."""
+    from pydantic import ValidationError  # noqa: PLC0415 - as in `_reader`
+
+    try:
+        found: Body = _reader(shape)(raw)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    else:
+        return found
+    if first["type"] == "json_invalid":
+        raise BodyNotJson
+    where = ".".join(map(str, first["loc"]))
+    raise BadBody(wrong=f"{where[:80] or 'The body'}: {first['msg'][:1].lower()}{first['msg'][1:]}")
+
+
+def _contents(files: Sequence[Attached]) -> list[tuple[str, bytes]]:
+    """Raises `BadContent`."""
+    found = []
+    for file in files:
+        try:
+            found.append((file.name, base64.b64decode(file.content_base64, validate=True)))
+        except (binascii.Error, ValueError):
+            raise BadContent(name=repr(file.name[:80])) from None
+    return found

@@ -1,0 +1,171 @@
+"""The crew: workers of other processes and hosts. They enrol over the worker API, and bid and are paid like any agent.
+
+Who is enrolled is rows. Who is here is memory: a worker is here for as long as it asks for something now and then. Those that
+were here at a stop are waited for a while at the next start, as they come back by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.swarm.persona import says
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from core.ports import Clock
+    from core.store import Store
+    from core.swarm.ports import SwarmTx
+    from core.swarm.task import Task
+
+ANYTHING = "any"
+"""The capability of a worker that is asked about every task."""
+
+FIELD = "workers"
+"""The class of their work, for limits: the hub's, as no worker chooses by what it is limited."""
+
+SILENCE = 35_000
+"""ms: whoever asked for nothing for so long is away. A poll is answered after 25 s at most."""
+
+RETURN = 15_000
+"""ms after a start: for so long those that were here at the stop are waited for."""
+
+MOST_CAPABILITIES = 32
+MOST_TASKS = 100
+_CAPABILITY = re.compile(r"[a-z0-9]+(?:[ '-][a-z0-9]+){0,7}")
+_LONGEST = 64
+
+
+class BadCapability(UserError):
+    """{given} is no capability: a few words of letters and digits, such as writing, or "any" for every task; at most {most}."""
+
+
+class BadConcurrency(UserError):
+    """A worker does 1 to {most} tasks at a time, or 0 to be given nothing more; you wrote {given}."""
+
+
+class NotEnrolled(UserError):
+    """{agent} is not enrolled. POST /internal/agents comes first."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A worker as it enrolled: what it can do, and how many tasks it does at a time (0: nothing more)."""
+
+    name: str
+    capabilities: tuple[str, ...]
+    concurrency: int = 1
+
+
+class Crew:
+    """Who is enrolled, who is here, and who could do what. `called_for` names the capabilities that a task calls for."""
+
+    def __init__(self, store: Store[SwarmTx], clock: Clock, called_for: Callable[[str], frozenset[str]]) -> None:
+        self._store = store
+        self._clock = clock
+        self.called_for = called_for
+        self._enrolled: dict[str, Enrolled] = {}
+        self._seen: dict[str, int] = {}
+        self._awaited: set[str] = set()
+        self._begun = 0
+        self._noted: set[str] = set()
+
+    def __iter__(self) -> Iterator[Enrolled]:
+        """All that are enrolled, by name."""
+        return iter(sorted(self._enrolled.values(), key=lambda one: one.name))
+
+    async def load(self) -> None:
+        """Read who is enrolled; those that were here at the stop count as here until they have had time to come back."""
+        rows = await self._store.read(lambda tx: tx.crew.all())
+        self._begun = self._clock.now()
+        self._enrolled = {worker.name: worker for worker, _ in rows}
+        self._noted = {worker.name for worker, here in rows if here}
+        self._awaited = set(self._noted)
+
+    def has(self, name: str | None) -> bool:
+        """Whether a worker of this name is enrolled."""
+        return name in self._enrolled
+
+    def get(self, name: str) -> Enrolled:
+        """Raises `NotEnrolled`."""
+        if (found := self._enrolled.get(name)) is None:
+            raise NotEnrolled(agent=name)
+        return found
+
+    def capacity(self, name: str) -> int:
+        """How many tasks a worker does at a time; 0 for one that is not enrolled."""
+        found = self._enrolled.get(name)
+        return 0 if found is None else found.concurrency
+
+    def seen(self, name: str) -> None:
+        """It has asked for something."""
+        self._seen[name] = self._clock.now()
+        self._awaited.discard(name)
+
+    def last_seen(self, name: str) -> int | None:
+        """When it last asked for something, Unix ms; None: not since the start."""
+        return self._seen.get(name)
+
+    def here(self, name: str) -> bool:
+        """Whether a worker is here, or is expected back."""
+        now = self._clock.now()
+        if name in self._awaited:
+            return now < self._begun + RETURN
+        return now - self._seen.get(name, -SILENCE) < SILENCE
+
+    def fits(self, worker: Enrolled, task: Task) -> bool:
+        """Whether a worker may bid on a task, and is asked to."""
+        if worker.name in task.excluded or task.only not in {None, worker.name}:
+            return False
+        if task.only is not None or ANYTHING in worker.capabilities:
+            return True
+        called = self.called_for(task.description)
+        return any(one in called or says(one, task.description) for one in worker.capabilities)
+
+    def hands(self, task: Task) -> list[str]:
+        """Those who are here and could do a task, busy or not."""
+        return [
+            one.name
+            for one in self._enrolled.values()
+            if one.concurrency and self.here(one.name) and self.fits(one, task)
+        ]
+
+    def closing(self, names: Sequence[str], now: int, window: int) -> int:
+        """When an auction that waits for these closes, Unix ms: whoever is expected back gets the time to come."""
+        return max(now + window, self._begun + RETURN) if self._awaited.intersection(names) else now + window
+
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> bool:
+        """Enrol a worker, or change what it can do; returns whether anything is new. Raises `BadCapability`, `BadConcurrency`."""
+        can = tuple(dict.fromkeys(one.strip().lower() for one in capabilities))
+        if wrong := [one for one in can if len(one) > _LONGEST or not _CAPABILITY.fullmatch(one)]:
+            raise BadCapability(given=repr(wrong[0][:80]), most=MOST_CAPABILITIES)
+        if len(can) > MOST_CAPABILITIES:
+            raise BadCapability(given=f"A list of {len(can):,}", most=MOST_CAPABILITIES)
+        if not 0 <= concurrency <= MOST_TASKS:
+            raise BadConcurrency(most=MOST_TASKS, given=concurrency)
+        worker, back = Enrolled(name, can, concurrency), not self.here(name)
+        if new := self._enrolled.get(name) != worker:
+            await self._store.write(lambda tx: tx.crew.put(worker, here=True))
+            self._enrolled[name] = worker
+            self._noted.add(name)
+        self.seen(name)
+        return new or back
+
+    def gone(self, name: str) -> None:
+        """Its token was revoked."""
+        self._seen.pop(name, None)
+        self._awaited.discard(name)
+
+    async def run(self) -> None:
+        """Note now and then who is here, for the next start."""
+        while True:
+            await self._clock.sleep(SILENCE / 1000)
+            here = {name for name in self._enrolled if self.here(name)}
+            if here != self._noted:
+                self._noted = here
+                await self._store.write(lambda tx, here=here: tx.crew.note(here))  # type: ignore[misc]

@@ -1,0 +1,237 @@
+"""The desk: what workers of other processes say over the worker API, each saying one decision in one unit of work.
+
+An attempt is its worker's as long as its lease is the task's own: what comes late, twice or from somebody else changes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from core.errors import UserError
+from core.events import Kind
+from core.money import to_msat
+from core.swarm import bidding, orders
+from core.swarm import task as life
+from core.swarm.auction import Bid
+from core.swarm.booking import take
+from core.swarm.docket import find
+from core.swarm.task import AT_WORK, Status, WrongState
+from core.tokens import TokenKind
+from core.wallet.limits import Path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from core.events import Event
+    from core.store import Store
+    from core.swarm.bidding import Terms
+    from core.swarm.crew import Crew
+    from core.swarm.docket import Docket
+    from core.swarm.ports import ResultFile, SwarmTx
+    from core.swarm.task import Task
+    from core.swarm.walk import Walk
+
+LONGEST_NOTE = 300
+"""Characters of a note or a reason that are kept."""
+
+
+Found = TypeVar("Found")
+
+
+class StaleLease(UserError):
+    """This lease of {task} is over, or was never yours. Stop that work; GET /internal/assignments has what is yours now."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a heartbeat learns: until when the lease is good (Unix ms), and whether the work was called off."""
+
+    lease_until: int
+    cancel: bool
+
+
+class Desk:
+    """Where the crew is served. `review`: ms in which a requester may reject what was delivered."""
+
+    def __init__(self, store: Store[SwarmTx], docket: Docket, walk: Walk, terms: Terms, *, review: int) -> None:
+        self._store = store
+        self._docket = docket
+        self._walk = walk
+        self._terms = terms
+        self._review = review
+        self.crew: Crew = terms.crew
+
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
+        """Enrol a worker, or change it; tasks that wait for somebody capable are put up again. Raises what is wrong with it."""
+        if await self.crew.enrol(name, capabilities, concurrency):
+            self._docket.board.look(name)
+            self._walk.offer_again(self._docket.parking.waiting())
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed: whose token was revoked is not here any more, and waits for nothing."""
+        for event in events:
+            if event.kind is Kind.TOKEN_REVOKED and event.data["kind"] == TokenKind.WORKER:
+                name = str(event.data["name"])
+                self.crew.gone(name)
+                self._docket.board.look(name)
+
+    # Bidding ---------------------------------------------------------------------------------------------------
+
+    async def tasks(self, name: str, wanted: frozenset[str], seconds: float) -> list[Task]:
+        """The auctions that a worker may bid in, waiting so long for one. Raises `NotEnrolled`."""
+        self.crew.get(name)
+        return await self._waited(name, lambda: self._docket.board.tasks(name, wanted), seconds)
+
+    async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
+        """A worker bids; returns why it does not count, empty if it does. `eta` in ms. The same bid again is the same.
+
+        Raises `UnknownTask`, `WrongState`, and what `bidding.place` does.
+        """
+        orders.check_eta(eta)
+        self.crew.get(name)
+        self.crew.seen(name)
+        said, why = note[:LONGEST_NOTE], ""
+
+        def work(tx: SwarmTx) -> Task:
+            nonlocal why
+            why = ""
+            task = find(tx, number)
+            if task.status is not Status.BIDDING:
+                if self._said_so(tx, task, name, to_msat(sats), eta, said):
+                    return task
+                raise WrongState(task=task.name, status=task.status.value, verb="bid on")
+            if not task.waits_for_people and tx.tasks.loads()[name] >= self._terms.capacity(name):
+                why = "you have as many tasks as you do at a time"
+                return task
+            late = {"late": True} if task.waits_for_people else {}
+            bidding.place(tx, task, Bid(name, to_msat(sats), eta, said, 1000, tx.now), late)
+            return bidding.settled(tx, task, self._terms)
+
+        await self._answer(name, number, work, lambda: not why)
+        return why
+
+    async def refuse(self, name: str, number: int, note: str) -> None:
+        """A worker will not do a task. Raises `UnknownTask`, `WrongState`."""
+        self.crew.get(name)
+        self.crew.seen(name)
+
+        def work(tx: SwarmTx) -> Task:
+            task = find(tx, number)
+            if task.status is not Status.BIDDING:
+                if any(one.refused and one.bid.agent == name for one in tx.tasks.answers(task.id, task.attempt)):
+                    return task
+                raise WrongState(task=task.name, status=task.status.value, verb="refused")
+            bidding.decline(tx, task, name, note[:LONGEST_NOTE] or "refused")
+            return bidding.settled(tx, task, self._terms)
+
+        await self._answer(name, number, work, lambda: True)
+
+    async def _answer(
+        self, name: str, number: int, work: Callable[[SwarmTx], Task], counts: Callable[[], bool]
+    ) -> None:
+        task = await self._docket.write(work)
+        if task.status is not Status.BIDDING:
+            self._walk.closed(task)
+        elif counts():
+            self._docket.board.answered(number, name)
+
+    @staticmethod
+    def _said_so(tx: SwarmTx, task: Task, name: str, price: int, eta: int | None, note: str) -> bool:
+        """Whether a worker made this very bid before the auction closed: its answer may have been lost."""
+        said = (answer.bid for answer in tx.tasks.answers(task.id, task.attempt) if not answer.refused)
+        return any((one.agent, one.price, one.eta, one.note) == (name, price, eta, note) for one in said)
+
+    # Work ------------------------------------------------------------------------------------------------------
+
+    async def given(self, name: str, seconds: float) -> Task | None:
+        """The task that a worker is to begin now, waiting so long for one. Raises `NotEnrolled`."""
+        self.crew.get(name)
+        return await self._waited(name, lambda: self._docket.board.given(name), seconds)
+
+    def calls_for(self, task: Task) -> list[str]:
+        """The capabilities that a task calls for."""
+        return sorted(self.crew.called_for(task.description))
+
+    async def beat(self, name: str, number: int, lease: str) -> Beat:
+        """A worker is at it: its lease begins anew; the first time, its work does. Raises `StaleLease`, `UnknownTask`."""
+        self.crew.seen(name)
+        until = 0
+
+        def work(tx: SwarmTx) -> Task:
+            nonlocal until
+            task, until = _held(tx, number, name, lease), tx.now + self._terms.lease
+            match task.status:
+                case Status.AWARDED:
+                    return take(tx, task, life.start(task, lease_until=until), name)
+                case Status.RUNNING:
+                    task = task.but(lease_until=until)
+                    tx.tasks.save(task)
+                    return task
+                case Status.CANCELLED | Status.EXPIRED:
+                    until = task.ended_at or tx.now
+                    return task
+                case _:
+                    raise StaleLease(task=task.name)
+
+        task = await self._docket.write(work)
+        return Beat(until, task.over)
+
+    async def holds(self, name: str, number: int, lease: str) -> None:
+        """Raise `StaleLease` or `UnknownTask` unless this worker has, or had last, this task: before its files are taken in."""
+        self.crew.seen(name)
+        await self._store.read(lambda tx: _held(tx, number, name, lease))
+
+    async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
+        """A result; what strangers bought is paid for at once, anybody else has the review time. The same again changes nothing.
+
+        Raises `StaleLease`, `UnknownTask`.
+        """
+
+        def work(tx: SwarmTx) -> Task:
+            task = _held(tx, number, name, lease)
+            if task.status in {Status.DELIVERED, Status.SETTLED}:
+                if task.result == text and {*files} == {*tx.tasks.files(task.id)}:
+                    return task
+                raise StaleLease(task=task.name)
+            if task.status is Status.AWARDED:
+                task = take(tx, task, life.start(task, lease_until=tx.now + self._terms.lease), name)
+            if task.status is not Status.RUNNING:
+                raise StaleLease(task=task.name)
+            tx.tasks.attach(task.id, files, tx.now)
+            sold = task.path is Path.SOLD
+            review = tx.now if sold else tx.now + self._review
+            task = take(tx, task, life.deliver(task, result=text, review_until=review), name)
+            return take(tx, task, life.settle(task, how="auto"), name) if sold else task
+
+        task = await self._docket.write(work)
+        self._walk.ended(task)
+        return task
+
+    async def give_up(self, name: str, number: int, lease: str, why: str, *, blame: bool) -> Task:
+        """A worker failed, or hands the task back (which is no fault): it goes to somebody else, if attempts are left.
+
+        Raises `StaleLease`, `UnknownTask`.
+        """
+        self.crew.seen(name)
+        task = await self._store.read(lambda tx: _held(tx, number, name, lease))
+        if task.status not in AT_WORK:
+            raise StaleLease(task=task.name)
+        await self._walk.lose(task, f"{name}: {why[:LONGEST_NOTE]}" if why else f"{name} handed it back", blame=blame)
+        return await self._docket.show(number)
+
+    async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
+        """What a worker waits for."""
+        self.crew.seen(name)
+        return await self._docket.board.wait(name, look, seconds) if seconds else look()
+
+
+def _held(tx: SwarmTx, number: int, name: str, lease: str) -> Task:
+    """A task that a worker has, or had last, by its lease. Raises `StaleLease`, `UnknownTask`."""
+    task = find(tx, number)
+    if task.agent != name or not hmac.compare_digest((task.lease or "").encode(), lease.encode()):
+        raise StaleLease(task=task.name)
+    return task

@@ -1,0 +1,498 @@
+"""Workers of other processes, over HTTP, against a whole hub: they bid, work and are paid; they die, lie, and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from core.swarm.crew import RETURN, SILENCE
+from core.swarm.ports import Decline
+from tests.fakes import FakeClock
+from tests.scenario.bot import ECHO, PATIENCE, Hands, balances, hub, prove
+from tests.scenario.crew import back, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+T = TypeVar("T")
+
+LEASE = 60
+
+
+async def posted(bot: Bot, line: str = "/task find the answer max=100") -> str:
+    """A task whose auction is open."""
+    task: str = (await bot.data(line))["task"]
+    await bot.see(lambda: status(bot, task) == "bidding", "its auction", pace=0)
+    return task
+
+
+def status(bot: Bot, task: str) -> str:
+    ((found,),) = bot.rows("SELECT status FROM task WHERE id = ?", int(task[2:]))
+    return str(found)
+
+
+async def waits(bot: Bot, *names: str) -> None:
+    """Wait until these wait."""
+    board = bot.app.hub.coordinator._docket.board
+    await bot.see(lambda: board._waiting.keys() >= {*names}, "their polls", pace=0)
+
+
+async def soon(it: Awaitable[T]) -> T:
+    """What comes long before a poll would end by itself."""
+    async with asyncio.timeout(PATIENCE):
+        return await it
+
+
+async def test_a_worker_bids_works_and_is_paid(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        (seen,) = await box.get("tasks")
+        assert seen == {
+            "task_id": task, "description": "find the answer", "status": "bidding", "budget_sats": 100,
+            "closes_at": bot.clock.now() + 5_000, "capabilities": [],
+        }  # fmt: skip
+        assert await box.bid(task, 30, eta_s=60, note="soon") == {
+            "accepted": True, "message": "your bid counts", "task_id": task, "agent_id": "box",
+        }  # fmt: skip
+        given = await box.given()
+        assert given == {
+            "task_id": task, "description": "find the answer", "attempt": 1, "lease_token": given["lease_token"],
+            "lease_until": bot.clock.now() + LEASE * 1000,
+        }  # fmt: skip
+        assert await box.given() == given, "the same one until started"
+        assert await box.beat(task, given["lease_token"]) == {
+            "lease_until": bot.clock.now() + LEASE * 1000, "cancel": False
+        }  # fmt: skip
+        assert await box.given() is None
+        assert status(bot, task) == "running"
+        file = {"name": "../an swer.txt", "content_base64": base64.b64encode(b"42").decode()}
+        assert await box.deliver(task, given["lease_token"], "It is 42.", files=[file]) == {"status": "delivered"}
+        told = await bot.until(kind="more", task=task, status="delivered")
+        assert "It is 42." in told["text"]
+        assert (await bot.data(f"/accept {task}"))["status"] == "settled"
+        assert balances(bot.app.settings)["agent:box"] == (30, 0)
+        shown = await bot.say(f"/show {task}")
+        assert [file["name"] for file in shown["files"]] == ["an-swer.txt"]
+        prove(bot.app.settings)
+
+
+async def test_whoever_waits_is_told_at_once(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), workers(bot, "boy") as (boy,):
+        await box.enrol()
+        await boy.enrol("writing")
+
+        async def post() -> str:
+            await waits(bot, "box", "boy")
+            return await posted(bot)
+
+        seen, idle, task = await soon(asyncio.gather(box.tasks(wait=20), boy.tasks(wait=1), post()))
+        assert (seen, idle) == ([task], []), "it is not boy's work"
+
+        async def bid() -> None:
+            await waits(bot, "box")
+            await box.bid(task, 10)
+
+        given, _ = await soon(asyncio.gather(box.given(wait=20), bid()))
+        assert given["task_id"] == task
+        assert await box.tasks() == []
+
+
+async def test_workers_and_the_hubs_own_agents_bid_against_each_other_and_it_closes_with_the_last_answer(
+    tmp_path: Path,
+) -> None:
+    async with hub(tmp_path) as bot, workers(bot, "box", "boy", "busy") as (box, boy, busy):
+        for worker in (box, boy):
+            await worker.enrol()
+        await busy.enrol(concurrency=0)
+        task = await posted(bot)
+        assert (await bot.data(f"/bids {task}"))["bids"] == [], "sealed"
+        await box.refuse(task)
+        assert status(bot, task) == "bidding"
+        assert await box.tasks() == [], "it has answered"
+        await boy.bid(task, 39)
+        assert (await boy.given())["task_id"] == task
+        task = await posted(bot)
+        await box.bid(task, 41)
+        assert (await bot.settled(task))["data"]["winner"] == "quill", "boy is busy, and nobody waits for it"
+        prove(bot.app.settings)
+
+
+async def test_a_worker_that_never_answers_holds_an_auction_up_for_its_window_only(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        bot.pass_time(4.9)
+        await bot.barrier()
+        assert status(bot, task) == "bidding"
+        bot.pass_time(0.2)
+        assert (await bot.settled(task))["data"]["winner"] == "quill"
+        bot.pass_time(SILENCE / 1000)
+        assert (await bot.settled((await bot.data("/task write a letter"))["task"]))["data"]["winner"] == "quill"
+
+
+async def test_nobody_answers_and_the_task_says_so(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        bot.pass_time(6)
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+        assert balances(bot.app.settings)["user:console:owner"] == (10_000, 0)
+
+
+@pytest.mark.parametrize("how", ["fail", "handback", "silence"])
+async def test_what_one_does_not_finish_another_does(tmp_path: Path, how: str) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 30)
+        await boy.enrol()
+        match how:
+            case "fail":
+                assert await box.post(f"tasks/{task}/fail", lease_token=lease, reason="no\nidea") == {"status": "open"}
+            case "handback":
+                assert await box.post(f"tasks/{task}/handback", lease_token=lease) == {"status": "open"}
+            case _:
+                bot.pass_time(LEASE - 20)
+                await boy.tasks()
+                bot.pass_time(21)
+        await bot.see(lambda: status(bot, task) == "bidding", "another auction", pace=0)
+        assert await box.tasks() == [], "it had its turn"
+        for path in ("heartbeat", "handback"):
+            assert await box.code("POST", f"tasks/{task}/{path}", {"lease_token": lease}) == (409, "stale_lease")
+        late = {"lease_token": lease, "result": "late"}
+        assert await box.code("POST", f"tasks/{task}/result", late) == (409, "stale_lease")
+        again = await boy.won(task, 40)
+        assert again != lease
+        await boy.deliver(task, again, "done")
+        await bot.data(f"/accept {task}")
+        found = balances(bot.app.settings)
+        assert (found["agent:boy"], "agent:box" in found) == ((40, 0), False)
+        blamed = [] if how == "handback" else [("box", 1)]
+        assert bot.rows("SELECT agent, failed FROM standing WHERE failed > 0") == blamed
+        prove(bot.app.settings)
+
+
+async def test_a_long_job_is_kept_by_its_heartbeats_and_learns_that_it_was_called_off(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 30)
+        for _ in range(4):
+            bot.pass_time(LEASE - 1)
+            assert not (await box.beat(task, lease))["cancel"]
+        assert status(bot, task) == "running"
+        await bot.say(f"/cancel {task}")
+        assert await box.beat(task, lease) == {"lease_until": bot.clock.now(), "cancel": True}
+        assert await box.code("POST", f"tasks/{task}/result", {"lease_token": lease, "result": "x"}) == (
+            409, "stale_lease"
+        )  # fmt: skip
+        assert balances(bot.app.settings)["user:console:owner"] == (10_000, 0)
+
+
+async def test_a_result_that_is_sent_again_is_one_and_another_is_none(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        task = await posted(bot)
+        await box.bid(task, 30)
+        lease = (await box.given())["lease_token"]
+        file = {"name": "a.txt", "content_base64": "QQ=="}
+        assert (await box.deliver(task, lease, "done", files=[file]))["status"] == "delivered", "without a heartbeat"
+        assert (await box.deliver(task, lease, "done", files=[file]))["status"] == "delivered"
+        for other in ({"result": "more"}, {"result": "done"}, {"result": "done", "files": [file, file]}):
+            assert await box.code("POST", f"tasks/{task}/result", {"lease_token": lease, **other}) == (
+                409, "stale_lease"
+            )  # fmt: skip
+        assert await boy.code("POST", f"tasks/{task}/result", {"lease_token": lease, "result": "done"}) == (
+            409, "stale_lease"
+        )  # fmt: skip
+        await bot.data(f"/accept {task}")
+        assert (await box.deliver(task, lease, "done", files=[file]))["status"] == "settled"
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TaskDelivered'") == [(1,)]
+        assert balances(bot.app.settings)["agent:box"] == (30, 0)
+
+
+async def test_what_is_delivered_can_be_rejected_and_is_paid_when_the_review_is_over(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        task = await posted(bot)
+        await box.deliver(task, await box.won(task, 30), "rubbish")
+        await boy.enrol()
+        assert (await bot.data(f"/reject {task} it is rubbish"))["ok"]
+        await bot.see(lambda: status(bot, task) == "bidding", "another auction", pace=0)
+        await boy.deliver(task, await boy.won(task, 35), "good")
+        bot.pass_time(24 * 3600 + 1)
+        await bot.settled(task)
+        assert balances(bot.app.settings)["agent:boy"] == (35, 0)
+
+
+async def test_more_tasks_than_a_worker_does_at_a_time_wait_for_it(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol(concurrency=2)
+        tasks = [await posted(bot) for _ in range(4)]
+        assert await box.tasks() == tasks
+        for task in tasks:
+            assert (await box.bid(task, 10))["accepted"] == (task in tasks[:2])
+        later = (await bot.data("/task find one more max=50"))["task"]
+        await bot.barrier()
+        assert status(bot, later) == "open", "everybody who could is busy"
+        done: list[str] = []
+        async with asyncio.timeout(20):
+            while len(done) < 5:
+                if given := await box.given():
+                    await box.deliver(given["task_id"], given["lease_token"], "done")
+                    done.append(given["task_id"])
+                for task in await box.tasks():
+                    await box.bid(task, 10)
+        assert set(done) == {*tasks, later}
+
+
+async def test_a_bid_on_two_auctions_wins_one_at_a_time(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        first, second = await posted(bot), await posted(bot)
+        for task in (first, second):
+            await box.bid(task, 10)
+        await boy.refuse(first)
+        assert (await box.given())["task_id"] == first
+        await boy.refuse(second)
+        assert status(bot, second) == "open", "its one bidder is busy"
+        lease = (await box.given())["lease_token"]
+        await box.deliver(first, lease, "done")
+        await bot.see(lambda: status(bot, second) == "awarded", "its turn", pace=0)
+        assert (await box.given())["task_id"] == second
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_a_bidder_that_went_away_is_awarded_nothing(tmp_path: Path, *, away: bool) -> None:
+    async with hub(tmp_path, personas=(), auction={"window": 60}) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        await box.bid(task, 10)
+        bot.pass_time(SILENCE / 1000 if away else 20)
+        await boy.bid(task, 20)
+        assert (await (boy if away else box).given())["task_id"] == task
+
+
+@pytest.mark.parametrize(("capabilities", "description", "told"), [
+    (("writing",), "write a letter", True), (("write",), "write a letter", True), (("a letter",), "write A letter!", True),
+    (("research",), "write a letter", False), (("let",), "write a letter", False), ((), "write a letter", False),
+    (("any",), "write a letter", True), (("Writing ", "writing"), "write a letter", True),
+])  # fmt: skip
+async def test_a_worker_is_asked_about_its_field(
+    tmp_path: Path, capabilities: tuple[str, ...], description: str, told: bool
+) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate, "echo": gate})) as bot, workers(bot, "box") as (box,):
+        await box.post("agents", name="box", capabilities=list(capabilities))
+        task = (await bot.data(f"/task {description}"))["task"]
+        await bot.see(lambda: status(bot, task) in {"bidding", "running"}, "it is under way", pace=0)
+        assert await box.tasks() == ([task] if told else [])
+        assert (status(bot, task) == "bidding") == told
+        if told:
+            assert await box.tasks(capabilities="WRITING, cooking") == [task]
+            assert await box.tasks(capabilities="cooking") == []
+
+
+async def test_a_task_for_one_worker_is_its_alone(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol("cooking")
+        await boy.enrol()
+        task = await posted(bot, "/task write a letter to=box max=90")
+        assert await boy.tasks() == []
+        assert await boy.code("POST", "bids", {"task_id": task, "agent_id": "boy", "bid_sats": 5}) == (
+            409, "not_invited"
+        )  # fmt: skip
+        await box.deliver(task, await box.won(task, 90), "Dear you")
+        assert (await bot.data("/task write a letter to=bix"))["error"] == "unknown_agent"
+
+
+async def test_a_requester_who_picks_sees_the_bids_of_workers(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot, "/task find the answer max=100 pick=ask")
+        await box.bid(task, 70)
+        await box.bid(task, 60, note="better")
+        await boy.bid(task, 50)
+        await bot.until(kind="more", task=task, text="box")
+        assert [one["agent"] for one in (await bot.data(f"/bids {task}"))["bids"]] == ["boy", "box"]
+        assert (await bot.data(f"/award {task} box"))["status"] == "awarded"
+        assert (await box.given())["task_id"] == task
+        assert (await bot.data(f"/bid {task} 5"))["error"] == "wrong_state"
+
+
+async def test_people_do_not_bid_where_only_agents_are_asked(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        assert (await bot.data(f"/bid {task} 5"))["error"] == "agents_bid"
+
+
+async def test_a_restart_keeps_leases_bids_and_those_who_come_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box", "boy") as found:
+        box, boy = found
+        await box.enrol()
+        running = await posted(bot)
+        lease = await box.won(running, 30)
+        await boy.enrol()
+        bidding = await posted(bot)
+    clock.advance(3_600_000)
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box, boy) as (box, boy):
+        bot.pass_time(RETURN / 1000 - 1)
+        await bot.barrier()
+        assert status(bot, bidding) == "bidding", "who was here has time to come back"
+        assert await boy.tasks() == [bidding]
+        await boy.bid(bidding, 40)
+        assert (await boy.given())["task_id"] == bidding
+        assert not (await box.beat(running, lease))["cancel"]
+        await box.deliver(running, lease, "done")
+        prove(bot.app.settings)
+
+
+async def test_a_worker_that_does_not_come_back_is_waited_for_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+    async with hub(tmp_path, clock=clock, personas=()) as bot:
+        task = await posted(bot)
+        bot.pass_time(RETURN / 1000)
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+        assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+async def test_a_worker_that_joins_is_offered_what_waits_and_one_that_changes_strands_nothing(tmp_path: Path) -> None:
+    hands = Hands(asks={"echo": Decline("is out")})
+    async with hub(tmp_path, hands=hands, personas=(ECHO,)) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol("research")
+        first = await posted(bot)
+        lease = await box.won(first, 20)
+        waits = (await bot.data("/task find more max=50"))["task"]
+        await bot.barrier()
+        assert status(bot, waits) == "open"
+        await boy.enrol("research")
+        await bot.see(lambda: status(bot, waits) == "bidding", "its auction", pace=0)
+        await boy.refuse(waits)
+        assert status(bot, waits) in {"open", "failed"}
+        await box.enrol("cooking")
+        await box.deliver(first, lease, "done")
+        assert (await bot.ends(waits))["data"]["status"] == "failed"
+
+
+async def test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+
+        async def revoke() -> None:
+            await waits(bot, "box")
+            await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+
+        said, _ = await soon(asyncio.gather(box.code("GET", "tasks", wait=20), revoke()))
+        assert said == (401, "bad_token")
+        assert await box.code("GET", "tasks") == (401, "bad_token")
+        assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+async def test_nothing_is_bid_while_spending_is_frozen(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        await bot.say("/freeze")
+        await box.bid(task, 20)
+        assert status(bot, task) == "bidding"
+        bot.pass_time(6)
+        await bot.see(lambda: status(bot, task) == "open", "it waits", pace=0)
+        await bot.say("/unfreeze")
+        await bot.see(lambda: status(bot, task) == "awarded", "it goes on", pace=0)
+
+
+async def test_all_workers_are_limited_as_one_class(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await bot.say("/limits class:workers 50")
+        await box.enrol("research")
+        await boy.enrol("any")
+        task = await posted(bot)
+        await box.bid(task, 30)
+        await boy.bid(task, 60)
+        assert (await box.given())["task_id"] == task
+        task = await posted(bot)
+        await boy.bid(task, 30)
+        assert "limit" in (await bot.ends(task))["text"]
+
+
+BAD: list[tuple[str, str, Any, int, str]] = [
+    ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": 101}, 422, "bad_concurrency"),
+    ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": -1}, 422, "bad_concurrency"),
+    ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": True}, 422, "bad_body"),
+    ("POST", "agents", {"name": "box", "capabilities": ["a;b"]}, 422, "bad_capability"),
+    ("POST", "agents", {"name": "box", "capabilities": ["x" * 65]}, 422, "bad_capability"),
+    ("POST", "agents", {"name": "box", "capabilities": [f"c{n}" for n in range(33)]}, 422, "bad_capability"),
+    ("POST", "agents", {"name": "box", "capabilities": "any"}, 422, "bad_body"),
+    ("POST", "agents", {"name": "box"}, 422, "bad_body"),
+    ("POST", "agents", {"name": "box", "capabilities": [], "owner": True}, 422, "bad_body"),
+    ("POST", "agents", {"name": "boy", "capabilities": []}, 403, "not_this_agent"),
+    ("POST", "agents", [], 422, "bad_body"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 0}, 422, "bid_out_of_range"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": -5}, 422, "bid_out_of_range"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 101}, 422, "bid_out_of_range"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 10**40}, 422, "bid_out_of_range"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 1.5}, 422, "bad_body"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": "5"}, 422, "bad_body"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box"}, 422, "bad_body"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 5, "refuse": True}, 422, "bad_body"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 5, "eta_s": -1}, 422, "bad_deadline"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 5, "eta_s": 10**30}, 422, "bad_deadline"),
+    ("POST", "bids", {"task_id": "T-99", "agent_id": "box", "bid_sats": 5}, 404, "unknown_task"),
+    ("POST", "bids", {"task_id": "x", "agent_id": "box", "bid_sats": 5}, 422, "bad_task_id"),
+    ("POST", "bids", {"task_id": "T-1", "agent_id": "boy", "bid_sats": 5}, 403, "not_this_agent"),
+    ("POST", "bids", {"task_id": "T-99", "agent_id": "box", "refuse": True}, 404, "unknown_task"),
+    ("POST", "tasks/T-1/heartbeat", {"lease_token": "x"}, 409, "stale_lease"),
+    ("POST", "tasks/T-1/heartbeat", {"lease_token": ""}, 409, "stale_lease"),
+    ("POST", "tasks/T-1/heartbeat", {}, 422, "bad_body"),
+    ("POST", "tasks/T-9/heartbeat", {"lease_token": "x"}, 404, "unknown_task"),
+    ("POST", "tasks/T-1/handback", {"lease_token": "x"}, 409, "stale_lease"),
+    ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y"}, 409, "stale_lease"),
+    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y"}, 409, "stale_lease"),
+    ("POST", "tasks/T-1/result", {"lease_token": "x"}, 422, "bad_body"),
+    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y" * 100_001}, 413, "text_too_long"),
+    ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y" * 70_000}, 413, "body_too_large"),
+]
+
+
+async def test_what_is_wrong_is_refused_in_one_sentence_and_changes_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, _):
+        await box.enrol()
+        await posted(bot)
+        await bot.barrier()
+        before = bot.tables()
+        for method, path, body, refused, code in BAD:
+            assert await box.code(method, path, body) == (refused, code), (path, body)
+            assert box.said["error"]["message"]
+        for query, code in (({"wait": 26}, "bad_wait"), ({"wait": "x"}, "bad_wait"), ({"wait": -1}, "bad_wait")):
+            assert await box.code("GET", "tasks", **query) == (422, code)
+        assert await box.code("GET", "assignments", agent_id="boy") == (403, "not_this_agent")
+        assert await box.code("GET", "assignments") == (403, "not_this_agent")
+        assert bot.tables() == before
+
+
+async def test_whoever_has_not_enrolled_or_has_no_token_gets_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        assert await box.code("GET", "tasks") == (409, "not_enrolled")
+        assert await box.code("GET", "assignments", agent_id="box") == (409, "not_enrolled")
+        body = {"task_id": "T-1", "agent_id": "box", "bid_sats": 1}
+        assert await box.code("POST", "bids", body) == (409, "not_enrolled")
+        for kind in ("owner", "read"):
+            frame = {"token_kind": kind, "name": "other"}
+            box.token = (await bot.app.console.admin["token.mint"](frame))["text"]
+            assert await box.code("GET", "tasks") == (403, "wrong_scope")
+        box.token = "timmy_worker_x"
+        assert await box.code("GET", "tasks") == (401, "bad_token")
