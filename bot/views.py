@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from core.chat import Caller
     from core.events import Event, Json
-    from core.swarm.auction import Bid
-    from core.swarm.ports import Agent, Answer, ResultFile
+    from core.swarm.auction import Bid, Standing
+    from core.swarm.ports import Answer, ResultFile, Seat
     from core.swarm.task import Task
     from core.wallet.wallet import Balance, HistoryLine
 
@@ -226,28 +226,37 @@ def _of(line: HistoryLine) -> str:
     return f" {task_name(line.task)}" if line.task else ""
 
 
-def agents(rows: Sequence[tuple[Agent, int, str | None]]) -> Reply:
+def agents(seats: Sequence[Seat]) -> Reply:
     """The roster: who can work, who is busy, and why somebody cannot."""
-    data: dict[str, Json] = {"ok": True, "agents": [agent_data(*row) for row in rows]}
-    able = sum(1 for *_, why in rows if why is None)
-    page = Page(f"{able} of {len(rows)} agents can take work now")
-    page.table(
-        [
-            (agent.name, agent.persona.role, why or (f"busy with {load}" if load else "free"))
-            for agent, load, why in rows
-        ]
-    )
+    data: dict[str, Json] = {"ok": True, "agents": [agent_data(seat) for seat in seats]}
+    able = sum(1 for seat in seats if seat.why is None)
+    page = Page(f"{able} of {len(seats)} agents can take work now")
+    page.table([(seat.name, seat.does, _state(seat)) for seat in seats])
     return page.reply(data)
 
 
-def agent_data(agent: Agent, load: int, why: str | None) -> dict[str, Json]:
+def agent(seat: Seat, standing: Standing, earned: int) -> Reply:
+    """One of them; what it earned in msat."""
+    asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
+    lines = [
+        f"{seat.name} does {seat.does}: {_state(seat)}",
+        f"{asks}; can {', '.join(seat.capabilities) or 'be asked by name'}; {_counted(seat.capacity, 'task')} at a time",
+        f"{standing.settled} settled, {standing.failed} failed, {format_sats(earned)} earned",
+    ]
+    return Reply("\n".join(lines), {"ok": True, "agent": agent_data(seat)})
+
+
+def _state(seat: Seat) -> str:
+    return seat.why or (f"busy with {seat.load}" if seat.load else "free")
+
+
+def agent_data(seat: Seat) -> dict[str, Json]:
     """An agent's public facts."""
     data: dict[str, Json] = {
-        "name": agent.name, "kind": "persona", "state": "unable" if why else "busy" if load >= agent.capacity else "free",
-        "capabilities": list(agent.persona.capabilities),
+        "name": seat.name, "kind": seat.kind, "state": seat.state, "capabilities": list(seat.capabilities),
     }  # fmt: skip
-    if why:
-        data["why"] = why
+    if seat.why:
+        data["why"] = seat.why
     return data
 
 

@@ -22,10 +22,10 @@ class CrewRows:
 
     def all(self) -> list[tuple[Enrolled, bool]]:
         """See `CrewStore`."""
-        rows = self._connection.execute("SELECT name, capabilities, concurrency, here FROM crew ORDER BY name")
+        rows = self._connection.execute("SELECT name, capabilities, concurrency, live, here FROM crew ORDER BY name")
         return [
-            (Enrolled(name, tuple(can.split("\n")) if can else (), count), bool(here))
-            for name, can, count, here in rows
+            (Enrolled(name, tuple(can.split("\n")) if can else (), count, live=bool(live)), bool(here))
+            for name, can, count, live, here in rows
         ]
 
     def has(self, name: str) -> bool:
@@ -35,9 +35,16 @@ class CrewRows:
     def put(self, worker: Enrolled, *, here: bool) -> None:
         """See `CrewStore`."""
         self._connection.execute(
-            "INSERT INTO crew VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET capabilities = excluded.capabilities,"
-            " concurrency = excluded.concurrency, here = excluded.here",
-            (worker.name, "\n".join(worker.capabilities), worker.concurrency, int(here), self._tx.now),
+            "INSERT INTO crew VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET capabilities = excluded.capabilities,"
+            " concurrency = excluded.concurrency, live = excluded.live, here = excluded.here",
+            (
+                worker.name,
+                "\n".join(worker.capabilities),
+                worker.concurrency,
+                int(worker.live),
+                int(here),
+                self._tx.now,
+            ),
         )
 
     def note(self, here: Collection[str]) -> None:

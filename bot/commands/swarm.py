@@ -8,7 +8,6 @@ from bot import views
 from bot.registry import command
 from core.access import Action
 from core.chat import Reply
-from core.money import format_sats
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -18,28 +17,27 @@ if TYPE_CHECKING:
 @command("/agents", "the roster: who can work now, and why not", group="swarm", action=Action.LOOK, reads=True)
 async def agents(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every command has this shape
     """List agents."""
-    return views.agents([(agent, *await hub.coordinator.ready(agent)) for agent in hub.roster])
+    return views.agents(await hub.coordinator.seats())
 
 
 @command("/agent NAME", "one agent: its field, price and record", group="swarm", action=Action.LOOK, reads=True)
 async def agent(hub: Hub, call: CommandCall) -> Reply:
     """Show an agent."""
-    found = hub.roster.get(cast("str", call.args["name"]))
-    load, why = await hub.coordinator.ready(found)
-    standing, earned = await hub.coordinator.record(found.name)
-    lines = [
-        f"{found.name} does {found.persona.role}: {why or ('busy' if load else 'free')}",
-        f"asks {found.persona.rate} sats; can {', '.join(found.persona.capabilities)}",
-        f"{standing.settled} settled, {standing.failed} failed, {format_sats(earned)} earned",
-    ]
-    return Reply("\n".join(lines), {"ok": True, "agent": views.agent_data(found, load, why)})
+    found = await hub.coordinator.seat(cast("str", call.args["name"]))
+    return views.agent(found, *await hub.coordinator.record(found.name))
 
 
-@command("/spawn PERSONA", "put one more agent to work", group="swarm", action=Action.ROSTER)
+@command(
+    "/spawn PERSONA",
+    "put one more agent to work",
+    group="swarm",
+    action=Action.ROSTER,
+    notes=("A worker that was dismissed works here again after /spawn and its name",),
+)
 async def spawn(hub: Hub, call: CommandCall) -> Reply:
     """Spawn an agent."""
     found = await hub.coordinator.spawn(call.caller, cast("str", call.args["persona"]), key=call.key)
-    return Reply(f"{found.name} joined the roster", {"ok": True, "agent": found.name})
+    return Reply(f"{found} joined the roster", {"ok": True, "agent": found})
 
 
 @command("/dismiss NAME", "take an agent off the roster", group="swarm", action=Action.ROSTER)

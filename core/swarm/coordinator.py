@@ -24,7 +24,7 @@ from core.swarm.crew import Crew
 from core.swarm.desk import Desk
 from core.swarm.docket import Docket, find
 from core.swarm.orders import Order, Rules
-from core.swarm.ports import Workers
+from core.swarm.ports import Workers, seated
 from core.swarm.task import AT_WORK, Status, Verb, WrongState, is_person
 from core.swarm.timing import Timing
 from core.swarm.walk import Walk
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
     from core.swarm.auction import Standing
-    from core.swarm.ports import Agent, Answer, ResultFile, SwarmTx, Worker
+    from core.swarm.ports import Answer, ResultFile, Seat, SwarmTx, Worker
     from core.swarm.roster import Roster
     from core.swarm.task import Task
 
@@ -310,7 +310,11 @@ class Coordinator:
 
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
         """Take an agent off the roster; what it was doing goes to somebody else. Returns its name and how many tasks that is."""
-        agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)
+        if self.crew.knows(name):
+            agent, new = name, await self.crew.turn(caller, name, live=False, key=key, as_now=self._as_now)
+            self._docket.board.look(name)
+        else:
+            agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)
         load = await self._store.read(lambda tx: tx.tasks.loads()[agent])
         if new:
             self._walk.offer_again(self._docket.parking.waiting_for(agent))
@@ -322,12 +326,18 @@ class Coordinator:
             if task.agent == agent and task.status in AT_WORK:
                 await self._walk.lose(task, dismissed(agent))
 
-    async def spawn(self, caller: Caller, persona: str, *, key: str) -> Agent:
-        """Add an agent; tasks that wait for somebody capable are offered again."""
-        agent, new = await self._roster.spawn(caller, persona, key=key, as_now=self._as_now)
+    async def spawn(self, caller: Caller, given: str, *, key: str) -> str:
+        """Add an agent of a persona, or let a dismissed worker work here again; returns its name.
+
+        Tasks that wait for somebody capable are offered again.
+        """
+        if self.crew.knows(given):
+            await self.crew.turn(caller, given, live=True, key=key, as_now=self._as_now)
+            return given
+        agent, new = await self._roster.spawn(caller, given, key=key, as_now=self._as_now)
         if new:
             self._walk.offer_again(self._docket.parking.waiting())
-        return agent
+        return agent.name
 
     # Looking ---------------------------------------------------------------------------------------------------
 
@@ -363,10 +373,18 @@ class Coordinator:
         """What an agent's work says of it, and what it has earned, msat."""
         return await self._store.read(lambda tx: (tx.tasks.standing(agent), tx.tasks.earned(agent)))
 
-    async def ready(self, agent: Agent) -> tuple[int, str | None]:
-        """How many tasks an agent has, and why it cannot work at all (None: it can)."""
-        load = await self._store.read(lambda tx: tx.tasks.loads()[agent.name])
-        return load, await self._worker.ready(agent)
+    async def seats(self) -> list[Seat]:
+        """Who works here: the hub's own agents, then the crew."""
+        loads = await self._store.read(lambda tx: tx.tasks.loads())
+        return [
+            *[seated(agent, loads[agent.name], await self._worker.ready(agent)) for agent in self._roster],
+            *(self.crew.seat(worker, loads[worker.name]) for worker in self.crew),
+        ]
+
+    async def seat(self, given: str) -> Seat:
+        """One of them, by name. Raises `UnknownAgent`."""
+        name = self._known(given)
+        return next(seat for seat in await self.seats() if seat.name == name)
 
     # Going on --------------------------------------------------------------------------------------------------
 

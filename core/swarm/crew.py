@@ -7,15 +7,19 @@ were here at a stop are waited for a while at the next start, as they come back 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.errors import UserError
+from core.access import Action, authorize
+from core.errors import Refused, UserError
+from core.events import Event, Kind
 from core.swarm.persona import says
+from core.swarm.ports import Seat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from core.chat import Caller
     from core.ports import Clock
     from core.store import Store
     from core.swarm.ports import SwarmTx
@@ -47,6 +51,10 @@ class BadConcurrency(UserError):
     """A worker does 1 to {most} tasks at a time, or 0 to be given nothing more; you wrote {given}."""
 
 
+class WasDismissed(Refused):
+    """{agent} was dismissed from this hub. An operator lets it work here again: /spawn {agent}"""
+
+
 class NotEnrolled(UserError):
     """{agent} is not enrolled. POST /internal/agents comes first."""
 
@@ -55,11 +63,12 @@ class NotEnrolled(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A worker as it enrolled: what it can do, and how many tasks it does at a time (0: nothing more)."""
+    """A worker as it enrolled: what it can do, and how many tasks it does at a time (0: nothing more). `live`: not dismissed."""
 
     name: str
     capabilities: tuple[str, ...]
     concurrency: int = 1
+    live: bool = True
 
 
 class Crew:
@@ -70,6 +79,7 @@ class Crew:
         self._clock = clock
         self.called_for = called_for
         self._enrolled: dict[str, Enrolled] = {}
+        self._dismissed: dict[str, Enrolled] = {}
         self._seen: dict[str, int] = {}
         self._awaited: set[str] = set()
         self._begun = 0
@@ -83,8 +93,9 @@ class Crew:
         """Read who is enrolled; those that were here at the stop count as here until they have had time to come back."""
         rows = await self._store.read(lambda tx: tx.crew.all())
         self._begun = self._clock.now()
-        self._enrolled = {worker.name: worker for worker, _ in rows}
-        self._noted = {worker.name for worker, here in rows if here}
+        self._enrolled = {worker.name: worker for worker, _ in rows if worker.live}
+        self._dismissed = {worker.name: worker for worker, _ in rows if not worker.live}
+        self._noted = {worker.name for worker, here in rows if here and worker.live}
         self._awaited = set(self._noted)
 
     def has(self, name: str | None) -> bool:
@@ -96,6 +107,26 @@ class Crew:
         if (found := self._enrolled.get(name)) is None:
             raise NotEnrolled(agent=name)
         return found
+
+    def seat(self, worker: Enrolled, load: int) -> Seat:
+        """One of them, as it is shown."""
+        why = None if worker.concurrency else "takes nothing more"
+        if not self.here(worker.name):
+            seen = self._seen.get(worker.name)
+            why = (
+                "away since the hub's start" if seen is None else f"away: silent for {_span(self._clock.now() - seen)}"
+            )
+        can = worker.capabilities
+        return Seat(
+            worker.name,
+            "worker",
+            "its own work" if not can else ", ".join(can),
+            can,
+            load,
+            worker.concurrency,
+            None,
+            why,
+        )
 
     def capacity(self, name: str) -> int:
         """How many tasks a worker does at a time; 0 for one that is not enrolled."""
@@ -140,7 +171,10 @@ class Crew:
         return max(now + window, self._begun + RETURN) if self._awaited.intersection(names) else now + window
 
     async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> bool:
-        """Enrol a worker, or change what it can do; returns whether anything is new. Raises `BadCapability`, `BadConcurrency`."""
+        """Enrol a worker, or change what it can do; returns whether anything is new.
+
+        Raises `BadCapability`, `BadConcurrency`, `WasDismissed`.
+        """
         can = tuple(dict.fromkeys(one.strip().lower() for one in capabilities))
         if wrong := [one for one in can if len(one) > _LONGEST or not _CAPABILITY.fullmatch(one)]:
             raise BadCapability(given=repr(wrong[0][:80]), most=MOST_CAPABILITIES)
@@ -148,6 +182,8 @@ class Crew:
             raise BadCapability(given=f"A list of {len(can):,}", most=MOST_CAPABILITIES)
         if not 0 <= concurrency <= MOST_TASKS:
             raise BadConcurrency(most=MOST_TASKS, given=concurrency)
+        if name in self._dismissed:
+            raise WasDismissed(agent=name)
         worker, back = Enrolled(name, can, concurrency), not self.here(name)
         if new := self._enrolled.get(name) != worker:
             await self._store.write(lambda tx: tx.crew.put(worker, here=True))
@@ -156,8 +192,38 @@ class Crew:
         self.seen(name)
         return new or back
 
+    def knows(self, name: str) -> bool:
+        """Whether a worker of this name is enrolled, or was dismissed."""
+        return name in self._enrolled or name in self._dismissed
+
+    async def turn(
+        self, caller: Caller, name: str, *, live: bool, key: str, as_now: Callable[[SwarmTx, Caller], Caller]
+    ) -> bool:
+        """Dismiss a worker, or let it work here again; returns whether that was done now."""
+        authorize(caller, Action.ROSTER)
+        known = self._enrolled.get(name) or self._dismissed[name]
+        worker = replace(known, live=live)
+
+        def work(tx: SwarmTx) -> bool:
+            if known.live == live or tx.applied(key) is not None:
+                return False
+            as_now(tx, caller)
+            tx.crew.put(worker, here=False)
+            kind = Kind.AGENT_SPAWNED if live else Kind.AGENT_DISMISSED
+            tx.emit(Event(kind, agent=name, data={"by": caller.recorded}))
+            tx.mark(key, name)
+            return True
+
+        if new := await self._store.write(work):
+            into, out = (self._enrolled, self._dismissed) if live else (self._dismissed, self._enrolled)
+            out.pop(name)
+            into[name] = worker
+            self._noted.discard(name)
+            self.gone(name)
+        return new
+
     def gone(self, name: str) -> None:
-        """Its token was revoked."""
+        """It is not here any more: its token was revoked, or it was dismissed."""
         self._seen.pop(name, None)
         self._awaited.discard(name)
 
@@ -169,3 +235,12 @@ class Crew:
             if here != self._noted:
                 self._noted = here
                 await self._store.write(lambda tx, here=here: tx.crew.note(here))  # type: ignore[misc]
+
+
+def _span(time: int) -> str:
+    """A time in ms in whole minutes, hours or days: `35 s` is `less than a minute`."""
+    minutes = time // 60_000
+    if not minutes:
+        return "less than a minute"
+    size, unit = next(one for one in ((1440, "d"), (60, "h"), (1, "min")) if minutes >= one[0])
+    return f"{minutes // size} {unit}"

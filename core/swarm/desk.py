@@ -71,6 +71,11 @@ class Desk:
             self._docket.board.look(name)
             self._walk.offer_again(self._docket.parking.waiting())
 
+    def _enrolled(self, name: str) -> None:
+        """It asks for something. Raises `NotEnrolled`."""
+        self.crew.get(name)
+        self.crew.seen(name)
+
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed: whose token was revoked is not here any more, and waits for nothing."""
         for event in events:
@@ -83,7 +88,7 @@ class Desk:
 
     async def tasks(self, name: str, wanted: frozenset[str], seconds: float) -> list[Task]:
         """The auctions that a worker may bid in, waiting so long for one. Raises `NotEnrolled`."""
-        self.crew.get(name)
+        self._enrolled(name)
         return await self._waited(name, lambda: self._docket.board.tasks(name, wanted), seconds)
 
     async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
@@ -92,8 +97,7 @@ class Desk:
         Raises `UnknownTask`, `WrongState`, and what `bidding.place` does.
         """
         orders.check_eta(eta)
-        self.crew.get(name)
-        self.crew.seen(name)
+        self._enrolled(name)
         said, why = note[:LONGEST_NOTE], ""
 
         def work(tx: SwarmTx) -> Task:
@@ -116,8 +120,7 @@ class Desk:
 
     async def refuse(self, name: str, number: int, note: str) -> None:
         """A worker will not do a task. Raises `UnknownTask`, `WrongState`."""
-        self.crew.get(name)
-        self.crew.seen(name)
+        self._enrolled(name)
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
@@ -149,7 +152,7 @@ class Desk:
 
     async def given(self, name: str, seconds: float) -> Task | None:
         """The task that a worker is to begin now, waiting so long for one. Raises `NotEnrolled`."""
-        self.crew.get(name)
+        self._enrolled(name)
         return await self._waited(name, lambda: self._docket.board.given(name), seconds)
 
     def calls_for(self, task: Task) -> list[str]:
@@ -225,7 +228,6 @@ class Desk:
 
     async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
         """What a worker waits for."""
-        self.crew.seen(name)
         return await self._docket.board.wait(name, look, seconds) if seconds else look()
 
 

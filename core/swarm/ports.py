@@ -29,6 +29,31 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """Who works here, as it is shown: what it does in words, its price in sats if it has one, and why it takes no work now."""
+
+    name: str
+    kind: str
+    does: str
+    capabilities: tuple[str, ...]
+    load: int
+    capacity: int
+    rate: int | None = None
+    why: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`unable`, `busy` or `free`."""
+        return "unable" if self.why else "busy" if self.load >= self.capacity else "free"
+
+
+def seated(agent: Agent, load: int, why: str | None) -> Seat:
+    """One of the hub's own agents."""
+    one = agent.persona
+    return Seat(agent.name, "persona", one.role, one.capabilities, load, agent.capacity, one.rate, why)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What an agent said to an auction: a bid, or a refusal (its reason is the bid's note)."""
 

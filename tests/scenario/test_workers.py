@@ -429,6 +429,53 @@ async def test_all_workers_are_limited_as_one_class(tmp_path: Path) -> None:
         assert "limit" in (await bot.ends(task))["text"]
 
 
+async def test_the_roster_shows_workers_too(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=(ECHO,)) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol("writing", "data", concurrency=2)
+        await boy.enrol()
+        shown = {one["name"]: one for one in (await bot.data("/agents"))["agents"]}
+        assert shown["box"] == {"name": "box", "kind": "worker", "state": "free", "capabilities": ["writing", "data"]}
+        assert shown["echo"]["kind"] == "persona"
+        await boy.enrol(concurrency=0)
+        bot.pass_time(600)
+        await boy.tasks()
+        found = await bot.say("/agents")
+        assert found["text"].startswith("1 of 3 agents can take work now")
+        shown = {one["name"]: one for one in found["data"]["agents"]}
+        assert (shown["box"]["state"], shown["box"]["why"]) == ("unable", "away: silent for 10 min")
+        assert shown["boy"]["why"] == "takes nothing more"
+        one = await bot.say("/agent box")
+        assert one["text"].splitlines()[1:] == [
+            "bids as it likes; can writing, data; 2 tasks at a time", "0 settled, 0 failed, 0 sats earned"
+        ]  # fmt: skip
+        assert (await bot.data("/agent bix"))["error"] == "unknown_agent"
+
+
+async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 20)
+        said = await bot.say("/dismiss box")
+        assert said["text"] == "box left the roster; what it was doing goes to somebody else"
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+        assert await box.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease}) == (409, "stale_lease")
+        assert await box.code("GET", "tasks") == (409, "not_enrolled")
+        again = {"name": "box", "capabilities": ["any"]}
+        assert await box.code("POST", "agents", again) == (403, "was_dismissed")
+        assert "/spawn box" in box.said["error"]["message"]
+        assert (await bot.data("/agents"))["agents"] == []
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
+        assert await box.code("POST", "agents", again) == (403, "was_dismissed")
+        assert (await bot.data("/spawn box")) == {"ok": True, "agent": "box"}
+        await box.enrol()
+        await box.won(await posted(bot), 20)
+        assert bot.rows("SELECT kind, agent FROM event WHERE kind LIKE 'Agent%'") == [
+            ("AgentDismissed", "box"), ("AgentSpawned", "box")
+        ]  # fmt: skip
+
+
 BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": 101}, 422, "bad_concurrency"),
     ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": -1}, 422, "bad_concurrency"),

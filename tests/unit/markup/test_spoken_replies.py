@@ -22,9 +22,9 @@ from core.chat import Caller, CommandCall, Reply, Role
 from core.errors import WentWrong
 from core.events import Event, Kind
 from core.messages import Job
-from core.swarm.auction import Bid
+from core.swarm.auction import Bid, Standing
 from core.swarm.persona import Persona
-from core.swarm.ports import Agent, Answer
+from core.swarm.ports import Agent, Answer, Seat, seated
 from core.swarm.task import Status, Task
 from core.wallet.wallet import Balance, HistoryLine
 from tests.spoken import wrong
@@ -68,7 +68,15 @@ def money() -> Iterator[Reply]:
 
 def swarm() -> Iterator[Reply]:
     agent = Agent("quill", Persona("quill", "writing", ("writing",), 40, ("write",)), AT)
-    yield views.agents([(agent, 0, None), (agent, 3, None), (agent, 0, HOSTILE)])
+    seats = [
+        seated(agent, 0, None),
+        seated(agent, 3, None),
+        seated(agent, 0, HOSTILE),
+        Seat("box", "worker", HOSTILE, (), 0, 2),
+    ]
+    yield views.agents(seats)
+    for seat in seats:
+        yield views.agent(seat, Standing(), 1_000)
 
 
 def hub() -> Iterator[Reply]:
