@@ -32,6 +32,7 @@ from adapters.web.l402_reading import (
     read_calls,
     read_task,
     read_text,
+    read_whole,
 )
 from adapters.web.l402_shapes import (
     Answered,
@@ -253,7 +254,7 @@ class Gate:
                 return await serve(request, grant, await read(request))
             except PaymentNeeded as error:
                 calls = read_calls(request)
-                if await request.read():
+                if await read_whole(request):
                     await read(request)
                 await self.front.counter.open(goods)
                 with _closed_till():
