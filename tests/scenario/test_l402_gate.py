@@ -261,9 +261,13 @@ async def test_nobody_is_asked_to_pay_for_a_request_that_cannot_be_served(tmp_pa
             ("/v1/tasks", b'{"description": " "}', (422, "blank")),
             ("/v1/tasks", b'{"description": "find it", "foo": 1}', (422, "wrong_body")),
             ("/v1/tasks", b'{"description": "find it", "max_sats": 0}', (422, "wrong_body")),
+            ("/v1/tasks", b'{"description": "find it", "max_sats": 101}', (422, "more_than_sold")),
+            ("/v1/tasks", b'{"description": "?"}', (422, "no_work")),
+            ("/v1/tasks", b'{"description": "%b"}' % (b"x" * 8001), (422, "too_many_words")),
             ("/v1/chat", b'{"message": 5}', (422, "wrong_body")),
         ):
             assert (await stranger.ask("POST", path, data=body)).error == error, body
+        assert (await stranger.task("find it", key="x" * 300)).error == (422, "bad_key")
         assert stranger.cashier.made == []
         assert (await stranger.ask("POST", "/v1/tasks")).error == (402, "payment_needed")  # what it costs
 
