@@ -71,7 +71,7 @@ class PaidAlready(UserError):
 
 
 class BeingPaid(UserError):
-    """This invoice is being paid already. Nothing was sent again; you are told how it ends."""
+    """This invoice is being paid already. Nothing was sent again; whoever pays it is told how it ends."""
 
     status = 409
 
