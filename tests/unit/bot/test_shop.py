@@ -23,3 +23,4 @@ FORGE = Persona("forge", "coder", ("code",), 120, ())
 def test_a_price_that_no_agent_works_for_is_named(price: int, says: str) -> None:
     assert underpaid(price, [FORGE, MACHINE, QUILL]) == says
     assert underpaid(price, [MACHINE]) == ""  # nobody whom strangers can have
+    assert underpaid(price, [FORGE, MACHINE]).endswith("forge asks the least, 120 sats")
