@@ -192,13 +192,13 @@ class Shop:
 
 
 def underpaid(price: int, personas: Iterable[Persona]) -> str:
-    """What is wrong with a call that costs so many sats: no agent would work for it. Empty where one does."""
+    """What is wrong with a call that costs so many sats: none of the hub's own agents would work for it. Empty where one does."""
     selling = [one for one in personas if not one.skills or not NOT_FOR_STRANGERS.issuperset(one.skills)]
     least = min(selling, key=lambda one: one.rate, default=None)
     if least is None or least.rate <= price:
         return ""
     asks = format_sats(to_msat(least.rate))
-    return f"no agent does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"
+    return f"none of the hub's own agents does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"
 
 
 def _name(grant: Grant) -> str:

@@ -525,7 +525,8 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
         )
         assert (await calls["status"]({}))["data"]["gate"] == f"http://127.0.0.1:{port}"
         assert opened["text"].endswith(
-            "But no agent does a task for 7 sats: quill asks the least, 40 sats. Set TIMMY_SERVE_PRICE (or --price) higher."
+            "But none of the hub's own agents does a task for 7 sats: quill asks the least, 40 sats."
+            " Set TIMMY_SERVE_PRICE (or --price) higher."
         )
         with pytest.raises(OpenAlready, match="7 simulated sats"):
             await calls["serve.start"]({})

@@ -15,8 +15,8 @@ FORGE = Persona("forge", "coder", ("code",), 120, ())
 @pytest.mark.parametrize(
     ("price", "says"),
     [
-        (39, "no agent does a task for 39 sats: quill asks the least, 40 sats"),
-        (1, "no agent does a task for 1 sat: quill asks the least, 40 sats"),
+        (39, "none of the hub's own agents does a task for 39 sats: quill asks the least, 40 sats"),
+        (1, "none of the hub's own agents does a task for 1 sat: quill asks the least, 40 sats"),
         (40, ""),
     ],
 )
