@@ -11,6 +11,7 @@ from bot.parts.nodes import SIMULATED
 from config.settings import is_loopback
 from core.errors import HubError, UserError
 from core.ids import task_name
+from core.money import format_sats, to_msat
 from core.wallet.held import refusals
 from core.wallet.hold import State
 
@@ -137,7 +138,8 @@ def gate(settings: Settings, asked: Money, *, runs: bool) -> Iterator[Finding]:
         fix = "See to TIMMY_SERVE_PUBLIC_URL and the proxy before it: docs/selling.md."
         yield check("gate.reachable", says, asked.outside, fix, Severity.WARNING)
     fix = "Set TIMMY_SERVE_PRICE higher."
-    yield check("gate.price", f"a call costs {serve.price} sats", look_at_price(settings), fix, Severity.WARNING)
+    says = f"TIMMY_SERVE_PRICE is {format_sats(to_msat(serve.price))} a call"
+    yield check("gate.price", says, look_at_price(settings), fix, Severity.WARNING)
     behind = serve.public_url is not None and is_loopback(serve.host) and http.trusted_proxy is None
     wrong = "all strangers come from the proxy before the gate, so they count as one and are slowed down together"
     fix = "Set TIMMY_HTTP_TRUSTED_PROXY to the proxy's address."

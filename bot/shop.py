@@ -15,7 +15,7 @@ from core.chat import Caller, Role
 from core.errors import Unavailable, UserError
 from core.money import format_sats, to_msat
 from core.swarm.docket import UnknownTask
-from core.swarm.orders import Order, TooManyWords
+from core.swarm.orders import Order, words_of
 from core.swarm.task import Status
 from core.tokens import STRANGER
 from core.wallet.ledger import TREASURY, NotEnoughSats
@@ -66,7 +66,7 @@ class NoFunds(Unavailable):
 
 
 class MoreThanSold(UserError):
-    """The most that a task may cost (max_sats) is 1 sat to {most}, for which a call of this token was sold."""
+    """The most that a task may cost (max_sats) is 1 sat to {most}, the price of its call."""
 
 
 class Shop:
@@ -93,6 +93,14 @@ class Shop:
         if goods.service == TALKS:
             return None if await self._model() is None else NoAnswer()
         return None if await self._treasury.refusal(goods.price) is None else NoFunds()
+
+    def examine(self, description: str, max_sats: int | None, *, price: int) -> int:
+        """What a task may cost for which a call of `price` msat is paid. Raises `MoreThanSold`, `NoWork` and `TooManyWords`."""
+        budget = price if max_sats is None else to_msat(max_sats)
+        if not to_msat(1) <= budget <= price:
+            raise MoreThanSold(most=format_sats(price))
+        words_of(description, "Shorten it; nothing was taken from you")
+        return budget
 
     async def open(self, goods: Goods) -> None:
         """Raise why this would not be done now, `NoAnswer` or `NoFunds`: nobody should buy what they are refused then."""
@@ -148,11 +156,9 @@ class Shop:
     async def post(self, grant: Grant, description: str, max_sats: int | None, key: str | None) -> Task:
         """Post a task for at most what a call was sold for, and came for it. The same key again is the same task, at no cost.
 
-        Raises `MoreThanSold`, `TooManyTasks`, `NoFunds`, what `Seller.reserve` and `Coordinator.post` do; nothing is taken then.
+        Raises what `examine`, `Seller.reserve` and `Coordinator.post` do, `TooManyTasks` and `NoFunds`; nothing is taken then.
         """
-        budget = grant.terms.price if max_sats is None else to_msat(max_sats)
-        if not to_msat(1) <= budget <= grant.terms.price:
-            raise MoreThanSold(most=format_sats(grant.terms.price))
+        budget = self.examine(description, max_sats, price=grant.terms.price)
         call = await self._seller.look(grant, key, request_hash("task", description, max_sats))
         if call.task is not None:
             return await self._coordinator.show(call.task)
@@ -174,8 +180,6 @@ class Shop:
             raise NoFunds from None  # what the treasury has and may is nobody's business
         except Frozen:
             raise NoFunds from None
-        except TooManyWords as error:
-            raise TooManyWords(**{**error.facts, "instead": "Shorten it; nothing was taken off your token"}) from None
 
     async def task(self, grant: Grant, number: int) -> tuple[Task, list[ResultFile]]:
         """A task that this bundle paid for, and its files once it is delivered. Raises `UnknownTask`."""
@@ -188,13 +192,13 @@ class Shop:
 
 
 def underpaid(price: int, personas: Iterable[Persona]) -> str:
-    """What is wrong with a call that costs so many sats: no agent would work for it. Empty where one does."""
+    """What is wrong with a call that costs so many sats: none of the hub's own agents would work for it. Empty where one does."""
     selling = [one for one in personas if not one.skills or not NOT_FOR_STRANGERS.issuperset(one.skills)]
     least = min(selling, key=lambda one: one.rate, default=None)
     if least is None or least.rate <= price:
         return ""
     asks = format_sats(to_msat(least.rate))
-    return f"no agent does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"
+    return f"none of the hub's own agents does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"
 
 
 def _name(grant: Grant) -> str:

@@ -32,6 +32,7 @@ from adapters.web.l402_reading import (
     read_calls,
     read_task,
     read_text,
+    read_whole,
 )
 from adapters.web.l402_shapes import (
     Answered,
@@ -253,8 +254,11 @@ class Gate:
                 return await serve(request, grant, await read(request))
             except PaymentNeeded as error:
                 calls = read_calls(request)
-                if await request.read():
-                    await read(request)
+                read_key(request.headers.get(KEY))
+                if await read_whole(request):
+                    wanted = await read(request)
+                    if goods is self._tasks:
+                        self.front.counter.examine(*wanted, price=goods.price)
                 await self.front.counter.open(goods)
                 with _closed_till():
                     client, header = self._client(request), read_authorization(request)

@@ -77,13 +77,19 @@ def read_calls(request: web.Request) -> int:
     return int(given[0])
 
 
+async def read_whole(request: web.Request) -> bytes:
+    """A body as it came. Raises `BodyTooSlow`."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise BodyTooSlow(seconds=round(BODY_SECONDS)) from None
+
+
 async def read_body(request: web.Request, fields: set[str], shape: str) -> dict[str, Any]:
     """A body that is an object with no other fields than these. Raises what is wrong with it."""
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            found = json.loads(await request.read())
-    except TimeoutError:
-        raise BodyTooSlow(seconds=round(BODY_SECONDS)) from None
+        found = json.loads(await read_whole(request))
     except (ValueError, RecursionError):
         raise BodyNotJson from None
     if not isinstance(found, dict) or set(found) - fields:

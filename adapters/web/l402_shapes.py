@@ -162,6 +162,9 @@ class Counter(Protocol):
     async def refusal(self, goods: Goods) -> Unavailable | None:
         """Why this would not be done now."""
 
+    def examine(self, description: str, max_sats: int | None, *, price: int) -> int:
+        """What a task may cost for which a call of `price` msat is paid. Raises what is wrong with it."""
+
     async def open(self, goods: Goods) -> None:
         """Raise that: then nobody is asked to pay for it."""
 

@@ -264,23 +264,21 @@ class HoldEscrow:
     async def look(self) -> Sequence[HoldInvoice]:
         """Follow every order as far as it goes now; returns them as they were. Raises as `run` does."""
         found = await self._store.read(lambda tx: tx.holds.unfinished())
-        if found:
-            info = await self._own.verified()
-            troubles = [why for one in found if (why := await self._follow(one, info)) is not None]
-            if troubles:
-                raise troubles[0]
+        troubles = [why for one in found if (why := await self._follow(one)) is not None]
+        if troubles:
+            raise troubles[0]
         return found
 
-    async def _follow(self, one: HoldInvoice, info: NodeInfo) -> Unavailable | None:
+    async def _follow(self, one: HoldInvoice) -> Unavailable | None:
         """One order, as far as it goes now. One that cannot be followed holds up no other, unless the node is down for all.
 
         Returns why it is to be tried again. Raises as `run` does.
         """
+        info = await self._own.verified()
         try:
             await self._step(one, info)
         except Unavailable as error:
             self._own.doubt()
-            await self._own.verified()
             return error
         except Exception:
             log.exception("order %d cannot be followed", one.id)

@@ -68,13 +68,19 @@ class Order:
     account: str | None = None
 
 
-def checked(order: Order, known: Callable[[str], str]) -> Order:
-    """The order with its words trimmed and its one agent by its full name (`known`). Raises where it asks for what cannot be."""
-    words = order.description.strip()
+def words_of(description: str, instead: str = "Put the rest into a file of the workspace") -> str:
+    """The words of a task, trimmed. Raises `NoWork`, and `TooManyWords`, which says what to do `instead`."""
+    words = description.strip()
     if not any(map(str.isalnum, words)):
         raise NoWork
     if len(words) > MAX_DESCRIPTION:
-        raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words), instead="Put the rest into a file of the workspace")
+        raise TooManyWords(limit=MAX_DESCRIPTION, given=len(words), instead=instead)
+    return words
+
+
+def checked(order: Order, known: Callable[[str], str]) -> Order:
+    """The order with its words trimmed and its one agent by its full name (`known`). Raises where it asks for what cannot be."""
+    words = words_of(order.description)
     if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
         raise BadDeadline(what="A task's time", given=span(order.time))
     only = order.only

@@ -211,10 +211,11 @@ class Buying:
     # The payment -------------------------------------------------------------------------------------------------
 
     async def _begin(self, offer: Purchase, order: Order) -> Purchase:
-        """Say that it is being paid, before it is."""
+        """Say that it is being paid, before it is: not where a link took the offer away, for what was paid for already."""
 
         def work(tx: PurchaseTx) -> Purchase | None:
-            free = tx.purchases.begun(offer.payment_hash) in {None, offer.id}
+            there = tx.purchases.find(offer.id) is not None
+            free = there and tx.purchases.begun(offer.payment_hash) in {None, offer.id}
             now = replace(offer, state=State.PAYING if free else State.FAILED, key=order.key)
             tx.purchases.put(now)
             return now if free else None

@@ -289,10 +289,10 @@ def _closed(call: Call, tx: SaleTx) -> None:
         )  # whoever asks for ever while we cannot answer fills no disk
 
 
-def _next_call(tx: SaleTx, grant: Grant, key: str, request: str, *, posted: bool = False) -> tuple[Call, bool]:
+def _next_call(tx: SaleTx, grant: Grant, key: str, request: str, *, posted: int = 0) -> tuple[Call, bool]:
     """The call of this key, and whether it is to be made now: a new one, or one that came to nothing before.
 
-    `posted`: this unit of work has posted its task, whose key is among the effects already.
+    `posted`: 1 where this unit of work has posted its task, whose key is among the effects already.
     """
     call = tx.sales.call(grant.token, key)
     if call is not None and call.request != request:
@@ -301,7 +301,7 @@ def _next_call(tx: SaleTx, grant: Grant, key: str, request: str, *, posted: bool
         return call, False
     if call is not None and call.state is CallState.RESERVED:
         raise StillWorking
-    if _spent(tx, grant, int(posted)):
+    if _spent(tx, grant, posted):
         raise TokenSpent(price=format_sats(grant.sold.price))
     return Call(grant.token, key, request, attempt=call.attempt + 1 if call else 1), True
 
@@ -326,7 +326,7 @@ def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:
 
     Raises as `Seller.reserve`: then nothing was posted.
     """
-    now, new = _next_call(tx, grant, call.key, call.request, posted=tx.applied(call.cause) is not None)
+    now, new = _next_call(tx, grant, call.key, call.request, posted=1)
     if new:
         tx.sales.put(replace(now, state=CallState.USED, task=task), tx.now)
     return new

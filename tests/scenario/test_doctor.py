@@ -389,7 +389,7 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
         assert "gate.port" in wrong(sells, None, asked=asked)
         assert "TIMMY_SERVE_PORT" in wrong(sells, None, asked=asked)["gate.port"].fix
     cheap = found.model_copy(update={"serve": Serve(enabled=True, port=port, price=7)})
-    assert "no agent does a task for 7 sats" in wrong(cheap, None, asked=asked)["gate.price"].says
+    assert "none of the hub's own agents does a task for 7 sats" in wrong(cheap, None, asked=asked)["gate.price"].says
     assert "gate.price" not in wrong(sells, None, asked=asked)
     both = sells.model_copy(update={"http": Http(port=port)})
     assert "own port" in wrong(both, None, asked=await ask(both, runs=False))["gate.port"].says
@@ -402,6 +402,7 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
         opened = await bot.app.serving.open()
         reached, price, proxy = gate(by_hand, await ask_money(by_hand, runs=True, listens=opened.address), runs=True)
         assert (reached.ok, price.ok, proxy.ok) == (True, True, True)
+        assert price.says == "TIMMY_SERVE_PRICE is 100 sats a call"  # the gate was opened by hand, at any price
         assert reached.says.endswith(
             f"{opened.address}, to this machine alone, until the hub stops: timmy-serve start opened it"
         )

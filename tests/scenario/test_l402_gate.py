@@ -261,9 +261,13 @@ async def test_nobody_is_asked_to_pay_for_a_request_that_cannot_be_served(tmp_pa
             ("/v1/tasks", b'{"description": " "}', (422, "blank")),
             ("/v1/tasks", b'{"description": "find it", "foo": 1}', (422, "wrong_body")),
             ("/v1/tasks", b'{"description": "find it", "max_sats": 0}', (422, "wrong_body")),
+            ("/v1/tasks", b'{"description": "find it", "max_sats": 101}', (422, "more_than_sold")),
+            ("/v1/tasks", b'{"description": "?"}', (422, "no_work")),
+            ("/v1/tasks", b'{"description": "%b"}' % (b"x" * 8001), (422, "too_many_words")),
             ("/v1/chat", b'{"message": 5}', (422, "wrong_body")),
         ):
             assert (await stranger.ask("POST", path, data=body)).error == error, body
+        assert (await stranger.task("find it", key="x" * 300)).error == (422, "bad_key")
         assert stranger.cashier.made == []
         assert (await stranger.ask("POST", "/v1/tasks")).error == (402, "payment_needed")  # what it costs
 
@@ -424,7 +428,10 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
             yield b"{"
             await asyncio.Event().wait()
 
-        assert (await stranger.ask("POST", "/v1/chat", data=slowly())).error == (400, "body_too_slow")
+        for token in (stranger.token, ""):  # nobody holds a connection by asking for the price
+            async with asyncio.timeout(5):
+                said = await stranger.ask("POST", "/v1/chat", data=slowly(), token=token)
+            assert said.error == (400, "body_too_slow")
         for key in ("\u00e4", "x" * 300):
             assert (await stranger.chat("hello", key=key)).error == (422, "bad_key")
         assert bot.rows("SELECT count(*) FROM l402_call") == [(0,)]
@@ -518,7 +525,8 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
         )
         assert (await calls["status"]({}))["data"]["gate"] == f"http://127.0.0.1:{port}"
         assert opened["text"].endswith(
-            "But no agent does a task for 7 sats: quill asks the least, 40 sats. Set TIMMY_SERVE_PRICE (or --price) higher."
+            "But none of the hub's own agents does a task for 7 sats: quill asks the least, 40 sats."
+            " Set TIMMY_SERVE_PRICE (or --price) higher."
         )
         with pytest.raises(OpenAlready, match="7 simulated sats"):
             await calls["serve.start"]({})

@@ -116,6 +116,21 @@ async def test_a_link_that_is_taken_off_again_made_no_new_room_under_a_limit(tmp
         assert balances(some.bot.app.settings)[f"user:{BOBS}"] == (19_600, 0)
 
 
+async def test_what_was_paid_for_comes_along_with_a_link_and_is_not_bought_again(tmp_path: Path) -> None:
+    async with (
+        payers(tmp_path, fetcher=PageFetcher(Reach(loopback=True))) as (some, node),
+        seller(node, {"/page": 100_000}) as (url, paid),
+    ):
+        for one in (ANNS, EVES):
+            await some.let_in(one, Role.PAYER, sats=1_000)
+        assert (await some.say(EVES, f"/pay {url}/page max=200"))["ok"]
+        asked = await some.link(EVES, ANNS)
+        await some.say(EVES, f"/approve {asked['approval']}")
+        again = await some.say(ANNS, f"/pay {url}/page max=200")
+        assert again["text"].endswith("with a token that was paid for before:\nthis is /page")
+        assert len(set(paid)) == 1
+
+
 async def test_whoever_pays_no_more_uses_up_nothing_that_was_put_to_them(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, _):
         await some.let_in(ANNS, Role.PAYER, sats=20_000)

@@ -27,7 +27,7 @@ from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.strangers import OFFER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
     from core.errors import HubError
@@ -311,11 +311,16 @@ async def test_a_stranger_pays_the_hubs_own_node_and_the_treasury_earns(tmp_path
 
 @asynccontextmanager
 async def seller(
-    node: SimulatedNode, prices: dict[str, int] | None = None, fee: int | None = None
+    node: SimulatedNode,
+    prices: dict[str, int] | None = None,
+    fee: int | None = None,
+    *,
+    greedy: Collection[str] = (),
+    expiry: int = 3600,
 ) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that sells its paths for sats, through an outside node that is `fee` msat away; its address, what it was paid with.
 
-    `prices`: msat a path; a path that is not there costs the number that it ends with.
+    `prices`: msat a path; a path that is not there costs the number that it ends with. `greedy` are paths that no token opens.
     """
     paid: list[bytes] = []
     tokens: dict[str, bytes] = {}
@@ -323,11 +328,11 @@ async def seller(
     async def serve(request: web.BaseRequest) -> web.Response:
         token, _, preimage = request.headers.get("Authorization", "").removeprefix("L402 ").partition(":")
         proof = hashlib.sha256(bytes.fromhex(preimage)).digest()
-        if token in tokens and proof == tokens[token]:
+        if token in tokens and proof == tokens[token] and request.path not in greedy:
             paid.append(proof)
             return web.Response(text=f"this is {request.path}")
         price = (prices or {}).get(request.path) or int(request.path.rpartition("/")[2])
-        bolt11 = await node.outside_asks(price, fee=fee)
+        bolt11 = await node.outside_asks(price, fee=fee, expiry=expiry)
         token = base64.b64encode(f"token {len(tokens)}".encode()).decode()
         tokens[token] = decode(bolt11).payment_hash
         challenge = f'L402 macaroon="{token}", invoice="{bolt11}"'
@@ -378,6 +383,40 @@ async def test_a_page_that_cannot_be_paid_for_with_its_way_is_put_to_nobody(tmp_
         assert bot.rows("SELECT 1 FROM approval") == []
         asked = await bot.data(f"/pay {url}/most")
         assert (await bot.data(f"/approve {asked['approval']}"))["ok"]
+        assert len(paid) == 1
+
+
+async def test_what_is_agreed_to_is_a_price_and_what_its_way_may_cost_buys_nothing_dearer(tmp_path: Path) -> None:
+    clock, prices = FakeClock(), {"/dear": 3_000_000}
+    async with (
+        paying(tmp_path, clock, fetcher=PageFetcher(Reach(loopback=True))) as (bot, node),
+        seller(node, prices, expiry=600) as (url, paid),
+    ):
+        asked = await bot.data(f"/pay {url}/dear")
+        bot.pass_time(700)
+        prices["/dear"] += 10_000
+        refused = await bot.say(f"/approve {asked['approval']}")
+        assert "asks 3,010 sats, more than the 3,000 sats that you agreed to" in refused["text"]
+        assert (await bot.data("/balance"))["balance_sats"] == 10_000
+        asked = await bot.data(f"/pay {url}/dear")
+        bot.pass_time(700)
+        assert (await bot.data(f"/approve {asked['approval']}"))["ok"], "the same price anew"
+        assert len(paid) == 1
+
+
+async def test_a_yes_to_a_server_that_has_not_delivered_since_counts_where_again_was_said(tmp_path: Path) -> None:
+    greedy = {"/150000"}
+    async with (
+        paying(tmp_path, fetcher=PageFetcher(Reach(loopback=True))) as (bot, node),
+        seller(node, {"/dear": 3_000_000}, greedy=greedy) as (url, paid),
+    ):
+        asked = await bot.data(f"/pay {url}/dear")
+        assert (await bot.data(f"/pay {url}/150000"))["error"] == "unserved"
+        before = (await bot.data("/balance"))["balance_sats"]
+        assert "It gets no second payment" in (await bot.say(f"/approve {asked['approval']}"))["text"]
+        assert (await bot.data("/balance"))["balance_sats"] == before
+        forced = await bot.data(f"/pay {url}/dear again=yes")
+        assert (await bot.data(f"/approve {forced['approval']}"))["ok"]
         assert len(paid) == 1
 
 

@@ -15,11 +15,12 @@ FORGE = Persona("forge", "coder", ("code",), 120, ())
 @pytest.mark.parametrize(
     ("price", "says"),
     [
-        (39, "no agent does a task for 39 sats: quill asks the least, 40 sats"),
-        (1, "no agent does a task for 1 sat: quill asks the least, 40 sats"),
+        (39, "none of the hub's own agents does a task for 39 sats: quill asks the least, 40 sats"),
+        (1, "none of the hub's own agents does a task for 1 sat: quill asks the least, 40 sats"),
         (40, ""),
     ],
 )
 def test_a_price_that_no_agent_works_for_is_named(price: int, says: str) -> None:
     assert underpaid(price, [FORGE, MACHINE, QUILL]) == says
     assert underpaid(price, [MACHINE]) == ""  # nobody whom strangers can have
+    assert underpaid(price, [FORGE, MACHINE]).endswith("forge asks the least, 120 sats")

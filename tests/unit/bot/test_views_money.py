@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from bot import views, views_lightning, views_money, views_reconcile, views_treasury
 from core.events import Event, Kind
 from core.money import to_cost, to_msat
@@ -42,6 +44,15 @@ def test_what_waits_in_suspense_is_counted_and_summed_where_it_is_more_than_a_pa
     assert " more; together " not in said(10)
     assert "\nand 3 more; together 91 sats in suspense: what you give makes room for the next\n" in said(13)
     assert "and at least 90 more; together at least 700 sats in suspense" in said(100)
+
+
+@pytest.mark.parametrize(
+    ("out", "coming", "more"), [(0, 0, ""), (5, 0, ", with what is under way"), (0, 5, ", with what is under way")]
+)
+def test_a_node_that_has_what_the_books_say_may_have_something_under_way(out: int, coming: int, more: str) -> None:
+    found = Comparison(EPOCH, 100, out, 100, coming=coming)
+    said = views_reconcile.compared(found, views_reconcile.Waiting((), (), ()), None, simulated=True)
+    assert said.text.split("\n")[0] == f"The node has what the books say{more}"
 
 
 def test_a_payment_says_when_it_was_the_treasurys_and_an_old_page_that_it_has_none() -> None:

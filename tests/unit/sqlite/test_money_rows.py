@@ -84,15 +84,18 @@ async def test_what_was_paid_for_goes_along_to_another_account_and_is_bought_onc
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("ends", "goes"), [(Pays.SUCCEEDED, True), (Pays.FAILED, False)])
+@pytest.mark.parametrize(
+    ("ends", "payer", "goes"),
+    [(Pays.SUCCEEDED, ANN, True), (Pays.FAILED, ANN, False), (Pays.SUCCEEDED, "user:x", False)],
+)
 async def test_what_is_paid_for_meanwhile_goes_along_before_anybody_asked_for_it_again(
-    store: Database, ends: Pays, *, goes: bool
+    store: Database, ends: Pays, payer: str, *, goes: bool
 ) -> None:
     """Whoever asked was told that it is on its way, and to ask again."""
     bought = Purchase(0, "k", ANN, "u", "u", "L402", "t", "ln", bytes(32), 1_000, EPOCH, Buys.PAYING, EPOCH)
     receipt = b"\1" * 32 if ends is Pays.SUCCEEDED else None
     payment = Payment(
-        bytes(32), "ln", ANN, "p", 1_000, False, 0, "a", "c", "", EPOCH, EPOCH, state=ends, preimage=receipt
+        bytes(32), "ln", payer, "p", 1_000, False, 0, "a", "c", "", EPOCH, EPOCH, state=ends, preimage=receipt
     )
 
     def work(tx: UnitOfWork) -> Purchase | None:
@@ -103,6 +106,25 @@ async def test_what_is_paid_for_meanwhile_goes_along_before_anybody_asked_for_it
 
     found = await store.write(work)
     assert found == (replace(bought, id=1, account=BOB, state=Buys.PAID, preimage=receipt) if goes else None)
+
+
+@pytest.mark.parametrize("state", [Buys.USED, Buys.SPENT, Buys.UNSERVED, Buys.FAILED])
+async def test_what_was_paid_for_and_is_over_stands_as_it_did(store: Database, state: Buys) -> None:
+    receipt = None if state is Buys.FAILED else b"\1" * 32
+    bought = Purchase(0, "k", ANN, "u", "u", "L402", "t", "ln", bytes(32), 1_000, EPOCH, state, EPOCH, receipt)
+    paid = Payment(
+        bytes(32), "ln", ANN, "p", 1_000, False, 0, "a", "c", "", EPOCH, EPOCH,
+        state=Pays.SUCCEEDED, preimage=b"\1" * 32, ended_at=EPOCH,
+    )  # fmt: skip
+
+    def work(tx: UnitOfWork) -> Buys | None:
+        tx.purchases.add(bought)
+        tx.payments.put(paid)
+        tx.purchases.hand_over(ANN, BOB)
+        found = tx.purchases.find(1)
+        return None if found is None else found.state
+
+    assert await store.write(work) is state
 
 
 async def test_what_waits_and_what_is_being_taken_is_counted_by_its_state(store: Database) -> None:

@@ -190,8 +190,13 @@ async def test_a_freeze_counts_for_who_comes_next_unless_it_was_undone(store: Da
     assert isinstance(outcomes.pop(1), NotThis)
     assert outcomes == [False, False, {"user.day": 1_000}, True, True]
     assert store.commits == 1
-    await store.write(lambda tx: tx.limits.thaw())
-    assert not await store.write(frozen)
+
+    def thaw(tx: UnitOfWork) -> bool:
+        assert frozen(tx)
+        tx.limits.thaw()
+        return frozen(tx)
+
+    assert await all_of(*map(store.write, (thaw, frozen))) == [False, False]
 
 
 async def test_events_have_the_numbers_of_their_rows(store: Database, look: Look) -> None:

@@ -147,6 +147,27 @@ async def test_an_order_that_the_node_does_not_answer_for_holds_up_no_other(benc
     assert ((await bench.now(odd)).state, (await bench.now(other)).state) == (State.OPEN, State.HELD)
 
 
+async def test_after_no_answer_what_counts_is_where_the_node_is_now(bench: Bench) -> None:
+    odd, other = await bench.order("odd"), await bench.order("other")
+    await bench.node.outside_pays(other.bolt11)
+    real = bench.node.lookup
+    info = await bench.node.info()
+
+    async def lookup(payment_hash: bytes) -> NodeInvoice | None:
+        if payment_hash != odd.payment_hash:
+            return await real(payment_hash)
+        bench.node.info = behind  # type: ignore[method-assign]
+        raise NodeDown(backend="simulated", why="it starts anew")
+
+    async def behind() -> NodeInfo:
+        return replace(info, synced=False)
+
+    bench.node.lookup = lookup  # type: ignore[method-assign]
+    with pytest.raises(NodeDown, match="starts anew"):
+        await bench.escrow.look()
+    assert (await bench.now(other)).state is State.OPEN
+
+
 async def test_a_node_that_answers_for_nothing_is_asked_once(bench: Bench) -> None:
     asked = []
 

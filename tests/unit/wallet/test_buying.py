@@ -393,6 +393,25 @@ async def test_a_server_that_did_not_deliver_meanwhile_gets_nothing_by_an_older_
     assert hub.payed == 1
 
 
+async def test_an_offer_in_whose_place_a_linked_account_brought_what_is_paid_for_is_not_paid_too(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.shop.lose = 1
+    with pytest.raises(NotServed):
+        await hub.buy("1", account=BOB)
+
+    async def meanwhile(_: str) -> None:
+        async with Database.open(hub.path, hub.clock) as store:
+            await store.write(lambda tx: tx.purchases.hand_over(BOB, ANN))
+
+    with monkeypatch.context() as one:
+        one.setattr(hub, "limit_of", meanwhile)
+        with pytest.raises(OfferOver):
+            await hub.buy("2")
+    assert page(await hub.buy("3")) == hub.shop.body
+    assert (hub.payed, await hub.states()) == (1, [State.USED])
+
+
 async def test_a_person_may_give_up_on_a_paid_token(hub: Hub) -> None:
     hub.shop.lose = 1
     with pytest.raises(NotServed):
