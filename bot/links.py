@@ -283,12 +283,15 @@ def left_behind(tx: LinkTx, actor: str) -> str:
 
 
 def _limit(tx: LinkTx, actor: str, account: str) -> None:
-    """Who is limited brings their limit along, where it is the lower one; owners are told, and have none of others'."""
-    amounts = tx.limits.rules().amounts
-    brought, own = amounts.get(actor), amounts.get(account)
+    """Who is limited brings their limit along, where it is the lower one; owners are told, and have none of others'.
+
+    Where an owner gave the account none, it bounds what is spent, and lets nobody approve.
+    """
+    rules = tx.limits.rules()
+    brought, own = rules.amounts.get(actor), rules.amounts.get(account)
     if account == CONSOLE_OWNER or brought is None or (own is not None and own <= brought):
         return
-    tx.limits.put_rule(account, brought)
+    tx.limits.put_rule(account, brought, grants=own is not None and account not in rules.bounds)
     data: dict[str, Json] = {"scope": account, "limit_sats": to_sats(brought), "by": actor}
     tx.emit(Event(Kind.LIMIT_CHANGED, data=data))
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _FROZEN = "frozen"
 _RULES = (
-    "SELECT scope, coalesce(amount, preset), '' FROM limit_rule WHERE coalesce(amount, preset) IS NOT NULL"  # noqa: S608
-    f" UNION ALL SELECT '{_FROZEN}', at, by FROM freeze"
+    "SELECT scope, coalesce(amount, preset), '', grants FROM limit_rule WHERE coalesce(amount, preset) IS NOT NULL"  # noqa: S608
+    f" UNION ALL SELECT '{_FROZEN}', at, by, 0 FROM freeze"
 )
 
 
@@ -37,17 +37,19 @@ class LimitRows:
         return self._rules
 
     def _read(self) -> Rules:
-        freeze, amounts = None, {}
-        for scope, amount, by in self._connection.execute(_RULES):
+        freeze, amounts, bounds = None, {}, []
+        for scope, amount, by, grants in self._connection.execute(_RULES):
             if scope == _FROZEN:
                 freeze = Freeze(amount, by)
             else:
                 amounts[scope] = amount
-        return Rules(amounts, freeze)
+                bounds += [] if grants else [scope]
+        return Rules(amounts, freeze, frozenset(bounds))
 
-    def put_rule(self, scope: str, amount: int | None) -> None:
+    def put_rule(self, scope: str, amount: int | None, *, grants: bool = True) -> None:
         """See `LimitStore`."""
         self._put("amount", scope, amount)
+        self._connection.execute("UPDATE limit_rule SET grants = ? WHERE scope = ?", (int(grants), scope))
 
     def preset(self, scope: str, amount: int | None) -> None:
         """See `LimitStore`."""

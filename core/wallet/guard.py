@@ -63,7 +63,7 @@ def _key(payment: Payment) -> str:
 
 
 def _may_agree(tx: LimitTx, person: str, role: Role, amount: int) -> bool:
-    return role is Role.OWNER or (role is Role.PAYER and amount <= tx.limits.rules().amounts.get(person, 0))
+    return role is Role.OWNER or (role is Role.PAYER and amount <= tx.limits.rules().approves(person))
 
 
 def _refuse(tx: LedgerTx, one: Spend) -> None:

@@ -88,10 +88,15 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Every limit that holds now, msat by scope, and the freeze."""
+    """Every limit that holds now, msat by scope, and the freeze. `bounds`: those of persons that let them approve nothing."""
 
     amounts: Mapping[str, int]
     freeze: Freeze | None = None
+    bounds: frozenset[str] = frozenset()
+
+    def approves(self, person: str) -> int:
+        """The most that a payer may approve, msat: up to the limit that an owner gave them."""
+        return 0 if person in self.bounds else self.amounts.get(person, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,8 @@ class LimitStore(Protocol):
     def rules(self) -> Rules:
         """Everything that limits spending now."""
 
-    def put_rule(self, scope: str, amount: int | None) -> None:
-        """What an owner set; None: what the settings say holds again."""
+    def put_rule(self, scope: str, amount: int | None, *, grants: bool = True) -> None:
+        """What an owner set; None: what the settings say holds again. A person's `grants` them to approve so much, or does not."""
 
     def preset(self, scope: str, amount: int | None) -> None:
         """What the settings say, None: nothing."""

@@ -361,3 +361,25 @@ async def test_a_link_is_no_way_round_a_persons_limit(tmp_path: Path) -> None:
         await some.say(ANNS, f"/unlink {EVES}")
         limits = (await some.bot.data("/limits"))["limits"]
         assert {one["scope"]: one["limit_sats"] for one in limits}.items() >= {EVES: 100, ANNS: 100}.items()
+
+
+async def test_a_limit_that_a_link_brings_lets_nobody_approve(tmp_path: Path) -> None:
+    """Eve may approve 500 sats a day; Ann, a payer too, nothing, as no owner gave her a limit."""
+    async with payers(tmp_path) as (some, _):
+        await some.let_in(ANNS, Role.PAYER, sats=5_000)
+        await some.let_in(BOBS, sats=20_000)
+        await some.let_in(EVES, Role.PAYER)
+        await some.bot.say("/limits approve 100")
+        await some.bot.say(f"/limits {EVES} 500")
+        first, second, third = [(await some.say(BOBS, f"/pay {OWNER} 400"))["approval"] for _ in range(3)]
+        await some.link(EVES, ANNS)
+        assert (await some.say(EVES, f"/approve {third}"))["error"] == "agreed_no_more"
+        assert (await some.say(ANNS, f"/pay {BOBS} 501"))["error"] == "over_limit", "it bounds what both spend"
+        await some.say(EVES, f"/unlink {EVES}")
+        assert (await some.say(ANNS, f"/approve {first}"))["error"] == "not_yours_to_decide"
+        assert (await some.say(EVES, f"/approve {first}"))["ok"]
+        await some.say(EVES, f"/approve {second}")
+        assert balances(some.bot.app.settings)[f"user:{BOBS}"] == (19_600, 0)
+        await some.bot.say(f"/limits {ANNS} 900")
+        asked = (await some.say(BOBS, f"/pay {OWNER} 400"))["approval"]
+        assert (await some.say(ANNS, f"/approve {asked}"))["ok"], "an owner said so"

@@ -34,8 +34,9 @@ def tx() -> Iterator[UnitOfWork]:
 
 
 def _at_epoch(connection: sqlite3.Connection) -> UnitOfWork:
-    (script,) = [file for _, file in schema_files() if file.name.endswith("_limits.sql")]
-    connection.executescript(script.read_text())
+    for _, file in schema_files():
+        if file.name.endswith(("_limits.sql", "_bounds.sql")):
+            connection.executescript(file.read_text())
     tx = UnitOfWork(connection)
     tx.begin(EPOCH)
     return tx
