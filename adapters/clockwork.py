@@ -42,6 +42,11 @@ class SystemIds:
         return secrets.token_urlsafe(size)
 
 
+def chance() -> float:
+    """From 0 to 1, each time another: so that those who wait for the same do not all ask at once."""
+    return secrets.randbelow(1 << 30) / (1 << 30)
+
+
 class Nursery:
     """The hub's one supervised task group: what it starts is cancelled and awaited when the block ends."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from core.errors import HubError
+from core.errors import HubError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -89,11 +89,11 @@ def wait_for(work: Coroutine[Any, Any, R]) -> R:
     return asyncio.run(work)
 
 
-def settings_now(*, log: bool = False) -> Settings:
-    """The settings as they are found now; `log`: what is logged from now on is shown as they say."""
+def settings_now(*, log: bool = False, **said: Any) -> Settings:
+    """The settings as they are found now, but for what was `said`; `log`: what is logged from now on is shown as they say."""
     from config import settings as configuration
 
-    found = configuration.load()
+    found = configuration.load(**said)
     if log:
         from config.log import set_up
 
@@ -118,6 +118,10 @@ def from_hub(frame: dict[str, Any], settings: Settings, *, as_json: bool = False
         print(json.dumps(answer["data"]))
     else:
         print_plain(answer["text"])
+
+
+class NoWorkerToken(UserError):
+    """A worker needs a token: timmy token worker NAME mints one on the hub. Give it with --token-file, or TIMMY_WORKER_TOKEN."""
 
 
 class _Said(HubError):
@@ -272,6 +276,34 @@ def agents_spawn(persona: str) -> None:
 def agents_stop(name: str) -> None:
     """Take an agent off the roster."""
     _say(f"/dismiss {name}")
+
+
+@timmy.command()
+@click.option("--hub", metavar="URL", help="Where the hub is (TIMMY_HUB_URL).")
+@click.option("--token-file", type=click.Path(), help="A file with the token (or TIMMY_WORKER_TOKEN).")
+@click.option("--name", help="The name that the token was minted for; this machine's, if not said.")
+@click.option(
+    "--capabilities", default="", help="What it does, separated by commas; all that the personas do, if not said."
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 100), default=1, show_default=True, help="How many tasks at a time."
+)
+def worker(hub: str | None, token_file: str | None, name: str | None, capabilities: str, concurrency: int) -> None:
+    """Work for a hub from here: the same personas and skills, in a process of their own."""
+    import platform
+
+    from config.settings import secret_in, split
+
+    said = {"hub": {"url": hub} if hub else {}, "worker": {}}
+    if token_file:
+        said["worker"]["token"] = secret_in("--token-file", token_file)
+    settings = settings_now(log=True, **said)
+    if settings.worker.token is None:
+        raise NoWorkerToken
+    from bot.parts.outpost import work
+
+    name = name or platform.node().partition(".")[0]
+    wait_for(work(settings, name=name, capabilities=split(capabilities), capacity=concurrency))
 
 
 @timmy.command(

@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 PREFIX = "TIMMY_"
 ENV_FILE = ".env"
 FILE_SUFFIX = "_FILE"
+BARE = {
+    "OLLAMA_URL": "TIMMY_OLLAMA_URL", "OLLAMA_MODEL": "TIMMY_OLLAMA_MODEL", "COORDINATOR_URL": "TIMMY_HUB_URL"
+}  # fmt: skip
+"""What is read under a name without prefix too (CONTRACT, "Settings"), where the key itself is not set."""
+
 _DURATION = re.compile(r"\s*([0-9]{1,7})\s*(s|m|h|d)?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SATS = re.compile(r"\s*([0-9]{1,16}|[0-9]{1,3}(?:,[0-9]{3}){1,5})\s*(?:sats?)?\s*", re.IGNORECASE)
@@ -543,6 +548,29 @@ class Serve(_Group):
         return self
 
 
+class HubGroup(_Group):
+    """The hub that this machine works for, with `timmy worker`."""
+
+    url: str = Field("http://127.0.0.1:8080", description="the hub that `timmy worker` works for (COORDINATOR_URL too)")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        parts = _address(value, "http://127.0.0.1:8080")
+        if parts.scheme == "http" and not is_private(parts.hostname or ""):
+            message = f"http to {parts.hostname} shows the token to everybody on the way; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+
+class WorkerGroup(_Group):
+    """What `timmy worker` is."""
+
+    token: SecretStr | None = Field(
+        None, description="the token of `timmy worker`, which timmy token worker NAME mints"
+    )
+
+
 class Settings(BaseSettings):
     """Every setting of the hub."""
 
@@ -576,6 +604,8 @@ class Settings(BaseSettings):
     nwc: Nwc = Field(default_factory=Nwc)
     phoenixd: Phoenixd = Field(default_factory=Phoenixd)
     serve: Serve = Field(default_factory=Serve)
+    hub: HubGroup = Field(default_factory=HubGroup)
+    worker: WorkerGroup = Field(default_factory=WorkerGroup)
 
     @classmethod
     def settings_customise_sources(
@@ -746,14 +776,12 @@ def load_as(of: type[AnySettings], **overrides: Any) -> AnySettings:
             if given.get(key):
                 raise BadSetting(key=key + FILE_SUFFIX, why=f"{key} is set too, and one of them is enough")
             group, _, name = key.removeprefix(PREFIX).lower().partition("_")
-            values[group] = {**values.get(group, {}), name: _secret(key + FILE_SUFFIX, file)}
-    bare = {
-        name: value
-        for name in ("url", "model")
-        if (value := given.get(f"OLLAMA_{name.upper()}")) and not given.get(f"{PREFIX}OLLAMA_{name.upper()}")
-    }
-    if isinstance(own := values.get("ollama", {}), dict):
-        values["ollama"] = {**bare, **own}
+            values[group] = {**values.get(group, {}), name: secret_in(key + FILE_SUFFIX, file)}
+    bare = {key: name for name, key in BARE.items() if given.get(name) and not given.get(key)}
+    for key, written in bare.items():
+        group, _, name = key.removeprefix(PREFIX).lower().partition("_")
+        if isinstance(own := values.get(group, {}), dict):
+            values[group] = {name: given[written], **own}
     try:
         return of(**values)
     except ValidationError as error:
@@ -771,10 +799,10 @@ def _wrong(one: ErrorDetails, bare: Mapping[str, str]) -> tuple[str, str]:
     place = [str(part) for part in one["loc"]]
     if isinstance(cause := one.get("ctx", {}).get("error"), _Elsewhere):
         place.append(cause.field)
-    is_bare = place[:1] == ["ollama"] and place[-1] in bare
+    key = PREFIX + "_".join(place).upper()
     why = _SAID[one["type"]].format_map(one.get("ctx", {})) if one["type"] in _SAID else str(one["msg"])
     why = why.removeprefix("Value error, ")
-    return ("" if is_bare else PREFIX) + "_".join(place).upper(), why[0].lower() + why[1:]
+    return bare.get(key, key), why[0].lower() + why[1:]
 
 
 _SAID = {
@@ -807,7 +835,7 @@ def _refuse_garbage(file: Path) -> None:
                 raise BadLine(file=file, line=found.original.line + blank.count("\n"))
 
 
-def _secret(key: str, file: str) -> str:
+def secret_in(key: str, file: str) -> str:
     """The stripped content of a file that holds a secret. No error shows it."""
     try:
         with Path(file).open(encoding="utf-8") as opened:

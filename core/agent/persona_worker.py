@@ -79,10 +79,14 @@ class PersonaWorker:
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
         """See `Worker`."""
-        match = self._match(agent.persona, task.description)
+        return await self.do(agent, task.description)
+
+    async def do(self, agent: Agent, description: str) -> Delivery:
+        """The same for who knows no more of the task than its words."""
+        match = self._match(agent.persona, description)
         if match is not None:
             return await self._run(match)
-        return Delivery(await self._ask(agent, task))
+        return Delivery(await self._ask(agent, description))
 
     def _match(self, persona: Persona, description: str) -> Match | None:
         return self._skills.match(self._skills.offered(persona.skills), description)
@@ -114,12 +118,12 @@ class PersonaWorker:
         finally:
             await self._shelf.discard(folder)
 
-    async def _ask(self, agent: Agent, task: Task) -> str:
+    async def _ask(self, agent: Agent, description: str) -> str:
         """The model's result, whole or not at all: a piece of a result is not paid for."""
         said = ""
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                said = await self._listen(self._messages(agent.persona, task.description))
+                said = await self._listen(self._messages(agent.persona, description))
         except TimeoutError:
             raise ModelSlow(seconds=round(self._bounds.seconds)) from None
         if not said:

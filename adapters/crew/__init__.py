@@ -1,0 +1,1 @@
+"""The worker API from a worker's side."""
