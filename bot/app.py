@@ -192,7 +192,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         assistant = Assistant(store, brain, bounds=bounds)
         figures = partial(_figures, store, _zone(settings))
         health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)
-        boards = Boards(store, clock, nursery, identities.role_in)
+        boards = Boards(store, clock, nursery, identities.role_in, coordinator.progress)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)
@@ -306,6 +306,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(proxies.ending(assistant.hush))
         store.listen(coordinator.heard)
         store.listen(coordinator.desk.heard)
+        coordinator.desk.listen(boards.heard)
+        coordinator.desk.listen(console.heard)
         store.listen(escrow.heard)
 
         await stack.enter_async_context(web.listening())

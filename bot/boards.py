@@ -43,10 +43,17 @@ class Boards:
     """Keeps the boards of every surface that can edit. Who is a stranger (`role_in`) is shown nothing new in their own chat."""
 
     def __init__(
-        self, store: Store[BoardTx], clock: Clock, spawner: Spawner, role_in: Callable[[BoardTx, str], Role]
+        self,
+        store: Store[BoardTx],
+        clock: Clock,
+        spawner: Spawner,
+        role_in: Callable[[BoardTx, str], Role],
+        progress: Callable[[int], str | None],
     ) -> None:
+        """`progress`: what was last said of a task under way."""
         self._store = store
         self._role_in = role_in
+        self._progress = progress
         self._clock = clock
         self._spawner = spawner
         self._editors: dict[str, Editor] = {}
@@ -129,7 +136,9 @@ class Boards:
         taps = tuple(tap for _, tap in kept)
         left = tuple(button for button, _ in kept)
         if one.board and len(one.sent) == 1:
-            await editor.edit(conversation, one.sent, replace(views.board(task, answers), buttons=left), taps)
+            await editor.edit(
+                conversation, one.sent, replace(views.board(task, answers, self._progress(task.id)), buttons=left), taps
+            )
         elif self._left.get((conversation, one.sent[0]), one.taps) != taps:
             self._left[conversation, one.sent[0]] = taps
             while len(self._left) > _REMEMBERED:

@@ -90,8 +90,14 @@ def posted(task: Task, *, simulated: bool, known: bool) -> Reply:
     return Reply(words, task_data(task), task.id, buttons_for(task))
 
 
-def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile], str], zone: tzinfo | None) -> Reply:
-    """One task, whole."""
+def shown(
+    task: Task,
+    files: Sequence[ResultFile],
+    place: Callable[[ResultFile], str],
+    zone: tzinfo | None,
+    progress: str | None,
+) -> Reply:
+    """One task, whole; `progress`: what its worker said last of how it goes."""
     page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
     page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
     times = f"posted {moment(task.posted_at, zone)}, "
@@ -103,7 +109,7 @@ def shown(task: Task, files: Sequence[ResultFile], place: Callable[[ResultFile],
     if task.retry_of:
         page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
-        page.add(f"{task.agent} for {format_sats(task.price or 0)}")
+        page.add(f"{task.agent} for {format_sats(task.price or 0)}{f': {progress}' if progress else ''}")
     if task.why and task.status is not Status.SETTLED:
         page.add(f"reason: {task.why}")
     if task.result:
@@ -329,8 +335,8 @@ def _files(files: Sequence[ResultFile], place: Callable[[ResultFile], str]) -> t
     return tuple(File(file.name, place(file)) for file in files)
 
 
-def board(task: Task, answers: Sequence[Answer]) -> Reply:
-    """A task as its auction goes on, in the place of the message that announced it."""
+def board(task: Task, answers: Sequence[Answer], progress: str | None) -> Reply:
+    """A task as its auction goes on, in the place of the message that announced it; `progress`: its worker's words."""
     price, agent = format_sats(task.price or 0), task.agent
     bidders = [answer.bid.agent for answer in answers if not answer.refused]
     match task.status:
@@ -353,4 +359,6 @@ def board(task: Task, answers: Sequence[Answer]) -> Reply:
     lines = [head, _first_line(task.description), f"budget {format_sats(task.budget)}, attempt {task.attempt}"]
     if bidders:
         lines.append(f"bids from {', '.join(bidders[:PAGE])}")
+    if progress:
+        lines.append(f"{agent}: {progress}")
     return Reply("\n".join(lines), task_data(task), task.id, buttons_for(task), marks=(Mark(0, len(head), Style.BOLD),))

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     AUCTION_VOID = "AuctionVoid"
     TASK_AWARDED = "TaskAwarded"
     TASK_STARTED = "TaskStarted"
+    TASK_PROGRESSED = "TaskProgressed"  # told to who looks on, with the worker's words; never written
     ATTEMPT_FAILED = "AttemptFailed"
     TASK_DELIVERED = "TaskDelivered"
     TASK_REJECTED = "TaskRejected"

@@ -355,6 +355,7 @@ LINES = {
     Kind.BID_REFUSED: "{agent} declines",
     Kind.TASK_AWARDED: "awarded to {agent} for {price_sats} sats; its price is in escrow",
     Kind.TASK_STARTED: "{agent} is at work",
+    Kind.TASK_PROGRESSED: "{agent}: {text}",
     Kind.TASK_CANCELLED: "cancelled; its sats came back",
     Kind.TASK_WAITING: "waits: {reason}",
 }

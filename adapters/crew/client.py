@@ -100,6 +100,8 @@ class HubClient:
                 method, f"{self._url}/{path}", json=body, timeout=timeout, allow_redirects=False
             ) as answer:
                 raw = await answer.read()
+        except aiohttp.ClientConnectorError as error:
+            raise HubAway(why=f"{error.host}, port {error.port}: {error.strerror or error.os_error}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise HubAway(why=str(error) or type(error).__name__) from None
         if answer.status == 204:  # noqa: PLR2004 - HTTP's

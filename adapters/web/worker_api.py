@@ -171,6 +171,15 @@ class ResultBody:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How it goes, in a few words."""
+
+    __pydantic_config__ = _STRICT
+    lease_token: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why it cannot be done."""
 
@@ -206,6 +215,9 @@ class Desk(Protocol):
 
     async def beat(self, name: str, number: int, lease: str) -> Beat:
         """A worker is at it."""
+
+    async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
+        """How the work goes."""
 
     async def holds(self, name: str, number: int, lease: str) -> None:
         """Raise unless a worker has a task."""
@@ -261,6 +273,10 @@ class WorkerApi:
             ),
             Route(
                 "POST", f"{at}/heartbeat", "heartbeat", "Begin, or go on with, a task", self._heartbeat, gives=BeatIs, body=Lease,
+                refuses=stale, **leased,
+            ),
+            Route(
+                "POST", f"{at}/progress", "progress", "Say how it goes", self._progress, gives=StatusIs, body=Progress,
                 refuses=stale, **leased,
             ),
             Route(
@@ -326,6 +342,10 @@ class WorkerApi:
         lease = await _body(request, Lease)
         beat = await self._desk.beat(_own(request), _number(request), lease.lease_token)
         return answer(BeatIs(beat.lease_until, beat.cancel))
+
+    async def _progress(self, request: web.Request) -> web.Response:
+        body = await _body(request, Progress)
+        return _status(await self._desk.progress(_own(request), _number(request), body.lease_token, body.text))
 
     async def _result(self, request: web.Request) -> web.Response:
         async with self._reading:

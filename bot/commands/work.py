@@ -97,7 +97,7 @@ async def show(hub: Hub, call: CommandCall) -> Reply:
     """Show a task."""
     number = _task(call)
     found, files = await hub.coordinator.show(number), await hub.coordinator.files(number)
-    return views.shown(found, files, hub.file_path, hub.zone)
+    return views.shown(found, files, hub.file_path, hub.zone, hub.coordinator.progress(number))
 
 
 @command(

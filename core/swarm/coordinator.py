@@ -365,6 +365,10 @@ class Coordinator:
 
         return await self._store.read(work)
 
+    def progress(self, number: int) -> str | None:
+        """What was last said of a task under way."""
+        return self._docket.progress.get(number)
+
     async def files(self, number: int) -> list[ResultFile]:
         """A task's result files."""
         return await self._store.read(lambda tx: tx.tasks.files(number))

@@ -9,8 +9,9 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from core.chat import one_line
 from core.errors import UserError
-from core.events import Kind
+from core.events import Event, Kind
 from core.money import to_msat
 from core.swarm import bidding, orders
 from core.swarm import task as life
@@ -24,7 +25,6 @@ from core.wallet.limits import Path
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.events import Event
     from core.store import Store
     from core.swarm.bidding import Terms
     from core.swarm.crew import Crew
@@ -38,6 +38,10 @@ LONGEST_NOTE = 300
 
 
 Found = TypeVar("Found")
+
+
+class NoWords(UserError):
+    """A progress has a text: say in a few words how it goes."""
 
 
 class StaleLease(UserError):
@@ -64,6 +68,7 @@ class Desk:
         self._terms = terms
         self._review = review
         self.crew: Crew = terms.crew
+        self._looking_on: list[Callable[[Sequence[Event]], None]] = []
 
     async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
         """Enrol a worker, or change it; tasks that wait for somebody capable are put up again. Raises what is wrong with it."""
@@ -182,6 +187,23 @@ class Desk:
 
         task = await self._docket.write(work)
         return Beat(until, task.over)
+
+    async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
+        """How the work goes, in words for who looks on. Raises `NoWords`, `StaleLease`, `UnknownTask`."""
+        self.crew.seen(name)
+        if not (said := one_line(text)[:LONGEST_NOTE]):
+            raise NoWords
+        task = await self._store.read(lambda tx: _held(tx, number, name, lease))
+        if task.status is not Status.RUNNING:
+            raise StaleLease(task=task.name)
+        self._docket.progress[number] = said
+        for told in self._looking_on:
+            told([Event(Kind.TASK_PROGRESSED, number, name, {"text": said})])
+        return task
+
+    def listen(self, told: Callable[[Sequence[Event]], None]) -> None:
+        """Be told of progress."""
+        self._looking_on.append(told)
 
     async def holds(self, name: str, number: int, lease: str) -> None:
         """Raise `StaleLease` or `UnknownTask` unless this worker has, or had last, this task: before its files are taken in."""

@@ -73,6 +73,8 @@ class Docket:
         self.alarm = Alarm()
         self.parking = Parking()
         self.board = Board(crew)
+        self.progress: dict[int, str] = {}
+        """What was last said of tasks under way."""
 
     async def show(self, number: int) -> Task:
         """A task. Raises `UnknownTask`."""
@@ -94,5 +96,7 @@ class Docket:
         """A task was written: the clock may have to know, and one that takes no more bids waits for nobody."""
         self.alarm.expect(task)
         self.board.note(task)
+        if task.status is not Status.RUNNING:
+            self.progress.pop(task.id, None)
         if task.status is not Status.OPEN and not bidding.collects(task):
             self.parking.unpark(task.id)

@@ -429,6 +429,21 @@ async def test_all_workers_are_limited_as_one_class(tmp_path: Path) -> None:
         assert "limit" in (await bot.ends(task))["text"]
 
 
+async def test_whoever_looks_on_reads_how_it_goes(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 20)
+        said = {"lease_token": lease, "text": "half\n of it \x1b[31mis done"}
+        assert await box.post(f"tasks/{task}/progress", **said) == {"status": "running"}
+        assert "box: half of it" in (await bot.until(kind="progress", text="box: half"))["text"]
+        assert "box for 20 sats: half of it" in (await bot.say(f"/show {task}"))["text"]
+        assert await box.code("POST", f"tasks/{task}/progress", {**said, "text": " \n"}) == (422, "no_words")
+        await box.deliver(task, lease, "done")
+        assert "half" not in (await bot.say(f"/show {task}"))["text"]
+        assert await box.code("POST", f"tasks/{task}/progress", said) == (409, "stale_lease")
+
+
 async def test_the_roster_shows_workers_too(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=(ECHO,)) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol("writing", "data", concurrency=2)

@@ -47,10 +47,10 @@ def tasks() -> Iterator[Reply]:
     for status, pick in itertools.product(Status, ("auto", "ask")):
         task = TASK.but(status=status, pick=pick)
         yield views.posted(task, simulated=True, known=False)
-        yield views.shown(task, (), lambda file: file.name, UTC)
+        yield views.shown(task, (), lambda file: file.name, UTC, HOSTILE)
         yield views.bids(task, answers, OWNER)
         yield views.offers(task, answers)
-        yield views.board(task, answers)
+        yield views.board(task, answers, HOSTILE)
         for kind in Kind:
             event = Event(kind, 7, "quill", {"by": "telegram:12345"})
             yield views.told(event, task, (), lambda file: file.name, {})

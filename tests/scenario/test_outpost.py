@@ -1,0 +1,261 @@
+"""`timmy worker` against a whole hub over HTTP: it bids honestly, works, comes back to a hub that was away, and ends well."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.clockwork import Nursery, SystemClock
+from adapters.crew.client import HubClient
+from config.settings import Http
+from core.errors import HubError, Unavailable
+from core.money import to_msat
+from core.swarm.outpost import Outpost, Rejected
+from core.swarm.ports import Agent, Decline, Delivery, Offer, ResultFile
+from tests.fakes import FakeClock
+from tests.scenario.bot import ECHO, PATIENCE, QUILL, balances, hub, prove
+from tests.scenario.crew import workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+    from tests.scenario.crew import Worker
+
+FILE = ResultFile("a.txt", "0" * 64, 1)
+
+
+class Lost(Unavailable):
+    """The tool is out."""
+
+
+@dataclass
+class Hands:
+    """What the far agents ask, and what their work comes to; `gate`: the work waits there."""
+
+    asks: dict[str, int | Decline | None] = field(default_factory=dict)
+    error: HubError | Exception | None = None
+    gate: asyncio.Event | None = None
+    began: list[tuple[str, str]] = field(default_factory=list)
+    stopped: int = 0
+
+    async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
+        asks = self.asks.get(agent.name, agent.persona.rate)
+        return Offer(to_msat(asks), 1_500, note="far") if isinstance(asks, int) else asks
+
+    async def do(self, agent: Agent, description: str) -> Delivery:
+        self.began.append((agent.name, description))
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        return Delivery(f"{agent.name} did it", (FILE,))
+
+
+async def content(file: ResultFile) -> bytes:
+    return b"x"
+
+
+class Far:
+    """A worker of the hub's own kind, and what becomes of it."""
+
+    def __init__(self, hands: Hands, outpost: Outpost, nursery: Nursery) -> None:
+        self.hands = hands
+        self.stop = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.why: HubError | None = None
+        self._outpost = outpost
+        nursery.spawn(self._run(), "the worker")
+
+    async def _run(self) -> None:
+        try:
+            await self._outpost.run(self.stop)
+        except HubError as error:
+            self.why = error
+        finally:
+            self.ended.set()
+
+
+@asynccontextmanager
+async def far(bot: Bot, box: Worker, hands: Hands | None = None, *, capacity: int = 1) -> AsyncIterator[Far]:
+    """A worker of the hub's own kind at work."""
+    hands = hands or Hands()
+    agents = [Agent("echo", ECHO), Agent("quill", QUILL)]
+    opened = HubClient.opened(bot.app.address, box.name, box.token, bot.clock, content)
+    async with Nursery() as nursery, opened as client:
+        outpost = Outpost(
+            client, hands, agents, capabilities=["any"], capacity=capacity, clock=bot.clock, spawner=nursery,
+            chance=lambda: 1.0,
+        )  # fmt: skip
+        yield Far(hands, outpost, nursery)
+
+
+async def here(bot: Bot) -> None:
+    await bot.see(lambda: bot.rows("SELECT 1 FROM crew"), "the worker", pace=0)
+
+
+def status(bot: Bot, task: str) -> str:
+    ((found,),) = bot.rows("SELECT status FROM task WHERE id = ?", int(task[2:]))
+    return str(found)
+
+
+async def test_it_bids_what_its_cheapest_agent_asks_and_does_the_work(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box) as one:
+        await here(bot)
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.until(kind="more", task=task, status="delivered")
+        assert one.hands.began == [("quill", "write it")]
+        assert bot.rows("SELECT agent, price, eta, note FROM bid") == [("box", 40_000, 2_000, "far")]
+        shown = await bot.say(f"/show {task}")
+        assert "quill did it" in shown["text"]
+        assert [file["name"] for file in shown["files"]] == ["a.txt"]
+        await bot.say(f"/accept {task}")
+        assert balances(bot.app.settings)["agent:box"] == (40, 0)
+        prove(bot.app.settings)
+
+
+async def test_what_it_cannot_do_it_refuses_and_says_why(tmp_path: Path) -> None:
+    hands = Hands(asks={"echo": Decline("there is no file"), "quill": None})
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, hands):
+        await here(bot)
+        ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
+        assert "box: echo: there is no file" in ended["text"]
+        hands.asks = {"echo": None, "quill": 400}
+        ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
+        assert "asks 400 sats, more than the budget" in ended["text"]
+
+
+@pytest.mark.parametrize("error", [Lost(), ValueError("broken")])
+async def test_what_fails_is_said_and_another_attempt_is_somebody_elses(tmp_path: Path, error: Exception) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, Hands(error=error)):
+        await here(bot)
+        ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
+        assert ended["data"]["status"] == "failed"
+        assert ("The tool is out" in ended["text"]) == isinstance(error, Lost)
+        assert bot.rows("SELECT failed FROM standing WHERE agent = 'box'") == [(1,)]
+
+
+async def test_what_was_called_off_is_stopped_at_the_next_heartbeat(tmp_path: Path) -> None:
+    hands = Hands(gate=asyncio.Event())
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, hands):
+        await here(bot)
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.see(lambda: hands.began, "its work")
+        for _ in range(12):
+            bot.pass_time(9)
+            await bot.see(lambda: bot.clock.sleepers, "the heartbeat", pace=0)
+            await bot.barrier()
+        assert status(bot, task) == "running", "heartbeats keep its lease"
+        await bot.say(f"/cancel {task}")
+        await bot.see(lambda: hands.stopped, "its end", pace=1)
+
+
+async def test_a_hub_that_was_away_is_asked_again_and_told_what_was_done_meanwhile(tmp_path: Path) -> None:
+    clock, gate = FakeClock(), asyncio.Event()
+    hands = Hands(gate=gate)
+    async with AsyncExitStack() as first, AsyncExitStack() as life:
+        bot = await first.enter_async_context(hub(tmp_path, clock=clock, personas=()))
+        (box,) = await first.enter_async_context(workers(bot, "box"))
+        port = int(bot.app.address.rpartition(":")[2])
+        found = bot.app.settings.model_copy(update={"http": Http(port=port)})
+        one = await life.enter_async_context(far(bot, box, hands))
+        await here(bot)
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.see(lambda: hands.began, "its work")
+        await first.aclose()
+        gate.set()
+        for _ in range(5):
+            clock.advance(2_000)
+            await asyncio.sleep(0.02)  # noqa: TID251 - refused connections take real time
+        async with hub(tmp_path, clock=clock, personas=(), found=found) as again:
+            await again.see(lambda: status(again, task) == "delivered", "what was done meanwhile", pace=0.5)
+            later = (await again.data("/task write more max=100"))["task"]
+            await again.see(lambda: status(again, later) == "delivered", "what came later", pace=0.5)
+        assert len(hands.began) == 2
+        assert not one.ended.is_set()
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_at_a_stop_it_ends_what_it_can_and_hands_back_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    monkeypatch.setattr("core.swarm.outpost.DRAIN_SECONDS", PATIENCE if ends else 0.2)
+    hands = Hands(gate=asyncio.Event())
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, hands) as one:
+        await here(bot)
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.see(lambda: hands.began, "its work")
+        one.stop.set()
+        await bot.see(lambda: bot.rows("SELECT 1 FROM crew WHERE concurrency = 0"), "that it takes nothing more")
+        if ends:
+            assert hands.gate is not None
+            hands.gate.set()
+        async with asyncio.timeout(PATIENCE):
+            await one.ended.wait()
+        assert one.why is None
+        wanted = "delivered" if ends else "failed"
+        await bot.see(lambda: status(bot, task) == wanted, wanted)
+        assert bot.rows("SELECT failed FROM standing WHERE failed > 0") == []
+
+
+@pytest.mark.parametrize("how", ["revoked", "dismissed", "another name"])
+async def test_a_worker_that_is_not_wanted_ends_and_says_why(tmp_path: Path, how: str) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        if how == "another name":
+            box.name = "boy"
+        async with far(bot, box) as one:
+            if how != "another name":
+                await here(bot)
+                if how == "revoked":
+                    await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+                else:
+                    await bot.say("/dismiss box")
+            await bot.see(one.ended.is_set, "its end", pace=0.5)
+            assert isinstance(one.why, Rejected)
+            wanted = {"revoked": "timmy token list", "dismissed": "/spawn box", "another name": "the agent box's"}[how]
+            assert wanted in str(one.why)
+
+
+@pytest.mark.long
+async def test_the_real_process_works_is_killed_comes_back_and_stops(tmp_path: Path) -> None:
+    async with hub(tmp_path, clock=SystemClock(), personas=()) as bot, workers(bot, "box") as (box,):  # type: ignore[arg-type]
+        (tmp_path / "token").write_text(box.token)
+        (tmp_path / "far").mkdir()
+
+        async def start(*more: str) -> asyncio.subprocess.Process:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bot", "worker", "--hub", bot.app.address, "--token-file", str(tmp_path / "token"),
+                "--name", "box", *more, cwd=tmp_path / "far", stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+
+        first = await start()
+        async with asyncio.timeout(30):
+            await wait(lambda: bot.rows("SELECT 1 FROM crew"))
+            (tmp_path / "far" / "workspace" / "a.md").write_text("# A\n\nOne is here. Two is there. " * 20)
+            task = (await bot.data("/task summarise a.md to=box"))["task"]
+            await wait(lambda: status(bot, task) == "delivered")
+            first.kill()
+            await first.wait()
+            second = await start("--capabilities", "writing", "--concurrency", "2")
+            later = (await bot.data("/task summarise a.md to=box"))["task"]
+            await wait(lambda: status(bot, later) == "delivered")
+            second.send_signal(signal.SIGTERM)
+            assert await second.wait() == 0
+            assert (await bot.data("/agent box"))["agent"]["why"] == "takes nothing more"
+        prove(bot.app.settings)
+
+
+async def wait(true: Callable[[], object]) -> None:
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.05)  # noqa: TID251 - real processes take real time
