@@ -13,6 +13,7 @@ from core.money import format_cost, format_sats, moved_sats, to_cost, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
 from core.swarm.orders import span
+from core.swarm.reputation import together, trust
 from core.swarm.task import Status
 from core.wallet.ledger import is_held, user_account
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from core.chat import Caller
     from core.events import Event, Json
-    from core.swarm.auction import Bid, Standing
+    from core.swarm.auction import Bid
     from core.swarm.ports import Answer, ResultFile, Seat
+    from core.swarm.reputation import Record
     from core.swarm.task import Task
     from core.wallet.wallet import Balance, HistoryLine
 
@@ -241,15 +243,59 @@ def agents(seats: Sequence[Seat]) -> Reply:
     return page.reply(data)
 
 
-def agent(seat: Seat, standing: Standing, earned: int) -> Reply:
-    """One of them; what it earned in msat."""
+def agent(seat: Seat, records: Mapping[str, Record], now: int) -> Reply:
+    """One of them, and what it did in each field."""
     asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
-    lines = [
-        f"{seat.name} does {seat.does}: {_state(seat)}",
-        f"{asks}; can {', '.join(seat.capabilities) or 'be asked by name'}; {_counted(seat.capacity, 'task')} at a time",
-        f"{standing.settled} settled, {standing.failed} failed, {format_sats(earned)} earned",
+    whole = together(records.values(), now)
+    page = Page(f"{seat.name} does {seat.does}: {_state(seat)}")
+    page.add(
+        f"{asks}; can {', '.join(seat.capabilities) or 'be asked by name'}; {_counted(seat.capacity, 'task')} at a time"
+    )
+    page.add(f"{whole.settled} settled, {whole.failed} failed, {format_sats(whole.earned)} earned")
+    page.table([(field or "anything", *_did(one, whole, now)) for field, one in sorted(records.items())[:PAGE]])
+    rows: list[Json] = [{"field": field, **_record_data(one, whole, now)} for field, one in sorted(records.items())]
+    return page.reply({"ok": True, "agent": agent_data(seat), "records": rows})
+
+
+def market(rows: Sequence[tuple[str, str, Record]], now: int) -> Reply:
+    """Who did what, for how much, how fast and how well: (agent, field, record)."""
+    wholes = {name: together([one for agent, _, one in rows if agent == name], now) for name, *_ in rows}
+    best = sorted(rows, key=lambda row: -row[2].earned)
+    facts: list[Json] = [
+        {"agent": agent, "field": field, **_record_data(one, wholes[agent], now)} for agent, field, one in best
     ]
-    return Reply("\n".join(lines), {"ok": True, "agent": agent_data(seat)})
+    data: dict[str, Json] = {"ok": True, "market": facts}
+    if not rows:
+        return Reply("Nothing was paid for yet. Post a task: /task summarise welcome.md", data)
+    paid = together([one for *_, one in rows], now)
+    page = Page(f"{_counted(paid.settled, 'task')} paid for, {format_sats(paid.earned)} in all")
+    page.table([(agent, field or "anything", *_did(one, wholes[agent], now)) for agent, field, one in best[:PAGE]])
+    if len(best) > PAGE:
+        page.add(f"… and {len(best) - PAGE:,} more: /agent NAME shows one agent's")
+    return page.reply(data)
+
+
+def _did(one: Record, whole: Record, now: int) -> tuple[str, ...]:
+    """How well, how often, for how much and how fast, in columns."""
+    each = format_sats(one.earned // one.settled) if one.settled else "-"
+    fast = f"{_seconds(one)} s" if one.settled else "-"
+    return (
+        f"{one.settled} of {one.settled + one.failed}", f"trust {trust(one, whole, now) / 10:.0f} %", f"{each} each", fast,
+        f"{format_sats(one.earned)} earned",
+    )  # fmt: skip
+
+
+def _record_data(one: Record, whole: Record, now: int) -> dict[str, Json]:
+    data: dict[str, Json] = {
+        "settled": one.settled, "failed": one.failed, "trust": trust(one, whole, now) / 1000, "earned_sats": to_sats(one.earned),
+    }  # fmt: skip
+    if one.settled:
+        data |= {"price_sats": to_sats(one.earned // one.settled), "seconds": _seconds(one)}
+    return data
+
+
+def _seconds(one: Record) -> int:
+    return round(one.took / one.settled / 1000)
 
 
 def _state(seat: Seat) -> str:

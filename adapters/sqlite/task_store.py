@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from core.swarm.auction import Bid, Standing
+from core.swarm.auction import Bid
 from core.swarm.ports import Answer, ResultFile
+from core.swarm.reputation import NOTHING, Record
 from core.swarm.task import Status, Task
 
 if TYPE_CHECKING:
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id, requester, account, conversation, description, status, budget, hold, pick, only, attempt, attempts, posted_at,"
-    " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at"
+    " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at,"
+    " field, awarded_at, took"
 )
+_RECORD = "settled, failed, earned, took, good, bad, at"
 _SELECT = f"SELECT {_COLUMNS} FROM task"  # noqa: S608 - constants
 _SELECT_BARE = _SELECT.replace(" result,", " NULL,")
 _UPDATE = (
     "UPDATE task SET status=?, budget=?, hold=?, attempt=?, closes_at=?, agent=?, price=?, lease=?, lease_until=?,"
-    " review_until=?, result=?, why=?, excluded=?, ended_at=?, due=? WHERE id=?"
+    " review_until=?, result=?, why=?, excluded=?, ended_at=?, field=?, awarded_at=?, took=?, due=? WHERE id=?"
 )
 
 
@@ -55,7 +58,7 @@ class TaskRows:
             (
                 task.status.value, task.budget, task.hold, task.attempt, task.closes_at, task.agent, task.price,
                 task.lease, task.lease_until, task.review_until, task.result, task.why, "\n".join(task.excluded),
-                task.ended_at, task.due, task.id,
+                task.ended_at, task.field, task.awarded_at, task.took, task.due, task.id,
             ),
         )  # fmt: skip
 
@@ -132,23 +135,29 @@ class TaskRows:
         )
         return [Answer(Bid(row[0], row[1] or 0, *row[2:]), refused=row[1] is None) for row in rows]
 
-    def standing(self, agent: str) -> Standing:
+    def records(self, agent: str) -> dict[str, Record]:
         """See `TaskStore`."""
-        row = self._connection.execute("SELECT settled, failed FROM standing WHERE agent = ?", (agent,)).fetchone()
-        return Standing() if row is None else Standing(*row)
+        rows = self._connection.execute(f"SELECT field, {_RECORD} FROM reputation WHERE agent = ?", (agent,))  # noqa: S608
+        return {field: Record(*row) for field, *row in rows}
 
-    def record(self, agent: str, *, settled: int = 0, failed: int = 0, earned: int = 0) -> None:
+    def record(self, agent: str, field: str) -> Record:
         """See `TaskStore`."""
+        query = f"SELECT {_RECORD} FROM reputation WHERE agent = ? AND field = ?"  # noqa: S608 - constants
+        row = self._connection.execute(query, (agent, field)).fetchone()
+        return NOTHING if row is None else Record(*row)
+
+    def put_record(self, agent: str, field: str, record: Record) -> None:
+        """See `TaskStore`."""
+        one = record
         self._connection.execute(
-            "INSERT INTO standing VALUES (?, ?, ?, ?) ON CONFLICT (agent) DO UPDATE SET settled = settled + excluded.settled,"
-            " failed = failed + excluded.failed, earned = earned + excluded.earned",
-            (agent, settled, failed, earned),
+            "INSERT OR REPLACE INTO reputation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (agent, field, one.settled, one.failed, one.earned, one.took, one.good, one.bad, one.at),
         )
 
-    def earned(self, agent: str) -> int:
+    def reputation(self) -> list[tuple[str, str, Record]]:
         """See `TaskStore`."""
-        row = self._connection.execute("SELECT earned FROM standing WHERE agent = ?", (agent,)).fetchone()
-        return 0 if row is None else int(row[0])
+        rows = self._connection.execute(f"SELECT agent, field, {_RECORD} FROM reputation ORDER BY field, agent")  # noqa: S608
+        return [(agent, field, Record(*row)) for agent, field, *row in rows]
 
     # Files -----------------------------------------------------------------------------------------------------
 

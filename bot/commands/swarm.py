@@ -24,7 +24,13 @@ async def agents(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every 
 async def agent(hub: Hub, call: CommandCall) -> Reply:
     """Show an agent."""
     found = await hub.coordinator.seat(cast("str", call.args["name"]))
-    return views.agent(found, *await hub.coordinator.record(found.name))
+    return views.agent(found, await hub.coordinator.record(found.name), hub.clock.now())
+
+
+@command("/market", "who does what, for how much, how fast and how well", group="swarm", action=Action.LOOK, reads=True)
+async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in `agents`
+    """Show what agents did, by field."""
+    return views.market(await hub.coordinator.market(), hub.clock.now())
 
 
 @command(

@@ -118,7 +118,7 @@ def _finish(tx: SwarmTx, task: Task, delivery: Delivery) -> Task:
         return now
     tx.tasks.attach(task.id, delivery.files, tx.now)
     worker = task.agent or HUB
-    now = take(tx, now, life.deliver(now, result=delivery.text, review_until=tx.now), worker)
+    now = take(tx, now, life.deliver(now, result=delivery.text, now=tx.now, review_until=tx.now), worker)
     return take(tx, now, life.settle(now, how="auto"), worker)
 
 

@@ -2,7 +2,7 @@
 
     score = price + reputation penalty + lateness penalty + fit penalty          (all in msat)
 
-- reputation: up to half the price, falling to nothing as `(settled + 4) / (settled + failed + 5)` goes to 1;
+- reputation: up to half the price, falling to nothing as the trust in the agent in this field goes to 1 (`reputation.py`);
 - lateness: a tenth of the price for an `eta` past half the time left, the whole price for one past the deadline;
 - fit: up to a fifth of the price for work at the edge of the agent's field.
 
@@ -21,19 +21,6 @@ _PERMILLE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What an agent's paid work says of it: tasks settled and attempts failed."""
-
-    settled: int = 0
-    failed: int = 0
-
-    @property
-    def permille(self) -> int:
-        """Reputation, 0 to 1000; 800 for a newcomer."""
-        return (self.settled + 4) * _PERMILLE // (self.settled + self.failed + 5)
-
-
-@dataclass(frozen=True, slots=True)
 class Bid:
     """A sealed bid. `price` in msat; `eta` in ms from the award, None if not said; `fit` in permille; `at` Unix ms UTC."""
 
@@ -46,14 +33,14 @@ class Bid:
     score: int = 0
 
 
-def score(bid: Bid, standing: Standing, *, time_left: int) -> int:
-    """The score of a bid in msat, by the rule above; `time_left` in ms to the task's deadline."""
+def score(bid: Bid, trust: int, *, time_left: int) -> int:
+    """The score of a bid in msat, by the rule above; `trust` in permille, `time_left` in ms to the task's deadline."""
     late = 0
     if bid.eta is not None and bid.eta > time_left:
         late = bid.price
     elif bid.eta is not None and bid.eta * 2 > time_left:
         late = bid.price // 10
-    distrust = bid.price * (_PERMILLE - standing.permille) // (2 * _PERMILLE)
+    distrust = bid.price * (_PERMILLE - trust) // (2 * _PERMILLE)
     unfit = bid.price * (_PERMILLE - bid.fit) // (5 * _PERMILLE)
     return bid.price + distrust + late + unfit
 

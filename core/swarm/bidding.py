@@ -13,6 +13,7 @@ from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
 from core.swarm.crew import FIELD
 from core.swarm.ports import Answer, Decline, Offer
+from core.swarm.reputation import NEWCOMER, NOTHING, together, trust
 from core.swarm.task import Status, is_person
 from core.tokens import STRANGER
 from core.wallet.limits import OverLimit, refusal
@@ -91,7 +92,7 @@ def open_and_close(
         return task
     end = task.deadline if task.waits_for_people else terms.crew.closing(hands, tx.now, terms.window)
     task = take(tx, task, life.open_auction(task, closes_at=min(end, task.deadline)), HUB)
-    _take_answers(tx, task, appraisals, busy)
+    _take_answers(tx, task, appraisals, busy, terms.roster.field_of(task.description))
     if task.waits_for_people:
         waits = task.only not in task.excluded and not _named_one_declined(tx, task)
     else:
@@ -118,7 +119,9 @@ def _named_one_declined(tx: SwarmTx, task: Task) -> bool:
     return not is_person(task.only) and any(one.refused and one.bid.agent == task.only for one in answers)
 
 
-def join(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]]) -> list[str]:
+def join(
+    tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms
+) -> list[str]:  # fmt: skip
     """Take the answers of the hub's own agents that have not answered yet: they were busy when the bidding opened, or new.
 
     Returns those that could do it and are still busy.
@@ -126,7 +129,7 @@ def join(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decl
     answered = {answer.bid.agent for answer in tx.tasks.answers(task.id, task.attempt)}
     missing = [(agent, answer) for agent, answer in appraisals if agent.name not in answered]
     busy = _busy(tx, missing)
-    _take_answers(tx, task, missing, busy, late=True)
+    _take_answers(tx, task, missing, busy, terms.roster.field_of(task.description), late=True)
     return sorted(busy)
 
 
@@ -142,6 +145,7 @@ def _take_answers(
     task: Task,
     appraisals: Sequence[tuple[Agent, Offer | Decline | None]],
     busy: set[str],
+    field: str,
     *,
     late: bool = False,
 ) -> None:
@@ -152,11 +156,13 @@ def _take_answers(
             decline(tx, task, agent.name, f"asks {format_sats(answer.price)}, more than the budget")
         elif isinstance(answer, Offer) and agent.name not in busy:
             bid = Bid(agent.name, answer.price, answer.eta, answer.note, answer.fit, tx.now)
-            place(tx, task, bid, {"late": True} if late else {})
+            place(tx, task, bid, {"late": True} if late else {}, field)
 
 
-def place(tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], *, selves: frozenset[str] = frozenset()) -> Bid:
-    """Take a bid, sealed; `more` goes into its event, `selves` are all identities of a person who bids.
+def place(
+    tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], field: str, *, selves: frozenset[str] = frozenset()
+) -> Bid:  # fmt: skip
+    """Take a bid, sealed, on work in a `field`; `more` goes into its event, `selves` are all identities of a person who bids.
 
     Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`.
     """
@@ -167,7 +173,9 @@ def place(tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], *, selves
         raise NotInvited(task=task.name, only=task.only)
     if not selves.isdisjoint(task.excluded):
         raise HadItsTurn(agent=bid.agent, task=task.name)
-    points = score(bid, tx.tasks.standing(bid.agent), time_left=task.deadline - tx.now)
+    records = tx.tasks.records(bid.agent)
+    known = trust(records.get(field, NOTHING), together(records.values(), tx.now), tx.now) if records else NEWCOMER
+    points = score(bid, known, time_left=task.deadline - tx.now)
     bid = Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points)
     tx.tasks.answer(task.id, task.attempt, Answer(bid))
     tx.emit(Event(Kind.BID_PLACED, task.id, bid.agent, {"attempt": task.attempt, **more}))
@@ -238,6 +246,8 @@ def award(tx: SwarmTx, task: Task, bid: Bid, terms: Terms, actor: str = HUB) -> 
         price=bid.price,
         lease=terms.token(),
         lease_until=lease_until,
+        now=tx.now,
+        field=terms.roster.field_of(task.description),
         kind=terms.field(bid.agent),
     )
     return take(tx, task, step, actor)

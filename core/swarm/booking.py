@@ -91,6 +91,8 @@ def _remember(tx: SwarmTx, before: Task, after: Task, step: Step) -> None:
     if before.agent is None:
         return
     if step.move is Move.PAY:
-        tx.tasks.record(before.agent, settled=1, earned=after.price or 0)
+        record = tx.tasks.record(before.agent, before.field)
+        tx.tasks.put_record(before.agent, before.field, record.paid(tx.now, after.price or 0, before.took))
     elif step.blame and (step.event.kind in _FAILURES or step.event.kind is Kind.TASK_FAILED):
-        tx.tasks.record(before.agent, failed=1)
+        record = tx.tasks.record(before.agent, before.field)
+        tx.tasks.put_record(before.agent, before.field, record.failing(tx.now))

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from core.events import Event, Json
     from core.ports import Clock, IdSource, Spawner
     from core.store import Store
-    from core.swarm.auction import Standing
     from core.swarm.ports import Answer, ResultFile, Seat, SwarmTx, Worker
+    from core.swarm.reputation import Record
     from core.swarm.roster import Roster
     from core.swarm.task import Task
 
@@ -182,7 +182,7 @@ class Coordinator:
             said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
             by: dict[str, Json] = {"by": now.recorded}
             bid = Bid(now.name, to_msat(sats), eta, said, 1000, tx.now)
-            bidding.place(tx, task, bid, by, selves=now.linked)
+            bidding.place(tx, task, bid, by, self._roster.field_of(task.description), selves=now.linked)
             tx.mark(key, "")
             if now.means(task.only) and task.pick == "auto":
                 task = bidding.close(tx, task, self._terms, now.recorded)
@@ -228,7 +228,9 @@ class Coordinator:
                 task = take(tx, task, life.start(task, lease_until=None), now.recorded)
             life.check(task, Verb.DELIVER)
             tx.mark(key, "")
-            step = life.deliver(task, result=result, review_until=tx.now + self.rules.review, selves=now.linked)
+            step = life.deliver(
+                task, result=result, now=tx.now, review_until=tx.now + self.rules.review, selves=now.linked
+            )
             return take(tx, task, step, now.recorded)
 
         return await self._docket.write(work)
@@ -373,9 +375,14 @@ class Coordinator:
         """A task's result files."""
         return await self._store.read(lambda tx: tx.tasks.files(number))
 
-    async def record(self, agent: str) -> tuple[Standing, int]:
-        """What an agent's work says of it, and what it has earned, msat."""
-        return await self._store.read(lambda tx: (tx.tasks.standing(agent), tx.tasks.earned(agent)))
+    async def record(self, agent: str) -> dict[str, Record]:
+        """What an agent did, by field."""
+        return await self._store.read(lambda tx: tx.tasks.records(agent))
+
+    async def market(self) -> list[tuple[str, str, Record]]:
+        """What every agent did: (agent, field, record). What people earn is theirs to know."""
+        found = await self._store.read(lambda tx: tx.tasks.reputation())
+        return [row for row in found if not is_person(row[0])]
 
     async def seats(self) -> list[Seat]:
         """Who works here: the hub's own agents, then the crew."""

@@ -117,7 +117,8 @@ class Desk:
                 why = "you have as many tasks as you do at a time"
                 return task
             late = {"late": True} if task.waits_for_people else {}
-            bidding.place(tx, task, Bid(name, to_msat(sats), eta, said, 1000, tx.now), late)
+            field = self._terms.roster.field_of(task.description)
+            bidding.place(tx, task, Bid(name, to_msat(sats), eta, said, 1000, tx.now), late, field)
             return bidding.settled(tx, task, self._terms)
 
         await self._answer(name, number, work, lambda: not why)
@@ -229,7 +230,7 @@ class Desk:
             tx.tasks.attach(task.id, files, tx.now)
             sold = task.path is Path.SOLD
             review = tx.now if sold else tx.now + self._review
-            task = take(tx, task, life.deliver(task, result=text, review_until=review), name)
+            task = take(tx, task, life.deliver(task, result=text, now=tx.now, review_until=review), name)
             return take(tx, task, life.settle(task, how="auto"), name) if sold else task
 
         task = await self._docket.write(work)

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
@@ -56,3 +56,9 @@ def called_for(personas: Iterable[Persona], description: str) -> frozenset[str]:
 def says(term: str, description: str) -> bool:
     """Whether a task's words have all words of a term, and the term has one."""
     return bool(words := _words(term)) and words <= _words(description)
+
+
+def field_of(personas: Sequence[Persona], description: str) -> str:
+    """The first capability of the persona in whose field a task's words are most; empty if in none's."""
+    best = max(personas, key=lambda persona: field_fit(persona, description), default=None)
+    return best.capabilities[0] if best is not None and best.capabilities and field_fit(best, description) else ""

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from core.errors import UserError
-    from core.swarm.auction import Bid, Standing
+    from core.swarm.auction import Bid
     from core.swarm.crew import Enrolled
     from core.swarm.persona import Persona
+    from core.swarm.reputation import Record
     from core.swarm.task import Status, Task
 
 
@@ -168,14 +169,17 @@ class TaskStore(Protocol):
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """All answers to one auction."""
 
-    def standing(self, agent: str) -> Standing:
-        """What an agent's work says of it."""
+    def records(self, agent: str) -> dict[str, Record]:
+        """What an agent did, by field."""
 
-    def record(self, agent: str, *, settled: int = 0, failed: int = 0, earned: int = 0) -> None:
-        """Add to an agent's standing; `earned` in msat."""
+    def record(self, agent: str, field: str) -> Record:
+        """What an agent did in one field."""
 
-    def earned(self, agent: str) -> int:
-        """What an agent has earned, msat."""
+    def put_record(self, agent: str, field: str, record: Record) -> None:
+        """What it did there is so now."""
+
+    def reputation(self) -> list[tuple[str, str, Record]]:
+        """What everybody did: (agent, field, record)."""
 
     def attach(self, task: int, files: Sequence[ResultFile], now: int) -> None:
         """Name a task's result files."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
 from core.errors import UserError
 from core.events import Event, Kind
 from core.swarm.crew import FIELD
-from core.swarm.persona import called_for
+from core.swarm.persona import called_for, field_of
 from core.swarm.ports import Agent
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Roster:
         self._store = store
         self.personas: Mapping[str, Persona] = {persona.name: persona for persona in personas}
         self._agents: dict[str, Agent] = {}
+        self.field_of = lru_cache(256)(partial(field_of, tuple(self.personas.values())))
+        """The field of a task's work, by its words; empty where it is in none's. Asked at each bid."""
 
     def __iter__(self) -> Iterator[Agent]:
         """All live agents."""

@@ -101,6 +101,8 @@ EDGES: dict[tuple[Status, Verb], frozenset[Status]] = {
 class Task:
     """A task as its row holds it. Amounts in msat, times in Unix ms UTC; `hold` is the budget's hold while one is open.
 
+    `field` is that of the work, `awarded_at` when the present attempt was given away, both from the award on; `took`: ms from there
+    to the result.
     `lease` is that of the last attempt until there is another, so that whoever had it is known; `lease_until` ends with the work.
     `only` names the one agent or person that may bid (`to=`); `excluded` those that failed at it before, and whoever
     else is the person that delivered it. `due` is when the clock next has something to do with it; `result` is the
@@ -132,6 +134,9 @@ class Task:
     excluded: tuple[str, ...] = ()
     retry_of: int | None = None
     ended_at: int | None = None
+    field: str = ""
+    awarded_at: int | None = None
+    took: int = 0
 
     def but(self, **changes: object) -> Task:
         """The same task with some fields changed: `dataclasses.replace`, three times as fast, for the path of every task."""
@@ -232,12 +237,15 @@ def void(task: Task, *, why: str) -> Step:
     return Step(after, Event(Kind.TASK_FAILED, task.id, data={"attempt": task.attempt}), Move.RELEASE)
 
 
-def award(task: Task, *, agent: str, price: int, lease: str, lease_until: int | None, kind: str = "") -> Step:
+def award(  # noqa: PLR0913 - what an award is
+    task: Task, *, agent: str, price: int, lease: str, lease_until: int | None, now: int, field: str = "", kind: str = ""
+) -> Step:  # fmt: skip
     """Bidding -> awarded; the lease begins now (None for a person, whose time ends with the deadline)."""
     check(task, Verb.AWARD)
     after = task.but(
-        status=Status.AWARDED, agent=agent, price=price, lease=lease, lease_until=lease_until, closes_at=None
-    )
+        status=Status.AWARDED, agent=agent, price=price, lease=lease, lease_until=lease_until, closes_at=None, field=field,
+        awarded_at=now,
+    )  # fmt: skip
     data: dict[str, Json] = {"attempt": task.attempt, "price_sats": to_sats(price)}
     return Step(after, Event(Kind.TASK_AWARDED, task.id, agent, data), Move.ESCROW, kind=kind)
 
@@ -255,7 +263,7 @@ def lose(task: Task, *, why: str, blame: bool = True) -> Step:
     return replace(_next_attempt(task, why, Kind.ATTEMPT_FAILED), blame=blame)
 
 
-def deliver(task: Task, *, result: str, review_until: int, selves: Collection[str] = ()) -> Step:
+def deliver(task: Task, *, result: str, now: int, review_until: int, selves: Collection[str] = ()) -> Step:
     """Running -> delivered; the requester has until `review_until` to reject. `selves`: all identities of a person who delivers.
 
     They are kept now, as they may be others when it is rejected: it was the turn of each.
@@ -264,7 +272,7 @@ def deliver(task: Task, *, result: str, review_until: int, selves: Collection[st
     others = sorted({*selves} - {task.agent, *task.excluded})
     after = task.but(
         status=Status.DELIVERED, result=result, review_until=review_until, lease_until=None,
-        excluded=(*task.excluded, *others),
+        excluded=(*task.excluded, *others), took=max(0, now - (task.awarded_at or now)),
     )  # fmt: skip
     return Step(after, Event(Kind.TASK_DELIVERED, task.id, task.agent, {"attempt": task.attempt}))
 

@@ -128,7 +128,7 @@ class Walk:
             if now.status is Status.OPEN:
                 now = bidding.open_and_close(tx, now, asked, self._terms)
             if bidding.collects(now):
-                busy[:] = bidding.join(tx, now, asked)
+                busy[:] = bidding.join(tx, now, asked, self._terms)
             return now
 
         after = await self._docket.write(work)

@@ -41,8 +41,10 @@ def price_of(number: int, place: int) -> int:
 
 
 def score_of(price: int, settled: int) -> int:
-    """The published rule for an offer of fit 1000 and no eta by an agent that never failed."""
-    return price + price * (1000 - (settled + 4) * 1000 // (settled + 5)) // 2000
+    """The published rule for an offer of fit 1000 and no eta by an agent of one field, while nothing fails or fades."""
+    everywhere = (settled + 4) * 1000 // (settled + 5)
+    trust = min(1000, (settled * 1000 + 5 * everywhere) // (settled + 5) + 60 // (1 + settled))
+    return price + price * (1000 - trust) // 2000
 
 
 def _seal(hold: int, task: int, state: str, at: int) -> bytes:
@@ -69,15 +71,14 @@ _POSTING = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
 _ESCROW = "INSERT INTO account (name, kind, floor) VALUES (?, 'liability', 0)"
 _AWARDED = (
     "UPDATE task SET status = 'awarded', hold = NULL, closes_at = NULL, agent = ?, price = ?, lease = ?, lease_until = ?,"
-    " due = ? WHERE id = ?"
+    " due = ?, field = 'counting', awarded_at = ? WHERE id = ?"
 )
 _DELIVERED = (
-    "UPDATE task SET status = 'delivered', result = ?, review_until = ?, lease = NULL, lease_until = NULL, due = ?"
-    " WHERE id = ?"
+    "UPDATE task SET status = 'delivered', result = ?, review_until = ?, lease_until = NULL, due = ? WHERE id = ?"
 )
-_STANDING = (
-    "INSERT INTO standing VALUES (?, 1, 0, ?) ON CONFLICT (agent) DO UPDATE SET settled = settled + 1,"
-    " earned = earned + excluded.earned"
+_REPUTATION = (
+    "INSERT INTO reputation VALUES (?, 'counting', 1, 0, ?, 0, 1000, 0, ?) ON CONFLICT (agent, field) DO UPDATE SET"
+    " settled = settled + 1, earned = earned + excluded.earned, good = good + 1000, at = excluded.at"
 )
 _SETTLED = "UPDATE task SET status = 'settled', review_until = NULL, ended_at = ?, due = NULL WHERE id = ?"
 
@@ -164,7 +165,7 @@ class PlainWriter:
         scopes = (f"agent:{AGENTS[place]}", "class:counting")
         self._many(_COUNT, [(key, scope, ACCOUNT, price, price, now) for scope in scopes])
         until = now + LEASE
-        self._run(_AWARDED, (AGENTS[place], price, secrets.token_urlsafe(12), until, until, number))
+        self._run(_AWARDED, (AGENTS[place], price, secrets.token_urlsafe(12), until, until, now, number))
         self._run(_EVENT, ("TaskAwarded", number, AGENTS[place], now, f'{{"attempt":1,"price_sats":{price // 1000}}}'))
 
     def _result(self, number: int, now: int) -> None:
@@ -180,7 +181,7 @@ class PlainWriter:
             self._treasury = True
         self._book("settle", number, f"escrow:{number}", "treasury", price, agent, f"paid to {agent}", now)
         self._settled[place] += 1
-        self._run(_STANDING, (agent, price))
+        self._run(_REPUTATION, (agent, price, now))
         self._run(_SETTLED, (now, number))
         data = f'{{"attempt":1,"price_sats":{price // 1000},"how":"auto"}}'
         self._run(_EVENT, ("TaskSettled", number, agent, now, data))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.money import MAX_SATS, to_msat
 from core.swarm import task as life
-from core.swarm.auction import Bid, Standing, ranking, score
+from core.swarm.auction import Bid, ranking, score
 from core.swarm.task import EDGES, OVER, Move, Status, Task, Verb, WrongState
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ ATTEMPTS = 3
 TAKE: dict[str, tuple[Verb, Callable[[Task], Step]]] = {
     "auction starts": (Verb.OPEN_AUCTION, lambda task: life.open_auction(task, closes_at=7)),
     "closed with a winner": (
-        Verb.AWARD, lambda task: life.award(task, agent="echo", price=5000, lease="token", lease_until=8)
+        Verb.AWARD, lambda task: life.award(task, agent="echo", price=5000, lease="token", lease_until=8, now=5)
     ),
     "capable agents all busy": (Verb.WAIT, lambda task: life.wait(task, reason="busy")),
     "nobody capable, or all refused": (Verb.VOID, lambda task: life.void(task, why="nobody")),
     "winner starts": (Verb.START, lambda task: life.start(task, lease_until=9)),
     "declined, handed back, lease lost, worker failed": (Verb.LOSE, lambda task: life.lose(task, why="it broke")),
-    "result": (Verb.DELIVER, lambda task: life.deliver(task, result="done", review_until=9)),
+    "result": (Verb.DELIVER, lambda task: life.deliver(task, result="done", now=7, review_until=9)),
     "accepted": (Verb.SETTLE, lambda task: life.settle(task, how="accepted")),
     "rejected": (Verb.REJECT, lambda task: life.reject(task, why="not good")),
     "cancelled": (Verb.CANCEL, life.cancel),
@@ -177,8 +177,6 @@ def test_but_changes_what_it_names_and_nothing_else() -> None:
 names = st.sampled_from(["echo", "mace", "quill", "seer", "telegram:1"])
 prices = st.integers(1, to_msat(MAX_SATS))
 permille = st.integers(0, 1000)
-counts = st.integers(0, 10_000)
-standings = st.builds(Standing, counts, counts)
 times = st.integers(0, 30 * 86_400_000)
 bids = st.builds(Bid, names, prices, st.one_of(st.none(), times), st.just(""), permille, times)
 scored = st.builds(Bid, names, prices, st.none(), st.just(""), permille, st.integers(0, 3), st.integers(0, 2))
@@ -199,38 +197,31 @@ def test_the_order_of_arrival_decides_nothing_else(data: st.DataObject, auction:
     assert ranking(shuffled) == ranking(auction)
 
 
-@given(bids, standings, times)
-def test_a_score_is_the_published_rule_in_whole_msat(bid: Bid, standing: Standing, left: int) -> None:
-    """The rule of the auction in exact fractions: three parts, each rounded down, so at most 3 msat and a permille off."""
-    points = score(bid, standing, time_left=left)
+@given(bids, permille, times)
+def test_a_score_is_the_published_rule_in_whole_msat(bid: Bid, trust: int, left: int) -> None:
+    """The rule of the auction in exact fractions: three parts, each rounded down, so at most 3 msat off."""
+    points = score(bid, trust, time_left=left)
     assert type(points) is int
-    reputation = Fraction(standing.settled + 4, standing.settled + standing.failed + 5)
     late = Fraction(0)
     if bid.eta is not None and bid.eta > left:
         late = Fraction(1)
     elif bid.eta is not None and bid.eta > Fraction(left, 2):
         late = Fraction(1, 10)
-    exact = bid.price * (1 + (1 - reputation) / 2 + late + Fraction(1000 - bid.fit, 5000))
-    assert exact - 3 < points <= exact + Fraction(bid.price, 2000)
+    exact = bid.price * (1 + Fraction(1000 - trust, 2000) + late + Fraction(1000 - bid.fit, 5000))
+    assert exact - 3 < points <= exact
     assert bid.price <= points < 2**63
 
 
-@given(bids, standings, times, st.integers(1, 10_000))
-def test_nobody_gets_worse_by_being_better(bid: Bid, standing: Standing, left: int, more: int) -> None:
-    points = score(bid, standing, time_left=left)
+@given(bids, permille, times, st.integers(1, 10_000))
+def test_nobody_gets_worse_by_being_better(bid: Bid, trust: int, left: int, more: int) -> None:
+    points = score(bid, trust, time_left=left)
 
     def changed(**facts: int | None) -> Bid:
         return Bid(**{field.name: facts.get(field.name, getattr(bid, field.name)) for field in fields(Bid)})
 
-    assert score(changed(price=max(1, bid.price - more)), standing, time_left=left) <= points
-    assert score(changed(fit=min(1000, bid.fit + more)), standing, time_left=left) <= points
-    assert score(bid, Standing(standing.settled + more, standing.failed), time_left=left) <= points
-    assert score(bid, Standing(standing.settled, standing.failed + more), time_left=left) >= points
-    assert score(bid, standing, time_left=left + more) <= points
+    assert score(changed(price=max(1, bid.price - more)), trust, time_left=left) <= points
+    assert score(changed(fit=min(1000, bid.fit + more)), trust, time_left=left) <= points
+    assert score(bid, min(1000, trust + more), time_left=left) <= points
+    assert score(bid, trust, time_left=left + more) <= points
     if bid.eta is not None:
-        assert score(changed(eta=max(0, bid.eta - more)), standing, time_left=left) <= points
-
-
-def test_a_newcomer_is_trusted_four_fifths() -> None:
-    assert Standing().permille == 800
-    assert score(Bid("echo", 1000, None, "", 1000, 0), Standing(), time_left=1) == 1100
+        assert score(changed(eta=max(0, bid.eta - more)), trust, time_left=left) <= points

@@ -205,7 +205,7 @@ async def test_a_hub_that_was_dead_for_a_day_pays_nobody_with_what_went_back(tmp
         assert told["data"]["status"] == "failed"
         assert "is no longer held" in told["text"]
         await all_went_back(bot, node, asked)
-        assert not bot.rows("SELECT 1 FROM standing WHERE failed > 0"), "that was not the worker's fault"
+        assert not bot.rows("SELECT 1 FROM reputation WHERE failed > 0"), "that was not the worker's fault"
 
 
 async def test_nor_does_an_agent_that_was_at_work_and_goes_on_at_the_start(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ async def test_what_fails_is_said_and_another_attempt_is_somebody_elses(tmp_path
         ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
         assert ended["data"]["status"] == "failed"
         assert ("The tool is out" in ended["text"]) == isinstance(error, Lost)
-        assert bot.rows("SELECT failed FROM standing WHERE agent = 'box'") == [(1,)]
+        assert bot.rows("SELECT failed FROM reputation WHERE agent = 'box'") == [(1,)]
 
 
 async def test_what_was_called_off_is_stopped_at_the_next_heartbeat(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ async def test_at_a_stop_it_ends_what_it_can_and_hands_back_the_rest(
         assert one.why is None
         wanted = "delivered" if ends else "failed"
         await bot.see(lambda: status(bot, task) == wanted, wanted)
-        assert bot.rows("SELECT failed FROM standing WHERE failed > 0") == []
+        assert bot.rows("SELECT failed FROM reputation WHERE failed > 0") == []
 
 
 @pytest.mark.parametrize("how", ["revoked", "dismissed", "another name"])

@@ -39,7 +39,7 @@ async def test_a_time_that_a_bid_promises_is_shown_beside_the_score_that_it_is_p
         await bot.say("/bid T-1 10 eta=90m I rhyme")
         shown = (await bot.say("/bids T-1"))["text"].split("\n")
         assert [line for line in shown if "eta" in line] == [next(line for line in shown if "I rhyme" in line)]
-        assert "score 11 (eta 90m)" in " ".join(shown)
+        assert "score 10.7 (eta 90m)" in " ".join(shown)
 
 
 async def test_pick_ask_never_closes_early_nor_after_the_window(tmp_path: Path) -> None:

@@ -436,7 +436,7 @@ async def test_whoever_writes_first_that_an_agent_was_dismissed_before_it_began_
         assert "quill was dismissed" in (await bot.until(status="open"))["text"]
         store.release()
         assert (await bot.settled("T-1"))["data"]["winner"] == "echo"
-        assert bot.rows("SELECT agent, settled, failed FROM standing ORDER BY agent") == [
+        assert bot.rows("SELECT agent, settled, failed FROM reputation ORDER BY agent") == [
             ("echo", 1, 0),
             ("quill", 0, 1),
         ]
@@ -674,3 +674,39 @@ async def test_words_are_matched_whole_by_the_real_agents(tmp_path: Path) -> Non
         told = await bot.ends("T-1")
         assert told["data"]["status"] == "failed"
         assert balances(bot.app.settings) == UNTOUCHED
+
+
+async def test_the_market_shows_what_was_done_for_how_much_and_how_well(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate})) as bot:
+        assert (await bot.data("/market")) == {"ok": True, "market": []}
+        task = (await bot.data("/task write a letter"))["task"]
+        await bot.hands.at_work(task, "quill")
+        bot.pass_time(9)
+        gate.set()
+        await bot.settled(task)
+        bot.hands.does = {"echo": ValueError("broken"), "quill": "done"}
+        await bot.ends((await bot.data("/task find it to=echo"))["task"])
+        shown = await bot.say("/market")
+        quills, echos = shown["data"]["market"]
+        assert quills == {
+            "agent": "quill", "field": "writing", "settled": 1, "failed": 0, "trust": 0.89, "earned_sats": 40, "price_sats": 40,
+            "seconds": 9,
+        }  # fmt: skip
+        assert (echos["agent"], echos["field"], echos["failed"], echos["trust"]) == ("echo", "research", 1, 0.585)
+        assert shown["text"].splitlines() == [
+            "1 task paid for, 40 sats in all",
+            "quill  writing   1 of 1  trust 89 %  40 sats each  9 s  40 sats earned",
+            "echo   research  0 of 1  trust 58 %  - each        -    0 sats earned",
+        ]  # fmt: skip
+        assert "writing  1 of 1  trust 89 %" in (await bot.say("/agent quill"))["text"]
+
+
+async def test_what_went_wrong_costs_an_agent_the_next_auction_in_its_field(tmp_path: Path) -> None:
+    hands = Hands(asks={"echo": 42, "quill": 40}, does={"quill": ValueError("broken")})
+    async with hub(tmp_path, hands=hands) as bot:
+        for _ in range(2):
+            assert (await bot.settled((await bot.data("/task write a letter"))["task"]))["data"]["winner"] == "echo"
+        assert [one for one in hands.began if one[1] == "quill"] == [("T-1", "quill", 1)], (
+            "it is dearer now by its score"
+        )

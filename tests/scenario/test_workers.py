@@ -175,7 +175,7 @@ async def test_what_one_does_not_finish_another_does(tmp_path: Path, how: str) -
         found = balances(bot.app.settings)
         assert (found["agent:boy"], "agent:box" in found) == ((40, 0), False)
         blamed = [] if how == "handback" else [("box", 1)]
-        assert bot.rows("SELECT agent, failed FROM standing WHERE failed > 0") == blamed
+        assert bot.rows("SELECT agent, failed FROM reputation WHERE failed > 0") == blamed
         prove(bot.app.settings)
 
 

@@ -22,9 +22,10 @@ from core.chat import Caller, CommandCall, Reply, Role
 from core.errors import WentWrong
 from core.events import Event, Kind
 from core.messages import Job
-from core.swarm.auction import Bid, Standing
+from core.swarm.auction import Bid
 from core.swarm.persona import Persona
 from core.swarm.ports import Agent, Answer, Seat, seated
+from core.swarm.reputation import Record
 from core.swarm.task import Status, Task
 from core.wallet.wallet import Balance, HistoryLine
 from tests.spoken import wrong
@@ -75,8 +76,12 @@ def swarm() -> Iterator[Reply]:
         Seat("box", "worker", HOSTILE, (), 0, 2),
     ]
     yield views.agents(seats)
+    record = Record(settled=2, failed=1, earned=80_000, took=9_000, good=2_000, bad=1_000, at=AT)
     for seat in seats:
-        yield views.agent(seat, Standing(), 1_000)
+        yield views.agent(seat, {}, AT)
+        yield views.agent(seat, {HOSTILE: record}, AT)
+    yield views.market([("quill", HOSTILE, record), ("box", "", record)] * 8, AT)
+    yield views.market([], AT)
 
 
 def hub() -> Iterator[Reply]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000
 KEPT = {
-    "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "standing", "sync", "file", "cursor", "actor",
+    "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "reputation", "sync", "file", "cursor", "actor",
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
     "freeze", "treasury_flow", "daily_report",
 }  # fmt: skip
@@ -65,7 +65,7 @@ EVENT = "INSERT INTO event (kind, at, data) VALUES ('BookOpened', :at, '{}')"
 
 TASK = (
     "INSERT INTO task VALUES (1, 'a', 'user:a', 'c', 'd', 'settled', 1, NULL, 'auto', NULL, 1, 1, :at, :at, NULL, 'echo',"
-    " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL)"
+    " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL, '', NULL, 0)"
 )
 
 BUNDLE = "INSERT INTO l402_bundle VALUES (zeroblob(32), zeroblob(32), 's', 1, 1, :at, '/', 'c', 'lnbcrt1', :at, "
