@@ -227,32 +227,41 @@ async def test_a_worker_that_is_not_wanted_ends_and_says_why(tmp_path: Path, how
             assert wanted in str(one.why)
 
 
+@asynccontextmanager
+async def process(folder: Path, url: str, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`timmy worker` for real; it is gone after the block."""
+    made = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "worker", "--hub", url, "--token-file", str(folder / "token"), "--name", "box", *more,
+        cwd=folder / "far", stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield made
+    finally:
+        if made.returncode is None:
+            made.kill()
+        await made.wait()
+
+
 @pytest.mark.long
 async def test_the_real_process_works_is_killed_comes_back_and_stops(tmp_path: Path) -> None:
-    async with hub(tmp_path, clock=SystemClock(), personas=()) as bot, workers(bot, "box") as (box,):  # type: ignore[arg-type]
+    async with (
+        hub(tmp_path, clock=SystemClock(), personas=()) as bot,  # type: ignore[arg-type]
+        workers(bot, "box") as (box,),
+        asyncio.timeout(40),
+    ):
         (tmp_path / "token").write_text(box.token)
         (tmp_path / "far").mkdir()
-
-        async def start(*more: str) -> asyncio.subprocess.Process:
-            return await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "worker", "--hub", bot.app.address, "--token-file", str(tmp_path / "token"),
-                "--name", "box", *more, cwd=tmp_path / "far", stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-
-        first = await start()
-        async with asyncio.timeout(30):
+        async with process(tmp_path, bot.app.address):
             await wait(lambda: bot.rows("SELECT 1 FROM crew"))
             (tmp_path / "far" / "workspace" / "a.md").write_text("# A\n\nOne is here. Two is there. " * 20)
             task = (await bot.data("/task summarise a.md to=box"))["task"]
             await wait(lambda: status(bot, task) == "delivered")
-            first.kill()
-            await first.wait()
-            second = await start("--capabilities", "writing", "--concurrency", "2")
-            later = (await bot.data("/task summarise a.md to=box"))["task"]
-            await wait(lambda: status(bot, later) == "delivered")
+        async with process(tmp_path, bot.app.address, "--capabilities", "writing", "--concurrency", "2") as second:
+            task = (await bot.data("/task summarise a.md to=box"))["task"]
+            await wait(lambda: status(bot, task) == "delivered")
             second.send_signal(signal.SIGTERM)
             assert await second.wait() == 0
-            assert (await bot.data("/agent box"))["agent"]["why"] == "takes nothing more"
+        assert (await bot.data("/agent box"))["agent"]["why"] == "takes nothing more"
         prove(bot.app.settings)
 
 
