@@ -161,7 +161,7 @@ def test_a_folder_of_somebody_else_is_found(closed: bool) -> None:
 
 
 def _theirs(folder: Path, *, closed: bool) -> None:
-    found = settings(folder).model_copy(update={"shortcuts": Shortcuts(enabled=True)})
+    found = settings(folder).model_copy(update={"shortcuts": Shortcuts(enabled=True), "speech": Speech(tts="off")})
     found.data_dir.mkdir(mode=0o700)
     (found.data_dir / DATABASE).touch()
     (folder if closed else found.data_dir).chmod(0)
