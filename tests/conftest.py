@@ -8,6 +8,8 @@ nothing, and thousands of folders are made. `PYTEST_DEBUG_TEMPROOT` names anothe
 What is collected stays to the end, so the garbage collector looks at it no more: it took a seventh of the run.
 
 Each worker collects every test, and in a new clone rewrites the assertions of every file: together they do it once.
+
+Workers report a test once, unless an option asks for more: six messages a test were a tenth of the run.
 """
 
 from __future__ import annotations
@@ -16,10 +18,15 @@ import contextlib
 import gc
 import importlib
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's; pytest makes a folder of its own in it
 ENOUGH = 2 << 30
@@ -48,6 +55,22 @@ def pytest_collection(session: pytest.Session) -> None:
         for file in files[first:] + files[:first]:
             with contextlib.suppress(Exception):  # the collector says what is wrong with it
                 importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    option = session.config.option
+    if option.verbose > 0 or option.durations or option.xmlpath:
+        return
+    for plugin in session.config.pluginmanager.get_plugins():
+        if send := getattr(plugin, "sendevent", None):
+            plugin.sendevent = partial(_unless_needless, send)
+
+
+def _unless_needless(send: Callable[..., None], name: str, **facts: Any) -> None:
+    """Send what a worker has to tell, but for a set-up or an end that went well, and that a test begins or is over."""
+    report = facts["data"] if name == "testreport" else {"outcome": "", "when": ""}
+    if name not in {"logstart", "logfinish"} and (report["outcome"] != "passed" or report["when"] == "call"):
+        send(name, **facts)
 
 
 def pytest_collection_finish() -> None:
