@@ -9,6 +9,9 @@ What is collected stays to the end, so the garbage collector looks at it no more
 
 Each worker collects every test, and in a new clone rewrites the assertions of every file: together they do it once.
 
+Each worker keeps to one processor, where there is a way to say so: a hub's threads hand over to each other all the time, which
+takes a quarter longer from one processor to another.
+
 Workers report a test once, unless an option asks for more: six messages a test were a tenth of the run.
 """
 
@@ -41,17 +44,22 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
     if free.f_bavail * free.f_frsize >= ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if WORKER and hasattr(os, "sched_setaffinity"):
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processors[int(WORKER) % len(processors)]})
+
 gc.disable()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Where several workers collect everything, each begins with other files, and finds what the others have rewritten."""
-    name, config = os.environ.get("PYTEST_XDIST_WORKER", ""), session.config
-    if name and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+    config = session.config
+    if WORKER and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         root = config.rootpath
         files = sorted(file for folder in config.getini("testpaths") for file in (root / folder).rglob("test_*.py"))
-        first = len(files) * int(name.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        first = len(files) * int(WORKER) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         for file in files[first:] + files[:first]:
             with contextlib.suppress(Exception):  # the collector says what is wrong with it
                 importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
