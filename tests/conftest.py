@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.depth import depth
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,8 +37,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's; pytest makes a folder of its 
 ENOUGH = 2 << 30
 """Bytes that must be free there, though a run takes 300 MB: a container's default of 64 MB must not be filled."""
 
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+EXAMPLES = depth(40, 100)
+settings.register_profile("default", deadline=None, max_examples=EXAMPLES)
+settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
