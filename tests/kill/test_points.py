@@ -107,7 +107,7 @@ async def _crash(folder: Path, walk: str, *deaths: str) -> tuple[Story, list[str
 
 @pytest.mark.deep
 @pytest.mark.kill
-@pytest.mark.parametrize(("walk", "when"), first_of(3, [("task", "before"), *((walk, "after") for walk in WALKS)]))
+@pytest.mark.parametrize(("walk", "when"), first_of(2, [("task", "before"), *((walk, "after") for walk in WALKS)]))
 async def test_a_crash_at_every_kind_of_point(tmp_path: Path, walk: str, when: str) -> None:
     calm, points = await _calm(tmp_path, walk)
     plain = [] if walk == "task" else first((await _calm(tmp_path / "task", "task"))[1])
