@@ -10,7 +10,7 @@ What is collected stays to the end, so the garbage collector looks at it no more
 Each worker collects every test, and in a new clone rewrites the assertions of every file: together they do it once.
 
 Each worker keeps to one processor, where there is a way to say so: a hub's threads hand over to each other all the time, which
-takes a quarter longer from one processor to another.
+takes a quarter longer from one processor to another. One worker more than there are processors is where another waits.
 
 Workers report a test once, unless an option asks for more: six messages a test were a tenth of the run.
 """
@@ -48,9 +48,8 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-if WORKER and hasattr(os, "sched_setaffinity"):
-    processors = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {processors[int(WORKER) % len(processors)]})
+if WORKER and hasattr(os, "sched_setaffinity") and (own := sorted(os.sched_getaffinity(0))[int(WORKER) :]):
+    os.sched_setaffinity(0, own[:1])
 
 gc.disable()
 
