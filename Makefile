@@ -68,7 +68,7 @@ test: $(STAMP) ## every test that needs no other server; under a minute on two s
 	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 8))') --dist worksteal $(ARGS)
 
 test-deep: $(STAMP) ## the property tests with many more examples, and what is too long for make test
-	@TEST_DEPTH=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "deep or long" $(ARGS)
+	@TEST_DEPTH=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "deep or long or hypothesis" $(ARGS)
 
 # What only these tests need is large (a browser's driver) and stays out of requirements.txt.
 $(STAMP)-real: tests/real/requirements.txt $(STAMP)

@@ -54,10 +54,10 @@ class Daily:
         """Report, for ever."""
         never = asyncio.Event()
         while True:
+            now = self._clock.now()  # before the look: what strikes meanwhile is looked at again
             span = await self._store.read(lambda tx: due(tx, self._zone))
             if span is not None:
                 await self._report(span)
-            now = self._clock.now()
             await self._clock.until(min(next_day(now, self._zone, AT_HOUR), now + LOOK_MS), never)
 
     async def _report(self, span: Span) -> None:

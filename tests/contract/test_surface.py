@@ -20,6 +20,7 @@ from tests.contract.surfaces.driver import Feat, Where
 from tests.contract.surfaces.matrix import EncryptedMatrixDriver, MatrixDriver
 from tests.contract.surfaces.shortcuts import ShortcutsDriver
 from tests.contract.surfaces.telegram import TelegramDriver
+from tests.depth import first
 from tests.ollama_server import OllamaServer
 from tests.scenario.bot import Hands
 from tests.scenario.held_store import HeldDatabase, held
@@ -42,8 +43,8 @@ LONG = "".join(f"{number} 🏴󠁧󠁢󠁷󠁬󠁳󠁿 <b>&amp; `ends`\n" for nu
 """Far over 100 kB of UTF-8, with what must not be divided, what looks like markup, and a stretch of nothing to see."""
 
 
-# Matrix takes twice as long as the others: all of this in test-deep, in plain and in encrypted rooms.
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.long] * name.startswith("matrix")) for name in DRIVERS])
+# Matrix takes twice as long as the others: all of this in test-deep, in plain and in encrypted rooms, and over shortcuts.
+@pytest.fixture(params=first(2, DRIVERS))
 async def surface(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
     async with DRIVERS[request.param].ready(tmp_path) as driver:
         yield driver

@@ -91,7 +91,7 @@ async def test_a_crash_at_every_unit_of_work_of_a_link(tmp_path: Path, when: str
         "Approvals.settle",
     }
     wrong = {}
-    for number, point in enumerate(points[:: depth(3, 1)]):
+    for number, point in enumerate(points[:: depth(6, 1)]):
         story, fate = LinkStory(tmp_path / f"{number}"), Fate(frozenset({f"{when} {point}"}))
         await story.live(fate)
         assert fate.dead, f"{point} never came"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from core.wallet.lightning import Lightning, Outcome
     from tests.contract.lightning import Driver
 
-HERE = Path(__file__).parent
 MOST = to_msat(1_000)
 TRY = 10
 """Seconds that a node may look for a way: longer than on a wire of our own."""
@@ -48,7 +46,7 @@ PEER = "LIVE_PEER_"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if item.nodeid.startswith("tests/live/"):
             item.add_marker(pytest.mark.live)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from adapters.lightning.simulated_file import Fails
+from bot.daily import Daily
 from core.chat import Role
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import DAY, HOUR
@@ -14,8 +19,6 @@ from tests.scenario.test_payments import paying
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from config.settings import Settings
     from tests.scenario.bot import Bot
@@ -141,3 +144,23 @@ async def test_a_node_that_has_less_than_the_books_say_is_told(tmp_path: Path, m
         _, second = await bot.see(lambda: (found := reports(bot))[1:] and found, "the next report", pace=0)
         assert "The money of the day" in second
         assert "out       1,000 sats (nobody here asked for 1,000)" in second
+
+
+class Looked(Exception):
+    """The books are looked at after eight."""
+
+
+async def test_eight_that_strikes_while_the_books_are_looked_at_is_not_missed() -> None:
+    clock = FakeClock()
+
+    class Striking:
+        async def read(self, work: object) -> None:
+            if clock.now() == BERLIN:
+                raise Looked
+            clock.advance(BERLIN - clock.now())
+
+    store, nobody = cast("Any", Striking()), cast("Any", None)
+    daily = Daily(store, clock, ZoneInfo("Europe/Berlin"), nobody, nobody, nobody, simulated=True)
+    with pytest.raises(Looked):
+        async with asyncio.timeout(1):
+            await daily.run()

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import pytest
 
 from core.voice.intent import Intent
 from tests.voice import score
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CORPORA = [file for file in (score.WORK, score.KEPT) if file.exists()]
 
 
 @pytest.fixture(params=CORPORA, ids=lambda file: file.stem)
 def scored(request: pytest.FixtureRequest) -> list[score.Scored]:
-    found = score.score(score.corpus(request.param))
+    return _scored(request.param)
+
+
+@cache
+def _scored(file: Path) -> list[score.Scored]:
+    found = score.score(score.corpus(file))
     assert len(found) > 100
     return found
 

@@ -104,7 +104,7 @@ def test_the_runner_is_the_port_and_knows_its_skills(skills: SkillRunner) -> Non
 @pytest.mark.parametrize(
     ("words", "first", "files"),
     first(
-        4,
+        2,
         [
             ("summarise welcome.md", "welcome.md in ", []),
             ("search for escrow in the workspace", '"escrow" is in ', []),

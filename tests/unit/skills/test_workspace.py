@@ -22,6 +22,7 @@ from adapters.skills.errors import (
 )
 from adapters.skills.workspace import Walk, Workspace
 from core.errors import HubError
+from tests.depth import depth
 from tests.unit.skills.conftest import CANARY, CLOSED
 
 
@@ -233,7 +234,7 @@ NAMES = st.one_of(st.text(max_size=40), st.lists(st.one_of(PARTS, st.text(max_si
 
 
 @given(name=NAMES, absolute=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=depth(60, 300))
 def test_no_name_leads_out_or_to_a_canary(workspace: Workspace, name: str, absolute: bool) -> None:
     """Whatever is written: a named refusal, or a file whose real path is inside and whose content is no canary."""
     try:
