@@ -356,6 +356,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             )
         finally:
             health.ready = False
+            coordinator.desk.close()
             await dispatcher.drain(DRAIN_SECONDS)
             await delivery.stop(LAST_WORDS_SECONDS)
             supervisor.stop()

@@ -31,6 +31,7 @@ class Board:
         self._work: dict[str, dict[int, Task]] = {}
         self._at: dict[int, str] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._closed = False
 
     def note(self, task: Task) -> None:
         """A task was written, and is so now."""
@@ -91,7 +92,7 @@ class Board:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    while not (found := look()) and self._crew.here(name):
+                    while not (found := look()) and self._crew.here(name) and not self._closed:
                         await changed.wait()
                         changed.clear()
                     return found
@@ -100,6 +101,11 @@ class Board:
             waiting.discard(changed)
             if not waiting:
                 self._waiting.pop(name, None)
+
+    def close(self) -> None:
+        """The hub stops: nobody waits any more."""
+        self._closed = True
+        self._wake(list(self._waiting))
 
     def look(self, name: str) -> None:
         """Something about a worker has changed: what it waits for is looked at again."""

@@ -76,6 +76,10 @@ class Desk:
             self._docket.board.look(name)
             self._walk.offer_again(self._docket.parking.waiting())
 
+    def close(self) -> None:
+        """The hub stops: whoever waits is answered."""
+        self._docket.board.close()
+
     def _enrolled(self, name: str) -> None:
         """It asks for something. Raises `NotEnrolled`."""
         self.crew.get(name)

@@ -627,8 +627,10 @@ class Books(RuleBasedStateMachine):
         assert {number: tuple(row) for number, *row in rows} == {
             deal.number: (deal.status, deal.requester, deal.budget, deal.attempt) for deal in self.model.deals.values()
         }
-        standings = self.view.execute("SELECT agent, settled, failed, earned FROM standing")
-        assert {name: tuple(row) for name, *row in standings} == {
+        records = self.view.execute(
+            "SELECT agent, sum(settled), sum(failed), sum(earned) FROM reputation GROUP BY agent"
+        )
+        assert {name: tuple(row) for name, *row in records} == {
             name: (self.model.settled[name], self.model.failed[name], self.model.earned[name])
             for name in self.model.settled | self.model.failed
         }
