@@ -299,6 +299,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         for surface in surfaces:
             delivery.attach(surface)
         health.surfaces.extend(surfaces)
+        store.listen(identities.heard)
         store.listen(pump.heard)
         store.listen(boards.heard)
         store.listen(console.heard)

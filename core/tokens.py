@@ -233,6 +233,7 @@ class Identities:
         """Everybody who was let in, as last read."""
         self.links: tuple[Linked, ...] = ()
         """Everybody who was linked, as last read."""
+        self._live: dict[str, TokenRow] = {}
         self._accounts: dict[str, str] = {}
         self._of: dict[str, frozenset[str]] = {}
 
@@ -377,9 +378,19 @@ class Identities:
         return token
 
     async def check(self, token: str) -> TokenRow | None:
-        """The live credential of a token, if it is one."""
+        """The live credential of a token, if it is one. Those that were asked about are remembered until one is revoked."""
         digest = digest_of(token)
-        return await self._store.read(lambda tx: tx.tokens.by_hash(digest))
+        if (known := self._live.get(digest)) is not None:
+            return known
+        live = self._live
+        if (found := await self._store.read(lambda tx: tx.tokens.by_hash(digest))) is not None:
+            live[digest] = found  # where one was revoked meanwhile, what is remembered now is another
+        return found
+
+    def heard(self, events: Iterable[Event]) -> None:
+        """Events were committed: where a token was revoked, all are looked up again."""
+        if any(event.kind is Kind.TOKEN_REVOKED for event in events):
+            self._live = {}
 
     async def live(self, caller: Caller) -> list[TokenRow]:
         """Every live credential that the caller may end."""

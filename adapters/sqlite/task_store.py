@@ -108,6 +108,11 @@ class TaskRows:
             )
         )
 
+    def load(self, agent: str) -> int:
+        """See `TaskStore`."""
+        query = "SELECT count(*) FROM task WHERE agent = ? AND status IN ('awarded', 'running')"
+        return int(self._connection.execute(query, (agent,)).fetchone()[0])
+
     # Bids ------------------------------------------------------------------------------------------------------
 
     def answer(self, task: int, attempt: int, answer: Answer) -> None:
@@ -127,6 +132,11 @@ class TaskRows:
                 bid.at,
             ),
         )
+
+    def answered(self, task: int, attempt: int) -> set[str]:
+        """See `TaskStore`."""
+        query = "SELECT agent FROM bid WHERE task = ? AND attempt = ?"
+        return {agent for (agent,) in self._connection.execute(query, (task, attempt))}
 
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """See `TaskStore`."""

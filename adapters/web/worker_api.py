@@ -11,7 +11,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiohttp import web
@@ -245,6 +245,7 @@ class WorkerApi:
         self._check = check
         self._keep = keep
         self._reading = asyncio.Semaphore(AT_A_TIME)
+        self._shown = lru_cache(1024)(self._show)  # many ask for the same
 
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
@@ -306,13 +307,14 @@ class WorkerApi:
         await self._still(request, wait)
         if not found:
             return web.Response(status=204)
-        return web.Response(text=json.dumps([plain(self._open(task)) for task in found]), content_type=JSON)
+        return web.Response(text=f"[{', '.join(map(self._shown, found))}]", content_type=JSON)
 
-    def _open(self, task: Task) -> OpenTask:
-        return OpenTask(
+    def _show(self, task: Task) -> str:
+        one = OpenTask(
             task.name, task.description, task.status.value, to_sats(task.budget), task.closes_at or task.deadline,
             self._desk.calls_for(task),
         )  # fmt: skip
+        return json.dumps(plain(one))
 
     async def _bid(self, request: web.Request) -> web.Response:
         bid = await _body(request, BidBody)
@@ -348,16 +350,21 @@ class WorkerApi:
         return _status(await self._desk.progress(_own(request), _number(request), body.lease_token, body.text))
 
     async def _result(self, request: web.Request) -> web.Response:
+        name, number = _own(request), _number(request)
+        if (request.content_length or LARGEST_RESULT) <= LARGEST:
+            return await self._delivered(name, number, await _body(request, ResultBody))
         async with self._reading:
             raw = await _read(request, LARGEST_RESULT)
-            body = await asyncio.to_thread(_checked, raw, ResultBody)
-            if len(body.result.encode(errors="replace")) > MAX_TEXT:
-                raise TextTooLong(field="result", limit=f"{MAX_TEXT:,}")
-            name, number = _own(request), _number(request)
-            await self._desk.holds(name, number, body.lease_token)
-            contents = await asyncio.to_thread(_contents, body.files)
-            kept = await self._keep(contents)
+            return await self._delivered(name, number, await asyncio.to_thread(_checked, raw, ResultBody))
+
+    async def _delivered(self, name: str, number: int, body: ResultBody) -> web.Response:
         text = body.result.encode(errors="replace").decode()
+        if len(text.encode()) > MAX_TEXT:
+            raise TextTooLong(field="result", limit=f"{MAX_TEXT:,}")
+        kept: tuple[ResultFile, ...] = ()
+        if body.files:
+            await self._desk.holds(name, number, body.lease_token)
+            kept = await self._keep(await asyncio.to_thread(_contents, body.files))
         return _status(await self._desk.deliver(name, number, body.lease_token, text, kept))
 
     async def _fail(self, request: web.Request) -> web.Response:

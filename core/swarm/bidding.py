@@ -102,8 +102,10 @@ def open_and_close(
 
 def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
     """Whether an auction waits for somebody: a worker that is here, could do it, has a hand free, and has not answered yet."""
-    hands = _silent(task, tx.tasks.answers(task.id, task.attempt), terms)
-    return bool(hands) and any(load < terms.capacity(name) for name, load in _loads(tx, hands))
+    if not (hands := terms.crew.hands(task)):
+        return False
+    silent = {*hands}.difference(tx.tasks.answered(task.id, task.attempt))
+    return any(tx.tasks.load(name) < terms.capacity(name) for name in silent)
 
 
 def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:
@@ -211,18 +213,8 @@ def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: boo
 
 def _too_busy_to_bid(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> bool:
     """Whether a worker that could do it has not answered for want of a free hand."""
-    hands = _silent(task, answers, terms)
-    return bool(hands) and any(load >= terms.capacity(name) for name, load in _loads(tx, hands))
-
-
-def _silent(task: Task, answers: Sequence[Answer], terms: Terms) -> set[str]:
-    """The workers that are here, could do it, and have not answered."""
-    return {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
-
-
-def _loads(tx: SwarmTx, agents: set[str]) -> list[tuple[str, int]]:
-    loads = tx.tasks.loads()
-    return [(name, loads[name]) for name in agents]
+    silent = {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
+    return any(tx.tasks.load(name) >= terms.capacity(name) for name in silent)
 
 
 def _there(agent: str, terms: Terms) -> bool:

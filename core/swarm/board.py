@@ -22,12 +22,13 @@ Found = TypeVar("Found")
 
 
 class Board:
-    """Open auctions, and the tasks that each worker has."""
+    """Open auctions, those that each worker may still answer, and the tasks that each worker has."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._open: dict[int, Task] = {}
         self._answered: dict[int, set[str]] = {}
+        self._asked: dict[str, dict[int, Task]] = {}
         self._work: dict[str, dict[int, Task]] = {}
         self._at: dict[int, str] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -35,48 +36,59 @@ class Board:
 
     def note(self, task: Task) -> None:
         """A task was written, and is so now."""
-        known = self._open.pop(task.id, None)
-        if known is not None and (task.status is not Status.BIDDING or task.attempt != known.attempt):
-            self._answered.pop(task.id, None)
+        known = self._open.get(task.id)
+        if known is None or task.status is not Status.BIDDING or task.attempt != known.attempt:
+            self._close(task.id)
+            if task.status is Status.BIDDING:
+                self._ask(task)
         had = self._at.pop(task.id, None)
         if had is not None:
             del self._work[had][task.id]
-        if task.status is Status.BIDDING:
-            self._open[task.id] = task
-            if known is None:
-                self._wake(one.name for one in self._crew if self._crew.fits(one, task))
-        elif task.status in AT_WORK and self._crew.has(task.agent):
+        if task.status in AT_WORK and self._crew.has(task.agent):
             self._at[task.id] = agent = task.agent or ""
             self._work.setdefault(agent, {})[task.id] = task
             self._wake([agent])
         elif had is not None:
             self._wake([had])
 
+    def _ask(self, task: Task) -> None:
+        self._open[task.id] = task
+        names = [one.name for one in self._crew.fitting(task)]
+        for name in names:
+            self._asked.setdefault(name, {})[task.id] = task
+        self._wake(names)
+
+    def _close(self, number: int) -> None:
+        if (task := self._open.pop(number, None)) is not None:
+            self._answered.pop(number, None)
+            for one in self._crew.fitting(task):
+                self._asked.get(one.name, {}).pop(number, None)
+
     def restore(self, tasks: Iterable[Task], answered: Mapping[int, set[str]]) -> None:
         """Take up what the last stop left: live tasks, and who has answered to each auction."""
         for task in tasks:
             self.note(task)
-        self._answered.update({number: {*names} for number, names in answered.items()})
+        for number, names in answered.items():
+            for name in names:
+                self.answered(number, name)
 
     def answered(self, number: int, name: str) -> None:
         """A worker has bid on a task, or refused it."""
         if number in self._open:
             self._answered.setdefault(number, set()).add(name)
+            self._asked.get(name, {}).pop(number, None)
 
     def tasks(self, name: str, wanted: frozenset[str] = frozenset()) -> list[Task]:
         """The open auctions that a worker may bid in and has not answered, oldest first; none while it has no hand free.
 
         `wanted`: only those that call for one of these capabilities.
         """
-        worker = self._crew.get(name)
-        if len(self._work.get(name, ())) >= worker.concurrency:
+        if len(self._work.get(name, ())) >= self._crew.capacity(name):
             return []
         return [
             task
-            for number, task in sorted(self._open.items())
-            if name not in self._answered.get(number, ())
-            and self._crew.fits(worker, task)
-            and (not wanted or task.only == name or not wanted.isdisjoint(self._crew.called_for(task.description)))
+            for task in self._asked.get(name, {}).values()
+            if not wanted or task.only == name or not wanted.isdisjoint(self._crew.called_for(task.description))
         ]
 
     def given(self, name: str) -> Task | None:
@@ -108,7 +120,12 @@ class Board:
         self._wake(list(self._waiting))
 
     def look(self, name: str) -> None:
-        """Something about a worker has changed: what it waits for is looked at again."""
+        """Something about a worker has changed: what it is asked, and what it waits for, is looked at again."""
+        self._asked[name] = {
+            number: task
+            for number, task in self._open.items()
+            if name not in self._answered.get(number, ()) and self._crew.has(name) and self._crew.fits(name, task)
+        }
         self._wake([name])
 
     def _wake(self, names: Iterable[str]) -> None:

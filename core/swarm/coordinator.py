@@ -204,7 +204,7 @@ class Coordinator:
             bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
             if bid is None:
                 raise NoSuchBid(agent=given[:40], task=task.name)
-            if not is_person(agent) and tx.tasks.loads()[self._known(agent)] >= self._terms.capacity(agent):
+            if not is_person(agent) and tx.tasks.load(self._known(agent)) >= self._terms.capacity(agent):
                 raise AgentBusy(agent=agent, task=task.name)
             tx.mark(key, "")
             return bidding.award(tx, task, bid, self._terms, now.recorded)
@@ -317,7 +317,7 @@ class Coordinator:
             self._docket.board.look(name)
         else:
             agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)
-        load = await self._store.read(lambda tx: tx.tasks.loads()[agent])
+        load = await self._store.read(lambda tx: tx.tasks.load(agent))
         if new:
             self._walk.offer_again(self._docket.parking.waiting_for(agent))
             self._spawner.spawn(self._hand_over(agent), f"what {agent} was doing")

@@ -149,22 +149,20 @@ class Crew:
             return now < self._begun + RETURN
         return now - self._seen.get(name, -SILENCE) < SILENCE
 
-    def fits(self, worker: Enrolled, task: Task) -> bool:
-        """Whether a worker may bid on a task, and is asked to."""
-        if worker.name in task.excluded or task.only not in {None, worker.name}:
-            return False
-        if task.only is not None or ANYTHING in worker.capabilities:
-            return True
+    def fitting(self, task: Task) -> list[Enrolled]:
+        """Those who may bid on a task and are asked to, here or not."""
         called = self.called_for(task.description)
-        return any(one in called or says(one, task.description) for one in worker.capabilities)
+        return [worker for worker in self._enrolled.values() if _fits(worker, task, called)]
+
+    def fits(self, name: str, task: Task) -> bool:
+        """Whether a worker may bid on a task, and is asked to."""
+        return _fits(self._enrolled[name], task, self.called_for(task.description))
 
     def hands(self, task: Task) -> list[str]:
         """Those who are here and could do a task, busy or not."""
-        return [
-            one.name
-            for one in self._enrolled.values()
-            if one.concurrency and self.here(one.name) and self.fits(one, task)
-        ]
+        if not self._enrolled:
+            return []
+        return [one.name for one in self.fitting(task) if one.concurrency and self.here(one.name)]
 
     def closing(self, names: Sequence[str], now: int, window: int) -> int:
         """When an auction that waits for these closes, Unix ms: whoever is expected back gets the time to come."""
@@ -235,6 +233,14 @@ class Crew:
             if here != self._noted:
                 self._noted = here
                 await self._store.write(lambda tx, here=here: tx.crew.note(here))  # type: ignore[misc]
+
+
+def _fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:
+    if worker.name in task.excluded or task.only not in {None, worker.name}:
+        return False
+    if task.only is not None or ANYTHING in worker.capabilities:
+        return True
+    return any(one in called or says(one, task.description) for one in worker.capabilities)
 
 
 def _span(time: int) -> str:

@@ -117,7 +117,7 @@ class Desk:
                 if self._said_so(tx, task, name, to_msat(sats), eta, said):
                     return task
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
-            if not task.waits_for_people and tx.tasks.loads()[name] >= self._terms.capacity(name):
+            if not task.waits_for_people and tx.tasks.load(name) >= self._terms.capacity(name):
                 why = "you have as many tasks as you do at a time"
                 return task
             late = {"late": True} if task.waits_for_people else {}
@@ -220,6 +220,7 @@ class Desk:
 
         Raises `StaleLease`, `UnknownTask`.
         """
+        self.crew.seen(name)
 
         def work(tx: SwarmTx) -> Task:
             task = _held(tx, number, name, lease)

@@ -163,6 +163,12 @@ class TaskStore(Protocol):
     def loads(self) -> Counter[str]:
         """How many tasks each agent has been awarded or is running; 0 for everyone else."""
 
+    def load(self, agent: str) -> int:
+        """How many tasks one agent has been awarded or is running."""
+
+    def answered(self, task: int, attempt: int) -> set[str]:
+        """Who has answered to an auction."""
+
     def answer(self, task: int, attempt: int, answer: Answer) -> None:
         """Keep an agent's answer; a later one replaces it."""
 

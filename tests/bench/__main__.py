@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import book, footprint, gate, hearing, latency, lives, matrix, nlu, telegram
+from tests.bench import book, footprint, gate, hearing, latency, lives, matrix, nlu, telegram, workers
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -250,9 +250,32 @@ def _gate(effort: Effort) -> Iterator[Line]:
     )  # fmt: skip
 
 
+def _workers(effort: Effort) -> Iterator[Line]:
+    found = workers.rates(effort.rounds, 90 // effort.rounds)
+    for name, what, limit, durable in (
+        ("reads", "auctions looked for", ">= 0.6", "nothing is written"),
+        ("bids", "bids", ">= 0.4", DURABLE),
+        ("cycles", "a heartbeat and a result", ">= 0.12", f"{DURABLE}, two commits"),
+    ):
+        ours, bare = found[name]
+        ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
+        mine, theirs = statistics.median(ours), statistics.median(bare)
+        yield Line(
+            f"workers: {what}",
+            f"{mine:,.0f}/s",
+            f"bare aiohttp, {workers.LOAD}: {theirs:,.0f}/s",
+            ratio,
+            limit,
+            durable,
+        )
+        if name == "cycles":
+            yield Line("workers: the same, a second", f"{mine:,.0f}/s", "", mine, ">= 1000", durable)
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
+    "workers": _workers,
 }  # fmt: skip
 
 
