@@ -19,6 +19,11 @@ class CrewRows:
     def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
         self._connection = connection
         self._tx = tx
+        self._names: set[str] | None = None
+
+    def renew(self) -> None:
+        """Look again at the next question: a transaction began, or something of it was undone."""
+        self._names = None
 
     def all(self) -> list[tuple[Enrolled, bool]]:
         """See `CrewStore`."""
@@ -29,11 +34,14 @@ class CrewRows:
         ]
 
     def has(self, name: str) -> bool:
-        """See `CrewStore`."""
-        return self._connection.execute("SELECT 1 FROM crew WHERE name = ?", (name,)).fetchone() is not None
+        """See `CrewStore`. Asked of everybody who is paid, so read once a transaction."""
+        if self._names is None:
+            self._names = {name for (name,) in self._connection.execute("SELECT name FROM crew")}
+        return name in self._names
 
     def put(self, worker: Enrolled, *, here: bool) -> None:
         """See `CrewStore`."""
+        self.renew()
         self._connection.execute(
             "INSERT INTO crew VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET capabilities = excluded.capabilities,"
             " concurrency = excluded.concurrency, live = excluded.live, here = excluded.here",

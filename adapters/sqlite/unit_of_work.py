@@ -99,6 +99,7 @@ class UnitOfWork:
         self.events = []
         self._emitted = []
         self.limits.renew()
+        self.crew.renew()
 
     def emit(self, event: Event) -> None:
         """See `core.store.Tx`."""
@@ -127,6 +128,7 @@ class UnitOfWork:
         del self.events[kept:]
         self._emitted = []
         self.limits.renew()
+        self.crew.renew()
 
     def applied(self, key: str) -> str | None:
         """See `core.store.Tx`."""
