@@ -44,6 +44,8 @@ _VARIES = {
     "posted_at",
     "deadline",
     "closes_at",
+    "awarded_at",
+    "took",
     "ended_at",
     "prev",
     "hash",
@@ -83,7 +85,7 @@ class Swarm:
         """Open `path`, with six agents that take any number of tasks and an owner with plenty of sats."""
         clock = SystemClock()
         async with Database.open(path, clock) as store, Nursery() as nursery:
-            personas = [Persona(name, "counter", ("counting",), 20, ()) for name in AGENTS]
+            personas = [Persona(name, "counter", ("counting",), 20, ("count",)) for name in AGENTS]
             roster = Roster(store, personas)
             await roster.load()
             roster._agents = {one.name: Agent(one.name, one, 10 * IN_FLIGHT) for one in personas}
