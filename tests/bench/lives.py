@@ -46,6 +46,7 @@ _VARIES = {
     "closes_at",
     "awarded_at",
     "took",
+    "lease",
     "ended_at",
     "prev",
     "hash",
