@@ -31,8 +31,8 @@ async function forever(turn) {
       await ask("POST", "agents", { name: me, capabilities: ["any"] });
       for (;;) await turn();
     } catch (error) {
-      if (error.status === 401 || error.status === 403) throw error; // nothing that we ask will be answered
-      console.error(error.message); // the hub is away, or somebody else has the task now: ask again
+      console.error(error.cause?.message || error.message); // the hub is away, or somebody else has the task now: ask again
+      if (error.status === 401 || error.status === 403) process.exit(1); // nothing that we ask will be answered
       await new Promise((done) => setTimeout(done, 500 + Math.random() * 2000));
     }
   }

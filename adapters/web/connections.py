@@ -25,14 +25,16 @@ HEADERS_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 75.0
 """How long a connection may stay silent between two requests."""
 
-MOST = 512
+MOST = 8192
+"""Each worker that waits for work has one or two."""
+
 FEWEST = 16
 
 
 def most() -> int:
-    """How many connections may be open at a time: a quarter of the file descriptors that this process may have."""
+    """How many connections may be open at a time: a third of the file descriptors that this process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else max(FEWEST, min(MOST, soft // 4))
+    return MOST if soft == resource.RLIM_INFINITY else max(FEWEST, min(MOST, soft // 3))
 
 
 class Connection(web.RequestHandler):

@@ -223,6 +223,8 @@ class Gate:
             return errors.response(error)
         except web.HTTPException as error:
             return errors.library_response(error.status, error.headers.get("Allow"))
+        except ConnectionError:  # whoever asked is gone, before all was said or answered
+            return errors.library_response(400)
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return errors.response(WentWrong())

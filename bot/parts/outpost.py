@@ -68,5 +68,5 @@ async def work(settings: Settings, *, name: str, capabilities: Sequence[str], ca
                 hub, hands, [Agent(one.name, one) for one in chosen], capabilities=can, capacity=capacity, clock=clock,
                 spawner=nursery, chance=chance,
             )  # fmt: skip
-            print(f"timmy: {name} works for {settings.hub.url}: {', '.join(can)}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"timmy: {name} asks {settings.hub.url} for work: {', '.join(can)}", file=sys.stderr, flush=True)  # noqa: T201
             await outpost.run(stop)

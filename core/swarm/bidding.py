@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from core.wallet.limits import Spend
 
 HUB = "hub"
+MOST_NAMED = 5
+"""Workers that are named where none of them answered."""
 
 
 class BidOutOfRange(UserError):
@@ -208,7 +210,23 @@ def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: boo
             return award(tx, task, bid, terms, actor)
         # What the hub spends on whom is nobody's business but its owners'.
         over.append("the hub cannot fund it now" if task.requester.startswith(STRANGER) else f"{bid.agent}: {why}")
-    return take(tx, task, life.void(task, why="; ".join(dict.fromkeys(over)) or _nobody(task, answers)), HUB)
+    return take(
+        tx,
+        task,
+        life.void(
+            task, why="; ".join(dict.fromkeys(over)) or _nobody(task, [*answers, *_late(tx, task, answers, terms)])
+        ),
+        HUB,
+    )
+
+
+def _late(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> list[Answer]:
+    """Of workers that were here and said nothing, that they said nothing."""
+    silent = {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
+    return [
+        Answer(Bid(name, 0, None, "did not answer in time", 0, tx.now), refused=True)
+        for name in sorted(silent)[:MOST_NAMED]
+    ]
 
 
 def _too_busy_to_bid(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> bool:

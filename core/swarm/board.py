@@ -6,7 +6,6 @@ It follows the rows: each task is noted here after it was written. Nothing is as
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from core.swarm.task import AT_WORK, Status
@@ -31,7 +30,7 @@ class Board:
         self._asked: dict[str, dict[int, Task]] = {}
         self._work: dict[str, dict[int, Task]] = {}
         self._at: dict[int, str] = {}
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._closed = False
 
     def note(self, task: Task) -> None:
@@ -98,21 +97,21 @@ class Board:
 
     async def wait(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
         """What `look` finds, as soon as it finds something, or after so many seconds, or when the worker is let go of."""
-        changed = asyncio.Event()
-        waiting = self._waiting.setdefault(name, set())
-        waiting.add(changed)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    while not (found := look()) and self._crew.here(name) and not self._closed:
-                        await changed.wait()
-                        changed.clear()
-                    return found
-            return look()
-        finally:
-            waiting.discard(changed)
-            if not waiting:
-                self._waiting.pop(name, None)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not (found := look()) and self._crew.here(name) and not self._closed and loop.time() < end:
+            waiter = loop.create_future()
+            timer = loop.call_at(end, _wake, waiter)
+            waiting = self._waiting.setdefault(name, set())
+            waiting.add(waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                waiting.discard(waiter)
+                if not waiting:
+                    self._waiting.pop(name, None)
+        return found
 
     def close(self) -> None:
         """The hub stops: nobody waits any more."""
@@ -130,5 +129,10 @@ class Board:
 
     def _wake(self, names: Iterable[str]) -> None:
         for name in names:
-            for changed in self._waiting.get(name, ()):
-                changed.set()
+            for waiter in self._waiting.get(name, ()):
+                _wake(waiter)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

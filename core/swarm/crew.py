@@ -84,6 +84,8 @@ class Crew:
         self._awaited: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
+        self._version = 0
+        self._fitting: tuple[object, list[Enrolled]] = (None, [])
 
     def __iter__(self) -> Iterator[Enrolled]:
         """All that are enrolled, by name."""
@@ -95,6 +97,7 @@ class Crew:
         self._begun = self._clock.now()
         self._enrolled = {worker.name: worker for worker, _ in rows if worker.live}
         self._dismissed = {worker.name: worker for worker, _ in rows if not worker.live}
+        self._version += 1
         self._noted = {worker.name for worker, here in rows if here and worker.live}
         self._awaited = set(self._noted)
 
@@ -151,8 +154,11 @@ class Crew:
 
     def fitting(self, task: Task) -> list[Enrolled]:
         """Those who may bid on a task and are asked to, here or not."""
-        called = self.called_for(task.description)
-        return [worker for worker in self._enrolled.values() if _fits(worker, task, called)]
+        asked = (self._version, task.description, task.only, task.excluded)
+        if self._fitting[0] != asked:  # several ask in a row
+            called = self.called_for(task.description)
+            self._fitting = (asked, [worker for worker in self._enrolled.values() if _fits(worker, task, called)])
+        return self._fitting[1]
 
     def fits(self, name: str, task: Task) -> bool:
         """Whether a worker may bid on a task, and is asked to."""
@@ -186,6 +192,7 @@ class Crew:
         if new := self._enrolled.get(name) != worker:
             await self._store.write(lambda tx: tx.crew.put(worker, here=True))
             self._enrolled[name] = worker
+            self._version += 1
             self._noted.add(name)
         self.seen(name)
         return new or back
@@ -216,6 +223,7 @@ class Crew:
             into, out = (self._enrolled, self._dismissed) if live else (self._dismissed, self._enrolled)
             out.pop(name)
             into[name] = worker
+            self._version += 1
             self._noted.discard(name)
             self.gone(name)
         return new

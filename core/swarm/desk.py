@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 
 
 class NoWords(UserError):
-    """A progress has a text: say in a few words how it goes."""
+    """There is nothing in it: a progress says in a few words how it goes, a result has a text or files."""
 
 
 class StaleLease(UserError):
@@ -218,9 +218,11 @@ class Desk:
     async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
         """A result; what strangers bought is paid for at once, anybody else has the review time. The same again changes nothing.
 
-        Raises `StaleLease`, `UnknownTask`.
+        Raises `NoWords`, `StaleLease`, `UnknownTask`.
         """
         self.crew.seen(name)
+        if not text.strip() and not files:
+            raise NoWords
 
         def work(tx: SwarmTx) -> Task:
             task = _held(tx, number, name, lease)

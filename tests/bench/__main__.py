@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import book, footprint, gate, hearing, latency, lives, matrix, nlu, telegram, workers
+from tests.bench import book, footprint, gate, hearing, latency, lives, matrix, nlu, pollers, telegram, workers
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -272,10 +272,35 @@ def _workers(effort: Effort) -> Iterator[Line]:
             yield Line("workers: the same, a second", f"{mine:,.0f}/s", "", mine, ">= 1000", durable)
 
 
+def _pollers(effort: Effort) -> Iterator[Line]:
+    few = pollers.waking(pollers.FEW, 0, 20 * effort.rounds, bare=False)
+    worst = latency.at(sorted(few.one), 0.99)
+    middle = latency.at(sorted(few.one), 0.5)
+    name = f"{pollers.FEW} workers wait: a task reaches its one, p99 ms"
+    yield Line(name, f"{worst:.1f} ms", f"its p50: {middle:.1f} ms", worst, "<= 20", DURABLE)
+    bare, many = (pollers.waking(pollers.MANY, effort.rounds, 0, bare=one) for one in (True, False))
+    ours, theirs = statistics.median(many.last), statistics.median(bare.last)
+    yield Line(
+        f"{pollers.MANY:,} workers wait: all woken", f"{ours:.0f} ms", f"bare aiohttp: {theirs:.0f} ms", ours / theirs, "<= 1.5",
+        DURABLE,
+    )  # fmt: skip
+    first, theirs = statistics.median(many.first), statistics.median(bare.first)
+    yield Line(
+        "the first of them", f"{first:.0f} ms", f"bare aiohttp: {theirs:.0f} ms", first / theirs, "<= 1", DURABLE
+    )
+    yield Line(
+        "one of them, idle, kB",
+        f"{many.kilobytes:.1f} kB",
+        f"bare aiohttp: {bare.kilobytes:.1f} kB",
+        many.kilobytes,
+        "<= 15",
+    )
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
-    "workers": _workers,
+    "workers": _workers, "pollers": _pollers,
 }  # fmt: skip
 
 

@@ -376,7 +376,7 @@ async def test_idle_connections_make_room_for_those_that_ask(tmp_path: Path, mon
 
 def test_connections_leave_most_file_descriptors_to_the_rest_of_the_hub() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert 0 < connections.most() <= max(soft // 4, connections.FEWEST)
+    assert 0 < connections.most() <= max(soft // 3, connections.FEWEST)
 
 
 # Health ----------------------------------------------------------------------------------------------------------

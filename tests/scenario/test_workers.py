@@ -142,7 +142,9 @@ async def test_nobody_answers_and_the_task_says_so(tmp_path: Path) -> None:
         await box.enrol()
         task = await posted(bot)
         bot.pass_time(6)
-        assert (await bot.ends(task))["data"]["status"] == "failed"
+        ended = await bot.ends(task)
+        assert ended["data"]["status"] == "failed"
+        assert "box: did not answer in time" in ended["text"]
         assert balances(bot.app.settings)["user:console:owner"] == (10_000, 0)
 
 
@@ -526,6 +528,7 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y"}, 409, "stale_lease"),
     ("POST", "tasks/T-1/result", {"lease_token": "x"}, 422, "bad_body"),
     ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y" * 100_001}, 413, "text_too_long"),
+    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": " \n"}, 422, "no_words"),
     ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y" * 70_000}, 413, "body_too_large"),
 ]
 
@@ -544,6 +547,23 @@ async def test_what_is_wrong_is_refused_in_one_sentence_and_changes_nothing(tmp_
         assert await box.code("GET", "assignments", agent_id="boy") == (403, "not_this_agent")
         assert await box.code("GET", "assignments") == (403, "not_this_agent")
         assert bot.tables() == before
+
+
+async def test_who_goes_away_in_the_middle_of_a_request_is_no_error_of_the_hubs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        host = bot.app.address.removeprefix("http://")
+        head = f"POST /internal/bids HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {box.token}\r\nContent-Length: 100\r\n\r\n"
+        for _ in range(5):
+            _, writer = await asyncio.open_connection(*host.split(":"))
+            writer.write(f"{head}half of".encode())
+            await writer.drain()
+            await bot.barrier()
+            writer.transport.abort()
+        assert await box.tasks() == []
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_whoever_has_not_enrolled_or_has_no_token_gets_nothing(tmp_path: Path) -> None:
