@@ -205,6 +205,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         people = People(approvals, identities, pairing, agents, wallet, treasury)
         till = money(store, world, people, files_of.keep, clock, nursery)
         health.behind = lambda: till.own.behind
+        health.waits = coordinator.waits
         escrow = HoldEscrow(store, till.own, coordinator, identities, clock=clock, ids=ids)
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)

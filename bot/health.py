@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from core.chat import Reply
+from core.ids import task_name
 from core.money import format_cost, format_sats, to_cost, to_sats
+from core.swarm.coordinator import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from core.events import Json
     from core.ports import Clock
+
+MOST_WAITING = 5
+"""Tasks that are told to wait, and names that are told with each."""
 
 STUCK_MS = 30_000
 """A writer busy this long with one batch is stuck."""
@@ -91,6 +96,9 @@ class Health:
     behind: Callable[[], str] = str
     """That the Lightning node is not in step with the chain, as it last said; empty where it is."""
 
+    waits: Callable[[], Waits] | None = None
+    """What waits for whom, and which workers are here."""
+
     parts: dict[str, Part] = field(default_factory=dict)
     surfaces: list[Surface] = field(default_factory=list)
 
@@ -137,7 +145,7 @@ class Health:
     async def data(self) -> dict[str, Json]:
         """Everything, for programs."""
         figures, model, behind, now = await self.figures(), await self.model(), self.behind(), self.clock.now()
-        faults = [*self.troubles(), *self.notes()]
+        faults, waits = [*self.troubles(), *self.notes()], self._waits()
         return {
             "ok": not faults,
             "ready": self.ready,
@@ -157,9 +165,14 @@ class Health:
                 "earned_today_sats": to_sats(figures.earned), "spent_today_sats": to_cost(figures.spent),
                 "simulated": self.simulated, "frozen": figures.frozen,
             },
+            "workers": {"here": [*waits.here], "away": [*waits.away]},
+            "waiting": [{"task": task_name(number), "for": list(agents)} for number, agents in waits.tasks],
             "messages_waiting": figures.backlog,
             "dead_letters": figures.dead_letters,
         }  # fmt: skip
+
+    def _waits(self) -> Waits:
+        return Waits([], [], []) if self.waits is None else self.waits()
 
     async def reply(self) -> Reply:
         """Everything, for people."""
@@ -177,6 +190,13 @@ class Health:
         lines.append(f"model  {why or 'up'}")
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
+        waits = self._waits()
+        for number, agents in waits.tasks[:MOST_WAITING]:
+            what = f"waits for {_some(agents)} to be free" if agents else "waits for spending to go on"
+            lines.append(f"{task_name(number)}  {what}")
+        if waits.here or waits.away:
+            gone = f"; away: {_some(waits.away)}" if waits.away else ""
+            lines.append(f"workers  {len(waits.here)} here{gone}")
         kind = "simulated sats" if self.simulated else "sats"
         money = f"{format_cost(figures.held)} held, {format_sats(figures.escrow)} in escrow"
         lines.append(f"money  {money} ({kind})")
@@ -196,3 +216,8 @@ def _up(name: str, behind: str) -> str:
 def _down(name: str, part: Part) -> str:
     """That a part is down and why, to stand in a sentence."""
     return f"{name} is down: {part.why.rstrip('.')}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_WAITING
+    return ", ".join(names[:MOST_WAITING]) + (f" and {more} more" if more > 0 else "")

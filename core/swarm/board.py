@@ -33,6 +33,10 @@ class Board:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._closed = False
 
+    def __contains__(self, number: int) -> bool:
+        """Whether a task is up for bids."""
+        return number in self._open
+
     def note(self, task: Task) -> None:
         """A task was written, and is so now."""
         known = self._open.get(task.id)

@@ -6,7 +6,7 @@ after the commit and goes its way in `walk`; what time brings, and what a restar
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
@@ -70,6 +70,15 @@ class NotOver(UserError):
     """{task} is {status}; only a task that is over can be tried again. /cancel {task} ends it."""
 
     status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Tasks that wait, each with the agents of which the first that is free takes it; and workers, by name."""
+
+    tasks: list[tuple[int, tuple[str, ...]]]
+    here: list[str]
+    away: list[str]
 
 
 class Coordinator:
@@ -366,6 +375,15 @@ class Coordinator:
             return task, tx.tasks.answers(task.id, task.attempt)
 
         return await self._store.read(work)
+
+    def waits(self) -> Waits:
+        """What waits for whom, and how the crew stands."""
+        open_for = [
+            (number, agents) for number, agents in self._docket.parking.all() if number not in self._docket.board
+        ]
+        here = [worker.name for worker in self.crew if self.crew.here(worker.name)]
+        away = [worker.name for worker in self.crew if not self.crew.here(worker.name)]
+        return Waits(open_for, here, away)
 
     def progress(self, number: int) -> str | None:
         """What was last said of a task under way."""

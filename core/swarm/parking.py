@@ -32,6 +32,10 @@ class Parking:
         """All that wait, also those that nobody here can do."""
         return self._agents.keys()
 
+    def all(self) -> list[tuple[int, tuple[str, ...]]]:
+        """Each that waits, the oldest first, and for whom."""
+        return sorted(self._agents.items())
+
     def waiting_for(self, agent: str) -> AbstractSet[int]:
         """Those that wait for this agent."""
         return self._tasks.get(agent, frozenset())

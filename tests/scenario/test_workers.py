@@ -468,6 +468,24 @@ async def test_the_roster_shows_workers_too(tmp_path: Path) -> None:
         assert (await bot.data("/agent bix"))["error"] == "unknown_agent"
 
 
+async def test_the_status_says_what_waits_for_whom_and_which_workers_are_here(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "old") as (box, old):
+        await old.enrol("cooking")
+        bot.pass_time(SILENCE / 1000)
+        await box.enrol()
+        await box.won(await posted(bot), 20)
+        task = (await bot.data("/task find more max=50"))["task"]
+        await bot.barrier()
+        said = await bot.say("/status")
+        assert f"\n{task}  waits for box to be free\n" in said["text"]
+        assert "\nworkers  1 here; away: old\n" in said["text"]
+        assert said["data"]["waiting"] == [{"task": task, "for": ["box"]}]
+        await bot.say("/freeze")
+        await bot.say("/cancel T-1")
+        await bot.barrier()
+        assert f"\n{task}  waits for spending to go on\n" in (await bot.say("/status"))["text"]
+
+
 async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_again(tmp_path: Path) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
