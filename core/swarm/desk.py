@@ -245,8 +245,8 @@ class Desk:
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status not in AT_WORK:
             raise StaleLease(task=task.name)
-        await self._walk.lose(task, f"{name}: {why[:LONGEST_NOTE]}" if why else f"{name} handed it back", blame=blame)
-        return await self._docket.show(number)
+        said = f"{name}: {why[:LONGEST_NOTE]}" if why else f"{name} handed it back"
+        return await self._walk.lose(task, said, blame=blame)
 
     async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
         """What a worker waits for."""
