@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from core.swarm.crew import RETURN, SILENCE
+from core.chat import Caller, Role
+from core.swarm.crew import RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
 from tests.fakes import FakeClock
-from tests.scenario.bot import ECHO, PATIENCE, Hands, balances, hub, prove
+from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prove
 from tests.scenario.crew import back, workers
 
 if TYPE_CHECKING:
@@ -489,6 +490,26 @@ async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_
         assert bot.rows("SELECT kind, agent FROM event WHERE kind LIKE 'Agent%'") == [
             ("AgentDismissed", "box"), ("AgentSpawned", "box")
         ]  # fmt: skip
+
+
+async def test_two_who_dismiss_a_worker_at_once_do_it_once(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), bot.another() as other:
+        await box.enrol()
+        said = await soon(asyncio.gather(bot.data("/dismiss box"), other.data("/dismiss box")))
+        assert [one["ok"] for one in said] == [True, True]
+        assert bot.rows("SELECT kind FROM event WHERE kind LIKE 'Agent%'") == [("AgentDismissed",)]
+
+
+async def test_a_worker_that_enrols_while_it_is_dismissed_stays_dismissed(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        coordinator = bot.app.hub.coordinator
+        owner = Caller(OWNER, Role.OWNER, private=True)
+        dismissed = coordinator.dismiss(owner, "box", key="once")
+        _, refused = await asyncio.gather(dismissed, coordinator.desk.enrol("box", ["any"], 2), return_exceptions=True)
+        assert isinstance(refused, WasDismissed)
+        assert not coordinator.crew.has("box")
+        assert bot.rows("SELECT live FROM crew") == [(0,)]
 
 
 BAD: list[tuple[str, str, Any, int, str]] = [
