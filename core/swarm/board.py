@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from core.swarm.task import AT_WORK, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from core.swarm.crew import Crew
     from core.swarm.task import Task
@@ -51,11 +51,11 @@ class Board:
         elif had is not None:
             self._wake([had])
 
-    def restore(self, tasks: Iterable[Task], answered: Mapping[int, set[str]]) -> None:
-        """Take up what the last stop left: live tasks, and who has answered to each auction."""
-        for task in tasks:
-            self.note(task)
-        self._answered.update({number: {*names} for number, names in answered.items()})
+    def restore(self, task: Task, answered: set[str]) -> None:
+        """Take up a task that the last stop left, and who has answered to its auction."""
+        self.note(task)
+        if answered:
+            self._answered[task.id] = answered
 
     def answered(self, number: int, name: str) -> None:
         """A worker has bid on a task, or refused it."""

@@ -11,6 +11,7 @@ import pytest
 from core.chat import Caller, Role
 from core.swarm.crew import RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
+from core.swarm.timing import Timing
 from tests.fakes import FakeClock
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prove
 from tests.scenario.crew import back, workers
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from pathlib import Path
 
+    from core.swarm.ports import SwarmTx
+    from core.swarm.task import Task
     from tests.scenario.bot import Bot
 
 T = TypeVar("T")
@@ -369,6 +372,40 @@ async def test_a_worker_that_does_not_come_back_is_waited_for_once(tmp_path: Pat
         bot.pass_time(RETURN / 1000)
         assert (await bot.ends(task))["data"]["status"] == "failed"
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+async def test_what_cannot_be_taken_up_at_a_start_keeps_no_worker_from_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, real = FakeClock(), Timing._rearm
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol(concurrency=2)
+        await boy.enrol()
+        awarded, bidding, broken = [await posted(bot) for _ in range(3)]
+        await box.bid(awarded, 10)
+        await boy.refuse(awarded)
+        await boy.refuse(bidding)
+
+    def rearm(timing: Timing, tx: SwarmTx, task: Task) -> Task:
+        if task.name == broken:
+            raise ValueError(broken)
+        return real(timing, tx, task)
+
+    monkeypatch.setattr(Timing, "_rearm", rearm)
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box, boy) as (box, boy):
+        assert (await box.given())["task_id"] == awarded
+        assert await box.tasks() == [bidding]
+        assert await boy.tasks() == [], "it has answered"
+
+
+async def test_a_result_in_the_midst_of_a_start_frees_its_worker(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task, later = await posted(bot), await posted(bot)
+        lease = await box.won(task, 10)
+        coordinator = bot.app.hub.coordinator
+        await asyncio.gather(coordinator.recover(), coordinator.desk.deliver("box", int(task[2:]), lease, "done", ()))
+        assert await box.tasks() == [later]
 
 
 async def test_a_worker_that_joins_is_offered_what_waits_and_one_that_changes_strands_nothing(tmp_path: Path) -> None:
