@@ -107,9 +107,11 @@ def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
 
 def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:
     """The task after another answer to its auction: closed early, where nobody is awaited any more."""
-    if task.waits_for_people or halted(tx, task) or awaited(tx, task, terms):
-        return task
-    return close(tx, task, terms)
+    if task.waits_for_people:
+        over = task.only is not None and _named_one_declined(tx, task)
+    else:
+        over = not halted(tx, task) and not awaited(tx, task, terms)
+    return close(tx, task, terms) if over else task
 
 
 def _named_one_declined(tx: SwarmTx, task: Task) -> bool:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from core.errors import UserError
 from core.swarm.task import AT_WORK, Status
 
 if TYPE_CHECKING:
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
 
 
 Found = TypeVar("Found")
+
+MOST_POLLS = 16
+"""Polls of one worker that wait at a time: each keeps a connection."""
+
+MOST_SHOWN = 100
+"""Auctions that a worker is told of at a time; the next ones once it has answered."""
+
+
+class TooManyPolls(UserError):
+    """You wait {most} times at once already, the most a worker may. Wait for an answer before you ask again."""
+
+    status = 429
 
 
 class Board:
@@ -63,20 +77,21 @@ class Board:
             self._answered.setdefault(number, set()).add(name)
 
     def tasks(self, name: str, wanted: frozenset[str] = frozenset()) -> list[Task]:
-        """The open auctions that a worker may bid in and has not answered, oldest first; none while it has no hand free.
+        """The open auctions that a worker may bid in and has not answered, oldest first, some at a time.
 
-        `wanted`: only those that call for one of these capabilities.
+        None while it has no hand free. `wanted`: only those that call for one of these capabilities.
         """
         worker = self._crew.get(name)
         if len(self._work.get(name, ())) >= worker.concurrency:
             return []
-        return [
+        found = (
             task
             for number, task in sorted(self._open.items())
             if name not in self._answered.get(number, ())
             and self._crew.fits(worker, task)
             and (not wanted or task.only == name or not wanted.isdisjoint(self._crew.called_for(task.description)))
-        ]
+        )
+        return list(islice(found, MOST_SHOWN))
 
     def given(self, name: str) -> Task | None:
         """The oldest task that was awarded to a worker and is not started."""
@@ -84,9 +99,14 @@ class Board:
         return min(given, key=lambda task: task.id, default=None)
 
     async def wait(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
-        """What `look` finds, as soon as it finds something, or after so many seconds, or when the worker is let go of."""
+        """What `look` finds, as soon as it finds something, or after so many seconds, or when the worker is let go of.
+
+        Raises `TooManyPolls`.
+        """
         changed = asyncio.Event()
         waiting = self._waiting.setdefault(name, set())
+        if len(waiting) >= MOST_POLLS:
+            raise TooManyPolls(most=MOST_POLLS)
         waiting.add(changed)
         try:
             with suppress(TimeoutError):

@@ -148,8 +148,12 @@ class Crew:
         """Whether a worker is here, or is expected back."""
         now = self._clock.now()
         if name in self._awaited:
+            self._begun = min(self._begun, now)  # a clock that was set back makes nobody be here for hours
             return now < self._begun + RETURN
-        return now - self._seen.get(name, -SILENCE) < SILENCE
+        if (seen := self._seen.get(name)) is None:
+            return False
+        self._seen[name] = seen = min(seen, now)
+        return now - seen < SILENCE
 
     def fits(self, worker: Enrolled, task: Task) -> bool:
         """Whether a worker may bid on a task, and is asked to."""

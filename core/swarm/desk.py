@@ -79,7 +79,12 @@ class Desk:
     def _enrolled(self, name: str) -> None:
         """It asks for something. Raises `NotEnrolled`."""
         self.crew.get(name)
-        self.crew.seen(name)
+        self._seen(name)
+
+    def _seen(self, name: str) -> None:
+        """It is here; if it was away until now, tasks that wait are put up again."""
+        if self.crew.seen(name) and self.crew.has(name):
+            self._walk.offer_again(self._docket.parking.waiting())
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed: whose token was revoked is not here any more, and waits for nothing."""
@@ -109,9 +114,9 @@ class Desk:
             nonlocal why
             why = ""
             task = find(tx, number)
+            if self._said_so(tx, task, name, to_msat(sats), eta, said):
+                return task
             if task.status is not Status.BIDDING:
-                if self._said_so(tx, task, name, to_msat(sats), eta, said):
-                    return task
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
             if not task.waits_for_people and tx.tasks.loads()[name] >= self._terms.capacity(name):
                 why = "you have as many tasks as you do at a time"
@@ -129,9 +134,9 @@ class Desk:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
+            if any(one.refused and one.bid.agent == name for one in tx.tasks.answers(task.id, task.attempt)):
+                return task
             if task.status is not Status.BIDDING:
-                if any(one.refused and one.bid.agent == name for one in tx.tasks.answers(task.id, task.attempt)):
-                    return task
                 raise WrongState(task=task.name, status=task.status.value, verb="refused")
             bidding.decline(tx, task, name, note[:LONGEST_NOTE] or "refused")
             return bidding.settled(tx, task, self._terms)
@@ -149,7 +154,7 @@ class Desk:
 
     @staticmethod
     def _said_so(tx: SwarmTx, task: Task, name: str, price: int, eta: int | None, note: str) -> bool:
-        """Whether a worker made this very bid before the auction closed: its answer may have been lost."""
+        """Whether a worker has made this very bid: its answer may have been lost."""
         said = (answer.bid for answer in tx.tasks.answers(task.id, task.attempt) if not answer.refused)
         return any((one.agent, one.price, one.eta, one.note) == (name, price, eta, note) for one in said)
 
@@ -166,7 +171,7 @@ class Desk:
 
     async def beat(self, name: str, number: int, lease: str) -> Beat:
         """A worker is at it: its lease begins anew; the first time, its work does. Raises `StaleLease`, `UnknownTask`."""
-        self.crew.seen(name)
+        self._seen(name)
         until = 0
 
         def work(tx: SwarmTx) -> Task:
@@ -190,7 +195,7 @@ class Desk:
 
     async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
         """How the work goes, in words for who looks on. Raises `NoWords`, `StaleLease`, `UnknownTask`."""
-        self.crew.seen(name)
+        self._seen(name)
         if not (said := one_line(text)[:LONGEST_NOTE]):
             raise NoWords
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
@@ -205,10 +210,23 @@ class Desk:
         """Be told of progress."""
         self._looking_on.append(told)
 
-    async def holds(self, name: str, number: int, lease: str) -> None:
-        """Raise `StaleLease` or `UnknownTask` unless this worker has, or had last, this task: before its files are taken in."""
-        self.crew.seen(name)
-        await self._store.read(lambda tx: _held(tx, number, name, lease))
+    async def holds(self, name: str, number: int, lease: str, text: str, digests: Sequence[str]) -> None:
+        """Raise `StaleLease` or `UnknownTask` unless a worker may deliver this, or did: before its files are taken in.
+
+        `digests`: the SHA-256 of each file.
+        """
+        self._seen(name)
+
+        def work(tx: SwarmTx) -> None:
+            task = _held(tx, number, name, lease)
+            if task.status in {Status.DELIVERED, Status.SETTLED}:
+                had = sorted(file.sha256 for file in tx.tasks.files(task.id))
+                if (task.result, had) == (text, sorted(digests)):
+                    return
+            if task.status not in AT_WORK:
+                raise StaleLease(task=task.name)
+
+        await self._store.read(work)
 
     async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
         """A result; what strangers bought is paid for at once, anybody else has the review time. The same again changes nothing.
@@ -241,7 +259,7 @@ class Desk:
 
         Raises `StaleLease`, `UnknownTask`.
         """
-        self.crew.seen(name)
+        self._seen(name)
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status not in AT_WORK:
             raise StaleLease(task=task.name)

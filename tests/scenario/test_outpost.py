@@ -172,8 +172,8 @@ class Deaf(HubClient):
 
     to: ClassVar[set[str]] = set()
 
-    async def _post(self, path: str, **body: Any) -> Any:
-        said = await super()._post(path, **body)
+    async def _post(self, path: str, *, wait: int = 0, **body: Any) -> Any:
+        said = await super()._post(path, wait=wait, **body)
         if (last := path.rpartition("/")[2]) in self.to:
             self.to.remove(last)
             raise HubAway(why="cut")

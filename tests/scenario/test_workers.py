@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from adapters.web.worker_api import AT_A_TIME, LARGEST
 from core.chat import Caller, Role
 from core.swarm.crew import RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
@@ -17,12 +19,13 @@ from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prov
 from tests.scenario.crew import back, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
     from core.swarm.ports import SwarmTx
     from core.swarm.task import Task
     from tests.scenario.bot import Bot
+    from tests.scenario.crew import Worker
 
 T = TypeVar("T")
 
@@ -222,6 +225,47 @@ async def test_a_result_that_is_sent_again_is_one_and_another_is_none(tmp_path: 
         assert balances(bot.app.settings)["agent:box"] == (30, 0)
 
 
+async def test_what_is_not_taken_leaves_no_file(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 10)
+        await box.deliver(task, lease, "done")
+        late = {"lease_token": lease, "result": "done", "files": [{"name": "a.txt", "content_base64": "QQ=="}]}
+        assert await box.code("POST", f"tasks/{task}/result", late) == (409, "stale_lease")
+        assert not (bot.app.settings.data_dir / "files").exists()
+
+
+@asynccontextmanager
+async def slow(bot: Bot, worker: Worker, path: str, size: int) -> AsyncIterator[asyncio.StreamReader]:
+    """A request of a worker whose body does not come."""
+    host = bot.app.address.removeprefix("http://")
+    name, _, port = host.partition(":")
+    reader, writer = await asyncio.open_connection(name, int(port))
+    head = f"POST /internal/{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {worker.token}\r\n"
+    writer.write(f"{head}Content-Length: {size}\r\n\r\n{{".encode())
+    yield reader
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_bodies_that_do_not_come_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await boy.enrol()
+        task = await posted(bot)
+        lease = await boy.won(task, 10)
+        large, small = "tasks/T-1/result", "tasks/T-1/heartbeat"
+        async with AsyncExitStack() as stack:
+            for _ in range(AT_A_TIME):
+                await stack.enter_async_context(slow(bot, box, large, LARGEST + 1))
+            file = {"name": "a.txt", "content_base64": "QUFB" * LARGEST}
+            assert await soon(boy.deliver(task, lease, "done", files=[file])) == {"status": "delivered"}
+        for seconds, path, size in (("RESULT_SECONDS", large, LARGEST + 1), ("BODY_SECONDS", small, 9)):
+            monkeypatch.setattr(f"adapters.web.worker_api.{seconds}", 0.05)
+            async with slow(bot, box, path, size) as reader:
+                assert b" 400 " in await soon(reader.readline())
+
+
 async def test_what_is_delivered_can_be_rejected_and_is_paid_when_the_review_is_over(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -334,6 +378,53 @@ async def test_a_requester_who_picks_sees_the_bids_of_workers(tmp_path: Path) ->
         assert (await bot.data(f"/bid {task} 5"))["error"] == "wrong_state"
 
 
+async def test_a_worker_that_was_asked_alone_refuses_and_nobody_is_waited_for(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot, "/task find the answer max=100 pick=ask to=box")
+        await box.bid(task, 30)
+        assert status(bot, task) == "bidding"
+        await box.refuse(task)
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+
+
+async def test_the_same_answer_again_is_one(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        for _ in range(2):
+            assert (await box.bid(task, 10))["accepted"]
+        for _ in range(2):
+            await box.refuse(task)
+        kinds = bot.rows("SELECT kind FROM event WHERE kind LIKE 'Bid%' ORDER BY id")
+        assert kinds == [("BidPlaced",), ("BidRefused",)]
+        assert status(bot, task) == "bidding"
+
+
+async def test_a_worker_is_told_of_some_auctions_at_a_time_and_waits_a_few_times_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.swarm.board.MOST_SHOWN", 2)
+    monkeypatch.setattr("core.swarm.board.MOST_POLLS", 1)
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+
+        async def refused() -> str:
+            await waits(bot, "box")
+            assert await box.code("GET", "tasks", wait=20) == (429, "too_many_polls")
+            assert await boy.given(wait=1) is None
+            return await posted(bot)
+
+        seen, first = await soon(asyncio.gather(box.tasks(wait=20), refused()))
+        assert seen == [first]
+        second, third = await posted(bot), await posted(bot)
+        assert await box.tasks() == [first, second]
+        await box.refuse(first)
+        assert await box.tasks() == [second, third]
+
+
 async def test_people_do_not_bid_where_only_agents_are_asked(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
@@ -424,6 +515,36 @@ async def test_a_worker_that_joins_is_offered_what_waits_and_one_that_changes_st
         await box.enrol("cooking")
         await box.deliver(first, lease, "done")
         assert (await bot.ends(waits))["data"]["status"] == "failed"
+
+
+async def test_a_worker_that_comes_back_is_offered_what_waits_for_others(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        bot.pass_time(SILENCE / 1000)
+        await boy.tasks()
+        await boy.won(await posted(bot), 10)
+        task = (await bot.data("/task find two max=50"))["task"]
+        await bot.barrier()
+        assert status(bot, task) == "open"
+        assert await soon(box.tasks(wait=20)) == [task]
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_here_and_no_auction_open(tmp_path: Path) -> None:
+    clock, day = FakeClock(), 24 * 3_600_000
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
+        clock.set_back(day)
+        task = await posted(bot)
+        bot.pass_time(RETURN / 1000)
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+        await box.tasks()
+        clock.set_back(day)
+        crew = bot.app.hub.coordinator.crew
+        assert crew.here("box")
+        bot.pass_time(SILENCE / 1000)
+        assert not crew.here("box")
 
 
 async def test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for(tmp_path: Path) -> None:
