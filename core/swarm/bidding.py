@@ -263,10 +263,10 @@ def collects(task: Task) -> bool:
 
 
 def _nobody(task: Task, answers: Sequence[Answer]) -> str:
-    """Why nobody does it, where all `answers` are refusals; what went wrong before comes first."""
+    """Why nobody does it, where nobody who bid is still there; what went wrong before comes first."""
     reasons: dict[str, list[str]] = {}
     for answer in answers:
-        reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
+        reasons.setdefault(answer.bid.note if answer.refused else "bid, and went away", []).append(answer.bid.agent)
     if task.why in reasons:  # all who looked at it met the same
         reasons = {task.why: [*task.excluded[-1:], *reasons.pop(task.why)], **reasons}
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())

@@ -330,6 +330,16 @@ async def test_a_bidder_that_went_away_is_awarded_nothing(tmp_path: Path, *, awa
         assert (await (boy if away else box).given())["task_id"] == task
 
 
+async def test_where_all_who_bid_went_away_the_task_says_so(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=(), auction={"window": 60}) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        await box.bid(task, 10, note="soon")
+        bot.pass_time(60)
+        assert "box: bid, and went away" in (await bot.ends(task))["text"]
+
+
 @pytest.mark.parametrize(("capabilities", "description", "told"), [
     (("writing",), "write a letter", True), (("write",), "write a letter", True), (("a letter",), "write A letter!", True),
     (("research",), "write a letter", False), (("let",), "write a letter", False), ((), "write a letter", False),
