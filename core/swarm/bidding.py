@@ -101,8 +101,8 @@ def open_and_close(
 
 def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
     """Whether an auction waits for somebody: a worker that is here, could do it, has a hand free, and has not answered yet."""
-    hands = _silent(task, tx.tasks.answers(task.id, task.attempt), terms)
-    return bool(hands) and any(load < terms.capacity(name) for name, load in _loads(tx, hands))
+    hands = _silent(tx, task, terms)
+    return any(load < terms.capacity(name) for name, load in _loads(tx, hands))
 
 
 def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:
@@ -192,7 +192,7 @@ def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: boo
     bids = ranking(answer.bid for answer in answers if not answer.refused)
     over: list[str] = []
     free = bids if fresh else _free(tx, bids, terms)
-    if not free and (any(_there(bid.agent, terms) for bid in bids) or _too_busy_to_bid(tx, task, answers, terms)):
+    if not free and (any(_there(bid.agent, terms) for bid in bids) or _too_busy_to_bid(tx, task, terms)):
         return take(tx, task, life.wait(task, reason="busy"), HUB)
     for bid in free:
         why = refusal(tx, _price(task, bid, terms))
@@ -203,19 +203,22 @@ def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: boo
     return take(tx, task, life.void(task, why="; ".join(dict.fromkeys(over)) or _nobody(task, answers)), HUB)
 
 
-def _too_busy_to_bid(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> bool:
-    """Whether a worker that could do it has not answered for want of a free hand."""
-    hands = _silent(task, answers, terms)
-    return bool(hands) and any(load >= terms.capacity(name) for name, load in _loads(tx, hands))
+def _too_busy_to_bid(tx: SwarmTx, task: Task, terms: Terms) -> bool:
+    """Whether a worker that could do it has not answered for want of a free hand, now or when the bidding opened."""
+    hands, opened = _silent(tx, task, terms), (task.closes_at or tx.now) - terms.window
+    return any(terms.crew.had_no_time(name, opened) for name in hands) or any(
+        load >= terms.capacity(name) for name, load in _loads(tx, hands)
+    )
 
 
-def _silent(task: Task, answers: Sequence[Answer], terms: Terms) -> set[str]:
+def _silent(tx: SwarmTx, task: Task, terms: Terms) -> set[str]:
     """The workers that are here, could do it, and have not answered."""
-    return {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
+    hands = {*terms.crew.hands(task)}
+    return hands.difference(one.bid.agent for one in tx.tasks.answers(task.id, task.attempt)) if hands else hands
 
 
 def _loads(tx: SwarmTx, agents: set[str]) -> list[tuple[str, int]]:
-    loads = tx.tasks.loads()
+    loads = tx.tasks.loads() if agents else {}
     return [(name, loads[name]) for name in agents]
 
 

@@ -64,6 +64,9 @@ class Board:
             self._wake([agent])
         elif had is not None:
             self._wake([had])
+        for name in {had, self._at.get(task.id)}:
+            if name is not None:
+                self._crew.loaded(name, len(self._work[name]))
 
     def restore(self, task: Task, answered: set[str]) -> None:
         """Take up a task that the last stop left, and who has answered to its auction."""

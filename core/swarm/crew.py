@@ -81,6 +81,8 @@ class Crew:
         self._enrolled: dict[str, Enrolled] = {}
         self._dismissed: dict[str, Enrolled] = {}
         self._seen: dict[str, int] = {}
+        self._loads: dict[str, int] = {}
+        self._freed: dict[str, int] = {}
         self._awaited: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
@@ -139,6 +141,19 @@ class Crew:
         self._seen[name] = self._clock.now()
         self._awaited.discard(name)
         return back
+
+    def loaded(self, name: str, load: int) -> None:
+        """A worker has so many tasks now."""
+        if load < self._loads.get(name, 0):
+            self._freed[name] = self._clock.now()
+        self._loads[name] = load
+
+    def had_no_time(self, name: str, since: int) -> bool:
+        """Whether a worker had no hand free at this time, Unix ms, or has none: it could not answer what was asked then.
+
+        As far as was noted: whoever is free by the rows and was not until a moment ago could not either.
+        """
+        return self._freed.get(name, 0) > since or self._loads.get(name, 0) >= self.capacity(name)
 
     def last_seen(self, name: str) -> int | None:
         """When it last asked for something, Unix ms; None: not since the start."""

@@ -301,6 +301,20 @@ async def test_more_tasks_than_a_worker_does_at_a_time_wait_for_it(tmp_path: Pat
         assert set(done) == {*tasks, later}
 
 
+async def test_a_worker_that_is_free_again_only_as_the_bidding_ends_is_asked_once_more(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        first, second = await posted(bot), await posted(bot)
+        lease = await box.won(first, 10)
+        bot.pass_time(4.9)
+        await box.deliver(first, lease, "done")
+        bot.pass_time(0.1)
+        kinds = "SELECT kind FROM event WHERE task = ? AND kind = 'AuctionOpened'"
+        await bot.see(lambda: len(bot.rows(kinds, int(second[2:]))) == 2, "another auction", pace=0)
+        bot.pass_time(5)
+        assert (await bot.ends(second))["data"]["status"] == "failed", "it had the time to answer"
+
+
 async def test_a_bid_on_two_auctions_wins_one_at_a_time(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
