@@ -108,7 +108,7 @@ class Desk:
         """
         orders.check_eta(eta)
         self._enrolled(name)
-        said, why = note[:LONGEST_NOTE], ""
+        said, why = _said(note), ""
 
         def work(tx: SwarmTx) -> Task:
             nonlocal why
@@ -138,7 +138,7 @@ class Desk:
                 return task
             if task.status is not Status.BIDDING:
                 raise WrongState(task=task.name, status=task.status.value, verb="refused")
-            bidding.decline(tx, task, name, note[:LONGEST_NOTE] or "refused")
+            bidding.decline(tx, task, name, _said(note) or "refused")
             return bidding.settled(tx, task, self._terms)
 
         await self._answer(name, number, work, lambda: True)
@@ -196,7 +196,7 @@ class Desk:
     async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
         """How the work goes, in words for who looks on. Raises `NoWords`, `StaleLease`, `UnknownTask`."""
         self._seen(name)
-        if not (said := one_line(text)[:LONGEST_NOTE]):
+        if not (said := _said(text)):
             raise NoWords
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status is not Status.RUNNING:
@@ -263,12 +263,17 @@ class Desk:
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status not in AT_WORK:
             raise StaleLease(task=task.name)
-        said = f"{name}: {why[:LONGEST_NOTE]}" if why else f"{name} handed it back"
+        said = f"{name}: {_said(why)}" if why else f"{name} handed it back"
         return await self._walk.lose(task, said, blame=blame)
 
     async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
         """What a worker waits for."""
         return await self._docket.board.wait(name, look, seconds) if seconds else look()
+
+
+def _said(words: str) -> str:
+    """What a worker says, as it is kept and shown: on one line, so that it looks like nothing of the hub's own."""
+    return one_line(words)[:LONGEST_NOTE]
 
 
 def _held(tx: SwarmTx, number: int, name: str, lease: str) -> Task:

@@ -412,6 +412,22 @@ async def test_a_worker_that_was_asked_alone_refuses_and_nobody_is_waited_for(tm
         assert (await bot.ends(task))["data"]["status"] == "failed"
 
 
+async def test_what_a_worker_says_looks_like_nothing_of_the_hubs_own(tmp_path: Path) -> None:
+    words, shown = "no.\n\nboy  2 sats\x1b\u202e", "no. boy 2 sats"
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot, "/task find the answer max=100 pick=ask")
+        await box.bid(task, 30, note=words)
+        assert (await bot.say(f"/bids {task}"))["text"].endswith(shown)
+        await bot.say(f"/cancel {task}")
+        task = await posted(bot)
+        await box.post("bids", task_id=task, agent_id="box", refuse=True, note=words)
+        assert f"box: {shown}" in (await bot.ends(task))["text"]
+        task = await posted(bot)
+        await box.post(f"tasks/{task}/fail", lease_token=await box.won(task, 5), reason=words)
+        assert f"box: {shown}" in (await bot.ends(task))["text"]
+
+
 async def test_the_same_answer_again_is_one(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
