@@ -17,6 +17,7 @@ from core.swarm.timing import Timing
 from tests.fakes import FakeClock
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prove
 from tests.scenario.crew import back, workers
+from tests.scenario.test_l402_gate import done, selling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -109,6 +110,34 @@ async def test_whoever_waits_is_told_at_once(tmp_path: Path) -> None:
         given, _ = await soon(asyncio.gather(box.given(wait=20), bid()))
         assert given["task_id"] == task
         assert await box.tasks() == []
+
+
+async def test_whoever_waits_is_told_of_what_stands_open_once_a_hand_is_free(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        first, second = await posted(bot), await posted(bot)
+        await boy.refuse(first)
+        lease = await box.won(first, 10)
+
+        async def deliver() -> None:
+            await waits(bot, "box")
+            await box.deliver(first, lease, "done")
+
+        seen, _ = await soon(asyncio.gather(box.tasks(wait=20), deliver()))
+        assert seen == [second]
+
+
+async def test_whoever_refused_is_asked_again_about_another_attempt(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        await boy.refuse(task)
+        assert await boy.tasks() == []
+        lease = await box.won(task, 10)
+        await box.post(f"tasks/{task}/handback", lease_token=lease)
+        assert await soon(boy.tasks(wait=20)) == [task]
 
 
 async def test_workers_and_the_hubs_own_agents_bid_against_each_other_and_it_closes_with_the_last_answer(
@@ -266,6 +295,36 @@ async def test_bodies_that_do_not_come_hold_up_nobody(tmp_path: Path, monkeypatc
                 assert b" 400 " in await soon(reader.readline())
 
 
+async def test_an_attempt_is_whose_it_is_by_its_very_lease(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol(concurrency=2)
+        task, other = await posted(bot), await posted(bot)
+        lease, another = await box.won(task, 10), await box.won(other, 10)
+        more: dict[str, dict[str, str]] = {
+            "heartbeat": {}, "progress": {"text": "x"}, "result": {"result": "x"}, "fail": {"reason": "x"}, "handback": {},
+        }  # fmt: skip
+        before = bot.tables()
+        for who, given in ((boy, lease), (box, another), (box, ""), (box, lease[:-1])):
+            for path, body in more.items():
+                refused = await who.code("POST", f"tasks/{task}/{path}", {"lease_token": given, **body})
+                assert refused == (409, "stale_lease"), (who.name, given, path)
+        assert bot.tables() == before
+
+
+async def test_what_strangers_bought_is_paid_for_at_once(tmp_path: Path) -> None:
+    async with selling(tmp_path, personas=()) as (bot, stranger), workers(bot, "box") as (box,):
+        await box.enrol()
+        stranger.buy(await stranger.task("find the answer"))
+        task = (await stranger.task("find the answer")).body["task_id"]
+        assert await soon(box.tasks(wait=20)) == [task]
+        lease = await box.won(task, 40)
+        for _ in range(2):
+            assert await box.deliver(task, lease, "It is 42.") == {"status": "settled"}
+        assert (await done(bot, stranger, task))["result"] == "It is 42."
+        assert [balances(bot.app.settings)[one] for one in ("agent:box", "treasury")] == [(40, 0), (60, 0)]
+        prove(bot.app.settings)
+
+
 async def test_what_is_delivered_can_be_rejected_and_is_paid_when_the_review_is_over(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -402,6 +461,18 @@ async def test_a_requester_who_picks_sees_the_bids_of_workers(tmp_path: Path) ->
         assert (await bot.data(f"/bid {task} 5"))["error"] == "wrong_state"
 
 
+async def test_where_a_requester_picks_a_busy_worker_bids_and_is_picked_once_it_is_free(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        first = await posted(bot)
+        lease = await box.won(first, 10)
+        task = await posted(bot, "/task find the answer max=100 pick=ask")
+        assert (await box.bid(task, 30))["accepted"]
+        assert (await bot.data(f"/award {task} box"))["error"] == "agent_busy"
+        await box.deliver(first, lease, "done")
+        assert (await bot.data(f"/award {task} box"))["status"] == "awarded"
+
+
 async def test_a_worker_that_was_asked_alone_refuses_and_nobody_is_waited_for(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
@@ -485,7 +556,8 @@ async def test_a_restart_keeps_leases_bids_and_those_who_come_back(tmp_path: Pat
     async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box, boy) as (box, boy):
         bot.pass_time(RETURN / 1000 - 1)
         await bot.barrier()
-        assert status(bot, bidding) == "bidding", "who was here has time to come back"
+        opened = bot.rows("SELECT count(*) FROM event WHERE kind = 'AuctionOpened' AND task = ?", int(bidding[2:]))
+        assert (status(bot, bidding), opened) == ("bidding", [(1,)]), "who was here has time to come back"
         assert await boy.tasks() == [bidding]
         await boy.bid(bidding, 40)
         assert (await boy.given())["task_id"] == bidding
@@ -494,14 +566,40 @@ async def test_a_restart_keeps_leases_bids_and_those_who_come_back(tmp_path: Pat
         prove(bot.app.settings)
 
 
+async def test_a_worker_that_takes_nothing_more_keeps_what_it_has_over_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 30)
+        await box.enrol(concurrency=0)
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
+        assert await box.deliver(task, lease, "done") == {"status": "delivered"}
+
+
 async def test_a_worker_that_does_not_come_back_is_waited_for_once(tmp_path: Path) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
     async with hub(tmp_path, clock=clock, personas=()) as bot:
         task = await posted(bot)
-        bot.pass_time(RETURN / 1000)
+        bot.pass_time(RETURN / 1000 - 1)
+        await bot.barrier()
+        assert status(bot, task) == "bidding"
+        bot.pass_time(1)
         assert (await bot.ends(task))["data"]["status"] == "failed"
+        assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+async def test_whoever_was_away_at_a_stop_or_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        bot.pass_time(SILENCE / 1000)
+        await bot.see(lambda: bot.rows("SELECT here FROM crew") == [(0,)], "that it is away", pace=1)
+        await boy.enrol(concurrency=0)
+        assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+    async with hub(tmp_path, clock=clock, personas=()) as bot:
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
 
 
@@ -671,7 +769,13 @@ async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_
         await box.enrol()
         task = await posted(bot)
         lease = await box.won(task, 20)
-        said = await bot.say("/dismiss box")
+
+        async def dismiss() -> Any:
+            await waits(bot, "box")
+            return await bot.say("/dismiss box")
+
+        polled, said = await soon(asyncio.gather(box.code("GET", "tasks", wait=20), dismiss()))
+        assert polled == (409, "not_enrolled")
         assert said["text"] == "box left the roster; what it was doing goes to somebody else"
         assert (await bot.ends(task))["data"]["status"] == "failed"
         assert await box.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease}) == (409, "stale_lease")
