@@ -245,10 +245,8 @@ class Desk:
             if task.status is not Status.RUNNING:
                 raise StaleLease(task=task.name)
             tx.tasks.attach(task.id, files, tx.now)
-            sold = task.path is Path.SOLD
-            review = tx.now if sold else tx.now + self._review
-            task = take(tx, task, life.deliver(task, result=text, review_until=review), name)
-            return take(tx, task, life.settle(task, how="auto"), name) if sold else task
+            task = take(tx, task, life.deliver(task, result=text, review_until=tx.now + self._review), name)
+            return take(tx, task, life.settle(task, how="auto"), name) if task.path is Path.SOLD else task
 
         task = await self._docket.write(work)
         self._walk.ended(task)
