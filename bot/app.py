@@ -312,9 +312,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         coordinator.desk.listen(console.heard)
         store.listen(escrow.heard)
 
+        await coordinator.crew.load()
         await stack.enter_async_context(web.listening())
         await agents.load()
-        await coordinator.crew.load()
         await _meet(till.own)
         await spending.preset(_presets(settings))
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))

@@ -22,6 +22,10 @@ ANSWER_SECONDS = 30.0
 """How long an answer may take beyond the wait that was asked for."""
 
 
+UPLOAD_SECONDS = 60
+"""How much longer that of a result may take: as long as a hub reads one."""
+
+
 class HubClient:
     """One worker's connection to a hub at `url`. `content` reads a file of a result."""
 
@@ -79,7 +83,9 @@ class HubClient:
             {"name": file.name, "content_base64": base64.b64encode(await self._content(file)).decode()}
             for file in delivery.files
         ]
-        await self._post(f"tasks/{task}/result", lease_token=lease, result=delivery.text, files=files)
+        await self._post(
+            f"tasks/{task}/result", wait=UPLOAD_SECONDS, lease_token=lease, result=delivery.text, files=files
+        )
 
     async def fail(self, task: str, lease: str, why: str) -> None:
         """See `Hub`."""
@@ -89,8 +95,8 @@ class HubClient:
         """See `Hub`."""
         await self._post(f"tasks/{task}/handback", lease_token=lease)
 
-    async def _post(self, path: str, **body: Any) -> Any:
-        return await self._ask("POST", path, body)
+    async def _post(self, path: str, *, wait: int = 0, **body: Any) -> Any:
+        return await self._ask("POST", path, body, wait=wait)
 
     async def _ask(self, method: str, path: str, body: Any = None, *, wait: int = 0) -> Any:
         """One request; what is wrong with its answer, as `HubAway` where it may be better later, else as `Rejected`."""

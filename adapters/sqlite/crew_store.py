@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from core.store import Tx
 
 
+_WORKER = "name, capabilities, concurrency, live"
+
+
 class CrewRows:
     """`core.swarm.ports.CrewStore` on SQLite."""
 
@@ -27,17 +30,19 @@ class CrewRows:
 
     def all(self) -> list[tuple[Enrolled, bool]]:
         """See `CrewStore`."""
-        rows = self._connection.execute("SELECT name, capabilities, concurrency, live, here FROM crew ORDER BY name")
-        return [
-            (Enrolled(name, tuple(can.split("\n")) if can else (), count, live=bool(live)), bool(here))
-            for name, can, count, live, here in rows
-        ]
+        rows = self._connection.execute(f"SELECT {_WORKER}, here FROM crew ORDER BY name")  # noqa: S608 - constants
+        return [(_worker(*row), bool(here)) for *row, here in rows]
 
     def has(self, name: str) -> bool:
         """See `CrewStore`. Asked of everybody who is paid, so read once a transaction."""
         if self._names is None:
             self._names = {name for (name,) in self._connection.execute("SELECT name FROM crew")}
         return name in self._names
+
+    def find(self, name: str) -> Enrolled | None:
+        """See `CrewStore`."""
+        row = self._connection.execute(f"SELECT {_WORKER} FROM crew WHERE name = ?", (name,)).fetchone()  # noqa: S608
+        return None if row is None else _worker(*row)
 
     def put(self, worker: Enrolled, *, here: bool) -> None:
         """See `CrewStore`."""
@@ -59,3 +64,7 @@ class CrewRows:
         """See `CrewStore`."""
         for (name,) in self._connection.execute("SELECT name FROM crew").fetchall():
             self._connection.execute("UPDATE crew SET here = ? WHERE name = ?", (int(name in here), name))
+
+
+def _worker(name: str, can: str, count: int, live: int) -> Enrolled:
+    return Enrolled(name, tuple(can.split("\n")) if can else (), count, live=bool(live))

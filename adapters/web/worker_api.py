@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import json
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,6 +20,7 @@ from aiohttp import web
 
 from adapters.web.errors import BadToken
 from adapters.web.guard import CREDENTIAL
+from adapters.web.l402_reading import BODY_SECONDS, BodyTooSlow
 from adapters.web.routes import JSON, Access, Parameter, Route, answer, plain
 from adapters.web.shortcuts import BodyNotJson, TextTooLong
 from core.chat import MAX_TEXT
@@ -43,7 +46,10 @@ LARGEST = 64 * 1024
 """Bytes of every other body."""
 
 AT_A_TIME = 2
-"""Results that are read at a time: each is in memory several times meanwhile."""
+"""Large results that are read at a time, one of a worker: each is in memory several times meanwhile."""
+
+RESULT_SECONDS = 60.0
+"""How long the body of a result may take to come in."""
 
 _STRICT = {"strict": True, "extra": "forbid"}
 _WAIT = re.compile("[0-9]{1,2}")
@@ -219,8 +225,8 @@ class Desk(Protocol):
     async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
         """How the work goes."""
 
-    async def holds(self, name: str, number: int, lease: str) -> None:
-        """Raise unless a worker has a task."""
+    async def holds(self, name: str, number: int, lease: str, text: str, digests: Sequence[str]) -> None:
+        """Raise unless a worker may deliver this."""
 
     async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
         """A result."""
@@ -246,6 +252,7 @@ class WorkerApi:
         self._keep = keep
         self._reading = asyncio.Semaphore(AT_A_TIME)
         self._shown = lru_cache(1024)(self._show)  # many ask for the same
+        self._sends: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
@@ -262,7 +269,7 @@ class WorkerApi:
             ),
             Route(
                 "GET", "/internal/tasks", "open_tasks", "Auctions to bid in; 204 if there are none", self._tasks,
-                gives=list[OpenTask], takes=(wait, can), refuses=(409, 422), **worker,
+                gives=list[OpenTask], takes=(wait, can), refuses=(409, 422, 429), **worker,
             ),
             Route(
                 "POST", "/internal/bids", "bid", "Bid, or refuse", self._bid, gives=BidIs, body=BidBody,
@@ -270,7 +277,7 @@ class WorkerApi:
             ),
             Route(
                 "GET", "/internal/assignments", "assignment", "The task to begin; 204 if there is none", self._assignment,
-                gives=Assignment, takes=(who, wait), refuses=(409, 422), **worker,
+                gives=Assignment, takes=(who, wait), refuses=(409, 422, 429), **worker,
             ),
             Route(
                 "POST", f"{at}/heartbeat", "heartbeat", "Begin, or go on with, a task", self._heartbeat, gives=BeatIs, body=Lease,
@@ -350,12 +357,12 @@ class WorkerApi:
         return _status(await self._desk.progress(_own(request), _number(request), body.lease_token, body.text))
 
     async def _result(self, request: web.Request) -> web.Response:
-        name, number = _own(request), _number(request)
-        if (request.content_length or LARGEST_RESULT) <= LARGEST:
-            return await self._delivered(name, number, await _body(request, ResultBody))
-        async with self._reading:
-            raw = await _read(request, LARGEST_RESULT)
-            return await self._delivered(name, number, await asyncio.to_thread(_checked, raw, ResultBody))
+        name, size = _own(request), request.content_length
+        if size is not None and size <= LARGEST:
+            return await self._delivered(name, _number(request), await _body(request, ResultBody))
+        async with self._sends[name], self._reading:
+            raw = await _read(request, LARGEST_RESULT, RESULT_SECONDS)
+            return await self._delivered(name, _number(request), await asyncio.to_thread(_checked, raw, ResultBody))
 
     async def _delivered(self, name: str, number: int, body: ResultBody) -> web.Response:
         text = body.result.encode(errors="replace").decode()
@@ -363,8 +370,9 @@ class WorkerApi:
             raise TextTooLong(field="result", limit=f"{MAX_TEXT:,}")
         kept: tuple[ResultFile, ...] = ()
         if body.files:
-            await self._desk.holds(name, number, body.lease_token)
-            kept = await self._keep(await asyncio.to_thread(_contents, body.files))
+            contents, digests = await asyncio.to_thread(_contents, body.files)
+            await self._desk.holds(name, number, body.lease_token, text, digests)
+            kept = await self._keep(contents)
         return _status(await self._desk.deliver(name, number, body.lease_token, text, kept))
 
     async def _fail(self, request: web.Request) -> web.Response:
@@ -407,22 +415,26 @@ def _wait(request: web.Request) -> float:
     return float(given)
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
-    """A body as it comes. Raises `BodyTooLarge`, before all of it is there."""
+async def _read(request: web.Request, limit: int, seconds: float) -> bytes:
+    """A body as it comes. Raises `BodyTooLarge`, before all of it is there, and `BodyTooSlow`."""
     told = f"{limit >> 20} MB" if limit >> 20 else f"{limit >> 10} kB"
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit=told)
     content = bytearray()
-    async for piece in request.content.iter_any():
-        content += piece
-        if len(content) > limit:
-            raise BodyTooLarge(limit=told)
+    try:
+        async with asyncio.timeout(seconds):
+            async for piece in request.content.iter_any():
+                content += piece
+                if len(content) > limit:
+                    raise BodyTooLarge(limit=told)
+    except TimeoutError:
+        raise BodyTooSlow(seconds=round(seconds)) from None
     return bytes(content)
 
 
 async def _body(request: web.Request, shape: type[Body]) -> Body:
-    """A small body. Raises `BodyNotJson`, `BadBody`, `BodyTooLarge`."""
-    return _checked(await _read(request, LARGEST), shape)
+    """A small body. Raises `BodyNotJson`, `BadBody`, `BodyTooLarge`, `BodyTooSlow`."""
+    return _checked(await _read(request, LARGEST, BODY_SECONDS), shape)
 
 
 @cache
@@ -448,12 +460,12 @@ def _checked(raw: bytes, shape: type[Body]) -> Body:
     raise BadBody(wrong=f"{where[:80] or 'The body'}: {first['msg'][:1].lower()}{first['msg'][1:]}")
 
 
-def _contents(files: Sequence[Attached]) -> list[tuple[str, bytes]]:
-    """Raises `BadContent`."""
-    found = []
+def _contents(files: Sequence[Attached]) -> tuple[list[tuple[str, bytes]], list[str]]:
+    """What files hold, by name, and the SHA-256 of each. Raises `BadContent`."""
+    found: list[tuple[str, bytes]] = []
     for file in files:
         try:
             found.append((file.name, base64.b64decode(file.content_base64, validate=True)))
         except (binascii.Error, ValueError):
             raise BadContent(name=repr(file.name[:80])) from None
-    return found
+    return found, [hashlib.sha256(content).hexdigest() for _, content in found]

@@ -112,9 +112,11 @@ def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
 
 def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:
     """The task after another answer to its auction: closed early, where nobody is awaited any more."""
-    if task.waits_for_people or halted(tx, task) or awaited(tx, task, terms):
-        return task
-    return close(tx, task, terms)
+    if task.waits_for_people:
+        over = task.only is not None and _named_one_declined(tx, task)
+    else:
+        over = not halted(tx, task) and not awaited(tx, task, terms)
+    return close(tx, task, terms) if over else task
 
 
 def _named_one_declined(tx: SwarmTx, task: Task) -> bool:
@@ -230,9 +232,10 @@ def _late(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> l
 
 
 def _too_busy_to_bid(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> bool:
-    """Whether a worker that could do it has not answered for want of a free hand."""
+    """Whether a worker that could do it has not answered for want of a free hand, now or when the bidding opened."""
     silent = {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
-    return any(tx.tasks.load(name) >= terms.capacity(name) for name in silent)
+    opened = (task.closes_at or tx.now) - terms.window
+    return any(terms.crew.had_no_time(name, opened) or tx.tasks.load(name) >= terms.capacity(name) for name in silent)
 
 
 def _there(agent: str, terms: Terms) -> bool:
@@ -281,10 +284,10 @@ def collects(task: Task) -> bool:
 
 
 def _nobody(task: Task, answers: Sequence[Answer]) -> str:
-    """Why nobody does it, where all `answers` are refusals; what went wrong before comes first."""
+    """Why nobody does it, where nobody who bid is still there; what went wrong before comes first."""
     reasons: dict[str, list[str]] = {}
     for answer in answers:
-        reasons.setdefault(answer.bid.note, []).append(answer.bid.agent)
+        reasons.setdefault(answer.bid.note if answer.refused else "bid, and went away", []).append(answer.bid.agent)
     if task.why in reasons:  # all who looked at it met the same
         reasons = {task.why: [*task.excluded[-1:], *reasons.pop(task.why)], **reasons}
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())

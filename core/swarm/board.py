@@ -6,18 +6,32 @@ It follows the rows: each task is noted here after it was written. Nothing is as
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from core.errors import UserError
 from core.swarm.task import AT_WORK, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from core.swarm.crew import Crew
     from core.swarm.task import Task
 
 
 Found = TypeVar("Found")
+
+MOST_POLLS = 16
+"""Polls of one worker that wait at a time: each keeps a connection."""
+
+MOST_SHOWN = 100
+"""Auctions that a worker is told of at a time; the next ones once it has answered."""
+
+
+class TooManyPolls(UserError):
+    """You wait {most} times at once already, the most a worker may. Wait for an answer before you ask again."""
+
+    status = 429
 
 
 class Board:
@@ -53,6 +67,9 @@ class Board:
             self._wake([agent])
         elif had is not None:
             self._wake([had])
+        for name in {had, self._at.get(task.id)}:
+            if name is not None:
+                self._crew.loaded(name, len(self._work[name]))
 
     def _ask(self, task: Task) -> None:
         self._open[task.id] = task
@@ -67,13 +84,11 @@ class Board:
             for one in self._crew.fitting(task):
                 self._asked.get(one.name, {}).pop(number, None)
 
-    def restore(self, tasks: Iterable[Task], answered: Mapping[int, set[str]]) -> None:
-        """Take up what the last stop left: live tasks, and who has answered to each auction."""
-        for task in tasks:
-            self.note(task)
-        for number, names in answered.items():
-            for name in names:
-                self.answered(number, name)
+    def restore(self, task: Task, answered: set[str]) -> None:
+        """Take up a task that the last stop left, and who has answered to its auction."""
+        self.note(task)
+        for name in answered:
+            self.answered(task.id, name)
 
     def answered(self, number: int, name: str) -> None:
         """A worker has bid on a task, or refused it."""
@@ -82,17 +97,18 @@ class Board:
             self._asked.get(name, {}).pop(number, None)
 
     def tasks(self, name: str, wanted: frozenset[str] = frozenset()) -> list[Task]:
-        """The open auctions that a worker may bid in and has not answered, oldest first; none while it has no hand free.
+        """The open auctions that a worker may bid in and has not answered, oldest first, some at a time.
 
-        `wanted`: only those that call for one of these capabilities.
+        None while it has no hand free. `wanted`: only those that call for one of these capabilities.
         """
-        if len(self._work.get(name, ())) >= self._crew.capacity(name):
+        if len(self._work.get(name, ())) >= self._crew.get(name).concurrency:
             return []
-        return [
+        found = (
             task
             for task in self._asked.get(name, {}).values()
             if not wanted or task.only == name or not wanted.isdisjoint(self._crew.called_for(task.description))
-        ]
+        )
+        return list(islice(found, MOST_SHOWN))
 
     def given(self, name: str) -> Task | None:
         """The oldest task that was awarded to a worker and is not started."""
@@ -100,9 +116,14 @@ class Board:
         return min(given, key=lambda task: task.id, default=None)
 
     async def wait(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
-        """What `look` finds, as soon as it finds something, or after so many seconds, or when the worker is let go of."""
+        """What `look` finds, as soon as it finds something, or after so many seconds, or when the worker is let go of.
+
+        Raises `TooManyPolls`.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        if len(self._waiting.get(name, ())) >= MOST_POLLS:
+            raise TooManyPolls(most=MOST_POLLS)
         while not (found := look()) and self._crew.here(name) and not self._closed and loop.time() < end:
             waiter = loop.create_future()
             timer = loop.call_at(end, _wake, waiter)
@@ -113,8 +134,8 @@ class Board:
             finally:
                 timer.cancel()
                 waiting.discard(waiter)
-                if not waiting:
-                    self._waiting.pop(name, None)
+                if not waiting and self._waiting.get(name) is waiting:
+                    del self._waiting[name]
         return found
 
     def close(self) -> None:

@@ -81,6 +81,8 @@ class Crew:
         self._enrolled: dict[str, Enrolled] = {}
         self._dismissed: dict[str, Enrolled] = {}
         self._seen: dict[str, int] = {}
+        self._loads: dict[str, int] = {}
+        self._freed: dict[str, int] = {}
         self._awaited: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
@@ -136,10 +138,25 @@ class Crew:
         found = self._enrolled.get(name)
         return 0 if found is None else found.concurrency
 
-    def seen(self, name: str) -> None:
-        """It has asked for something."""
+    def seen(self, name: str) -> bool:
+        """It has asked for something; returns whether it was away until now."""
+        back = not self.here(name)
         self._seen[name] = self._clock.now()
         self._awaited.discard(name)
+        return back
+
+    def loaded(self, name: str, load: int) -> None:
+        """A worker has so many tasks now."""
+        if load < self._loads.get(name, 0):
+            self._freed[name] = self._clock.now()
+        self._loads[name] = load
+
+    def had_no_time(self, name: str, since: int) -> bool:
+        """Whether a worker had no hand free at this time, Unix ms, or has none: it could not answer what was asked then.
+
+        As far as was noted: whoever is free by the rows and was not until a moment ago could not either.
+        """
+        return self._freed.get(name, 0) > since or self._loads.get(name, 0) >= self.capacity(name)
 
     def last_seen(self, name: str) -> int | None:
         """When it last asked for something, Unix ms; None: not since the start."""
@@ -149,8 +166,12 @@ class Crew:
         """Whether a worker is here, or is expected back."""
         now = self._clock.now()
         if name in self._awaited:
+            self._begun = min(self._begun, now)  # a clock that was set back makes nobody be here for hours
             return now < self._begun + RETURN
-        return now - self._seen.get(name, -SILENCE) < SILENCE
+        if (seen := self._seen.get(name)) is None:
+            return False
+        self._seen[name] = seen = min(seen, now)
+        return now - seen < SILENCE
 
     def fitting(self, task: Task) -> list[Enrolled]:
         """Those who may bid on a task and are asked to, here or not."""
@@ -188,13 +209,20 @@ class Crew:
             raise BadConcurrency(most=MOST_TASKS, given=concurrency)
         if name in self._dismissed:
             raise WasDismissed(agent=name)
-        worker, back = Enrolled(name, can, concurrency), not self.here(name)
+        worker = Enrolled(name, can, concurrency)
+
+        def work(tx: SwarmTx) -> None:
+            known = tx.crew.find(name)
+            if known is not None and not known.live:
+                raise WasDismissed(agent=name)
+            tx.crew.put(worker, here=True)
+
         if new := self._enrolled.get(name) != worker:
-            await self._store.write(lambda tx: tx.crew.put(worker, here=True))
+            await self._store.write(work)
             self._enrolled[name] = worker
             self._version += 1
             self._noted.add(name)
-        self.seen(name)
+        back = self.seen(name)
         return new or back
 
     def knows(self, name: str) -> bool:
@@ -206,27 +234,29 @@ class Crew:
     ) -> bool:
         """Dismiss a worker, or let it work here again; returns whether that was done now."""
         authorize(caller, Action.ROSTER)
-        known = self._enrolled.get(name) or self._dismissed[name]
-        worker = replace(known, live=live)
 
-        def work(tx: SwarmTx) -> bool:
-            if known.live == live or tx.applied(key) is not None:
-                return False
+        def work(tx: SwarmTx) -> Enrolled | None:
+            known = tx.crew.find(name)
+            if known is None or known.live == live or tx.applied(key) is not None:
+                return None
             as_now(tx, caller)
+            worker = replace(known, live=live)
             tx.crew.put(worker, here=False)
             kind = Kind.AGENT_SPAWNED if live else Kind.AGENT_DISMISSED
             tx.emit(Event(kind, agent=name, data={"by": caller.recorded}))
             tx.mark(key, name)
-            return True
+            return worker
 
-        if new := await self._store.write(work):
-            into, out = (self._enrolled, self._dismissed) if live else (self._dismissed, self._enrolled)
-            out.pop(name)
-            into[name] = worker
-            self._version += 1
-            self._noted.discard(name)
-            self.gone(name)
-        return new
+        worker = await self._store.write(work)
+        if worker is None:
+            return False
+        into, out = (self._enrolled, self._dismissed) if live else (self._dismissed, self._enrolled)
+        out.pop(name, None)
+        into[name] = worker
+        self._version += 1
+        self._noted.discard(name)
+        self.gone(name)
+        return True
 
     def gone(self, name: str) -> None:
         """It is not here any more: its token was revoked, or it was dismissed."""

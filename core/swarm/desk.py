@@ -83,7 +83,12 @@ class Desk:
     def _enrolled(self, name: str) -> None:
         """It asks for something. Raises `NotEnrolled`."""
         self.crew.get(name)
-        self.crew.seen(name)
+        self._seen(name)
+
+    def _seen(self, name: str) -> None:
+        """It is here; if it was away until now, tasks that wait are put up again."""
+        if self.crew.seen(name) and self.crew.has(name):
+            self._walk.offer_again(self._docket.parking.waiting())
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed: whose token was revoked is not here any more, and waits for nothing."""
@@ -107,15 +112,15 @@ class Desk:
         """
         orders.check_eta(eta)
         self._enrolled(name)
-        said, why = note[:LONGEST_NOTE], ""
+        said, why = _said(note), ""
 
         def work(tx: SwarmTx) -> Task:
             nonlocal why
             why = ""
             task = find(tx, number)
+            if self._said_so(tx, task, name, to_msat(sats), eta, said):
+                return task
             if task.status is not Status.BIDDING:
-                if self._said_so(tx, task, name, to_msat(sats), eta, said):
-                    return task
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
             if not task.waits_for_people and tx.tasks.load(name) >= self._terms.capacity(name):
                 why = "you have as many tasks as you do at a time"
@@ -134,11 +139,11 @@ class Desk:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
+            if any(one.refused and one.bid.agent == name for one in tx.tasks.answers(task.id, task.attempt)):
+                return task
             if task.status is not Status.BIDDING:
-                if any(one.refused and one.bid.agent == name for one in tx.tasks.answers(task.id, task.attempt)):
-                    return task
                 raise WrongState(task=task.name, status=task.status.value, verb="refused")
-            bidding.decline(tx, task, name, note[:LONGEST_NOTE] or "refused")
+            bidding.decline(tx, task, name, _said(note) or "refused")
             return bidding.settled(tx, task, self._terms)
 
         await self._answer(name, number, work, lambda: True)
@@ -154,7 +159,7 @@ class Desk:
 
     @staticmethod
     def _said_so(tx: SwarmTx, task: Task, name: str, price: int, eta: int | None, note: str) -> bool:
-        """Whether a worker made this very bid before the auction closed: its answer may have been lost."""
+        """Whether a worker has made this very bid: its answer may have been lost."""
         said = (answer.bid for answer in tx.tasks.answers(task.id, task.attempt) if not answer.refused)
         return any((one.agent, one.price, one.eta, one.note) == (name, price, eta, note) for one in said)
 
@@ -171,7 +176,7 @@ class Desk:
 
     async def beat(self, name: str, number: int, lease: str) -> Beat:
         """A worker is at it: its lease begins anew; the first time, its work does. Raises `StaleLease`, `UnknownTask`."""
-        self.crew.seen(name)
+        self._seen(name)
         until = 0
 
         def work(tx: SwarmTx) -> Task:
@@ -195,8 +200,8 @@ class Desk:
 
     async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
         """How the work goes, in words for who looks on. Raises `NoWords`, `StaleLease`, `UnknownTask`."""
-        self.crew.seen(name)
-        if not (said := one_line(text)[:LONGEST_NOTE]):
+        self._seen(name)
+        if not (said := _said(text)):
             raise NoWords
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status is not Status.RUNNING:
@@ -210,10 +215,23 @@ class Desk:
         """Be told of progress."""
         self._looking_on.append(told)
 
-    async def holds(self, name: str, number: int, lease: str) -> None:
-        """Raise `StaleLease` or `UnknownTask` unless this worker has, or had last, this task: before its files are taken in."""
-        self.crew.seen(name)
-        await self._store.read(lambda tx: _held(tx, number, name, lease))
+    async def holds(self, name: str, number: int, lease: str, text: str, digests: Sequence[str]) -> None:
+        """Raise `StaleLease` or `UnknownTask` unless a worker may deliver this, or did: before its files are taken in.
+
+        `digests`: the SHA-256 of each file.
+        """
+        self._seen(name)
+
+        def work(tx: SwarmTx) -> None:
+            task = _held(tx, number, name, lease)
+            if task.status in {Status.DELIVERED, Status.SETTLED}:
+                had = sorted(file.sha256 for file in tx.tasks.files(task.id))
+                if (task.result, had) == (text, sorted(digests)):
+                    return
+            if task.status not in AT_WORK:
+                raise StaleLease(task=task.name)
+
+        await self._store.read(work)
 
     async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
         """A result; what strangers bought is paid for at once, anybody else has the review time. The same again changes nothing.
@@ -235,10 +253,9 @@ class Desk:
             if task.status is not Status.RUNNING:
                 raise StaleLease(task=task.name)
             tx.tasks.attach(task.id, files, tx.now)
-            sold = task.path is Path.SOLD
-            review = tx.now if sold else tx.now + self._review
-            task = take(tx, task, life.deliver(task, result=text, now=tx.now, review_until=review), name)
-            return take(tx, task, life.settle(task, how="auto"), name) if sold else task
+            review_until = tx.now + self._review
+            task = take(tx, task, life.deliver(task, result=text, now=tx.now, review_until=review_until), name)
+            return take(tx, task, life.settle(task, how="auto"), name) if task.path is Path.SOLD else task
 
         task = await self._docket.write(work)
         self._walk.ended(task)
@@ -249,16 +266,21 @@ class Desk:
 
         Raises `StaleLease`, `UnknownTask`.
         """
-        self.crew.seen(name)
+        self._seen(name)
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status not in AT_WORK:
             raise StaleLease(task=task.name)
-        await self._walk.lose(task, f"{name}: {why[:LONGEST_NOTE]}" if why else f"{name} handed it back", blame=blame)
-        return await self._docket.show(number)
+        said = f"{name}: {_said(why)}" if why else f"{name} handed it back"
+        return await self._walk.lose(task, said, blame=blame)
 
     async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
         """What a worker waits for."""
         return await self._docket.board.wait(name, look, seconds) if seconds else look()
+
+
+def _said(words: str) -> str:
+    """What a worker says, as it is kept and shown: on one line, so that it looks like nothing of the hub's own."""
+    return one_line(words)[:LONGEST_NOTE]
 
 
 def _held(tx: SwarmTx, number: int, name: str, lease: str) -> Task:

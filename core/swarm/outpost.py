@@ -10,7 +10,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from core.errors import HubError, Unavailable, UserError, WentWrong
 from core.money import format_sats
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from core.ports import Clock, Spawner
     from core.swarm.ports import Agent, Delivery
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +171,7 @@ class Outpost:
                 log.info("%s", error)
             await self._clock.sleep(FIRST_PAUSE)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[None]]) -> None:
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until there is an answer. Raises `Rejected`."""
         pause = FIRST_PAUSE
         while True:
@@ -187,9 +189,9 @@ class Outpost:
             try:
                 await self._answer(notice)
             except Rejected as error:
-                if not error.lost:
-                    raise
                 log.info("%s: %s", notice.task, error)
+                if not error.lost:  # else it would be asked about again at once, and nothing behind it answered
+                    await self._hub.refuse(notice.task, "could not say what it would take")
 
     async def _answer(self, notice: Notice) -> None:
         """Bid what the cheapest of the agents asks who can do it, or say why none does."""
@@ -205,7 +207,13 @@ class Outpost:
         offers: list[tuple[Agent, Offer]] = []
         whys: list[str] = []
         for agent in self._agents:
-            said = await self._hands.appraise(agent, description)
+            try:
+                said = await self._hands.appraise(agent, description)
+            except HubError as error:
+                said = Decline(str(error))
+            except Exception:
+                log.exception("%s cannot say what a task would take", agent.name)
+                said = Decline("could not look at it")
             if isinstance(said, Offer):
                 offers.append((agent, said))
             elif isinstance(said, Decline):
@@ -219,7 +227,8 @@ class Outpost:
         if given is None or (given.task, given.attempt) in self._at:
             return
         try:
-            if await self._hub.beat(given.task, given.lease):
+            # Until it is heard: a task that the hub has begun is given to nobody again.
+            if await self._patiently(lambda: self._hub.beat(given.task, given.lease)):
                 return
         except Rejected as error:
             if not error.lost:
@@ -271,8 +280,15 @@ class Outpost:
         elif isinstance(outcome, HubError):
             await self._patiently(lambda: self._hub.fail(given.task, given.lease, str(outcome)))
         else:
-            await self._patiently(lambda: self._hub.deliver(given.task, given.lease, outcome))
-            log.info("delivered %s", given.task)
+            try:
+                await self._patiently(lambda: self._hub.deliver(given.task, given.lease, outcome))
+            except Rejected as error:
+                if error.lost:
+                    raise
+                why = str(error)
+                await self._patiently(lambda: self._hub.fail(given.task, given.lease, why))
+            else:
+                log.info("delivered %s", given.task)
 
     async def _beat(self, given: Given, scope: asyncio.Timeout) -> None:
         """Keep the lease, until the work ends or is another's; a hub that is away may be back before the lease is over."""

@@ -211,7 +211,10 @@ class CrewStore(Protocol):
         """Every one that is enrolled, and whether it was here when that was last noted."""
 
     def has(self, name: str) -> bool:
-        """Whether a worker of this name is enrolled."""
+        """Whether there is a worker of this name, dismissed or not."""
+
+    def find(self, name: str) -> Enrolled | None:
+        """A worker by name."""
 
     def put(self, worker: Enrolled, *, here: bool) -> None:
         """Enrol a worker, or change what it can do."""

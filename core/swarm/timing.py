@@ -108,39 +108,44 @@ class Timing:
     async def recover(self) -> int:
         """Take up every task that the last stop interrupted; returns how many. Leases start anew, with all their time."""
         try:
-            tasks = await self._store.write(lambda tx: [self._rearm(tx, task) for task in tx.tasks.live()])
-            await self._restore(tasks)
+            found = await self._store.write(lambda tx: [self._take_up(tx, task) for task in tx.tasks.live()])
         except Unavailable:
             raise
         except Exception:
             log.exception("not all tasks can be taken up together; taking them one by one")
-            tasks = await self._recover_each()
-        for task in tasks:
-            self._walk.start(task)
-        return len(tasks)
+            return await self._recover_each()
+        for task, answered in found:
+            self._go_on(task, answered)
+        return len(found)
 
-    async def _restore(self, tasks: list[Task]) -> None:
-        """The board as it was: workers are asked about what they have not answered."""
-        opened = [task for task in tasks if task.status is Status.BIDDING]
-
-        def work(tx: SwarmTx) -> dict[int, set[str]]:
-            return {task.id: {one.bid.agent for one in tx.tasks.answers(task.id, task.attempt)} for task in opened}
-
-        self._docket.board.restore(tasks, await self._store.read(work) if opened else {})
-
-    async def _recover_each(self) -> list[Task]:
+    async def _recover_each(self) -> int:
         """Take up what can be; a task that cannot be is looked at again, and keeps no other from it."""
-        tasks = []
+        count = 0
         for task in await self._store.read(lambda tx: tx.tasks.live()):
             try:
-                tasks.append(await self._store.write(partial(self._take_up, task.id)))
+                found = await self._store.write(partial(self._take_up_one, task.id))
             except Exception as error:  # noqa: BLE001 - it is one of many
                 complain(task.id, error)
                 self._walk.resume(task.id)
-        return tasks
+            else:
+                self._go_on(*found)
+                count += 1
+        return count
 
-    def _take_up(self, number: int, tx: SwarmTx) -> Task:
-        return self._rearm(tx, find(tx, number))
+    def _go_on(self, task: Task, answered: set[str]) -> None:
+        """A task was taken up: workers are told before anything else is written, or the board would be behind the rows."""
+        self._docket.board.restore(task, answered)
+        self._walk.start(task)
+
+    def _take_up_one(self, number: int, tx: SwarmTx) -> tuple[Task, set[str]]:
+        return self._take_up(tx, find(tx, number))
+
+    def _take_up(self, tx: SwarmTx, task: Task) -> tuple[Task, set[str]]:
+        """A task as it goes on, and who has answered to its auction."""
+        task = self._rearm(tx, task)
+        if task.status is not Status.BIDDING:
+            return task, set()
+        return task, {one.bid.agent for one in tx.tasks.answers(task.id, task.attempt)}
 
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:
         if task.status in AT_WORK and not is_person(task.agent):

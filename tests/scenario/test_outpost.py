@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -16,7 +16,7 @@ from adapters.crew.client import HubClient
 from config.settings import Http
 from core.errors import HubError, Unavailable
 from core.money import to_msat
-from core.swarm.outpost import Outpost, Rejected
+from core.swarm.outpost import HubAway, Outpost, Rejected
 from core.swarm.ports import Agent, Decline, Delivery, Offer, ResultFile
 from tests.fakes import FakeClock
 from tests.scenario.bot import ECHO, PATIENCE, QUILL, balances, hub, prove
@@ -40,15 +40,19 @@ class Lost(Unavailable):
 class Hands:
     """What the far agents ask, and what their work comes to; `gate`: the work waits there."""
 
-    asks: dict[str, int | Decline | None] = field(default_factory=dict)
+    asks: dict[str, int | Decline | Exception | None] = field(default_factory=dict)
     error: HubError | Exception | None = None
+    result: str | None = None
+    eta: int = 1_500
     gate: asyncio.Event | None = None
     began: list[tuple[str, str]] = field(default_factory=list)
     stopped: int = 0
 
     async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
         asks = self.asks.get(agent.name, agent.persona.rate)
-        return Offer(to_msat(asks), 1_500, note="far") if isinstance(asks, int) else asks
+        if isinstance(asks, Exception):
+            raise asks
+        return Offer(to_msat(asks), self.eta, note="far") if isinstance(asks, int) else asks
 
     async def do(self, agent: Agent, description: str) -> Delivery:
         self.began.append((agent.name, description))
@@ -60,7 +64,7 @@ class Hands:
             raise
         if self.error is not None:
             raise self.error
-        return Delivery(f"{agent.name} did it", (FILE,))
+        return Delivery(self.result or f"{agent.name} did it", (FILE,))
 
 
 async def content(file: ResultFile) -> bytes:
@@ -88,11 +92,13 @@ class Far:
 
 
 @asynccontextmanager
-async def far(bot: Bot, box: Worker, hands: Hands | None = None, *, capacity: int = 1) -> AsyncIterator[Far]:
+async def far(
+    bot: Bot, box: Worker, hands: Hands | None = None, *, capacity: int = 1, kind: type[HubClient] = HubClient
+) -> AsyncIterator[Far]:
     """A worker of the hub's own kind at work."""
     hands = hands or Hands()
     agents = [Agent("echo", ECHO), Agent("quill", QUILL)]
-    opened = HubClient.opened(bot.app.address, box.name, box.token, bot.clock, content)
+    opened = kind.opened(bot.app.address, box.name, box.token, bot.clock, content)
     async with Nursery() as nursery, opened as client:
         outpost = Outpost(
             client, hands, agents, capabilities=["any"], capacity=capacity, clock=bot.clock, spawner=nursery,
@@ -134,6 +140,64 @@ async def test_what_it_cannot_do_it_refuses_and_says_why(tmp_path: Path) -> None
         hands.asks = {"echo": None, "quill": 400}
         ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
         assert "asks 400 sats, more than the budget" in ended["text"]
+
+
+@pytest.mark.parametrize("error", [Lost(), ValueError("broken")])
+async def test_an_agent_that_breaks_when_it_is_asked_has_refused_and_the_next_task_is_answered(
+    tmp_path: Path, error: Exception
+) -> None:
+    hands = Hands(asks={"echo": error, "quill": error})
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, hands):
+        await here(bot)
+        ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
+        assert ("The tool is out" if isinstance(error, Lost) else "could not look at it") in ended["text"]
+        hands.asks = {"echo": error}
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.until(kind="more", task=task, status="delivered")
+
+
+async def test_a_bid_that_the_hub_cannot_take_is_a_refusal_and_the_next_task_is_answered(tmp_path: Path) -> None:
+    hands = Hands(eta=10**15)
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, hands):
+        await here(bot)
+        ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
+        assert "could not say what it would take" in ended["text"]
+        hands.eta = 1_000
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.until(kind="more", task=task, status="delivered")
+
+
+class Deaf(HubClient):
+    """Hears nothing of the first answer to some request."""
+
+    to: ClassVar[set[str]] = set()
+
+    async def _post(self, path: str, *, wait: int = 0, **body: Any) -> Any:
+        said = await super()._post(path, wait=wait, **body)
+        if (last := path.rpartition("/")[2]) in self.to:
+            self.to.remove(last)
+            raise HubAway(why="cut")
+        return said
+
+
+@pytest.mark.parametrize("path", ["agents", "bids", "heartbeat", "result"])
+async def test_whatever_answer_is_lost_the_task_is_done_once(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Deaf, "to", {path})
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, kind=Deaf) as one:
+        await here(bot)
+        task = (await bot.data("/task write it max=100"))["task"]
+        await bot.see(lambda: not Deaf.to and status(bot, task) in {"delivered", "failed"}, "its end")
+        assert (status(bot, task), len(one.hands.began)) == ("delivered", 1)
+
+
+async def test_a_result_that_the_hub_does_not_take_has_failed_and_says_why(tmp_path: Path) -> None:
+    hands = Hands(result="x" * 100_001)
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box, hands):
+        await here(bot)
+        ended = await bot.ends((await bot.data("/task write it max=100"))["task"])
+        assert "longer than the" in ended["text"]
 
 
 @pytest.mark.parametrize("error", [Lost(), ValueError("broken")])

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from core.swarm.crew import RETURN, SILENCE
+from adapters.web.worker_api import AT_A_TIME, LARGEST
+from core.chat import Caller, Role
+from core.swarm.crew import RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
+from core.swarm.timing import Timing
 from tests.fakes import FakeClock
-from tests.scenario.bot import ECHO, PATIENCE, Hands, balances, hub, prove
+from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prove
 from tests.scenario.crew import back, workers
+from tests.scenario.test_l402_gate import done, selling
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
+    from core.swarm.ports import SwarmTx
+    from core.swarm.task import Task
     from tests.scenario.bot import Bot
+    from tests.scenario.crew import Worker
 
 T = TypeVar("T")
 
@@ -102,6 +110,34 @@ async def test_whoever_waits_is_told_at_once(tmp_path: Path) -> None:
         given, _ = await soon(asyncio.gather(box.given(wait=20), bid()))
         assert given["task_id"] == task
         assert await box.tasks() == []
+
+
+async def test_whoever_waits_is_told_of_what_stands_open_once_a_hand_is_free(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        first, second = await posted(bot), await posted(bot)
+        await boy.refuse(first)
+        lease = await box.won(first, 10)
+
+        async def deliver() -> None:
+            await waits(bot, "box")
+            await box.deliver(first, lease, "done")
+
+        seen, _ = await soon(asyncio.gather(box.tasks(wait=20), deliver()))
+        assert seen == [second]
+
+
+async def test_whoever_refused_is_asked_again_about_another_attempt(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        await boy.refuse(task)
+        assert await boy.tasks() == []
+        lease = await box.won(task, 10)
+        await box.post(f"tasks/{task}/handback", lease_token=lease)
+        assert await soon(boy.tasks(wait=20)) == [task]
 
 
 async def test_workers_and_the_hubs_own_agents_bid_against_each_other_and_it_closes_with_the_last_answer(
@@ -220,6 +256,77 @@ async def test_a_result_that_is_sent_again_is_one_and_another_is_none(tmp_path: 
         assert balances(bot.app.settings)["agent:box"] == (30, 0)
 
 
+async def test_what_is_not_taken_leaves_no_file(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 10)
+        await box.deliver(task, lease, "done")
+        late = {"lease_token": lease, "result": "done", "files": [{"name": "a.txt", "content_base64": "QQ=="}]}
+        assert await box.code("POST", f"tasks/{task}/result", late) == (409, "stale_lease")
+        assert not (bot.app.settings.data_dir / "files").exists()
+
+
+@asynccontextmanager
+async def slow(bot: Bot, worker: Worker, path: str, size: int) -> AsyncIterator[asyncio.StreamReader]:
+    """A request of a worker whose body does not come."""
+    host = bot.app.address.removeprefix("http://")
+    name, _, port = host.partition(":")
+    reader, writer = await asyncio.open_connection(name, int(port))
+    head = f"POST /internal/{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {worker.token}\r\n"
+    writer.write(f"{head}Content-Length: {size}\r\n\r\n{{".encode())
+    yield reader
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_bodies_that_do_not_come_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await boy.enrol()
+        task = await posted(bot)
+        lease = await boy.won(task, 10)
+        large, small = "tasks/T-1/result", "tasks/T-1/heartbeat"
+        async with AsyncExitStack() as stack:
+            for _ in range(AT_A_TIME):
+                await stack.enter_async_context(slow(bot, box, large, LARGEST + 1))
+            file = {"name": "a.txt", "content_base64": "QUFB" * LARGEST}
+            assert await soon(boy.deliver(task, lease, "done", files=[file])) == {"status": "delivered"}
+        for seconds, path, size in (("RESULT_SECONDS", large, LARGEST + 1), ("BODY_SECONDS", small, 9)):
+            monkeypatch.setattr(f"adapters.web.worker_api.{seconds}", 0.05)
+            async with slow(bot, box, path, size) as reader:
+                assert b" 400 " in await soon(reader.readline())
+
+
+async def test_an_attempt_is_whose_it_is_by_its_very_lease(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol(concurrency=2)
+        task, other = await posted(bot), await posted(bot)
+        lease, another = await box.won(task, 10), await box.won(other, 10)
+        more: dict[str, dict[str, str]] = {
+            "heartbeat": {}, "progress": {"text": "x"}, "result": {"result": "x"}, "fail": {"reason": "x"}, "handback": {},
+        }  # fmt: skip
+        before = bot.tables()
+        for who, given in ((boy, lease), (box, another), (box, ""), (box, lease[:-1])):
+            for path, body in more.items():
+                refused = await who.code("POST", f"tasks/{task}/{path}", {"lease_token": given, **body})
+                assert refused == (409, "stale_lease"), (who.name, given, path)
+        assert bot.tables() == before
+
+
+async def test_what_strangers_bought_is_paid_for_at_once(tmp_path: Path) -> None:
+    async with selling(tmp_path, personas=()) as (bot, stranger), workers(bot, "box") as (box,):
+        await box.enrol()
+        stranger.buy(await stranger.task("find the answer"))
+        task = (await stranger.task("find the answer")).body["task_id"]
+        assert await soon(box.tasks(wait=20)) == [task]
+        lease = await box.won(task, 40)
+        for _ in range(2):
+            assert await box.deliver(task, lease, "It is 42.") == {"status": "settled"}
+        assert (await done(bot, stranger, task))["result"] == "It is 42."
+        assert [balances(bot.app.settings)[one] for one in ("agent:box", "treasury")] == [(40, 0), (60, 0)]
+        prove(bot.app.settings)
+
+
 async def test_what_is_delivered_can_be_rejected_and_is_paid_when_the_review_is_over(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -255,6 +362,20 @@ async def test_more_tasks_than_a_worker_does_at_a_time_wait_for_it(tmp_path: Pat
         assert set(done) == {*tasks, later}
 
 
+async def test_a_worker_that_is_free_again_only_as_the_bidding_ends_is_asked_once_more(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        first, second = await posted(bot), await posted(bot)
+        lease = await box.won(first, 10)
+        bot.pass_time(4.9)
+        await box.deliver(first, lease, "done")
+        bot.pass_time(0.1)
+        kinds = "SELECT kind FROM event WHERE task = ? AND kind = 'AuctionOpened'"
+        await bot.see(lambda: len(bot.rows(kinds, int(second[2:]))) == 2, "another auction", pace=0)
+        bot.pass_time(5)
+        assert (await bot.ends(second))["data"]["status"] == "failed", "it had the time to answer"
+
+
 async def test_a_bid_on_two_auctions_wins_one_at_a_time(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -282,6 +403,16 @@ async def test_a_bidder_that_went_away_is_awarded_nothing(tmp_path: Path, *, awa
         bot.pass_time(SILENCE / 1000 if away else 20)
         await boy.bid(task, 20)
         assert (await (boy if away else box).given())["task_id"] == task
+
+
+async def test_where_all_who_bid_went_away_the_task_says_so(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=(), auction={"window": 60}) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        await box.bid(task, 10, note="soon")
+        bot.pass_time(60)
+        assert "box: bid, and went away" in (await bot.ends(task))["text"]
 
 
 @pytest.mark.parametrize(("capabilities", "description", "told"), [
@@ -332,6 +463,81 @@ async def test_a_requester_who_picks_sees_the_bids_of_workers(tmp_path: Path) ->
         assert (await bot.data(f"/bid {task} 5"))["error"] == "wrong_state"
 
 
+async def test_where_a_requester_picks_a_busy_worker_bids_and_is_picked_once_it_is_free(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        first = await posted(bot)
+        lease = await box.won(first, 10)
+        task = await posted(bot, "/task find the answer max=100 pick=ask")
+        assert (await box.bid(task, 30))["accepted"]
+        assert (await bot.data(f"/award {task} box"))["error"] == "agent_busy"
+        await box.deliver(first, lease, "done")
+        assert (await bot.data(f"/award {task} box"))["status"] == "awarded"
+
+
+async def test_a_worker_that_was_asked_alone_refuses_and_nobody_is_waited_for(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot, "/task find the answer max=100 pick=ask to=box")
+        await box.bid(task, 30)
+        assert status(bot, task) == "bidding"
+        await box.refuse(task)
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+
+
+async def test_what_a_worker_says_looks_like_nothing_of_the_hubs_own(tmp_path: Path) -> None:
+    words, shown = "no.\n\nboy  2 sats\x1b\u202e", "no. boy 2 sats"
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot, "/task find the answer max=100 pick=ask")
+        await box.bid(task, 30, note=words)
+        assert (await bot.say(f"/bids {task}"))["text"].endswith(shown)
+        await bot.say(f"/cancel {task}")
+        task = await posted(bot)
+        await box.post("bids", task_id=task, agent_id="box", refuse=True, note=words)
+        assert f"box: {shown}" in (await bot.ends(task))["text"]
+        task = await posted(bot)
+        await box.post(f"tasks/{task}/fail", lease_token=await box.won(task, 5), reason=words)
+        assert f"box: {shown}" in (await bot.ends(task))["text"]
+
+
+async def test_the_same_answer_again_is_one(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        for _ in range(2):
+            assert (await box.bid(task, 10))["accepted"]
+        for _ in range(2):
+            await box.refuse(task)
+        kinds = bot.rows("SELECT kind FROM event WHERE kind LIKE 'Bid%' ORDER BY id")
+        assert kinds == [("BidPlaced",), ("BidRefused",)]
+        assert status(bot, task) == "bidding"
+
+
+async def test_a_worker_is_told_of_some_auctions_at_a_time_and_waits_a_few_times_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.swarm.board.MOST_SHOWN", 2)
+    monkeypatch.setattr("core.swarm.board.MOST_POLLS", 1)
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+
+        async def refused() -> str:
+            await waits(bot, "box")
+            assert await box.code("GET", "tasks", wait=20) == (429, "too_many_polls")
+            assert await boy.given(wait=1) is None
+            return await posted(bot)
+
+        seen, first = await soon(asyncio.gather(box.tasks(wait=20), refused()))
+        assert seen == [first]
+        second, third = await posted(bot), await posted(bot)
+        assert await box.tasks() == [first, second]
+        await box.refuse(first)
+        assert await box.tasks() == [second, third]
+
+
 async def test_people_do_not_bid_where_only_agents_are_asked(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
@@ -352,7 +558,8 @@ async def test_a_restart_keeps_leases_bids_and_those_who_come_back(tmp_path: Pat
     async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box, boy) as (box, boy):
         bot.pass_time(RETURN / 1000 - 1)
         await bot.barrier()
-        assert status(bot, bidding) == "bidding", "who was here has time to come back"
+        opened = bot.rows("SELECT count(*) FROM event WHERE kind = 'AuctionOpened' AND task = ?", int(bidding[2:]))
+        assert (status(bot, bidding), opened) == ("bidding", [(1,)]), "who was here has time to come back"
         assert await boy.tasks() == [bidding]
         await boy.bid(bidding, 40)
         assert (await boy.given())["task_id"] == bidding
@@ -361,15 +568,75 @@ async def test_a_restart_keeps_leases_bids_and_those_who_come_back(tmp_path: Pat
         prove(bot.app.settings)
 
 
+async def test_a_worker_that_takes_nothing_more_keeps_what_it_has_over_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 30)
+        await box.enrol(concurrency=0)
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
+        assert await box.deliver(task, lease, "done") == {"status": "delivered"}
+
+
 async def test_a_worker_that_does_not_come_back_is_waited_for_once(tmp_path: Path) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
     async with hub(tmp_path, clock=clock, personas=()) as bot:
         task = await posted(bot)
-        bot.pass_time(RETURN / 1000)
+        bot.pass_time(RETURN / 1000 - 1)
+        await bot.barrier()
+        assert status(bot, task) == "bidding"
+        bot.pass_time(1)
         assert (await bot.ends(task))["data"]["status"] == "failed"
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+async def test_whoever_was_away_at_a_stop_or_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        bot.pass_time(SILENCE / 1000)
+        await bot.see(lambda: bot.rows("SELECT here FROM crew") == [(0,)], "that it is away", pace=1)
+        await boy.enrol(concurrency=0)
+        assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+    async with hub(tmp_path, clock=clock, personas=()) as bot:
+        assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+async def test_what_cannot_be_taken_up_at_a_start_keeps_no_worker_from_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, real = FakeClock(), Timing._rearm
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol(concurrency=2)
+        await boy.enrol()
+        awarded, bidding, broken = [await posted(bot) for _ in range(3)]
+        await box.bid(awarded, 10)
+        await boy.refuse(awarded)
+        await boy.refuse(bidding)
+
+    def rearm(timing: Timing, tx: SwarmTx, task: Task) -> Task:
+        if task.name == broken:
+            raise ValueError(broken)
+        return real(timing, tx, task)
+
+    monkeypatch.setattr(Timing, "_rearm", rearm)
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box, boy) as (box, boy):
+        assert (await box.given())["task_id"] == awarded
+        assert await box.tasks() == [bidding]
+        assert await boy.tasks() == [], "it has answered"
+
+
+async def test_a_result_in_the_midst_of_a_start_frees_its_worker(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task, later = await posted(bot), await posted(bot)
+        lease = await box.won(task, 10)
+        coordinator = bot.app.hub.coordinator
+        await asyncio.gather(coordinator.recover(), coordinator.desk.deliver("box", int(task[2:]), lease, "done", ()))
+        assert await box.tasks() == [later]
 
 
 async def test_a_worker_that_joins_is_offered_what_waits_and_one_that_changes_strands_nothing(tmp_path: Path) -> None:
@@ -388,6 +655,36 @@ async def test_a_worker_that_joins_is_offered_what_waits_and_one_that_changes_st
         await box.enrol("cooking")
         await box.deliver(first, lease, "done")
         assert (await bot.ends(waits))["data"]["status"] == "failed"
+
+
+async def test_a_worker_that_comes_back_is_offered_what_waits_for_others(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        bot.pass_time(SILENCE / 1000)
+        await boy.tasks()
+        await boy.won(await posted(bot), 10)
+        task = (await bot.data("/task find two max=50"))["task"]
+        await bot.barrier()
+        assert status(bot, task) == "open"
+        assert await soon(box.tasks(wait=20)) == [task]
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_here_and_no_auction_open(tmp_path: Path) -> None:
+    clock, day = FakeClock(), 24 * 3_600_000
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
+        clock.set_back(day)
+        task = await posted(bot)
+        bot.pass_time(RETURN / 1000)
+        assert (await bot.ends(task))["data"]["status"] == "failed"
+        await box.tasks()
+        clock.set_back(day)
+        crew = bot.app.hub.coordinator.crew
+        assert crew.here("box")
+        bot.pass_time(SILENCE / 1000)
+        assert not crew.here("box")
 
 
 async def test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for(tmp_path: Path) -> None:
@@ -492,7 +789,13 @@ async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_
         await box.enrol()
         task = await posted(bot)
         lease = await box.won(task, 20)
-        said = await bot.say("/dismiss box")
+
+        async def dismiss() -> Any:
+            await waits(bot, "box")
+            return await bot.say("/dismiss box")
+
+        polled, said = await soon(asyncio.gather(box.code("GET", "tasks", wait=20), dismiss()))
+        assert polled == (409, "not_enrolled")
         assert said["text"] == "box left the roster; what it was doing goes to somebody else"
         assert (await bot.ends(task))["data"]["status"] == "failed"
         assert await box.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease}) == (409, "stale_lease")
@@ -509,6 +812,26 @@ async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_
         assert bot.rows("SELECT kind, agent FROM event WHERE kind LIKE 'Agent%'") == [
             ("AgentDismissed", "box"), ("AgentSpawned", "box")
         ]  # fmt: skip
+
+
+async def test_two_who_dismiss_a_worker_at_once_do_it_once(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), bot.another() as other:
+        await box.enrol()
+        said = await soon(asyncio.gather(bot.data("/dismiss box"), other.data("/dismiss box")))
+        assert [one["ok"] for one in said] == [True, True]
+        assert bot.rows("SELECT kind FROM event WHERE kind LIKE 'Agent%'") == [("AgentDismissed",)]
+
+
+async def test_a_worker_that_enrols_while_it_is_dismissed_stays_dismissed(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        coordinator = bot.app.hub.coordinator
+        owner = Caller(OWNER, Role.OWNER, private=True)
+        dismissed = coordinator.dismiss(owner, "box", key="once")
+        _, refused = await asyncio.gather(dismissed, coordinator.desk.enrol("box", ["any"], 2), return_exceptions=True)
+        assert isinstance(refused, WasDismissed)
+        assert not coordinator.crew.has("box")
+        assert bot.rows("SELECT live FROM crew") == [(0,)]
 
 
 BAD: list[tuple[str, str, Any, int, str]] = [
@@ -545,7 +868,7 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y"}, 409, "stale_lease"),
     ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y"}, 409, "stale_lease"),
     ("POST", "tasks/T-1/result", {"lease_token": "x"}, 422, "bad_body"),
-    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y" * 100_001}, 413, "text_too_long"),
+    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y" * 32_769}, 413, "text_too_long"),
     ("POST", "tasks/T-1/result", {"lease_token": "x", "result": " \n"}, 422, "no_words"),
     ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y" * 70_000}, 413, "body_too_large"),
 ]
