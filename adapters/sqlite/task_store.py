@@ -19,6 +19,7 @@ _COLUMNS = (
     " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at,"
     " field, awarded_at, took"
 )
+_ANSWER = "SELECT agent, price, eta, note, fit, at, score FROM bid"
 _RECORD = "settled, failed, earned, took, good, bad, at"
 _SELECT = f"SELECT {_COLUMNS} FROM task"  # noqa: S608 - constants
 _SELECT_BARE = _SELECT.replace(" result,", " NULL,")
@@ -139,12 +140,18 @@ class TaskRows:
         (names,) = self._connection.execute(query, (task, attempt)).fetchone()
         return set(names.split("\n")) if names else set()
 
+    def answer_of(self, task: int, attempt: int, agent: str) -> Answer | None:
+        """See `TaskStore`."""
+        query = f"{_ANSWER} WHERE task = ? AND attempt = ? AND agent = ?"
+        row = self._connection.execute(query, (task, attempt, agent)).fetchone()
+        return None if row is None else _answer(row)
+
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """See `TaskStore`."""
-        rows = self._connection.execute(
-            "SELECT agent, price, eta, note, fit, at, score FROM bid WHERE task = ? AND attempt = ?", (task, attempt)
-        )
-        return [Answer(Bid(row[0], row[1] or 0, *row[2:]), refused=row[1] is None) for row in rows]
+        return [
+            _answer(row)
+            for row in self._connection.execute(f"{_ANSWER} WHERE task = ? AND attempt = ?", (task, attempt))
+        ]
 
     def records(self, agent: str) -> dict[str, Record]:
         """See `TaskStore`."""
@@ -183,6 +190,10 @@ class TaskRows:
         """See `TaskStore`."""
         rows = self._connection.execute("SELECT name, sha256, size FROM file WHERE task = ? ORDER BY name", (task,))
         return [ResultFile(*row) for row in rows]
+
+
+def _answer(row: tuple[Any, ...]) -> Answer:
+    return Answer(Bid(row[0], row[1] or 0, *row[2:]), refused=row[1] is None)
 
 
 def _task(row: tuple[Any, ...]) -> Task:

@@ -139,7 +139,7 @@ class Desk:
 
         def work(tx: SwarmTx) -> Task:
             task = find(tx, number)
-            if any(one.refused and one.bid.agent == name for one in tx.tasks.answers(task.id, task.attempt)):
+            if (said := tx.tasks.answer_of(task.id, task.attempt, name)) is not None and said.refused:
                 return task
             if task.status is not Status.BIDDING:
                 raise WrongState(task=task.name, status=task.status.value, verb="refused")
@@ -160,8 +160,12 @@ class Desk:
     @staticmethod
     def _said_so(tx: SwarmTx, task: Task, name: str, price: int, eta: int | None, note: str) -> bool:
         """Whether a worker has made this very bid: its answer may have been lost."""
-        said = (answer.bid for answer in tx.tasks.answers(task.id, task.attempt) if not answer.refused)
-        return any((one.agent, one.price, one.eta, one.note) == (name, price, eta, note) for one in said)
+        said = tx.tasks.answer_of(task.id, task.attempt, name)
+        return (
+            said is not None
+            and not said.refused
+            and (said.bid.price, said.bid.eta, said.bid.note) == (price, eta, note)
+        )
 
     # Work ------------------------------------------------------------------------------------------------------
 

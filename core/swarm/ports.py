@@ -172,6 +172,9 @@ class TaskStore(Protocol):
     def answer(self, task: int, attempt: int, answer: Answer) -> None:
         """Keep an agent's answer; a later one replaces it."""
 
+    def answer_of(self, task: int, attempt: int, agent: str) -> Answer | None:
+        """What one agent has answered to an auction."""
+
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """All answers to one auction."""
 
