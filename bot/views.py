@@ -246,48 +246,55 @@ def agents(seats: Sequence[Seat]) -> Reply:
 def agent(seat: Seat, records: Mapping[str, Record], now: int) -> Reply:
     """One of them, and what it did in each field."""
     asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
-    whole = together(records.values(), now)
+    whole, seen = together(records.values(), now), [one.weight(field) for field, one in records.items()]
     page = Page(f"{seat.name} does {seat.does}: {_state(seat)}")
     page.add(
         f"{asks}; can {', '.join(seat.capabilities) or 'be asked by name'}; {_counted(seat.capacity, 'task')} at a time"
     )
     page.add(f"{whole.settled} settled, {whole.failed} failed, {format_sats(whole.earned)} earned")
-    page.table([(field or "anything", *_did(one, whole, now)) for field, one in sorted(records.items())[:PAGE]])
-    rows: list[Json] = [{"field": field, **_record_data(one, whole, now)} for field, one in sorted(records.items())]
+    page.table(
+        [(field or "anything", *_did(one, trust(seen, field, now))) for field, one in sorted(records.items())[:PAGE]]
+    )
+    rows: list[Json] = [
+        {"field": field, **_record_data(one, trust(seen, field, now))} for field, one in sorted(records.items())
+    ]
     return page.reply({"ok": True, "agent": agent_data(seat), "records": rows})
 
 
 def market(rows: Sequence[tuple[str, str, Record]], now: int) -> Reply:
     """Who did what, for how much, how fast and how well: (agent, field, record)."""
-    wholes = {name: together([one for agent, _, one in rows if agent == name], now) for name, *_ in rows}
+    seen = {name: [one.weight(field) for agent, field, one in rows if agent == name] for name, *_ in rows}
     best = sorted(rows, key=lambda row: -row[2].earned)
     facts: list[Json] = [
-        {"agent": agent, "field": field, **_record_data(one, wholes[agent], now)} for agent, field, one in best
+        {"agent": agent, "field": field, **_record_data(one, trust(seen[agent], field, now))}
+        for agent, field, one in best
     ]
     data: dict[str, Json] = {"ok": True, "market": facts}
     if not rows:
         return Reply("Nothing was paid for yet. Post a task: /task summarise welcome.md", data)
     paid = together([one for *_, one in rows], now)
     page = Page(f"{_counted(paid.settled, 'task')} paid for, {format_sats(paid.earned)} in all")
-    page.table([(agent, field or "anything", *_did(one, wholes[agent], now)) for agent, field, one in best[:PAGE]])
+    page.table(
+        [(agent, field or "anything", *_did(one, trust(seen[agent], field, now))) for agent, field, one in best[:PAGE]]
+    )
     if len(best) > PAGE:
         page.add(f"… and {len(best) - PAGE:,} more: /agent NAME shows one agent's")
     return page.reply(data)
 
 
-def _did(one: Record, whole: Record, now: int) -> tuple[str, ...]:
+def _did(one: Record, known: int) -> tuple[str, ...]:
     """How well, how often, for how much and how fast, in columns."""
     each = format_sats(one.earned // one.settled) if one.settled else "-"
     fast = f"{_seconds(one)} s" if one.settled else "-"
     return (
-        f"{one.settled} of {one.settled + one.failed}", f"trust {trust(one, whole, now) / 10:.0f} %", f"{each} each", fast,
+        f"{one.settled} of {one.settled + one.failed}", f"trust {known / 10:.0f} %", f"{each} each", fast,
         f"{format_sats(one.earned)} earned",
     )  # fmt: skip
 
 
-def _record_data(one: Record, whole: Record, now: int) -> dict[str, Json]:
+def _record_data(one: Record, known: int) -> dict[str, Json]:
     data: dict[str, Json] = {
-        "settled": one.settled, "failed": one.failed, "trust": trust(one, whole, now) / 1000, "earned_sats": to_sats(one.earned),
+        "settled": one.settled, "failed": one.failed, "trust": known / 1000, "earned_sats": to_sats(one.earned),
     }  # fmt: skip
     if one.settled:
         data |= {"price_sats": to_sats(one.earned // one.settled), "seconds": _seconds(one)}

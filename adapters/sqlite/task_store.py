@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from core.swarm.reputation import Weight
+
 _COLUMNS = (
     "id, requester, account, conversation, description, status, budget, hold, pick, only, attempt, attempts, posted_at,"
     " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at,"
@@ -157,6 +159,18 @@ class TaskRows:
         """See `TaskStore`."""
         rows = self._connection.execute(f"SELECT field, {_RECORD} FROM reputation WHERE agent = ?", (agent,))  # noqa: S608
         return {field: Record(*row) for field, *row in rows}
+
+    def weights(self, agents: Sequence[str]) -> dict[str, list[Weight]]:
+        """See `TaskStore`."""
+        marks = ", ".join("?" * len(agents))
+        rows = self._connection.execute(
+            f"SELECT agent, field, good, bad, at FROM reputation WHERE agent IN ({marks})",  # noqa: S608 - marks
+            tuple(agents),
+        )
+        found: dict[str, list[Weight]] = {}
+        for agent, *weight in rows:
+            found.setdefault(agent, []).append(tuple(weight))
+        return found
 
     def record(self, agent: str, field: str) -> Record:
         """See `TaskStore`."""

@@ -58,11 +58,11 @@ class ErrorBody:
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The document for these routes."""
     routes = list(routes)
-    shapes = {route.name: TypeAdapter(route.gives) for route in routes if route.gives is not None}
+    shapes = {route.name: TypeAdapter(route.shape(route.gives)) for route in routes if route.gives is not None}
     adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [(name, "serialization", one) for name, one in shapes.items()]
     taken = [route for route in routes if route.body not in {None, bytes}]
     bodies: list[tuple[str, Any, TypeAdapter[Any]]] = [
-        (route.name, "validation", TypeAdapter(route.body)) for route in taken
+        (route.name, "validation", TypeAdapter(route.shape(route.body))) for route in taken
     ]
     schemas, common = TypeAdapter.json_schemas(
         [*adapters, *bodies, ("", "serialization", TypeAdapter(ErrorBody))], ref_template=_REF

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -43,7 +44,8 @@ class Parameter:
 class Route:
     """A row of the table. `gives` is the dataclass (or list of one) that the answer holds, in every event of a stream.
 
-    `body` is the dataclass that a request holds (bytes: a file).
+    `body` is the dataclass that a request holds (bytes: a file). Either may be the name of one in the module `shapes`, which is
+    loaded by whoever looks.
 
     `status` is that of the good answer. A HEAD is answered like a GET unless `head` says no: on streams, and where
     looking has an effect.
@@ -62,6 +64,11 @@ class Route:
     refuses: tuple[int, ...] = ()
     head: bool = True
     body: Any = None
+    shapes: str = ""
+
+    def shape(self, given: Any) -> Any:
+        """What it gives or holds, itself."""
+        return getattr(import_module(self.shapes), given) if isinstance(given, str) else given
 
     @property
     def methods(self) -> tuple[str, ...]:

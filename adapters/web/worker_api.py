@@ -14,15 +14,16 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
 
 from adapters.web.errors import BadToken
 from adapters.web.guard import CREDENTIAL
 from adapters.web.l402_reading import BODY_SECONDS, BodyTooSlow
-from adapters.web.routes import JSON, Access, Parameter, Route, answer, plain
+from adapters.web.routes import JSON, answer, plain
 from adapters.web.shortcuts import BodyNotJson, TextTooLong
+from adapters.web.worker_routes import LONGEST_WAIT
 from core.chat import MAX_TEXT
 from core.errors import Refused, UserError
 from core.ids import parse_task, task_name
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile
     from core.swarm.task import Task
     from core.tokens import TokenRow
-
-LONGEST_WAIT = 25
-"""Seconds that a poll may wait."""
 
 LARGEST_RESULT = 28 * 2**20
 """Bytes of a body with a result: the files that are kept, in Base64, and some room."""
@@ -105,6 +103,9 @@ class OpenTask:
     budget_sats: int
     closes_at: int
     capabilities: list[str]
+
+
+OpenTasks = list[OpenTask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class Desk(Protocol):
 
 
 class WorkerApi:
-    """The routes of the worker API. `check` finds the live credential of a token; `keep` puts files on the shelf, all or none."""
+    """Answers the routes of the worker API; its parts are those of `WorkerRoutes`."""
 
     def __init__(
         self,
@@ -254,59 +255,17 @@ class WorkerApi:
         self._shown = lru_cache(1024)(self._show)  # many ask for the same
         self._sends: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def routes(self) -> tuple[Route, ...]:
-        """All of them."""
-        worker: dict[str, Any] = {"access": Access.WORKER, "head": False}
-        wait = Parameter("wait", "query", f"how many seconds to wait for one, 0 to {LONGEST_WAIT}")
-        can = Parameter("capabilities", "query", "only tasks that call for one of these, separated by commas")
-        who = Parameter("agent_id", "query", "the worker's own", required=True)
-        leased: dict[str, Any] = {**worker, "takes": (Parameter("id", "path", "the task's", required=True),)}
-        stale, at = (404, 409, 422), "/internal/tasks/{id}"
-        return (
-            Route(
-                "POST", "/internal/agents", "enrol", "Enrol a worker, or change what it does", self._enrol, gives=AgentIs,
-                body=Agent, refuses=(400, 422), **worker,
-            ),
-            Route(
-                "GET", "/internal/tasks", "open_tasks", "Auctions to bid in; 204 if there are none", self._tasks,
-                gives=list[OpenTask], takes=(wait, can), refuses=(409, 422, 429), **worker,
-            ),
-            Route(
-                "POST", "/internal/bids", "bid", "Bid, or refuse", self._bid, gives=BidIs, body=BidBody,
-                refuses=(400, 404, 409, 422), **worker,
-            ),
-            Route(
-                "GET", "/internal/assignments", "assignment", "The task to begin; 204 if there is none", self._assignment,
-                gives=Assignment, takes=(who, wait), refuses=(409, 422, 429), **worker,
-            ),
-            Route(
-                "POST", f"{at}/heartbeat", "heartbeat", "Begin, or go on with, a task", self._heartbeat, gives=BeatIs, body=Lease,
-                refuses=stale, **leased,
-            ),
-            Route(
-                "POST", f"{at}/progress", "progress", "Say how it goes", self._progress, gives=StatusIs, body=Progress,
-                refuses=stale, **leased,
-            ),
-            Route(
-                "POST", f"{at}/result", "result", "Deliver", self._result, gives=StatusIs, body=ResultBody,
-                refuses=(*stale, 413), **leased,
-            ),
-            Route("POST", f"{at}/fail", "fail", "It failed", self._fail, gives=StatusIs, body=Failure, refuses=stale, **leased),
-            Route(
-                "POST", f"{at}/handback", "handback", "Somebody else should do it", self._handback, gives=StatusIs, body=Lease,
-                refuses=stale, **leased,
-            ),
-        )  # fmt: skip
-
     # Joining and bidding ---------------------------------------------------------------------------------------
 
-    async def _enrol(self, request: web.Request) -> web.Response:
+    async def enrol(self, request: web.Request) -> web.Response:
+        """Enrol a worker, or change what it does."""
         agent = await _body(request, Agent)
         name = _own(request, agent.name)
         await self._desk.enrol(name, agent.capabilities, agent.concurrency)
         return answer(AgentIs(name))
 
-    async def _tasks(self, request: web.Request) -> web.Response:
+    async def tasks(self, request: web.Request) -> web.Response:
+        """The auctions that it may bid in."""
         wanted = frozenset(
             one.strip().lower() for one in request.query.get("capabilities", "").split(",") if one.strip()
         )
@@ -323,7 +282,8 @@ class WorkerApi:
         )  # fmt: skip
         return json.dumps(plain(one))
 
-    async def _bid(self, request: web.Request) -> web.Response:
+    async def bid(self, request: web.Request) -> web.Response:
+        """A bid, or a refusal."""
         bid = await _body(request, BidBody)
         name, number = _own(request, bid.agent_id), parse_task(bid.task_id, "GET /internal/tasks lists them")
         if bid.refuse:
@@ -339,7 +299,8 @@ class WorkerApi:
 
     # Work ------------------------------------------------------------------------------------------------------
 
-    async def _assignment(self, request: web.Request) -> web.Response:
+    async def assignment(self, request: web.Request) -> web.Response:
+        """What it is to begin."""
         name = _own(request, request.query.get("agent_id", ""))
         task = await self._desk.given(name, wait := _wait(request))
         await self._still(request, wait)
@@ -347,16 +308,19 @@ class WorkerApi:
             return web.Response(status=204)
         return answer(Assignment(task.name, task.description, task.attempt, task.lease or "", task.lease_until or 0))
 
-    async def _heartbeat(self, request: web.Request) -> web.Response:
+    async def heartbeat(self, request: web.Request) -> web.Response:
+        """It is at a task."""
         lease = await _body(request, Lease)
         beat = await self._desk.beat(_own(request), _number(request), lease.lease_token)
         return answer(BeatIs(beat.lease_until, beat.cancel))
 
-    async def _progress(self, request: web.Request) -> web.Response:
+    async def progress(self, request: web.Request) -> web.Response:
+        """How it goes."""
         body = await _body(request, Progress)
         return _status(await self._desk.progress(_own(request), _number(request), body.lease_token, body.text))
 
-    async def _result(self, request: web.Request) -> web.Response:
+    async def result(self, request: web.Request) -> web.Response:
+        """The work."""
         name, size = _own(request), request.content_length
         if size is not None and size <= LARGEST:
             return await self._delivered(name, _number(request), await _body(request, ResultBody))
@@ -375,13 +339,15 @@ class WorkerApi:
             kept = await self._keep(contents)
         return _status(await self._desk.deliver(name, number, body.lease_token, text, kept))
 
-    async def _fail(self, request: web.Request) -> web.Response:
+    async def fail(self, request: web.Request) -> web.Response:
+        """Why there is none."""
         body = await _body(request, Failure)
         reason = body.reason.strip() or "it failed"
         name, number = _own(request), _number(request)
         return _status(await self._desk.give_up(name, number, body.lease_token, reason, blame=True))
 
-    async def _handback(self, request: web.Request) -> web.Response:
+    async def handback(self, request: web.Request) -> web.Response:
+        """Somebody else should do it."""
         body = await _body(request, Lease)
         return _status(await self._desk.give_up(_own(request), _number(request), body.lease_token, "", blame=False))
 

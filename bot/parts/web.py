@@ -63,9 +63,9 @@ def worker_routes(
     keep: Callable[[Sequence[tuple[str, bytes]]], Awaitable[tuple[ResultFile, ...]]],
 ) -> Sequence[Route]:
     """The worker API."""
-    from adapters.web.worker_api import WorkerApi  # noqa: PLC0415 - as in `sidecar`
+    from adapters.web.worker_routes import WorkerRoutes  # noqa: PLC0415 - as in `sidecar`
 
-    return WorkerApi(desk, check, keep).routes()
+    return WorkerRoutes(desk, check, keep).routes()
 
 
 def selling(

@@ -13,7 +13,7 @@ from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
 from core.swarm.crew import FIELD
 from core.swarm.ports import Answer, Decline, Offer
-from core.swarm.reputation import NEWCOMER, NOTHING, together, trust
+from core.swarm.reputation import NEWCOMER, trust
 from core.swarm.task import Status, is_person
 from core.tokens import STRANGER
 from core.wallet.limits import OverLimit, refusal
@@ -155,6 +155,8 @@ def _take_answers(
     *,
     late: bool = False,
 ) -> None:
+    offering = [agent.name for agent, answer in appraisals if isinstance(answer, Offer)]
+    known = trusted(tx, offering, field) if offering else {}
     for agent, answer in appraisals:
         if isinstance(answer, Decline):
             decline(tx, task, agent.name, answer.why)
@@ -162,13 +164,19 @@ def _take_answers(
             decline(tx, task, agent.name, f"asks {format_sats(answer.price)}, more than the budget")
         elif isinstance(answer, Offer) and agent.name not in busy:
             bid = Bid(agent.name, answer.price, answer.eta, answer.note, answer.fit, tx.now)
-            place(tx, task, bid, {"late": True} if late else {}, field)
+            place(tx, task, bid, {"late": True} if late else {}, known[agent.name])
+
+
+def trusted(tx: SwarmTx, agents: Sequence[str], field: str) -> dict[str, int]:
+    """How much each is trusted in a field, permille."""
+    seen = tx.tasks.weights(agents)
+    return {name: trust(seen[name], field, tx.now) if name in seen else NEWCOMER for name in agents}
 
 
 def place(
-    tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], field: str, *, selves: frozenset[str] = frozenset()
+    tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], known: int, *, selves: frozenset[str] = frozenset()
 ) -> Bid:  # fmt: skip
-    """Take a bid, sealed, on work in a `field`; `more` goes into its event, `selves` are all identities of a person who bids.
+    """Take a bid, sealed; `more` goes into its event, `known` is the trust in who bids, `selves` are all identities of a person.
 
     Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`.
     """
@@ -179,8 +187,6 @@ def place(
         raise NotInvited(task=task.name, only=task.only)
     if not selves.isdisjoint(task.excluded):
         raise HadItsTurn(agent=bid.agent, task=task.name)
-    records = tx.tasks.records(bid.agent)
-    known = trust(records.get(field, NOTHING), together(records.values(), tx.now), tx.now) if records else NEWCOMER
     points = score(bid, known, time_left=task.deadline - tx.now)
     bid = Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points)
     tx.tasks.answer(task.id, task.attempt, Answer(bid))

@@ -191,7 +191,8 @@ class Coordinator:
             said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
             by: dict[str, Json] = {"by": now.recorded}
             bid = Bid(now.name, to_msat(sats), eta, said, 1000, tx.now)
-            bidding.place(tx, task, bid, by, self._roster.field_of(task.description), selves=now.linked)
+            known = bidding.trusted(tx, [bid.agent], self._roster.field_of(task.description))[bid.agent]
+            bidding.place(tx, task, bid, by, known, selves=now.linked)
             tx.mark(key, "")
             if now.means(task.only) and task.pick == "auto":
                 task = bidding.close(tx, task, self._terms, now.recorded)

@@ -126,8 +126,8 @@ class Desk:
                 why = "you have as many tasks as you do at a time"
                 return task
             late = {"late": True} if task.waits_for_people else {}
-            field = self._terms.roster.field_of(task.description)
-            bidding.place(tx, task, Bid(name, to_msat(sats), eta, said, 1000, tx.now), late, field)
+            known = bidding.trusted(tx, [name], self._terms.roster.field_of(task.description))[name]
+            bidding.place(tx, task, Bid(name, to_msat(sats), eta, said, 1000, tx.now), late, known)
             return bidding.settled(tx, task, self._terms)
 
         await self._answer(name, number, work, lambda: not why)

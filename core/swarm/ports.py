@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.swarm.auction import Bid
     from core.swarm.crew import Enrolled
     from core.swarm.persona import Persona
-    from core.swarm.reputation import Record
+    from core.swarm.reputation import Record, Weight
     from core.swarm.task import Status, Task
 
 
@@ -180,6 +180,9 @@ class TaskStore(Protocol):
 
     def records(self, agent: str) -> dict[str, Record]:
         """What an agent did, by field."""
+
+    def weights(self, agents: Sequence[str]) -> dict[str, list[Weight]]:
+        """What counts of what each of these did; of whoever did nothing, nothing."""
 
     def record(self, agent: str, field: str) -> Record:
         """What an agent did in one field."""

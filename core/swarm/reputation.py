@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+Weight = tuple[str, int, int, int]
+"""What was seen in a field: (field, good, bad, at), as a record has them."""
+
 HALF_LIFE = 30 * 24 * 3600 * 1000
 """ms in which what was seen loses half its weight; in between it falls along a straight line."""
 
@@ -53,6 +56,10 @@ class Record:
         one = self.faded(now)
         return replace(one, failed=one.failed + 1, bad=one.bad + ONE)
 
+    def weight(self, field: str) -> Weight:
+        """What counts of it, as done in a field."""
+        return field, self.good, self.bad, self.at
+
     def faded(self, now: int) -> Record:
         """The same as it weighs at `now`; a clock that went back makes nothing heavier."""
         since = max(0, now - self.at)
@@ -78,22 +85,26 @@ def together(records: Iterable[Record], now: int) -> Record:
     return sums
 
 
-def mean(record: Record, prior: int) -> int:
+def trust(seen: Iterable[Weight], field: str, now: int) -> int:
+    """Permille that an agent is trusted in a field, by what was seen of it in all fields."""
+    good = bad = all_good = all_bad = 0
+    for where, up, down, at in seen:
+        since = max(0, now - at)
+        up, down = fade(up, since), fade(down, since)  # noqa: PLW2901 - as they weigh now
+        all_good, all_bad = all_good + up, all_bad + down
+        if where == field:
+            good, bad = good + up, bad + down
+    begun = _mean(all_good, all_bad, ONE * _PRIOR_GOOD // _PRIOR)
+    return min(ONE, _mean(good, bad, begun) + EXPLORE * ONE // (ONE + all_good + all_bad))
+
+
+def _mean(good: int, bad: int, prior: int) -> int:
     """Permille of what went well, begun from `prior` permille of `_PRIOR` tasks."""
-    seen = record.good + record.bad
-    return (record.good * ONE + _PRIOR * ONE * prior) // (seen + _PRIOR * ONE)
-
-
-def trust(own: Record, everything: Record, now: int) -> int:
-    """Permille that an agent is trusted in a field: `own` is its record there, `everything` that over all fields."""
-    own, everything = own.faded(now), everything.faded(now)
-    begun = mean(everything, ONE * _PRIOR_GOOD // _PRIOR)
-    seen = everything.good + everything.bad
-    return min(ONE, mean(own, begun) + EXPLORE * ONE // (ONE + seen))
+    return (good * ONE + _PRIOR * ONE * prior) // (good + bad + _PRIOR * ONE)
 
 
 NOTHING = Record()
 """Of an agent that nobody has seen."""
 
-NEWCOMER = trust(NOTHING, NOTHING, 0)
+NEWCOMER = trust((), "", 0)
 """How much it is trusted, permille."""

@@ -16,7 +16,6 @@ from core.swarm.reputation import (
     ONE,
     Record,
     fade,
-    mean,
     together,
     trust,
 )
@@ -27,8 +26,13 @@ times = st.integers(0, 10 * HALF_LIFE)
 records = st.builds(Record, good=weights, bad=weights, at=st.just(NOW))
 
 
+def only(own: Record) -> int:
+    """The trust in somebody who did nothing else."""
+    return trust([own.weight("a")], "a", NOW)
+
+
 def test_a_newcomer_is_trusted_four_fifths_and_a_little_more() -> None:
-    assert trust(NOTHING, NOTHING, NOW) == NEWCOMER == 800 + EXPLORE
+    assert trust([], "a", NOW) == trust([NOTHING.weight("a")], "a", NOW) == NEWCOMER == 800 + EXPLORE
 
 
 @pytest.mark.parametrize(
@@ -53,17 +57,17 @@ def test_trust_is_the_published_mean(own: Record, other: Record) -> None:
     whole = Fraction(everything.good + 4 * ONE, everything.good + everything.bad + 5 * ONE)
     exact = Fraction(own.good + 5 * ONE * whole) / (own.good + own.bad + 5 * ONE)
     bonus = Fraction(EXPLORE * ONE, ONE + everything.good + everything.bad) / 1000
-    found = Fraction(trust(own, everything, NOW), 1000)
+    found = Fraction(trust([own.weight("a"), other.weight("b")], "a", NOW), 1000)
     wanted = min(exact + bonus, Fraction(1))
     assert wanted - Fraction(4, 1000) <= found <= wanted
 
 
 @given(records)
 def test_good_work_raises_trust_and_bad_work_lowers_it(own: Record) -> None:
-    before = trust(own, own, NOW)
+    before = only(own)
     better, worse = own.paid(NOW, 5_000, 7_000), own.failing(NOW)
-    assert trust(better, better, NOW) >= before - 1, "but for what is rounded down"
-    assert trust(worse, worse, NOW) <= before
+    assert only(better) >= before - 1, "but for what is rounded down"
+    assert only(worse) <= before
     assert (better.settled, better.earned, better.took, better.failed) == (
         own.settled + 1,
         own.earned + 5_000,
@@ -77,7 +81,7 @@ def test_good_work_raises_trust_and_bad_work_lowers_it(own: Record) -> None:
 def test_whoever_does_nothing_becomes_a_newcomer_again(own: Record, since: int) -> None:
     aged = own.faded(NOW + since).faded(NOW + 100 * HALF_LIFE)
     assert (aged.good, aged.bad) == (0, 0)
-    assert trust(aged, aged, aged.at) == NEWCOMER
+    assert trust([aged.weight("a")], "a", aged.at) == NEWCOMER
 
 
 def test_a_clock_that_went_back_makes_nothing_heavier() -> None:
@@ -88,12 +92,11 @@ def test_a_clock_that_went_back_makes_nothing_heavier() -> None:
 
 def test_what_is_known_elsewhere_counts_where_nothing_is_known() -> None:
     bad, good = Record(bad=50 * ONE, at=NOW), Record(good=50 * ONE, at=NOW)
-    assert trust(NOTHING, bad, NOW) < 100 < NEWCOMER < 970 < trust(NOTHING, good, NOW)
-    assert trust(good, together([good, bad], NOW), NOW) > 900, "in its own field it is judged by that"
+    assert trust([bad.weight("b")], "a", NOW) < 100 < NEWCOMER < 970 < trust([good.weight("b")], "a", NOW)
+    assert trust([good.weight("a"), bad.weight("b")], "a", NOW) > 900, "in its own field it is judged by that"
 
 
 @given(st.lists(records, max_size=5))
 def test_several_records_are_their_sums(some: list[Record]) -> None:
     whole = together(some, NOW)
     assert (whole.good, whole.bad) == (sum(one.good for one in some), sum(one.bad for one in some))
-    assert mean(NOTHING, 800) == 800
