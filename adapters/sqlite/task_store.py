@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from core.swarm.auction import Bid
@@ -29,6 +30,12 @@ _UPDATE = (
     "UPDATE task SET status=?, budget=?, hold=?, attempt=?, closes_at=?, agent=?, price=?, lease=?, lease_until=?,"
     " review_until=?, result=?, why=?, excluded=?, ended_at=?, field=?, awarded_at=?, took=?, due=? WHERE id=?"
 )
+
+
+@cache
+def _insert_bids(count: int) -> str:
+    columns = "task, attempt, agent, price, eta, note, fit, score, at"
+    return f"INSERT OR REPLACE INTO bid ({columns}) VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)  # noqa: S608 - constants
 
 
 class TaskRows:
@@ -118,23 +125,15 @@ class TaskRows:
 
     # Bids ------------------------------------------------------------------------------------------------------
 
-    def answer(self, task: int, attempt: int, answer: Answer) -> None:
+    def answer(self, task: int, attempt: int, answers: Sequence[Answer]) -> None:
         """See `TaskStore`."""
-        bid = answer.bid
-        self._connection.execute(
-            "INSERT OR REPLACE INTO bid (task, attempt, agent, price, eta, note, fit, score, at) VALUES (?,?,?,?,?,?,?,?,?)",
-            (
-                task,
-                attempt,
-                bid.agent,
-                None if answer.refused else bid.price,
-                bid.eta,
-                bid.note,
-                bid.fit,
-                bid.score,
-                bid.at,
-            ),
-        )
+        values: list[object] = []
+        for one in answers:
+            bid = one.bid
+            values += (
+                task, attempt, bid.agent, None if one.refused else bid.price, bid.eta, bid.note, bid.fit, bid.score, bid.at
+            )  # fmt: skip
+        self._connection.execute(_insert_bids(len(answers)), values)
 
     def answered(self, task: int, attempt: int) -> set[str]:
         """See `TaskStore`."""

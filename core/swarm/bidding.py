@@ -157,14 +157,27 @@ def _take_answers(
 ) -> None:
     offering = [agent.name for agent, answer in appraisals if isinstance(answer, Offer)]
     known = trusted(tx, offering, field) if offering else {}
+    found = []
     for agent, answer in appraisals:
         if isinstance(answer, Decline):
-            decline(tx, task, agent.name, answer.why)
+            found.append(_declined(tx, agent.name, answer.why))
         elif isinstance(answer, Offer) and answer.price > task.budget:
-            decline(tx, task, agent.name, f"asks {format_sats(answer.price)}, more than the budget")
+            found.append(_declined(tx, agent.name, f"asks {format_sats(answer.price)}, more than the budget"))
         elif isinstance(answer, Offer) and agent.name not in busy:
             bid = Bid(agent.name, answer.price, answer.eta, answer.note, answer.fit, tx.now)
-            place(tx, task, bid, {"late": True} if late else {}, known[agent.name])
+            found.append(_scored(tx, task, bid, known[agent.name], frozenset()))
+    _keep(tx, task, found, {"late": True} if late else {})
+
+
+def _keep(tx: SwarmTx, task: Task, answers: Sequence[Answer], more: Mapping[str, Json]) -> None:
+    """Keep answers to an auction, and tell of them; `more` goes into the events of bids."""
+    if answers:
+        tx.tasks.answer(task.id, task.attempt, answers)
+    for one in answers:
+        if one.refused:
+            tx.emit(Event(Kind.BID_REFUSED, task.id, one.bid.agent, {"attempt": task.attempt}))
+        else:
+            tx.emit(Event(Kind.BID_PLACED, task.id, one.bid.agent, {"attempt": task.attempt, **more}))
 
 
 def trusted(tx: SwarmTx, agents: Sequence[str], field: str) -> dict[str, int]:
@@ -175,11 +188,16 @@ def trusted(tx: SwarmTx, agents: Sequence[str], field: str) -> dict[str, int]:
 
 def place(
     tx: SwarmTx, task: Task, bid: Bid, more: Mapping[str, Json], known: int, *, selves: frozenset[str] = frozenset()
-) -> Bid:  # fmt: skip
+) -> None:  # fmt: skip
     """Take a bid, sealed; `more` goes into its event, `known` is the trust in who bids, `selves` are all identities of a person.
 
     Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`.
     """
+    _keep(tx, task, [_scored(tx, task, bid, known, selves)], more)
+
+
+def _scored(tx: SwarmTx, task: Task, bid: Bid, known: int, selves: frozenset[str]) -> Answer:
+    """A bid with its score. Raises as `place`."""
     selves |= {bid.agent}
     if not 1 <= bid.price <= task.budget:
         raise BidOutOfRange(task=task.name, budget=format_sats(task.budget), given=format_sats(bid.price))
@@ -188,16 +206,16 @@ def place(
     if not selves.isdisjoint(task.excluded):
         raise HadItsTurn(agent=bid.agent, task=task.name)
     points = score(bid, known, time_left=task.deadline - tx.now)
-    bid = Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points)
-    tx.tasks.answer(task.id, task.attempt, Answer(bid))
-    tx.emit(Event(Kind.BID_PLACED, task.id, bid.agent, {"attempt": task.attempt, **more}))
-    return bid
+    return Answer(Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points))
 
 
 def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
     """Keep a refusal and its reason."""
-    tx.tasks.answer(task.id, task.attempt, Answer(Bid(agent, 0, None, why, 0, tx.now), refused=True))
-    tx.emit(Event(Kind.BID_REFUSED, task.id, agent, {"attempt": task.attempt}))
+    _keep(tx, task, [_declined(tx, agent, why)], {})
+
+
+def _declined(tx: SwarmTx, agent: str, why: str) -> Answer:
+    return Answer(Bid(agent, 0, None, why, 0, tx.now), refused=True)
 
 
 def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: bool = False) -> Task:

@@ -169,8 +169,8 @@ class TaskStore(Protocol):
     def answered(self, task: int, attempt: int) -> set[str]:
         """Who has answered to an auction."""
 
-    def answer(self, task: int, attempt: int, answer: Answer) -> None:
-        """Keep an agent's answer; a later one replaces it."""
+    def answer(self, task: int, attempt: int, answers: Sequence[Answer]) -> None:
+        """Keep agents' answers; a later one of the same agent replaces it."""
 
     def answer_of(self, task: int, attempt: int, agent: str) -> Answer | None:
         """What one agent has answered to an auction."""

@@ -46,10 +46,11 @@ class Record:
 
     def paid(self, now: int, earned: int, took: int) -> Record:
         """The same after one more task was paid for."""
-        one = self.faded(now)
-        return replace(
-            one, settled=one.settled + 1, earned=one.earned + earned, took=one.took + took, good=one.good + ONE
-        )
+        since = max(0, now - self.at)
+        return Record(
+            self.settled + 1, self.failed, self.earned + earned, self.took + took, fade(self.good, since) + ONE,
+            fade(self.bad, since), max(now, self.at),
+        )  # fmt: skip
 
     def failing(self, now: int) -> Record:
         """The same after one more attempt failed."""
