@@ -148,6 +148,7 @@ async def test_a_message_whose_key_comes_later_is_answered_once(tmp_path: Path, 
         assert len(server.messages(talk.olga)) == 1
 
 
+@pytest.mark.long
 async def test_a_message_whose_key_never_comes_is_answered_once_with_the_cause_over_restarts_and_hours(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -500,6 +501,7 @@ async def test_what_was_asked_in_an_encrypted_room_is_not_answered_in_a_plain_on
         assert server.messages(plain) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spoken", [True, False], ids=["voice", "file"])
 async def test_whether_a_file_is_encrypted_is_decided_once_its_room_is_known(
     tmp_path: Path, server: MatrixServer, spoken: bool

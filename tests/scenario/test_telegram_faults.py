@@ -321,6 +321,7 @@ async def test_a_draft_that_may_have_arrived_is_the_only_one(tmp_path: Path, ser
         await talk.told(talk.olga, "that is all")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lose", ["drop_reply", "drop_request"])
 async def test_a_lost_reply_is_made_good_by_a_marked_copy(tmp_path: Path, server: TelegramServer, lose: str) -> None:
     chart = tmp_path / "chart.csv"

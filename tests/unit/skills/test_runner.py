@@ -310,6 +310,7 @@ async def test_a_child_out_of_memory_is_one_clear_line(root: Path, out: Path) ->
         await SkillRunner(root, limits=Limits(memory_bytes=60_000_000)).run(Match("outline", "big.txt", 1.0), out)
 
 
+@pytest.mark.long
 async def test_a_child_that_writes_too_much_is_stopped(root: Path, out: Path) -> None:
     (root / "long.md").write_text("\n\n".join(f"# Chapter {n}" for n in range(2_000)))
     with pytest.raises(SkillOutput):
@@ -397,6 +398,7 @@ async def test_no_more_children_than_allowed_run_at_once(
     assert len(await asyncio.gather(*(skills.run(OUTLINE, out) for _ in range(3)))) == 3
 
 
+@pytest.mark.long
 async def test_scratch_folders_are_removed(
     root: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,6 +432,7 @@ signal.pause()
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("folder", "size"), first(1, [(".", 0), ("out", 1_000)]))
 async def test_a_child_that_fills_the_disk_with_many_files_is_stopped(
     root: Path, tmp_path: Path, out: Path, scripted: Scripted, folder: str, size: int
@@ -451,6 +454,7 @@ signal.pause()
 """
 
 
+@pytest.mark.long
 async def test_a_child_that_nests_folders_without_end_is_stopped_and_its_folder_swept_at_the_next_start(
     root: Path, tmp_path: Path, out: Path, scripted: Scripted
 ) -> None:

@@ -147,6 +147,7 @@ def test_sentences_beyond_those_that_are_ranked_are_not_looked_at(
     assert "in 4 of its first 20 sentences" in summarise(job("long.txt")).text.splitlines()[0]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("level", first(1, [2, 1]))
 def test_an_outline_takes_no_longer_for_each_of_very_many_headings(level: int) -> None:

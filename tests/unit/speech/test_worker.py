@@ -35,6 +35,7 @@ def scripted(code: str) -> Worker:
     return Worker("engine", program=(sys.executable, "-S", "-c", code))
 
 
+@pytest.mark.long
 async def test_the_real_child_hears_encodes_and_outlives_bad_audio() -> None:
     ear, worker = engines.ear("pocketsphinx", None)
     try:
@@ -102,6 +103,7 @@ async def test_what_has_fled_and_leaves_unread_what_it_was_told_holds_nothing_up
             await scripted(flees).ask({"op": "hear"}, bytes(2_000_000), 0.5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", first(1, ["WORK['pocketsphinx'] = (0.001, 0)", "OPENING = 0.001"]))
 async def test_the_real_child_works_no_longer_than_it_may(limit: str) -> None:
     program = f"from adapters.speech import child; child.{limit}; child.main()"
@@ -178,6 +180,7 @@ async def test_what_cannot_be_spoken_is_said_so(speaks: ProgramMouth, words: str
         await speaks.say("hello")
 
 
+@pytest.mark.long
 async def test_an_answer_is_encoded_by_a_child_of_its_own_while_the_ear_is_at_work() -> None:
     _, listener = engines.ear("pocketsphinx", None)
     speaks, encoder = engines.mouth("espeak", None)

@@ -572,6 +572,7 @@ class Mortal:
             raise Crash
 
 
+@pytest.mark.long
 async def test_a_crash_at_every_step_pays_once_and_ends_with_the_page(tmp_path: Path) -> None:
     async with Shop.open() as shop:
         points = await _crashed(shop, tmp_path / "calm", 0)
