@@ -248,9 +248,7 @@ def agent(seat: Seat, records: Mapping[str, Record], now: int) -> Reply:
     asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
     whole, seen = together(records.values(), now), [one.weight(field) for field, one in records.items()]
     page = Page(f"{seat.name} does {seat.does}: {_state(seat)}")
-    page.add(
-        f"{asks}; can {', '.join(seat.capabilities) or 'be asked by name'}; {_counted(seat.capacity, 'task')} at a time"
-    )
+    page.add(f"{asks}; can {', '.join(seat.capabilities) or 'be asked by name'}{_at_a_time(seat)}")
     page.add(f"{whole.settled} settled, {whole.failed} failed, {format_sats(whole.earned)} earned")
     page.table(
         [(field or "anything", *_did(one, trust(seen, field, now))) for field, one in sorted(records.items())[:PAGE]]
@@ -303,6 +301,10 @@ def _record_data(one: Record, known: int) -> dict[str, Json]:
 
 def _seconds(one: Record) -> int:
     return round(one.took / one.settled / 1000)
+
+
+def _at_a_time(seat: Seat) -> str:
+    return f"; {seat.capacity} tasks at a time" if seat.capacity > 1 else ""
 
 
 def _state(seat: Seat) -> str:

@@ -181,6 +181,7 @@ def _theirs(folder: Path, *, closed: bool) -> None:
     assert "Run this as its owner" in faults["data.folder"].fix
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("free", "severity"), [(10 << 20, Severity.ERROR), (500 << 20, Severity.WARNING)])
 async def test_a_disk_that_is_nearly_full_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, severity: Severity
@@ -191,6 +192,7 @@ async def test_a_disk_that_is_nearly_full_is_found(
     assert {name: one.severity for name, one in wrong(found, STATUS).items()} == {"data.disk": severity}
 
 
+@pytest.mark.long
 async def test_what_a_start_would_refuse_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     other = found.model_copy(update={"lightning": Lightning.model_validate({"backend": "lnd"})})
@@ -228,6 +230,7 @@ async def test_what_is_no_hub_at_the_public_address_is_said_so(answer: bytes) ->
         assert await unreached(url) == f"what answers at {url} is not this hub (status 200)"
 
 
+@pytest.mark.long
 async def test_what_is_open_to_others_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     env = tmp_path / ".env"
@@ -252,6 +255,7 @@ async def test_a_surface_that_nobody_owns_is_found(tmp_path: Path) -> None:
     assert set(wrong(both.model_copy(update={"owner": "telegram:5"}), STATUS)) == {"matrix.owner"}
 
 
+@pytest.mark.long
 async def test_what_an_owner_left_in_an_account_of_their_own_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     named = found.model_copy(update={"owner": "telegram:5"})
@@ -265,6 +269,7 @@ async def test_what_an_owner_left_in_an_account_of_their_own_is_found(tmp_path: 
     assert left.says == "telegram:5 has 300 sats in an account of their own"
 
 
+@pytest.mark.long
 async def test_an_engine_of_speech_that_was_chosen_and_is_missing_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +341,7 @@ async def test_a_node_that_is_away_is_anothers_or_gives_too_few_rights_is_found(
     assert (gone.severity, os.strerror(errno.ECONNREFUSED) in gone.says) == (Severity.WARNING, True)
 
 
+@pytest.mark.long
 async def test_a_simulated_node_that_was_changed_or_taken_away_is_found(tmp_path: Path) -> None:
     found = await used(tmp_path)
     path = tmp_path / "data" / NODE
@@ -412,6 +418,7 @@ async def test_a_gate_that_cannot_sell_is_found(tmp_path: Path) -> None:
     assert set(wrong(public, STATUS)) == {"gate.proxy", "lightning.sats"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("but", "name", "severity"),
     [

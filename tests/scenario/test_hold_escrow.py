@@ -88,6 +88,7 @@ async def agrees(bot: Bot) -> None:
     prove(bot.app.settings)
 
 
+@pytest.mark.long
 async def test_a_task_is_paid_from_outside_and_its_worker_has_the_sats(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with escrow(tmp_path, FakeClock(), hands=Hands(does={"quill": gate})) as (bot, node):
@@ -146,6 +147,7 @@ async def test_what_fails_goes_back_to_whoever_paid(tmp_path: Path) -> None:
         assert (await bot.data("/retry T-1"))["error"] == "not_enough_sats", "a second try is paid from the wallet"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", first(2, ["cancel", "height", "deadline"]))
 async def test_what_ends_without_a_result_goes_back(tmp_path: Path, end: str) -> None:
     async with escrow(tmp_path, FakeClock(), hands=Hands(does={"quill": asyncio.Event()})) as (bot, node):
@@ -208,6 +210,7 @@ async def test_a_hub_that_was_dead_for_a_day_pays_nobody_with_what_went_back(tmp
         assert not bot.rows("SELECT 1 FROM reputation WHERE failed > 0"), "that was not the worker's fault"
 
 
+@pytest.mark.long
 async def test_nor_does_an_agent_that_was_at_work_and_goes_on_at_the_start(tmp_path: Path) -> None:
     clock = FakeClock()
     async with escrow(tmp_path, clock, hands=Hands(does={"quill": asyncio.Event()})) as (bot, node):
@@ -248,6 +251,7 @@ async def test_who_was_paid_keeps_it_when_the_node_has_let_go_meanwhile(tmp_path
         await agrees(bot)
 
 
+@pytest.mark.long
 async def test_a_node_that_will_not_take_what_it_holds_is_told_once_and_shown_until_it_has_let_go(
     tmp_path: Path,
 ) -> None:
@@ -332,6 +336,7 @@ async def test_an_order_that_nobody_pays_lapses(tmp_path: Path) -> None:
         assert told["text"] == "Order 1 is off: nobody paid it in time. No task was posted, and nothing was taken."
 
 
+@pytest.mark.long
 async def test_an_order_is_called_off_before_it_is_paid(tmp_path: Path) -> None:
     async with escrow(tmp_path, FakeClock()) as (bot, node):
         asked = await bot.say(POST)
@@ -353,6 +358,7 @@ async def test_an_order_is_called_off_before_it_is_paid(tmp_path: Path) -> None:
         assert (await bot.data("/cancel order=2"))["error"] == "paid_by"
 
 
+@pytest.mark.long
 async def test_what_may_not_be_spent_by_then_goes_back(tmp_path: Path) -> None:
     async with escrow(tmp_path, FakeClock()) as (bot, node):
         asked = await bot.data(POST)

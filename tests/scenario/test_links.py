@@ -96,6 +96,7 @@ async def people(folder: Path, **how: Any) -> AsyncIterator[People]:
         yield found
 
 
+@pytest.mark.long
 async def test_a_stranger_with_a_members_code_is_that_member_and_the_member_is_told(
     tmp_path: Path, server: TelegramServer
 ) -> None:
@@ -222,6 +223,7 @@ async def test_who_is_let_out_while_a_file_of_theirs_comes_in_leaves_none_and_re
         assert not list((tmp_path / "workspace").rglob("secret*"))
 
 
+@pytest.mark.long
 async def test_what_each_of_them_does_is_the_accounts(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         assert (await talk.link(EVES, ANNS))["ok"]
@@ -257,6 +259,7 @@ async def test_what_each_of_them_does_is_the_accounts(tmp_path: Path) -> None:
         prove(talk.bot.app.settings)
 
 
+@pytest.mark.long
 async def test_sats_come_along_once_their_owner_agrees_to_the_sum(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS, Role.OPERATOR, sats=70)
@@ -282,6 +285,7 @@ async def test_sats_come_along_once_their_owner_agrees_to_the_sum(tmp_path: Path
         prove(talk.bot.app.settings)
 
 
+@pytest.mark.long
 async def test_what_somebody_has_spent_comes_along_too_and_makes_no_new_room(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(ANNS, Role.PAYER)
@@ -301,6 +305,7 @@ async def test_what_somebody_has_spent_comes_along_too_and_makes_no_new_room(tmp
         prove(talk.bot.app.settings)
 
 
+@pytest.mark.long
 async def test_a_sum_that_is_another_by_then_is_not_moved(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS, sats=70)
@@ -311,6 +316,7 @@ async def test_a_sum_that_is_another_by_then_is_not_moved(tmp_path: Path) -> Non
         assert talk.links() == []
 
 
+@pytest.mark.long
 async def test_who_has_work_under_way_waits_with_it(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS, sats=70)
@@ -346,6 +352,7 @@ async def test_one_becomes_an_owner_only_with_an_owners_word_from_another_chat(t
         assert talk.links() == [(BOBS, OWNER)]
 
 
+@pytest.mark.long
 async def test_an_approval_is_settled_by_any_identity_of_an_approver_and_recorded_as_its(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.link(EVES, ANNS)
@@ -428,6 +435,7 @@ async def test_what_cannot_be_linked_is_said_in_one_sentence_and_changes_nothing
         assert {name: rows for name, rows in talk.bot.tables().items() if name != "pairing_failure"} == before
 
 
+@pytest.mark.long
 async def test_nothing_is_linked_under_as(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         code = (await talk.say(ANNS, "/link"))["text"].split("\n")[1]
@@ -475,6 +483,7 @@ async def test_a_stranger_with_sats_from_before_is_let_in_first(tmp_path: Path) 
         assert (await talk.link(BOBS, ANNS))["error"] == "not_let_in_yet"
 
 
+@pytest.mark.long
 async def test_links_are_taken_off_by_the_account_and_the_owner_and_nobody_else(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS)
@@ -515,6 +524,7 @@ async def test_who_is_let_in_anew_since_the_code_was_made_is_nobodys_account(tmp
         assert (await talk.say(EVES, f"/link {code}"))["error"] == "wrong_link_code"
 
 
+@pytest.mark.long
 async def test_a_link_told_again_after_a_crash_is_one_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0)
     async with people(tmp_path, database=HeldDatabase) as talk:
@@ -532,6 +542,7 @@ async def test_a_link_told_again_after_a_crash_is_one_link(tmp_path: Path, monke
         assert bot.rows("SELECT count(*) FROM pairing_failure") == [(0,)]
 
 
+@pytest.mark.long
 async def test_a_revoked_token_is_ended_from_any_chat_of_an_owner_and_shown_to_nobody_else(
     tmp_path: Path, server: TelegramServer
 ) -> None:
@@ -576,6 +587,7 @@ async def test_a_bid_that_meets_its_own_link_is_said_again_and_is_no_second_bidd
         assert talk.bot.rows("SELECT agent FROM bid WHERE agent LIKE '%:%'") == [(ANNS,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "writes", "gone"),
     first(3, [
@@ -686,6 +698,7 @@ ODD = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 async def test_whoever_can_be_linked_can_be_taken_off_by_the_id_that_is_told(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         for who in ODD:
@@ -716,6 +729,7 @@ async def test_what_is_no_person_joins_nobody(tmp_path: Path) -> None:
         connection.execute("INSERT INTO link VALUES ('shortcuts:phone', ?, '', 0)", (ANNS,))
 
 
+@pytest.mark.long
 async def test_links_to_who_owns_the_hub_no_more_end_at_the_next_start(tmp_path: Path) -> None:
     before = settings(tmp_path)
     async with hub(tmp_path, found=before.model_copy(update={"owner": BOBS})) as bot:
@@ -737,6 +751,7 @@ async def test_who_is_let_in_is_themselves_whatever_link_they_had(tmp_path: Path
         assert talk.links() == []
 
 
+@pytest.mark.long
 async def test_a_rejected_result_is_every_identitys_turn_also_of_one_that_is_taken_off(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(EVES)
@@ -765,6 +780,7 @@ async def test_a_task_for_one_person_waits_for_nobody_once_they_had_it_under_ano
         await talk.bot.see(lambda: talk.bot.rows("SELECT 1 FROM task WHERE status = 'failed'"))
 
 
+@pytest.mark.long
 async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_off(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.link(EVES, ANNS)
@@ -781,6 +797,7 @@ async def test_what_follows_of_a_task_is_not_told_to_an_identity_that_was_taken_
         assert "cancelled" not in str(talk.told(ANNS)), "she was answered"
 
 
+@pytest.mark.long
 async def test_who_is_a_stranger_by_now_sees_no_more_of_a_task_that_they_posted(
     tmp_path: Path, server: TelegramServer
 ) -> None:
@@ -798,6 +815,7 @@ async def test_who_is_a_stranger_by_now_sees_no_more_of_a_task_that_they_posted(
         assert board.text.startswith("T-1 posted with a budget"), "as it was answered, and no news"
 
 
+@pytest.mark.long
 async def test_who_has_sats_or_work_of_their_own_leaves_none_behind_by_becoming_an_owner(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS)
@@ -813,6 +831,7 @@ async def test_who_has_sats_or_work_of_their_own_leaves_none_behind_by_becoming_
         assert "300 sats" in (await talk.say(ANNS, "/balance"))["text"].replace("simulated ", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leaves", [ANNS, BOBS])
 async def test_a_wish_ends_when_either_side_is_let_out_even_if_it_comes_back(tmp_path: Path, leaves: str) -> None:
     async with people(tmp_path) as talk:
@@ -824,6 +843,7 @@ async def test_a_wish_ends_when_either_side_is_let_out_even_if_it_comes_back(tmp
         assert talk.links() == []
 
 
+@pytest.mark.long
 async def test_wrong_link_codes_lock_nobody_out_of_letting_in(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         answers = [await talk.bot.data("/link AAAAAAAA") for _ in range(6)]

@@ -88,6 +88,7 @@ async def test_a_burst_while_it_was_away_is_answered_whole_and_in_order(tmp_path
         assert [one.text.partition(" /")[0] for one in server.messages(talk.group)] == wanted
 
 
+@pytest.mark.long
 async def test_among_others_it_hears_its_name_and_commands_and_nothing_else(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -177,6 +178,7 @@ async def test_statuses_and_errors_are_notices_and_a_task_is_a_board(tmp_path: P
         )
 
 
+@pytest.mark.long
 async def test_a_person_without_a_room_with_the_bot_is_told_in_a_new_one(tmp_path: Path, server: MatrixServer) -> None:
     server.meet(BOB)
     async with on_matrix(tmp_path, server) as talk:
@@ -194,6 +196,7 @@ async def test_a_person_without_a_room_with_the_bot_is_told_in_a_new_one(tmp_pat
         assert set(made[0].members) == {BOB, BOT}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("matrix", "words"),
     [
@@ -212,6 +215,7 @@ async def test_a_surface_that_cannot_begin_says_why_and_the_hub_goes_on(
         assert (await talk.bot.data("/whoami"))["ok"]
 
 
+@pytest.mark.long
 async def test_a_token_that_is_revoked_takes_it_down_until_it_signs_in_anew(
     tmp_path: Path, server: MatrixServer
 ) -> None:

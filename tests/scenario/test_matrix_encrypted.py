@@ -61,6 +61,7 @@ def surface_of(talk: Matrixes) -> Any:
     return next(one for one in talk.bot.app.health.surfaces if one.name == "matrix")
 
 
+@pytest.mark.long
 async def test_nothing_that_is_said_in_an_encrypted_room_is_on_the_wire(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         server.say(talk.olga, OLGA, "!help task")
@@ -102,6 +103,7 @@ async def test_what_cannot_be_believed_moves_nobody_to_another_room(tmp_path: Pa
         assert server.messages(other) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("encryption", "encrypted"), [("off", True), ("required", False)], ids=["off-encrypted", "required-plain"]
 )
@@ -213,6 +215,7 @@ async def test_what_came_in_clear_or_from_anothers_session_is_not_acted_on(
         assert talk.bot.rows("SELECT count(*) FROM task") == [(0,)]
 
 
+@pytest.mark.long
 async def test_who_comes_with_another_identity_may_talk_and_not_spend_and_the_owner_is_told_once(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -232,6 +235,7 @@ async def test_who_comes_with_another_identity_may_talk_and_not_spend_and_the_ow
         assert talk.bot.rows("SELECT count(*) FROM outgoing WHERE surface = 'console' AND cause IS NULL") == [(1,)]
 
 
+@pytest.mark.long
 async def test_a_session_that_its_owner_did_not_sign_may_not_spend(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         server.say(talk.olga, OLGA, "!help task")
@@ -269,6 +273,7 @@ async def test_who_has_no_cross_signing_is_known_by_the_first_session_and_may_se
         assert devices == "[]"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encrypted", [True, False], ids=["encrypted", "plain"])
 async def test_where_only_the_verified_may_spend_nobody_else_does(
     tmp_path: Path, server: MatrixServer, encrypted: bool
@@ -337,6 +342,7 @@ async def test_a_store_that_is_lost_and_a_token_that_is_bound_to_it_say_what_to_
     assert olga.members[BOT] == "join"
 
 
+@pytest.mark.long
 async def test_an_account_with_the_identity_of_another_client_keeps_it(tmp_path: Path, server: MatrixServer) -> None:
     server.meet(BOT, seed=7)
     del server.peers[BOT]
@@ -373,6 +379,7 @@ async def _still_there(talk: Matrixes, words: str = "!help task") -> None:
     assert surface._session is before
 
 
+@pytest.mark.long
 async def test_a_message_to_its_device_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         (device,) = server.keys.devices[BOT].values()
@@ -386,6 +393,7 @@ async def test_a_message_to_its_device_that_is_none(tmp_path: Path, server: Matr
         await _still_there(talk)
 
 
+@pytest.mark.long
 async def test_an_encrypted_event_that_is_none(tmp_path: Path, server: MatrixServer) -> None:
     broken: list[dict[str, Any]] = [
         {"sender_key": ""}, {"session_id": ""}, {"ciphertext": "!!"}, {"ciphertext": 5}, {"device_id": None},
@@ -418,6 +426,7 @@ async def test_state_that_is_encrypted_is_none(tmp_path: Path, server: MatrixSer
         assert "sats free" not in str([one.text for one in server.messages(talk.group)])
 
 
+@pytest.mark.long
 async def test_an_old_message_that_comes_again_under_another_name_is_not_carried_out(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -430,6 +439,7 @@ async def test_an_old_message_that_comes_again_under_another_name_is_not_carried
         assert [one["name"] for one in (await talk.bot.data("/agents"))["agents"]] == ["echo", "echo-2", "quill"]
 
 
+@pytest.mark.long
 async def test_a_reaction_to_nothing(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         for target in ("", "no event", "$" + "x" * 5000):
@@ -454,6 +464,7 @@ async def test_a_device_that_is_none(tmp_path: Path, server: MatrixServer) -> No
         await _still_there(talk)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "key", first(1, [{"signed_curve25519:AAA": {"key": "AAAA"}}, {}, {"signed_curve25519:AAA": 5}])
 )
@@ -483,6 +494,7 @@ async def test_a_key_server_that_does_not_answer_for_somebody_makes_nobody_anoth
         await _still_there(talk)
 
 
+@pytest.mark.long
 async def test_what_was_asked_in_an_encrypted_room_is_not_answered_in_a_plain_one(
     tmp_path: Path, server: MatrixServer
 ) -> None:

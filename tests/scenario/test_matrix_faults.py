@@ -46,6 +46,7 @@ async def _works(talk: Matrixes) -> None:
 # The server ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_server_that_fails_for_minutes_at_the_start_and_later_is_waited_for(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -98,6 +99,7 @@ async def test_an_invitation_that_the_server_fails_at_is_tried_again_and_stops_n
         assert (BOT in late.members) == (times < TRIES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("times", first(1, [TRIES - 1, TRIES]), ids=["at-last", "never"])
 async def test_what_was_missed_is_asked_for_again_and_given_up_at_last(
     tmp_path: Path, server: MatrixServer, times: int
@@ -194,6 +196,7 @@ async def test_another_device_in_the_settings_is_a_new_device_of_the_same_bot(
             assert all("owner" in one.text for one in server.messages(talk.olga))
 
 
+@pytest.mark.long
 async def test_a_key_store_that_another_program_holds_is_waited_for(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()
@@ -223,6 +226,7 @@ class _Maker(Hands):
     data: Path
 
 
+@pytest.mark.long
 async def test_a_file_that_the_server_does_not_take_is_said_in_its_place_and_not_read(
     tmp_path: Path, server: MatrixServer
 ) -> None:

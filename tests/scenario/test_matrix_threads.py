@@ -88,6 +88,7 @@ def board_of(talk: Matrixes, room: Room) -> Message:
     return talk.server.messages(room)[0]
 
 
+@pytest.mark.long
 async def test_a_button_of_the_board_is_answered_beneath_it_and_a_yes_there_answers_what_was_asked_there(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -153,6 +154,7 @@ async def test_what_was_written_before_the_board_arrived_is_told_beneath_it_afte
         assert [thread for _, thread in _places(talk, talk.olga)] == [None, board.id]
 
 
+@pytest.mark.long
 async def test_a_task_that_is_posted_in_a_thread_stays_there(tmp_path: Path, server: MatrixServer) -> None:
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()
@@ -162,6 +164,7 @@ async def test_a_task_that_is_posted_in_a_thread_stays_there(tmp_path: Path, ser
         assert {thread for _, thread in _places(talk, talk.group)} == {root}
 
 
+@pytest.mark.long
 async def test_where_the_server_knows_the_board_no_more_it_is_told_in_the_room(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -178,6 +181,7 @@ async def test_where_the_server_knows_the_board_no_more_it_is_told_in_the_room(
         assert (await talk.told(talk.olga, "T-1 settled")).thread is None
 
 
+@pytest.mark.long
 async def test_what_was_sent_outside_its_thread_without_an_answer_stands_there_once_though_the_thread_is_known_again(
     tmp_path: Path, server: MatrixServer
 ) -> None:
@@ -197,6 +201,7 @@ async def test_what_was_sent_outside_its_thread_without_an_answer_stands_there_o
         assert [one.text for one in server.messages(talk.group)] == ["it follows"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encrypted", first(1, [True, False]))
 async def test_a_task_of_a_room_that_others_came_into_is_told_where_its_person_is_alone(
     tmp_path: Path, server: MatrixServer, encrypted: bool
@@ -228,6 +233,7 @@ def _known(talk: Matrixes, room: str) -> Any:
     return surface._session.client.rooms[room]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", first(1, [EVE, OLGA]))
 async def test_no_event_of_another_room_moves_what_was_told_in_an_encrypted_one(
     tmp_path: Path, server: MatrixServer, who: str

@@ -70,6 +70,7 @@ async def test_the_answer_to_a_post_is_written_with_the_task(tmp_path: Path) -> 
         await bot.settled("T-1")
 
 
+@pytest.mark.long
 async def test_what_is_too_much_at_once_is_refused_and_the_rest_answered(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
         store = held(bot.app.store)
@@ -112,6 +113,7 @@ async def test_status_and_cancel_overtake_a_busy_conversation(tmp_path: Path) ->
 # The agent ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_command_never_waits_for_a_model_that_talks(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
@@ -126,6 +128,7 @@ async def test_a_command_never_waits_for_a_model_that_talks(tmp_path: Path) -> N
         assert (answer["text"], answer["markdown"]) == ("Once upon a time.", True)
 
 
+@pytest.mark.long
 async def test_questions_of_a_conversation_are_asked_one_after_the_other(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
@@ -153,6 +156,7 @@ async def test_stop_ends_the_answer_at_once_and_keeps_what_was_said(tmp_path: Pa
         assert (await bot.say("/stop"))["text"] == "There is nothing to stop here."
 
 
+@pytest.mark.long
 async def test_new_interrupts_the_answer_and_forgets(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
         model.says("Hello Ann")
@@ -253,6 +257,7 @@ class _Poisoned(Notify):
         return super().__call__(tx, event) if self.name == "notify" else []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("poisoned", ["notify", "another"])
 async def test_an_event_that_cannot_be_taken_is_buried_and_stops_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poisoned: str

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import pytest
 
 from adapters.fetch.addresses import Reach
 from adapters.fetch.fetcher import PageFetcher
@@ -48,6 +49,7 @@ async def payers(
         await node.close()
 
 
+@pytest.mark.long
 async def test_an_invoice_that_was_open_when_its_owner_was_linked_is_paid_to_the_account(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         await some.let_in(ANNS)
@@ -60,6 +62,7 @@ async def test_an_invoice_that_was_open_when_its_owner_was_linked_is_paid_to_the
         prove(some.bot.app.settings)
 
 
+@pytest.mark.long
 async def test_an_identity_that_was_taken_off_is_told_nothing_of_the_accounts_money(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         await some.let_in(ANNS)
@@ -73,6 +76,7 @@ async def test_an_identity_that_was_taken_off_is_told_nothing_of_the_accounts_mo
         assert balances(some.bot.app.settings)[f"user:{ANNS}"] == (800, 0)
 
 
+@pytest.mark.long
 async def test_an_identity_that_was_taken_off_is_told_nothing_of_what_was_held_for_the_account(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         await some.let_in(ANNS)
@@ -196,6 +200,7 @@ async def test_nobody_is_asked_to_agree_to_what_cannot_be_paid(tmp_path: Path) -
         assert (await some.bot.data("/pay nobody"))["error"] == "unknown_name", "whom before how much"
 
 
+@pytest.mark.long
 async def test_what_stays_in_the_books_takes_no_fee_of_whoever_is_asked_first(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, _):
         await some.let_in(ANNS, Role.PAYER, sats=2_500)
@@ -252,6 +257,7 @@ class Mute(SimulatedNode):
         return await super().info()
 
 
+@pytest.mark.long
 async def test_a_node_that_does_not_answer_holds_up_no_start_nor_what_else_was_agreed_to(tmp_path: Path) -> None:
     async with payers(tmp_path) as (some, node):
         number = (await some.bot.data(f"/pay {await node.outside_asks(5_000_000, fee=1_000)}"))["approval"]
@@ -363,6 +369,7 @@ async def test_a_link_is_no_way_round_a_persons_limit(tmp_path: Path) -> None:
         assert {one["scope"]: one["limit_sats"] for one in limits}.items() >= {EVES: 100, ANNS: 100}.items()
 
 
+@pytest.mark.long
 async def test_a_limit_that_a_link_brings_lets_nobody_approve(tmp_path: Path) -> None:
     """Eve may approve 500 sats a day; Ann, a payer too, nothing, as no owner gave her a limit."""
     async with payers(tmp_path) as (some, _):

@@ -114,6 +114,7 @@ async def test_a_task_within_the_limit_is_posted_at_once(tmp_path: Path) -> None
         assert posted == [(budget, "write a poem") for _, budget in WITHIN]
 
 
+@pytest.mark.long
 async def test_a_task_above_the_limit_is_tapped_at_home_and_then_posted_once(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         answer = await phone.chat("post a task to write a poem for 500 sats", key="one")
@@ -175,6 +176,7 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
 ASKING = {"sqlite_sequence", "approval", "approval_question", "event", "shortcut_job", "cursor"}
 
 
+@pytest.mark.long
 async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         first = await phone.chat("/bid 1 10")
@@ -261,6 +263,7 @@ async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anyth
         assert bot.rows("SELECT count(*) FROM inbound WHERE surface = 'shortcuts'") == [(0,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("end", first(2, ["revoked", "linked", "let out"]))
 async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: Path, end: str, late: bool) -> None:
@@ -334,6 +337,7 @@ async def test_who_becomes_one_with_somebody_or_no_longer_gives_their_devices_to
         assert bot.rows("SELECT count(*) FROM event WHERE kind = 'TokenRevoked'") == [(2,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("minted", [False, True])
 async def test_what_a_device_asked_before_its_end_and_what_waited_its_turn_is_not_done(
     tmp_path: Path, minted: bool
@@ -369,6 +373,7 @@ BODIES: list[tuple[str, dict[str, Any], int, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 async def test_what_is_no_request_is_refused_with_its_reason_and_nothing_is_kept(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         for path, how, status, code in BODIES:
@@ -427,6 +432,7 @@ async def slowly(bot: Bot, phone: Phone, model: OllamaServer, said: asyncio.Even
     return answer
 
 
+@pytest.mark.long
 async def test_a_slow_answer_is_fetched_by_its_job_and_told_nowhere_else(tmp_path: Path) -> None:
     said = asyncio.Event()
     async with OllamaServer.running("slow:latest") as model, phone_and_hub(tmp_path, ollama=model.url) as (phone, bot):
@@ -444,6 +450,7 @@ async def test_a_slow_answer_is_fetched_by_its_job_and_told_nowhere_else(tmp_pat
         assert len(model.asked) == 1
 
 
+@pytest.mark.long
 async def test_what_nobody_fetches_goes_home_once_and_the_phone_is_told_so(tmp_path: Path) -> None:
     said = asyncio.Event()
     async with OllamaServer.running("slow:latest") as model, phone_and_hub(tmp_path, ollama=model.url) as (phone, bot):
@@ -465,6 +472,7 @@ async def test_what_nobody_fetches_goes_home_once_and_the_phone_is_told_so(tmp_p
         assert sum("Once" in one for one in told_at(bot, OWNER)) == 1
 
 
+@pytest.mark.long
 async def test_who_hangs_up_finds_the_answer_at_home(tmp_path: Path) -> None:
     said = asyncio.Event()
     async with OllamaServer.running("slow:latest") as model, phone_and_hub(tmp_path, ollama=model.url) as (phone, bot):
@@ -478,6 +486,7 @@ async def test_who_hangs_up_finds_the_answer_at_home(tmp_path: Path) -> None:
         await bot.see(lambda: told_at(bot, OWNER) == ["You asked by Siri: a story\nOnce upon a time."], pace=1)
 
 
+@pytest.mark.long
 async def test_a_stop_while_an_answer_goes_home_sends_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.LAST_WORDS_SECONDS", 0.05)
     said = asyncio.Event()
@@ -541,6 +550,7 @@ async def test_a_request_is_the_same_whatever_its_words_mean_by_now(
         assert bot.rows("SELECT count(*) FROM task") == [(1,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["ShortcutsSurface._asked", "Coordinator.post", "Dispatcher._answer"])
 async def test_a_stop_at_any_point_of_a_request_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -563,6 +573,7 @@ async def test_a_stop_at_any_point_of_a_request_loses_and_doubles_nothing(
         assert sum("You asked by Siri" in one for one in told_at(bot, OWNER)) == 0
 
 
+@pytest.mark.long
 async def test_an_answer_whose_telling_a_stop_broke_off_goes_home_and_says_that_it_may_be_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -580,6 +591,7 @@ async def test_an_answer_whose_telling_a_stop_broke_off_goes_home_and_says_that_
 # Recordings ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_recording_is_heard_once_shown_with_its_answer_and_gone(tmp_path: Path) -> None:
     async def recorded(words: bytes, key: str) -> tuple[int, Any]:
         headers = {"Content-Type": "audio/x-m4a"}

@@ -108,6 +108,7 @@ async def test_what_is_no_text_is_said_to_be_none(tmp_path: Path, server: Telegr
             await talk.told(talk.olga, f"I do not take {what}")
 
 
+@pytest.mark.long
 async def test_a_file_is_kept_and_worth_a_task(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server) as talk:
         server.document(talk.olga, OLGA, "my notes.md", b"# Notes\n\nBuy milk.")
@@ -175,6 +176,7 @@ async def test_a_wrong_token_is_said_in_whole_sentences(tmp_path: Path, server: 
         assert faults[0].endswith("TIMMY_TELEGRAM_TOKEN")
 
 
+@pytest.mark.long
 async def test_who_works_for_somebody_else_gets_no_buttons_of_theirs(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, hands=Hands(asks={"quill": None, "echo": None})) as talk:
         await talk.says(talk.olga, OLGA, "/task proofread this pick=ask")
@@ -202,6 +204,7 @@ async def test_a_question_that_was_answered_in_words_loses_its_buttons(tmp_path:
         await talk.until(lambda: not asked.buttons, "its buttons go")
 
 
+@pytest.mark.long
 async def test_a_list_reads_no_more_for_a_chat_than_it_shows(
     tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +229,7 @@ async def test_a_list_reads_no_more_for_a_chat_than_it_shows(
         assert max(read) == 25, "a program on the console gets all"
 
 
+@pytest.mark.long
 async def test_a_button_spelt_otherwise_is_no_other_button(tmp_path: Path, server: TelegramServer) -> None:
     """What a client sends as a button's data is the client's to choose."""
     async with on_telegram(tmp_path, server) as talk:
@@ -255,6 +259,7 @@ async def test_a_board_that_a_stop_left_behind_is_shown_as_it_is(tmp_path: Path,
         assert board.buttons == []
 
 
+@pytest.mark.long
 async def test_a_long_result_keeps_its_end_when_its_buttons_go(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server) as talk:
         await talk.says(talk.olga, OLGA, f"/task paint the shed to=telegram:{ANN}")
@@ -270,6 +275,7 @@ async def test_a_long_result_keeps_its_end_when_its_buttons_go(tmp_path: Path, s
         assert last.text == before
 
 
+@pytest.mark.long
 async def test_a_typed_yes_that_was_cut_off_answers_the_same_question(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server) as talk:
         await talk.says(talk.olga, OLGA, "/task write a poem pick=ask")

@@ -70,6 +70,7 @@ def texts(talk: Telegrams, chat: Chat) -> list[str]:
 # The token and the line ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("token", ["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1:no"])
 async def test_a_wrong_token_is_named_and_the_rest_of_the_hub_goes_on(
     tmp_path: Path, server: TelegramServer, token: str
@@ -159,6 +160,7 @@ async def test_a_surface_that_only_tries_again_is_not_up(tmp_path: Path, server:
         assert (await healthz(talk))[0] == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [200, 511])
 async def test_a_page_in_place_of_an_answer_is_one_line_of_the_log(
     tmp_path: Path,
@@ -205,6 +207,7 @@ MALFORMED: list[Json] = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 async def test_what_cannot_be_read_is_passed_over_and_what_follows_is_answered(
     tmp_path: Path, server: TelegramServer
 ) -> None:
@@ -247,6 +250,7 @@ async def test_what_nobody_here_said_never_acts(tmp_path: Path, server: Telegram
         assert talk.rows("SELECT count(*) FROM inbound") == [(4,)]
 
 
+@pytest.mark.long
 async def test_a_user_without_a_name_an_album_a_sticker_and_a_place(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server) as talk:
         nobody = server.private(31, "")
@@ -272,6 +276,7 @@ async def test_a_user_without_a_name_an_album_a_sticker_and_a_place(tmp_path: Pa
 # Floods, losses, refusals --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_flood_wait_parks_one_chat_and_its_finals_arrive(tmp_path: Path, server: TelegramServer) -> None:
     gate = asyncio.Event()
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": gate})) as talk:
@@ -307,6 +312,7 @@ async def test_an_answer_takes_its_drafts_place_after_a_flood(tmp_path: Path, se
         assert texts(talk, talk.olga) == ["Once upon a time there was a frog, and that is all."]
 
 
+@pytest.mark.long
 async def test_a_draft_that_may_have_arrived_is_the_only_one(tmp_path: Path, server: TelegramServer) -> None:
     rest = asyncio.Event()
     async with OllamaServer.running("slow:latest") as model, on_telegram(tmp_path, server, ollama=model.url) as talk:
@@ -338,6 +344,7 @@ async def test_a_lost_reply_is_made_good_by_a_marked_copy(tmp_path: Path, server
         assert texts(talk, talk.olga).count("A chart") == 1, "what had arrived is not sent again"
 
 
+@pytest.mark.long
 async def test_whoever_blocks_the_bot_stops_nobody_else(tmp_path: Path, server: TelegramServer) -> None:
     gate = asyncio.Event()
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": gate})) as talk:
@@ -375,6 +382,7 @@ async def test_a_refused_rendering_goes_out_plain(
         await talk.told(talk.olga, "T-1 settled: quill was paid 40 sats\nwrite a poem")
 
 
+@pytest.mark.long
 async def test_4096_astral_characters_and_sixty_buttons(tmp_path: Path, server: TelegramServer) -> None:
     async with OllamaServer.running("echo:latest") as model, on_telegram(tmp_path, server, ollama=model.url) as talk:
         server.say(talk.olga, OLGA, "𝄞" * 4096)
@@ -484,6 +492,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core.voice.intent, "understand", understand)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("questions")
 async def test_a_question_is_answered_by_its_asker_once_and_in_time(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
@@ -531,6 +540,7 @@ async def test_a_question_is_answered_by_its_asker_once_and_in_time(tmp_path: Pa
         assert talk.rows("SELECT count(*) FROM task") == [(1,)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("questions")
 async def test_yes_and_no_as_words_answer_the_newest_open_question(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
@@ -599,6 +609,7 @@ async def test_a_file_that_was_under_way_at_a_stop_is_fetched_after_it_once_tele
 # Who ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_codes_are_few_short_lived_and_guessed_in_vain(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server) as talk:
         codes = [(await talk.says(talk.bob, BOB, "let me in")).text.split("\n")[1] for _ in range(3)]
@@ -662,6 +673,7 @@ async def test_private_answers_leave_the_group_and_the_general_topic_is_the_grou
         await talk.until(lambda: ("dead",) in talk.rows("SELECT state FROM outgoing"), "it give up")
 
 
+@pytest.mark.long
 async def test_a_group_that_moved_is_followed_over_a_restart(tmp_path: Path, server: TelegramServer) -> None:
     old, new, gate = -4567, -1004567, asyncio.Event()
     async with on_telegram(tmp_path, server, chats=str(old), hands=Hands(does={"quill": gate})) as talk:
@@ -680,6 +692,7 @@ async def test_a_group_that_moved_is_followed_over_a_restart(tmp_path: Path, ser
         assert server.messages(group)[-1].text.startswith("T-1")
 
 
+@pytest.mark.long
 async def test_strangers_in_a_group_that_is_not_listed_leave_one_row_an_hour(
     tmp_path: Path, server: TelegramServer
 ) -> None:
@@ -694,6 +707,7 @@ async def test_strangers_in_a_group_that_is_not_listed_leave_one_row_an_hour(
         assert talk.rows("SELECT count(*) FROM inbound WHERE actor = ?", f"telegram:{BOB}") == [(1,)]
 
 
+@pytest.mark.long
 async def test_what_is_said_right_after_a_move_is_answered(tmp_path: Path, server: TelegramServer) -> None:
     old, new = -4567, -1004567
     async with on_telegram(tmp_path, server, chats=str(old)) as talk:

@@ -120,6 +120,7 @@ async def test_who_does_not_know_the_secret_is_not_heard(tmp_path: Path, server:
         assert talk.bot.rows("SELECT count(*) FROM inbound") == [(0,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "status"),
     [

@@ -140,6 +140,7 @@ async def test_whoever_refused_is_asked_again_about_another_attempt(tmp_path: Pa
         assert await soon(boy.tasks(wait=20)) == [task]
 
 
+@pytest.mark.long
 async def test_workers_and_the_hubs_own_agents_bid_against_each_other_and_it_closes_with_the_last_answer(
     tmp_path: Path,
 ) -> None:
@@ -217,6 +218,7 @@ async def test_what_one_does_not_finish_another_does(tmp_path: Path, how: str) -
         prove(bot.app.settings)
 
 
+@pytest.mark.long
 async def test_a_long_job_is_kept_by_its_heartbeats_and_learns_that_it_was_called_off(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
@@ -280,6 +282,7 @@ async def slow(bot: Bot, worker: Worker, path: str, size: int) -> AsyncIterator[
     await writer.wait_closed()
 
 
+@pytest.mark.long
 async def test_bodies_that_do_not_come_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await boy.enrol()
@@ -313,6 +316,7 @@ async def test_an_attempt_is_whose_it_is_by_its_very_lease(tmp_path: Path) -> No
         assert bot.tables() == before
 
 
+@pytest.mark.long
 async def test_what_strangers_bought_is_paid_for_at_once(tmp_path: Path) -> None:
     async with selling(tmp_path, personas=()) as (bot, stranger), workers(bot, "box") as (box,):
         await box.enrol()
@@ -327,6 +331,7 @@ async def test_what_strangers_bought_is_paid_for_at_once(tmp_path: Path) -> None
         prove(bot.app.settings)
 
 
+@pytest.mark.long
 async def test_what_is_delivered_can_be_rejected_and_is_paid_when_the_review_is_over(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -341,6 +346,7 @@ async def test_what_is_delivered_can_be_rejected_and_is_paid_when_the_review_is_
         assert balances(bot.app.settings)["agent:boy"] == (35, 0)
 
 
+@pytest.mark.long
 async def test_more_tasks_than_a_worker_does_at_a_time_wait_for_it(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol(concurrency=2)
@@ -376,6 +382,7 @@ async def test_a_worker_that_is_free_again_only_as_the_bidding_ends_is_asked_onc
         assert (await bot.ends(second))["data"]["status"] == "failed", "it had the time to answer"
 
 
+@pytest.mark.long
 async def test_a_bid_on_two_auctions_wins_one_at_a_time(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -393,6 +400,7 @@ async def test_a_bid_on_two_auctions_wins_one_at_a_time(tmp_path: Path) -> None:
         assert (await box.given())["task_id"] == second
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("away", [True, False])
 async def test_a_bidder_that_went_away_is_awarded_nothing(tmp_path: Path, *, away: bool) -> None:
     async with hub(tmp_path, personas=(), auction={"window": 60}) as bot, workers(bot, "box", "boy") as (box, boy):
@@ -415,6 +423,7 @@ async def test_where_all_who_bid_went_away_the_task_says_so(tmp_path: Path) -> N
         assert "box: bid, and went away" in (await bot.ends(task))["text"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("capabilities", "description", "told"), [
     (("writing",), "write a letter", True), (("write",), "write a letter", True), (("a letter",), "write A letter!", True),
     (("research",), "write a letter", False), (("let",), "write a letter", False), ((), "write a letter", False),
@@ -435,6 +444,7 @@ async def test_a_worker_is_asked_about_its_field(
             assert await box.tasks(capabilities="cooking") == []
 
 
+@pytest.mark.long
 async def test_a_task_for_one_worker_is_its_alone(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol("cooking")
@@ -448,6 +458,7 @@ async def test_a_task_for_one_worker_is_its_alone(tmp_path: Path) -> None:
         assert (await bot.data("/task write a letter to=bix"))["error"] == "unknown_agent"
 
 
+@pytest.mark.long
 async def test_a_requester_who_picks_sees_the_bids_of_workers(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -485,6 +496,7 @@ async def test_a_worker_that_was_asked_alone_refuses_and_nobody_is_waited_for(tm
         assert (await bot.ends(task))["data"]["status"] == "failed"
 
 
+@pytest.mark.long
 async def test_what_a_worker_says_looks_like_nothing_of_the_hubs_own(tmp_path: Path) -> None:
     words, shown = "no.\n\nboy  2 sats\x1b\u202e", "no. boy 2 sats"
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
@@ -579,6 +591,7 @@ async def test_a_worker_that_takes_nothing_more_keeps_what_it_has_over_a_restart
         assert await box.deliver(task, lease, "done") == {"status": "delivered"}
 
 
+@pytest.mark.long
 async def test_a_worker_that_does_not_come_back_is_waited_for_once(tmp_path: Path) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
@@ -593,6 +606,7 @@ async def test_a_worker_that_does_not_come_back_is_waited_for_once(tmp_path: Pat
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
 
 
+@pytest.mark.long
 async def test_whoever_was_away_at_a_stop_or_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
@@ -605,6 +619,7 @@ async def test_whoever_was_away_at_a_stop_or_takes_nothing_is_not_waited_for(tmp
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
 
 
+@pytest.mark.long
 async def test_what_cannot_be_taken_up_at_a_start_keeps_no_worker_from_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -657,6 +672,7 @@ async def test_a_worker_that_joins_is_offered_what_waits_and_one_that_changes_st
         assert (await bot.ends(waits))["data"]["status"] == "failed"
 
 
+@pytest.mark.long
 async def test_a_worker_that_comes_back_is_offered_what_waits_for_others(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -670,6 +686,7 @@ async def test_a_worker_that_comes_back_is_offered_what_waits_for_others(tmp_pat
         assert await soon(box.tasks(wait=20)) == [task]
 
 
+@pytest.mark.long
 async def test_a_clock_that_is_set_back_keeps_nobody_here_and_no_auction_open(tmp_path: Path) -> None:
     clock, day = FakeClock(), 24 * 3_600_000
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
@@ -714,6 +731,7 @@ async def test_nothing_is_bid_while_spending_is_frozen(tmp_path: Path) -> None:
         await bot.see(lambda: status(bot, task) == "awarded", "it goes on", pace=0)
 
 
+@pytest.mark.long
 async def test_all_workers_are_limited_as_one_class(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await bot.say("/limits class:workers 50")
@@ -728,6 +746,7 @@ async def test_all_workers_are_limited_as_one_class(tmp_path: Path) -> None:
         assert "limit" in (await bot.ends(task))["text"]
 
 
+@pytest.mark.long
 async def test_whoever_looks_on_reads_how_it_goes(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
@@ -765,6 +784,7 @@ async def test_the_roster_shows_workers_too(tmp_path: Path) -> None:
         assert (await bot.data("/agent bix"))["error"] == "unknown_agent"
 
 
+@pytest.mark.long
 async def test_the_status_says_what_waits_for_whom_and_which_workers_are_here(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "old") as (box, old):
         await old.enrol("cooking")
@@ -783,6 +803,7 @@ async def test_the_status_says_what_waits_for_whom_and_which_workers_are_here(tm
         assert f"\n{task}  waits for spending to go on\n" in (await bot.say("/status"))["text"]
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_again(tmp_path: Path) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):

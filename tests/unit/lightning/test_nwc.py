@@ -159,6 +159,7 @@ async def test_only_what_the_wallet_signed_for_this_request_is_its_answer(wallet
     assert await node.balance() == wallet.node.balance
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "said",
     [
@@ -221,6 +222,7 @@ async def test_what_is_no_connection_is_refused_and_not_shown(wallet: NwcWallet,
     assert CLIENT_SECRET not in str(refused.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "code",
     [
@@ -237,6 +239,7 @@ async def test_errors_of_a_wallet_that_did_nothing_are_refusals(wallet: NwcWalle
         await node.create_invoice(5 * SATS, "", 600)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", first(2, ["PAYMENT_FAILED", "MADE_UP", "INTERNAL", "OTHER", "NOT_FOUND"]))
 async def test_errors_that_leave_it_open_are_settled_by_asking(wallet: NwcWallet, node: Nwc, code: str) -> None:
     paid, hangs, failed = (wallet.node.ask(100 * SATS, fails, 0) for fails in ("", "hangs", "no_route"))
@@ -274,6 +277,7 @@ async def test_a_fee_that_the_answer_leaves_out_is_asked_for(wallet: NwcWallet, 
     assert (outcome.state, outcome.fee) == (PayState.SUCCEEDED, 3 * SATS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("amount", "kept"), [(1, 10_000), (1_000 * SATS, 10_000), (1_000_001, 10_001), (10_000 * SATS, 100_000)]
 )
@@ -318,6 +322,7 @@ async def test_a_network_that_nobody_knows_is_not_believed(wallet: NwcWallet, no
         await node.info()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     first(8, [
@@ -397,6 +402,7 @@ async def settled_and_open(wallet: NwcWallet, count: int) -> None:
         wallet.node.invoice(amount * SATS, "nobody pays it", 600)
 
 
+@pytest.mark.long
 async def test_what_was_paid_is_told_once_and_what_nobody_pays_is_not_listed(wallet: NwcWallet, node: Nwc) -> None:
     await settled_and_open(wallet, 25)
     older = wallet.node.invoice(50 * SATS, "by an earlier run of the hub", 600)

@@ -48,6 +48,7 @@ async def test_an_invoice_is_asked_for_in_sats_by_a_form(server: PhoenixdServer,
     assert made.expires_at == server.node.now + 600_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("memo", "cut"),
     [
@@ -80,6 +81,7 @@ async def test_a_payment_says_the_amount_only_where_the_invoice_leaves_it_open(
     assert server.forms == [{"invoice": free, "amountSat": "7"}, {"invoice": fixed}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("amount", "price"), [(1 * SATS, 4_004), (100 * SATS, 4_400), (1_000_000 * SATS, 4_004_000), (1, 4_000)]
 )
@@ -114,6 +116,7 @@ async def test_an_order_that_comes_second_says_nothing_of_the_first(server: Phoe
     assert (await node.pay(bolt11, None, ENOUGH, 0.3)).state is PayState.SUCCEEDED
 
 
+@pytest.mark.long
 async def test_a_silence_that_phoenixd_explains_when_asked_is_no_riddle(server: PhoenixdServer, node: Phoenixd) -> None:
     server.faults.silent = True
     outcome = await node.pay(server.node.ask(5 * SATS, "", 0), None, ENOUGH, 0.3)
@@ -151,6 +154,7 @@ async def test_its_refusals_are_told_in_its_words(server: PhoenixdServer, node: 
         await node.create_invoice(5 * SATS, "", 600)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -235,6 +239,7 @@ async def test_an_invoice_that_is_not_what_was_asked_is_none(server: PhoenixdSer
         await node.create_invoice(5 * SATS, "", 600)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changed", "network", "height", "synced"),
     [
@@ -289,6 +294,7 @@ async def pay_when(server: PhoenixdServer, looks: Callable[[], list[str]], count
     server.node.receive(bolt11, None)
 
 
+@pytest.mark.long
 async def test_a_second_look_begins_where_the_first_ended(server: PhoenixdServer, node: Phoenixd) -> None:
     def looks() -> list[str]:
         return [asked for asked in server.asked if "?from=" in asked]

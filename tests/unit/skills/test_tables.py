@@ -117,6 +117,7 @@ def test_types_and_delimiters_are_recognised(workspace: Workspace, content: str,
     assert [found[name] for name in table.frame.columns] == kinds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("content", "numbers", "remark"),
     [
@@ -187,6 +188,7 @@ def test_hostile_tables_are_refused_by_name(
         read_table(workspace, name)
 
 
+@pytest.mark.long
 def test_bombs_and_passwords_of_excel_are_refused(workspace: Workspace) -> None:
     office.bomb(workspace.root / "bomb.xlsx", "xl/worksheets/sheet1.xml")
     office.encrypted_office(workspace.root / "locked.xlsx")
@@ -202,6 +204,7 @@ def test_a_table_of_very_many_columns_is_cut_and_says_so(workspace: Workspace) -
     assert "only the first 300 of 2,000 columns" in read_table(workspace, "wide.csv").remarks[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "plan"),
     first(
@@ -251,6 +254,7 @@ def test_a_column_that_is_not_there_is_refused_and_never_replaced(
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "asked"),
     first(
@@ -297,6 +301,7 @@ def test_a_word_for_a_measure_may_be_the_name_of_a_column(workspace: Workspace, 
     assert planned(read_table(workspace, "n.csv"), words) == plan
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -361,6 +366,7 @@ def test_words_among_numbers_are_groups_where_the_column_is_grouped_by(root: Pat
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "plan", "first"),
     [

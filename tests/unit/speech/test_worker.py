@@ -52,6 +52,7 @@ async def test_the_real_child_hears_encodes_and_outlives_bad_audio() -> None:
     assert not child.is_running()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "seconds", "words"),
     [
@@ -75,6 +76,7 @@ async def test_a_child_that_fails_is_killed_and_the_next_one_starts_afresh(
         assert worker._child is None
 
 
+@pytest.mark.long
 async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -> None:
     worker = scripted(f"{WORDS}print('{{}}', flush=True); print('x' * 5_000_000)")
     await worker.ask({"op": "hear"}, b"x", 10)
@@ -89,6 +91,7 @@ async def test_a_child_that_babbles_between_two_requests_is_gone_at_the_next() -
     assert worker._child is None
 
 
+@pytest.mark.long
 async def test_what_a_child_has_started_elsewhere_holds_nothing_up() -> None:
     flees = "import subprocess\nsubprocess.Popen(['sleep', '3'], start_new_session=True)\nprint('no', flush=True)"
     async with asyncio.timeout(2):
@@ -96,6 +99,7 @@ async def test_what_a_child_has_started_elsewhere_holds_nothing_up() -> None:
             await scripted(flees).ask({"op": "hear"}, b"x", 10)
 
 
+@pytest.mark.long
 async def test_what_has_fled_and_leaves_unread_what_it_was_told_holds_nothing_up() -> None:
     flees = "import subprocess\nsubprocess.Popen(['sleep', '3'], start_new_session=True, stdin=0).wait()"
     async with asyncio.timeout(2):
@@ -127,12 +131,14 @@ class Scripted:
         return self.answer, self.ogg
 
 
+@pytest.mark.long
 async def test_half_a_sentence_is_nothing_but_an_engine_without_a_grammar_is_taken_at_its_word() -> None:
     half = Scripted({"text": "show me my", "confidence": 0.9})
     assert await LocalEar(half).hear(b"x", EXPECTED) == Heard("", 0.0)  # type: ignore[arg-type]
     assert await LocalEar(half, bound=False).hear(b"x", EXPECTED) == Heard("show me my", 0.9)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 async def test_what_cannot_be_heard_is_said_so() -> None:
     assert "turned that off" in engines.ear("off", None)[0].missing
     with pytest.raises(EarFailed):
@@ -152,11 +158,13 @@ def mouth(*arguments: str, worker: object = None, missing: str = "") -> ProgramM
     return ProgramMouth(Command("the program", arguments), encodes, missing=missing)
 
 
+@pytest.mark.long
 async def test_a_program_speaks_what_it_is_given() -> None:
     voice = await mouth("/bin/cat").say("hello")
     assert (voice.ogg, voice.seconds) == (b"OggS", 2.5)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_program_that_speaks_has_its_limits() -> None:
     spoken = await mouth("/bin/cat", "/proc/self/limits")._spoken("hello")
@@ -164,6 +172,7 @@ async def test_a_program_that_speaks_has_its_limits() -> None:
     assert (limits["Max address space"], limits["Max file size"]) == (str(2**30), "0")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("speaks", "words"),
     [
@@ -197,6 +206,7 @@ async def _ready(wav: bytes) -> bytes:
     return wav
 
 
+@pytest.mark.long
 async def test_a_model_of_the_users_is_found_or_asked_for(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     (tmp_path / "small/model.bin").write_bytes(b"")

@@ -145,6 +145,7 @@ async def test_what_is_not_ours_is_named_and_left_alone(
     assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.is_file()} == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("make", "error"),
     [
@@ -264,6 +265,7 @@ def test_a_link_to_where_a_book_was_makes_no_new_one_there(path: Path) -> None:
         there.unlink()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("left", [(), ("hub.lock",), ("hub.lock", "lost+found"), ("hub.lock", ".DS_Store")])
 def test_a_first_start_that_came_to_no_book_is_made_again(path: Path, left: tuple[str, ...]) -> None:
     for name in left:
@@ -274,6 +276,7 @@ def test_a_first_start_that_came_to_no_book_is_made_again(path: Path, left: tupl
     assert version(path) == KNOWN
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [100, 4096, 10_000])
 def test_a_file_that_lost_its_beginning_where_a_hub_was_at_work_is_damaged_and_not_foreign(
     path: Path, size: int
@@ -354,6 +357,7 @@ def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(old: Path, schem
     assert version(old) == KNOWN + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("good_first", [False, True])
 def test_an_upgrade_that_fails_is_rolled_back_whole(old: Path, schema: Path, good_first: bool) -> None:
     if good_first:
