@@ -217,7 +217,7 @@ class Dispatcher:
             caller = await self._hub.identities.caller(
                 message.actor, private=message.private, acting_for=message.acting_for, credential=message.account
             )
-            caller = replace(caller, doubt=message.doubt)
+            caller = caller._replace(doubt=message.doubt)
             if not message.admitted:
                 if caller.role is Role.GUEST:
                     self._strangers.silence(message)
@@ -366,7 +366,7 @@ class Dispatcher:
         command, message = cast("Command", found.command), found.message
         apart = command.private and not message.private and bool(message.home)
         if apart:
-            caller = replace(caller, private=True)
+            caller = caller._replace(private=True)
         try:
             if command.action is not None:
                 authorize(caller, command.action, own=command.own)

@@ -6,7 +6,6 @@ the answer is kept; a task uses one in the unit of work that posts it. The treas
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from core.access import Action, authorize
@@ -169,7 +168,7 @@ class Shop:
                 raise TooManyTasks
 
         def fund(tx: SwarmTx, order: Order) -> Order:
-            return replace(order, budget=min(budget, worth(cast("InvoiceTx", tx), grant)))
+            return order._replace(budget=min(budget, worth(cast("InvoiceTx", tx), grant)))
 
         order = Order(_stranger(grant), _name(grant), description, call.cause, budget=budget, account=TREASURY)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from unicodedata import category
 
 from core.errors import Refused, Unavailable
@@ -62,8 +62,7 @@ class Proxy:
     credential: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, and where: an actor id (`surface:id`), its role, and whether the place is private to them.
 
     `account` is the identity whose tasks and wallet the actor shares, where that is another, and `linked` are all identities

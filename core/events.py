@@ -6,9 +6,9 @@ JSON values. Texts that people or models wrote stay out of events, so that a str
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,13 +94,15 @@ def readable(event: Event) -> Mapping[str, Json]:
     return event.data if shown is None else {name: value for name, value in event.data.items() if name in shown}
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+_NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
+class Event(NamedTuple):
     """One fact. `id` and `at` (Unix milliseconds, UTC) are given by the store when it is written."""
 
     kind: Kind
     task: int | None = None
     agent: str | None = None
-    data: Mapping[str, Json] = field(default_factory=dict)
+    data: Mapping[str, Json] = _NOTHING
     id: int = 0
     at: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -311,7 +311,7 @@ class Identities:
             return await self._store.read(lambda tx: self._shortcut(tx, actor, credential))
         who = actor if acting_for is None else check_actor(acting_for)
         found = _called(Caller(actor, Role.GUEST, private, acting_for), *await self.standing(who))
-        return replace(found, linked=self._of.get(found.name, frozenset()))
+        return found._replace(linked=self._of.get(found.name, frozenset()))
 
     def as_now(self, tx: TokenTx, caller: Caller) -> Caller:
         """Who asked, as they stand in the unit of work that decides; its identities are those of now.
@@ -325,7 +325,7 @@ class Identities:
             now = _called(caller, *self.standing_in(tx, caller.acting_for or caller.actor))
         if (now.role, now.name, now.payer) != (caller.role, caller.name, caller.payer):
             raise NotAsYouWere
-        return replace(caller, linked=self._linked(tx, now))
+        return caller._replace(linked=self._linked(tx, now))
 
     def _linked(self, tx: TokenTx, now: Caller) -> frozenset[str]:
         """The identities of somebody's account. Of most it is asked often, and told without looking at everybody."""
@@ -433,7 +433,7 @@ def _called(caller: Caller, root: str, role: Role) -> Caller:
     account, who = account_of(root, role), caller.acting_for or caller.actor
     if caller.acting_for:
         role = {Role.OWNER: Role.OPERATOR, Role.PAYER: Role.MEMBER, Role.GUEST: Role.MEMBER}.get(role, role)
-    return replace(caller, role=role, account=account if account != who else None)
+    return caller._replace(role=role, account=account if account != who else None)
 
 
 def _together(accounts: Mapping[str, str]) -> dict[str, frozenset[str]]:

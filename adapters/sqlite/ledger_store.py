@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from core.wallet.ledger import (
@@ -60,6 +59,11 @@ class LedgerRows:
     def __init__(self, connection: sqlite3.Connection, tx: _Now) -> None:
         self._connection = connection
         self._tx = tx
+        self._known: set[str] = set()
+
+    def renew(self) -> None:
+        """Look again which accounts there are: a transaction began, or something of it was undone."""
+        self._known.clear()
 
     def append(self, entry: Entry) -> int:
         """See `LedgerStore`."""
@@ -96,10 +100,12 @@ class LedgerRows:
             raise self._short(error, account, -amount) from error
 
     def _ensure(self, account: str) -> None:
-        self._connection.execute(
-            "INSERT OR IGNORE INTO account (name, kind, floor) VALUES (?, ?, ?)",
-            (account, kind_of(account).value, floor_of(account)),
-        )
+        if account not in self._known:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO account (name, kind, floor) VALUES (?, ?, ?)",
+                (account, kind_of(account).value, floor_of(account)),
+            )
+            self._known.add(account)
 
     def _short(self, error: sqlite3.IntegrityError, account: str, needed: int) -> Exception:
         if "account_floor" in str(error) or "FOREIGN KEY" in str(error):
@@ -136,7 +142,7 @@ class LedgerRows:
         if found is None:
             raise HoldClosed(hold=hold)
         row = HoldRow(*found)
-        closed = replace(row, state=state.value)
+        closed = row._replace(state=state.value)
         self._connection.execute(
             "UPDATE hold SET state = ?, hash = ? WHERE id = ?", (closed.state, closed.sealed(), hold)
         )

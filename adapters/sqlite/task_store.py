@@ -26,10 +26,11 @@ _ANSWER = "SELECT agent, price, eta, note, fit, at, score FROM bid"
 _RECORD = "settled, failed, earned, took, good, bad, at"
 _SELECT = f"SELECT {_COLUMNS} FROM task"  # noqa: S608 - constants
 _SELECT_BARE = _SELECT.replace(" result,", " NULL,")
-_UPDATE = (
-    "UPDATE task SET status=?, budget=?, hold=?, attempt=?, closes_at=?, agent=?, price=?, lease=?, lease_until=?,"
-    " review_until=?, result=?, why=?, excluded=?, ended_at=?, field=?, awarded_at=?, took=?, due=? WHERE id=?"
-)
+
+
+@cache
+def _update(changed: tuple[str, ...]) -> str:
+    return f"UPDATE task SET {', '.join(f'{name} = ?' for name in (*changed, 'due'))} WHERE id = ?"  # noqa: S608 - constants
 
 
 @cache
@@ -61,16 +62,16 @@ class TaskRows:
             ),
         )  # fmt: skip
 
-    def save(self, task: Task) -> None:
-        """See `TaskStore`."""
-        self._connection.execute(
-            _UPDATE,
-            (
-                task.status.value, task.budget, task.hold, task.attempt, task.closes_at, task.agent, task.price,
-                task.lease, task.lease_until, task.review_until, task.result, task.why, "\n".join(task.excluded),
-                task.ended_at, task.field, task.awarded_at, task.took, task.due, task.id,
-            ),
-        )  # fmt: skip
+    def save(self, task: Task, before: Task) -> None:
+        """See `TaskStore`. Only what has changed: SQLite would write each index of what is named anew."""
+        changed: dict[str, object] = {
+            name: new for name, old, new in zip(Task._fields, before, task, strict=True) if new != old
+        }
+        if "status" in changed:
+            changed["status"] = task.status.value
+        if "excluded" in changed:
+            changed["excluded"] = "\n".join(task.excluded)
+        self._connection.execute(_update(tuple(changed)), (*changed.values(), task.due, task.id))
 
     def find(self, number: int) -> Task | None:
         """See `TaskStore`."""
@@ -110,13 +111,10 @@ class TaskRows:
 
     def loads(self) -> Counter[str]:
         """See `TaskStore`."""
-        return Counter(
-            dict(
-                self._connection.execute(
-                    "SELECT agent, count(*) FROM task WHERE status IN ('awarded', 'running') AND agent IS NOT NULL GROUP BY agent"
-                )
-            )
-        )
+        loads: Counter[str] = Counter()
+        query = "SELECT agent, count(*) FROM task WHERE status IN ('awarded', 'running') AND agent IS NOT NULL GROUP BY agent"
+        dict.update(loads, self._connection.execute(query))  # its own update would count
+        return loads
 
     def load(self, agent: str) -> int:
         """See `TaskStore`."""
@@ -149,10 +147,8 @@ class TaskRows:
 
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """See `TaskStore`."""
-        return [
-            _answer(row)
-            for row in self._connection.execute(f"{_ANSWER} WHERE task = ? AND attempt = ?", (task, attempt))
-        ]
+        rows = self._connection.execute(f"{_ANSWER} WHERE task = ? AND attempt = ?", (task, attempt))
+        return [_answer(row) for row in rows]
 
     def records(self, agent: str) -> dict[str, Record]:
         """See `TaskStore`."""
@@ -167,8 +163,8 @@ class TaskRows:
             tuple(agents),
         )
         found: dict[str, list[Weight]] = {}
-        for agent, *weight in rows:
-            found.setdefault(agent, []).append(tuple(weight))
+        for agent, field, good, bad, at in rows:
+            found.setdefault(agent, []).append((field, good, bad, at))
         return found
 
     def record(self, agent: str, field: str) -> Record:
@@ -213,7 +209,7 @@ def _task(row: tuple[Any, ...]) -> Task:
     values = list(row)
     values[5] = Status(values[5])
     values[22] = tuple(str(values[22]).split("\n")) if values[22] else ()
-    return Task(*values)  # the columns are in the order of the fields
+    return Task._make(values)  # the columns are in the order of the fields
 
 
 def _chosen(status: Status | None, start: int | None) -> tuple[str, tuple[str | int, ...]]:

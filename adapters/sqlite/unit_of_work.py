@@ -29,8 +29,10 @@ from core.events import Event, Kind
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from adapters.sqlite.statement_store import StatementRows
+    from core.events import Json
 
 _EMPTY = "{}"
 _TOGETHER = 16
@@ -45,6 +47,13 @@ def _insert_events(count: int) -> str:
 
 
 log = logging.getLogger(__name__)
+
+
+def _written(data: Mapping[str, Json]) -> str:
+    """The facts of an event as JSON. Most of a task's events say nothing but which attempt they are of."""
+    if len(data) == 1 and type(attempt := data.get("attempt")) is int:
+        return f'{{"attempt":{attempt}}}'
+    return _encode(data) if data else _EMPTY
 
 
 class UnitOfWork:
@@ -98,6 +107,7 @@ class UnitOfWork:
         self.now = now
         self.events = []
         self._emitted = []
+        self.ledger.renew()
         self.limits.renew()
         self.crew.renew()
 
@@ -115,18 +125,18 @@ class UnitOfWork:
             some = emitted[start : start + _TOGETHER]
             values: list[object] = []
             for event in some:
-                data = _encode(event.data) if event.data else _EMPTY
-                values += (event.kind.value, event.task, event.agent, self.now, data)
+                values += (event.kind._value_, event.task, event.agent, self.now, _written(event.data))
             last = self._connection.execute(_insert_events(len(some)), values).lastrowid or 0
             self.events += [
-                Event(event.kind, event.task, event.agent, event.data, number, self.now)
-                for number, event in enumerate(some, last - len(some) + 1)
+                Event._make((kind, task, agent, data, number, self.now))
+                for number, (kind, task, agent, data, _, _) in enumerate(some, last - len(some) + 1)
             ]
 
     def take_back(self, kept: int) -> None:
         """Forget the events of a function that was undone: all but the first `kept`."""
         del self.events[kept:]
         self._emitted = []
+        self.ledger.renew()
         self.limits.renew()
         self.crew.renew()
 

@@ -1,8 +1,9 @@
 """The one writer. Units of work queue here; each batch is one thread hop, one transaction and one durable commit.
 
-Every function gets a savepoint, so its error undoes itself alone. An error that ends the whole transaction (disk
-full, I/O) fails the function it hit and runs the others again; nobody is woken before the commit. Readers have
-connections of their own and never wait for the writer.
+A function's error undoes its own function alone. Most raise before they wrote anything, and leave nothing to undo; after one
+that had written, the batch is run anew with a savepoint for each. An error that ends the whole transaction (disk full, I/O) fails
+the function it hit and runs the others again; nobody is woken before the commit. Readers have connections of their own and
+never wait for the writer.
 """
 
 from __future__ import annotations
@@ -175,56 +176,61 @@ class Database:
         if self._tx is None:
             self._tx = UnitOfWork(connection)
         left: list[_Job] | None = batch
+        apart = False
         while left:
             self._tx.begin(self._clock.now())
             for job in left:
                 job.error = None
-            left = self._attempt(connection, self._tx, left)
+            left, apart = self._attempt(connection, self._tx, left, apart=apart)
             if left is None:
                 self.commits += 1
                 return self._tx.events
         return []
 
-    def _attempt(self, connection: sqlite3.Connection, tx: UnitOfWork, jobs: list[_Job]) -> list[_Job] | None:
-        """One transaction over `jobs`: None once it is durable.
+    def _attempt(
+        self, connection: sqlite3.Connection, tx: UnitOfWork, jobs: list[_Job], *, apart: bool
+    ) -> tuple[list[_Job] | None, bool]:
+        """One transaction over `jobs`, each in a savepoint where they run `apart`: None once it is durable.
 
-        When it broke as a whole, those to run again: all but the one that broke it, for even an error of theirs may have
-        come of writes that are undone now.
+        Else those to run again, and whether apart. Where one broke the transaction as a whole, they are all the others, for even an
+        error of theirs may have come of writes that are undone now; where one has to be undone and has no savepoint, they are all.
         """
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
-                if not _run_job(connection, tx, job, alone=len(jobs) == 1):
-                    return [other for other in jobs if other is not job]
+                written = connection.total_changes
+                if apart:
+                    connection.execute("SAVEPOINT job")
+                ran = _run_job(tx, job)
+                if not connection.in_transaction:
+                    return [other for other in jobs if other is not job], apart
+                if apart:
+                    if not ran:
+                        connection.execute("ROLLBACK TO job")
+                    connection.execute("RELEASE job")
+                elif not ran and connection.total_changes != written:
+                    connection.execute("ROLLBACK")
+                    return (jobs if len(jobs) > 1 else []), True
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             for job in jobs:
                 job.error = translate(error)
-            return []
-        return None
+            return [], apart
+        return None, apart
 
 
-def _run_job(connection: sqlite3.Connection, tx: UnitOfWork, job: _Job, *, alone: bool) -> bool:
-    """Run one function in its savepoint; False when its error took the whole transaction with it."""
+def _run_job(tx: UnitOfWork, job: _Job) -> bool:
+    """Run one function; False when it raised, whatever that may have left in the transaction."""
     mark = len(tx.events)
-    if not alone:
-        connection.execute("SAVEPOINT job")
     try:
         job.value = job.work(tx)
         tx.write_events()
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller that sent the function
         job.error = translate(error)
         tx.take_back(mark)
-        if not connection.in_transaction:
-            return False
-        if alone:
-            connection.execute("ROLLBACK")
-            return False
-        connection.execute("ROLLBACK TO job")
-    if not alone:
-        connection.execute("RELEASE job")
+        return False
     return True
 
 

@@ -18,7 +18,7 @@ from core.swarm.persona import field_fit
 from core.swarm.ports import Decline, Delivery, Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
     from pathlib import Path
 
     from core.agent.model import ChatMessage, Model
@@ -69,13 +69,13 @@ class PersonaWorker:
             return None
         return _needs(await self._model.check())
 
-    async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
+    def appraise(self, agent: Agent, description: str) -> Awaitable[Offer | Decline] | None:
         """See `Worker`: what a skill understands is the skill's to do or decline; the rest may be the model's."""
         match = self._match(agent.persona, description)
         if match is not None:
-            return await self._appraise_skill(agent.persona, match)
+            return self._appraise_skill(agent.persona, match)
         fit = field_fit(agent.persona, description)
-        return None if fit == 0 else await self._appraise_model(agent.persona, description, fit)
+        return None if fit == 0 else self._appraise_model(agent.persona, description, fit)
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
         """See `Worker`."""

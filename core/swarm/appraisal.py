@@ -12,10 +12,10 @@ from core.swarm.ports import Decline, Offer
 from core.swarm.task import is_person
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from core.swarm.orders import Order
-    from core.swarm.ports import Agent, Workers
+    from core.swarm.ports import Agent, Said, Workers
     from core.swarm.roster import Roster
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Appraiser:
         self._roster = roster
         self._workers = workers
 
-    async def examine(self, order: Order) -> list[tuple[Agent, Offer | Decline | None]]:
+    async def examine(self, order: Order) -> list[tuple[Agent, Said]]:
         """What the agents say to an order. Raises where the task itself is at fault, or is for an agent that does no such work."""
         appraised = await self.ask(order.description, order.only, (), order.caller.name)
         _refuse_faulty(order, appraised)
@@ -47,7 +47,7 @@ class Appraiser:
 
     async def ask(
         self, description: str, only: str | None, excluded: Sequence[str], requester: str
-    ) -> list[tuple[Agent, Offer | Decline | None]]:
+    ) -> list[tuple[Agent, Said]]:
         """What each agent says to a task of `requester`, all asked at once; one that is late or breaks has declined.
 
         Where there is nobody to ask, it returns before anything else can happen.
@@ -55,21 +55,29 @@ class Appraiser:
         agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
         if not agents:
             return []
-        said: dict[str, Offer | Decline | None] = {}
+        said: dict[str, Said] = {}
+        looking = []
         worker = self._workers.of(requester)
 
-        async def ask(agent: Agent) -> None:
+        async def look(agent: Agent, answer: Awaitable[Said]) -> None:
             try:
-                said[agent.name] = await worker.appraise(agent, description)
-            except HubError as error:
-                said[agent.name] = Decline(str(error))
-            except Exception:
-                log.exception("%s cannot say what a task would take", agent.name)
-                said[agent.name] = Decline("could not look at it (the log says more)")
+                said[agent.name] = await answer
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is an answer of this agent's alone
+                said[agent.name] = _broken(agent, error)
 
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(APPRAISAL_SECONDS):
-                await asyncio.gather(*(ask(agent) for agent in agents))
+        for agent in agents:
+            try:
+                answer = worker.appraise(agent, description)
+            except Exception as error:  # noqa: BLE001 - the same
+                answer = _broken(agent, error)
+            if answer is None or isinstance(answer, Offer | Decline):
+                said[agent.name] = answer
+            else:
+                looking.append(look(agent, answer))
+        if looking:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(APPRAISAL_SECONDS):
+                    await asyncio.gather(*looking)
         late = Decline("did not answer in time")
         return [(agent, said.get(agent.name, late)) for agent in agents]
 
@@ -78,9 +86,7 @@ class Appraiser:
         why = await self._workers.of(requester).ready(agent)
         return None if why is None else Decline(why)
 
-    async def _refuse_wrong_agent(
-        self, order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]
-    ) -> None:
+    async def _refuse_wrong_agent(self, order: Order, appraised: Sequence[tuple[Agent, Said]]) -> None:
         """Refuse a task for an agent that does no such work, where others do."""
         if order.only is None or not self._roster.capacity(order.only) or any(answer for _, answer in appraised):
             return
@@ -90,7 +96,15 @@ class Appraiser:
             raise NotTheirWork(agent=order.only, able=" and ".join(able))
 
 
-def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Offer | Decline | None]]) -> None:
+def _broken(agent: Agent, error: Exception) -> Decline:
+    """What an agent has said that broke when it was asked."""
+    if isinstance(error, HubError):
+        return Decline(str(error))
+    log.error("%s cannot say what a task would take", agent.name, exc_info=error)
+    return Decline("could not look at it (the log says more)")
+
+
+def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Said]]) -> None:
     """Refuse a task that nobody can do because of what it names (a missing file, say), before anything is written."""
     people = is_person(order.only) or (order.pick == "ask" and order.only is None)
     if people or any(isinstance(answer, Offer) for _, answer in appraised):

@@ -11,8 +11,7 @@ Integers only, so that everyone who reads the bids computes the same winner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _PERMILLE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Bid:
+class Bid(NamedTuple):
     """A sealed bid. `price` in msat; `eta` in ms from the award, None if not said; `fit` in permille; `at` Unix ms UTC."""
 
     agent: str

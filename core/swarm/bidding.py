@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from core.events import Json
     from core.swarm.crew import Crew
-    from core.swarm.ports import Agent, SwarmTx
+    from core.swarm.ports import Agent, Said, SwarmTx
     from core.swarm.roster import Roster
     from core.swarm.task import Task
     from core.wallet.limits import Spend
@@ -78,9 +78,7 @@ def halted(tx: SwarmTx, task: Task) -> bool:
     return not task.waits_for_people and tx.limits.rules().freeze is not None
 
 
-def open_and_close(
-    tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms
-) -> Task:
+def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Said]], terms: Terms) -> Task:
     """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]
     busy = _busy(tx, appraisals)
@@ -94,12 +92,12 @@ def open_and_close(
         return task
     end = task.deadline if task.waits_for_people else terms.crew.closing(hands, tx.now, terms.window)
     task = take(tx, task, life.open_auction(task, closes_at=min(end, task.deadline)), HUB)
-    _take_answers(tx, task, appraisals, busy, terms.roster.field_of(task.description))
+    found = _take_answers(tx, task, appraisals, busy, terms.roster.field_of(task.description))
     if task.waits_for_people:
         waits = task.only not in task.excluded and not _named_one_declined(tx, task)
     else:
         waits = awaited(tx, task, terms)
-    return task if waits else close(tx, task, terms, fresh=True)
+    return task if waits else close(tx, task, terms, answers=None if hands else found)
 
 
 def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
@@ -126,7 +124,7 @@ def _named_one_declined(tx: SwarmTx, task: Task) -> bool:
 
 
 def join(
-    tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Offer | Decline | None]], terms: Terms
+    tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Said]], terms: Terms
 ) -> list[str]:  # fmt: skip
     """Take the answers of the hub's own agents that have not answered yet: they were busy when the bidding opened, or new.
 
@@ -139,7 +137,7 @@ def join(
     return sorted(busy)
 
 
-def _busy(tx: SwarmTx, appraisals: Sequence[tuple[Agent, Offer | Decline | None]]) -> set[str]:
+def _busy(tx: SwarmTx, appraisals: Sequence[tuple[Agent, Said]]) -> set[str]:
     """Who could do it and has no hand free."""
     offering = [agent for agent, answer in appraisals if isinstance(answer, Offer)]
     loads = tx.tasks.loads() if offering else {}
@@ -149,12 +147,12 @@ def _busy(tx: SwarmTx, appraisals: Sequence[tuple[Agent, Offer | Decline | None]
 def _take_answers(
     tx: SwarmTx,
     task: Task,
-    appraisals: Sequence[tuple[Agent, Offer | Decline | None]],
+    appraisals: Sequence[tuple[Agent, Said]],
     busy: set[str],
     field: str,
     *,
     late: bool = False,
-) -> None:
+) -> list[Answer]:
     offering = [agent.name for agent, answer in appraisals if isinstance(answer, Offer)]
     known = trusted(tx, offering, field) if offering else {}
     found = []
@@ -167,6 +165,7 @@ def _take_answers(
             bid = Bid(agent.name, answer.price, answer.eta, answer.note, answer.fit, tx.now)
             found.append(_scored(tx, task, bid, known[agent.name], frozenset()))
     _keep(tx, task, found, {"late": True} if late else {})
+    return found
 
 
 def _keep(tx: SwarmTx, task: Task, answers: Sequence[Answer], more: Mapping[str, Json]) -> None:
@@ -218,13 +217,15 @@ def _declined(tx: SwarmTx, agent: str, why: str) -> Answer:
     return Answer(Bid(agent, 0, None, why, 0, tx.now), refused=True)
 
 
-def close(tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, fresh: bool = False) -> Task:
+def close(
+    tx: SwarmTx, task: Task, terms: Terms, actor: str = HUB, *, answers: Sequence[Answer] | None = None
+) -> Task:  # fmt: skip
     """End the bidding: award the best bid that the limits leave; fail if there is none.
 
-    Who has no hand free by now is waited for, where nobody else is left; `fresh`: nothing can have changed since they bid.
-    Raises `Frozen`.
+    Who has no hand free by now is waited for, where nobody else is left. `answers`: all that count, where they were given in this
+    unit of work, so that nothing can have changed since. Raises `Frozen`.
     """
-    answers = tx.tasks.answers(task.id, task.attempt)
+    fresh, answers = answers is not None, tx.tasks.answers(task.id, task.attempt) if answers is None else answers
     bids = ranking(answer.bid for answer in answers if not answer.refused)
     over: list[str] = []
     free = bids if fresh else _free(tx, bids, terms)
@@ -310,7 +311,7 @@ def collects(task: Task) -> bool:
 def _nobody(task: Task, answers: Sequence[Answer]) -> str:
     """Why nobody does it, where nobody who bid is still there; what went wrong before comes first."""
     reasons: dict[str, list[str]] = {}
-    for answer in answers:
+    for answer in sorted(answers, key=lambda one: one.bid.agent):
         reasons.setdefault(answer.bid.note if answer.refused else "bid, and went away", []).append(answer.bid.agent)
     if task.why in reasons:  # all who looked at it met the same
         reasons = {task.why: [*task.excluded[-1:], *reasons.pop(task.why)], **reasons}

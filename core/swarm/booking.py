@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from core.events import Kind
@@ -25,9 +24,9 @@ def take(tx: SwarmTx, before: Task, step: Step, actor: str) -> Task:
         if is_held(after.account):
             held.ended(tx, after.id, paid=step.move is Move.PAY)
     _remember(tx, before, after, step)
-    tx.tasks.save(after)
+    tx.tasks.save(after, before)
     event = step.event
-    tx.emit(replace(event, data={**event.data, "by": actor}) if is_person(actor) else event)
+    tx.emit(event._replace(data={**event.data, "by": actor}) if is_person(actor) else event)
     return after
 
 

@@ -6,7 +6,7 @@ after the commit and goes its way in `walk`; what time brings, and what a restar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
@@ -161,7 +161,7 @@ class Coordinator:
             return await self.show(int(posted))  # it was in order when it was posted, before a restart
 
         def work(tx: SwarmTx) -> tuple[Task, bool]:
-            now = replace(order, caller=self._now(tx, order.caller, order.key))
+            now = order._replace(caller=self._now(tx, order.caller, order.key))
             if fund is not None:
                 now = fund(tx, now)
             task, new = orders.post(tx, now, self.rules)

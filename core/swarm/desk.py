@@ -190,9 +190,9 @@ class Desk:
                 case Status.AWARDED:
                     return take(tx, task, life.start(task, lease_until=until), name)
                 case Status.RUNNING:
-                    task = task.but(lease_until=until)
-                    tx.tasks.save(task)
-                    return task
+                    longer = task.but(lease_until=until)
+                    tx.tasks.save(longer, task)
+                    return longer
                 case Status.CANCELLED | Status.EXPIRED:
                     until = task.ended_at or tx.now
                     return task

@@ -164,7 +164,7 @@ class HoldEscrow:
             raise CannotHold(backend=node.backend)
         rules = self._coordinator.rules
         time = min(rules.deadline, LONGEST_MS) if order.time is None else order.time
-        order = await self._coordinator.examine(replace(order, budget=budget_of(order, rules), time=time))
+        order = await self._coordinator.examine(order._replace(budget=budget_of(order, rules), time=time))
         if time > LONGEST_MS:
             raise TooLongToHold(most=span(LONGEST_MS), given=span(time))
         if (await self._own.in_step()).height <= 0:
@@ -350,7 +350,7 @@ class HoldEscrow:
             caller = order.caller  # they may have been linked since they ordered it
             now = replace(now, requester=caller.name, payer=caller.payer)
             held.arrived(tx, now, number, found.received, found.held_until)
-            return replace(order, account=held_account(caller.payer, number))
+            return order._replace(account=held_account(caller.payer, number))
 
         try:
             order = await self._read(one)

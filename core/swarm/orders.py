@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import UserError
 from core.events import Event, Kind
@@ -49,8 +49,7 @@ class Rules:
     lease: int = 60 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A task as somebody asks for it. `budget` in msat and `time` in ms, None for the house rule; `key` makes it once.
 
     `account` is the account that pays, where that is not the caller's own: what strangers bought, the treasury pays.
@@ -86,7 +85,7 @@ def checked(order: Order, known: Callable[[str], str]) -> Order:
     only = order.only
     if only is not None:
         only = check_actor(only) if is_person(only) else known(only)
-    return replace(order, description=words, only=only)
+    return order._replace(description=words, only=only)
 
 
 def check_eta(eta: int | None) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from core.ports import Clock, Spawner
-    from core.swarm.ports import Agent, Delivery
+    from core.swarm.ports import Agent, Delivery, Said
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class Hub(Protocol):
 class Hands(Protocol):
     """What does the work (`core.agent.persona_worker`)."""
 
-    async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
+    def appraise(self, agent: Agent, description: str) -> Said | Awaitable[Said]:
         """What an agent would ask."""
 
     async def do(self, agent: Agent, description: str) -> Delivery:
@@ -208,7 +208,8 @@ class Outpost:
         whys: list[str] = []
         for agent in self._agents:
             try:
-                said = await self._hands.appraise(agent, description)
+                answer = self._hands.appraise(agent, description)
+                said = answer if answer is None or isinstance(answer, Offer | Decline) else await answer
             except HubError as error:
                 said = Decline(str(error))
             except Exception:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.tokens import STRANGER
 from core.wallet.held import HoldTx
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection, Sequence
+    from collections.abc import Awaitable, Collection, Sequence
 
     from core.errors import UserError
     from core.swarm.auction import Bid
@@ -54,16 +54,14 @@ def seated(agent: Agent, load: int, why: str | None) -> Seat:
     return Seat(agent.name, "persona", one.role, one.capabilities, load, agent.capacity, one.rate, why)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What an agent said to an auction: a bid, or a refusal (its reason is the bid's note)."""
 
     bid: Bid
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """An agent can do the task: `price` in msat, `eta` in ms, `fit` in permille, a note for people."""
 
     price: int
@@ -97,14 +95,21 @@ class Delivery:
     files: tuple[ResultFile, ...] = ()
 
 
+Said = Offer | Decline | None
+"""What an agent says to a task; nothing where the task is not in its field."""
+
+
 class Worker(Protocol):
     """Does the work of agents that live in this process."""
 
     async def ready(self, agent: Agent) -> str | None:
         """None when the agent can work at all, else why not, as a sentence for its owner."""
 
-    async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
-        """Honestly: what it would take, why it cannot, or None when the task is not in its field. Must answer quickly."""
+    def appraise(self, agent: Agent, description: str) -> Said | Awaitable[Said]:
+        """Honestly: what it would take, why it cannot, or None when the task is not in its field.
+
+        At once where it needs to look at nothing, and quickly in any case.
+        """
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
         """Do it. A `HubError` ends the attempt with its sentence as the reason; cancellation stops the work at once.
@@ -134,8 +139,8 @@ class TaskStore(Protocol):
     def add(self, task: Task) -> None:
         """Write a new task."""
 
-    def save(self, task: Task) -> None:
-        """Write a changed task."""
+    def save(self, task: Task, before: Task) -> None:
+        """Write what of a task is other than it was `before`."""
 
     def find(self, number: int) -> Task | None:
         """A task by number."""

@@ -7,8 +7,7 @@ from 4 of 5. Integers only, so that everyone who reads the records computes the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +28,7 @@ EXPLORE = 60
 """Permille that a newcomer is trusted more, so that it gets to show what it can; shared out among what has been seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What an agent did in a field. `settled`, `failed`: ever; `earned` msat; `took`: ms from award to result, of all settled.
 
     `good`, `bad`: the same in thousandths that fade, as they were `at` (Unix ms).
@@ -55,7 +53,7 @@ class Record:
     def failing(self, now: int) -> Record:
         """The same after one more attempt failed."""
         one = self.faded(now)
-        return replace(one, failed=one.failed + 1, bad=one.bad + ONE)
+        return one._replace(failed=one.failed + 1, bad=one.bad + ONE)
 
     def weight(self, field: str) -> Weight:
         """What counts of it, as done in a field."""
@@ -64,7 +62,7 @@ class Record:
     def faded(self, now: int) -> Record:
         """The same as it weighs at `now`; a clock that went back makes nothing heavier."""
         since = max(0, now - self.at)
-        return replace(self, good=fade(self.good, since), bad=fade(self.bad, since), at=max(now, self.at))
+        return self._replace(good=fade(self.good, since), bad=fade(self.bad, since), at=max(now, self.at))
 
 
 def fade(weight: int, since: int) -> int:

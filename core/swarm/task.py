@@ -7,10 +7,8 @@ the event that says so, and the money's move; no clock, no I/O, no `await`. What
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import UserError
 from core.events import Event, Kind
@@ -20,7 +18,7 @@ from core.tokens import STRANGER
 from core.wallet.limits import Path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from core.events import Json
 
@@ -97,8 +95,7 @@ EDGES: dict[tuple[Status, Verb], frozenset[Status]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A task as its row holds it. Amounts in msat, times in Unix ms UTC; `hold` is the budget's hold while one is open.
 
     `field` is that of the work, `awarded_at` when the present attempt was given away, both from the award on; `took`: ms from there
@@ -139,11 +136,11 @@ class Task:
     took: int = 0
 
     def but(self, **changes: object) -> Task:
-        """The same task with some fields changed: `dataclasses.replace`, three times as fast, for the path of every task."""
-        values = list(_values(self))
+        """The same task with some fields changed: `_replace` in half the time, for the path of every task."""
+        values: list[object] = list(self)
         for name, value in changes.items():
             values[_PLACES[name]] = value
-        return Task(*values)
+        return Task._make(values)
 
     @property
     def name(self) -> str:
@@ -181,8 +178,7 @@ class Task:
         return self.pick == "ask" or is_person(self.only)
 
 
-_PLACES = {one.name: place for place, one in enumerate(fields(Task))}
-_values: Callable[[Task], tuple[Any, ...]] = attrgetter(*_PLACES)
+_PLACES = {name: place for place, name in enumerate(Task._fields)}
 
 
 def path_of(requester: str) -> Path:
@@ -195,8 +191,7 @@ def is_person(agent: str | None) -> bool:
     return agent is not None and PERSON_MARK in agent
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One edge taken: the task afterwards, the event, the money's move; not to `blame` is who failed at a faulty task.
 
     `kind`: the class of the work that is awarded, where the winner has one.
@@ -260,7 +255,7 @@ def start(task: Task, *, lease_until: int | None) -> Step:
 def lose(task: Task, *, why: str, blame: bool = True) -> Step:
     """Declined, handed back, lease lost or failed: open again without that agent, or failed when no attempt is left."""
     check(task, Verb.LOSE)
-    return replace(_next_attempt(task, why, Kind.ATTEMPT_FAILED), blame=blame)
+    return _next_attempt(task, why, Kind.ATTEMPT_FAILED)._replace(blame=blame)
 
 
 def deliver(task: Task, *, result: str, now: int, review_until: int, selves: Collection[str] = ()) -> Step:
@@ -295,7 +290,7 @@ def forfeit(task: Task, *, why: str) -> Step:
     """Delivered, and what it is paid with is gone: failed, whatever attempts are left, and no fault of the worker's."""
     check(task, Verb.REJECT)
     last = task.but(attempts=task.attempt, result=None, review_until=None)
-    return replace(_next_attempt(last, why, Kind.TASK_REJECTED), blame=False)
+    return _next_attempt(last, why, Kind.TASK_REJECTED)._replace(blame=False)
 
 
 def cancel(task: Task) -> Step:

@@ -154,12 +154,13 @@ class Timing:
             return self._renew(tx, task)
         if task.status is Status.BIDDING and not task.waits_for_people:
             end = min(self._terms.crew.closing(self._terms.crew.hands(task), tx.now, self._terms.window), task.deadline)
-            task = task.but(closes_at=max(task.closes_at or 0, end))
-            tx.tasks.save(task)
+            longer = task.but(closes_at=max(task.closes_at or 0, end))
+            tx.tasks.save(longer, task)
+            return longer
         return task
 
     def _renew(self, tx: SwarmTx, task: Task) -> Task:
         """The whole lease once more for an attempt that goes on."""
-        task = task.but(lease_until=tx.now + self._terms.lease)
-        tx.tasks.save(task)
-        return task
+        longer = task.but(lease_until=tx.now + self._terms.lease)
+        tx.tasks.save(longer, task)
+        return longer

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.swarm.attempt import Attempts
     from core.swarm.bidding import Terms
     from core.swarm.docket import Docket
-    from core.swarm.ports import Agent, Decline, SwarmTx
+    from core.swarm.ports import Agent, Said, SwarmTx
     from core.swarm.task import Task
 
 
@@ -47,7 +47,7 @@ class Walk:
 
     # Setting out -----------------------------------------------------------------------------------------------
 
-    def start(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None = None) -> None:
+    def start(self, task: Task, appraised: Sequence[tuple[Agent, Said]] | None = None) -> None:
         """Set out with a task as it was just written; `appraised` where its agents were asked already."""
         self._set_out(task.id, partial(self._walk, task, appraised))
 
@@ -90,7 +90,7 @@ class Walk:
 
     # On the way ------------------------------------------------------------------------------------------------
 
-    async def _walk(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None = None) -> None:
+    async def _walk(self, task: Task, appraised: Sequence[tuple[Agent, Said]] | None = None) -> None:
         """Take a task as far as it goes without anybody: auction, work, and again while attempts are left."""
         while True:
             if task.status is Status.OPEN or bidding.collects(task):
@@ -104,7 +104,7 @@ class Walk:
             if task.status is not Status.OPEN:
                 return
 
-    async def _auction(self, task: Task, appraised: Sequence[tuple[Agent, Offer | Decline | None]] | None) -> Task:
+    async def _auction(self, task: Task, appraised: Sequence[tuple[Agent, Said]] | None) -> Task:
         answers = [] if task.excluded else list(appraised or ())
         # Until everybody has been asked: somebody who joins the roster meanwhile is told of no task that is not parked yet.
         while more := await self._appraiser.ask(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize
@@ -37,7 +36,7 @@ class SpendGuard:
         authorize(self._identities.as_now(tx, order.caller), _RIGHTS.get(order.path, Action.SEND))
         if order.by and not _may_agree(tx, order.by, self._identities.role_in(tx, order.by), payment.most):
             raise AgreedNoMore
-        one = replace(spend_of(order, payment.most), key=_key(payment), by=order.by or order.caller.payer)
+        one = spend_of(order, payment.most)._replace(key=_key(payment), by=order.by or order.caller.payer)
         limits.spend(tx, one)
 
     def spent(self, tx: PaymentTx, payment: Payment, amount: int) -> None:

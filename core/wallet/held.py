@@ -182,7 +182,7 @@ def refused(tx: HoldTx, one: HoldInvoice, why: str, height: int) -> None:
     tx.mark(_refused_key(one, height), why)
     event = _event(Kind.ESCROW_REFUSED, one, one.received)
     data: dict[str, Json] = {**event.data, "paid_sats": to_sats(_paid(tx, one)), "overdue": _overdue(one, height)}
-    tx.emit(replace(event, data=data))
+    tx.emit(event._replace(data=data))
 
 
 def is_told(tx: HoldTx, one: HoldInvoice, height: int) -> bool:

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as _text
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import Broken, HubError, UserError
 from core.money import format_cost, format_sats
@@ -133,8 +133,7 @@ def floor_of(account: str) -> int | None:
     return 0 if kind_of(account) is Kind.LIABILITY and account != "suspense" else None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One transaction to book. `key` makes it happen once; `postings` are (account, msat), none zero, summing to zero.
 
     `payment` is the hash of the Lightning payment it books, if it books one.
@@ -212,8 +211,7 @@ class AccountRow:
         return self.posted - self.held
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRow:
+class HoldRow(NamedTuple):
     """A hold as the books hold it; its hash covers all the rest of it and is renewed when it closes."""
 
     id: int

@@ -108,8 +108,7 @@ class Counted:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(NamedTuple):
     """Sats (msat) that are to leave an account. `key` counts them once; a task's is `task_key`, a payment's its hash.
 
     `agent` is who is paid for work, `kind` the class of that work, `peer` another hub, as far as they are known; `by` is the

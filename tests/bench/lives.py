@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import tempfile
 import time
 from contextlib import closing
@@ -15,6 +16,7 @@ from adapters.clockwork import Nursery, SystemClock, SystemIds
 from adapters.sqlite.connection import connect, connect_reader
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
+from bot.cli import COLLECT
 from core.chat import Caller, Role
 from core.events import Kind
 from core.swarm.coordinator import Coordinator
@@ -63,7 +65,7 @@ class InstantWorker:
     async def ready(self, agent: Agent) -> str | None:
         return None
 
-    async def appraise(self, agent: Agent, description: str) -> Offer:
+    def appraise(self, agent: Agent, description: str) -> Offer:
         return Offer(price_of(int(description.rpartition(" ")[2]), AGENTS.index(agent.name)))
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
@@ -84,6 +86,7 @@ class Swarm:
     @contextlib.asynccontextmanager
     async def running(cls, path: Path) -> AsyncIterator[Swarm]:
         """Open `path`, with six agents that take any number of tasks and an owner with plenty of sats."""
+        gc.set_threshold(*COLLECT)
         clock = SystemClock()
         async with Database.open(path, clock) as store, Nursery() as nursery:
             personas = [Persona(name, "counter", ("counting",), 20, ("count",)) for name in AGENTS]

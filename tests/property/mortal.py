@@ -135,6 +135,10 @@ class _Trap:
     def in_transaction(self) -> bool:
         return self._connection.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        return self._connection.total_changes
+
     def execute(self, sql: str) -> None:
         store = self._store
         if store.dead:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +236,7 @@ class Books(RuleBasedStateMachine):
         """Somebody as the hub sees them now."""
         if person not in {ANN, TWIN} or TWIN.actor not in self.model.accounts:
             return person
-        return replace(person, account=None if person is ANN else ANN.actor, linked=frozenset({ANN.actor, TWIN.actor}))
+        return person._replace(account=None if person is ANN else ANN.actor, linked=frozenset({ANN.actor, TWIN.actor}))
 
     # Commands --------------------------------------------------------------------------------------------------
 

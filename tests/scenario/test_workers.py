@@ -400,6 +400,24 @@ async def test_a_bid_on_two_auctions_wins_one_at_a_time(tmp_path: Path) -> None:
         assert (await box.given())["task_id"] == second
 
 
+async def test_what_a_busy_agent_bid_when_it_was_free_counts_in_no_later_auction(tmp_path: Path) -> None:
+    quills, echos = asyncio.Event(), asyncio.Event()
+    hands = Hands(asks={"quill": 10, "echo": 30}, does={"quill": quills, "echo": echos})
+    async with hub(tmp_path, hands=hands) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot)
+        for number, agent in ((2, "quill"), (3, "echo")):
+            await bot.say(f"/task write a poem to={agent}")
+            await bot.hands.at_work(f"T-{number}", agent)
+        await bot.say("/dismiss box")
+        bot.pass_time(5)
+        await bot.see(lambda: status(bot, task) == "open", "all who bid are busy", pace=0)
+        echos.set()
+        assert (await bot.settled(task))["data"]["winner"] == "echo"
+        quills.set()
+        await bot.settled("T-2")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("away", [True, False])
 async def test_a_bidder_that_went_away_is_awarded_nothing(tmp_path: Path, *, away: bool) -> None:

@@ -111,12 +111,19 @@ def task(description: str) -> Task:
     )  # fmt: skip
 
 
+async def said(worker: PersonaWorker, agent: Agent, description: str) -> Offer | Decline:
+    """What an agent says once it has looked."""
+    looking = worker.appraise(agent, description)
+    assert looking is not None
+    return await looking
+
+
 def scratch(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "data" / "scratch").iterdir())
 
 
 async def test_a_skill_bids_its_rate_on_what_it_understands(worker: PersonaWorker, server: OllamaServer) -> None:
-    offer = await worker.appraise(QUILL, SUMMARY)
+    offer = await said(worker, QUILL, SUMMARY)
     assert isinstance(offer, Offer)
     assert (offer.price, offer.fit) == (40_000, 900)
     assert server.listed == 0
@@ -124,12 +131,12 @@ async def test_a_skill_bids_its_rate_on_what_it_understands(worker: PersonaWorke
 
 async def test_a_skill_needs_no_model(alone: PersonaWorker) -> None:
     assert await alone.ready(QUILL) is None
-    assert isinstance(await alone.appraise(QUILL, SUMMARY), Offer)
+    assert isinstance(await said(alone, QUILL, SUMMARY), Offer)
     assert (await alone.work(QUILL, task(SUMMARY))).text == "Short."
 
 
 async def test_a_task_at_fault_is_declined_with_its_error(worker: PersonaWorker) -> None:
-    decline = await worker.appraise(QUILL, "summarise nothing.md")
+    decline = await said(worker, QUILL, "summarise nothing.md")
     assert isinstance(decline, Decline)
     assert decline.why == "There is no file nothing.md."
     assert isinstance(decline.fault, NoSuchFile)
@@ -137,16 +144,16 @@ async def test_a_task_at_fault_is_declined_with_its_error(worker: PersonaWorker)
 
 async def test_a_skill_that_cannot_now_is_no_fault_of_the_task(worker: PersonaWorker, desk: Desk) -> None:
     desk.error = Stuck()
-    assert await worker.appraise(QUILL, SUMMARY) == Decline("The skill is stuck.")
+    assert await said(worker, QUILL, SUMMARY) == Decline("The skill is stuck.")
 
 
 async def test_with_a_model_a_persona_takes_free_text_in_its_field(worker: PersonaWorker) -> None:
-    offer, summary = await worker.appraise(QUILL, POEM), await worker.appraise(QUILL, SUMMARY)
+    offer, summary = await said(worker, QUILL, POEM), await said(worker, QUILL, SUMMARY)
     assert isinstance(offer, Offer)
     assert isinstance(summary, Offer)
     assert offer.price == 40_000
     assert 0 < offer.fit < summary.fit
-    assert await worker.appraise(LYRA, POEM) is None
+    assert worker.appraise(LYRA, POEM) is None
 
 
 async def test_without_a_model_it_takes_none_and_says_why(alone: PersonaWorker) -> None:
@@ -154,8 +161,8 @@ async def test_without_a_model_it_takes_none_and_says_why(alone: PersonaWorker) 
     assert why is not None
     assert why.startswith("needs a model: No model answers at http://127.0.0.1:")
     assert "ollama serve" in why
-    assert await alone.appraise(QUILL, POEM) == Decline(why)
-    assert await alone.appraise(LYRA, POEM) is None
+    assert await said(alone, QUILL, POEM) == Decline(why)
+    assert alone.appraise(LYRA, POEM) is None
 
 
 async def test_with_a_model_all_are_ready(worker: PersonaWorker) -> None:
@@ -164,7 +171,7 @@ async def test_with_a_model_all_are_ready(worker: PersonaWorker) -> None:
 
 async def test_a_task_larger_than_the_window_is_the_tasks_fault(desk: Desk, model: OllamaModel, shelf: Shelf) -> None:
     small = PersonaWorker(desk, model, shelf, bounds=Bounds(window=512))
-    decline = await small.appraise(QUILL, f"{POEM} {'and rain ' * 200}")
+    decline = await said(small, QUILL, f"{POEM} {'and rain ' * 200}")
     assert isinstance(decline, Decline)
     assert decline.fault is not None
 
@@ -259,4 +266,4 @@ async def test_a_skill_that_fails_or_is_cancelled_leaves_nothing(
 async def test_a_skill_that_is_not_on_this_machine_does_not_count(alone: PersonaWorker) -> None:
     elsewhere = replace(QUILL, persona=replace(QUILL.persona, skills=("translate",)))
     assert await alone.ready(elsewhere) is not None
-    assert await alone.appraise(elsewhere, "translate welcome.md") is None
+    assert alone.appraise(elsewhere, "translate welcome.md") is None

@@ -98,6 +98,6 @@ def test_a_caller_is_each_of_their_identities_and_under_as_only_the_one_at_the_c
     ann = Caller("matrix:@ann:b", Role.MEMBER, account=ANN.actor, linked=both)
     assert (ann.name, ann.payer, ann.recorded, ann.selves) == (ANN.actor, ANN.actor, "matrix:@ann:b", both)
     assert [ann.means(one) for one in (ANN.actor, "matrix:@ann:b", "x:1", None)] == [True, True, False, False]
-    tried = replace(ann, actor="console:owner", acting_for="matrix:@ann:b")
+    tried = ann._replace(actor="console:owner", acting_for="matrix:@ann:b")
     assert (tried.name, tried.payer, tried.selves) == (ANN.actor, "console:owner", frozenset({tried.recorded}))
     assert tried.means("matrix:@ann:b")

@@ -154,6 +154,28 @@ async def test_an_error_undoes_its_own_function_and_no_other(store: Database, lo
     assert look("SELECT count(*) FROM event") == [(len(kept),)]
 
 
+@pytest.mark.parametrize("wrote", [False, True])
+async def test_only_after_an_error_that_leaves_something_to_undo_all_run_again(
+    store: Database, look: Look, *, wrote: bool
+) -> None:
+    runs: list[str] = []
+
+    def kept(tx: UnitOfWork) -> str:
+        runs.append("kept")
+        return mark("kept")(tx)
+
+    def refused(tx: UnitOfWork) -> None:
+        runs.append("refused")
+        if wrote:
+            tx.mark("undone", "")
+        raise NotThis(what="this")
+
+    outcomes = await all_of(store.write(kept), store.write(refused), store.write(mark("after")))
+    assert [type(outcome) for outcome in outcomes] == [str, NotThis, str]
+    assert look(KEYS) == [("after",), ("kept",)]
+    assert runs == ["kept", "refused"] * (2 if wrote else 1)
+
+
 async def test_who_was_just_woken_writes_in_the_next_batch_and_not_in_the_one_after_it(store: Database) -> None:
     async def twice() -> None:
         await store.write(mark("first"))

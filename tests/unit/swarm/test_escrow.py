@@ -105,7 +105,7 @@ async def test_an_order_said_twice_at_once_is_one(bench: Bench) -> None:
 
 async def test_a_device_orders_nothing_that_is_paid_from_outside(bench: Bench) -> None:
     with pytest.raises(NotFromDevice):
-        await bench.order(caller=replace(OWNER, proxy=Proxy("console:owner", "console:owner", 200)))
+        await bench.order(caller=OWNER._replace(proxy=Proxy("console:owner", "console:owner", 200)))
 
 
 async def test_few_orders_wait_at_a_time(bench: Bench) -> None:

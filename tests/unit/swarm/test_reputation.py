@@ -68,12 +68,8 @@ def test_good_work_raises_trust_and_bad_work_lowers_it(own: Record) -> None:
     better, worse = own.paid(NOW, 5_000, 7_000), own.failing(NOW)
     assert only(better) >= before - 1, "but for what is rounded down"
     assert only(worse) <= before
-    assert (better.settled, better.earned, better.took, better.failed) == (
-        own.settled + 1,
-        own.earned + 5_000,
-        own.took + 7_000,
-        0,
-    )
+    paid = (own.settled + 1, own.earned + 5_000, own.took + 7_000, own.failed)
+    assert (better.settled, better.earned, better.took, better.failed) == paid
     assert (worse.failed, worse.settled) == (own.failed + 1, own.settled)
 
 

@@ -59,7 +59,7 @@ def awarded(tx: UnitOfWork, number: int, sats: int) -> None:
     task = found(tx, number)
     spent = wallet.price_of(account=ACCOUNT, task=number, attempt=1, price=to_msat(sats), agent="echo", kind="research")
     wallet.to_escrow(tx, account=spent.account, hold=task.hold or 0, spent=spent, task=number, attempt=1, actor="hub")
-    tx.tasks.save(task.but(status=Status.RUNNING, hold=None, price=to_msat(sats), agent="echo"))
+    tx.tasks.save(task.but(status=Status.RUNNING, hold=None, price=to_msat(sats), agent="echo"), task)
 
 
 def settled(tx: UnitOfWork, number: int) -> None:
@@ -68,14 +68,14 @@ def settled(tx: UnitOfWork, number: int) -> None:
     wallet.pay_worker(
         tx, task=number, attempt=1, target=TREASURY, price=task.price or 0, actor="echo", worker="echo"
     )  # fmt: skip
-    tx.tasks.save(task.but(status=Status.SETTLED))
+    tx.tasks.save(task.but(status=Status.SETTLED), task)
 
 
 def cancelled(tx: UnitOfWork, number: int) -> None:
     """Call a waiting task off."""
     task = found(tx, number)
     wallet.release(tx, task=number, attempt=1, hold=task.hold or 0)
-    tx.tasks.save(task.but(status=Status.CANCELLED, hold=None))
+    tx.tasks.save(task.but(status=Status.CANCELLED, hold=None), task)
 
 
 def found(tx: UnitOfWork, number: int) -> Task:
