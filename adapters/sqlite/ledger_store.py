@@ -60,10 +60,13 @@ class LedgerRows:
         self._connection = connection
         self._tx = tx
         self._known: set[str] = set()
+        self._head: tuple[int, bytes] | None = None
+        self._hold: int | None = None
 
     def renew(self) -> None:
-        """Look again which accounts there are: a transaction began, or something of it was undone."""
+        """Look again which accounts there are, and what was last: a transaction began, or something of it was undone."""
         self._known.clear()
+        self._head = self._hold = None
 
     def append(self, entry: Entry) -> int:
         """See `LedgerStore`."""
@@ -75,7 +78,9 @@ class LedgerRows:
             if old[1] != request:
                 raise KeyConflict(key=entry.key)
             return int(old[0])
-        number, previous = run("SELECT id + 1, hash FROM txn ORDER BY id DESC LIMIT 1").fetchone() or (1, GENESIS)
+        if self._head is None:
+            self._head = run("SELECT id, hash FROM txn ORDER BY id DESC LIMIT 1").fetchone() or (0, GENESIS)
+        number, previous = self._head[0] + 1, self._head[1]
         now = self._tx.now
         digest = chain_hash(previous, number, now, request)
         run(
@@ -86,9 +91,10 @@ class LedgerRows:
                 previous, digest,
             ),
         )  # fmt: skip
+        self._head = (number, digest)
         for account, amount in entry.postings:
             self._post(number, account, amount)
-        return int(number)
+        return number
 
     def _post(self, number: int, account: str, amount: int) -> None:
         post = "INSERT INTO posting (txn, account, amount) VALUES (?, ?, ?)"
@@ -125,8 +131,9 @@ class LedgerRows:
 
     def hold(self, account: str, target: str, amount: int, task: int | None) -> int:
         """See `LedgerStore`."""
-        (number,) = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM hold").fetchone()
-        row = HoldRow(number, account, target, amount, task, HoldState.OPEN.value, None, self._tx.now)
+        if self._hold is None:
+            (self._hold,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM hold").fetchone()
+        row = HoldRow(self._hold + 1, account, target, amount, task, HoldState.OPEN.value, None, self._tx.now)
         try:
             self._connection.execute(
                 "INSERT INTO hold (id, account, target, amount, task, at, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -134,6 +141,7 @@ class LedgerRows:
             )
         except sqlite3.IntegrityError as error:
             raise self._short(error, account, amount) from error
+        self._hold = row.id
         return row.id
 
     def close_hold(self, hold: int, state: HoldState) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import compress
+from operator import ne
 from typing import TYPE_CHECKING, Any
 
 from core.swarm.auction import Bid
@@ -44,11 +46,17 @@ class TaskRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._last: int | None = None
+
+    def renew(self) -> None:
+        """Look again which task is the last: a transaction began, or something of it was undone."""
+        self._last = None
 
     def next_id(self) -> int:
         """See `TaskStore`."""
-        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM task").fetchone()
-        return int(last) + 1
+        if self._last is None:
+            (self._last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM task").fetchone()
+        return self._last + 1
 
     def add(self, task: Task) -> None:
         """See `TaskStore`."""
@@ -61,12 +69,12 @@ class TaskRows:
                 task.deadline, task.retry_of, task.due,
             ),
         )  # fmt: skip
+        if self._last is not None:
+            self._last = max(self._last, task.id)
 
     def save(self, task: Task, before: Task) -> None:
         """See `TaskStore`. Only what has changed: SQLite would write each index of what is named anew."""
-        changed: dict[str, object] = {
-            name: new for name, old, new in zip(Task._fields, before, task, strict=True) if new != old
-        }
+        changed: dict[str, object] = dict(compress(zip(Task._fields, task, strict=True), map(ne, before, task)))
         if "status" in changed:
             changed["status"] = task.status.value
         if "excluded" in changed:
@@ -190,6 +198,8 @@ class TaskRows:
 
     def attach(self, task: int, files: Sequence[ResultFile], now: int) -> None:
         """See `TaskStore`."""
+        if not files:
+            return
         self._connection.executemany(
             "INSERT OR REPLACE INTO file (task, name, sha256, size, at) VALUES (?, ?, ?, ?, ?)",
             [(task, file.name, file.sha256, file.size, now) for file in files],

@@ -60,9 +60,9 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "agents", "approvals", "books", "conversations", "crew", "events", "flows", "holds", "invoices",
-        "ledger", "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon", "reports", "sales",
-        "sessions", "shortcuts", "surfaces", "suspense", "tasks", "tokens",
+        "_connection", "_emitted", "_renewed", "agents", "approvals", "books", "conversations", "crew", "events", "flows",
+        "holds", "invoices", "ledger", "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon",
+        "reports", "sales", "sessions", "shortcuts", "surfaces", "suspense", "tasks", "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -94,6 +94,7 @@ class UnitOfWork:
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
         self.purchases = PurchaseRows(connection)
+        self._renewed = (self.ledger, self.limits, self.crew, self.tasks)
 
     @property
     def statements(self) -> StatementRows:
@@ -107,9 +108,8 @@ class UnitOfWork:
         self.now = now
         self.events = []
         self._emitted = []
-        self.ledger.renew()
-        self.limits.renew()
-        self.crew.renew()
+        for rows in self._renewed:
+            rows.renew()
 
     def emit(self, event: Event) -> None:
         """See `core.store.Tx`."""
@@ -136,9 +136,8 @@ class UnitOfWork:
         """Forget the events of a function that was undone: all but the first `kept`."""
         del self.events[kept:]
         self._emitted = []
-        self.ledger.renew()
-        self.limits.renew()
-        self.crew.renew()
+        for rows in self._renewed:
+            rows.renew()
 
     def applied(self, key: str) -> str | None:
         """See `core.store.Tx`."""
