@@ -1,7 +1,8 @@
 """The unit of work: a plain function over a transaction, run whole, committed or not at all.
 
-`Store.write` queues the function to the one writer, which groups several into one durable commit and gives each a
-savepoint, so that an error undoes its own function only. Services declare the part of the transaction they use as a
+`Store.write` queues the function to the one writer, which groups several into one durable commit. An error undoes its own
+function only; for that it may be run a second time, as it may where the disk was full, so it does nothing that does not bear that:
+it writes, and returns what it found. Services declare the part of the transaction they use as a
 `Protocol`; the SQLite unit of work fulfils them all.
 """
 
