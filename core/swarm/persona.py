@@ -34,13 +34,16 @@ class Persona:
 def field_fit(persona: Persona, description: str) -> float:
     """How much a task's words are in a persona's field: 0.0 (not at all) to 1.0 (two or more of its words)."""
     said = _words(description)
-    return min(1.0, sum(term <= said for term in _terms(persona)) / 2)
+    single, several = _terms(persona)
+    return min(1.0, (len(single & said) + sum(term <= said for term in several)) / 2)
 
 
 @cache
-def _terms(persona: Persona) -> tuple[frozenset[str], ...]:
-    """The words of each of a persona's terms; the roster is asked about every task, and stays as it is."""
-    return tuple(map(_words, {*persona.keywords, *persona.capabilities, persona.role}))
+def _terms(persona: Persona) -> tuple[frozenset[str], tuple[frozenset[str], ...]]:
+    """A persona's terms of one word, and the words of the others; the roster is asked about every task, and stays as it is."""
+    terms = {_words(term) for term in (*persona.keywords, *persona.capabilities, persona.role)}
+    single = frozenset[str]().union(*(term for term in terms if len(term) == 1))
+    return single, tuple(term for term in terms if len(term) > 1)
 
 
 @lru_cache(maxsize=1)  # all agents are asked about a task, one after the other
