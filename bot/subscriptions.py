@@ -78,6 +78,9 @@ _ESCROW = frozenset({Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kin
 _TO_OWNERS = frozenset({Kind.ESCROW_LOST, Kind.ESCROW_REFUSED})
 
 
+_OPEN = frozenset({"late", "by"})
+"""What the event of a bid says that its requester sees before the close."""
+
 _ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED})
 """What says nothing that its own answer did not say, where it was done."""
 
@@ -95,7 +98,6 @@ class Notify:
     """
 
     name = "notify"
-    kinds = NOTIFIED
 
     def __init__(
         self,
@@ -108,6 +110,10 @@ class Notify:
         self._simulated = simulated
         self._everybody = everybody
 
+    def wants(self, event: Event) -> bool:
+        """Whether somebody may have to be told. A bid that came with the opening is told with it, and a sealed one to nobody."""
+        return event.kind in NOTIFIED and (event.kind is not Kind.BID_PLACED or not event.data.keys().isdisjoint(_OPEN))
+
     def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
         """Write the messages that follow from an event."""
         return [
@@ -119,8 +125,6 @@ class Notify:
         """What is told, and in which conversation."""
         if event.kind in views_money.TOLD:
             return views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)
-        if event.kind is Kind.BID_PLACED and not event.data.keys() & {"late", "by"}:
-            return []  # it came with the opening, which is told whole
         if event.kind in _ESCROW:
             return self._of_escrow(tx, event)
         if receipt := _receipt(tx, event, simulated=self._simulated):
@@ -245,7 +249,7 @@ class Pump:
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed (called on the loop)."""
-        if any(event.kind in handler.kinds for handler in self._handlers for event in events):
+        if any(handler.wants(event) for handler in self._handlers for event in events):
             self._wake.set()
 
     async def enroll(self) -> None:
@@ -323,14 +327,14 @@ class Pump:
 def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
     start = tx.cursor(handler.name)
     events = tx.events_after(start, BATCH)
-    messages = [message for event in events if event.kind in handler.kinds for message in handler(tx, event)]
+    messages = [message for event in events if handler.wants(event) for message in handler(tx, event)]
     if events:
         tx.advance(handler.name, events[-1].id)
     return messages, len(events) == BATCH
 
 
 def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
-    messages = handler(tx, event) if event.kind in handler.kinds else []
+    messages = handler(tx, event) if handler.wants(event) else []
     tx.advance(handler.name, event.id)
     return messages
 

@@ -147,11 +147,10 @@ class TaskRows:
         (names,) = self._connection.execute(query, (task, attempt)).fetchone()
         return set(names.split("\n")) if names else set()
 
-    def answer_of(self, task: int, attempt: int, agent: str) -> Answer | None:
+    def answers_of(self, task: int, attempt: int, agents: Sequence[str]) -> list[Answer]:
         """See `TaskStore`."""
-        query = f"{_ANSWER} WHERE task = ? AND attempt = ? AND agent = ?"
-        row = self._connection.execute(query, (task, attempt, agent)).fetchone()
-        return None if row is None else _answer(row)
+        query = f"{_ANSWER} WHERE task = ? AND attempt = ? AND agent IN ({', '.join('?' * len(agents))})"
+        return [_answer(row) for row in self._connection.execute(query, (task, attempt, *agents))]
 
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """See `TaskStore`."""

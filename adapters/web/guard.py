@@ -76,6 +76,7 @@ class Guard:
         self._logins = logins
         self._proxy = ipaddress.ip_network(proxy, strict=False) if proxy else None
         self.cookie = COOKIE
+        self._is_ours = lru_cache(64)(self._names_us)  # most requests name the same
 
     def listens_on(self, port: int) -> None:
         """The hub's port is known."""
@@ -143,7 +144,7 @@ class Guard:
         scheme, _, token = header.partition(" ")
         return await self._check(token.strip()) if scheme.lower() == "bearer" else None
 
-    def _is_ours(self, host: str) -> bool:
+    def _names_us(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
         if found is None:
             return False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
+_FLAT = frozenset({bool, int, str})
 
 
 class Access(StrEnum):
@@ -78,7 +80,23 @@ class Route:
 
 def plain(shape: Any) -> dict[str, Any]:
     """A dataclass as JSON has it: what is None is left out."""
-    return asdict(shape, dict_factory=lambda pairs: {name: value for name, value in pairs if value is not None})
+    names = _names(type(shape))  # type: ignore[arg-type]
+    return {name: _plain(value) for name in names if (value := getattr(shape, name)) is not None}
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in _FLAT:
+        return value
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return plain(value) if is_dataclass(value) else value
+
+
+@cache
+def _names(shape: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(shape))
 
 
 def answer(shape: Any) -> web.Response:

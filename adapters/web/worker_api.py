@@ -386,6 +386,8 @@ async def _read(request: web.Request, limit: int, seconds: float) -> bytes:
     told = f"{limit >> 20} MB" if limit >> 20 else f"{limit >> 10} kB"
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit=told)
+    if request.content.is_eof() and request.content.total_bytes <= limit:
+        return await request.content.read()  # it came with its head, and nobody waits
     content = bytearray()
     try:
         async with asyncio.timeout(seconds):

@@ -65,7 +65,7 @@ class WorkerRoutes:
             ),
             Route(
                 "POST", "/internal/bids", "bid", "Bid, or refuse", self._to("bid"), gives="BidIs", body="BidBody",
-                refuses=(400, 404, 409, 422), **worker,
+                refuses=(400, 404, 409, 422, 429), **worker,
             ),
             Route(
                 "GET", "/internal/assignments", "assignment", "The task to begin; 204 if there is none", self._to("assignment"),

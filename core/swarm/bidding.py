@@ -158,17 +158,17 @@ def _take_answers(
     found = []
     for agent, answer in appraisals:
         if isinstance(answer, Decline):
-            found.append(_declined(tx, agent.name, answer.why))
+            found.append(declined(tx, agent.name, answer.why))
         elif isinstance(answer, Offer) and answer.price > task.budget:
-            found.append(_declined(tx, agent.name, f"asks {format_sats(answer.price)}, more than the budget"))
+            found.append(declined(tx, agent.name, f"asks {format_sats(answer.price)}, more than the budget"))
         elif isinstance(answer, Offer) and agent.name not in busy:
             bid = Bid(agent.name, answer.price, answer.eta, answer.note, answer.fit, tx.now)
-            found.append(_scored(tx, task, bid, known[agent.name], frozenset()))
-    _keep(tx, task, found, {"late": True} if late else {})
+            found.append(scored(tx, task, bid, known[agent.name]))
+    keep(tx, task, found, {"late": True} if late else {})
     return found
 
 
-def _keep(tx: SwarmTx, task: Task, answers: Sequence[Answer], more: Mapping[str, Json]) -> None:
+def keep(tx: SwarmTx, task: Task, answers: Sequence[Answer], more: Mapping[str, Json]) -> None:
     """Keep answers to an auction, and tell of them; `more` goes into the events of bids."""
     if answers:
         tx.tasks.answer(task.id, task.attempt, answers)
@@ -192,10 +192,10 @@ def place(
 
     Raises `BidOutOfRange`, `NotInvited`, `HadItsTurn`.
     """
-    _keep(tx, task, [_scored(tx, task, bid, known, selves)], more)
+    keep(tx, task, [scored(tx, task, bid, known, selves)], more)
 
 
-def _scored(tx: SwarmTx, task: Task, bid: Bid, known: int, selves: frozenset[str]) -> Answer:
+def scored(tx: SwarmTx, task: Task, bid: Bid, known: int, selves: frozenset[str] = frozenset()) -> Answer:
     """A bid with its score. Raises as `place`."""
     selves |= {bid.agent}
     if not 1 <= bid.price <= task.budget:
@@ -208,12 +208,8 @@ def _scored(tx: SwarmTx, task: Task, bid: Bid, known: int, selves: frozenset[str
     return Answer(Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points))
 
 
-def decline(tx: SwarmTx, task: Task, agent: str, why: str) -> None:
-    """Keep a refusal and its reason."""
-    _keep(tx, task, [_declined(tx, agent, why)], {})
-
-
-def _declined(tx: SwarmTx, agent: str, why: str) -> Answer:
+def declined(tx: SwarmTx, agent: str, why: str) -> Answer:
+    """A refusal and its reason."""
     return Answer(Bid(agent, 0, None, why, 0, tx.now), refused=True)
 
 

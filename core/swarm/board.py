@@ -6,6 +6,7 @@ It follows the rows: each task is noted here after it was written. Nothing is as
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,7 +41,7 @@ class Board:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._open: dict[int, Task] = {}
-        self._answered: dict[int, set[str]] = {}
+        self._answered: dict[int, Counter[str]] = {}
         self._asked: dict[str, dict[int, Task]] = {}
         self._work: dict[str, dict[int, Task]] = {}
         self._at: dict[int, str] = {}
@@ -93,8 +94,12 @@ class Board:
     def answered(self, number: int, name: str) -> None:
         """A worker has bid on a task, or refused it."""
         if number in self._open:
-            self._answered.setdefault(number, set()).add(name)
+            self._answered.setdefault(number, Counter())[name] += 1
             self._asked.get(name, {}).pop(number, None)
+
+    def times(self, number: int, name: str) -> int:
+        """How often a worker has answered to an auction."""
+        return self._answered[number][name] if number in self._answered else 0
 
     def tasks(self, name: str, wanted: frozenset[str] = frozenset()) -> list[Task]:
         """The open auctions that a worker may bid in and has not answered, oldest first, some at a time.

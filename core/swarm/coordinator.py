@@ -121,7 +121,7 @@ class Coordinator:
         attempts = Attempts(store, self._docket, roster, workers, lease=self.rules.lease)
         self._walk = Walk(self._docket, self._appraiser, attempts, self._terms, clock=clock, spawner=spawner)
         self._timing = Timing(store, clock, self._docket, self._walk, self._terms)
-        self.desk = Desk(store, self._docket, self._walk, self._terms, review=self.rules.review)
+        self.desk = Desk(store, self._docket, self._walk, self._terms, spawner, review=self.rules.review)
 
     def _known(self, name: str) -> str:
         """An agent's full name, of the roster or the crew. Raises `UnknownAgent`."""

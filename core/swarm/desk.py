@@ -13,18 +13,19 @@ from core.chat import one_line
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import to_msat
-from core.swarm import bidding, orders
+from core.swarm import orders
 from core.swarm import task as life
-from core.swarm.auction import Bid
 from core.swarm.booking import take
 from core.swarm.docket import find
-from core.swarm.task import AT_WORK, Status, WrongState
+from core.swarm.task import AT_WORK, Status
+from core.swarm.tray import Sealed, Tray
 from core.tokens import TokenKind
 from core.wallet.limits import Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from core.ports import Spawner
     from core.store import Store
     from core.swarm.bidding import Terms
     from core.swarm.crew import Crew
@@ -61,12 +62,15 @@ class Beat:
 class Desk:
     """Where the crew is served. `review`: ms in which a requester may reject what was delivered."""
 
-    def __init__(self, store: Store[SwarmTx], docket: Docket, walk: Walk, terms: Terms, *, review: int) -> None:
+    def __init__(
+        self, store: Store[SwarmTx], docket: Docket, walk: Walk, terms: Terms, spawner: Spawner, *, review: int
+    ) -> None:
         self._store = store
         self._docket = docket
         self._walk = walk
         self._terms = terms
         self._review = review
+        self._tray = Tray(store, docket, walk, terms, spawner)
         self.crew: Crew = terms.crew
         self._looking_on: list[Callable[[Sequence[Event]], None]] = []
 
@@ -108,64 +112,16 @@ class Desk:
     async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
         """A worker bids; returns why it does not count, empty if it does. `eta` in ms. The same bid again is the same.
 
-        Raises `UnknownTask`, `WrongState`, and what `bidding.place` does.
+        Raises `BidOutOfRange`, and what `Tray.put` does.
         """
         orders.check_eta(eta)
         self._enrolled(name)
-        said, why = _said(note), ""
-
-        def work(tx: SwarmTx) -> Task:
-            nonlocal why
-            why = ""
-            task = find(tx, number)
-            if self._said_so(tx, task, name, to_msat(sats), eta, said):
-                return task
-            if task.status is not Status.BIDDING:
-                raise WrongState(task=task.name, status=task.status.value, verb="bid on")
-            if not task.waits_for_people and tx.tasks.load(name) >= self._terms.capacity(name):
-                why = "you have as many tasks as you do at a time"
-                return task
-            late = {"late": True} if task.waits_for_people else {}
-            known = bidding.trusted(tx, [name], self._terms.roster.field_of(task.description))[name]
-            bidding.place(tx, task, Bid(name, to_msat(sats), eta, said, 1000, tx.now), late, known)
-            return bidding.settled(tx, task, self._terms)
-
-        await self._answer(name, number, work, lambda: not why)
-        return why
+        return await self._tray.put(Sealed(name, number, to_msat(sats), eta, _said(note)))
 
     async def refuse(self, name: str, number: int, note: str) -> None:
-        """A worker will not do a task. Raises `UnknownTask`, `WrongState`."""
+        """A worker will not do a task. Raises what `Tray.put` does."""
         self._enrolled(name)
-
-        def work(tx: SwarmTx) -> Task:
-            task = find(tx, number)
-            if (said := tx.tasks.answer_of(task.id, task.attempt, name)) is not None and said.refused:
-                return task
-            if task.status is not Status.BIDDING:
-                raise WrongState(task=task.name, status=task.status.value, verb="refused")
-            bidding.decline(tx, task, name, _said(note) or "refused")
-            return bidding.settled(tx, task, self._terms)
-
-        await self._answer(name, number, work, lambda: True)
-
-    async def _answer(
-        self, name: str, number: int, work: Callable[[SwarmTx], Task], counts: Callable[[], bool]
-    ) -> None:
-        task = await self._docket.write(work)
-        if task.status is not Status.BIDDING:
-            self._walk.closed(task)
-        elif counts():
-            self._docket.board.answered(number, name)
-
-    @staticmethod
-    def _said_so(tx: SwarmTx, task: Task, name: str, price: int, eta: int | None, note: str) -> bool:
-        """Whether a worker has made this very bid: its answer may have been lost."""
-        said = tx.tasks.answer_of(task.id, task.attempt, name)
-        return (
-            said is not None
-            and not said.refused
-            and (said.bid.price, said.bid.eta, said.bid.note) == (price, eta, note)
-        )
+        await self._tray.put(Sealed(name, number, None, None, _said(note)))
 
     # Work ------------------------------------------------------------------------------------------------------
 

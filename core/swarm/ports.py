@@ -177,8 +177,8 @@ class TaskStore(Protocol):
     def answer(self, task: int, attempt: int, answers: Sequence[Answer]) -> None:
         """Keep agents' answers; a later one of the same agent replaces it."""
 
-    def answer_of(self, task: int, attempt: int, agent: str) -> Answer | None:
-        """What one agent has answered to an auction."""
+    def answers_of(self, task: int, attempt: int, agents: Sequence[str]) -> list[Answer]:
+        """What these have answered to an auction."""
 
     def answers(self, task: int, attempt: int) -> list[Answer]:
         """All answers to one auction."""

@@ -59,6 +59,30 @@ class Connection:
         return body
 
 
+class Server:
+    """The process with the hub and the bare handlers."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+
+    async def said(self) -> Any:
+        """What it says next."""
+        return json.loads(await self._stdout.readline())
+
+    async def posted(self, count: int) -> list[str]:
+        """So many more tasks that all may bid on."""
+        self._stdin.write(f"{count}\n".encode())
+        found: list[str] = await self.said()
+        return found
+
+    async def end(self) -> None:
+        """Have it end."""
+        self._stdin.close()
+        await self._process.wait()
+
+
 class Crew:
     """The workers, each with its connection to the hub and to the bare handlers."""
 
@@ -66,6 +90,7 @@ class Crew:
         self.where = where
         self._sides = (hub, bare)
         self._leases: dict[str, list[tuple[str, str]]] = {name: [] for name in hub}
+        self.open: list[str] = []
 
     async def rate(self, side: int, each: int, turn: Callable[[str, Connection, int], Awaitable[object]]) -> float:
         """Turns a second, `each` of every worker."""
@@ -85,8 +110,8 @@ class Crew:
         assert await connection.get("tasks")
 
     async def bid(self, name: str, connection: Connection, number: int) -> None:
-        """Bid on the task that all may bid on, again and again."""
-        body = {"task_id": self.where["shared"], "agent_id": name, "bid_sats": 1, "eta_s": number % 60}
+        """Bid on a task that all may bid on."""
+        body = {"task_id": self.open[number], "agent_id": name, "bid_sats": 1, "eta_s": number % 60}
         await connection.post("bids", body)
 
     async def win(self, name: str, connection: Connection, _: int) -> None:
@@ -114,7 +139,8 @@ def rates(rounds: int, each: int) -> dict[str, Pair]:
 
 async def _rates(folder: Path, rounds: int, each: int) -> dict[str, Pair]:
     found = {"reads": Pair([], []), "bids": Pair([], []), "cycles": Pair([], [])}
-    async with _server(folder, rounds * each) as where, contextlib.AsyncExitStack() as stack:
+    async with _server(folder, rounds * each) as server, contextlib.AsyncExitStack() as stack:
+        where = await server.said()
         sides = [
             {
                 name: await stack.enter_async_context(_connected(where[side], token))
@@ -123,29 +149,28 @@ async def _rates(folder: Path, rounds: int, each: int) -> dict[str, Pair]:
             for side in ("hub", "bare")
         ]
         crew = Crew(where, *sides)
-        await crew.rate(0, 1, crew.bid)
         await crew.rate(0, rounds * each, crew.win)  # so that there is one auction left to look at
         for number in range(rounds):
             turns = {"reads": crew.read, "bids": crew.bid, "cycles": crew.cycle}
             for name, turn in turns.items():
+                if name == "bids":
+                    crew.open = await server.posted(each)
                 for side in (0, 1) if number % 2 else (1, 0):
                     found[name][side].append(await crew.rate(side, each, turn))
     return found
 
 
 @contextlib.asynccontextmanager
-async def _server(folder: Path, tasks: int) -> AsyncIterator[dict[str, Any]]:
+async def _server(folder: Path, tasks: int) -> AsyncIterator[Server]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.workers_server", str(folder), str(WORKERS), str(tasks), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
     )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
+    server = Server(process)
     try:
-        yield json.loads(await process.stdout.readline())
+        yield server
     finally:
-        process.stdin.close()
-        await process.wait()
+        await server.end()
 
 
 @contextlib.asynccontextmanager

@@ -1,13 +1,15 @@
 """A hub with a crew, in a process of its own, and bare handlers beside it that read the same JSON and check the same token.
 
-Usage: python -m tests.bench.workers_server FOLDER WORKERS TASKS; it says where the two listen, the workers' tokens, for each
-worker TASKS tasks that it alone may bid on, and two that all may bid on, which stay open. It ends with its standard input.
+Usage: python -m tests.bench.workers_server FOLDER WORKERS TASKS; it says where the two listen, the workers' tokens, and for each
+worker TASKS tasks that it alone may bid on; one more, that all may bid on, stays open. For each number on its standard input it
+posts so many more of those, and names them; it ends with its standard input.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -70,7 +72,7 @@ async def _serve(folder: Path, workers: int, tasks: int) -> None:
             return (await coordinator.post(order)).name
 
         own = {name: list(await asyncio.gather(*(post(name, number) for number in range(tasks)))) for name in names}
-        shared, seen = [await post(None, number) for number in range(2)]
+        seen = await post(None, 1)
         shown = [
             {"task_id": seen, "description": "count the words of page 1", "status": "bidding", "budget_sats": 1,
              "closes_at": 1_750_000_000_000, "capabilities": []}
@@ -85,13 +87,19 @@ async def _serve(folder: Path, workers: int, tasks: int) -> None:
         (address,) = runner.addresses
         where = {
             "hub": app.address, "bare": f"http://127.0.0.1:{address[1]}", "tokens": dict(zip(names, tokens, strict=True)),
-            "own": own, "shared": shared,
+            "own": own,
         }  # fmt: skip
         print(json.dumps(where), flush=True)
-        ended = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
-        while not ended.done():
-            coordinator.crew.seen(SLOW)
-            await asyncio.wait([ended], timeout=5)
+        numbers = itertools.count(2)
+        while True:
+            line = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
+            while not line.done():
+                coordinator.crew.seen(SLOW)
+                await asyncio.wait([line], timeout=5)
+            if not await line:
+                break
+            some = [post(None, number) for number in itertools.islice(numbers, int(await line))]
+            print(json.dumps(await asyncio.gather(*some)), flush=True)
         await runner.cleanup()
 
 

@@ -77,14 +77,14 @@ class WorkerStory(ConsoleStory):
         del self.held[name, task]
 
 
-OWN = ("Desk.", "Coordinator.", "Walk.", "Timing.", "Crew.")
+OWN = ("Desk.", "Tray.", "Coordinator.", "Walk.", "Timing.", "Crew.")
 
 
 @pytest.mark.kill
 async def test_a_hub_that_dies_at_each_kind_of_point_of_a_workers_task_one_after_another(tmp_path: Path) -> None:
     calm = WorkerStory(tmp_path / "calm")
     kinds = [point for point in first(await calmly(calm, 20)) if point.startswith(OWN)]
-    assert {"Desk.bid 1", "Desk.beat 1", "Desk.deliver 1", "Crew.enrol 1"} <= {*kinds}
+    assert {"Tray._write 1", "Desk.beat 1", "Desk.deliver 1", "Crew.enrol 1"} <= {*kinds}
     paid = dict(rows(calm.settings(), "SELECT name, posted FROM account WHERE name LIKE 'agent:%'"))
     assert paid == {"agent:box": 20_000, "agent:boy": 30_000}
     for when in ("before", "after"):

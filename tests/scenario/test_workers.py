@@ -11,9 +11,11 @@ import pytest
 
 from adapters.web.worker_api import AT_A_TIME, LARGEST
 from core.chat import Caller, Role
+from core.swarm import bidding
 from core.swarm.crew import RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
 from core.swarm.timing import Timing
+from core.swarm.tray import MOST_ANSWERS
 from tests.fakes import FakeClock
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prove
 from tests.scenario.crew import back, workers
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
-    from core.swarm.ports import SwarmTx
+    from core.swarm.auction import Bid
+    from core.swarm.ports import Answer, SwarmTx
     from core.swarm.task import Task
     from tests.scenario.bot import Bot
     from tests.scenario.crew import Worker
@@ -543,6 +546,68 @@ async def test_the_same_answer_again_is_one(tmp_path: Path) -> None:
         kinds = bot.rows("SELECT kind FROM event WHERE kind LIKE 'Bid%' ORDER BY id")
         assert kinds == [("BidPlaced",), ("BidRefused",)]
         assert status(bot, task) == "bidding"
+
+
+async def test_what_is_answered_in_one_moment_is_written_together_and_told_to_each(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy", "bob", "ann") as them:
+        box, boy, bob, ann = them
+        for one in them:
+            await one.enrol()
+        task = await posted(bot)
+        await bot.barrier()
+        store = bot.app.store
+        before = store.writes
+        # The first is written at once; what comes before it is durable, together.
+        ends = await asyncio.gather(
+            box.ask("POST", "bids", {"task_id": task, "agent_id": "box", "bid_sats": 10}),
+            boy.ask("POST", "bids", {"task_id": task, "agent_id": "boy", "bid_sats": 500}),
+            bob.ask("POST", "bids", {"task_id": "T-9", "agent_id": "bob", "bid_sats": 5}),
+            bob.ask("POST", "bids", {"task_id": task, "agent_id": "bob", "bid_sats": 9}),
+            bob.ask("POST", "bids", {"task_id": task, "agent_id": "bob", "bid_sats": 8}),
+        )
+        assert [*ends] == [200, 422, 404, 200, 200]
+        assert store.writes - before < len(ends)
+        await ann.refuse(task)
+        await boy.refuse(task)
+        assert [row[0] for row in bot.rows("SELECT agent FROM task")] == ["bob"]
+
+
+async def test_an_answer_that_breaks_a_unit_of_work_breaks_its_own_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy", "bob", "ann") as them:
+        for one in them:
+            await one.enrol()
+        task = await posted(bot)
+        real = bidding.scored
+
+        def scored(tx: SwarmTx, task: Task, bid: Bid, known: int) -> Answer:
+            if bid.agent == "boy":
+                raise ZeroDivisionError
+            return real(tx, task, bid, known)
+
+        monkeypatch.setattr(bidding, "scored", scored)
+        bodies = [{"task_id": task, "agent_id": one.name, "bid_sats": 5} for one in them[:3]]
+        ends = await asyncio.gather(*(one.ask("POST", "bids", body) for one, body in zip(them, bodies, strict=False)))
+        assert ends == [200, 500, 200]
+        assert bot.rows("SELECT agent FROM bid ORDER BY agent") == [("bob",), ("box",)]
+
+
+async def test_a_worker_changes_its_answer_some_times_and_no_more(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task = await posted(bot)
+        for sats in range(1, MOST_ANSWERS + 1):
+            await box.bid(task, sats)
+        again = {"task_id": task, "agent_id": "box"}
+        assert await box.code("POST", "bids", {**again, "bid_sats": 50}) == (429, "too_many_changes")
+        assert await box.code("POST", "bids", {**again, "refuse": True}) == (429, "too_many_changes")
+        assert (await box.bid(task, MOST_ANSWERS))["accepted"], "the same again is the same"
+        assert bot.rows("SELECT price FROM bid") == [(MOST_ANSWERS * 1000,)]
+        assert bot.rows("SELECT count(*) FROM event WHERE kind LIKE 'Bid%'") == [(MOST_ANSWERS,)]
+        await boy.bid(task, 99)
+        assert bot.rows("SELECT agent FROM task") == [("box",)]
 
 
 async def test_a_worker_is_told_of_some_auctions_at_a_time_and_waits_a_few_times_at_once(
