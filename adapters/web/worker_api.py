@@ -13,7 +13,7 @@ import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
@@ -49,6 +49,7 @@ AT_A_TIME = 2
 RESULT_SECONDS = 60.0
 """How long the body of a result may take to come in."""
 
+_JSON = {"Content-Type": f"{JSON}; charset=utf-8"}
 _STRICT = {"strict": True, "extra": "forbid"}
 _WAIT = re.compile("[0-9]{1,2}")
 Body = TypeVar("Body")
@@ -252,7 +253,7 @@ class WorkerApi:
         self._check = check
         self._keep = keep
         self._reading = asyncio.Semaphore(AT_A_TIME)
-        self._shown = lru_cache(1024)(self._show)  # many ask for the same
+        self._listed: tuple[list[Task], bytes] = ([], b"[]")
         self._sends: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # Joining and bidding ---------------------------------------------------------------------------------------
@@ -273,7 +274,13 @@ class WorkerApi:
         await self._still(request, wait)
         if not found:
             return web.Response(status=204)
-        return web.Response(text=f"[{', '.join(map(self._shown, found))}]", content_type=JSON)
+        return web.Response(body=self._list(found), headers=_JSON)
+
+    def _list(self, tasks: list[Task]) -> bytes:
+        """Auctions as they are told. Many ask for the same at a time: it is written once for all of them."""
+        if tasks != self._listed[0]:
+            self._listed = (tasks, f"[{', '.join(map(self._show, tasks))}]".encode())
+        return self._listed[1]
 
     def _show(self, task: Task) -> str:
         one = OpenTask(

@@ -84,11 +84,11 @@ def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Sa
     busy = _busy(tx, appraisals)
     payable = {agent.name for agent, offer in offers if offer.price <= task.budget}
     hands = terms.crew.hands(task)
-    if hands:
+    able, free = bool(payable or hands), not payable <= busy
+    if hands and not free:
         loads = tx.tasks.loads()
-        payable.update(hands)
-        busy.update(name for name in hands if loads[name] >= terms.capacity(name))
-    if payable and payable <= busy and not task.waits_for_people:
+        free = any(loads[name] < terms.capacity(name) for name in hands)
+    if able and not free and not task.waits_for_people:
         return task
     end = task.deadline if task.waits_for_people else terms.crew.closing(hands, tx.now, terms.window)
     task = take(tx, task, life.open_auction(task, closes_at=min(end, task.deadline)), HUB)
@@ -104,8 +104,8 @@ def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
     """Whether an auction waits for somebody: a worker that is here, could do it, has a hand free, and has not answered yet."""
     if not (hands := terms.crew.hands(task)):
         return False
-    silent = {*hands}.difference(tx.tasks.answered(task.id, task.attempt))
-    return any(tx.tasks.load(name) < terms.capacity(name) for name in silent)
+    answered = tx.tasks.answered(task.id, task.attempt)
+    return any(name not in answered and tx.tasks.load(name) < terms.capacity(name) for name in hands)
 
 
 def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import UserError
@@ -27,6 +27,9 @@ MOST_POLLS = 16
 
 MOST_SHOWN = 100
 """Auctions that a worker is told of at a time; the next ones once it has answered."""
+
+SLICE = 64
+"""Workers that are woken in one turn of the loop."""
 
 
 class TooManyPolls(UserError):
@@ -146,7 +149,9 @@ class Board:
     def close(self) -> None:
         """The hub stops: nobody waits any more."""
         self._closed = True
-        self._wake(list(self._waiting))
+        for waiting in self._waiting.values():
+            for waiter in waiting:
+                _wake(waiter)
 
     def look(self, name: str) -> None:
         """Something about a worker has changed: what it is asked, and what it waits for, is looked at again."""
@@ -158,9 +163,15 @@ class Board:
         self._wake([name])
 
     def _wake(self, names: Iterable[str]) -> None:
-        for name in names:
-            for waiter in self._waiting.get(name, ()):
-                _wake(waiter)
+        """Wake these, some at a time: the first are answered before the last are woken, and nothing else has to wait for all."""
+        waiters = chain.from_iterable(self._waiting.get(name, ()) for name in names)
+        self._wake_some(list(waiters), 0)
+
+    def _wake_some(self, waiters: list[asyncio.Future[None]], start: int) -> None:
+        for waiter in waiters[start : start + SLICE]:
+            _wake(waiter)
+        if start + SLICE < len(waiters):
+            asyncio.get_running_loop().call_soon(self._wake_some, waiters, start + SLICE)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

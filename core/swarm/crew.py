@@ -164,13 +164,16 @@ class Crew:
 
     def here(self, name: str) -> bool:
         """Whether a worker is here, or is expected back."""
-        now = self._clock.now()
+        return self._here(name, self._clock.now())
+
+    def _here(self, name: str, now: int) -> bool:
         if name in self._awaited:
             self._begun = min(self._begun, now)  # a clock that was set back makes nobody be here for hours
             return now < self._begun + RETURN
         if (seen := self._seen.get(name)) is None:
             return False
-        self._seen[name] = seen = min(seen, now)
+        if seen > now:
+            self._seen[name] = seen = now
         return now - seen < SILENCE
 
     def fitting(self, task: Task) -> list[Enrolled]:
@@ -189,7 +192,8 @@ class Crew:
         """Those who are here and could do a task, busy or not."""
         if not self._enrolled:
             return []
-        return [one.name for one in self.fitting(task) if one.concurrency and self.here(one.name)]
+        now = self._clock.now()
+        return [one.name for one in self.fitting(task) if one.concurrency and self._here(one.name, now)]
 
     def closing(self, names: Sequence[str], now: int, window: int) -> int:
         """When an auction that waits for these closes, Unix ms: whoever is expected back gets the time to come."""

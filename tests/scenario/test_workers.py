@@ -115,6 +115,33 @@ async def test_whoever_waits_is_told_at_once(tmp_path: Path) -> None:
         assert await box.tasks() == []
 
 
+async def test_many_who_wait_are_woken_some_at_a_time_and_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.swarm.board.SLICE", 2)
+    turns: list[int] = []
+    async with hub(tmp_path, personas=()) as bot, workers(bot, *(f"w{number}" for number in range(5))) as them:
+        for one in them:
+            await one.enrol()
+        board = bot.app.hub.coordinator._docket.board
+        real = board._wake_some
+
+        def woken(some: list[asyncio.Future[None]], start: int) -> None:
+            turns.append(start)
+            real(some, start)
+
+        monkeypatch.setattr(board, "_wake_some", woken)
+
+        async def post() -> str:
+            await waits(bot, *(one.name for one in them))
+            turns.clear()
+            return await posted(bot)
+
+        *seen, task = await soon(asyncio.gather(*(one.tasks(wait=20) for one in them), post()))
+        assert seen == [[task]] * 5
+        assert turns == [0, 2, 4]
+
+
 async def test_whoever_waits_is_told_of_what_stands_open_once_a_hand_is_free(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
