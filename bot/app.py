@@ -47,7 +47,7 @@ from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.money import People, World, money
-from bot.parts import chats, nodes
+from bot.parts import chats, far, nodes
 from bot.parts.looks import DATABASE
 from bot.parts.web import selling, sidecar, worker_routes
 from bot.registry import registry
@@ -311,6 +311,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         coordinator.desk.listen(boards.heard)
         coordinator.desk.listen(console.heard)
         store.listen(escrow.heard)
+        gateways = far.office(
+            settings, store, coordinator.desk, identities.check_digest, files_of.taken, clock=clock, ids=ids, nursery=nursery,
+        )  # fmt: skip
 
         await coordinator.crew.load()
         await stack.enter_async_context(web.listening())
@@ -340,6 +343,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         nursery.spawn(till.own.watch(), "node watch")
         supervisor.start(NODE_PART, till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
+        if gateways is not None:
+            supervisor.start("redis", gateways.run, abroad=True)
         supervisor.start("watch", watch.run)
         daily = Daily(
             store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,

@@ -127,6 +127,10 @@ class NoWorkerToken(UserError):
     """A worker needs a token: timmy token worker NAME mints one on the hub. Give it with --token-file, or TIMMY_WORKER_TOKEN."""
 
 
+class NoRedis(UserError):
+    """A gateway needs the Redis of its hub: give its address with --redis, TIMMY_REDIS_URL, or TIMMY_REDIS_URL_FILE."""
+
+
 class _Said(HubError):
     """The hub refused."""
 
@@ -308,6 +312,23 @@ def worker(hub: str | None, token_file: str | None, name: str | None, capabiliti
 
     name = name or platform.node().partition(".")[0]
     wait_for(work(settings, name=name, capabilities=split(capabilities), capacity=concurrency))
+
+
+@timmy.command()
+@click.option("--redis", metavar="URL", help="The Redis by which the hub is reached (TIMMY_REDIS_URL).")
+@click.option("--bind", metavar="HOST", help="The address to listen on (TIMMY_HTTP_HOST).")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on (TIMMY_HTTP_PORT).")
+def gateway(redis: str | None, bind: str | None, port: int | None) -> None:
+    """Serve workers from here, for a hub that is reached by way of Redis."""
+    http = {"host": bind} if bind else {}
+    settings = settings_now(
+        log=True, http=http if port is None else {**http, "port": port}, redis={"url": redis} if redis else {}
+    )
+    if settings.redis.url is None:
+        raise NoRedis
+    from bot.parts.gateway import serve
+
+    wait_for(serve(settings))
 
 
 @timmy.command(

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from bot.app import build, talk
+from bot.descriptors import many_files
 from bot.doctor_money import Money, sats
 
 if TYPE_CHECKING:
@@ -25,15 +25,11 @@ SWITCH_SECONDS = 0.0005
 """How long one thread may hold up the others. The database's lets go at each statement; Python's own 5 ms is a whole answer's."""
 
 
-FILES = 65_536
-"""File descriptors that a hub takes at most."""
-
-
 async def run(settings: Settings, *, console: bool) -> None:
     """Serve until SIGTERM, Ctrl-C, or the end of the console. Raises `HubError` where the hub cannot start."""
     os.umask(0o077)  # whatever the hub writes is its owner's alone
     sys.setswitchinterval(SWITCH_SECONDS)
-    _many_files()
+    many_files()
     ready, stop = asyncio.Event(), asyncio.Event()
     serving = asyncio.ensure_future(_serve(settings, ready, stop, console=console))  # noqa: TID251 - ended by a signal
 
@@ -50,14 +46,6 @@ async def run(settings: Settings, *, console: bool) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-
-
-def _many_files() -> None:
-    """As many file descriptors as this process may have: each worker that waits for work takes one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or hard > soft):
-        most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 @contextlib.asynccontextmanager

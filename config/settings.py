@@ -548,6 +548,48 @@ class Serve(_Group):
         return self
 
 
+class RedisGroup(_Group):
+    """Where the hub and its gateways meet; off without an address."""
+
+    url: SecretStr | None = Field(
+        None,
+        description="address of the Redis by which gateways reach the hub, with its password:"
+        " rediss://NAME:PASSWORD@HOST:6379/0; redis:// to a private network only, or unix:///PATH",
+    )
+    hub: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="id of the hub whose gateway this is, where several use that Redis",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what leads nowhere, or shows the password on the way, without showing it here."""
+        if value is None:
+            return None
+        url = value.get_secret_value().strip()
+        message = (
+            "it is no address such as redis://127.0.0.1:6379/0 (what is not a letter or digit in its password as %21)"
+        )
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname or "", parts.port
+        except ValueError:
+            raise ValueError(message) from None
+        if not url.isprintable() or " " in url or parts.query or parts.fragment:
+            raise ValueError(message)
+        if parts.scheme == "unix":
+            if not parts.path.startswith("/"):
+                raise ValueError(message)
+        elif parts.scheme not in {"redis", "rediss"} or not host or not re.fullmatch("/?[0-9]{0,5}", parts.path):
+            raise ValueError(message)
+        elif parts.scheme == "redis" and not is_private(host):
+            message = f"redis to {host} shows its password and all work to everybody on the way; use rediss"
+            raise ValueError(message)
+        return SecretStr(url)
+
+
 class HubGroup(_Group):
     """The hub that this machine works for, with `timmy worker`."""
 
@@ -604,6 +646,7 @@ class Settings(BaseSettings):
     nwc: Nwc = Field(default_factory=Nwc)
     phoenixd: Phoenixd = Field(default_factory=Phoenixd)
     serve: Serve = Field(default_factory=Serve)
+    redis: RedisGroup = Field(default_factory=RedisGroup)
     hub: HubGroup = Field(default_factory=HubGroup)
     worker: WorkerGroup = Field(default_factory=WorkerGroup)
 

@@ -379,7 +379,10 @@ class Identities:
 
     async def check(self, token: str) -> TokenRow | None:
         """The live credential of a token, if it is one. Those that were asked about are remembered until one is revoked."""
-        digest = digest_of(token)
+        return await self.check_digest(digest_of(token))
+
+    async def check_digest(self, digest: str) -> TokenRow | None:
+        """The same, by the hash of the token."""
         if (known := self._live.get(digest)) is not None:
             return known
         live = self._live

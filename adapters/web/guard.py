@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -20,8 +20,6 @@ from core.tokens import TokenKind, TokenRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-
-    from adapters.web.login import Logins
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?P<port>:[0-9]{1,5})?")
 _ELSEWHERE = frozenset({"cross-site", "same-site"})
@@ -56,6 +54,13 @@ CREDENTIAL = web.RequestKey("credential", TokenRow)
 """The token row that opened a request, for routes that act as somebody."""
 
 
+class Sessions(Protocol):
+    """The logins of a page."""
+
+    def knows(self, session: str) -> bool:
+        """Whether a session goes on."""
+
+
 class Guard:
     """Checks requests. `hosts` are the public host and those of TIMMY_HTTP_ALLOWED_HOSTS, each with or without a port."""
 
@@ -64,7 +69,7 @@ class Guard:
         public_url: str | None,
         hosts: Iterable[str],
         check: Callable[[str], Awaitable[TokenRow | None]],
-        logins: Logins,
+        logins: Sessions,
         *,
         proxy: str | None = None,
     ) -> None:

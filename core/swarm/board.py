@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from core.errors import UserError
 from core.swarm.task import AT_WORK, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from core.swarm.crew import Crew
+    from core.swarm.crew import Enrolled
     from core.swarm.task import Task
 
 
@@ -38,11 +38,50 @@ class TooManyPolls(UserError):
     status = 429
 
 
+class Workforce(Protocol):
+    """Whom a board is for: the crew, or what a gateway knows of it."""
+
+    def has(self, name: str | None) -> bool:
+        """Whether a worker of this name is enrolled."""
+
+    def get(self, name: str) -> Enrolled:
+        """Raises `NotEnrolled`."""
+
+    def here(self, name: str) -> bool:
+        """Whether a worker is here, or is expected back."""
+
+    def fitting(self, task: Task) -> Sequence[Enrolled]:
+        """Those who may bid on a task and are asked to."""
+
+    def fits(self, name: str, task: Task) -> bool:
+        """Whether a worker may bid on a task, and is asked to."""
+
+    def called_for(self, description: str) -> frozenset[str]:
+        """The capabilities that a task calls for."""
+
+    def loaded(self, name: str, load: int) -> None:
+        """A worker has so many tasks now."""
+
+
+class Onlooker(Protocol):
+    """Is told of whatever changes on a board."""
+
+    def noted(self, number: int) -> None:
+        """A task is not as it was."""
+
+    def answered(self, number: int, name: str) -> None:
+        """A worker has bid on a task, or refused it."""
+
+    def looked(self, name: str) -> None:
+        """Something about a worker has changed."""
+
+
 class Board:
     """Open auctions, those that each worker may still answer, and the tasks that each worker has."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Workforce) -> None:
         self._crew = crew
+        self.onlooker: Onlooker | None = None
         self._open: dict[int, Task] = {}
         self._answered: dict[int, Counter[str]] = {}
         self._asked: dict[str, dict[int, Task]] = {}
@@ -74,6 +113,21 @@ class Board:
         for name in {had, self._at.get(task.id)}:
             if name is not None:
                 self._crew.loaded(name, len(self._work[name]))
+        if self.onlooker is not None:
+            self.onlooker.noted(task.id)
+
+    def shown(self, number: int) -> Task | None:
+        """A task that is up for bids, or that a worker has."""
+        return self._open.get(number) or self._work.get(self._at.get(number, ""), {}).get(number)
+
+    def all(self) -> Iterator[int]:
+        """The tasks that are up for bids, then those that workers have."""
+        yield from self._open
+        yield from self._at
+
+    def who_answered(self, number: int) -> Iterable[str]:
+        """Who has bid on a task that is up for bids, or refused it."""
+        return self._answered.get(number, ())
 
     def _ask(self, task: Task) -> None:
         self._open[task.id] = task
@@ -99,6 +153,8 @@ class Board:
         if number in self._open:
             self._answered.setdefault(number, Counter())[name] += 1
             self._asked.get(name, {}).pop(number, None)
+            if self.onlooker is not None:
+                self.onlooker.answered(number, name)
 
     def times(self, number: int, name: str) -> int:
         """How often a worker has answered to an auction."""
@@ -161,6 +217,8 @@ class Board:
             if name not in self._answered.get(number, ()) and self._crew.has(name) and self._crew.fits(name, task)
         }
         self._wake([name])
+        if self.onlooker is not None:
+            self.onlooker.looked(name)
 
     def _wake(self, names: Iterable[str]) -> None:
         """Wake these, some at a time: the first are answered before the last are woken, and nothing else has to wait for all."""

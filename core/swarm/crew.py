@@ -181,12 +181,12 @@ class Crew:
         asked = (self._version, task.description, task.only, task.excluded)
         if self._fitting[0] != asked:  # several ask in a row
             called = self.called_for(task.description)
-            self._fitting = (asked, [worker for worker in self._enrolled.values() if _fits(worker, task, called)])
+            self._fitting = (asked, [worker for worker in self._enrolled.values() if fits(worker, task, called)])
         return self._fitting[1]
 
     def fits(self, name: str, task: Task) -> bool:
         """Whether a worker may bid on a task, and is asked to."""
-        return _fits(self._enrolled[name], task, self.called_for(task.description))
+        return fits(self._enrolled[name], task, self.called_for(task.description))
 
     def hands(self, task: Task) -> list[str]:
         """Those who are here and could do a task, busy or not."""
@@ -277,7 +277,8 @@ class Crew:
                 await self._store.write(lambda tx, here=here: tx.crew.note(here))  # type: ignore[misc]
 
 
-def _fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:
+def fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:
+    """Whether a worker may bid on a task, and is asked to. `called`: the capabilities that the task calls for."""
     if worker.name in task.excluded or task.only not in {None, worker.name}:
         return False
     if task.only is not None or ANYTHING in worker.capabilities:

@@ -23,7 +23,7 @@ from core.tokens import TokenKind
 from core.wallet.limits import Path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from core.ports import Spawner
     from core.store import Store
@@ -72,6 +72,7 @@ class Desk:
         self._review = review
         self._tray = Tray(store, docket, walk, terms, spawner)
         self.crew: Crew = terms.crew
+        self.board = docket.board
         self._looking_on: list[Callable[[Sequence[Event]], None]] = []
 
     async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
@@ -101,6 +102,12 @@ class Desk:
                 name = str(event.data["name"])
                 self.crew.gone(name)
                 self._docket.board.look(name)
+
+    def seen(self, names: Iterable[str]) -> None:
+        """These have asked for something elsewhere, at a gateway."""
+        for name in names:
+            if self.crew.has(name):
+                self._seen(name)
 
     # Bidding ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,154 @@
+"""What the hub and its gateways say to each other, as JSON: requests one way, answers and what changes on the board the other.
+
+What comes out of Redis may be anybody's who writes there: it is read strictly, and nothing but these shapes is taken.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.errors import HubError, UserError
+from core.swarm.crew import Enrolled
+from core.swarm.task import Status, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FIELD = "d"
+"""The one field of every entry of a stream."""
+
+
+class BadToken(UserError):
+    """This token opens nothing: it is wrong, or was revoked. timmy token list shows the live ones."""
+
+    status = 401
+
+
+class NotUnderstood(UserError):
+    """The gateway and the hub do not understand each other: {what}. Run the same version of both."""
+
+
+_OPTIONAL = (int, type(None))
+_SHAPES: dict[str, tuple[type | tuple[type, ...], ...]] = {
+    "pulse": (list,),
+    "check": (),
+    "enrol": (list, int),
+    "bid": (int, int, _OPTIONAL, str),
+    "refuse": (int, str),
+    "beat": (int, str),
+    "progress": (int, str, str),
+    "holds": (int, str, str, list),
+    "deliver": (int, str, str, list),
+    "give_up": (int, str, str, bool),
+}
+"""What can be asked, and the types of what comes with it."""
+
+
+@dataclass(slots=True)
+class Ask:
+    """A request of a gateway: its id, where the answer goes, for which worker, and the hash of that worker's token."""
+
+    id: str
+    to: str
+    op: str
+    name: str
+    digest: str
+    args: list[Any]
+
+    @property
+    def keys(self) -> list[str]:
+        """Where the files lie that come with it."""
+        return [key for *_, key in self.args[3]] if self.op == "deliver" else []
+
+    def text(self) -> str:
+        """As it is sent."""
+        return json.dumps([self.id, self.to, self.op, self.name, self.digest, self.args])
+
+    @classmethod
+    def read(cls, raw: bytes) -> Ask:
+        """Raises `NotUnderstood`."""
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError):
+            found = None
+        match found:
+            case [str(ident), str(to), str(op), str(name), str(digest), list(args)] if _fits(op, args):
+                return cls(ident, to, op, name, digest, args)
+        raise NotUnderstood(what=f"a request that begins with {raw[:40]!r}")
+
+
+def _fits(op: str, args: list[Any]) -> bool:
+    shape = _SHAPES.get(op)
+    if shape is None or len(args) != len(shape):
+        return False
+    if any(isinstance(one, bool) and kind is not bool for one, kind in zip(args, shape, strict=True)):
+        return False
+    if not all(isinstance(one, kind) for one, kind in zip(args, shape, strict=True)):
+        return False
+    if op == "deliver":
+        return all(isinstance(one, list) and [*map(type, one)] == [str, str, int, str] for one in args[3])
+    return all(isinstance(part, str) for one in args if isinstance(one, list) for part in one)
+
+
+def problem(error: HubError) -> list[Any]:
+    """An error, to be raised again elsewhere."""
+    return [error.status, error.code, str(error)]
+
+
+class Said(HubError):
+    """What the hub refused, as it said it."""
+
+    def __init__(self, status: int, code: str, words: str) -> None:
+        super().__init__()
+        self.args = (words,)
+        self.status = status  # type: ignore[misc]
+        self._said = code
+
+    @property
+    def code(self) -> str:
+        """The hub's own."""
+        return self._said
+
+
+def task_facts(task: Task, called: Iterable[str], answered: Iterable[str]) -> list[Any]:
+    """What a gateway needs to know of a task that is up for bids, or that a worker has."""
+    return [
+        "task", task.id, task.status.value, task.description, task.budget, task.closes_at or task.deadline, task.only,
+        [*task.excluded], task.attempt, task.agent, task.lease, task.lease_until, sorted(called), [*answered],
+    ]  # fmt: skip
+
+
+def task_of(facts: Sequence[Any]) -> tuple[Task, frozenset[str], list[str]]:
+    """The same, read: the task with nothing that a gateway need not know, what it calls for, who has answered."""
+    ident, status, description, budget, closes, only, excluded, attempt, agent, lease, until, called, answered = facts
+    task = _blank(
+        ident, status, description=description, budget=budget, closes_at=closes, only=only, excluded=tuple(excluded),
+        attempt=attempt, agent=agent, lease=lease, lease_until=until,
+    )  # fmt: skip
+    return task, frozenset(called), answered
+
+
+def standing(number: int, status: str) -> Task:
+    """A task of which no more is known than how it stands."""
+    return _blank(number, status)
+
+
+def _blank(number: int, status: str, **facts: Any) -> Task:
+    given = {
+        "requester": "", "account": "", "conversation": "", "description": "", "budget": 0, "hold": None, "pick": "auto",
+        "only": None, "attempt": 0, "attempts": 0, "posted_at": 0, "deadline": 0,
+    }  # fmt: skip
+    return Task(id=number, status=Status(status), **{**given, **facts})
+
+
+def worker_facts(worker: Enrolled) -> list[Any]:
+    """A worker."""
+    return ["worker", worker.name, [*worker.capabilities], worker.concurrency]
+
+
+def worker_of(facts: Sequence[Any]) -> Enrolled:
+    """The same, read."""
+    name, capabilities, concurrency = facts
+    return Enrolled(name, tuple(capabilities), concurrency)

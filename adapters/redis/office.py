@@ -1,0 +1,195 @@
+"""The hub's side of Redis: it takes what gateways ask and writes what they are told. Every decision is made in this process.
+
+A request is taken through a consumer group and stays pending until its answer is committed and written, so that a hub that was
+killed finds it again. An answer that was given is given again to the same request, whichever way that comes a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions as wrong
+
+from adapters.redis import news
+from adapters.redis.bulletin import Bulletin
+from adapters.redis.news import FIELD, Ask, NotUnderstood
+from adapters.redis.wire import BLOCK_MS, GROUP, HUBS, KEPT_SECONDS, PULSE_SECONDS
+from core.errors import HubError, WentWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.redis.service import Service
+    from adapters.redis.wire import Keys, Link, Redis
+    from core.events import Event
+    from core.ports import Clock, Spawner
+    from core.swarm.desk import Desk
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 512
+"""Requests under way at a time."""
+
+MOST_REMEMBERED = 20_000
+"""Answers that are remembered, for requests that are sent again."""
+
+LONGEST_BACKLOG = 10_000
+"""Entries of what one gateway is told that are kept; one that missed some is told everything anew."""
+
+
+class Office:
+    """Serves gateways, over one connection that may break at any time."""
+
+    def __init__(  # noqa: PLR0913 - where it reads and writes, whom it serves, and what everything is made of
+        self, link: Link, keys: Keys, desk: Desk, service: Service, *, run: str, clock: Clock, spawner: Spawner
+    ) -> None:  # fmt: skip
+        """`run`: a text that this start of the hub alone has."""
+        self._link = link
+        self._keys = keys
+        self._desk = desk
+        self._service = service
+        self._clock = clock
+        self._spawner = spawner
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._bulletin = Bulletin(desk, run, self._wake.set)
+        self._under_way: dict[str, Ask] = {}
+        self._answered: OrderedDict[str, str] = OrderedDict()
+        self._held: set[bytes] = set()
+        self._acks: list[bytes] = []
+        self._spent: list[str] = []
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """Events were committed."""
+        self._bulletin.heard(events)
+
+    async def run(self) -> None:
+        """Serve until something fails. Raises what is wrong with Redis; what was under way goes on, and is answered later."""
+        try:
+            async with self._link.opened() as (redis, group):
+                await self._enter(redis)
+                group.create_task(self._hear(redis))
+                group.create_task(self._speak(redis))
+        finally:
+            self._bulletin.clear()
+
+    async def _enter(self, redis: Redis) -> None:
+        try:
+            await redis.execute_command("XGROUP", "CREATE", self._keys.asks, GROUP, "0", "MKSTREAM")
+        except wrong.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        await redis.execute_command("ZADD", HUBS, self._clock.now(), self._keys.hub)
+        log.info("gateways reach this hub by way of Redis at %s; there it is %s", self._link.where, self._keys.hub)
+
+    # What is asked ---------------------------------------------------------------------------------------------
+
+    async def _hear(self, redis: Redis) -> None:
+        after: bytes | str = "0"  # first what an earlier run left pending, or this one before the connection broke
+        while True:
+            while len(self._under_way) >= MOST_AT_ONCE:
+                self._room.clear()
+                await self._room.wait()
+            block = ("BLOCK", BLOCK_MS) if after == ">" else ()
+            came = await redis.execute_command(
+                "XREADGROUP", "GROUP", GROUP, GROUP, "COUNT", 256, *block, "STREAMS", self._keys.asks, after
+            )
+            entries = came[0][1] if came else []
+            if after != ">":
+                after = entries[-1][0] if entries else ">"
+            for entry, fields in entries:
+                if entry not in self._held:
+                    self._held.add(entry)
+                    self._take(entry, fields)
+
+    def _take(self, entry: bytes, fields: dict[bytes, bytes] | None) -> None:
+        try:
+            ask = Ask.read((fields or {}).get(FIELD.encode(), b""))
+        except NotUnderstood as error:
+            log.warning("%s", error)
+            return self._done(entry)
+        if ask.op == "pulse":
+            self._desk.seen(*ask.args)
+            self._bulletin.pulse(ask.to, asyncio.get_running_loop().time())
+        elif (answer := self._answered.get(ask.id)) is not None:
+            self._bulletin.say(ask.to, answer)
+        elif (same := self._under_way.get(ask.id)) is not None:
+            same.to = ask.to
+        else:
+            self._under_way[ask.id] = ask
+            self._spawner.spawn(self._serve(entry, ask), f"{ask.op} of {ask.name}")
+            return None
+        return self._done(entry)
+
+    async def _serve(self, entry: bytes, ask: Ask) -> None:
+        said: list[Any]
+        try:
+            said = ["answer", ask.id, True, await self._service.do(ask)]
+        except HubError as error:
+            said = ["answer", ask.id, False, news.problem(error)]
+        except Exception:
+            log.exception("%s of %s failed", ask.op, ask.name)
+            said = ["answer", ask.id, False, news.problem(WentWrong())]
+        answer = self._answered[ask.id] = json.dumps(said)
+        while len(self._answered) > MOST_REMEMBERED:
+            self._answered.popitem(last=False)
+        del self._under_way[ask.id]
+        self._room.set()
+        self._spent += ask.keys
+        self._bulletin.say(ask.to, answer)
+        self._done(entry)
+
+    def _done(self, entry: bytes) -> None:
+        self._acks.append(entry)
+        self._wake.set()
+
+    # What is told ----------------------------------------------------------------------------------------------
+
+    async def _speak(self, redis: Redis) -> None:
+        loop, tidied = asyncio.get_running_loop(), 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PULSE_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
+            await self._write(redis)
+            if loop.time() - tidied > PULSE_SECONDS:
+                tidied = loop.time()
+                await self._tidy(redis, tidied)
+
+    async def _write(self, redis: Redis) -> None:
+        """Write what is to be told, and let go of the requests that are answered: all or nothing."""
+        acks, spent, written = self._acks, self._spent, False
+        self._acks, self._spent = [], []
+        try:
+            async with redis.pipeline(transaction=True) as pipe:
+                for name, text in self._bulletin.letters():
+                    key = self._keys.to(name)
+                    pipe.execute_command("XADD", key, "MAXLEN", "~", LONGEST_BACKLOG, "*", FIELD, text)
+                    pipe.execute_command("EXPIRE", key, KEPT_SECONDS)
+                if acks:
+                    pipe.execute_command("XACK", self._keys.asks, GROUP, *acks)
+                    pipe.execute_command("XDEL", self._keys.asks, *acks)
+                if spent:
+                    pipe.execute_command("DEL", *map(self._keys.file, spent))
+                if len(pipe):
+                    await pipe.execute()
+            written = True
+            self._held.difference_update(acks)
+        finally:
+            if not written:  # they are let go of once Redis is back
+                self._acks[:0], self._spent[:0] = acks, spent
+
+    async def _tidy(self, redis: Redis, now: float) -> None:
+        """Say that this hub is here, and forget gateways that are gone."""
+        gone = self._bulletin.gone(now)
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.execute_command("ZADD", HUBS, self._clock.now(), self._keys.hub)
+            if gone:
+                pipe.execute_command("DEL", *map(self._keys.to, gone))
+            await pipe.execute()
