@@ -153,8 +153,8 @@ class Branch:
             self._session, self._run, self._received, self._known = self._ids.token(9), "", 0, False
             self._outbox.clear()
             self._heard = asyncio.get_running_loop().time()
-            group.create_task(self._hear(redis))
             group.create_task(self._speak(redis))
+            await self._hear(redis)
 
     async def _only_hub(self, redis: Redis) -> str:
         found = await redis.execute_command("ZREVRANGE", HUBS, 0, 9, "WITHSCORES")

@@ -73,8 +73,8 @@ class Office:
         try:
             async with self._link.opened() as (redis, group):
                 await self._enter(redis)
-                group.create_task(self._hear(redis))
                 group.create_task(self._speak(redis))
+                await self._hear(redis)
         finally:
             self._bulletin.clear()
 

@@ -124,6 +124,7 @@ class Link:
     async def opened(self) -> AsyncIterator[tuple[Redis, asyncio.TaskGroup]]:
         """Connections and a place to work over them, until the block ends; what fails first ends all.
 
+        Whoever works there stays in the block: Python before 3.13 leaves a task that waits at the end of a group looking cancelled.
         Raises `Unavailable`s that say what is wrong with Redis.
         """
         client = Client.from_url(
