@@ -68,7 +68,7 @@ class RedisServer:
 @contextlib.asynccontextmanager
 async def redis_server(folder: Path, *options: str, keeps: bool = False) -> AsyncIterator[RedisServer]:
     """A server until the block ends. `keeps`: it writes what it has to disk."""
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240 - of a test
     server = RedisServer(folder, *options, keeps=keeps)
     try:
         yield await server.start()

@@ -1,4 +1,4 @@
-"""Two gateways and their workers on Debian's Redis: gateways, hub and Redis are killed under load, and every task is paid for once."""
+"""Two gateways on Debian's Redis: gateways, hub and Redis are killed under load, and every task is paid for once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 pytestmark = [missing, pytest.mark.timeout(240)]
 
 WORKERS = 6
-RULES = {"TIMMY_AUCTION_WINDOW": "20s", "TIMMY_AUCTION_REVIEW": "1s", "TIMMY_AUCTION_ATTEMPTS": "10", "TIMMY_LOG_LEVEL": "ERROR"}
+RULES = {
+    "TIMMY_AUCTION_WINDOW": "20s",
+    "TIMMY_AUCTION_REVIEW": "1s",
+    "TIMMY_AUCTION_ATTEMPTS": "10",
+    "TIMMY_LOG_LEVEL": "ERROR",
+}
 
 
 class Hand:
@@ -148,7 +153,13 @@ async def site(folder: Path, *, gateways: int = 2, keeps: bool = False) -> Async
         session = await stack.enter_async_context(aiohttp.ClientSession())
         hands = []
         for number in range(WORKERS):
-            frame = {"op": "token.mint", "token_kind": "worker", "name": f"hand{number}", "for": None, "task_limit": None}
+            frame = {
+                "op": "token.mint",
+                "token_kind": "worker",
+                "name": f"hand{number}",
+                "for": None,
+                "task_limit": None,
+            }
             token = (await request(hub.data, frame))["text"]
             hands.append(Hand(session, f"hand{number}", token, [way.address for way in ways]))
             await hands[-1].enrol()
@@ -180,7 +191,9 @@ async def _all_of_it(some: Site) -> None:
         await some.post(5)
 
 
-@pytest.mark.parametrize("blow", [_gateway_dies, _hub_dies, _redis_dies, _all_of_it], ids=lambda one: one.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "blow", [_gateway_dies, _hub_dies, _redis_dies, _all_of_it], ids=lambda one: one.__name__.strip("_")
+)
 async def test_whatever_dies_every_task_is_done_and_paid_for_once(
     tmp_path: Path, blow: Callable[[Site], Awaitable[None]]
 ) -> None:
