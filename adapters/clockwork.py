@@ -22,6 +22,10 @@ class SystemClock:
         """Unix milliseconds, UTC."""
         return time.time_ns() // 1_000_000
 
+    def steady(self) -> int:
+        """See `Clock`."""
+        return time.monotonic_ns() // 1_000_000
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)

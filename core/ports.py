@@ -20,6 +20,9 @@ class Clock(Protocol):
     def now(self) -> int:
         """Unix time in milliseconds, UTC."""
 
+    def steady(self) -> int:
+        """Milliseconds since some time or other, whatever the wall clock is set to: for how long something lasts."""
+
     async def sleep(self, seconds: float) -> None:
         """Wait; cancellable."""
 

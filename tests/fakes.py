@@ -31,6 +31,7 @@ class FakeClock:
 
     def __init__(self, now: int = EPOCH) -> None:
         self._now = now
+        self._set_by = 0
         self._order = itertools.count()
         self._alarms: list[tuple[int, int, Callable[[], object]]] = []
         self.slept = asyncio.Event()
@@ -39,6 +40,10 @@ class FakeClock:
     def now(self) -> int:
         """Unix milliseconds."""
         return self._now
+
+    def steady(self) -> int:
+        """Milliseconds that `advance` has let pass, from where it started."""
+        return self._now - self._set_by
 
     @property
     def sleepers(self) -> int:
@@ -56,7 +61,12 @@ class FakeClock:
     def set_back(self, ms: int) -> None:
         """Somebody sets the clock back: whoever waits for a time waits as long as before, as with the real clock."""
         self._now -= ms
+        self._set_by -= ms
         self._alarms = [(when - ms, order, ring) for when, order, ring in self._alarms]
+
+    def set_forward(self, ms: int) -> None:
+        """Somebody sets it forward: the same."""
+        self.set_back(-ms)
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock`; cancellable."""

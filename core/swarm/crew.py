@@ -96,7 +96,7 @@ class Crew:
     async def load(self) -> None:
         """Read who is enrolled; those that were here at the stop count as here until they have had time to come back."""
         rows = await self._store.read(lambda tx: tx.crew.all())
-        self._begun = self._clock.now()
+        self._begun = self._clock.steady()
         self._enrolled = {worker.name: worker for worker, _ in rows if worker.live}
         self._dismissed = {worker.name: worker for worker, _ in rows if not worker.live}
         self._version += 1
@@ -119,7 +119,7 @@ class Crew:
         if not self.here(worker.name):
             seen = self._seen.get(worker.name)
             why = (
-                "away since the hub's start" if seen is None else f"away: silent for {_span(self._clock.now() - seen)}"
+                "away since the hub's start" if seen is None else f"away: silent for {_span(self._clock.steady() - seen)}"
             )
         can = worker.capabilities
         return Seat(
@@ -141,7 +141,7 @@ class Crew:
     def seen(self, name: str) -> bool:
         """It has asked for something; returns whether it was away until now."""
         back = not self.here(name)
-        self._seen[name] = self._clock.now()
+        self._seen[name] = self._clock.steady()
         self._awaited.discard(name)
         return back
 
@@ -158,23 +158,15 @@ class Crew:
         """
         return self._freed.get(name, 0) > since or self._loads.get(name, 0) >= self.capacity(name)
 
-    def last_seen(self, name: str) -> int | None:
-        """When it last asked for something, Unix ms; None: not since the start."""
-        return self._seen.get(name)
-
     def here(self, name: str) -> bool:
-        """Whether a worker is here, or is expected back."""
-        return self._here(name, self._clock.now())
+        """Whether a worker is here, or is expected back; whatever the clock of the machine is set to."""
+        return self._here(name, self._clock.steady())
 
     def _here(self, name: str, now: int) -> bool:
         if name in self._awaited:
-            self._begun = min(self._begun, now)  # a clock that was set back makes nobody be here for hours
             return now < self._begun + RETURN
-        if (seen := self._seen.get(name)) is None:
-            return False
-        if seen > now:
-            self._seen[name] = seen = now
-        return now - seen < SILENCE
+        seen = self._seen.get(name)
+        return seen is not None and now - seen < SILENCE
 
     def fitting(self, task: Task) -> list[Enrolled]:
         """Those who may bid on a task and are asked to, here or not."""
@@ -192,12 +184,13 @@ class Crew:
         """Those who are here and could do a task, busy or not."""
         if not self._enrolled:
             return []
-        now = self._clock.now()
+        now = self._clock.steady()
         return [one.name for one in self.fitting(task) if one.concurrency and self._here(one.name, now)]
 
     def closing(self, names: Sequence[str], now: int, window: int) -> int:
         """When an auction that waits for these closes, Unix ms: whoever is expected back gets the time to come."""
-        return max(now + window, self._begun + RETURN) if self._awaited.intersection(names) else now + window
+        back = self._begun + RETURN - self._clock.steady() if self._awaited.intersection(names) else 0
+        return now + max(window, back)
 
     async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> bool:
         """Enrol a worker, or change what it can do; returns whether anything is new.

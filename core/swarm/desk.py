@@ -13,7 +13,7 @@ from core.chat import one_line
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import to_msat
-from core.swarm import orders
+from core.swarm import attempt, orders
 from core.swarm import task as life
 from core.swarm.booking import take
 from core.swarm.docket import find
@@ -231,14 +231,30 @@ class Desk:
     async def give_up(self, name: str, number: int, lease: str, why: str, *, blame: bool) -> Task:
         """A worker failed, or hands the task back (which is no fault): it goes to somebody else, if attempts are left.
 
-        Raises `StaleLease`, `UnknownTask`.
+        The same again changes nothing. Raises `StaleLease`, `UnknownTask`.
         """
         self._seen(name)
-        task = await self._store.read(lambda tx: _held(tx, number, name, lease))
-        if task.status not in AT_WORK:
-            raise StaleLease(task=task.name)
         said = f"{name}: {_said(why)}" if why else f"{name} handed it back"
-        return await self._walk.lose(task, said, blame=blame)
+        key = f"{'failed' if blame else 'handed back'}/{number}/{name}/{lease}"
+        held: Task | None = None
+
+        def work(tx: SwarmTx) -> Task:
+            nonlocal held
+            held = None
+            if tx.applied(key) is not None:
+                return find(tx, number)
+            task = _held(tx, number, name, lease)
+            if task.status not in AT_WORK:
+                raise StaleLease(task=task.name)
+            tx.mark(key, "")
+            held = task
+            return attempt.lose(tx, task, said, blame=blame)
+
+        task = await self._docket.write(work)
+        if held is not None:
+            self._walk.ended(held)
+            self._walk.restart(task)
+        return task
 
     async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
         """What a worker waits for."""

@@ -140,17 +140,13 @@ class Walk:
 
     # What ends an attempt from outside -------------------------------------------------------------------------
 
-    async def lose(self, task: Task, why: str, *, blame: bool = True) -> Task:
-        """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted.
-
-        Returns what that made of it.
-        """
-        after = await self._docket.write_patiently(lambda tx: attempt.lose(tx, task, why, blame=blame))
+    async def lose(self, task: Task, why: str) -> None:
+        """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
+        after = await self._docket.write_patiently(lambda tx: attempt.lose(tx, task, why))
         walked = self.at_it(task)
         self.ended(task)
         if not walked:
             self.restart(after)
-        return after
 
     def at_it(self, task: Task) -> bool:
         """Whether a walk of this process is at this attempt of the task."""

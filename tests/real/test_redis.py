@@ -148,7 +148,9 @@ async def site(folder: Path, *, gateways: int = 2, keeps: bool = False) -> Async
     """Redis, a hub, gateways, and workers at work."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server(folder / "redis", keeps=keeps))
-        hub = await stack.enter_async_context(hub_process(folder, NOBODY, TIMMY_REDIS_URL=redis.url, **RULES))
+        hub = await stack.enter_async_context(
+            hub_process(folder, NOBODY, executed=False, TIMMY_REDIS_URL=redis.url, **RULES)
+        )
         ways = [await stack.enter_async_context(gateway_process(redis.url)) for _ in range(gateways)]
         session = await stack.enter_async_context(aiohttp.ClientSession())
         hands = []

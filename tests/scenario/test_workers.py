@@ -233,8 +233,7 @@ async def test_what_one_does_not_finish_another_does(tmp_path: Path, how: str) -
                 bot.pass_time(21)
         await bot.see(lambda: status(bot, task) == "bidding", "another auction", pace=0)
         assert await box.tasks() == [], "it had its turn"
-        for path in ("heartbeat", "handback"):
-            assert await box.code("POST", f"tasks/{task}/{path}", {"lease_token": lease}) == (409, "stale_lease")
+        assert await box.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease}) == (409, "stale_lease")
         late = {"lease_token": lease, "result": "late"}
         assert await box.code("POST", f"tasks/{task}/result", late) == (409, "stale_lease")
         again = await boy.won(task, 40)
@@ -794,6 +793,37 @@ async def test_a_worker_that_comes_back_is_offered_what_waits_for_others(tmp_pat
         await bot.barrier()
         assert status(bot, task) == "open"
         assert await soon(box.tasks(wait=20)) == [task]
+
+
+async def test_a_clock_that_is_set_forward_sends_nobody_away(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        bot.clock.set_forward(24 * 3_600_000)
+        task = await posted(bot)
+        assert await box.tasks() == [task], "it asked a moment ago"
+
+
+@pytest.mark.parametrize(("how", "body"), [("fail", {"reason": "no idea"}), ("handback", {})])
+async def test_what_was_given_up_can_be_given_up_again(tmp_path: Path, how: str, body: dict[str, str]) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        task = await posted(bot)
+        lease = await box.won(task, 10)
+        await boy.enrol()
+        assert await box.post(f"tasks/{task}/{how}", lease_token=lease, **body) == {"status": "open"}
+        await bot.see(lambda: status(bot, task) == "bidding", "another auction", pace=0)
+        before = bot.tables()
+        assert await box.post(f"tasks/{task}/{how}", lease_token=lease, **body) == {"status": "bidding"}
+        other = {"fail": "handback", "handback": "fail"}[how]
+        said = {"lease_token": lease} | ({} if other == "handback" else {"reason": "x"})
+        assert await box.code("POST", f"tasks/{task}/{other}", said) == (409, "stale_lease")
+        again = await boy.won(task, 20)
+        assert await box.post(f"tasks/{task}/{how}", lease_token=lease, **body) == {"status": "running"}
+        forged = await boy.code("POST", f"tasks/{task}/{how}", {"lease_token": lease, **body})
+        assert forged == (409, "stale_lease"), "it is not its own"
+        assert before["reputation"] == bot.tables()["reputation"]
+        assert await boy.deliver(task, again, "done") == {"status": "delivered"}
+        prove(bot.app.settings)
 
 
 @pytest.mark.long
