@@ -41,10 +41,12 @@ class HubClient:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, url: str, name: str, token: str, clock: Clock, content: Callable[[ResultFile], Awaitable[bytes]]
-    ) -> AsyncIterator[Self]:
-        """A client until the block ends."""
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+        cls, url: str, name: str, token: str, clock: Clock, content: Callable[[ResultFile], Awaitable[bytes]],
+        instance: str = "",
+    ) -> AsyncIterator[Self]:  # fmt: skip
+        """A client until the block ends. `instance` tells this process from others of its name, of which only the last works."""
+        headers = {"Authorization": f"Bearer {token}"} | ({"Timmy-Instance": instance} if instance else {})
+        async with aiohttp.ClientSession(headers=headers) as session:
             yield cls(session, url, name, clock, content)
 
     async def enrol(self, capabilities: Sequence[str], concurrency: int) -> None:
@@ -119,7 +121,8 @@ class HubClient:
         if answer.status == 200:  # noqa: PLR2004
             return found
         said = found.get("error") if isinstance(found, dict) else None
-        why = said["message"] if isinstance(said, dict) and "message" in said else f"it answers {answer.status}"
+        said = said if isinstance(said, dict) else {}
+        why = str(said.get("message") or f"it answers {answer.status}")
         if answer.status >= 500 or answer.status == 429:  # noqa: PLR2004
             raise HubAway(why=why)
-        raise Rejected(why=why, status=answer.status)
+        raise Rejected(why=why, status=answer.status, code=str(said.get("code", "")))

@@ -236,9 +236,9 @@ class Branch:
         self._board.look(name)
 
     def _enrolled(self, *facts: Any) -> None:
-        worker = news.worker_of(facts)
+        worker, instance = news.worker_of(facts)
         self._sweep[0].discard(worker.name)
-        self._roll.put(worker)
+        self._roll.put(worker, instance)
         self._board.look(worker.name)
 
     def _pulsed(self) -> None:
@@ -343,27 +343,35 @@ class Branch:
 
     # The desk --------------------------------------------------------------------------------------------------
 
-    async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
+    def check_instance(self, name: str, instance: str) -> None:
+        """See `Desk`."""
+        self._roll.check_instance(name, instance)
+
+    async def _waited(self, name: str, instance: str, look: Callable[[], Found], seconds: float) -> Found:
+        def found() -> Found:
+            self._roll.check_instance(name, instance)
+            return look()
+
         seconds = await self._reached(seconds)
         self._roll.seen(name)
         self._seen.add(name)
-        return await self._board.wait(name, look, seconds) if seconds else look()
+        return await self._board.wait(name, found, seconds) if seconds else found()
 
-    async def tasks(self, name: str, wanted: frozenset[str], seconds: float) -> list[Task]:
+    async def tasks(self, name: str, wanted: frozenset[str], seconds: float, instance: str) -> list[Task]:
         """See `Desk`."""
-        return await self._waited(name, lambda: self._board.tasks(name, wanted), seconds)
+        return await self._waited(name, instance, lambda: self._board.tasks(name, wanted), seconds)
 
-    async def given(self, name: str, seconds: float) -> Task | None:
+    async def given(self, name: str, seconds: float, instance: str) -> Task | None:
         """See `Desk`."""
-        return await self._waited(name, lambda: self._board.given(name), seconds)
+        return await self._waited(name, instance, lambda: self._board.given(name), seconds)
 
     def calls_for(self, task: Task) -> list[str]:
         """See `Desk`."""
         return sorted(self._roll.called_for(task.description))
 
-    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int, instance: str) -> None:
         """See `Desk`."""
-        await self._ask("enrol", name, [*capabilities], concurrency)
+        await self._ask("enrol", name, [*capabilities], concurrency, instance)
 
     async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
         """See `Desk`."""
@@ -373,9 +381,9 @@ class Branch:
         """See `Desk`."""
         await self._ask("refuse", name, number, note)
 
-    async def beat(self, name: str, number: int, lease: str) -> Beat:
+    async def beat(self, name: str, number: int, lease: str, instance: str) -> Beat:
         """See `Desk`."""
-        return Beat(*await self._ask("beat", name, number, lease))
+        return Beat(*await self._ask("beat", name, number, lease, instance))
 
     async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
         """See `Desk`."""

@@ -157,7 +157,7 @@ class Bulletin:
 
     def _whole(self) -> list[str]:
         """The board as it is, for one who knows nothing of it."""
-        found: list[Any] = [["begin"], *(news.worker_facts(one) for one in self._desk.crew)]
+        found: list[Any] = [["begin"], *(self._worker(one.name) for one in self._desk.crew)]
         for number in self._board.all():
             if (task := self._board.shown(number)) is not None:
                 self._shown[number] = _look(task)
@@ -165,7 +165,8 @@ class Bulletin:
         return [*map(json.dumps, [*found, ["end"]])]
 
     def _worker(self, name: str) -> list[Any]:
-        return news.worker_facts(self._desk.crew.get(name)) if self._desk.crew.has(name) else ["left", name]
+        crew = self._desk.crew
+        return news.worker_facts(crew.get(name), crew.instance(name)) if crew.has(name) else ["left", name]
 
     def _facts(self, task: Task) -> list[Any]:
         return news.task_facts(task, self._desk.calls_for(task), self._board.who_answered(task.id))

@@ -34,10 +34,10 @@ _OPTIONAL = (int, type(None))
 _SHAPES: dict[str, tuple[type | tuple[type, ...], ...]] = {
     "pulse": (list,),
     "check": (),
-    "enrol": (list, int),
+    "enrol": (list, int, str),
     "bid": (int, int, _OPTIONAL, str),
     "refuse": (int, str),
-    "beat": (int, str),
+    "beat": (int, str, str),
     "progress": (int, str, str),
     "holds": (int, str, str, list),
     "deliver": (int, str, str, list),
@@ -143,12 +143,12 @@ def _blank(number: int, status: str, **facts: Any) -> Task:
     return Task(id=number, status=Status(status), **{**given, **facts})
 
 
-def worker_facts(worker: Enrolled) -> list[Any]:
-    """A worker."""
-    return ["worker", worker.name, [*worker.capabilities], worker.concurrency]
+def worker_facts(worker: Enrolled, instance: str) -> list[Any]:
+    """A worker, and which process of it works."""
+    return ["worker", worker.name, [*worker.capabilities], worker.concurrency, instance]
 
 
-def worker_of(facts: Sequence[Any]) -> Enrolled:
+def worker_of(facts: Sequence[Any]) -> tuple[Enrolled, str]:
     """The same, read."""
-    name, capabilities, concurrency = facts
-    return Enrolled(name, tuple(capabilities), concurrency)
+    name, capabilities, concurrency, instance = facts
+    return Enrolled(name, tuple(capabilities), concurrency), instance

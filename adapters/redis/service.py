@@ -72,8 +72,8 @@ class Service:
     async def _bid(self, name: str, number: int, sats: int, eta: int | None, note: str) -> str:
         return await self._desk.bid(name, number, sats, eta=eta, note=note)
 
-    async def _beat(self, name: str, number: int, lease: str) -> list[Any]:
-        beat = await self._desk.beat(name, number, lease)
+    async def _beat(self, name: str, number: int, lease: str, instance: str) -> list[Any]:
+        beat = await self._desk.beat(name, number, lease, instance)
         return [beat.lease_until, beat.cancel]
 
     async def _progress(self, name: str, number: int, lease: str, text: str) -> list[Any]:

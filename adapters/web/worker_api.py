@@ -23,7 +23,7 @@ from adapters.web.guard import CREDENTIAL
 from adapters.web.l402_reading import BODY_SECONDS, BodyTooSlow
 from adapters.web.routes import JSON, answer, plain
 from adapters.web.shortcuts import BodyNotJson, TextTooLong
-from adapters.web.worker_routes import LONGEST_WAIT
+from adapters.web.worker_routes import INSTANCE, LONGEST_WAIT
 from core.chat import MAX_TEXT
 from core.errors import Refused, UserError
 from core.ids import parse_task, task_name
@@ -48,6 +48,9 @@ AT_A_TIME = 2
 
 RESULT_SECONDS = 60.0
 """How long the body of a result may take to come in."""
+
+LONGEST_INSTANCE = 64
+"""Characters by which a process is told from another."""
 
 _JSON = {"Content-Type": f"{JSON}; charset=utf-8"}
 _STRICT = {"strict": True, "extra": "forbid"}
@@ -206,10 +209,13 @@ class StatusIs:
 class Desk(Protocol):
     """Where the crew is served (`core/swarm/desk.py`)."""
 
-    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int, instance: str) -> None:
         """Enrol a worker, or change it."""
 
-    async def tasks(self, name: str, wanted: frozenset[str], seconds: float) -> list[Task]:
+    def check_instance(self, name: str, instance: str) -> None:
+        """Raise where another process of a worker has enrolled since."""
+
+    async def tasks(self, name: str, wanted: frozenset[str], seconds: float, instance: str) -> list[Task]:
         """The auctions that a worker may bid in."""
 
     async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
@@ -218,10 +224,10 @@ class Desk(Protocol):
     async def refuse(self, name: str, number: int, note: str) -> None:
         """A worker will not do a task."""
 
-    async def given(self, name: str, seconds: float) -> Task | None:
+    async def given(self, name: str, seconds: float, instance: str) -> Task | None:
         """The task that a worker is to begin."""
 
-    async def beat(self, name: str, number: int, lease: str) -> Beat:
+    async def beat(self, name: str, number: int, lease: str, instance: str) -> Beat:
         """A worker is at it."""
 
     async def progress(self, name: str, number: int, lease: str, text: str) -> Task:
@@ -262,7 +268,7 @@ class WorkerApi:
         """Enrol a worker, or change what it does."""
         agent = await _body(request, Agent)
         name = _own(request, agent.name)
-        await self._desk.enrol(name, agent.capabilities, agent.concurrency)
+        await self._desk.enrol(name, agent.capabilities, agent.concurrency, _instance(request))
         return answer(AgentIs(name))
 
     async def tasks(self, request: web.Request) -> web.Response:
@@ -270,7 +276,7 @@ class WorkerApi:
         wanted = frozenset(
             one.strip().lower() for one in request.query.get("capabilities", "").split(",") if one.strip()
         )
-        found = await self._desk.tasks(_own(request), wanted, wait := _wait(request))
+        found = await self._desk.tasks(_own(request), wanted, wait := _wait(request), _instance(request))
         await self._still(request, wait)
         if not found:
             return web.Response(status=204)
@@ -293,6 +299,7 @@ class WorkerApi:
         """A bid, or a refusal."""
         bid = await _body(request, BidBody)
         name, number = _own(request, bid.agent_id), parse_task(bid.task_id, "GET /internal/tasks lists them")
+        self._desk.check_instance(name, _instance(request))
         if bid.refuse:
             if bid.bid_sats is not None:
                 raise BadBody(wrong="A refusal has no bid_sats")
@@ -309,7 +316,7 @@ class WorkerApi:
     async def assignment(self, request: web.Request) -> web.Response:
         """What it is to begin."""
         name = _own(request, request.query.get("agent_id", ""))
-        task = await self._desk.given(name, wait := _wait(request))
+        task = await self._desk.given(name, wait := _wait(request), _instance(request))
         await self._still(request, wait)
         if task is None:
             return web.Response(status=204)
@@ -318,7 +325,7 @@ class WorkerApi:
     async def heartbeat(self, request: web.Request) -> web.Response:
         """It is at a task."""
         lease = await _body(request, Lease)
-        beat = await self._desk.beat(_own(request), _number(request), lease.lease_token)
+        beat = await self._desk.beat(_own(request), _number(request), lease.lease_token, _instance(request))
         return answer(BeatIs(beat.lease_until, beat.cancel))
 
     async def progress(self, request: web.Request) -> web.Response:
@@ -374,6 +381,11 @@ def _own(request: web.Request, given: str | None = None) -> str:
     if given is not None and given != name:
         raise NotThisAgent(mine=name, given=repr(given[:80]))
     return name
+
+
+def _instance(request: web.Request) -> str:
+    """Which process of a worker it is, as far as it says."""
+    return request.headers.get(INSTANCE, "")[:LONGEST_INSTANCE]
 
 
 def _number(request: web.Request) -> int:

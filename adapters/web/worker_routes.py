@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile
     from core.tokens import TokenRow
 
+INSTANCE = "Timmy-Instance"
+"""A header: which process of a worker it is, in a word that it makes up at its start."""
+
 LONGEST_WAIT = 25
 """Seconds that a poll may wait."""
 
@@ -52,28 +55,31 @@ class WorkerRoutes:
         wait = Parameter("wait", "query", f"how many seconds to wait for one, 0 to {LONGEST_WAIT}")
         can = Parameter("capabilities", "query", "only tasks that call for one of these, separated by commas")
         who = Parameter("agent_id", "query", "the worker's own", required=True)
+        which = Parameter(
+            INSTANCE, "header", "a word for this process; who enrols under another one after it takes its place"
+        )
         leased: dict[str, Any] = {**worker, "takes": (Parameter("id", "path", "the task's", required=True),)}
         stale, at = (404, 409, 422), "/internal/tasks/{id}"
         return (
             Route(
                 "POST", "/internal/agents", "enrol", "Enrol a worker, or change what it does", self._to("enrol"), gives="AgentIs",
-                body="Agent", refuses=(400, 422), **worker,
+                body="Agent", takes=(which,), refuses=(400, 409, 422), **worker,
             ),
             Route(
                 "GET", "/internal/tasks", "open_tasks", "Auctions to bid in; 204 if there are none", self._to("tasks"),
-                gives="OpenTasks", takes=(wait, can), refuses=(409, 422, 429), **worker,
+                gives="OpenTasks", takes=(wait, can, which), refuses=(409, 422, 429), **worker,
             ),
             Route(
                 "POST", "/internal/bids", "bid", "Bid, or refuse", self._to("bid"), gives="BidIs", body="BidBody",
-                refuses=(400, 404, 409, 422, 429), **worker,
+                takes=(which,), refuses=(400, 404, 409, 422, 429), **worker,
             ),
             Route(
                 "GET", "/internal/assignments", "assignment", "The task to begin; 204 if there is none", self._to("assignment"),
-                gives="Assignment", takes=(who, wait), refuses=(409, 422, 429), **worker,
+                gives="Assignment", takes=(who, wait, which), refuses=(409, 422, 429), **worker,
             ),
             Route(
                 "POST", f"{at}/heartbeat", "heartbeat", "Begin, or go on with, a task", self._to("heartbeat"), gives="BeatIs",
-                body="Lease", refuses=stale, **leased,
+                body="Lease", refuses=stale, **{**leased, "takes": (*leased["takes"], which)},
             ),
             Route(
                 "POST", f"{at}/progress", "progress", "Say how it goes", self._to("progress"), gives="StatusIs", body="Progress",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters import folder
-from adapters.clockwork import Nursery, SystemClock, chance
+from adapters.clockwork import Nursery, SystemClock, SystemIds, chance
 from adapters.crew.client import HubClient
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
@@ -60,7 +60,7 @@ async def work(settings: Settings, *, name: str, capabilities: Sequence[str], ca
             return await asyncio.to_thread(shelf.path(file.sha256, file.name).read_bytes)
 
         token = settings.worker.token.get_secret_value() if settings.worker.token else ""
-        opened = HubClient.opened(settings.hub.url, name, token, clock, content)
+        opened = HubClient.opened(settings.hub.url, name, token, clock, content, SystemIds().token(9))
         async with model, Nursery() as nursery, opened as hub:
             nursery.spawn(model.watch(), "model watch")
             hands = PersonaWorker(skills, model, shelf, bounds=Bounds(window=settings.ollama.num_ctx))

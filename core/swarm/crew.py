@@ -55,6 +55,12 @@ class WasDismissed(Refused):
     """{agent} was dismissed from this hub. An operator lets it work here again: /spawn {agent}"""
 
 
+class OtherProcess(UserError):
+    """Another process works as {agent} now; it was the last to enrol. Give this one a token and a name of its own, or stop it."""
+
+    status = 409
+
+
 class NotEnrolled(UserError):
     """{agent} is not enrolled. POST /internal/agents comes first."""
 
@@ -83,6 +89,7 @@ class Crew:
         self._seen: dict[str, int] = {}
         self._loads: dict[str, int] = {}
         self._freed: dict[str, int] = {}
+        self._instances: dict[str, str] = {}
         self._awaited: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
@@ -119,7 +126,9 @@ class Crew:
         if not self.here(worker.name):
             seen = self._seen.get(worker.name)
             why = (
-                "away since the hub's start" if seen is None else f"away: silent for {_span(self._clock.steady() - seen)}"
+                "away since the hub's start"
+                if seen is None
+                else f"away: silent for {_span(self._clock.steady() - seen)}"
             )
         can = worker.capabilities
         return Seat(
@@ -192,11 +201,22 @@ class Crew:
         back = self._begun + RETURN - self._clock.steady() if self._awaited.intersection(names) else 0
         return now + max(window, back)
 
-    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> bool:
-        """Enrol a worker, or change what it can do; returns whether anything is new.
+    def check_instance(self, name: str, instance: str) -> None:
+        """Raise `OtherProcess` where another process of this name has enrolled since."""
+        if instance and self._instances.setdefault(name, instance) != instance:
+            raise OtherProcess(agent=name)
 
-        Raises `BadCapability`, `BadConcurrency`, `WasDismissed`.
+    def instance(self, name: str) -> str:
+        """The process that works under this name, as far as it is known."""
+        return self._instances.get(name, "")
+
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int, instance: str = "") -> bool:
+        """Enrol a worker, or change what it can do; returns whether anything is new. `instance`: which process of it this is.
+
+        Raises `BadCapability`, `BadConcurrency`, `WasDismissed`, and `OtherProcess` where one that was replaced wants nothing more.
         """
+        if not concurrency:
+            self.check_instance(name, instance)
         can = tuple(dict.fromkeys(one.strip().lower() for one in capabilities))
         if wrong := [one for one in can if len(one) > _LONGEST or not _CAPABILITY.fullmatch(one)]:
             raise BadCapability(given=repr(wrong[0][:80]), most=MOST_CAPABILITIES)
@@ -219,6 +239,9 @@ class Crew:
             self._enrolled[name] = worker
             self._version += 1
             self._noted.add(name)
+        if instance:
+            new = self._instances.get(name, instance) != instance or new
+            self._instances[name] = instance
         back = self.seen(name)
         return new or back
 
@@ -258,6 +281,7 @@ class Crew:
     def gone(self, name: str) -> None:
         """It is not here any more: its token was revoked, or it was dismissed."""
         self._seen.pop(name, None)
+        self._instances.pop(name, None)
         self._awaited.discard(name)
 
     async def run(self) -> None:

@@ -75,11 +75,15 @@ class Desk:
         self.board = docket.board
         self._looking_on: list[Callable[[Sequence[Event]], None]] = []
 
-    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int) -> None:
+    async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int, instance: str = "") -> None:
         """Enrol a worker, or change it; tasks that wait for somebody capable are put up again. Raises what is wrong with it."""
-        if await self.crew.enrol(name, capabilities, concurrency):
+        if await self.crew.enrol(name, capabilities, concurrency, instance):
             self._docket.board.look(name)
             self._walk.offer_again(self._docket.parking.waiting())
+
+    def check_instance(self, name: str, instance: str) -> None:
+        """Raise `OtherProcess` where another process of a worker has enrolled since."""
+        self.crew.check_instance(name, instance)
 
     def close(self) -> None:
         """The hub stops: whoever waits is answered."""
@@ -111,10 +115,10 @@ class Desk:
 
     # Bidding ---------------------------------------------------------------------------------------------------
 
-    async def tasks(self, name: str, wanted: frozenset[str], seconds: float) -> list[Task]:
-        """The auctions that a worker may bid in, waiting so long for one. Raises `NotEnrolled`."""
+    async def tasks(self, name: str, wanted: frozenset[str], seconds: float, instance: str = "") -> list[Task]:
+        """The auctions that a worker may bid in, waiting so long for one. Raises `NotEnrolled`, `OtherProcess`."""
         self._enrolled(name)
-        return await self._waited(name, lambda: self._docket.board.tasks(name, wanted), seconds)
+        return await self._waited(name, instance, lambda: self._docket.board.tasks(name, wanted), seconds)
 
     async def bid(self, name: str, number: int, sats: int, *, eta: int | None, note: str) -> str:
         """A worker bids; returns why it does not count, empty if it does. `eta` in ms. The same bid again is the same.
@@ -132,17 +136,20 @@ class Desk:
 
     # Work ------------------------------------------------------------------------------------------------------
 
-    async def given(self, name: str, seconds: float) -> Task | None:
-        """The task that a worker is to begin now, waiting so long for one. Raises `NotEnrolled`."""
+    async def given(self, name: str, seconds: float, instance: str = "") -> Task | None:
+        """The task that a worker is to begin now, waiting so long for one. Raises `NotEnrolled`, `OtherProcess`."""
         self._enrolled(name)
-        return await self._waited(name, lambda: self._docket.board.given(name), seconds)
+        return await self._waited(name, instance, lambda: self._docket.board.given(name), seconds)
 
     def calls_for(self, task: Task) -> list[str]:
         """The capabilities that a task calls for."""
         return sorted(self.crew.called_for(task.description))
 
-    async def beat(self, name: str, number: int, lease: str) -> Beat:
-        """A worker is at it: its lease begins anew; the first time, its work does. Raises `StaleLease`, `UnknownTask`."""
+    async def beat(self, name: str, number: int, lease: str, instance: str = "") -> Beat:
+        """A worker is at it: its lease begins anew; the first time, its work does. Raises `StaleLease`, `UnknownTask`.
+
+        `instance`: which process of it this is; only the last that enrolled begins anything, else this raises `OtherProcess`.
+        """
         self._seen(name)
         until = 0
 
@@ -151,6 +158,7 @@ class Desk:
             task, until = _held(tx, number, name, lease), tx.now + self._terms.lease
             match task.status:
                 case Status.AWARDED:
+                    self.crew.check_instance(name, instance)
                     return take(tx, task, life.start(task, lease_until=until), name)
                 case Status.RUNNING:
                     longer = task.but(lease_until=until)
@@ -256,9 +264,14 @@ class Desk:
             self._walk.restart(task)
         return task
 
-    async def _waited(self, name: str, look: Callable[[], Found], seconds: float) -> Found:
-        """What a worker waits for."""
-        return await self._docket.board.wait(name, look, seconds) if seconds else look()
+    async def _waited(self, name: str, instance: str, look: Callable[[], Found], seconds: float) -> Found:
+        """What a process of a worker waits for, as long as no other takes its place."""
+
+        def found() -> Found:
+            self.crew.check_instance(name, instance)
+            return look()
+
+        return await self._docket.board.wait(name, found, seconds) if seconds else found()
 
 
 def _said(words: str) -> str:

@@ -49,6 +49,11 @@ class Rejected(UserError):
         """Whether what it was about is not this worker's any more, or never was."""
         return self.facts.get("status") in {404, 409}
 
+    @property
+    def replaced(self) -> bool:
+        """Whether another process works under this worker's name now."""
+        return self.facts.get("code") == "other_process"
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -138,37 +143,45 @@ class Outpost:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self.hired = True
+        """Whether the hub still gives work to this process."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then finish, or hand back. Raises `Rejected` where the hub wants no such worker."""
-        ended: asyncio.Future[HubError | None] = asyncio.get_running_loop().create_future()
+        """Work until `stop` is set, then finish, or hand back. Raises `Rejected` where the hub wants no such worker.
+
+        One that was replaced by another process of its name finishes first, too.
+        """
+        ended: asyncio.Future[Rejected | None] = asyncio.get_running_loop().create_future()
         cancels = [
             self._spawner.spawn(self._surely(turn, ended), name)
             for turn, name in ((self._bid, "bidding"), (self._begin, "assignments"))
         ]
         self._spawner.spawn(_set_at(stop, ended), "the stop")
         try:
-            if (error := await ended) is not None:
-                raise error
+            error = await ended
         finally:
             for cancel in cancels:
                 cancel()
-        await self._drain()
+        self.hired = error is None
+        if error is None or error.replaced:
+            await self._drain()
+        if error is not None:
+            raise error
 
-    async def _surely(self, turn: Callable[[], Awaitable[None]], ended: asyncio.Future[HubError | None]) -> None:
+    async def _surely(self, turn: Callable[[], Awaitable[None]], ended: asyncio.Future[Rejected | None]) -> None:
         """Take turns until the hub wants no such worker. One that does not know it is told again who it is."""
         while True:
             try:
                 await self._patiently(lambda: self._hub.enrol(self._capabilities, self._capacity))
             except Rejected as error:
-                if not ended.done():
-                    ended.set_result(error)
-                return
+                return _set(ended, error)
             try:
                 while True:
                     await self._patiently(turn)
             except Rejected as error:
                 log.info("%s", error)
+                if error.replaced:  # to enrol again would take the place of the other
+                    return _set(ended, error)
             await self._clock.sleep(FIRST_PAUSE)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -308,7 +321,8 @@ class Outpost:
     async def _drain(self) -> None:
         """Take nothing more, and let what is under way end; what does not is handed back."""
         with suppress(HubError):
-            await self._hub.enrol(self._capabilities, 0)
+            if self.hired:
+                await self._hub.enrol(self._capabilities, 0)
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._idle.wait()
@@ -321,7 +335,11 @@ class Outpost:
                 await self._idle.wait()
 
 
-async def _set_at(stop: asyncio.Event, ended: asyncio.Future[HubError | None]) -> None:
+async def _set_at(stop: asyncio.Event, ended: asyncio.Future[Rejected | None]) -> None:
     await stop.wait()
+    _set(ended, None)
+
+
+def _set(ended: asyncio.Future[Rejected | None], why: Rejected | None) -> None:
     if not ended.done():
-        ended.set_result(None)
+        ended.set_result(why)

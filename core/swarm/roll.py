@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.swarm.crew import NotEnrolled, fits
+from core.swarm.crew import NotEnrolled, OtherProcess, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,18 +21,27 @@ class Roll:
         self._called: dict[str, tuple[frozenset[str], set[int]]] = {}
         self._of: dict[int, str] = {}
         self._gone: set[str] = set()
+        self._instances: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[str]:
         """All that are enrolled."""
         return iter(list(self._enrolled))
 
-    def put(self, worker: Enrolled) -> None:
-        """A worker is so now."""
+    def put(self, worker: Enrolled, instance: str) -> None:
+        """A worker is so now, and works as this process, if that is known."""
         self._enrolled[worker.name] = worker
+        if instance:
+            self._instances[worker.name] = instance
+
+    def check_instance(self, name: str, instance: str) -> None:
+        """See `Crew`."""
+        if instance and self._instances.get(name, instance) != instance:
+            raise OtherProcess(agent=name)
 
     def drop(self, name: str) -> None:
         """A worker is not enrolled any more."""
         self._enrolled.pop(name, None)
+        self._instances.pop(name, None)
         self._gone.discard(name)
 
     def calls(self, task: Task, called: frozenset[str]) -> None:

@@ -21,11 +21,20 @@ class Worker:
         self.name = name
         self.token = token
         self._url = url
+        self.instance = ""
         self.said: Any = None
+
+    def process(self, instance: str) -> Worker:
+        """The same worker as a process that says which one it is."""
+        one = Worker(self._session, self.name, self.token, self._url)
+        one.instance = instance
+        return one
 
     async def ask(self, method: str, path: str, body: Any = None, **query: Any) -> int:
         """One request to `/internal`; its status."""
         headers = {"Authorization": f"Bearer {self.token}"}
+        if self.instance:
+            headers["Timmy-Instance"] = self.instance
         asked = self._session.request(method, f"{self._url}/internal/{path}", json=body, params=query, headers=headers)
         async with asked as answer:
             self.said = await answer.json() if answer.content_type == "application/json" else None

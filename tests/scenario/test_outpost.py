@@ -79,12 +79,12 @@ class Far:
         self.stop = asyncio.Event()
         self.ended = asyncio.Event()
         self.why: HubError | None = None
-        self._outpost = outpost
+        self.outpost = outpost
         nursery.spawn(self._run(), "the worker")
 
     async def _run(self) -> None:
         try:
-            await self._outpost.run(self.stop)
+            await self.outpost.run(self.stop)
         except HubError as error:
             self.why = error
         finally:
@@ -93,12 +93,13 @@ class Far:
 
 @asynccontextmanager
 async def far(
-    bot: Bot, box: Worker, hands: Hands | None = None, *, capacity: int = 1, kind: type[HubClient] = HubClient
-) -> AsyncIterator[Far]:
+    bot: Bot, box: Worker, hands: Hands | None = None, *, capacity: int = 1, kind: type[HubClient] = HubClient,
+    instance: str = "",
+) -> AsyncIterator[Far]:  # fmt: skip
     """A worker of the hub's own kind at work."""
     hands = hands or Hands()
     agents = [Agent("echo", ECHO), Agent("quill", QUILL)]
-    opened = kind.opened(bot.app.address, box.name, box.token, bot.clock, content)
+    opened = kind.opened(bot.app.address, box.name, box.token, bot.clock, content, instance)
     async with Nursery() as nursery, opened as client:
         outpost = Outpost(
             client, hands, agents, capabilities=["any"], capacity=capacity, clock=bot.clock, spawner=nursery,
@@ -289,6 +290,30 @@ async def test_a_worker_that_is_not_wanted_ends_and_says_why(tmp_path: Path, how
             assert isinstance(one.why, Rejected)
             wanted = {"revoked": "timmy token list", "dismissed": "/spawn box", "another name": "the agent box's"}[how]
             assert wanted in str(one.why)
+
+
+async def test_of_two_of_one_name_the_first_ends_once_it_has_finished(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with (
+        hub(tmp_path, personas=()) as bot,
+        workers(bot, "box") as (box,),
+        far(bot, box, Hands(gate=gate), instance="one") as first,
+    ):
+        await here(bot)
+        task = (await bot.data("/task find it"))["task"]
+        await bot.see(lambda: status(bot, task) == "running", "its work")
+        async with far(bot, box, instance="two") as second:
+            await bot.see(lambda: not first.outpost.hired, "that it is not wanted", pace=0.5)
+            other = (await bot.data("/task find it to=box"))["task"]
+            await bot.barrier()
+            assert (status(bot, other), second.hands.began) == ("open", []), "it has one hand, wherever it works"
+            gate.set()
+            await bot.see(first.ended.is_set, "its end", pace=0.5)
+            assert isinstance(first.why, Rejected)
+            assert first.why.replaced
+            await bot.see(lambda: status(bot, other) == "delivered", "the work of the second", pace=0.5)
+            assert (status(bot, task), len(first.hands.began), len(second.hands.began)) == ("delivered", 1, 1)
+            assert not second.ended.is_set()
 
 
 @asynccontextmanager

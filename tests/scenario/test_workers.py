@@ -826,6 +826,43 @@ async def test_what_was_given_up_can_be_given_up_again(tmp_path: Path, how: str,
         prove(bot.app.settings)
 
 
+async def test_of_two_processes_of_one_name_the_last_to_enrol_works_and_the_other_ends_what_it_began(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    async with hub(tmp_path, clock=clock, personas=()) as bot, workers(bot, "box") as (box,):
+        old, new = box.process("one"), box.process("two")
+        await old.enrol(concurrency=3)
+        task, other = await posted(bot), await posted(bot)
+        lease = await old.won(task, 10)
+        await old.bid(other, 10)
+        another = (await old.given())["lease_token"]
+
+        async def enrol() -> None:
+            await waits(bot, "box")
+            await new.enrol(concurrency=3)
+            await posted(bot)
+
+        said, _ = await soon(asyncio.gather(old.code("GET", "tasks", wait=20), enrol()))
+        assert said == (409, "other_process")
+        assert "token and a name of its own" in old.said["error"]["message"]
+        bid = {"task_id": "T-3", "agent_id": "box", "bid_sats": 5}
+        for method, path, body, query in (
+            ("GET", "tasks", None, {}), ("GET", "assignments", None, {"agent_id": "box"}), ("POST", "bids", bid, {}),
+            ("POST", f"tasks/{other}/heartbeat", {"lease_token": another}, {}),
+            ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": 0}, {}),
+        ):  # fmt: skip
+            assert await old.code(method, path, body, **query) == (409, "other_process"), path
+        assert not (await old.beat(task, lease))["cancel"], "what it began is its own"
+        assert await old.deliver(task, lease, "done") == {"status": "delivered"}
+        assert (await new.given())["lease_token"] == another
+        assert not (await new.beat(other, another))["cancel"]
+        assert await new.tasks() == await box.tasks() == ["T-3"], "who does not say which process it is works on"
+    async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
+        assert await box.process("two").tasks() == ["T-3"]
+        assert await box.process("one").code("GET", "tasks") == (409, "other_process")
+
+
 @pytest.mark.long
 async def test_a_clock_that_is_set_back_keeps_nobody_here_and_no_auction_open(tmp_path: Path) -> None:
     clock, day = FakeClock(), 24 * 3_600_000
