@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from core.wallet.limits import Spend
 
 HUB = "hub"
+LATE = "did not answer in time"
 MOST_NAMED = 5
 """Workers that are named where none of them answered."""
 
@@ -84,6 +85,10 @@ def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Sa
     busy = _busy(tx, appraisals)
     payable = {agent.name for agent, offer in offers if offer.price <= task.budget}
     hands = terms.crew.hands(task)
+    before = tx.tasks.answers(task.id, task.attempt) if hands else []
+    if before:
+        said_no = {one.bid.agent for one in before if one.refused}
+        hands = [name for name in hands if name not in said_no]
     able, free = bool(payable or hands), not payable <= busy
     if hands and not free:
         loads = tx.tasks.loads()
@@ -97,7 +102,7 @@ def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Sa
         waits = task.only not in task.excluded and not _named_one_declined(tx, task)
     else:
         waits = awaited(tx, task, terms)
-    return task if waits else close(tx, task, terms, answers=None if hands else found)
+    return task if waits else close(tx, task, terms, answers=None if hands or before else found)
 
 
 def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
@@ -226,6 +231,8 @@ def close(
     over: list[str] = []
     free = bids if fresh else _free(tx, bids, terms)
     if not free and (any(_there(bid.agent, terms) for bid in bids) or _too_busy_to_bid(tx, task, answers, terms)):
+        mute = [name for name in _silent(task, answers, terms) if not _had_no_hand(tx, task, name, terms)]
+        keep(tx, task, [declined(tx, name, LATE) for name in mute], {})
         return take(tx, task, life.wait(task, reason="busy"), HUB)
     for bid in free:
         why = refusal(tx, _price(task, bid, terms))
@@ -245,18 +252,23 @@ def close(
 
 def _late(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> list[Answer]:
     """Of workers that were here and said nothing, that they said nothing."""
-    silent = {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
-    return [
-        Answer(Bid(name, 0, None, "did not answer in time", 0, tx.now), refused=True)
-        for name in sorted(silent)[:MOST_NAMED]
-    ]
+    return [declined(tx, name, LATE) for name in _silent(task, answers, terms)[:MOST_NAMED]]
 
 
 def _too_busy_to_bid(tx: SwarmTx, task: Task, answers: Sequence[Answer], terms: Terms) -> bool:
     """Whether a worker that could do it has not answered for want of a free hand, now or when the bidding opened."""
-    silent = {*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers)
+    return any(_had_no_hand(tx, task, name, terms) for name in _silent(task, answers, terms))
+
+
+def _silent(task: Task, answers: Sequence[Answer], terms: Terms) -> list[str]:
+    """The workers that are here, could do a task, and have not answered."""
+    return sorted({*terms.crew.hands(task)}.difference(answer.bid.agent for answer in answers))
+
+
+def _had_no_hand(tx: SwarmTx, task: Task, name: str, terms: Terms) -> bool:
+    """Whether a worker has no hand free, or had none when the bidding opened."""
     opened = (task.closes_at or tx.now) - terms.window
-    return any(terms.crew.had_no_time(name, opened) or tx.tasks.load(name) >= terms.capacity(name) for name in silent)
+    return terms.crew.had_no_time(name, opened) or tx.tasks.load(name) >= terms.capacity(name)
 
 
 def _there(agent: str, terms: Terms) -> bool:

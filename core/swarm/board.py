@@ -85,6 +85,7 @@ class Board:
         self._open: dict[int, Task] = {}
         self._answered: dict[int, Counter[str]] = {}
         self._asked: dict[str, dict[int, Task]] = {}
+        self._bids: dict[str, set[int]] = {}
         self._work: dict[str, dict[int, Task]] = {}
         self._at: dict[int, str] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
@@ -138,7 +139,8 @@ class Board:
 
     def _close(self, number: int) -> None:
         if (task := self._open.pop(number, None)) is not None:
-            self._answered.pop(number, None)
+            for name in self._answered.pop(number, ()):
+                self._bids.get(name, set()).discard(number)
             for one in self._crew.fitting(task):
                 self._asked.get(one.name, {}).pop(number, None)
 
@@ -148,17 +150,25 @@ class Board:
         for name in answered:
             self.answered(task.id, name)
 
-    def answered(self, number: int, name: str) -> None:
+    def answered(self, number: int, name: str, *, bid: bool = False) -> None:
         """A worker has bid on a task, or refused it."""
         if number in self._open:
             self._answered.setdefault(number, Counter())[name] += 1
             self._asked.get(name, {}).pop(number, None)
+            bids = self._bids.setdefault(name, set())
+            (bids.add if bid else bids.discard)(number)
             if self.onlooker is not None:
                 self.onlooker.answered(number, name)
 
     def times(self, number: int, name: str) -> int:
         """How often a worker has answered to an auction."""
         return self._answered[number][name] if number in self._answered else 0
+
+    def spare(self, name: str) -> int:
+        """How many hands of a worker have no work, and none to come from an auction that it may still win."""
+        up = [*self._asked.get(name, {}).values(), *(self._open[number] for number in self._bids.get(name, ()))]
+        taken = len(self._work.get(name, ())) + sum(not task.waits_for_people for task in up)
+        return (self._crew.get(name).concurrency if self._crew.has(name) else 0) - taken
 
     def tasks(self, name: str, wanted: frozenset[str] = frozenset()) -> list[Task]:
         """The open auctions that a worker may bid in and has not answered, oldest first, some at a time.

@@ -56,7 +56,7 @@ class WasDismissed(Refused):
 
 
 class OtherProcess(UserError):
-    """Another process works as {agent} now; it was the last to enrol. Give this one a token and a name of its own, or stop it."""
+    """Another process works here as {agent} now: it enrolled last. Stop this one, or give it a token and a name of its own."""
 
     status = 409
 
@@ -125,11 +125,8 @@ class Crew:
         why = None if worker.concurrency else "takes nothing more"
         if not self.here(worker.name):
             seen = self._seen.get(worker.name)
-            why = (
-                "away since the hub's start"
-                if seen is None
-                else f"away: silent for {_span(self._clock.steady() - seen)}"
-            )
+            gone = "" if seen is None else _span(self._clock.steady() - seen)
+            why = f"away: silent for {gone}" if gone else "away since the hub's start"
         can = worker.capabilities
         return Seat(
             worker.name,
@@ -149,7 +146,8 @@ class Crew:
 
     def seen(self, name: str) -> bool:
         """It has asked for something; returns whether it was away until now."""
-        back = not self.here(name)
+        if back := not self.here(name):
+            self._freed[name] = self._clock.now()
         self._seen[name] = self._clock.steady()
         self._awaited.discard(name)
         return back
@@ -202,7 +200,7 @@ class Crew:
         return now + max(window, back)
 
     def check_instance(self, name: str, instance: str) -> None:
-        """Raise `OtherProcess` where another process of this name has enrolled since."""
+        """Raise `OtherProcess` where another process of this name has enrolled since; one that does not say which it is passes."""
         if instance and self._instances.setdefault(name, instance) != instance:
             raise OtherProcess(agent=name)
 

@@ -79,7 +79,7 @@ class Desk:
         """Enrol a worker, or change it; tasks that wait for somebody capable are put up again. Raises what is wrong with it."""
         if await self.crew.enrol(name, capabilities, concurrency, instance):
             self._docket.board.look(name)
-            self._walk.offer_again(self._docket.parking.waiting())
+            self._walk.joined(name)
 
     def check_instance(self, name: str, instance: str) -> None:
         """Raise `OtherProcess` where another process of a worker has enrolled since."""
@@ -97,7 +97,7 @@ class Desk:
     def _seen(self, name: str) -> None:
         """It is here; if it was away until now, tasks that wait are put up again."""
         if self.crew.seen(name) and self.crew.has(name):
-            self._walk.offer_again(self._docket.parking.waiting())
+            self._walk.joined(name)
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed: whose token was revoked is not here any more, and waits for nothing."""

@@ -80,6 +80,11 @@ class Docket:
         """A task. Raises `UnknownTask`."""
         return await self._store.read(lambda tx: find(tx, number))
 
+    async def waiting(self) -> list[Task]:
+        """The tasks that wait for somebody, oldest first."""
+        tasks = await self._store.read(lambda tx: tx.tasks.live())
+        return [task for task in tasks if task.status is Status.OPEN and task.id in self.parking.waiting()]
+
     async def write(self, work: Callable[[SwarmTx], Task]) -> Task:
         """Write a change of a task in one unit of work, and note it."""
         task = await self._store.write(work)

@@ -23,6 +23,12 @@ class Parking:
         for agent in agents:
             self._tasks.setdefault(agent, set()).add(number)
 
+    def join(self, number: int, agent: str) -> None:
+        """A task that waits could be done by this agent too."""
+        if agent not in self._agents[number]:
+            self._agents[number] += (agent,)
+            self._tasks.setdefault(agent, set()).add(number)
+
     def unpark(self, number: int) -> None:
         """It waits for nobody any more."""
         for agent in self._agents.pop(number, ()):
@@ -31,6 +37,10 @@ class Parking:
     def waiting(self) -> AbstractSet[int]:
         """All that wait, also those that nobody here can do."""
         return self._agents.keys()
+
+    def agents(self) -> list[str]:
+        """All that something waits for."""
+        return [agent for agent, numbers in self._tasks.items() if numbers]
 
     def all(self) -> list[tuple[int, tuple[str, ...]]]:
         """Each that waits, the oldest first, and for whom."""

@@ -67,7 +67,7 @@ class Written:
 
     task: Task | None
     said: list[tuple[Sealed, str | HubError]]
-    new: list[str] = field(default_factory=list)
+    new: list[Sealed] = field(default_factory=list)
 
 
 class Tray:
@@ -124,8 +124,8 @@ class Tray:
             self._docket.note(task)
             if task.status is not Status.BIDDING:
                 self._walk.closed(task)
-            for name in about.new:
-                self._docket.board.answered(task.id, name)
+            for one in about.new:
+                self._docket.board.answered(task.id, one.name, bid=one.price is not None)
         for one, said in about.said:
             if isinstance(said, HubError):
                 _end([one], said)
@@ -160,14 +160,14 @@ class Tray:
                 known[one.name] = answer
                 taken.append(answer)
             if not why:
-                written.new.append(one.name)
+                written.new.append(one)
         bidding.keep(tx, task, taken, {"late": True} if task.waits_for_people else {})
         if taken:
             written.task = bidding.settled(tx, task, self._terms)
         return written
 
     def _judged(
-        self, tx: SwarmTx, task: Task, one: Sealed, before: Answer | None, trust: int, new: Sequence[str]
+        self, tx: SwarmTx, task: Task, one: Sealed, before: Answer | None, trust: int, new: Sequence[Sealed]
     ) -> tuple[str, Answer | None]:
         """Why an answer does not count, if so, and what is to be kept of it. Raises what is wrong with it."""
         if one.is_said(before):
@@ -176,7 +176,7 @@ class Tray:
             raise WrongState(
                 task=task.name, status=task.status.value, verb="refused" if one.price is None else "bid on"
             )
-        if self._docket.board.times(task.id, one.name) + new.count(one.name) >= MOST_ANSWERS:
+        if self._docket.board.times(task.id, one.name) + sum(other.name == one.name for other in new) >= MOST_ANSWERS:
             raise TooManyChanges(task=task.name, most=MOST_ANSWERS)
         if one.price is None:
             return "", bidding.declined(tx, one.name, one.note or "refused")

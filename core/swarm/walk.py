@@ -44,6 +44,7 @@ class Walk:
         self._terms = terms
         self._clock = clock
         self._spawner = spawner
+        self._refilling: dict[str, bool] = {}
 
     # Setting out -----------------------------------------------------------------------------------------------
 
@@ -60,6 +61,7 @@ class Walk:
         """The auction of a task was closed by an answer, or by the clock: its work begins, or it waits."""
         if task.status in {Status.OPEN, Status.AWARDED}:
             self.start(task)
+        self._spared()
 
     def resume(self, number: int) -> None:
         """Set out with a task that may have been left lying."""
@@ -158,6 +160,8 @@ class Walk:
             self._attempts.stop(task)
         elif task.agent is not None:
             self._freed(task.agent)
+        else:
+            self._spared()
 
     # Waiting for busy agents -----------------------------------------------------------------------------------
 
@@ -167,13 +171,43 @@ class Walk:
             self._parking.unpark(number)
             self.resume(number)
 
+    def joined(self, name: str) -> None:
+        """A worker came, or can do something else now: what waits is put up where it is for it, or was and is not any more."""
+        if self._parking.waiting():
+            self._spawner.spawn(self._offer(name), f"what waits for {name}")
+
+    async def _offer(self, name: str) -> None:
+        for task in await self._docket.waiting():
+            if name in self._terms.crew.hands(task):
+                self._parking.join(task.id, name)
+            elif task.id in self._parking.waiting_for(name):
+                self.offer_again([task.id])
+        self._freed(name)
+
     def _freed(self, agent: str) -> None:
         """An agent is free again: the tasks that wait for it are put up, the oldest first, until it is busy."""
-        if self._parking.waiting_for(agent):
+        if agent in self._refilling:
+            self._refilling[agent] = True
+        elif self._parking.waiting_for(agent):
+            self._refilling[agent] = True
             self._spawner.spawn(self._refill(agent), f"refill {agent}")
 
+    def _spared(self) -> None:
+        """An auction ended, which may have kept hands of workers that it did not take."""
+        for agent in self._parking.agents():
+            if self._terms.afar(agent) and self._docket.board.spare(agent) > 0:
+                self._freed(agent)
+
     async def _refill(self, agent: str) -> None:
-        while waiting := self._parking.waiting_for(agent):
+        try:
+            while self._refilling[agent]:
+                self._refilling[agent] = False
+                await self._put_up(agent)
+        finally:
+            del self._refilling[agent]
+
+    async def _put_up(self, agent: str) -> None:
+        while (waiting := self._parking.waiting_for(agent)) and not self._spoken_for(agent):
             number = min(waiting)
             self._parking.unpark(number)
             try:
@@ -186,3 +220,7 @@ class Walk:
                 self.start(task)
             if task.agent == agent or number in self._parking.waiting_for(agent):
                 return
+
+    def _spoken_for(self, agent: str) -> bool:
+        """Whether all hands of a worker that is here are at work, or may be taken by an auction that is under way."""
+        return self._terms.afar(agent) and self._terms.crew.here(agent) and self._docket.board.spare(agent) <= 0

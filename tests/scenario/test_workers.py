@@ -397,6 +397,98 @@ async def test_more_tasks_than_a_worker_does_at_a_time_wait_for_it(tmp_path: Pat
         assert set(done) == {*tasks, later}
 
 
+async def test_a_bid_from_before_wins_nothing_while_its_bidder_is_busy(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy", "no") as (box, boy, no):
+        for worker in (box, boy, no):
+            await worker.enrol()
+        tasks = [await posted(bot) for _ in range(3)]
+        for task in tasks:
+            await box.bid(task, 10)
+            await boy.bid(task, 20)
+        for task in tasks:
+            await no.refuse(task)
+        first, second = await box.given(), await boy.given()
+        assert [first["task_id"], second["task_id"], status(bot, tasks[2])] == [*tasks[:2], "open"]
+        await boy.deliver(second["task_id"], second["lease_token"], "done")
+        assert (await soon(boy.given(wait=20)))["task_id"] == tasks[2], "box bid less, and has one hand"
+
+
+def auctions(bot: Bot, *tasks: str) -> int:
+    """How often these were put up for bids."""
+    numbers = ", ".join(task[2:] for task in tasks)
+    ((count,),) = bot.rows(f"SELECT count(*) FROM event WHERE kind = 'AuctionOpened' AND task IN ({numbers})")  # noqa: S608
+    return int(count)
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_ten_tasks_for_one_worker_are_put_up_twice_each_at_most(tmp_path: Path, *, own: bool) -> None:
+    """Each as it is posted, and once more when its turn comes; or, `own`, in turn as it comes back."""
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        lease = ""
+        if own:
+            await boy.enrol()
+            lease = await boy.won(await posted(bot), 1)
+        await box.enrol()
+        if own:
+            bot.pass_time(SILENCE / 1000)
+            await boy.tasks()
+        tasks = [(await bot.data("/task find it max=50"))["task"] for _ in range(10)]
+        await bot.barrier()
+        done: list[str] = []
+        async with asyncio.timeout(PATIENCE):
+            while len(done) < len(tasks):
+                for task in await box.tasks(wait=1):
+                    await box.bid(task, 10)
+                if given := await box.given():
+                    if own:
+                        await boy.beat("T-1", lease)
+                    bot.pass_time(5)
+                    await bot.see(
+                        lambda: not bot.rows("SELECT 1 FROM task WHERE status = 'bidding'"), "all wait", pace=0
+                    )
+                    await box.deliver(given["task_id"], given["lease_token"], "done")
+                    done.append(given["task_id"])
+        assert sorted(done) == sorted(tasks)
+        assert auctions(bot, *tasks) <= (10 if own else 20)
+        prove(bot.app.settings)
+
+
+async def test_who_answers_no_auction_is_not_asked_for_ever_while_another_is_busy(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "mute") as (box, mute):
+        await box.enrol()
+        first = await posted(bot)
+        lease = await box.won(first, 10)
+        await mute.enrol()
+        task = await posted(bot)
+        for _ in range(20):
+            await mute.tasks()
+            await box.beat(first, lease)
+            bot.pass_time(5)
+            await bot.barrier()
+        assert (status(bot, task), auctions(bot, task)) == ("open", 1)
+        await box.deliver(first, lease, "done")
+        assert await soon(box.tasks(wait=20)) == await mute.tasks() == [task], "it is asked once more"
+        await box.bid(task, 10)
+        assert (await box.given())["task_id"] == task, "and not waited for"
+
+
+async def test_a_hand_that_an_auction_did_not_take_takes_what_waits(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        lease = await box.won(await posted(bot), 10)
+        tasks = [(await bot.data("/task find it max=50"))["task"] for _ in range(4)]
+        await box.deliver("T-1", lease, "done")
+        assert await soon(box.tasks(wait=20)) == tasks[:1], "as many as it has hands free"
+        await box.refuse(tasks[0])
+        assert await soon(box.tasks(wait=20)) == tasks[1:2], "it refused the first"
+        await bot.say(f"/cancel {tasks[1]}")
+        assert await soon(box.tasks(wait=20)) == tasks[2:3], "the second was called off"
+        bot.pass_time(5)
+        await bot.ends(tasks[2])
+        assert await soon(box.tasks(wait=20)) == tasks[3:], "it said nothing of the third"
+        assert auctions(bot, *tasks) == len(tasks)
+
+
 async def test_a_worker_that_is_free_again_only_as_the_bidding_ends_is_asked_once_more(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
