@@ -22,6 +22,7 @@ from core.ids import task_name
 from core.money import MAX_SATS, to_msat
 from core.store import patiently
 from core.swarm.orders import Order, budget_of, span
+from core.swarm.patience import PutOff
 from core.tokens import NotAsYouWere
 from core.wallet import held, limits
 from core.wallet.hold import (
@@ -141,6 +142,7 @@ class HoldEscrow:
         self._clock = clock
         self._ids = ids
         self._wake = asyncio.Event()
+        self._put_off = PutOff()
         self.looked = asyncio.Event()
         """Set once everything was followed for the first time, or the node did not answer."""
 
@@ -262,11 +264,24 @@ class HoldEscrow:
             await self._clock.until(pause if found else None, self._wake)
 
     async def look(self) -> Sequence[HoldInvoice]:
-        """Follow every order as far as it goes now; returns them as they were. Raises as `run` does."""
+        """Follow every order as far as it goes now; returns them as they were. Raises as `run` does.
+
+        One that the node does not answer for is asked less and less, and holds up no other.
+        """
         found = await self._store.read(lambda tx: tx.holds.unfinished())
-        troubles = [why for one in found if (why := await self._follow(one)) is not None]
-        if troubles:
-            raise troubles[0]
+        self._put_off.keep({one.id for one in found})
+        due = [one.id for one in found if self._put_off.until(one.id) <= self._clock.now()]
+        troubles = {one.id: why for one in found if one.id in due and (why := await self._follow(one)) is not None}
+        if troubles and len(troubles) == len(due):  # it answers for none
+            raise troubles[due[0]]
+        for number in due:
+            if (why := troubles.get(number)) is None:
+                self._put_off.done(number)
+            else:
+                log.log(
+                    logging.DEBUG if self._put_off.until(number) else logging.WARNING, "order %d waits: %s", number, why
+                )
+                self._put_off.put(number, why, self._clock.now())
         return found
 
     async def _follow(self, one: HoldInvoice) -> Unavailable | None:

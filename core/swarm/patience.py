@@ -31,7 +31,7 @@ def complain(number: int, error: Exception) -> None:
 
 
 class PutOff:
-    """Tasks that could not be seen to in time: when each is tried again (Unix ms), and how often it was."""
+    """Tasks or orders that could not be seen to in time: when each is tried again (Unix ms), and how often it was."""
 
     def __init__(self) -> None:
         self._next: dict[int, tuple[int, int]] = {}
