@@ -46,6 +46,7 @@ from bot.hearing import Hearing
 from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
+from bot.lookout import Lookout
 from bot.money import People, World, money
 from bot.parts import chats, far, nodes
 from bot.parts.looks import DATABASE
@@ -70,6 +71,7 @@ from core.swarm.coordinator import Coordinator
 from core.swarm.escrow import HoldEscrow
 from core.swarm.orders import Rules
 from core.swarm.roster import Roster
+from core.swarm.stuck import Rounds
 from core.tokens import CONSOLE_OWNER, Identities
 from core.treasury.treasury import Treasury, today
 from core.wallet.invoices import Till
@@ -282,6 +284,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             speaking.attach(telegram.name, telegram)
             surfaces.append(telegram)
         watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send, held.check)
+        rounds = Rounds(store, coordinator)
+        lookout = Lookout(
+            (rounds.look, pump.look), store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send
+        )
+        health.stuck = lambda: lookout.stuck
         if settings.matrix.on:
             told = (
                 partial(back, "matrix"),
@@ -346,6 +353,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         if gateways is not None:
             supervisor.start("redis", gateways.run, abroad=True)
         supervisor.start("watch", watch.run)
+        supervisor.start("lookout", lookout.run)
         daily = Daily(
             store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,
             simulated=wallet.simulated,

@@ -33,13 +33,17 @@ from bot.parts.looks import (
 from bot.parts.nodes import OtherBook
 from config.settings import is_loopback, split
 from core.errors import HubError
+from core.swarm.stuck import HANDLER, MONEY
 from core.tokens import CONSOLE_OWNER, TokenKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from config.settings import Settings
+
+MOST_NAMED = 5
+"""Of what is stuck."""
 
 LEAST_BYTES = 100 << 20
 FEW_BYTES = 1 << 30
@@ -339,5 +343,20 @@ def _hub(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Findi
     dead = int(status["dead_letters"])
     wrong = f"{dead} messages or events were given up" if dead else ""
     yield check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)
+    yield from _stuck(status.get("stuck", ()))
     for name, advice in status["advice"].items():
         yield check(f"{name}.advice", "nothing", "; ".join(advice), f"See docs/{name}.md.", Severity.WARNING)
+
+
+def _stuck(found: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
+    """What nothing moves any more: tasks, money that they have left, who handles events."""
+    for name, says, kinds in (
+        ("tasks.stuck", "each waits for something", None),
+        ("money.left", "none is set aside for a task that is over", MONEY),
+        ("events.stuck", "each is handled", HANDLER),
+    ):
+        some = [one for one in found if (one["kind"] == kinds if kinds else one["kind"] not in {MONEY, HANDLER})]
+        wrong = "; ".join(f"{one['about']}: {one['why']}" for one in some[:MOST_NAMED])
+        wrong += f"; and {more} more" if (more := len(some) - MOST_NAMED) > 0 else ""
+        fix = some[0]["fix"] if some else ""
+        yield check(name, says, wrong, f"{fix[:1].upper()}{fix[1:]}.")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from core.events import Json
     from core.ports import Clock
+    from core.swarm.stuck import Stuck
 
 MOST_WAITING = 5
 """Tasks that are told to wait, and names that are told with each."""
@@ -99,6 +100,9 @@ class Health:
     waits: Callable[[], Waits] | None = None
     """What waits for whom, and which workers are here."""
 
+    stuck: Callable[[], Sequence[Stuck]] = tuple
+    """What nothing moves any more."""
+
     parts: dict[str, Part] = field(default_factory=dict)
     surfaces: list[Surface] = field(default_factory=list)
 
@@ -140,7 +144,9 @@ class Health:
     def notes(self) -> list[str]:
         """What is not as it should be though the hub is healthy."""
         behind = self.behind()
-        return [f"the Lightning node is {behind}"] if behind else []
+        found = [f"the Lightning node is {behind}"] if behind else []
+        stuck = [one.about for one in self.stuck()]
+        return [*found, f"{_some(stuck)} {'is' if len(stuck) == 1 else 'are'} stuck"] if stuck else found
 
     async def data(self) -> dict[str, Json]:
         """Everything, for programs."""
@@ -167,6 +173,7 @@ class Health:
             },
             "workers": {"here": [*waits.here], "away": [*waits.away]},
             "waiting": [{"task": task_name(number), "for": list(agents)} for number, agents in waits.tasks],
+            "stuck": [{"kind": one.kind, "about": one.about, "why": one.why, "fix": one.fix} for one in self.stuck()],
             "messages_waiting": figures.backlog,
             "dead_letters": figures.dead_letters,
         }  # fmt: skip
@@ -182,7 +189,13 @@ class Health:
         whats = [fault.partition(" is ")[0] for fault in self.troubles()]  # each has its line below
         if behind:
             whats.append("the Lightning node")
-        lines = ["All parts are up" if data["ok"] else f"Something is down: {', '.join(whats)}"]
+        stuck = self.stuck()
+        well = (
+            f"All parts are up, but something is stuck: {_some([one.about for one in stuck])}"
+            if stuck
+            else "All parts are up"
+        )
+        lines = [f"Something is down: {', '.join(whats)}" if whats else well]
         faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
         for name, part in self.parts.items():
             fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")
@@ -190,6 +203,7 @@ class Health:
         lines.append(f"model  {why or 'up'}")
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
+        lines += [f"{one.about}  is stuck: {one.why}. To do: {one.fix}" for one in stuck[:MOST_WAITING]]
         waits = self._waits()
         for number, agents in waits.tasks[:MOST_WAITING]:
             what = f"waits for {_some(agents)} to be free" if agents else "waits for spending to go on"

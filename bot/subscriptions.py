@@ -18,6 +18,7 @@ from core.messages import MessageTx
 from core.store import pauses
 from core.swarm.bidding import collects
 from core.swarm.ports import SwarmTx
+from core.swarm.stuck import HANDLER, Stuck
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
 from core.wallet import held
@@ -256,6 +257,25 @@ class Pump:
         """Give every new handler its cursor, before the first event that it must not miss."""
         for handler in self._handlers:
             await self._store.write(lambda tx, name=handler.name: tx.enroll(name))  # type: ignore[misc]
+
+    async def look(self) -> list[Stuck]:
+        """Which handlers have events before them that they should have taken."""
+
+        def work(tx: HandlerTx) -> list[tuple[str, int]]:
+            at = [(handler, tx.cursor(handler.name)) for handler in self._handlers]
+            return [
+                (handler.name, event)
+                for handler, event in at
+                if any(one.kind in handler.kinds for one in tx.events_after(event, BATCH))
+            ]
+
+        return [
+            Stuck(
+                HANDLER, name, f"it does not go on after event {event}, so nobody is told what follows from that",
+                "the log says why; stop the hub and start it anew", f"stuck/{name}/{event}",
+            )
+            for name, event in await self._store.read(work)
+        ]  # fmt: skip
 
     async def run(self) -> None:
         """Serve for ever."""

@@ -22,6 +22,7 @@ from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
+from adapters.sqlite.stuck_store import StuckRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
 from adapters.sqlite.treasury_store import FlowRows, ReportRows
@@ -102,6 +103,11 @@ class UnitOfWork:
         from adapters.sqlite.statement_store import StatementRows  # noqa: PLC0415 - for `timmy ledger`, never for a hub
 
         return StatementRows(self._connection)
+
+    @property
+    def stuck(self) -> StuckRows:
+        """What nothing moves any more; looked for now and then."""
+        return StuckRows(self._connection)
 
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from core.money import to_cost, to_sats
+from core.swarm.stuck import KINDS
 from core.swarm.task import OVER, Status
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class _Hub(Collector):
             "Events and messages that were given up",
             figures.dead_letters,
         )
+        stuck = {kind: now.stuck.get(kind, 0) for kind in KINDS}
+        yield _gauges("timmy_stuck", "What nothing moves any more", "what", stuck)
         yield _counter("timmy_writer_hops", "Turns of the database writer on its thread", now.hops)
         yield _counter("timmy_writer_commits", "Durable commits", now.commits)
         yield _counters("timmy_events", "Domain events since the start", "type", now.events)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from core.swarm.ports import SwarmTx
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from core.events import Event
     from core.ports import Clock, IdSource
     from core.store import Store
     from core.swarm.ports import Agent
+    from core.swarm.stuck import Stuck
     from core.tokens import TokenRow
 
 
@@ -127,6 +128,10 @@ class Health(Protocol):
     def model(self) -> Callable[[], Awaitable[str | None]]:
         """Why no model answers, None if one does."""
 
+    @property
+    def stuck(self) -> Callable[[], Sequence[Stuck]]:
+        """What nothing moves any more."""
+
     def notes(self) -> list[str]:
         """What is not as it should be though the hub is healthy."""
 
@@ -173,7 +178,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """All that `/metrics` shows, read on the loop; `events` by type since the start, `streams` open by path."""
+    """All that `/metrics` shows, read on the loop; `events` by type since the start, `streams` open by path, `stuck` by kind."""
 
     uptime: float
     ready: bool
@@ -184,3 +189,4 @@ class Readings:
     commits: int
     events: Mapping[str, int]
     streams: Mapping[str, int]
+    stuck: Mapping[str, int] = field(default_factory=dict)

@@ -177,6 +177,7 @@ class Sidecar:
             figures=await health.figures(), simulated=health.simulated, hops=self._sources.writer.hops,
             commits=self._sources.writer.commits, events=dict(self._counts),
             streams={path: self._streams.count(path) for path in (LIVE, EVENTS)},
+            stuck=Counter(one.kind for one in health.stuck()),
         )  # fmt: skip
         body = await asyncio.to_thread(_render, readings)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

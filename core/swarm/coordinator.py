@@ -30,7 +30,7 @@ from core.swarm.timing import Timing
 from core.swarm.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.chat import Caller
     from core.events import Event, Json
@@ -385,6 +385,21 @@ class Coordinator:
         here = [worker.name for worker in self.crew if self.crew.here(worker.name)]
         away = [worker.name for worker in self.crew if not self.crew.here(worker.name)]
         return Waits(open_for, here, away)
+
+    def stranded(self, number: int, loads: Mapping[str, int], *, frozen: bool) -> str:
+        """Why an open task waits for nobody who will take it; empty where it does."""
+        agents = self._docket.parking.whom(number)
+        if agents is None:
+            return "it waits for nobody"
+        if not agents:
+            return "" if frozen else "spending goes on, and it was not put up again"
+        if any(self._walk.comes_to(agent, loads.get(agent, 0)) for agent in agents):
+            return ""
+        return f"it waits for {', '.join(agents[: bidding.MOST_NAMED])}, busy with nothing here"
+
+    def resume(self, number: int) -> None:
+        """Set out with a task that may have been left lying."""
+        self._walk.resume(number)
 
     def progress(self, number: int) -> str | None:
         """What was last said of a task under way."""

@@ -23,6 +23,10 @@ class Parking:
         for agent in agents:
             self._tasks.setdefault(agent, set()).add(number)
 
+    def whom(self, number: int) -> tuple[str, ...] | None:
+        """The agents that a task waits for; None where it does not wait."""
+        return self._agents.get(number)
+
     def join(self, number: int, agent: str) -> None:
         """A task that waits could be done by this agent too."""
         if agent not in self._agents[number]:

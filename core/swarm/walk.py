@@ -221,6 +221,12 @@ class Walk:
             if task.agent == agent or number in self._parking.waiting_for(agent):
                 return
 
+    def comes_to(self, agent: str, load: int) -> bool:
+        """Whether an agent with so many tasks will be asked about what waits for it: once it is free, or an auction is over."""
+        capacity = self._terms.capacity(agent)
+        there = capacity > 0 and (not self._terms.afar(agent) or self._terms.crew.here(agent))
+        return there and (load >= capacity or self._spoken_for(agent))
+
     def _spoken_for(self, agent: str) -> bool:
         """Whether all hands of a worker that is here are at work, or may be taken by an auction that is under way."""
         return self._terms.afar(agent) and self._terms.crew.here(agent) and self._docket.board.spare(agent) <= 0

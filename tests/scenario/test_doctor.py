@@ -71,7 +71,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
-        "escrow.obeyed",
+        "escrow.obeyed", "tasks.stuck", "money.left", "events.stuck",
         "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "hub.settings", "part.events",
         "database.writer", "lightning.sats", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip

@@ -22,10 +22,11 @@ from core.tokens import TokenRow
 from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from core.events import Event
     from core.swarm.ports import Agent
+    from core.swarm.stuck import Stuck
 
 
 @dataclass
@@ -55,6 +56,10 @@ class FreshHub:
     commits: int = 0
     parts: dict[str, Any] = field(default_factory=dict)
     personas: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def stuck(self) -> Callable[[], Sequence[Stuck]]:
+        return tuple
 
     @property
     def sessions(self) -> FreshHub:
