@@ -79,7 +79,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("22 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("25 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
