@@ -255,7 +255,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
         )
         approvals.carries(proxies.KIND, partial(proxies.carry, hub))
-        sources = Sources(clock, ids, store, store, health, agents, check=identities.check, able=hands.ready)
+        sources = Sources(
+            clock, ids, store, store, health, agents, coordinator.crew, check=identities.check, able=hands.ready
+        )
         web = sidecar(
             settings,
             sources,

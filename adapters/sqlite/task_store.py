@@ -129,6 +129,11 @@ class TaskRows:
         query = "SELECT count(*) FROM task WHERE agent = ? AND status IN ('awarded', 'running')"
         return int(self._connection.execute(query, (agent,)).fetchone()[0])
 
+    def at_work(self, limit: int) -> list[tuple[str, int]]:
+        """See `TaskStore`."""
+        query = "SELECT agent, id FROM task WHERE status IN ('awarded', 'running') AND agent IS NOT NULL ORDER BY agent, id LIMIT ?"
+        return self._connection.execute(query, (limit,)).fetchall()
+
     # Bids ------------------------------------------------------------------------------------------------------
 
     def answer(self, task: int, attempt: int, answers: Sequence[Answer]) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from core.events import Event
     from core.ports import Clock, IdSource
     from core.store import Store
-    from core.swarm.ports import Agent
+    from core.swarm.crew import Enrolled
+    from core.swarm.ports import Agent, Seat
     from core.swarm.stuck import Stuck
     from core.tokens import TokenRow
 
@@ -154,12 +155,21 @@ class Writer(Protocol):
 class Roster(Protocol):
     """The hub's own agents."""
 
-    @property
-    def personas(self) -> Mapping[str, object]:
-        """Every declared persona by name."""
-
     def __iter__(self) -> Iterator[Agent]:
         """All live agents."""
+
+
+class Crew(Protocol):
+    """Workers of other processes."""
+
+    def __iter__(self) -> Iterator[Enrolled]:
+        """All that are enrolled, by name."""
+
+    def here(self, name: str) -> bool:
+        """Whether one is here."""
+
+    def seat(self, worker: Enrolled, load: int) -> Seat:
+        """One of them, as it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,7 @@ class Sources:
     writer: Writer
     health: Health
     roster: Roster
+    crew: Crew
     check: Callable[[str], Awaitable[TokenRow | None]]
     able: Callable[[Agent], Awaitable[str | None]]
 

@@ -1,4 +1,4 @@
-"""What the status page shows: to everybody states, counts and the names of the hub's own agents; texts after a login.
+"""What the status page shows: to everybody states, counts and the names of agents; texts after a login.
 
 Each section is small and whole, so that an update is "these sections are now so", and a slow reader skips versions,
 never facts. No text that a person or a model wrote is in them, and no name of a person.
@@ -17,6 +17,7 @@ from aiohttp import web
 from adapters.web.routes import Access, Route, answer
 from core.ids import task_name
 from core.money import to_cost, to_sats
+from core.swarm.ports import seated
 from core.swarm.task import Status, is_person
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from adapters.web.ports import Sources, WebTx
     from core.events import Event
-    from core.swarm.ports import Agent
+    from core.swarm.ports import Seat
     from core.swarm.task import Task
 
 STATIC = Path(__file__).parent / "static"
@@ -38,6 +39,15 @@ MOST_WORDS = 600
 """Characters of a task's description and result that the page shows."""
 
 MOST_LINES = 8
+WORKERS = 40
+"""Workers that are shown: those at work first."""
+
+AT_WORK = 1000
+"""Tasks at work that are looked at for it."""
+
+MOST_AT_ONCE = 5
+"""Tasks of one agent that are named."""
+
 _FOR_EVER = 2**62
 
 
@@ -61,12 +71,23 @@ class PartState:
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """One of the hub's own agents: free, busy or unable, and then why."""
+    """An agent: a `persona` of the hub's own or a `worker` of another process; free, busy or unable, and then why; its tasks."""
 
     name: str
+    kind: str
     role: str
     state: str
+    tasks: list[str]
     why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrewState:
+    """How many workers are here and away, and how many of them are not among the agents that are shown."""
+
+    here: int
+    away: int
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +157,7 @@ class PageState:
     hub: HubState
     parts: list[PartState]
     agents: list[AgentState]
+    crew: CrewState
     auctions: list[AuctionState]
     tasks: list[TaskState]
     totals: Totals
@@ -165,7 +187,7 @@ class TaskTexts:
 class _Seen:
     newest: list[Task]
     auctions: list[tuple[Task, int]]
-    loads: dict[str, int]
+    work: dict[str, list[str]]
 
 
 class StatusPage:
@@ -230,7 +252,8 @@ class StatusPage:
         """All sections as they are now."""
         sources, agents = self._sources, list(self._sources.roster)
         figures = await sources.health.figures()
-        seen = await sources.store.read(lambda tx: _look(tx, agents))
+        seen = await sources.store.read(_look)
+        crew, workers = self._crew(seen)
         why, *whys = await asyncio.gather(sources.health.model(), *(sources.able(agent) for agent in agents))
         return PageState(
             hub=HubState(
@@ -238,57 +261,70 @@ class StatusPage:
                 started=sources.health.started,
             ),
             parts=[PartState(name, part.up) for name, part in sources.health.parts.items()],
-            agents=[_agent(agent, seen.loads[agent.name], why) for agent, why in zip(agents, whys, strict=True)],
+            agents=[
+                *(
+                    _agent(seated(agent, len(seen.work.get(agent.name, ())), why), seen)
+                    for agent, why in zip(agents, whys, strict=True)
+                ),
+                *workers,
+            ],
+            crew=crew,
             auctions=[
                 AuctionState(
                     task.name, to_sats(task.budget), bids, task.closes_at or task.deadline, asked=task.pick == "ask"
                 )
                 for task, bids in seen.auctions
             ],
-            tasks=[self._task(task) for task in seen.newest],
+            tasks=[_task(task) for task in seen.newest],
             totals=Totals(dict(figures.live), figures.tasks),
             money=MoneyState(
                 to_cost(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), to_sats(figures.earned),
                 to_cost(figures.spent), sources.health.simulated, figures.frozen,
             ),
-            events=[self._event(event) for event in self._events],
+            events=[_event(event) for event in self._events],
         )  # fmt: skip
 
-    def _task(self, task: Task) -> TaskState:
-        price = None if task.price is None else to_sats(task.price)
-        return TaskState(
-            task.name, task.status.value, to_sats(task.budget), task.attempt, task.posted_at, task.ended_at, price,
-            self._who(task.agent),
-        )  # fmt: skip
-
-    def _event(self, event: Event) -> EventState:
-        task = None if event.task is None else task_name(event.task)
-        return EventState(event.id, event.kind.value, event.at, task, self._who(event.agent))
-
-    def _who(self, agent: str | None) -> str | None:
-        """The hub's own agents by name; of anybody else only what they are."""
-        if agent is None:
-            return None
-        if is_person(agent):
-            return "a person"
-        persona, _, number = agent.rpartition("-")
-        own = agent in self._sources.roster.personas or (
-            number.isdecimal() and persona in self._sources.roster.personas
-        )
-        return agent if own else "a worker"
+    def _crew(self, seen: _Seen) -> tuple[CrewState, list[AgentState]]:
+        """The crew, and those of it that are shown: those at work before others, those that are here before those away."""
+        workers = list(self._sources.crew)
+        here = {worker.name for worker in workers if self._sources.crew.here(worker.name)}
+        first = sorted(workers, key=lambda one: (one.name not in seen.work, one.name not in here, one.name))[:WORKERS]
+        seats = [self._sources.crew.seat(worker, len(seen.work.get(worker.name, ()))) for worker in first]
+        counts = CrewState(len(here), len(workers) - len(here), len(workers) - len(first))
+        return counts, [_agent(seat, seen) for seat in sorted(seats, key=lambda seat: seat.name)]
 
 
 def _read(name: str) -> bytes:
     return (STATIC / name).read_bytes()
 
 
-def _look(tx: WebTx, agents: Sequence[Agent]) -> _Seen:
-    loads = tx.tasks.loads()
+def _task(task: Task) -> TaskState:
+    price = None if task.price is None else to_sats(task.price)
+    return TaskState(
+        task.name, task.status.value, to_sats(task.budget), task.attempt, task.posted_at, task.ended_at, price,
+        _who(task.agent),
+    )  # fmt: skip
+
+
+def _event(event: Event) -> EventState:
+    task = None if event.task is None else task_name(event.task)
+    return EventState(event.id, event.kind.value, event.at, task, _who(event.agent))
+
+
+def _who(agent: str | None) -> str | None:
+    """An agent by name; of a person only that it is one."""
+    return "a person" if is_person(agent) else agent
+
+
+def _look(tx: WebTx) -> _Seen:
+    work: dict[str, list[str]] = {}
+    for agent, number in tx.tasks.at_work(AT_WORK):
+        work.setdefault(agent, []).append(task_name(number))
     bidding = [task for task in tx.tasks.due(_FOR_EVER, NEAREST) if task.status is Status.BIDDING]
     return _Seen(
         tx.tasks.newest(None, RECENT_TASKS),
         [(task, _bids(tx, task)) for task in bidding[:AUCTIONS]],
-        {agent.name: loads[agent.name] for agent in agents},
+        work,
     )
 
 
@@ -296,10 +332,11 @@ def _bids(tx: WebTx, task: Task) -> int:
     return sum(1 for given in tx.tasks.answers(task.id, task.attempt) if not given.refused)
 
 
-def _agent(agent: Agent, load: int, why: str | None) -> AgentState:
-    """The reason only up to its first colon: what follows may name addresses of this machine."""
-    state = "unable" if why else "busy" if load >= agent.capacity else "free"
-    return AgentState(agent.name, agent.persona.role, state, why.partition(":")[0] if why else None)
+def _agent(seat: Seat, seen: _Seen) -> AgentState:
+    """The reason only up to its first colon: what follows may name addresses of this machine. A worker's words are not shown."""
+    role = "worker" if seat.kind == "worker" else seat.does
+    why = seat.why.partition(":")[0] if seat.why else None
+    return AgentState(seat.name, seat.kind, role, seat.state, seen.work.get(seat.name, [])[:MOST_AT_ONCE], why)
 
 
 def _words(task: Task) -> TaskWords:

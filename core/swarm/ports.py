@@ -171,6 +171,9 @@ class TaskStore(Protocol):
     def load(self, agent: str) -> int:
         """How many tasks one agent has been awarded or is running."""
 
+    def at_work(self, limit: int) -> list[tuple[str, int]]:
+        """Who is at which tasks: (agent, number), by name, some at most."""
+
     def answered(self, task: int, attempt: int) -> set[str]:
         """Who has answered to an auction."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from adapters.clockwork import running
@@ -15,6 +16,7 @@ from bot.app import build
 from config.settings import Http
 from tests.real.browser import NEEDS_CHROMIUM, chromium
 from tests.scenario.bot import ECHO, QUILL, Console, Hands, settings
+from tests.scenario.crew import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -136,6 +138,38 @@ async def test_the_page_lives_shows_texts_as_text_and_comes_back_by_itself(tmp_p
             await seen.shows("#link[data-state=live]", "live")
             await seen.shows("#tasks li:has-text('T-1')", f"write {HOSTILE}")
             assert not await page.locator("#locked").is_visible(), "the login is lost with the hub that began it"
+
+
+async def test_workers_come_work_and_go_on_the_page(tmp_path: Path) -> None:
+    async with (
+        chromium(tmp_path / "profile") as context,
+        working_hub(tmp_path, Hands(asks={"echo": None, "quill": None})) as (app, console),
+        aiohttp.ClientSession() as session,
+    ):
+        seen = Watched(await context.new_page())
+        seen.listen()
+        page = seen.page
+        await page.goto(app.address)
+        await seen.shows("#link[data-state=live]", "live")
+        assert not await page.locator("#crew").is_visible()
+        token = (await app.console.admin["token.mint"]({"token_kind": "worker", "name": "box"}))["text"]
+        box = Worker(session, "box", token, app.address)
+        await box.enrol("any", "its own words", concurrency=2)
+        await seen.shows("#agents li:has-text('box') .pill", "free")
+        await seen.shows("#crew", "1 worker is here, 0 away")
+        task = (await console.data(f"/task find {HOSTILE} to=box"))["task"]
+        assert await box.tasks(wait=20) == [task]
+        lease = await box.won(task, 10)
+        await seen.shows("#agents li:has-text('box')", f"worker · {task}")
+        await seen.shows("#events", f"box starts {task}")
+        await box.deliver(task, lease, HOSTILE)
+        await page.locator("#agents li:has-text('box')", has_text=task).wait_for(state="detached")
+        await console.data("/dismiss box")
+        await page.locator("#agents li:has-text('box')").wait_for(state="detached")
+        assert not await page.locator("#crew").is_visible()
+        assert "its own words" not in await page.content()
+        assert "onerror" not in await page.content()
+        assert seen.complaints == []
 
 
 async def test_a_link_that_was_used_says_so_on_the_page(tmp_path: Path) -> None:

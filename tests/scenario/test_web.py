@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 import pytest
 
-from adapters.web import connections, event_stream, live, server, streams
+from adapters.web import connections, event_stream, live, server, status_page, streams
 from adapters.web.errors import PortInUse
 from adapters.web.guard import COOKIE
 from bot.app import build
 from config.settings import Http
 from core.events import PRIVATE, Event, Kind
+from core.swarm.crew import SILENCE
 from core.swarm.ports import Decline
 from tests.fakes import FakeClock, FakeIds
 from tests.program import Program
 from tests.scenario.bot import PATIENCE, Hands, hub, settings
+from tests.scenario.crew import workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -624,9 +626,17 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
         assert first["hub"]["ok"]
         assert {"name": "console", "up": True} in first["parts"]
         assert first["agents"] == [
-            {"name": "echo", "role": "research", "state": "unable", "why": "needs a model"},
-            {"name": "quill", "role": "writing", "state": "free"},
+            {
+                "name": "echo",
+                "kind": "persona",
+                "role": "research",
+                "state": "unable",
+                "tasks": [],
+                "why": "needs a model",
+            },
+            {"name": "quill", "kind": "persona", "role": "writing", "state": "free", "tasks": []},
         ]
+        assert first["crew"] == {"here": 0, "away": 0, "more": 0}
         assert first["money"] == {
             "held_sats": 0,
             "escrow_sats": 0,
@@ -640,7 +650,7 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
         await bot.say(f"/task write {CANARY} max=100")
         await hands.at_work("T-1", "quill")
         busy = await seen(bot, stream, lambda now: [task["status"] for task in now["tasks"]] == ["running"])
-        assert busy["agents"][1]["state"] == "busy"
+        assert (busy["agents"][1]["state"], busy["agents"][1]["tasks"]) == ("busy", ["T-1"])
         await seen(bot, stream, lambda now: now["money"]["escrow_sats"] == 40)
         assert [(task["task"], task["status"], task["price_sats"]) for task in busy["tasks"]] == [
             ("T-1", "running", 40)
@@ -657,6 +667,38 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
         assert {"quill", "a person"} <= {event.get("agent") for event in over["events"]}
         for secret in (CANARY, "424242", "secret.lan", "console:owner"):
             assert secret not in stream.heard
+
+
+async def test_the_page_shows_workers_by_name_and_what_they_are_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_page, "WORKERS", 2)
+    async with (
+        hub(tmp_path, personas=()) as bot,
+        browser(bot.app) as web,
+        workers(bot, "abe", "box", "boy") as (abe, box, boy),
+        web.stream("/live") as stream,
+    ):
+        await abe.enrol(CANARY)
+        bot.pass_time(SILENCE / 1000)
+        await box.enrol("any")
+        await boy.enrol("any")
+        await stream.data()
+        now = await seen(bot, stream, lambda now: now["crew"] == {"here": 2, "away": 1, "more": 1})
+        free = {"kind": "worker", "role": "worker", "state": "free", "tasks": []}
+        assert now["agents"] == [{"name": "box", **free}, {"name": "boy", **free}]
+        await bot.data(f"/task find {CANARY}")
+        await box.refuse((await box.tasks(wait=20))[0])
+        lease = await boy.won("T-1", 20)
+        await boy.post("tasks/T-1/progress", lease_token=lease, text=CANARY)
+        now = await seen(bot, stream, lambda now: now["agents"][1]["tasks"])
+        assert now["agents"] == [{"name": "box", **free}, {"name": "boy", **free, "state": "busy", "tasks": ["T-1"]}]
+        await boy.deliver("T-1", lease, CANARY)
+        bot.pass_time(SILENCE / 1000)
+        now = await seen(bot, stream, lambda now: now["crew"]["away"] == 3)
+        assert [(one["name"], one["why"]) for one in now["agents"]] == [("abe", "away"), ("box", "away")]
+        assert now["tasks"][0]["agent"] == "boy"
+        assert CANARY not in stream.heard
 
 
 async def seen(bot: Bot, stream: Stream, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

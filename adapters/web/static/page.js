@@ -112,10 +112,18 @@ const show = {
     keyed($("agents"), agents, (agent) => agent.name, (item, agent) => {
       const row = make("div", "row");
       const who = make("span", "grow");
-      who.append(make("span", "name", agent.name), " ", make("span", "soft", agent.role));
+      const does = [agent.role, ...agent.tasks].join(" · ");
+      who.append(make("span", "name", agent.name), " ", make("span", "soft", does));
       row.append(who, pill(agent.state, agent.why ?? agent.state));
       item.replaceChildren(row);
     });
+  },
+
+  crew(crew) {
+    $("crew").hidden = crew.here + crew.away === 0;
+    const more = crew.more ? `; ${crew.more.toLocaleString("en")} of them not shown` : "";
+    const here = crew.here === 1 ? "1 worker is here" : `${crew.here.toLocaleString("en")} workers are here`;
+    $("crew").textContent = `${here}, ${crew.away.toLocaleString("en")} away${more}`;
   },
 
   auctions(auctions) {

@@ -22,10 +22,11 @@ from core.tokens import TokenRow
 from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from core.events import Event
-    from core.swarm.ports import Agent
+    from core.swarm.crew import Enrolled
+    from core.swarm.ports import Agent, Seat
     from core.swarm.stuck import Stuck
 
 
@@ -45,6 +46,19 @@ class Nothing:
     dead_letters: int = 0
 
 
+class NoCrew:
+    """Nobody has enrolled."""
+
+    def __iter__(self) -> Iterator[Enrolled]:
+        return iter(())
+
+    def here(self, name: str) -> bool:
+        return False
+
+    def seat(self, worker: Enrolled, load: int) -> Seat:
+        raise AssertionError(worker)
+
+
 @dataclass
 class FreshHub:
     """A hub as it is before its start-up is done: health, roster and store in one."""
@@ -55,7 +69,6 @@ class FreshHub:
     hops: int = 0
     commits: int = 0
     parts: dict[str, Any] = field(default_factory=dict)
-    personas: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def stuck(self) -> Callable[[], Sequence[Stuck]]:
@@ -106,7 +119,7 @@ def sidecar(*more: Route, site: Site | None = None, hub: FreshHub | None = None)
     async def able(agent: Agent) -> str | None:
         return None
 
-    sources = Sources(FakeClock(), FakeIds(), hub, hub, hub, hub, check=nobody, able=able)
+    sources = Sources(FakeClock(), FakeIds(), hub, hub, hub, hub, NoCrew(), check=nobody, able=able)
     return Sidecar(site or Site("127.0.0.1", 0), sources, more)
 
 
