@@ -38,6 +38,7 @@ from adapters.web.ports import Sources
 from bot import owner, proxies
 from bot.approvals import Approvals
 from bot.boards import Boards
+from bot.contained import Contained
 from bot.daily import Daily
 from bot.delivery import Delivery
 from bot.dispatch import Dispatcher
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from core.agent.skill import Skills
     from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, Fetcher, IdSource
+    from core.swarm.keeper import Keeper
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
     from core.voice.expected import Names
@@ -212,6 +214,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
+        supervisor = Supervisor(nursery, clock, health)
+
+        async def keeper() -> Keeper:
+            from bot.parts import boxes  # noqa: PLC0415 - for the first agent in a container
+
+            return await boxes.keeper(settings, stack, store, web, coordinator, agents, identities, clock, ids)
+
+        contained = Contained(keeper, supervisor, coordinator, agents, settings.docker.image)
         hub = Hub(
             clock,
             approvals,
@@ -238,6 +248,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             files_of.qr,
             escrow,
             till.suspense,
+            contained,
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
         pump = Pump(
@@ -271,7 +282,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             task = await coordinator.show(number)
             return task.status.value if task.over else None
 
-        supervisor = Supervisor(nursery, clock, health)
         serving = selling(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
         calls = {
@@ -365,6 +375,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))
         await console.listening()
+        await contained.begin(kept=await store.read(lambda tx: tx.keeps_containers()))
         await serving.begin()
         health.ready = True
         try:

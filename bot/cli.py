@@ -273,10 +273,18 @@ def agents_list(as_json: bool) -> None:  # noqa: FBT001
 
 
 @agents.command("spawn")
-@click.argument("persona")
-def agents_spawn(persona: str) -> None:
-    """Put one more agent of PERSONA to work."""
-    _say(f"/spawn {persona}")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--image", help="The image of its container (TIMMY_DOCKER_IMAGE); none: in the hub's own process.")
+@click.option(
+    "--capabilities", help="What it does there, separated by commas; what its persona or image can, if not said."
+)
+def agents_spawn(names: tuple[str, ...], image: str | None, capabilities: str | None) -> None:
+    """Put one more agent to work: of the persona NAME, or under that name in a container."""
+    more = "".join(
+        f' {key}="{value}"' for key, value in (("image", image), ("does", capabilities)) if value is not None
+    )
+    for name in names:
+        _say(f"/spawn {name}{more}")
 
 
 @agents.command("stop")
@@ -286,17 +294,29 @@ def agents_stop(name: str) -> None:
     _say(f"/dismiss {name}")
 
 
+@agents.command("logs")
+@click.argument("name")
+@click.option("--lines", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many, the last ones.")
+@click.option("--json", "as_json", is_flag=True)
+def agents_logs(name: str, lines: int, as_json: bool) -> None:  # noqa: FBT001
+    """Show what the container of an agent said last."""
+    _request({"op": "agents.logs", "name": name, "lines": lines}, as_json=as_json)
+
+
 @timmy.command()
 @click.option("--hub", metavar="URL", help="Where the hub is (TIMMY_HUB_URL).")
 @click.option("--token-file", type=click.Path(), help="A file with the token (or TIMMY_WORKER_TOKEN).")
-@click.option("--name", help="The name that the token was minted for; this machine's, if not said.")
+@click.option("--name", help="The name that the token was minted for (TIMMY_WORKER_NAME); this machine's, if not said.")
 @click.option(
-    "--capabilities", default="", help="What it does, separated by commas; all that the personas do, if not said."
+    "--capabilities",
+    help="What it does, separated by commas (TIMMY_WORKER_CAPABILITIES); all that the personas do, if not said.",
 )
 @click.option(
     "--concurrency", type=click.IntRange(1, 100), default=1, show_default=True, help="How many tasks at a time."
 )
-def worker(hub: str | None, token_file: str | None, name: str | None, capabilities: str, concurrency: int) -> None:
+def worker(
+    hub: str | None, token_file: str | None, name: str | None, capabilities: str | None, concurrency: int
+) -> None:
     """Work for a hub from here: the same personas and skills, in a process of their own."""
     import platform
 
@@ -305,13 +325,15 @@ def worker(hub: str | None, token_file: str | None, name: str | None, capabiliti
     said = {"hub": {"url": hub} if hub else {}, "worker": {}}
     if token_file:
         said["worker"]["token"] = secret_in("--token-file", token_file)
+    said["worker"] |= {} if name is None else {"name": name}
+    said["worker"] |= {} if capabilities is None else {"capabilities": capabilities}
     settings = settings_now(log=True, **said)
     if settings.worker.token is None:
         raise NoWorkerToken
     from bot.parts.outpost import work
 
-    name = name or platform.node().partition(".")[0]
-    wait_for(work(settings, name=name, capabilities=split(capabilities), capacity=concurrency))
+    name = settings.worker.name or platform.node().partition(".")[0]
+    wait_for(work(settings, name=name, capabilities=split(settings.worker.capabilities), capacity=concurrency))
 
 
 @timmy.command()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from bot.approvals import Approvals
+    from bot.contained import Contained
     from bot.health import Health
     from bot.hearing import Hearing
     from bot.intake import Intake
@@ -63,3 +64,4 @@ class Hub:
     qr: Callable[[str], Awaitable[File]]
     escrow: HoldEscrow
     suspense: Suspense
+    contained: Contained

@@ -54,10 +54,15 @@ def calls(
         await hub.identities.revoke(await owner(), str(frame.get("token_kind")), str(frame.get("name")))
         return {"text": f"The {frame['token_kind']} token {frame['name']} opens nothing any more."}
 
+    async def logs(frame: Mapping[str, Any]) -> dict[str, Any]:
+        lines = await hub.contained.log(str(frame.get("name")), int(frame.get("lines", 100)))
+        return {"text": "\n".join(lines) or "It said nothing.", "data": {"ok": True, "log": lines}}
+
     return {
         "status": status,
         "page": page,
         "commands": commands,
+        "agents.logs": logs,
         "token.mint": mint,
         "token.list": tokens,
         "token.revoke": revoke,

@@ -72,7 +72,7 @@ NOTIFIED = frozenset({
     Kind.ATTEMPT_FAILED, Kind.AUCTION_OPENED, Kind.TASK_CANCELLED, Kind.TASK_REJECTED, Kind.BID_PLACED,
     Kind.INVOICE_SETTLED, Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED, *views_money.TOLD,
     Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST,
-    Kind.ESCROW_REFUSED,
+    Kind.ESCROW_REFUSED, Kind.AGENT_DOWN, Kind.AGENT_UP,
 })  # fmt: skip
 
 _ESCROW = frozenset({Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST, Kind.ESCROW_REFUSED})
@@ -128,6 +128,8 @@ class Notify:
             return views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)
         if event.kind in _ESCROW:
             return self._of_escrow(tx, event)
+        if event.kind in {Kind.AGENT_DOWN, Kind.AGENT_UP}:
+            return [(home, views.contained(event)) for home in self._homes(tx, CONSOLE_OWNER)]
         if receipt := _receipt(tx, event, simulated=self._simulated):
             money, reply = receipt
             return [(where, reply) for where in self._where(tx, money)]
@@ -266,7 +268,7 @@ class Pump:
             return [
                 (handler.name, event)
                 for handler, event in at
-                if any(one.kind in handler.kinds for one in tx.events_after(event, BATCH))
+                if any(handler.wants(one) for one in tx.events_after(event, BATCH))
             ]
 
         return [

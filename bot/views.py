@@ -243,8 +243,8 @@ def agents(seats: Sequence[Seat]) -> Reply:
     return page.reply(data)
 
 
-def agent(seat: Seat, records: Mapping[str, Record], now: int) -> Reply:
-    """One of them, and what it did in each field."""
+def agent(seat: Seat, records: Mapping[str, Record], now: int, last: Sequence[str] = ()) -> Reply:
+    """One of them, and what it did in each field; `last`: what its container said before it ended."""
     asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
     whole, seen = together(records.values(), now), [one.weight(field) for field, one in records.items()]
     page = Page(f"{seat.name} does {seat.does}: {_state(seat)}")
@@ -256,7 +256,23 @@ def agent(seat: Seat, records: Mapping[str, Record], now: int) -> Reply:
     rows: list[Json] = [
         {"field": field, **_record_data(one, trust(seen, field, now))} for field, one in sorted(records.items())
     ]
-    return page.reply({"ok": True, "agent": agent_data(seat), "records": rows})
+    if last:
+        page.add("it said last:").add("\n".join(last), Style.PRE)
+    return page.reply({"ok": True, "agent": agent_data(seat), "records": rows, **({"log": [*last]} if last else {})})
+
+
+def contained(event: Event) -> Reply:
+    """How an agent's container does, told to the owners once it is otherwise."""
+    from core.swarm.container import Trouble  # noqa: PLC0415 - where there is one
+
+    name, why = event.agent or "", str(event.data["why"]).rstrip(".")
+    text = {
+        Trouble.NONE: f"{name} works again.",
+        Trouble.ENDS: f"{name} keeps ending: {why}. It is started again, later and later. /agent {name} shows what it said last.",
+        Trouble.REFUSED: f"{name} does not run: {why}. It is tried again, later and later; /dismiss {name} ends that.",
+        Trouble.REVOKED: f"{name} has ended: {why}. /spawn {name} gives it another.",
+    }[Trouble(str(event.data["trouble"]))]
+    return Reply(text, {"ok": event.kind is Kind.AGENT_UP, "agent": name, "why": why})
 
 
 def market(rows: Sequence[tuple[str, str, Record]], now: int) -> Reply:

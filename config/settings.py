@@ -593,11 +593,16 @@ class RedisGroup(_Group):
 class HubGroup(_Group):
     """The hub that this machine works for, with `timmy worker`."""
 
-    url: str = Field("http://127.0.0.1:8080", description="the hub that `timmy worker` works for (COORDINATOR_URL too)")
+    url: str = Field(
+        "http://127.0.0.1:8080",
+        description="the hub that `timmy worker` works for (COORDINATOR_URL too); unix:///PATH is a socket of it",
+    )
 
     @field_validator("url")
     @classmethod
     def _server(cls, value: str) -> str:
+        if value.startswith("unix:///") and value.isprintable():
+            return value
         parts = _address(value, "http://127.0.0.1:8080")
         if parts.scheme == "http" and not is_private(parts.hostname or ""):
             message = f"http to {parts.hostname} shows the token to everybody on the way; use https"
@@ -611,6 +616,59 @@ class WorkerGroup(_Group):
     token: SecretStr | None = Field(
         None, description="the token of `timmy worker`, which timmy token worker NAME mints"
     )
+    name: str | None = Field(None, description="the name of `timmy worker`; this machine's if not set")
+    capabilities: Names = Field(
+        "", description="what `timmy worker` does, separated by commas; all that the personas do"
+    )
+
+
+class DockerGroup(_Group):
+    """Where agents in containers run."""
+
+    url: str = Field("unix:///var/run/docker.sock", description="the Docker that runs agents in containers")
+    image: str | None = Field(
+        None,
+        description="the image of /spawn's agents, such as timmy-agent; if not set, they work in the hub's own process",
+    )
+    network: str = Field(
+        "none",
+        description="the network of those containers: none (they reach the hub alone), host, or the name of one of Docker's,"
+        " which needs HTTP_PUBLIC_URL",
+    )
+    memory: int = Field(1024, ge=32, le=1_048_576, description="the memory of one of them, MB; it has no swap")
+    cpus: float = Field(1.0, ge=0.05, le=1024, description="the processors that one of them may use")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        if value.startswith("unix:///") and value.isprintable() and len(value) > len("unix:///"):
+            return value
+        parts = _address(re.sub(r"\Atcp://", "http://", value), "unix:///var/run/docker.sock")
+        if parts.scheme == "http" and not is_private(parts.hostname or ""):
+            message = f"whoever is on the way to {parts.hostname} could run anything there; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @field_validator("image")
+    @classmethod
+    def _named(cls, value: str | None) -> str | None:
+        if value is not None:
+            from core.swarm.container import check_image  # noqa: PLC0415 - where there is one
+
+            try:
+                check_image(value)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("network")
+    @classmethod
+    def _own(cls, value: str) -> str:
+        """A container of somebody else's, whose network could be shared too, is none."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", value):
+            message = "it is neither none nor host, nor the name of a network, such as bridge"
+            raise ValueError(message)
+        return value
 
 
 class Settings(BaseSettings):
@@ -649,6 +707,7 @@ class Settings(BaseSettings):
     redis: RedisGroup = Field(default_factory=RedisGroup)
     hub: HubGroup = Field(default_factory=HubGroup)
     worker: WorkerGroup = Field(default_factory=WorkerGroup)
+    docker: DockerGroup = Field(default_factory=DockerGroup)
 
     @classmethod
     def settings_customise_sources(

@@ -39,6 +39,7 @@ class Action(StrEnum):
     SEE_MONEY = "see a balance"
     RECONCILE = "compare the node with the books"
     ROSTER = "spawn and stop agents"
+    IMAGE = "choose what an agent's container runs"
     MODEL = "choose the model"
     ALOUD = "have a group answered aloud"
     TOKENS = "see and revoke tokens"
@@ -88,6 +89,7 @@ _PAYS = frozenset(
         Action.AWARD,
         Action.TOKENS,
         Action.MINT,
+        Action.IMAGE,
         Action.MODEL,
         Action.PAIR,
         Action.APPROVE,

@@ -38,6 +38,8 @@ class Kind(StrEnum):
     TASK_EXPIRED = "TaskExpired"
     AGENT_SPAWNED = "AgentSpawned"
     AGENT_DISMISSED = "AgentDismissed"
+    AGENT_DOWN = "AgentDown"
+    AGENT_UP = "AgentUp"
     BOOK_OPENED = "BookOpened"
     INVOICE_SETTLED = "InvoiceSettled"
     PAYMENT_SUCCEEDED = "PaymentSucceeded"

@@ -22,6 +22,8 @@ ANSWER_SECONDS = 30.0
 """How long an answer may take beyond the wait that was asked for."""
 
 
+SOCKET = "unix://"
+
 UPLOAD_SECONDS = 60
 """How much longer that of a result may take: as long as a hub reads one."""
 
@@ -44,10 +46,15 @@ class HubClient:
         cls, url: str, name: str, token: str, clock: Clock, content: Callable[[ResultFile], Awaitable[bytes]],
         instance: str = "",
     ) -> AsyncIterator[Self]:  # fmt: skip
-        """A client until the block ends. `instance` tells this process from others of its name, of which only the last works."""
+        """A client until the block ends; `unix:///PATH` is the hub's own socket.
+
+        `instance` tells this process from others of its name, of which only the last works.
+        """
         headers = {"Authorization": f"Bearer {token}"} | ({"Timmy-Instance": instance} if instance else {})
-        async with aiohttp.ClientSession(headers=headers) as session:
-            yield cls(session, url, name, clock, content)
+        socket = url.removeprefix(SOCKET) if url.startswith(SOCKET) else None
+        way = aiohttp.UnixConnector(socket) if socket else None
+        async with aiohttp.ClientSession(headers=headers, connector=way) as session:
+            yield cls(session, "http://localhost" if socket else url, name, clock, content)
 
     async def enrol(self, capabilities: Sequence[str], concurrency: int) -> None:
         """See `Hub`."""

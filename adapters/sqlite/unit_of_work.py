@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
+    from adapters.sqlite.container_store import ContainerRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
 
@@ -108,6 +109,17 @@ class UnitOfWork:
     def stuck(self) -> StuckRows:
         """What nothing moves any more; looked for now and then."""
         return StuckRows(self._connection)
+
+    @property
+    def containers(self) -> ContainerRows:
+        """Agents in containers."""
+        from adapters.sqlite.container_store import ContainerRows  # noqa: PLC0415 - where there are containers
+
+        return ContainerRows(self._connection)
+
+    def keeps_containers(self) -> bool:
+        """Whether there ever was an agent in a container; what they are is asked of `containers`."""
+        return self._connection.execute("SELECT 1 FROM container_mark").fetchone() is not None
 
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""

@@ -12,6 +12,7 @@ import json
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -69,6 +70,7 @@ class Sidecar:
         self._page = StatusPage(sources)
         self._live = Live(self._page, self._streams, self._guard, sources.clock)
         self._counts: Counter[str] = Counter()
+        self._runner: Runner | None = None
         self.address = ""
         """The URL of the hub as seen from this machine, once it listens."""
         events = EventStream(sources.store, self._streams, self._guard, sources.clock)
@@ -95,7 +97,7 @@ class Sidecar:
         """Bind, and answer until the block ends; then open streams are closed. Raises `PortInUse`, `CannotListen`."""
         await self._page.load()
         await self._logins.load()
-        runner = Runner(self._application(), shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = self._runner = Runner(self._application(), shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             await self._bind(runner)
@@ -105,6 +107,12 @@ class Sidecar:
         finally:
             self._streams.close()
             await runner.cleanup()
+
+    async def also_at(self, path: str) -> None:
+        """Answer on a Unix socket too, while it listens, to whoever sees that: what one may is in their token."""
+        if self._runner is not None:
+            await web.UnixSite(self._runner, path).start()
+            await asyncio.to_thread(Path(path).chmod, 0o666)
 
     async def run(self) -> None:
         """Keep the page's readers up to date, for ever."""

@@ -24,7 +24,8 @@ async def agents(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every 
 async def agent(hub: Hub, call: CommandCall) -> Reply:
     """Show an agent."""
     found = await hub.coordinator.seat(cast("str", call.args["name"]))
-    return views.agent(found, await hub.coordinator.record(found.name), hub.clock.now())
+    last = await hub.contained.last(call.caller, found)
+    return views.agent(found, await hub.coordinator.record(found.name), hub.clock.now(), last)
 
 
 @command("/market", "who does what, for how much, how fast and how well", group="swarm", action=Action.LOOK, reads=True)
@@ -34,21 +35,26 @@ async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in 
 
 
 @command(
-    "/spawn PERSONA",
+    "/spawn PERSONA [image=IMAGE] [does=CAPABILITIES]",
     "put one more agent to work",
     group="swarm",
     action=Action.ROSTER,
-    notes=("A worker that was dismissed works here again after /spawn and its name",),
+    notes=(
+        "A worker that was dismissed works here again after /spawn and its name",
+        "With `TIMMY_DOCKER_IMAGE` set, or with `image=`, it is in a container, as the agent of a persona or under a name of its"
+        " own; `image=none`: in the hub's process. Another image than that is the owner's to choose",
+    ),
 )
 async def spawn(hub: Hub, call: CommandCall) -> Reply:
     """Spawn an agent."""
-    found = await hub.coordinator.spawn(call.caller, cast("str", call.args["persona"]), key=call.key)
-    return Reply(f"{found} joined the roster", {"ok": True, "agent": found})
+    given, image, does = (cast("str | None", call.args.get(key)) for key in ("persona", "image", "does"))
+    found, where = await hub.contained.spawn(call.caller, given or "", image, does, key=call.key)
+    return Reply(f"{found} joined the roster{where}", {"ok": True, "agent": found})
 
 
 @command("/dismiss NAME", "take an agent off the roster", group="swarm", action=Action.ROSTER)
 async def dismiss(hub: Hub, call: CommandCall) -> Reply:
     """Dismiss an agent."""
-    found, load = await hub.coordinator.dismiss(call.caller, cast("str", call.args["name"]), key=call.key)
+    found, load = await hub.contained.dismiss(call.caller, cast("str", call.args["name"]), key=call.key)
     rest = "; what it was doing goes to somebody else" if load else ""
     return Reply(f"{found} left the roster{rest}", {"ok": True, "agent": found})

@@ -320,10 +320,15 @@ class Coordinator:
         )  # fmt: skip
         return await self.post(order)
 
-    async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
-        """Take an agent off the roster; what it was doing goes to somebody else. Returns its name and how many tasks that is."""
+    async def dismiss(
+        self, caller: Caller, name: str, *, key: str, also: Callable[[SwarmTx], None] | None = None
+    ) -> tuple[str, int]:
+        """Take an agent off the roster; what it was doing goes to somebody else. Returns its name and how many tasks that is.
+
+        `also`: what becomes of a worker besides, in the same unit of work.
+        """
         if self.crew.knows(name):
-            agent, new = name, await self.crew.turn(caller, name, live=False, key=key, as_now=self._as_now)
+            agent, new = name, await self.crew.turn(caller, name, live=False, key=key, as_now=self._as_now, also=also)
             self._docket.board.look(name)
         else:
             agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)

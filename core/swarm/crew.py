@@ -95,6 +95,8 @@ class Crew:
         self._noted: set[str] = set()
         self._version = 0
         self._fitting: tuple[object, list[Enrolled]] = (None, [])
+        self.troubles: dict[str, str] = {}
+        """Why those cannot be here that this hub keeps in containers, by name."""
 
     def __iter__(self) -> Iterator[Enrolled]:
         """All that are enrolled, by name."""
@@ -127,6 +129,7 @@ class Crew:
             seen = self._seen.get(worker.name)
             gone = "" if seen is None else _span(self._clock.steady() - seen)
             why = f"away: silent for {gone}" if gone else "away since the hub's start"
+        why = self.troubles.get(worker.name, why)
         can = worker.capabilities
         return Seat(
             worker.name,
@@ -243,14 +246,21 @@ class Crew:
         back = self.seen(name)
         return new or back
 
+    def admit(self, worker: Enrolled) -> None:
+        """One that the hub itself begins was enrolled; it is not here yet."""
+        self._dismissed.pop(worker.name, None)
+        self._enrolled[worker.name] = worker
+        self._version += 1
+
     def knows(self, name: str) -> bool:
         """Whether a worker of this name is enrolled, or was dismissed."""
         return name in self._enrolled or name in self._dismissed
 
     async def turn(
-        self, caller: Caller, name: str, *, live: bool, key: str, as_now: Callable[[SwarmTx, Caller], Caller]
-    ) -> bool:
-        """Dismiss a worker, or let it work here again; returns whether that was done now."""
+        self, caller: Caller, name: str, *, live: bool, key: str, as_now: Callable[[SwarmTx, Caller], Caller],
+        also: Callable[[SwarmTx], None] | None = None,
+    ) -> bool:  # fmt: skip
+        """Dismiss a worker, or let it work here again, and whatever is `also` done then; returns whether that was done now."""
         authorize(caller, Action.ROSTER)
 
         def work(tx: SwarmTx) -> Enrolled | None:
@@ -260,6 +270,8 @@ class Crew:
             as_now(tx, caller)
             worker = replace(known, live=live)
             tx.crew.put(worker, here=False)
+            if also is not None:
+                also(tx)
             kind = Kind.AGENT_SPAWNED if live else Kind.AGENT_DISMISSED
             tx.emit(Event(kind, agent=name, data={"by": caller.recorded}))
             tx.mark(key, name)
