@@ -75,6 +75,7 @@ NOTIFIED = frozenset({
     Kind.ESCROW_REFUSED, Kind.AGENT_DOWN, Kind.AGENT_UP,
 })  # fmt: skip
 
+_CONTAINED = frozenset({Kind.AGENT_DOWN, Kind.AGENT_UP})
 _ESCROW = frozenset({Kind.ESCROW_HELD, Kind.ESCROW_TAKEN, Kind.ESCROW_GIVEN, Kind.ESCROW_LOST, Kind.ESCROW_REFUSED})
 _TO_OWNERS = frozenset({Kind.ESCROW_LOST, Kind.ESCROW_REFUSED})
 
@@ -119,8 +120,12 @@ class Notify:
         """Write the messages that follow from an event."""
         return [
             tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now)
-            for where, reply in self._told(tx, event)
+            for where, reply in (self._of_container if event.kind in _CONTAINED else self._told)(tx, event)
         ]
+
+    def _of_container(self, tx: HandlerTx, event: Event) -> list[tuple[str, Reply]]:
+        """How an agent's container does is told to the owners."""
+        return [(home, views.contained(event)) for home in self._homes(tx, CONSOLE_OWNER)]
 
     def _told(self, tx: HandlerTx, event: Event) -> Sequence[tuple[str, Reply]]:
         """What is told, and in which conversation."""
@@ -128,8 +133,6 @@ class Notify:
             return views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)
         if event.kind in _ESCROW:
             return self._of_escrow(tx, event)
-        if event.kind in {Kind.AGENT_DOWN, Kind.AGENT_UP}:
-            return [(home, views.contained(event)) for home in self._homes(tx, CONSOLE_OWNER)]
         if receipt := _receipt(tx, event, simulated=self._simulated):
             money, reply = receipt
             return [(where, reply) for where in self._where(tx, money)]

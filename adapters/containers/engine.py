@@ -11,7 +11,7 @@ import asyncio
 import io
 import json
 import tarfile
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
@@ -21,7 +21,7 @@ from core.errors import cause
 from core.swarm.container import BadImage, DockerAway, Found, NoImage, NotStarted, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from aiodocker.containers import DockerContainer
 
@@ -31,7 +31,7 @@ HUB, NAME, MARK = "timmy.hub", "timmy.agent", "timmy.mark"
 """Labels: whose container it is, which agent's, and what of (`Wanted.mark`)."""
 
 USER = 10001
-SECRETS, TOKEN = "/run/timmy", "token"  # noqa: S105 - where it is
+SECRETS, TOKEN = "/run/timmy", "token"
 """Where the token is, within."""
 
 SOCKETS = "/run/hub"
@@ -63,7 +63,7 @@ class Containers:
 
     async def found(self) -> list[Found]:
         """See `Engine`."""
-        with self._answers():
+        async with self._answers():
             listed = await self._docker.containers.list(all=True, filters=json.dumps({"label": [f"{HUB}={self._hub}"]}))
             rows = [one._container for one in listed]  # noqa: SLF001 - as listed; each by itself is another question
             return [await self._told(row) for row in rows if row["State"] != "removing"]
@@ -78,7 +78,7 @@ class Containers:
 
     async def make(self, wanted: Wanted, token: str) -> None:
         """See `Engine`."""
-        with self._answers():
+        async with self._answers():
             try:
                 await self._fit(wanted.image)
                 made = await self._docker.containers.create(_body(wanted, self._hub), name=self._name(wanted.name))
@@ -103,7 +103,7 @@ class Containers:
 
     async def start(self, name: str) -> None:
         """See `Engine`."""
-        with self._answers():
+        async with self._answers():
             try:
                 await self._one(name).start()
             except DockerError as error:
@@ -113,7 +113,7 @@ class Containers:
 
     async def remove(self, name: str) -> None:
         """See `Engine`."""
-        with self._answers():
+        async with self._answers():
             try:
                 await self._one(name).delete(force=True, v=True)
             except DockerError as error:
@@ -122,7 +122,7 @@ class Containers:
 
     async def log(self, name: str, lines: int) -> list[str]:
         """See `Engine`."""
-        with self._answers():
+        async with self._answers():
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     said = await self._one(name).log(stdout=True, stderr=True, tail=lines)
@@ -138,10 +138,12 @@ class Containers:
     def _one(self, name: str) -> DockerContainer:
         return self._docker.containers.container(self._name(name))
 
-    @contextmanager
-    def _answers(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _answers(self) -> AsyncIterator[None]:
         """What keeps Docker from answering, or what answers there from being Docker, as `DockerAway`."""
         try:
+            if self._docker.api_version == "auto":
+                await self._docker.version()  # else another server's "not found" would be a container's, or an image's
             yield
         except DockerError as error:
             why = "there is no such server" if error.status == _LOST else f"it says {error.message.strip()!r}"

@@ -41,8 +41,8 @@ async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in 
     action=Action.ROSTER,
     notes=(
         "A worker that was dismissed works here again after /spawn and its name",
-        "With `TIMMY_DOCKER_IMAGE` set, or with `image=`, it is in a container, as the agent of a persona or under a name of its"
-        " own; `image=none`: in the hub's process. Another image than that is the owner's to choose",
+        "With `TIMMY_DOCKER_IMAGE` set, or with `image=`, it is in a container, of a persona or under another name",
+        "`image=none` puts it into the hub's own process. Any image but that of the settings is the owner's to choose",
     ),
 )
 async def spawn(hub: Hub, call: CommandCall) -> Reply:

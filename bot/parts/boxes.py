@@ -34,7 +34,7 @@ class NotReached(UserError):
     """Agents on the network {network} do not reach a hub without TIMMY_HTTP_PUBLIC_URL. Set it, or TIMMY_DOCKER_NETWORK=none."""
 
 
-async def keeper(
+async def keeper(  # noqa: PLR0913, PLR0917 - what it joins
     settings: Settings, stack: contextlib.AsyncExitStack, store: Database, web: Sidecar, coordinator: Coordinator,
     roster: Roster, identities: Identities, clock: Clock, ids: IdSource,
 ) -> Keeper:  # fmt: skip
@@ -53,10 +53,7 @@ async def _home(settings: Settings, web: Sidecar) -> Home:
     docker = settings.docker
     limits = Limits(docker.memory << 20, round(docker.cpus * 1000), PROCESSES)
     if docker.network == "none":
-        data = Path(os.path.realpath(settings.data_dir))
-        place = data.with_name(f"{data.name}.agents")  # beside the data folder, of which nothing is ever mounted
-        folder.make(place, "DATA_DIR")
-        place.chmod(0o755)
+        place = _sockets(settings.data_dir)
         with socket_path(place, SOCKET) as path:
             await web.also_at(path)
         return Home(f"unix://{SOCKETS}/{SOCKET}", docker.network, limits, str(place))
@@ -65,3 +62,12 @@ async def _home(settings: Settings, web: Sidecar) -> Home:
     if settings.http.public_url is None:
         raise NotReached(network=docker.network)
     return Home(settings.http.public_url.rstrip("/"), docker.network, limits)
+
+
+def _sockets(data: Path) -> Path:
+    """The folder with the hub's socket: beside the data folder, of which nothing is ever mounted."""
+    data = Path(os.path.realpath(data))
+    place = data.with_name(f"{data.name}.agents")
+    folder.make(place, "DATA_DIR")
+    place.chmod(0o755)
+    return place

@@ -42,7 +42,7 @@ class BadImageName(UserError):
 
 
 class NoImage(UserError):
-    """Docker has no image {image}, and fetches none. Build it (make docker-build makes timmy-agent), or name one of docker image ls."""
+    """Docker has no image {image}, and none is fetched. make docker-build makes timmy-agent; docker image ls lists what there is."""
 
     status = 404
 
@@ -185,7 +185,7 @@ def check_image(given: str) -> str:
 
 
 def pause(ends: int, chance: float) -> int:
-    """ms until one that ended so often in a row is started again; `chance`: drawn anew each time, 0 to 1."""
+    """How many ms until one that ended so often in a row is started again; `chance`: drawn anew each time, 0 to 1."""
     longest = min(FIRST_PAUSE << min(max(0, ends - 1), _MOST_DOUBLINGS), LAST_PAUSE)
     return round(longest * (1 + chance) / 2)
 

@@ -335,13 +335,17 @@ class Coordinator:
         load = await self._store.read(lambda tx: tx.tasks.load(agent))
         if new:
             self._walk.offer_again(self._docket.parking.waiting_for(agent))
-            self._spawner.spawn(self._hand_over(agent), f"what {agent} was doing")
+            self.lose(agent, dismissed(agent))
         return agent, load
 
-    async def _hand_over(self, agent: str) -> None:
+    def lose(self, agent: str, why: str) -> None:
+        """What an agent was doing goes to somebody else."""
+        self._spawner.spawn(self._hand_over(agent, why), f"what {agent} was doing")
+
+    async def _hand_over(self, agent: str, why: str) -> None:
         for task in await self._store.read(lambda tx: tx.tasks.live()):
             if task.agent == agent and task.status in AT_WORK:
-                await self._walk.lose(task, dismissed(agent))
+                await self._walk.lose(task, why)
 
     async def spawn(self, caller: Caller, given: str, *, key: str) -> str:
         """Add an agent of a persona, or let a dismissed worker work here again; returns its name.

@@ -21,6 +21,7 @@ from core.swarm.container import (
     MOST_CONTAINERS,
     BadImage,
     Container,
+    DockerAway,
     NoImage,
     NotStarted,
     State,
@@ -144,6 +145,10 @@ class Keeper:
         """Whether one has ended lately, or cannot be begun."""
         return (one := self.kept(name)) is not None and one.live and bool(one.why)
 
+    @property
+    def _live(self) -> list[Container]:
+        return [one for one in self._known.values() if one.live]
+
     # What people decide ----------------------------------------------------------------------------------------
 
     async def spawn(
@@ -227,17 +232,22 @@ class Keeper:
     # What runs -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """See, for ever, that what runs is what is wanted. Raises `DockerAway`."""
+        """See, for ever, that what runs is what is wanted. Raises `DockerAway`, where anything is."""
         while True:
             self._wake.clear()
-            await self.look()
+            try:
+                await self.look()
+            except DockerAway as error:
+                if self._live:
+                    raise
+                log.info("%s", error)
             soon = self._clock.now() + round(EVERY_SECONDS * 1000)
-            await self._clock.until(min([soon, *self._due.values()]), self._wake)
+            await self._clock.until(min([soon, *self._due.values()]) if self._live else None, self._wake)
 
     async def look(self) -> None:
         """Compare once, and do what follows."""
         async with self._lock:
-            rows = [one for one in self._known.values() if one.live]
+            rows = self._live
             found = {one.name: one for one in await self._engine.found()}
             for name in sorted(found.keys() - {one.name for one in rows}):
                 log.info("the container %s is nobody's any more", name)
@@ -272,12 +282,14 @@ class Keeper:
             new = rules.revoked(one, seen)
         self._due.pop(one.name, None)
         await self._note(one, new, None)
+        self._coordinator.lose(one.name, f"the container of {one.name} ended: {new.why}")
         return new
 
     async def _begin(self, one: Container, seen: Found | None) -> None:
         """Begin one that ended, with the token that it has; or make it, with another."""
         try:
             if seen is None or seen.state is not State.ENDED:
+                self._coordinator.lose(one.name, f"the container of {one.name} was made anew")
                 token = self._token()
                 await self._store.write(lambda tx: self._give(tx, one.name, token))
                 await self._engine.remove(one.name)

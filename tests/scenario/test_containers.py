@@ -1,0 +1,470 @@
+"""Agents in containers, on a Docker that is scripted: what is asked of it, what becomes of what it says, and what is left."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from adapters.containers.engine import SOCKETS
+from bot.parts.boxes import SOCKET
+from config.settings import DockerGroup, Http
+from core.swarm.container import CALM, MOST_CONTAINERS
+from tests.docker_server import DockerServer
+from tests.fakes import FakeClock
+from tests.scenario.bot import OWNER, balances, hub, let_in, prove, settings
+from tests.scenario.crew import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+OPERATOR = "telegram:5"
+
+
+@pytest.fixture
+async def docker(tmp_path: Path) -> AsyncIterator[DockerServer]:
+    server = DockerServer()
+    async with server.serving(tmp_path / "d"):
+        yield server
+
+
+@asynccontextmanager
+async def on(
+    tmp_path: Path, *, clock: FakeClock | None = None, http: Http | None = None, **docker: Any
+) -> AsyncIterator[Bot]:
+    """A hub on the scripted Docker."""
+    group = DockerGroup(url=f"unix://{tmp_path / 'd'}", **docker)
+    found = settings(tmp_path).model_copy(update={"docker": group, "http": http or Http(port=0)})
+    async with hub(tmp_path, found=found, clock=clock) as bot:
+        yield bot
+
+
+@asynccontextmanager
+async def agent(bot: Bot, docker: DockerServer, name: str) -> AsyncIterator[Worker]:
+    """What runs in a container, with what it finds there: the token in its file, and the hub's socket."""
+    box = docker.of(name)
+    (sockets,) = (one["Source"] for one in box.body["HostConfig"]["Mounts"] if one["Type"] == "bind")
+    connector = aiohttp.UnixConnector(f"{sockets}/{SOCKET}")
+    async with aiohttp.ClientSession(connector=connector) as session:
+        worker = Worker(session, name, box.token, "http://localhost")
+        yield worker
+
+
+async def spawned(bot: Bot, name: str = "box", image: str = "agents") -> None:
+    said = await bot.say(f"/spawn {name} image={image}")
+    assert said["data"] == {"ok": True, "agent": name}, said
+
+
+async def stands(bot: Bot, name: str = "box") -> str:
+    """Why an agent does not work; empty: it does."""
+    return str((await bot.data(f"/agent {name}"))["agent"].get("why", ""))
+
+
+async def ticks(bot: Bot, docker: DockerServer, seconds: float = 5) -> None:
+    """Let time pass, and see that the hub has looked at what runs."""
+    before = docker.asked.count("GET json")
+    bot.pass_time(seconds)
+    await bot.see(lambda: docker.asked.count("GET json") > before, "a look", pace=0)
+    await bot.barrier()
+
+
+async def begun(bot: Bot, docker: DockerServer, times: int, name: str = "box") -> None:
+    await bot.see(lambda: docker.of(name).begun == times, f"start {times} of {name}", pace=1)
+
+
+async def test_an_agent_in_a_container_bids_works_is_paid_and_is_removed(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path) as bot:
+        said = await bot.say("/spawn box image=agents")
+        assert said["text"] == "box joined the roster, in a container of agents"
+        box = docker.of("box")
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("anything")
+            task = (await bot.data("/task repeat after me to=box"))["task"]
+            lease = await worker.won(task, 25)
+            await worker.deliver(task, lease, "after me")
+            await bot.say(f"/accept {task}")
+            assert balances(bot.app.settings)["agent:box"] == (25, 0)
+            left = await bot.say("/dismiss box")
+            assert left["text"] == "box left the roster"
+            assert (await worker.code("GET", "tasks"))[0] == 401, "its token went with it"
+        assert box.id not in docker.boxes
+        assert bot.rows("SELECT kind FROM token WHERE revoked_at IS NULL") == []
+        prove(bot.app.settings)
+
+
+async def test_it_is_shut_in_and_its_token_is_in_one_file_alone(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path, memory=64, cpus=0.5) as bot:
+        await spawned(bot)
+        box = docker.of("box")
+        content, mode, owner = box.files["/run/timmy/token"]
+        assert (mode, owner, len(box.files)) == (0o400, 10001, 1)
+        assert content.decode() not in json.dumps(box.body)
+        assert b"timmy_worker_" in content
+        place = tmp_path / "data.agents"
+        (mark,) = bot.rows("SELECT mark FROM container_mark")[0]
+        assert box.name == f"timmy-{mark}-box"
+        assert {key: value for key, value in box.body.items() if key != "Labels"} == {
+            "Image": "agents", "Hostname": "box", "User": "10001:10001",
+            "Env": [
+                f"TIMMY_HUB_URL=unix://{SOCKETS}/{SOCKET}", "TIMMY_WORKER_NAME=box",
+                "TIMMY_WORKER_TOKEN_FILE=/run/timmy/token",
+            ],
+            "HostConfig": {
+                "NetworkMode": "none", "ReadonlyRootfs": True, "Init": True, "Privileged": False, "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges:true"], "Memory": 64 << 20, "MemorySwap": 64 << 20, "PidsLimit": 256,
+                "NanoCpus": 500_000_000, "RestartPolicy": {"Name": "no"},
+                "Tmpfs": {"/tmp": "rw,nosuid,nodev,size=128m"},  # noqa: S108 - within
+                "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+                "Mounts": [
+                    {"Type": "volume", "Target": "/run/timmy"},
+                    {"Type": "bind", "Source": str(place), "Target": SOCKETS, "ReadOnly": True},
+                ],
+            },
+        }  # fmt: skip
+        assert [file.name for file in place.iterdir()] == [SOCKET], "nothing of the data folder is seen within"
+
+
+@pytest.mark.parametrize(
+    ("network", "public", "url"),
+    [
+        ("host", None, "http://127.0.0.1:"),
+        ("bridge", "http://host.docker.internal:8080/", "http://host.docker.internal:8080"),
+        ("bridge", None, ""),
+    ],
+)
+async def test_the_network_is_the_one_that_was_chosen(
+    tmp_path: Path, docker: DockerServer, network: str, public: str | None, url: str
+) -> None:
+    async with on(tmp_path, network=network, http=Http(port=0, public_url=public)) as bot:
+        said = await bot.say("/spawn box image=agents")
+        if not url:
+            assert "Set it, or TIMMY_DOCKER_NETWORK=none" in said["text"]
+            assert docker.boxes == {}
+            return
+        body = docker.of("box").body
+        assert body["HostConfig"]["NetworkMode"] == network
+        assert body["Env"][0].startswith(f"TIMMY_HUB_URL={url}")
+        assert [one["Type"] for one in body["HostConfig"]["Mounts"]] == ["volume"]
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("nothing", "Docker has no image nothing, and none is fetched"),
+        ("hubs", "hubs cannot be an agent's: it asks for volumes (/data, /workspace)"),
+        ("broken", "The container of box cannot be started: exec: no such file"),
+        ("--privileged", "is no name of an image"),
+    ],
+)
+async def test_an_image_that_cannot_run_is_refused_in_a_line_and_leaves_nothing(
+    tmp_path: Path, docker: DockerServer, image: str, words: str
+) -> None:
+    docker.images |= {"hubs": {"Volumes": {"/workspace": {}, "/data": {}}}, "broken": {}}
+    docker.broken["broken"] = "exec: no such file"
+    async with on(tmp_path) as bot:
+        said = await bot.say(f"/spawn box image={image}")
+        assert said["data"]["ok"] is False
+        assert words in said["text"]
+        assert "\n" not in said["text"]
+        await ticks(bot, docker, 0)
+        assert docker.boxes == {}
+        assert bot.rows("SELECT 1 FROM container WHERE live") == []
+        assert bot.rows("SELECT 1 FROM token WHERE revoked_at IS NULL") == []
+        assert "box" not in {one["name"] for one in (await bot.data("/agents"))["agents"]}
+        await spawned(bot)
+
+
+async def test_one_that_keeps_ending_is_begun_later_and_later_and_told_once(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        token = docker.of("box").token
+        waits = []
+        for times in range(1, 7):
+            docker.end("box", 3)
+            await bot.see(lambda times=times: bot.rows("SELECT ends FROM container")[0][0] == times, "its end", pace=1)  # type: ignore[misc]
+            since = bot.clock.now()
+            await begun(bot, docker, times + 1)
+            waits.append((bot.clock.now() - since) / 1000)
+        longest = [2 ** (times - 1) for times in range(1, 7)]
+        assert all(most / 2 - 1 <= wait <= most + 6 for wait, most in zip(waits, longest, strict=True)), waits
+        assert docker.of("box").token == token, "a container that ended keeps its token"
+        told = await bot.until(kind="more", agent="box", ok=False)
+        assert told["text"].startswith(
+            "box keeps ending: it ended with exit code 3. It is started again, later and later."
+        )
+        await ticks(bot, docker, CALM / 1000)
+        await bot.until(kind="more", agent="box", ok=True, text="box works again")
+        assert "more" not in bot.kinds()
+        docker.end("box", 3)
+        await bot.see(
+            lambda: bot.rows("SELECT ends, trouble FROM container") == [(1, "")], "that this is one end", pace=1
+        )
+
+
+async def test_what_ended_and_why_is_shown_with_its_last_words_to_those_who_may_act(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    async with on(tmp_path, memory=64) as bot:
+        await let_in(bot, OPERATOR, "operator")
+        await let_in(bot, "telegram:6", "member")
+        await spawned(bot)
+        secret = docker.of("box").token
+        docker.end("box", 137, starved=True, said=f"begin\x1b[31m\u202e\n{secret}\n{'x' * 400}\n")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE ends = 1"), "its end", pace=1)
+        shown = await bot.say("/agent box", acting_for=OPERATOR)
+        assert "it ran out of memory: it may use 64 MB" in shown["text"]
+        assert shown["data"]["log"] == ["begin\\x1b[31m\\u202e", "[secret]", f"{'x' * 300}…"]
+        assert secret not in shown["text"]
+        assert "log" not in await bot.data("/agent box", acting_for="telegram:6")
+        found = await bot.app.console.admin["agents.logs"]({"name": "BOX", "lines": 2})
+        assert found["data"]["log"][0] == "[secret]"
+        docker.boxes.clear()
+        assert (await bot.app.console.admin["agents.logs"]({"name": "box"}))["text"] == "It said nothing."
+        with pytest.raises(Exception, match="There is no agent 'nobody' in a container"):
+            await bot.app.console.admin["agents.logs"]({"name": "nobody"})
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [(0, "it ended by itself, with exit code 0"), (137, "it was killed by SIGKILL"), (2, "it ended with exit code 2")],
+)
+async def test_what_it_was_doing_goes_to_somebody_else_as_it_ends(
+    tmp_path: Path, docker: DockerServer, code: int, why: str
+) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("any")
+            task = (await bot.data("/task write it to=box"))["task"]
+            await worker.won(task, 25)
+        docker.end("box", code)
+        await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE status = 'failed'"), "its end", pace=1)
+        ended = await bot.until(kind="more", task=task, status="failed")
+        assert f"the container of box ended: {why}" in ended["text"]
+        prove(bot.app.settings)
+
+
+async def test_a_hub_that_stops_leaves_them_running_and_the_next_start_takes_them_up(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    clock = FakeClock()
+    async with on(tmp_path, clock=clock) as bot:
+        await spawned(bot)
+        box = docker.of("box")
+    assert box.state == "running"
+    async with on(tmp_path, clock=clock) as bot:
+        await bot.see(lambda: "GET json" in docker.asked, "a look")
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("any")
+            await bot.see(lambda: bot.rows("SELECT 1 FROM crew WHERE here"), "its return")
+        assert docker.of("box") is box
+        assert box.begun == 1
+    docker.end("box", 1)
+    async with on(tmp_path, clock=clock, memory=128) as bot:
+        await bot.see(
+            lambda: docker.names == {"box": "running"} and box.id not in docker.boxes, "one of the new size", pace=1
+        )
+        assert docker.of("box").token != box.token
+        assert bot.rows("SELECT count(*) FROM token WHERE revoked_at IS NULL") == [(1,)]
+
+
+async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Path, docker: DockerServer) -> None:
+    """A crash falls between any two steps of a spawn or a dismissal; each of these is what one of them leaves."""
+    clock = FakeClock()
+    async with on(tmp_path, clock=clock) as bot:
+        for name in ("made", "lost", "gone", "fine"):
+            await spawned(bot, name)
+        (mark,) = bot.rows("SELECT mark FROM container_mark")[0]
+        await bot.say("/dismiss gone")
+        fine = docker.of("fine")
+    half, lost = docker.of("made"), docker.of("lost")
+    half.state, half.files = "created", {}  # made, and killed before its token was there
+    del docker.boxes[lost.id]  # the row was written, and the container is not there
+    docker.put(
+        f"timmy-{mark}-gone", hub=mark, agent="gone", state="running"
+    )  # dismissed, and killed before it was removed
+    docker.put(f"timmy-{mark}-new", hub=mark, agent="new")  # made, and killed before its row was written
+    docker.put(f"timmy-{mark}-old", hub=mark, agent="old", state="dead")
+    other = docker.put("timmy-else-box", hub="else", agent="box", state="running")
+    stranger = docker.put("web", hub="", agent="web", state="running")
+    async with on(tmp_path, clock=clock) as bot:
+        await bot.see(
+            lambda: docker.names
+            == {"made": "running", "lost": "running", "fine": "running", "box": "running", "web": "running"},
+            "that all is as it should be", pace=1,
+        )  # fmt: skip
+        assert docker.of("made").id != half.id
+        assert docker.of("made").token.startswith("timmy_worker_")
+        assert docker.of("fine") is fine
+        assert {other.id, stranger.id} <= docker.boxes.keys(), "what is not this hub's is left alone"
+
+
+async def test_a_docker_that_is_away_is_told_in_status_and_asked_again(tmp_path: Path) -> None:
+    docker = DockerServer()
+    async with on(tmp_path) as bot:
+        said = await bot.say("/spawn box image=agents")
+        assert said["data"]["error"] == "docker_away"
+        assert "Start it, or see to TIMMY_DOCKER_URL" in said["text"]
+        async with docker.serving(tmp_path / "d"):
+            await spawned(bot)
+        await bot.see(lambda: not bot.app.health.parts["containers"].up, "that it is away", pace=1)
+        status = await bot.say("/status")
+        assert "containers  down: Docker does not answer at unix://" in status["text"]
+        assert not any("containers" in fault for fault in bot.app.health.faults()), "the hub itself is healthy"
+        left = await bot.say("/dismiss box")
+        assert left["text"] == "box left the roster"
+        assert docker.names == {"box": "running"}
+        async with docker.serving(tmp_path / "d"):
+            await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
+
+
+async def test_a_hub_without_containers_does_not_care_whether_docker_is_away(tmp_path: Path) -> None:
+    docker = DockerServer()
+    clock = FakeClock()
+    async with on(tmp_path, clock=clock) as bot, docker.serving(tmp_path / "d"):
+        await spawned(bot)
+        await bot.say("/dismiss box")
+    async with on(tmp_path, clock=clock) as bot:
+        await bot.see(lambda: "containers" in bot.app.health.parts, "the part")
+        bot.pass_time(60)
+        await bot.barrier()
+        assert bot.app.health.parts["containers"].up
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        web.Response(text="<html>hello</html>", content_type="text/html"),
+        web.Response(text="hello"),
+        web.json_response({"hello": "you"}),
+        web.json_response([]),
+        web.Response(text="{", content_type="application/json"),
+        web.Response(status=404, text="nothing here"),
+        web.json_response({"message": "go away"}, status=500),
+    ],
+    ids=["page", "text", "json", "list", "half", "404", "500"],
+)
+async def test_whatever_answers_instead_of_docker_is_one_clear_line(
+    tmp_path: Path, docker: DockerServer, wrong: web.Response
+) -> None:
+    docker.wrong = wrong
+    async with on(tmp_path) as bot:
+        said = await bot.say("/spawn box image=agents")
+        assert said["data"]["error"] == "docker_away", said
+        assert "\n" not in said["text"]
+
+
+async def test_a_persona_can_be_put_into_a_container_and_whose_image_is_whose_to_choose(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    docker.images["mine"] = {}
+    async with on(tmp_path, image="agents") as bot:
+        await let_in(bot, OPERATOR, "operator")
+        assert (await bot.data("/spawn quill", acting_for=OPERATOR))["agent"] == "quill-box"
+        assert (await bot.data("/spawn QUILL"))["agent"] == "quill-box-2"
+        assert docker.of("quill-box").body["Env"][-1] == "TIMMY_WORKER_CAPABILITIES=writing"
+        assert (await bot.data("/spawn quill image=none"))["agent"] == "quill-2"
+        assert (await bot.data("/spawn box does=data,maps"))["agent"] == "box"
+        assert docker.of("box").body["Env"][-1] == "TIMMY_WORKER_CAPABILITIES=data,maps"
+        assert (await bot.data("/spawn other image=mine", acting_for=OPERATOR))["error"] == "not_allowed"
+        assert (await bot.data("/spawn quil"))["error"] == "unknown_persona"
+        assert (await bot.data("/spawn quill-7"))["error"] in {"name_reserved", "unknown_persona"}
+        assert (await bot.data("/spawn box"))["error"] == "runs_already"
+        assert (await bot.data("/spawn under_score"))["error"] == "bad_container_name"
+        await bot.app.console.admin["token.mint"]({"token_kind": "worker", "name": "far"})
+        assert (await bot.data("/spawn far"))["error"] == "name_taken"
+        await bot.say("/spawn other image=mine")
+        await bot.say("/dismiss other")
+        await bot.say("/dismiss box")
+        assert (await bot.data("/spawn other", acting_for=OPERATOR))["agent"] == "other"
+        assert docker.of("other").body["Image"] == "mine", "it comes back as it was"
+        assert (await bot.data("/spawn box"))["agent"] == "box"
+        assert docker.of("box").body["Env"][-1] == "TIMMY_WORKER_CAPABILITIES=data,maps"
+
+
+async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path, image="agents") as bot:
+        for _ in range(MOST_CONTAINERS):
+            assert (await bot.data("/spawn quill"))["ok"]
+        assert (await bot.data("/spawn quill"))["error"] == "too_many_containers"
+        await bot.say("/dismiss quill-box-7")
+        assert (await bot.data("/spawn quill"))["agent"] == "quill-box-7"
+
+
+async def test_one_whose_token_was_revoked_is_not_begun_again_until_it_is_given_another(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    clock = FakeClock()
+    async with on(tmp_path, clock=clock) as bot:
+        await spawned(bot)
+        await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+        docker.end("box")
+        bot.pass_time(5)
+        await bot.until(kind="more", agent="box", text="its token was revoked. /spawn box gives it another")
+        await ticks(bot, docker, 400)
+        assert docker.of("box").begun == 1
+    async with on(tmp_path, clock=clock) as bot:
+        await ticks(bot, docker, 400)
+        assert docker.of("box").begun == 1
+        assert "its token was revoked; /spawn box" in await stands(bot)
+        await spawned(bot)
+        assert docker.of("box").begun == 1
+        assert await stands(bot) == "away since the hub's start"
+
+
+async def test_one_that_docker_will_not_begin_again_is_told_and_tried_again(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        docker.broken["agents"] = "network x not found\nat all"
+        docker.end("box")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE trouble = 'refused'"), "that", pace=1)
+        told = await bot.until(kind="more", agent="box", ok=False)
+        assert "box does not run: The container of box cannot be started: network x not found at all." in told["text"]
+        assert "started again in" in await stands(bot)
+        docker.boxes.clear()
+        del docker.images["agents"]
+        await bot.see(
+            lambda: "no image agents" in bot.rows("SELECT why FROM container")[0][0], "another reason", pace=5
+        )
+        docker.images["agents"], docker.broken = {}, {}
+        await bot.see(lambda: docker.names == {"box": "running"}, "that it runs", pace=5)
+        await ticks(bot, docker, CALM / 1000)
+        await bot.until(kind="more", agent="box", ok=True, text="box works again")
+
+
+async def test_the_same_wish_twice_is_one_container(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path, image="agents") as bot:
+        for _ in range(2):
+            await bot.post("/spawn quill", id="m1")
+        await bot.until(kind="reply")
+        await bot.barrier()
+        assert list(docker.names) == ["quill-box"]
+
+
+async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path, image="agents") as bot:
+        await let_in(bot, OPERATOR, "operator")
+
+        async def unpair(what: str) -> None:
+            if what == "POST create":
+                docker.before = None
+                await bot.app.store.write(lambda tx: tx.tokens.take_away(OPERATOR))
+
+        docker.before = unpair
+        said = await bot.data("/spawn box", acting_for=OPERATOR)
+        assert said["error"] == "not_as_you_were", said
+        await ticks(bot, docker, 5)
+        assert docker.boxes == {}
+        assert bot.rows("SELECT 1 FROM token") == []
+        assert OWNER in bot.app.hub.identities.owners
