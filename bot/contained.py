@@ -96,12 +96,13 @@ class Contained:
         """What the container of an agent said last. Raises `NoContainer`, `DockerAway`."""
         return await (await self._opened()).log(name, lines)
 
-    async def last(self, caller: Caller, seat: Seat) -> list[str]:
-        """The same, of one that does not run as it should, for those who may do something about it."""
+    async def ended(self, caller: Caller, seat: Seat) -> tuple[str, list[str]]:
+        """Why the container of an agent ended lately, and what it said last, for those who may act; empty: it did not."""
         keeper = self._keeper
-        if keeper is None or not keeper.failing(seat.name) or not judge(caller, Action.ROSTER).allowed:
-            return []
+        one = keeper and keeper.kept(seat.name)
+        if keeper is None or not one or not one.why or not judge(caller, Action.ROSTER).allowed:
+            return "", []
         try:
-            return await keeper.log(seat.name)
-        except HubError:
-            return []
+            return one.why, await keeper.log(one.name)
+        except HubError:  # Docker is away
+            return one.why, []

@@ -243,8 +243,10 @@ def agents(seats: Sequence[Seat]) -> Reply:
     return page.reply(data)
 
 
-def agent(seat: Seat, records: Mapping[str, Record], now: int, last: Sequence[str] = ()) -> Reply:
-    """One of them, and what it did in each field; `last`: what its container said before it ended."""
+def agent(
+    seat: Seat, records: Mapping[str, Record], now: int, ended: str = "", last: Sequence[str] = ()
+) -> Reply:
+    """One of them, and what it did in each field; `ended`: why its container did lately, and what it said `last`."""
     asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
     whole, seen = together(records.values(), now), [one.weight(field) for field, one in records.items()]
     page = Page(f"{seat.name} does {seat.does}: {_state(seat)}")
@@ -256,9 +258,12 @@ def agent(seat: Seat, records: Mapping[str, Record], now: int, last: Sequence[st
     rows: list[Json] = [
         {"field": field, **_record_data(one, trust(seen, field, now))} for field, one in sorted(records.items())
     ]
-    if last:
-        page.add("it said last:").add("\n".join(last), Style.PRE)
-    return page.reply({"ok": True, "agent": agent_data(seat), "records": rows, **({"log": [*last]} if last else {})})
+    data: dict[str, Json] = {"ok": True, "agent": agent_data(seat), "records": rows}
+    if ended:
+        page.add(f"its container ended lately: {ended}{', and said last:' if last else ''}")
+        page.add("\n".join(last), Style.PRE)
+        data |= {"ended": ended, "log": [*last]}
+    return page.reply(data)
 
 
 def contained(event: Event) -> Reply:

@@ -24,8 +24,8 @@ async def agents(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - every 
 async def agent(hub: Hub, call: CommandCall) -> Reply:
     """Show an agent."""
     found = await hub.coordinator.seat(cast("str", call.args["name"]))
-    last = await hub.contained.last(call.caller, found)
-    return views.agent(found, await hub.coordinator.record(found.name), hub.clock.now(), last)
+    ended = await hub.contained.ended(call.caller, found)
+    return views.agent(found, await hub.coordinator.record(found.name), hub.clock.now(), *ended)
 
 
 @command("/market", "who does what, for how much, how fast and how well", group="swarm", action=Action.LOOK, reads=True)

@@ -42,7 +42,7 @@ class BadImageName(UserError):
 
 
 class NoImage(UserError):
-    """Docker has no image {image}, and none is fetched. make docker-build makes timmy-agent; docker image ls lists what there is."""
+    """Docker has no image {image}, and none is fetched. make docker-build makes timmy-agent; docker image ls lists all."""
 
     status = 404
 

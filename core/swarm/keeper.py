@@ -141,10 +141,6 @@ class Keeper:
         """The agent of this name that is in a container, or was."""
         return self._known.get(name.lower())
 
-    def failing(self, name: str) -> bool:
-        """Whether one has ended lately, or cannot be begun."""
-        return (one := self.kept(name)) is not None and one.live and bool(one.why)
-
     @property
     def _live(self) -> list[Container]:
         return [one for one in self._known.values() if one.live]

@@ -173,8 +173,7 @@ async def test_an_image_that_cannot_run_is_refused_in_a_line_and_leaves_nothing(
         assert said["data"]["ok"] is False
         assert words in said["text"]
         assert "\n" not in said["text"]
-        await ticks(bot, docker, 0)
-        assert docker.boxes == {}
+        await bot.see(lambda: docker.boxes == {}, "that nothing is left")
         assert bot.rows("SELECT 1 FROM container WHERE live") == []
         assert bot.rows("SELECT 1 FROM token WHERE revoked_at IS NULL") == []
         assert "box" not in {one["name"] for one in (await bot.data("/agents"))["agents"]}
@@ -201,7 +200,8 @@ async def test_one_that_keeps_ending_is_begun_later_and_later_and_told_once(
         assert told["text"].startswith(
             "box keeps ending: it ended with exit code 3. It is started again, later and later."
         )
-        await ticks(bot, docker, CALM / 1000)
+        bot.pass_time(CALM / 1000)
+        await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE ends = 0"), "calm", pace=1)
         await bot.until(kind="more", agent="box", ok=True, text="box works again")
         assert "more" not in bot.kinds()
         docker.end("box", 3)
@@ -431,7 +431,6 @@ async def test_one_that_docker_will_not_begin_again_is_told_and_tried_again(
         await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE trouble = 'refused'"), "that", pace=1)
         told = await bot.until(kind="more", agent="box", ok=False)
         assert "box does not run: The container of box cannot be started: network x not found at all." in told["text"]
-        assert "started again in" in await stands(bot)
         docker.boxes.clear()
         del docker.images["agents"]
         await bot.see(
@@ -439,7 +438,8 @@ async def test_one_that_docker_will_not_begin_again_is_told_and_tried_again(
         )
         docker.images["agents"], docker.broken = {}, {}
         await bot.see(lambda: docker.names == {"box": "running"}, "that it runs", pace=5)
-        await ticks(bot, docker, CALM / 1000)
+        bot.pass_time(CALM / 1000)
+        await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE ends = 0"), "calm", pace=1)
         await bot.until(kind="more", agent="box", ok=True, text="box works again")
 
 
@@ -464,7 +464,6 @@ async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_pat
         docker.before = unpair
         said = await bot.data("/spawn box", acting_for=OPERATOR)
         assert said["error"] == "not_as_you_were", said
-        await ticks(bot, docker, 5)
-        assert docker.boxes == {}
+        await bot.see(lambda: docker.boxes == {}, "that nothing is left")
         assert bot.rows("SELECT 1 FROM token") == []
         assert OWNER in bot.app.hub.identities.owners
