@@ -1,4 +1,4 @@
-# The hub in an image: `make docker-build`. The base can be any image with a shell, libstdc++, and Python 3.11 or newer with
+# The hub in an image, and an agent of it in another: `make docker-build`. The base can be any image with a shell, libstdc++, and Python 3.11 or newer with
 # its venv module as python3.
 ARG BASE=python:3.13-slim
 
@@ -20,26 +20,33 @@ COPY . .
 RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /tools/bin/pip --python /opt/timmy/bin/python3 install --no-deps --no-index dist/*.whl
 
+# What both have in common.
 # hadolint ignore=DL3006
-FROM ${BASE}
+FROM ${BASE} AS program
 LABEL org.opencontainers.image.title="Timmy" org.opencontainers.image.licenses="MIT"
 RUN echo 'timmy:x:10001:' >> /etc/group \
     && echo 'timmy:x:10001:10001:Timmy:/data:/bin/false' >> /etc/passwd \
-    && mkdir -m 700 /data /workspace && chown 10001:10001 /data /workspace
+    && mkdir -m 700 /data /workspace /run/agent && chown 10001:10001 /data /workspace /run/agent
 # espeak-ng, for answers that are spoken: only where it is asked for, since it needs a Debian base and its package server.
 ARG SPEAKS=
 RUN if [ -n "$SPEAKS" ]; then apt-get update && apt-get install --yes --no-install-recommends espeak-ng \
     && rm -rf /var/lib/apt/lists/*; fi
-# An empty named volume takes these over at first use.
 COPY --chown=10001:10001 config/workspace/ /workspace/
-VOLUME ["/data", "/workspace"]
 ENV PATH=/opt/timmy/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     TIMMY_DATA_DIR=/data TIMMY_WORKSPACE=/workspace
 USER 10001:10001
 WORKDIR /
+
+# The program is large, so it comes last in each: storage without layers copies all that is there at every step.
+FROM program AS agent
+CMD ["timmy", "worker"]
+COPY --from=build /opt/timmy /opt/timmy
+
+FROM program AS hub
+# An empty named volume takes these over at first use.
+VOLUME ["/data", "/workspace"]
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-I", "-c", \
     "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('TIMMY_HTTP_PORT', '8080') + '/healthz', timeout=4)"]
 CMD ["timmy", "run"]
-# Large, so it comes last: storage without layers copies all that is there at every step.
 COPY --from=build /opt/timmy /opt/timmy

@@ -17,7 +17,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
 .PHONY: help install run dev test test-deep test-real test-live test-kill soak test-cov lint bench lock clean \
-	docker-build docker-up docker-down docker-logs
+	docker-build docker-up docker-agent docker-down docker-logs
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do \
@@ -139,14 +139,25 @@ DOCKER = @command -v docker >/dev/null || { \
 		echo "timmy: docker's server does not answer; start it, or join its group" >&2; exit 1; }
 COMPOSE := docker compose --profile '*'
 
-docker-build: ## build the image
+docker-build: ## build the images: timmy, and timmy-agent
 	$(call DOCKER,build,--help)
 	@docker build --tag timmy $(ARGS) .
+	@docker build --tag timmy-agent --target agent $(ARGS) .
 
 docker-up: ## start the hub in a container, and wait until it is healthy
 	$(call DOCKER,compose,version)
 	@docker compose up --detach --wait $(ARGS)
 	@docker compose exec hub timmy status --page
+
+# Its token comes from the hub and goes into a volume of its own: no file of this machine has it, and no environment.
+NAME := box
+docker-agent: ## start an agent in a container beside that hub; NAME=other calls it otherwise
+	$(call DOCKER,compose,version)
+	@docker compose exec -T hub timmy token revoke worker $(NAME) >/dev/null 2>&1 || true
+	@token=$$(docker compose exec -T hub timmy token worker $(NAME) 2>/dev/null) || { \
+		echo "timmy: the hub gives $(NAME) no token; does it run (make docker-up)?" >&2; exit 1; }; \
+	printf %s "$$token" | docker compose run --rm --no-deps -T agent sh -c 'umask 077; cat >/run/agent/token'
+	@NAME=$(NAME) docker compose up --detach --no-deps --force-recreate $(ARGS) agent
 
 docker-down: ## stop it and what runs beside it; data and workspace stay
 	$(call DOCKER,compose,version)

@@ -126,12 +126,12 @@ def _close(folder: Path) -> None:
                 file.chmod(0o600)
 
 
-def make(folder: Path, key: str) -> None:
-    """Make a folder, if it is not there, and see that it can be used. Raises `NoFolder`."""
+def make(folder: Path, key: str, *, writes: bool = True) -> None:
+    """Make a folder, if it is not there, and see that it can be used, also to write where that is done. Raises `NoFolder`."""
     with _named(folder, key):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise NoFolder(folder=folder, why="it cannot be written to", key=key)
+        if not os.access(folder, (os.W_OK if writes else os.R_OK) | os.X_OK):
+            raise NoFolder(folder=folder, why=f"it cannot be {'written to' if writes else 'read'}", key=key)
 
 
 def keep_apart(workspace: Path, data: Path) -> None:

@@ -243,9 +243,7 @@ def agents(seats: Sequence[Seat]) -> Reply:
     return page.reply(data)
 
 
-def agent(
-    seat: Seat, records: Mapping[str, Record], now: int, ended: str = "", last: Sequence[str] = ()
-) -> Reply:
+def agent(seat: Seat, records: Mapping[str, Record], now: int, ended: str = "", last: Sequence[str] = ()) -> Reply:
     """One of them, and what it did in each field; `ended`: why its container did lately, and what it said `last`."""
     asks = "bids as it likes" if seat.rate is None else f"asks {seat.rate} sats"
     whole, seen = together(records.values(), now), [one.weight(field) for field, one in records.items()]

@@ -52,7 +52,7 @@ async def work(settings: Settings, *, name: str, capabilities: Sequence[str], ca
     clock = SystemClock()
     with tempfile.TemporaryDirectory(prefix="timmy-worker-") as place:
         shelf = Shelf(Path(place))
-        folder.make(settings.workspace, "WORKSPACE")
+        folder.make(settings.workspace, "WORKSPACE", writes=False)
         skills = SkillRunner(settings.workspace, (settings.data_dir, Path(place)), scratch=shelf.scratch)
         model = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
 

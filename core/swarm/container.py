@@ -25,6 +25,7 @@ _LONGEST_LINE = 300
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of control and format signs, halves of characters, and separators of lines."""
 
+_NO_PROGRAM = 127
 _SIGNALS = {128 + 6: "SIGABRT", 128 + 9: "SIGKILL", 128 + 11: "SIGSEGV", 128 + 15: "SIGTERM"}
 """Exit codes of what a signal ended, as shells have it."""
 
@@ -196,6 +197,8 @@ def reason(found: Found, limits: Limits) -> str:
         return f"it ran out of memory: it may use {limits.memory >> 20} MB"
     if (name := _SIGNALS.get(found.code)) is not None:
         return f"it was killed by {name}"
+    if found.code == _NO_PROGRAM:
+        return "its image has no program of the name that it begins (exit code 127)"
     return f"it ended with exit code {found.code}" if found.code else "it ended by itself, with exit code 0"
 
 

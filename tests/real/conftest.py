@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.real.docker import docker, dockerd
+
+__all__ = ["docker", "dockerd"]
+"""Fixtures of several modules."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-transcript", action="store_true", help="write the transcripts of docs/ anew")

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,15 @@ class Local(http.client.HTTPConnection):
 
 
 def ask(method: str, path: str, **body: Any) -> Any:
-    """One request; None where there is nothing."""
+    """One request, until it is answered; None where there is nothing."""
+    while True:
+        try:
+            return asked(method, path, body)
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)  # noqa: TID251 - the hub is away
+
+
+def asked(method: str, path: str, body: dict[str, Any]) -> Any:
     hub = Local("localhost") if HUB.startswith("unix://") else http.client.HTTPConnection(HUB.partition("://")[2])
     text = json.dumps(body) if body else None
     hub.request(method, f"/internal/{path}", text, {"Authorization": f"Bearer {TOKEN}"})

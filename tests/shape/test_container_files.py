@@ -36,6 +36,13 @@ def pins_program() -> Any:
     return module
 
 
+def given(value: str) -> str:
+    """What a value of Compose's is where nothing else is set."""
+    while DEFAULTED.search(value):
+        value = DEFAULTED.sub(r"\1", value)
+    return value
+
+
 def installed(purpose: str) -> set[str]:
     """What the packages themselves say that they need here: the same walk, over another source than pins.py has."""
     found: set[str] = set()
@@ -106,6 +113,28 @@ def test_the_hub_is_shut_in_and_open_to_this_machine_alone() -> None:
         assert [volume for volume in service.get("volumes", ()) if volume.startswith(("/", ".", "~"))] == [], name
 
 
+def test_an_agent_beside_the_hub_is_shut_in_and_keeps_nothing_but_its_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = COMPOSE["agent"]
+    assert agent["pull_policy"] == "never"
+    assert agent["read_only"] is True
+    assert agent["cap_drop"] == ["ALL"]
+    assert agent["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "cpus", "pids_limit"} <= agent.keys()
+    assert "ports" not in agent
+    assert agent["volumes"] == ["agent:/run/agent"]
+    (tmp_path / "token").write_text("a token")
+    monkeypatch.chdir(tmp_path)
+    for key, value in agent["environment"].items():
+        monkeypatch.setenv(key, given(value).replace("/run/agent", str(tmp_path)))
+    found = settings.load()
+    assert found.hub.url == "http://hub:8080"
+    assert found.worker.name == "box"
+    hosts = settings.split(given(COMPOSE["hub"]["environment"]["TIMMY_HTTP_ALLOWED_HOSTS"]))
+    assert hosts == ("hub",), "it answers to the name by which its agents call it"
+
+
 def test_only_the_hub_starts_by_itself() -> None:
     assert {name for name, service in COMPOSE.items() if "profiles" not in service} == {"hub"}
 
@@ -113,10 +142,7 @@ def test_only_the_hub_starts_by_itself() -> None:
 def test_the_settings_that_compose_gives_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for key, value in COMPOSE["hub"]["environment"].items():
-        plain = value
-        while DEFAULTED.search(plain):
-            plain = DEFAULTED.sub(r"\1", plain)
-        monkeypatch.setenv(key, plain)
+        monkeypatch.setenv(key, given(value))
     found = settings.load()
     assert (found.http.host, found.http.port) == ("0.0.0.0", 8080)
     assert found.http.public_url == "http://127.0.0.1:8080"
@@ -129,7 +155,7 @@ def test_the_image_runs_as_nobody_special_and_names_no_index() -> None:
     assert re.findall(r"--(?:extra-)?index-url|--trusted-host|--find-links", dockerfile) == []
 
 
-@pytest.mark.parametrize("target", ["docker-build", "docker-up", "docker-down", "docker-logs"])
+@pytest.mark.parametrize("target", ["docker-build", "docker-up", "docker-agent", "docker-down", "docker-logs"])
 def test_without_docker_one_line_says_so(target: str, tmp_path: Path) -> None:
     make = shutil.which("make")
     assert make is not None
