@@ -259,9 +259,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             await delivery.again(surface)
             await boards.again(surface)
 
-        telegram = None
-        if settings.telegram.token:
-            telegram = await chats.telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
+        telegram = await chats.telegram(settings, store, clock, ids, nursery, partial(back, "telegram"))
         shortcuts = chats.shortcuts(
             settings, store, clock, ids, identities, (delivery.send, partial(delivery.again, "shortcuts"))
         )

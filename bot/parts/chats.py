@@ -43,12 +43,14 @@ async def telegram(
     ids: IdSource,
     nursery: Nursery,
     back: Callable[[], Awaitable[None]],
-) -> TelegramSurface:
-    """The Telegram surface; its library is imported only where it is on."""
+) -> TelegramSurface | None:
+    """The Telegram surface, where it is on; its library is imported nowhere else."""
+    if not settings.telegram.token:
+        return None
     from adapters.telegram.menu import Menus  # noqa: PLC0415
     from adapters.telegram.surface import Access, Hook, TelegramSurface  # noqa: PLC0415
 
-    token = settings.telegram.token.get_secret_value() if settings.telegram.token else ""
+    token = settings.telegram.token.get_secret_value()
     hide(token)
     hook = None
     if settings.telegram.mode == "webhook":

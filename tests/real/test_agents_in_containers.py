@@ -52,9 +52,8 @@ def images(dockerd: Docker, tmp_path_factory: pytest.TempPathFactory) -> Docker:
 async def on(folder: Path, docker: Docker, **more: str) -> AsyncIterator[HubProcess]:
     """A hub process that keeps its agents there; none of them is left behind."""
     try:
-        async with hub_process(
-            folder, NOBODY, executed=True, TIMMY_DOCKER_URL=docker.env["DOCKER_HOST"], TIMMY_DOCKER_MEMORY="128", **more
-        ) as hub:
+        settings = {"TIMMY_DOCKER_URL": docker.env["DOCKER_HOST"], "TIMMY_DOCKER_MEMORY": "128", **more}
+        async with hub_process(folder, NOBODY, executed=True, **settings) as hub:
             yield hub
     finally:
         if left := docker("ps", "--all", "--quiet", "--filter", "label=timmy.hub"):
@@ -64,7 +63,7 @@ async def on(folder: Path, docker: Docker, **more: str) -> AsyncIterator[HubProc
 async def see(true: Callable[[], Any], what: str) -> Any:
     try:
         async with asyncio.timeout(PATIENCE):
-            while not (found := await asyncio.to_thread(true)):
+            while not (found := await asyncio.to_thread(true)):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)  # noqa: TID251 - another process's time
     except TimeoutError:
         raise AssertionError(f"never saw {what}") from None
@@ -84,7 +83,7 @@ def everything(docker: Docker) -> str:
 async def enrolled(hub: HubProcess, name: str = "box") -> None:
     """Wait until an agent is here."""
     async with asyncio.timeout(PATIENCE):
-        while (await hub.data_of(f"/agent {name}"))["agent"].get("why") is not None:
+        while (await hub.data_of(f"/agent {name}"))["agent"].get("why") is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)  # noqa: TID251
 
 
@@ -178,7 +177,7 @@ async def test_an_image_that_ends_at_once_is_told_with_what_it_said(
     async with on(tmp_path, images) as hub:
         await hub.say(f"/spawn box image={image}")
         async with asyncio.timeout(PATIENCE):
-            while (found := await hub.data_of("/agent box")).get("ended") is None:
+            while (found := await hub.data_of("/agent box")).get("ended") is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)  # noqa: TID251
         assert found["ended"] == why
         assert last in found["log"][-1]

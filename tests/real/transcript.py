@@ -46,6 +46,10 @@ class Transcript:
         self._close()
         self.parts.append(f"\n{text}\n")
 
+    def ran(self, command: str, printed: str) -> None:
+        """A command on the hub's machine, and what it printed."""
+        self._lines += [*([""] if self._lines else []), f"$ {command}", *printed.rstrip().splitlines()]
+
     def said(self, text: str, *, beneath: bool = False) -> None:
         """The person said or did something, in a thread if it is `beneath` another message."""
         self._say("└ Ann" if beneath else "Ann", text)
