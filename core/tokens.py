@@ -67,6 +67,12 @@ class TokenKind(StrEnum):
     SHORTCUT = "shortcut"
 
 
+class BadToken(UserError):
+    """This token opens nothing: it is wrong, or was revoked. timmy token list shows the live ones."""
+
+    status = 401
+
+
 class BadTokenKind(UserError):
     """There is no token kind {given}. Kinds: owner, read, worker, shortcut."""
 

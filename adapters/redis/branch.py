@@ -61,7 +61,7 @@ FIRST_PAUSE, LAST_PAUSE = 0.25, 10.0
 """Seconds between tries to reach Redis."""
 
 
-class HubAway(Unavailable):
+class HubNotReached(Unavailable):
     """The hub is not reached from here now ({why}). Nothing is lost; ask again in a moment."""
 
 
@@ -181,7 +181,7 @@ class Branch:
         while True:
             silent = loop.time() - self._heard
             if silent > LOST_SECONDS:
-                raise HubAway(why="it says nothing")
+                raise HubNotReached(why="it says nothing")
             if silent > STALE_SECONDS and self._there.is_set():
                 self.why = "the hub says nothing"
                 log.warning("%s", self.why)
@@ -222,7 +222,7 @@ class Branch:
             for kind, *facts in parts:
                 self._takes[kind](*facts)
         except (ValueError, TypeError, KeyError) as error:
-            raise news.NotUnderstood(what=repr(error)[:200]) from None
+            raise news.OtherVersion(what=repr(error)[:200]) from None
 
     def _begun(self) -> None:
         """All of the board follows. A token may have been revoked meanwhile."""
@@ -289,12 +289,12 @@ class Branch:
             if fine:
                 answer.set_result(said)
             else:
-                answer.set_exception(news.Said(*said))
+                answer.set_exception(news.raised(*said))
 
     # What the hub is asked -------------------------------------------------------------------------------------
 
     async def _ask(self, op: str, name: str, *args: Any, digest: str = "") -> Any:
-        """What the hub says. Raises what it refuses, and `HubAway` where it says nothing."""
+        """What the hub says. Raises what it refuses, and `HubNotReached` where it says nothing."""
         if len(self._waiting) >= MOST_WAITING:
             raise TooMuch
         ask = Ask(self._id(), self._session, op, name, digest or self._digests.get(name, ""), [*args])
@@ -307,12 +307,12 @@ class Branch:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await answer
         except TimeoutError:
-            raise HubAway(why=self.why or "it takes long") from None
+            raise HubNotReached(why=self.why or "it takes long") from None
         finally:
             self._waiting.pop(ask.id, None)
 
     async def check(self, token: str) -> TokenRow | None:
-        """The credential of a token, as the hub knows it. Raises `HubAway`."""
+        """The credential of a token, as the hub knows it. Raises `HubNotReached`."""
         await self._reached(ANSWER_SECONDS)
         digest = digest_of(token)
         if digest in self._tokens:
@@ -329,7 +329,7 @@ class Branch:
         return row
 
     async def _reached(self, seconds: float) -> float:
-        """Wait so long for the hub to be there; how long is left. Raises `HubAway`."""
+        """Wait so long for the hub to be there; how long is left. Raises `HubNotReached`."""
         if self._there.is_set():
             return seconds
         loop = asyncio.get_running_loop()
@@ -338,7 +338,7 @@ class Branch:
             async with asyncio.timeout_at(end):
                 await self._there.wait()
         except TimeoutError:
-            raise HubAway(why=self.why.rstrip(".")) from None
+            raise HubNotReached(why=self.why.rstrip(".")) from None
         return max(0.0, end - loop.time())
 
     # The desk --------------------------------------------------------------------------------------------------

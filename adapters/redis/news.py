@@ -20,13 +20,7 @@ FIELD = "d"
 """The one field of every entry of a stream."""
 
 
-class BadToken(UserError):
-    """This token opens nothing: it is wrong, or was revoked. timmy token list shows the live ones."""
-
-    status = 401
-
-
-class NotUnderstood(UserError):
+class OtherVersion(UserError):
     """The gateway and the hub do not understand each other: {what}. Run the same version of both."""
 
 
@@ -68,7 +62,7 @@ class Ask:
 
     @classmethod
     def read(cls, raw: bytes) -> Ask:
-        """Raises `NotUnderstood`."""
+        """Raises `OtherVersion`."""
         try:
             found = json.loads(raw)
         except (ValueError, RecursionError):
@@ -76,7 +70,7 @@ class Ask:
         match found:
             case [str(ident), str(to), str(op), str(name), str(digest), list(args)] if _fits(op, args):
                 return cls(ident, to, op, name, digest, args)
-        raise NotUnderstood(what=f"a request that begins with {raw[:40]!r}")
+        raise OtherVersion(what=f"a request that begins with {raw[:40]!r}")
 
 
 def _fits(op: str, args: list[Any]) -> bool:
@@ -97,7 +91,12 @@ def problem(error: HubError) -> list[Any]:
     return [error.status, error.code, str(error)]
 
 
-class Said(HubError):
+def raised(status: int, code: str, words: str) -> HubError:
+    """That error."""
+    return _Said(status, code, words)
+
+
+class _Said(HubError):
     """What the hub refused, as it said it."""
 
     def __init__(self, status: int, code: str, words: str) -> None:

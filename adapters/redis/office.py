@@ -17,7 +17,7 @@ from redis import exceptions as wrong
 
 from adapters.redis import news
 from adapters.redis.bulletin import Bulletin
-from adapters.redis.news import FIELD, Ask, NotUnderstood
+from adapters.redis.news import FIELD, Ask, OtherVersion
 from adapters.redis.wire import BLOCK_MS, GROUP, HUBS, KEPT_SECONDS, PULSE_SECONDS
 from core.errors import HubError, WentWrong
 
@@ -110,7 +110,7 @@ class Office:
     def _take(self, entry: bytes, fields: dict[bytes, bytes] | None) -> None:
         try:
             ask = Ask.read((fields or {}).get(FIELD.encode(), b""))
-        except NotUnderstood as error:
+        except OtherVersion as error:
             log.warning("%s", error)
             return self._done(entry)
         if ask.op == "pulse":

@@ -6,10 +6,9 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from adapters.redis.news import BadToken
 from adapters.redis.wire import PIECE
 from core.errors import Unavailable, UserError
-from core.tokens import TokenKind
+from core.tokens import BadToken, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -50,12 +50,6 @@ class NoToken(UserError):
     status = 401
 
 
-class BadToken(UserError):
-    """This token opens nothing: it is wrong, or was revoked. timmy token list shows the live ones."""
-
-    status = 401
-
-
 class WrongScope(Refused):
     """This is not for tokens of the kind {kind}. timmy token {wanted} mints one that opens it."""
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from adapters.web.errors import BadToken, ForeignHost, ForeignOrigin, NoToken, PackedBody, WrongScope
+from adapters.web.errors import ForeignHost, ForeignOrigin, NoToken, PackedBody, WrongScope
 from adapters.web.routes import Access
-from core.tokens import TokenKind, TokenRow
+from core.tokens import BadToken, TokenKind, TokenRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

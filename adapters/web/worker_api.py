@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
 
-from adapters.web.errors import BadToken
 from adapters.web.guard import CREDENTIAL
 from adapters.web.l402_reading import BODY_SECONDS, BodyTooSlow
 from adapters.web.routes import JSON, answer, plain
@@ -28,6 +27,7 @@ from core.chat import MAX_TEXT
 from core.errors import Refused, UserError
 from core.ids import parse_task, task_name
 from core.money import to_sats
+from core.tokens import BadToken
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

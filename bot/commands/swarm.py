@@ -41,8 +41,9 @@ async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in 
     action=Action.ROSTER,
     notes=(
         "A worker that was dismissed works here again after /spawn and its name",
-        "With `TIMMY_DOCKER_IMAGE` set, or with `image=`, it is in a container, of a persona or under another name",
-        "`image=none` puts it into the hub's own process. Any image but that of the settings is the owner's to choose",
+        "image=IMAGE: in a container of it, a persona or under another name; the owner's to choose, but for TIMMY_DOCKER_IMAGE",
+        "image=none: in the hub's own process, where TIMMY_DOCKER_IMAGE would have it in a container",
+        "does=CAPABILITIES: what it is told to do there, such as writing,data; else what a persona of the name can",
     ),
 )
 async def spawn(hub: Hub, call: CommandCall) -> Reply:

@@ -30,7 +30,7 @@ PROCESSES = 256
 SOCKET = "hub.sock"
 
 
-class NotReached(UserError):
+class NoPublicUrl(UserError):
     """Agents on the network {network} do not reach a hub without TIMMY_HTTP_PUBLIC_URL. Set it, or TIMMY_DOCKER_NETWORK=none."""
 
 
@@ -38,7 +38,7 @@ async def keeper(  # noqa: PLR0913, PLR0917 - what it joins
     settings: Settings, stack: contextlib.AsyncExitStack, store: Database, web: Sidecar, coordinator: Coordinator,
     roster: Roster, identities: Identities, clock: Clock, ids: IdSource,
 ) -> Keeper:  # fmt: skip
-    """What keeps them, on the Docker that the settings name; nothing is asked of it yet. Raises `NotReached`, `NoFolder`."""
+    """What keeps them, on the Docker that the settings name; nothing is asked of it yet. Raises `NoPublicUrl`, `NoFolder`."""
     home = await _home(settings, web)
     mark = await store.write(lambda tx: tx.containers.mark(ids.token(9)))
     engine = await stack.enter_async_context(Containers.opened(settings.docker.url, mark))
@@ -60,7 +60,7 @@ async def _home(settings: Settings, web: Sidecar) -> Home:
     if docker.network == "host":
         return Home(web.address, docker.network, limits)
     if settings.http.public_url is None:
-        raise NotReached(network=docker.network)
+        raise NoPublicUrl(network=docker.network)
     return Home(settings.http.public_url.rstrip("/"), docker.network, limits)
 
 

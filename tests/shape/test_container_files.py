@@ -75,7 +75,14 @@ def test_the_image_takes_what_the_hub_needs(purpose: str) -> None:
     needed = installed(purpose)
     assert len(needed) > (40 if purpose == "run" else 0)
     assert needed - taken == set()
-    only_elsewhere = {"colorama", "tzdata", "typing-extensions", "importlib-metadata", "exceptiongroup"}
+    only_elsewhere = {
+        "colorama",
+        "tzdata",
+        "typing-extensions",
+        "importlib-metadata",
+        "exceptiongroup",
+        "async-timeout",
+    }
     assert taken - needed - only_elsewhere == set()
 
 

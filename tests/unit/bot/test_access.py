@@ -29,6 +29,7 @@ AWARD      -      own     yes       own    yes    -    yes    -      tap
 CANCEL     -      own     yes       own    yes    yes  yes    -      tap
 RETRY      -      own     yes       own    yes    yes  yes    -      tap
 ROSTER     -      -       yes       -      yes    yes  yes    -      tap
+IMAGE      -      -       -         -      yes    -    yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
 ALOUD      -      -       yes       -      yes    yes  yes    yes    yes
 TOKENS     -      own     own       own    yes    -    -      -      -

@@ -30,7 +30,7 @@ HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "reputation", "sync", "file", "cursor", "actor",
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
-    "freeze", "treasury_flow", "daily_report",
+    "freeze", "treasury_flow", "daily_report", "container", "container_mark",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
