@@ -68,6 +68,7 @@ from core.chat import File
 from core.errors import Unavailable, cause
 from core.money import to_msat
 from core.pairing import Pairing
+from core.spark.spark import Spark
 from core.swarm.coordinator import Coordinator
 from core.swarm.escrow import HoldEscrow
 from core.swarm.orders import Rules
@@ -189,9 +190,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == nodes.SIMULATED)
         spending = Spending(store, identities, agents)
         treasury = Treasury(store, identities, _zone(settings))
+        spark = Spark(store, agents.field_of)
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
-            sold=sold,
+            sold=sold, foresee=spark.foresee,
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds)
         figures = partial(_figures, store, _zone(settings))
@@ -249,11 +251,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             escrow,
             till.suspense,
             contained,
+            spark,
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
-        pump = Pump(
-            store, clock, table(files_of.place, identities.selves_in, simulated=wallet.simulated), delivery.send
-        )
+        handlers = table(files_of.place, identities.selves_in, spark, simulated=wallet.simulated)
+        pump = Pump(store, clock, handlers, delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -332,6 +334,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             settings, store, coordinator.desk, identities.check_digest, files_of.taken, clock=clock, ids=ids, nursery=nursery,
         )  # fmt: skip
 
+        await spark.load()
         await coordinator.crew.load()
         await stack.enter_async_context(web.listening())
         await agents.load()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.chat import CommandCall, File
     from core.pairing import Pairing
     from core.ports import Clock
+    from core.spark.spark import Spark
     from core.swarm.coordinator import Coordinator
     from core.swarm.escrow import HoldEscrow
     from core.swarm.ports import ResultFile
@@ -65,3 +66,4 @@ class Hub:
     escrow: HoldEscrow
     suspense: Suspense
     contained: Contained
+    spark: Spark

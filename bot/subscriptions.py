@@ -15,9 +15,9 @@ from bot import views, views_escrow, views_lightning, views_money
 from core.errors import Unavailable
 from core.events import Event, Kind
 from core.messages import MessageTx
+from core.spark.spark import SparkTx
 from core.store import pauses
 from core.swarm.bidding import collects
-from core.swarm.ports import SwarmTx
 from core.swarm.stuck import HANDLER, Stuck
 from core.swarm.task import Status, is_person
 from core.tokens import CONSOLE_OWNER, STRANGER, home_of, person_of
@@ -47,8 +47,11 @@ TRIES = 3
 class EventTx(Protocol):
     """Reading events in order, with a cursor per handler."""
 
-    def events_after(self, event: int, limit: int) -> list[Event]:
-        """The next events."""
+    def events_after(self, event: int, limit: int, kinds: Collection[Kind]) -> list[Event]:
+        """The next events of these kinds."""
+
+    def last_event(self) -> int:
+        """The newest event's number, 0 if there is none."""
 
     def enroll(self, handler: str) -> None:
         """Give a new handler a cursor at the newest event."""
@@ -63,8 +66,29 @@ class EventTx(Protocol):
         """Give up on one event."""
 
 
-class HandlerTx(SwarmTx, MessageTx, EventTx, PaymentTx, Protocol):
+class HandlerTx(SparkTx, MessageTx, EventTx, PaymentTx, Protocol):
     """What handlers work on."""
+
+
+class Handler(Protocol):
+    """What follows from events of some `kinds`; its cursor is kept under its `name`."""
+
+    @property
+    def name(self) -> str:
+        """Of this handler alone."""
+
+    @property
+    def kinds(self) -> Collection[Kind]:
+        """What it is given."""
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is for this one, of those kinds."""
+
+    def __call__(self, tx: HandlerTx, events: Sequence[Event], /) -> list[Outgoing]:
+        """Take these events, in one unit of work; returns the messages that it wrote."""
+
+    def durable(self) -> None:
+        """What the last call wrote is durable."""
 
 
 NOTIFIED = frozenset({
@@ -112,16 +136,22 @@ class Notify:
         self._simulated = simulated
         self._everybody = everybody
 
+    kinds = NOTIFIED
+
     def wants(self, event: Event) -> bool:
         """Whether somebody may have to be told. A bid that came with the opening is told with it, and a sealed one to nobody."""
         return event.kind in NOTIFIED and (event.kind is not Kind.BID_PLACED or not event.data.keys().isdisjoint(_OPEN))
 
-    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
-        """Write the messages that follow from an event."""
+    def __call__(self, tx: HandlerTx, events: Sequence[Event]) -> list[Outgoing]:
+        """Write the messages that follow from events."""
         return [
             tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now)
+            for event in events
             for where, reply in (self._of_container if event.kind in _CONTAINED else self._told)(tx, event)
         ]
+
+    def durable(self) -> None:
+        """See `Handler`."""
 
     def _of_container(self, tx: HandlerTx, event: Event) -> list[tuple[str, Reply]]:
         """How an agent's container does is told to the owners."""
@@ -244,18 +274,20 @@ class Pump:
     """Runs the handlers over the events, after every commit that wrote some, and after a restart from where they were."""
 
     def __init__(
-        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Notify], send: Callable[[Outgoing], None]
+        self, store: Store[HandlerTx], clock: Clock, handlers: Sequence[Handler], send: Callable[[Outgoing], None]
     ) -> None:
         self._store = store
         self._clock = clock
         self._handlers = handlers
         self._send = send
         self._wake = asyncio.Event()
+        self._behind: set[str] = set()
         self.failed = 0
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed (called on the loop)."""
-        if any(handler.wants(event) for handler in self._handlers for event in events):
+        if behind := {one.name for one in self._handlers if any(map(one.wants, events))}:
+            self._behind |= behind
             self._wake.set()
 
     async def enroll(self) -> None:
@@ -271,12 +303,12 @@ class Pump:
             return [
                 (handler.name, event)
                 for handler, event in at
-                if any(handler.wants(one) for one in tx.events_after(event, BATCH))
+                if any(handler.wants(one) for one in tx.events_after(event, BATCH, handler.kinds))
             ]
 
         return [
             Stuck(
-                HANDLER, name, f"it does not go on after event {event}, so nobody is told what follows from that",
+                HANDLER, name, f"it does not go on after event {event}, so what follows from that is not done",
                 "the log says why; stop the hub and start it anew", f"stuck/{name}/{event}",
             )
             for name, event in await self._store.read(work)
@@ -284,14 +316,17 @@ class Pump:
 
     async def run(self) -> None:
         """Serve for ever."""
+        self._behind = {handler.name for handler in self._handlers}
         self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
+            behind, self._behind = self._behind, set()
             for handler in self._handlers:
-                await self._catch_up(handler)
+                if handler.name in behind:
+                    await self._catch_up(handler)
 
-    async def _catch_up(self, handler: Notify) -> None:
+    async def _catch_up(self, handler: Handler) -> None:
         """Take every event there is, however long the store cannot be written."""
         waits = pauses()
         while True:
@@ -304,7 +339,7 @@ class Pump:
                 return
             await self._clock.sleep(next(waits))
 
-    async def _some(self, handler: Notify) -> bool:
+    async def _some(self, handler: Handler) -> bool:
         try:
             messages, more = await self._store.write(lambda tx: _handle(tx, handler))
         except Unavailable:
@@ -312,19 +347,23 @@ class Pump:
         except Exception:
             log.exception("%s failed on a batch; taking its events one by one", handler.name)
             return await self._one_by_one(handler)
-        for message in messages:
-            self._send(message)
+        self._written(handler, messages)
         return more
 
-    async def _one_by_one(self, handler: Notify) -> bool:
+    def _written(self, handler: Handler, messages: Sequence[Outgoing]) -> None:
+        handler.durable()
+        for message in messages:
+            self._send(message)
+
+    async def _one_by_one(self, handler: Handler) -> bool:
         """Find the event that cannot be taken: the others are handled, it is tried again and then buried."""
         start = await self._store.read(lambda tx: tx.cursor(handler.name))
-        events = await self._store.read(lambda tx: tx.events_after(start, BATCH))
+        events = await self._store.read(lambda tx: tx.events_after(start, BATCH, handler.kinds))
         for event in events:
             await self._stubborn(handler, event)
         return len(events) == BATCH
 
-    async def _stubborn(self, handler: Notify, event: Event) -> None:
+    async def _stubborn(self, handler: Handler, event: Event) -> None:
         last = ""
         for attempt in range(TRIES):
             try:
@@ -335,8 +374,7 @@ class Pump:
                 last = repr(error)
                 await self._clock.sleep(0.05 * 2**attempt)
             else:
-                for message in messages:
-                    self._send(message)
+                self._written(handler, messages)
                 return
         self.failed += 1
         log.error("%s cannot take event %s (%s): buried", handler.name, event.id, last)
@@ -349,17 +387,19 @@ class Pump:
         await self._store.write(bury)
 
 
-def _handle(tx: HandlerTx, handler: Notify) -> tuple[list[Outgoing], bool]:
+def _handle(tx: HandlerTx, handler: Handler) -> tuple[list[Outgoing], bool]:
     start = tx.cursor(handler.name)
-    events = tx.events_after(start, BATCH)
-    messages = [message for event in events if handler.wants(event) for message in handler(tx, event)]
-    if events:
-        tx.advance(handler.name, events[-1].id)
-    return messages, len(events) == BATCH
+    events = tx.events_after(start, BATCH, handler.kinds)
+    more = len(events) == BATCH
+    upto = events[-1].id if more else tx.last_event()
+    messages = handler(tx, [event for event in events if handler.wants(event)])
+    if upto > start:
+        tx.advance(handler.name, upto)
+    return messages, more
 
 
-def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
-    messages = handler(tx, event) if handler.wants(event) else []
+def _one(tx: HandlerTx, handler: Handler, event: Event) -> list[Outgoing]:
+    messages = handler(tx, [event] if handler.wants(event) else [])
     tx.advance(handler.name, event.id)
     return messages
 
@@ -367,8 +407,8 @@ def _one(tx: HandlerTx, handler: Notify, event: Event) -> list[Outgoing]:
 def table(
     place: Callable[[ResultFile], str],
     everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
-    *,
+    *more: Handler,
     simulated: bool = True,
-) -> Sequence[Notify]:
+) -> Sequence[Handler]:
     """Every handler of this hub. `everybody`: all identities of whoever one belongs to; `simulated`: its sats are no real ones."""
-    return (Notify(place, everybody, simulated=simulated),)
+    return (Notify(place, everybody, simulated=simulated), *more)

@@ -98,8 +98,9 @@ def shown(
     place: Callable[[ResultFile], str],
     zone: tzinfo | None,
     progress: str | None,
+    foreseen: tuple[str, Json] | None = None,
 ) -> Reply:
-    """One task, whole; `progress`: what its worker said last of how it goes."""
+    """One task, whole; `progress`: what its worker said last of how it goes; `foreseen`: what Spark said, as words and facts."""
     page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
     page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
     times = f"posted {moment(task.posted_at, zone)}, "
@@ -108,6 +109,8 @@ def shown(
     if is_held(task.account):
         held = "the node held its sats until then" if ended else "the node holds its sats until it has ended"
         page.add(f"paid from outside: {held}")
+    if foreseen:
+        page.add(f"foreseen: {foreseen[0]}")
     if task.retry_of:
         page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
@@ -116,7 +119,8 @@ def shown(
         page.add(f"reason: {task.why}")
     if task.result:
         page.add("\n" + task.result)
-    return page.reply(task_data(task), None, buttons_for(task), _files(files, place))
+    more = {"forecast": foreseen[1]} if foreseen else {}
+    return page.reply(task_data(task) | more, None, buttons_for(task), _files(files, place))
 
 
 def listed(tasks: Sequence[Task], count: int, status: Status | None, start: int | None) -> Reply:

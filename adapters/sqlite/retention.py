@@ -44,6 +44,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("hold_invoice", "task IS NULL AND ended_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
+    ("spark_read", "at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""
 

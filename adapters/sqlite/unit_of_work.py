@@ -22,6 +22,7 @@ from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
+from adapters.sqlite.spark_store import ForecastRows, InsightRows
 from adapters.sqlite.stuck_store import StuckRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
@@ -30,7 +31,7 @@ from core.events import Event, Kind
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from adapters.sqlite.container_store import ContainerRows
     from adapters.sqlite.statement_store import StatementRows
@@ -48,6 +49,12 @@ def _insert_events(count: int) -> str:
     return "INSERT INTO event (kind, task, agent, at, data) VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * count)  # noqa: S608 - constants
 
 
+@cache
+def _select_events(kinds: int) -> str:
+    which = f" AND kind IN ({', '.join('?' * kinds)})" if kinds else ""
+    return f"SELECT kind, task, agent, data, id, at FROM event WHERE id > ?{which} ORDER BY id LIMIT ?"  # noqa: S608 - marks
+
+
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +70,8 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection", "_emitted", "_renewed", "agents", "approvals", "books", "conversations", "crew", "events", "flows",
-        "holds", "invoices", "ledger", "limits", "links", "messages", "now", "pairing", "payments", "purchases", "recon",
+        "forecasts", "holds", "insights", "invoices", "ledger", "limits", "links", "messages", "now", "pairing", "payments",
+        "purchases", "recon",
         "reports", "sales", "sessions", "shortcuts", "surfaces", "suspense", "tasks", "tokens",
     )  # fmt: skip
 
@@ -96,6 +104,8 @@ class UnitOfWork:
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
         self.purchases = PurchaseRows(connection)
+        self.forecasts = ForecastRows(connection, self)
+        self.insights = InsightRows(connection, self)
         self._renewed = (self.ledger, self.limits, self.crew, self.tasks)
 
     @property
@@ -168,12 +178,10 @@ class UnitOfWork:
 
     # Events for handlers and streams ---------------------------------------------------------------------------
 
-    def events_after(self, event: int, limit: int) -> list[Event]:
-        """The next events after number `event`, oldest first. One that cannot be read is there as a failure."""
+    def events_after(self, event: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:
+        """The next events after number `event`, of these kinds or of all, oldest first. One that cannot be read is a failure."""
         self.write_events()
-        rows = self._connection.execute(
-            "SELECT kind, task, agent, data, id, at FROM event WHERE id > ? ORDER BY id LIMIT ?", (event, limit)
-        )
+        rows = self._connection.execute(_select_events(len(kinds)), (event, *kinds, limit))
         return [_event(*row) for row in rows]
 
     def last_event(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views
+from bot import views, views_spark
 from bot.registry import command
 from core.access import Action
 from core.chat import Reply
@@ -32,6 +32,24 @@ async def agent(hub: Hub, call: CommandCall) -> Reply:
 async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in `agents`
     """Show what agents did, by field."""
     return views.market(await hub.coordinator.market(), hub.clock.now())
+
+
+@command(
+    "/spark",
+    "how well tasks are foreseen, and what could be done better",
+    group="swarm",
+    action=Action.LOOK,
+    reads=True,
+    notes=(
+        "Advice is told once in each conversation, and again when it got worse; all that stands is on the status page",
+    ),
+)
+async def spark(hub: Hub, call: CommandCall) -> Reply:
+    """Show the record of the forecasts, and the advice that is new here."""
+    found = hub.spark.insight(hub.clock.now(), hub.coordinator.is_here)
+    newest = max((word.number for word in found.words), default=0)
+    before = await hub.spark.read_to(call.conversation, newest)
+    return views_spark.insight(found, before, hub.coordinator.is_here, hub.zone)
 
 
 @command(

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_escrow, views_lightning
+from bot import views, views_escrow, views_lightning, views_spark
 from bot.registry import MissingArgument, command, registry
 from core.access import Action
 from core.chat import Reply
@@ -97,7 +97,9 @@ async def show(hub: Hub, call: CommandCall) -> Reply:
     """Show a task."""
     number = _task(call)
     found, files = await hub.coordinator.show(number), await hub.coordinator.files(number)
-    return views.shown(found, files, hub.file_path, hub.zone, hub.coordinator.progress(number))
+    said = await hub.spark.foreseen(number)
+    foreseen = None if said is None else views_spark.foreseen(said)
+    return views.shown(found, files, hub.file_path, hub.zone, hub.coordinator.progress(number), foreseen)
 
 
 @command(

@@ -79,6 +79,12 @@ def halted(tx: SwarmTx, task: Task) -> bool:
     return not task.waits_for_people and tx.limits.rules().freeze is not None
 
 
+def able(task: Task, appraisals: Sequence[tuple[Agent, Said]], terms: Terms) -> list[str]:
+    """Who is in the running for a task, busy or not: of the hub's own agents those within its budget, of the crew who is here."""
+    payable = [agent.name for agent, said in appraisals if isinstance(said, Offer) and said.price <= task.budget]
+    return [*payable, *terms.crew.hands(task)]
+
+
 def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Said]], terms: Terms) -> Task:
     """Open a task's auction, take the answers of the hub's own agents, and close it early once nobody is awaited."""
     offers = [(agent, answer) for agent, answer in appraisals if isinstance(answer, Offer)]

@@ -7,7 +7,7 @@ after the commit and goes its way in `walk`; what time brings, and what a restar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.access import Action, authorize
 from core.errors import UserError
@@ -96,16 +96,19 @@ class Coordinator:
         as_now: Callable[[SwarmTx, Caller], Caller],
         rules: Rules | None = None,
         sold: Worker | None = None,
+        foresee: Callable[[Any, Task, Sequence[str]], None] | None = None,
     ) -> None:
         """`sold`: does the work that strangers bought, where that is not the `worker` too.
 
         `as_now`: who asks, as they stand in the unit of work that decides; it raises where they are somebody else by then.
+        `foresee` takes part in the unit of work that posts a task, and is told who is in the running.
         """
         self._store = store
         self._as_now = as_now
         self._roster = roster
         self._worker = worker
         self._spawner = spawner
+        self._foresee = foresee
         self.rules = rules or Rules()
         self.crew = Crew(store, clock, roster.called_for)
         self._terms = Terms(
@@ -165,6 +168,8 @@ class Coordinator:
             if fund is not None:
                 now = fund(tx, now)
             task, new = orders.post(tx, now, self.rules)
+            if new and self._foresee is not None:
+                self._foresee(tx, task, bidding.able(task, appraised, self._terms))
             if tell is not None:
                 tell(tx, task)
             return task, new
@@ -426,6 +431,10 @@ class Coordinator:
         """What every agent did: (agent, field, record). What people earn is theirs to know."""
         found = await self._store.read(lambda tx: tx.tasks.reputation())
         return [row for row in found if not is_person(row[0])]
+
+    def is_here(self, name: str) -> bool:
+        """Whether there is an agent of this name now, of the roster or the crew."""
+        return self._roster.capacity(name) > 0 or (self.crew.has(name) and self.crew.here(name))
 
     async def seats(self) -> list[Seat]:
         """Who works here: the hub's own agents, then the crew."""

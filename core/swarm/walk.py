@@ -9,7 +9,6 @@ from core.ids import task_name
 from core.swarm import attempt, bidding
 from core.swarm.docket import find
 from core.swarm.patience import complain, pause_after
-from core.swarm.ports import Offer
 from core.swarm.task import AT_WORK, Status, is_person
 
 if TYPE_CHECKING:
@@ -113,9 +112,8 @@ class Walk:
             task.description, task.only, [*task.excluded, *(agent.name for agent, _ in answers)], task.requester
         ):
             answers += more
-        payable = [agent.name for agent, said in answers if isinstance(said, Offer) and said.price <= task.budget]
         # Whom it could wait for is noted before the auction finds out whether it must: a wake-up in between is not missed.
-        self._parking.park(task.id, [*payable, *self._terms.crew.hands(task)])
+        self._parking.park(task.id, bidding.able(task, answers, self._terms))
         busy: list[str] = []
         halted = False
 

@@ -17,8 +17,10 @@ from adapters.sqlite.connection import connect, connect_reader
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from bot.cli import COLLECT
+from bot.subscriptions import Pump
 from core.chat import Caller, Role
 from core.events import Kind
+from core.spark.spark import Spark
 from core.swarm.coordinator import Coordinator
 from core.swarm.orders import Order, Rules
 from core.swarm.persona import Persona
@@ -38,7 +40,17 @@ IN_FLIGHT = 32
 GRANT = 10**12
 CALLER = Caller(OWNER, Role.OWNER)
 
-PER_LIFE = {"applied": 1, "hold": 1, "task": 1, "bid": 6, "event": 12, "txn": 2, "posting": 4, "account": 1}
+PER_LIFE = {
+    "applied": 1,
+    "hold": 1,
+    "task": 1,
+    "bid": 6,
+    "event": 12,
+    "txn": 2,
+    "posting": 4,
+    "account": 1,
+    "forecast": 1,
+}
 """Rows that one life leaves."""
 
 _VARIES = {
@@ -55,8 +67,20 @@ _VARIES = {
     "created_at",
     "spawned_at",
     "minute",
+    "scored_at",
+    "odds",
+    "done",
+    "price_low",
+    "price_high",
+    "took_low",
+    "took_high",
+    "winner_brier",
+    "done_brier",
+    "price_in",
+    "took_in",
+    "known",
 }
-"""Columns that hold the time, or follow from it."""
+"""Columns that hold the time, or follow from it, or say what is thought of it."""
 
 
 class InstantWorker:
@@ -73,11 +97,12 @@ class InstantWorker:
 
 
 class Swarm:
-    """A coordinator on a database, and the lives that are under way in it."""
+    """A coordinator on a database, with Spark, and the lives that are under way in it."""
 
-    def __init__(self, store: Database, coordinator: Coordinator) -> None:
+    def __init__(self, store: Database, coordinator: Coordinator, spark: Spark) -> None:
         self.store = store
         self.coordinator = coordinator
+        self.spark = spark
         self._ends: dict[int, asyncio.Future[None]] = {}
         self._numbers: Sequence[int] = ()
         store.listen(self._heard)
@@ -96,12 +121,18 @@ class Swarm:
             identities = Identities(store, SystemIds(), owners=(), reserved=roster.claims)
             await Wallet(store, identities, simulated=True).grant(OWNER, GRANT)
             rules = Rules(budget=BUDGET)
+            spark = Spark(store, roster.field_of)
             coordinator = Coordinator(
                 store, roster, InstantWorker(), clock=clock, ids=SystemIds(), spawner=nursery, as_now=identities.as_now,
-                rules=rules,
+                rules=rules, foresee=spark.foresee,
             )  # fmt: skip
+            pump = Pump(store, clock, [spark], lambda _: None)
+            store.listen(pump.heard)
+            await spark.load()
+            await pump.enroll()
             nursery.spawn(coordinator.run(), "clock")
-            yield cls(store, coordinator)
+            nursery.spawn(pump.run(), "events")
+            yield cls(store, coordinator, spark)
 
     def _heard(self, events: list[Event]) -> None:
         for event in events:
@@ -122,6 +153,8 @@ class Swarm:
         async with asyncio.TaskGroup() as group:
             for _ in range(in_flight):
                 group.create_task(caller())
+        while self.spark.insight(0, bool).record.ends < count:  # it trails, by a batch at most
+            await self.store.write(lambda _: None)
 
 
 async def _ours(path: Path, count: int, in_flight: int) -> float:

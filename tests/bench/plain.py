@@ -26,6 +26,9 @@ BUDGET = 100_000
 DAY = 86_400_000
 WINDOW = 5_000
 LEASE = 60_000
+ODDS = '{"ann":0.1625,"bea":0.1625,"cyd":0.1625,"dee":0.1625,"eve":0.1625,"fay":0.1875}'
+KNOWN = "of each agent some numbers" * 84
+"""As long as what is written of a field."""
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -80,6 +83,13 @@ _REPUTATION = (
     "INSERT INTO reputation VALUES (?, 'counting', 1, 0, ?, 0, 1000, 0, ?) ON CONFLICT (agent, field) DO UPDATE SET"
     " settled = settled + 1, earned = earned + excluded.earned, good = good + 1000, at = excluded.at"
 )
+_FORECAST = (
+    "INSERT INTO forecast (task, field, odds, done, price_low, price_high, took_low, took_high)"
+    " VALUES (?, 'counting', ?, 0.99, 20000, 25000, 2, 9)"
+)
+_SCORED = "UPDATE forecast SET scored_at = ?, winner_brier = 0.8, done_brier = 0.0001, price_in = 1, took_in = 0 WHERE task = ?"
+_KNOWN = "INSERT OR REPLACE INTO spark_field VALUES ('counting', ?)"
+_CURSOR = "UPDATE cursor SET event = (SELECT max(id) FROM event) WHERE handler = 'spark'"
 _SETTLED = "UPDATE task SET status = 'settled', review_until = NULL, ended_at = ?, due = NULL WHERE id = ?"
 
 
@@ -115,6 +125,7 @@ class PlainWriter:
             now = time.time_ns() // 1_000_000
             for step, number in itertools.product(steps, range(start, min(start + together, first + count))):
                 step(number, now)
+            self._learned()
             self._run("COMMIT")
             self.commits += 1
 
@@ -124,6 +135,8 @@ class PlainWriter:
             for step in (self._post, self._bids, self._award, self._result, self._settle):
                 self._run("BEGIN IMMEDIATE")
                 step(number, time.time_ns() // 1_000_000)
+                if step == self._settle:
+                    self._learned()
                 self._run("COMMIT")
                 self.commits += 1
 
@@ -138,6 +151,7 @@ class PlainWriter:
         )  # fmt: skip
         data = '{"budget_sats":100,"by":"console:owner"}'
         self._run(_EVENT, ("TaskPosted", number, None, now, data))
+        self._run(_FORECAST, (number, ODDS))
         self._run(_APPLIED, (f"bench/{number}", str(number), now))
         self._run(_COUNT, (f"task:{number}:1", "", ACCOUNT, BUDGET, BUDGET, now))
 
@@ -185,6 +199,12 @@ class PlainWriter:
         self._run(_SETTLED, (now, number))
         data = f'{{"attempt":1,"price_sats":{price // 1000},"how":"auto"}}'
         self._run(_EVENT, ("TaskSettled", number, agent, now, data))
+        self._run(_SCORED, (now, number))
+
+    def _learned(self) -> None:
+        """What the tasks of a commit have taught."""
+        self._run(_KNOWN, (KNOWN,))
+        self._run(_CURSOR)
 
     def _book(  # noqa: PLR0917 - the columns
         self, kind: str, task: int, source: str, target: str, amount: int, actor: str, reason: str, now: int

@@ -19,7 +19,7 @@ OPEN_TO_ALL = {"start", "help", "whoami", "why"}
 OTHERS = {"award": "T-1 quill", "cancel": "T-1", "accept": "T-2", "reject": "T-2 bad", "retry": "T-3"}
 LINES = {
     "task": "write a poem", "tasks": "", "show": "T-1", "bids": "T-1", "bid": "T-1 5", "deliver": "T-2 mine",
-    "balance": "", "history": "", "agents": "", "market": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
+    "balance": "", "history": "", "agents": "", "market": "", "spark": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
     "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
     "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",

@@ -99,6 +99,7 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         one = await ask("/agent quill")
         _is(one["agent"], AGENT, {"why": str})
         _is(await ask("/market"), {"ok": bool, "market": list})
+        _is(await ask("/spark"), {"ok": bool, "record": dict, "fields": list, "advice": list})
         _is(await ask("/spawn echo"), {"ok": bool, "agent": str})
         _is(await ask("/dismiss echo-2"), {"ok": bool, "agent": str})
         for line in ("/ask what is up?", "/new", "/stop", "/model tiny", "/start"):

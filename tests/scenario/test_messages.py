@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.console.surface import ConsoleSurface
-    from bot.subscriptions import HandlerTx
+    from bot.subscriptions import Handler, HandlerTx
     from core.chat import Attachment, Inbound, Outgoing
     from core.events import Event
     from core.swarm.ports import ResultFile
@@ -251,10 +251,10 @@ class _Poisoned(Notify):
         self.name = name
         self._task = task
 
-    def __call__(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
-        if event.task == self._task and event.kind is Kind.TASK_SETTLED:
+    def __call__(self, tx: HandlerTx, events: Sequence[Event]) -> list[Outgoing]:
+        if any(event.task == self._task and event.kind is Kind.TASK_SETTLED for event in events):
             raise ZeroDivisionError
-        return super().__call__(tx, event) if self.name == "notify" else []
+        return super().__call__(tx, events) if self.name == "notify" else []
 
 
 @pytest.mark.long
@@ -262,7 +262,7 @@ class _Poisoned(Notify):
 async def test_an_event_that_cannot_be_taken_is_buried_and_stops_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poisoned: str
 ) -> None:
-    def handlers(place: Callable[[ResultFile], str], *_: object, **__: object) -> Sequence[Notify]:
+    def handlers(place: Callable[[ResultFile], str], *_: object, **__: object) -> Sequence[Handler]:
         own = [] if poisoned == "notify" else table(place)
         return [_Poisoned(place, name=poisoned, task=1), *own]
 

@@ -30,7 +30,7 @@ HOUR = 3_600_000
 KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "reputation", "sync", "file", "cursor", "actor",
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
-    "freeze", "treasury_flow", "daily_report", "container", "container_mark",
+    "freeze", "treasury_flow", "daily_report", "container", "container_mark", "forecast", "spark_field", "spark_advice",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -93,6 +93,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("l402_bundle", "not paid", BUNDLE + "NULL)", 1),
     ("l402_bundle", "over", BUNDLE + ":at)", 365),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
+    ("spark_read", "", "INSERT INTO spark_read VALUES ('c' || :at, 1, :at)", 365),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),

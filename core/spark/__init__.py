@@ -1,0 +1,1 @@
+"""Spark: what will become of a task, said before, and scored after."""

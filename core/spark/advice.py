@@ -1,0 +1,170 @@
+"""What the record of a field says that somebody can do something about. Pure.
+
+A word of advice stands from when its pattern is plain until that has plainly gone: it begins above one line and ends below a
+lower one. What it says stays as it was said, and is said anew only where things got worse by a step: nobody is told the same twice.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from core.money import format_sats, to_sats
+from core.spark.forecast import NOBODY, WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from core.spark.forecast import Known, Seen
+
+ENOUGH = 5
+"""Outcomes below which nothing is said of an agent or a field."""
+
+ENOUGH_FOR_USUAL = 30
+"""Tasks of a field before anything is said to be usual there."""
+
+STALE = 30 * 24 * 3600 * 1000
+"""ms after the last task of a field in which what was said of it still says something."""
+
+_STEPS = (0.4, 0.7)
+"""Parts of what was tried that came to nothing, from which on it is said, and said again."""
+
+_ENDS = 0.2
+_RATIOS = (1.5, 2.5, 4.0)
+_RATIO_ENDS = 1.25
+_WELL = 0.8
+
+
+class Topic(StrEnum):
+    """What a word of advice is about."""
+
+    FAILS = "fails"
+    NOBODY = "nobody"
+    DEAR = "dear"
+    SLOW = "slow"
+
+
+Key = tuple[Topic, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One word: of an agent in a field (`where`), or of a field. `level` grows as it gets worse; `since`: Unix ms, 0 if not known.
+
+    `other`: an agent that does better. `facts`: the numbers in it: `of` and `out_of`, `other_of` and `other_out_of` outcomes;
+    `usual` and `lately` in msat or ms; `task` by number.
+    """
+
+    topic: Topic
+    where: str
+    agent: str
+    level: int
+    since: int = 0
+    other: str = ""
+    facts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """What it is about: of that, one word stands at a time."""
+        return self.topic, self.where, self.agent
+
+
+def advise(where: str, known: Known, standing: Mapping[Key, Advice]) -> list[Advice]:
+    """What is to be said of a field now, the gravest first: what stands already as it was said."""
+    found = [*_nobody(where, known, standing), *_fails(where, known, standing), *_trends(where, known, standing)]
+    return sorted((_as_said(one, standing.get(one.key)) for one in found), key=lambda one: -one.level)
+
+
+def words(advice: Advice, there: Callable[[str], bool], called: Callable[[str], str] = str) -> str:
+    """One sentence, for who posts tasks. `there`: whether an agent is one to turn to; `called`: what an agent is called."""
+    facts, where = advice.facts, advice.where or "no field"
+    other = advice.other if there(advice.other) else ""
+    match advice.topic:
+        case Topic.FAILS:
+            missed = f"{facts['of']} of its last {facts['out_of']}"
+            said = f"{called(advice.agent)} did not finish {missed} tasks in {where}"
+            did = f"{other} finished {facts['other_of']} of {facts['other_out_of']}: to={other}"
+            does = did if other else "/market shows who else does that"
+        case Topic.NOBODY:
+            said = f"{facts['of']} of the last {facts['out_of']} tasks in {where} found nobody"
+            does = f"/show T-{facts['task']} says why, /agents who could"
+        case Topic.DEAR:
+            usual = format_sats(facts["usual"])
+            said = f"a task in {where} costs {format_sats(facts['lately'])} of late, {usual} before"
+            does = f"max={to_sats(facts['usual'])} pays no more than that"
+        case Topic.SLOW:
+            said = f"a task in {where} takes {span(facts['lately'])} of late, {span(facts['usual'])} before"
+            does = f"to={other} is faster" if other else "by=DURATION ends what takes too long"
+        case _:
+            assert_never(advice.topic)
+    return f"{said}; {does}"
+
+
+def span(time: int) -> str:
+    """A time in ms, roughly: `40 s`, `3 min`, `5 h`."""
+    seconds = max(1, round(time / 1000))
+    size, unit = next((one for one in ((86_400, "d"), (3600, "h"), (60, "min")) if seconds >= 2 * one[0]), (1, "s"))
+    return f"{round(seconds / size)} {unit}"
+
+
+def _as_said(now: Advice, before: Advice | None) -> Advice:
+    return before if before is not None and now.level <= before.level else now
+
+
+def _level(share: float, standing: bool) -> int:  # noqa: FBT001 - of a pattern
+    """How plain a pattern is: 0 where there is nothing to say."""
+    level = sum(share >= step for step in _STEPS)
+    return max(level, 1) if standing and share > _ENDS else level
+
+
+def _nobody(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator[Advice]:
+    count, missed = len(known.found), known.found.count("0")
+    if count >= ENOUGH and (level := _level(missed / count, (Topic.NOBODY, where, "") in standing)):
+        facts = {"of": missed, "out_of": count, "task": known.lost}
+        yield Advice(Topic.NOBODY, where, "", level + 1, known.since, facts=facts)
+
+
+def _fails(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator[Advice]:
+    for name, one in known.seen.items():
+        count, failed = len(one.last), one.last.count("0")
+        if count < ENOUGH or not (level := _level(failed / count, (Topic.FAILS, where, name) in standing)):
+            continue
+        other, did = _best(known, name)
+        facts = {"of": failed, "out_of": count, "other_of": did.last.count("1"), "other_out_of": len(did.last)}
+        yield Advice(Topic.FAILS, where, name, level, one.since, other, facts)
+
+
+def _best(known: Known, but: str) -> tuple[str, Seen]:
+    """Who does best of the others, and `NOBODY` where none does well."""
+    others = [(name, one) for name, one in known.seen.items() if name not in {but, NOBODY, WHOLE}]
+    return max(
+        ((name, one) for name, one in others if _does_well(one)), key=lambda one: (one[1].last.count("1"), one[0]),
+        default=(NOBODY, known.seen[WHOLE]),
+    )  # fmt: skip
+
+
+def _does_well(one: Seen) -> bool:
+    return len(one.last) >= ENOUGH and one.last.count("1") >= _WELL * len(one.last)
+
+
+def _trends(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator[Advice]:
+    for topic, trend in ((Topic.DEAR, known.price), (Topic.SLOW, known.took)):
+        if trend.n < ENOUGH_FOR_USUAL:
+            continue
+        ratio = math.exp(trend.lately - trend.usual)
+        level = sum(ratio >= step for step in _RATIOS)
+        if not level and (topic, where, "") in standing and ratio > _RATIO_ENDS:
+            level = 1
+        if level:
+            usual, lately = round(math.exp(trend.usual)), round(math.exp(trend.lately))
+            other = _fastest(known, usual) if topic is Topic.SLOW else NOBODY
+            yield Advice(topic, where, "", level, other=other, facts={"usual": usual, "lately": lately})
+
+
+def _fastest(known: Known, usual: int) -> str:
+    """Who finishes its work in about the usual time; `NOBODY` if nobody does."""
+    others = {name: one.took.y for name, one in known.seen.items() if name not in {NOBODY, WHOLE} and _does_well(one)}
+    best = min(others, key=others.__getitem__, default=NOBODY)
+    return best if best and others[best] <= math.log(usual * _RATIO_ENDS) else NOBODY

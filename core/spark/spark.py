@@ -1,0 +1,217 @@
+"""Spark's service: it says what will become of a task in the unit of work that posts it, and learns once it is over.
+
+A forecast is a row, written with its task. What is known of a field is a row too, held in memory; scoring is a handler of events
+with a cursor of its own, so that each task is learned from once, whatever crashes when.
+
+Not foreseen, and not learned from, are tasks whose winner a person picks or is, as Spark judges no people; and those of strangers,
+which are done apart and with less at hand, and which must not teach the hub what somebody paid it to learn. A task that was called
+off says nothing: it is marked, and not scored. One that ran out of time did not come to a good end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from core.events import TERMINAL
+from core.spark.advice import STALE, advise
+from core.spark.forecast import NOTHING, foresee, learn
+from core.spark.record import score, together
+from core.swarm.ports import SwarmTx
+from core.swarm.task import Status
+from core.wallet.limits import Path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from core.chat import Outgoing
+    from core.events import Event
+    from core.spark.advice import Advice, Key
+    from core.spark.forecast import Forecast, Known, Outcome
+    from core.spark.record import Record, Score
+    from core.store import Store
+    from core.swarm.task import Task
+
+REMEMBERED = 256
+"""Forecasts that are kept in memory for as long as nothing new is known of their field: most tasks are like the last one."""
+
+
+class Ended(NamedTuple):
+    """A task that is over, with what was said of it."""
+
+    field: str
+    said: Forecast
+    status: Status
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of advice as it is shown: its number grows with every change; `at`: when it was said, Unix ms."""
+
+    number: int
+    advice: Advice
+    at: int
+
+
+class ForecastStore(Protocol):
+    """What was said of tasks, inside one unit of work."""
+
+    def add(self, task: int, field: str, said: Forecast) -> None:
+        """Say it, with the post of the task."""
+
+    def find(self, task: int) -> Forecast | None:
+        """What was said of a task."""
+
+    def ended(self, tasks: Sequence[int]) -> list[Ended]:
+        """Of these tasks, which are over, those that were foreseen and not scored yet, in this order."""
+
+    def score(self, scores: Sequence[tuple[int, Score | None]]) -> None:
+        """Keep how good each was; None: it is not scored."""
+
+
+class InsightStore(Protocol):
+    """What was learned, inside one unit of work."""
+
+    def fields(self) -> dict[str, Known]:
+        """What is known of every field."""
+
+    def keep(self, fields: Mapping[str, Known]) -> None:
+        """Keep what is known of some."""
+
+    def words(self) -> list[Word]:
+        """The advice that stands."""
+
+    def say(self, advice: Advice) -> Word:
+        """Give advice, in place of what was said of the same."""
+
+    def unsay(self, key: Key) -> None:
+        """It does not stand any more."""
+
+    def read_to(self, conversation: str, number: int) -> int:
+        """Note that all words up to this number were shown in a conversation; returns up to which they had been."""
+
+
+class SparkTx(SwarmTx, Protocol):
+    """A unit of work over tasks and what is said of them."""
+
+    @property
+    def forecasts(self) -> ForecastStore:
+        """What was said."""
+
+    @property
+    def insights(self) -> InsightStore:
+        """What was learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What Spark shows: its record, over all fields and of each; the advice that stands, the newest first."""
+
+    record: Record
+    fields: Mapping[str, Record]
+    words: Sequence[Word]
+
+
+class Spark:
+    """Foresees, learns, advises. `load` before use. `field_of`: the field of a task by its words."""
+
+    name = "spark"
+    kinds = TERMINAL
+
+    def __init__(self, store: Store[SparkTx], field_of: Callable[[str], str]) -> None:
+        self._store = store
+        self._field_of = field_of
+        self._fields: dict[str, Known] = {}
+        self._words: dict[Key, Word] = {}
+        self._said: dict[tuple[str, int, tuple[str, ...]], Forecast] = {}
+        self._learned: tuple[dict[str, Known], dict[Key, Word]] | None = None
+
+    async def load(self) -> None:
+        """Read what is known."""
+        self._fields, words = await self._store.read(lambda tx: (tx.insights.fields(), tx.insights.words()))
+        self._words = {word.advice.key: word for word in words}
+
+    # Before ----------------------------------------------------------------------------------------------------
+
+    def foresee(self, tx: SparkTx, task: Task, able: Sequence[str]) -> None:
+        """Say what will become of a task, in the unit of work that posts it; `able`: who is in the running."""
+        if task.waits_for_people or task.path is Path.SOLD:
+            return
+        field = self._field_of(task.description)
+        asked = (field, task.budget, tuple(able))
+        said = self._said.get(asked)
+        if said is None:
+            said = foresee(self._fields.get(field, NOTHING), task.budget, asked[2])
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            self._said[asked] = said
+        tx.forecasts.add(task.id, field, said)
+
+    # After -----------------------------------------------------------------------------------------------------
+
+    def wants(self, event: Event) -> bool:
+        """Whether it says that a task is over."""
+        return event.kind in TERMINAL
+
+    def __call__(self, tx: SparkTx, events: Sequence[Event]) -> list[Outgoing]:
+        """Tasks are over: score what was said of them, and learn. What was learned counts once it is durable (`durable`)."""
+        fields: dict[str, Known] = {}
+        scores: list[tuple[int, Score | None]] = []
+        for one in tx.forecasts.ended([event.task or 0 for event in events]):
+            if one.status is Status.CANCELLED:
+                scores.append((one.outcome.task, None))
+                continue
+            known = fields.get(one.field) or self._fields.get(one.field, NOTHING)
+            how = score(one.said, one.outcome)
+            fields[one.field] = learn(known, one.said, one.outcome, how)
+            scores.append((one.outcome.task, how))
+        self._learned = None
+        if scores:
+            tx.forecasts.score(scores)
+        if fields:
+            tx.insights.keep(fields)
+            self._learned = fields, self._advised(tx, fields)
+        return []
+
+    def durable(self) -> None:
+        """What the last call wrote is durable."""
+        if self._learned is not None:
+            fields, self._words = self._learned
+            self._fields.update(fields)
+            self._said.clear()
+            self._learned = None
+
+    def _advised(self, tx: SparkTx, fields: Mapping[str, Known]) -> dict[Key, Word]:
+        """The advice that stands now. Rows are written where it changes."""
+        words = dict(self._words)
+        for field, known in fields.items():
+            standing = {key: word.advice for key, word in words.items() if key[1] == field}
+            advice = {one.key: one for one in advise(field, known, standing)}
+            for key in standing.keys() - advice.keys():
+                tx.insights.unsay(key)
+                del words[key]
+            for key, one in advice.items():
+                if standing.get(key) is not one:
+                    words[key] = tx.insights.say(one)
+        return words
+
+    # Looking ---------------------------------------------------------------------------------------------------
+
+    async def foreseen(self, task: int) -> Forecast | None:
+        """What was said of a task."""
+        return await self._store.read(lambda tx: tx.forecasts.find(task))
+
+    def insight(self, now: int, there: Callable[[str], bool]) -> Insight:
+        """What it shows at `now`. Advice about agents that are not `there` any more, or of long ago, is left out."""
+        words = [
+            word
+            for word in self._words.values()
+            if now - self._fields[word.advice.where].at < STALE and (not word.advice.agent or there(word.advice.agent))
+        ]
+        records = {field: known.record for field, known in self._fields.items()}
+        return Insight(together(records.values()), records, sorted(words, key=lambda word: -word.number))
+
+    async def read_to(self, conversation: str, number: int) -> int:
+        """See `InsightStore`."""
+        return await self._store.write(lambda tx: tx.insights.read_to(conversation, number))
