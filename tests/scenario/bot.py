@@ -240,8 +240,9 @@ class Bot(Console):
         await self.say("/whoami")
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of the hub but messages and the keys of finished commands."""
-        return tables(self.app.settings, but={"inbound", "outgoing", "applied"})
+        """Every row of the hub but messages, the keys of finished commands, and what follows events a little later."""
+        trails = {"cursor", "forecast", "spark_field", "spark_advice"}
+        return tables(self.app.settings, but={"inbound", "outgoing", "applied", *trails})
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database; over one connection, since it is asked again and again."""
