@@ -267,8 +267,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         )
         approvals.carries(proxies.KIND, partial(proxies.carry, hub))
         sources = Sources(
-            clock, ids, store, store, health, agents, coordinator.crew, check=identities.check, able=hands.ready
-        )
+            clock, ids, store, store, health, agents, coordinator.crew, check=identities.check, able=hands.ready, spark=spark,
+            here=coordinator.is_here,
+        )  # fmt: skip
         web = sidecar(
             settings,
             sources,

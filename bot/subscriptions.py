@@ -124,6 +124,7 @@ class Notify:
     """
 
     name = "notify"
+    kinds = NOTIFIED
 
     def __init__(
         self,
@@ -135,8 +136,6 @@ class Notify:
         self._place = place
         self._simulated = simulated
         self._everybody = everybody
-
-    kinds = NOTIFIED
 
     def wants(self, event: Event) -> bool:
         """Whether somebody may have to be told. A bid that came with the opening is told with it, and a sealed one to nobody."""

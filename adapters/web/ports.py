@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from core.events import Event
+    from core.spark.spark import Insight
     from core.ports import Clock, IdSource
     from core.store import Store
     from core.swarm.crew import Enrolled
@@ -172,9 +173,19 @@ class Crew(Protocol):
         """One of them, as it is shown."""
 
 
+class Spark(Protocol):
+    """What foresees."""
+
+    def insight(self, now: int, there: Callable[[str], bool]) -> Insight:
+        """Its record, and the advice that stands; not about agents that are not `there`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything the sidecar asks. `check` finds the live credential of a token; `able` says why an agent cannot work."""
+    """Everything the sidecar asks. `check` finds the live credential of a token; `able` says why an agent cannot work.
+
+    `here`: whether there is an agent of that name now.
+    """
 
     clock: Clock
     ids: IdSource
@@ -185,6 +196,8 @@ class Sources:
     crew: Crew
     check: Callable[[str], Awaitable[TokenRow | None]]
     able: Callable[[Agent], Awaitable[str | None]]
+    spark: Spark
+    here: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)

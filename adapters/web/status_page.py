@@ -17,6 +17,7 @@ from aiohttp import web
 from adapters.web.routes import Access, Route, answer
 from core.ids import task_name
 from core.money import to_cost, to_sats
+from core.spark.advice import words
 from core.swarm.ports import seated
 from core.swarm.task import Status, is_person
 
@@ -32,6 +33,7 @@ STATIC = Path(__file__).parent / "static"
 RECENT_TASKS = 12
 RECENT_EVENTS = 12
 AUCTIONS = 8
+ADVICE = 8
 NEAREST = 300
 """Live tasks among which auctions are looked for: those that time changes first."""
 
@@ -148,6 +150,25 @@ class EventState:
 
 
 @dataclass(frozen=True, slots=True)
+class AdviceState:
+    """A word of advice; since when what it tells of is so (Unix ms)."""
+
+    number: int
+    text: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class SparkState:
+    """How many forecasts were scored, how many of so many winners were right; and the advice that stands."""
+
+    scored: int
+    winners: int
+    right: int
+    advice: list[AdviceState]
+
+
+@dataclass(frozen=True, slots=True)
 class PageState:
     """The page. The first message of a stream holds every section, later ones those that changed.
 
@@ -162,6 +183,7 @@ class PageState:
     tasks: list[TaskState]
     totals: Totals
     money: MoneyState
+    spark: SparkState
     events: list[EventState]
     session: bool | None = None
 
@@ -281,8 +303,18 @@ class StatusPage:
                 to_cost(figures.held), to_sats(figures.escrow), to_sats(figures.treasury), to_sats(figures.earned),
                 to_cost(figures.spent), sources.health.simulated, figures.frozen,
             ),
+            spark=self._spark(),
             events=[_event(event) for event in self._events],
         )  # fmt: skip
+
+    def _spark(self) -> SparkState:
+        here = self._sources.here
+        found = self._sources.spark.insight(self._sources.clock.now(), here)
+        advice = [
+            AdviceState(word.number, words(word.advice, here), word.advice.since or word.at)
+            for word in found.words[:ADVICE]
+        ]
+        return SparkState(found.record.ends, found.record.winners, found.record.right, advice)
 
     def _crew(self, seen: _Seen) -> tuple[CrewState, list[AgentState]]:
         """The crew, and those of it that are shown: those at work before others, those that are here before those away."""

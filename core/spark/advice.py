@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from core.money import format_sats, to_sats
-from core.spark.forecast import NOBODY, WHOLE
+from core.spark.forecast import LATELY_VARIES, NOBODY, UNSEEN, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,13 +28,17 @@ ENOUGH_FOR_USUAL = 30
 STALE = 30 * 24 * 3600 * 1000
 """ms after the last task of a field in which what was said of it still says something."""
 
-_STEPS = (0.4, 0.7)
+_STEPS = (0.5, 0.8)
 """Parts of what was tried that came to nothing, from which on it is said, and said again."""
 
-_ENDS = 0.2
-_RATIOS = (1.5, 2.5, 4.0)
+_ENDS = 0.1
+_RATIOS = {"dear": (1.5, 2.5, 4.0), "slow": (2.0, 4.0, 8.0)}
 _RATIO_ENDS = 1.25
+_SURE = 3.0
+"""Deviations that a change is apart from chance."""
+
 _WELL = 0.8
+_AT_IT = 30
 
 
 class Topic(StrEnum):
@@ -77,14 +81,14 @@ def advise(where: str, known: Known, standing: Mapping[Key, Advice]) -> list[Adv
     return sorted((_as_said(one, standing.get(one.key)) for one in found), key=lambda one: -one.level)
 
 
-def words(advice: Advice, there: Callable[[str], bool], called: Callable[[str], str] = str) -> str:
-    """One sentence, for who posts tasks. `there`: whether an agent is one to turn to; `called`: what an agent is called."""
+def words(advice: Advice, there: Callable[[str], bool]) -> str:
+    """One sentence, for who posts tasks. `there`: whether an agent is one to turn to."""
     facts, where = advice.facts, advice.where or "no field"
     other = advice.other if there(advice.other) else ""
     match advice.topic:
         case Topic.FAILS:
             missed = f"{facts['of']} of its last {facts['out_of']}"
-            said = f"{called(advice.agent)} did not finish {missed} tasks in {where}"
+            said = f"{advice.agent} did not finish {missed} tasks in {where}"
             did = f"{other} finished {facts['other_of']} of {facts['other_out_of']}: to={other}"
             does = did if other else "/market shows who else does that"
         case Topic.NOBODY:
@@ -100,6 +104,11 @@ def words(advice: Advice, there: Callable[[str], bool], called: Callable[[str], 
         case _:
             assert_never(advice.topic)
     return f"{said}; {does}"
+
+
+def at_it(known: Known, agent: str) -> bool:
+    """Whether an agent had one of the latest tasks of a field: whom auctions pass over by themselves is no matter."""
+    return known.ended - known.seen.get(agent, UNSEEN).latest <= _AT_IT
 
 
 def span(time: int) -> str:
@@ -129,7 +138,8 @@ def _nobody(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterato
 def _fails(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator[Advice]:
     for name, one in known.seen.items():
         count, failed = len(one.last), one.last.count("0")
-        if count < ENOUGH or not (level := _level(failed / count, (Topic.FAILS, where, name) in standing)):
+        before = (Topic.FAILS, where, name) in standing
+        if count < ENOUGH or not (level := _level(failed / count, before)) or not (before or at_it(known, name)):
             continue
         other, did = _best(known, name)
         facts = {"of": failed, "out_of": count, "other_of": did.last.count("1"), "other_out_of": len(did.last)}
@@ -150,12 +160,13 @@ def _does_well(one: Seen) -> bool:
 
 
 def _trends(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator[Advice]:
-    for topic, trend in ((Topic.DEAR, known.price), (Topic.SLOW, known.took)):
+    whole = known.seen[WHOLE]
+    for topic, trend, line in ((Topic.DEAR, known.price, whole.price), (Topic.SLOW, known.took, whole.took)):
         if trend.n < ENOUGH_FOR_USUAL:
             continue
-        ratio = math.exp(trend.lately - trend.usual)
-        level = sum(ratio >= step for step in _RATIOS)
-        if not level and (topic, where, "") in standing and ratio > _RATIO_ENDS:
+        more = trend.lately - trend.usual
+        level = sum(more >= math.log(step) for step in _RATIOS[topic]) if more > _SURE * line.spread * LATELY_VARIES else 0
+        if not level and (topic, where, "") in standing and more > math.log(_RATIO_ENDS):
             level = 1
         if level:
             usual, lately = round(math.exp(trend.usual)), round(math.exp(trend.lately))

@@ -44,10 +44,13 @@ _STEP, _FIRST, _TILT, _HOLD = 0.2, 1.0, 0.2, 0.9995
 _FLOOR = 0.01
 """The odds that are shared out among all, so that nobody who can win has none."""
 
-_FADE, _BEGUN = 0.97, 2.0
+_FADE, _BEGUN = 0.985, 8.0
 _LINE_FADE, _LINE_BEGUN, _RIDGE = 0.96, 1.0, 0.3
 _DOUBT = (0.04, 0.5)
 _USUAL, _LATELY = 0.99, 0.85
+LATELY_VARIES = math.sqrt((1.0 - _LATELY) / (1.0 + _LATELY))
+"""The deviation of what is said to be so of late, in those of one value."""
+
 _BENT, _UNBENT = 0.05, 0.0005
 _GAIN = 0.04
 _WIDEST = 8.0
@@ -76,6 +79,11 @@ class Line(NamedTuple):
             self.xy * _LINE_FADE + part * dx * dy, self.yy * _LINE_FADE + part * dy * dy,
         )  # fmt: skip
 
+    @property
+    def spread(self) -> float:
+        """The deviation from it."""
+        return math.sqrt(self.at(self.x, 0.0)[1])
+
     def at(self, x: float, doubt: float) -> tuple[float, float]:
         """The mean of y at x, and the variance about it, of a line with points; `doubt`: that of one point alone."""
         slope = self.xy / (self.xx + _RIDGE)
@@ -102,7 +110,8 @@ NO_LINE, NO_TREND = Line(), Trend()
 class Seen(NamedTuple):
     """What was seen of an agent in a field. `tried`: auctions it was in; `wins`: those it won; `good`, `bad`: how those ended.
 
-    `last`: its latest attempts, one character each, `1` where it finished; `since`: when the failing among them began, Unix ms.
+    `last`: its latest attempts, one character each, `1` where it finished; `since`: when the failing among them began, Unix ms;
+    `latest`: how many tasks of the field had ended then.
     """
 
     rating: float = 0.0
@@ -113,6 +122,7 @@ class Seen(NamedTuple):
     bad: float = 0.0
     last: str = ""
     since: int = 0
+    latest: int = 0
     price: Line = NO_LINE
     took: Line = NO_LINE
 
@@ -196,14 +206,13 @@ def learn(known: Known, said: Forecast, outcome: Outcome, how: Score) -> Known:
     features = _features(_success(known, odds), x, len(odds))
     if winner in odds and len(odds) > 1:
         _rate(seen, odds, winner, x)
-    for name in outcome.lost:
-        seen[name] = _attempted(seen.get(name, UNSEEN), outcome, finished=False)
-    if ends_well:
-        seen[outcome.by] = _attempted(seen.get(outcome.by, UNSEEN), outcome, finished=True)
-    if winner or not odds:
-        one = seen.pop(winner, UNSEEN)  # whoever was seen latest stands last
-        seen[winner] = _ended(one, ends_well=ends_well)
-    seen[WHOLE] = _ended(whole, ends_well=ends_well)
+    for name, finished in [*((name, False) for name in outcome.lost), *([(outcome.by, True)] if ends_well else [])]:
+        one = seen.pop(name, UNSEEN)  # whoever was seen latest stands last
+        seen[name] = _attempted(one, outcome, known.ended, finished=finished)
+        whole = _counted(whole, good=finished)
+    if not odds:
+        seen[NOBODY] = _counted(seen.get(NOBODY, UNSEEN), good=ends_well)
+    seen[WHOLE] = whole
     price, took = known.price, known.took
     if ends_well:
         paid, time = _log(outcome.price), _log(outcome.took)
@@ -248,7 +257,7 @@ def _rate(seen: dict[str, Seen], odds: Mapping[str, float], winner: str, x: floa
         step = _STEP + _FIRST / (1 + one.tried)
         seen[name] = Seen(
             one.rating * _HOLD + step * off, one.slope * _HOLD + _TILT * x * off, one.tried + 1, one.wins + (name == winner),
-            one.good, one.bad, one.last, one.since, one.price, one.took,
+            one.good, one.bad, one.last, one.since, one.latest, one.price, one.took,
         )  # fmt: skip
 
 
@@ -267,17 +276,24 @@ def _recorded(known: Known, said: Forecast, outcome: Outcome, how: Score) -> Rec
 
 
 def _success(known: Known, odds: Mapping[str, float]) -> float:
-    """How likely it is, by whoever may win; where nobody can do it, hardly, until that was seen to be otherwise."""
+    """How likely it is, by whoever may win, and whoever is left then; where nobody can do it, hardly, until that proves wrong."""
     if not odds:
         one = known.seen.get(NOBODY, UNSEEN)
         return (one.good + 0.1) / (one.good + one.bad + 1.0)
     whole = known.seen.get(WHOLE, UNSEEN)
-    begun = _BEGUN * (whole.good + 4.0) / (whole.good + whole.bad + 5.0)
-    mixed = 0.0
+    begun = _BEGUN * (whole.bad + 1.0) / (whole.good + whole.bad + 5.0)
+    fails = []
     for name, chance in odds.items():
         one = known.seen.get(name, UNSEEN)
-        mixed += chance * (one.good + begun) / (one.good + one.bad + _BEGUN)
-    return mixed
+        fails.append((chance, chance * (one.bad + begun) / (one.good + one.bad + _BEGUN)))
+    first = sum(fail for _, fail in fails)
+    if len(fails) == 1:
+        return 1.0 - first
+    lost = 0.0
+    for chance, fail in fails:
+        next_one = (first - fail) / (1.0 - chance)
+        lost += fail * next_one * (next_one if len(fails) > 2 else 1.0)  # noqa: PLR2004 - one is left for a third attempt
+    return 1.0 - lost
 
 
 def _features(success: float, x: float, able: int) -> tuple[float, float, float, float]:
@@ -301,17 +317,16 @@ def _unbent(
     return a * keep + off * e + _UNBENT, b * keep + off * f, c * keep + off * g, d * keep + off * h
 
 
-def _ended(one: Seen, *, ends_well: bool) -> Seen:
-    """The same after a task that it won was over."""
-    return Seen(
-        one.rating, one.slope, one.tried, one.wins, one.good * _FADE + ends_well, one.bad * _FADE + (not ends_well), one.last,
-        one.since, one.price, one.took,
-    )  # fmt: skip
-
-
-def _attempted(one: Seen, outcome: Outcome, *, finished: bool) -> Seen:
+def _attempted(one: Seen, outcome: Outcome, ended: int, *, finished: bool) -> Seen:
+    """The same after an attempt."""
     last = (one.last + ("1" if finished else "0"))[-LATEST:]
-    return one._replace(last=last, since=_since(one.last, one.since, last, outcome.at))
+    return _counted(one, good=finished)._replace(
+        last=last, since=_since(one.last, one.since, last, outcome.at), latest=ended
+    )
+
+
+def _counted(one: Seen, *, good: bool) -> Seen:
+    return one._replace(good=one.good * _FADE + good, bad=one.bad * _FADE + (not good))
 
 
 def _since(before: str, since: int, after: str, at: int) -> int:
@@ -327,7 +342,8 @@ def _since(before: str, since: int, after: str, at: int) -> int:
 def _paid(one: Seen, x: float, price: float, took: float) -> Seen:
     """The same after it was paid, in logarithms."""
     return Seen(
-        one.rating, one.slope, one.tried, one.wins, one.good, one.bad, one.last, one.since, one.price.seen(x, price),
+        one.rating, one.slope, one.tried, one.wins, one.good, one.bad, one.last, one.since, one.latest,
+        one.price.seen(x, price),
         one.took.seen(x, took),
     )  # fmt: skip
 

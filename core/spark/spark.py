@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.events import TERMINAL
-from core.spark.advice import STALE, advise
+from core.spark.advice import STALE, advise, at_it
 from core.spark.forecast import NOTHING, foresee, learn
 from core.spark.record import score, together
 from core.swarm.ports import SwarmTx
@@ -203,14 +203,14 @@ class Spark:
         return await self._store.read(lambda tx: tx.forecasts.find(task))
 
     def insight(self, now: int, there: Callable[[str], bool]) -> Insight:
-        """What it shows at `now`. Advice about agents that are not `there` any more, or of long ago, is left out."""
-        words = [
-            word
-            for word in self._words.values()
-            if now - self._fields[word.advice.where].at < STALE and (not word.advice.agent or there(word.advice.agent))
-        ]
+        """What it shows at `now`. Advice about agents that are not `there` or do nothing now, or of long ago, is left out."""
+        words = [word for word in self._words.values() if self._matters(word.advice, now, there)]
         records = {field: known.record for field, known in self._fields.items()}
         return Insight(together(records.values()), records, sorted(words, key=lambda word: -word.number))
+
+    def _matters(self, advice: Advice, now: int, there: Callable[[str], bool]) -> bool:
+        known, agent = self._fields[advice.where], advice.agent
+        return now - known.at < STALE and (not agent or (there(agent) and at_it(known, agent)))
 
     async def read_to(self, conversation: str, number: int) -> int:
         """See `InsightStore`."""

@@ -38,6 +38,7 @@ SELECT NOT EXISTS (SELECT 1 FROM inbound WHERE done = 0)
    AND NOT EXISTS (SELECT 1 FROM approval WHERE state = 'approved')
    AND NOT EXISTS (SELECT 1 FROM task WHERE status = 'open' OR status IN ('awarded', 'running') AND agent NOT LIKE '%:%')
    AND NOT EXISTS (SELECT 1 FROM event, cursor WHERE handler = 'notify' AND id > event AND kind IN ({kinds}))
+   AND NOT EXISTS (SELECT 1 FROM forecast JOIN task ON id = task WHERE ended_at IS NOT NULL AND scored_at IS NULL)
    AND EXISTS (SELECT 1 FROM inbound WHERE update_id = ?)
 """.format(kinds=", ".join(f"'{kind}'" for kind in sorted(NOTIFIED)))  # noqa: S608 - constants
 
@@ -95,6 +96,8 @@ class Story:
         " WHERE cause IS NOT NULL ORDER BY conversation, id",
         "told": "SELECT body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY conversation, id",
         "events": "SELECT kind, task, agent FROM event ORDER BY kind, task, agent",
+        "foreseen": "SELECT task, field, scored_at IS NOT NULL, done_brier IS NOT NULL FROM forecast ORDER BY task",
+        "learned": "SELECT field, known -> '$[3]', known -> '$[4]' FROM spark_field ORDER BY field",
     }
     """What is left in the end, apart from numbers and times."""
 

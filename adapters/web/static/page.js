@@ -151,6 +151,15 @@ const show = {
     askTexts();
   },
 
+  spark(spark) {
+    $("spark-card").hidden = spark.scored === 0;
+    const share = spark.winners ? `, ${Math.round((100 * spark.right) / spark.winners)} % of ${spark.winners.toLocaleString("en")} winners right` : "";
+    $("spark-record").textContent = `${spark.scored.toLocaleString("en")} forecasts scored${share}`;
+    keyed($("advice"), spark.advice, (advice) => advice.number, (item, advice) => {
+      item.replaceChildren(make("div", "", advice.text), make("div", "soft", `since ${ago(advice.since)}`));
+    });
+  },
+
   events(events) {
     $("events-none").hidden = events.length > 0;
     keyed($("events"), [...events].reverse(), (event) => event.id, (item, event) => {
@@ -282,5 +291,6 @@ setInterval(() => {
   drawTasks();
   if (state.hub) show.hub(state.hub);
   if (state.auctions) show.auctions(state.auctions);
+  if (state.spark) show.spark(state.spark);
 }, 20_000);
 connect();

@@ -18,6 +18,8 @@ from adapters.web.openapi import document
 from adapters.web.ports import Readings, Sources
 from adapters.web.routes import Access, Route
 from adapters.web.server import LARGEST_BODY, Sidecar, Site
+from core.spark.record import NO_RECORD
+from core.spark.spark import Insight
 from core.tokens import TokenRow
 from tests.fakes import FakeClock, FakeIds
 
@@ -96,6 +98,9 @@ class FreshHub:
     def __iter__(self) -> Iterator[Agent]:
         return iter(())
 
+    def insight(self, now: int, there: Callable[[str], bool]) -> Insight:
+        return Insight(NO_RECORD, {}, ())
+
     def last_event(self) -> int:
         return 0
 
@@ -119,7 +124,7 @@ def sidecar(*more: Route, site: Site | None = None, hub: FreshHub | None = None)
     async def able(agent: Agent) -> str | None:
         return None
 
-    sources = Sources(FakeClock(), FakeIds(), hub, hub, hub, hub, NoCrew(), check=nobody, able=able)
+    sources = Sources(FakeClock(), FakeIds(), hub, hub, hub, hub, NoCrew(), check=nobody, able=able, spark=hub, here=bool)
     return Sidecar(site or Site("127.0.0.1", 0), sources, more)
 
 
