@@ -279,15 +279,14 @@ class Pump:
         self._clock = clock
         self._handlers = handlers
         self._send = send
-        self._wake = asyncio.Event()
-        self._behind: set[str] = set()
+        self._wakes = [asyncio.Event() for _ in handlers]
         self.failed = 0
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed (called on the loop)."""
-        if behind := {one.name for one in self._handlers if any(map(one.wants, events))}:
-            self._behind |= behind
-            self._wake.set()
+        for handler, wake in zip(self._handlers, self._wakes, strict=True):
+            if any(map(handler.wants, events)):
+                wake.set()
 
     async def enroll(self) -> None:
         """Give every new handler its cursor, before the first event that it must not miss."""
@@ -314,16 +313,17 @@ class Pump:
         ]  # fmt: skip
 
     async def run(self) -> None:
-        """Serve for ever."""
-        self._behind = {handler.name for handler in self._handlers}
-        self._wake.set()
+        """Serve for ever. No handler waits for another."""
+        async with asyncio.TaskGroup() as group:
+            for handler, wake in zip(self._handlers, self._wakes, strict=True):
+                group.create_task(self._serve(handler, wake))
+
+    async def _serve(self, handler: Handler, wake: asyncio.Event) -> None:
+        wake.set()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            behind, self._behind = self._behind, set()
-            for handler in self._handlers:
-                if handler.name in behind:
-                    await self._catch_up(handler)
+            await wake.wait()
+            wake.clear()
+            await self._catch_up(handler)
 
     async def _catch_up(self, handler: Handler) -> None:
         """Take every event there is, however long the store cannot be written."""

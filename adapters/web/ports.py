@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from core.events import Event
-    from core.spark.spark import Insight
     from core.ports import Clock, IdSource
+    from core.spark.spark import Insight
     from core.store import Store
     from core.swarm.crew import Enrolled
     from core.swarm.ports import Agent, Seat

@@ -165,7 +165,9 @@ def _trends(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterato
         if trend.n < ENOUGH_FOR_USUAL:
             continue
         more = trend.lately - trend.usual
-        level = sum(more >= math.log(step) for step in _RATIOS[topic]) if more > _SURE * line.spread * LATELY_VARIES else 0
+        level = (
+            sum(more >= math.log(step) for step in _RATIOS[topic]) if more > _SURE * line.spread * LATELY_VARIES else 0
+        )
         if not level and (topic, where, "") in standing and more > math.log(_RATIO_ENDS):
             level = 1
         if level:

@@ -1,8 +1,8 @@
 """Spark on histories that drift, beside what counting says: the base rate of the field, and its last twenty tasks.
 
-Both know the field and who is in the running, as Spark does. A winner and a good end are scored by Brier, a range by the interval score
-of Winkler, in logarithms: its width, and ten times what an outcome is outside it. Spark was tuned on seeds of its own; those of the table
-were kept back.
+Both know the field and who is in the running, as Spark does. A winner and a good end are scored by Brier, a range by the
+interval score of Winkler, in logarithms: its width, and ten times what an outcome is outside it. Spark was tuned on seeds of its
+own; those of the table were kept back.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import bisect
 import heapq
 import math
+import statistics
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from core.spark.forecast import COVERED, NOTHING, Forecast, Known, Outcome, foresee, learn
+from core.spark.forecast import COVERED, NOTHING, Forecast, Outcome, foresee, learn
 from core.spark.record import brier, score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from core.spark.forecast import Known
     from tests.bench.history import Happened
 
 TUNED = (1, 2, 3)
@@ -136,6 +138,11 @@ def scores(seer: Seer, history: Iterable[Happened], warm: int = WARM) -> Scores:
         if number >= warm:
             _score(found, task, said)
     return Scores(*(sum(found[name]) / len(found[name]) for name in Scores._fields))
+
+
+def mean(several: Sequence[Scores]) -> Scores:
+    """Of several histories."""
+    return Scores(*map(statistics.fmean, zip(*several, strict=True)))
 
 
 def _score(found: defaultdict[str, list[float]], task: Happened, said: Forecast) -> None:

@@ -124,7 +124,9 @@ def sidecar(*more: Route, site: Site | None = None, hub: FreshHub | None = None)
     async def able(agent: Agent) -> str | None:
         return None
 
-    sources = Sources(FakeClock(), FakeIds(), hub, hub, hub, hub, NoCrew(), check=nobody, able=able, spark=hub, here=bool)
+    sources = Sources(
+        FakeClock(), FakeIds(), hub, hub, hub, hub, NoCrew(), check=nobody, able=able, spark=hub, here=bool
+    )
     return Sidecar(site or Site("127.0.0.1", 0), sources, more)
 
 
