@@ -60,6 +60,9 @@ OPENED_LIFE = 30 * DAY
 CONDENSED = 2_000
 """Encrypted messages that are condensed in one write at most."""
 
+PART = 500
+"""Rows of a table that are forgotten in one write at most."""
+
 EVERY_SECONDS = 3600.0
 
 
@@ -86,8 +89,16 @@ class Retention:
         now = self._clock.now()
         gone = await self._condensed(now - OPENED_LIFE)
         for table, where, life in (*LIVES, *(UNPAID if self._caught_up() else ())):
-            before = now - life
-            gone += await self._store.write(lambda tx, t=table, w=where, b=before: tx.forget(t, w, b))  # type: ignore[misc]
+            gone += await self._forgotten(table, where, now - life)
+        return gone
+
+    async def _forgotten(self, table: str, where: str, before: int) -> int:
+        """Part by part, and looked for apart: no write waits until a table is read through."""
+        gone, found = 0, PART
+        while found == PART:
+            keys = await self._store.read_apart(lambda tx: tx.outlived(table, where, before, PART))
+            gone += await self._store.write(lambda tx, keys=keys: tx.forget(table, where, before, keys)) if keys else 0  # type: ignore[misc]
+            found = len(keys)
         return gone
 
     async def _condensed(self, before: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.swarm.auction import Bid
 from core.swarm.ports import Answer, ResultFile
 from core.swarm.reputation import NOTHING, Record
-from core.swarm.task import Status, Task
+from core.swarm.task import OVER, Status, Task
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,6 +27,7 @@ _COLUMNS = (
 _ANSWER = "SELECT agent, price, eta, note, fit, at, score FROM bid"
 _RECORD = "settled, failed, earned, took, good, bad, at"
 _SELECT = f"SELECT {_COLUMNS} FROM task"  # noqa: S608 - constants
+_IS_OVER = "status IN ('settled', 'failed', 'cancelled', 'expired')"
 _SELECT_BARE = _SELECT.replace(" result,", " NULL,")
 
 
@@ -91,13 +92,15 @@ class TaskRows:
     ) -> list[Task]:
         """See `TaskStore`."""
         select, (where, bound) = _SELECT if results else _SELECT_BARE, _chosen(status, start)
-        rows = self._connection.execute(f"{select}{where} ORDER BY id DESC LIMIT ?", (*bound, limit))
+        order = "id" if status is None or status in OVER else "+id"  # see `live`
+        rows = self._connection.execute(f"{select}{where} ORDER BY {order} DESC LIMIT ?", (*bound, limit))
         return [_task(row) for row in rows]
 
     def count(self, status: Status | None, *, start: int | None = None) -> int:
         """See `TaskStore`."""
         where, bound = _chosen(status, start)
-        (count,) = self._connection.execute(f"SELECT count(*) FROM task{where}", bound).fetchone()  # noqa: S608
+        counted = "count(*)" if status else "coalesce(max(id), 0)"  # numbers have no gaps, and no task is ever deleted
+        (count,) = self._connection.execute(f"SELECT {counted} FROM task{where}", bound).fetchone()  # noqa: S608
         return int(count)
 
     def live(self) -> list[Task]:
@@ -228,9 +231,12 @@ def _task(row: tuple[Any, ...]) -> Task:
 
 def _chosen(status: Status | None, start: int | None) -> tuple[str, tuple[str | int, ...]]:
     """The condition for tasks of a status from a number down, and what it is bound to."""
-    found: dict[str, str | int] = {}
+    found: list[str] = []
+    bound: list[str | int] = []
     if status is not None:
-        found["status = ?"] = status.value
+        found += ["status = ?", _IS_OVER if status in OVER else "due IS NOT NULL"]  # each has an index of its own
+        bound.append(status.value)
     if start is not None:
-        found["id <= ?"] = start
-    return (f" WHERE {' AND '.join(found)}" if found else ""), tuple(found.values())
+        found.append("id <= ?")
+        bound.append(start)
+    return (f" WHERE {' AND '.join(found)}" if found else ""), tuple(bound)

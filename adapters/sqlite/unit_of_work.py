@@ -31,7 +31,7 @@ from core.events import Event, Kind
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from adapters.sqlite.container_store import ContainerRows
     from adapters.sqlite.statement_store import StatementRows
@@ -222,9 +222,25 @@ class UnitOfWork:
         (count,) = self._connection.execute("SELECT count(*) FROM dead_letter").fetchone()
         return int(count)
 
-    def forget(self, table: str, where: str, before: int) -> int:
-        """Delete rows older than their stated life (see `retention.py`, the only caller); returns how many."""
-        return self._connection.execute(f"DELETE FROM {table} WHERE {where}", (before,)).rowcount  # noqa: S608 - constants
+    def outlived(self, table: str, where: str, before: int, limit: int) -> list[tuple[object, ...]]:
+        """Keys of rows older than their stated life, some at most (see `retention.py`, the only caller)."""
+        query = f"SELECT {', '.join(self._key(table))} FROM {table} WHERE {where} LIMIT ?"  # noqa: S608 - constants
+        return self._connection.execute(query, (before, limit)).fetchall()
+
+    def forget(self, table: str, where: str, before: int, keys: Sequence[tuple[object, ...]]) -> int:
+        """Delete those that still are; returns how many."""
+        columns = self._key(table)
+        rows = ", ".join([f"({', '.join('?' * len(columns))})"] * len(keys))
+        bound = (*(value for key in keys for value in key), before)
+        return self._connection.execute(
+            f"DELETE FROM {table} WHERE ({', '.join(columns)})"  # noqa: S608 - constants
+            f" IN (SELECT * FROM (VALUES {rows})) AND {where}",  # of bare VALUES it makes no keys, and reads all
+            bound,
+        ).rowcount
+
+    def _key(self, table: str) -> list[str]:
+        rows = self._connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
+        return [name for (name,) in rows] or ["rowid"]
 
 
 def _event(kind: str, task: int | None, agent: str | None, data: str, number: int, at: int) -> Event:

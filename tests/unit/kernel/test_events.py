@@ -65,7 +65,7 @@ async def test_events_never_take_an_old_number(tmp_path: Path) -> None:
     """`Last-Event-ID` names an event for ever, also after it was forgotten."""
     async with Database.open(blank(tmp_path / "hub.db"), FakeClock()) as store:
         await store.write(lambda tx: tx.emit(Event(Kind.BOOK_OPENED)))
-        await store.write(lambda tx: tx.forget("event", "at <= ?", FakeClock().now()))
+        await store.write(lambda tx: tx.forget("event", "at <= ?", FakeClock().now(), [(1,)]))
         await store.write(lambda tx: tx.emit(Event(Kind.BOOK_OPENED)))
         assert [event.id for event in await store.read(lambda tx: tx.events_after(0, 10))] == [2]
 

@@ -13,6 +13,7 @@ import pytest
 from adapters.clockwork import Nursery
 from adapters.sqlite.retention import DAY, LIVES, UNPAID, Retention
 from adapters.sqlite.surface_store import STRETCHES
+from adapters.sqlite.unit_of_work import UnitOfWork
 from core.agent.session import Turn
 from core.chat import Inbound
 from tests.fakes import turn
@@ -199,6 +200,30 @@ async def test_the_questions_of_an_approval_live_as_long_as_it(
     clock.advance(366 * DAY)
     assert await Retention(store, clock).sweep() == 2
     assert look("SELECT approval, outgoing FROM approval_question") == [(2, 8)]
+
+
+async def test_many_rows_are_forgotten_part_by_part_and_what_has_changed_since_it_was_looked_at_stays(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        put(INVOICE + f"'open', 0 * {number})", clock.now())
+    monkeypatch.setattr("adapters.sqlite.retention.PART", 2)
+    parts: list[int] = []
+    forget = UnitOfWork.forget
+
+    def forgetting(tx: UnitOfWork, table: str, where: str, before: int, keys: list[tuple[object, ...]]) -> int:
+        if not parts:  # it was late, but it was paid
+            tx._connection.execute(
+                "UPDATE invoice SET state = 'settled', received = 1000 WHERE payment_hash = ?", keys[0]
+            )
+        parts.append(forget(tx, table, where, before, keys))
+        return parts[-1]
+
+    monkeypatch.setattr(UnitOfWork, "forget", forgetting)
+    clock.advance(31 * DAY)
+    assert await Retention(store, clock).sweep() == 4
+    assert parts == [1, 2, 1]
+    assert look("SELECT state FROM invoice") == [("settled",)]
 
 
 async def test_what_was_spent_is_kept_for_longer_than_the_longest_window(
