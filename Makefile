@@ -16,7 +16,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev test test-deep test-real test-live test-kill soak test-cov lint bench lock clean \
+.PHONY: help install run dev test test-deep test-real test-live test-kill soak test-cov lint bench bench-long lock clean \
 	docker-build docker-up docker-agent docker-down docker-logs
 
 help: ## list these targets
@@ -123,6 +123,9 @@ lint: $(STAMP) ## ruff, mypy, the import rules, and that generated docs are fres
 
 bench: $(STAMP) ## measure the hub against its budgets
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-long: $(STAMP) ## what a task costs after a million others; takes minutes, and 3 GB of disk
+	@$(BIN)/python -m tests.bench --long $(ARGS)
 
 # Keeps the pins that still fit; `make lock ARGS=--upgrade` takes the newest of everything.
 lock: $(STAMP) ## compile requirements.txt from pyproject.toml

@@ -1,6 +1,7 @@
 """`make bench`: each figure against a limit measured in the same run, as the median of interleaved runs.
 
-Exit 1 if a limit is missed. `--quick` makes fewer and shorter runs, `--only NAME` one group of lines.
+Exit 1 if a limit is missed. `--quick` makes fewer and shorter runs, `--only NAME` one group of lines, `--long` (`make bench-long`)
+those that take minutes.
 """
 
 from __future__ import annotations
@@ -9,10 +10,24 @@ import argparse
 import operator
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import book, footprint, gate, hearing, latency, lives, matrix, nlu, pollers, telegram, workers
+from tests.bench import (
+    book,
+    footprint,
+    gate,
+    hearing,
+    latency,
+    lives,
+    matrix,
+    nlu,
+    past,
+    pollers,
+    telegram,
+    workers,
+)
 from tests.voice.score import KEPT, WORK
 
 if TYPE_CHECKING:
@@ -297,6 +312,29 @@ def _pollers(effort: Effort) -> Iterator[Line]:
     )
 
 
+def _past(effort: Effort) -> Iterator[Line]:
+    with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
+        counts = (past.SHORT, past.LONG if effort is WHOLE else past.LONG // 50)
+        folders = tuple(Path(folder, str(count)) for count in counts)
+        for count, one in zip(counts, folders, strict=True):
+            past.load(one, count)
+        after = f"after {counts[1]:,} tasks"
+        short, long = past.costs(folders, effort.rounds, effort.lives // 3)
+        for what, place, limit in (("a task", 0, "<= 1.5"), ("a task, processor time", 1, "<= 1.5")):
+            ratio = statistics.median(one[place] / two[place] for one, two in zip(long, short, strict=True))
+            mine, theirs = (statistics.median(one[place] for one in side) for side in (long, short))
+            yield Line(
+                f"{what}, {after}", f"{mine:.2f} ms", f"after {counts[0]:,}: {theirs:.2f} ms", ratio, limit, DURABLE
+            )
+        for what, (before, now) in past.looks(folders, effort.rounds).items():
+            mine, theirs = statistics.median(now), statistics.median(before)
+            limit = "" if what in past.READ_APART else "<= 100"
+            yield Line(f"{what}, {after}, ms", f"{mine:.1f} ms", f"after {counts[0]:,}: {theirs:.1f} ms", mine, limit)
+
+
+LONG: dict[str, Callable[[Effort], Iterator[Line]]] = {"past": _past}
+"""What takes minutes."""
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
@@ -308,11 +346,13 @@ def main() -> int:
     """Measure and print; the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=GROUPS, metavar="NAME", help=", ".join(GROUPS))
+    parser.add_argument("--long", action="store_true", help="what takes minutes, and nothing else")
+    parser.add_argument("--only", choices={**GROUPS, **LONG}, metavar="NAME", help=", ".join({**GROUPS, **LONG}))
     options = parser.parse_args()
+    groups = {**GROUPS, **LONG} if options.only else LONG if options.long else GROUPS
     missed = 0
     print(_row("what", "ours", "held against", "ratio", "limit", "", "durability"), flush=True)
-    for name, measure in GROUPS.items():
+    for name, measure in groups.items():
         if options.only in {None, name}:
             for line in measure(QUICK if options.quick else WHOLE):
                 missed += not line.kept
