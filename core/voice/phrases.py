@@ -67,7 +67,7 @@ ANSWERS = ("yes [please]", "yeah", "confirm", "okay", "no [thanks]", "no thank y
 """A yes or a no to what was asked back. A no answers; a yes is only understood, for other words are surely heard as it."""
 
 NOT_SAID = frozenset({
-    "payout", "reconcile", "treasury", "market",
+    "payout", "reconcile", "treasury", "market", "spark",
     "ask", "new", "model", "stop", "start", "whoami", "pair", "unpair", "deliver", "reject", "approve", "deny", "why", "link",
     "unlink", "tokens", "revoke",
 })  # fmt: skip
