@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from adapters.web.routes import EVENT_STREAM, Route, plain
-from adapters.web.status_page import PageState
+from adapters.web.status_page import PICTURE
 from adapters.web.streams import frame
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Live:
         return (
             Route(
                 "GET", PATH, "live", "Server-sent states and counts for the page, redacted", self.serve,
-                gives=PageState, media=EVENT_STREAM, refuses=(503,), head=False,
+                gives="PageState", shapes=PICTURE, media=EVENT_STREAM, refuses=(503,), head=False,
             ),
         )  # fmt: skip
 

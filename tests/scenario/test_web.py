@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 import pytest
 
-from adapters.web import connections, event_stream, live, server, status_page, streams
+from adapters.web import connections, event_stream, live, picture, server, streams
 from adapters.web.errors import PortInUse
 from adapters.web.guard import COOKIE
 from bot.app import build
@@ -672,7 +672,7 @@ async def test_the_page_sees_a_task_go_by_and_nobody_s_words_or_names(tmp_path: 
 async def test_the_page_shows_workers_by_name_and_what_they_are_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_page, "WORKERS", 2)
+    monkeypatch.setattr(picture, "WORKERS", 2)
     async with (
         hub(tmp_path, personas=()) as bot,
         browser(bot.app) as web,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.web.status_page import MOST_LINES, MOST_WORDS, STATIC, _beginning
+from adapters.web.picture import MOST_LINES, MOST_WORDS, _beginning
+from adapters.web.status_page import STATIC
 
 
 @pytest.mark.parametrize(
