@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.kill.hub_process import PATIENCE
 from tests.real.docker import ROOT, RUNS
 from tests.real.test_agents_in_containers import enrolled, everything, on, running, see
 from tests.real.transcript import WRITTEN, Transcript
@@ -104,7 +102,7 @@ async def test_the_page_of_the_docs(tmp_path: Path, docker: Docker, pytestconfig
         page.scene("It is killed, and comes back by itself")
         docker("kill", first)
         page.ran("docker kill …", "")
-        await see(lambda: docker.run("docker", "logs", first).stderr.count(" asks ") == 2, "it asking for work again")  # noqa: PLR2004
+        await see(lambda: docker.run("docker", "logs", first).stderr.count(" asks ") == 2, "it asking for work again")
         await enrolled(hub)
         said = await here.timmy("say", "/agent box")
         assert "it was killed by SIGKILL" in said
