@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
@@ -114,8 +113,7 @@ LAST_WORDS_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 1.2
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     """A running hub and the parts that its callers and tests look at."""
 
     settings: Settings

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 from bot.replies import from_error
@@ -44,8 +43,7 @@ class ApprovalTx(TokenTx, MessageTx, Protocol):
         """Approvals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(NamedTuple):
     """What came of something that was approved, in words for everybody who was asked.
 
     `error`: the code of what failed. `again`: nothing was begun, so that it may be approved once more. `reply` is for one
@@ -168,7 +166,7 @@ class Approvals:
             now = tx.approvals.find(late.id)
             if now is None or now.state is not State.OPEN:
                 return None
-            after = replace(now, state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time", error="")
+            after = now._replace(state=State.EXPIRED, decided_at=tx.now, outcome="nobody decided in time", error="")
             return _settled(tx, after)
 
         told = await patiently(self._store, work, self._clock)
@@ -233,8 +231,7 @@ def put(  # noqa: PLR0913 - what a question is
     return made, [_question(tx, made, person) for person in made.approvers if home_of(person)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(NamedTuple):
     """What was written for those who should know, and the questions whose buttons go."""
 
     messages: list[Outgoing]

@@ -120,7 +120,7 @@ class Boards:
             answers = tx.tasks.answers(number, task.attempt) if task else []
             found = tx.messages.announced(number, conversation)
             if person is not None and self._role_in(tx, person) is Role.GUEST:
-                found = [replace(one, board=False) for one in found]
+                found = [one._replace(board=False) for one in found]
             return task, answers, found
 
         task, answers, found = await self._store.read(look)

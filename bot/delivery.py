@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from core.chat import NotFetched, NotSent, Undeliverable
 from core.store import FIRST_PAUSE, LAST_PAUSE, NotWritten, StoreClosed, patiently
@@ -56,8 +56,7 @@ class _Lane:
         return answers or bool(self.held) or (self.leaving is not None and self.leaving.cause is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(NamedTuple):
     """What became of a message: its state from now on, and its parts that arrived. `back`: see `again`."""
 
     message: Outgoing
@@ -294,7 +293,7 @@ class Delivery:
     async def _put_back(self, note: _Note) -> None:
         """Nobody was there: what is newer waits until that is noted, and goes after it where somebody came meanwhile."""
         if _doubtful(note.message) and (self._stopping or note.message.id <= (self._lost or 0)):
-            note = replace(note, state="sending")  # it may have arrived, and is found as such the next time
+            note = note._replace(state="sending")  # it may have arrived, and is found as such the next time
         await patiently(self._store, partial(_mark, [note]), self._clock)
         self._flying.discard(note.message.id)
         if self._back.get(note.message.surface) != note.back:
@@ -316,7 +315,7 @@ class Delivery:
         if thread is None:
             return None
         await patiently(self._store, lambda tx: tx.messages.place(message.id, thread), self._clock)
-        return replace(message, conversation=thread)
+        return message._replace(conversation=thread)
 
     def _thread(self, note: _Note) -> str | None:
         """The thread that may begin beneath a message: it has arrived, and answers with a task."""
@@ -366,11 +365,11 @@ class Delivery:
                 return _Note(message, "dead", message.sent, back)
             except NotSent as error:
                 wait, further = error.wait, error.sent != message.sent
-                message = replace(message, sent=error.sent, again=error.doubtful or (message.again and not further))
+                message = message._replace(sent=error.sent, again=error.doubtful or (message.again and not further))
                 log.info("message %s waits: %s", message.id, error)
             except Exception:
                 log.exception("%s failed at message %s", surface, message.id)
-                message = replace(message, again=True)
+                message = message._replace(again=True)
             if not message.id:
                 break
             if wait is None:

@@ -88,11 +88,11 @@ class Dispatcher:
 
         def keep(tx: InboxTx) -> Inbound | None:
             known = self._hub.identities.role_in(tx, message.actor, message.account) is not Role.GUEST
-            kept = replace(message, text=message.text[: MAX_TEXT + 1])
+            kept = message._replace(text=message.text[: MAX_TEXT + 1])
             if not known or not message.admitted:
-                kept = replace(kept, text=joining(message), files=())
+                kept = kept._replace(text=joining(message), files=())
             number = tx.messages.receive(kept, tx.now)
-            return replace(kept, id=number) if number else None
+            return kept._replace(id=number) if number else None
 
         kept = await self._store.write(keep)
         if kept is not None:
@@ -139,7 +139,7 @@ class Dispatcher:
             waiting = self._lanes[lane] = deque()
             self._spawner.spawn(self._run(lane), f"lane {lane}")
         elif len(waiting) >= MAX_WAITING:
-            refused = replace(message, text="", files=())
+            refused = message._replace(text="", files=())
             self._spawner.spawn(self._at_once(refused, TooBusy()), f"refusal {message.key}")
             return
         self._routes[message.id] = found
@@ -262,7 +262,7 @@ class Dispatcher:
             case Way.ANSWER:
                 tap = await self._taps.answer(message, caller, yes=found.yes)
                 if tap is not None:
-                    return await self._tapped(replace(message, tap=tap), caller)
+                    return await self._tapped(message._replace(tap=tap), caller)
                 asks = Route(Way.RUN, message, found.command, answers=True)
                 self._enter(f"{message.lane or here} talk", message, asks)
                 return None
@@ -281,7 +281,7 @@ class Dispatcher:
         A device gets one answer to each request: its surface shows in it what was heard, and nothing is asked back.
         """
         heard, verdict = await self._hub.hearing.take(message, caller)
-        spoken = replace(message, text=heard.text, files=(), spoken=True)
+        spoken = message._replace(text=heard.text, files=(), spoken=True)
         if verdict is Verdict.ASK and caller.proxy is not None:
             raise NotSure(text=heard.text)
         if verdict is Verdict.ASK:
@@ -321,11 +321,11 @@ class Dispatcher:
         if tap.conversation != message.conversation:  # what follows from it waits for its answer there
             self._delivery.hold(tap.conversation)
             self._held[message.id] = tap.conversation
-        message = replace(message, conversation=tap.conversation)
+        message = message._replace(conversation=tap.conversation)
         if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
         try:
-            found = words(self._hub.registry, self._understand, replace(message, text=tap.command))
+            found = words(self._hub.registry, self._understand, message._replace(text=tap.command))
             replies = await self._carried_out(found, caller, tap.key)
         except HubError as error:
             return [(message.conversation, from_error(error), tap.replaces)]
@@ -338,7 +338,7 @@ class Dispatcher:
             return [(message.conversation, kept.reply, None)]
         try:
             found = words(
-                self._hub.registry, self._understand, replace(message, text=kept.named(message.text), files=())
+                self._hub.registry, self._understand, message._replace(text=kept.named(message.text), files=())
             )
             if found.way is Way.ASK:
                 return [(message.conversation, self._asked(found, caller), None)]

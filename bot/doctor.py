@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def report(findings: list[Finding], *, as_json: bool) -> str:
     """The findings as lines, what is wrong first; or as one object."""
     good = not any(not one.ok and one.severity is Severity.ERROR for one in findings)
     if as_json:
-        return json.dumps({"ok": good, "checks": [asdict(one) for one in findings]})
+        return json.dumps({"ok": good, "checks": [one._asdict() for one in findings]})
     wrong = [one for one in findings if not one.ok]
     checks = "1 check" if len(findings) == 1 else f"{len(findings)} checks"
     lines = [f"{checks}, {len(wrong) or 'nothing'} wrong"]

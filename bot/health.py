@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.chat import Reply
 from core.ids import task_name
@@ -64,8 +64,7 @@ class Part:
     abroad: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """What the database knows: live tasks by state, all tasks ever, money in msat, messages waiting, what was given up.
 
     `earned` and `spent`: the treasury's, since midnight; `frozen`: nothing may be spent.

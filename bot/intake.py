@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.replies import from_error
 from core.access import Action, authorize
@@ -19,8 +18,7 @@ _TABLES = (".csv", ".tsv", ".xlsx")
 _TEXTS = (".md", ".txt", ".pdf", ".docx", ".rst")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """Files of one message, by the names they have in the workspace."""
 
     names: tuple[str, ...]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
@@ -58,8 +57,7 @@ class LinkTx(ApprovalTx, PairingTx, SwarmTx, PurchaseTx, Protocol):
         """What was asked for over Lightning."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """What came of it, in words and facts, and what was written for others; `questions` are an approval's."""
 
     reply: Reply

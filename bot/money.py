@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.agreed import Agreed
 from bot.paying import KIND, Paying
@@ -55,8 +55,7 @@ class People:
     treasury: Treasury
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(NamedTuple):
     """Everything that moves sats."""
 
     own: OwnNode

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from core.access import PRIVATE, judge
 from core.approval import parse_approval
@@ -170,8 +170,7 @@ _TYPES: Mapping[str, Callable[[str], object]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a usage line: `name` in lower case; `kind` names its type, or lists choices as `auto|ask`.
 
     `joined`: it stands in one bracket with the argument before it, and is required where that is given.

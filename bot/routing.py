@@ -6,9 +6,8 @@ question with buttons, for a phrase can be misheard and a tap cannot. Of what wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import UserError
 
@@ -49,8 +48,7 @@ class Way(Enum):
     """Its files are kept, then its text is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A message, as a command where free text meant one, and how it is dealt with."""
 
     way: Way
@@ -91,7 +89,7 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
         return Route(Way.ANSWER, message, command, yes=yes)
     if meaning.command is None:
         return Route(Way.RUN, message, command)
-    meant = replace(message, text=meaning.command)
+    meant = message._replace(text=meaning.command)
     if (found := registry.find(meaning.command.split(maxsplit=1)[0])) is None:
         raise NotYetHere(command=meaning.command)
     return Route(Way.RUN if found.looks(meaning.command) else Way.ASK, meant, found)

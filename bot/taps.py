@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.approval import DECIDES
 from core.errors import Refused, UserError
@@ -32,8 +31,7 @@ class Answered(UserError):
     status = 409
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
+class Tap(NamedTuple):
     """A button: its command (empty: nothing is to be done), the key it acts under, its place, the message its outcome replaces."""
 
     command: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.views import PAGE as ROWS
 from bot.views import moment
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from core.wallet.suspense import Unclaimed
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """What the node has not ended, what it refuses, and what waits for an owner to say whose it is."""
 
     unfinished: Sequence[Payment]

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.chat import Role
 from core.errors import Refused
@@ -148,8 +147,7 @@ class NeedsTap(Refused):
     """This device may not {action} by itself: {rule}"""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A decision and the rule that made it. `asks`: the caller's person may, and is asked."""
 
     allowed: bool

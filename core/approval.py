@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.chat import Role
 from core.errors import Refused, UserError
@@ -77,8 +76,7 @@ def digest_of(kind: str, action: str) -> str:
     return hashlib.sha256(f"{kind}\n{action}".encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """One question to persons. `action` is for the part that carries it out (`kind`), `words` for people; times in Unix ms.
 
     `needs` is the role that an approver must still have when they decide: the owner's, a payer's, or any. It is put to persons, who
@@ -120,9 +118,9 @@ class Approval:
     def carried(self, words: str, error: str, *, again: bool, now: int) -> Approval:
         """The approval once it was tried; `again`: nothing was begun, so that it may be approved once more while its time lasts."""
         if again and now < self.expires_at:
-            opened = replace(self, state=State.OPEN, decided_by=None, decided_at=None, tries=self.tries + 1)
-            return replace(opened, outcome=words, error=error)
-        return replace(self, state=State.DONE, outcome=words, error=error)
+            opened = self._replace(state=State.OPEN, decided_by=None, decided_at=None, tries=self.tries + 1)
+            return opened._replace(outcome=words, error=error)
+        return self._replace(state=State.DONE, outcome=words, error=error)
 
 
 def decide(
@@ -148,7 +146,7 @@ def decide(
     if now >= approval.expires_at:
         raise Settled(name=approval.name, state=State.EXPIRED, whom="")
     state = State.APPROVED if yes else State.DENIED
-    return replace(approval, state=state, decided_by=actor, decided_at=now, outcome="", error="")
+    return approval._replace(state=state, decided_by=actor, decided_at=now, outcome="", error="")
 
 
 class ApprovalStore(Protocol):

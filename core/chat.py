@@ -109,8 +109,7 @@ class Caller(NamedTuple):
         return f"{self.actor} as {self.acting_for}" if self.acting_for else self.actor
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(NamedTuple):
     """A file that came with a message: its shown name, its size in bytes, and by what its surface fetches it.
 
     `spoken`: it is what the sender says, and no file to keep.
@@ -122,8 +121,7 @@ class Attachment:
     spoken: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(NamedTuple):
     """A message as a surface received it. (`surface`, `account`, `update`) names it for ever: the same one twice is one turn.
 
     `acting_for` is set only by `timmy say --as`. Messages of one `lane` keep their order (the conversation's own, unless
@@ -191,16 +189,14 @@ class CommandCall:
         return self.caller.proxy.home if self.caller.proxy else self.conversation
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
+class Button(NamedTuple):
     """A tap that means a slash command."""
 
     label: str
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A question that only `actor` may answer, once, until `expires` (Unix ms): its buttons exclude each other.
 
     What was asked under `--as` is answered under the same: its `actor` is `console:owner as telegram:5`.
@@ -210,16 +206,14 @@ class Choice:
     expires: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
+class Tap(NamedTuple):
     """What a pressed button means: its command (empty: nothing is to be done) and the name under which it acts once."""
 
     key: str
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file to hand over: its shown name and its place on this machine."""
 
     name: str
@@ -235,8 +229,7 @@ class Style(StrEnum):
     PRE = "pre"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A stretch of a text, by characters (code points) from `start` to before `end`, and its style."""
 
     start: int
@@ -264,8 +257,7 @@ class Reply:
     choice: Choice | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A reply on its way: a row before it is sent, delivered only once the surface returns its message ids.
 
     `cause` is the key of the message it answers (None: it follows from an event). `again` is true when an earlier

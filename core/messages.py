@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.store import Tx
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from core.chat import Inbound, Outgoing, Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Tapped:
+class Tapped(NamedTuple):
     """A button as it was sent: what it means, where it stands, and on which reply, with the surface's ids as far as known."""
 
     command: str
@@ -23,8 +21,7 @@ class Tapped:
     sent: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(NamedTuple):
     """A delivered message about a task: the surface's ids of its parts, the reply, and the ids of its buttons.
 
     `board`: it is the answer that first told of the task, in whose place the task is shown as it goes on.
@@ -137,8 +134,7 @@ class MessageStore(Protocol):
         """The number of the newest message to send, 0 if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """A message that has arrived: where, under which ids of the surface, and what it says."""
 
     conversation: str
@@ -146,8 +142,7 @@ class Delivered:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What a Shortcut asked, under the `name` by which its answer is fetched.
 
     `token` is the hash of its token, `key` what makes the request one and the same, `request` the hash of all it said,
@@ -164,8 +159,7 @@ class Job:
     heard: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer to a message, and whether it still `waits` to be told; `message.sent` says where it was."""
 
     message: Outgoing
@@ -198,16 +192,14 @@ class JobStore(Protocol):
         """A message that waits has arrived, under this id; False if that, or its end, is known already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """How far a surface has heard: its platform's token (empty: nothing yet), and the salt of the names it sends under."""
 
     token: str
     salt: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """Somebody's keys as they were at first: the signing `identity` ("": none), else those of the `devices`.
 
     Public keys in the platform's own writing. `verified`: when people compared the identity, Unix ms.

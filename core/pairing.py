@@ -7,8 +7,7 @@ stored hashed, and dies with use or after an hour (CONTRACT, "Who").
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from core.access import Action, authorize
 from core.chat import Reply, Role
@@ -83,8 +82,7 @@ class OwnerByFolder(Refused):
     """{actor} is whoever owns the hub's data folder, and always the owner. No role can be taken away from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A code that somebody was given: who they are, how they are called, where they can be told, until when (Unix ms)."""
 
     actor: str

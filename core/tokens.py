@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize, judge
 from core.chat import Caller, Proxy, Role, one_line
@@ -126,8 +126,7 @@ def token_revoked(kind: str, name: str, by: str) -> Event:
     return Event(Kind.TOKEN_REVOKED, data={"kind": kind, "name": name, "by": by})
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRow:
+class TokenRow(NamedTuple):
     """A credential as it is kept: the hash, never the token. `task_limit` in whole sats, times Unix ms UTC."""
 
     hash: str
@@ -152,8 +151,7 @@ class Person:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(NamedTuple):
     """An identity that is one of the same person as `account`, and how it is called where it was linked."""
 
     actor: str

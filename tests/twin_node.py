@@ -146,7 +146,7 @@ class Twin:
         before = self.payments[payment_hash]
         if well:
             preimage = next(ask.preimage for ask in self.asks.values() if _hash(ask.bolt11) == payment_hash)
-            self.payments[payment_hash] = replace(before, state=PayState.SUCCEEDED, preimage=preimage)
+            self.payments[payment_hash] = before._replace(state=PayState.SUCCEEDED, preimage=preimage)
         else:
             self.payments[payment_hash] = Outcome(PayState.FAILED, why="it came back")
             self.balance += self.left[payment_hash].pop()
@@ -200,7 +200,7 @@ class Twin:
         self.left.setdefault(digest, []).append(whole + fee)
         flying = fault in {Fault.IN_FLIGHT, Fault.LIES}
         done = Outcome(PayState.SUCCEEDED, ask.preimage, whole, fee)
-        self.payments[digest] = replace(done, state=PayState.IN_FLIGHT, preimage=None) if flying else done
+        self.payments[digest] = done._replace(state=PayState.IN_FLIGHT, preimage=None) if flying else done
         return self.payments[digest]
 
     def _secret(self, what: str) -> bytes:
@@ -329,11 +329,11 @@ def _said(outcome: Outcome, fault: Fault | None) -> Outcome:
         return outcome
     match fault:
         case Fault.NO_RECEIPT:
-            return replace(outcome, preimage=None)
+            return outcome._replace(preimage=None)
         case Fault.WRONG_RECEIPT:
-            return replace(outcome, preimage=bytes(32))
+            return outcome._replace(preimage=bytes(32))
         case Fault.ABSURD:
-            return replace(outcome, fee=2**63)
+            return outcome._replace(fee=2**63)
         case _:
             return outcome
 

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adapters.console.link import SOCKET, dial
 from adapters.console.screen import plain, write
@@ -62,8 +61,7 @@ def gone(task: str | None) -> Unavailable:
     return HubGone() if task is None else HubGoneAtWork(task=task)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a chat takes place: the data folder, the workspace, and whether its end is the hub's."""
 
     folder: Path

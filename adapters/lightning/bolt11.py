@@ -7,9 +7,8 @@ any size, stops reading an amount at what it does not know, and rounds below a m
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.money import MAX_SATS, to_msat
 from core.wallet.lightning import BadInvoice, PaymentRequest
@@ -53,8 +52,7 @@ _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 """Letters of 5 bits (BIP 173)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unsigned:
+class Unsigned(NamedTuple):
     """An invoice before it is signed. `amount` in msat, None: the payer's choice; `made_at` Unix ms; `expiry` seconds."""
 
     prefix: str

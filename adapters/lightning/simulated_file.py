@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adapters.lightning.bolt11 import LONGEST_DESCRIPTION, Unsigned, decode, encode, public_key
 from core.money import MAX_SATS, to_msat
@@ -122,8 +121,7 @@ class Fails(StrEnum):
     PAID = "paid"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What an outside node asks for. `amount` msat, None: the payer's choice; `fee` msat to it, None: `fee_of` the amount."""
 
     amount: int | None
@@ -133,8 +131,7 @@ class Asked:
     fee: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Randomness:
+class Randomness(NamedTuple):
     """32 bytes each. `preimage` is empty where only the hash is known to the node."""
 
     key: bytes
@@ -207,7 +204,7 @@ class NodeFile:
         (key,) = self._run("SELECT key FROM node").fetchone()
         unsigned = Unsigned(PREFIX, payment_hash, random.secret, amount, _memo(memo), self._now, _expiry(expiry))
         if not random.preimage:
-            unsigned = replace(unsigned, final_blocks=HOLD_BLOCKS)
+            unsigned = unsigned._replace(final_blocks=HOLD_BLOCKS)
         made = NodeInvoice(payment_hash, encode(unsigned, key), amount, unsigned.expires_at)
         self._run(
             "INSERT INTO invoice (payment_hash, bolt11, amount, expires_at, preimage, due) VALUES (?, ?, ?, ?, ?, ?)",

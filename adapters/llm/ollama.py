@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from core.agent.model import (
@@ -39,8 +38,7 @@ class BadModelAddress(UserError):
     """{given} is not the address of a model server. Set TIMMY_OLLAMA_URL to http(s)://HOST:PORT, without a password."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long to wait, in seconds: for a connection, the list of models, the first word (a model may load), the next.
 
     `check` bounds a whole check, which is asked for in auctions; `fresh` is how long its verdict is believed. A server that works

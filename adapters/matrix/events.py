@@ -7,7 +7,6 @@ others the bot is spoken to by a command or by its name.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nio import (
@@ -70,7 +69,7 @@ def read(event: Event, room: MatrixRoom, listed: Container[str], tap: str = "") 
         name=str(room.user_name(sender) or sender)[:64],
     )  # fmt: skip
     if isinstance(event, ReactionEvent):
-        return replace(inbound, tap=tap, tapped=event.reacts_to) if tap else None
+        return inbound._replace(tap=tap, tapped=event.reacts_to) if tap else None
     return _said(event, room, inbound) if isinstance(event, RoomMessage) else None
 
 
@@ -93,7 +92,7 @@ def _said(event: RoomMessage, room: MatrixRoom, inbound: Inbound) -> Inbound | N
     if not (text or files or unread):
         return None
     heard = _COMMAND.sub("/", text, count=1) if inbound.private else _addressed(text, event, room)
-    return None if heard is None else replace(inbound, text=heard, files=files, unread=unread)
+    return None if heard is None else inbound._replace(text=heard, files=files, unread=unread)
 
 
 def _content(event: Event) -> dict[str, Any]:

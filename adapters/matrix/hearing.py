@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -162,19 +162,19 @@ class Ear:
             )
             return None
         if is_sealed and isinstance(event, ReactionEvent):
-            return replace(inbound, doubt=REACTION if self._access.trust == "verified" else "")
+            return inbound._replace(doubt=REACTION if self._access.trust == "verified" else "")
         if is_sealed and not event.decrypted:
-            return replace(inbound, text="", files=(), sealed=CLEAR)
+            return inbound._replace(text="", files=(), sealed=CLEAR)
         for _ in range(TRIES):
             try:
-                return replace(inbound, doubt=await encryption.doubt(room.room_id, event))
+                return inbound._replace(doubt=await encryption.doubt(room.room_id, event))
             except Forged as forged:
                 log.warning("Matrix: %s", forged)
-                return replace(inbound, text="", files=(), sealed=FORGED)
+                return inbound._replace(text="", files=(), sealed=FORGED)
             except (ClientError, TimeoutError, Refusal) as error:
                 log.info("whose message it is cannot be found out yet: %s", cause(error))
                 await self._clock.sleep(RETRY_SECONDS)
-        return replace(inbound, doubt=UNKNOWABLE)
+        return inbound._replace(doubt=UNKNOWABLE)
 
     async def _open_late(self) -> None:
         """Open what has its key by now; what has waited too long is answered with the cause, once for its key."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.messages import Mark
@@ -42,7 +41,7 @@ class Memory:
 
     async def save(self, token: str) -> None:
         """All that came before this sync token is durable."""
-        mark = replace(self.mark, token=token)
+        mark = self.mark._replace(token=token)
         await patiently(self._store, lambda tx: tx.surfaces.save(self._account, mark), self.clock)
         self.mark = mark
 

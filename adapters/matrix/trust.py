@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from core.messages import Pin
@@ -36,7 +35,7 @@ def met(claims: Claims) -> Pin:
 def grown(pin: Pin, claims: Claims) -> Pin:
     """Somebody without an identity who gets one stays who they are, if it and a device that was known have signed each other."""
     known = pin.devices & claims.endorsing & claims.vouched
-    return replace(pin, identity=claims.identity, devices=frozenset()) if not pin.identity and known else pin
+    return pin._replace(identity=claims.identity, devices=frozenset()) if not pin.identity and known else pin
 
 
 def doubt(mode: Mode, pin: Pin, claims: Claims, device: str) -> str:

@@ -55,5 +55,5 @@ def at_home(reply: Reply, job: Job, *, heard: bool) -> Reply:
 def _headed(reply: Reply, head: str) -> Reply:
     """A reply under a line of its own."""
     rich = markup.of(reply)
-    marks = tuple(replace(mark, start=mark.start + len(head), end=mark.end + len(head)) for mark in rich.marks)
+    marks = tuple(mark._replace(start=mark.start + len(head), end=mark.end + len(head)) for mark in rich.marks)
     return replace(reply, text=head + rich.text, marks=marks, markdown=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 
 class Takes(Enum):
@@ -17,8 +17,7 @@ class Takes(Enum):
     NOTHING = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Skill:
+class Skill(NamedTuple):
     """A skill; the function of its name in the module of its name runs it in the child.
 
     `verbs` mean it by themselves, once there is something to work on; `hints` only together with a verb or a file.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from adapters.skills.workspace import Workspace
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 MOST_FAULTS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """A match with the file it is about: its real path, what it is, its size and when it was last changed."""
 
     match: Match

@@ -6,10 +6,9 @@ The hub asks this before a persona bids (`runner.SkillRunner.check`), the child 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adapters.skills.closed import shown
 from adapters.skills.errors import FileBinary, FileBroken, FileEmpty, FileEncrypted, FileTooLarge
@@ -31,8 +30,7 @@ _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b\x08")
 _MOST_CONTROL = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(NamedTuple):
     words: str
     suffixes: frozenset[str]
     limit: int

@@ -7,14 +7,13 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The bounds of one child: seconds of wall and of processor time, bytes of memory and of each file it writes.
 
     The kernel keeps to these; the hub looks itself at what all files together take (`written_bytes`, `written_files`).

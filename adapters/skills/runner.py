@@ -11,7 +11,6 @@ import stat
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -141,7 +140,7 @@ class SkillRunner:
         with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(LOOK_SECONDS), self._looking:
                 if case not in self._faults:  # else found meanwhile, for another agent
-                    self._faults.note(case, await self._looked(replace(case.match, options=((LOOK, ""),))))
+                    self._faults.note(case, await self._looked(case.match._replace(options=((LOOK, ""),))))
         self._faults.raise_for(case)
 
     async def _looked(self, match: Match) -> UserError | None:

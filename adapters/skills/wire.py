@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from inspect import getmembers, isclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.skills import errors
 from adapters.skills.limits import Limits
@@ -25,8 +24,7 @@ LOOK = "look"
 _LONGEST_FACT = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A task for a child: paths as text, and the limits it binds itself to."""
 
     skill: str
@@ -40,7 +38,7 @@ class Request:
 
     def to_json(self) -> bytes:
         """As the child reads it."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps({**self._asdict(), "limits": self.limits._asdict()}).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Request:
@@ -49,8 +47,7 @@ class Request:
         return cls(**{**fields, "limits": Limits(**fields["limits"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A child's answer: a text and names of files in the out folder, or the name and facts of an error."""
 
     text: str = ""
@@ -65,7 +62,7 @@ class Answer:
 
     def to_json(self) -> bytes:
         """As the hub reads it."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self._asdict()).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Answer:

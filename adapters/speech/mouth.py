@@ -7,8 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adapters.speech.limits import NO_PROGRAM
 from adapters.speech.worker import IMPORTABLE, end
@@ -27,8 +26,7 @@ MOST_BYTES = 12_000_000
 MOST_WAITING = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A program that reads words on standard input and writes a WAV file to standard output."""
 
     name: str

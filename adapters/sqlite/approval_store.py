@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.approval import Approval, State
@@ -36,7 +35,7 @@ class ApprovalRows:
                 approval.tries,
             ),
         )  # fmt: skip
-        return replace(approval, id=cursor.lastrowid or 0)
+        return approval._replace(id=cursor.lastrowid or 0)
 
     def find(self, number: int) -> Approval | None:
         """See `ApprovalStore`."""

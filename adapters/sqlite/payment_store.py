@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.wallet.invoices import SUSPENSE, Invoice
@@ -146,7 +145,7 @@ class ReconRows:
         """See `ReconStore`."""
         row = (made.at, made.node, made.in_flight, made.books, made.coming)
         insert = "INSERT INTO recon (at, node, in_flight, books, coming) VALUES (?, ?, ?, ?, ?)"
-        return replace(made, id=self._connection.execute(insert, row).lastrowid or 0)
+        return made._replace(id=self._connection.execute(insert, row).lastrowid or 0)
 
     def newest(self) -> Comparison | None:
         """See `ReconStore`."""

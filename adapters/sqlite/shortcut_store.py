@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.sqlite.message_store import OUTGOING, outgoing
@@ -46,7 +45,7 @@ class ShortcutRows:
         if row is None:
             return None
         job = Job(*row[:-1])
-        return replace(job, words=row[-1], heard=True) if job.words == RECORDING and row[-1] else job
+        return job._replace(words=row[-1], heard=True) if job.words == RECORDING and row[-1] else job
 
     def received(self, job: Job) -> bool:
         """See `JobStore`."""

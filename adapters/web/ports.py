@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.swarm.ports import SwarmTx
 
@@ -180,8 +180,7 @@ class Spark(Protocol):
         """Its record, and the advice that stands; not about agents that are not `there`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """Everything the sidecar asks. `check` finds the live credential of a token; `able` says why an agent cannot work.
 
     `here`: whether there is an agent of that name now.

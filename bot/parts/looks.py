@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from adapters import folder
 from adapters.clockwork import SystemClock, SystemIds
@@ -106,8 +105,7 @@ async def look_at_gate(settings: Settings, listens: str = "") -> str:
     return await unreached(serve.public_url or listens or here, "/health")
 
 
-@dataclass(frozen=True, slots=True)
-class NodeLook:
+class NodeLook(NamedTuple):
     """Whose node it is, how it is behind the chain, and what its keys lack for what the hub does; empty: none yet, or nothing.
 
     `difference`: what it has more than the books say, msat; None where that is not known.

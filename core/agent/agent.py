@@ -10,7 +10,7 @@ import asyncio
 import re
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.model import BadModelName, Bounds, ModelRambled, ModelSaidNothing, ModelSlow, UnknownModel, named
 from core.agent.prompt import AGENT_PROMPT, plain, window
@@ -31,8 +31,7 @@ STOPPED = "(stopped)"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
+class ModelChoice(NamedTuple):
     """Which models a conversation can have: `chosen` with /model (None: none), the hub's `default`, all `installed`."""
 
     chosen: str | None

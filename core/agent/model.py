@@ -6,8 +6,7 @@ for people, and nothing in the hub acts on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from core.errors import Unavailable, UserError
 
@@ -73,16 +72,14 @@ class ModelGarbled(Unavailable):
     """What answers at {url} does not speak Ollama's protocol ({why}). Check TIMMY_OLLAMA_URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
+class ChatMessage(NamedTuple):
     """One message as a model is given it."""
 
     role: Role
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """How much one question may take: `window` (num_ctx) in tokens, `seconds` of wall time, `characters` of answer."""
 
     window: int = 8192

@@ -5,8 +5,7 @@ A turn of the person and the agent's answer are written together, once, under th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.store import Tx
 
@@ -14,8 +13,7 @@ HISTORY_TURNS = 40
 """The most turns that are given back to a model; what does not fit its window is left out by whole turns (`prompt.py`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One side of an exchange: `role` is `user` or `assistant`; `cause` is the key of the message behind it."""
 
     role: str

@@ -6,16 +6,14 @@ checked against the real file before its persona may bid (an honest bid), and ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A skill that understands a task: its name, the subject it found (a workspace path or a query), its options.
 
     `fit` is 0.0 to 1.0: how surely the words of the task mean this skill (1.0: verb and file both named).
@@ -27,8 +25,7 @@ class Match:
     options: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a skill delivers: plain text (Markdown), and the files it wrote into the folder it was given."""
 
     text: str

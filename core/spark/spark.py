@@ -10,7 +10,6 @@ off says nothing: it is marked, and not scored. One that ran out of time did not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.events import TERMINAL
@@ -45,8 +44,7 @@ class Ended(NamedTuple):
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of advice as it is shown: its number grows with every change; `at`: when it was said, Unix ms."""
 
     number: int
@@ -104,8 +102,7 @@ class SparkTx(SwarmTx, Protocol):
         """What was learned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Insight:
+class Insight(NamedTuple):
     """What Spark shows: its record, over all fields and of each; the advice that stands, the newest first."""
 
     record: Record

@@ -6,8 +6,7 @@ after the commit and goes its way in `walk`; what time brings, and what a restar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.access import Action, authorize
 from core.errors import UserError
@@ -72,8 +71,7 @@ class NotOver(UserError):
     status = 409
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(NamedTuple):
     """Tasks that wait, each with the agents of which the first that is free takes it; and workers, by name."""
 
     tasks: list[tuple[int, tuple[str, ...]]]

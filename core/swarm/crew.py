@@ -7,8 +7,7 @@ were here at a stop are waited for a while at the next start, as they come back 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.access import Action, authorize
 from core.errors import Refused, UserError
@@ -67,8 +66,7 @@ class NotEnrolled(UserError):
     status = 409
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolled:
+class Enrolled(NamedTuple):
     """A worker as it enrolled: what it can do, and how many tasks it does at a time (0: nothing more). `live`: not dismissed."""
 
     name: str
@@ -268,7 +266,7 @@ class Crew:
             if known is None or known.live == live or tx.applied(key) is not None:
                 return None
             as_now(tx, caller)
-            worker = replace(known, live=live)
+            worker = known._replace(live=live)
             tx.crew.put(worker, here=False)
             if also is not None:
                 also(tx)

@@ -6,8 +6,7 @@ An attempt is its worker's as long as its lease is the task's own: what comes la
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from core.chat import one_line
 from core.errors import UserError
@@ -51,8 +50,7 @@ class StaleLease(UserError):
     status = 409
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(NamedTuple):
     """What a heartbeat learns: until when the lease is good (Unix ms), and whether the work was called off."""
 
     lease_until: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import UserError
@@ -37,8 +36,7 @@ class BadDeadline(UserError):
     """{what} is from 1s to 30d; you wrote {given}."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """The house rules of auctions: times in ms, amounts in msat (CONTRACT, settings "auction")."""
 
     window: int = 5 * SECOND

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from core.swarm.task import Status, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(NamedTuple):
     """An agent on the roster: an instance of a persona (`quill`, `quill-2`), doing `capacity` tasks at a time."""
 
     name: str
@@ -29,8 +28,7 @@ class Agent:
     capacity: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(NamedTuple):
     """Who works here, as it is shown: what it does in words, its price in sats if it has one, and why it takes no work now."""
 
     name: str
@@ -70,8 +68,7 @@ class Offer(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decline:
+class Decline(NamedTuple):
     """An agent understands the task but cannot do it now. `fault`: the error when the task itself is at fault."""
 
     why: str
@@ -87,8 +84,7 @@ class ResultFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """The work of one attempt."""
 
     text: str
@@ -118,8 +114,7 @@ class Worker(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(NamedTuple):
     """Who does the work: of the hub's own people, and of strangers, whose tasks must not reach what is its people's."""
 
     own: Worker

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.ids import task_name
 from core.money import format_cost
@@ -60,8 +60,7 @@ class Stuck:
     mend: Callable[[], object] | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """Money that is set aside for a task that is over, or for none: in its `account`, or of it, by an open `hold`. msat."""
 
     task: int
@@ -104,8 +103,7 @@ class Swarm(Protocol):
         """Set it going once more."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(NamedTuple):
     """What a round reads at a time, Unix ms: open tasks, late ones, money left over; how many tasks each agent has."""
 
     at: int

@@ -8,7 +8,6 @@ Source: MONEY, "Limits and people".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,8 +32,7 @@ class Flow(NamedTuple):
     sent: int
 
 
-@dataclass(frozen=True, slots=True)
-class Turnover:
+class Turnover(NamedTuple):
     """What the treasury earned and spent, msat by what for, and what owners moved in and out.
 
     What came back of a task is taken off what tasks cost: of a time in which more came back than was spent, that is negative.

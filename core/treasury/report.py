@@ -7,7 +7,6 @@ moved and nothing is wrong there is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.tokens import CONSOLE_OWNER
@@ -106,8 +105,7 @@ class ReportTx(TreasuryTx, PaymentTx, Protocol):
         """Reports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The day of a report; from when until when it reaches (Unix ms), and after which entry, up to which."""
 
     day: str
@@ -117,8 +115,7 @@ class Span:
     upto: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """A report. Amounts in msat.
 
     `holds` and `late` (payments that have not ended for more than an hour) are (how many, msat). `node`: how it compares, or why it

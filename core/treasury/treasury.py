@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize
 from core.errors import UserError
@@ -59,8 +58,7 @@ class TreasuryTx(BooksTx, Protocol):
         """Movements."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(NamedTuple):
     """The treasury as it stands: its account, what it moved today (from midnight), in the last 24 hours and ever, its budgets."""
 
     account: AccountRow

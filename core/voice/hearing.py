@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.errors import Unavailable, UserError
 
@@ -19,16 +18,14 @@ NOTE_BYTES = 2_000_000
 """The longest voice note that is heard, and the largest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What was heard, as it would be typed; empty if nothing was understood. `confidence`: 0 to 1."""
 
     text: str
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(NamedTuple):
     """Speech as OGG/Opus, and how long it takes, seconds."""
 
     ogg: bytes

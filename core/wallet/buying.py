@@ -8,8 +8,8 @@ reason to pay again. What servers say is data; the price is what the signed invo
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, assert_never
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 from weakref import WeakValueDictionary
 
 from core.errors import Broken, HubError
@@ -68,8 +68,7 @@ class Pays(Protocol):
         """How this account's payment stands in the hub's books: `unknown` was never begun, `failed` will never be paid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bought:
+class Bought(NamedTuple):
     """A page, and the purchase that it was had for (None: it costs nothing). `before`: with a token that had served before."""
 
     page: Page
@@ -77,8 +76,7 @@ class Bought:
     before: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Asks:
+class Asks(NamedTuple):
     """Nothing is paid yet: a person is to be asked whether `purchase` is worth its price; then `Buying.confirm`."""
 
     purchase: Purchase

@@ -6,8 +6,8 @@ before the node has it. It is a wallet's only once the node has said that it has
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.events import Event, Kind
 from core.money import to_sats
@@ -55,8 +55,7 @@ class HoldStore(Protocol):
         """What the node was told to take and may have, msat."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stuck:
+class Stuck(NamedTuple):
     """What the node was told to take or give back and still holds, and why in its words; `paid`: the worker's part of it, msat."""
 
     one: HoldInvoice

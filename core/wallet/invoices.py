@@ -6,8 +6,7 @@ has other users too) goes to `suspense`, so that the books always say what the n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from core.chat import one_line
 from core.errors import Unavailable
@@ -42,8 +41,7 @@ SALES = "income:l402"
 """What strangers pay passes through here and is the treasury's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invoice:
+class Invoice(NamedTuple):
     """An invoice of ours as the books hold it. `received` is 0 until it is settled; amounts in msat, times Unix ms."""
 
     payment_hash: bytes

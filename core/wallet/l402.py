@@ -12,8 +12,8 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import UserError
 from core.wallet.lightning import proves
@@ -59,8 +59,7 @@ class BadCredential(UserError):
     status = 401
 
 
-@dataclass(frozen=True, slots=True)
-class Macaroon:
+class Macaroon(NamedTuple):
     """A macaroon with caveats of the first party only, as it is on the wire. The signature is an HMAC-SHA256."""
 
     location: bytes
@@ -79,8 +78,7 @@ class Macaroon:
         return self.identifier[2 + ID_BYTES :]
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What is sold: `calls` of a service beneath a path, each for `price` msat, until `expires` (Unix ms, whole seconds)."""
 
     service: str
@@ -112,8 +110,7 @@ class Credential:
     preimage: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """A credential that holds: what was `sold` to whom under which payment, and the `terms` that its holder left of it."""
 
     payment_hash: bytes
@@ -315,15 +312,15 @@ def _caveat(caveat: bytes) -> tuple[str, str]:
 def _narrowed(terms: Terms, name: str, value: str) -> Terms:
     match name:
         case "service":
-            narrower, wider = replace(terms, service=value), value != terms.service
+            narrower, wider = terms._replace(service=value), value != terms.service
         case "price_msat":
-            narrower, wider = replace(terms, price=int(value)), int(value) > terms.price
+            narrower, wider = terms._replace(price=int(value)), int(value) > terms.price
         case "calls":
-            narrower, wider = replace(terms, calls=int(value)), int(value) > terms.calls
+            narrower, wider = terms._replace(calls=int(value)), int(value) > terms.calls
         case "expires":
-            narrower, wider = replace(terms, expires=int(value) * SECOND), int(value) * SECOND > terms.expires
+            narrower, wider = terms._replace(expires=int(value) * SECOND), int(value) * SECOND > terms.expires
         case _:
-            narrower, wider = replace(terms, resource=value), not within(value, terms.resource)
+            narrower, wider = terms._replace(resource=value), not within(value, terms.resource)
     if wider:
         raise BadCredential(why="it has a condition that would widen it")
     return narrower

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING, NamedTuple
@@ -183,8 +182,7 @@ def chain_hash(previous: bytes, number: int, at: int, request: bytes) -> bytes:
     return hashlib.sha256(previous + _place(number, at) + request).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
+class Booked(NamedTuple):
     """An entry as the books hold it."""
 
     id: int
@@ -195,8 +193,7 @@ class Booked:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
+class AccountRow(NamedTuple):
     """An account as the books hold it, msat. `kind` and `floor` follow from its name."""
 
     name: str
@@ -232,8 +229,7 @@ class HoldRow(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """What `verify` looked at and found in order."""
 
     entries: int

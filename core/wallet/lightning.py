@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.errors import Unavailable, UserError
 
@@ -41,8 +41,7 @@ class BadInvoice(UserError):
     """This is not a Lightning invoice that can be read: {why}. Copy it whole; it begins with lnbc (or lntb, lntbs, lnbcrt)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """What a backend can do.
 
     `hold`: invoices that are held until they are settled or cancelled, and the cancelling of open ones. `msat`: amounts below
@@ -57,8 +56,7 @@ class Traits:
     once: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NodeInfo:
+class NodeInfo(NamedTuple):
     """Who the node is. `network`: one of `PREFIXES`; `node`: its public key, hex, or the wallet's name where there is none.
 
     `height`: of the best block it knows, 0 where it does not say; `synced`: whether that is the chain's.
@@ -95,8 +93,7 @@ MEMO_BYTES = 639
 """What an invoice's description takes (BOLT 11, field `d`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentRequest:
+class PaymentRequest(NamedTuple):
     """A decoded BOLT11. `prefix`: of `PREFIXES`; `amount`: None where the payer chooses it; `payee`: public key, hex."""
 
     bolt11: str
@@ -146,8 +143,7 @@ class PayState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a node says of an outgoing payment. Success carries its `preimage`, the `amount` that arrived and the routing `fee`.
 
     `begun`: false where it failed before the node began anything.

@@ -9,7 +9,6 @@ Source: MONEY, "Limits and people".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -78,16 +77,14 @@ class Row(NamedTuple):
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(NamedTuple):
     """That spending is frozen: since when (Unix ms), and who did it."""
 
     at: int
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """Every limit that holds now, msat by scope, and the freeze. `bounds`: those of persons that let them approve nothing."""
 
     amounts: Mapping[str, int]
@@ -99,8 +96,7 @@ class Rules:
         return 0 if person in self.bounds else self.amounts.get(person, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """What is counted under a key: of which account, what was asked for, and what it has come to, msat."""
 
     account: str
@@ -125,8 +121,7 @@ class Spend(NamedTuple):
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A limit and how much of it is used, msat. `limit` None: there is none. `paths`: what was spent, by the way it went."""
 
     scope: str

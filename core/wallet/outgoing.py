@@ -6,8 +6,8 @@ Nothing here asks a node or waits; `payments` does, and says here what came of i
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.errors import UserError
 from core.events import Event, Kind
@@ -104,8 +104,7 @@ class Guard(Protocol):
         """Why nothing may leave now; empty if it may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What is to be paid: from which account, on whose word, told where, once for each `key`. Amounts in msat.
 
     `path`: which limits count it; `by`: the account of whoever agreed, where that was another than the caller.
@@ -123,8 +122,7 @@ class Order:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """What an order would send: the decoded invoice, its amount and the most that routing may take, msat."""
 
     asked: PaymentRequest
@@ -137,8 +135,7 @@ class Quote:
         return self.amount + self.fee_limit
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """A payment that is about to be made: whether its invoice is this hub's own.
 
     `first`: the node was not asked to make this attempt yet; `fresh`: nor any before it.
@@ -171,7 +168,7 @@ class Outgoing:
         target = self._own.account
         if (invoice := tx.invoices.find(quote.asked.payment_hash)) is not None:
             self.check_own(order, invoice, quote.asked.bolt11)
-            quote, target = replace(quote, fee_limit=0), invoice.account
+            quote, target = quote._replace(fee_limit=0), invoice.account
         payment = _payment(order, quote, tx.now, 1 if before is None else before.attempt + 1)
         self._guard.spend(tx, order, payment)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.chat import one_line
 from core.errors import UserError
@@ -200,8 +200,7 @@ def check_free(asked: PaymentRequest, tried: Sequence[Payment], node: Node) -> N
         raise TriedAlready(backend=node.backend)
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
+class Booking(NamedTuple):
     """What an outcome means for the books: `sent` msat leave for good, of which `beyond` exceed what was set aside."""
 
     payment: Payment
@@ -244,7 +243,7 @@ def explained(payment: Payment, outcome: Outcome) -> Outcome:
     if outcome.state is not PayState.FAILED or payment.fee_limit or not outcome.begun:
         return outcome
     allowed = f"max={to_cost(payment.amount)} left nothing for routing, so allow some more"
-    return replace(outcome, why=f"{allowed} ({outcome.why})")
+    return outcome._replace(why=f"{allowed} ({outcome.why})")
 
 
 def may_be_earlier(outcome: Outcome, before: Sequence[Payment], traits: Traits) -> bool:

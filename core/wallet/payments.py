@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.chat import one_line
 from core.store import NotWritten, patiently
@@ -40,8 +39,7 @@ SILENT_MS = 1_000 * NODE_SECONDS + 10_000
 """After how long without an answer a payment is looked up, although its call has not come back."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     """A payment that is being made, since when (Unix ms); `ended` once its call is over and written."""
 
     since: int
@@ -77,7 +75,7 @@ class Payments:
         Raises what makes it impossible: `BadInvoice`, `NodeDown`, the errors of `payment`, and those of own invoices.
         """
         asked = await self._decode(order.bolt11)
-        asked = replace(asked, description=one_line(asked.description))  # whoever wants sats wrote it
+        asked = asked._replace(description=one_line(asked.description))  # whoever wants sats wrote it
         info = await self._own.verified()
         check_payable(asked, info.network, self._clock.now())
         amount, limit = price(asked, order.amount, order.most, self._own.node.least_fee)

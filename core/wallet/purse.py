@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.errors import Unavailable, UserError
@@ -45,7 +44,7 @@ class Purse:
 
     async def pay_invoice(self, account: str, bolt11: str, most: int, key: str, reason: str, by: str) -> bytes:
         """See `Pays`. The payment is told nowhere by itself: whoever buys is answered."""
-        order = replace(await self._order(account, bolt11, f"l402:{key}"), reason=reason, by=by)
+        order = (await self._order(account, bolt11, f"l402:{key}"))._replace(reason=reason, by=by)
         quote = await self._payments.quote(order)
         if quote.amount > most:
             raise ServiceNotPaid(why="the invoice is for more than was agreed to")

@@ -6,7 +6,6 @@ What differs beyond that was moved by somebody else than this hub; an owner may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize
@@ -35,8 +34,7 @@ class NotThatDifference(UserError):
     status = 409
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """What the node had and what the books said at a time (Unix ms). All in msat.
 
     `in_flight` is on its way out at most, `coming` was held for tasks and may be the node's by now.
@@ -143,6 +141,6 @@ class Reconciler:
                 )
             )  # fmt: skip
             tx.recon.booked(number)
-            return replace(found, booked=True)
+            return found._replace(booked=True)
 
         return await self._store.write(work)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.errors import UserError
 from core.store import Tx
@@ -70,8 +69,7 @@ class Cashier(Protocol):
         """Whether the node has what was asked. Raises `NodeDown`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Goods:
+class Goods(NamedTuple):
     """One thing that is sold: beneath `resource`, for `price` msat a call."""
 
     service: str
@@ -80,8 +78,7 @@ class Goods:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """An offer, and what it is once it is paid. `payable` is when its invoice expires, Unix ms."""
 
     token: bytes
@@ -101,8 +98,7 @@ class CallState(StrEnum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of a bundle. `request` is the hash of what was asked under `key`, `task` the number of what it posted."""
 
     token: bytes
@@ -123,8 +119,7 @@ def causes(token: bytes) -> str:
     return f"l402/{token.hex()}/"
 
 
-@dataclass(frozen=True, slots=True)
-class Sold:
+class Sold(NamedTuple):
     """What was sold so far: offers made, bundles paid and their msat, calls used but for tasks that came to nothing."""
 
     offers: int

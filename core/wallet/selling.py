@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -199,7 +198,7 @@ class Seller:
         def work(tx: SaleTx) -> None:
             found = tx.sales.bundle(bundle.token)
             if found is None or found.settled_at is None:
-                tx.sales.keep(replace(bundle, settled_at=tx.now))
+                tx.sales.keep(bundle._replace(settled_at=tx.now))
 
         await self._store.write(work)
         self._know(bundle.token)
@@ -237,11 +236,11 @@ class Seller:
 
     async def used(self, call: Call) -> None:
         """The work has had its effect: the call counts."""
-        await self._close(replace(call, state=CallState.USED))
+        await self._close(call._replace(state=CallState.USED))
 
     async def give_back(self, call: Call) -> None:
         """The work came to nothing on our side: the call does not count."""
-        await self._close(replace(call, state=CallState.RETURNED))
+        await self._close(call._replace(state=CallState.RETURNED))
 
     async def _close(self, call: Call) -> None:
         """Write it now, or as soon as something can be written; a stop before that is what `recover` is for."""
@@ -261,7 +260,7 @@ class Seller:
             left = tx.sales.reserved()
             for call in left:
                 done = tx.applied(call.cause) is not None
-                _closed(replace(call, state=CallState.USED if done else CallState.RETURNED), tx)
+                _closed(call._replace(state=CallState.USED if done else CallState.RETURNED), tx)
             return len(left)
 
         return await self._store.write(work)
@@ -328,5 +327,5 @@ def use(tx: SaleTx, grant: Grant, call: Call, task: int) -> bool:
     """
     now, new = _next_call(tx, grant, call.key, call.request, posted=1)
     if new:
-        tx.sales.put(replace(now, state=CallState.USED, task=task), tx.now)
+        tx.sales.put(now._replace(state=CallState.USED, task=task), tx.now)
     return new

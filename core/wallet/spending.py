@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize
 from core.chat import Role
@@ -68,8 +67,7 @@ class SpendingTx(LimitTx, TokenTx, Protocol):
     """A unit of work over limits, that knows who people are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """The limits of somebody's wallet, of the treasury (for its owner), and above which amount (msat) a person taps."""
 
     own: Sequence[Standing]

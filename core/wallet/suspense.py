@@ -7,8 +7,7 @@ whole and once, by an owner who says whose it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize
 from core.chat import Role
@@ -44,8 +43,7 @@ class NotInSuspense(UserError):
     status = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Unclaimed:
+class Unclaimed(NamedTuple):
     """An entry whose sats wait in suspense: when it was booked (Unix ms), msat, the payment if it was one, and why it is there."""
 
     entry: int

@@ -6,8 +6,7 @@ escrow ends at the worker, or comes back (MONEY, "Ledger"). The hub's own person
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize
 from core.chat import Role
@@ -116,8 +115,7 @@ class People(Protocol):
         """The identity that an actor is linked to (itself if to none), and their role."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
+class HistoryLine(NamedTuple):
     """A movement as its account's owner reads it; `amount` in msat, negative when it left.
 
     `payment` and `payee`: the hash of the Lightning payment that it books, and whom that paid (empty where it came in).
@@ -134,8 +132,7 @@ class HistoryLine:
     payee: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What an account has, msat: everything, and the part of it that is held; apart from it, what is in escrow.
 
     `payments`: the part of what is held that is for payments under way; the rest is for open tasks.

@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ class Node(SimulatedNode):
 
     async def info(self) -> NodeInfo:
         found = await super().info()
-        return replace(found, height=found.height + self.blocks)
+        return found._replace(height=found.height + self.blocks)
 
     async def _do(self, *work: Any, **more: Any) -> Any:
         if self.down:

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -69,7 +69,7 @@ GRANTS = {OWNER.name: 10_000, ANN.name: 300, WHALE.name: MAX_SATS}
 NODE = "node:simulated"
 SECOND, HOUR = 1000, 3_600_000
 UNFINISHED = {"prepared", "sending", "unknown"}
-KINDS = (WHOLE, WHOLE, replace(WHOLE, once=False), replace(WHOLE, once=False, hold=False))
+KINDS = (WHOLE, WHOLE, WHOLE._replace(once=False), WHOLE._replace(once=False, hold=False))
 CALM_SECONDS = (0, 1, 2, 4, 8, 16, 32, *[61] * 6)
 
 SENDS = (
@@ -254,7 +254,7 @@ class Lightning(RuleBasedStateMachine):
         self.hub.store.blow = self.next_blow = None
         self.twin.faults.clear()
         self.twin.down, self.twin.lie, self.guard.on = False, 0, False
-        self.twin.who = replace(self.twin.who, node="02aa")
+        self.twin.who = self.twin.who._replace(node="02aa")
         for seconds in CALM_SECONDS:
             self._ask(meanwhile=lambda s=seconds: self._well(s))  # type: ignore[misc]
         self.all_holds()

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from tests.unit.wallet.test_l402 import HASH, MASTER, PREIMAGE, TERMS, TOKEN
 
 HOLDER = Path(__file__).with_name("macaroon_holder.js")
 CHAT = Terms("chat", 1, 100, 9_999_999_999_000, "/v1/chat")
-LONG = replace(TERMS, resource="/v1/tasks/" + "a" * 88)
+LONG = TERMS._replace(resource="/v1/tasks/" + "a" * 88)
 
 CASES: list[tuple[Terms, list[str], Terms | None]] = [
     (TERMS, [], TERMS),
-    (CHAT, ["calls=2"], replace(CHAT, calls=2)),
-    (TERMS, ["resource=/v1/tasks/T-7", "price_msat=5000"], replace(TERMS, resource="/v1/tasks/T-7", price=5000)),
-    (LONG, ["resource=/v1/tasks/" + "a" * 88 + "/b"], replace(LONG, resource=LONG.resource + "/b")),
+    (CHAT, ["calls=2"], CHAT._replace(calls=2)),
+    (TERMS, ["resource=/v1/tasks/T-7", "price_msat=5000"], TERMS._replace(resource="/v1/tasks/T-7", price=5000)),
+    (LONG, ["resource=/v1/tasks/" + "a" * 88 + "/b"], LONG._replace(resource=LONG.resource + "/b")),
     (TERMS, ["calls=11"], None),
     (TERMS, ["ip=127.0.0.1"], None),
 ]

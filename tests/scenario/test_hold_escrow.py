@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ class Node(SimulatedNode):
 
     async def info(self) -> NodeInfo:
         found = await super().info()
-        return replace(found, height=max(0, found.height + self.blocks), synced=self.synced)
+        return found._replace(height=max(0, found.height + self.blocks), synced=self.synced)
 
     async def _do(self, *work: Any, **more: Any) -> Any:
         if self.gone:
@@ -379,11 +378,11 @@ async def test_what_may_not_be_spent_by_then_goes_back(tmp_path: Path) -> None:
 async def test_what_cannot_be_held_is_refused(tmp_path: Path) -> None:
     async with escrow(tmp_path, FakeClock()) as (bot, node):
         assert (await bot.data(f"{POST} by=7h"))["error"] == "too_long_to_hold"
-        node.traits = replace(node.traits, hold=False)
+        node.traits = node.traits._replace(hold=False)
         refused = await bot.say(POST)
         assert refused["data"]["error"] == "cannot_hold"
         assert "Leave escrow=hold out" in refused["text"]
-        node.traits = replace(node.traits, hold=True)
+        node.traits = node.traits._replace(hold=True)
         node.gone = True
         bot.pass_time(60)
         assert (await bot.data(POST))["error"] == "node_down"

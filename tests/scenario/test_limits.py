@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -411,7 +411,7 @@ async def agree(bot: Bot, number: int) -> None:
 
     def work(tx: Any) -> None:
         found = tx.approvals.find(number)
-        tx.approvals.put(replace(found, state=State.APPROVED, decided_by=ANN, decided_at=tx.now))
+        tx.approvals.put(found._replace(state=State.APPROVED, decided_by=ANN, decided_at=tx.now))
 
     await bot.app.store.write(work)
 

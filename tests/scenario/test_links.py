@@ -6,7 +6,6 @@ import asyncio
 import json
 import sqlite3
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -684,7 +683,7 @@ async def test_what_a_device_asked_is_not_done_for_who_agreed_and_is_another_by_
             proxies.KIND, action, "Sing?", asked_by=device.actor, where=ANNS, approvers=(ANNS,), seconds=600, key="s",
             needs=Role.MEMBER,
         )  # fmt: skip
-        agreed = replace(asked, state=State.APPROVED, decided_by=EVES)
+        agreed = asked._replace(state=State.APPROVED, decided_by=EVES)
         await talk.say(EVES, f"/unlink {EVES}")
         await _earn(talk.bot.app.store, EVES, 300)
         with pytest.raises(NotAsYouWere):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -266,7 +265,7 @@ async def test_a_node_that_does_not_answer_holds_up_no_start_nor_what_else_was_a
         def agree(tx: UnitOfWork) -> None:
             asked = tx.approvals.find(int(number[2:]))
             assert asked is not None
-            tx.approvals.put(replace(asked, state=State.APPROVED, decided_by=OWNER, decided_at=tx.now))
+            tx.approvals.put(asked._replace(state=State.APPROVED, decided_by=OWNER, decided_at=tx.now))
 
         await some.bot.app.store.write(agree)
     clock = FakeClock()
@@ -282,7 +281,7 @@ async def test_a_node_that_does_not_answer_holds_up_no_start_nor_what_else_was_a
 class Shy(SimulatedNode):
     """A node that does not tell how its payments stand, as some wallets do not."""
 
-    traits = replace(SimulatedNode.traits, track=False, once=False)
+    traits = SimulatedNode.traits._replace(track=False, once=False)
 
     async def pay(self, bolt11: str, amount: int | None, fee_limit: int, timeout: int) -> Outcome:
         """See `Node`."""

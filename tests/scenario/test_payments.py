@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -88,7 +87,7 @@ async def test_a_node_that_is_behind_the_chain_is_shown(tmp_path: Path) -> None:
         info: NodeInfo = await node.info()
 
         async def behind() -> NodeInfo:
-            return replace(info, synced=False)
+            return info._replace(synced=False)
 
         node.info = behind
         bot.pass_time(60)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp.web
@@ -471,7 +470,7 @@ async def test_a_button_too_old_to_say_its_topic_acts_in_it_and_from_no_other_ch
 
 
 async def test_a_refusal_too_long_for_a_buttons_alert_is_a_message(tmp_path: Path, server: TelegramServer) -> None:
-    personas = [replace(QUILL, name=f"writer-of-poems-{number}") for number in range(20)]
+    personas = [QUILL._replace(name=f"writer-of-poems-{number}") for number in range(20)]
     async with on_telegram(tmp_path, server, personas=personas) as talk:
         await send(talk, talk.olga, Reply("Choose", buttons=(Button("Hire", "/spawn nobody"),)))
         query = server.tap(await talk.told(talk.olga, "Choose"), "Hire", OLGA)

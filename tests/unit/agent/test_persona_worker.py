@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
-from dataclasses import replace
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -264,6 +263,6 @@ async def test_a_skill_that_fails_or_is_cancelled_leaves_nothing(
 
 
 async def test_a_skill_that_is_not_on_this_machine_does_not_count(alone: PersonaWorker) -> None:
-    elsewhere = replace(QUILL, persona=replace(QUILL.persona, skills=("translate",)))
+    elsewhere = QUILL._replace(persona=QUILL.persona._replace(skills=("translate",)))
     assert await alone.ready(elsewhere) is not None
     assert alone.appraise(elsewhere, "translate welcome.md") is None

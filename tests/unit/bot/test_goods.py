@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -77,7 +76,7 @@ async def test_the_price_the_seller_and_the_page() -> None:
     assert reply.marks == (Mark(len(head) + 1, len(reply.text), Style.PRE),)
     assert (reply.markdown, reply.files, reply.data["price_sats"]) == (False, (), 101)
     assert "hunter2" not in repr(reply)
-    before = await delivered(replace(bought, before=True), keep, simulated=False)
+    before = await delivered(bought._replace(before=True), keep, simulated=False)
     assert before.text.startswith("From shop.example:8402, with a token that was paid for before:\n")
     picture = await delivered(Bought(page(b"\x89PNG", "image/png")), keep, simulated=False)
     assert (picture.text, picture.marks) == ("From shop.example:8402, at no cost:", ())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +82,7 @@ def test_arguments_in_one_bracket_come_together() -> None:
 
 @pytest.mark.parametrize(("text", "way"), [("/limits", Way.RUN), ("/limits day off", Way.ASK), ("/freeze", Way.ASK)])
 def test_what_is_spoken_and_changes_a_limit_is_asked_back(text: str, way: Way) -> None:
-    spoken = replace(inbound(text), spoken=True)
+    spoken = inbound(text)._replace(spoken=True)
     assert words(registry, typed, spoken).way is way
 
 

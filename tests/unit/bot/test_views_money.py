@@ -95,7 +95,7 @@ def test_a_fee_is_rounded_up_wherever_it_is_shown() -> None:
     history = views.history([line], 10, None, simulated=True)
     assert "-502" in history.text
     assert history.data["history"][0]["amount_sats"] == -502  # type: ignore[index,call-overload]
-    bare = views.history([replace(line, reason="")], 10, None, simulated=True)
+    bare = views.history([line._replace(reason="")], 10, None, simulated=True)
     assert bare.text.endswith("payment"), "an invoice may say nothing of what it is for"
     spent = Standing("day", to_msat(1000), DAY, {"payment": HALF})
     assert views_money.standing_line(spent) == ("day", "502 of 1,000 sats spent in the last 24 hours")

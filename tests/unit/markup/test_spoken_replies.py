@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -96,7 +95,7 @@ def hub() -> Iterator[Reply]:
         decided_by="telegram:5", outcome=HOSTILE,
     )  # fmt: skip
     for state in State:
-        yield Reply(outcome_of(replace(put, state=state)))
+        yield Reply(outcome_of(put._replace(state=state)))
     job = Job("j", "t", "k", "r", "console:owner", HOSTILE)
     yield Reply(in_chat().speech)
     yield Reply(not_yet(job).speech)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,7 +131,7 @@ async def test_those_that_come_at_once_are_bounded_for_each_device_and_together(
     monkeypatch.setattr(desk, "MAX_EACH", 2)
     async with at_desk(tmp_path) as found:
         job = (await found.later(found.ask(), 7)).job or ""
-        phones = [replace(PHONE, hash=letter * 64) for letter in "bcd"]
+        phones = [PHONE._replace(hash=letter * 64) for letter in "bcd"]
         asked = [Ask(phone, "/shortcuts/chat", "hello", lambda: True) for phone in phones for _ in range(3)]
         asking = [asyncio.get_running_loop().create_task(found.surface.ask(one)) for one in asked]
         fetching = [
@@ -168,7 +167,7 @@ async def test_an_answer_with_code_that_is_told_at_once_is_copied_once_too(tmp_p
         message = await found.answer(CODE)
         assert (await asking).text == "Look:\nx = 1"
         assert len(found.sent) == 1
-        await found.surface.send(replace(message, again=True))  # as after a stop that came before its receipt
+        await found.surface.send(message._replace(again=True))  # as after a stop that came before its receipt
         found.clock.advance(20_000)
         await found.until(lambda: not found.surface._left)
         assert len(found.sent) == 1
@@ -203,7 +202,7 @@ async def test_what_was_fetched_late_does_not_go_home_as_well(tmp_path: Path) ->
 
 async def test_another_token_of_the_same_name_is_another_conversation(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as found:
-        for token in (PHONE, replace(PHONE, hash="b" * 64, for_actor="telegram:8")):
+        for token in (PHONE, PHONE._replace(hash="b" * 64, for_actor="telegram:8")):
             asked = Ask(token, "/shortcuts/chat", "hello", lambda: True, "k")
             said = asyncio.get_running_loop().create_task(found.surface.ask(asked))
             await found.arrives(1 + (token is not PHONE))

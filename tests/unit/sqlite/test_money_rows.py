@@ -32,14 +32,14 @@ ANN, BOB = user_account("telegram:1"), user_account("telegram:2")
 async def test_a_comparison_is_read_as_it_was_kept(store: Database) -> None:
     first, second = Comparison(1, 2, 3, 4, coming=5), Comparison(6, 70, 8, 9, coming=10)
     kept = [await store.write(lambda tx, one=one: tx.recon.add(one)) for one in (first, second)]  # type: ignore[misc]
-    assert await store.read(lambda tx: tx.recon.newest()) == kept[1] == replace(second, id=2)
+    assert await store.read(lambda tx: tx.recon.newest()) == kept[1] == second._replace(id=2)
     await store.write(lambda tx: tx.recon.booked(2))
-    assert await store.read(lambda tx: tx.recon.newest()) == replace(second, id=2, booked=True)
+    assert await store.read(lambda tx: tx.recon.newest()) == second._replace(id=2, booked=True)
 
 
 async def test_only_what_is_not_paid_yet_is_paid_to_another_account(store: Database) -> None:
     asked = Invoice(bytes(32), "ln", ANN, 1_000, "", "a", "c", EPOCH, EPOCH)
-    paid, other = replace(asked, payment_hash=b"\1" * 32), replace(asked, payment_hash=b"\2" * 32, account="user:x")
+    paid, other = asked._replace(payment_hash=b"\1" * 32), asked._replace(payment_hash=b"\2" * 32, account="user:x")
 
     def work(tx: UnitOfWork) -> list[str]:
         for one in (asked, paid, other):
@@ -174,8 +174,8 @@ OFFER = Bundle(bytes(32), bytes(32), Terms("ask", 5_000, 3, EPOCH, "/v1/ask"), "
     ("client", "goods", "calls", "after", "again"),
     [
         ("one", GOODS, 3, EPOCH - 1, True), ("one", GOODS, 3, EPOCH, False), ("eno", GOODS, 3, 0, False),
-        ("one", GOODS, 2, 0, False), ("one", replace(GOODS, price=4_999), 3, 0, False),
-        ("one", replace(GOODS, resource="/v1/as"), 3, 0, False), ("one", replace(GOODS, service="as"), 3, 0, False),
+        ("one", GOODS, 2, 0, False), ("one", GOODS._replace(price=4_999), 3, 0, False),
+        ("one", GOODS._replace(resource="/v1/as"), 3, 0, False), ("one", GOODS._replace(service="as"), 3, 0, False),
     ],
 )  # fmt: skip
 async def test_an_offer_is_made_again_for_the_very_same_and_while_it_can_be_paid(
@@ -187,12 +187,12 @@ async def test_an_offer_is_made_again_for_the_very_same_and_while_it_can_be_paid
 
 
 async def test_what_was_sold_is_what_was_paid(store: Database) -> None:
-    paid = replace(OFFER, token=b"\1" * 32, payment_hash=b"\1" * 32)
+    paid = OFFER._replace(token=b"\1" * 32, payment_hash=b"\1" * 32)
 
     def work(tx: UnitOfWork) -> None:
         tx.sales.keep(OFFER)
         tx.sales.keep(paid)
-        tx.sales.keep(replace(paid, settled_at=EPOCH))
+        tx.sales.keep(paid._replace(settled_at=EPOCH))
 
     await store.write(work)
     assert await store.read(lambda tx: tx.sales.sold()) == Sold(2, 1, 15_000, 0)

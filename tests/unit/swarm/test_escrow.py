@@ -176,7 +176,7 @@ async def test_after_no_answer_what_counts_is_where_the_node_is_now(bench: Bench
         raise NodeDown(backend="simulated", why="it starts anew")
 
     async def behind() -> NodeInfo:
-        return replace(info, synced=False)
+        return info._replace(synced=False)
 
     bench.node.lookup = lookup  # type: ignore[method-assign]
     await bench.escrow.look()
@@ -220,7 +220,7 @@ async def test_a_node_that_is_behind_the_chain_holds_nothing_anew(bench: Bench) 
     one, info = await bench.order(), bench.node.info
 
     async def behind() -> NodeInfo:
-        return replace(await info(), synced=False)
+        return (await info())._replace(synced=False)
 
     bench.node.info = behind  # type: ignore[method-assign]
     bench.clock.advance(60_000)
@@ -307,7 +307,7 @@ async def test_what_a_node_refuses_is_told_once_and_once_more_when_it_should_hav
     until, info = (await bench.now(one)).held_until, await bench.node.info()
 
     async def later() -> NodeInfo:
-        return replace(info, height=until)
+        return info._replace(height=until)
 
     bench.node.info = later  # type: ignore[method-assign]
     bench.clock.advance(60_000)

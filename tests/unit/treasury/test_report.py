@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -85,8 +84,8 @@ def test_what_the_node_holds_came_in_once_it_was_taken() -> None:
         ({}, False, False),
         ({"moves": Moves({}, {}, {"transfer": 5})}, True, False),
         ({"node": "the node is down"}, True, True),
-        ({"node": replace(SAME, node=6)}, True, True),
-        ({"node": replace(SAME, node=6, booked=True)}, False, False),
+        ({"node": SAME._replace(node=6)}, True, True),
+        ({"node": SAME._replace(node=6, booked=True)}, False, False),
         ({"books": "entry 5 is missing"}, True, True),
         ({"books": None, "holds": (3, 5000)}, False, False),
         ({"late": (1, 303_000)}, True, True),
@@ -97,7 +96,7 @@ def test_what_the_node_holds_came_in_once_it_was_taken() -> None:
 def test_a_report_is_told_where_something_moved_or_is_wrong(
     changes: dict[str, Any], *, worth: bool, wrong: bool
 ) -> None:
-    found = replace(QUIET, **changes)
+    found = QUIET._replace(**changes)
     assert (found.worth_telling, found.wrong) == (worth, wrong)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.unit.wallet.payments_bench import Bench
 
 HUNDRED, GRANT = to_msat(100), to_msat(10_000)
-SHY = replace(WHOLE, once=False, track=False)
+SHY = WHOLE._replace(once=False, track=False)
 """What a node that says nothing of its payments is."""
 
 
@@ -61,7 +61,7 @@ async def lost(hub: Bench, fault: Fault = Fault.LOST_AFTER, fee: int = 0) -> tup
 
 async def test_nothing_is_given_up_on_the_word_of_a_node_that_is_behind_the_chain(hub: Bench, endings: Endings) -> None:
     bolt11, made = await lost(hub, Fault.LOST_BEFORE)
-    hub.twin.who = replace(hub.twin.who, synced=False)
+    hub.twin.who = hub.twin.who._replace(synced=False)
     hub.own.doubt()
     with pytest.raises(NodeBehind):
         await endings.give_up(OWNER, made.payment_hash.hex())
@@ -136,7 +136,7 @@ async def test_what_is_being_sent_again_is_not_given_up(hub: Bench, endings: End
 async def test_that_an_earlier_attempt_failed_is_no_end_of_the_next_where_a_hash_is_not_paid_once(
     hub: Bench, endings: Endings
 ) -> None:
-    hub.twin.traits = replace(WHOLE, once=False)
+    hub.twin.traits = WHOLE._replace(once=False)
     first = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.NO_ROUTE, Fault.DELAYED)
     assert (await hub.pay(first)).state is State.FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +41,7 @@ async def test_whoever_agreed_and_was_let_out_before_it_was_paid_has_agreed_to_n
     async with bench(path) as hub:
         guarded(hub)
         await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", to_msat(50)))
-        order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
+        order = hub.order(hub.twin.outside_asks(to_msat(9)))._replace(by="telegram:2")
         with pytest.raises(AgreedNoMore):
             await hub.payments.pay(order)
         await hub.store.write(lambda tx: tx.tokens.give("telegram:2", Role.PAYER, "", tx.now))
@@ -53,7 +52,7 @@ async def test_a_payer_agrees_to_all_of_their_limit_and_to_no_more(path: pathlib
     async with bench(path) as hub:
         guarded(hub)
         await hub.store.write(lambda tx: tx.tokens.give("telegram:2", Role.PAYER, "", tx.now))
-        order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), by="telegram:2")
+        order = hub.order(hub.twin.outside_asks(to_msat(9)))._replace(by="telegram:2")
         most = (await hub.payments.quote(order)).most
         await hub.store.write(lambda tx: tx.limits.put_rule("telegram:2", most - 1))
         with pytest.raises(AgreedNoMore):
@@ -66,7 +65,7 @@ async def test_what_an_agent_is_paid_out_counts_towards_that_agents_limit(path: 
     async with bench(path) as hub:
         guarded(hub)
         await hub.store.write(lambda tx: tx.limits.put_rule("agent:quill", to_msat(10)))
-        order = replace(hub.order(hub.twin.outside_asks(to_msat(9))), account="agent:quill", path=Path.PAYOUT)
+        order = hub.order(hub.twin.outside_asks(to_msat(9)))._replace(account="agent:quill", path=Path.PAYOUT)
         with pytest.raises(OverLimit, match="limit agent:quill of 10 sats"):
             await hub.payments.pay(order)
         assert (await hub.pay(hub.twin.outside_asks(to_msat(9)), OWNER)).over

@@ -113,7 +113,7 @@ async def test_it_is_known_whether_the_node_has_told_all_that_was_paid_long_ago(
 
 async def test_a_node_that_is_behind_the_chain_does_not_say_that_an_invoice_was_not_paid(hub: Bench) -> None:
     made = await asked(hub)
-    hub.twin.who = replace(hub.twin.who, synced=False)
+    hub.twin.who = hub.twin.who._replace(synced=False)
     hub.own.doubt()
     for ask in (hub.invoices.look(made.payment_hash), hub.reconciler.compare(), hub.invoices.sell(HUNDRED, "", 60)):
         with pytest.raises(NodeBehind, match="not in step with the chain: its newest block is 1"):
@@ -370,6 +370,6 @@ def test_an_invoice_of_another_network_is_refused(network: str, theirs: str) -> 
     with pytest.raises(WrongNetwork, match=theirs):
         check_payable(decode(request(HUNDRED)), network, 0)
     with pytest.raises(WrongNetwork, match="for unheard, and"):
-        check_payable(replace(decode(request(HUNDRED)), prefix="unheard"), network, 0)
+        check_payable(decode(request(HUNDRED))._replace(prefix="unheard"), network, 0)
     with pytest.raises(WrongNetwork, match="for bitcoin, and"):
-        check_payable(replace(decode(request(HUNDRED)), prefix="bc"), network.replace("bitcoin", "signet"), 0)
+        check_payable(decode(request(HUNDRED))._replace(prefix="bc"), network.replace("bitcoin", "signet"), 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pymacaroons
@@ -123,7 +122,7 @@ def test_a_long_caveat_is_spelled_as_the_other_library_does() -> None:
     wire = narrowed("resource=/v1/tasks/" + "a" * 80, "resource=/v1/tasks/" + "a" * 80 + "/" + "b" * 9)
     assert raw(theirs(wire)) == l402.encode(l402.parse(wire)) == wire
     assert examine(wire).terms.resource.endswith("b")
-    assert len(l402.encode(replace(MINTED, caveats=(b"x" * 200,)))) == len(raw(theirs(narrowed("x" * 200)))) - sum(
+    assert len(l402.encode(MINTED._replace(caveats=(b"x" * 200,)))) == len(raw(theirs(narrowed("x" * 200)))) - sum(
         len(caveat) + 3 for caveat in TERMS.caveats()
     )
 
@@ -131,11 +130,11 @@ def test_a_long_caveat_is_spelled_as_the_other_library_does() -> None:
 @pytest.mark.parametrize(
     ("caveats", "left"),
     [
-        (["calls=3"], replace(TERMS, calls=3)),
-        (["calls=3", "calls=2", "calls=2"], replace(TERMS, calls=2)),
-        (["price_msat=1000", "expires=1700000000"], replace(TERMS, price=1000, expires=1_700_000_000_000)),
-        (["resource=/v1/tasks/T-1", "service=tasks"], replace(TERMS, resource="/v1/tasks/T-1")),
-        (["calls=0"], replace(TERMS, calls=0)),
+        (["calls=3"], TERMS._replace(calls=3)),
+        (["calls=3", "calls=2", "calls=2"], TERMS._replace(calls=2)),
+        (["price_msat=1000", "expires=1700000000"], TERMS._replace(price=1000, expires=1_700_000_000_000)),
+        (["resource=/v1/tasks/T-1", "service=tasks"], TERMS._replace(resource="/v1/tasks/T-1")),
+        (["calls=0"], TERMS._replace(calls=0)),
     ],
 )
 def test_a_holder_can_narrow_a_token(caveats: list[str], left: Terms) -> None:
@@ -167,8 +166,8 @@ def test_caveats_of_a_third_party_are_refused() -> None:
 def test_a_token_that_does_not_say_what_was_sold_is_refused() -> None:
     caveats = TERMS.caveats()
     for odd in ((), caveats[:4], caveats[1:], (caveats[1], caveats[0], *caveats[2:])):
-        macaroon = replace(
-            MINTED, caveats=odd, signature=l402._signature(MASTER, MINTED.identifier, odd)
+        macaroon = MINTED._replace(
+            caveats=odd, signature=l402._signature(MASTER, MINTED.identifier, odd)
         )  # genuine, and never minted
         assert refused(l402.encode(macaroon))
 
@@ -185,7 +184,7 @@ def test_another_hubs_secret_another_preimage_and_another_purchase_open_nothing(
 
 def test_of_several_tokens_all_must_hold() -> None:
     both = examine(narrowed("calls=3", "resource=/v1/tasks/T-1"), narrowed("price_msat=5"))
-    assert both.terms == replace(TERMS, calls=3, price=5, resource="/v1/tasks/T-1")
+    assert both.terms == TERMS._replace(calls=3, price=5, resource="/v1/tasks/T-1")
     assert examine(narrowed("price_msat=5"), narrowed("resource=/v1/tasks/T-1")).terms.resource == "/v1/tasks/T-1"
     assert refused(narrowed("resource=/v1/tasks/T-1"), narrowed("resource=/v1/tasks/T-2"))
     assert refused(WIRE, WIRE[:-1] + bytes([WIRE[-1] ^ 1]))
@@ -224,9 +223,9 @@ def test_any_truncation_or_addition_is_refused() -> None:
 def test_reordered_dropped_and_doubled_caveats_are_refused(order: list[int]) -> None:
     own = l402.parse(narrowed("calls=3", "resource=/v1/tasks/T-1"))
     shuffled = tuple(own.caveats[place] for place in order)
-    assert refused(l402.encode(replace(own, caveats=shuffled))) is (shuffled != own.caveats)
-    assert refused(l402.encode(replace(own, caveats=own.caveats[: order[0]])))
-    assert refused(l402.encode(replace(own, caveats=(*own.caveats, own.caveats[order[0]]))))
+    assert refused(l402.encode(own._replace(caveats=shuffled))) is (shuffled != own.caveats)
+    assert refused(l402.encode(own._replace(caveats=own.caveats[: order[0]])))
+    assert refused(l402.encode(own._replace(caveats=(*own.caveats, own.caveats[order[0]]))))
 
 
 CAVEATS = st.one_of(
@@ -271,7 +270,7 @@ def test_whatever_a_holder_adds_narrows_a_token_or_is_refused(caveats: list[str]
 @given(st.integers(1, len(WIRE) - 1), st.booleans())
 def test_a_splice_of_two_genuine_tokens_is_refused(cut: int, narrow: bool) -> None:
     preimage = bytes(32)
-    other = l402.encode(l402.mint(MASTER, hashlib.sha256(preimage).digest(), bytes(32), replace(TERMS, calls=99)))
+    other = l402.encode(l402.mint(MASTER, hashlib.sha256(preimage).digest(), bytes(32), TERMS._replace(calls=99)))
     second = narrowed("calls=3") if narrow else other
     for spliced in (WIRE[:cut] + second[cut:], second[:cut] + WIRE[cut:], WIRE[:cut] + second[cut - len(WIRE) :]):
         if spliced not in {WIRE, second}:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.unit.wallet.payments_bench import Bench
 
 ENDS = {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED}
-ONE_SHOT = replace(WHOLE, once=False)
+ONE_SHOT = WHOLE._replace(once=False)
 HUNDRED = to_msat(100)
 GRANT = to_msat(10_000)
 
@@ -79,7 +79,7 @@ async def test_what_never_arrived_is_sent_again_where_a_hash_is_paid_once(hub: B
 
 @pytest.mark.parametrize("track", [True, False])
 async def test_where_a_hash_may_be_paid_twice_the_node_is_asked_once(hub: Bench, track: bool) -> None:
-    hub.twin.traits = replace(ONE_SHOT, track=track)
+    hub.twin.traits = ONE_SHOT._replace(track=track)
     bolt11 = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.DELAYED)
     assert (await hub.pay(bolt11)).state is State.UNKNOWN
@@ -586,7 +586,7 @@ async def test_one_of_ours_that_a_node_takes_back_after_it_was_paid_is_paid_once
 
 
 async def test_a_node_that_cannot_take_back_is_not_asked(hub: Bench) -> None:
-    hub.twin.traits = replace(WHOLE, hold=False)
+    hub.twin.traits = WHOLE._replace(hold=False)
     bolt11 = await asked(hub)
     with pytest.raises(CannotTakeBack):
         await hub.pay(bolt11)

@@ -112,7 +112,7 @@ def test_what_a_kind_comes_to_has_no_bound() -> None:
     found = explain(Busy(), row, 1, 1)
     assert [part.amount for part in found.parts] == [11 * to_msat(MAX_SATS), -10 * to_msat(MAX_SATS)]
     assert (found.before, found.total, found.agrees) == (to_msat(MAX_SATS), to_msat(MAX_SATS), True)
-    assert not replace(found, account=replace(row, held=1)).agrees
+    assert not replace(found, account=row._replace(held=1)).agrees
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_a_person_reads_why_and_where_it_goes_on(book: Database) -> None:
         "  9,249.750  is the balance",
     ):
         assert line in text
-    broken = replace(found, account=replace(found.account, posted=1_000))
+    broken = replace(found, account=found.account._replace(posted=1_000))
     *_, last = words(broken, 2, None, simulated=False)
     assert "is NOT what the account shows" in last
     assert next(words(broken, 2, None, simulated=False)).startswith(f"{ACCOUNT} has 1 sat: ")
