@@ -1,4 +1,4 @@
-"""The crew as rows."""
+"""The crew as rows. `enrolled_at` is when a worker enrolled, or was last noted to be here or to have gone."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class CrewRows:
         """Look again at the next question: a transaction began, or something of it was undone."""
         self._names = None
 
-    def all(self) -> list[tuple[Enrolled, bool]]:
+    def all(self) -> list[tuple[Enrolled, bool, int]]:
         """See `CrewStore`."""
-        rows = self._connection.execute(f"SELECT {_WORKER}, here FROM crew ORDER BY name")  # noqa: S608 - constants
-        return [(_worker(*row), bool(here)) for *row, here in rows]
+        rows = self._connection.execute(f"SELECT {_WORKER}, here, enrolled_at FROM crew ORDER BY name")  # noqa: S608 - constants
+        return [(_worker(*row), bool(here), seen) for *row, here, seen in rows]
 
     def has(self, name: str) -> bool:
         """See `CrewStore`. Asked of everybody who is paid, so read once a transaction."""
@@ -49,7 +49,7 @@ class CrewRows:
         self.renew()
         self._connection.execute(
             "INSERT INTO crew VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET capabilities = excluded.capabilities,"
-            " concurrency = excluded.concurrency, live = excluded.live, here = excluded.here",
+            " concurrency = excluded.concurrency, live = excluded.live, here = excluded.here, enrolled_at = excluded.enrolled_at",
             (
                 worker.name,
                 "\n".join(worker.capabilities),
@@ -62,8 +62,10 @@ class CrewRows:
 
     def note(self, here: Collection[str]) -> None:
         """See `CrewStore`."""
-        for (name,) in self._connection.execute("SELECT name FROM crew").fetchall():
-            self._connection.execute("UPDATE crew SET here = ? WHERE name = ?", (int(name in here), name))
+        for name, was in self._connection.execute("SELECT name, here FROM crew").fetchall():
+            if was or name in here:
+                query = "UPDATE crew SET here = ?, enrolled_at = ? WHERE name = ?"
+                self._connection.execute(query, (int(name in here), self._tx.now, name))
 
 
 def _worker(name: str, can: str, count: int, live: int) -> Enrolled:

@@ -6,6 +6,7 @@ were here at a stop are waited for a while at the next start, as they come back 
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from core.swarm.ports import SwarmTx
     from core.swarm.task import Task
 
+log = logging.getLogger(__name__)
+
 ANYTHING = "any"
 """The capability of a worker that is asked about every task."""
 
@@ -35,6 +38,9 @@ SILENCE = 35_000
 
 RETURN = 15_000
 """ms after a start: for so long those that were here at the stop are waited for."""
+
+LIFE = 30 * 86_400_000
+"""ms: whoever was not here for so long is enrolled no more, until it enrols again."""
 
 MOST_CAPABILITIES = 32
 MOST_TASKS = 100
@@ -91,6 +97,7 @@ class Crew:
         self._awaited: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
+        self._left: dict[str, int] = {}
         self._version = 0
         self._fitting: tuple[object, list[Enrolled]] = (None, [])
         self.troubles: dict[str, str] = {}
@@ -104,10 +111,12 @@ class Crew:
         """Read who is enrolled; those that were here at the stop count as here until they have had time to come back."""
         rows = await self._store.read(lambda tx: tx.crew.all())
         self._begun = self._clock.steady()
-        self._enrolled = {worker.name: worker for worker, _ in rows if worker.live}
-        self._dismissed = {worker.name: worker for worker, _ in rows if not worker.live}
+        self._enrolled = {worker.name: worker for worker, _, _ in rows if worker.live}
+        self._dismissed = {worker.name: worker for worker, _, _ in rows if not worker.live}
         self._version += 1
-        self._noted = {worker.name for worker, here in rows if here and worker.live}
+        self._noted = {worker.name for worker, here, _ in rows if here and worker.live}
+        self._left = {worker.name: seen for worker, here, seen in rows if not here}
+        self._sweep()
         self._awaited = set(self._noted)
 
     def has(self, name: str | None) -> bool:
@@ -148,6 +157,7 @@ class Crew:
     def seen(self, name: str) -> bool:
         """It has asked for something; returns whether it was away until now."""
         if back := not self.here(name):
+            self._left.pop(name, None)
             self._freed[name] = self._clock.now()
         self._seen[name] = self._clock.steady()
         self._awaited.discard(name)
@@ -247,6 +257,7 @@ class Crew:
     def admit(self, worker: Enrolled) -> None:
         """One that the hub itself begins was enrolled; it is not here yet."""
         self._dismissed.pop(worker.name, None)
+        self._left.pop(worker.name, None)
         self._enrolled[worker.name] = worker
         self._version += 1
 
@@ -283,6 +294,7 @@ class Crew:
         into[name] = worker
         self._version += 1
         self._noted.discard(name)
+        self._left.pop(name, None)
         self.gone(name)
         return True
 
@@ -300,6 +312,16 @@ class Crew:
             if here != self._noted:
                 self._noted = here
                 await self._store.write(lambda tx, here=here: tx.crew.note(here))  # type: ignore[misc]
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Whoever has not been here for long is enrolled no more; its row stays, for what it is still owed."""
+        now = self._clock.now()
+        for name in self._enrolled.keys() - self._noted:
+            if now - self._left.setdefault(name, now) > LIFE:
+                log.info("%s was not here for %d days, and is enrolled no more", name, LIFE // 86_400_000)
+                del self._enrolled[name]
+                self._version += 1
 
 
 def fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:

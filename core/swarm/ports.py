@@ -216,8 +216,8 @@ class RosterStore(Protocol):
 class CrewStore(Protocol):
     """Workers of other processes, inside one unit of work."""
 
-    def all(self) -> list[tuple[Enrolled, bool]]:
-        """Every one that is enrolled, and whether it was here when that was last noted."""
+    def all(self) -> list[tuple[Enrolled, bool, int]]:
+        """Every one that enrolled, whether it was here when that was last noted, and when it last was (Unix ms)."""
 
     def has(self, name: str) -> bool:
         """Whether there is a worker of this name, dismissed or not."""

@@ -12,7 +12,7 @@ import pytest
 from adapters.web.worker_api import AT_A_TIME, LARGEST
 from core.chat import Caller, Role
 from core.swarm import bidding
-from core.swarm.crew import RETURN, SILENCE, WasDismissed
+from core.swarm.crew import LIFE, RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
 from core.swarm.timing import Timing
 from core.swarm.tray import MOST_ANSWERS
@@ -1070,6 +1070,48 @@ async def test_the_status_says_what_waits_for_whom_and_which_workers_are_here(tm
         await bot.say("/cancel T-1")
         await bot.barrier()
         assert f"\n{task}  waits for spending to go on\n" in (await bot.say("/status"))["text"]
+
+
+async def test_a_worker_that_never_comes_back_is_swept_out_and_may_join_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    def names(said: dict[str, Any]) -> list[str]:
+        return [agent["name"] for agent in said["agents"]]
+
+    async with (
+        hub(tmp_path, clock=clock, personas=(), auction={"review": 50 * 86_400}) as bot,
+        workers(bot, "box", "old") as (box, old),
+    ):
+        await old.enrol()
+        await old.deliver(task := await posted(bot), await old.won(task, 10), "done")
+        await box.enrol()
+        for _ in range(5):
+            bot.pass_time(8 * 86_400)
+            await box.tasks()
+            await bot.barrier()
+        assert names(await bot.data("/agents")) == ["box"], "it was here all the time"
+        assert (await bot.data("/agent old"))["error"] == "unknown_agent"
+        assert await old.code("GET", "tasks") == (409, "not_enrolled")
+        await bot.data(f"/accept {task}")
+        assert balances(bot.app.settings)["agent:old"] == (10, 0), "it is paid all the same"
+        await old.enrol()
+        assert names(await bot.data("/agents")) == ["box", "old"]
+        for _ in range(5):
+            bot.pass_time(20)
+            await box.tasks()
+        noted = [("box", 1), ("old", 0)]
+        await bot.see(lambda: bot.rows("SELECT name, here FROM crew") == noted, "that it is away", pace=0)
+        await bot.data("/dismiss old")
+    clock.advance(LIFE + 1)
+    async with hub(tmp_path, clock=clock, personas=()) as bot:
+        assert names(await bot.data("/agents")) == ["box"], "it was here at the stop"
+        await bot.data("/spawn old")
+        for _ in range(3):
+            bot.pass_time(SILENCE / 1000)
+            await bot.barrier()
+        assert names(await bot.data("/agents")) == ["box", "old"], "it has as long to come as anybody"
+        bot.pass_time(LIFE / 1000)
+        await bot.see(lambda: not any(bot.app.hub.coordinator.crew), "that they are swept out", pace=40)
 
 
 @pytest.mark.long
