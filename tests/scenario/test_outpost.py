@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +20,7 @@ from core.money import to_msat
 from core.swarm.outpost import HubAway, Outpost, Rejected
 from core.swarm.ports import Agent, Decline, Delivery, Offer, ResultFile
 from tests.fakes import FakeClock
-from tests.scenario.bot import ECHO, PATIENCE, QUILL, balances, hub, prove
+from tests.scenario.bot import ECHO, NOBODY, PATIENCE, QUILL, balances, hub, prove
 from tests.scenario.crew import workers
 
 if TYPE_CHECKING:
@@ -317,11 +318,11 @@ async def test_of_two_of_one_name_the_first_ends_once_it_has_finished(tmp_path: 
 
 
 @asynccontextmanager
-async def process(folder: Path, url: str, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(folder: Path, url: str, *more: str, model: str = NOBODY) -> AsyncIterator[asyncio.subprocess.Process]:
     """`timmy worker` for real; it is gone after the block."""
     made = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "worker", "--hub", url, "--token-file", str(folder / "token"), "--name", "box", *more,
-        cwd=folder / "far", stderr=asyncio.subprocess.DEVNULL,
+        cwd=folder / "far", stderr=asyncio.subprocess.DEVNULL, env=os.environ | {"TIMMY_OLLAMA_URL": model},
     )  # fmt: skip
     try:
         yield made
