@@ -59,11 +59,12 @@ class WorkerRoutes:
             INSTANCE, "header", "a word for this process; who enrols under another one after it takes its place"
         )
         leased: dict[str, Any] = {**worker, "takes": (Parameter("id", "path", "the task's", required=True),)}
-        stale, at = (404, 409, 422), "/internal/tasks/{id}"
+        body = (400, 413, 422)
+        stale, at = (*body, 404, 409), "/internal/tasks/{id}"
         return (
             Route(
                 "POST", "/internal/agents", "enrol", "Enrol a worker, or change what it does", self._to("enrol"), gives="AgentIs",
-                body="Agent", takes=(which,), refuses=(400, 409, 422), **worker,
+                body="Agent", takes=(which,), refuses=(*body, 409), **worker,
             ),
             Route(
                 "GET", "/internal/tasks", "open_tasks", "Auctions to bid in; 204 if there are none", self._to("tasks"),
@@ -71,7 +72,7 @@ class WorkerRoutes:
             ),
             Route(
                 "POST", "/internal/bids", "bid", "Bid, or refuse", self._to("bid"), gives="BidIs", body="BidBody",
-                takes=(which,), refuses=(400, 404, 409, 422, 429), **worker,
+                takes=(which,), refuses=(*body, 404, 409, 429), **worker,
             ),
             Route(
                 "GET", "/internal/assignments", "assignment", "The task to begin; 204 if there is none", self._to("assignment"),
@@ -87,7 +88,7 @@ class WorkerRoutes:
             ),
             Route(
                 "POST", f"{at}/result", "result", "Deliver", self._to("result"), gives="StatusIs", body="ResultBody",
-                refuses=(*stale, 413), **leased,
+                refuses=stale, **leased,
             ),
             Route(
                 "POST", f"{at}/fail", "fail", "It failed", self._to("fail"), gives="StatusIs", body="Failure", refuses=stale,

@@ -208,15 +208,20 @@ def place(
 
 def scored(tx: SwarmTx, task: Task, bid: Bid, known: int, selves: frozenset[str] = frozenset()) -> Answer:
     """A bid with its score. Raises as `place`."""
-    selves |= {bid.agent}
     if not 1 <= bid.price <= task.budget:
         raise BidOutOfRange(task=task.name, budget=format_sats(task.budget), given=format_sats(bid.price))
-    if task.only is not None and task.only not in selves:
-        raise NotInvited(task=task.name, only=task.only)
-    if not selves.isdisjoint(task.excluded):
-        raise HadItsTurn(agent=bid.agent, task=task.name)
+    check_asked(task, bid.agent, selves)
     points = score(bid, known, time_left=task.deadline - tx.now)
     return Answer(Bid(bid.agent, bid.price, bid.eta, bid.note, bid.fit, bid.at, points))
+
+
+def check_asked(task: Task, agent: str, selves: frozenset[str] = frozenset()) -> None:
+    """Raise `NotInvited` or `HadItsTurn` where a task is not put to somebody. `selves`: under what other names it is known."""
+    names = selves | {agent}
+    if task.only is not None and task.only not in names:
+        raise NotInvited(task=task.name, only=task.only)
+    if not names.isdisjoint(task.excluded):
+        raise HadItsTurn(agent=agent, task=task.name)
 
 
 def declined(tx: SwarmTx, agent: str, why: str) -> Answer:

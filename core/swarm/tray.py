@@ -179,6 +179,7 @@ class Tray:
         if self._docket.board.times(task.id, one.name) + sum(other.name == one.name for other in new) >= MOST_ANSWERS:
             raise TooManyChanges(task=task.name, most=MOST_ANSWERS)
         if one.price is None:
+            bidding.check_asked(task, one.name)
             return "", bidding.declined(tx, one.name, one.note or "refused")
         if not task.waits_for_people and tx.tasks.load(one.name) >= self._terms.capacity(one.name):
             return BUSY, None

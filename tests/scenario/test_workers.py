@@ -1166,62 +1166,6 @@ async def test_a_worker_that_enrols_while_it_is_dismissed_stays_dismissed(tmp_pa
         assert bot.rows("SELECT live FROM crew") == [(0,)]
 
 
-BAD: list[tuple[str, str, Any, int, str]] = [
-    ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": 101}, 422, "bad_concurrency"),
-    ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": -1}, 422, "bad_concurrency"),
-    ("POST", "agents", {"name": "box", "capabilities": ["any"], "concurrency": True}, 422, "bad_body"),
-    ("POST", "agents", {"name": "box", "capabilities": ["a;b"]}, 422, "bad_capability"),
-    ("POST", "agents", {"name": "box", "capabilities": ["x" * 65]}, 422, "bad_capability"),
-    ("POST", "agents", {"name": "box", "capabilities": [f"c{n}" for n in range(33)]}, 422, "bad_capability"),
-    ("POST", "agents", {"name": "box", "capabilities": "any"}, 422, "bad_body"),
-    ("POST", "agents", {"name": "box"}, 422, "bad_body"),
-    ("POST", "agents", {"name": "box", "capabilities": [], "owner": True}, 422, "bad_body"),
-    ("POST", "agents", {"name": "boy", "capabilities": []}, 403, "not_this_agent"),
-    ("POST", "agents", [], 422, "bad_body"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 0}, 422, "bid_out_of_range"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": -5}, 422, "bid_out_of_range"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 101}, 422, "bid_out_of_range"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 10**40}, 422, "bid_out_of_range"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 1.5}, 422, "bad_body"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": "5"}, 422, "bad_body"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box"}, 422, "bad_body"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 5, "refuse": True}, 422, "bad_body"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 5, "eta_s": -1}, 422, "bad_deadline"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "box", "bid_sats": 5, "eta_s": 10**30}, 422, "bad_deadline"),
-    ("POST", "bids", {"task_id": "T-99", "agent_id": "box", "bid_sats": 5}, 404, "unknown_task"),
-    ("POST", "bids", {"task_id": "x", "agent_id": "box", "bid_sats": 5}, 422, "bad_task_id"),
-    ("POST", "bids", {"task_id": "T-1", "agent_id": "boy", "bid_sats": 5}, 403, "not_this_agent"),
-    ("POST", "bids", {"task_id": "T-99", "agent_id": "box", "refuse": True}, 404, "unknown_task"),
-    ("POST", "tasks/T-1/heartbeat", {"lease_token": "x"}, 409, "stale_lease"),
-    ("POST", "tasks/T-1/heartbeat", {"lease_token": ""}, 409, "stale_lease"),
-    ("POST", "tasks/T-1/heartbeat", {}, 422, "bad_body"),
-    ("POST", "tasks/T-9/heartbeat", {"lease_token": "x"}, 404, "unknown_task"),
-    ("POST", "tasks/T-1/handback", {"lease_token": "x"}, 409, "stale_lease"),
-    ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y"}, 409, "stale_lease"),
-    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y"}, 409, "stale_lease"),
-    ("POST", "tasks/T-1/result", {"lease_token": "x"}, 422, "bad_body"),
-    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": "y" * 32_769}, 413, "text_too_long"),
-    ("POST", "tasks/T-1/result", {"lease_token": "x", "result": " \n"}, 422, "no_words"),
-    ("POST", "tasks/T-1/fail", {"lease_token": "x", "reason": "y" * 70_000}, 413, "body_too_large"),
-]
-
-
-async def test_what_is_wrong_is_refused_in_one_sentence_and_changes_nothing(tmp_path: Path) -> None:
-    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, _):
-        await box.enrol()
-        await posted(bot)
-        await bot.barrier()
-        before = bot.tables()
-        for method, path, body, refused, code in BAD:
-            assert await box.code(method, path, body) == (refused, code), (path, body)
-            assert box.said["error"]["message"]
-        for query, code in (({"wait": 26}, "bad_wait"), ({"wait": "x"}, "bad_wait"), ({"wait": -1}, "bad_wait")):
-            assert await box.code("GET", "tasks", **query) == (422, code)
-        assert await box.code("GET", "assignments", agent_id="boy") == (403, "not_this_agent")
-        assert await box.code("GET", "assignments") == (403, "not_this_agent")
-        assert bot.tables() == before
-
-
 async def test_who_goes_away_in_the_middle_of_a_request_is_no_error_of_the_hubs(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
