@@ -252,8 +252,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             spark,
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
-        handlers = table(files_of.place, identities.selves_in, spark, simulated=wallet.simulated)
-        pump = Pump(store, clock, handlers, delivery.send)
+        pump = Pump(
+            store, clock, table(files_of.place, identities.selves_in, simulated=wallet.simulated), delivery.send
+        )
+        learning = Pump(store, clock, (spark,), delivery.send)
 
         async def back(surface: str) -> None:
             await delivery.again(surface)
@@ -296,9 +298,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             surfaces.append(telegram)
         watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send, held.check)
         rounds = Rounds(store, coordinator)
-        lookout = Lookout(
-            (rounds.look, pump.look), store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send
-        )
+        looks = rounds.look, pump.look, learning.look
+        lookout = Lookout(looks, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
         health.stuck = lambda: lookout.stuck
         if settings.matrix.on:
             told = (
@@ -320,6 +321,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         health.surfaces.extend(surfaces)
         store.listen(identities.heard)
         store.listen(pump.heard)
+        store.listen(learning.heard)
         store.listen(boards.heard)
         store.listen(console.heard)
         store.listen(web.heard)
@@ -341,12 +343,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await spending.preset(_presets(settings))
         await wallet.grant(CONSOLE_OWNER, to_msat(settings.wallet.grant))
         await pump.enroll()
+        await learning.enroll()
         await links.tidy()
         await identities.refresh()
         await watch.tidy()
         await delivery.begin()
         supervisor.start("web", web.run)
         supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
+        supervisor.start(spark.name, learning.run)
         supervisor.start("retention", Retention(store, clock, till.invoices.caught_up).run)
         # Work and clock wait for the first look: nobody is paid with what the node has let go of meanwhile. The look itself is not
         # broken off, or a task that it posts would be left lying.

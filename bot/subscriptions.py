@@ -81,6 +81,9 @@ class Handler(Protocol):
     def kinds(self) -> Collection[Kind]:
         """What it is given."""
 
+    async def load(self) -> None:
+        """Begin, or begin anew after a fault: what was written last may or may not be durable."""
+
     def wants(self, event: Event) -> bool:
         """Whether it is for this one, of those kinds."""
 
@@ -148,6 +151,9 @@ class Notify:
             for event in events
             for where, reply in (self._of_container if event.kind in _CONTAINED else self._told)(tx, event)
         ]
+
+    async def load(self) -> None:
+        """See `Handler`."""
 
     def durable(self) -> None:
         """See `Handler`."""
@@ -279,14 +285,15 @@ class Pump:
         self._clock = clock
         self._handlers = handlers
         self._send = send
-        self._wakes = [asyncio.Event() for _ in handlers]
+        self._wake = asyncio.Event()
         self.failed = 0
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed (called on the loop)."""
-        for handler, wake in zip(self._handlers, self._wakes, strict=True):
-            if any(map(handler.wants, events)):
-                wake.set()
+        kinds = {event.kind for event in events}
+        for handler in self._handlers:
+            if not kinds.isdisjoint(handler.kinds) and any(map(handler.wants, events)):
+                self._wake.set()
 
     async def enroll(self) -> None:
         """Give every new handler its cursor, before the first event that it must not miss."""
@@ -313,17 +320,15 @@ class Pump:
         ]  # fmt: skip
 
     async def run(self) -> None:
-        """Serve for ever. No handler waits for another."""
-        async with asyncio.TaskGroup() as group:
-            for handler, wake in zip(self._handlers, self._wakes, strict=True):
-                group.create_task(self._serve(handler, wake))
-
-    async def _serve(self, handler: Handler, wake: asyncio.Event) -> None:
-        wake.set()
+        """Serve for ever."""
+        for handler in self._handlers:
+            await handler.load()
+        self._wake.set()
         while True:
-            await wake.wait()
-            wake.clear()
-            await self._catch_up(handler)
+            await self._wake.wait()
+            self._wake.clear()
+            for handler in self._handlers:
+                await self._catch_up(handler)
 
     async def _catch_up(self, handler: Handler) -> None:
         """Take every event there is, however long the store cannot be written."""
@@ -406,8 +411,8 @@ def _one(tx: HandlerTx, handler: Handler, event: Event) -> list[Outgoing]:
 def table(
     place: Callable[[ResultFile], str],
     everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
-    *more: Handler,
+    *,
     simulated: bool = True,
 ) -> Sequence[Handler]:
-    """Every handler of this hub. `everybody`: all identities of whoever one belongs to; `simulated`: its sats are no real ones."""
-    return (Notify(place, everybody, simulated=simulated), *more)
+    """Who tells people something. `everybody`: all identities of whoever one belongs to; `simulated`: its sats are no real ones."""
+    return (Notify(place, everybody, simulated=simulated),)

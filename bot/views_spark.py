@@ -17,32 +17,31 @@ if TYPE_CHECKING:
     from core.events import Json
     from core.spark.forecast import Forecast
     from core.spark.record import Record
-    from core.spark.spark import Insight, Word
+    from core.spark.spark import Told, Word
 
 ENOUGH = 20
 """Forecasts that make a record."""
 
-MOST_WORDS = 5
 MOST_NAMES = 3
 
 
-def insight(
-    found: Insight, before: int, there: Callable[[str], bool], zone: tzinfo | None
-) -> Reply:  # fmt: skip
-    """The record, and the advice; what has a number up to `before` was shown here already."""
-    one = found.record
+def told(found: Told, there: Callable[[str], bool], zone: tzinfo | None) -> Reply:
+    """The record, and the advice that is new where it is told."""
+    insight = found.insight
+    one, new = insight.record, {word.number for word in found.new}
     page = Page(_head(one))
     if one.ends >= ENOUGH:
         page.table(_record(one))
-    new = [word for word in found.words if word.number > before]
-    for word in new[:MOST_WORDS]:
+    for word in found.new:
         page.add(f"\n{_since(word, zone)}{words(word.advice, there)}")
-    if old := len(found.words) - len(new[:MOST_WORDS]):
-        page.add(f"\n{_counted(old)} that you were told before; the status page has all")
-    elif not found.words and one.ends >= ENOUGH:
-        page.add("\nNothing that needs your attention.")
-    fields: list[Json] = [{"field": field, **_record_data(record)} for field, record in sorted(found.fields.items())]
-    advice: list[Json] = [_word_data(word, there, new=word.number > before) for word in found.words]
+    if found.more:
+        page.add(f"\n{found.more} more: /spark")
+    elif found.old:
+        page.add(f"\n{_stands(found.old)} that you were told before; the status page has all")
+    elif not found.new and one.ends >= ENOUGH:
+        page.add("\nNothing that needs your attention")
+    fields: list[Json] = [{"field": field, **_record_data(record)} for field, record in sorted(insight.fields.items())]
+    advice: list[Json] = [_word_data(word, there, new=word.number in new) for word in insight.words]
     return page.reply({"ok": True, "record": _record_data(one), "fields": fields, "advice": advice})
 
 
@@ -88,7 +87,7 @@ def _means(ours: float, base: float, count: int) -> tuple[str, str]:
     return f"{ours / count:.3f}", f"{base / count:.3f}"
 
 
-def _counted(words: int) -> str:
+def _stands(words: int) -> str:
     return "1 word of advice stands" if words == 1 else f"{words} words of advice stand"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from core.spark.advice import Advice, Topic
-from core.spark.forecast import Forecast, Known, Line, Outcome, Seen, Trend
+from core.spark.forecast import Forecast, Outcome
+from core.spark.known import Known, Line, Rating, Seen, Trend
 from core.spark.record import Record
 from core.spark.spark import Ended, Word
 from core.swarm.task import Status
@@ -17,27 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.spark.advice import Key
-    from core.spark.record import Score
     from core.store import Tx
 
 _SAID = "odds, done, price_low, price_high, took_low, took_high"
 _ENDED = (
     f"SELECT f.field, {_SAID}, t.status, t.id, t.budget, t.excluded, t.agent, t.price, t.posted_at, t.awarded_at, t.took,"  # noqa: S608
     " t.ended_at FROM json_each(?) AS j JOIN forecast AS f ON f.task = j.value JOIN task AS t ON t.id = f.task"
-    " WHERE f.scored_at IS NULL ORDER BY j.key"
+    " ORDER BY j.key"
 )
 _ADD = f"INSERT INTO forecast (task, field, {_SAID}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
 _ADVICE = "topic, field, agent, level, since, other, facts"
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+log = logging.getLogger(__name__)
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=dict).encode  # `Known` begins with mappings that are no dict
 
 
 class ForecastRows:
     """`core.spark.spark.ForecastStore` on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._tx = tx
         self._last: tuple[Forecast | None, tuple[Any, ...]] = (None, ())
 
     def add(self, task: int, field: str, said: Forecast) -> None:
@@ -56,38 +58,44 @@ class ForecastRows:
         """See `ForecastStore`."""
         return [_ended(*row) for row in self._connection.execute(_ENDED, (_encode([*tasks]),))]
 
-    def score(self, scores: Sequence[tuple[int, Score | None]]) -> None:
-        """See `ForecastStore`."""
-        self._connection.executemany(
-            "UPDATE forecast SET scored_at = ?, winner_brier = ?, done_brier = ?, price_in = ?, took_in = ? WHERE task = ?",
-            [(self._tx.now, *(one or _NO_SCORE), task) for task, one in scores],
-        )
 
+class FieldRows:
+    """`core.spark.spark.FieldStore` on SQLite."""
 
-class InsightRows:
-    """`core.spark.spark.InsightStore` on SQLite."""
-
-    def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._tx = tx
 
-    def fields(self) -> dict[str, Known]:
-        """See `InsightStore`."""
-        return {field: _known(text) for field, text in self._connection.execute("SELECT field, known FROM spark_field")}
+    def all(self) -> dict[str, Known]:
+        """See `FieldStore`. What another version wrote, or a damaged row, must not keep the hub from its start."""
+        found = {}
+        for field, text in self._connection.execute("SELECT field, known FROM spark_field"):
+            try:
+                found[field] = _known(text)
+            except (ValueError, TypeError, AttributeError):
+                log.warning("what is known of %r cannot be read; it is learned anew", field)
+        return found
 
     def keep(self, fields: Mapping[str, Known]) -> None:
-        """See `InsightStore`."""
+        """See `FieldStore`."""
         self._connection.executemany(
             "INSERT OR REPLACE INTO spark_field VALUES (?, ?)",
             [(field, _encode(known)) for field, known in fields.items()],
         )
 
-    def words(self) -> list[Word]:
-        """See `InsightStore`."""
+
+class AdviceRows:
+    """`core.spark.spark.AdviceStore` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, tx: Tx) -> None:
+        self._connection = connection
+        self._tx = tx
+
+    def all(self) -> list[Word]:
+        """See `AdviceStore`."""
         return [_word(*row) for row in self._connection.execute("SELECT * FROM spark_advice ORDER BY id")]
 
     def say(self, advice: Advice) -> Word:
-        """See `InsightStore`."""
+        """See `AdviceStore`."""
         one = advice
         number = self._connection.execute(
             f"INSERT OR REPLACE INTO spark_advice ({_ADVICE}, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
@@ -96,24 +104,24 @@ class InsightRows:
         return Word(number or 0, advice, self._tx.now)
 
     def unsay(self, key: Key) -> None:
-        """See `InsightStore`."""
+        """See `AdviceStore`."""
         self._connection.execute("DELETE FROM spark_advice WHERE topic = ? AND field = ? AND agent = ?", key)
 
-    def read_to(self, conversation: str, number: int) -> int:
-        """See `InsightStore`."""
+    def told(self, conversation: str) -> int:
+        """See `AdviceStore`."""
         row = self._connection.execute(
             "SELECT advice FROM spark_read WHERE conversation = ?", (conversation,)
         ).fetchone()
-        before = 0 if row is None else int(row[0])
-        if number > before:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO spark_read VALUES (?, ?, ?)", (conversation, number, self._tx.now)
-            )
-        return before
+        return 0 if row is None else int(row[0])
+
+    def tell(self, conversation: str, number: int) -> None:
+        """See `AdviceStore`."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO spark_read VALUES (?, ?, ?)", (conversation, number, self._tx.now)
+        )
 
 
 _NOT_SAID = (None, None)
-_NO_SCORE = (None, None, None, None)
 
 
 @lru_cache(256)
@@ -151,11 +159,12 @@ def _known(text: str) -> Known:
     found: dict[str, Any] = dict(zip(Known._fields, json.loads(text), strict=True))
     for part, kind in (("price", Trend), ("took", Trend), ("record", Record)):
         found[part] = kind(*found[part])
-    found |= {part: tuple(found[part]) for part in ("stretch", "bend")}
+    found |= {part: tuple(found[part]) for part in ("nobody", "stretch", "bend")}
+    found["ratings"] = {name: Rating(*row) for name, row in found["ratings"].items()}
     found["seen"] = {name: _seen(*row) for name, row in found["seen"].items()}
+    found["whole"] = _seen(*found["whole"])
     return Known(**found)
 
 
-def _seen(*row: Any) -> Seen:
-    *plain, price, took = row
-    return Seen._make([*plain, Line(*price), Line(*took)])
+def _seen(good: float, bad: float, price: list[float], took: list[float], *more: Any) -> Seen:
+    return Seen(good, bad, Line(*price), Line(*took), *more)

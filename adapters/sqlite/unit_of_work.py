@@ -22,7 +22,7 @@ from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
-from adapters.sqlite.spark_store import ForecastRows, InsightRows
+from adapters.sqlite.spark_store import AdviceRows, FieldRows, ForecastRows
 from adapters.sqlite.stuck_store import StuckRows
 from adapters.sqlite.surface_store import SurfaceRows
 from adapters.sqlite.task_store import TaskRows
@@ -69,10 +69,10 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "_renewed", "agents", "approvals", "books", "conversations", "crew", "events", "flows",
-        "forecasts", "holds", "insights", "invoices", "ledger", "limits", "links", "messages", "now", "pairing", "payments",
-        "purchases", "recon",
-        "reports", "sales", "sessions", "shortcuts", "surfaces", "suspense", "tasks", "tokens",
+        "_connection", "_emitted", "_renewed", "advice", "agents", "approvals", "books", "conversations", "crew", "events",
+        "fields", "flows", "forecasts", "holds", "invoices", "ledger", "limits", "links", "messages", "now", "pairing",
+        "payments", "purchases", "recon", "reports", "sales", "sessions", "shortcuts", "surfaces", "suspense", "tasks",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -104,8 +104,9 @@ class UnitOfWork:
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
         self.purchases = PurchaseRows(connection)
-        self.forecasts = ForecastRows(connection, self)
-        self.insights = InsightRows(connection, self)
+        self.forecasts = ForecastRows(connection)
+        self.fields = FieldRows(connection)
+        self.advice = AdviceRows(connection, self)
         self._renewed = (self.ledger, self.limits, self.crew, self.tasks)
 
     @property

@@ -46,10 +46,8 @@ async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in 
 )
 async def spark(hub: Hub, call: CommandCall) -> Reply:
     """Show the record of the forecasts, and the advice that is new here."""
-    found = hub.spark.insight(hub.clock.now(), hub.coordinator.is_here)
-    newest = max((word.number for word in found.words), default=0)
-    before = await hub.spark.read_to(call.conversation, newest)
-    return views_spark.insight(found, before, hub.coordinator.is_here, hub.zone)
+    here = hub.coordinator.is_here
+    return views_spark.told(await hub.spark.tell(call.conversation, hub.clock.now(), here), here, hub.zone)
 
 
 @command(

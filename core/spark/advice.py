@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from core.money import format_sats, to_sats
-from core.spark.forecast import LATELY_VARIES, NOBODY, UNSEEN, WHOLE
+from core.spark.known import LATELY_VARIES, UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from core.spark.forecast import Known, Seen
+    from core.spark.known import Known, Seen
 
 ENOUGH = 5
 """Outcomes below which nothing is said of an agent or a field."""
@@ -147,12 +147,9 @@ def _fails(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator
 
 
 def _best(known: Known, but: str) -> tuple[str, Seen]:
-    """Who does best of the others, and `NOBODY` where none does well."""
-    others = [(name, one) for name, one in known.seen.items() if name not in {but, NOBODY, WHOLE}]
-    return max(
-        ((name, one) for name, one in others if _does_well(one)), key=lambda one: (one[1].last.count("1"), one[0]),
-        default=(NOBODY, known.seen[WHOLE]),
-    )  # fmt: skip
+    """Who does best of the others; nobody where none does well."""
+    others = [(name, one) for name, one in known.seen.items() if name != but and _does_well(one)]
+    return max(others, key=lambda one: (one[1].last.count("1"), one[0]), default=("", UNSEEN))
 
 
 def _does_well(one: Seen) -> bool:
@@ -160,7 +157,7 @@ def _does_well(one: Seen) -> bool:
 
 
 def _trends(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterator[Advice]:
-    whole = known.seen[WHOLE]
+    whole = known.whole
     for topic, trend, line in ((Topic.DEAR, known.price, whole.price), (Topic.SLOW, known.took, whole.took)):
         if trend.n < ENOUGH_FOR_USUAL:
             continue
@@ -172,12 +169,12 @@ def _trends(where: str, known: Known, standing: Mapping[Key, Advice]) -> Iterato
             level = 1
         if level:
             usual, lately = round(math.exp(trend.usual)), round(math.exp(trend.lately))
-            other = _fastest(known, usual) if topic is Topic.SLOW else NOBODY
+            other = _fastest(known, usual) if topic is Topic.SLOW else ""
             yield Advice(topic, where, "", level, other=other, facts={"usual": usual, "lately": lately})
 
 
 def _fastest(known: Known, usual: int) -> str:
-    """Who finishes its work in about the usual time; `NOBODY` if nobody does."""
-    others = {name: one.took.y for name, one in known.seen.items() if name not in {NOBODY, WHOLE} and _does_well(one)}
-    best = min(others, key=others.__getitem__, default=NOBODY)
-    return best if best and others[best] <= math.log(usual * _RATIO_ENDS) else NOBODY
+    """Who finishes its work in about the usual time; nobody if none does."""
+    others = {name: one.took.y for name, one in known.seen.items() if _does_well(one)}
+    best = min(others, key=others.__getitem__, default="")
+    return best if best and others[best] <= math.log(usual * _RATIO_ENDS) else ""

@@ -48,8 +48,8 @@ def score(said: Forecast, outcome: Outcome) -> Score:
     return Score(
         brier(said.odds, outcome.winner) if outcome.winner and len(said.odds) > 1 else None,
         (bool(outcome.by) - said.done) ** 2,
-        _inside(said.price, outcome.price),
-        _inside(said.took, outcome.took),
+        _inside(said.price, outcome.price) if outcome.by else None,
+        _inside(said.took, outcome.took) if outcome.by else None,
     )
 
 
@@ -78,4 +78,4 @@ def brier(odds: Mapping[str, float], winner: str, whole: float = 1.0) -> float:
 
 
 def _inside(said: tuple[int, int] | None, was: int) -> bool | None:
-    return said[0] <= was <= said[1] if said is not None and was else None
+    return None if said is None else said[0] <= was <= said[1]

@@ -1,11 +1,11 @@
 """Spark's service: it says what will become of a task in the unit of work that posts it, and learns once it is over.
 
-A forecast is a row, written with its task. What is known of a field is a row too, held in memory; scoring is a handler of events
+A forecast is a row, written with its task. What is known of a field is a row too, held in memory; learning is a handler of events
 with a cursor of its own, so that each task is learned from once, whatever crashes when.
 
 Not foreseen, and not learned from, are tasks whose winner a person picks or is, as Spark judges no people; and those of strangers,
 which are done apart and with less at hand, and which must not teach the hub what somebody paid it to learn. A task that was called
-off says nothing: it is marked, and not scored. One that ran out of time did not come to a good end.
+off says nothing. One that ran out of time did not come to a good end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.events import TERMINAL
 from core.spark.advice import STALE, advise, at_it
-from core.spark.forecast import NOTHING, foresee, learn
+from core.spark.forecast import foresee
+from core.spark.known import NOTHING
+from core.spark.learning import learn
 from core.spark.record import score, together
 from core.swarm.ports import SwarmTx
 from core.swarm.task import Status
@@ -26,13 +28,17 @@ if TYPE_CHECKING:
     from core.chat import Outgoing
     from core.events import Event
     from core.spark.advice import Advice, Key
-    from core.spark.forecast import Forecast, Known, Outcome
-    from core.spark.record import Record, Score
+    from core.spark.forecast import Forecast, Outcome
+    from core.spark.known import Known
+    from core.spark.record import Record
     from core.store import Store
     from core.swarm.task import Task
 
 REMEMBERED = 256
 """Forecasts that are kept in memory for as long as nothing new is known of their field: most tasks are like the last one."""
+
+AT_ONCE = 5
+"""Words of advice that are told at once."""
 
 
 class Ended(NamedTuple):
@@ -45,7 +51,7 @@ class Ended(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word of advice as it is shown: its number grows with every change; `at`: when it was said, Unix ms."""
+    """A word of advice as it was said: its number grows with every change; `at`: when, Unix ms."""
 
     number: int
     advice: Advice
@@ -62,23 +68,24 @@ class ForecastStore(Protocol):
         """What was said of a task."""
 
     def ended(self, tasks: Sequence[int]) -> list[Ended]:
-        """Of these tasks, which are over, those that were foreseen and not scored yet, in this order."""
-
-    def score(self, scores: Sequence[tuple[int, Score | None]]) -> None:
-        """Keep how good each was; None: it is not scored."""
+        """Of these tasks, which are over, those that were foreseen, in this order."""
 
 
-class InsightStore(Protocol):
-    """What was learned, inside one unit of work."""
+class FieldStore(Protocol):
+    """What is known of fields, inside one unit of work."""
 
-    def fields(self) -> dict[str, Known]:
-        """What is known of every field."""
+    def all(self) -> dict[str, Known]:
+        """All of it. What cannot be read is left out: that field begins anew."""
 
     def keep(self, fields: Mapping[str, Known]) -> None:
         """Keep what is known of some."""
 
-    def words(self) -> list[Word]:
-        """The advice that stands."""
+
+class AdviceStore(Protocol):
+    """The advice that stands, inside one unit of work."""
+
+    def all(self) -> list[Word]:
+        """All of it, the oldest first."""
 
     def say(self, advice: Advice) -> Word:
         """Give advice, in place of what was said of the same."""
@@ -86,8 +93,11 @@ class InsightStore(Protocol):
     def unsay(self, key: Key) -> None:
         """It does not stand any more."""
 
-    def read_to(self, conversation: str, number: int) -> int:
-        """Note that all words up to this number were shown in a conversation; returns up to which they had been."""
+    def told(self, conversation: str) -> int:
+        """Up to which number the words were told in a conversation."""
+
+    def tell(self, conversation: str, number: int) -> None:
+        """They were, up to this number."""
 
 
 class SparkTx(SwarmTx, Protocol):
@@ -98,8 +108,12 @@ class SparkTx(SwarmTx, Protocol):
         """What was said."""
 
     @property
-    def insights(self) -> InsightStore:
+    def fields(self) -> FieldStore:
         """What was learned."""
+
+    @property
+    def advice(self) -> AdviceStore:
+        """What follows from that."""
 
 
 class Insight(NamedTuple):
@@ -108,6 +122,15 @@ class Insight(NamedTuple):
     record: Record
     fields: Mapping[str, Record]
     words: Sequence[Word]
+
+
+class Told(NamedTuple):
+    """What it shows in a conversation: `new` words, the oldest first; how many `more` new ones there are, and `old` ones."""
+
+    insight: Insight
+    new: Sequence[Word]
+    more: int
+    old: int
 
 
 class Spark:
@@ -126,8 +149,9 @@ class Spark:
 
     async def load(self) -> None:
         """Read what is known."""
-        self._fields, words = await self._store.read(lambda tx: (tx.insights.fields(), tx.insights.words()))
+        self._fields, words = await self._store.read(lambda tx: (tx.fields.all(), tx.advice.all()))
         self._words = {word.advice.key: word for word in words}
+        self._said.clear()
 
     # Before ----------------------------------------------------------------------------------------------------
 
@@ -154,20 +178,13 @@ class Spark:
     def __call__(self, tx: SparkTx, events: Sequence[Event]) -> list[Outgoing]:
         """Tasks are over: score what was said of them, and learn. What was learned counts once it is durable (`durable`)."""
         fields: dict[str, Known] = {}
-        scores: list[tuple[int, Score | None]] = []
         for one in tx.forecasts.ended([event.task or 0 for event in events]):
-            if one.status is Status.CANCELLED:
-                scores.append((one.outcome.task, None))
-                continue
-            known = fields.get(one.field) or self._fields.get(one.field, NOTHING)
-            how = score(one.said, one.outcome)
-            fields[one.field] = learn(known, one.said, one.outcome, how)
-            scores.append((one.outcome.task, how))
+            if one.status is not Status.CANCELLED:
+                known = fields.get(one.field) or self._fields.get(one.field, NOTHING)
+                fields[one.field] = learn(known, one.said, one.outcome, score(one.said, one.outcome))
         self._learned = None
-        if scores:
-            tx.forecasts.score(scores)
         if fields:
-            tx.insights.keep(fields)
+            tx.fields.keep(fields)
             self._learned = fields, self._advised(tx, fields)
         return []
 
@@ -186,11 +203,11 @@ class Spark:
             standing = {key: word.advice for key, word in words.items() if key[1] == field}
             advice = {one.key: one for one in advise(field, known, standing)}
             for key in standing.keys() - advice.keys():
-                tx.insights.unsay(key)
+                tx.advice.unsay(key)
                 del words[key]
             for key, one in advice.items():
                 if standing.get(key) is not one:
-                    words[key] = tx.insights.say(one)
+                    words[key] = tx.advice.say(one)
         return words
 
     # Looking ---------------------------------------------------------------------------------------------------
@@ -206,9 +223,19 @@ class Spark:
         return Insight(together(records.values()), records, sorted(words, key=lambda word: -word.number))
 
     def _matters(self, advice: Advice, now: int, there: Callable[[str], bool]) -> bool:
-        known, agent = self._fields[advice.where], advice.agent
+        known, agent = self._fields.get(advice.where, NOTHING), advice.agent
         return now - known.at < STALE and (not agent or (there(agent) and at_it(known, agent)))
 
-    async def read_to(self, conversation: str, number: int) -> int:
-        """See `InsightStore`."""
-        return await self._store.write(lambda tx: tx.insights.read_to(conversation, number))
+    async def tell(self, conversation: str, now: int, there: Callable[[str], bool]) -> Told:
+        """What it shows at `now` in a conversation, where no word is told twice."""
+        found = self.insight(now, there)
+
+        def work(tx: SparkTx) -> Told:
+            before = tx.advice.told(conversation)
+            unread = [word for word in reversed(found.words) if word.number > before]
+            new = unread[:AT_ONCE]
+            if new:
+                tx.advice.tell(conversation, new[-1].number)
+            return Told(found, new, len(unread) - len(new), len(found.words) - len(unread))
+
+        return await self._store.write(work)

@@ -67,17 +67,12 @@ _VARIES = {
     "created_at",
     "spawned_at",
     "minute",
-    "scored_at",
     "odds",
     "done",
     "price_low",
     "price_high",
     "took_low",
     "took_high",
-    "winner_brier",
-    "done_brier",
-    "price_in",
-    "took_in",
     "known",
 }
 """Columns that hold the time, or follow from it, or say what is thought of it."""

@@ -87,7 +87,6 @@ _FORECAST = (
     "INSERT INTO forecast (task, field, odds, done, price_low, price_high, took_low, took_high)"
     " VALUES (?, 'counting', ?, 0.99, 20000, 25000, 2, 9)"
 )
-_SCORED = "UPDATE forecast SET scored_at = ?, winner_brier = 0.8, done_brier = 0.0001, price_in = 1, took_in = 0 WHERE task = ?"
 _KNOWN = "INSERT OR REPLACE INTO spark_field VALUES ('counting', ?)"
 _CURSOR = "UPDATE cursor SET event = (SELECT max(id) FROM event) WHERE handler = 'spark'"
 _SETTLED = "UPDATE task SET status = 'settled', review_until = NULL, ended_at = ?, due = NULL WHERE id = ?"
@@ -199,7 +198,6 @@ class PlainWriter:
         self._run(_SETTLED, (now, number))
         data = f'{{"attempt":1,"price_sats":{price // 1000},"how":"auto"}}'
         self._run(_EVENT, ("TaskSettled", number, agent, now, data))
-        self._run(_SCORED, (now, number))
 
     def _learned(self) -> None:
         """What the tasks of a commit have taught."""

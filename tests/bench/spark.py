@@ -14,13 +14,15 @@ import statistics
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from core.spark.forecast import COVERED, NOTHING, Forecast, Outcome, foresee, learn
+from core.spark.forecast import COVERED, Forecast, Outcome, foresee
+from core.spark.known import NOTHING
+from core.spark.learning import learn
 from core.spark.record import brier, score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from core.spark.forecast import Known
+    from core.spark.known import Known
     from tests.bench.history import Happened
 
 TUNED = (1, 2, 3)

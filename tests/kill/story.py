@@ -16,6 +16,7 @@ from adapters.sqlite.message_store import _load
 from bot.app import build
 from bot.parts.looks import DATABASE
 from bot.subscriptions import NOTIFIED
+from core.events import TERMINAL
 from core.store import StoreClosed
 from tests.blank import blank
 from tests.fakes import EPOCH, FakeClock, FakeIds
@@ -23,7 +24,7 @@ from tests.kill.crash import Fate, mortal
 from tests.scenario.bot import ECHO, PATIENCE, QUILL, Hands, asking, prove, rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
     from bot.app import App
@@ -31,16 +32,21 @@ if TYPE_CHECKING:
     from core.agent.model import ChatMessage
     from core.chat import Reply
 
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(f"'{kind}'" for kind in sorted(kinds))
+
+
 # Everything that follows from what was said has happened, been told, and been marked as told.
-QUIET = """
+QUIET = f"""
 SELECT NOT EXISTS (SELECT 1 FROM inbound WHERE done = 0)
    AND NOT EXISTS (SELECT 1 FROM outgoing WHERE state <> 'sent')
    AND NOT EXISTS (SELECT 1 FROM approval WHERE state = 'approved')
    AND NOT EXISTS (SELECT 1 FROM task WHERE status = 'open' OR status IN ('awarded', 'running') AND agent NOT LIKE '%:%')
-   AND NOT EXISTS (SELECT 1 FROM event, cursor WHERE handler = 'notify' AND id > event AND kind IN ({kinds}))
-   AND NOT EXISTS (SELECT 1 FROM forecast JOIN task ON id = task WHERE ended_at IS NOT NULL AND scored_at IS NULL)
+   AND NOT EXISTS (SELECT 1 FROM event, cursor WHERE handler = 'notify' AND id > event AND kind IN ({_listed(NOTIFIED)}))
+   AND NOT EXISTS (SELECT 1 FROM event, cursor WHERE handler = 'spark' AND id > event AND kind IN ({_listed(TERMINAL)}))
    AND EXISTS (SELECT 1 FROM inbound WHERE update_id = ?)
-""".format(kinds=", ".join(f"'{kind}'" for kind in sorted(NOTIFIED)))  # noqa: S608 - constants
+"""  # noqa: S608 - constants
 
 UNQUIET = """
 SELECT 'heard', update_id, text FROM inbound WHERE done = 0
@@ -96,8 +102,8 @@ class Story:
         " WHERE cause IS NOT NULL ORDER BY conversation, id",
         "told": "SELECT body ->> '$.text' FROM outgoing WHERE cause IS NULL ORDER BY conversation, id",
         "events": "SELECT kind, task, agent FROM event ORDER BY kind, task, agent",
-        "foreseen": "SELECT task, field, scored_at IS NOT NULL, done_brier IS NOT NULL FROM forecast ORDER BY task",
-        "learned": "SELECT field, known -> '$[3]', known -> '$[4]' FROM spark_field ORDER BY field",
+        "foreseen": "SELECT task, field FROM forecast ORDER BY task",
+        "learned": "SELECT field, known -> '$[6]', known -> '$[7]' FROM spark_field ORDER BY field",
     }
     """What is left in the end, apart from numbers and times."""
 

@@ -241,7 +241,7 @@ class Bot(Console):
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of the hub but messages, the keys of finished commands, and what follows events a little later."""
-        trails = {"cursor", "forecast", "spark_field", "spark_advice"}
+        trails = {"cursor", "spark_field", "spark_advice"}
         return tables(self.app.settings, but={"inbound", "outgoing", "applied", *trails})
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:

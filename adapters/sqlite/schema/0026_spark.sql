@@ -1,16 +1,11 @@
--- What was said of a task when it was posted (core/spark/forecast.py), and how good it was, once the task is over.
+-- What was said of a task when it was posted (core/spark/forecast.py). How good that was follows from it and from its task.
 CREATE TABLE forecast (
     task      INTEGER PRIMARY KEY REFERENCES task,
     field     TEXT NOT NULL,
     odds      TEXT NOT NULL, -- JSON {agent: chance to win}
     done      REAL NOT NULL, -- chance that it is settled
     price_low INTEGER, price_high INTEGER, -- msat
-    took_low  INTEGER, took_high  INTEGER, -- ms from post to result
-    scored_at INTEGER,
-    winner_brier REAL,
-    done_brier   REAL,
-    price_in INTEGER,
-    took_in  INTEGER
+    took_low  INTEGER, took_high  INTEGER  -- ms from post to result
 ) STRICT;
 
 -- What is known of a field, one JSON text each: it fades, and stays as small.
