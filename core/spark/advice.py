@@ -7,9 +7,9 @@ lower one. What it says stays as it was said, and is said anew only where things
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, assert_never
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from core.money import format_sats, to_sats
 from core.spark.known import LATELY_VARIES, UNSEEN
@@ -53,8 +53,7 @@ class Topic(StrEnum):
 Key = tuple[Topic, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """One word: of an agent in a field (`where`), or of a field. `level` grows as it gets worse; `since`: Unix ms, 0 if not known.
 
     `other`: an agent that does better. `facts`: the numbers in it: `of` and `out_of`, `other_of` and `other_out_of` outcomes;
@@ -67,7 +66,7 @@ class Advice:
     level: int
     since: int = 0
     other: str = ""
-    facts: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, int] = MappingProxyType({})
 
     @property
     def key(self) -> Key:

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.spark.forecast import COVERED
 from tests.bench import (
     book,
     footprint,
@@ -25,6 +26,7 @@ from tests.bench import (
     nlu,
     past,
     pollers,
+    spark,
     telegram,
     workers,
 )
@@ -335,10 +337,27 @@ def _past(effort: Effort) -> Iterator[Line]:
 LONG: dict[str, Callable[[Effort], Iterator[Line]]] = {"past": _past}
 """What takes minutes."""
 
+
+def _spark(_: Effort) -> Iterator[Line]:
+    ours, lines = spark.beside(spark.KEPT_BACK)
+    for name, what, limit in (
+        ("winner", "who wins, Brier", "<= 0.75"),
+        ("end", "a good end, Brier", "<= 0.93"),
+        ("price", "the range of the price", "<= 0.80"),
+        ("time", "the range of the time", "<= 0.88"),
+    ):
+        one = lines[name]
+        against = f"base rate {one.ever:.3f}, last {spark.LAST} {one.lately:.3f}; worst {one.worst:.2f}"
+        yield Line(f"Spark: {what}", f"{one.ours:.3f}", against, one.ratio, limit)
+    for what, inside in (("prices", ours.price_in), ("times", ours.time_in)):
+        off = abs(inside - COVERED)
+        yield Line(f"Spark: {what} in their range", f"{inside:.1%}", f"meant: {COVERED:.0%}", off, "<= 0.02")
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
-    "workers": _workers, "pollers": _pollers,
+    "workers": _workers, "pollers": _pollers, "spark": _spark,
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from core.spark.forecast import COVERED, Forecast, Outcome, foresee
 from core.spark.known import NOTHING
 from core.spark.learning import learn
 from core.spark.record import brier, score
+from tests.bench.history import happened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from core.spark.known import Known
     from tests.bench.history import Happened
 
-TUNED = (1, 2, 3)
 KEPT_BACK = (101, 102, 103)
 WARM = 200
 """Tasks that are not scored, so that everybody has seen something."""
@@ -140,6 +140,31 @@ def scores(seer: Seer, history: Iterable[Happened], warm: int = WARM) -> Scores:
         if number >= warm:
             _score(found, task, said)
     return Scores(*(sum(found[name]) / len(found[name]) for name in Scores._fields))
+
+
+class Beside(NamedTuple):
+    """Spark on some histories, beside whichever counting was better there; `worst`: the highest ratio on one of them."""
+
+    ours: float
+    ever: float
+    lately: float
+    ratio: float
+    worst: float
+
+
+def beside(seeds: Sequence[int]) -> tuple[Scores, dict[str, Beside]]:
+    """Spark's scores, and by name those of which lower is better beside those of counting: means over these histories."""
+    found = []
+    for seed in seeds:
+        history = [*happened(seed)]
+        found.append([scores(one, history) for one in (Spark(), Counting(), Counting(LAST))])
+    ours, ever, lately = (mean(column) for column in zip(*found, strict=True))
+    lines = {}
+    for name in ("winner", "end", "price", "time"):
+        ratios = [getattr(run[0], name) / min(getattr(one, name) for one in run[1:]) for run in found]
+        mine, base, recent = (getattr(one, name) for one in (ours, ever, lately))
+        lines[name] = Beside(mine, base, recent, statistics.fmean(ratios), max(ratios))
+    return ours, lines
 
 
 def mean(several: Sequence[Scores]) -> Scores:
