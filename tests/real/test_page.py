@@ -32,6 +32,10 @@ LINES = (
     "[...document.querySelectorAll('#figures .amount')].map((one) => new Set([...one.getClientRects()].map((box) =>"
     " box.top)).size)"
 )
+RUNS_OUT = (
+    "[...document.querySelectorAll('.card, li *')].filter((one) => one.clientWidth && one.scrollWidth > one.clientWidth"
+    " && !one.matches('.cut')).map((one) => one.textContent.slice(0, 80))"
+)
 
 pytestmark = [pytest.mark.timeout(120), NEEDS_CHROMIUM]
 
@@ -140,6 +144,18 @@ async def test_the_page_lives_shows_texts_as_text_and_comes_back_by_itself(tmp_p
             assert not await page.locator("#locked").is_visible(), "the login is lost with the hub that began it"
 
 
+async def many(app: App, console: Console, session: aiohttp.ClientSession) -> None:
+    """Ten more workers, one with the longest name there is, at work on nine tasks."""
+    for name in ("x" * 64, *(f"aide{number}" for number in range(10))):
+        token = (await app.console.admin["token.mint"]({"token_kind": "worker", "name": name}))["text"]
+        worker = Worker(session, name, token, app.address)
+        await worker.enrol("nothing", concurrency=9)
+        for _ in range(9 if name.startswith("x") else 0):
+            await console.data(f"/task find it max=9 to={name}")
+            (task,) = await worker.tasks(wait=20)
+            await worker.won(task, 1)
+
+
 async def test_workers_come_work_and_go_on_the_page(tmp_path: Path) -> None:
     async with (
         chromium(tmp_path / "profile") as context,
@@ -162,11 +178,19 @@ async def test_workers_come_work_and_go_on_the_page(tmp_path: Path) -> None:
         lease = await box.won(task, 10)
         await seen.shows("#agents li:has-text('box')", f"worker · {task}")
         await seen.shows("#events", f"box starts {task}")
+        await many(app, console, session)
+        await seen.shows("#crew", "12 workers are here, 0 away")
+        for width in (360, 1280):
+            await page.set_viewport_size({"width": width, "height": 900})
+            picture = await page.screenshot(path=tmp_path / f"workers-{width}.png", full_page=True)
+            print(f"{tmp_path}/workers-{width}.png: {len(picture)} bytes")
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            assert await page.evaluate(RUNS_OUT) == [], "a name runs out of its card, or over what stands beside it"
         await box.deliver(task, lease, HOSTILE)
         await page.locator("#agents li:has-text('box')", has_text=task).wait_for(state="detached")
         await console.data("/dismiss box")
         await page.locator("#agents li:has-text('box')").wait_for(state="detached")
-        assert not await page.locator("#crew").is_visible()
+        await seen.shows("#crew", "11 workers are here, 0 away")
         assert "its own words" not in await page.content()
         assert "onerror" not in await page.content()
         assert seen.complaints == []
