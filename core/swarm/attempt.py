@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Dismissed(UserError):
+    """{agent} was dismissed."""
+
+
 class Attempts:
     """The attempts that this process is at. `lease` in ms."""
 
@@ -90,11 +94,11 @@ class Attempts:
         return started
 
     async def _outcome(self, task: Task) -> Delivery | UserError | str:
-        """The work, or why there is none: the task's own fault, or a reason."""
+        """The work, or why there is none: what is no fault of the agent's, or a reason."""
         try:
             agent = self._roster.get(task.agent or "")
         except UnknownAgent:
-            return dismissed(task.agent)
+            return Dismissed(agent=task.agent)
         try:
             return await self._workers.of(task.requester).work(agent, task)
         except UserError as error:
@@ -104,11 +108,6 @@ class Attempts:
         except Exception:
             log.exception("%s broke off at %s", task.agent, task.name)
             return "its work broke off unexpectedly (the log says more)"
-
-
-def dismissed(agent: str | None) -> str:
-    """Why the attempt of an agent that was taken off the roster ended; it counts as one that failed, whoever notices it."""
-    return f"{agent} was dismissed"
 
 
 def _finish(tx: SwarmTx, task: Task, delivery: Delivery) -> Task:

@@ -15,7 +15,7 @@ from core.money import to_msat
 from core.swarm import bidding, orders
 from core.swarm import task as life
 from core.swarm.appraisal import Appraiser
-from core.swarm.attempt import Attempts, dismissed
+from core.swarm.attempt import Attempts, Dismissed
 from core.swarm.auction import Bid
 from core.swarm.bidding import Terms
 from core.swarm.booking import take
@@ -338,17 +338,17 @@ class Coordinator:
         load = await self._store.read(lambda tx: tx.tasks.load(agent))
         if new:
             self._walk.offer_again(self._docket.parking.waiting_for(agent))
-            self.lose(agent, dismissed(agent))
+            self.lose(agent, str(Dismissed(agent=agent)), blame=False)
         return agent, load
 
-    def lose(self, agent: str, why: str) -> None:
-        """What an agent was doing goes to somebody else."""
-        self._spawner.spawn(self._hand_over(agent, why), f"what {agent} was doing")
+    def lose(self, agent: str, why: str, *, blame: bool = True) -> None:
+        """What an agent was doing goes to somebody else. `blame`: it counts as having failed."""
+        self._spawner.spawn(self._hand_over(agent, why, blame=blame), f"what {agent} was doing")
 
-    async def _hand_over(self, agent: str, why: str) -> None:
+    async def _hand_over(self, agent: str, why: str, *, blame: bool) -> None:
         for task in await self._store.read(lambda tx: tx.tasks.live()):
             if task.agent == agent and task.status in AT_WORK:
-                await self._walk.lose(task, why)
+                await self._walk.lose(task, why, blame=blame)
 
     async def spawn(self, caller: Caller, given: str, *, key: str) -> str:
         """Add an agent of a persona, or let a dismissed worker work here again; returns its name.

@@ -150,7 +150,7 @@ class Timing:
     def _rearm(self, tx: SwarmTx, task: Task) -> Task:
         if task.status in AT_WORK and not is_person(task.agent):
             if not self._terms.capacity(task.agent or "") and not self._terms.afar(task.agent):
-                return take(tx, task, life.lose(task, why=f"{task.agent} is no longer on the roster"), HUB)
+                return take(tx, task, life.lose(task, why=f"{task.agent} is no longer on the roster", blame=False), HUB)
             return self._renew(tx, task)
         if task.status is Status.BIDDING and not task.waits_for_people:
             end = min(self._terms.crew.closing(self._terms.crew.hands(task), tx.now, self._terms.window), task.deadline)

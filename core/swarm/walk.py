@@ -140,9 +140,9 @@ class Walk:
 
     # What ends an attempt from outside -------------------------------------------------------------------------
 
-    async def lose(self, task: Task, why: str) -> None:
+    async def lose(self, task: Task, why: str, *, blame: bool) -> None:
         """End an attempt from outside. Its walk goes on with the next one; a task that nobody walks is restarted."""
-        after = await self._docket.write_patiently(lambda tx: attempt.lose(tx, task, why))
+        after = await self._docket.write_patiently(lambda tx: attempt.lose(tx, task, why, blame=blame))
         walked = self.at_it(task)
         self.ended(task)
         if not walked:
