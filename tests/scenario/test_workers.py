@@ -1031,6 +1031,45 @@ async def test_whoever_looks_on_reads_how_it_goes(tmp_path: Path) -> None:
         assert await box.code("POST", f"tasks/{task}/progress", said) == (409, "stale_lease")
 
 
+async def test_only_paid_work_and_attempts_that_failed_are_remembered_of_a_worker(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=(), auction={"review": 86_400}) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol(concurrency=9)
+        await boy.enrol(concurrency=9)
+
+        def kept() -> list[tuple[Any, ...]]:
+            return bot.rows("SELECT agent, settled, failed, good, bad, earned FROM reputation")
+
+        async def won(more: str = "") -> tuple[str, str]:
+            await boy.refuse(task := await posted(bot, f"/task find the answer max=100{more}"))
+            return task, await box.won(task, 10)
+
+        late, _ = await won(" by=50s")
+        bot.pass_time(51)
+        await bot.see(lambda: status(bot, late) == "expired", "its end", pace=0)
+        await boy.tasks()
+        await box.refuse(await posted(bot))
+        await bot.data(f"/cancel {(await won())[0]}")
+        task, lease = await won()
+        await box.post(f"tasks/{task}/handback", lease_token=lease)
+        dear = await posted(bot)
+        await box.bid(dear, 90)
+        await boy.bid(dear, 10)
+        task, lease = await won()
+        await box.deliver(task, lease, "done")
+        assert kept() == [], (
+            "nothing of what came too late, was refused, called off, handed back, lost, or is not paid for yet"
+        )
+        await bot.data(f"/accept {task}")
+        assert kept() == [("box", 1, 0, 1000, 0, 10_000)]
+        again = await won()
+        await box.post(f"tasks/{again[0]}/fail", lease_token=again[1], reason="no idea")
+        assert kept() == [("box", 1, 1, 1000, 1000, 10_000)]
+        task, lease = await won()
+        await box.deliver(task, lease, "nothing")
+        await bot.data(f"/reject {task} bad")
+        assert kept() == [("box", 1, 2, 1000, 2000, 10_000)]
+
+
 async def test_the_roster_shows_workers_too(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=(ECHO,)) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol("writing", "data", concurrency=2)

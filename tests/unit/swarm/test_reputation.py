@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.swarm.auction import Bid, score
 from core.swarm.reputation import (
     EXPLORE,
     HALF_LIFE,
@@ -23,6 +24,7 @@ from core.swarm.reputation import (
 NOW = 1_750_000_000_000
 weights = st.integers(0, 10_000 * ONE)
 times = st.integers(0, 10 * HALF_LIFE)
+counts = st.integers(1, 10_000)
 records = st.builds(Record, good=weights, bad=weights, at=st.just(NOW))
 
 
@@ -90,6 +92,30 @@ def test_what_is_known_elsewhere_counts_where_nothing_is_known() -> None:
     bad, good = Record(bad=50 * ONE, at=NOW), Record(good=50 * ONE, at=NOW)
     assert trust([bad.weight("b")], "a", NOW) < 100 < NEWCOMER < 970 < trust([good.weight("b")], "a", NOW)
     assert trust([good.weight("a"), bad.weight("b")], "a", NOW) > 900, "in its own field it is judged by that"
+
+
+@given(counts, counts, records)
+def test_trust_comes_to_what_was_seen_in_the_field_whatever_was_seen_elsewhere(
+    good: int, bad: int, other: Record
+) -> None:
+    seen = good + bad
+    found = trust([Record(good=good * ONE, bad=bad * ONE, at=NOW).weight("a"), other.weight("b")], "a", NOW)
+    assert 0 <= found <= ONE
+    assert abs(found - Fraction(good * ONE, seen)) <= Fraction(5 * ONE, seen + 5) + Fraction(EXPLORE, 1 + seen) + 2
+
+
+@given(records, st.integers(1, 1_000_000))
+def test_newcomers_are_explored_a_little_and_nobody_for_long(own: Record, price: int) -> None:
+    seen = (own.good + own.bad) // ONE
+    mean = Fraction(own.good + 4 * ONE, own.good + own.bad + 5 * ONE)
+    plain = Fraction(own.good + 5 * ONE * mean, own.good + own.bad + 5 * ONE) * ONE
+    assert only(own) - plain <= Fraction(EXPLORE, 1 + seen), "less with each task seen"
+    best, new = (score(Bid("a", price, None, "", ONE, 0), known, time_left=1) for known in (ONE, NEWCOMER))
+    assert best <= new <= best + price * 7 // 100, (
+        "seven percent cheaper than the best there can be, and it gets its chance"
+    )
+    middling = Record(good=85 * ONE, bad=15 * ONE, at=NOW)
+    assert only(middling) < NEWCOMER < only(Record(good=95 * ONE, bad=5 * ONE, at=NOW))
 
 
 @given(st.lists(records, max_size=5))
