@@ -247,6 +247,29 @@ async def test_what_one_does_not_finish_another_does(tmp_path: Path, how: str) -
         prove(bot.app.settings)
 
 
+async def test_what_three_workers_died_at_has_failed_and_is_paid_back(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "one", "two", "three", "four") as crew:
+        for worker in crew:
+            await worker.enrol()
+        task = await posted(bot)
+        for number, dead in enumerate(crew[:3]):
+            left = crew[number + 1 :]
+            for worker in left:
+                await worker.refuse(task)
+            await dead.won(task, 10)
+            for _ in range(2):
+                bot.pass_time(LEASE / 2 + 1)
+                for worker in left:
+                    await worker.tasks()
+            wanted = "failed" if dead is crew[2] else "bidding"
+            await bot.see(lambda wanted=wanted: status(bot, task) == wanted, wanted, pace=0)  # type: ignore[misc]
+        assert (await bot.data(f"/show {task}"))["attempt"] == 3
+        assert "three went silent" in (await bot.say(f"/show {task}"))["text"]
+        assert await crew[3].tasks() == []
+        assert balances(bot.app.settings)["user:console:owner"] == (10_000, 0)
+        prove(bot.app.settings)
+
+
 @pytest.mark.long
 async def test_a_long_job_is_kept_by_its_heartbeats_and_learns_that_it_was_called_off(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
@@ -1043,10 +1066,11 @@ async def test_only_paid_work_and_attempts_that_failed_are_remembered_of_a_worke
             await boy.refuse(task := await posted(bot, f"/task find the answer max=100{more}"))
             return task, await box.won(task, 10)
 
-        late, _ = await won(" by=50s")
+        late, lease = await won(" by=50s")
         bot.pass_time(51)
         await bot.see(lambda: status(bot, late) == "expired", "its end", pace=0)
         await boy.tasks()
+        assert (await box.beat(late, lease))["cancel"]
         await box.refuse(await posted(bot))
         await bot.data(f"/cancel {(await won())[0]}")
         task, lease = await won()
