@@ -44,7 +44,8 @@ def settings_table() -> str:
         "",
         "# Settings",
         "",
-        "From the environment or a file `.env`; all optional, a blank one is none. A secret may come from a file: `<KEY>_FILE`.",
+        "From the environment, or else a file `.env`; all optional, a blank one is none, whatever `.env` says.",
+        "A secret may come from a file: `<KEY>_FILE`.",
         "Durations are written `90s`, `10m`, `2h` or `1d`; a number alone is seconds.",
         "",
     ]

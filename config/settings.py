@@ -716,15 +716,15 @@ class Settings(BaseSettings):
         *sources: PydanticBaseSettingsSource,
         **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The library's own sources, but that a blank value is none, and `<KEY>_FILE` no field of a group: `load` reads it."""
-        files = {f"{key}{FILE_SUFFIX}".lower() for key in secrets(cls)}
+        """The library's own sources, the first counts, but that a blank value is none, and takes back what comes after it.
+
+        `<KEY>_FILE` is no field of a group: `load` reads it.
+        """
+        none = {f"{key}{FILE_SUFFIX}".lower() for key in secrets(cls)}
         for source in named.values():
             if isinstance(source, EnvSettingsSource):
-                source.env_vars = {
-                    key: value
-                    for key, value in source.env_vars.items()
-                    if key not in files and value is not None and value.strip()
-                }
+                none |= {key for key, value in source.env_vars.items() if not (value and value.strip())}
+                source.env_vars = {key: value for key, value in source.env_vars.items() if key not in none}
         return (*sources, *named.values())
 
     @model_validator(mode="after")
@@ -870,8 +870,9 @@ def load(**overrides: Any) -> Settings:
 
 def load_as(of: type[AnySettings], **overrides: Any) -> AnySettings:
     """The same for settings that are declared elsewhere."""
-    given = {**_dotenv(of), **{key.upper(): value for key, value in os.environ.items()}}
-    _refuse_unknown(given, of)
+    written = {**_dotenv(of), **{key.upper(): value for key, value in os.environ.items()}}
+    _refuse_unknown(written, of)
+    given = {key: value for key, value in written.items() if value and value.strip()}
     values = dict(overrides)
     for key in secrets(of):
         if file := given.get(key + FILE_SUFFIX):
@@ -880,10 +881,10 @@ def load_as(of: type[AnySettings], **overrides: Any) -> AnySettings:
             group, _, name = key.removeprefix(PREFIX).lower().partition("_")
             values[group] = {**values.get(group, {}), name: secret_in(key + FILE_SUFFIX, file)}
     bare = {key: name for name, key in BARE.items() if given.get(name) and not given.get(key)}
-    for key, written in bare.items():
+    for key, own_name in bare.items():
         group, _, name = key.removeprefix(PREFIX).lower().partition("_")
         if isinstance(own := values.get(group, {}), dict):
-            values[group] = {name: given[written], **own}
+            values[group] = {name: given[own_name], **own}
     try:
         return of(**values)
     except ValidationError as error:

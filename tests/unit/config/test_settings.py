@@ -142,6 +142,23 @@ def test_what_can_be_no_token_is_refused_and_not_shown(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_variable_takes_back_what_the_file_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blank: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(
+        "TIMMY_HTTP_PORT=9\nTIMMY_HTTP_PUBLIC_URL=https://a.example\nTIMMY_OWNER=telegram:1\nTIMMY_OLLAMA_MODEL=b\n"
+    )
+    assert (settings.load().http.port, settings.load().ollama.model) == (9, "b")
+    for key in ("TIMMY_HTTP_PORT", "timmy_http_public_url", "TIMMY_OWNER", "TIMMY_OLLAMA_MODEL"):
+        monkeypatch.setenv(key, blank)
+    monkeypatch.setenv("OLLAMA_MODEL", "c")
+    found = settings.load()
+    assert (found.http.port, found.http.public_url, found.owner) == (8080, None, Settings(_env_file=None).owner)
+    assert found.ollama.model == "c"
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
 def test_a_blank_value_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blank: str) -> None:
     keys = [key for key in settings.known() if not key.endswith("_FILE")]
     for key in keys:
