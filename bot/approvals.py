@@ -89,15 +89,21 @@ class Approvals:
 
     async def ask(  # noqa: PLR0913 - what a question is
         self, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float, key: str,
-        needs: Role = Role.OWNER, exact: bool = False,
+        needs: Role = Role.OWNER, exact: bool = False, once: bool = False,
     ) -> Approval:  # fmt: skip
-        """Put something to persons, once for each `key`. What comes of it is told in the conversation `where`."""
+        """Put something to persons, once for each `key`. What comes of it is told in the conversation `where`.
+
+        `once`: it can be done but once, so that a question about the same which is open yet is not put again.
+        """
 
         def work(tx: ApprovalTx) -> tuple[Approval, list[Outgoing]]:
             if (known := tx.applied(key)) is not None:
                 found = tx.approvals.find(int(known))
                 assert found is not None  # noqa: S101 - it was written with the key
                 return found, []
+            if once and (same := _open_about(tx, digest_of(kind, action))) is not None:
+                tx.mark(key, str(same.id))
+                return same, []
             made, questions = put(
                 tx, kind, action, words, asked_by=asked_by, where=where, approvers=approvers, seconds=seconds, needs=needs,
                 exact=exact, askers=self._identities.selves_in(tx, asked_by.partition(" as ")[0]),
@@ -229,6 +235,18 @@ def put(  # noqa: PLR0913 - what a question is
     )  # fmt: skip
     tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))
     return made, [_question(tx, made, person) for person in made.approvers if home_of(person)]
+
+
+def _open_about(tx: ApprovalTx, digest: str) -> Approval | None:
+    """The question about an action that persons may still decide."""
+    return next(
+        (
+            one
+            for one in tx.approvals.pending()
+            if (one.digest, one.state) == (digest, State.OPEN) and tx.now < one.expires_at
+        ),
+        None,
+    )
 
 
 class _Told(NamedTuple):

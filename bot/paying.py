@@ -250,7 +250,7 @@ class Paying:
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *payers})
         made = await self._approvals.ask(
             KIND, json.dumps(who | facts | {"most": one.amount}), words, asked_by=caller.recorded, where=call.follows,
-            approvers=people, seconds=ASK_SECONDS, key=_tap(call), needs=needs,
+            approvers=people, seconds=ASK_SECONDS, key=_tap(call), needs=needs, once="bolt11" in facts,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})

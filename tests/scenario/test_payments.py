@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from contextlib import asynccontextmanager
@@ -255,6 +256,25 @@ async def test_what_was_agreed_to_while_the_node_is_down_or_refuses_is_agreed_to
         assert bot.rows("SELECT attempt, state FROM payment") == [(3, "succeeded")]
         assert (await bot.data("/reconcile"))["difference_msat"] == 0
         prove(bot.app.settings)
+
+
+async def test_an_invoice_that_is_asked_about_many_times_at_once_is_one_question(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        line = f"/pay {await node.outside_asks(2_000_000, 'a bicycle', fee=0)}"
+        async with bot.another() as other:
+            said = await asyncio.gather(*(one.data(line) for one in (bot, other)))
+        said += [await bot.data(line)]
+        assert said == [{"ok": True, "approval": "A-1", "state": "open"}] * 3
+        assert bot.rows("SELECT count(*) FROM approval") == [(1,)]
+        await bot.data("/deny A-1")
+        assert (await bot.data(line))["approval"] == "A-2", "what was denied may be asked again"
+        bot.pass_time(3601)
+        await bot.see(lambda: bot.rows("SELECT state FROM approval WHERE id = 2") == [("expired",)], "its end", pace=0)
+        assert (await bot.data(f"/pay {await node.outside_asks(2_000_000, 'another', fee=0)}"))["approval"] == "A-3"
+        await bot.data("/approve A-3")
+        assert (await bot.data("/balance"))["balance_sats"] == 8_000
+        two = [(await bot.data("/treasury in 2000"))["approval"] for _ in range(2)]
+        assert two == ["A-4", "A-5"], "so much may be wanted twice"
 
 
 @pytest.mark.parametrize(("later", "state"), [(60, "open"), (3500, "done")])
