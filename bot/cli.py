@@ -241,23 +241,25 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001
 
         from config.settings import ENV_FILE
 
-        status = _status_of(settings)
-        asked = wait_for(ask(settings, runs=status is not None, gate=str((status or {}).get("gate", ""))))
+        status, deaf = status_of(settings)
+        asked = wait_for(ask(settings, runs=status is not None, gate=str((status or {}).get("gate", "")), deaf=deaf))
         findings = examine(settings, status, asked, Path(ENV_FILE))
     print_plain(report(findings, as_json=as_json))
     if any(not one.ok and one.severity is Severity.ERROR for one in findings):
         sys.exit(1)
 
 
-def _status_of(settings: Settings) -> dict[str, Any] | None:
-    """What the running hub says of itself; None if none answers."""
-    from adapters.console.client import request
+def status_of(settings: Settings) -> tuple[dict[str, Any] | None, HubError | None]:
+    """What the running hub says of itself; None if none answers, and why, where there is one."""
+    from adapters.console.client import NoHello, request
 
     try:
         answer = wait_for(request(settings.data_dir, {"op": "status"}))
+    except NoHello as error:
+        return None, error
     except HubError:
-        return None
-    return answer["data"] if answer["kind"] != "error" else None
+        return None, None
+    return answer["data"] if answer["kind"] != "error" else None, None
 
 
 @timmy.group()

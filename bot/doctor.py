@@ -63,7 +63,7 @@ class Asked:
 
     `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
     the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
-    the gate.
+    the gate. `deaf`: why one that runs does not answer.
     """
 
     model: str = ""
@@ -71,10 +71,12 @@ class Asked:
     port: str = ""
     outside: str = ""
     money: Money = field(default_factory=Money)
+    deaf: HubError | None = None
 
 
-async def ask(settings: Settings, *, runs: bool, gate: str = "") -> Asked:
-    """Ask, of a hub that runs or not. `gate`: where the running one says that strangers can buy."""
+async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError | None = None) -> Asked:
+    """Ask, of a hub that runs or not. `gate`: where the running one says that strangers can buy; `deaf`: why it says nothing."""
+    runs = runs or deaf is not None
     model, window = await look_at_model(settings)
     outside = await look_from_outside(settings) if runs and settings.http.public_url else ""
     port = ""
@@ -83,22 +85,23 @@ async def ask(settings: Settings, *, runs: bool, gate: str = "") -> Asked:
             await look_at_port(settings)
         except HubError as error:
             port = str(error)
-    return Asked(model or "", window, port, outside, await ask_money(settings, runs=runs, listens=gate))
+    return Asked(model or "", window, port, outside, await ask_money(settings, runs=runs, listens=gate), deaf)
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
     """Every check. `status`: what the running hub says of itself; None if none runs. `env`: the settings' file."""
+    runs = status is not None or asked.deaf is not None
     checks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _folders(settings),
         lambda: _exposure(settings, env),
-        lambda: _port(settings, asked.port, runs=status is not None),
+        lambda: _port(settings, asked.port, runs=runs),
         lambda: _owners(settings),
-        lambda: _shortcuts(settings, asked.outside, runs=status is not None),
+        lambda: _shortcuts(settings, asked.outside, runs=runs),
         lambda: _speech(settings),
         lambda: _model(settings, asked.model, asked.window),
-        lambda: lightning(settings, asked.money, runs=status is not None),
-        lambda: gate(settings, asked.money, runs=status is not None),
-        lambda: _hub(settings, status),
+        lambda: lightning(settings, asked.money, runs=runs),
+        lambda: gate(settings, asked.money, runs=runs),
+        lambda: _hub(settings, status, asked.deaf),
     ]
     return [finding for check in checks for finding in check()]
 
@@ -322,7 +325,10 @@ def _model(settings: Settings, why: str, window: int | None) -> Iterator[Finding
         yield check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
 
 
-def _hub(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Finding]:
+def _hub(settings: Settings, status: Mapping[str, Any] | None, deaf: HubError | None) -> Iterator[Finding]:
+    if deaf is not None:
+        yield refused("hub.running", deaf)
+        return
     if status is None:
         wrong = "no hub runs, so its parts and its surfaces were not looked at"
         yield check("hub.running", "", wrong, "Start it: timmy run", Severity.WARNING)

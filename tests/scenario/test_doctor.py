@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import sqlite3
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +20,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from adapters.clockwork import SystemClock
+from adapters.console.link import SOCKET
 from adapters.lightning.simulated_file import NodeGone
 from adapters.sqlite.connection import connect
 from adapters.sqlite.writer import Database
 from adapters.web.reach import unreached
+from bot.cli import status_of
 from bot.doctor import Asked, ask, examine, misconfigured, report
 from bot.doctor_money import ask_money, gate, lightning
 from bot.findings import Severity
@@ -435,6 +439,28 @@ async def test_what_the_hub_knows_of_itself_is_told(tmp_path: Path, but: Any, na
     found = await used(tmp_path)
     faults = wrong(found, None if but is None else STATUS | but)
     assert {one: fault.severity for one, fault in faults.items()} == {name: severity}
+
+
+def test_a_hub_that_does_not_answer_is_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was stopped with SIGSTOP: its port is its own."""
+    monkeypatch.setattr("adapters.console.client.HELLO_SECONDS", 0.05)
+    asyncio.run(used(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as own, socket.socket(socket.AF_UNIX) as stopped:
+        found = settings(tmp_path).model_copy(
+            update={"http": Http(port=own.getsockname()[1]), "speech": Speech(tts="off")}
+        )
+        (found.data_dir / SOCKET).unlink(missing_ok=True)
+        stopped.bind(str(found.data_dir / SOCKET))
+        (found.data_dir / SOCKET).chmod(0o600)
+        stopped.listen()
+        (found.data_dir / "hub.lock").write_text("4711")
+        status, deaf = status_of(found)
+        asked = asyncio.run(ask(found, runs=status is not None, deaf=deaf))
+    faults = wrong(found, status, asked=replace(asked, model="", window=131_072))
+    assert list(faults) == ["hub.running"]
+    assert faults["hub.running"].severity is Severity.ERROR
+    assert faults["hub.running"].says == "The hub (pid 4711) does not answer, and nothing was sent to it"
+    assert faults["hub.running"].fix.startswith("Try again, or end that process")
 
 
 async def test_a_hub_that_timmy_serve_started_may_have_other_settings(tmp_path: Path) -> None:
