@@ -34,7 +34,7 @@ def start(port: int | None, price: int | None, dry_run: bool) -> None:  # noqa: 
     """Open the gate in the running hub, or start a hub with the gate alone; it closes when that hub stops."""
     settings = settings_now(log=not dry_run)
     if dry_run:
-        print_plain(_plan(settings, port, price))
+        print_plain(_plan(settings, port, price) + _lacks(settings))
         return
     from adapters.console.client import NoHubHere, NotRunning
 
@@ -43,6 +43,8 @@ def start(port: int | None, price: int | None, dry_run: bool) -> None:  # noqa: 
     except (NotRunning, NoHubHere):
         from bot.run import run
 
+        if lacks := _lacks(settings).strip():
+            click.echo(f"timmy-serve: {lacks}", err=True)
         wait_for(run(_alone(settings, port, price), console=False))
 
 
@@ -72,6 +74,14 @@ def _plan(settings: Settings, port: int | None, price: int | None) -> str:
         f"POST /v1/tasks  a task for the swarm      {cost} a call\n"
         "Nothing was opened."
     )
+
+
+def _lacks(settings: Settings) -> str:
+    """What a hub that is not there yet would not sell."""
+    from bot.parts.looks import look_at_model
+    from bot.serving import no_talks
+
+    return no_talks(wait_for(look_at_model(settings))[0])
 
 
 def _alone(settings: Settings, port: int | None, price: int | None) -> Settings:

@@ -80,11 +80,16 @@ class Serving:
         *,
         enabled: bool,
         warn: Callable[[int], str],
+        mute: Callable[[], Awaitable[str | None]],
     ) -> None:
-        """`enabled`: it is opened at the start. `warn`: what is wrong with a price (sats), empty where nothing is."""
+        """`enabled`: it is opened at the start. `warn`: what is wrong with a price (sats), empty where nothing is.
+
+        `mute`: why nobody can be talked with; None where somebody can.
+        """
         self._enabled = enabled
         self._make = make
         self._warn = warn
+        self._mute = mute
         self._supervisor = supervisor
         self._gate: Gate | None = None
         self._open = False
@@ -135,6 +140,7 @@ class Serving:
         words = f"Selling at {gate.address}, {gate.price_words} a call. {self._until}"
         if wrong := self._warn(to_sats(gate.price)):
             words += f"\nBut {wrong}. Set TIMMY_SERVE_PRICE (or --price) higher."
+        words += no_talks(await self._mute())
         return {"text": words, "data": {"ok": True, "address": gate.address, "price_sats": to_sats(gate.price)}}
 
     async def _invoice(self, frame: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,8 +161,13 @@ class Serving:
             f"The gate is {where}, {self.gate.price_words} a call.{until}\n"
             f"{facts['bundles']:,} of {facts['offers']:,} offers paid, {earned} earned,"
             f" {facts['calls_used']:,} calls used."
-        )
+        ) + no_talks(await self._mute())
         return {"text": words, "data": {"ok": True, **facts}}
+
+
+def no_talks(why: str | None) -> str:
+    """A line for the owner where strangers are sold no chat."""
+    return f"\nNo chat is sold until a model answers: {why}" if why else ""
 
 
 def _number(frame: Mapping[str, Any], field: str, most: int) -> int | None:

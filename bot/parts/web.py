@@ -103,4 +103,5 @@ def selling(
         supervisor,
         enabled=settings.serve.enabled,
         warn=lambda price: underpaid(price, hub.roster.personas.values()),
+        mute=hub.health.model,
     )

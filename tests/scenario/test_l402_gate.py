@@ -524,15 +524,18 @@ async def test_the_gate_is_opened_in_a_running_hub_and_asked_over_the_owners_soc
             f"Selling at http://127.0.0.1:{port}, 7 simulated sats a call. It closes when the hub"
         )
         assert (await calls["status"]({}))["data"]["gate"] == f"http://127.0.0.1:{port}"
-        assert opened["text"].endswith(
+        assert opened["text"].splitlines()[1] == (
             "But none of the hub's own agents does a task for 7 sats: quill asks the least, 40 sats."
             " Set TIMMY_SERVE_PRICE (or --price) higher."
         )
+        mute = opened["text"].splitlines()[2]
+        assert mute.startswith("No chat is sold until a model answers: No model answers at ")
         with pytest.raises(OpenAlready, match="7 simulated sats"):
             await calls["serve.start"]({})
         told = await calls["serve.status"]({})
         assert told["data"]["price_sats"] == 7
         assert "It closes when the hub stops; TIMMY_SERVE_ENABLED=true opens it at each start." in told["text"]
+        assert told["text"].endswith(mute)
         assert bot.app.health.parts["l402"].up
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
             assert answer.status == 200

@@ -32,7 +32,10 @@ def test_a_dry_run_says_what_would_be_sold_and_opens_nothing(found: Settings) ->
     assert said.exit_code == 0
     assert "Would sell at http://127.0.0.1:9000, listening on 127.0.0.1, port 9000" in said.output
     assert "7 simulated sats a call" in said.output
-    assert "Nothing was opened" in said.output
+    assert (
+        "Nothing was opened.\nNo chat is sold until a model answers: No model answers at http://127.0.0.1"
+        in said.output
+    )
     assert not found.data_dir.exists()
 
 
@@ -45,7 +48,11 @@ def test_where_no_hub_runs_one_is_started_with_the_gate_alone(found: Settings, m
 
     monkeypatch.setattr(bot.run, "run", run)
     for words in ([], ["--port", "9000", "--price", "7"]):
-        assert CliRunner().invoke(serve.timmy_serve, ["start", *words]).exit_code == 0
+        said = CliRunner().invoke(serve.timmy_serve, ["start", *words])
+        assert said.exit_code == 0
+        assert said.stderr.startswith(
+            "timmy-serve: No chat is sold until a model answers: No model answers at http://127.0.0.1"
+        )
     assert [own.serve for own in started] == [Serve(enabled=True), Serve(enabled=True, port=9000, price=7)]
     assert all(own.telegram.token is None for own in started)
     assert {own.data_dir for own in started} == {found.data_dir}
