@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.spark.advice import Advice, Topic
 from core.spark.forecast import Forecast, Outcome
-from core.spark.known import Known, Line, Rating, Seen, Trend
+from core.spark.known import Known, Line, Seen, Trend
 from core.spark.record import Record
 from core.spark.spark import Ended, Word
 from core.swarm.task import Status
@@ -160,7 +160,7 @@ def _known(text: str) -> Known:
     for part, kind in (("price", Trend), ("took", Trend), ("record", Record)):
         found[part] = kind(*found[part])
     found |= {part: tuple(found[part]) for part in ("nobody", "stretch", "bend")}
-    found["ratings"] = {name: Rating(*row) for name, row in found["ratings"].items()}
+    found["ratings"] = {name: tuple(row) for name, row in found["ratings"].items()}
     found["seen"] = {name: _seen(*row) for name, row in found["seen"].items()}
     found["whole"] = _seen(*found["whole"])
     return Known(**found)

@@ -95,7 +95,7 @@ def place(budget: int) -> float:
 def chances(ratings: Mapping[str, Rating], x: float, able: Iterable[str]) -> dict[str, float]:
     """How likely each of them wins."""
     exp, rated = math.exp, ratings.get
-    weights = {name: exp(one[0] + one[1] * x) for name in able for one in (rated(name, UNRATED),)}
+    weights = {name: exp(rating + slope * x) for name in able for rating, slope, _, _ in (rated(name, UNRATED),)}
     if not weights:
         return {}
     scale, floor = (1.0 - _FLOOR) / sum(weights.values()), _FLOOR / len(weights)
@@ -130,13 +130,13 @@ def _success(known: Known, odds: Mapping[str, float]) -> float:
         for one in (seen(name, UNSEEN),)
     ]
     first = sum([fail for _, fail in fails])
-    if len(fails) == 1:
-        return 1.0 - first
-    lost = 0.0
-    for chance, fail in fails:
-        next_one = (first - fail) / (1.0 - chance)
-        lost += fail * next_one * (next_one if len(fails) > 2 else 1.0)  # noqa: PLR2004 - one is left for a third attempt
-    return 1.0 - lost
+    match len(fails):
+        case 1:
+            return 1.0 - first
+        case 2:
+            return 1.0 - sum([fail * (first - fail) / (1.0 - chance) for chance, fail in fails])
+        case _:  # one is left for a third attempt
+            return 1.0 - sum([fail * ((first - fail) / (1.0 - chance)) ** 2 for chance, fail in fails])
 
 
 # For how much, and how fast ------------------------------------------------------------------------------------

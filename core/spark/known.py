@@ -86,13 +86,9 @@ class Trend(NamedTuple):
 NO_LINE, NO_TREND = Line(), Trend()
 
 
-class Rating(NamedTuple):
-    """How often an agent wins: its odds are `exp(rating + slope * x)`. `tried`: auctions it was in; `wins`: those it won."""
-
-    rating: float = 0.0
-    slope: float = 0.0
-    tried: int = 0
-    wins: int = 0
+Rating = tuple[float, float, int, int]
+"""How often an agent wins: (rating, slope, tried, wins). Its odds are `exp(rating + slope * x)`; it was in so many auctions, and
+won so many. A plain tuple, for all that could have done a task get a new one when it is over."""
 
 
 class Seen(NamedTuple):
@@ -111,7 +107,8 @@ class Seen(NamedTuple):
     latest: int = 0
 
 
-UNRATED, UNSEEN = Rating(), Seen()
+UNRATED: Rating = 0.0, 0.0, 0, 0
+UNSEEN = Seen()
 
 
 class Known(NamedTuple):

@@ -10,13 +10,14 @@ import math
 from typing import TYPE_CHECKING
 
 from core.spark.forecast import COVERED, chances, curve, features, place
-from core.spark.known import LATEST, MOST_AGENTS, UNRATED, UNSEEN, Known, Rating, Seen
+from core.spark.known import LATEST, MOST_AGENTS, UNRATED, UNSEEN, Known, Seen
 from core.spark.record import brier, scored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.spark.forecast import Features, Forecast, Outcome
+    from core.spark.known import Rating
     from core.spark.record import Record, Score
 
 _STEP, _FIRST, _TILT, _HOLD = 0.2, 1.0, 0.2, 0.9995
@@ -69,7 +70,7 @@ def learn(known: Known, said: Forecast, outcome: Outcome, how: Score) -> Known:
 
 def _rated(ratings: Mapping[str, Rating], odds: Mapping[str, float], winner: str, x: float) -> dict[str, Rating]:
     """Ratings, with those of all that could have won moved towards what happened."""
-    moved = dict(ratings)
+    moved, tilt = dict(ratings), _TILT * x
     for name, chance in odds.items():
         rating, slope, tried, wins = moved.get(name, UNRATED)
         off = -chance
@@ -78,7 +79,7 @@ def _rated(ratings: Mapping[str, Rating], odds: Mapping[str, float], winner: str
             wins += 1
             moved.pop(name, None)  # whoever won latest stands last
         step = _STEP + _FIRST / (1 + tried)
-        moved[name] = Rating(rating * _HOLD + step * off, slope * _HOLD + _TILT * x * off, tried + 1, wins)
+        moved[name] = rating * _HOLD + step * off, slope * _HOLD + tilt * off, tried + 1, wins
     while len(moved) > MOST_AGENTS:
         del moved[next(iter(moved))]
     return moved
@@ -121,8 +122,9 @@ def _recorded(known: Known, said: Forecast, winner: str, good: bool, how: Score)
     base = 0.0
     if how.winner is not None:
         rated = known.ratings.get
-        wins = {name: rated(name, UNRATED)[3] + 0.5 for name in said.odds}
-        base = brier(wins, winner, sum(wins.values()))
+        wins = [rated(name, UNRATED)[3] + 0.5 for name in said.odds]
+        own = rated(winner, UNRATED)[3] + 0.5 if winner in said.odds else 0.0
+        base = brier(wins, own, sum(wins))
     right = winner in said.odds and said.odds[winner] == max(said.odds.values())
     done = (known.settled + 0.9) / (known.ended + 1)
     return scored(known.record, how, (base, (good - done) ** 2), right=right)

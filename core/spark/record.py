@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from core.spark.forecast import Forecast, Outcome
 
@@ -46,7 +46,9 @@ class Score(NamedTuple):
 def score(said: Forecast, outcome: Outcome) -> Score:
     """How good it was."""
     return Score(
-        brier(said.odds, outcome.winner) if outcome.winner and len(said.odds) > 1 else None,
+        brier(said.odds.values(), said.odds.get(outcome.winner, 0.0))
+        if outcome.winner and len(said.odds) > 1
+        else None,
         (bool(outcome.by) - said.done) ** 2,
         _inside(said.price, outcome.price) if outcome.by else None,
         _inside(said.took, outcome.took) if outcome.by else None,
@@ -69,12 +71,12 @@ def together(records: Iterable[Record]) -> Record:
     return Record(*map(sum, zip(NO_RECORD, *records, strict=True)))
 
 
-def brier(odds: Mapping[str, float], winner: str, whole: float = 1.0) -> float:
-    """The square of what was said less what was so, over all of them; `whole`: what the odds add up to.
+def brier(odds: Collection[float], own: float, whole: float = 1.0) -> float:
+    """The square of what was said less what was so, over all; `own`: what was said of the winner; `whole`: what all add up to.
 
-    A winner that was not among them counts whole.
+    A winner that was not among them (0) counts whole.
     """
-    return 1.0 + (sum([one * one for one in odds.values()]) / whole - 2.0 * odds.get(winner, 0.0)) / whole
+    return 1.0 + (sum([one * one for one in odds]) / whole - 2.0 * own) / whole
 
 
 def _inside(said: tuple[int, int] | None, was: int) -> bool | None:

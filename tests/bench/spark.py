@@ -175,7 +175,7 @@ def mean(several: Sequence[Scores]) -> Scores:
 def _score(found: defaultdict[str, list[float]], task: Happened, said: Forecast) -> None:
     """Scored where there was something to choose: two that could do it for the winner, one for the end."""
     if len(task.able) > 1:
-        found["winner"].append(brier(said.odds, task.winner))
+        found["winner"].append(brier(said.odds.values(), said.odds.get(task.winner, 0.0)))
     if task.able:
         found["end"].append((bool(task.by) - said.done) ** 2)
     if task.by and said.price and said.took:

@@ -701,6 +701,24 @@ async def test_the_page_shows_workers_by_name_and_what_they_are_at(
         assert CANARY not in stream.heard
 
 
+async def test_the_page_shows_the_record_of_the_forecasts_and_the_advice_that_stands(tmp_path: Path) -> None:
+    hands = Hands(asks={"quill": 20}, does={"quill": RuntimeError(CANARY)})
+    async with website(tmp_path, hands=hands) as (bot, web), web.stream("/live") as stream:
+        first = await stream.data()
+        assert first["spark"] == {"scored": 0, "winners": 0, "right": 0, "advice": []}
+        for number in range(5):
+            await bot.say(f"/task write {CANARY}")
+            await bot.settled(f"T-{number + 1}")
+        now = await seen(bot, stream, lambda now: now["spark"]["scored"] == 5)
+        (said,) = now["spark"]["advice"]
+        assert said["text"] == ("quill did not finish 5 of its last 5 tasks in writing; echo finished 5 of 5: to=echo")
+        assert said["since"] <= bot.clock.now()
+        await bot.say("/dismiss quill")
+        await bot.say("/task write")
+        now = await seen(bot, stream, lambda now: not now["spark"]["advice"])
+        assert CANARY not in stream.heard
+
+
 async def seen(bot: Bot, stream: Stream, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The page once this is true of it: its sections as they come, while time passes."""
     async with asyncio.timeout(PATIENCE):

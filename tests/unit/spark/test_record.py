@@ -36,9 +36,9 @@ def test_where_there_was_no_choice_or_no_winner_none_is_scored() -> None:
 
 
 def test_a_winner_that_was_not_in_the_running_counts_whole() -> None:
-    assert brier({"ann": 0.75, "bea": 0.25}, "cyd") == pytest.approx(1 + 0.5625 + 0.0625)
-    assert brier({}, "cyd") == 1
-    assert brier({"ann": 3.0, "bea": 1.0}, "ann", 4.0) == pytest.approx(0.125)
+    assert brier([0.75, 0.25], 0) == pytest.approx(1 + 0.5625 + 0.0625)
+    assert brier([], 0) == 1
+    assert brier([3.0, 1.0], 3.0, 4.0) == pytest.approx(0.125)
 
 
 def test_the_record_adds_up() -> None:
