@@ -181,6 +181,17 @@ async def test_advice_is_told_once_in_each_conversation(tmp_path: Path) -> None:
         assert "Nothing that needs your attention" in (await bot.say("/spark"))["text"], "nobody can turn to it"
 
 
+async def test_advice_ends_with_what_it_is_about(tmp_path: Path) -> None:
+    hands = Hands(asks={"quill": 20, "echo": 30}, does={"quill": Fault()})
+    async with hub(tmp_path, hands=hands) as bot:
+        await do(bot, *["/task write a poem to=quill"] * 5)
+        assert bot.rows("SELECT topic, agent, level FROM spark_advice ORDER BY id") == [("fails", "quill", 2)]
+        hands.does = {}
+        await do(bot, *["/task write a poem to=quill"] * 9)
+        assert bot.rows("SELECT count(*) FROM spark_advice") == [(0,)]
+        assert (await bot.data("/spark"))["advice"] == []
+
+
 async def test_no_more_than_a_few_are_told_at_once_and_none_is_lost(tmp_path: Path) -> None:
     fields = [f"craft{number}" for number in range(AT_ONCE + 2)]
     personas = [Persona(f"p{field}", field, (field,), 20, (field,)) for field in fields]
