@@ -52,7 +52,7 @@ from bot.parts import chats, far, nodes
 from bot.parts.looks import DATABASE
 from bot.parts.web import selling, sidecar, worker_routes
 from bot.registry import registry
-from bot.shop import NOT_FOR_STRANGERS
+from bot.serving import NOT_FOR_STRANGERS
 from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor

@@ -10,14 +10,18 @@ from core.errors import UserError
 from core.money import MAX_SATS, format_sats, to_msat, to_sats
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from bot.supervisor import Supervisor
+    from core.swarm.persona import Persona
 
 PART = "l402"
 """The name of the gate among the hub's parts."""
 
 MEMO_CHARACTERS = 200
+
+NOT_FOR_STRANGERS = frozenset({"machine"})
+"""Skills that are about the owner's machine: nobody buys what runs on it."""
 
 
 class OpenAlready(UserError):
@@ -175,3 +179,13 @@ def _number(frame: Mapping[str, Any], field: str, most: int) -> int | None:
     if given is not None and (type(given) is not int or not 1 <= given <= most):
         raise WrongOrder(what=field, why=f"it must be a whole number from 1 to {most:,}")
     return given
+
+
+def underpaid(price: int, personas: Iterable[Persona]) -> str:
+    """What is wrong with a call that costs so many sats: none of the hub's own agents would work for it. Empty where one does."""
+    selling = [one for one in personas if not one.skills or not NOT_FOR_STRANGERS.issuperset(one.skills)]
+    least = min(selling, key=lambda one: one.rate, default=None)
+    if least is None or least.rate <= price:
+        return ""
+    asks = format_sats(to_msat(least.rate))
+    return f"none of the hub's own agents does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"

@@ -23,11 +23,10 @@ from core.wallet.sales import TALKS, CallState
 from core.wallet.selling import request_hash, use, worth
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from core.agent.agent import Assistant
     from core.swarm.coordinator import Coordinator
-    from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, SwarmTx
     from core.swarm.task import Task
     from core.treasury.treasury import Treasury
@@ -41,9 +40,6 @@ MOST_TALKS = 4
 
 MOST_TASKS = 8
 """Tasks of strangers that wait or are worked on at a time: agents take what was posted first, whoever posted it."""
-
-NOT_FOR_STRANGERS = frozenset({"machine"})
-"""Skills that are about the owner's machine: nobody buys what runs on it."""
 
 _SHOWN = frozenset({Status.DELIVERED, Status.SETTLED})
 
@@ -188,16 +184,6 @@ class Shop:
             )
         task = await self._coordinator.show(number)
         return task, await self._coordinator.files(number) if task.status in _SHOWN else []
-
-
-def underpaid(price: int, personas: Iterable[Persona]) -> str:
-    """What is wrong with a call that costs so many sats: none of the hub's own agents would work for it. Empty where one does."""
-    selling = [one for one in personas if not one.skills or not NOT_FOR_STRANGERS.issuperset(one.skills)]
-    least = min(selling, key=lambda one: one.rate, default=None)
-    if least is None or least.rate <= price:
-        return ""
-    asks = format_sats(to_msat(least.rate))
-    return f"none of the hub's own agents does a task for {format_sats(to_msat(price))}: {least.name} asks the least, {asks}"
 
 
 def _name(grant: Grant) -> str:

@@ -22,35 +22,32 @@ _READ = 6000
 _CODE = "some code"
 _SAID_CODE = re.compile(r"[\w.-]+(?: [\w.-]+){0,3}")
 _GAP = re.compile(r"\S {2,}\S| │ ")
-_CHANGES = tuple(
-    (re.compile(pattern), by)
-    for pattern, by in (
-        (
-            r"\s*\([a-z][a-z0-9+.-]{1,20}:[^\s()]{0,500}(?:\([^\s()]{0,100}\)[^\s()]{0,100})*(?: \"[^\"\n]{0,200}\")?\)",
-            "",
-        ),
-        (r"\s*\([#/][^\s()]{0,200}\)", ""),
-        (r"\b[a-z][a-z0-9+.-]{1,20}://[^\s│]*[^\s│.,;:!?)\]}\"'»]", "a link"),
-        (r"\bwww\.[^\s│]*[^\s│.,;:!?)\]}\"'»]", "a link"),
-        (r"\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", "an address"),
-        (r"\bT-(\d+)\b", r"task \1"),
-        (r"\bA-(\d+)\b", r"question \1"),
-        (r"(?<!\S)console:owner\b", "the hub's owner"),
-        (r"(?<!\S)shortcuts:(?=\w)", "device "),
-        (r"(?<!\S)@?\b(?:telegram|matrix|console|peer):[\w@:.+-]*\w", "somebody"),
-        (r"(?<!\S)[@!][\w.-]{1,100}:[\w.-]{1,100}", "somebody"),
-        (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", ""),
-        (r"\b(?=[a-zA-Z]{0,40}\d)(?=\d{0,40}[a-zA-Z])[0-9a-zA-Z]{16,}\b", ""),
-        (r"\b(?=[a-f]{0,40}\d)(?=\d{0,40}[a-f])[0-9a-f]{8,}\b", ""),
-        (r"(?<=\d)[,'\u2019\u00a0\u2009\u202f](?=\d{3}(?!\d))", ""),
-        (r"(?m)^([ \t]*\d+)\.(?=[ \t])", r"\1,"),
-        (r"(?<!\S)/(?=[a-z])", ""),
-        (r"(?<=\d)[ \u00a0]?%", " percent"),
-        (r"(?<![\w+-])\+(?=\d)", "plus "),
-        (r"(?<![\w+-])[-\u2212](?=\d)", "minus "),
-        (r"&", " and "),
-        (r"[ \t]+[\u2013\u2014-]+[ \t]+|\u2014", ", "),
-    )
+_CHANGES = (
+    (
+        r"\s*\([a-z][a-z0-9+.-]{1,20}:[^\s()]{0,500}(?:\([^\s()]{0,100}\)[^\s()]{0,100})*(?: \"[^\"\n]{0,200}\")?\)",
+        "",
+    ),
+    (r"\s*\([#/][^\s()]{0,200}\)", ""),
+    (r"\b[a-z][a-z0-9+.-]{1,20}://[^\s│]*[^\s│.,;:!?)\]}\"'»]", "a link"),
+    (r"\bwww\.[^\s│]*[^\s│.,;:!?)\]}\"'»]", "a link"),
+    (r"\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", "an address"),
+    (r"\bT-(\d+)\b", r"task \1"),
+    (r"\bA-(\d+)\b", r"question \1"),
+    (r"(?<!\S)console:owner\b", "the hub's owner"),
+    (r"(?<!\S)shortcuts:(?=\w)", "device "),
+    (r"(?<!\S)@?\b(?:telegram|matrix|console|peer):[\w@:.+-]*\w", "somebody"),
+    (r"(?<!\S)[@!][\w.-]{1,100}:[\w.-]{1,100}", "somebody"),
+    (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", ""),
+    (r"\b(?=[a-zA-Z]{0,40}\d)(?=\d{0,40}[a-zA-Z])[0-9a-zA-Z]{16,}\b", ""),
+    (r"\b(?=[a-f]{0,40}\d)(?=\d{0,40}[a-f])[0-9a-f]{8,}\b", ""),
+    (r"(?<=\d)[,'\u2019\u00a0\u2009\u202f](?=\d{3}(?!\d))", ""),
+    (r"(?m)^([ \t]*\d+)\.(?=[ \t])", r"\1,"),
+    (r"(?<!\S)/(?=[a-z])", ""),
+    (r"(?<=\d)[ \u00a0]?%", " percent"),
+    (r"(?<![\w+-])\+(?=\d)", "plus "),
+    (r"(?<![\w+-])[-\u2212](?=\d)", "minus "),
+    (r"&", " and "),
+    (r"[ \t]+[\u2013\u2014-]+[ \t]+|\u2014", ", "),
 )
 _UNSAID = re.compile(r"[^\w\s.,!?;:'\u2019%$\u20ac\u00a3\u3002\u3001\uff01\uff1f\uff0c\uff1b\uff1a\u061f\u060c\u061b\u0964"
                      r"\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e\u200c\u200d-]|_")  # fmt: skip
@@ -102,7 +99,7 @@ def _plain(rich: Rich) -> str:
     words = (" ".join(line.split()) for line in "".join(_said(rich)).splitlines())
     text = "\n".join(line for line in words if line)  # no run of spaces is left for a pattern to be slow on
     for pattern, by in _CHANGES:
-        text = pattern.sub(by, text)
+        text = re.sub(pattern, by, text)  # compiled, and kept, by the first that is spoken
     lines = (" ".join(_JOINER.sub("", _UNSAID.sub(" ", line)).split()) for line in text.splitlines())
     text = " ".join(_ended(line) for line in lines if any(char.isalnum() for char in line))
     text = _LOOSE.sub(" ", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from functools import cache
 from typing import NamedTuple
 
 
@@ -20,18 +21,30 @@ class Takes(Enum):
 class Skill(NamedTuple):
     """A skill; the function of its name in the module of its name runs it in the child.
 
-    `verbs` mean it by themselves, once there is something to work on; `hints` only together with a verb or a file.
+    `verbs` mean it by themselves, once there is something to work on; `hints` only together with a verb or a file. Both are words
+    and phrases, told apart by commas; each may be a small pattern.
     """
 
     name: str
     takes: Takes
     libraries: tuple[str, ...]
-    verbs: re.Pattern[str]
-    hints: re.Pattern[str] = re.compile(r"(?!)")
+    said: str
+    hinted: str = "(?!)"
+
+    @property
+    def verbs(self) -> re.Pattern[str]:
+        """What means it."""
+        return _words(self.said)
+
+    @property
+    def hints(self) -> re.Pattern[str]:
+        """What may mean it."""
+        return _words(self.hinted)
 
 
+@cache
 def _words(alternatives: str) -> re.Pattern[str]:
-    """Whole words and phrases, told apart by commas, in any case; each may be a small pattern."""
+    """Whole words and phrases, in any case."""
     return re.compile(rf"(?<![\w-])(?:{'|'.join(alternatives.split(', '))})(?![\w-])", re.IGNORECASE)
 
 
@@ -40,65 +53,53 @@ _ALL = (
         "summarise",
         Takes.DOCUMENT,
         ("numpy", "sentencex", "snowballstemmer", "markdown_it", "pypdf", "docx"),
-        _words(
-            "summari[sz]es?, summari[sz]ed, summari[sz]ing, summary, sum up, tl;?dr, gist, digest, abstract, brief, "
-            "condense, shorten, key points, main points, boil down"
-        ),
+        "summari[sz]es?, summari[sz]ed, summari[sz]ing, summary, sum up, tl;?dr, gist, digest, abstract, brief, "
+        "condense, shorten, key points, main points, boil down",
     ),
     Skill(
         "outline",
         Takes.DOCUMENT,
         ("markdown_it", "pypdf", "docx"),
-        _words("outlines?, outlined, outlining, structure, table of contents, toc, headings?, sections?, chapters?"),
+        "outlines?, outlined, outlining, structure, table of contents, toc, headings?, sections?, chapters?",
     ),
     Skill(
         "scan",
         Takes.ANYTHING,
         ("detect_secrets", "bandit"),
-        _words(
-            "scans?, scanning, audits?, auditing, (?:check|find|look) (?:for )?(?:any |all |the |hidden |leaked )*"
-            "(?:secrets|passwords|credentials|api keys|vulnerabilities|leaks)"
-        ),
-        _words(
-            "secrets?, passwords?, credentials?, security, securely, vulnerability, vulnerabilities, leaks?, leaked, "
-            "api keys?, tokens?, dangerous, insecure, unsafe, malicious, bandit"
-        ),
+        "scans?, scanning, audits?, auditing, (?:check|find|look) (?:for )?(?:any |all |the |hidden |leaked )*"
+        "(?:secrets|passwords|credentials|api keys|vulnerabilities|leaks)",
+        "secrets?, passwords?, credentials?, security, securely, vulnerability, vulnerabilities, leaks?, leaked, "
+        "api keys?, tokens?, dangerous, insecure, unsafe, malicious, bandit",
     ),
     Skill(
         "search",
         Takes.QUERY,
         ("markdown_it", "pypdf", "docx", "openpyxl"),
-        _words(
-            "search for, search through, search, searching, find out, find where, find what, find, finding, look for, "
-            "looking for, look up, grep for, grep, locate, research, where is, where are, where does, where do, "
-            "which files? (?:mentions?|says?|contains?|has|have)"
-        ),
+        "search for, search through, search, searching, find out, find where, find what, find, finding, look for, "
+        "looking for, look up, grep for, grep, locate, research, where is, where are, where does, where do, "
+        "which files? (?:mentions?|says?|contains?|has|have)",
     ),
     Skill(
         "describe",
         Takes.TABLE,
         ("pandas", "openpyxl"),
-        _words(
-            "describes?, described, describing, analy[sz]es?, analy[sz]ing, analysis, statistics, stats, profile, "
-            "explore, columns, outliers, correlations?, what is in, summari[sz]e, overview"
-        ),
+        "describes?, described, describing, analy[sz]es?, analy[sz]ing, analysis, statistics, stats, profile, "
+        "explore, columns, outliers, correlations?, what is in, summari[sz]e, overview",
     ),
     Skill(
         "chart",
         Takes.TABLE,
         ("pandas", "openpyxl", "matplotlib"),
-        _words("charts?, plots?, plotting, graphs?, draw, diagram, visuali[sz]e, histogram, scatter"),
+        "charts?, plots?, plotting, graphs?, draw, diagram, visuali[sz]e, histogram, scatter",
     ),
     Skill(
         "machine",
         Takes.NOTHING,
         ("psutil",),
-        _words(
-            "(?:machine|system|server|host|hardware|health) (?:report|state|status|health|check|load|info), uptime, "
-            "(?:disk|memory|ram|cpu) (?:space|usage|use|load|left|free), free (?:disk|memory|ram|space), load average, "
-            "(?:state|status|health) of (?:the|this|my|our) (?:machine|system|server|host|computer)"
-        ),
-        _words("machine, system, server, host, computer, disk, memory, ram, cpu, temperatures?"),
+        "(?:machine|system|server|host|hardware|health) (?:report|state|status|health|check|load|info), uptime, "
+        "(?:disk|memory|ram|cpu) (?:space|usage|use|load|left|free), free (?:disk|memory|ram|space), load average, "
+        "(?:state|status|health) of (?:the|this|my|our) (?:machine|system|server|host|computer)",
+        "machine, system, server, host, computer, disk, memory, ram, cpu, temperatures?",
     ),
 )
 

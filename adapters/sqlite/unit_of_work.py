@@ -19,7 +19,6 @@ from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows, SuspenseRows
 from adapters.sqlite.purchase_store import PurchaseRows
-from adapters.sqlite.sale_store import SaleRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.spark_store import AdviceRows, FieldRows, ForecastRows
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from adapters.sqlite.container_store import ContainerRows
+    from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
 
@@ -71,7 +71,7 @@ class UnitOfWork:
     __slots__ = (
         "_connection", "_emitted", "_renewed", "advice", "agents", "approvals", "books", "conversations", "crew", "events",
         "fields", "flows", "forecasts", "holds", "invoices", "ledger", "limits", "links", "messages", "now", "pairing",
-        "payments", "purchases", "recon", "reports", "sales", "sessions", "shortcuts", "surfaces", "suspense", "tasks",
+        "payments", "purchases", "recon", "reports", "sessions", "shortcuts", "surfaces", "suspense", "tasks",
         "tokens",
     )  # fmt: skip
 
@@ -94,7 +94,6 @@ class UnitOfWork:
         self.surfaces = SurfaceRows(connection)
         self.pairing = PairingRows(connection)
         self.links = LinkRows(connection, self)
-        self.sales = SaleRows(connection)
         self.sessions = SessionRows(connection)
         self.payments = PaymentRows(connection)
         self.invoices = InvoiceRows(connection)
@@ -115,6 +114,13 @@ class UnitOfWork:
         from adapters.sqlite.statement_store import StatementRows  # noqa: PLC0415 - for `timmy ledger`, never for a hub
 
         return StatementRows(self._connection)
+
+    @property
+    def sales(self) -> SaleRows:
+        """What is sold to strangers."""
+        from adapters.sqlite.sale_store import SaleRows  # noqa: PLC0415 - where something is sold
+
+        return SaleRows(self._connection)
 
     @property
     def stuck(self) -> StuckRows:

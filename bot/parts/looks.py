@@ -14,7 +14,7 @@ from adapters.speech import engines
 from adapters.sqlite.connection import BookGone
 from adapters.sqlite.offline import NoBook, check, look
 from bot.parts import nodes
-from bot.shop import underpaid
+from bot.serving import underpaid
 from config import personas
 from core.agent.model import ModelMissing, named
 from core.errors import Broken, HubError, UserError

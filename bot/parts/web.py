@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 from adapters import folder
 from bot.parts.chats import shortcut_routes
-from bot.serving import OwnPort, Serving
-from bot.shop import Shop, underpaid
+from bot.serving import OwnPort, Serving, underpaid
 from config.log import hide
 from config.settings import is_loopback, split
 from core.money import to_msat
-from core.wallet.selling import Seller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile
     from core.tokens import TokenRow
     from core.wallet.sales import Cashier, SaleTx
+    from core.wallet.selling import Seller
 
 
 def sidecar(
@@ -75,6 +74,8 @@ def selling(
 
     @cache
     def seller() -> Seller:
+        from core.wallet.selling import Seller  # noqa: PLC0415 - for the first who asks what is sold
+
         secret = folder.secret(settings.data_dir, "l402.secret", sources.ids)
         hide(secret)
         store = cast("Store[SaleTx]", sources.store)  # one unit of work has all stores
@@ -84,6 +85,7 @@ def selling(
         from adapters.web.l402_gate import Gate  # noqa: PLC0415 - as in `sidecar`
         from adapters.web.l402_shapes import Shopfront  # noqa: PLC0415
         from adapters.web.listening import Site  # noqa: PLC0415
+        from bot.shop import Shop  # noqa: PLC0415
 
         http, serve = settings.http, settings.serve
         if (port or serve.port) and (serve.host, port or serve.port) == (http.host, http.port):

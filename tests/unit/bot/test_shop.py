@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.shop import underpaid
+from bot.serving import underpaid
 from core.swarm.persona import Persona
 
 MACHINE = Persona("helm", "keeper", ("devops",), 30, (), skills=("machine",))
