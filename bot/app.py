@@ -105,6 +105,9 @@ log = logging.getLogger(__name__)
 
 
 SAMPLES = Path(config.__file__).parent / "workspace"
+REDIS_PAUSE = 5.0
+"""Between two tries to reach Redis, at most: workers that come by way of it are waited for 15 s after a start, not longer."""
+
 DRAIN_SECONDS = 2.5
 
 LAST_WORDS_SECONDS = 1.0
@@ -332,8 +335,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         coordinator.desk.listen(console.heard)
         store.listen(escrow.heard)
         gateways = far.office(
-            settings, store, coordinator.desk, identities.check_digest, files_of.taken, clock=clock, ids=ids, nursery=nursery,
-        )  # fmt: skip
+            settings, store, coordinator.desk, identities.check_digest, files_of.taken, ids=ids, nursery=nursery
+        )
 
         await spark.load()
         await coordinator.crew.load()
@@ -367,7 +370,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start(NODE_PART, till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
         if gateways is not None:
-            supervisor.start("redis", gateways.run, abroad=True)
+            supervisor.start("redis", gateways.run, abroad=True, longest=REDIS_PAUSE)
         supervisor.start("watch", watch.run)
         supervisor.start("lookout", lookout.run)
         daily = Daily(

@@ -32,17 +32,19 @@ class Supervisor:
         self._health = health
         self._cancels: list[Callable[[], object]] = []
 
-    def start(self, name: str, run: Callable[[], Awaitable[None]], *, abroad: bool = False) -> None:
-        """Run a part until the hub stops; `abroad` as in `Part`."""
+    def start(
+        self, name: str, run: Callable[[], Awaitable[None]], *, abroad: bool = False, longest: float = LAST_PAUSE
+    ) -> None:
+        """Run a part until the hub stops; `abroad` as in `Part`. `longest`: seconds between two tries, at most."""
         self._health.parts[name] = Part(since=self._clock.now(), abroad=abroad)
-        self._cancels.append(self._spawner.spawn(self._keep(name, run), f"part {name}"))
+        self._cancels.append(self._spawner.spawn(self._keep(name, run, longest), f"part {name}"))
 
     def stop(self) -> None:
         """Stop all parts: nothing new comes in."""
         for cancel in self._cancels:
             cancel()
 
-    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]], longest: float) -> None:
         part, pause = self._health.parts[name], FIRST_PAUSE
         while True:
             part.up, part.since = True, self._clock.now()
@@ -63,7 +65,7 @@ class Supervisor:
             part.up, part.since = False, self._clock.now()
             part.restarts += 1
             await self._clock.sleep(pause)
-            pause = min(pause * 2, LAST_PAUSE)
+            pause = min(pause * 2, longest)
 
 
 def _is_told_to_end() -> bool:

@@ -42,6 +42,9 @@ ANSWER_SECONDS = 10.0
 STALE_SECONDS = 3 * PULSE_SECONDS
 """A hub that was not heard for so long is away."""
 
+NEWS_SECONDS = 25.0
+"""That a worker is here is told at once if it was not for so long: its hub may think that it is away."""
+
 LOST_SECONDS = 15.0
 """And for so long: perhaps it is not where it is listened for."""
 
@@ -54,10 +57,7 @@ MOST_KNOWN = 20_000
 LONGEST_ASKS = 100_000
 """Requests that Redis keeps for a hub that is away."""
 
-LIVE_MS = 60_000
-"""A hub that was here so much later than another is the one that is."""
-
-FIRST_PAUSE, LAST_PAUSE = 0.25, 10.0
+FIRST_PAUSE, LAST_PAUSE = 0.25, 5.0
 """Seconds between tries to reach Redis."""
 
 
@@ -70,7 +70,7 @@ class TooMuch(Unavailable):
 
 
 class NoHub(Unavailable):
-    """No hub has been here yet: Redis at {where} knows of none. Start one with the same TIMMY_REDIS_URL."""
+    """Redis at {where} knows of no hub that is there now. Start it, with the same TIMMY_REDIS_URL."""
 
 
 class SeveralHubs(Unavailable):
@@ -108,12 +108,14 @@ class Branch:
         self._run = ""
         self._received = 0
         self._known = False
+        self._hurry = False
         self._heard = 0.0
         self._there = asyncio.Event()
         self._wake = asyncio.Event()
         self._waiting: dict[str, tuple[Ask, asyncio.Future[Any]]] = {}
         self._outbox: list[Ask] = []
-        self._seen: set[str] = set()
+        self._seen: dict[str, str] = {}
+        self._told: dict[str, float] = {}
         self._tokens: dict[str, TokenRow | None] = {}
         self._digests: dict[str, str] = {}
         self._sweep: tuple[set[str], set[int]] = set(), set()
@@ -148,8 +150,7 @@ class Branch:
 
     async def _connected(self) -> None:
         async with self._link.opened() as (redis, group):
-            if self._hub is None:
-                self._keys = Keys(await self._only_hub(redis))
+            self._keys = Keys(await self._only_hub(redis))
             self._session, self._run, self._received, self._known = self._ids.token(9), "", 0, False
             self._outbox.clear()
             self._heard = asyncio.get_running_loop().time()
@@ -157,11 +158,10 @@ class Branch:
             await self._hear(redis)
 
     async def _only_hub(self, redis: Redis) -> str:
-        found = await redis.execute_command("ZREVRANGE", HUBS, 0, 9, "WITHSCORES")
-        if not found:
+        known = [name.decode() for name in await redis.say("SMEMBERS", HUBS)] if self._hub is None else [self._hub]
+        live = [name for name in known if await redis.say("EXISTS", Keys(name).here)]
+        if not live:
             raise NoHub(where=self._link.where)
-        hubs = [(name.decode(), float(when)) for name, when in _pairs(found)]
-        live = [name for name, when in hubs if when > hubs[0][1] - LIVE_MS]
         if len(live) > 1:
             raise SeveralHubs(where=self._link.where, hubs=", ".join(sorted(live)))
         return live[0]
@@ -170,11 +170,11 @@ class Branch:
         key = self._keys.to(self._session)
         after: bytes | str = "0"
         while True:
-            came = await redis.execute_command("XREAD", "COUNT", 100, "BLOCK", BLOCK_MS, "STREAMS", key, after)
+            came = await redis.say("XREAD", "COUNT", 100, "BLOCK", BLOCK_MS, "STREAMS", key, after)
             for entry, fields in came[0][1] if came else ():
                 after = entry
                 self._heard = asyncio.get_running_loop().time()
-                self._read(fields[FIELD.encode()])
+                self._read(fields.get(FIELD.encode(), b""))
 
     async def _speak(self, redis: Redis) -> None:
         loop, pulsed = asyncio.get_running_loop(), 0.0
@@ -183,28 +183,29 @@ class Branch:
             if silent > LOST_SECONDS:
                 raise HubNotReached(why="it says nothing")
             if silent > STALE_SECONDS and self._there.is_set():
-                self.why = "the hub says nothing"
-                log.warning("%s", self.why)
-                self._there.clear()
+                self._silent()
             asks, self._outbox = self._outbox, []
-            if loop.time() - pulsed >= PULSE_SECONDS:
-                pulsed = loop.time()
+            if loop.time() - pulsed >= PULSE_SECONDS or self._hurry:
+                pulsed, self._hurry = loop.time(), False
                 asks.append(self._pulse())
             if asks:
-                async with redis.pipeline(transaction=False) as pipe:
-                    for ask in asks:
-                        pipe.execute_command(
-                            "XADD", self._keys.asks, "MAXLEN", "~", LONGEST_ASKS, "*", FIELD, ask.text()
-                        )
-                    await pipe.execute()
+                await redis.say_all(
+                    ("XADD", self._keys.asks, "MAXLEN", "~", LONGEST_ASKS, "*", FIELD, ask.text()) for ask in asks
+                )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, pulsed + PULSE_SECONDS - loop.time())):
                     await self._wake.wait()
             self._wake.clear()
 
+    def _silent(self) -> None:
+        self.why = "the hub says nothing"
+        log.warning("%s", self.why)
+        self._there.clear()
+
     def _pulse(self) -> Ask:
-        seen, self._seen = self._seen, set()
-        return Ask(self._id(), self._session, "pulse", "", "", [sorted(seen)])
+        seen, self._seen = self._seen, {}
+        self._told.update(dict.fromkeys(seen, asyncio.get_running_loop().time()))
+        return Ask(self._id(), self._session, "pulse", "", "", [[*map(list, seen.items())]])
 
     def _id(self) -> str:
         return f"{self._name}-{next(self._numbers)}"
@@ -221,18 +222,19 @@ class Branch:
             self._received = number
             for kind, *facts in parts:
                 self._takes[kind](*facts)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise news.OtherVersion(what=repr(error)[:200]) from None
 
     def _begun(self) -> None:
         """All of the board follows. A token may have been revoked meanwhile."""
         self._tokens, self._known = {}, False
+        self._told.clear()
         self._sweep = {*self._roll}, {*self._board.all()}
 
     def _revoked(self, name: str) -> None:
         self._tokens = {}  # where one is looked up meanwhile, what is remembered now is another
         self._roll.gone(name)
-        self._seen.discard(name)
+        self._seen.pop(name, None)
         self._board.look(name)
 
     def _enrolled(self, *facts: Any) -> None:
@@ -252,7 +254,8 @@ class Branch:
             self._gone(number)
         for name in workers:
             self._left(name)
-        self._known, self._outbox = True, []
+        self._seen.update({name: self._roll.instance(name) for name in self._board.who_waits() if self._roll.has(name)})
+        self._known, self._hurry, self._outbox = True, True, []
         for ask, _ in self._waiting.values():
             ask.to = self._session
             self._outbox.append(ask)
@@ -281,6 +284,7 @@ class Branch:
 
     def _left(self, name: str) -> None:
         self._roll.drop(name)
+        self._told.pop(name, None)
         self._board.look(name)
 
     def _answered(self, ident: str, fine: bool, said: Any) -> None:  # noqa: FBT001 - as it comes
@@ -330,9 +334,11 @@ class Branch:
 
     async def _reached(self, seconds: float) -> float:
         """Wait so long for the hub to be there; how long is left. Raises `HubNotReached`."""
-        if self._there.is_set():
-            return seconds
         loop = asyncio.get_running_loop()
+        if self._there.is_set():
+            if loop.time() - self._heard <= STALE_SECONDS:
+                return seconds
+            self._silent()  # as after this process was frozen
         end = loop.time() + seconds
         try:
             async with asyncio.timeout_at(end):
@@ -354,7 +360,11 @@ class Branch:
 
         seconds = await self._reached(seconds)
         self._roll.seen(name)
-        self._seen.add(name)
+        self._roll.check_instance(name, instance)
+        self._seen[name] = instance
+        if asyncio.get_running_loop().time() - self._told.get(name, -NEWS_SECONDS) > NEWS_SECONDS:
+            self._hurry = True
+            self._wake.set()
         return await self._board.wait(name, found, seconds) if seconds else found()
 
     async def tasks(self, name: str, wanted: frozenset[str], seconds: float, instance: str) -> list[Task]:
@@ -403,10 +413,8 @@ class Branch:
         sent = _Sent(name, await asyncio.to_thread(_digest, content), len(content), self._ids.token(12))
         key = self._keys.file(sent.key)
         for at in range(0, len(content), PIECE):
-            async with redis.pipeline(transaction=True) as pipe:
-                pipe.execute_command("RPUSH", key, content[at : at + PIECE])
-                pipe.execute_command("EXPIRE", key, KEPT_SECONDS)
-                await pipe.execute()
+            piece = content[at : at + PIECE]
+            await redis.say_all([("RPUSH", key, piece), ("EXPIRE", key, KEPT_SECONDS)], whole=True)
         return sent
 
     async def deliver(self, name: str, number: int, lease: str, text: str, files: Sequence[ResultFile]) -> Task:
@@ -417,10 +425,6 @@ class Branch:
     async def give_up(self, name: str, number: int, lease: str, why: str, *, blame: bool) -> Task:
         """See `Desk`."""
         return news.standing(*await self._ask("give_up", name, number, lease, why, blame))
-
-
-def _pairs(flat: list[Any]) -> list[tuple[bytes, Any]]:
-    return flat if flat and isinstance(flat[0], tuple) else list(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _digest(content: bytes) -> str:

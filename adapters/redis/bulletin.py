@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 15.0
 """A gateway that said nothing for so long is gone; it is told everything anew when it comes back."""
 
+MOST_SESSIONS = 256
+"""Gateways, those counted that went away a moment ago. Whoever is one too many is not answered."""
+
 PARTS = 500
 """Pieces of news in one entry."""
 
@@ -92,8 +95,9 @@ class Bulletin:
 
     def pulse(self, name: str, now: float) -> None:
         """A gateway is there."""
-        self._sessions.setdefault(name, Session()).heard = now
-        self.say(name, '["pulse"]')
+        if name in self._sessions or len(self._sessions) < MOST_SESSIONS:
+            self._sessions.setdefault(name, Session()).heard = now
+            self.say(name, '["pulse"]')
 
     def say(self, name: str, words: str) -> None:
         """Tell one gateway something; one that is not connected now asks again once it is."""

@@ -39,6 +39,9 @@ _SHAPES: dict[str, tuple[type | tuple[type, ...], ...]] = {
 }
 """What can be asked, and the types of what comes with it."""
 
+_LISTED = {"deliver": (str, str, int, str), "pulse": (str, str)}
+"""What the last list of some holds: a file's name, hash, size and key; a worker's name, and which process of it."""
+
 
 @dataclass(slots=True)
 class Ask:
@@ -81,8 +84,8 @@ def _fits(op: str, args: list[Any]) -> bool:
         return False
     if not all(isinstance(one, kind) for one, kind in zip(args, shape, strict=True)):
         return False
-    if op == "deliver":
-        return all(isinstance(one, list) and [*map(type, one)] == [str, str, int, str] for one in args[3])
+    if op in _LISTED:
+        return all(isinstance(one, list) and (*map(type, one),) == _LISTED[op] for one in args[-1])
     return all(isinstance(part, str) for one in args if isinstance(one, list) for part in one)
 
 

@@ -18,16 +18,16 @@ from redis import exceptions as wrong
 from adapters.redis import news
 from adapters.redis.bulletin import Bulletin
 from adapters.redis.news import FIELD, Ask, OtherVersion
-from adapters.redis.wire import BLOCK_MS, GROUP, HUBS, KEPT_SECONDS, PULSE_SECONDS
-from core.errors import HubError, WentWrong
+from adapters.redis.wire import BLOCK_MS, GROUP, HERE_SECONDS, HUBS, KEPT_SECONDS, PULSE_SECONDS
+from core.errors import HubError, Unavailable, WentWrong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters.redis.service import Service
-    from adapters.redis.wire import Keys, Link, Redis
+    from adapters.redis.wire import Keys, Link, Redis, Word
     from core.events import Event
-    from core.ports import Clock, Spawner
+    from core.ports import Spawner
     from core.swarm.desk import Desk
 
 log = logging.getLogger(__name__)
@@ -42,18 +42,20 @@ LONGEST_BACKLOG = 10_000
 """Entries of what one gateway is told that are kept; one that missed some is told everything anew."""
 
 
+class SameHub(Unavailable):
+    """Another hub is {hub} in Redis at {where}, too: one's data folder is a copy. Delete hub.id in the copy, and start it anew."""
+
+
 class Office:
     """Serves gateways, over one connection that may break at any time."""
 
-    def __init__(  # noqa: PLR0913 - where it reads and writes, whom it serves, and what everything is made of
-        self, link: Link, keys: Keys, desk: Desk, service: Service, *, run: str, clock: Clock, spawner: Spawner
-    ) -> None:  # fmt: skip
+    def __init__(self, link: Link, keys: Keys, desk: Desk, service: Service, *, run: str, spawner: Spawner) -> None:
         """`run`: a text that this start of the hub alone has."""
         self._link = link
         self._keys = keys
         self._desk = desk
         self._service = service
-        self._clock = clock
+        self._run = run
         self._spawner = spawner
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -63,6 +65,7 @@ class Office:
         self._held: set[bytes] = set()
         self._acks: list[bytes] = []
         self._spent: list[str] = []
+        self._strange = False
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed."""
@@ -80,11 +83,12 @@ class Office:
 
     async def _enter(self, redis: Redis) -> None:
         try:
-            await redis.execute_command("XGROUP", "CREATE", self._keys.asks, GROUP, "0", "MKSTREAM")
+            await redis.say("XGROUP", "CREATE", self._keys.asks, GROUP, "0", "MKSTREAM")
         except wrong.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
-        await redis.execute_command("ZADD", HUBS, self._clock.now(), self._keys.hub)
+        await redis.say("SADD", HUBS, self._keys.hub)
+        await redis.say("SET", self._keys.here, self._run, "EX", HERE_SECONDS)
         log.info("gateways reach this hub by way of Redis at %s; there it is %s", self._link.where, self._keys.hub)
 
     # What is asked ---------------------------------------------------------------------------------------------
@@ -96,7 +100,7 @@ class Office:
                 self._room.clear()
                 await self._room.wait()
             block = ("BLOCK", BLOCK_MS) if after == ">" else ()
-            came = await redis.execute_command(
+            came = await redis.say(
                 "XREADGROUP", "GROUP", GROUP, GROUP, "COUNT", 256, *block, "STREAMS", self._keys.asks, after
             )
             entries = came[0][1] if came else []
@@ -111,7 +115,8 @@ class Office:
         try:
             ask = Ask.read((fields or {}).get(FIELD.encode(), b""))
         except OtherVersion as error:
-            log.warning("%s", error)
+            log.log(logging.DEBUG if self._strange else logging.WARNING, "%s", error)
+            self._strange = True
             return self._done(entry)
         if ask.op == "pulse":
             self._desk.seen(*ask.args)
@@ -167,18 +172,18 @@ class Office:
         acks, spent, written = self._acks, self._spent, False
         self._acks, self._spent = [], []
         try:
-            async with redis.pipeline(transaction=True) as pipe:
-                for name, text in self._bulletin.letters():
-                    key = self._keys.to(name)
-                    pipe.execute_command("XADD", key, "MAXLEN", "~", LONGEST_BACKLOG, "*", FIELD, text)
-                    pipe.execute_command("EXPIRE", key, KEPT_SECONDS)
-                if acks:
-                    pipe.execute_command("XACK", self._keys.asks, GROUP, *acks)
-                    pipe.execute_command("XDEL", self._keys.asks, *acks)
-                if spent:
-                    pipe.execute_command("DEL", *map(self._keys.file, spent))
-                if len(pipe):
-                    await pipe.execute()
+            commands: list[Sequence[Word]] = []
+            for name, text in self._bulletin.letters():
+                key = self._keys.to(name)
+                commands.append(("XADD", key, "MAXLEN", "~", LONGEST_BACKLOG, "*", FIELD, text))
+                commands.append(("EXPIRE", key, KEPT_SECONDS))
+            if acks:
+                commands.append(("XACK", self._keys.asks, GROUP, *acks))
+                commands.append(("XDEL", self._keys.asks, *acks))
+            if spent:
+                commands.append(("DEL", *map(self._keys.file, spent)))
+            if commands:
+                await redis.say_all(commands, whole=True)
             written = True
             self._held.difference_update(acks)
         finally:
@@ -186,10 +191,9 @@ class Office:
                 self._acks[:0], self._spent[:0] = acks, spent
 
     async def _tidy(self, redis: Redis, now: float) -> None:
-        """Say that this hub is here, and forget gateways that are gone."""
-        gone = self._bulletin.gone(now)
-        async with redis.pipeline(transaction=False) as pipe:
-            pipe.execute_command("ZADD", HUBS, self._clock.now(), self._keys.hub)
-            if gone:
-                pipe.execute_command("DEL", *map(self._keys.to, gone))
-            await pipe.execute()
+        """Say that this hub is here, and forget gateways that are gone. Raises `SameHub`."""
+        if await redis.say("GET", self._keys.here) not in {None, self._run.encode()}:
+            raise SameHub(hub=self._keys.hub, where=self._link.where)
+        await redis.say("SET", self._keys.here, self._run, "EX", HERE_SECONDS)
+        if gone := self._bulletin.gone(now):
+            await redis.say("DEL", *map(self._keys.to, gone))

@@ -99,7 +99,7 @@ class Service:
         content = bytearray()
         while len(content) < size:
             at = len(content) // PIECE
-            pieces = await redis.execute_command("LRANGE", self._keys.file(key), at, at)
+            pieces = await redis.say("LRANGE", self._keys.file(key), at, at)
             if not pieces or len(pieces[0]) != min(PIECE, size - len(content)):
                 raise FilesLost
             content += pieces[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from redis import exceptions as wrong
@@ -15,7 +15,9 @@ from redis.backoff import NoBackoff
 from core.errors import HubError, Unavailable, cause
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    Word = bytes | str | float
 
 BLOCK_MS = 1000
 """How long a read waits for something to come."""
@@ -35,8 +37,11 @@ KEPT_SECONDS = 60
 PIECE = 2**20
 """Bytes of a file in one element of its list."""
 
+HERE_SECONDS = 10
+"""How long Redis believes that a hub is there which it has not heard."""
+
 HUBS = "timmy:hubs"
-"""When each hub was last here, by its id; Unix ms."""
+"""The ids of all hubs that were ever here: a set."""
 
 
 class RedisAway(Unavailable):
@@ -63,34 +68,38 @@ class RedisCannotSave(Unavailable):
     """Redis at {where} takes no writes, as it cannot save to its disk. See to the disk of that machine."""
 
 
+class RedisEmptied(Unavailable):
+    """What Redis at {where} held is gone. All of it is told anew."""
+
+
+class RedisTaken(Unavailable):
+    """Redis at {where} holds something else under Timmy's keys ({why}). Delete what begins with timmy: there."""
+
+
 class RedisUnfit(Unavailable):
     """Redis at {where} cannot do what is needed: {why}. It must be Redis 6.2 or newer."""
 
 
-class Batch(Protocol):
-    """Commands that are sent together."""
+class Redis:
+    """What is said to Redis over the library's client.
 
-    async def __aenter__(self) -> Self: ...
+    Its time is kept here: with a timeout of its own, the library loses a cancellation now and then (`wait_for` before Python 3.12).
+    """
 
-    async def __aexit__(self, *_: object) -> None: ...
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
-    def __len__(self) -> int: ...
-
-    def execute_command(self, *words: bytes | str | float) -> object:
-        """Add one."""
-
-    async def execute(self) -> Any:
-        """Send them, and read what Redis says to each."""
-
-
-class Redis(Protocol):
-    """What is used of the library's client, whose own types say less."""
-
-    async def execute_command(self, *words: bytes | str | float) -> Any:
+    async def say(self, *words: Word) -> Any:
         """One command, and what Redis says to it."""
+        async with asyncio.timeout(SOCKET_SECONDS):
+            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
-    def pipeline(self, *, transaction: bool) -> Batch:
-        """Several; in a transaction all or none is done."""
+    async def say_all(self, commands: Iterable[Sequence[Word]], *, whole: bool = False) -> None:
+        """Several at once; `whole`: all or none is done."""
+        async with asyncio.timeout(SOCKET_SECONDS), self._client.pipeline(transaction=whole) as pipe:
+            for words in commands:
+                pipe.execute_command(*words)
+            await pipe.execute()
 
 
 class Keys:
@@ -101,6 +110,8 @@ class Keys:
         self._prefix = f"timmy:{hub}:"
         self.asks = f"{self._prefix}asks"
         """What gateways ask: a stream, read by the hub through a group."""
+        self.here = f"{self._prefix}here"
+        """There as long as the hub is: which start of it that is."""
 
     def to(self, session: str) -> str:
         """What a gateway is told: a stream."""
@@ -128,12 +139,12 @@ class Link:
         Raises `Unavailable`s that say what is wrong with Redis.
         """
         client = Client.from_url(
-            self._url, client_name=self._who, protocol=2, socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS, retry=Retry(NoBackoff(), 0),
+            self._url, client_name=self._who, protocol=2, socket_timeout=None, socket_connect_timeout=SOCKET_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
         try:
             async with asyncio.TaskGroup() as group:
-                yield cast("Redis", client), group
+                yield Redis(client), group
         except ExceptionGroup as failed:
             raise self.told(failed.exceptions[0]) from None
         finally:
@@ -153,20 +164,26 @@ class Link:
         return RedisAway(where=self.where, why=said)
 
 
-_MEANS: tuple[tuple[type[Exception], str, type[Unavailable]], ...] = (
+_MEANS: tuple[tuple[type[Exception] | tuple[()], str, type[Unavailable]], ...] = (
     (wrong.AuthenticationError, "WRONGPASS", RedisRefuses),
     (wrong.AuthenticationWrongNumberOfArgsError, "NOAUTH", RedisRefuses),
     (wrong.NoPermissionError, "NOPERM", RedisForbids),
     (wrong.OutOfMemoryError, "OOM", RedisFull),
     (wrong.ReadOnlyError, "READONLY", RedisReadOnly),
-    (wrong.ExecAbortError, "MISCONF", RedisCannotSave),
-    (wrong.BusyLoadingError, "NOGROUP", RedisAway),
+    ((), "MISCONF", RedisCannotSave),
+    ((), "NOGROUP", RedisEmptied),
+    ((), "WRONGTYPE", RedisTaken),
+    (wrong.BusyLoadingError, "LOADING", RedisAway),
 )
+"""By the kind of an error, or, where the library has none, by its first word: what that means."""
 
 
 def _line(error: Exception) -> str:
-    """In one line, of reasonable length; the library puts the address before the cause, whose words are the system's."""
-    if isinstance(error, wrong.TimeoutError):
+    """In one line, of reasonable length, with nothing of what was asked, which the library puts before the cause."""
+    if isinstance(error, wrong.TimeoutError | TimeoutError):
         return "it took too long"
-    found = cause(error.__cause__ if isinstance(error.__cause__, OSError) else error)
-    return " ".join(found.split())[:200].rstrip(".")
+    found: BaseException | None = error if isinstance(error, wrong.ConnectionError | OSError) else None
+    while found is not None and not (isinstance(found, OSError) and found.errno):
+        found = found.__cause__ or found.__context__
+    said = str(next(iter(error.args), type(error).__name__)) if found is None else cause(found)
+    return " ".join(said.rpartition(" of pipeline caused error: ")[2].split())[:200].rstrip(".")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adapters.redis.wire import Link
     from adapters.sqlite.writer import Database
     from config.settings import Settings
-    from core.ports import Clock, IdSource
+    from core.ports import IdSource
     from core.swarm.desk import Desk
     from core.swarm.ports import ResultFile
     from core.tokens import TokenRow
@@ -46,7 +46,6 @@ def office(  # noqa: PLR0913 - what serves workers, and what everything is made 
     check: Callable[[str], Awaitable[TokenRow | None]],
     keep: Callable[[Sequence[tuple[str, bytes]]], Awaitable[tuple[ResultFile, ...]]],
     *,
-    clock: Clock,
     ids: IdSource,
     nursery: Nursery,
 ) -> Office | None:
@@ -58,8 +57,6 @@ def office(  # noqa: PLR0913 - what serves workers, and what everything is made 
     from adapters.redis.wire import Keys  # noqa: PLC0415
 
     keys = Keys(folder.secret(settings.data_dir, ID, ids)[:12])
-    made = Office(
-        way, keys, desk, Service(way, keys, desk, check, keep), run=ids.token(6), clock=clock, spawner=nursery
-    )
+    made = Office(way, keys, desk, Service(way, keys, desk, check, keep), run=ids.token(6), spawner=nursery)
     store.listen(made.heard)
     return made

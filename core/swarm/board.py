@@ -212,6 +212,10 @@ class Board:
                     del self._waiting[name]
         return found
 
+    def who_waits(self) -> list[str]:
+        """Those who wait for something now."""
+        return list(self._waiting)
+
     def close(self) -> None:
         """The hub stops: nobody waits any more."""
         self._closed = True

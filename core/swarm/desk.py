@@ -5,6 +5,7 @@ An attempt is its worker's as long as its lease is the task's own: what comes la
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ from core.money import to_msat
 from core.swarm import attempt, orders
 from core.swarm import task as life
 from core.swarm.booking import take
+from core.swarm.crew import OtherProcess
 from core.swarm.docket import find
 from core.swarm.task import AT_WORK, Status
 from core.swarm.tray import Sealed, Tray
@@ -72,10 +74,13 @@ class Desk:
         self.crew: Crew = terms.crew
         self.board = docket.board
         self._looking_on: list[Callable[[Sequence[Event]], None]] = []
+        self._revoked: set[str] = set()
 
     async def enrol(self, name: str, capabilities: Sequence[str], concurrency: int, instance: str = "") -> None:
         """Enrol a worker, or change it; tasks that wait for somebody capable are put up again. Raises what is wrong with it."""
-        if await self.crew.enrol(name, capabilities, concurrency, instance):
+        new = await self.crew.enrol(name, capabilities, concurrency, instance)
+        self._revoked.discard(name)
+        if new:
             self._docket.board.look(name)
             self._walk.joined(name)
 
@@ -94,6 +99,7 @@ class Desk:
 
     def _seen(self, name: str) -> None:
         """It is here; if it was away until now, tasks that wait are put up again."""
+        self._revoked.discard(name)
         if self.crew.seen(name) and self.crew.has(name):
             self._walk.joined(name)
 
@@ -103,13 +109,21 @@ class Desk:
             if event.kind is Kind.TOKEN_REVOKED and event.data["kind"] == TokenKind.WORKER:
                 name = str(event.data["name"])
                 self.crew.gone(name)
+                self._revoked.add(name)
                 self._docket.board.look(name)
 
-    def seen(self, names: Iterable[str]) -> None:
-        """These have asked for something elsewhere, at a gateway."""
-        for name in names:
-            if self.crew.has(name):
+    def seen(self, processes: Iterable[tuple[str, str]]) -> None:
+        """These have asked for something elsewhere, at a gateway: each by its name, and which process of it that was, if known.
+
+        It is not so new that a token may not have been revoked since: such a worker is back once it says something to the hub.
+        """
+        for name, instance in processes:
+            if self.crew.has(name) and name not in self._revoked:
                 self._seen(name)
+                if instance and self.crew.instance(name) != instance:  # one of the two does not know yet
+                    with contextlib.suppress(OtherProcess):
+                        self.crew.check_instance(name, instance)
+                    self.board.look(name)
 
     # Bidding ---------------------------------------------------------------------------------------------------
 

@@ -34,9 +34,13 @@ class Roll:
             self._instances[worker.name] = instance
 
     def check_instance(self, name: str, instance: str) -> None:
-        """See `Crew`."""
-        if instance and self._instances.get(name, instance) != instance:
+        """See `Crew`; where the hub knows of none, the first that asks here works until the hub says otherwise."""
+        if instance and self._instances.setdefault(name, instance) != instance:
             raise OtherProcess(agent=name)
+
+    def instance(self, name: str) -> str:
+        """See `Crew`."""
+        return self._instances.get(name, "")
 
     def drop(self, name: str) -> None:
         """A worker is not enrolled any more."""
@@ -80,6 +84,7 @@ class Roll:
     def gone(self, name: str) -> None:
         """Its token was revoked."""
         self._gone.add(name)
+        self._instances.pop(name, None)
 
     def fitting(self, task: Task) -> list[Enrolled]:
         """See `Workforce`."""

@@ -1,0 +1,395 @@
+"""What goes wrong between a hub and its gateways: the hub goes on by itself, says so in one line, catches up, and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from adapters.redis import branch as branches
+from adapters.redis import bulletin, office, service
+from adapters.redis.branch import HubNotReached
+from adapters.redis.news import FIELD
+from adapters.redis.wire import Link
+from core.swarm.crew import RETURN
+from tests.fakes import FakeClock
+from tests.redis_server import RedisServer
+from tests.scenario import bot as near
+from tests.scenario import crew
+from tests.scenario.bot import PATIENCE, prove, settings
+from tests.scenario.gateway import QUICK, gateway, told, worker
+from tests.scenario.test_workers import posted, soon, status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+    from tests.scenario.gateway import Way
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds by the machine's own clock takes less."""
+    monkeypatch.setattr(branches, "PULSE_SECONDS", QUICK)
+    monkeypatch.setattr(branches, "LAST_PAUSE", 0.05)
+    monkeypatch.setattr(office, "PULSE_SECONDS", QUICK)
+
+
+@asynccontextmanager
+async def hub(folder: Path, server: RedisServer, *, url: str = "", **more: Any) -> AsyncIterator[Bot]:
+    async with near.hub(folder, found=told(settings(folder), url or server.url), personas=(), **more) as bot:
+        yield bot
+
+
+def why(bot: Bot) -> str:
+    """Why Redis is down, as the hub says; empty where it is up."""
+    part = bot.app.health.parts["redis"]
+    return "" if part.up else part.why
+
+
+async def until(true: Callable[[], Any], what: str) -> None:
+    """Wait until something is true that takes real time."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not true():  # noqa: ASYNC110 - it is a matter of turns
+                await asyncio.sleep(0.002)  # noqa: TID251
+    except TimeoutError:
+        raise AssertionError(what) from None
+
+
+async def back(bot: Bot, way: Way) -> None:
+    """Wait until the hub and its gateway have found each other again; the hub tries anew as its clock goes on."""
+    await bot.see(lambda: not why(bot), "Redis")
+    await way.there()
+
+
+AILMENTS = {
+    "old": "cannot do what is needed: unknown command 'XGROUP', with args beginning with:. It must be Redis 6.2 or newer",
+    "full": "is full and takes nothing more. Raise its maxmemory, or give Timmy a Redis of its own",
+    "replica": "is a replica and takes no writes. Name the primary in TIMMY_REDIS_URL",
+    "unsaved": "takes no writes, as it cannot save to its disk. See to the disk of that machine",
+    "gone": "does not answer: Connection refused. It is asked again",
+    "taken": "holds something else under Timmy's keys",
+    "wrong password": "refuses the name or password in TIMMY_REDIS_URL. Write there what its own settings say",
+    "no password": "refuses the name or password in TIMMY_REDIS_URL. Write there what its own settings say",
+}
+
+
+def once(ails: str, *others: str) -> pytest.MarkDecorator:
+    """One in `make test`, the others in depth."""
+    return pytest.mark.parametrize(
+        "ails", [ails, *(pytest.param(one, marks=pytest.mark.long) for one in others if one != ails)]
+    )
+
+
+@once("full", *AILMENTS)
+async def test_a_redis_that_is_unwell_is_told_of_in_one_line_and_the_hub_works_without_it(
+    tmp_path: Path, ails: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(RedisServer.running("sesame" if "password" in ails else ""))
+        url = {
+            "wrong password": server.url.replace("sesame", "s3same"),
+            "no password": server.url.replace(":sesame@", ""),
+        }
+        if ails == "gone":
+            await server.stop()
+        server.ails = ails
+        bot = await stack.enter_async_context(hub(tmp_path, server, url=url.get(ails, "")))
+        (box,) = await stack.enter_async_context(crew.workers(bot, "box"))
+        await until(lambda: why(bot), "it is noticed")
+        assert why(bot).startswith(f"Redis at 127.0.0.1, port {server.port} {AILMENTS[ails]}")
+        assert not bot.app.health.faults(), "to start the hub anew would not help"
+        said = await bot.say("/status")
+        (line,) = [line for line in said["text"].splitlines() if line.startswith("redis  ")]
+        assert AILMENTS[ails] in line
+        assert "same" not in said["text"], "no password is shown"
+        await box.enrol()
+        task = await posted(bot)
+        await box.deliver(task, await box.won(task, 20), "done")
+        if "password" in ails:
+            return
+        server.ails = ""
+        server.kept.clear()
+        if ails == "gone":
+            await server.start()
+        way = await stack.enter_async_context(gateway(server))
+        await back(bot, way)
+        assert await worker(way, box).tasks() == []
+
+
+@once("gone", "full", "replica", "unsaved", "emptied", "replaced", "cut")
+async def test_a_redis_that_fails_under_way_costs_nothing_but_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ails: str
+) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box", "boy") as (box, boy),
+        gateway(server) as way, asyncio.TaskGroup() as nursery,
+    ):  # fmt: skip
+        await way.there()
+        far = worker(way, box)
+        await far.enrol()
+        await boy.enrol()
+        task, other = await posted(bot), await posted(bot)
+        await boy.refuse(task)
+        lease = await far.won(task, 20)
+        rash = crew.Worker(box._session, "box", box.token, way.url)
+        poll = nursery.create_task(rash.given(wait=20))
+        await until(lambda: way.branch._board.who_waits() == ["box"], "it waits")
+        if ails in {"gone", "replaced"}:
+            await server.stop(forget=ails == "replaced")
+        elif ails == "emptied":
+            server.kept.clear()
+        elif ails == "cut":
+            server.cut()
+        else:
+            server.ails = ails
+            server.cut()
+        if ails not in {"emptied", "cut"}:
+            await until(lambda: why(bot), "the hub notices")
+            await until(lambda: way.branch.why, "the gateway notices")
+            with monkeypatch.context() as quicker:
+                quicker.setattr(branches, "ANSWER_SECONDS", 0.2)
+                assert await rash.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease}) == (
+                    503,
+                    "hub_not_reached",
+                )
+            assert lease not in rash.said["error"]["message"], "nothing of what was asked is told"
+            assert await far.ready() == (503, "no_way_to_hub")
+        await boy.deliver(other, await boy.won(other, 10), "by hand")  # its own workers notice nothing
+        server.ails = ""
+        if ails in {"gone", "replaced"}:
+            await server.start()
+        await back(bot, way)
+        assert not (await far.beat(task, lease))["cancel"]
+        assert await far.deliver(task, lease, "done") == {"status": "delivered"}
+        assert await far.deliver(task, lease, "done") == {"status": "delivered"}
+        assert await far.ready() == (200, "")
+        third = await posted(bot)
+        await boy.refuse(third)
+        await far.bid(third, 5)
+        assert (await soon(poll))["task_id"] == third, "who waited all the time was not forgotten"
+        prove(bot.app.settings)
+
+
+@pytest.mark.long
+async def test_what_somebody_else_writes_is_said_once_and_passed_over(tmp_path: Path) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far = worker(way, box)
+        await far.enrol()
+        task = await posted(bot)
+        asks = server.key(":asks")
+        bid = ["1", way.branch._session, "bid", "box", "0" * 64, [1, 5, None, ""]]
+        for entry in (
+            b"", b"\xff\xfe", b"[" * 100_000, b"{}", b"null", json.dumps([1] * 6).encode(), json.dumps(bid[:5]).encode(),
+            json.dumps([*bid[:5], [1, "5", None, ""]]).encode(), json.dumps([*bid[:5], [1, True, None, ""]]).encode(),
+            json.dumps(["2", "x", "pulse", "", "", [["box"]]]).encode(), json.dumps(["3", "x", "stop", "", "", []]).encode(),
+            json.dumps(["4", "x", "deliver", "box", "", [1, "", "", [["a", "b", "c", "d"]]]]).encode(), json.dumps(bid).encode(),
+            json.dumps(["5", "x", "check", "", "", []]).encode(),
+        ):  # fmt: skip
+            await server.put(asks, FIELD.encode(), entry)
+        await server.put(asks, b"other", b"field")
+        assert await far.tasks() == [task]
+        await until(lambda: not server.stream(":asks").entries, "nothing of it stays")
+        assert not bot.rows("SELECT 1 FROM bid")
+        session = way.branch._session
+        for entry in (
+            b"",
+            b"[" * 100_000,
+            b'["x", 7, []]',
+            b'["x", 1, [["end"], ["task", 1]]]',
+            b'["x", 1, [[{}]]]',
+            b"[1, 1, 5]",
+        ):
+            await server.put(server.key(f":to:{session}"), FIELD.encode(), entry)
+            await until(lambda before=session: way.branch._session != before, "it begins anew")  # type: ignore[misc]
+            session = way.branch._session
+            await way.there()
+        assert await far.tasks() == [task]
+        assert not why(bot)
+
+
+@pytest.mark.long
+async def test_several_hubs_share_a_redis_and_a_gateway_says_whose_it_is(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(RedisServer.running())
+        early = await stack.enter_async_context(gateway(server))
+        await until(lambda: "knows of no hub that is there now" in early.branch.why, "nobody is there yet")
+        one = await stack.enter_async_context(hub(tmp_path / "one", server))
+        await early.there()
+        two = await stack.enter_async_context(hub(tmp_path / "two", server))
+        names = [(bot.app.settings.data_dir / "hub.id").read_text()[:12] for bot in (one, two)]
+        await until(lambda: sum(key.endswith(b":here") for key in server.kept) == 2, "both are there")
+        either = await stack.enter_async_context(gateway(server))
+        await until(lambda: "Several hubs" in either.branch.why, "it does not guess")
+        assert ", ".join(sorted(names)) in either.branch.why
+        for bot, name in ((one, names[0]), (two, names[1])):
+            way = await stack.enter_async_context(gateway(server, hub=name))
+            await way.there()
+            (box,) = await stack.enter_async_context(crew.workers(bot, "box"))
+            far = worker(way, box)
+            await far.enrol()
+            assert await far.tasks() == []
+            assert await worker(early, box).ask("GET", "tasks") == (204 if bot is one else 401)
+
+
+@pytest.mark.long
+async def test_a_copy_of_a_data_folder_is_told_that_its_id_is_taken(tmp_path: Path) -> None:
+    async with RedisServer.running() as server, hub(tmp_path / "one", server) as one:
+        copy = tmp_path / "two" / "data"
+        copy.mkdir(parents=True, mode=0o700)
+        shutil.copy(one.app.settings.data_dir / "hub.id", copy)
+        async with hub(tmp_path / "two", server) as two:
+            await until(lambda: why(one) or why(two), "they meet")
+            assert "one's data folder is a copy" in why(one) + why(two)
+
+
+async def test_of_two_processes_of_one_name_at_two_gateways_the_last_to_enrol_works(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(RedisServer.running())
+        async with hub(tmp_path, server, clock=clock) as bot, crew.workers(bot, "box") as (box,):
+            here, there = [await stack.enter_async_context(gateway(server)) for _ in range(2)]
+            await here.there()
+            await there.there()
+            old, new = worker(here, box).process("one"), worker(there, box).process("two")
+            await old.enrol(concurrency=2)
+            task = await posted(bot)
+            lease = await old.won(task, 10)
+            await new.enrol(concurrency=2)
+            assert await new.tasks() == []
+            assert await old.code("GET", "tasks") == (409, "other_process")
+            assert not (await old.beat(task, lease))["cancel"], "what it began is its own"
+        # The hub knows nothing of processes after a restart: whom it hears of first works, at whichever gateway.
+        async with hub(tmp_path, server, clock=clock) as bot, crew.back(bot, box) as (box,):
+            old, new = worker(here, box).process("one"), worker(there, box).process("two")
+            await here.there()
+            await there.there()
+            await new.tasks()
+            await until(lambda: here.branch._roll.instance("box") == "two", "the other gateway hears of it")
+            assert await old.code("GET", "tasks") == (409, "other_process")
+            assert not (await old.beat(task, lease))["cancel"]
+
+
+async def test_who_waits_at_a_gateway_while_its_hub_restarts_is_there_at_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as nursery:
+        server = await stack.enter_async_context(RedisServer.running())
+        async with hub(tmp_path, server, clock=clock) as bot, crew.workers(bot, "box") as (box,):
+            way = await stack.enter_async_context(gateway(server))
+            await way.there()
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            far = crew.Worker(session, "box", box.token, way.url)
+            await far.enrol()
+            poll = nursery.create_task(far.ask("GET", "tasks", wait=20))
+            await until(lambda: way.branch._board.who_waits() == ["box"], "it waits")
+        async with hub(tmp_path, server, clock=clock) as bot:
+            crew_of = bot.app.hub.coordinator.crew
+            await until(lambda: not crew_of._awaited, "the hub hears that it waits")
+            bot.pass_time(RETURN / 1000)
+            task = await posted(bot)
+            await soon(poll)
+            assert [one["task_id"] for one in far.said] == [task]
+            assert status(bot, task) == "bidding"
+
+
+@pytest.mark.long
+async def test_files_that_are_lost_or_too_large_on_their_way_are_sent_again_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branches, "PIECE", 4)
+    monkeypatch.setattr(service, "PIECE", 4)
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far = worker(way, box)
+        await far.enrol()
+        task = await posted(bot)
+        lease = await far.won(task, 10)
+        file = {"name": "a.txt", "content_base64": "MDEyMzQ1Njc4OQ=="}
+        body = {"lease_token": lease, "result": "done", "files": [file]}
+        for spoil in (
+            lambda pieces: pieces.clear(),
+            lambda pieces: pieces.pop(),
+            lambda pieces: pieces.append(pieces.pop(0)),
+        ):
+            server.spoil = spoil
+            assert await far.code("POST", f"tasks/{task}/result", body) == (503, "files_lost")
+        server.spoil = None
+        monkeypatch.setattr(service, "LARGEST_FILES", 9)
+        assert await far.code("POST", f"tasks/{task}/result", body) == (413, "files_too_large")
+        monkeypatch.setattr(service, "LARGEST_FILES", 10)
+        assert await far.deliver(task, lease, "done", files=[file]) == {"status": "delivered"}
+        assert [one["name"] for one in (await bot.say(f"/show {task}"))["files"]] == ["a.txt"]
+        await until(lambda: not any(b":file:" in key for key in server.kept), "nothing of it stays")
+
+
+@pytest.mark.long
+async def test_a_gateway_that_was_frozen_serves_nobody_until_it_has_heard_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulletin, "SILENCE_SECONDS", 0.0)
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far = worker(way, box)
+        await far.enrol()
+        way.branch._heard -= 7.0
+        with pytest.raises(HubNotReached, match="the hub says nothing"):
+            await way.branch._reached(0.0)
+        way.branch._heard -= 60.0
+        await back(bot, way)
+        assert await far.tasks() == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("turns", range(40))
+async def test_what_is_called_off_while_redis_is_asked_ends(turns: int) -> None:
+    async def asks() -> None:
+        async with Link(server.url, "test").opened() as (redis, _):
+            while True:
+                await redis.say("GET", "nothing")
+
+    async with RedisServer.running() as server:
+        task = asyncio.get_running_loop().create_task(asks())
+        await until(lambda: "GET" in server.said, "it asks")
+        for _ in range(turns):
+            await asyncio.sleep(0)  # noqa: TID251 - turns of the loop
+        task.cancel()
+        await asyncio.wait([task], timeout=PATIENCE)
+        assert task.cancelled()
+
+
+async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path: Path) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far = worker(way, box)
+        await far.enrol()
+        crew_of, desk = bot.app.hub.coordinator.crew, bot.app.hub.coordinator.desk
+        assert crew_of.here("box")
+        await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+        desk.seen([("box", ""), ("boy", "")])
+        assert not crew_of.here("box"), "that it was there a moment ago is no news any more"
+        assert await far.code("GET", "tasks") == (401, "bad_token")
+        frame = {"token_kind": "worker", "name": "box"}
+        far.token = (await bot.app.console.admin["token.mint"](frame))["text"]
+        await far.enrol()
+        desk.seen([("box", "")])
+        assert crew_of.here("box")
