@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.doctor_money import Money, ask_money, gate, held, lightning
+from bot.doctor_redis import ask_redis, redis
 from bot.findings import Finding, Severity, check, refused
 from bot.links import left_behind
 from bot.parts.looks import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from bot.parts.far import RedisLook
     from config.settings import Settings
 
 MOST_NAMED = 5
@@ -63,7 +65,7 @@ class Asked:
 
     `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
     the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
-    the gate. `deaf`: why one that runs does not answer.
+    the gate. `deaf`: why one that runs does not answer. `redis`: what was seen of it.
     """
 
     model: str = ""
@@ -72,6 +74,7 @@ class Asked:
     outside: str = ""
     money: Money = field(default_factory=Money)
     deaf: HubError | None = None
+    redis: RedisLook | HubError | None = None
 
 
 async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError | None = None) -> Asked:
@@ -85,7 +88,8 @@ async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError 
             await look_at_port(settings)
         except HubError as error:
             port = str(error)
-    return Asked(model or "", window, port, outside, await ask_money(settings, runs=runs, listens=gate), deaf)
+    money = await ask_money(settings, runs=runs, listens=gate)
+    return Asked(model or "", window, port, outside, money, deaf, await ask_redis(settings))
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
@@ -101,6 +105,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: _model(settings, asked.model, asked.window),
         lambda: lightning(settings, asked.money, runs=runs),
         lambda: gate(settings, asked.money, runs=runs),
+        lambda: redis(settings, asked.redis),
         lambda: _hub(settings, status, asked.deaf),
     ]
     return [finding for check in checks for finding in check()]

@@ -63,13 +63,15 @@ class _Talk:
 
 
 class RedisServer:
-    """`password`: what it asks for. `ails`: `full`, `replica`, `unsaved`, `old`, `taken` (its keys are others') or nothing."""
+    """`password`: what it asks for. `ails`: `full`, `replica`, `unsaved`, `old`, `taken` (by others), `limited` or nothing."""
 
     def __init__(self, password: str = "") -> None:
         self.password = password
         self.ails = ""
         self.port = 0
         self.kept: dict[bytes, Any] = {}
+        self.facts = {"redis_version": "7.0.15", "role": "master", "maxmemory": "0", "maxmemory_policy": "noeviction"}
+        """What it says of itself."""
         self.spoil: Callable[[list[bytes]], object] | None = None
         """What is done to a list that was written."""
         self.said: list[str] = []
@@ -221,6 +223,11 @@ class RedisServer:
         if what.upper() not in {b"SETNAME", b"SETINFO"}:
             raise Wrong("ERR unknown subcommand")
         return Simple("OK")
+
+    def _info(self) -> bytes:
+        if self.ails == "limited":
+            self._refuse("NOPERM User timmy has no permissions to run the 'info' command")
+        return "".join(f"{name}:{fact}\r\n" for name, fact in self.facts.items()).encode()
 
     def _select(self, database: bytes) -> Any:
         assert database == b"0"

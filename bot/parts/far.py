@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from adapters import folder
@@ -37,6 +37,23 @@ def link(settings: Settings, who: str) -> Link | None:
         hide(password)
         hide(unquote(password))
     return Link(url, who)
+
+
+class RedisLook(NamedTuple):
+    """Where Redis is, its version, and by which policy it throws away what it holds once it is full (empty: it does not)."""
+
+    where: str
+    version: str
+    evicts: str = ""
+
+
+async def look_at_redis(settings: Settings) -> RedisLook | None:
+    """The Redis that the settings name, if they name one. Raises why it is of no use."""
+    if (way := link(settings, "timmy-doctor")) is None:
+        return None
+    from adapters.redis.look import look  # noqa: PLC0415 - as in `link`
+
+    return RedisLook(way.where, *await look(way))
 
 
 def office(  # noqa: PLR0913 - what serves workers, and what everything is made of

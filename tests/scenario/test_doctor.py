@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from adapters.clockwork import SystemClock
 from adapters.console.link import SOCKET
@@ -28,10 +29,24 @@ from adapters.web.reach import unreached
 from bot.cli import status_of
 from bot.doctor import Asked, ask, examine, misconfigured, report
 from bot.doctor_money import ask_money, gate, lightning
+from bot.doctor_redis import ask_redis, redis
 from bot.findings import Severity
+from bot.parts.far import RedisLook
 from bot.parts.looks import DATABASE
 from bot.parts.nodes import NODE
-from config.settings import BadSetting, Http, Lightning, Lnd, Matrix, Ollama, Serve, Shortcuts, Speech, Telegram
+from config.settings import (
+    BadSetting,
+    Http,
+    Lightning,
+    Lnd,
+    Matrix,
+    Ollama,
+    RedisGroup,
+    Serve,
+    Shortcuts,
+    Speech,
+    Telegram,
+)
 from core.money import to_msat
 from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.lnd_node import Node
@@ -39,6 +54,7 @@ from tests.lnd_server import LndServer
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
 from tests.ollama_server import OllamaServer
 from tests.program import Program
+from tests.redis_server import RedisServer
 from tests.scenario.bot import hub, settings
 from tests.scenario.shortcuts import mint
 from tests.scenario.test_matrix import OLGA
@@ -538,3 +554,41 @@ async def test_a_node_that_is_set_up_and_not_chosen_is_found(tmp_path: Path) -> 
     fault = wrong(lnd, STATUS)["lightning.sats"]
     assert "TIMMY_LIGHTNING_BACKEND=lnd" in fault.fix
     assert fault.severity is Severity.WARNING
+
+
+async def test_redis_is_asked_as_the_hub_would_and_nothing_is_written(tmp_path: Path) -> None:
+    async with RedisServer.running("sesame") as server:
+        found = await _redis(tmp_path, server.url)
+        assert [(one.id, one.ok) for one in found] == [
+            (f"redis.{name}", True) for name in ("answers", "keeps", "private")
+        ]
+        assert found[0].says == f"7.0.15 at 127.0.0.1, port {server.port}"
+        assert not server.kept
+        server.facts |= {"maxmemory": "1000", "maxmemory_policy": "allkeys-lru"}
+        (evicts,) = [one for one in await _redis(tmp_path, server.url) if not one.ok]
+        assert (evicts.id, evicts.severity) == ("redis.keeps", Severity.WARNING)
+        assert "allkeys-lru" in evicts.says
+        for facts, says in (
+            ({"role": "slave"}, "is a replica and takes no writes"),
+            ({"redis_version": "6.0.16"}, "cannot do what is needed: it is version 6.0.16"),
+        ):
+            server.facts |= facts
+            (unfit,) = [one for one in await _redis(tmp_path, server.url) if not one.ok]
+            assert (unfit.id, unfit.severity) == ("redis.answers", Severity.ERROR)
+            assert says in unfit.says
+        server.ails = "limited"
+        assert all(one.ok for one in await _redis(tmp_path, server.url)), "a user need not be allowed to ask that"
+        (refuses,) = [one for one in await _redis(tmp_path, server.url.replace("sesame", "s3same")) if not one.ok]
+        assert "refuses the name or password in TIMMY_REDIS_URL" in refuses.says
+        assert "s3same" not in f"{refuses}"
+    (gone,) = [one for one in await _redis(tmp_path, server.url) if not one.ok]
+    assert "does not answer: Connection refused" in gone.says
+    assert await _redis(tmp_path, "") == []
+    elsewhere = settings(tmp_path).model_copy(update={"redis": RedisGroup(url=SecretStr("redis://10.0.0.7:6379/0"))})
+    (open_to_all,) = [one for one in redis(elsewhere, RedisLook("10.0.0.7, port 6379", "7.0.15")) if not one.ok]
+    assert (open_to_all.id, open_to_all.severity) == ("redis.private", Severity.WARNING)
+
+
+async def _redis(folder: Path, url: str) -> list[Finding]:
+    found = settings(folder).model_copy(update={"redis": RedisGroup(url=SecretStr(url))} if url else {})
+    return list(redis(found, await ask_redis(found)))
