@@ -7,6 +7,7 @@ those that take minutes.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import operator
 import statistics
 import sys
@@ -26,6 +27,7 @@ from tests.bench import (
     nlu,
     past,
     pollers,
+    queues,
     spark,
     telegram,
     workers,
@@ -275,16 +277,16 @@ def _workers(effort: Effort) -> Iterator[Line]:
         ("cycles", "a heartbeat and a result", ">= 0.12", f"{DURABLE}, two commits"),
     ):
         ours, bare = found[name]
-        ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
-        mine, theirs = statistics.median(ours), statistics.median(bare)
+        ratio = statistics.median(one.a_second / other.a_second for one, other in zip(ours, bare, strict=True))
+        mine, theirs = (statistics.median(one.a_second for one in side) for side in (ours, bare))
         yield Line(
-            f"workers: {what}",
-            f"{mine:,.0f}/s",
-            f"bare aiohttp, {workers.LOAD}: {theirs:,.0f}/s",
-            ratio,
-            limit,
-            durable,
-        )
+            f"workers: {what}", f"{mine:,.0f}/s", f"bare aiohttp, {workers.LOAD}: {theirs:,.0f}/s", ratio, limit, durable,
+        )  # fmt: skip
+        ratio = statistics.median(other.cpu / one.cpu for one, other in zip(ours, bare, strict=True))
+        cpu, their_cpu = (statistics.median(one.cpu for one in side) for side in (ours, bare))
+        yield Line(
+            "the same, processor time of the server", f"{cpu:.2f} ms", f"bare aiohttp: {their_cpu:.2f} ms", ratio, "", durable,
+        )  # fmt: skip
         if name == "cycles":
             yield Line("workers: the same, a second", f"{mine:,.0f}/s", "", mine, ">= 1000", durable)
 
@@ -312,6 +314,34 @@ def _pollers(effort: Effort) -> Iterator[Line]:
         many.kilobytes,
         "<= 15",
     )
+
+
+def _queues(effort: Effort) -> Iterator[Line]:
+    if not queues.is_installed():
+        yield Line("jobs against other queues: NOT MEASURED", "-", queues.NO_QUEUES, 0.0)
+        return
+    each = effort.lives // 3
+    with contextlib.ExitStack() as stack:
+        programs = queues.postgres_programs()
+        peers: dict[str, Callable[[], float]] = {
+            "huey, fsync": lambda: queues.huey(each, apart=False),
+            "huey, fsync, its consumer apart": lambda: queues.huey(each, apart=True),
+        }
+        if programs is not None:
+            server = stack.enter_context(queues.postgres(programs))
+            peers["Procrastinate, synchronous_commit"] = lambda: queues.procrastinate(server, each)
+        here, there, *theirs = _interleaved(
+            effort.rounds, lambda: queues.in_process(each), lambda: queues.over_http(each), *peers.values()
+        )
+    for what, ours in (("in process", here), ("over the worker API", there)):
+        for peer, other in zip(peers, theirs, strict=True):
+            ratio = statistics.median(one / two for one, two in zip(ours, other, strict=True))
+            yield Line(
+                f"jobs, {queues.IN_FLIGHT} under way, {what}", f"{statistics.median(ours):,.0f}/s",
+                f"{peer}: {statistics.median(other):,.0f}/s", ratio, ">= 1", DURABLE,
+            )  # fmt: skip
+    if programs is None:
+        yield Line("jobs against Procrastinate: NOT MEASURED", "-", queues.NO_POSTGRES, 0.0)
 
 
 def _past(effort: Effort) -> Iterator[Line]:
@@ -357,7 +387,7 @@ def _spark(_: Effort) -> Iterator[Line]:
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
-    "workers": _workers, "pollers": _pollers, "spark": _spark,
+    "workers": _workers, "pollers": _pollers, "queues": _queues, "spark": _spark,
 }  # fmt: skip
 
 

@@ -60,8 +60,10 @@ async def _waking(folder: Path, count: int, rounds: int, singles: int, *, bare: 
                 await _all_wait(pollers)
                 if not number:
                     found.kilobytes = (float(await server.ask("weight")) - float(before)) / count
+                reading = [asyncio.ensure_future(one.woken()) for one in pollers]
+                await asyncio.sleep(0.1)  # until all of them read
                 begun = float(await server.ask("all"))
-                ends = await asyncio.gather(*(one.woken() for one in pollers))
+                ends = await asyncio.gather(*reading)
                 found.first.append((min(ends) - begun) * 1000)
                 found.last.append((max(ends) - begun) * 1000)
                 await server.ask("over")
@@ -73,9 +75,8 @@ async def _waking(folder: Path, count: int, rounds: int, singles: int, *, bare: 
 
 
 async def _all_wait(pollers: list[Poller]) -> None:
-    for one in pollers:
-        one.wait()
-    await asyncio.sleep(0.3 + len(pollers) / 5000)
+    new = sum(one.wait() for one in pollers)
+    await asyncio.sleep(0.05 + new / 2500)
 
 
 class Poller:
@@ -95,11 +96,12 @@ class Poller:
         head = f"GET /internal/tasks?wait=25 HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
         return cls(head.encode(), reader, writer)
 
-    def wait(self) -> None:
-        """Begin to wait, unless it does already."""
-        if not self._waits:
+    def wait(self) -> bool:
+        """Begin to wait, unless it does already; returns whether it did."""
+        if begins := not self._waits:
             self._waits = True
             self._writer.write(self._request)
+        return begins
 
     async def woken(self) -> float:
         """When it was woken."""

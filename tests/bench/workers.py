@@ -26,11 +26,18 @@ LOAD = f"raw asyncio client, {WORKERS} connections"
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 
 
-class Pair(NamedTuple):
-    """Requests or cycles a second in each round: ours, and the bare handlers'."""
+class Rate(NamedTuple):
+    """Turns a second, and ms of processor time of the server that one takes, whatever else the machine does meanwhile."""
 
-    ours: list[float]
-    bare: list[float]
+    a_second: float
+    cpu: float
+
+
+class Pair(NamedTuple):
+    """Reads, bids or cycles in each round: ours, and the bare handlers'."""
+
+    ours: list[Rate]
+    bare: list[Rate]
 
 
 class Connection:
@@ -71,11 +78,15 @@ class Server:
         """What it says next."""
         return json.loads(await self._stdout.readline())
 
-    async def posted(self, count: int) -> list[str]:
-        """So many more tasks that all may bid on."""
+    def cpu(self) -> float:
+        """Milliseconds of processor time that all of its threads have had."""
+        threads = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((one / "schedstat").read_text(encoding="ascii").split()[0]) for one in threads) / 1e6
+
+    async def asked(self, count: int) -> Any:
+        """What it says to a number."""
         self._stdin.write(f"{count}\n".encode())
-        found: list[str] = await self.said()
-        return found
+        return await self.said()
 
     async def end(self) -> None:
         """Have it end."""
@@ -86,24 +97,28 @@ class Server:
 class Crew:
     """The workers, each with its connection to the hub and to the bare handlers."""
 
-    def __init__(self, where: dict[str, Any], hub: dict[str, Connection], bare: dict[str, Connection]) -> None:
+    def __init__(
+        self, server: Server, where: dict[str, Any], hub: dict[str, Connection], bare: dict[str, Connection]
+    ) -> None:
+        self._server = server
         self.where = where
         self._sides = (hub, bare)
         self._leases: dict[str, list[tuple[str, str]]] = {name: [] for name in hub}
         self.open: list[str] = []
 
-    async def rate(self, side: int, each: int, turn: Callable[[str, Connection, int], Awaitable[object]]) -> float:
-        """Turns a second, `each` of every worker."""
+    async def rate(self, side: int, each: int, turn: Callable[[str, Connection, int], Awaitable[object]]) -> Rate:
+        """`each` turns of every worker."""
 
         async def caller(name: str, connection: Connection) -> None:
             for number in range(each):
                 await turn(name, connection, number)
 
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), self._server.cpu()
         async with asyncio.TaskGroup() as group:
             for name, connection in self._sides[side].items():
                 group.create_task(caller(name, connection))
-        return each * WORKERS / (time.perf_counter() - begun)
+        turns = each * WORKERS
+        return Rate(turns / (time.perf_counter() - begun), (self._server.cpu() - spent) / turns)
 
     async def read(self, _: str, connection: Connection, __: int) -> None:
         """Look for auctions."""
@@ -148,13 +163,13 @@ async def _rates(folder: Path, rounds: int, each: int) -> dict[str, Pair]:
             }
             for side in ("hub", "bare")
         ]
-        crew = Crew(where, *sides)
+        crew = Crew(server, where, *sides)
         await crew.rate(0, rounds * each, crew.win)  # so that there is one auction left to look at
         for number in range(rounds):
             turns = {"reads": crew.read, "bids": crew.bid, "cycles": crew.cycle}
             for name, turn in turns.items():
                 if name == "bids":
-                    crew.open = await server.posted(each)
+                    crew.open = await server.asked(each)
                 for side in (0, 1) if number % 2 else (1, 0):
                     found[name][side].append(await crew.rate(side, each, turn))
     return found
