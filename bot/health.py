@@ -9,6 +9,7 @@ from core.chat import Reply
 from core.ids import task_name
 from core.money import format_cost, format_sats, to_cost, to_sats
 from core.swarm.coordinator import Waits
+from core.swarm.parking import words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -205,8 +206,7 @@ class Health:
         lines += [f"{one.about}  is stuck: {one.why}. To do: {one.fix}" for one in stuck[:MOST_WAITING]]
         waits = self._waits()
         for number, agents in waits.tasks[:MOST_WAITING]:
-            what = f"waits for {_some(agents)} to be free" if agents else "waits for spending to go on"
-            lines.append(f"{task_name(number)}  {what}")
+            lines.append(f"{task_name(number)}  {words(agents)}")
         if waits.here or waits.away:
             gone = f"; away: {_some(waits.away)}" if waits.away else ""
             lines.append(f"workers  {len(waits.here)} here{gone}")

@@ -100,7 +100,10 @@ def shown(
     progress: str | None,
     foreseen: tuple[str, Json] | None = None,
 ) -> Reply:
-    """One task, whole; `progress`: what its worker said last of how it goes; `foreseen`: what Spark said, as words and facts."""
+    """One task, whole. `progress`: what its worker said last of how it goes, or whom it waits for.
+
+    `foreseen`: what Spark said, as words and facts.
+    """
     page = Page(f"{task.name} is {task.status.value}: {_first_line(task.description)}")
     page.add(f"budget {format_sats(task.budget)}, attempt {task.attempt} of {task.attempts}")
     times = f"posted {moment(task.posted_at, zone)}, "
@@ -115,6 +118,8 @@ def shown(
         page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
         page.add(f"{task.agent} for {format_sats(task.price or 0)}{f': {progress}' if progress else ''}")
+    elif progress and not task.over:
+        page.add(progress)
     if task.why and task.status is not Status.SETTLED:
         page.add(f"reason: {task.why}")
     if task.result:
@@ -414,12 +419,15 @@ def _files(files: Sequence[ResultFile], place: Callable[[ResultFile], str]) -> t
 
 
 def board(task: Task, answers: Sequence[Answer], progress: str | None) -> Reply:
-    """A task as its auction goes on, in the place of the message that announced it; `progress`: its worker's words."""
+    """A task as its auction goes on, in the place of the message that announced it.
+
+    `progress`: its worker's words, or whom it waits for.
+    """
     price, agent = format_sats(task.price or 0), task.agent
     bidders = [answer.bid.agent for answer in answers if not answer.refused]
     match task.status:
         case Status.OPEN:
-            head = f"{task.name} waits{f': {task.why}' if task.why else ''}"
+            head = f"{task.name} {progress or 'waits'}{f': {task.why}' if task.why else ''}"
         case Status.BIDDING:
             head = f"{task.name} is up for bids"
         case Status.AWARDED:
@@ -437,6 +445,6 @@ def board(task: Task, answers: Sequence[Answer], progress: str | None) -> Reply:
     lines = [head, _first_line(task.description), f"budget {format_sats(task.budget)}, attempt {task.attempt}"]
     if bidders:
         lines.append(f"bids from {', '.join(bidders[:PAGE])}")
-    if progress:
+    if progress and agent:
         lines.append(f"{agent}: {progress}")
     return Reply("\n".join(lines), task_data(task), task.id, buttons_for(task), marks=(Mark(0, len(head), Style.BOLD),))

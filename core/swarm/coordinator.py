@@ -23,6 +23,7 @@ from core.swarm.crew import Crew
 from core.swarm.desk import Desk
 from core.swarm.docket import Docket, find
 from core.swarm.orders import Order, Rules
+from core.swarm.parking import words
 from core.swarm.ports import Workers, seated
 from core.swarm.task import AT_WORK, Status, Verb, WrongState, is_person
 from core.swarm.timing import Timing
@@ -414,8 +415,11 @@ class Coordinator:
         self._walk.resume(number)
 
     def progress(self, number: int) -> str | None:
-        """What was last said of a task under way."""
-        return self._docket.progress.get(number)
+        """How it goes with a task: what was last said of its work, or whom it waits for."""
+        agents = self._docket.parking.whom(number)
+        if agents is None or number in self._docket.board:
+            return self._docket.progress.get(number)
+        return words(agents)
 
     async def files(self, number: int) -> list[ResultFile]:
         """A task's result files."""

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
+MOST_NAMED = 5
+
+
 class Parking:
     """Tasks, by number, and the agents that each could be done by; the first of them that is free takes it."""
 
@@ -53,3 +56,11 @@ class Parking:
     def waiting_for(self, agent: str) -> AbstractSet[int]:
         """Those that wait for this agent."""
         return self._tasks.get(agent, frozenset())
+
+
+def words(agents: Sequence[str]) -> str:
+    """Whom a task waits for, to stand behind its name; nobody: spending is frozen."""
+    if not agents:
+        return "waits for spending to go on"
+    more = len(agents) - MOST_NAMED
+    return f"waits for {', '.join(agents[:MOST_NAMED])}{f' and {more} more' if more > 0 else ''} to be free"

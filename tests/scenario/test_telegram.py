@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from adapters.sqlite.task_store import TaskRows
 from config.settings import Telegram
 from core.chat import Inbound
-from tests.scenario.bot import Hands, hub, settings
+from tests.scenario.bot import QUILL, Hands, hub, settings
 from tests.scenario.telegram import ANN, BOB, GROUP, OLGA, on_telegram, telegram_settings
 
 if TYPE_CHECKING:
@@ -83,6 +83,17 @@ async def test_a_group_that_is_not_listed_hears_nothing_but_its_owner_a_hint(
         assert "-1009" in hint.text
         assert "TIMMY_TELEGRAM_CHATS" in hint.text
         assert len(talk.server.messages(other)) == 1
+
+
+async def test_a_task_that_waits_says_for_whom(tmp_path: Path, server: TelegramServer) -> None:
+    async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()}), personas=[QUILL]) as talk:
+        await talk.says(talk.olga, OLGA, "/task write a poem")
+        await talk.told(talk.olga, "T-1: quill is at work")
+        await talk.says(talk.olga, OLGA, "/task write another")
+        await talk.told(talk.olga, "T-2 waits for quill to be free")
+        assert "\nwaits for quill to be free" in (await talk.says(talk.olga, OLGA, "/show 2")).text
+        await talk.says(talk.olga, OLGA, "/cancel 1")
+        await talk.told(talk.olga, "T-2: quill is at work")
 
 
 async def test_a_topic_is_a_conversation_of_its_own(tmp_path: Path, server: TelegramServer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.swarm.parking import Parking
+from core.swarm.parking import Parking, words
 
 
 def test_a_task_waits_for_each_of_its_agents_until_one_takes_it() -> None:
@@ -40,3 +40,9 @@ def test_what_does_not_wait_can_be_told_so() -> None:
     parking.unpark(1)
 
     assert not parking.waiting()
+
+
+def test_whom_a_task_waits_for_is_said_in_a_few_words() -> None:
+    assert words([]) == "waits for spending to go on"
+    assert words(["quill"]) == "waits for quill to be free"
+    assert words([f"a{n}" for n in range(7)]) == "waits for a0, a1, a2, a3, a4 and 2 more to be free"
