@@ -2,13 +2,15 @@
 
 Rows are written before a container runs, and after it was made: one that has no row is removed at the next look, one that a row
 lacks is made then. So a crash between the two leaves neither an orphan nor a gap. A stop of the hub lets containers run on.
+
+A dismissal waits for no Docker: it is decided by the rows, may come between any two steps of a look, and the next look removes what
+is left. So whatever a look writes, it writes of an agent that is still wanted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, cast
 
 from core.access import Action, authorize
@@ -176,31 +178,28 @@ class Keeper:
 
                 await self._store.write(work)
                 self._coordinator.crew.admit(Enrolled(name, one.capabilities))
+                self._forget(one)
                 self._remember(one, 0)
                 try:
                     await self._engine.start(name)
                 except HubError:
-                    await self._end(caller, name, f"{key} in vain")
+                    await self.dismiss(caller, name, key=f"{key} in vain")
                     raise
             finally:
                 self._wake.set()
         return name
 
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
-        """End an agent's container and its token; as `Coordinator.dismiss`."""
-        async with self._lock:
-            return await self._end(caller, name.lower(), key)
+        """End an agent and its token at once, and its container at the next look; as `Coordinator.dismiss`."""
+        one = rules.dismissed(self._known[name.lower()])
 
-    async def _end(self, caller: Caller, name: str, key: str) -> tuple[str, int]:
         def work(tx: SwarmTx) -> None:
-            cast("KeeperTx", tx).containers.put(rules.dismissed(self._known[name]))
-            if tx.tokens.revoke(TokenKind.WORKER, name, tx.now):
-                tx.emit(token_revoked(TokenKind.WORKER, name, caller.recorded))
+            cast("KeeperTx", tx).containers.put(one)
+            if tx.tokens.revoke(TokenKind.WORKER, one.name, tx.now):
+                tx.emit(token_revoked(TokenKind.WORKER, one.name, caller.recorded))
 
-        found = await self._coordinator.dismiss(caller, name, key=key, also=work)
-        self._forget(name)
-        with suppress(HubError):  # what is left of it is removed at the next look
-            await self._engine.remove(name)
+        found = await self._coordinator.dismiss(caller, one.name, key=key, also=work)
+        self._forget(one)
         self._wake.set()
         return found
 
@@ -249,7 +248,8 @@ class Keeper:
                 log.info("the container %s is nobody's any more", name)
                 await self._engine.remove(name)
             for one in rows:
-                await self._keep(one, found.get(one.name))
+                if self._known[one.name].live:
+                    await self._keep(one, found.get(one.name))
 
     async def _keep(self, one: Container, seen: Found | None) -> None:
         """Do for one what it lacks."""
@@ -287,7 +287,14 @@ class Keeper:
             if seen is None or seen.state is not State.ENDED:
                 self._coordinator.lose(one.name, f"the container of {one.name} was made anew")
                 token = self._token()
-                await self._store.write(lambda tx: self._give(tx, one.name, token))
+
+                def work(tx: KeeperTx) -> bool:
+                    if wanted := self._wanted(tx, one):
+                        self._give(tx, one.name, token)
+                    return wanted
+
+                if not await self._store.write(work):
+                    return
                 await self._engine.remove(one.name)
                 await self._engine.make(rules.wanted(one, self._home), token)
             await self._engine.start(one.name)
@@ -308,6 +315,8 @@ class Keeper:
         """Keep what is new of one; its owners are told where its trouble is another."""
 
         def work(tx: KeeperTx) -> None:
+            if not self._wanted(tx, new):
+                return
             tx.containers.put(new)
             if new.trouble is not was.trouble:
                 kind = Kind.AGENT_DOWN if new.trouble else Kind.AGENT_UP
@@ -317,16 +326,23 @@ class Keeper:
         self._remember(new, due)
 
     def _remember(self, one: Container, due: int | None) -> None:
-        """How one is as kept; `due`: when it is begun, if that is known."""
-        self._known[one.name] = one
-        wait = None if due is None else max(0, due - self._clock.now())
-        self._coordinator.crew.troubles[one.name] = rules.standing(one, wait)
+        """How one is as kept, if it is wanted still; `due`: when it is begun, if that is known."""
+        if self._known[one.name].live:
+            self._known[one.name] = one
+            wait = None if due is None else max(0, due - self._clock.now())
+            self._coordinator.crew.troubles[one.name] = rules.standing(one, wait)
 
-    def _forget(self, name: str) -> None:
-        self._known[name] = rules.dismissed(self._known[name])
-        self._due.pop(name, None)
-        self._since.pop(name, None)
-        self._coordinator.crew.troubles.pop(name, None)
+    def _forget(self, one: Container) -> None:
+        """It begins, or is wanted no more: what was seen of it is of the past."""
+        self._known[one.name] = one
+        self._due.pop(one.name, None)
+        self._since.pop(one.name, None)
+        self._coordinator.crew.troubles.pop(one.name, None)
+
+    @staticmethod
+    def _wanted(tx: KeeperTx, one: Container) -> bool:
+        """Whether it is not dismissed."""
+        return any(row.name == one.name and row.live for row in tx.containers.all())
 
     # Tokens ----------------------------------------------------------------------------------------------------
 

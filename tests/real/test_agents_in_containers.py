@@ -142,7 +142,7 @@ async def test_it_is_shut_in_works_is_killed_starves_comes_back_and_leaves_nothi
         again = await see(lambda: running(images).get("box"), "another in its place")
         assert again != first
         await hub.timmy("agents", "stop", "box")
-        assert await asyncio.to_thread(everything, images) == ""
+        await see(lambda: everything(images) == "", "that nothing is left")
         assert "The books balance" in await hub.timmy("ledger", "verify")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from adapters.containers import engine
 from adapters.containers.engine import SOCKETS
 from bot.parts.boxes import SOCKET
 from config.settings import DockerGroup, Http
+from core.chat import Caller, Role
 from core.swarm.container import CALM, MOST_CONTAINERS
 from tests.docker_server import DockerServer
 from tests.fakes import FakeClock
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from tests.scenario.bot import Bot
 
 OPERATOR = "telegram:5"
+MORE_STEPS = ("GET json", "PUT archive", "POST start", "DELETE")
+OWN = Caller(OWNER, Role.OWNER)
 
 
 @pytest.fixture
@@ -467,3 +472,100 @@ async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_pat
         await bot.see(lambda: docker.boxes == {}, "that nothing is left")
         assert bot.rows("SELECT 1 FROM token") == []
         assert OWNER in bot.app.hub.identities.owners
+
+
+@pytest.mark.parametrize(
+    "step", ["POST start", *(pytest.param(step, marks=pytest.mark.long) for step in ("GET version", *MORE_STEPS[:2]))]
+)
+async def test_a_docker_that_hangs_is_given_up_and_what_it_did_later_is_removed(
+    tmp_path: Path, docker: DockerServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(engine, "ANSWER_SECONDS", 0.2)
+    answers = asyncio.Event()
+
+    async def hang(what: str) -> None:
+        if what == step:
+            await answers.wait()
+
+    docker.before = hang
+    async with on(tmp_path) as bot:
+        said = await bot.say("/spawn box image=agents")
+        assert said["data"]["error"] == "docker_away", said
+        assert "it took longer than 0.2 s" in said["text"]
+        assert "\n" not in said["text"]
+        answers.set()
+        bot.pass_time(5)
+        await bot.see(lambda: docker.boxes == {}, "that nothing is left", pace=1)
+        assert bot.rows("SELECT 1 FROM container WHERE live") == []
+        assert bot.rows("SELECT 1 FROM token WHERE revoked_at IS NULL") == []
+        await spawned(bot)
+
+
+async def test_while_docker_hangs_the_hub_answers_dismisses_and_stops(tmp_path: Path, docker: DockerServer) -> None:
+    clock, answers = FakeClock(), asyncio.Event()
+
+    async def hang(_: str) -> None:
+        await answers.wait()
+
+    async with on(tmp_path, clock=clock) as bot:
+        await spawned(bot)
+        docker.before = hang
+        bot.pass_time(5)
+        await bot.see(lambda: docker.asked[-1] != "POST start", "a look that hangs")
+        async with asyncio.timeout(5):
+            assert (await bot.data("/status"))["ok"]
+            left = await bot.say("/dismiss box")
+        assert left["text"] == "box left the roster"
+        assert bot.rows("SELECT 1 FROM token WHERE revoked_at IS NULL") == []
+    answers.set()
+    docker.before = None
+    async with on(tmp_path, clock=clock) as bot:
+        await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
+
+
+@pytest.mark.parametrize("step", ["POST create", *(pytest.param(step, marks=pytest.mark.long) for step in MORE_STEPS)])
+@pytest.mark.parametrize("state", ["gone", pytest.param("ended", marks=pytest.mark.long)])
+async def test_a_dismissal_between_any_two_steps_of_a_look_holds(
+    tmp_path: Path, docker: DockerServer, state: str, step: str
+) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        if state == "gone":
+            docker.boxes.clear()
+        else:
+            docker.end("box", 3)
+        left: list[str] = []
+
+        async def dismiss(what: str) -> None:
+            if what.startswith(step) and not left:
+                left.append(what)
+                await bot.app.hub.contained.dismiss(OWN, "box", key="now")
+
+        docker.before = dismiss
+        await bot.see(lambda: left or (state == "ended" and docker.of("box").begun == 2), "the step", pace=1)
+        if not left:
+            assert step in {"DELETE", "POST create", "PUT archive"}, "what ended is begun as it is"
+            return
+        await (await bot.app.hub.contained._opened()).look()  # once the one that was under way has ended
+        assert docker.boxes == {}
+        assert bot.rows("SELECT live, trouble FROM container") == [(0, "")]
+        assert bot.rows("SELECT 1 FROM token WHERE revoked_at IS NULL") == []
+        assert "box" not in {one["name"] for one in (await bot.data("/agents"))["agents"]}
+        assert "more" not in bot.kinds()
+
+
+async def test_whoever_is_dismissed_while_it_begins_is_gone(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path) as bot:
+
+        async def dismiss(what: str) -> None:
+            if what == "POST start":
+                docker.before, docker.broken["agents"] = None, "too late"
+                await bot.app.hub.contained.dismiss(OWN, "box", key="now")
+
+        docker.before = dismiss
+        said = await bot.data("/spawn box image=agents")
+        assert said["ok"] is False
+        await bot.see(lambda: docker.boxes == {}, "that nothing is left", pace=1)
+        assert bot.rows("SELECT live FROM container") == [(0,)]
+        docker.broken = {}
+        await spawned(bot)
