@@ -22,10 +22,12 @@ missing = pytest.mark.skipif(shutil.which("redis-server") is None, reason=LACKIN
 class RedisServer:
     """The server. `options` are further words of its command line."""
 
-    def __init__(self, folder: Path, *options: str, keeps: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, keeps: bool = False, tls: bool = False) -> None:
+        self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
-        self._words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
+        ports = ["--port", "0", "--tls-port", str(self.port)] if tls else ["--port", str(self.port)]
+        self._words = [*ports, "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
         self._words += ["--appendonly", "yes"] if keeps else []
         self._process: asyncio.subprocess.Process | None = None
 
@@ -49,6 +51,11 @@ class RedisServer:
                     writer.close()
                     return self
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it."""
         process, self._process = self._process, None
@@ -66,10 +73,12 @@ class RedisServer:
 
 
 @contextlib.asynccontextmanager
-async def redis_server(folder: Path, *options: str, keeps: bool = False) -> AsyncIterator[RedisServer]:
-    """A server until the block ends. `keeps`: it writes what it has to disk."""
+async def redis_server(
+    folder: Path, *options: str, keeps: bool = False, tls: bool = False
+) -> AsyncIterator[RedisServer]:
+    """A server until the block ends. `keeps`: it writes what it has to disk; `tls`: it speaks nothing else."""
     folder.mkdir()  # noqa: ASYNC240 - of a test
-    server = RedisServer(folder, *options, keeps=keeps)
+    server = RedisServer(folder, *options, keeps=keeps, tls=tls)
     try:
         yield await server.start()
     finally:

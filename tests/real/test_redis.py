@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
+import shutil
+import signal
 import sqlite3
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +19,7 @@ import pytest
 from adapters.console.client import request
 from tests.gateway_process import gateway_process
 from tests.kill.hub_process import hub_process
+from tests.program import ROOT
 from tests.real.redis_server import missing, redis_server
 from tests.scenario.bot import NOBODY
 
@@ -110,9 +115,11 @@ class Site:
         self.redis = redis
         self.gateways = gateways
         self.hands = hands
+        self.posted = 0
 
     async def post(self, count: int) -> None:
         """Have so many things done."""
+        self.posted += count
         for number in range(count):
             assert (await self.hub.data_of(f"/task frobnicate the {number}th gizmo max=50"))["ok"]
 
@@ -155,14 +162,7 @@ async def site(folder: Path, *, gateways: int = 2, keeps: bool = False) -> Async
         session = await stack.enter_async_context(aiohttp.ClientSession())
         hands = []
         for number in range(WORKERS):
-            frame = {
-                "op": "token.mint",
-                "token_kind": "worker",
-                "name": f"hand{number}",
-                "for": None,
-                "task_limit": None,
-            }
-            token = (await request(hub.data, frame))["text"]
+            token = await _minted(hub, f"hand{number}")
             hands.append(Hand(session, f"hand{number}", token, [way.address for way in ways]))
             await hands[-1].enrol()
         async with asyncio.TaskGroup() as group:
@@ -170,6 +170,11 @@ async def site(folder: Path, *, gateways: int = 2, keeps: bool = False) -> Async
             yield Site(hub, redis, ways, hands)
             for task in tasks:
                 task.cancel()
+
+
+async def _minted(hub: HubProcess, name: str) -> str:
+    frame = {"op": "token.mint", "token_kind": "worker", "name": name, "for": None, "task_limit": None}
+    return str((await request(hub.data, frame))["text"])
 
 
 async def _gateway_dies(some: Site) -> None:
@@ -187,6 +192,42 @@ async def _redis_dies(some: Site) -> None:
     await some.redis.start()
 
 
+async def _things_freeze(some: Site) -> None:
+    """For longer than they are believed to be there; then they go on as if nothing had been."""
+    process = some.gateways[0].process
+    assert process is not None
+    for send in (process.send_signal, some.redis.send):
+        send(signal.SIGSTOP)
+        await asyncio.sleep(7)  # noqa: TID251 - it takes real time to be missed
+        send(signal.SIGCONT)
+        await some.post(3)
+
+
+async def _redis_ails(some: Site) -> None:
+    """With one thing after the other."""
+    say, dump = some.redis.say, some.redis.folder / "dump.rdb"
+    dump.mkdir()  # so that it cannot save
+    for begin, means, end in (
+        ("config set maxmemory 1", "is full and takes nothing more", "config set maxmemory 0"),
+        ("replicaof 127.0.0.1 1", "is a replica and takes no writes", "replicaof no one"),
+        ("config set save 1,1", "takes no writes, as it cannot save to its disk", "config set save "),
+        ("acl setuser default -xadd", "forbids its user what is needed", "acl setuser default +xadd"),
+    ):
+        assert await say(*(word.replace(",", " ") for word in begin.split(" "))) == "OK"
+        await wait_for(lambda means=means: _why(some, means), "told")  # type: ignore[misc]
+        assert await say(*end.split(" ")) == "OK"
+        await some.post(2)
+        await wait_for(lambda: _why(some, ""), "told")
+    assert await say("flushall") == "OK"
+
+
+async def _why(some: Site, means: str) -> str:
+    """Whether the hub says so of Redis; empty: that it is up."""
+    parts = json.loads(await some.hub.timmy("status", "--json"))["parts"]
+    assert all(part["up"] for name, part in parts.items() if name != "redis")
+    return "told" if means in str(parts["redis"]["why"]) and parts["redis"]["up"] == (not means) else str(parts)
+
+
 async def _all_of_it(some: Site) -> None:
     for blow in (_gateway_dies, _redis_dies, _hub_dies, _gateway_dies):
         await blow(some)
@@ -194,7 +235,9 @@ async def _all_of_it(some: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "blow", [_gateway_dies, _hub_dies, _redis_dies, _all_of_it], ids=lambda one: one.__name__.strip("_")
+    "blow",
+    [_gateway_dies, _hub_dies, _redis_dies, _all_of_it, _things_freeze, _redis_ails],
+    ids=lambda one: one.__name__.strip("_"),
 )
 async def test_whatever_dies_every_task_is_done_and_paid_for_once(
     tmp_path: Path, blow: Callable[[Site], Awaitable[None]]
@@ -203,7 +246,7 @@ async def test_whatever_dies_every_task_is_done_and_paid_for_once(
         await some.post(12)
         await blow(some)
         await some.post(12)
-        await some.settle(44 if blow is _all_of_it else 24)
+        await some.settle(some.posted)
         hub = (await some.redis.say("smembers", "timmy:hubs")).strip()
         await wait_for(lambda: some.redis.say("xlen", f"timmy:{hub}:asks"), "0")
         assert await some.redis.say("keys", "timmy:*:file:*") == ""
@@ -214,3 +257,56 @@ async def wait_for(ask: Callable[[], Awaitable[str]], what: str) -> None:
     async with asyncio.timeout(10):
         while await ask() != what:
             pass
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed (on Debian: apt install openssl)")
+async def test_the_user_of_the_docs_is_enough_over_tls(tmp_path: Path) -> None:
+    key, certificate, users = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "users.acl"
+    made = await asyncio.create_subprocess_exec(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+        "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate),
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert await made.wait() == 0
+    (line,) = re.findall(r"^ *(user timmy on .*)$", (ROOT / "docs/gateway.md").read_text(), re.MULTILINE)
+    users.write_text(f"user default off\n{line.replace('PASSWORD', 'op:en/sesame')}\n")
+    tls = (
+        "--tls-cert-file",
+        str(certificate),
+        "--tls-key-file",
+        str(key),
+        "--tls-auth-clients",
+        "no",
+        "--aclfile",
+        str(users),
+    )
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server(tmp_path / "redis", *tls, tls=True))
+        url = f"rediss://timmy:op%3Aen%2Fsesame@127.0.0.1:{redis.port}/0"
+        trusting = {"SSL_CERT_FILE": str(certificate)}
+        hub = await stack.enter_async_context(
+            hub_process(tmp_path, NOBODY, executed=False, TIMMY_REDIS_URL=url, **trusting, **RULES)
+        )
+        way = await stack.enter_async_context(gateway_process(url, executed=False, **trusting))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        hand = Hand(session, "hand", await _minted(hub, "hand"), [way.address])
+        await hand.enrol()
+        some = Site(hub, redis, [way], [hand])
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work()) for work in (hand.bids, hand.works)]
+            await some.post(3)
+            await some.settle(3)
+            for task in tasks:
+                task.cancel()
+        checks = json.loads(await hub.timmy("doctor", "--json"))["checks"]
+        found = {one["id"]: one for one in checks if "redis" in one["id"]}
+        assert found.keys() == {"redis.answers", "redis.keeps", "redis.private", "part.redis"}
+        assert all(one["ok"] for one in found.values()), found
+        assert "sesame" not in str(checks)
+        strangers = await stack.enter_async_context(gateway_process(url))
+
+        async def ready() -> str:
+            async with session.get(f"{strangers.address}/readyz") as answer:
+                return "strange" if answer.status == 503 and "certificate verify failed" in await answer.text() else "?"
+
+        await wait_for(ready, "strange")  # it trusts nobody it does not know
