@@ -8,13 +8,14 @@ it writes, and returns what it found. Services declare the part of the transacti
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from core.events import Event
     from core.ports import Clock
@@ -28,6 +29,10 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 1.0
 LAST_PAUSE = 60.0
 """Seconds between tries of what can be written again later."""
+
+
+TURNS = 2
+"""Turns of the loop in which nobody joins, until what waits is written."""
 
 
 class NotWritten(Unavailable):
@@ -85,6 +90,17 @@ async def patiently(store: Store[T], work: Callable[[T], R], clock: Clock) -> R:
         except NotWritten as error:
             log.warning("%s", error)
         await clock.sleep(next(waits))
+
+
+async def gathered(waiting: Sequence[object], most: int) -> None:
+    """Before what waits is written: let those join it who are about to, for as long as some do and it is no more than `most`.
+
+    Who is answered by one commit often asks again at once, and each commit costs the same for one as for many.
+    """
+    still = 0
+    while still < TURNS and (count := len(waiting)) < most:
+        await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, and no time
+        still = still + 1 if len(waiting) <= count else 0
 
 
 def pauses() -> Iterator[float]:

@@ -120,11 +120,14 @@ class TaskRows:
             ).fetchall()
         )
 
-    def loads(self) -> Counter[str]:
+    def loads(self, agents: Sequence[str] | None = None) -> Counter[str]:
         """See `TaskStore`."""
+        which = "IS NOT NULL" if agents is None else f"IN ({', '.join('?' * len(agents))})"
+        query = (
+            f"SELECT agent, count(*) FROM task WHERE status IN ('awarded', 'running') AND agent {which} GROUP BY agent"  # noqa: S608 - constants
+        )
         loads: Counter[str] = Counter()
-        query = "SELECT agent, count(*) FROM task WHERE status IN ('awarded', 'running') AND agent IS NOT NULL GROUP BY agent"
-        dict.update(loads, self._connection.execute(query))  # its own update would count
+        dict.update(loads, self._connection.execute(query, agents or ()))  # its own update would count
         return loads
 
     def load(self, agent: str) -> int:

@@ -19,7 +19,7 @@ import aiosqlite
 from adapters.clockwork import running
 from adapters.sqlite.connection import connect, connect_reader, translate
 from adapters.sqlite.unit_of_work import UnitOfWork
-from core.store import StoreClosed
+from core.store import StoreClosed, gathered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -139,7 +139,7 @@ class Database:
             await self._wake.wait()
             self._wake.clear()
             while self._jobs:
-                await asyncio.sleep(0)  # noqa: TID251 - waits for no time: who was just woken may write at once, in this batch
+                await gathered(self._jobs, MAX_BATCH)
                 batch = [job for job in self._jobs[:MAX_BATCH] if not job.done.cancelled()]
                 del self._jobs[:MAX_BATCH]
                 if batch:

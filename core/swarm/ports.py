@@ -160,8 +160,8 @@ class TaskStore(Protocol):
     def counts(self) -> dict[str, int]:
         """How many live tasks there are of each status."""
 
-    def loads(self) -> Counter[str]:
-        """How many tasks each agent has been awarded or is running; 0 for everyone else."""
+    def loads(self, agents: Sequence[str] | None = None) -> Counter[str]:
+        """How many tasks each agent, or each of these, has been awarded or is running; 0 for everyone else."""
 
     def load(self, agent: str) -> int:
         """How many tasks one agent has been awarded or is running."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import HubError, Unavailable, UserError
-from core.store import StoreClosed
+from core.store import StoreClosed, gathered
 from core.swarm import bidding
 from core.swarm.auction import Bid
 from core.swarm.docket import find
@@ -70,6 +70,15 @@ class Written:
     new: list[Sealed] = field(default_factory=list)
 
 
+class Known(NamedTuple):
+    """What is known of those who answer to one task: what each said last and how often, its trust, and who has no hand free."""
+
+    answers: dict[str, Answer]
+    times: dict[str, int]
+    trust: dict[str, int]
+    full: set[str]
+
+
 class Tray:
     """Takes answers and writes them, one unit of work at a time."""
 
@@ -98,6 +107,7 @@ class Tray:
         some: list[Sealed] = []
         try:
             while self._waiting:
+                await gathered(self._waiting, TOGETHER)
                 some, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
                 await self._write(some)
         finally:
@@ -144,46 +154,52 @@ class Tray:
             task = find(tx, number)
         except UserError as error:
             return Written(None, [(one, error) for one in answers])
-        names = list(dict.fromkeys(one.name for one in answers))
-        known = {answer.bid.agent: answer for answer in tx.tasks.answers_of(number, task.attempt, names)}
-        trusted = bidding.trusted(tx, names, self._terms.roster.field_of(task.description))
+        known = self._known(tx, task, list(dict.fromkeys(one.name for one in answers)))
         taken: list[Answer] = []
         written = Written(task, [])
         for one in answers:
             try:
-                why, answer = self._judged(tx, task, one, known.get(one.name), trusted[one.name], written.new)
+                why, answer = _judged(tx, task, one, known)
             except UserError as error:
                 written.said.append((one, error))
                 continue
             written.said.append((one, why))
             if answer is not None:
-                known[one.name] = answer
+                known.answers[one.name] = answer
                 taken.append(answer)
             if not why:
                 written.new.append(one)
+                known.times[one.name] += 1
         bidding.keep(tx, task, taken, {"late": True} if task.waits_for_people else {})
         if taken:
             written.task = bidding.settled(tx, task, self._terms)
         return written
 
-    def _judged(
-        self, tx: SwarmTx, task: Task, one: Sealed, before: Answer | None, trust: int, new: Sequence[Sealed]
-    ) -> tuple[str, Answer | None]:
-        """Why an answer does not count, if so, and what is to be kept of it. Raises what is wrong with it."""
-        if one.is_said(before):
-            return "", None
-        if task.status is not Status.BIDDING:
-            raise WrongState(
-                task=task.name, status=task.status.value, verb="refused" if one.price is None else "bid on"
-            )
-        if self._docket.board.times(task.id, one.name) + sum(other.name == one.name for other in new) >= MOST_ANSWERS:
-            raise TooManyChanges(task=task.name, most=MOST_ANSWERS)
-        if one.price is None:
-            bidding.check_asked(task, one.name)
-            return "", bidding.declined(tx, one.name, one.note or "refused")
-        if not task.waits_for_people and tx.tasks.load(one.name) >= self._terms.capacity(one.name):
-            return BUSY, None
-        return "", bidding.scored(tx, task, Bid(one.name, one.price, one.eta, one.note, 1000, tx.now), trust)
+    def _known(self, tx: SwarmTx, task: Task, names: list[str]) -> Known:
+        loads = tx.tasks.loads(names)
+        return Known(
+            {answer.bid.agent: answer for answer in tx.tasks.answers_of(task.id, task.attempt, names)},
+            {name: self._docket.board.times(task.id, name) for name in names},
+            bidding.trusted(tx, names, self._terms.roster.field_of(task.description)),
+            {name for name in names if loads[name] >= self._terms.capacity(name)},
+        )
+
+
+def _judged(tx: SwarmTx, task: Task, one: Sealed, known: Known) -> tuple[str, Answer | None]:
+    """Why an answer does not count, if so, and what is to be kept of it. Raises what is wrong with it."""
+    if one.is_said(known.answers.get(one.name)):
+        return "", None
+    if task.status is not Status.BIDDING:
+        raise WrongState(task=task.name, status=task.status.value, verb="refused" if one.price is None else "bid on")
+    if known.times[one.name] >= MOST_ANSWERS:
+        raise TooManyChanges(task=task.name, most=MOST_ANSWERS)
+    if one.price is None:
+        bidding.check_asked(task, one.name)
+        return "", bidding.declined(tx, one.name, one.note or "refused")
+    if one.name in known.full and not task.waits_for_people:
+        return BUSY, None
+    bid = Bid(one.name, one.price, one.eta, one.note, 1000, tx.now)
+    return "", bidding.scored(tx, task, bid, known.trust[one.name])
 
 
 def _end(answers: Iterable[Sealed], error: Exception) -> None:

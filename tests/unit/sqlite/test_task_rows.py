@@ -24,13 +24,25 @@ if TYPE_CHECKING:
         lambda tx: tx.tasks.due(0, 10),
         lambda tx: tx.tasks.counts(),
         lambda tx: tx.tasks.loads(),
+        lambda tx: tx.tasks.loads(["a", "b"]),
         lambda tx: tx.tasks.newest(Status.RUNNING, 10),
         lambda tx: tx.tasks.newest(Status.CANCELLED, 10, start=7),
         lambda tx: tx.tasks.count(Status.SETTLED),
         lambda tx: tx.tasks.count(Status.DELIVERED, start=7),
         lambda tx: tx.tasks.count(None),
     ],
-    ids=["live", "due", "counts", "loads", "running", "cancelled", "count settled", "count delivered", "count"],
+    ids=[
+        "live",
+        "due",
+        "counts",
+        "loads",
+        "loads of some",
+        "running",
+        "cancelled",
+        "count settled",
+        "count delivered",
+        "count",
+    ],
 )
 def test_what_is_asked_for_is_found_by_an_index(path: Path, ask: Callable[[UnitOfWork], object]) -> None:
     with closing(connect(blank(path))) as connection:

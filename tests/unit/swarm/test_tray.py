@@ -21,8 +21,10 @@ class Stuck:
     def __init__(self) -> None:
         self.ends: asyncio.Future[list[Written]] = asyncio.get_running_loop().create_future()
         self.begun = asyncio.Event()
+        self.writes = 0
 
     async def write(self, _: Callable[[Any], Any], /) -> list[Written]:
+        self.writes += 1
         self.begun.set()
         return await self.ends
 
@@ -51,6 +53,22 @@ async def test_whoever_is_gone_is_not_answered_and_holds_up_nobody() -> None:
         gone.done.cancel()
         store.ends.set_exception(DiskFull(why="no room"))
         assert [type(end) for end in await ends] == [asyncio.CancelledError, DiskFull]
+
+
+async def test_answers_that_come_in_the_next_turns_of_the_loop_are_written_with_the_first() -> None:
+    store = Stuck()
+    store.ends.set_exception(DiskFull(why="no room"))
+    async with asyncio.timeout(5), Nursery() as nursery:
+        into = tray(store, nursery)
+
+        async def put(*names: str) -> list[object]:
+            """The first now, the others a turn later each."""
+            return await asyncio.gather(
+                into.put(bid(names[0])), *([put(*names[1:])] if names[1:] else []), return_exceptions=True
+            )
+
+        await put("box", "boy", "bot")
+    assert store.writes == 1
 
 
 def bid(name: str) -> Sealed:
