@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -16,7 +17,7 @@ from adapters.containers.engine import SOCKETS
 from bot.parts.boxes import SOCKET
 from config.settings import DockerGroup, Http
 from core.chat import Caller, Role
-from core.swarm.container import CALM, MOST_CONTAINERS
+from core.swarm.container import CALM, MOST_CONTAINERS, refused
 from tests.docker_server import DockerServer
 from tests.fakes import FakeClock
 from tests.scenario.bot import OWNER, balances, hub, let_in, prove, settings
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tests.scenario.bot import Bot
 
 OPERATOR = "telegram:5"
-MORE_STEPS = ("GET json", "PUT archive", "POST start", "DELETE")
+MORE_STEPS = ("PUT archive", "POST start", "DELETE")
 OWN = Caller(OWNER, Role.OWNER)
 
 
@@ -240,7 +241,11 @@ async def test_what_ended_and_why_is_shown_with_its_last_words_to_those_who_may_
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [(0, "it ended by itself, with exit code 0"), (137, "it was killed by SIGKILL"), (2, "it ended with exit code 2")],
+    [
+        (0, "it ended by itself, with exit code 0"),
+        (137, "it was killed by SIGKILL"),
+        (127, "its image has no program of the name that it begins (exit code 127)"),
+    ],
 )
 async def test_what_it_was_doing_goes_to_somebody_else_as_it_ends(
     tmp_path: Path, docker: DockerServer, code: int, why: str
@@ -475,7 +480,11 @@ async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "step", ["POST start", *(pytest.param(step, marks=pytest.mark.long) for step in ("GET version", *MORE_STEPS[:2]))]
+    "step",
+    [
+        "POST start",
+        *(pytest.param(step, marks=pytest.mark.long) for step in ("GET version", "GET json", "PUT archive")),
+    ],
 )
 async def test_a_docker_that_hangs_is_given_up_and_what_it_did_later_is_removed(
     tmp_path: Path, docker: DockerServer, monkeypatch: pytest.MonkeyPatch, step: str
@@ -523,7 +532,9 @@ async def test_while_docker_hangs_the_hub_answers_dismisses_and_stops(tmp_path: 
         await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
 
 
-@pytest.mark.parametrize("step", ["POST create", *(pytest.param(step, marks=pytest.mark.long) for step in MORE_STEPS)])
+@pytest.mark.parametrize(
+    "step", ["GET json", "POST create", *(pytest.param(step, marks=pytest.mark.long) for step in MORE_STEPS)]
+)
 @pytest.mark.parametrize("state", ["gone", pytest.param("ended", marks=pytest.mark.long)])
 async def test_a_dismissal_between_any_two_steps_of_a_look_holds(
     tmp_path: Path, docker: DockerServer, state: str, step: str
@@ -569,3 +580,33 @@ async def test_whoever_is_dismissed_while_it_begins_is_gone(tmp_path: Path, dock
         assert bot.rows("SELECT live FROM container") == [(0,)]
         docker.broken = {}
         await spawned(bot)
+
+
+async def test_what_a_look_saw_of_whom_is_dismissed_meanwhile_changes_nothing(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    """A dismissal that is written just before a look would write is no step of Docker's, so that is done by hand."""
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        keeper = await bot.app.hub.contained._opened()
+        one = keeper.kept("BOX")
+        assert one is not None
+        await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+        await bot.say("/dismiss box")
+        await bot.see(lambda: docker.boxes == {}, "its removal")
+        await keeper._begin(one, None)
+        await keeper._note(one, refused(one, "it was seen to be away"), None)
+        assert docker.boxes == {}
+        assert bot.rows("SELECT live, trouble FROM container") == [(0, "")]
+        assert bot.rows("SELECT 1 FROM token WHERE revoked_at IS NULL") == []
+        assert keeper.kept("box") == replace(one, live=False)
+        assert bot.app.hub.coordinator.crew.troubles == {}
+
+
+async def test_a_wish_that_was_done_and_not_answered_is_done_once(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path) as bot:
+        contained = bot.app.hub.contained
+        first, again = [await contained.spawn(OWN, "quill", "agents", None, key="k") for _ in range(2)]
+        assert first == again == ("quill-box", ", in a container of agents")
+        assert list(docker.names) == ["quill-box"]
+        assert (await bot.data("/spawn quill-2 image=agents"))["error"] == "name_reserved"
