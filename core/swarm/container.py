@@ -57,7 +57,7 @@ class NotStarted(UserError):
 
 
 class DockerAway(Unavailable):
-    """Docker does not answer at {url}: {why}. Start it, or see to TIMMY_DOCKER_URL (docs/workers.md)."""
+    """Docker does not answer at {url}: {why}. Start it, or see to TIMMY_DOCKER_URL (docs/containers.md)."""
 
 
 class Trouble(StrEnum):
