@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -46,6 +47,12 @@ LARGEST = 64 * 1024
 AT_A_TIME = 2
 """Large results that are read at a time, one of a worker: each is in memory several times meanwhile."""
 
+MOST_A_SECOND = 2000
+"""Requests of one worker, at first in one go: whoever asks without end leaves time for the others."""
+
+PAUSE = 1.0
+"""Seconds until a worker that asks more often is told so: else it would ask again at once."""
+
 RESULT_SECONDS = 60.0
 """How long the body of a result may take to come in."""
 
@@ -60,6 +67,12 @@ Body = TypeVar("Body")
 
 class NotThisAgent(Refused):
     """Your token is the agent {mine}'s, and this names {given}. Use the name that the token was minted for."""
+
+
+class TooOften(UserError):
+    """You ask more than {most} times a second. Wait a second, then go on."""
+
+    status = 429
 
 
 class BadBody(UserError):
@@ -261,6 +274,19 @@ class WorkerApi:
         self._reading = asyncio.Semaphore(AT_A_TIME)
         self._listed: tuple[list[Task], bytes] = ([], b"[]")
         self._sends: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._paces: dict[str, tuple[float, float]] = {}
+
+    async def serve(self, what: str, request: web.Request) -> web.Response:
+        """Answer a request. Raises `TooOften`, and what the answer does."""
+        name, now = request[CREDENTIAL].name, asyncio.get_running_loop().time()
+        left, since = self._paces.get(name, (MOST_A_SECOND, now))
+        left = min(MOST_A_SECOND, left + (now - since) * MOST_A_SECOND)
+        self._paces[name] = max(left - 1, 0), now
+        if left < 1:
+            await _later(PAUSE)
+            raise TooOften(most=f"{MOST_A_SECOND:,}")
+        answered: web.Response = await getattr(self, what)(request)
+        return answered
 
     # Joining and bidding ---------------------------------------------------------------------------------------
 
@@ -369,6 +395,13 @@ class WorkerApi:
         """Raise `BadToken` where the token was revoked while its worker waited."""
         if waited and await self._check(request.headers["Authorization"].partition(" ")[2].strip()) is None:
             raise BadToken
+
+
+async def _later(seconds: float) -> None:
+    """Return after so many seconds, or when whoever asked has gone."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().create_future()
 
 
 def _status(task: Task) -> web.Response:

@@ -43,9 +43,8 @@ class WorkerRoutes:
         return WorkerApi(*self._parts)
 
     def _to(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            answered: web.StreamResponse = await getattr(self._api, name)(request)
-            return answered
+        def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
+            return self._api.serve(name, request)
 
         return handle
 
@@ -60,11 +59,11 @@ class WorkerRoutes:
         )
         leased: dict[str, Any] = {**worker, "takes": (Parameter("id", "path", "the task's", required=True),)}
         body = (400, 413, 422)
-        stale, at = (*body, 404, 409), "/internal/tasks/{id}"
+        stale, at = (*body, 404, 409, 429), "/internal/tasks/{id}"
         return (
             Route(
                 "POST", "/internal/agents", "enrol", "Enrol a worker, or change what it does", self._to("enrol"), gives="AgentIs",
-                body="Agent", takes=(which,), refuses=(*body, 409), **worker,
+                body="Agent", takes=(which,), refuses=(*body, 409, 429), **worker,
             ),
             Route(
                 "GET", "/internal/tasks", "open_tasks", "Auctions to bid in; 204 if there are none", self._to("tasks"),

@@ -309,24 +309,40 @@ async def test_a_result_of_a_hundred_megabytes_is_refused_before_it_is_read(
         assert await it.box.deliver(OWN, it.leases[f"lease of {OWN}"], "done") == {"status": "delivered"}
 
 
-async def test_a_flood_of_one_worker_is_refused_and_slows_nobody_else(tmp_path: Path) -> None:
+async def test_too_many_polls_and_changes_of_a_bid_are_refused(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
         polls = it.bot.app.hub.coordinator._docket.board._waiting
 
         async def meanwhile() -> None:
             await it.bot.see(lambda: len(polls.get("box", ())) == MOST_POLLS, "the polls", pace=0)
             bids = ({**BID, "bid_sats": sats + 1} for sats in range(2 * MOST_ANSWERS))
-            *flood, boys = await asyncio.gather(
-                *(it.box.ask("POST", "bids", bid) for bid in bids),
-                it.boy.ask("POST", "bids", {**BID, "agent_id": "boy", "bid_sats": 90}),
-            )
+            flood = await asyncio.gather(*(it.box.ask("POST", "bids", bid) for bid in bids))
             assert flood == [200] * MOST_ANSWERS + [429] * MOST_ANSWERS
-            assert boys == 200
+            await it.boy.bid(OPEN, 90)
             assert status(it.bot, OPEN) == "awarded"
 
         many = (it.box.ask("GET", "assignments", agent_id="box", wait=25) for _ in range(3 * MOST_POLLS))
         found, _ = await soon(asyncio.gather(asyncio.gather(*many), meanwhile()))
         assert sorted(found) == [200] * MOST_POLLS + [429] * 2 * MOST_POLLS
+
+
+async def test_a_flood_of_one_worker_is_refused_after_a_while_and_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.web.worker_api.MOST_A_SECOND", 20)
+    monkeypatch.setattr("adapters.web.worker_api.PAUSE", 0.01)
+    async with world(tmp_path) as it:
+        own = {"lease_token": it.leases[f"lease of {OWN}"]}
+        flood = [it.box.ask("POST", f"tasks/{OWN}/heartbeat", own) for _ in range(100)]
+        boys = [it.boy.ask("GET", "tasks") for _ in range(10)]
+        found = await soon(asyncio.gather(*flood, *boys))
+        assert {*found[:100]} == {200, 429}
+        assert found.count(429) >= 20, "some are taken as time goes on"
+        assert found[100:] == [200] * 10
+        monkeypatch.setattr("adapters.web.worker_api.MOST_A_SECOND", 0)
+        assert await it.box.code("GET", "tasks") == (429, "too_often")
+        monkeypatch.undo()
+        assert await it.box.beat(OWN, own["lease_token"])
 
 
 async def test_no_token_is_for_a_name_of_the_hubs_own(tmp_path: Path) -> None:
