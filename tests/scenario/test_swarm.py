@@ -37,6 +37,7 @@ async def test_ten_tasks_for_one_agent_that_does_one_at_a_time_all_settle_in_the
         await hands.at_work("T-1", "quill")
         assert len((await bot.data("/tasks running"))["tasks"]) == 1
         assert len((await bot.data("/tasks open"))["tasks"]) == 9
+        assert "\nwaits for quill to be free" in (await bot.say("/show T-2"))["text"]
         gate.set()
         for number in range(1, 11):
             await bot.settled(f"T-{number}")

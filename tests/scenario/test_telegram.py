@@ -85,6 +85,7 @@ async def test_a_group_that_is_not_listed_hears_nothing_but_its_owner_a_hint(
         assert len(talk.server.messages(other)) == 1
 
 
+@pytest.mark.long
 async def test_a_task_that_waits_says_for_whom(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()}), personas=[QUILL]) as talk:
         await talk.says(talk.olga, OLGA, "/task write a poem")
