@@ -20,6 +20,7 @@ from tests.bench import (
     book,
     footprint,
     gate,
+    gateways,
     hearing,
     latency,
     lives,
@@ -384,10 +385,41 @@ def _spark(_: Effort) -> Iterator[Line]:
         yield Line(f"Spark: {what} in their range", f"{inside:.1%}", f"meant: {COVERED:.0%}", off, "<= 0.02")
 
 
+def _redis(effort: Effort) -> Iterator[Line]:
+    if gateways.lacking():
+        yield Line("redis: NOT MEASURED", "skipped", "redis-server is not installed (apt install redis-server)", 0.0)
+        return
+    found = gateways.rates(effort.rounds, 150 // effort.rounds)
+    for turn, what, durable in (
+        ("reads", "auctions looked for", "nothing is written"),
+        ("bids", "bids", DURABLE),
+        ("cycles", "a heartbeat and a result", f"{DURABLE}, two commits"),
+    ):
+        here = found[turn]["in process"].each
+        for way, rates in found[turn].items():
+            ratio = statistics.median(one / other for one, other in zip(rates.each, here, strict=True))
+            against = f"in process: {statistics.median(here):,.0f}/s"
+            mine = f"{statistics.median(rates.each):,.0f}/s"
+            yield Line(f"redis: {what}, {way}", mine, against, ratio, "", f"{durable}; limit: {rates.limit}")
+    waits = {
+        way: pollers.waking(pollers.FEW, effort.rounds, 4 * effort.rounds, bare=False, gateways=number)
+        for number, way in enumerate(gateways.WAYS)
+    }
+    near = waits["in process"]
+    for way, far in waits.items():
+        for what, ours, theirs in (("one is woken", far.one, near.one), ("all are woken", far.last, near.last)):
+            ms, other = statistics.median(ours), statistics.median(theirs)
+            name, against = f"redis: {pollers.FEW} wait, {what}, {way}", f"in process: {other:.1f} ms"
+            yield Line(name, f"{ms:.1f} ms", against, ms / other, "", DURABLE)
+        name, against = f"redis: each holds in the hub, {way}", f"in process: {near.kilobytes:.1f} kB"
+        yield Line(name, f"{far.kilobytes:.1f} kB", against, far.kilobytes / near.kilobytes)
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
     "workers": _workers, "pollers": _pollers, "queues": _queues, "spark": _spark,
+    "redis": _redis,
 }  # fmt: skip
 
 

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.gateway_process import gateway_process
 from tests.program import ROOT
+from tests.real.redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,20 +38,28 @@ class Waking:
     kilobytes: float = 0.0
 
 
-def waking(count: int, rounds: int, singles: int, *, bare: bool) -> Waking:
-    """With so many that wait: `singles` tasks for one of them, and in each round one for all."""
+def waking(count: int, rounds: int, singles: int, *, bare: bool, gateways: int = 0) -> Waking:
+    """With so many that wait, at so many gateways or at the hub: `singles` tasks for one of them, and in each round one for all."""
     with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
-        return asyncio.run(_waking(Path(folder), count, rounds, singles, bare=bare))
+        return asyncio.run(_waking(Path(folder), count, rounds, singles, bare=bare, gateways=gateways))
 
 
-async def _waking(folder: Path, count: int, rounds: int, singles: int, *, bare: bool) -> Waking:
+async def _waking(folder: Path, count: int, rounds: int, singles: int, *, bare: bool, gateways: int) -> Waking:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     found = Waking()
     try:
-        async with _server(folder, count, bare=bare) as server:
+        async with contextlib.AsyncExitStack() as stack:
+            redis = await stack.enter_async_context(redis_server(folder / "redis")) if gateways else None
+            url = redis.url if redis else ""
+            server = await stack.enter_async_context(_server(folder, count, url, bare=bare))
+            ways = [await stack.enter_async_context(gateway_process(url, executed=True)) for _ in range(gateways)]
+            wheres = [way.address for way in ways] or [server.where]
             before = await server.ask("weight")
-            pollers = [await Poller.connected(server.where, token) for token in server.tokens]
+            pollers = [
+                await Poller.connected(wheres[number % len(wheres)], token)
+                for number, token in enumerate(server.tokens)
+            ]
             for number in range(singles):
                 place = number * 37 % count
                 await _all_wait(pollers)
@@ -135,9 +145,9 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def _server(folder: Path, count: int, *, bare: bool) -> AsyncIterator[Server]:
+async def _server(folder: Path, count: int, redis: str, *, bare: bool) -> AsyncIterator[Server]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.pollers_server", str(folder), str(count), *(["bare"] if bare else []), cwd=ROOT,
+        sys.executable, "-m", "tests.bench.pollers_server", str(folder), str(count), "bare" if bare else redis, cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
     )  # fmt: skip
     assert process.stdin is not None

@@ -1,8 +1,8 @@
-"""What the workers of `pollers` wait on. Usage: python -m tests.bench.pollers_server FOLDER COUNT [bare]
+"""What the workers of `pollers` wait on. Usage: python -m tests.bench.pollers_server FOLDER COUNT HOW
 
-It says where it listens and the tokens, then does what each line of its standard input says: `one NAME` posts a task for one
-worker, `all` one for all of them; both say when that was begun, and call the task off at the next line. `weight` says how many kB
-it has resident.
+HOW is `bare`, or the address of a Redis by which gateways reach it, or nothing. It says where it listens and the tokens, then does
+what each line of its standard input says: `one NAME` posts a task for one worker, `all` one for all of them; both say when that
+was begun, and call the task off at the next line. `weight` says how many kB it has resident.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from bot.app import build
 from bot.run import SWITCH_SECONDS
-from config.settings import Http
+from config.settings import Http, RedisGroup
 from core.chat import Caller, Role
 from core.money import to_msat
 from core.swarm.crew import ANYTHING
@@ -61,8 +62,9 @@ async def _do(post: Callable[[str | None], Awaitable[object]], over: Callable[[]
         print("over", flush=True)
 
 
-async def _hub(folder: Path, count: int) -> None:
-    found = settings(folder, grant=1_000_000, window=3600).model_copy(update={"http": Http(port=0)})
+async def _hub(folder: Path, count: int, redis: str) -> None:
+    own = {"http": Http(port=0), "redis": RedisGroup(url=SecretStr(redis) if redis else None)}
+    found = settings(folder, grant=1_000_000, window=3600).model_copy(update=own)
     async with build(found, roster=()) as app:
         coordinator, numbers, posted = app.hub.coordinator, itertools.count(), list[int]()
         names = [f"w{number}" for number in range(count)]
@@ -114,4 +116,5 @@ async def _bare(count: int) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as `timmy run` does
-    asyncio.run(_bare(int(sys.argv[2])) if sys.argv[3:] else _hub(Path(sys.argv[1]), int(sys.argv[2])))
+    folder, count, how = sys.argv[1:]
+    asyncio.run(_bare(int(count)) if how == "bare" else _hub(Path(folder), int(count), how))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench import lives
 from tests.bench.queues_peer import IN_FLIGHT
-from tests.bench.workers import Server, _connected
+from tests.bench.workers import Server, connected
 from tests.program import ROOT
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def over_http(count: int) -> float:
             async with contextlib.AsyncExitStack() as stack:
                 group = await stack.enter_async_context(asyncio.TaskGroup())
                 working = [
-                    group.create_task(_work(name, await stack.enter_async_context(_connected(where["hub"], token))))
+                    group.create_task(_work(name, await stack.enter_async_context(connected(where["hub"], token))))
                     for name, token in where["tokens"].items()
                 ]
                 await server.asked(count // 10)  # a warm one

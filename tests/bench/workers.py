@@ -73,6 +73,7 @@ class Server:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        self.pid = process.pid
 
     async def said(self) -> Any:
         """What it says next."""
@@ -83,9 +84,9 @@ class Server:
         threads = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((one / "schedstat").read_text(encoding="ascii").split()[0]) for one in threads) / 1e6
 
-    async def asked(self, count: int) -> Any:
-        """What it says to a number."""
-        self._stdin.write(f"{count}\n".encode())
+    async def asked(self, *words: str | int) -> Any:
+        """What it says to a line."""
+        self._stdin.write(f"{' '.join(map(str, words))}\n".encode())
         return await self.said()
 
     async def end(self) -> None:
@@ -95,15 +96,16 @@ class Server:
 
 
 class Crew:
-    """The workers, each with its connection to the hub and to the bare handlers."""
+    """The workers, each with its connections: to the hub, by whichever ways, and to the bare handlers."""
 
     def __init__(
-        self, server: Server, where: dict[str, Any], hub: dict[str, Connection], bare: dict[str, Connection]
+        self, server: Server, where: dict[str, Any], *sides: dict[str, Connection], bare: dict[str, Connection]
     ) -> None:
         self._server = server
         self.where = where
-        self._sides = (hub, bare)
-        self._leases: dict[str, list[tuple[str, str]]] = {name: [] for name in hub}
+        self._sides = (*sides, bare)
+        self._bare = bare
+        self._leases: dict[str, list[tuple[str, str]]] = {name: [] for name in sides[0]}
         self.open: list[str] = []
 
     async def rate(self, side: int, each: int, turn: Callable[[str, Connection, int], Awaitable[object]]) -> Rate:
@@ -141,7 +143,7 @@ class Crew:
 
     async def cycle(self, name: str, connection: Connection, number: int) -> None:
         """Be at a task, and deliver it: two commits."""
-        task, lease = self._leases[name].pop() if connection is self._sides[0][name] else ("T-1", "x" * 16)
+        task, lease = ("T-1", "x" * 16) if connection is self._bare.get(name) else self._leases[name].pop()
         await connection.post(f"tasks/{task}/heartbeat", {"lease_token": lease})
         await connection.post(f"tasks/{task}/result", {"lease_token": lease, "result": f"{number} words"})
 
@@ -154,31 +156,32 @@ def rates(rounds: int, each: int) -> dict[str, Pair]:
 
 async def _rates(folder: Path, rounds: int, each: int) -> dict[str, Pair]:
     found = {"reads": Pair([], []), "bids": Pair([], []), "cycles": Pair([], [])}
-    async with _server(folder, rounds * each) as server, contextlib.AsyncExitStack() as stack:
+    async with running(folder, rounds * each) as server, contextlib.AsyncExitStack() as stack:
         where = await server.said()
-        sides = [
+        hub, bare = [
             {
-                name: await stack.enter_async_context(_connected(where[side], token))
+                name: await stack.enter_async_context(connected(where[side], token))
                 for name, token in where["tokens"].items()
             }
             for side in ("hub", "bare")
         ]
-        crew = Crew(server, where, *sides)
+        crew = Crew(server, where, hub, bare=bare)
         await crew.rate(0, rounds * each, crew.win)  # so that there is one auction left to look at
         for number in range(rounds):
             turns = {"reads": crew.read, "bids": crew.bid, "cycles": crew.cycle}
             for name, turn in turns.items():
                 if name == "bids":
-                    crew.open = await server.asked(each)
+                    crew.open = await server.asked("all", each)
                 for side in (0, 1) if number % 2 else (1, 0):
                     found[name][side].append(await crew.rate(side, each, turn))
     return found
 
 
 @contextlib.asynccontextmanager
-async def _server(folder: Path, tasks: int) -> AsyncIterator[Server]:
+async def running(folder: Path, tasks: int, redis: str = "") -> AsyncIterator[Server]:
+    """It, with so many tasks for each worker. `redis`: where gateways reach it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.workers_server", str(folder), str(WORKERS), str(tasks), cwd=ROOT,
+        sys.executable, "-m", "tests.bench.workers_server", str(folder), str(WORKERS), str(tasks), redis, cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
     )  # fmt: skip
     server = Server(process)
@@ -189,7 +192,8 @@ async def _server(folder: Path, tasks: int) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def _connected(base: str, token: str) -> AsyncIterator[Connection]:
+async def connected(base: str, token: str) -> AsyncIterator[Connection]:
+    """A worker's connection."""
     host = base.removeprefix("http://")
     name, port = host.split(":")
     reader, writer = await asyncio.open_connection(name, int(port))

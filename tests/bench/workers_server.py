@@ -1,8 +1,9 @@
 """A hub with a crew, in a process of its own, and bare handlers beside it that read the same JSON and check the same token.
 
-Usage: python -m tests.bench.workers_server FOLDER WORKERS TASKS; it says where the two listen, the workers' tokens, and for each
-worker TASKS tasks that it alone may bid on; one more, that all may bid on, stays open. For each number on its standard input it
-posts so many more of those, and names them; it ends with its standard input.
+Usage: python -m tests.bench.workers_server FOLDER WORKERS TASKS REDIS (where gateways reach it; or nothing). It says where the two
+listen, the workers' tokens, and for each worker TASKS tasks that it alone may bid on; one more, that all may bid on, stays open.
+For `all NUMBER` on its standard input it posts so many more of those, for `own NUMBER` as many for each worker alone, and names
+them; it ends with its standard input.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from bot.app import build
 from bot.run import SWITCH_SECONDS
-from config.settings import Http
+from config.settings import Http, RedisGroup
 from core.chat import Caller, Role
 from core.money import to_msat
 from core.swarm.crew import ANYTHING
@@ -56,8 +58,9 @@ class Bare:
             raise web.HTTPUnauthorized
 
 
-async def _serve(folder: Path, workers: int, tasks: int) -> None:
-    found = settings(folder, grant=1_000_000, window=3600, lease=3600).model_copy(update={"http": Http(port=0)})
+async def _serve(folder: Path, workers: int, tasks: int, redis: str) -> None:
+    own_parts = {"http": Http(port=0), "redis": RedisGroup(url=SecretStr(redis) if redis else None)}
+    found = settings(folder, grant=1_000_000, window=3600, lease=3600).model_copy(update=own_parts)
     async with build(found, roster=()) as app:
         coordinator = app.hub.coordinator
         names = [f"w{number}" for number in range(workers)]
@@ -71,8 +74,13 @@ async def _serve(folder: Path, workers: int, tasks: int) -> None:
             )  # fmt: skip
             return (await coordinator.post(order)).name
 
-        own = {name: list(await asyncio.gather(*(post(name, number) for number in range(tasks)))) for name in names}
-        seen = await post(None, 1)
+        numbers = itertools.count(1)
+
+        async def posted(name: str | None, count: int) -> list[str]:
+            return list(await asyncio.gather(*(post(name, number) for number in itertools.islice(numbers, count))))
+
+        (seen,) = await posted(None, 1)
+        own = {name: await posted(name, tasks) for name in names}
         shown = [
             {"task_id": seen, "description": "count the words of page 1", "status": "bidding", "budget_sats": 1,
              "closes_at": 1_750_000_000_000, "capabilities": []}
@@ -90,7 +98,6 @@ async def _serve(folder: Path, workers: int, tasks: int) -> None:
             "own": own,
         }  # fmt: skip
         print(json.dumps(where), flush=True)
-        numbers = itertools.count(2)
         while True:
             line = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
             while not line.done():
@@ -98,11 +105,12 @@ async def _serve(folder: Path, workers: int, tasks: int) -> None:
                 await asyncio.wait([line], timeout=5)
             if not await line:
                 break
-            some = [post(None, number) for number in itertools.islice(numbers, int(await line))]
-            print(json.dumps(await asyncio.gather(*some)), flush=True)
+            whose, count = (await line).split()
+            more = {name: await posted(name, int(count)) for name in (names if whose == "own" else [None])}
+            print(json.dumps(more if whose == "own" else more[None]), flush=True)
         await runner.cleanup()
 
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as `timmy run` does
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
