@@ -303,7 +303,6 @@ async def test_who_waits_at_a_gateway_while_its_hub_restarts_is_there_at_once(tm
             assert status(bot, task) == "bidding"
 
 
-@pytest.mark.long
 async def test_files_that_are_lost_or_too_large_on_their_way_are_sent_again_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

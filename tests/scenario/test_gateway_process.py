@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from core.swarm.crew import SILENCE
 from tests.gateway_process import gateway_process
 from tests.program import ROOT, Program
 from tests.redis_server import RedisServer
@@ -37,8 +38,10 @@ async def test_it_serves_until_it_is_told_to_stop_and_answers_who_waits_then(tmp
                 assert "/internal/tasks" in (await answer.json())["paths"]
             async with session.get(f"{way.address}/") as answer:
                 assert answer.status == 404, "it has no page"
+            bot.pass_time(SILENCE / 1000)
+            assert not bot.app.hub.coordinator.crew.here("box")
             poll = group.create_task(far.ask("GET", "tasks", wait=25))
-            await bot.see(lambda: bot.app.hub.coordinator.crew.here("box"), "it waits")
+            await bot.see(lambda: bot.app.hub.coordinator.crew.here("box"), "it waits", pace=0)
             async with asyncio.timeout(PATIENCE):
                 assert await way.end(signal.SIGTERM) == 0
                 assert await poll in {200, 204}

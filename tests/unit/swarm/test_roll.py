@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from core.swarm.board import Board
 from core.swarm.crew import Enrolled, NotEnrolled, OtherProcess
 from core.swarm.roll import Roll
 from core.swarm.task import Status, Task
@@ -72,3 +75,20 @@ def test_the_process_that_the_hub_names_works_and_without_one_the_first_that_ask
     assert roll.instance("box") == "two", "a hub that does not know yet takes nobody's place away"
     roll.gone("box")
     roll.check_instance("box", "three")
+
+
+async def test_a_board_of_a_gateway_shows_what_is_up_and_who_waits() -> None:
+    roll = Roll()
+    roll.put(Enrolled("box", ("any",)), "")
+    board = Board(roll)
+    board.note(task(1))
+    assert 1 in board
+    assert 2 not in board
+    assert not board.who_waits()
+    async with asyncio.TaskGroup() as group:
+        waits = group.create_task(board.wait("box", lambda: board.given("box"), 5))
+        await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop
+        assert board.who_waits() == ["box"]
+        board.close()
+    assert waits.result() is None
+    assert not board.who_waits()
