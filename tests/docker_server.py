@@ -32,7 +32,7 @@ _HOST_FIELDS = frozenset({
 
 @dataclass
 class Box:
-    """A container. `files`: what was put into its volumes: path -> (content, mode, owner)."""
+    """A container. `files`: what was put into its volumes: path -> (content, mode, owner, group)."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class Box:
     finished: str = NEVER
     begun: int = 0
     said: bytes = b""
-    files: dict[str, tuple[bytes, int, int]] = field(default_factory=dict)
+    files: dict[str, tuple[bytes, int, int, int]] = field(default_factory=dict)
 
     @property
     def token(self) -> str:
@@ -189,7 +189,7 @@ class DockerServer:
             for entry in archive:
                 content = archive.extractfile(entry)
                 assert content is not None
-                box.files[f"{place}/{entry.name}"] = (content.read(), entry.mode, entry.uid)
+                box.files[f"{place}/{entry.name}"] = (content.read(), entry.mode, entry.uid, entry.gid)
         return web.Response()
 
     async def _start(self, request: web.Request) -> web.Response:

@@ -157,11 +157,11 @@ class Containers:
 
 
 def _archive(token: str) -> bytes:
-    """The one file with the token, for its user alone."""
+    """The one file with the token, for its user to read. The user does not own it: owners can write, here without a limit."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         entry, content = tarfile.TarInfo(TOKEN), token.encode()
-        entry.size, entry.mode, entry.uid, entry.gid = len(content), 0o400, USER, USER
+        entry.size, entry.mode, entry.uid, entry.gid = len(content), 0o440, 0, USER
         archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
 
@@ -175,7 +175,8 @@ def _body(wanted: Wanted, hub: str) -> dict[str, Any]:
         "TIMMY_WORKER_TOKEN_FILE": f"{SECRETS}/{TOKEN}",
         "TIMMY_WORKER_CAPABILITIES": ",".join(wanted.capabilities),
     }
-    mounts: list[dict[str, Any]] = [{"Type": "volume", "Target": SECRETS}]
+    own = {"Type": "volume", "Target": SECRETS, "VolumeOptions": {"NoCopy": True}}  # else it is whose the image says
+    mounts: list[dict[str, Any]] = [own]
     if wanted.sockets:
         mounts.append({"Type": "bind", "Source": wanted.sockets, "Target": SOCKETS, "ReadOnly": True})
     return {

@@ -33,11 +33,11 @@ KILLS = 12
 
 @pytest.fixture(scope="module")
 def images(dockerd: Docker, tmp_path_factory: pytest.TempPathFactory) -> Docker:
-    """`agents` work, `brief` ends at once, `nothing` has no program, `keeps` asks for a volume."""
+    """`agents` work (and claim the volume with their token), `brief` ends at once, `nothing` has no program, `keeps` wants more."""
     place = tmp_path_factory.mktemp("images")
     shutil.copyfile(WORKER, place / "worker.py")
     recipes = {
-        "agents": 'CMD ["python3", "/worker.py"]',
+        "agents": 'RUN mkdir /run/timmy && chown 10001 /run/timmy\nCMD ["python3", "/worker.py"]',
         "brief": 'CMD ["python3", "-c", "print(\'no way\'); raise SystemExit(7)"]',
         "nothing": 'CMD ["/nothing"]',
         "keeps": "VOLUME /data",
@@ -116,7 +116,10 @@ async def test_it_is_shut_in_works_is_killed_starves_comes_back_and_leaves_nothi
         for place in ("/", "/usr", "/run/timmy", "/run/hub"):
             refused = images.run("docker", "exec", first, "touch", f"{place}/x")
             assert refused.returncode != 0, place
-        assert images("exec", first, "stat", "--format=%a %u", "/run/timmy/token") == "400 10001"
+        assert images("exec", first, "stat", "--format=%a %u %g", "/run/timmy/token") == "440 0 10001"
+        for whose in (".", "token"):  # a volume has no limit, so nothing in it may be the agent's own
+            refused = images.run("docker", "exec", first, "chmod", "777", f"/run/timmy/{whose}")
+            assert refused.returncode != 0, whose
         data = str(hub.data.resolve())
         assert not [one for one in told["Mounts"] if Path(one["Source"]).is_relative_to(data)]
 

@@ -109,8 +109,8 @@ async def test_it_is_shut_in_and_its_token_is_in_one_file_alone(tmp_path: Path, 
     async with on(tmp_path, memory=64, cpus=0.5) as bot:
         await spawned(bot)
         box = docker.of("box")
-        content, mode, owner = box.files["/run/timmy/token"]
-        assert (mode, owner, len(box.files)) == (0o400, 10001, 1)
+        content, mode, owner, group = box.files["/run/timmy/token"]
+        assert (mode, owner, group, len(box.files)) == (0o440, 0, 10001, 1), "it reads it, and cannot write to it"
         assert content.decode() not in json.dumps(box.body)
         assert b"timmy_worker_" in content
         place = tmp_path / "data.agents"
@@ -129,7 +129,7 @@ async def test_it_is_shut_in_and_its_token_is_in_one_file_alone(tmp_path: Path, 
                 "Tmpfs": {"/tmp": "rw,nosuid,nodev,size=128m"},  # noqa: S108 - within
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
                 "Mounts": [
-                    {"Type": "volume", "Target": "/run/timmy"},
+                    {"Type": "volume", "Target": "/run/timmy", "VolumeOptions": {"NoCopy": True}},
                     {"Type": "bind", "Source": str(place), "Target": SOCKETS, "ReadOnly": True},
                 ],
             },
