@@ -218,10 +218,11 @@ class Keeper:
         wrong: HubError = RunsAlready(agent=candidates[-1])
         for name in candidates:
             row = rows.get(name)
-            if row is None and (name in tokens or tx.crew.has(name)):
-                wrong = NameTaken(agent=name)
-            elif row is None or not row.live or row.trouble is Trouble.REVOKED:
+            if row is not None and row.live and row.trouble is not Trouble.REVOKED:
+                continue
+            if name not in tokens and (row is not None or not tx.crew.has(name)):
                 return name
+            wrong = NameTaken(agent=name)
         raise wrong
 
     # What runs -------------------------------------------------------------------------------------------------

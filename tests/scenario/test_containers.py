@@ -401,6 +401,23 @@ async def test_a_persona_can_be_put_into_a_container_and_whose_image_is_whose_to
         assert docker.of("box").body["Env"][-1] == "TIMMY_WORKER_CAPABILITIES=data,maps"
 
 
+async def test_a_name_that_has_become_a_worker_of_another_machine_is_its_own(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    async with on(tmp_path, image="agents") as bot:
+        await let_in(bot, OPERATOR, "operator")
+        await spawned(bot)
+        await bot.say("/dismiss box")
+        token = (await bot.app.console.admin["token.mint"]({"token_kind": "worker", "name": "box"}))["text"]
+        assert (await bot.data("/spawn box", acting_for=OPERATOR))["error"] == "name_taken"
+        assert docker.boxes == {}
+        assert (await bot.data("/spawn box image=none"))["agent"] == "box"
+        async with aiohttp.ClientSession() as session:
+            far = Worker(session, "box", token, bot.app.address)
+            await far.enrol("any")
+            assert await far.tasks() == [], "its token is as good as it was"
+
+
 async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> None:
     async with on(tmp_path, image="agents") as bot:
         for _ in range(MOST_CONTAINERS):
