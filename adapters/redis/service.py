@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from adapters.redis.wire import PIECE
+from core.chat import MAX_TEXT
 from core.errors import Unavailable, UserError
 from core.tokens import BadToken, TokenKind
 
@@ -33,6 +34,12 @@ class FilesLost(Unavailable):
 
 class FilesTooLarge(UserError):
     """The files of this result are larger than the {limit} that are taken."""
+
+    status = 413
+
+
+class ResultTooLong(UserError):
+    """The text of this result is longer than the {limit} bytes that are taken."""
 
     status = 413
 
@@ -79,6 +86,11 @@ class Service:
         return _standing(await self._desk.progress(name, number, lease, text))
 
     async def _deliver(self, name: str, number: int, lease: str, text: str, files: list[Any]) -> list[Any]:
+        """What a gateway looks at first is looked at here, too: whoever writes in Redis is perhaps none."""
+        if len(text.encode(errors="replace")) > MAX_TEXT:
+            raise ResultTooLong(limit=f"{MAX_TEXT:,}")
+        if files:
+            await self._desk.holds(name, number, lease, text, [digest for _, digest, *_ in files])
         return _standing(await self._desk.deliver(name, number, lease, text, await self._kept(files)))
 
     async def _give_up(self, name: str, number: int, lease: str, why: str, blame: bool) -> list[Any]:  # noqa: FBT001

@@ -16,6 +16,8 @@ from adapters.redis import bulletin, office, service
 from adapters.redis.branch import HubNotReached
 from adapters.redis.news import FIELD
 from adapters.redis.wire import Link
+from core.chat import MAX_TEXT
+from core.errors import HubError
 from core.swarm.crew import RETURN
 from tests.fakes import FakeClock
 from tests.redis_server import RedisServer
@@ -392,3 +394,27 @@ async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path
         await far.enrol()
         desk.seen([("box", "")])
         assert crew_of.here("box")
+
+
+async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tmp_path: Path) -> None:
+    """Whoever writes in Redis acts as any worker, and as no more than one."""
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far = worker(way, box)
+        await far.enrol()
+        task = await posted(bot)
+        lease = await far.won(task, 10)
+        branch, number = way.branch, int(task.removeprefix("T-"))
+        file = ("a.txt", b"0123456789")
+        (sent,) = await branch.keep([file])
+        with pytest.raises(HubError) as stale:
+            await branch.deliver("box", number, "another lease", "done", [sent])
+        assert stale.value.code == "stale_lease"
+        assert not list((bot.app.settings.data_dir / "files").glob("*")), "nothing is kept of what nobody awaits"
+        with pytest.raises(HubError) as long:
+            await branch.deliver("box", number, lease, "x" * (MAX_TEXT + 1), ())
+        assert (long.value.code, long.value.status) == ("result_too_long", 413)
+        assert await far.deliver(task, lease, "done") == {"status": "delivered"}
