@@ -292,7 +292,7 @@ class WorkerApi:
 
     async def enrol(self, request: web.Request) -> web.Response:
         """Enrol a worker, or change what it does."""
-        agent = await _body(request, Agent)
+        agent = await self._body(request, Agent)
         name = _own(request, agent.name)
         await self._desk.enrol(name, agent.capabilities, agent.concurrency, _instance(request))
         return answer(AgentIs(name))
@@ -303,7 +303,8 @@ class WorkerApi:
             one.strip().lower() for one in request.query.get("capabilities", "").split(",") if one.strip()
         )
         found = await self._desk.tasks(_own(request), wanted, wait := _wait(request), _instance(request))
-        await self._still(request, wait)
+        if wait:
+            await self._still(request)
         if not found:
             return web.Response(status=204)
         return web.Response(body=self._list(found), headers=_JSON)
@@ -323,7 +324,7 @@ class WorkerApi:
 
     async def bid(self, request: web.Request) -> web.Response:
         """A bid, or a refusal."""
-        bid = await _body(request, BidBody)
+        bid = await self._body(request, BidBody)
         name, number = _own(request, bid.agent_id), parse_task(bid.task_id, "GET /internal/tasks lists them")
         self._desk.check_instance(name, _instance(request))
         if bid.refuse:
@@ -343,29 +344,31 @@ class WorkerApi:
         """What it is to begin."""
         name = _own(request, request.query.get("agent_id", ""))
         task = await self._desk.given(name, wait := _wait(request), _instance(request))
-        await self._still(request, wait)
+        if wait:
+            await self._still(request)
         if task is None:
             return web.Response(status=204)
         return answer(Assignment(task.name, task.description, task.attempt, task.lease or "", task.lease_until or 0))
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         """It is at a task."""
-        lease = await _body(request, Lease)
+        lease = await self._body(request, Lease)
         beat = await self._desk.beat(_own(request), _number(request), lease.lease_token, _instance(request))
         return answer(BeatIs(beat.lease_until, beat.cancel))
 
     async def progress(self, request: web.Request) -> web.Response:
         """How it goes."""
-        body = await _body(request, Progress)
+        body = await self._body(request, Progress)
         return _status(await self._desk.progress(_own(request), _number(request), body.lease_token, body.text))
 
     async def result(self, request: web.Request) -> web.Response:
         """The work."""
         name, size = _own(request), request.content_length
         if size is not None and size <= LARGEST:
-            return await self._delivered(name, _number(request), await _body(request, ResultBody))
+            return await self._delivered(name, _number(request), await self._body(request, ResultBody))
         async with self._sends[name], self._reading:
             raw = await _read(request, LARGEST_RESULT, RESULT_SECONDS)
+            await self._still(request)
             return await self._delivered(name, _number(request), await asyncio.to_thread(_checked, raw, ResultBody))
 
     async def _delivered(self, name: str, number: int, body: ResultBody) -> web.Response:
@@ -381,19 +384,27 @@ class WorkerApi:
 
     async def fail(self, request: web.Request) -> web.Response:
         """Why there is none."""
-        body = await _body(request, Failure)
+        body = await self._body(request, Failure)
         reason = body.reason.strip() or "it failed"
         name, number = _own(request), _number(request)
         return _status(await self._desk.give_up(name, number, body.lease_token, reason, blame=True))
 
     async def handback(self, request: web.Request) -> web.Response:
         """Somebody else should do it."""
-        body = await _body(request, Lease)
+        body = await self._body(request, Lease)
         return _status(await self._desk.give_up(_own(request), _number(request), body.lease_token, "", blame=False))
 
-    async def _still(self, request: web.Request, waited: float) -> None:
-        """Raise `BadToken` where the token was revoked while its worker waited."""
-        if waited and await self._check(request.headers["Authorization"].partition(" ")[2].strip()) is None:
+    async def _body(self, request: web.Request, shape: type[Body]) -> Body:
+        """A small body. Raises `BodyNotJson`, `BadBody`, `BodyTooLarge`, `BodyTooSlow`, `BadToken`."""
+        waits = not request.content.is_eof()
+        raw = await _read(request, LARGEST, BODY_SECONDS)
+        if waits:
+            await self._still(request)
+        return _checked(raw, shape)
+
+    async def _still(self, request: web.Request) -> None:
+        """Raise `BadToken` where the token was revoked while its worker waited, or had its body waited for."""
+        if await self._check(request.headers["Authorization"].partition(" ")[2].strip()) is None:
             raise BadToken
 
 
@@ -450,11 +461,6 @@ async def _read(request: web.Request, limit: int, seconds: float) -> bytes:
     except TimeoutError:
         raise BodyTooSlow(seconds=round(seconds)) from None
     return bytes(content)
-
-
-async def _body(request: web.Request, shape: type[Body]) -> Body:
-    """A small body. Raises `BodyNotJson`, `BadBody`, `BodyTooLarge`, `BodyTooSlow`."""
-    return _checked(await _read(request, LARGEST, BODY_SECONDS), shape)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -1008,6 +1009,29 @@ async def test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for(tmp
         assert said == (401, "bad_token")
         assert await box.code("GET", "tasks") == (401, "bad_token")
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
+
+
+@pytest.mark.parametrize("path", ["bids", "tasks/{task}/result"])
+async def test_a_token_that_is_revoked_while_a_body_comes_in_does_nothing(tmp_path: Path, path: str) -> None:
+    async with hub(tmp_path) as bot, workers(bot, "box") as (box,):
+        await box.enrol(concurrency=2)
+        task, other = await posted(bot), await posted(bot)
+        lease = await box.won(task, 10)
+        await box.beat(task, lease)
+
+        async def slowly() -> AsyncIterator[bytes]:
+            bid = {"task_id": other, "agent_id": "box", "bid_sats": 5}
+            body = json.dumps(bid if path == "bids" else {"lease_token": lease, "result": "done"}).encode()
+            yield body[:9]
+            await box.tasks()  # by then the first of it is there
+            await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+            yield body[9:]
+
+        url, headers = f"{box._url}/internal/{path.format(task=task)}", {"Authorization": f"Bearer {box.token}"}
+        async with box._session.post(url, data=slowly(), headers=headers) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (401, "bad_token")
+        assert status(bot, task) == "running"
+        assert not bot.rows("SELECT 1 FROM bid WHERE task = ? AND agent = 'box'", int(other[2:]))
 
 
 async def test_nothing_is_bid_while_spending_is_frozen(tmp_path: Path) -> None:
