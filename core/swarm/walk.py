@@ -205,13 +205,15 @@ class Walk:
             del self._refilling[agent]
 
     async def _put_up(self, agent: str) -> None:
-        while (waiting := self._parking.waiting_for(agent)) and not self._spoken_for(agent):
+        failed: set[int] = set()
+        while (waiting := self._parking.waiting_for(agent) - failed) and not self._spoken_for(agent):
             number = min(waiting)
             self._parking.unpark(number)
             try:
                 task = await self._auction(await self._docket.show(number), None)
             except Exception as error:  # noqa: BLE001 - one task must not hold up those that wait behind it
                 complain(number, error)
+                failed.add(number)
                 self.resume(number)
                 continue
             if task.status is Status.AWARDED:

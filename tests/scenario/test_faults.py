@@ -89,6 +89,24 @@ async def test_a_task_that_waits_is_not_forgotten_nor_are_those_behind_it(tmp_pa
         await _while_time_passes(bot, 30, lambda: _settled(bot, 2))
 
 
+async def test_what_waits_is_put_up_once_and_not_for_ever_while_the_disk_is_full(tmp_path: Path) -> None:
+    """Then each waits for its own next try: by whoever got free, and by its walk at once."""
+    gate = asyncio.Event()
+    async with hub(tmp_path, hands=Hands(does={"quill": gate}), personas=[QUILL], database=HeldDatabase) as bot:
+        for line in ("a poem", "another", "a third"):
+            await bot.say(f"/task write {line}")
+        await bot.hands.at_work("T-1", "quill")
+        store, full = held(bot.app.store), [DiskFull(why="it is full")] * 1000
+        store.fail("Walk._auction", *full)
+        gate.set()
+        await bot.settled("T-1")
+        for _ in range(10):
+            await bot.barrier()
+        assert len(full) - len(store._faults["Walk._auction"]) == 2 * 2
+        store.fail("Walk._auction")
+        await _while_time_passes(bot, 1, lambda: _settled(bot, 2) and _settled(bot, 3))
+
+
 async def test_an_attempt_that_could_not_be_started_starts_later(tmp_path: Path) -> None:
     async with hub(tmp_path, database=HeldDatabase) as bot:
         held(bot.app.store).fail("Attempts._started", *FAULTS[:2])
