@@ -124,7 +124,9 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def translate(error: Exception) -> Exception:
-    """SQLite's errors that mean something to a person, as ours; any other error as it is."""
+    """SQLite's errors that mean something to a person, as ours; what no future can hold as one that it can; others as they are."""
+    if isinstance(error, StopIteration):
+        return RuntimeError("a unit of work raised StopIteration")
     if isinstance(error, sqlite3.Error):
         if _code(error) in _DISK:
             return DiskFull(why=str(error))

@@ -242,5 +242,5 @@ def _in_snapshot(connection: sqlite3.Connection, view: UnitOfWork, work: Callabl
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, StopIteration) as error:
         raise translate(error) from error

@@ -246,6 +246,18 @@ async def test_a_bug_in_a_function_reaches_its_caller_as_it_is(store: Database) 
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError, sqlite3.OperationalError, str]
 
 
+async def test_a_bug_that_no_future_holds_ends_neither_writer_nor_reader(store: Database) -> None:
+    """Python lets no `StopIteration` out of a coroutine either."""
+
+    def bug(tx: UnitOfWork) -> object:
+        return next(iter(()))
+
+    async with asyncio.timeout(PATIENCE):
+        outcomes = await all_of(store.write(bug), store.write(mark("fine")), store.read(bug))
+        assert [type(outcome) for outcome in outcomes] == [RuntimeError, str, RuntimeError]
+        assert await store.write(mark("and on")) == "and on"
+
+
 async def test_listeners_hear_what_is_already_on_disk(store: Database, look: Look) -> None:
     seen: list[tuple[int, int]] = []
 
