@@ -42,11 +42,60 @@ RUNS = [
 """The marks of what runs on it."""
 
 
+class Daemon:
+    """A `dockerd` of our own, with all that it keeps in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return once it answers. Skips where none can run."""
+        folder, log, told = self.folder, self.folder / "log", self.folder / "told"
+        told.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told_here, log.open("wb") as output:
+            told_here.bind(str(told))  # it says READY=1 here, as it would to systemd (sd_notify)
+            told_here.settimeout(UP_SECONDS)
+            self._process = subprocess.Popen(
+                [
+                    "dockerd", "--host", f"unix://{folder / 'd.sock'}", "--data-root", str(folder / "data"),
+                    "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid"), "--bridge=none", "--iptables=false",
+                    "--ip6tables=false", "--ip-forward=false",
+                ],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, "NOTIFY_SOCKET": str(told)},
+            )  # fmt: skip
+            try:
+                told_here.recv(4096)
+            except TimeoutError:
+                pytest.skip(f"no Docker server runs here: {log.read_text(errors='replace').strip()[-600:]}")
+
+    def kill(self) -> None:
+        """`kill -9`; what runs in its containers runs on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            # Its containerd dies with it. Where nobody reaps that, the next one would take it for alive by its number.
+            (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End it, and what it left mounted."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+        for place in reversed([one for one in mounts if Path(one).is_relative_to(self.folder)]):
+            subprocess.run(["umount", place], capture_output=True, check=False)
+
+
 @dataclass(frozen=True)
 class Docker:
     """A Docker server, and its client."""
 
     env: dict[str, str]
+    daemon: Daemon
 
     def run(self, *argv: str, seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
         """Any program, talking to this server."""
@@ -66,45 +115,24 @@ class Docker:
 @contextmanager
 def served(folder: Path) -> Iterator[Docker]:
     """A Docker server with nothing in it, gone with all it holds when the block ends. Skips where none can run."""
-    sock, log, told = folder / "d.sock", folder / "log", folder / "told"
     (folder / "client").mkdir()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told_here, log.open("wb") as output:
-        told_here.bind(str(told))  # it says READY=1 here, as it would to systemd (sd_notify)
-        told_here.settimeout(UP_SECONDS)
-        server = subprocess.Popen(
-            [
-                "dockerd", "--host", f"unix://{sock}", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"),
-                "--pidfile", str(folder / "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-            ],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, "NOTIFY_SOCKET": str(told)},
-        )  # fmt: skip
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "COMPOSE_"))}
+    ours |= {
+        "DOCKER_HOST": f"unix://{folder / 'd.sock'}",
+        "DOCKER_CONFIG": str(folder / "client"),
+        "DOCKER_BUILDKIT": "0",
+    }
+    daemon = Daemon(folder)
+    try:
+        daemon.start()
+        docker = Docker(ours, daemon)
         try:
-            try:
-                told_here.recv(4096)
-            except TimeoutError:
-                pytest.skip(f"no Docker server runs here: {log.read_text(errors='replace').strip()[-600:]}")
-            ours = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "COMPOSE_"))}
-            docker = Docker(
-                {
-                    **ours,
-                    "DOCKER_HOST": f"unix://{sock}",
-                    "DOCKER_CONFIG": str(folder / "client"),
-                    "DOCKER_BUILDKIT": "0",
-                }
-            )
-            try:
-                yield docker
-            finally:
-                if left := docker("ps", "--all", "--quiet"):
-                    docker("rm", "--force", "--volumes", *left.split())
+            yield docker
         finally:
-            server.terminate()
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            subprocess.run(["umount", str(folder / "exec/netns/default")], capture_output=True, check=False)
+            if left := docker("ps", "--all", "--quiet"):
+                docker("rm", "--force", "--volumes", *left.split())
+    finally:
+        daemon.stop()
 
 
 def debian() -> Path:

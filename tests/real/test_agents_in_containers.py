@@ -9,7 +9,8 @@ import asyncio
 import json
 import os
 import shutil
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,13 +88,19 @@ async def enrolled(hub: HubProcess, name: str = "box") -> None:
             await asyncio.sleep(0.1)  # noqa: TID251
 
 
+def unheard(hub: HubProcess) -> int:
+    """What was said, and not done yet."""
+    with closing(sqlite3.connect(f"file:{hub.data / 'hub.db'}?mode=ro", uri=True)) as books:
+        return int(books.execute("SELECT count(*) FROM inbound WHERE NOT done").fetchone()[0])
+
+
 async def agreed(hub: HubProcess, docker: Docker) -> set[str]:
-    """Wait until what runs is what the hub wants."""
+    """Wait until all that was said is done, and what runs is what the hub wants."""
     async with asyncio.timeout(PATIENCE):
         while True:
             rows = (await hub.data_of("/agents"))["agents"]
             wanted = {str(one["name"]) for one in rows if one["kind"] == "worker"}
-            if wanted == set(running(docker)):
+            if not unheard(hub) and wanted == set(running(docker)):
                 return wanted
             await asyncio.sleep(0.1)  # noqa: TID251
 
@@ -106,7 +113,10 @@ async def test_it_is_shut_in_works_is_killed_starves_comes_back_and_leaves_nothi
         await enrolled(hub)
         first = running(images)["box"]
         told = json.loads(images("inspect", first))[0]
-        assert "timmy_worker_" not in json.dumps(told)
+        assert images("exec", first, "cat", "/run/timmy/token").startswith("timmy_worker_")
+        seen = [json.dumps(told), images("logs", first), images("top", first), await hub.timmy("agents", "logs", "box")]
+        seen += [images("exec", first, "cat", f"/proc/1/{one}") for one in ("environ", "cmdline")]
+        assert [text for text in seen if not text or "timmy_worker_" in text] == []
         status = images("exec", first, "cat", "/proc/1/status")
         facts = dict(line.split(":\t", 1) for line in status.splitlines())
         assert facts["Uid"].split() == ["10001"] * 4
@@ -200,6 +210,58 @@ async def test_a_hub_that_is_killed_leaves_them_at_work_and_one_that_stops_too(t
         await hub.start()
         await enrolled(hub)
         assert running(images) == first
+
+
+async def test_a_docker_that_is_killed_is_told_and_once_it_is_back_its_agents_work_again(
+    tmp_path: Path, images: Docker
+) -> None:
+    async with on(tmp_path, images) as hub:
+        await hub.say("/spawn box image=agents")
+        await enrolled(hub)
+        images.daemon.kill()
+        try:
+            (said, *_) = await hub.say("/spawn other image=agents")
+            assert said["data"]["error"] == "docker_away"
+            assert "\n" not in said["text"]
+            async with asyncio.timeout(PATIENCE):
+                while "containers  down" not in (status := (await hub.say("/status"))[0]["text"]):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)  # noqa: TID251
+            assert "Docker does not answer at unix://" in status
+            task = (await hub.data_of("/task repeat after me to=box"))["task"]
+            await hub.reaches(task, "delivered")  # what runs in a container runs on
+        finally:
+            images.daemon.start()
+        await see(lambda: "box" in running(images), "it running again")
+        async with asyncio.timeout(PATIENCE):
+            while "containers  down" in (await hub.say("/status"))[0]["text"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # noqa: TID251
+        await enrolled(hub)
+        task = (await hub.data_of("/task repeat after me to=box"))["task"]
+        await hub.reaches(task, "delivered")
+        await hub.say(f"/accept {task}")
+        await hub.say("/dismiss box")
+        await see(lambda: everything(images) == "", "that nothing is left")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"TIMMY_DOCKER_CPUS": "1000"}, "ange of CPUs is from 0.01 to"),
+        (
+            {"TIMMY_DOCKER_NETWORK": "nowhere", "TIMMY_HTTP_PUBLIC_URL": "http://10.0.0.1:8080"},
+            "network nowhere not found",
+        ),
+    ],
+)
+async def test_settings_that_this_docker_cannot_do_are_one_line(
+    tmp_path: Path, images: Docker, settings: dict[str, str], words: str
+) -> None:
+    async with on(tmp_path, images, **settings) as hub:
+        (said, *_) = await hub.say("/spawn box image=agents")
+        assert words in said["text"]
+        assert said["data"]["ok"] is False
+        assert "\n" not in said["text"]
+        await see(lambda: everything(images) == "", "that nothing is left")
 
 
 async def test_wherever_a_spawn_or_a_dismissal_is_killed_nothing_is_left_over_and_nothing_lacks(
