@@ -100,6 +100,8 @@ class Crew:
         self._left: dict[str, int] = {}
         self._version = 0
         self._fitting: tuple[object, list[Enrolled]] = (None, [])
+        self.swept: Callable[[str], object] = str
+        """Is told whose enrolment ended because it was not here for long."""
         self.troubles: dict[str, str] = {}
         """Why those cannot be here that this hub keeps in containers, by name."""
 
@@ -322,6 +324,7 @@ class Crew:
                 log.info("%s was not here for %d days, and is enrolled no more", name, LIFE // 86_400_000)
                 del self._enrolled[name]
                 self._version += 1
+                self.swept(name)
 
 
 def fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:
