@@ -370,7 +370,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start(NODE_PART, till.invoices.run, abroad=True)
         supervisor.start("payments", till.payments.run, abroad=True)
         if gateways is not None:
-            supervisor.start("redis", gateways.run, abroad=True, longest=REDIS_PAUSE)
+            supervisor.reach("redis", gateways.run, longest=REDIS_PAUSE)
         supervisor.start("watch", watch.run)
         supervisor.start("lookout", lookout.run)
         daily = Daily(

@@ -32,11 +32,26 @@ class Supervisor:
         self._health = health
         self._cancels: list[Callable[[], object]] = []
 
-    def start(
-        self, name: str, run: Callable[[], Awaitable[None]], *, abroad: bool = False, longest: float = LAST_PAUSE
-    ) -> None:
-        """Run a part until the hub stops; `abroad` as in `Part`. `longest`: seconds between two tries, at most."""
-        self._health.parts[name] = Part(since=self._clock.now(), abroad=abroad)
+    def start(self, name: str, run: Callable[[], Awaitable[None]], *, abroad: bool = False) -> None:
+        """Run a part until the hub stops; `abroad` as in `Part`."""
+        self._begin(name, Part(since=self._clock.now(), abroad=abroad), run, LAST_PAUSE)
+
+    def reach(self, name: str, run: Callable[[Callable[[], None]], Awaitable[None]], *, longest: float) -> None:
+        """Run a part that stands for something outside, and is up once it says so. `longest`: seconds between two tries."""
+        part = Part(since=self._clock.now(), abroad=True)
+
+        def reached() -> None:
+            part.up = True
+
+        async def tried() -> None:
+            part.up = False
+            part.why = part.why or "it has only begun"
+            await run(reached)
+
+        self._begin(name, part, tried, longest)
+
+    def _begin(self, name: str, part: Part, run: Callable[[], Awaitable[None]], longest: float) -> None:
+        self._health.parts[name] = part
         self._cancels.append(self._spawner.spawn(self._keep(name, run, longest), f"part {name}"))
 
     def stop(self) -> None:

@@ -63,7 +63,7 @@ class _Talk:
 
 
 class RedisServer:
-    """`password`: what it asks for. `ails`: `full`, `replica`, `unsaved`, `old`, `taken` (by others), `limited` or nothing."""
+    """`password`: what it asks for. `ails`: `full`, `replica`, `unsaved`, `old`, `taken`, `limited`, `mute` or nothing."""
 
     def __init__(self, password: str = "") -> None:
         self.password = password
@@ -146,6 +146,8 @@ class RedisServer:
             while True:
                 words = await _read(reader)
                 self.said.append(words[0].decode().upper())
+                if self.ails == "mute":
+                    await reader.read()
                 try:
                     reply = await self._answer(talk, words)
                 except Wrong as error:

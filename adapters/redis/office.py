@@ -22,7 +22,7 @@ from adapters.redis.wire import BLOCK_MS, GROUP, HERE_SECONDS, HUBS, KEPT_SECOND
 from core.errors import HubError, Unavailable, WentWrong
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from adapters.redis.service import Service
     from adapters.redis.wire import Keys, Link, Redis, Word
@@ -71,11 +71,15 @@ class Office:
         """Events were committed."""
         self._bulletin.heard(events)
 
-    async def run(self) -> None:
-        """Serve until something fails. Raises what is wrong with Redis; what was under way goes on, and is answered later."""
+    async def run(self, reached: Callable[[], None]) -> None:
+        """Serve until something fails; `reached` is called once Redis answers.
+
+        Raises what is wrong with it; what was under way goes on, and is answered later.
+        """
         try:
             async with self._link.opened() as (redis, group):
                 await self._enter(redis)
+                reached()
                 group.create_task(self._speak(redis))
                 await self._hear(redis)
         finally:

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from adapters.redis import branch as branches
-from adapters.redis import bulletin, office, service
+from adapters.redis import bulletin, office, service, wire
 from adapters.redis.branch import HubNotReached
 from adapters.redis.news import FIELD
 from adapters.redis.wire import Link
@@ -105,8 +105,8 @@ async def test_a_redis_that_is_unwell_is_told_of_in_one_line_and_the_hub_works_w
         server.ails = ails
         bot = await stack.enter_async_context(hub(tmp_path, server, url=url.get(ails, "")))
         (box,) = await stack.enter_async_context(crew.workers(bot, "box"))
-        await until(lambda: why(bot), "it is noticed")
-        assert why(bot).startswith(f"Redis at 127.0.0.1, port {server.port} {AILMENTS[ails]}")
+        says = f"Redis at 127.0.0.1, port {server.port} {AILMENTS[ails]}"
+        await until(lambda: why(bot).startswith(says), says)
         assert not bot.app.health.faults(), "to start the hub anew would not help"
         said = await bot.say("/status")
         (line,) = [line for line in said["text"].splitlines() if line.startswith("redis  ")]
@@ -373,6 +373,25 @@ async def test_what_is_called_off_while_redis_is_asked_ends(turns: int) -> None:
         task.cancel()
         await asyncio.wait([task], timeout=PATIENCE)
         assert task.cancelled()
+
+
+async def test_a_redis_that_says_nothing_is_down_while_it_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "SOCKET_SECONDS", 0.05)
+    async with RedisServer.running() as server:
+        server.ails = "mute"
+        async with hub(tmp_path, server) as bot:
+            await until(lambda: "it took too long" in why(bot), "it is noticed")
+            tries = len(server.said)
+
+            def again() -> bool:
+                assert "it took too long" in why(bot), "to ask again is no answer"
+                return len(server.said) > tries + 2
+
+            await bot.see(again, "more tries")
+            server.ails = ""
+            await bot.see(lambda: not why(bot), "Redis")
 
 
 async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path: Path) -> None:
