@@ -24,6 +24,9 @@ PART = "containers"
 NOWHERE = "none"
 """What is said instead of an image for an agent in the hub's own process."""
 
+LOOK_SECONDS = 2.0
+"""How long whoever looks at an agent waits for what its container said last."""
+
 _NEAR = 0.75
 """How like a persona's name another must be to be taken for it, misspelt (difflib's ratio)."""
 
@@ -103,6 +106,7 @@ class Contained:
         if keeper is None or not one or not one.why or not judge(caller, Action.ROSTER).allowed:
             return "", []
         try:
-            return one.why, await keeper.log(one.name)
-        except HubError:  # Docker is away
+            async with asyncio.timeout(LOOK_SECONDS):
+                return one.why, await keeper.log(one.name)
+        except (HubError, TimeoutError):  # Docker is away
             return one.why, []

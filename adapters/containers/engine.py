@@ -58,7 +58,7 @@ class Containers:
     @asynccontextmanager
     async def opened(cls, url: str, hub: str) -> AsyncIterator[Self]:
         """A connection until the block ends; nothing is asked yet."""
-        async with Docker(url=url, timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as docker:
+        async with Docker(url=url) as docker:
             yield cls(docker, url, hub)
 
     async def found(self) -> list[Found]:
@@ -124,8 +124,7 @@ class Containers:
         """See `Engine`."""
         async with self._answers():
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    said = await self._one(name).log(stdout=True, stderr=True, tail=lines)
+                said = await self._one(name).log(stdout=True, stderr=True, tail=lines)
             except DockerError as error:
                 if error.status == 404:  # noqa: PLR2004
                     return []
@@ -142,9 +141,12 @@ class Containers:
     async def _answers(self) -> AsyncIterator[None]:
         """What keeps Docker from answering, or what answers there from being Docker, as `DockerAway`."""
         try:
-            if self._docker.api_version == "auto":
-                await self._docker.version()  # else another server's "not found" would be a container's, or an image's
-            yield
+            async with asyncio.timeout(ANSWER_SECONDS):  # the library's own is none where it removes, or reads a log
+                if self._docker.api_version == "auto":
+                    await (
+                        self._docker.version()
+                    )  # else another server's "not found" would be a container's, or an image's
+                yield
         except DockerError as error:
             why = "there is no such server" if error.status == _LOST else f"it says {error.message.strip()!r}"
             raise DockerAway(url=self._url, why=why) from None

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from adapters.containers import engine
 from adapters.containers.engine import SOCKETS
+from bot import contained
 from bot.parts.boxes import SOCKET
 from config.settings import DockerGroup, Http
 from core.chat import Caller, Role
@@ -627,3 +628,39 @@ async def test_a_wish_that_was_done_and_not_answered_is_done_once(tmp_path: Path
         assert first == again == ("quill-box", ", in a container of agents")
         assert list(docker.names) == ["quill-box"]
         assert (await bot.data("/spawn quill-2 image=agents"))["error"] == "name_reserved"
+
+
+@pytest.mark.parametrize(
+    "hangs",
+    [
+        "DELETE timmy",
+        *(
+            pytest.param(one, marks=pytest.mark.long)
+            for one in ("GET json", "POST create", "PUT archive", "POST start", "GET logs")
+        ),
+    ],
+)
+async def test_a_docker_that_says_nothing_any_more_holds_nothing_up_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: DockerServer, hangs: str
+) -> None:
+    async with on(tmp_path, image="agents") as bot:
+        await spawned(bot)
+        docker.end("box", 3)
+        await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE ends = 1"), "its end", pace=1)
+        thaws = asyncio.Event()
+
+        async def hang(what: str) -> None:
+            if what.startswith(hangs):
+                await thaws.wait()
+
+        docker.before = hang
+        monkeypatch.setattr(engine, "ANSWER_SECONDS", 0.1)
+        monkeypatch.setattr(contained, "LOOK_SECONDS", 0.1)
+        assert "it ended with exit code 3" in (await bot.say("/agent box"))["text"]
+        await bot.say("/spawn other")
+        assert (await bot.say("/dismiss box"))["text"] == "box left the roster"
+        thaws.set()
+        docker.before = None
+        monkeypatch.undo()
+        await bot.say("/spawn last")
+        await bot.see(lambda: docker.names.get("last") == "running" and "box" not in docker.names, "order", pace=1)
