@@ -58,6 +58,10 @@ class Tx(Protocol):
     def now(self) -> int:
         """The time of this unit of work, Unix milliseconds UTC."""
 
+    @property
+    def turn(self) -> int:
+        """Which run of a transaction this is, from 1: what is run again, as another's write failed, has another number then."""
+
     def emit(self, event: Event) -> None:
         """Write an event; it is announced once the commit is durable."""
 

@@ -72,12 +72,13 @@ class UnitOfWork:
         "_connection", "_emitted", "_renewed", "advice", "agents", "approvals", "books", "conversations", "crew", "events",
         "fields", "flows", "forecasts", "holds", "invoices", "ledger", "limits", "links", "messages", "now", "pairing",
         "payments", "purchases", "recon", "reports", "sessions", "shortcuts", "surfaces", "suspense", "tasks",
-        "tokens",
+        "tokens", "turn",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.now = 0
+        self.turn = 0
         self.events: list[Event] = []
         self._emitted: list[Event] = []
         self.ledger = LedgerRows(connection, self)
@@ -141,6 +142,7 @@ class UnitOfWork:
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""
         self.now = now
+        self.turn += 1
         self.events = []
         self._emitted = []
         for rows in self._renewed:

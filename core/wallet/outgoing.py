@@ -153,7 +153,7 @@ class Outgoing:
     `awaited`: whether somebody waits for the end of the payment with this hash, so that it is no news to them.
     """
 
-    def __init__(self, own: OwnNode, guard: Guard, awaited: Callable[[bytes], bool]) -> None:
+    def __init__(self, own: OwnNode, guard: Guard, awaited: Callable[[PaymentTx, bytes], bool]) -> None:
         self._own = own
         self._guard = guard
         self._awaited = awaited
@@ -267,7 +267,7 @@ class Outgoing:
             "payment": payment.payment_hash.hex(),
             "attempt": payment.attempt,
             "sats": to_sats(payment.amount),
-            "answered": self._awaited(payment.payment_hash),
+            "answered": self._awaited(tx, payment.payment_hash),
         }
         kind = Kind.PAYMENT_SUCCEEDED if payment.state is State.SUCCEEDED else Kind.PAYMENT_FAILED
         tx.emit(Event(kind, data=data))

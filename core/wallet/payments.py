@@ -63,9 +63,9 @@ class Payments:
         self._clock = clock
         self._spawner = spawner
         self._decode = decode
-        self.outgoing = Outgoing(own, guard, lambda payment_hash: bool(self._waiting.get(payment_hash)))
+        self.outgoing = Outgoing(own, guard, self._awaited)
         self._busy: dict[bytes, _Call] = {}
-        self._waiting: dict[bytes, set[object]] = {}
+        self._waiting: dict[bytes, dict[object, int]] = {}
         self._looks = Looks()
         self._wake = asyncio.Event()
 
@@ -172,29 +172,34 @@ class Payments:
     async def _book(self, payment: Payment, outcome: Outcome) -> None:
         await patiently(self._store, lambda tx: self.outgoing.end(tx, payment, outcome), self._clock)
 
+    def _awaited(self, tx: PaymentTx, payment_hash: bytes) -> bool:
+        """Whether somebody waits for its end, and did not leave before in this very run of the transaction."""
+        return any(left != tx.turn for left in tuple(self._waiting.get(payment_hash, {}).values()))
+
     async def _ended(self, payment: Payment) -> Payment:
         """The payment as it stands once it ended, or patience did.
 
         Whoever waits leaves in the line of writes: an end is written either before, and seen here, or after, and told as news.
+        It leaves in one run of the transaction, for that may be undone, and run again.
         """
         digest = payment.payment_hash
         if (call := self._busy.get(digest)) is None:
             return await self._store.read(lambda tx: as_it_stands(tx, payment))
-        waiting, me = self._waiting.setdefault(digest, set()), object()
-        waiting.add(me)
+        waiting, me = self._waiting.setdefault(digest, {}), object()
+        waiting[me] = 0
 
         def leave(tx: PaymentTx) -> Payment:
-            waiting.discard(me)
+            waiting[me] = tx.turn
             return as_it_stands(tx, payment)
 
         try:
             await self._clock.until(self._clock.now() + PATIENCE_MS, call.ended)
             return await self._store.write(leave)
         except NotWritten:
-            waiting.discard(me)
+            waiting.pop(me, None)
             return await self._store.read(lambda tx: as_it_stands(tx, payment))
         finally:
-            waiting.discard(me)
+            waiting.pop(me, None)
             if not waiting and self._waiting.get(digest) is waiting:
                 del self._waiting[digest]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.sqlite.writer import _Job
 from bot import views_lightning
 from core.events import Kind
 from core.money import to_msat
@@ -395,8 +396,14 @@ async def test_a_node_that_hangs_is_given_up_and_looked_up_and_its_late_answer_c
     assert SILENT_MS > 1_000 * NODE_SECONDS
 
 
-async def test_whoever_leaves_as_it_ends_is_told_by_one_of_both(hub: Bench) -> None:
-    """Patience is over in the moment in which the end is being written."""
+@pytest.mark.parametrize("again", [False, True])
+async def test_whoever_leaves_as_it_ends_is_told_by_one_of_both(
+    hub: Bench, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """Patience is over in the moment in which the end is being written; or it is written `again`, for another's write fails."""
+    if again:
+        run, fails = hub.store._run, _Job(_writes_and_fails, asyncio.get_running_loop().create_future())
+        monkeypatch.setattr(hub.store, "_run", lambda connection, batch: run(connection, [*batch, fails]))
     bolt11 = hub.twin.outside_asks(HUNDRED)
     hub.twin.fail("pay", Fault.HANGS)
     waits = asyncio.ensure_future(hub.pay(bolt11))  # noqa: TID251 - it is awaited
@@ -413,6 +420,11 @@ async def test_whoever_leaves_as_it_ends_is_told_by_one_of_both(hub: Bench) -> N
     told = (await waits).over
     await hub.ends(bolt11)
     assert await ended(hub) == [told]
+
+
+def _writes_and_fails(tx: UnitOfWork) -> None:
+    tx.mark("undone", "")
+    raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("over", [True, False])
