@@ -236,14 +236,14 @@ class Board:
 
     def _wake(self, names: Iterable[str]) -> None:
         """Wake these, some at a time: the first are answered before the last are woken, and nothing else has to wait for all."""
-        waiters = chain.from_iterable(self._waiting.get(name, ()) for name in names)
-        self._wake_some(list(waiters), 0)
+        self._wake_some(chain.from_iterable(list(self._waiting.get(name, ())) for name in names))
 
-    def _wake_some(self, waiters: list[asyncio.Future[None]], start: int) -> None:
-        for waiter in waiters[start : start + SLICE]:
+    def _wake_some(self, waiters: Iterator[asyncio.Future[None]]) -> None:
+        some = list(islice(waiters, SLICE))
+        for waiter in some:
             _wake(waiter)
-        if start + SLICE < len(waiters):
-            asyncio.get_running_loop().call_soon(self._wake_some, waiters, start + SLICE)
+        if len(some) == SLICE:
+            asyncio.get_running_loop().call_soon(self._wake_some, waiters)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

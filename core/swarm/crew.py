@@ -81,6 +81,15 @@ class Enrolled(NamedTuple):
     live: bool = True
 
 
+class _Hands(NamedTuple):
+    """Who is here of those who could do a task, as long as nobody comes or goes, and at least until then, by the steady clock."""
+
+    could: list[Enrolled]
+    presence: int
+    until: int
+    names: list[str]
+
+
 class Crew:
     """Who is enrolled, who is here, and who could do what. `called_for` names the capabilities that a task calls for."""
 
@@ -102,6 +111,9 @@ class Crew:
         self._fitting: tuple[object, list[Enrolled]] = (None, [])
         self.swept: Callable[[str], object] = str
         """Is told whose enrolment ended because it was not here for long."""
+        self._presence = 0
+        """How often somebody came or went: on the loop; `hands` is asked by the writer's thread too."""
+        self._hands = _Hands([], 0, 0, [])
         self.troubles: dict[str, str] = {}
         """Why those cannot be here that this hub keeps in containers, by name."""
 
@@ -120,6 +132,7 @@ class Crew:
         self._left = {worker.name: seen for worker, here, seen in rows if not here}
         self._sweep()
         self._awaited = set(self._noted)
+        self._presence += 1
 
     def has(self, name: str | None) -> bool:
         """Whether a worker of this name is enrolled."""
@@ -163,6 +176,7 @@ class Crew:
             self._freed[name] = self._clock.now()
         self._seen[name] = self._clock.steady()
         self._awaited.discard(name)
+        self._presence += back
         return back
 
     def loaded(self, name: str, load: int) -> None:
@@ -180,13 +194,14 @@ class Crew:
 
     def here(self, name: str) -> bool:
         """Whether a worker is here, or is expected back; whatever the clock of the machine is set to."""
-        return self._here(name, self._clock.steady())
+        return self._clock.steady() < self._until(name)
 
-    def _here(self, name: str, now: int) -> bool:
+    def _until(self, name: str) -> int:
+        """Until when it counts as here if it asks for nothing, by the steady clock."""
         if name in self._awaited:
-            return now < self._begun + RETURN
+            return self._begun + RETURN
         seen = self._seen.get(name)
-        return seen is not None and now - seen < SILENCE
+        return self._begun if seen is None else seen + SILENCE
 
     def fitting(self, task: Task) -> list[Enrolled]:
         """Those who may bid on a task and are asked to, here or not."""
@@ -204,8 +219,11 @@ class Crew:
         """Those who are here and could do a task, busy or not."""
         if not self._enrolled:
             return []
-        now = self._clock.steady()
-        return [one.name for one in self.fitting(task) if one.concurrency and self._here(one.name, now)]
+        presence, now, could, known = self._presence, self._clock.steady(), self.fitting(task), self._hands
+        if known.could is not could or known.presence != presence or now >= known.until:  # several ask in a row
+            ends = {one.name: end for one in could if one.concurrency and now < (end := self._until(one.name))}
+            known = self._hands = _Hands(could, presence, min(ends.values(), default=now), [*ends])
+        return known.names
 
     def closing(self, names: Sequence[str], now: int, window: int) -> int:
         """When an auction that waits for these closes, Unix ms: whoever is expected back gets the time to come."""
@@ -305,6 +323,7 @@ class Crew:
         self._seen.pop(name, None)
         self._instances.pop(name, None)
         self._awaited.discard(name)
+        self._presence += 1
 
     async def run(self) -> None:
         """Note now and then who is here, for the next start."""
