@@ -22,6 +22,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bot.app import build
+from bot.cli import COLLECT
 from bot.run import SWITCH_SECONDS
 from config.settings import Http, RedisGroup
 from core.chat import Caller, Role
@@ -48,6 +49,7 @@ def _kilobytes() -> float:
 
 async def _do(post: Callable[[str | None], Awaitable[object]], over: Callable[[], Awaitable[object]]) -> None:
     """Do what is said on standard input."""
+    gc.freeze()
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := (await reader.readline()).decode().split():
@@ -116,5 +118,6 @@ async def _bare(count: int) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as `timmy run` does
+    gc.set_threshold(*COLLECT)
     folder, count, how = sys.argv[1:]
     asyncio.run(_bare(int(count)) if how == "bare" else _hub(Path(folder), int(count), how))

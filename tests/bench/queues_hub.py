@@ -7,6 +7,7 @@ under way for each worker, from the post to the durable result, and says how man
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.app import build
+from bot.cli import COLLECT
 from bot.run import SWITCH_SECONDS
 from config.settings import Http
 from core.chat import Caller, Role
@@ -79,6 +81,7 @@ async def _serve(folder: Path, workers: int) -> None:
         for name in names:
             await app.hub.coordinator.desk.enrol(name, [ANYTHING], 100)
         jobs = Jobs(app, names)
+        gc.freeze()
         print(json.dumps({"hub": app.address, "tokens": dict(zip(names, tokens, strict=True))}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             print(json.dumps(await jobs.seconds(int(line))), flush=True)
@@ -86,4 +89,5 @@ async def _serve(folder: Path, workers: int) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as `timmy run` does
+    gc.set_threshold(*COLLECT)
     asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))

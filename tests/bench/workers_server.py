@@ -9,6 +9,7 @@ them; it ends with its standard input.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import itertools
 import json
@@ -19,6 +20,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bot.app import build
+from bot.cli import COLLECT
 from bot.run import SWITCH_SECONDS
 from config.settings import Http, RedisGroup
 from core.chat import Caller, Role
@@ -97,6 +99,7 @@ async def _serve(folder: Path, workers: int, tasks: int, redis: str) -> None:
             "hub": app.address, "bare": f"http://127.0.0.1:{address[1]}", "tokens": dict(zip(names, tokens, strict=True)),
             "own": own,
         }  # fmt: skip
+        gc.freeze()
         print(json.dumps(where), flush=True)
         while True:
             line = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
@@ -113,4 +116,5 @@ async def _serve(folder: Path, workers: int, tasks: int, redis: str) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as `timmy run` does
+    gc.set_threshold(*COLLECT)
     asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
