@@ -271,9 +271,10 @@ NAMES = ("box", "boy", "bob", "ever")
 class Site:
     """A hub and its workers, each a process that is killed and begun again."""
 
-    def __init__(self, folder: Path, hub: HubProcess) -> None:
+    def __init__(self, folder: Path, hub: HubProcess, model: str) -> None:
         self.hub = hub
         self._folder = folder
+        self._model = model
         self._workers: dict[str, Program] = {}
         self.posted = 0
 
@@ -286,7 +287,7 @@ class Site:
     async def begin(self, name: str) -> None:
         """Begin a worker's process."""
         env = {
-            "TIMMY_HUB_URL": self.hub.address, "TIMMY_WORKER_TOKEN_FILE": str(self._folder / name), "TIMMY_OLLAMA_URL": NOBODY,
+            "TIMMY_HUB_URL": self.hub.address, "TIMMY_WORKER_TOKEN_FILE": str(self._folder / name), "TIMMY_OLLAMA_URL": self._model,
             "TIMMY_WORKSPACE": str(self._folder / "far"), "TIMMY_DATA_DIR": str(self._folder / f"data of {name}"),
         }  # fmt: skip
         self._workers[name] = await Program.fork("worker", "--name", name, "--concurrency", "2", env=env)
@@ -309,10 +310,10 @@ class Site:
         for one in whom:
             await (self.hub.start() if one == "hub" else self.begin(one))
 
-    async def post(self, count: int) -> None:
+    async def post(self, count: int, line: str = QUICK) -> None:
         """Have so much done."""
         for _ in range(count):
-            assert (await self.hub.data_of(QUICK))["ok"]
+            assert (await self.hub.data_of(line))["ok"]
             self.posted += 1
 
     async def settle(self) -> None:
@@ -346,15 +347,15 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path) -> AsyncIterator[Site]:
-    """All of it, at work; none of the hub's own agents."""
+async def site(folder: Path, model: str = NOBODY) -> AsyncIterator[Site]:
+    """All of it, at work; none of the hub's own agents. `model`: where that of the workers is."""
     (folder / "far").mkdir()
     (folder / "far" / "a.md").write_text(PAGE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     async with hub_process(folder, NOBODY, executed=False, TIMMY_HTTP_PORT=port, **RULES) as running_hub:
-        some = Site(folder, running_hub)
+        some = Site(folder, running_hub, model)
         for agent in (await running_hub.data_of("/agents"))["agents"]:
             await running_hub.say(f"/dismiss {agent['name']}")
         try:
@@ -365,6 +366,25 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             yield some
         finally:
             await some.end_all()
+
+
+@pytest.mark.parametrize("away", [True, False], ids=["ends while the hub is away", "ends after it came back"])
+async def test_what_a_worker_is_at_outlives_a_killed_hub_and_is_done_once(tmp_path: Path, *, away: bool) -> None:
+    gate = asyncio.Event()
+    async with OllamaServer.running("llama3.2:latest") as model, site(tmp_path, model.url) as some:
+        model.says("Roses are", gate, " red.")
+        await some.post(1, SLOW)
+        async with asyncio.timeout(20):
+            await model.begun.wait()
+        await some.hub.kill()
+        if away:
+            gate.set()
+            await asyncio.sleep(LEASE + 1)  # noqa: TID251 - its lease would be over by now
+        await some.hub.start()
+        gate.set()
+        await some.settle()
+        assert some.rows("SELECT attempt, result FROM task") == [(1, "Roses are red.")]
+        assert len(model.asked) == 1
 
 
 BLOWS: Sequence[Sequence[str]] = (("box",), ("hub",), ("hub", "boy"), ("box", "boy"), ("hub", "box", "boy", "bob"))
