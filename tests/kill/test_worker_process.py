@@ -368,6 +368,7 @@ async def site(folder: Path, model: str = NOBODY) -> AsyncIterator[Site]:
             await some.end_all()
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("away", [True, False], ids=["ends while the hub is away", "ends after it came back"])
 async def test_what_a_worker_is_at_outlives_a_killed_hub_and_is_done_once(tmp_path: Path, *, away: bool) -> None:
     gate = asyncio.Event()

@@ -1003,12 +1003,15 @@ async def test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for(tmp
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
 
+        polls = bot.app.hub.coordinator._docket.board._waiting
+
         async def revoke() -> None:
-            await waits(bot, "box")
+            await bot.see(lambda: len(polls.get("box", ())) == 2, "its polls", pace=0)
             await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
 
-        said, _ = await soon(asyncio.gather(box.code("GET", "tasks", wait=20), revoke()))
-        assert said == (401, "bad_token")
+        both = (box.ask("GET", "tasks", wait=20), box.ask("GET", "assignments", agent_id="box", wait=20))
+        *said, _ = await soon(asyncio.gather(*both, revoke()))
+        assert said == [401, 401]
         assert await box.code("GET", "tasks") == (401, "bad_token")
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
 
