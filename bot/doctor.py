@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bot.doctor_docker import ask_docker, docker
 from bot.doctor_money import Money, ask_money, gate, held, lightning
 from bot.doctor_redis import ask_redis, redis
 from bot.findings import Finding, Severity, check, refused
@@ -65,7 +66,8 @@ class Asked:
 
     `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
     the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
-    the gate. `deaf`: why one that runs does not answer. `redis`: what was seen of it.
+    the gate. `deaf`: why one that runs does not answer. `redis`: what was seen of it, and of
+    `docker` its version, or why it is of no use.
     """
 
     model: str = ""
@@ -75,6 +77,7 @@ class Asked:
     money: Money = field(default_factory=Money)
     deaf: HubError | None = None
     redis: RedisLook | HubError | None = None
+    docker: str | HubError | None = None
 
 
 async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError | None = None) -> Asked:
@@ -89,7 +92,8 @@ async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError 
         except HubError as error:
             port = str(error)
     money = await ask_money(settings, runs=runs, listens=gate)
-    return Asked(model or "", window, port, outside, money, deaf, await ask_redis(settings))
+    far, boxes = await ask_redis(settings), await ask_docker(settings)
+    return Asked(model or "", window, port, outside, money, deaf, far, boxes)
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
@@ -106,6 +110,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: lightning(settings, asked.money, runs=runs),
         lambda: gate(settings, asked.money, runs=runs),
         lambda: redis(settings, asked.redis),
+        lambda: docker(settings, asked.docker),
         lambda: _hub(settings, status, asked.deaf),
     ]
     return [finding for check in checks for finding in check()]

@@ -61,6 +61,12 @@ class Containers:
         async with Docker(url=url) as docker:
             yield cls(docker, url, hub)
 
+    async def suits(self, image: str) -> str:
+        """Docker's version, if it can begin agents of this image. Raises `DockerAway`, `NoImage`, `BadImage`."""
+        async with self._answers():
+            await self._fit(image)
+            return str((await self._docker.version())["Version"])
+
     async def found(self) -> list[Found]:
         """See `Engine`."""
         async with self._answers():

@@ -48,6 +48,13 @@ async def keeper(  # noqa: PLR0913, PLR0917 - what it joins
     )  # fmt: skip
 
 
+async def look_at_docker(settings: Settings, image: str) -> str:
+    """The version of the Docker that the settings name. Raises why it can begin no agents of this image."""
+    _check_network(settings)
+    async with Containers.opened(settings.docker.url, "") as docker:
+        return await docker.suits(image)
+
+
 async def _home(settings: Settings, web: Sidecar) -> Home:
     """Where agents within find the hub: on a socket of its own where they have no network."""
     docker = settings.docker
@@ -59,9 +66,15 @@ async def _home(settings: Settings, web: Sidecar) -> Home:
         return Home(f"unix://{SOCKETS}/{SOCKET}", docker.network, limits, str(place))
     if docker.network == "host":
         return Home(web.address, docker.network, limits)
-    if settings.http.public_url is None:
-        raise NoPublicUrl(network=docker.network)
-    return Home(settings.http.public_url.rstrip("/"), docker.network, limits)
+    return Home(_check_network(settings), docker.network, limits)
+
+
+def _check_network(settings: Settings) -> str:
+    """Where agents on Docker's network find the hub; empty where it is none of Docker's. Raises `NoPublicUrl`."""
+    network, public = settings.docker.network, settings.http.public_url
+    if public is None and network not in {"none", "host"}:
+        raise NoPublicUrl(network=network)
+    return (public or "").rstrip("/")
 
 
 def _sockets(data: Path) -> Path:

@@ -15,6 +15,8 @@ from aiohttp import web
 from adapters.containers import engine
 from adapters.containers.engine import SOCKETS
 from bot import contained
+from bot.doctor_docker import ask_docker
+from bot.doctor_docker import docker as examined
 from bot.parts.boxes import SOCKET
 from config.settings import DockerGroup, Http
 from core.chat import Caller, Role
@@ -664,3 +666,44 @@ async def test_a_docker_that_says_nothing_any_more_holds_nothing_up_for_ever(
         monkeypatch.undo()
         await bot.say("/spawn last")
         await bot.see(lambda: docker.names.get("last") == "running" and "box" not in docker.names, "order", pace=1)
+
+
+async def test_the_doctor_says_whether_agents_can_be_begun(tmp_path: Path, docker: DockerServer) -> None:
+    docker.images["hubs"] = {"Volumes": {"/data": {}}}
+
+    async def found(url: str = f"unix://{tmp_path / 'd'}", **group: Any) -> list[tuple[str, bool, str]]:
+        one = settings(tmp_path).model_copy(update={"docker": DockerGroup(url=url, **group)})
+        return [(finding.id, finding.ok, finding.says) for finding in examined(one, await ask_docker(one))]
+
+    assert await found() == []
+    assert [found[:2] for found in await found(image="agents")] == [
+        (f"docker.{name}", True) for name in ("answers", "image", "network")
+    ]
+    assert await found(image="other") == [("docker.image", False, "Docker has no image other, and none is fetched")]
+    ((name, ok, says),) = await found(image="hubs")
+    assert (name, ok) == ("docker.image", False)
+    assert "it asks for volumes (/data)" in says
+    ((name, ok, says),) = await found(image="agents", network="bridge")
+    assert (name, ok) == ("docker.network", False)
+    ((name, ok, says),) = await found(url="unix:///nowhere/d", image="agents")
+    assert (name, ok) == ("docker.answers", False)
+    assert "does not answer at unix:///nowhere/d" in says
+    assert docker.boxes == {}
+
+
+async def test_whoever_is_dismissed_at_work_hands_nothing_in(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("any")
+            task = (await bot.data("/task write it to=box"))["task"]
+            lease = await worker.won(task, 25)
+            left = await bot.say("/dismiss box")
+            assert left["text"] == "box left the roster; what it was doing goes to somebody else"
+            body = {"lease_token": lease, "result": "after all"}
+            assert (await worker.code("POST", f"tasks/{task}/result", body))[0] == 401
+        ended = await bot.until(kind="more", task=task, status="failed")
+        assert "box was dismissed" in ended["text"]
+        await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
+        assert balances(bot.app.settings).get("agent:box", (0, 0)) == (0, 0)
+        prove(bot.app.settings)
