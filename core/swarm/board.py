@@ -164,10 +164,10 @@ class Board:
         """How often a worker has answered to an auction."""
         return self._answered[number][name] if number in self._answered else 0
 
-    def spare(self, name: str) -> int:
-        """How many hands of a worker have no work, and none to come from an auction that it may still win."""
+    def spare(self, name: str, number: int) -> int:
+        """How many hands of a worker have no work, and none to come from an auction of an older task, that it may still win."""
         up = [*self._asked.get(name, {}).values(), *(self._open[number] for number in self._bids.get(name, ()))]
-        taken = len(self._work.get(name, ())) + sum(not task.waits_for_people for task in up)
+        taken = len(self._work.get(name, ())) + sum(task.id < number and not task.waits_for_people for task in up)
         return (self._crew.get(name).concurrency if self._crew.has(name) else 0) - taken
 
     def tasks(self, name: str, wanted: frozenset[str] = frozenset()) -> list[Task]:
@@ -177,9 +177,10 @@ class Board:
         """
         if len(self._work.get(name, ())) >= self._crew.get(name).concurrency:
             return []
+        asked = self._asked.get(name, {})
         found = (
             task
-            for task in self._asked.get(name, {}).values()
+            for task in map(asked.__getitem__, sorted(asked))
             if not wanted or task.only == name or not wanted.isdisjoint(self._crew.called_for(task.description))
         )
         return list(islice(found, MOST_SHOWN))

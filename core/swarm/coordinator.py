@@ -406,7 +406,7 @@ class Coordinator:
             return "it waits for nobody"
         if not agents:
             return "" if frozen else "spending goes on, and it was not put up again"
-        if any(self._walk.comes_to(agent, loads.get(agent, 0)) for agent in agents):
+        if any(self._walk.comes_to(agent, number, loads.get(agent, 0)) for agent in agents):
             return ""
         return f"it waits for {', '.join(agents[: bidding.MOST_NAMED])}, busy with nothing here"
 

@@ -193,7 +193,8 @@ class Walk:
     def _spared(self) -> None:
         """An auction ended, which may have kept hands of workers that it did not take."""
         for agent in self._parking.agents():
-            if self._terms.afar(agent) and self._docket.board.spare(agent) > 0:
+            oldest = min(self._parking.waiting_for(agent))
+            if self._terms.afar(agent) and self._docket.board.spare(agent, oldest) > 0:
                 self._freed(agent)
 
     async def _refill(self, agent: str) -> None:
@@ -206,8 +207,10 @@ class Walk:
 
     async def _put_up(self, agent: str) -> None:
         failed: set[int] = set()
-        while (waiting := self._parking.waiting_for(agent) - failed) and not self._spoken_for(agent):
+        while waiting := self._parking.waiting_for(agent) - failed:
             number = min(waiting)
+            if self._spoken_for(agent, number):
+                return
             self._parking.unpark(number)
             try:
                 task = await self._auction(await self._docket.show(number), None)
@@ -221,12 +224,15 @@ class Walk:
             if task.agent == agent or number in self._parking.waiting_for(agent):
                 return
 
-    def comes_to(self, agent: str, load: int) -> bool:
-        """Whether an agent with so many tasks will be asked about what waits for it: once it is free, or an auction is over."""
+    def comes_to(self, agent: str, number: int, load: int) -> bool:
+        """Whether an agent with so many tasks will be asked about one that waits: once it is free, or an auction is over."""
         capacity = self._terms.capacity(agent)
         there = capacity > 0 and (not self._terms.afar(agent) or self._terms.crew.here(agent))
-        return there and (load >= capacity or self._spoken_for(agent))
+        return there and (load >= capacity or self._spoken_for(agent, number))
 
-    def _spoken_for(self, agent: str) -> bool:
-        """Whether all hands of a worker that is here are at work, or may be taken by an auction that is under way."""
-        return self._terms.afar(agent) and self._terms.crew.here(agent) and self._docket.board.spare(agent) <= 0
+    def _spoken_for(self, agent: str, number: int) -> bool:
+        """Whether all hands of a worker that is here are at work, or may be taken by auctions of older tasks than this one.
+
+        One of a newer task keeps it from nothing: there may always be one.
+        """
+        return self._terms.afar(agent) and self._terms.crew.here(agent) and self._docket.board.spare(agent, number) <= 0

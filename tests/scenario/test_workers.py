@@ -479,6 +479,23 @@ async def test_ten_tasks_for_one_worker_are_put_up_twice_each_at_most(tmp_path: 
         prove(bot.app.settings)
 
 
+async def test_what_waits_longest_comes_first_though_there_is_always_something_newer(tmp_path: Path) -> None:
+    """A newer auction that its one worker may win too keeps it from nothing."""
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        only = "/task find it max=50 to=box"
+        first = await posted(bot, only)
+        lease = await box.won(first, 10)
+        waiting = (await bot.data(only))["task"]
+        newer = await posted(bot)
+        await box.deliver(first, lease, "done")
+        await bot.see(lambda: status(bot, waiting) == "bidding", "that it is put up", pace=0)
+        assert await box.tasks() == [waiting, newer], "the oldest first, for who takes the first"
+        await box.won(waiting, 10)
+        assert status(bot, newer) == "bidding"
+
+
 async def test_who_answers_no_auction_is_not_asked_for_ever_while_another_is_busy(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "mute") as (box, mute):
         await box.enrol()
