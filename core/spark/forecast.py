@@ -84,6 +84,11 @@ def foresee(known: Known, budget: int, able: Sequence[str]) -> Forecast:
     return Forecast(odds, done, (min(price[0], budget), min(price[1], budget)), took)
 
 
+def likeliest(odds: Mapping[str, float]) -> str:
+    """Who is said to win, of at least one: of those that are as likely the first by name, which is named first."""
+    return min(odds, key=lambda name: (-odds[name], name))
+
+
 def place(budget: int) -> float:
     """Where a budget (msat) stands, in logarithms: near nothing at 160 sats."""
     return max(-2.0, min(2.0, math.log(max(1, budget)) - 12.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from core.spark.forecast import COVERED, chances, curve, features, place
+from core.spark.forecast import COVERED, chances, curve, features, likeliest, place
 from core.spark.known import LATEST, MOST_AGENTS, UNRATED, UNSEEN, Known, Seen
 from core.spark.record import brier, scored
 
@@ -125,6 +125,6 @@ def _recorded(known: Known, said: Forecast, winner: str, good: bool, how: Score)
         wins = [rated(name, UNRATED)[3] + 0.5 for name in said.odds]
         own = rated(winner, UNRATED)[3] + 0.5 if winner in said.odds else 0.0
         base = brier(wins, own, sum(wins))
-    right = winner in said.odds and said.odds[winner] == max(said.odds.values())
+    right = winner in said.odds and winner == likeliest(said.odds)
     done = (known.settled + 0.9) / (known.ended + 1)
     return scored(known.record, how, (base, (good - done) ** 2), right=right)

@@ -44,6 +44,12 @@ def test_of_nothing_all_are_alike_and_no_price_is_said() -> None:
     assert (said.price, said.took) == (None, None)
 
 
+def test_of_those_that_are_as_likely_only_the_first_named_counts_as_foreseen() -> None:
+    assert after(NOTHING, "ann").record[:2] == (1, 1)
+    assert after(NOTHING, "bea").record[:2] == (1, 0), "it was not said that it would win"
+    assert after(after(NOTHING, *["bea"] * 5), "bea").record[:2] == (6, 5)
+
+
 def test_whoever_wins_is_likelier_to_and_whoever_was_never_seen_still_can() -> None:
     said = foresee(after(NOTHING, *["ann"] * 30), BUDGET, (*BOTH, "cyd"))
     assert said.odds["ann"] > 0.75
