@@ -240,6 +240,6 @@ def _chosen(status: Status | None, start: int | None) -> tuple[str, tuple[str | 
         found += ["status = ?", _IS_OVER if status in OVER else "due IS NOT NULL"]  # each has an index of its own
         bound.append(status.value)
     if start is not None:
-        found.append("id <= ?")
+        found.append("id <= ?" if status is None or status in OVER else "+id <= ?")  # see `live`
         bound.append(start)
     return (f" WHERE {' AND '.join(found)}" if found else ""), tuple(bound)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         lambda tx: tx.tasks.loads(),
         lambda tx: tx.tasks.loads(["a", "b"]),
         lambda tx: tx.tasks.newest(Status.RUNNING, 10),
+        lambda tx: tx.tasks.newest(Status.RUNNING, 10, start=7),
         lambda tx: tx.tasks.newest(Status.CANCELLED, 10, start=7),
         lambda tx: tx.tasks.count(Status.SETTLED),
         lambda tx: tx.tasks.count(Status.DELIVERED, start=7),
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         "loads",
         "loads of some",
         "running",
+        "running from",
         "cancelled",
         "count settled",
         "count delivered",
@@ -53,6 +55,7 @@ def test_what_is_asked_for_is_found_by_an_index(path: Path, ask: Callable[[UnitO
         (query,) = asked
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     assert plan[0].startswith("SEARCH task"), plan
+    assert "PRIMARY KEY" not in plan[0], "by number it reads history down to the first"
 
 
 def test_tasks_are_listed_and_counted_by_status_from_a_number_down(path: Path) -> None:
