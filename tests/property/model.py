@@ -51,6 +51,8 @@ class Deal:
     held: int = 0
     escrow: int = 0
     agent: str | None = None
+    orphaned: bool = False
+    """Who was to do it was dismissed."""
     bids: set[str] = field(default_factory=set)
     excluded: set[str] = field(default_factory=set)
 
@@ -64,6 +66,8 @@ class Model:
     deals: dict[int, Deal] = field(default_factory=dict)
     settled: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    spared: Counter[str] = field(default_factory=Counter)
+    """What was taken from who was dismissed: it may have failed by itself just then, or not."""
     earned: Counter[str] = field(default_factory=Counter)
     accounts: dict[str, str] = field(default_factory=dict)
     """Whose account an identity is of, where it is linked."""
@@ -110,12 +114,15 @@ class Model:
             case Kind.TASK_FAILED | Kind.TASK_CANCELLED | Kind.TASK_EXPIRED:
                 if before in {"awarded", "running", "delivered"} and event.kind is Kind.TASK_FAILED:
                     assert deal.attempt == self.attempts, "it failed with an attempt left"
-                    self.failed[deal.agent or ""] += 1
+                    self._fail(deal)
                 self._give_back(deal)
             case _:
                 pass
 
     def _hear_of_no_task(self, event: Event) -> None:
+        if event.kind is Kind.AGENT_DISMISSED:
+            for deal in self.deals.values():
+                deal.orphaned |= deal.agent == event.agent and deal.status in AT_WORK
         if event.kind in {Kind.ACTOR_LINKED, Kind.ACTOR_UNLINKED}:
             self._link(event)
         if event.kind in {Kind.SPENDING_FROZEN, Kind.SPENDING_UNFROZEN}:
@@ -152,7 +159,7 @@ class Model:
         assert 0 < price * 1000 <= deal.budget
         assert not self.frozen, "awarded while spending is frozen"
         assert event.agent in deal.bids, "a winner who never bid"
-        deal.agent, deal.held, deal.escrow = event.agent, 0, price * 1000
+        deal.agent, deal.orphaned, deal.held, deal.escrow = event.agent, False, 0, price * 1000
         self.posted[f"user:{deal.requester}"] -= deal.escrow
 
     def _pay(self, deal: Deal, event: Event) -> None:
@@ -167,11 +174,14 @@ class Model:
     def _again(self, deal: Deal) -> None:
         assert deal.agent is not None
         assert deal.attempt < self.attempts, "an attempt too many"
-        self.failed[deal.agent] += 1
+        self._fail(deal)
         self._give_back(deal)
         deal.budget = deal.held = min(deal.budget, self.free(deal.requester))
         deal.excluded.add(deal.agent)
         deal.agent, deal.bids, deal.attempt = None, set(), deal.attempt + 1
+
+    def _fail(self, deal: Deal) -> None:
+        (self.spared if deal.orphaned else self.failed)[deal.agent or ""] += 1
 
     def _give_back(self, deal: Deal) -> None:
         self.posted[f"user:{deal.requester}"] += deal.escrow
