@@ -74,6 +74,8 @@ class RedisServer:
         """What it says of itself."""
         self.spoil: Callable[[list[bytes]], object] | None = None
         """What is done to a list that was written."""
+        self.breaks: Callable[[], str] = str
+        """Where the connection breaks at a command: `before` it is done, or `after`, its reply lost; or nowhere."""
         self.said: list[str] = []
         """The commands that came, by name."""
         self._server: asyncio.Server | None = None
@@ -148,10 +150,14 @@ class RedisServer:
                 self.said.append(words[0].decode().upper())
                 if self.ails == "mute":
                     await reader.read()
+                if (broken := self.breaks()) == "before":
+                    break
                 try:
                     reply = await self._answer(talk, words)
                 except Wrong as error:
                     reply = error
+                if broken:
+                    break
                 writer.write(_reply(reply))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

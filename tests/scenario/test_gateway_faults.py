@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,8 +45,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def hub(folder: Path, server: RedisServer, *, url: str = "", **more: Any) -> AsyncIterator[Bot]:
-    async with near.hub(folder, found=told(settings(folder), url or server.url), personas=(), **more) as bot:
+async def hub(
+    folder: Path, server: RedisServer, *, url: str = "", clock: FakeClock | None = None, **auction: Any
+) -> AsyncIterator[Bot]:
+    found = told(settings(folder, **auction), url or server.url)
+    async with near.hub(folder, found=found, personas=(), clock=clock) as bot:
         yield bot
 
 
@@ -55,10 +59,10 @@ def why(bot: Bot) -> str:
     return "" if part.up else part.why
 
 
-async def until(true: Callable[[], Any], what: str) -> None:
+async def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
     """Wait until something is true that takes real time."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while not true():  # noqa: ASYNC110 - it is a matter of turns
                 await asyncio.sleep(0.002)  # noqa: TID251
     except TimeoutError:
@@ -355,6 +359,72 @@ async def test_a_gateway_that_was_frozen_serves_nobody_until_it_has_heard_the_hu
         way.branch._heard -= 60.0
         await back(bot, way)
         assert await far.tasks() == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("every", [97, 149, 211, 293])
+async def test_connections_that_break_at_any_command_lose_and_double_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """One command in some is not done, or done and its reply lost; two workers at two gateways say all until it is heard."""
+    monkeypatch.setattr(branches, "ANSWER_SECONDS", 1.0)
+    commands, count = itertools.count(1), 8
+
+    def breaks() -> str:
+        number = next(commands)
+        return "" if number % every else "before" if number // every % 2 else "after"
+
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(RedisServer.running())
+        bot = await stack.enter_async_context(hub(tmp_path, server, window=3600, lease=3600))
+        them = await stack.enter_async_context(crew.workers(bot, "box", "boy"))
+        ways = [await stack.enter_async_context(gateway(server)) for _ in them]
+        rash = [crew.Worker(one._session, one.name, one.token, way.url) for one, way in zip(them, ways, strict=True)]
+        server.breaks = breaks
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = [group.create_task(_toils(one)) for one in rash]
+        tasks.append(group.create_task(_ticks(bot)))
+        await until(lambda: bot.rows("SELECT count(*) FROM crew") == [(len(them),)], "they join")
+        for _ in range(count):
+            assert (await bot.data("/task find the answer max=100"))["ok"]
+        done = [(number, f"done T-{number}") for number in range(1, count + 1)]
+        try:
+            await until(
+                lambda: bot.rows("SELECT id, result FROM task WHERE status = 'delivered'") == done, "all is done", 40
+            )
+        finally:
+            for task in tasks:
+                task.cancel()
+        delivered = bot.rows("SELECT task FROM event WHERE kind = 'TaskDelivered' ORDER BY task")
+        assert delivered == [(number,) for number, _ in done]
+        assert bot.rows("SELECT max(attempt) FROM task") == [(1,)], "nobody's work was taken away"
+        prove(bot.app.settings)
+
+
+async def _ticks(bot: Bot) -> None:
+    """The hub's clock goes on, ten times as fast."""
+    while True:
+        bot.pass_time(0.2)
+        await asyncio.sleep(0.02)  # noqa: TID251 - real time
+
+
+async def _toils(one: crew.Worker) -> None:
+    """Bid on what is up, do what was won; and say again what was not heard."""
+
+    async def sure(method: str, path: str, body: Any = None, **query: Any) -> Any:
+        while await one.ask(method, path, body, **query) == 503:
+            pass
+        return one.said
+
+    await sure("POST", "agents", {"name": one.name, "capabilities": ["any"], "concurrency": 3})
+    while True:
+        for task in await sure("GET", "tasks") or ():
+            await sure("POST", "bids", {"task_id": task["task_id"], "agent_id": one.name, "bid_sats": 10})
+        given = await sure("GET", "assignments", agent_id=one.name, wait=1)
+        if given:
+            task, lease = given["task_id"], {"lease_token": given["lease_token"]}
+            await sure("POST", f"tasks/{task}/heartbeat", lease)
+            await sure("POST", f"tasks/{task}/result", {**lease, "result": f"done {task}"})
 
 
 @pytest.mark.long
