@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 IN_THE_HUB = frozenset({
     "test_what_strangers_bought_is_paid_for_at_once", "test_many_who_wait_are_woken_some_at_a_time_and_all_of_them",
+    "test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for",
 })  # fmt: skip
 """Tests of workers that make their hub in another way, or look into it."""
 

@@ -256,8 +256,7 @@ async def test_a_copy_of_a_data_folder_is_told_that_its_id_is_taken(tmp_path: Pa
         copy.mkdir(parents=True, mode=0o700)
         shutil.copy(one.app.settings.data_dir / "hub.id", copy)
         async with hub(tmp_path / "two", server) as two:
-            await until(lambda: why(one) or why(two), "they meet")
-            assert "one's data folder is a copy" in why(one) + why(two)
+            await until(lambda: "one's data folder is a copy" in why(one) + why(two), "they meet")
 
 
 async def test_of_two_processes_of_one_name_at_two_gateways_the_last_to_enrol_works(tmp_path: Path) -> None:
@@ -467,14 +466,21 @@ async def test_a_redis_that_says_nothing_is_down_while_it_is_asked_again(
 async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path: Path) -> None:
     async with (
         RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
-        gateway(server) as way,
+        gateway(server) as way, asyncio.TaskGroup() as nursery,
     ):  # fmt: skip
         await way.there()
         far = worker(way, box)
         await far.enrol()
         crew_of, desk = bot.app.hub.coordinator.crew, bot.app.hub.coordinator.desk
         assert crew_of.here("box")
+        rash = [crew.Worker(box._session, "box", box.token, way.url) for _ in range(2)]
+        polls = [
+            nursery.create_task(one.ask("GET", path, agent_id="box", wait=20))
+            for one, path in zip(rash, ("tasks", "assignments"), strict=True)
+        ]
+        await until(lambda: len(way.branch._board._waiting.get("box", ())) == len(polls), "they wait")
         await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+        assert [await soon(poll) for poll in polls] == [401, 401]
         desk.seen([("box", ""), ("boy", "")])
         assert not crew_of.here("box"), "that it was there a moment ago is no news any more"
         assert await far.code("GET", "tasks") == (401, "bad_token")
