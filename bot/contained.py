@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from core.access import Action, authorize, judge
@@ -45,28 +46,48 @@ class Contained:
         self._image = image
         self._keeper: Keeper | None = None
         self._lock = asyncio.Lock()
+        self._begun = False
 
     async def begin(self, *, kept: bool) -> None:
-        """The hub starts; `kept`: there were agents in containers."""
+        """The hub starts, whatever keeps its containers from it; `kept`: there were agents in some."""
         if kept:
-            await self._opened()
+            with suppress(HubError):  # its part says so, and tries again
+                await self._made()
+            self._start()
 
-    async def _opened(self) -> Keeper:
-        """What keeps containers, which then is a supervised part."""
+    async def _made(self) -> Keeper:
         async with self._lock:
             if self._keeper is None:
                 keeper = await self._make()
                 await keeper.load()
-                self._supervisor.start(PART, keeper.run, abroad=True)
                 self._keeper = keeper
             return self._keeper
+
+    def _start(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._supervisor.start(PART, self._run, abroad=True)
+
+    async def _run(self) -> None:
+        await (await self._made()).run()
+
+    async def _opened(self) -> Keeper:
+        """What keeps containers, which then is a supervised part."""
+        keeper = await self._made()
+        self._start()
+        return keeper
+
+    async def _there(self) -> Keeper | None:
+        """What keeps containers, if there are or were any. Raises what keeps it from being there."""
+        return await self._made() if self._begun else None
 
     async def spawn(
         self, caller: Caller, given: str, image: str | None, does: str | None, *, key: str
     ) -> tuple[str, str]:
         """One more agent; returns its name, and where it is, to follow that."""
         authorize(caller, Action.ROSTER)
-        kept = None if self._keeper is None else self._keeper.kept(given)
+        keeper = await self._there()
+        kept = keeper and keeper.kept(given)
         elsewhere = kept is None and self._coordinator.crew.knows(given)
         chosen = image or (None if elsewhere or self._misspelt(given) else kept.image if kept else self._image)
         if chosen in {None, NOWHERE}:
@@ -90,7 +111,7 @@ class Contained:
 
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
         """Take an agent off the roster, and end its container; returns as `Coordinator.dismiss`."""
-        keeper = self._keeper
+        keeper = await self._there()
         if keeper is not None and keeper.kept(name) is not None:
             return await keeper.dismiss(caller, name, key=key)
         return await self._coordinator.dismiss(caller, name, key=key)

@@ -290,6 +290,20 @@ async def test_a_hub_that_stops_leaves_them_running_and_the_next_start_takes_the
         assert bot.rows("SELECT count(*) FROM token WHERE revoked_at IS NULL") == [(1,)]
 
 
+async def test_a_hub_whose_containers_cannot_reach_it_starts_and_says_so(tmp_path: Path, docker: DockerServer) -> None:
+    clock = FakeClock()
+    async with on(tmp_path, clock=clock) as bot:
+        await spawned(bot)
+    async with on(tmp_path, clock=clock, network="bridge") as bot:
+        await bot.see(lambda: not bot.app.health.parts["containers"].up, "that it cannot", pace=1)
+        assert "containers  down: Agents on the network bridge do not reach" in (await bot.say("/status"))["text"]
+        assert (await bot.data("/dismiss box"))["error"] == "no_public_url", "it does not lose sight of what it keeps"
+        assert (await bot.say("/balance"))["data"]["ok"]
+    async with on(tmp_path, clock=clock) as bot:
+        assert (await bot.say("/dismiss box"))["text"] == "box left the roster"
+        assert docker.boxes == {}
+
+
 async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Path, docker: DockerServer) -> None:
     """A crash falls between any two steps of a spawn or a dismissal; each of these is what one of them leaves."""
     clock = FakeClock()
