@@ -222,7 +222,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         async def keeper() -> Keeper:
             from bot.parts import boxes  # noqa: PLC0415 - for the first agent in a container
 
-            return await boxes.keeper(settings, stack, store, web, coordinator, agents, identities, clock, ids)
+            return await boxes.keeper(settings, stack, store, web, coordinator, identities, clock, ids)
 
         contained = Contained(keeper, supervisor, coordinator, agents, settings.docker.image)
         hub = Hub(

@@ -241,6 +241,10 @@ class Identities:
         self._accounts: dict[str, str] = {}
         self._of: dict[str, frozenset[str]] = {}
 
+    def reserves(self, name: str) -> bool:
+        """Whether a name is the hub's own, and no worker's."""
+        return name.lower() in _HUB_WORDS or self._reserved(name)
+
     async def refresh(self) -> None:
         """Read again who was let in, and who is one with whom."""
         people, links = await self._store.read(lambda tx: (tx.tokens.people(), tx.tokens.links()))
@@ -360,7 +364,7 @@ class Identities:
             raise BadTokenKind(given=repr(kind[:40]))
         if not _NAME.fullmatch(name):
             raise BadTokenName(given=repr(name[:80]))
-        if kind == TokenKind.WORKER and (name.lower() in _HUB_WORDS or self._reserved(name)):
+        if kind == TokenKind.WORKER and self.reserves(name):
             raise NameReserved(given=name)
         if kind != TokenKind.SHORTCUT and (for_actor or task_limit):
             raise OptionNotForKind(option="--for" if for_actor else "--task-limit", kind=kind)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.ports import Clock, IdSource
     from core.swarm.coordinator import Coordinator
-    from core.swarm.roster import Roster
     from core.tokens import Identities
 
 PROCESSES = 256
@@ -36,14 +35,14 @@ class NoPublicUrl(UserError):
 
 async def keeper(  # noqa: PLR0913, PLR0917 - what it joins
     settings: Settings, stack: contextlib.AsyncExitStack, store: Database, web: Sidecar, coordinator: Coordinator,
-    roster: Roster, identities: Identities, clock: Clock, ids: IdSource,
+    identities: Identities, clock: Clock, ids: IdSource,
 ) -> Keeper:  # fmt: skip
     """What keeps them, on the Docker that the settings name; nothing is asked of it yet. Raises `NoPublicUrl`, `NoFolder`."""
     home = await _home(settings, web)
     mark = await store.write(lambda tx: tx.containers.mark(ids.token(9)))
     engine = await stack.enter_async_context(Containers.opened(settings.docker.url, mark))
     return Keeper(
-        store, engine, coordinator, clock=clock, ids=ids, chance=chance, claims=roster.claims, as_now=identities.as_now,
+        store, engine, coordinator, clock=clock, ids=ids, chance=chance, claims=identities.reserves, as_now=identities.as_now,
         home=home, mask=mask,
     )  # fmt: skip
 

@@ -101,7 +101,7 @@ class KeeperTx(SwarmTx, Protocol):
 class Keeper:
     """Begins, watches and ends the containers of this hub. `load` before use.
 
-    `claims`: whether a name is one of the hub's own agents.
+    `claims`: whether a name is the hub's own.
     `mask` takes secrets out of a text.
     """
 
