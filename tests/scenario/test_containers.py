@@ -209,6 +209,8 @@ async def test_one_that_keeps_ending_is_begun_later_and_later_and_told_once(
         assert told["text"].startswith(
             "box keeps ending: it ended with exit code 3. It is started again, later and later."
         )
+        await ticks(bot, docker, 20)
+        assert bot.rows("SELECT ends FROM container") == [(6,)], "it is not calm yet"
         bot.pass_time(CALM / 1000)
         await bot.see(lambda: bot.rows("SELECT 1 FROM container WHERE ends = 0"), "calm", pace=1)
         await bot.until(kind="more", agent="box", ok=True, text="box works again")
@@ -245,13 +247,14 @@ async def test_what_ended_and_why_is_shown_with_its_last_words_to_those_who_may_
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (0, "it ended by itself, with exit code 0"),
-        (137, "it was killed by SIGKILL"),
-        (127, "its image has no program of the name that it begins (exit code 127)"),
+        (0, "ended: it ended by itself, with exit code 0"),
+        (137, "ended: it was killed by SIGKILL"),
+        (127, "ended: its image has no program of the name that it begins (exit code 127)"),
+        (None, "was made anew"),
     ],
 )
 async def test_what_it_was_doing_goes_to_somebody_else_as_it_ends(
-    tmp_path: Path, docker: DockerServer, code: int, why: str
+    tmp_path: Path, docker: DockerServer, code: int | None, why: str
 ) -> None:
     async with on(tmp_path) as bot:
         await spawned(bot)
@@ -259,10 +262,13 @@ async def test_what_it_was_doing_goes_to_somebody_else_as_it_ends(
             await worker.enrol("any")
             task = (await bot.data("/task write it to=box"))["task"]
             await worker.won(task, 25)
-        docker.end("box", code)
+        if code is None:
+            docker.boxes.clear()
+        else:
+            docker.end("box", code)
         await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE status = 'failed'"), "its end", pace=1)
         ended = await bot.until(kind="more", task=task, status="failed")
-        assert f"the container of box ended: {why}" in ended["text"]
+        assert f"the container of box {why}" in ended["text"]
         prove(bot.app.settings)
 
 
@@ -496,6 +502,10 @@ async def test_the_same_wish_twice_is_one_container(tmp_path: Path, docker: Dock
         await bot.until(kind="reply")
         await bot.barrier()
         assert list(docker.names) == ["quill-box"]
+        owner = Caller(OWNER, Role.OWNER)
+        for _ in range(2):  # as after a crash before the answer was written
+            assert (await bot.app.hub.contained.spawn(owner, "quill", None, None, key="k"))[0] == "quill-box-2"
+        assert sorted(docker.names) == ["quill-box", "quill-box-2"]
 
 
 async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_path: Path, docker: DockerServer) -> None:
