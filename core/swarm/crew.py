@@ -17,7 +17,7 @@ from core.swarm.persona import says
 from core.swarm.ports import Seat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from core.chat import Caller
     from core.ports import Clock
@@ -246,11 +246,7 @@ class Crew:
         """
         if not concurrency:
             self.check_instance(name, instance)
-        can = tuple(dict.fromkeys(one.strip().lower() for one in capabilities))
-        if wrong := [one for one in can if len(one) > _LONGEST or not _CAPABILITY.fullmatch(one)]:
-            raise BadCapability(given=repr(wrong[0][:80]), most=MOST_CAPABILITIES)
-        if len(can) > MOST_CAPABILITIES:
-            raise BadCapability(given=f"A list of {len(can):,}", most=MOST_CAPABILITIES)
+        can = check_capabilities(capabilities)
         if not 0 <= concurrency <= MOST_TASKS:
             raise BadConcurrency(most=MOST_TASKS, given=concurrency)
         if name in self._dismissed:
@@ -344,6 +340,16 @@ class Crew:
                 del self._enrolled[name]
                 self._version += 1
                 self.swept(name)
+
+
+def check_capabilities(given: Iterable[str]) -> tuple[str, ...]:
+    """Capabilities as they are kept. Raises `BadCapability`."""
+    can = tuple(dict.fromkeys(one.strip().lower() for one in given))
+    if wrong := [one for one in can if len(one) > _LONGEST or not _CAPABILITY.fullmatch(one)]:
+        raise BadCapability(given=repr(wrong[0][:80]), most=MOST_CAPABILITIES)
+    if len(can) > MOST_CAPABILITIES:
+        raise BadCapability(given=f"A list of {len(can):,}", most=MOST_CAPABILITIES)
+    return can
 
 
 def fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:

@@ -31,7 +31,7 @@ from core.swarm.container import (
     check_image,
     check_name,
 )
-from core.swarm.crew import Enrolled
+from core.swarm.crew import Enrolled, check_capabilities
 from core.swarm.ports import SwarmTx
 from core.tokens import NameReserved, TokenKind, TokenRow, digest_of, token_revoked
 
@@ -158,11 +158,12 @@ class Keeper:
         """
         authorize(caller, Action.ROSTER)
         candidates, image = [self._checked(one) for one in given], check_image(image)
+        can = check_capabilities(capabilities)
         async with self._lock:
             if (done := await self._store.read(lambda tx: tx.applied(key))) is not None:
                 return done
             name = await self._store.read(lambda tx: self._free(tx, candidates))
-            one, token = Container(name, image, tuple(capabilities)), self._token()
+            one, token = Container(name, image, can), self._token()
             try:
                 await self._engine.remove(name)
                 await self._engine.make(rules.wanted(one, self._home), token)

@@ -413,6 +413,7 @@ async def test_a_persona_can_be_put_into_a_container_and_whose_image_is_whose_to
         assert (await bot.data("/spawn quill-7"))["error"] in {"name_reserved", "unknown_persona"}
         for name in ("quill-7", "treasury", "hub"):
             assert (await bot.data(f"/spawn {name} image=agents", acting_for=OPERATOR))["error"] == "name_reserved"
+        assert (await bot.data("/spawn fox does=data,!!!"))["error"] == "bad_capability"
         assert (await bot.data("/spawn box"))["error"] == "runs_already"
         assert (await bot.data("/spawn under_score"))["error"] == "bad_container_name"
         await bot.app.console.admin["token.mint"]({"token_kind": "worker", "name": "far"})
