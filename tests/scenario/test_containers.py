@@ -272,6 +272,19 @@ async def test_what_it_was_doing_goes_to_somebody_else_as_it_ends(
         prove(bot.app.settings)
 
 
+async def test_one_that_is_made_anew_has_another_token_and_the_old_one_opens_nothing(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("any")
+            docker.boxes.clear()
+            await bot.see(lambda: docker.names == {"box": "running"}, "another", pace=1)
+            assert docker.of("box").token != worker.token
+            assert await worker.code("GET", "tasks") == (401, "bad_token")
+
+
 async def test_a_hub_that_stops_leaves_them_running_and_the_next_start_takes_them_up(
     tmp_path: Path, docker: DockerServer
 ) -> None:
