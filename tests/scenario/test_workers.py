@@ -709,6 +709,22 @@ async def test_the_same_answer_again_is_one(tmp_path: Path) -> None:
         assert status(bot, task) == "bidding"
 
 
+async def test_the_same_again_in_one_moment_is_one_and_who_has_no_hand_free_bids_on_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        task, other = await posted(bot), await posted(bot)
+        bid = bot.app.hub.coordinator.desk.bid
+        said = await asyncio.gather(*(bid("box", int(task[2:]), sats, eta=None, note="") for sats in (9, 10, 10, 10)))
+        assert said == [""] * 4
+        assert bot.rows("SELECT count(*) FROM event WHERE kind = 'BidPlaced'") == [(2,)], "a bid, and one change"
+        await boy.refuse(task)
+        assert (await box.given())["task_id"] == task
+        more = await box.bid(other, 10)
+        assert (more["accepted"], more["message"]) == (False, "you have as many tasks as you do at a time")
+        assert bot.rows("SELECT price FROM bid WHERE agent = 'box'") == [(10_000,)]
+
+
 async def test_what_is_answered_in_one_moment_is_written_together_and_told_to_each(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy", "bob", "ann") as them:
         box, boy, bob, ann = them
