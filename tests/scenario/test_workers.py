@@ -496,6 +496,24 @@ async def test_what_waits_longest_comes_first_though_there_is_always_something_n
         assert status(bot, newer) == "bidding"
 
 
+async def test_what_waits_is_not_put_up_for_a_hand_that_an_older_auction_may_take(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
+        await box.enrol()
+        await boy.enrol()
+        first = await posted(bot, "/task find it max=50 to=box")
+        lease = await box.won(first, 10)
+        older = await posted(bot)
+        waiting = (await bot.data("/task find it max=50 to=box"))["task"]
+        await box.deliver(first, lease, "done")
+        await box.bid(older, 10)
+        await boy.refuse(await posted(bot, "/task find it max=50 to=boy"))  # an auction is over: who waits is looked at
+        await bot.barrier()
+        assert (status(bot, older), status(bot, waiting)) == ("bidding", "open")
+        await boy.refuse(older)
+        assert (await box.given())["task_id"] == older
+        assert auctions(bot, waiting) == 0
+
+
 async def test_who_answers_no_auction_is_not_asked_for_ever_while_another_is_busy(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "mute") as (box, mute):
         await box.enrol()
