@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.events import TERMINAL
 from core.spark.advice import STALE, advise, at_it
-from core.spark.forecast import foresee
+from core.spark.forecast import Forecast, foresee
 from core.spark.known import NOTHING
 from core.spark.learning import learn
 from core.spark.record import score, together
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.chat import Outgoing
     from core.events import Event
     from core.spark.advice import Advice, Key
-    from core.spark.forecast import Forecast, Outcome
+    from core.spark.forecast import Outcome
     from core.spark.known import Known
     from core.spark.record import Record
     from core.store import Store
@@ -39,6 +39,9 @@ REMEMBERED = 256
 
 AT_ONCE = 5
 """Words of advice that are told at once."""
+
+
+_UNSAID = None, Forecast({}, 0.0)
 
 
 class Ended(NamedTuple):
@@ -144,7 +147,7 @@ class Spark:
         self._field_of = field_of
         self._fields: dict[str, Known] = {}
         self._words: dict[Key, Word] = {}
-        self._said: dict[tuple[str, int, tuple[str, ...]], Forecast] = {}
+        self._said: dict[tuple[str, int, tuple[str, ...]], tuple[Known, Forecast]] = {}
         self._learned: tuple[dict[str, Known], dict[Key, Word]] | None = None
 
     async def load(self) -> None:
@@ -160,13 +163,13 @@ class Spark:
         if task.waits_for_people or task.path is Path.SOLD:
             return
         field = self._field_of(task.description)
-        asked = (field, task.budget, tuple(able))
-        said = self._said.get(asked)
-        if said is None:
-            said = foresee(self._fields.get(field, NOTHING), task.budget, asked[2])
+        known, asked = self._fields.get(field, NOTHING), (field, task.budget, tuple(able))
+        of, said = self._said.get(asked, _UNSAID)
+        if of is not known:  # on another thread more may have been learned since, or meanwhile
+            said = foresee(known, task.budget, asked[2])
             if len(self._said) >= REMEMBERED:
                 self._said.clear()
-            self._said[asked] = said
+            self._said[asked] = known, said
         tx.forecasts.add(task.id, field, said)
 
     # After -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from core.spark.forecast import foresee
+from core.spark.known import NOTHING
 from core.spark.spark import REMEMBERED, Spark
 from core.swarm.task import Status, Task
 from core.tokens import STRANGER
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.spark.forecast import Forecast
+    from core.spark.known import Known
     from core.spark.spark import Ended, SparkTx
     from core.store import Store
 
@@ -54,10 +57,10 @@ def spark() -> Spark:
     return Spark(cast("Store[SparkTx]", None), lambda words: f"field of {words}")
 
 
-def say(spark: Spark, *tasks: Task) -> dict[int, tuple[str, Forecast]]:
+def say(spark: Spark, *tasks: Task, able: Sequence[str] = ABLE) -> dict[int, tuple[str, Forecast]]:
     rows = Rows()
     for one in tasks:
-        spark.foresee(cast("SparkTx", rows), one, ABLE)
+        spark.foresee(cast("SparkTx", rows), one, able)
     return rows.said
 
 
@@ -66,6 +69,25 @@ def test_tasks_that_are_alike_are_worked_out_once(spark: Spark) -> None:
     assert said[1][0] == "field of count"
     assert said[1][1] is said[2][1]
     assert said[1][1] is not said[3][1]
+
+
+def test_what_is_learned_while_a_task_is_foreseen_counts_for_the_next(
+    spark: Spark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks are posted on the thread of the database, and what was learned counts on another."""
+
+    def meanwhile(known: Known, *asked: Any) -> Forecast:
+        said = foresee(known, *asked)
+        if known is NOTHING:
+            spark._learned = {"field of count": NOTHING._replace(nobody=(5.0, 0.0))}, {}
+            spark.durable()
+        return said
+
+    monkeypatch.setattr("core.spark.spark.foresee", meanwhile)
+    nobody: tuple[str, ...] = ()
+    first, second, third = (say(spark, task(number), able=nobody)[number][1] for number in (1, 2, 3))
+    assert first.done < 0.5 < second.done
+    assert third is second
 
 
 def test_memory_holds_only_so_many(spark: Spark) -> None:
