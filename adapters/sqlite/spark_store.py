@@ -107,17 +107,18 @@ class AdviceRows:
         """See `AdviceStore`."""
         self._connection.execute("DELETE FROM spark_advice WHERE topic = ? AND field = ? AND agent = ?", key)
 
-    def told(self, conversation: str) -> int:
+    def told(self, conversation: str) -> tuple[int, frozenset[int]]:
         """See `AdviceStore`."""
         row = self._connection.execute(
-            "SELECT advice FROM spark_read WHERE conversation = ?", (conversation,)
+            "SELECT advice, untold FROM spark_read WHERE conversation = ?", (conversation,)
         ).fetchone()
-        return 0 if row is None else int(row[0])
+        return (0, frozenset()) if row is None else (int(row[0]), frozenset(json.loads(row[1])))
 
-    def tell(self, conversation: str, number: int) -> None:
+    def tell(self, conversation: str, number: int, untold: Sequence[int]) -> None:
         """See `AdviceStore`."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO spark_read VALUES (?, ?, ?)", (conversation, number, self._tx.now)
+            "INSERT OR REPLACE INTO spark_read (conversation, advice, at, untold) VALUES (?, ?, ?, ?)",
+            (conversation, number, self._tx.now, _encode([*untold])),
         )
 
 

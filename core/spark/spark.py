@@ -96,11 +96,11 @@ class AdviceStore(Protocol):
     def unsay(self, key: Key) -> None:
         """It does not stand any more."""
 
-    def told(self, conversation: str) -> int:
-        """Up to which number the words were told in a conversation."""
+    def told(self, conversation: str) -> tuple[int, frozenset[int]]:
+        """Up to which number the words were told in a conversation, and which of those were not."""
 
-    def tell(self, conversation: str, number: int) -> None:
-        """They were, up to this number."""
+    def tell(self, conversation: str, number: int, untold: Sequence[int]) -> None:
+        """They were, up to this number, but for these."""
 
 
 class SparkTx(SwarmTx, Protocol):
@@ -230,15 +230,17 @@ class Spark:
         return now - known.at < STALE and (not agent or (there(agent) and at_it(known, agent)))
 
     async def tell(self, conversation: str, now: int, there: Callable[[str], bool]) -> Told:
-        """What it shows at `now` in a conversation, where no word is told twice."""
-        found = self.insight(now, there)
+        """What it shows at `now` in a conversation, where no word is told twice, and none that is left out now is lost."""
+        found, standing = self.insight(now, there), [word.number for word in self._words.values()]
 
         def work(tx: SparkTx) -> Told:
-            before = tx.advice.told(conversation)
-            unread = [word for word in reversed(found.words) if word.number > before]
+            before, missed = tx.advice.told(conversation)
+            unread = [word for word in reversed(found.words) if word.number > before or word.number in missed]
             new = unread[:AT_ONCE]
             if new:
-                tx.advice.tell(conversation, new[-1].number)
+                upto, told = max(before, new[-1].number), {word.number for word in new}
+                left = {number for number in standing if before < number <= upto or number in missed} - told
+                tx.advice.tell(conversation, upto, sorted(left))
             return Told(found, new, len(unread) - len(new), len(found.words) - len(unread))
 
         return await self._store.write(work)

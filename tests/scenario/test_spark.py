@@ -192,6 +192,17 @@ async def test_advice_ends_with_what_it_is_about(tmp_path: Path) -> None:
         assert (await bot.data("/spark"))["advice"] == []
 
 
+async def test_advice_about_whoever_is_away_is_told_when_they_are_back(tmp_path: Path) -> None:
+    hands = Hands(asks={"quill": 20, "echo": 400}, does={"quill": Fault()})
+    async with hub(tmp_path, hands=hands) as bot:
+        await do(bot, *["/task write a poem to=quill"] * 5, *["/task find a poem max=100 to=echo"] * 5)
+        told = []
+        for here in ({"echo"}, {"quill"}, {"quill", "echo"}):
+            said = await bot.app.hub.spark.tell("telegram:7", bot.clock.now(), here.__contains__)
+            told.append(([word.advice.topic for word in said.new], said.more, said.old))
+        assert told == [(["nobody"], 0, 0), (["fails"], 0, 1), ([], 0, 2)]
+
+
 async def test_no_more_than_a_few_are_told_at_once_and_none_is_lost(tmp_path: Path) -> None:
     fields = [f"craft{number}" for number in range(AT_ONCE + 2)]
     personas = [Persona(f"p{field}", field, (field,), 20, (field,)) for field in fields]
