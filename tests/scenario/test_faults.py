@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.sqlite.writer import Database, _Job
 from core.store import DiskFull, StoreBusy
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, QUILL, Hands, balances, hub, prove
+from tests.scenario.crew import workers
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
@@ -105,6 +107,38 @@ async def test_what_waits_is_put_up_once_and_not_for_ever_while_the_disk_is_full
         assert len(full) - len(store._faults["Walk._auction"]) == 2 * 2
         store.fail("Walk._auction")
         await _while_time_passes(bot, 1, lambda: _settled(bot, 2) and _settled(bot, 3))
+
+
+async def test_whatever_is_run_again_as_another_write_failed_has_one_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each commit is of a second run: a unit of work leaves nothing behind when its first one is undone."""
+
+    async def story(folder: Path) -> tuple[list[tuple[Any, ...]], dict[str, tuple[int, int]]]:
+        async with hub(folder) as bot, workers(bot, "box") as (box,):
+            await box.enrol()
+            task = (await bot.data("/task find it"))["task"]
+            await bot.see(lambda: bot.rows("SELECT 1 FROM bid"), "the bid of another", pace=0)
+            lease = await box.won(task, 10)
+            await box.deliver(task, lease, "done")
+            await bot.until(kind="more", task=task, status="delivered")
+            await bot.say(f"/accept {task}")
+            await bot.settled(task)
+            await bot.settled((await bot.data("/task write a poem to=quill"))["task"])
+            await bot.see(lambda: bot.app.hub.spark.insight(bot.clock.now(), bool).record.ends == 2, "both", pace=0)
+            prove(bot.app.settings)
+            kinds = bot.rows("SELECT kind, count(*) FROM event GROUP BY kind ORDER BY kind")
+            told = bot.rows("SELECT count(*) FROM outgoing WHERE cause IS NULL")
+            return [*kinds, *told], balances(bot.app.settings)
+
+    def failing(tx: UnitOfWork) -> None:
+        tx.mark("undone", "")
+        raise ZeroDivisionError
+
+    once = await story(tmp_path / "once")
+    run, fails = Database._run, _Job(failing, asyncio.get_running_loop().create_future())
+    monkeypatch.setattr(Database, "_run", lambda store, connection, jobs: run(store, connection, [*jobs, fails]))
+    assert await story(tmp_path / "again") == once
 
 
 async def test_an_attempt_that_could_not_be_started_starts_later(tmp_path: Path) -> None:
