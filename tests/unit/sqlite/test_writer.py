@@ -15,6 +15,7 @@ from adapters.sqlite.writer import MAX_BATCH, Database
 from core.errors import UserError
 from core.events import Event, Kind
 from core.store import DiskFull, NotWritten, StoreBusy, StoreClosed
+from core.swarm.task import Status, Task
 from tests.fakes import FakeClock, turn
 
 if TYPE_CHECKING:
@@ -219,6 +220,28 @@ async def test_a_freeze_counts_for_who_comes_next_unless_it_was_undone(store: Da
         return frozen(tx)
 
     assert await all_of(*map(store.write, (thaw, frozen))) == [False, False]
+
+
+async def test_the_number_of_a_task_that_was_undone_is_given_again(store: Database) -> None:
+    """Which was the last is read once a transaction; tasks are counted by it."""
+
+    def post(tx: UnitOfWork) -> int:
+        number = tx.tasks.next_id()
+        tx.tasks.add(
+            Task(
+                id=number, requester="a", account="user:a", conversation="c", status=Status.OPEN, description="d", budget=1,
+                hold=None, pick="auto", only=None, attempt=1, attempts=1, posted_at=0, deadline=9,
+            )
+        )  # fmt: skip
+        return number
+
+    def undone(tx: UnitOfWork) -> None:
+        post(tx)
+        raise NotThis(what="a task")
+
+    found = await all_of(*map(store.write, (post, undone, post)))
+    assert [found[0], type(found[1]), found[2], await store.write(post)] == [1, NotThis, 2, 3]
+    assert await store.read(lambda tx: tx.tasks.count(None)) == 3
 
 
 async def test_events_have_the_numbers_of_their_rows(store: Database, look: Look) -> None:
