@@ -127,4 +127,5 @@ def _recorded(known: Known, said: Forecast, winner: str, good: bool, how: Score)
         base = brier(wins, own, sum(wins))
     right = winner in said.odds and winner == likeliest(said.odds)
     done = (known.settled + 0.9) / (known.ended + 1)
-    return scored(known.record, how, (base, (good - done) ** 2), right=right)
+    end = (good - done) ** 2 if said.odds else how.end  # that nobody can do it, counting knows too
+    return scored(known.record, how, (base, end), right=right)

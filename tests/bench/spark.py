@@ -116,7 +116,8 @@ class Counting:
         return Forecast(odds, (seen.good + 0.9) / (len(seen) + 1), _middle(seen.prices), _middle(seen.times))
 
     def learn(self, task: Happened, said: Forecast) -> None:
-        self._fields[task.field].add(task)
+        if task.able:  # the others end badly whoever counts, and are not scored
+            self._fields[task.field].add(task)
 
 
 def _middle(values: list[int]) -> tuple[int, int] | None:

@@ -50,6 +50,14 @@ def test_of_those_that_are_as_likely_only_the_first_named_counts_as_foreseen() -
     assert after(after(NOTHING, *["bea"] * 5), "bea").record[:2] == (6, 5)
 
 
+def test_that_nobody_can_do_a_task_is_no_merit_of_a_forecast() -> None:
+    """Counting knows it too."""
+    record = after(NOTHING, *["ann"] * 9).record
+    more = after(after(NOTHING, *["ann"] * 9), *[""] * 9, able=()).record
+    assert (more.ends, more.end > record.end) == (18, True)
+    assert more.end_base - record.end_base == pytest.approx(more.end - record.end)
+
+
 def test_whoever_wins_is_likelier_to_and_whoever_was_never_seen_still_can() -> None:
     said = foresee(after(NOTHING, *["ann"] * 30), BUDGET, (*BOTH, "cyd"))
     assert said.odds["ann"] > 0.75
