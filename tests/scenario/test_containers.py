@@ -320,7 +320,7 @@ async def test_a_hub_whose_containers_cannot_reach_it_starts_and_says_so(tmp_pat
         assert (await bot.say("/balance"))["data"]["ok"]
     async with on(tmp_path, clock=clock) as bot:
         assert (await bot.say("/dismiss box"))["text"] == "box left the roster"
-        assert docker.boxes == {}
+        await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
 
 
 async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Path, docker: DockerServer) -> None:

@@ -28,9 +28,10 @@ CREATE TABLE spark_advice (
     UNIQUE (topic, field, agent)
 ) STRICT;
 
--- Up to which number the advice was shown in a conversation.
+-- Up to which number the advice was shown in a conversation; but for these (JSON), which were about somebody who was away.
 CREATE TABLE spark_read (
     conversation TEXT PRIMARY KEY,
     advice       INTEGER NOT NULL,
-    at           INTEGER NOT NULL
+    at           INTEGER NOT NULL,
+    untold       TEXT NOT NULL DEFAULT '[]'
 ) STRICT, WITHOUT ROWID;

@@ -94,7 +94,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("l402_bundle", "not paid", BUNDLE + "NULL)", 1),
     ("l402_bundle", "over", BUNDLE + ":at)", 365),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
-    ("spark_read", "", "INSERT INTO spark_read VALUES ('c' || :at, 1, :at)", 365),
+    ("spark_read", "", "INSERT INTO spark_read VALUES ('c' || :at, 1, :at, '[]')", 365),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),
