@@ -142,6 +142,7 @@ class Outpost:
         self._at: dict[tuple[str, int], asyncio.Timeout] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._heard = asyncio.Event()
         self._draining = False
         self.hired = True
         """Whether the hub still gives work to this process."""
@@ -185,14 +186,18 @@ class Outpost:
             await self._clock.sleep(FIRST_PAUSE)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer. Raises `Rejected`."""
+        """Ask until there is an answer, and at once where the hub answers something else. Raises `Rejected`."""
         pause = FIRST_PAUSE
         while True:
             try:
-                return await ask()
+                found = await ask()
             except HubAway as error:
                 log.log(logging.WARNING if pause == FIRST_PAUSE else logging.DEBUG, "%s", error)
-            await self._clock.sleep(pause * (1 + self._chance()) / 2)
+            else:
+                self._heard.set()
+                return found
+            self._heard.clear()
+            await self._clock.until(self._clock.now() + round(500 * pause * (1 + self._chance())), self._heard)
             pause = min(pause * 2, LAST_PAUSE)
 
     # Bidding ---------------------------------------------------------------------------------------------------
