@@ -340,18 +340,20 @@ async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Pa
     )  # dismissed, and killed before it was removed
     docker.put(f"timmy-{mark}-new", hub=mark, agent="new")  # made, and killed before its row was written
     docker.put(f"timmy-{mark}-old", hub=mark, agent="old", state="dead")
+    docker.put(f"timmy-{mark}-going", hub=mark, agent="going", state="removing")
     other = docker.put("timmy-else-box", hub="else", agent="box", state="running")
     stranger = docker.put("web", hub="", agent="web", state="running")
     async with on(tmp_path, clock=clock) as bot:
         await bot.see(
             lambda: docker.names
-            == {"made": "running", "lost": "running", "fine": "running", "box": "running", "web": "running"},
+            == dict.fromkeys(("made", "lost", "fine", "box", "web"), "running") | {"going": "removing"},
             "that all is as it should be", pace=1,
         )  # fmt: skip
         assert docker.of("made").id != half.id
         assert docker.of("made").token.startswith("timmy_worker_")
         assert docker.of("fine") is fine
         assert {other.id, stranger.id} <= docker.boxes.keys(), "what is not this hub's is left alone"
+        assert f"DELETE timmy-{mark}-going" not in docker.asked, "what is just being removed is left alone"
 
 
 async def test_a_docker_that_is_away_is_told_in_status_and_asked_again(tmp_path: Path) -> None:
