@@ -20,6 +20,7 @@ from adapters.redis.wire import Link
 from core.chat import MAX_TEXT
 from core.errors import HubError
 from core.swarm.crew import RETURN
+from core.tokens import digest_of
 from tests.fakes import FakeClock
 from tests.redis_server import RedisServer
 from tests.scenario import bot as near
@@ -494,7 +495,7 @@ async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path
 async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tmp_path: Path) -> None:
     """Whoever writes in Redis acts as any worker, and as no more than one."""
     async with (
-        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box", "boy") as (box, boy),
         gateway(server) as way,
     ):  # fmt: skip
         await way.there()
@@ -512,4 +513,11 @@ async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tm
         with pytest.raises(HubError) as long:
             await branch.deliver("box", number, lease, "x" * (MAX_TEXT + 1), ())
         assert (long.value.code, long.value.status) == ("result_too_long", 413)
+        read = (await bot.app.console.admin["token.mint"]({"token_kind": "read", "name": "box"}))["text"]
+        for token in (boy.token, read, "nobody's"):
+            branch._digests["box"] = digest_of(token)
+            with pytest.raises(HubError) as other:
+                await branch.deliver("box", number, lease, "done", ())
+            assert other.value.code == "bad_token"
+        branch._digests["box"] = digest_of(box.token)
         assert await far.deliver(task, lease, "done") == {"status": "delivered"}
