@@ -513,6 +513,10 @@ async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tm
         with pytest.raises(HubError) as long:
             await branch.deliver("box", number, lease, "x" * (MAX_TEXT + 1), ())
         assert (long.value.code, long.value.status) == ("result_too_long", 413)
+        tricky = [branches._Sent(str(size), "0" * 64, size, "key") for size in (-(2**40), 2**40)]
+        with pytest.raises(HubError) as large:
+            await branch.deliver("box", number, lease, "done", tricky)
+        assert large.value.code == "files_too_large"
         read = (await bot.app.console.admin["token.mint"]({"token_kind": "read", "name": "box"}))["text"]
         for token in (boy.token, read, "nobody's"):
             branch._digests["box"] = digest_of(token)
