@@ -112,7 +112,7 @@ class Contained:
     async def dismiss(self, caller: Caller, name: str, *, key: str) -> tuple[str, int]:
         """Take an agent off the roster, and end its container; returns as `Coordinator.dismiss`."""
         keeper = await self._there()
-        if keeper is not None and keeper.kept(name) is not None:
+        if keeper is not None and (one := keeper.kept(name)) is not None and one.live:
             return await keeper.dismiss(caller, name, key=key)
         return await self._coordinator.dismiss(caller, name, key=key)
 

@@ -457,6 +457,10 @@ async def test_a_name_that_has_become_a_worker_of_another_machine_is_its_own(
             far = Worker(session, "box", token, bot.app.address)
             await far.enrol("any")
             assert await far.tasks() == [], "its token is as good as it was"
+            await bot.say("/dismiss box")
+            assert await far.code("GET", "tasks") == (409, "not_enrolled"), "its token is not the hub's to revoke"
+            await bot.say("/spawn box image=none")
+            assert await far.tasks() == []
 
 
 async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> None:
