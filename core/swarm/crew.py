@@ -116,8 +116,6 @@ class Crew:
         self._hands = _Hands([], 0, 0, [])
         self.troubles: dict[str, str] = {}
         """Why those cannot be here that this hub keeps in containers, by name."""
-        self.swept: Callable[[str], None] = lambda _: None
-        """Called with each that is enrolled no more as it never came back."""
 
     def __iter__(self) -> Iterator[Enrolled]:
         """All that are enrolled, by name."""
