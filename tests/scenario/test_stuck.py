@@ -176,6 +176,20 @@ async def test_money_that_a_task_has_left(tmp_path: Path, where: str) -> None:
         assert found["why"].startswith(f"{10 if where != 'held' else 50} sats are {where} for it")
 
 
+async def test_what_is_stuck_is_seen_each_time_though_a_round_looks_at_some_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise Fault
+
+    monkeypatch.setattr(Walk, "_auction", broken)
+    monkeypatch.setattr("core.swarm.stuck.SOME", 2)
+    async with hub(tmp_path) as bot:
+        for _ in range(5):
+            await bot.data("/task find it max=20")
+        await bot.see(lambda: len(bot.app.health.stuck()) == 5, "all of them", pace=5)
+
+
 async def test_all_owners_are_told_and_many_in_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: Any) -> Any:
         raise Fault
