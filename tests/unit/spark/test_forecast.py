@@ -46,6 +46,9 @@ def test_of_nothing_all_are_alike_and_no_price_is_said() -> None:
 
 def test_of_those_that_are_as_likely_only_the_first_named_counts_as_foreseen() -> None:
     assert after(NOTHING, "ann").record[:2] == (1, 1)
+    assert after(NOTHING, "ann").record.winner_base == pytest.approx(0.5), (
+        "counting knows no more than was known before"
+    )
     assert after(NOTHING, "bea").record[:2] == (1, 0), "it was not said that it would win"
     assert after(after(NOTHING, *["bea"] * 5), "bea").record[:2] == (6, 5)
 
