@@ -329,6 +329,7 @@ async def test_files_that_are_lost_or_too_large_on_their_way_are_sent_again_or_r
             lambda pieces: pieces.clear(),
             lambda pieces: pieces.pop(),
             lambda pieces: pieces.append(pieces.pop(0)),
+            lambda pieces: pieces.__setitem__(0, b"9876"),
         ):
             server.spoil = spoil
             assert await far.code("POST", f"tasks/{task}/result", body) == (503, "files_lost")
