@@ -52,7 +52,7 @@ MOST_WAITING = 2048
 """Requests that wait for their answer at a time."""
 
 MOST_KNOWN = 20_000
-"""Tokens that are remembered, and as many that open nothing."""
+"""Tokens that are remembered, those that open nothing among them."""
 
 LONGEST_ASKS = 100_000
 """Requests that Redis keeps for a hub that is away."""
