@@ -15,7 +15,7 @@ import pytest
 from adapters.redis import branch as branches
 from adapters.redis import bulletin, office, service, wire
 from adapters.redis.branch import HubNotReached
-from adapters.redis.news import FIELD
+from adapters.redis.news import FIELD, Ask
 from adapters.redis.wire import Link
 from core.chat import MAX_TEXT
 from core.errors import HubError
@@ -526,3 +526,72 @@ async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tm
             assert other.value.code == "bad_token"
         branch._digests["box"] = digest_of(box.token)
         assert await far.deliver(task, lease, "done") == {"status": "delivered"}
+
+
+class Requests:
+    """Requests as the hub does them: each is noted by its id, and waits until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        self.go = asyncio.Event()
+        do = service.Service.do
+
+        async def slowly(one: service.Service, ask: Ask) -> Any:
+            if ask.id.startswith("x"):
+                self.done.append(ask.id)
+                await self.go.wait()
+            return await do(one, ask)
+
+        monkeypatch.setattr(service.Service, "do", slowly)
+
+    async def ask(self, server: RedisServer, to: str) -> None:
+        """The same request, whatever befell the one before."""
+        await server.put(server.key(":asks"), FIELD.encode(), Ask("x", to, "check", "", "0" * 64, []).text().encode())
+
+
+async def test_a_request_that_comes_again_is_done_once_and_answered_where_it_came_from_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = Requests(monkeypatch)
+    async with RedisServer.running() as server, hub(tmp_path, server), gateway(server) as way:
+        await way.there()
+        await requests.ask(server, "a session that is gone")
+        await until(lambda: requests.done, "it is taken")
+        for _ in range(2):  # while it is under way, and after it was answered
+            answer = asyncio.get_running_loop().create_future()
+            way.branch._waiting["x"] = Ask("x", "", "check", "", "", []), answer
+            await requests.ask(server, way.branch._session)
+            await way.level()
+            requests.go.set()
+            assert await soon(answer) is None
+        assert requests.done == ["x"]
+        await until(lambda: not server.stream(":asks").entries, "nothing of it stays")
+
+
+@pytest.mark.long
+async def test_a_request_under_way_stays_in_redis_until_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    requests = Requests(monkeypatch)
+    async with RedisServer.running() as server:
+        async with hub(tmp_path, server, clock=clock) as bot:
+            await until(lambda: any(key.endswith(b":asks") for key in server.kept), "the hub is there")
+            await requests.ask(server, "nobody")
+            await until(lambda: requests.done, "it is taken")
+            begun = server.said.count("XGROUP")
+            server.cut()
+            await bot.see(lambda: server.said.count("XGROUP") > begun, "the hub is back")
+            looked = server.said.count("GET")
+            await until(
+                lambda: server.said.count("GET") > looked + 2, "it looks at what was left, and writes what is new"
+            )
+            assert len(server.stream(":asks").entries) == 1, "it is not answered"
+        assert requests.done == ["x"]
+        async with hub(tmp_path, server, clock=clock) as bot:
+            await until(lambda: len(requests.done) > 1, "the next start of the hub takes it up")
+            server.ails = "replica"
+            requests.go.set()
+            await until(lambda: why(bot), "its end cannot be written")
+            server.ails = ""
+            await bot.see(lambda: not server.stream(":asks").entries, "it is written later")
