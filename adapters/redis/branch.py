@@ -324,10 +324,9 @@ class Branch:
         tokens = self._tokens
         said = await self._ask("check", "", digest=digest)
         row = TokenRow(digest, said[0], said[1], None, None, 0) if said else None
-        if tokens is self._tokens:
-            while len(tokens) >= MOST_KNOWN:
-                del tokens[next(iter(tokens))]
-            tokens[digest] = row
+        while len(tokens) >= MOST_KNOWN:
+            del tokens[next(iter(tokens))]
+        tokens[digest] = row  # where one was revoked meanwhile, what is remembered now is another
         if row is not None and row.kind == TokenKind.WORKER:
             self._digests[row.name] = digest
         return row

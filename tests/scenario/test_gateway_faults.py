@@ -178,6 +178,9 @@ async def test_a_redis_that_fails_under_way_costs_nothing_but_time(
         assert await far.deliver(task, lease, "done") == {"status": "delivered"}
         assert await far.deliver(task, lease, "done") == {"status": "delivered"}
         assert await far.ready() == (200, "")
+        with monkeypatch.context() as fewer:
+            fewer.setattr(branches, "MOST_WAITING", 0)
+            assert await rash.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease}) == (503, "too_much")
         third = await posted(bot)
         await boy.refuse(third)
         await far.bid(third, 5)
@@ -595,3 +598,46 @@ async def test_a_request_under_way_stays_in_redis_until_it_is_answered(
             await until(lambda: why(bot), "its end cannot be written")
             server.ails = ""
             await bot.see(lambda: not server.stream(":asks").entries, "it is written later")
+
+
+async def test_what_ended_while_a_gateway_was_cut_off_is_not_there_any_more(tmp_path: Path) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box", "old") as (box, old),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far, gone = worker(way, box), worker(way, old)
+        await far.enrol()
+        await gone.enrol()
+        task = await posted(bot)
+        assert await far.tasks() == await gone.tasks() == [task]
+        await server.stop()
+        await until(lambda: why(bot) and way.branch.why, "both notice")
+        await bot.say(f"/cancel {task}")
+        await bot.say("/dismiss old")
+        await server.start()
+        await back(bot, way)
+        assert await far.tasks() == []
+        assert await gone.code("GET", "tasks") == (409, "not_enrolled")
+
+
+async def test_a_token_that_is_revoked_while_a_gateway_asks_about_it_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        ask = way.branch._ask
+
+        async def slowly(*words: Any, **more: Any) -> Any:
+            said = await ask(*words, **more)
+            await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
+            await ask("check", "", digest="0" * 64)  # the news comes before the answer
+            return said
+
+        with monkeypatch.context() as patched:
+            patched.setattr(way.branch, "_ask", slowly)
+            await way.branch.check(box.token)
+        assert await way.branch.check(box.token) is None
