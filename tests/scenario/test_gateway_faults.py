@@ -641,3 +641,17 @@ async def test_a_token_that_is_revoked_while_a_gateway_asks_about_it_is_not_reme
             patched.setattr(way.branch, "_ask", slowly)
             await way.branch.check(box.token)
         assert await way.branch.check(box.token) is None
+
+
+async def test_the_hub_tells_only_so_many_gateways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulletin, "MOST_SESSIONS", 1)
+    async with RedisServer.running() as server, hub(tmp_path, server), gateway(server) as way:
+        await way.there()
+        pulse = Ask("1", "more", "pulse", "", "", [[]]).text().encode()
+        await server.put(server.key(":asks"), FIELD.encode(), pulse)
+        await way.level()
+        assert server.key(":to:more") not in server.kept
+        monkeypatch.setattr(bulletin, "MOST_SESSIONS", 2)
+        await server.put(server.key(":asks"), FIELD.encode(), pulse)
+        await way.level()
+        await until(lambda: server.key(":to:more") in server.kept, "there is room for it")
