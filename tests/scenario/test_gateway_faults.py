@@ -650,8 +650,8 @@ async def test_the_hub_tells_only_so_many_gateways(tmp_path: Path, monkeypatch: 
         pulse = Ask("1", "more", "pulse", "", "", [[]]).text().encode()
         await server.put(server.key(":asks"), FIELD.encode(), pulse)
         await way.level()
-        assert server.key(":to:more") not in server.kept
+        assert not [key for key in server.kept if key.endswith(b":to:more")]
         monkeypatch.setattr(bulletin, "MOST_SESSIONS", 2)
         await server.put(server.key(":asks"), FIELD.encode(), pulse)
         await way.level()
-        await until(lambda: server.key(":to:more") in server.kept, "there is room for it")
+        await until(lambda: [key for key in server.kept if key.endswith(b":to:more")], "there is room for it")
