@@ -66,6 +66,8 @@ async def spawn(hub: Hub, call: CommandCall) -> Reply:
     """Spawn an agent."""
     given, image, does = (cast("str | None", call.args.get(key)) for key in ("persona", "image", "does"))
     found, where = await hub.contained.spawn(call.caller, given or "", image, does, key=call.key)
+    if not where and not hub.coordinator.is_here(found):
+        where = "; start it again where it lives, if it has ended there"
     return Reply(f"{found} joined the roster{where}", {"ok": True, "agent": found})
 
 

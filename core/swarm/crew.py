@@ -104,6 +104,7 @@ class Crew:
         self._freed: dict[str, int] = {}
         self._instances: dict[str, str] = {}
         self._awaited: set[str] = set()
+        self._old: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
         self._left: dict[str, int] = {}
@@ -129,6 +130,7 @@ class Crew:
         self._dismissed = {worker.name: worker for worker, _, _ in rows if not worker.live}
         self._version += 1
         self._noted = {worker.name for worker, here, _ in rows if here and worker.live}
+        self._old = set(self._enrolled)
         self._left = {worker.name: seen for worker, here, seen in rows if not here}
         self._sweep()
         self._awaited = set(self._noted)
@@ -150,7 +152,8 @@ class Crew:
         if not self.here(worker.name):
             seen = self._seen.get(worker.name)
             gone = "" if seen is None else _span(self._clock.steady() - seen)
-            why = f"away: silent for {gone}" if gone else "away since the hub's start"
+            since = "away since the hub's start" if worker.name in self._old else "away: not heard from"
+            why = f"away: silent for {gone}" if gone else since
         why = self.troubles.get(worker.name, why)
         can = worker.capabilities
         return Seat(
@@ -316,6 +319,7 @@ class Crew:
 
     def gone(self, name: str) -> None:
         """It is not here any more: its token was revoked, or it was dismissed."""
+        self._old.discard(name)
         self._seen.pop(name, None)
         self._instances.pop(name, None)
         self._awaited.discard(name)

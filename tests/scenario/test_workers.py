@@ -1281,7 +1281,10 @@ async def test_a_worker_that_is_dismissed_works_here_no_more_until_it_is_let_in_
         assert (await bot.data("/agents"))["agents"] == []
     async with hub(tmp_path, clock=clock, personas=()) as bot, back(bot, box) as (box,):
         assert await box.code("POST", "agents", again) == (403, "was_dismissed")
-        assert (await bot.data("/spawn box")) == {"ok": True, "agent": "box"}
+        said = await bot.say("/spawn box")
+        assert said["text"] == "box joined the roster; start it again where it lives, if it has ended there"
+        assert said["data"] == {"ok": True, "agent": "box"}
+        assert (await bot.data("/agent box"))["agent"]["why"] == "away: not heard from"
         await box.enrol()
         await box.won(await posted(bot), 20)
         assert bot.rows("SELECT kind, agent FROM event WHERE kind LIKE 'Agent%'") == [
