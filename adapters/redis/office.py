@@ -150,6 +150,8 @@ class Office:
         del self._under_way[ask.id]
         self._room.set()
         self._spent += ask.keys
+        if ask.op == "enrol":  # perhaps nothing about it is new, except to that gateway
+            self._bulletin.looked(ask.name)
         self._bulletin.say(ask.to, answer)
         self._done(entry)
 

@@ -333,7 +333,6 @@ class Coordinator:
         """
         if self.crew.knows(name):
             agent, new = name, await self.crew.turn(caller, name, live=False, key=key, as_now=self._as_now, also=also)
-            self._docket.board.look(name)
         else:
             agent, new = await self._roster.dismiss(caller, name, key=key, as_now=self._as_now)
         load = await self._store.read(lambda tx: tx.tasks.load(agent))

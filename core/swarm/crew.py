@@ -110,8 +110,8 @@ class Crew:
         self._left: dict[str, int] = {}
         self._version = 0
         self._fitting: tuple[object, list[Enrolled]] = (None, [])
-        self.swept: Callable[[str], object] = str
-        """Is told whose enrolment ended because it was not here for long."""
+        self.changed: Callable[[str], object] = str
+        """Is told whose enrolment began or ended without its asking."""
         self._presence = 0
         """How often somebody came or went: on the loop; `hands` is asked by the writer's thread too."""
         self._hands = _Hands([], 0, 0, [])
@@ -279,6 +279,7 @@ class Crew:
         self._left.pop(worker.name, None)
         self._enrolled[worker.name] = worker
         self._version += 1
+        self.changed(worker.name)
 
     def knows(self, name: str) -> bool:
         """Whether a worker of this name is enrolled, or was dismissed."""
@@ -315,6 +316,7 @@ class Crew:
         self._noted.discard(name)
         self._left.pop(name, None)
         self.gone(name)
+        self.changed(name)
         return True
 
     def gone(self, name: str) -> None:
@@ -343,7 +345,7 @@ class Crew:
                 log.info("%s was not here for %d days, and is enrolled no more", name, LIFE // 86_400_000)
                 del self._enrolled[name]
                 self._version += 1
-                self.swept(name)
+                self.changed(name)
 
 
 def check_capabilities(given: Iterable[str]) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class Desk:
         self._tray = Tray(store, docket, walk, terms, spawner)
         self.crew: Crew = terms.crew
         self.board = docket.board
-        self.crew.swept = self.board.look
+        self.crew.changed = self.board.look
         self._looking_on: list[Callable[[Sequence[Event]], None]] = []
         self._revoked: set[str] = set()
 

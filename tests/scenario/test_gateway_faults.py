@@ -621,6 +621,33 @@ async def test_what_ended_while_a_gateway_was_cut_off_is_not_there_any_more(tmp_
         assert await gone.code("GET", "tasks") == (409, "not_enrolled")
 
 
+async def test_a_worker_that_was_dismissed_and_is_let_in_again_is_known_at_every_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way, gateway(server) as other,
+    ):  # fmt: skip
+        await way.there()
+        await other.there()
+        far, there = worker(way, box), worker(other, box)
+        await far.enrol()
+        await bot.say("/dismiss box")
+        assert await far.code("GET", "tasks") == (409, "not_enrolled")
+        await bot.say("/spawn box")
+        for one in (far, there, box):
+            assert await one.ask("GET", "tasks") == 204
+        with monkeypatch.context() as patched:
+            patched.setattr(bot.app.hub.coordinator.desk.board, "onlooker", None)
+            await bot.say("/dismiss box")
+            await bot.say("/spawn box")
+            await box.enrol()
+        there.way.branch._left("box")
+        assert await there.code("GET", "tasks") == (409, "not_enrolled")
+        await there.enrol()
+        assert await there.ask("GET", "tasks") == 204, "who enrols is told of, though nothing about it is new"
+
+
 async def test_a_token_that_is_revoked_while_a_gateway_asks_about_it_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
