@@ -70,7 +70,7 @@ class TooMuch(Unavailable):
 
 
 class NoHub(Unavailable):
-    """Redis at {where} knows of no hub that is there now. Start it, with the same TIMMY_REDIS_URL."""
+    """Redis at {where} knows of no hub that is there now. Start it, with the same TIMMY_REDIS_URL; its /status says more."""
 
 
 class SeveralHubs(Unavailable):

@@ -42,6 +42,10 @@ LONGEST_BACKLOG = 10_000
 """Entries of what one gateway is told that are kept; one that missed some is told everything anew."""
 
 
+LONGEST_STARTS = 100
+"""Entries that are kept of who says that it is this hub."""
+
+
 class SameHub(Unavailable):
     """Another hub is {hub} in Redis at {where}, too: one's data folder is a copy. Delete hub.id in the copy, and start it anew."""
 
@@ -66,6 +70,9 @@ class Office:
         self._acks: list[bytes] = []
         self._spent: list[str] = []
         self._strange = False
+        self._met: bytes = b""
+        self._twin = False
+        """Whether another hub of this id was there, and is not known to be gone."""
 
     def heard(self, events: Sequence[Event]) -> None:
         """Events were committed."""
@@ -91,9 +98,35 @@ class Office:
         except wrong.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+        await self._be_alone(redis)
         await redis.say("SADD", HUBS, self._keys.hub)
-        await redis.say("SET", self._keys.here, self._run, "EX", HERE_SECONDS)
+        await redis.say("SET", self._keys.here, "1", "EX", HERE_SECONDS)
         log.info("gateways reach this hub by way of Redis at %s; there it is %s", self._link.where, self._keys.hub)
+
+    async def _be_alone(self, redis: Redis) -> None:
+        """Where there was another hub of this id, wait until it is silent for so long that it is gone. Raises `SameHub`."""
+        loop, self._met = asyncio.get_running_loop(), b""
+        end = loop.time() + HERE_SECONDS
+        await self._meet(redis)
+        while self._twin and loop.time() < end:
+            await self._read_starts(redis, "BLOCK", BLOCK_MS)
+            await self._meet(redis)
+        self._twin = False
+
+    async def _meet(self, redis: Redis) -> None:
+        """Say that this hub is there, and hear whether another of its id says so. Raises `SameHub`."""
+        said = await redis.say("XADD", self._keys.starts, "MAXLEN", "~", LONGEST_STARTS, "*", FIELD, self._run)
+        await redis.say("EXPIRE", self._keys.starts, KEPT_SECONDS)
+        self._met = self._met or said  # what was said before is perhaps of a hub that was killed
+        await self._read_starts(redis)
+
+    async def _read_starts(self, redis: Redis, *block: Word) -> None:
+        came = await redis.say("XREAD", "COUNT", LONGEST_STARTS, *block, "STREAMS", self._keys.starts, self._met)
+        for entry, fields in came[0][1] if came else ():
+            self._met = entry
+            if fields.get(FIELD.encode()) != self._run.encode():
+                self._twin = True
+                raise SameHub(hub=self._keys.hub, where=self._link.where)
 
     # What is asked ---------------------------------------------------------------------------------------------
 
@@ -198,8 +231,7 @@ class Office:
 
     async def _tidy(self, redis: Redis, now: float) -> None:
         """Say that this hub is here, and forget gateways that are gone. Raises `SameHub`."""
-        if await redis.say("GET", self._keys.here) not in {None, self._run.encode()}:
-            raise SameHub(hub=self._keys.hub, where=self._link.where)
-        await redis.say("SET", self._keys.here, self._run, "EX", HERE_SECONDS)
+        await self._meet(redis)
+        await redis.say("SET", self._keys.here, "1", "EX", HERE_SECONDS)
         if gone := self._bulletin.gone(now):
             await redis.say("DEL", *map(self._keys.to, gone))

@@ -111,7 +111,9 @@ class Keys:
         self.asks = f"{self._prefix}asks"
         """What gateways ask: a stream, read by the hub through a group."""
         self.here = f"{self._prefix}here"
-        """There as long as the hub is: which start of it that is."""
+        """There as long as the hub serves gateways."""
+        self.starts = f"{self._prefix}starts"
+        """Who says that it is this hub, again and again: a stream of its starts. There is one, unless a data folder was copied."""
 
     def to(self, session: str) -> str:
         """What a gateway is told: a stream."""

@@ -254,13 +254,39 @@ async def test_several_hubs_share_a_redis_and_a_gateway_says_whose_it_is(tmp_pat
 
 
 @pytest.mark.long
-async def test_a_copy_of_a_data_folder_is_told_that_its_id_is_taken(tmp_path: Path) -> None:
-    async with RedisServer.running() as server, hub(tmp_path / "one", server) as one:
+async def test_a_hub_and_a_copy_of_its_data_folder_both_serve_no_gateway_for_as_long_as_both_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(office, "HERE_SECONDS", 1)
+    monkeypatch.setattr(branches, "STALE_SECONDS", 0.2)
+    says = "one's data folder is a copy"
+    async with (
+        RedisServer.running() as server, hub(tmp_path / "one", server) as one, gateway(server) as way,
+        asyncio.TaskGroup() as nursery,
+    ):  # fmt: skip
+        await way.there()
         copy = tmp_path / "two" / "data"
         copy.mkdir(parents=True, mode=0o700)
         shutil.copy(one.app.settings.data_dir / "hub.id", copy)
+        ticks = [nursery.create_task(_ticks(one))]
         async with hub(tmp_path / "two", server) as two:
-            await until(lambda: "one's data folder is a copy" in why(one) + why(two), "they meet")
+            ticks.append(nursery.create_task(_ticks(two)))
+            await until(lambda: says in why(one) and says in why(two) and way.branch.why, "they meet")
+            asked = server.said.count("XGROUP")
+
+            def again() -> bool:
+                assert says in why(one), "to try anew proves nothing"
+                assert says in why(two), "to try anew proves nothing"
+                assert way.branch.why, "neither serves it"
+                return server.said.count("XGROUP") > asked + 8
+
+            await until(again, "they try anew")
+            server.cut()
+            await until(lambda: says in why(one) and says in why(two), "they meet again")
+            ticks.pop().cancel()
+        await until(lambda: not why(one), "it is alone")
+        await way.there()
+        ticks.pop().cancel()
 
 
 async def test_of_two_processes_of_one_name_at_two_gateways_the_last_to_enrol_works(tmp_path: Path) -> None:
@@ -585,9 +611,9 @@ async def test_a_request_under_way_stays_in_redis_until_it_is_answered(
             begun = server.said.count("XGROUP")
             server.cut()
             await bot.see(lambda: server.said.count("XGROUP") > begun, "the hub is back")
-            looked = server.said.count("GET")
+            looked = server.said.count("SET")
             await until(
-                lambda: server.said.count("GET") > looked + 2, "it looks at what was left, and writes what is new"
+                lambda: server.said.count("SET") > looked + 2, "it looks at what was left, and writes what is new"
             )
             assert len(server.stream(":asks").entries) == 1, "it is not answered"
         assert requests.done == ["x"]
