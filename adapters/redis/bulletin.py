@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from core.swarm.desk import Desk
     from core.swarm.task import Task
 
-SILENCE_SECONDS = 15.0
-"""A gateway that said nothing for so long is gone; it is told everything anew when it comes back."""
+SILENCE_SECONDS = 5.0
+"""A gateway that said nothing for so long, twice its pulse and more, is gone; when it comes back, it is told everything anew."""
 
 MOST_SESSIONS = 256
 """Gateways, those counted that went away a moment ago. Whoever is one too many is not answered."""
@@ -109,16 +109,21 @@ class Bulletin:
         """Forget, and name, those that were not heard for long."""
         gone = [name for name, session in self._sessions.items() if now - session.heard > SILENCE_SECONDS]
         for name in gone:
-            del self._sessions[name]
+            self._lose(name)
         if not self._sessions:
             self.clear()
         return gone
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._sessions.clear()
+        for name in list(self._sessions):
+            self._lose(name)
         self._shown.clear()
         self._tidy()
+
+    def _lose(self, name: str) -> None:
+        del self._sessions[name]
+        self._desk.crew.lost(name)
 
     def _tidy(self) -> None:
         self._tasks.clear()

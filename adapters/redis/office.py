@@ -156,7 +156,7 @@ class Office:
             self._strange = True
             return self._done(entry)
         if ask.op == "pulse":
-            self._desk.seen(*ask.args)
+            self._desk.seen(ask.args[0], ask.to)
             self._bulletin.pulse(ask.to, asyncio.get_running_loop().time())
         elif (answer := self._answered.get(ask.id)) is not None:
             self._bulletin.say(ask.to, answer)
@@ -177,6 +177,7 @@ class Office:
         except Exception:
             log.exception("%s of %s failed", ask.op, ask.name)
             said = ["answer", ask.id, False, news.problem(WentWrong())]
+        self._desk.crew.came_by(ask.name, ask.to)
         answer = self._answered[ask.id] = json.dumps(said)
         while len(self._answered) > MOST_REMEMBERED:
             self._answered.popitem(last=False)

@@ -119,6 +119,15 @@ def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
     return any(name not in answered and tx.tasks.load(name) < terms.capacity(name) for name in hands)
 
 
+def extended(tx: SwarmTx, task: Task, terms: Terms) -> int:
+    """When an auction whose time is over closes, Unix ms: now, unless somebody is expected back who has not answered."""
+    crew, hands = terms.crew, terms.crew.hands(task)
+    if crew.closing(hands, tx.now, 0) == tx.now:
+        return tx.now
+    answered = tx.tasks.answered(task.id, task.attempt)
+    return crew.closing([name for name in hands if name not in answered], tx.now, 0)
+
+
 def settled(tx: SwarmTx, task: Task, terms: Terms) -> Task:
     """The task after another answer to its auction: closed early, where nobody is awaited any more."""
     if task.waits_for_people:

@@ -37,7 +37,7 @@ SILENCE = 35_000
 """ms: whoever asked for nothing for so long is away. A poll is answered after 25 s at most."""
 
 RETURN = 15_000
-"""ms after a start: for so long those that were here at the stop are waited for."""
+"""ms: for so long those are waited for that were here at the stop, after a start, or that came by a way that was lost."""
 
 LIFE = 30 * 86_400_000
 """ms: whoever was not here for so long is enrolled no more, until it enrols again."""
@@ -103,7 +103,8 @@ class Crew:
         self._loads: dict[str, int] = {}
         self._freed: dict[str, int] = {}
         self._instances: dict[str, str] = {}
-        self._awaited: set[str] = set()
+        self._awaited: dict[str, int] = {}
+        self._ways: dict[str, str] = {}
         self._old: set[str] = set()
         self._begun = 0
         self._noted: set[str] = set()
@@ -133,7 +134,7 @@ class Crew:
         self._old = set(self._enrolled)
         self._left = {worker.name: seen for worker, here, seen in rows if not here}
         self._sweep()
-        self._awaited = set(self._noted)
+        self._awaited = dict.fromkeys(self._noted, self._begun + RETURN)
         self._presence += 1
 
     def has(self, name: str | None) -> bool:
@@ -178,9 +179,24 @@ class Crew:
             self._left.pop(name, None)
             self._freed[name] = self._clock.now()
         self._seen[name] = self._clock.steady()
-        self._awaited.discard(name)
+        self._awaited.pop(name, None)
+        self._ways.pop(name, None)
         self._presence += back
         return back
+
+    def came_by(self, name: str, way: str) -> None:
+        """What a worker has asked for, it asked for by this way, which may be lost; by any other, it reaches the hub itself."""
+        if name in self._enrolled:
+            self._ways[name] = way
+
+    def lost(self, way: str) -> None:
+        """Whoever is here by this way cannot be heard now: it is expected back, for as long as after a start."""
+        now = self._clock.steady()
+        for name in [name for name, by in self._ways.items() if by == way]:
+            del self._ways[name]
+            if self.here(name):
+                self._awaited[name] = now + RETURN
+        self._presence += 1
 
     def loaded(self, name: str, load: int) -> None:
         """A worker has so many tasks now."""
@@ -201,8 +217,8 @@ class Crew:
 
     def _until(self, name: str) -> int:
         """Until when it counts as here if it asks for nothing, by the steady clock."""
-        if name in self._awaited:
-            return self._begun + RETURN
+        if (back := self._awaited.get(name)) is not None:
+            return back
         seen = self._seen.get(name)
         return self._begun if seen is None else seen + SILENCE
 
@@ -230,8 +246,10 @@ class Crew:
 
     def closing(self, names: Sequence[str], now: int, window: int) -> int:
         """When an auction that waits for these closes, Unix ms: whoever is expected back gets the time to come."""
-        back = self._begun + RETURN - self._clock.steady() if self._awaited.intersection(names) else 0
-        return now + max(window, back)
+        if not self._awaited:
+            return now + window
+        steady = self._clock.steady()
+        return now + max(window, *(self._awaited.get(name, steady) - steady for name in names), 0)
 
     def check_instance(self, name: str, instance: str) -> None:
         """Raise `OtherProcess` where another process of this name has enrolled since; one that does not say which it is passes."""
@@ -324,7 +342,8 @@ class Crew:
         self._old.discard(name)
         self._seen.pop(name, None)
         self._instances.pop(name, None)
-        self._awaited.discard(name)
+        self._awaited.pop(name, None)
+        self._ways.pop(name, None)
         self._presence += 1
 
     async def run(self) -> None:

@@ -113,14 +113,15 @@ class Desk:
                 self._revoked.add(name)
                 self._docket.board.look(name)
 
-    def seen(self, processes: Iterable[tuple[str, str]]) -> None:
-        """These have asked for something elsewhere, at a gateway: each by its name, and which process of it that was, if known.
+    def seen(self, processes: Iterable[tuple[str, str]], way: str = "") -> None:
+        """These have asked for something at the gateway `way`: each by its name, and which process of it that was, if known.
 
         It is not so new that a token may not have been revoked since: such a worker is back once it says something to the hub.
         """
         for name, instance in processes:
             if self.crew.has(name) and name not in self._revoked:
                 self._seen(name)
+                self.crew.came_by(name, way)
                 if instance and self.crew.instance(name) != instance:  # one of the two does not know yet
                     with contextlib.suppress(OtherProcess):
                         self.crew.check_instance(name, instance)

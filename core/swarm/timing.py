@@ -103,6 +103,10 @@ class Timing:
         """A task whose auction is over."""
         if bidding.halted(tx, task):
             return take(tx, task, life.wait(task, reason="frozen"), HUB)
+        if (end := min(bidding.extended(tx, task, self._terms), task.deadline)) > tx.now:
+            longer = task.but(closes_at=end)
+            tx.tasks.save(longer, task)
+            return longer
         return bidding.close(tx, task, self._terms)
 
     async def recover(self) -> int:

@@ -338,6 +338,68 @@ async def test_who_waits_at_a_gateway_while_its_hub_restarts_is_there_at_once(tm
             assert status(bot, task) == "bidding"
 
 
+@pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.long)])
+async def test_who_comes_by_a_gateway_is_expected_back_while_redis_is_away_for_as_long_as_after_a_start(
+    tmp_path: Path, early: bool
+) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
+        gateway(server) as way,
+    ):  # fmt: skip
+        await way.there()
+        far, crew_of = worker(way, box), bot.app.hub.coordinator.crew
+        await far.enrol()
+        task = ""
+        for lasts in (RETURN // 1000 - 6, RETURN // 1000):
+            assert await far.tasks() == ([task] if task else [])
+            task = await posted(bot) if early else ""
+            assert await far.tasks() == ([task] if early else [])
+            await server.stop()
+            await until(lambda: why(bot) and way.branch.why, "both notice")
+            task = task or await posted(bot)
+            bot.pass_time(5.5)
+            other = await posted(bot)
+            bot.pass_time(lasts - 5.5)
+            assert await bot.data("/tasks")
+            assert crew_of.here("box") == (lasts < RETURN // 1000)
+            await server.start()
+            if crew_of.here("box"):
+                assert [status(bot, one) for one in (task, other)] == ["bidding", "bidding"]
+                await back(bot, way)
+                for one in (task, other):
+                    await far.deliver(one, await far.won(one, 20), "done")
+                task = ""
+        await bot.see(
+            lambda: [status(bot, one) for one in (task, other)] == ["failed", "failed"], "nobody came", pace=0
+        )
+        assert "did not answer in time" not in (await bot.say(f"/show {task}"))["text"]
+        await back(bot, way)
+        assert await far.tasks() == []
+        assert crew_of.here("box")
+
+
+async def test_who_came_by_a_gateway_that_is_gone_is_expected_back_by_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        RedisServer.running() as server, hub(tmp_path, server) as bot,
+        crew.workers(bot, "box", "boy") as (box, boy),
+    ):  # fmt: skip
+        async with gateway(server) as way:
+            await way.there()
+            for one in (box, boy):
+                await worker(way, one).enrol()
+            await boy.tasks()
+        monkeypatch.setattr(bulletin, "SILENCE_SECONDS", 0.1)
+        told: Any = bot.app.hub.coordinator.desk.board.onlooker
+        await until(lambda: not told._sessions, "the hub notices")
+        task = await posted(bot)
+        await boy.refuse(task)
+        bot.pass_time(6)
+        assert await box.tasks() == [task]
+        await box.deliver(task, await box.won(task, 20), "done")
+
+
 async def test_files_that_are_lost_or_too_large_on_their_way_are_sent_again_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from core.swarm.crew import ANYTHING, SILENCE, Crew, Enrolled
+from core.swarm.crew import ANYTHING, RETURN, SILENCE, Crew, Enrolled
 from core.swarm.task import Status, Task
 from tests.fakes import FakeClock
 
@@ -49,6 +49,32 @@ def test_whoever_falls_silent_is_here_no_more(crew: Crew, clock: FakeClock) -> N
     assert crew.hands(TASK) == ["boy"]
     crew.seen("box")
     assert crew.hands(TASK) == ["box", "boy"]
+
+
+def test_whoever_came_by_a_way_that_was_lost_is_expected_back_for_a_while(crew: Crew, clock: FakeClock) -> None:
+    crew.came_by("none", "way")
+    for name in ("box", "boy"):
+        crew.seen(name)
+        crew.came_by(name, "way")
+    crew.lost("another way")
+    crew.seen("boy")
+    clock.advance(SILENCE - 1)
+    assert crew.closing(["box", "boy"], 5, 1) == 6
+    crew.lost("way")
+    assert crew.closing(["box", "boy"], 5, 1) == 5 + RETURN
+    assert crew.closing(["boy"], 5, 1) == 6, "it asks the hub itself"
+    clock.advance(RETURN - 1)
+    crew.lost("way")
+    assert crew.hands(TASK) == ["box"]
+    assert crew.closing(["box"], 5, 0) == 6
+    clock.advance(1)
+    assert crew.hands(TASK) == []
+    crew.seen("box")
+    assert crew.closing(["box"], 5, 1) == 6
+    crew.came_by("box", "way")
+    clock.advance(SILENCE)
+    crew.lost("way")
+    assert crew.hands(TASK) == [], "it was away already"
 
 
 def test_another_task_is_for_others(crew: Crew) -> None:
