@@ -131,5 +131,5 @@ class HubClient:
         said = said if isinstance(said, dict) else {}
         why = str(said.get("message") or f"it answers {answer.status}")
         if answer.status >= 500 or answer.status == 429:  # noqa: PLR2004
-            raise HubAway(why=why)
+            raise HubAway(why=why.rstrip("."))
         raise Rejected(why=why, status=answer.status, code=str(said.get("code", "")))

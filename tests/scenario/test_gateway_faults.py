@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from adapters.crew.client import HubClient
 from adapters.redis import branch as branches
 from adapters.redis import bulletin, office, service, wire
 from adapters.redis.branch import HubNotReached
@@ -20,6 +21,7 @@ from adapters.redis.wire import Link
 from core.chat import MAX_TEXT
 from core.errors import HubError
 from core.swarm.crew import RETURN
+from core.swarm.outpost import HubAway
 from core.tokens import digest_of
 from tests.fakes import FakeClock
 from tests.redis_server import RedisServer
@@ -27,6 +29,7 @@ from tests.scenario import bot as near
 from tests.scenario import crew
 from tests.scenario.bot import PATIENCE, prove, settings
 from tests.scenario.gateway import QUICK, gateway, told, worker
+from tests.scenario.test_outpost import content
 from tests.scenario.test_workers import posted, soon, status
 
 if TYPE_CHECKING:
@@ -756,6 +759,21 @@ async def test_a_token_that_is_revoked_while_a_gateway_asks_about_it_is_not_reme
             patched.setattr(way.branch, "_ask", slowly)
             await way.branch.check(box.token)
         assert await way.branch.check(box.token) is None
+
+
+async def test_a_worker_says_in_sentences_why_a_gateway_does_not_reach_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(branches, "ANSWER_SECONDS", 0.05)
+    async with RedisServer.running() as server, gateway(server) as way:
+        await server.stop()
+        await until(lambda: "refused" in way.branch.why, "Redis is gone")
+        async with HubClient.opened(way.url, "box", "token", FakeClock(), content) as client:
+            with pytest.raises(HubAway) as away:
+                await client.tasks(0)
+    assert str(away.value) == (
+        "The hub does not answer: The hub is not reached from here now (Redis at 127.0.0.1, port "
+        f"{server.port} does not answer: Connection refused. It is asked again). Nothing is lost; ask again in a moment. "
+        "It is asked again and again."
+    )
 
 
 async def test_the_hub_tells_only_so_many_gateways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
