@@ -66,10 +66,10 @@ class Contained:
     def _start(self) -> None:
         if not self._begun:
             self._begun = True
-            self._supervisor.start(PART, self._run, abroad=True)
+            self._supervisor.reach(PART, self._run)
 
-    async def _run(self) -> None:
-        await (await self._made()).run()
+    async def _run(self, reached: Callable[[], None]) -> None:
+        await (await self._made()).run(reached)
 
     async def _opened(self) -> Keeper:
         """What keeps containers, which then is a supervised part."""

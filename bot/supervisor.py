@@ -36,7 +36,9 @@ class Supervisor:
         """Run a part until the hub stops; `abroad` as in `Part`."""
         self._begin(name, Part(since=self._clock.now(), abroad=abroad), run, LAST_PAUSE)
 
-    def reach(self, name: str, run: Callable[[Callable[[], None]], Awaitable[None]], *, longest: float) -> None:
+    def reach(
+        self, name: str, run: Callable[[Callable[[], None]], Awaitable[None]], *, longest: float = LAST_PAUSE
+    ) -> None:
         """Run a part that stands for something outside, and is up once it says so. `longest`: seconds between two tries."""
         part = Part(since=self._clock.now(), abroad=True)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, cast
 
 from core.access import Action, authorize
@@ -36,7 +37,7 @@ from core.swarm.ports import SwarmTx
 from core.tokens import NameReserved, TokenKind, TokenRow, digest_of, token_revoked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from core.chat import Caller
     from core.ports import Clock, IdSource
@@ -130,6 +131,7 @@ class Keeper:
         self._home = home
         self._mask = mask
         self._lock = asyncio.Lock()
+        self._away: DockerAway | None = None
         self._wake = asyncio.Event()
         self._due: dict[str, int] = {}
         self._since: dict[str, int] = {}
@@ -159,7 +161,7 @@ class Keeper:
         authorize(caller, Action.ROSTER)
         candidates, image = [self._checked(one) for one in given], check_image(image)
         can = check_capabilities(capabilities)
-        async with self._lock:
+        async with self._turn():
             if (done := await self._store.read(lambda tx: tx.applied(key))) is not None:
                 return done
             name = await self._store.read(lambda tx: self._free(tx, candidates))
@@ -228,8 +230,8 @@ class Keeper:
 
     # What runs -------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """See, for ever, that what runs is what is wanted. Raises `DockerAway`, where anything is."""
+    async def run(self, reached: Callable[[], None]) -> None:
+        """See, for ever, that what runs is what is wanted; `reached` is called whenever it is. Raises `DockerAway`."""
         while True:
             self._wake.clear()
             try:
@@ -238,12 +240,27 @@ class Keeper:
                 if self._live:
                     raise
                 log.info("%s", error)
+            reached()
             soon = self._clock.now() + round(EVERY_SECONDS * 1000)
             await self._clock.until(min([soon, *self._due.values()]) if self._live else None, self._wake)
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One at a time. Whoever waited for one that Docker left without an answer has had to wait for that long enough."""
+        waited = self._lock.locked()
+        async with self._lock:
+            if waited and self._away is not None:
+                raise self._away
+            self._away = None
+            try:
+                yield
+            except DockerAway as error:
+                self._away = error
+                raise
+
     async def look(self) -> None:
         """Compare once, and do what follows."""
-        async with self._lock:
+        async with self._turn():
             rows = self._live
             found = {one.name: one for one in await self._engine.found()}
             for name in sorted(found.keys() - {one.name for one in rows}):

@@ -20,7 +20,7 @@ from bot.doctor_docker import docker as examined
 from bot.parts.boxes import SOCKET
 from config.settings import DockerGroup, Http
 from core.chat import Caller, Role
-from core.swarm.container import CALM, MOST_CONTAINERS, refused
+from core.swarm.container import CALM, MOST_CONTAINERS, DockerAway, refused
 from tests.docker_server import DockerServer
 from tests.fakes import FakeClock
 from tests.scenario.bot import OWNER, balances, hub, let_in, prove, settings
@@ -596,6 +596,46 @@ async def test_while_docker_hangs_the_hub_answers_dismisses_and_stops(tmp_path: 
     docker.before = None
     async with on(tmp_path, clock=clock) as bot:
         await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
+
+
+async def test_a_docker_that_hangs_is_down_while_it_is_asked_again_and_whoever_waited_is_answered_with_it(
+    tmp_path: Path, docker: DockerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "ANSWER_SECONDS", 0.4)
+    answers = asyncio.Event()
+
+    async def hang(_: str) -> None:
+        await answers.wait()
+
+    async with on(tmp_path) as bot:
+        part = bot.app.health.parts
+
+        def why() -> str:
+            return "" if part["containers"].up else part["containers"].why
+
+        await spawned(bot)
+        await bot.see(lambda: not why(), "that it is up")
+        docker.before = hang
+        await bot.see(lambda: "it took longer than 0.4 s" in why(), "that it is noticed", pace=1)
+        tries = len(docker.asked)
+
+        def again() -> bool:
+            assert "it took longer than 0.4 s" in why(), "to ask again is no answer"
+            return len(docker.asked) > tries + 1
+
+        await bot.see(again, "more tries", pace=1)
+        assert "containers  down: Docker does not answer at" in (await bot.say("/status"))["text"]
+        keeper, tries = await bot.app.hub.contained._opened(), len(docker.asked)
+        spawn = bot.data("/spawn other image=agents")
+        looked, said = await asyncio.gather(keeper.look(), spawn, return_exceptions=True)
+        assert isinstance(looked, DockerAway)
+        assert isinstance(said, dict)
+        assert said["error"] == "docker_away"
+        assert "DELETE" not in "".join(docker.asked[tries:]), "what it waited for is its answer"
+        docker.before = None
+        answers.set()
+        await bot.see(lambda: not why(), "Docker", pace=1)
+        await spawned(bot, "other")
 
 
 @pytest.mark.parametrize(
