@@ -282,6 +282,7 @@ def contained(event: Event) -> Reply:
         Trouble.NONE: f"{name} works again.",
         Trouble.ENDS: f"{name} keeps ending: {why}. It is started again, later and later. /agent {name} shows what it said last.",
         Trouble.REFUSED: f"{name} does not run: {why}. It is tried again, later and later; /dismiss {name} ends that.",
+        Trouble.COPIED: f"{why}.",
         Trouble.REVOKED: f"{name} has ended: {why}. /spawn {name} gives it another.",
     }[Trouble(str(event.data["trouble"]))]
     return Reply(text, {"ok": event.kind is Kind.AGENT_UP, "agent": name, "why": why})

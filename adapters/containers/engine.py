@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from core.swarm.container import Wanted
 
-HUB, NAME, MARK = "timmy.hub", "timmy.agent", "timmy.mark"
-"""Labels: whose container it is, which agent's, and what of (`Wanted.mark`)."""
+HUB, NAME, MARK, RUN = "timmy.hub", "timmy.agent", "timmy.mark", "timmy.run"
+"""Labels: whose container it is, which agent's, what of (`Wanted.mark`), and made in which run of the hub."""
 
 USER = 10001
 SECRETS, TOKEN = "/run/timmy", "token"
@@ -75,19 +75,19 @@ class Containers:
             return [await self._told(row) for row in rows if row["State"] != "removing"]
 
     async def _told(self, row: dict[str, Any]) -> Found:
-        name, mark = row["Labels"].get(NAME, ""), row["Labels"].get(MARK, "")
+        name, mark, run = (row["Labels"].get(label, "") for label in (NAME, MARK, RUN))
         state = _STATES.get(row["State"], State.MADE)
         if state is not State.ENDED:
-            return Found(name, mark, state)
+            return Found(name, mark, state, run=run)
         ended = (await self._docker.containers.container(row["Id"]).show())["State"]
-        return Found(name, mark, state, ended["FinishedAt"], ended["ExitCode"], ended["OOMKilled"])
+        return Found(name, mark, state, ended["FinishedAt"], ended["ExitCode"], ended["OOMKilled"], run)
 
-    async def make(self, wanted: Wanted, token: str) -> None:
+    async def make(self, wanted: Wanted, token: str, run: str) -> None:
         """See `Engine`."""
         async with self._answers():
             try:
                 await self._fit(wanted.image)
-                made = await self._docker.containers.create(_body(wanted, self._hub), name=self._name(wanted.name))
+                made = await self._docker.containers.create(_body(wanted, self._hub, run), name=self._name(wanted.name))
                 await made.put_archive(SECRETS, _archive(token))  # type: ignore[no-untyped-call]
             except DockerError as error:
                 if error.status == _LOST:
@@ -174,7 +174,7 @@ def _archive(token: str) -> bytes:
     return packed.getvalue()
 
 
-def _body(wanted: Wanted, hub: str) -> dict[str, Any]:
+def _body(wanted: Wanted, hub: str, run: str) -> dict[str, Any]:
     """What is asked of Docker (Engine API, "Create a container")."""
     limits = wanted.limits
     environment = {
@@ -192,7 +192,7 @@ def _body(wanted: Wanted, hub: str) -> dict[str, Any]:
         "Hostname": wanted.name,
         "User": f"{USER}:{USER}",
         "Env": [f"{key}={value}" for key, value in environment.items() if value],
-        "Labels": {HUB: hub, NAME: wanted.name, MARK: wanted.mark},
+        "Labels": {HUB: hub, NAME: wanted.name, MARK: wanted.mark, RUN: run},
         "HostConfig": {
             "NetworkMode": wanted.network,
             "Mounts": mounts,

@@ -60,13 +60,21 @@ class DockerAway(Unavailable):
     """Docker does not answer at {url}: {why}. Start it, or see to TIMMY_DOCKER_URL (docs/containers.md)."""
 
 
+class OtherHub(Unavailable):
+    """Another hub, on a copy of this data folder, has begun {agent} on the same Docker, so this one leaves containers alone.
+
+    Give the copy another Docker (TIMMY_DOCKER_URL), or stop one of the two; then start this hub again.
+    """
+
+
 class Trouble(StrEnum):
-    """What its owners were told of a container; of none, or of its end, nothing."""
+    """What its owners were told of a container; of none, or of its end, nothing. `COPIED` is no row's: it is told of all."""
 
     NONE = ""
     ENDS = "ends"
     REFUSED = "refused"
     REVOKED = "revoked"
+    COPIED = "copied"
 
 
 class State(StrEnum):
@@ -137,7 +145,10 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A container of this hub as Docker has it. `ended` as Docker dates it, `starved`: its end was want of memory."""
+    """A container of this hub as Docker has it. `ended` as Docker dates it, `starved`: its end was want of memory.
+
+    `run`: which run of a hub made it.
+    """
 
     name: str
     mark: str
@@ -145,6 +156,7 @@ class Found:
     ended: str = ""
     code: int = 0
     starved: bool = False
+    run: str = ""
 
 
 class Engine(Protocol):
@@ -153,8 +165,8 @@ class Engine(Protocol):
     async def found(self) -> list[Found]:
         """All of them."""
 
-    async def make(self, wanted: Wanted, token: str) -> None:
-        """Make one, the token within it, and do not begin it. Raises `NoImage`, `BadImage`."""
+    async def make(self, wanted: Wanted, token: str, run: str) -> None:
+        """Make one in this run of the hub, the token within it, and do not begin it. Raises `NoImage`, `BadImage`."""
 
     async def start(self, name: str) -> None:
         """Begin one that does not run. Raises `NotStarted`."""

@@ -27,6 +27,7 @@ from core.swarm.container import (
     DockerAway,
     NoImage,
     NotStarted,
+    OtherHub,
     State,
     Trouble,
     check_image,
@@ -37,7 +38,7 @@ from core.swarm.ports import SwarmTx
 from core.tokens import NameReserved, TokenKind, TokenRow, digest_of, token_revoked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from core.chat import Caller
     from core.ports import Clock, IdSource
@@ -132,6 +133,9 @@ class Keeper:
         self._mask = mask
         self._lock = asyncio.Lock()
         self._away: DockerAway | None = None
+        self._me = ids.token(9)
+        self._runs: set[str] = set()
+        self._other: OtherHub | None = None
         self._wake = asyncio.Event()
         self._due: dict[str, int] = {}
         self._since: dict[str, int] = {}
@@ -168,7 +172,7 @@ class Keeper:
             one, token = Container(name, image, can), self._token()
             try:
                 await self._engine.remove(name)
-                await self._engine.make(rules.wanted(one, self._home), token)
+                await self._engine.make(rules.wanted(one, self._home), token, self._me)
 
                 def work(tx: KeeperTx) -> None:
                     self._as_now(tx, caller)
@@ -231,7 +235,7 @@ class Keeper:
     # What runs -------------------------------------------------------------------------------------------------
 
     async def run(self, reached: Callable[[], None]) -> None:
-        """See, for ever, that what runs is what is wanted; `reached` is called whenever it is. Raises `DockerAway`."""
+        """See, for ever, that what runs is what is wanted; `reached` is called whenever it is. Raises `DockerAway`, `OtherHub`."""
         while True:
             self._wake.clear()
             try:
@@ -252,6 +256,8 @@ class Keeper:
             if waited and self._away is not None:
                 raise self._away
             self._away = None
+            if self._other is not None:
+                raise self._other
             try:
                 yield
             except DockerAway as error:
@@ -263,12 +269,33 @@ class Keeper:
         async with self._turn():
             rows = self._live
             found = {one.name: one for one in await self._engine.found()}
+            await self._check_alone(found)
             for name in sorted(found.keys() - {one.name for one in rows}):
                 log.info("the container %s is nobody's any more", name)
                 await self._engine.remove(name)
             for one in rows:
                 if self._known[one.name].live:
                     await self._keep(one, found.get(one.name))
+
+    async def _check_alone(self, found: Mapping[str, Found]) -> None:
+        """Raise `OtherHub` for what was begun since the first look, and not by this hub; its owners are told, once.
+
+        What a hub that was killed had asked of Docker may be done after that look, too, but is not begun then.
+        """
+        if not self._runs:
+            self._runs = {self._me, *(one.run for one in found.values())}
+        strange = {name for name, one in found.items() if one.run not in self._runs and one.state is not State.MADE}
+        if not strange:
+            return
+        name = min(strange)
+        self._other = other = OtherHub(agent=name)
+        data = {"trouble": Trouble.COPIED.value, "why": str(other)}
+        await self._store.write(lambda tx: tx.emit(Event(Kind.AGENT_DOWN, agent=name, data=data)))
+        for one in self._live:
+            self._coordinator.crew.troubles[one.name] = str(other)
+            if one.name in strange or one.name not in found:
+                self._coordinator.lose(one.name, f"the container of {one.name} was taken away by another hub")
+        raise other
 
     async def _keep(self, one: Container, seen: Found | None) -> None:
         """Do for one what it lacks."""
@@ -315,7 +342,7 @@ class Keeper:
                 if not await self._store.write(work):
                     return
                 await self._engine.remove(one.name)
-                await self._engine.make(rules.wanted(one, self._home), token)
+                await self._engine.make(rules.wanted(one, self._home), token, self._me)
             await self._engine.start(one.name)
         except (NoImage, BadImage, NotStarted) as error:
             new = rules.refused(one, one_line(self._mask(str(error)))[:_LONGEST_WHY])

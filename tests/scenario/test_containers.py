@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -354,6 +355,46 @@ async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Pa
         assert docker.of("fine") is fine
         assert {other.id, stranger.id} <= docker.boxes.keys(), "what is not this hub's is left alone"
         assert f"DELETE timmy-{mark}-going" not in docker.asked, "what is just being removed is left alone"
+
+
+async def test_two_hubs_on_copies_of_a_data_folder_do_not_take_each_others_away_for_ever(
+    tmp_path: Path, docker: DockerServer
+) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copytree(tmp_path / "data", copy / "data")
+    (copy / "d").symlink_to(tmp_path / "d")
+    async with on(tmp_path) as bot:
+        await ticks(bot, docker)
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("any")
+            task = (await bot.data("/task write it to=box"))["task"]
+            await worker.won(task, 25)
+        first = docker.of("box").id
+        async with on(copy) as other:
+            await other.see(lambda: docker.names == {"box": "running"} and first not in docker.boxes, "its own", pace=1)
+            theirs = docker.of("box").id
+            await bot.see(lambda: not bot.app.health.parts["containers"].up, "that it is noticed", pace=1)
+            assert "containers  down: Another hub, on a copy of this" in (await bot.say("/status"))["text"]
+            told = await bot.until(kind="more", agent="box", ok=False)
+            assert told["text"].startswith(
+                "Another hub, on a copy of this data folder, has begun box on the same Docker"
+            )
+            assert "TIMMY_DOCKER_URL" in told["text"]
+            ended = await bot.until(kind="more", task=task, status="failed")
+            assert "was taken away by another hub" in ended["text"]
+            assert "Another hub" in await stands(bot)
+            assert (await bot.data("/spawn new image=agents"))["error"] == "other_hub"
+            assert (await bot.say("/dismiss box"))["text"].startswith("box left the roster")
+            for one in (bot, other, bot, other):
+                one.pass_time(60)
+                await one.barrier()
+            await ticks(other, docker)
+            assert docker.of("box").id == theirs, "it is left alone"
+            assert other.app.health.parts["containers"].up
+            assert bot.rows("SELECT count(*) FROM event WHERE kind = 'AgentDown'") == [(1,)], "that is told once"
 
 
 async def test_a_docker_that_is_away_is_told_in_status_and_asked_again(tmp_path: Path) -> None:
