@@ -67,7 +67,7 @@ class Asked:
     `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
     the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
     the gate. `deaf`: why one that runs does not answer. `redis`: what was seen of it, and of
-    `docker` its version, or why it is of no use.
+    `docker` its version (empty: only the network was looked at), or why it is of no use.
     """
 
     model: str = ""

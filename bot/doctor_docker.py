@@ -1,4 +1,4 @@
-"""What `timmy doctor` says of Docker, where /spawn puts agents into containers by itself."""
+"""What `timmy doctor` says of Docker, where the settings say what image or which network agents in containers have."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _IDS = {"no_image": "docker.image", "bad_image": "docker.image", "no_public_url"
 
 
 async def ask_docker(settings: Settings) -> str | HubError | None:
-    """Its version, or why it can begin no agents; None where no image is set."""
-    if (image := settings.docker.image) is None:
+    """Its version, empty where no image is set; or why it can begin no agents. None where there is no network to look at either."""
+    image = settings.docker.image
+    if image is None and settings.docker.network == "none":
         return None
     from bot.parts.boxes import look_at_docker  # noqa: PLC0415 - where there is one
 
@@ -34,6 +35,7 @@ def docker(settings: Settings, asked: str | HubError | None) -> Iterator[Finding
     if isinstance(asked, HubError):
         yield refused(_IDS.get(asked.code, "docker.answers"), asked)
     elif asked is not None:
-        yield check("docker.answers", f"version {asked} at {settings.docker.url}")
-        yield check("docker.image", f"{settings.docker.image} is there")
+        if asked:
+            yield check("docker.answers", f"version {asked} at {settings.docker.url}")
+            yield check("docker.image", f"{settings.docker.image} is there")
         yield check("docker.network", f"agents find the hub from {settings.docker.network}")

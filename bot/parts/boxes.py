@@ -47,9 +47,11 @@ async def keeper(  # noqa: PLR0913, PLR0917 - what it joins
     )  # fmt: skip
 
 
-async def look_at_docker(settings: Settings, image: str) -> str:
-    """The version of the Docker that the settings name. Raises why it can begin no agents of this image."""
+async def look_at_docker(settings: Settings, image: str | None) -> str:
+    """The version of the Docker that the settings name, not asked for no image. Raises why it can begin no agents of this one."""
     _check_network(settings)
+    if image is None:
+        return ""
     async with Containers.opened(settings.docker.url, "") as docker:
         return await docker.suits(image)
 

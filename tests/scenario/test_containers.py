@@ -812,6 +812,10 @@ async def test_the_doctor_says_whether_agents_can_be_begun(tmp_path: Path, docke
     assert "it asks for volumes (/data)" in says
     ((name, ok, says),) = await found(image="agents", network="bridge")
     assert (name, ok) == ("docker.network", False)
+    ((name, ok, says),) = await found(network="bridge")
+    assert (name, ok) == ("docker.network", False), "where /spawn takes an image only if one is said, too"
+    assert "without TIMMY_HTTP_PUBLIC_URL" in says
+    assert [found[:2] for found in await found(network="host")] == [("docker.network", True)]
     ((name, ok, says),) = await found(url="unix:///nowhere/d", image="agents")
     assert (name, ok) == ("docker.answers", False)
     assert "does not answer at unix:///nowhere/d" in says
