@@ -324,7 +324,7 @@ class Keeper:
             new = rules.revoked(one, seen)
         self._due.pop(one.name, None)
         await self._note(one, new, None)
-        self._coordinator.lose(one.name, f"the container of {one.name} ended: {new.why}")
+        self._coordinator.lose(one.name, f"the container of {one.name} does not run: {new.why}")
         return new
 
     async def _begin(self, one: Container, seen: Found | None) -> None:

@@ -144,7 +144,7 @@ async def test_it_is_shut_in_works_is_killed_starves_comes_back_and_leaves_nothi
         starved = (await hub.data_of("/task grow until none is left to=box max=50"))["task"]
         await hub.reaches(starved, "failed")
         shown = (await hub.say(f"/show {starved}"))[0]["text"]
-        assert "the container of box ended: it ran out of memory: it may use 128 MB" in shown
+        assert "the container of box does not run: it ran out of memory: it may use 128 MB" in shown
         assert f"box does {starved}" in await hub.timmy("agents", "logs", "box")
         await enrolled(hub)
         quits = (await hub.data_of("/task quit now to=box max=50"))["task"]

@@ -248,9 +248,9 @@ async def test_what_ended_and_why_is_shown_with_its_last_words_to_those_who_may_
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (0, "ended: it ended by itself, with exit code 0"),
-        (137, "ended: it was killed by SIGKILL"),
-        (127, "ended: its image has no program of the name that it begins (exit code 127)"),
+        (0, "does not run: it ended by itself, with exit code 0"),
+        (137, "does not run: it was killed by SIGKILL"),
+        (127, "does not run: its image has no program of the name that it begins (exit code 127)"),
         (None, "was made anew"),
     ],
 )
