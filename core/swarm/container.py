@@ -31,7 +31,13 @@ _SIGNALS = {128 + 6: "SIGABRT", 128 + 9: "SIGKILL", 128 + 11: "SIGSEGV", 128 + 1
 
 _MOST_DOUBLINGS = 16
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
+_MOST_OF_A_NAME = 255
+_WORDS = r"[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?"  # the registry
+    rf"{_WORDS}(?:/{_WORDS})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+"""As Docker has it; what is no such name it would call an invalid reference."""
 
 
 class BadContainerName(UserError):
@@ -192,7 +198,7 @@ def check_name(given: str) -> str:
 
 def check_image(given: str) -> str:
     """Raises `BadImageName`."""
-    if not _IMAGE.fullmatch(given):
+    if len(given) > _MOST_OF_A_NAME or not _IMAGE.fullmatch(given):
         raise BadImageName(given=repr(given[:80]))
     return given
 

@@ -171,6 +171,8 @@ async def test_the_network_is_the_one_that_was_chosen(
         ("hubs", "hubs cannot be an agent's: it asks for volumes (/data, /workspace)"),
         ("broken", "The container of box cannot be started: exec: no such file"),
         ("--privileged", "is no name of an image"),
+        ("UPPER:x:y", "'UPPER:x:y' is no name of an image, such as"),
+        ("a:b:c", "'a:b:c' is no name of an image, such as"),
     ],
 )
 async def test_an_image_that_cannot_run_is_refused_in_a_line_and_leaves_nothing(
