@@ -904,7 +904,7 @@ def _wrong(one: ErrorDetails, bare: Mapping[str, str]) -> tuple[str, str]:
         place.append(cause.field)
     key = PREFIX + "_".join(place).upper()
     why = _SAID[one["type"]].format_map(one.get("ctx", {})) if one["type"] in _SAID else str(one["msg"])
-    why = why.removeprefix("Value error, ")
+    why = why.removeprefix("Value error, ").rstrip(".")
     return bare.get(key, key), why[0].lower() + why[1:]
 
 

@@ -111,6 +111,7 @@ def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch, key: str, 
         ("TIMMY_AUCTION_LEASE", "soon", "it is not a duration such as 90s, 10m, 2h or 1d"),
         ("TIMMY_LOG_LEVEL", "LOUD", "it is not one of 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("TIMMY_SPEECH_STT", "vosk", "it is not one of 'pocketsphinx', 'whisper' or 'off'"),
+        ("TIMMY_DOCKER_IMAGE", "A b", "'A b' is no name of an image, such as timmy-agent or timmy-agent:2. Change it"),
         ("TIMMY_LOG_JSON", "maybe", "it is neither true nor false"), ("TIMMY_TELEGRAM_BASE_URL", "x", "it is not a URL such as"),
     ],
 )  # fmt: skip
