@@ -399,6 +399,21 @@ async def test_two_hubs_on_copies_of_a_data_folder_do_not_take_each_others_away_
             assert bot.rows("SELECT count(*) FROM event WHERE kind = 'AgentDown'") == [(1,)], "that is told once"
 
 
+async def test_what_another_hub_has_not_taken_away_works_on(tmp_path: Path, docker: DockerServer) -> None:
+    async with on(tmp_path) as bot:
+        await spawned(bot)
+        await ticks(bot, docker)
+        async with agent(bot, docker, "box") as worker:
+            await worker.enrol("any")
+            task = (await bot.data("/task write it to=box"))["task"]
+            lease = await worker.won(task, 25)
+            (mark,) = bot.rows("SELECT mark FROM container_mark")[0]
+            docker.put(f"timmy-{mark}-new", hub=mark, agent="new", state="running")
+            await bot.see(lambda: "has begun new" in bot.app.health.parts["containers"].why, "that", pace=1)
+            await worker.deliver(task, lease, "done")
+            assert docker.names == {"box": "running", "new": "running"}
+
+
 async def test_a_docker_that_is_away_is_told_in_status_and_asked_again(tmp_path: Path) -> None:
     docker = DockerServer()
     async with on(tmp_path) as bot:
