@@ -409,7 +409,7 @@ async def test_what_another_hub_has_not_taken_away_works_on(tmp_path: Path, dock
             lease = await worker.won(task, 25)
             (mark,) = bot.rows("SELECT mark FROM container_mark")[0]
             docker.put(f"timmy-{mark}-new", hub=mark, agent="new", state="running")
-            await bot.see(lambda: "has begun new" in bot.app.health.parts["containers"].why, "that", pace=1)
+            await bot.see(lambda: "has begun new" in bot.app.health.parts["containers"].why, "that", pace=0.2)
             await worker.deliver(task, lease, "done")
             assert docker.names == {"box": "running", "new": "running"}
 
