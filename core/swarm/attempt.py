@@ -73,6 +73,8 @@ class Attempts:
             if started is None:
                 return await self._docket.show(task.id)  # somebody ended it first; what became of it may need a walk
             task = started
+        elif (now := await self._docket.show(task.id)).status is not Status.RUNNING or now.lease != task.lease:
+            return now  # it ended as it was taken up again, when nobody could be stopped yet
         outcome = await self._outcome(task)
         if isinstance(outcome, Delivery):
             return await self._docket.write_patiently(lambda tx: _finish(tx, task, outcome))

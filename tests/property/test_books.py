@@ -692,6 +692,18 @@ PROFILE = settings(
 )
 
 
+def test_what_ends_as_it_is_taken_up_after_a_crash_is_not_worked_at() -> None:
+    books = Books()
+    try:
+        books.begin(pace=[0])
+        books.post(caller=PEOPLE[0], sats=1, pick="auto", asks=(None, None, 1))
+        books.fault(blow=Blow.BEFORE, countdown=0, then=None)
+        books.time_passes(25 * HOUR)
+        books.all_holds()
+    finally:
+        books.teardown()
+
+
 @pytest.mark.deep
 @pytest.mark.timeout(600)  # a red run shrinks its example
 def test_the_books_hold() -> None:
