@@ -521,6 +521,7 @@ async def test_a_name_that_has_become_a_worker_of_another_machine_is_its_own(
             assert await far.tasks() == []
 
 
+@pytest.mark.long
 async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> None:
     async with on(tmp_path, image="agents") as bot:
         for _ in range(MOST_CONTAINERS):
@@ -656,6 +657,7 @@ async def test_while_docker_hangs_the_hub_answers_dismisses_and_stops(tmp_path: 
         await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
 
 
+@pytest.mark.long
 async def test_a_docker_that_hangs_is_down_while_it_is_asked_again_and_whoever_waited_is_answered_with_it(
     tmp_path: Path, docker: DockerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -341,6 +341,7 @@ async def test_who_waits_at_a_gateway_while_its_hub_restarts_is_there_at_once(tm
             assert status(bot, task) == "bidding"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_who_comes_by_a_gateway_is_expected_back_while_redis_is_away_for_as_long_as_after_a_start(
     tmp_path: Path, early: bool
@@ -403,6 +404,7 @@ async def test_who_came_by_a_gateway_that_is_gone_is_expected_back_by_another_wa
         await box.deliver(task, await box.won(task, 20), "done")
 
 
+@pytest.mark.long
 async def test_files_that_are_lost_or_too_large_on_their_way_are_sent_again_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -540,6 +542,7 @@ async def test_what_is_called_off_while_redis_is_asked_ends(turns: int) -> None:
         assert task.cancelled()
 
 
+@pytest.mark.long
 async def test_a_redis_that_says_nothing_is_down_while_it_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -559,6 +562,7 @@ async def test_a_redis_that_says_nothing_is_down_while_it_is_asked_again(
             await bot.see(lambda: not why(bot), "Redis")
 
 
+@pytest.mark.long
 async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path: Path) -> None:
     async with (
         RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box") as (box,),
@@ -643,6 +647,7 @@ class Requests:
         await server.put(server.key(":asks"), FIELD.encode(), Ask("x", to, "check", "", "0" * 64, []).text().encode())
 
 
+@pytest.mark.long
 async def test_a_request_that_comes_again_is_done_once_and_answered_where_it_came_from_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -691,6 +696,7 @@ async def test_a_request_under_way_stays_in_redis_until_it_is_answered(
             await bot.see(lambda: not server.stream(":asks").entries, "it is written later")
 
 
+@pytest.mark.long
 async def test_what_ended_while_a_gateway_was_cut_off_is_not_there_any_more(tmp_path: Path) -> None:
     async with (
         RedisServer.running() as server, hub(tmp_path, server) as bot, crew.workers(bot, "box", "old") as (box, old),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long
 async def test_it_serves_until_it_is_told_to_stop_and_answers_who_waits_then(tmp_path: Path) -> None:
     async with RedisServer.running() as server:
         found = told(settings(tmp_path), server.url)

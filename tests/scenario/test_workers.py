@@ -805,6 +805,7 @@ async def test_a_worker_changes_its_answer_some_times_and_no_more(tmp_path: Path
         assert bot.rows("SELECT agent FROM task") == [("box",)]
 
 
+@pytest.mark.long
 async def test_a_worker_is_told_of_some_auctions_at_a_time_and_waits_a_few_times_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

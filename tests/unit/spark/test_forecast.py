@@ -184,6 +184,7 @@ def test_the_record_is_kept_beside_counting() -> None:
 names = st.sampled_from(["ann", "bea", "cyd", "dee"])
 
 
+@pytest.mark.long
 @given(
     st.lists(
         st.tuples(
