@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from core.agent.model import (
+    Card,
     ModelMissing,
     ModelSilent,
     ModelUnreachable,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from adapters.llm.wire import Wire
-    from core.agent.model import ChatMessage
+    from core.agent.model import ChatMessage, ToolCall, ToolSpec
     from core.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -78,13 +79,13 @@ class OllamaModel:
             await self._wire.close()
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int
-    ) -> AsyncGenerator[str, None]:
+        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """See `Model`."""
         wire = await self._connected()
         name = model or await self.default()
         limit = self._patience.first
-        async with aclosing(wire.chat(messages, model=name, num_ctx=num_ctx)) as pieces:
+        async with aclosing(wire.chat(messages, model=name, num_ctx=num_ctx, tools=tools)) as pieces:
             while True:
                 try:
                     async with asyncio.timeout(limit):
@@ -113,13 +114,13 @@ class OllamaModel:
             self._said_default = first
         return first
 
-    async def window(self) -> int | None:
-        """The longest context that the hub's own model was made for, in tokens; None where that cannot be told."""
+    async def card(self, model: str | None) -> Card:
+        """See `Model`."""
         with suppress(HubError, TimeoutError):
             wire = await self._connected()
             async with asyncio.timeout(self._patience.check):
-                return await wire.window(await self.default())
-        return None
+                return await wire.card(model or await self.default())
+        return Card()
 
     async def check(self) -> str | None:
         """See `Model`. Those who ask at the same time share one look; while a later one is under way, the last one counts."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import ssl
 from contextlib import aclosing
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import ollama
 
 from core.agent.model import (
+    Card,
     ModelBrokeOff,
     ModelCut,
     ModelFailed,
@@ -21,12 +22,13 @@ from core.agent.model import (
     ModelMissing,
     ModelSilent,
     ModelUnreachable,
+    ToolCall,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from core.agent.model import ChatMessage
+    from core.agent.model import ChatMessage, ToolSpec
     from core.errors import HubError
 
 LIBRARY_ERRORS = (
@@ -108,16 +110,19 @@ class Wire:
             entry.model for entry in listed if entry.model and (entry.details is None or _chats(entry.details.family))
         ]
 
-    async def window(self, model: str) -> int | None:
-        """The longest context that a model was made for, in tokens; None where its server does not say."""
+    async def card(self, model: str) -> Card:
+        """What a model can do, as far as its server says."""
         try:
-            facts = (await self._client.show(model)).modelinfo or {}
+            shown = await self._client.show(model)
         except LIBRARY_ERRORS as error:
             raise self._translate(error, model) from error
-        found = next((value for key, value in facts.items() if key.endswith(".context_length")), None)
-        return found if isinstance(found, int) else None
+        facts = shown.modelinfo or {}
+        window = next((value for key, value in facts.items() if key.endswith(".context_length")), None)
+        return Card(window if isinstance(window, int) else None, "tools" in (shown.capabilities or ()))
 
-    async def chat(self, messages: Sequence[ChatMessage], *, model: str, num_ctx: int) -> AsyncGenerator[str, None]:
+    async def chat(
+        self, messages: Sequence[ChatMessage], *, model: str, num_ctx: int, tools: Sequence[ToolSpec]
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """The answer in pieces; an empty piece is a sign of life (the model loads, or thinks).
 
         An answer is never longer than one window (`num_predict`): by Ollama's default a looping model runs on for ever.
@@ -126,7 +131,8 @@ class Wire:
         try:
             stream = await self._client.chat(
                 model=model,
-                messages=[{"role": message.role, "content": message.text} for message in messages],
+                messages=[_message(message) for message in messages],
+                tools=[_tool(tool) for tool in tools] or None,
                 stream=True,
                 options={"num_ctx": num_ctx, "num_predict": num_ctx},
             )
@@ -134,6 +140,8 @@ class Wire:
                 async for chunk in chunks:
                     yield chunk.message.content or ""
                     begun = True
+                    for call in chunk.message.tool_calls or ():
+                        yield ToolCall(call.function.name, dict(call.function.arguments))
                     if chunk.done:
                         break
                 else:
@@ -168,6 +176,20 @@ class Wire:
         if error.status_code != HTTPStatus.NOT_FOUND:
             return ModelFailed(why=why or f"status {error.status_code}")
         return ModelMissing(model=model) if "model" in why else ModelGarbled(url=self._url, why=why or "not found")
+
+
+def _message(message: ChatMessage) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.calls:
+        found["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": {} if isinstance(call.arguments, str) else call.arguments}}
+            for call in message.calls
+        ]
+    return found | ({"tool_name": message.name} if message.name else {})
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    return {"type": "function", "function": tool._asdict()}
 
 
 def _chats(family: str | None) -> bool:

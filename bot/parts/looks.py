@@ -182,4 +182,6 @@ async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
             own, installed = await model.default(), await model.models()  # which wait longer for their answer
         except HubError as error:
             return str(error), None
-        return (None, await model.window()) if named(own, installed) else (str(ModelMissing(model=own)), None)
+        return (
+            (None, (await model.card(None)).window) if named(own, installed) else (str(ModelMissing(model=own)), None)
+        )

@@ -158,6 +158,8 @@ class Assistant:
         limit = self._bounds.characters
         async with aclosing(self._model.chat(messages, model=model, num_ctx=self._bounds.window)) as pieces:
             async for piece in pieces:
+                if not isinstance(piece, str):
+                    continue
                 speech.said = (speech.said + readable(piece))[:limit]
                 tell(speech.said)
                 if len(speech.said) == limit:

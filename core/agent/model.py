@@ -1,7 +1,7 @@
 """The port to a language model, and every way a model can fail, by name.
 
-A model is asked with the whole conversation each time and answers in pieces. It is never trusted: what it says is text
-for people, and nothing in the hub acts on it.
+A model is asked with the whole conversation each time and answers in pieces: text, and calls of the tools it was offered.
+It is never trusted: what it says is text for people, and a call is a wish that the hub judges (`tool.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from core.errors import Unavailable, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
-Role = Literal["system", "user", "assistant"]
+    from core.events import Json
+
+Role = Literal["system", "user", "assistant", "tool"]
 
 
 class ModelUnreachable(Unavailable):
@@ -72,11 +74,44 @@ class ModelGarbled(Unavailable):
     """What answers at {url} does not speak Ollama's protocol ({why}). Check TIMMY_OLLAMA_URL."""
 
 
+class ToolSpec(NamedTuple):
+    """A tool as a model is told of it; `parameters` is a JSON schema of an object (draft 2020-12)."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Json]
+
+
+class ToolCall(NamedTuple):
+    """A model's wish to have a tool called. `arguments` is what came: an object, or a text where it was none.
+
+    `id` is the model server's own, empty where it has none.
+    """
+
+    name: str
+    arguments: Mapping[str, Json] | str
+    id: str = ""
+
+
 class ChatMessage(NamedTuple):
-    """One message as a model is given it."""
+    """One message as a model is given it.
+
+    `calls`: what the assistant wished for with it. A `tool`'s message is the result of one call: `name` is that tool, `id` the
+    call's.
+    """
 
     role: Role
     text: str
+    calls: tuple[ToolCall, ...] = ()
+    name: str = ""
+    id: str = ""
+
+
+class Card(NamedTuple):
+    """What a model can do: the longest `window` it was made for, in tokens (None: unknown), and whether it can call `tools`."""
+
+    window: int | None = None
+    tools: bool = False
 
 
 class Bounds(NamedTuple):
@@ -90,11 +125,14 @@ class Bounds(NamedTuple):
 class Model(Protocol):
     """A server of language models. Any number of conversations may ask at once."""
 
-    def chat(self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int) -> AsyncGenerator[str, None]:
+    def chat(
+        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """The answer in pieces, in a window of `num_ctx` tokens; `model` None means the hub's own (`default`).
 
-        Closing the generator, or cancelling who waits for it, stops the model at once. Raises `ModelUnreachable`,
-        `NoModelInstalled`, `ModelMissing`, `ModelFailed`, `ModelBrokeOff`, `ModelSilent`, `ModelCut`, `ModelGarbled`.
+        A call comes whole, in its place among the pieces of text. Closing the generator, or cancelling who waits for it, stops
+        the model at once. Raises `ModelUnreachable`, `NoModelInstalled`, `ModelMissing`, `ModelFailed`, `ModelBrokeOff`,
+        `ModelSilent`, `ModelCut`, `ModelGarbled`.
         """
 
     async def models(self) -> list[str]:
@@ -102,6 +140,9 @@ class Model(Protocol):
 
     async def default(self) -> str:
         """The hub's own model: the configured one, else the first of `models`. Raises `NoModelInstalled` too."""
+
+    async def card(self, model: str | None) -> Card:
+        """What a model can do; of one that cannot be asked about, nothing is known, and nothing is raised."""
 
     async def check(self) -> str | None:
         """None when the hub's own model can be asked, else the sentence why not. Quick; believed for some seconds."""

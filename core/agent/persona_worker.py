@@ -137,6 +137,8 @@ class PersonaWorker:
         said = ""
         async with aclosing(self._model.chat(messages, model=None, num_ctx=self._bounds.window)) as pieces:
             async for piece in pieces:
+                if not isinstance(piece, str):
+                    continue
                 said += piece
                 if len(said) > self._bounds.characters:
                     raise ModelRambled(limit=self._bounds.characters)

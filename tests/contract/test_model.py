@@ -76,7 +76,7 @@ def nowhere() -> str:
 
 async def heard(model: Model, name: str | None = None) -> list[str]:
     async with aclosing(model.chat(ASKED, model=name, num_ctx=2048)) as pieces:
-        return [piece async for piece in pieces]
+        return [str(piece) async for piece in pieces]
 
 
 async def test_an_answer_comes_in_pieces(model: OllamaModel, server: OllamaServer) -> None:

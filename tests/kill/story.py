@@ -16,6 +16,7 @@ from adapters.sqlite.message_store import _load
 from bot.app import build
 from bot.parts.looks import DATABASE
 from bot.subscriptions import NOTIFIED
+from core.agent.model import Card
 from core.events import TERMINAL
 from core.store import StoreClosed
 from tests.blank import blank
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from bot.app import App
     from config.settings import Settings
-    from core.agent.model import ChatMessage
+    from core.agent.model import ChatMessage, ToolSpec
     from core.chat import Reply
 
 
@@ -62,7 +63,7 @@ class Parrot:
     """A model that says what it was told last."""
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int
+        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
     ) -> AsyncGenerator[str, None]:
         """See `Model`."""
         for word in messages[-1].text.split():
@@ -75,6 +76,10 @@ class Parrot:
     async def default(self) -> str:
         """See `Model`."""
         return "parrot:latest"
+
+    async def card(self, model: str | None) -> Card:
+        """See `Model`."""
+        return Card()
 
     async def check(self) -> str | None:
         """See `Model`."""
