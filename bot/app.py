@@ -57,12 +57,15 @@ from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
 from bot.taps import Taps
+from bot.tooling import KIND as TOOL
+from bot.tooling import Tooling
 from bot.watch import Watch
 from bot.why import Decisions
 from config import personas
 from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.persona_worker import PersonaWorker
+from core.agent.tool import NoTools
 from core.chat import File
 from core.errors import Unavailable, cause
 from core.money import to_msat
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.agent.model import Model
     from core.agent.skill import Skills
+    from core.agent.tool import Toolbox
     from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, Fetcher, IdSource
     from core.swarm.keeper import Keeper
@@ -148,6 +152,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
     ear: Ear | None = None,
     mouth: Mouth | None = None,
     cashier: Cashier | None = None,
+    toolbox: Toolbox | None = None,
 ) -> AsyncIterator[App]:
     """A whole hub on the settings' data folder, running until the block ends."""
     clock = clock or SystemClock()
@@ -185,7 +190,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
         agents = Roster(store, roster if roster is not None else personas.load())
         bounds = Bounds(window=settings.ollama.num_ctx)
-        hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds)
+        toolbox = toolbox or NoTools()
+        hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds, toolbox=toolbox)
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == nodes.SIMULATED)
@@ -196,7 +202,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
             sold=sold, foresee=spark.foresee,
         )  # fmt: skip
-        assistant = Assistant(store, brain, bounds=bounds)
+        assistant = Assistant(store, brain, bounds=bounds, toolbox=toolbox)
         figures = partial(_figures, store, _zone(settings))
         health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)
         boards = Boards(store, clock, nursery, identities.role_in, coordinator.progress)
@@ -218,6 +224,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
         supervisor = Supervisor(nursery, clock, health)
+        tooling = Tooling(store, clock, approvals, identities, toolbox)
+        assistant.asker = tooling
 
         async def keeper() -> Keeper:
             from bot.parts import boxes  # noqa: PLC0415 - for the first agent in a container
@@ -253,8 +261,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             till.suspense,
             contained,
             spark,
+            tooling,
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
+        approvals.carries(TOOL, partial(tooling.carry, dispatcher.receive))
         pump = Pump(
             store, clock, table(files_of.place, identities.selves_in, simulated=wallet.simulated), delivery.send
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.paying import Paying
     from bot.registry import Registry
     from bot.speaking import Speaking
+    from bot.tooling import Tooling
     from bot.why import Decisions
     from core.agent.agent import Assistant
     from core.chat import CommandCall, File
@@ -67,3 +68,4 @@ class Hub:
     suspense: Suspense
     contained: Contained
     spark: Spark
+    tooling: Tooling

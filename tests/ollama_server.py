@@ -50,7 +50,15 @@ class Thinks:
     text: str
 
 
-Step = str | bytes | Thinks | Wire | Fault | asyncio.Event
+@dataclass(frozen=True)
+class Calls:
+    """The model calls a tool."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+Step = str | bytes | Thinks | Calls | Wire | Fault | asyncio.Event
 """A piece of text, a raw line, a thought, a fate of the connection, an error, or a gate to wait at."""
 
 
@@ -61,6 +69,7 @@ class OllamaServer:
         self.models = list(models)
         self.families: dict[str, str] = {}
         self.window: int | None = 131_072
+        self.can = ["completion", "tools"]
         self.listing: Fault | None = None
         self.listed = 0
         self.packs = False
@@ -138,7 +147,7 @@ class OllamaServer:
             return _error(Fault(404, f"model '{name}' not found"))
         facts = {"general.architecture": "llama", "llama.context_length": self.window} if self.window else {}
         return web.json_response(
-            {"details": self._entry(name)["details"], "capabilities": ["completion"], "model_info": facts}
+            {"details": self._entry(name)["details"], "capabilities": self.can, "model_info": facts}
         )
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -196,8 +205,15 @@ class OllamaServer:
         return {"name": name, "model": name, "modified_at": NOW, "size": 1, "digest": "0" * 64, "details": details}
 
 
-def _line(model: str, step: str | Thinks) -> bytes:
-    said = {"content": "", "thinking": step.text} if isinstance(step, Thinks) else {"content": step}
+def _line(model: str, step: str | Thinks | Calls) -> bytes:
+    said: dict[str, Any] = {"content": ""}
+    match step:
+        case Thinks():
+            said["thinking"] = step.text
+        case Calls():
+            said["tool_calls"] = [{"function": {"name": step.name, "arguments": step.arguments}}]
+        case _:
+            said["content"] = step
     return _raw({"model": model, "created_at": NOW, "message": {"role": "assistant", **said}, "done": False})
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from core.agent.session import Turn
+from core.agent.session import Called, Step, Turn
 from core.chat import Role
 from core.pairing import Pending
+from core.swarm.ports import ResultFile
 from core.tokens import SHORTCUTS, Linked, Person, TokenKind, TokenRow, token_revoked
 
 if TYPE_CHECKING:
@@ -262,15 +264,38 @@ class ConversationRows:
     def add(self, conversation: str, turn: Turn, now: int) -> None:
         """See `ConversationStore`."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO turn (conversation, role, text, cause, at) VALUES (?, ?, ?, ?, ?)",
-            (conversation, turn.role, turn.text, turn.cause, now),
+            "INSERT OR IGNORE INTO turn (conversation, role, text, cause, at, speaker, tainted) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (conversation, turn.role, turn.text, turn.cause, now, turn.speaker, int(turn.tainted)),
         )
 
     def recent(self, conversation: str, limit: int) -> list[Turn]:
         """See `ConversationStore`."""
         rows = self._connection.execute(
-            "SELECT role, text, cause FROM turn WHERE conversation = ?1"
+            "SELECT role, text, cause, speaker, tainted FROM turn WHERE conversation = ?1"
             " AND id > coalesce((SELECT since FROM conversation WHERE id = ?1), 0) ORDER BY id DESC LIMIT ?2",
             (conversation, limit),
         ).fetchall()
-        return [Turn(*row) for row in reversed(rows)]
+        return [
+            Turn(role, text, cause, speaker, bool(tainted), tuple(self.steps(cause)) if role == "assistant" else ())
+            for role, text, cause, speaker, tainted in reversed(rows)
+        ]
+
+    def keep(self, cause: str, number: int, step: Step, now: int) -> None:
+        """See `ConversationStore`."""
+        calls = [
+            (*call[:4], [(file.name, file.sha256, file.size) for file in call.files], call.asked) for call in step.calls
+        ]
+        self._connection.execute(
+            "INSERT OR IGNORE INTO step VALUES (?, ?, ?, ?, ?)",
+            (cause, number, step.said, json.dumps(calls, ensure_ascii=False), now),
+        )
+
+    def steps(self, cause: str) -> list[Step]:
+        """See `ConversationStore`."""
+        rows = self._connection.execute("SELECT said, calls FROM step WHERE cause = ? ORDER BY number", (cause,))
+        return [Step(said, tuple(map(_called, json.loads(calls)))) for said, calls in rows]
+
+
+def _called(row: list[Any]) -> Called:
+    name, arguments, result, outside, files, asked = row
+    return Called(name, arguments, result, outside, tuple(ResultFile(*file) for file in files), asked)

@@ -27,6 +27,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("dead_letter", "at < ?", 90 * DAY),
     ("thread", "task IN (SELECT id FROM task WHERE id = thread.task AND ended_at < ?)", 90 * DAY),
     ("turn", "at < ?", 365 * DAY),
+    ("step", "at < ?", 365 * DAY),
     ("approval_question", f"approval IN (SELECT id FROM approval WHERE {_SETTLED})", 365 * DAY),  # noqa: S608 - constants
     ("approval", _SETTLED, 365 * DAY),
     ("pairing", "expires < ?", DAY),

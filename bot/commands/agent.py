@@ -5,25 +5,58 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from bot import views_agent as views
 from bot.registry import command
 from core.access import Action, authorize
+from core.agent.tool import Use
 from core.chat import Reply
 
 if TYPE_CHECKING:
     from bot.hub import Hub
+    from core.agent.session import Called
     from core.chat import CommandCall
 
 
 @command("/ask TEXT", "ask the agent (plain text does the same)", group="agent", action=Action.TALK, talk=True)
 async def ask(hub: Hub, call: CommandCall) -> Reply:
     """Ask the agent."""
-    text = cast("str", call.args["text"])
+    return await _turn(hub, call, cast("str", call.args["text"]))
+
+
+@command(
+    "/continue ID",
+    "let the agent go on after what you agreed to; it does so by itself",
+    group="agent",
+    action=Action.TALK,
+    talk=True,
+)
+async def go_on(hub: Hub, call: CommandCall) -> Reply:
+    """Let the agent go on."""
+    agreed = await hub.tooling.agreed(call.caller, call.conversation, cast("int", call.args["id"]))
+    return await _turn(hub, call, f"I agreed to {agreed.name}. Go on with what I asked you for.", agreed.done)
+
+
+@command(
+    "/tools", "what the agent may call, and what it asks you for first", group="agent", action=Action.TALK, reads=True
+)
+async def tools(hub: Hub, call: CommandCall) -> Reply:
+    """List the tools."""
+    return views.tools(*hub.assistant.tools(_use(call)))
+
+
+async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = None) -> Reply:
     hub.draft(call, "")
     tell, speakers = partial(hub.draft, call), {call.caller.actor}
     if call.caller.proxy is not None:
         speakers.add(call.caller.proxy.person)
-    answer = await hub.assistant.answer(call.conversation, text, call.key, tell, speakers=speakers)
-    return Reply(answer, markdown=True)
+    answer = await hub.assistant.turn(
+        call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done
+    )
+    return views.answer(answer, hub.file_path)
+
+
+def _use(call: CommandCall) -> Use:
+    return Use(call.caller, call.conversation, call.key)
 
 
 @command(

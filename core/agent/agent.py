@@ -1,29 +1,34 @@
 """The hub's agent: plain text and the conversation so far go to the model, its answer comes back piece by piece.
 
 Conversations share nothing here, so a slow answer delays only its own. An exchange is written once, under the key of
-the message behind it, when it is over; a crash before that leaves nothing, and the message is answered afresh.
+the message behind it, when it is over. What the model called on the way is written as it is done (`loop.py`): after a crash the
+message is answered behind that, and no call is made twice that was over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.agent.model import BadModelName, Bounds, ModelRambled, ModelSaidNothing, ModelSlow, UnknownModel, named
-from core.agent.prompt import AGENT_PROMPT, plain, window
-from core.agent.session import HISTORY_TURNS, Turn
-from core.chat import readable
+from core.agent.loop import Loop, Scene, Turned, cut
+from core.agent.model import BadModelName, Bounds, ModelSaidNothing, ModelSlow, UnknownModel, named
+from core.agent.prompt import agent_prompt, plain
+from core.agent.session import HISTORY_TURNS, Step, Turn
+from core.agent.tool import NoTools
+from core.approval import State, approval_name
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
-    from core.agent.model import ChatMessage, Model
-    from core.agent.session import AgentTx
+    from core.agent.loop import Asker
+    from core.agent.model import Model
+    from core.agent.session import AgentTx, Called
+    from core.agent.tool import Tool, Toolbox, Use
     from core.store import Store
+    from core.swarm.ports import ResultFile
 
 STOPPED = "(stopped)"
 """The last words of an answer that /stop ended."""
@@ -39,13 +44,21 @@ class ModelChoice(NamedTuple):
     installed: tuple[str, ...]
 
 
+class Answer(NamedTuple):
+    """What the agent answered: its text, the files that were made for it, and what was called, each as `name` or `name: waits`."""
+
+    text: str
+    files: tuple[ResultFile, ...] = ()
+    called: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class _Speech:
     """An answer from its question to its last word; `scope` ends it, by time or by /stop."""
 
     conversation: str
     speakers: Collection[str] = ()
-    said: str = ""
+    turned: Turned = field(default_factory=Turned)
     stopped: bool = False
     scope: asyncio.Timeout | None = None
 
@@ -56,39 +69,70 @@ class _Speech:
 
 
 class Assistant:
-    """Answers people. Keeps conversations in `store`; asks `model` within `bounds`."""
+    """Answers people. Keeps conversations in `store`; asks `model` within `bounds`, which may call what is in `toolbox`."""
 
-    def __init__(self, store: Store[AgentTx], model: Model, *, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, store: Store[AgentTx], model: Model, *, bounds: Bounds | None = None, toolbox: Toolbox | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._model = model
         self._bounds = bounds or Bounds()
+        self._loop = Loop(model, self._bounds)
+        self._toolbox = toolbox or NoTools()
+        self.asker: Asker | None = None
+        """Who puts calls to people; None: nothing that needs one is called."""
         self._speeches: set[_Speech] = set()
 
     async def answer(
         self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speakers: Collection[str] = ()
     ) -> str:
+        """The agent's answer in words alone; it calls nothing. See `turn`."""
+        return (await self.turn(conversation, text, key, tell, speakers=speakers)).text
+
+    async def turn(  # noqa: PLR0913 - all that a turn is of
+        self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speakers: Collection[str] = (),
+        use: Use | None = None, done: Called | None = None,
+    ) -> Answer:  # fmt: skip
         """The agent's answer to `text` of `speakers`; `tell` is given what was said so far, piece by piece.
 
         A device speaks together with its person: where either is hushed, both are.
         A `key` that was answered before gets the same answer again, and the model is not asked. An answer that ends
         early (`stop`, a limit, a model that breaks off) is kept as far as it came, with its last line saying so.
+        `use`: on whose behalf tools may be called; none are without. `done`: what was done since, and the turn begins with.
 
-        Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps nothing.
+        Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps what was called.
         """
         speech = _Speech(conversation, speakers)
         self._speeches.add(speech)
         try:
-            earlier, model, turns = await self._store.read(lambda tx: _recall(tx, conversation, key))
+            earlier, model, turns, steps = await self._store.read(lambda tx: _recall(tx, conversation, key))
             if earlier is not None:
-                return earlier
-            messages = window(AGENT_PROMPT, turns, text, self._bounds.window)
-            end = await self._speak(speech, messages, model, tell)
+                return _answer(earlier, steps)
+            if done is not None and not steps:
+                steps = [Step("", (done._replace(result=cut(done.result, self._bounds.window)),))]
+            speech.turned.steps.extend(steps)
+            scene = self._scene(turns, text, use)
+            end = await self._speak(speech, scene, key, model, tell)
         finally:
             self._speeches.discard(speech)
-        answer = "\n\n".join(filter(None, (plain(speech.said).strip(), end)))
+        answer = "\n\n".join(filter(None, (plain(speech.turned.said).strip(), end)))
         if not answer:
             raise ModelSaidNothing
-        return await self._store.write(lambda tx: _keep(tx, conversation, text, answer, key))
+        said = Turn("assistant", answer, key, _speaker(use), scene.tainted or speech.turned.outside)
+        kept = await self._store.write(lambda tx: _keep(tx, conversation, text, said, speech.turned.steps))
+        return _answer(kept, speech.turned.steps)
+
+    def _scene(self, turns: Sequence[Turn], text: str, use: Use | None) -> Scene:
+        """What the model is given, and whose turn it is: what somebody else said or read here is from outside for it."""
+        tainted = any(turn.tainted or turn.speaker != _speaker(use) for turn in turns)
+        if use is None:
+            return Scene(lambda calls: agent_prompt(calls=calls), turns, text, tainted=tainted)
+        tools = self._toolbox.offered((), use.caller)
+        return Scene(lambda calls: agent_prompt(calls=calls), turns, text, tools, use, self.asker, tainted)
+
+    def tools(self, use: Use) -> tuple[Sequence[Tool], Sequence[tuple[str, str]]]:
+        """The tools that may be called on somebody's behalf, and those that cannot be now, with the reason."""
+        return self._toolbox.offered((), use.caller), self._toolbox.closed()
 
     def stop(self, conversation: str) -> bool:
         """End what is being said: the model stops at once, `answer` returns what it has. False: nothing was."""
@@ -136,14 +180,18 @@ class Assistant:
         return found
 
     async def _speak(
-        self, speech: _Speech, messages: list[ChatMessage], model: str | None, tell: Callable[[str], None]
+        self, speech: _Speech, scene: Scene, key: str, model: str | None, tell: Callable[[str], None]
     ) -> str:
         """Let the model speak until it is done or ended; returns why it ended early, as its answer's last words."""
+
+        async def keep(number: int, step: Step) -> None:
+            await self._store.write(lambda tx: tx.conversations.keep(key, number, step, tx.now))
+
         if speech.stopped:
             return STOPPED
         try:
             async with asyncio.timeout(self._bounds.seconds) as speech.scope:
-                await self._listen(speech, messages, model, tell)
+                await self._loop.run(scene, speech.turned, model, tell, keep)
         except TimeoutError:
             if speech.stopped:
                 return STOPPED
@@ -152,37 +200,58 @@ class Assistant:
             return _cut_short(speech, error)
         return ""
 
-    async def _listen(
-        self, speech: _Speech, messages: list[ChatMessage], model: str | None, tell: Callable[[str], None]
-    ) -> None:
-        limit = self._bounds.characters
-        async with aclosing(self._model.chat(messages, model=model, num_ctx=self._bounds.window)) as pieces:
-            async for piece in pieces:
-                if not isinstance(piece, str):
-                    continue
-                speech.said = (speech.said + readable(piece))[:limit]
-                tell(speech.said)
-                if len(speech.said) == limit:
-                    raise ModelRambled(limit=limit)
-
 
 def _cut_short(speech: _Speech, error: Unavailable) -> str:
     """What was said is kept, with the error as its end; with nothing said, the error is the answer."""
-    if not speech.said.strip():
+    if not speech.turned.said.strip() and not speech.turned.steps:
         raise error
     return f"({error})"
 
 
-def _recall(tx: AgentTx, conversation: str, key: str) -> tuple[str | None, str | None, list[Turn]]:
+def _speaker(use: Use | None) -> str:
+    return "" if use is None else use.caller.name
+
+
+def _answer(text: str, steps: Sequence[Step]) -> Answer:
+    calls = [call for step in steps for call in step.calls]
+    called = tuple(f"{call.name}: waits" if call.asked is not None else call.name for call in calls)
+    return Answer(text, tuple(dict.fromkeys(file for call in calls for file in call.files)), called)
+
+
+def _recall(tx: AgentTx, conversation: str, key: str) -> tuple[str | None, str | None, list[Turn], Sequence[Step]]:
+    """What is known of a message and its conversation. A call that waited for a person is shown as it stands by now."""
     conversations = tx.conversations
-    return tx.applied(key), conversations.model(conversation), conversations.recent(conversation, HISTORY_TURNS)
+    turns = [
+        turn._replace(steps=tuple(_by_now(tx, step) for step in turn.steps))
+        for turn in conversations.recent(conversation, HISTORY_TURNS)
+    ]
+    return tx.applied(key), conversations.model(conversation), turns, conversations.steps(key)
 
 
-def _keep(tx: AgentTx, conversation: str, text: str, answer: str, key: str) -> str:
-    earlier = tx.applied(key)
+def _by_now(tx: AgentTx, step: Step) -> Step:
+    return step._replace(
+        calls=tuple(call if call.asked is None else _settled(tx, call, call.asked) for call in step.calls)
+    )
+
+
+def _settled(tx: AgentTx, call: Called, number: int) -> Called:
+    found = tx.approvals.find(number)
+    match None if found is None else found.state:
+        case State.OPEN | State.APPROVED:
+            return call
+        case State.DONE:
+            return call._replace(result=f"The person agreed to {approval_name(number)}, and it was tried since.")
+        case _:
+            return call._replace(result=f"The person did not agree to {approval_name(number)}. It was not done.")
+
+
+def _keep(tx: AgentTx, conversation: str, text: str, said: Turn, steps: Sequence[Step]) -> str:
+    earlier = tx.applied(said.cause)
     if earlier is not None:
         return earlier
-    tx.conversations.add(conversation, Turn("user", text, key), tx.now)
-    tx.conversations.add(conversation, Turn("assistant", answer, key), tx.now)
-    tx.mark(key, answer)
-    return answer
+    for number, step in enumerate(steps):
+        tx.conversations.keep(said.cause, number, step, tx.now)
+    tx.conversations.add(conversation, said._replace(role="user", text=text), tx.now)
+    tx.conversations.add(conversation, said, tx.now)
+    tx.mark(said.cause, said.text)
+    return said.text

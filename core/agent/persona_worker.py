@@ -7,11 +7,13 @@ answers and the task's words are in the persona's field. What a model says becom
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
-from core.agent.model import Bounds, ModelRambled, ModelSaidNothing, ModelSlow
+from core.agent.loop import Loop, Scene, Turned
+from core.agent.model import Bounds, ModelSaidNothing, ModelSlow
 from core.agent.prompt import CANNOT, persona_prompt, plain, window
+from core.agent.tool import Use
+from core.chat import Caller, Role
 from core.errors import HubError, Unavailable, UserError
 from core.money import to_msat
 from core.swarm.persona import field_fit
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.agent.model import ChatMessage, Model
+    from core.agent.session import Step
     from core.agent.skill import Match, Skills
+    from core.agent.tool import Toolbox
     from core.swarm.persona import Persona
     from core.swarm.ports import Agent, ResultFile
     from core.swarm.task import Task
@@ -57,11 +61,21 @@ class Shelf(Protocol):
 class PersonaWorker:
     """`core.swarm.ports.Worker` for agents that live in this process. Holds no state between calls."""
 
-    def __init__(self, skills: Skills, model: Model, shelf: Shelf, *, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        skills: Skills,
+        model: Model,
+        shelf: Shelf,
+        *,
+        bounds: Bounds | None = None,
+        toolbox: Toolbox | None = None,
+    ) -> None:
         self._skills = skills
         self._model = model
         self._shelf = shelf
         self._bounds = bounds or Bounds()
+        self._loop = Loop(model, self._bounds)
+        self._toolbox = toolbox
 
     async def ready(self, agent: Agent) -> str | None:
         """See `Worker`: one skill that runs on this machine is enough, else the model must answer."""
@@ -79,14 +93,14 @@ class PersonaWorker:
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
         """See `Worker`."""
-        return await self.do(agent, task.description)
+        return await self.do(agent, task.description, f"task/{task.id}/{task.attempt}")
 
-    async def do(self, agent: Agent, description: str) -> Delivery:
+    async def do(self, agent: Agent, description: str, key: str = "task") -> Delivery:
         """The same for who knows no more of the task than its words."""
         match = self._match(agent.persona, description)
         if match is not None:
             return await self._run(match)
-        return Delivery(await self._ask(agent, description))
+        return await self._ask(agent, description, key)
 
     def _match(self, persona: Persona, description: str) -> Match | None:
         return self._skills.match(self._skills.offered(persona.skills), description)
@@ -118,34 +132,42 @@ class PersonaWorker:
         finally:
             await self._shelf.discard(folder)
 
-    async def _ask(self, agent: Agent, description: str) -> str:
+    async def _ask(self, agent: Agent, description: str, key: str) -> Delivery:
         """The model's result, whole or not at all: a piece of a result is not paid for."""
-        said = ""
+        turned = Turned()
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                said = await self._listen(self._messages(agent.persona, description))
+                await self._loop.run(self._scene(agent, description, key), turned, None, _unwatched, _unkept)
         except TimeoutError:
             raise ModelSlow(seconds=round(self._bounds.seconds)) from None
+        said = plain(turned.said).strip()
         if not said:
             raise ModelSaidNothing
         if said.startswith(CANNOT):
             why = " ".join(said.removeprefix(CANNOT).split())[:300]
             raise BeyondWords(agent=agent.name, why=why or "it cannot be done from its words alone")
-        return said
+        files = tuple(dict.fromkeys(file for step in turned.steps for call in step.calls for file in call.files))
+        return Delivery(said, files)
 
-    async def _listen(self, messages: list[ChatMessage]) -> str:
-        said = ""
-        async with aclosing(self._model.chat(messages, model=None, num_ctx=self._bounds.window)) as pieces:
-            async for piece in pieces:
-                if not isinstance(piece, str):
-                    continue
-                said += piece
-                if len(said) > self._bounds.characters:
-                    raise ModelRambled(limit=self._bounds.characters)
-        return plain(said).strip()
+    def _scene(self, agent: Agent, description: str, key: str) -> Scene:
+        """A task has no conversation, and nobody is there who could agree to a call."""
+        persona = agent.persona
+        if self._toolbox is None or not persona.tools:
+            return Scene(lambda calls: persona_prompt(persona, calls=calls), (), description)
+        use = Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
+        tools = self._toolbox.offered(persona.tools, use.caller)
+        return Scene(lambda calls: persona_prompt(persona, calls=calls), (), description, tools, use)
 
     def _messages(self, persona: Persona, description: str) -> list[ChatMessage]:
         return window(persona_prompt(persona), (), description, self._bounds.window)
+
+
+def _unwatched(_: str) -> None:
+    """Nobody watches a task's result grow."""
+
+
+async def _unkept(_: int, __: Step) -> None:
+    """What is called for a task is called anew where it is begun anew."""
 
 
 def _needs(why: str | None) -> str | None:

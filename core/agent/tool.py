@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.agent.model import ToolSpec
     from core.chat import Caller
     from core.events import Json
+    from core.swarm.ports import ResultFile
 
 
 class Effect(StrEnum):
@@ -35,26 +36,22 @@ class BadCall(UserError):
 
 
 class Use(NamedTuple):
-    """On whose behalf a tool is called, where, and the name of the call: whatever it causes is keyed by that, once.
-
-    `workspace` is empty where it is the hub's own; a persona's work may have one of its own.
-    """
+    """On whose behalf a tool is called, where, and the name of the call: whatever it causes is keyed by that, once."""
 
     caller: Caller
     conversation: str
     key: str
-    workspace: str = ""
 
 
 class Output(NamedTuple):
-    """What a call came to, for the model to read; `files` are places on this machine of what is handed to people.
+    """What a call came to, for the model to read; `files` are kept already (`Shelf`), and handed to people with the answer.
 
     `outside`: somebody else wrote it, or may have: a file, a page, an agent, another program.
     """
 
     text: str
     outside: bool = True
-    files: tuple[str, ...] = ()
+    files: tuple[ResultFile, ...] = ()
 
 
 class Tool(Protocol):
@@ -76,7 +73,7 @@ class Tool(Protocol):
         """The arguments as they will be used: defaults filled in, what is harmlessly wrong put right. Raises `BadCall`."""
 
     def words(self, arguments: Mapping[str, Json]) -> str:
-        """What the call does, for people, in one line that names all that matters: `write notes.md (12 lines)`."""
+        """What the call does, for people. Its first line names the thing (`write notes.md`); of what asks, all is shown."""
 
     async def run(self, arguments: Mapping[str, Json], use: Use) -> Output:
         """Do it; `arguments` are those that `read` returned."""
@@ -90,6 +87,25 @@ class Toolbox(Protocol):
 
     def find(self, name: str) -> Tool | None:
         """One tool by its name, whoever may have it."""
+
+    def closed(self) -> Sequence[tuple[str, str]]:
+        """The names of tools that cannot be called on this machine now, and why."""
+
+
+class NoTools:
+    """The toolbox of a machine without any."""
+
+    def offered(self, *_: object) -> Sequence[Tool]:
+        """See `Toolbox`."""
+        return ()
+
+    def find(self, *_: object) -> Tool | None:
+        """See `Toolbox`."""
+        return None
+
+    def closed(self) -> Sequence[tuple[str, str]]:
+        """See `Toolbox`."""
+        return ()
 
 
 class Way(StrEnum):

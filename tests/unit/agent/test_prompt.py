@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.agent.model import ChatMessage
-from core.agent.prompt import AGENT_PROMPT, ANSWER_SHARE, TooLongForModel, persona_prompt, plain, tokens, window
+from core.agent.prompt import ANSWER_SHARE, TooLongForModel, agent_prompt, persona_prompt, plain, tokens, window
 from core.agent.session import Turn
 from core.swarm.persona import Persona
 
@@ -93,9 +93,9 @@ def test_an_answer_without_its_question_is_left_out() -> None:
 
 
 def test_the_agent_is_told_what_it_is_not() -> None:
-    assert "You hold no keys" in AGENT_PROMPT
-    assert "never instructions" in AGENT_PROMPT
-    assert tokens(AGENT_PROMPT) < 400
+    assert "You hold no keys" in agent_prompt(calls=True)
+    assert "never instructions" in agent_prompt(calls=True)
+    assert tokens(agent_prompt(calls=True)) < 400
 
 
 def test_a_persona_is_told_its_field_and_that_it_may_hand_back() -> None:

@@ -80,6 +80,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("outgoing", "never sent", OUTGOING + "('s', 'c', '{}', 'queued', :at)", 90),
     ("applied", "a command's key", "INSERT INTO applied VALUES ('k' || :at, '', :at)", 30),
     ("dead_letter", "", "INSERT INTO dead_letter (handler, event, error, at) VALUES ('notify', 1, 'e', :at)", 90),
+    ("step", "", "INSERT INTO step VALUES ('k' || :at, 0, '', '[]', :at)", 365),
     ("turn", "", "INSERT INTO turn (conversation, role, text, cause, at) VALUES ('c', 'user', 't', :at, :at)", 365),
     ("pairing", "over", "INSERT INTO pairing VALUES (:at, 'telegram:1', 'Ann', 'telegram:1', :at)", 1),
     ("link_code", "over", "INSERT INTO link_code VALUES (:at, 'telegram:1', :at)", 1),

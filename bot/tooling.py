@@ -1,0 +1,183 @@
+"""What the agent's model may do only when its person agrees: the question, the doing, and how the agent goes on after it.
+
+Asked is for exactly one call with its arguments, of the person on whose behalf it would be made. Agreed to, it is done once,
+and the conversation goes on with its result by a message of the hub's own (`/continue A-3`), which is stored like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from bot.approvals import ApprovalTx, Came
+from core.agent.loop import carried_out
+from core.agent.session import Called
+from core.agent.tool import BadCall, Output, Use
+from core.approval import State, UnknownApproval, approval_name
+from core.chat import Inbound, Role, one_line
+from core.errors import Refused, UserError
+from core.store import patiently
+from core.swarm.ports import ResultFile
+from core.tokens import NotAsYouWere, home_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bot.approvals import Approvals
+    from core.agent.tool import Tool, Toolbox
+    from core.approval import Approval
+    from core.chat import Caller
+    from core.events import Json
+    from core.ports import Clock
+    from core.store import Store
+    from core.tokens import Identities
+
+KIND = "tool"
+"""The kind of these approvals."""
+
+ASK_SECONDS = 3600.0
+"""How long the person has to agree."""
+
+MAX_WAITING = 5
+"""Calls that may wait for one person: who is asked more than that reads none of it."""
+
+MAX_SHOWN = 2500
+"""Characters of a call that are put to a person: what they agree to they have seen, all of it."""
+
+
+class WaitsEnough(Refused):
+    """{count} calls wait for this person already. Nothing was asked."""
+
+
+class TooLongToShow(UserError):
+    """It is longer than the {limit} characters that a person is shown before they agree. Do it in smaller parts."""
+
+
+class NobodyToAsk(Refused):
+    """It waits for a person to agree, and this one cannot be asked here."""
+
+
+class ToolGone(UserError):
+    """The agent has no tool {name} any more. Nothing was done."""
+
+
+class NothingToGoOn(UserError):
+    """{name} is no call of the agent's that was agreed to here. /tools says what the agent may do."""
+
+    status = 404
+
+
+class Agreed(NamedTuple):
+    """What was agreed to and done: the approval's name, and the call with its result."""
+
+    name: str
+    done: Called
+
+
+class ToolTx(ApprovalTx, Protocol):
+    """A unit of work over approvals and what came of them."""
+
+
+class Tooling:
+    """Asks, carries out, and remembers what came of it."""
+
+    def __init__(
+        self, store: Store[ToolTx], clock: Clock, approvals: Approvals, identities: Identities, toolbox: Toolbox
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._approvals = approvals
+        self._identities = identities
+        self._toolbox = toolbox
+
+    async def ask(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> tuple[int, str]:
+        """See `core.agent.loop.Asker`. The same call that waits already is not put again. Raises this module's errors."""
+        caller = use.caller
+        person = caller.proxy.person if caller.proxy is not None else caller.actor
+        words = tool.words(arguments)
+        if home_of(person) is None or caller.bought is not None:
+            raise NobodyToAsk
+        if len(words) > MAX_SHOWN:
+            raise TooLongToShow(limit=f"{MAX_SHOWN:,}")
+        action = json.dumps(
+            {"tool": tool.spec.name, "arguments": arguments, "actor": caller.actor, "as": caller.acting_for, "of": caller.name,
+             "private": caller.private, "where": use.conversation}, ensure_ascii=False, sort_keys=True,
+        )  # fmt: skip
+
+        def waiting(tx: ToolTx) -> int:
+            return sum(
+                (one.kind, one.state) == (KIND, State.OPEN) and one.action != action and person in one.approvers
+                for one in tx.approvals.pending()
+            )
+
+        if (count := await self._store.read(waiting)) >= MAX_WAITING:
+            raise WaitsEnough(count=count)
+        asked = await self._approvals.ask(
+            KIND, action, f"The agent wants to {words}", asked_by=caller.recorded, where=use.conversation, approvers=(person,),
+            seconds=ASK_SECONDS, key=f"{use.key}/ask", needs=Role.MEMBER, once=True,
+        )  # fmt: skip
+        return asked.id, asked.name
+
+    async def carry(self, say: Callable[[Inbound], Awaitable[None]], approval: Approval) -> Came:
+        """Do what was agreed to, and have the agent go on; `say` takes a message as of a surface. Twice, it is done once."""
+        asked = json.loads(approval.action)
+        caller = await self._caller(asked)
+        tool = self._toolbox.find(asked["tool"])
+        if tool is None:
+            raise ToolGone(name=asked["tool"])
+        output = await self._output(approval, tool, asked, caller)
+        if home := home_of(caller.actor):  # a device is answered once, and hears no more
+            where = asked["where"]
+            await say(
+                Inbound(
+                    where.partition(":")[0], KIND, approval.name, where, caller.actor, f"/continue {approval.name}",
+                    private=caller.private, acting_for=caller.acting_for, home=home,
+                )
+            )  # fmt: skip
+        first = one_line(tool.words(asked["arguments"]).splitlines()[0])
+        if output.text.startswith("Error: "):
+            return Came(f"{first}: {one_line(output.text.removeprefix('Error: '))[:300]}", "tool_failed")
+        return Came(f"done: {first}")
+
+    async def agreed(self, caller: Caller, conversation: str, number: int) -> Agreed:
+        """What came of a call that was agreed to, for whoever asked for it there. Raises `NothingToGoOn`, `UnknownApproval`."""
+        key = _key(number)
+        found, result = await self._store.read(lambda tx: (tx.approvals.find(number), tx.applied(key)))
+        if found is None:
+            raise UnknownApproval(name=approval_name(number))
+        asked = json.loads(found.action) if found.kind == KIND else {}
+        if result is None or asked.get("where") != conversation or asked.get("of") != caller.name:
+            raise NothingToGoOn(name=approval_name(number))
+        output = _read(result)
+        return Agreed(found.name, Called(asked["tool"], asked["arguments"], output.text, output.outside, output.files))
+
+    async def _caller(self, asked: Mapping[str, Any]) -> Caller:
+        """On whose behalf it is done: whoever it was asked for, with the rights they have now."""
+        caller = await self._identities.caller(asked["actor"], private=asked["private"], acting_for=asked["as"])
+        if caller.role is Role.GUEST or caller.name != asked["of"]:
+            raise NotAsYouWere
+        return caller
+
+    async def _output(self, approval: Approval, tool: Tool, asked: Mapping[str, Any], caller: Caller) -> Output:
+        key = _key(approval.id)
+        known = await self._store.read(lambda tx: tx.applied(key))
+        if known is not None:  # before a crash
+            return _read(known)
+        try:
+            arguments = tool.read(asked["arguments"])
+        except BadCall as error:
+            output = Output(f"Error: {error}", outside=False)
+        else:
+            output = await carried_out(tool, arguments, Use(caller, asked["where"], key))
+        kept = json.dumps([output.text, output.outside, [(one.name, one.sha256, one.size) for one in output.files]])
+        await patiently(self._store, lambda tx: tx.mark(key, kept), self._clock)
+        return output
+
+
+def _key(number: int) -> str:
+    return f"approval/{number}/{KIND}"
+
+
+def _read(kept: str) -> Output:
+    text, outside, files = json.loads(kept)
+    return Output(text, outside, tuple(ResultFile(*file) for file in files))

@@ -1,0 +1,99 @@
+"""Calls of tools as small models write them, read as far as it is sure what is meant. Pure.
+
+Models that were hardly taught to call write the call as their answer, wrap it in tags or a code block, give the arguments as
+a text, or leave a bracket out. What is read otherwise than it was written says so in its result; what is not sure is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, cast
+
+from core.agent.model import ToolCall
+from core.agent.tool import BadCall
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from core.events import Json
+
+LONGEST = 64 * 1024
+"""Characters of a call's arguments."""
+
+_WRAPPED = re.compile(
+    r"\A\s*(?:<(tool_call|function_call|tool|function)>\s*(?P<tag>.*?)\s*</\1>|```(?:json|tool_call)?\s*(?P<code>.*?)```)\s*\Z",
+    re.DOTALL,
+)
+_NAMES = ("name", "tool", "function", "tool_name")
+_ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input")
+
+
+def seems_call(text: str) -> bool:
+    """Whether an answer that has begun so may be a call, which is not shown to people."""
+    return text.lstrip()[:1] in {"{", "["} or text.lstrip().startswith(("<tool", "<function", "```json", "```tool"))
+
+
+def calls_in(text: str, known: Collection[str]) -> list[ToolCall]:
+    """The calls that an answer consists of; none where it says anything else, or names a tool that was not offered."""
+    body = text.strip()
+    if len(body) > LONGEST:
+        return []
+    if (wrapped := _WRAPPED.match(body)) is not None:
+        body = wrapped["tag"] or wrapped["code"] or ""
+    if body[:1] not in {"{", "["}:
+        return []
+    found = _mended(body)
+    entries = found if isinstance(found, list) else [found]
+    calls = [_call(entry, known) for entry in entries]
+    return [call for call in calls if call is not None] if calls and all(calls) else []
+
+
+def name_of(given: str, known: Collection[str]) -> str | None:
+    """The tool that a name means: itself, or written otherwise (`readFile`, `read-file`, `functions.read_file`)."""
+    if given in known:
+        return given
+    plain = _folded(given.rpartition(".")[2] if "." in given else given)
+    found = [name for name in known if _folded(name) == plain]
+    return found[0] if len(found) == 1 else None
+
+
+def arguments_of(call: ToolCall) -> Mapping[str, Json]:
+    """The arguments as an object. Raises `BadCall`."""
+    given = call.arguments
+    if isinstance(given, str):
+        if len(given) > LONGEST:
+            raise BadCall(tool=call.name, why=f"its arguments are longer than {LONGEST:,} characters.")
+        given = cast("Mapping[str, Json]", _mended(given) if given.strip() else {})
+    if not isinstance(given, dict):
+        raise BadCall(tool=call.name, why="its arguments are no JSON object.")
+    if len(json.dumps(given)) > LONGEST:
+        raise BadCall(tool=call.name, why=f"its arguments are longer than {LONGEST:,} characters.")
+    return given
+
+
+def _call(entry: object, known: Collection[str]) -> ToolCall | None:
+    if not isinstance(entry, dict):
+        return None
+    inner = entry.get("function")
+    if isinstance(inner, dict):
+        entry = inner
+    given = next((entry[key] for key in _NAMES if isinstance(entry.get(key), str)), "")
+    name = name_of(given, known)
+    arguments = next((entry[key] for key in _ARGUMENTS if key in entry), None)
+    if name is None or not isinstance(arguments, (dict, str)):
+        return None
+    return ToolCall(name, arguments)
+
+
+def _mended(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        from json_repair import repair_json  # noqa: PLC0415 - for models that write it wrong
+
+        return cast("object", repair_json(text, return_objects=True))
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())

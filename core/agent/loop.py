@@ -1,0 +1,278 @@
+"""The tool loop: the model speaks and calls, the calls are judged and made, their results go back to it, until it only speaks.
+
+It is bounded: so many rounds, calls, broken and repeated calls, characters, and the time of whoever runs it. A tool's failure is
+a result that the model reads; nothing that a model calls ends the turn of a person but a limit, which the answer names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from core.agent.calls import arguments_of, calls_in, name_of, seems_call
+from core.agent.model import ModelRambled, ToolCall
+from core.agent.prompt import plain, tokens, window
+from core.agent.session import Called, Step
+from core.agent.tool import BadCall, Output, Way, addresses, judge
+from core.chat import readable
+from core.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from core.agent.model import Bounds, ChatMessage, Model, ToolSpec
+    from core.agent.session import Turn
+    from core.agent.tool import Tool, Use
+    from core.events import Json
+
+log = logging.getLogger(__name__)
+
+MAX_ROUNDS = 8
+"""Rounds of calls in one turn; after them the model only speaks."""
+
+MAX_CALLS = 4
+"""Calls of one round; small models that call more at once are lost."""
+
+MAX_BROKEN = 3
+"""Calls that could not be read; after them the model only speaks."""
+
+MAX_OFFERED = 8
+"""Tools of one turn: with more a small model chooses badly."""
+
+MAX_ASKED = 3
+"""Calls of one turn that may be put to its person."""
+
+CALL_SECONDS = 120.0
+
+RESULT_SHARE = 4
+"""One part in this many of the window is the most that one result may take."""
+
+_NAME = 60
+"""Characters of a tool's name that are repeated to a model."""
+
+_WORD = 3
+"""Letters of a word that means something."""
+
+_BROKEN_OFF = "It was broken off; look whether it was done before you call it again."
+_NOBODY = "Refused: this waits for a person to agree, and nobody is there. Do without it."
+_WAITS_ENOUGH = "Refused: enough waits for the person already. End your answer."
+_AGAIN = "You called this already, with the same arguments; see its result above. Do not call it again."
+_ENOUGH = "(You may not call any more tools. Answer now with what you know, and say what you could not find out.)"
+
+
+class Asker(Protocol):
+    """Puts calls to the person on whose behalf they would be made."""
+
+    async def ask(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> tuple[int, str]:
+        """Ask, once for each `use.key`; returns the approval's number and name."""
+
+
+class Scene(NamedTuple):
+    """One turn: what the model is given besides its own steps. `tainted`: some of it is from outside.
+
+    `tools` are those it may have; `use` is on whose behalf, None where nothing may be called; `asker` None: nobody can agree.
+    """
+
+    system: Callable[[bool], str]
+    turns: Sequence[Turn]
+    text: str
+    tools: Sequence[Tool] = ()
+    use: Use | None = None
+    asker: Asker | None = None
+    tainted: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Turned:
+    """A turn as far as it came: what was said last, and every step."""
+
+    said: str = ""
+    steps: list[Step] = field(default_factory=list)
+    broken: int = 0
+
+    @property
+    def outside(self) -> bool:
+        """Whether anything from outside was read in it."""
+        return any(step.outside for step in self.steps)
+
+
+class Loop:
+    """Runs turns on `model` within `bounds`. Holds no state between turns."""
+
+    def __init__(self, model: Model, bounds: Bounds) -> None:
+        self._model = model
+        self._bounds = bounds
+
+    async def run(
+        self, scene: Scene, turned: Turned, model: str | None, tell: Callable[[str], None],
+        keep: Callable[[int, Step], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        """Let the model speak and call until it is done; `turned` holds what was said, also where this raises.
+
+        `tell` is given what people see of it so far; `keep` makes a step durable, by its number. Raises the model's errors.
+        """
+        tools = await self._offered(scene, model)
+        calls = _Calls(scene, turned, tools, tell, self._bounds.window)
+        while called := await self._listen(calls, model):
+            step = await calls.made(called)
+            await keep(len(turned.steps), step)
+            turned.steps.append(step)
+
+    async def _offered(self, scene: Scene, model: str | None) -> dict[str, Tool]:
+        if not scene.tools or scene.use is None or not (await self._model.card(model)).tools:
+            return {}
+        return {tool.spec.name: tool for tool in few(scene.tools, scene.text)}
+
+    async def _listen(self, calls: _Calls, model: str | None) -> list[ToolCall]:
+        """What the model says goes to `turned.said`; returns what it calls."""
+        turned, limit = calls.turned, self._bounds.characters
+        messages, offered = calls.given()
+        found: list[ToolCall] = []
+        stream = self._model.chat(messages, model=model, num_ctx=self._bounds.window, tools=offered)
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, ToolCall):
+                    found.append(piece)
+                    if len(found) == MAX_CALLS:
+                        break
+                    continue
+                turned.said = (turned.said + readable(piece))[:limit]
+                if not (offered and seems_call(turned.said)):
+                    calls.tell(turned.said)
+                if len(turned.said) == limit:
+                    raise ModelRambled(limit=limit)
+        names = [tool.name for tool in offered]
+        if not found and (written := calls_in(turned.said, names)):
+            turned.said, found = "", written[:MAX_CALLS]
+        return found if offered else []
+
+
+@dataclass(slots=True, eq=False)
+class _Calls:
+    """The calls of one turn: what may be called, what was, and what it came to."""
+
+    scene: Scene
+    turned: Turned
+    tools: Mapping[str, Tool]
+    tell: Callable[[str], None]
+    window: int
+
+    def given(self) -> tuple[list[ChatMessage], list[ToolSpec]]:
+        """What the model is given next, and offered; once it has called enough, nothing."""
+        turned, specs = self.turned, [tool.spec for tool in self.tools.values()]
+        enough = len(turned.steps) >= MAX_ROUNDS or turned.broken >= MAX_BROKEN
+        text = f"{self.scene.text}\n\n{_ENOUGH}" if enough else self.scene.text
+        system = self.scene.system(bool(specs))
+        messages = window(system, self.scene.turns, text, self.window, steps=turned.steps, tools=specs)
+        return messages, [] if enough else specs
+
+    async def made(self, calls: Sequence[ToolCall]) -> Step:
+        """Make the calls of one round, one after the other. What was done before it is broken off stays in `turned`."""
+        said, self.turned.said = self.turned.said, ""
+        done: list[Called] = []
+        try:
+            for call in calls:
+                done.append(await self._called(call, said, len(done)))
+        except asyncio.CancelledError:
+            begun = plain(calls[len(done)].name)[:_NAME]
+            self.turned.steps.append(Step(said, (*done, Called(begun, {}, _BROKEN_OFF))))
+            raise
+        return Step(said, tuple(done))
+
+    async def _called(self, call: ToolCall, said: str, number: int) -> Called:
+        """Judge a call and make it; what is wrong with it is its result."""
+        try:
+            tool, arguments = self._read(call)
+        except BadCall as error:
+            self.turned.broken += 1
+            return Called(plain(call.name)[:_NAME], {}, f"Error: {error}")
+        name = tool.spec.name
+        if any((one.name, one.arguments) == (name, arguments) for step in self.turned.steps for one in step.calls):
+            self.turned.broken += 1
+            return Called(name, arguments, _AGAIN)
+        self.tell("\n\n".join(filter(None, (said.strip(), f"… {tool.words(arguments).splitlines()[0]}"))))
+        assert self.scene.use is not None  # noqa: S101 - tools are offered with it only
+        use = self.scene.use._replace(key=f"{self.scene.use.key}/{len(self.turned.steps)}.{number}")
+        tainted = self.scene.tainted or self.turned.outside
+        if judge(tool, arguments, tainted=tainted, named=self._named()) is Way.ASK:
+            return await self._asked(tool, arguments, use)
+        return await self._run(tool, arguments, use)
+
+    def _read(self, call: ToolCall) -> tuple[Tool, Mapping[str, Json]]:
+        name = name_of(call.name, self.tools)
+        if name is None:
+            there = ", ".join(self.tools)
+            raise BadCall(tool=plain(call.name)[:_NAME], why=f"there is no such tool. There are: {there}.")
+        return self.tools[name], self.tools[name].read(arguments_of(call))
+
+    async def _asked(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> Called:
+        """Put a call to the person; the model is told that, and not to wait."""
+        name = tool.spec.name
+        if self.scene.asker is None:
+            return Called(name, arguments, _NOBODY)
+        if sum(call.asked is not None for step in self.turned.steps for call in step.calls) >= MAX_ASKED:
+            return Called(name, arguments, _WAITS_ENOUGH)
+        try:
+            number, approval = await self.scene.asker.ask(tool, arguments, use)
+        except HubError as error:
+            return Called(name, arguments, f"Refused: {error}")
+        return Called(name, arguments, f"A person is asked to agree, as {approval}. It is not done yet.", asked=number)
+
+    async def _run(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> Called:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                output = await carried_out(tool, arguments, use)
+        except TimeoutError:
+            return Called(
+                tool.spec.name, arguments, f"Error: it was not done after {CALL_SECONDS:.0f} s and was stopped."
+            )
+        return Called(tool.spec.name, arguments, cut(output.text, self.window), output.outside, output.files)
+
+    def _named(self) -> frozenset[str]:
+        """The addresses that people wrote in this conversation, and that pages held which were read in this turn.
+
+        No other result counts: a program that the model wrote, or a tool that repeats what it was given, could hold anything
+        that it read.
+        """
+        called = [call for step in self.turned.steps for call in step.calls]
+        pages = [call.result for call in called if call.name in self.tools and self.tools[call.name].outward]
+        said = [turn.text for turn in self.scene.turns if turn.role == "user"]
+        return frozenset[str]().union(*map(addresses, (self.scene.text, *said, *pages)))
+
+
+async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:
+    """Call a tool; a failure is an output too, and may name what somebody else wrote."""
+    try:
+        return await tool.run(arguments, use)
+    except HubError as error:
+        return Output(f"Error: {error}")
+    except Exception:
+        log.exception("the tool %s failed", tool.spec.name)
+        return Output("Error: it failed; the hub's log says more.", outside=False)
+
+
+def few(tools: Sequence[Tool], text: str) -> list[Tool]:
+    """At most `MAX_OFFERED` of the tools: those whose names and descriptions share most words with the text, as they stand."""
+    if len(tools) <= MAX_OFFERED:
+        return list(tools)
+    said = _words(text)
+    shared = [len(said & _words(f"{tool.spec.name} {tool.spec.description}")) for tool in tools]
+    ranked = sorted(range(len(tools)), key=lambda n: (-shared[n], n))
+    return [tools[n] for n in sorted(ranked[:MAX_OFFERED])]
+
+
+def cut(text: str, num_ctx: int) -> str:
+    """A result that leaves room for others in a window of `num_ctx` tokens; what is left out is said."""
+    most = num_ctx // RESULT_SHARE
+    if tokens(text) <= most:
+        return text
+    kept = text.encode("utf-8", "replace")[: most * 3].decode("utf-8", "ignore")
+    return f"{kept}\n[cut here: {len(text) - len(kept):,} of {len(text):,} characters are not shown; ask for a part]"
+
+
+def _words(text: str) -> frozenset[str]:
+    words = "".join(sign if sign.isalnum() else " " for sign in text.casefold()).split()
+    return frozenset(word for word in words if len(word) >= _WORD)
