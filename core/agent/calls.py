@@ -40,9 +40,9 @@ def calls_in(text: str, known: Collection[str]) -> list[ToolCall]:
     if len(body) > LONGEST:
         return []
     if (wrapped := _WRAPPED.match(body)) is not None:
-        body = wrapped["tag"] or wrapped["code"] or ""
-    if body[:1] not in {"{", "["}:
-        return []
+        body = (wrapped["tag"] or wrapped["code"] or "").strip()
+    if body[:1] not in {"{", "["} or body[-1:] not in {"}", "]"}:
+        return []  # what follows a call would be dropped by the mending
     found = _mended(body)
     entries = found if isinstance(found, list) else [found]
     calls = [_call(entry, known) for entry in entries]

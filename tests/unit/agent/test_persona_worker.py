@@ -15,11 +15,13 @@ from adapters.shelf import Shelf
 from core.agent.model import Bounds, ModelBrokeOff, ModelRambled, ModelSaidNothing, ModelSlow, ModelUnreachable
 from core.agent.persona_worker import BeyondWords, PersonaWorker
 from core.agent.skill import Match, Outcome
+from core.agent.tool import Output
 from core.errors import Unavailable, UserError
 from core.swarm.persona import Persona
-from core.swarm.ports import Agent, Decline, Offer
+from core.swarm.ports import Agent, Decline, Offer, ResultFile
 from core.swarm.task import Status, Task
-from tests.ollama_server import Wire
+from tests.ollama_server import Calls, Wire
+from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -188,6 +190,24 @@ async def test_the_model_is_given_the_persona_and_the_task(worker: PersonaWorker
 async def test_a_result_of_the_model_holds_no_control_characters(worker: PersonaWorker, server: OllamaServer) -> None:
     server.says("Rain\x1b[2J", " falls.\n\x9d")
     assert (await worker.work(QUILL, task(POEM))).text == "Rain[2J falls."
+
+
+async def test_a_persona_calls_its_tools_and_hands_over_their_files(
+    desk: Desk, model: OllamaModel, shelf: Shelf, server: OllamaServer
+) -> None:
+    made = ResultFile("chart.png", "0" * 64, 3)
+
+    async def draw(path: str) -> Output:
+        return Output(f"drew {path}", files=(made,))
+
+    tool, other = Made("draw_chart", draw, takes=("path",)), Made("pay", draw, takes=("path",))
+    seer = Agent("seer", QUILL.persona._replace(name="seer", tools=("draw_chart",)))
+    server.says(Calls("draw_chart", {"path": "a.csv"}))
+    server.says("Here it is.")
+    delivery = await PersonaWorker(desk, model, shelf, toolbox=Box([tool, other])).work(seer, task(POEM))
+    assert (delivery.text, delivery.files) == ("Here it is.", (made,))
+    assert [one["function"]["name"] for one in server.asked[0]["tools"]] == ["draw_chart"]
+    assert tool.uses[0].caller.actor == "agent:seer"
 
 
 async def test_a_model_that_hands_the_task_back_is_not_paid(worker: PersonaWorker, server: OllamaServer) -> None:

@@ -1,0 +1,103 @@
+"""Which texts of a model are calls, and what is read of one that is written wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.agent.calls import LONGEST, arguments_of, calls_in, name_of, seems_call
+from core.agent.model import ToolCall
+from core.agent.tool import BadCall, addresses
+
+KNOWN = ("read_file", "search_files", "date")
+CALL = {"name": "read_file", "arguments": {"path": "a.md"}}
+READ = [ToolCall("read_file", {"path": "a.md"})]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(CALL),
+        f"  \n{json.dumps(CALL)}\n",
+        f"```json\n{json.dumps(CALL)}\n```",
+        f"```tool_call\n{json.dumps(CALL)}```",
+        f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>",
+        f"<function_call>{json.dumps([CALL])}</function_call>",
+        json.dumps({"function": {"name": "read_file", "arguments": {"path": "a.md"}}}),
+        json.dumps({"tool": "readFile", "parameters": {"path": "a.md"}}),
+        json.dumps({"tool_name": "functions.read-file", "input": {"path": "a.md"}}),
+        '{"name": "read_file", "arguments": {"path": "a.md",}}',
+        '{"name": "read_file", "arguments": {"path": "a.md"}',
+        "{'name': 'read_file', 'arguments': {'path': 'a.md'}}",
+    ],
+)
+def test_an_answer_that_is_nothing_but_a_call_is_one(text: str) -> None:
+    assert calls_in(text, KNOWN) == READ
+    assert seems_call(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "At nine.",
+        f"I will call {json.dumps(CALL)}",
+        f"{json.dumps(CALL)} is how one calls it.\nDo you see?",
+        json.dumps({"name": "pay", "arguments": {}}),
+        json.dumps({"name": "read_file"}),
+        json.dumps({"name": "read_file", "arguments": 5}),
+        json.dumps({"arguments": {"path": "a.md"}}),
+        json.dumps([CALL, {"name": "pay", "arguments": {}}]),
+        json.dumps([CALL, "and more"]),
+        "[]",
+        "{}",
+        "[1, 2, 3]",
+        "```json\nno json\n```",
+        "{" * (LONGEST + 1),
+    ],
+)
+def test_everything_else_is_an_answer(text: str) -> None:
+    assert calls_in(text, KNOWN) == []
+
+
+def test_a_name_is_read_as_it_is_meant_or_not_at_all() -> None:
+    assert name_of("read_file", KNOWN) == "read_file"
+    assert name_of("ReadFile", KNOWN) == "read_file"
+    assert name_of("tools.readfile", KNOWN) == "read_file"
+    assert name_of("read", KNOWN) is None
+    assert name_of("readfile", ("read_file", "readFile")) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"a": 1}, {"a": 1}),
+        ('{"a": 1}', {"a": 1}),
+        ('{"a": 1', {"a": 1}),
+        ("", {}),
+        ("  ", {}),
+    ],
+)
+def test_arguments_come_as_an_object(given: Any, read: Any) -> None:
+    assert arguments_of(ToolCall("date", given)) == read
+
+
+@pytest.mark.parametrize("given", ["[1]", "nine", {"a": "x" * LONGEST}, "x" * (LONGEST + 1)])
+def test_other_arguments_are_refused(given: Any) -> None:
+    with pytest.raises(BadCall, match="The call of date cannot be used"):
+        arguments_of(ToolCall("date", given))
+
+
+@given(st.text() | st.text(alphabet='{}[]":,`<>/tool_call read_file'))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    for call in calls_in(text, KNOWN):
+        assert call.name in KNOWN
+
+
+def test_addresses_are_found_whole() -> None:
+    text = "See https://a.example/x?y=1, (http://b.example/z) or <https://c.example>. ftp://d.example"
+    assert addresses(text) == {"https://a.example/x?y=1", "http://b.example/z", "https://c.example"}

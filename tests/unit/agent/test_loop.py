@@ -1,0 +1,219 @@
+"""The bounds of the tool loop, and what it makes of tools that fail."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from adapters.clockwork import running
+from core.agent import loop
+from core.agent.agent import STOPPED, Assistant
+from core.agent.loop import MAX_CALLS, MAX_OFFERED, cut, few
+from core.agent.model import Bounds
+from core.agent.prompt import tokens, window
+from core.agent.session import Called, Step, Turn
+from core.agent.tool import Effect, NoTools, Output, Use
+from core.chat import Caller, Role
+from core.errors import UserError
+from tests.ollama_server import Calls
+from tests.toolbox import Box, Made
+
+if TYPE_CHECKING:
+    import pytest
+
+    from adapters.llm.ollama import OllamaModel
+    from adapters.sqlite.writer import Database
+    from core.agent.agent import Answer
+    from tests.ollama_server import OllamaServer
+
+HERE = "telegram:5"
+
+
+class NoSuchFile(UserError):
+    """There is no file {path}."""
+
+
+async def _text(path: str) -> str:
+    return f"{path} is empty."
+
+
+async def ask(assistant: Assistant, text: str, key: str = "k1", said: list[str] | None = None) -> Answer:
+    use = Use(Caller(HERE, Role.MEMBER), HERE, key)
+    return await assistant.turn(HERE, text, key, (said if said is not None else []).append, use=use)
+
+
+def agent(store: Database, model: OllamaModel, *tools: Made, bounds: Bounds | None = None) -> Assistant:
+    return Assistant(store, model, toolbox=Box(tools), bounds=bounds)
+
+
+def results(server: OllamaServer) -> list[str]:
+    return [message["content"] for message in server.last["messages"] if message["role"] == "tool"]
+
+
+async def test_people_see_what_is_called(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+    server.says("Let me look. ", Calls("read_file", {"path": "a.md"}))
+    server.says("Empty.")
+    said: list[str] = []
+    await ask(agent(store, model, Made("read_file", _text, takes=("path",))), "What is in a.md?", said=said)
+    assert said == ["Let me look. ", "Let me look.\n\n… read_file a.md", "Empty."]
+
+
+async def test_a_tool_that_fails_is_a_result(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+    async def missing(path: str) -> str:
+        raise NoSuchFile(path=path)
+
+    async def broken() -> str:
+        raise ZeroDivisionError
+
+    server.says(Calls("read_file", {"path": "b.md"}), Calls("calculate", {}))
+    server.says("Neither works.")
+    tools = Made("read_file", missing, takes=("path",)), Made("calculate", broken)
+    assert (await ask(agent(store, model, *tools), "Try")).text == "Neither works."
+    assert "Error: There is no file b.md." in results(server)[0]
+    assert results(server)[1] == "Error: it failed; the hub's log says more."
+
+
+async def test_a_tool_that_hangs_is_ended(
+    store: Database, model: OllamaModel, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    monkeypatch.setattr(loop, "CALL_SECONDS", 0.01)
+    server.says(Calls("wait", {}))
+    server.says("It hangs.")
+    assert (await ask(agent(store, model, Made("wait", hangs)), "Wait")).text == "It hangs."
+    assert results(server) == ["Error: it was not done after 0 s and was stopped."]
+
+
+async def test_stop_in_mid_tool_ends_it_and_keeps_what_was_done(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def hangs() -> str:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ""
+
+    assistant = agent(store, model, Made("read_file", _text, takes=("path",)), Made("wait", hangs))
+    server.says("I try. ", Calls("read_file", {"path": "a.md"}), Calls("wait", {}))
+    answers: list[Answer] = []
+
+    async def talk() -> None:
+        answers.append(await ask(assistant, "Wait"))
+
+    async with running(talk(), "talk"):
+        await begun.wait()
+        assert assistant.stop(HERE)
+    assert ended.is_set()
+    assert answers[0].text == STOPPED
+    assert answers[0].called == ("read_file", "wait")
+    server.says("As you see.")
+    await ask(assistant, "And?", "k2")
+    assert results(server) == [
+        "a.md is empty.",
+        "It was broken off; look whether it was done before you call it again.",
+    ]
+
+
+async def test_a_turn_that_a_crash_broke_off_goes_on_behind_its_last_step(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    tool = Made("read_file", _text, takes=("path",))
+    gate = asyncio.Event()
+    server.says(Calls("read_file", {"path": "a.md"}))
+    server.says("Hm", gate)
+
+    class Died(list[str]):
+        def append(self, said: str) -> None:
+            if said == "Hm":
+                scope.reschedule(0)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as scope:
+            await ask(agent(store, model, tool), "What is in a.md?", said=Died())
+    server.says("Empty.")
+    answer = await ask(agent(store, model, tool), "What is in a.md?")
+    assert (answer.text, answer.called) == ("Empty.", ("read_file",))
+    assert len(tool.called) == 1
+    assert await ask(agent(store, model, tool), "What is in a.md?") == answer
+
+
+async def test_more_calls_at_once_than_are_made(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+    tool = Made("read_file", _text, takes=("path",))
+    server.says(*(Calls("read_file", {"path": f"{number}.md"}) for number in range(MAX_CALLS + 3)))
+    server.says("Read.")
+    await ask(agent(store, model, tool), "Read all")
+    assert len(tool.called) == MAX_CALLS
+
+
+async def test_who_breaks_calls_thrice_only_speaks(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+    for number in range(3):
+        server.says(Calls(f"pay{number}", {}))
+    server.says(Calls("read_file", {"path": "a.md"}), "Then not.")
+    tool = Made("read_file", _text, takes=("path",))
+    assert (await ask(agent(store, model, tool), "Pay")).text == "Then not."
+    assert tool.called == []
+
+
+async def test_without_anybody_to_ask_it_is_refused(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+    tool = Made("write_file", _text, Effect.ASK, takes=("path",))
+    server.says(Calls("write_file", {"path": "a.md"}))
+    server.says("I may not.")
+    await ask(agent(store, model, tool), "Write")
+    assert results(server) == ["Refused: this waits for a person to agree, and nobody is there. Do without it."]
+    assert tool.called == []
+
+
+async def test_results_fill_the_window_by_whole_rounds(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    async def long(path: str) -> Output:
+        return Output(f"{path} " * 2000, outside=False)
+
+    for number in range(6):
+        server.says(Calls("read_file", {"path": f"{number}.md"}))
+    server.says("Read.")
+    small = Bounds(window=2048)
+    await ask(agent(store, model, Made("read_file", long, takes=("path",)), bounds=small), "Read all")
+    assert sum(tokens(str(message.get("content"))) for message in server.last["messages"]) < small.window
+    assert any("do not fit any more" in str(message.get("content")) for message in server.last["messages"])
+    assert "[cut here: " in results(server)[-1]
+
+
+def test_few_tools_are_those_that_the_words_mean() -> None:
+    tools = [Made(f"tool_{number}", _text) for number in range(12)]
+    wanted = Made("weather_report", _text)
+    assert few(tools[:MAX_OFFERED], "anything") == tools[:MAX_OFFERED]
+    chosen = few([*tools, wanted], "How is the weather?")
+    assert len(chosen) == MAX_OFFERED
+    assert chosen[-1] is wanted
+
+
+def test_what_is_cut_says_so() -> None:
+    assert cut("short", 512) == "short"
+    text = cut("ö" * 1000, 512)
+    assert text.endswith("of 1,000 characters are not shown; ask for a part]")
+    assert tokens(text) < 512 // loop.RESULT_SHARE + 64
+
+
+def test_an_exchange_that_does_not_fit_whole_is_given_without_its_calls() -> None:
+    step = Step("", (Called("read_file", {"path": "a.md"}, "x" * 3000),))
+    turns = [Turn("user", "Read", "k"), Turn("assistant", "Read.", "k", steps=(step,))]
+    given = window("You are kind.", turns, "And?", 1024)
+    assert [(message.role, message.text) for message in given[1:]] == [
+        ("user", "Read"),
+        ("assistant", "Read."),
+        ("user", "And?"),
+    ]
+
+
+def test_a_machine_without_tools_has_none() -> None:
+    box = NoTools()
+    assert (box.offered(), box.find("read_file"), box.closed()) == ((), None, ())
