@@ -64,6 +64,7 @@ from bot.why import Decisions
 from config import personas
 from core.agent.agent import Assistant
 from core.agent.model import Bounds
+from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.agent.tool import NoTools
 from core.chat import File
@@ -262,6 +263,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             contained,
             spark,
             tooling,
+            Notebook(store, identities, window=bounds.window),
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
         approvals.carries(TOOL, partial(tooling.carry, dispatcher.receive))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.tooling import Tooling
     from bot.why import Decisions
     from core.agent.agent import Assistant
+    from core.agent.notebook import Notebook
     from core.chat import CommandCall, File
     from core.pairing import Pairing
     from core.ports import Clock
@@ -69,3 +70,4 @@ class Hub:
     contained: Contained
     spark: Spark
     tooling: Tooling
+    notebook: Notebook

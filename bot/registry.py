@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from core.access import PRIVATE, judge
+from core.agent.memory import parse_fact
 from core.approval import parse_approval
 from core.chat import MAX_TEXT, Caller, CommandCall
 from core.errors import UserError
@@ -166,7 +167,7 @@ def _status(text: str) -> Status:
 
 _TYPES: Mapping[str, Callable[[str], object]] = {
     "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "ID": parse_approval,
-    "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status,
+    "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status, "FACT": parse_fact,
 }  # fmt: skip
 
 

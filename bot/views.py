@@ -49,7 +49,7 @@ def task_data(task: Task) -> dict[str, Json]:
     return data
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
     """`1 task`, `2,000 tasks`."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
@@ -135,7 +135,7 @@ def listed(tasks: Sequence[Task], count: int, status: Status | None, start: int 
         return Reply("No such tasks. /tasks lists all.", data)
     if not tasks:
         return Reply("No tasks here yet. Post one: /task summarise welcome.md", data)
-    page = Page(f"{_counted(count, 'task')}, newest first{f', from {task_name(start)} on' if start else ''}")
+    page = Page(f"{counted(count, 'task')}, newest first{f', from {task_name(start)} on' if start else ''}")
     for task in tasks[:PAGE]:
         who = f" · {task.agent}" if task.agent else ""
         page.add(f"{task.name}  {task.status.value}{who}  {_first_line(task.description, 44)}")
@@ -214,7 +214,7 @@ def history(
     if not lines:
         none = f"No movements at or before entry {start}. /history shows the newest" if start else "No movements yet."
         return Reply(none, data)
-    head = f"The last {_counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
+    head = f"The last {counted(len(shown), 'movement')}{' (simulated sats)' if simulated else ''}, newest first"
     page = Page(head).table(
         [
             (
@@ -300,7 +300,7 @@ def market(rows: Sequence[tuple[str, str, Record]], now: int) -> Reply:
     if not rows:
         return Reply("Nothing was paid for yet. Post a task: /task summarise welcome.md", data)
     paid = together([one for *_, one in rows], now)
-    page = Page(f"{_counted(paid.settled, 'task')} paid for, {format_sats(paid.earned)} in all")
+    page = Page(f"{counted(paid.settled, 'task')} paid for, {format_sats(paid.earned)} in all")
     page.table(
         [(agent, field or "anything", *_did(one, trust(seen[agent], field, now))) for agent, field, one in best[:PAGE]]
     )

@@ -40,6 +40,9 @@ class Action(StrEnum):
     ROSTER = "spawn and stop agents"
     IMAGE = "choose what an agent's container runs"
     MODEL = "choose the model"
+    RECALL = "see what is remembered"
+    REMEMBER = "have something remembered or forgotten"
+    FORGET = "have something forgotten that others had kept here"
     ALOUD = "have a group answered aloud"
     TOKENS = "see and revoke tokens"
     MINT = "mint tokens"
@@ -59,6 +62,8 @@ class Action(StrEnum):
 _MEMBER = frozenset(
     {
         Action.TALK,
+        Action.RECALL,
+        Action.REMEMBER,
         Action.LOOK,
         Action.POST,
         Action.BID,
@@ -72,8 +77,10 @@ _MEMBER = frozenset(
     }
 )
 _OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
-_OWN = _OWN_TASKS | {Action.TOKENS}
-_OPERATOR = frozenset({Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD})
+_OWN = _OWN_TASKS | {Action.TOKENS, Action.FORGET}
+_OPERATOR = frozenset(
+    {Action.FORGET, Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD}
+)
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,
@@ -100,8 +107,13 @@ _PAYS = frozenset(
         Action.TREASURY,
         Action.LIMITS,
         Action.FREEZE,
+        Action.RECALL,
+        Action.REMEMBER,
+        Action.FORGET,
     }
 )
+"""What nobody does as somebody else, nor on the word of who may be another; what is remembered is private."""
+
 _BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 
@@ -119,7 +131,7 @@ _UNSPOKEN = {
 }
 """What no device does, nor asks for: an approval that was spoken would be none."""
 
-_TAPPED = (_PAYS | _BINDS) - {Action.POST, *_UNSPOKEN}
+_TAPPED = (_PAYS | _BINDS) - {Action.POST, Action.RECALL, *_UNSPOKEN}
 """What a device only asks for: its person taps. A task has its limit."""
 
 _SOLD = frozenset({Action.TALK, Action.POST})
@@ -192,7 +204,7 @@ def _judged(caller: Caller, action: Action, *, own: bool) -> Verdict:
 def _barred(caller: Caller, action: Action) -> str:
     """Why an action is refused whatever the caller's role; empty if it is not."""
     if caller.acting_for and action in _PAYS:
-        return "--as is for trying things out and never pays or approves. Send it as yourself."
+        return "--as is for trying things out, and never pays, approves or remembers. Send it as yourself."
     if caller.doubt and action in _PAYS | _BINDS:
         return caller.doubt
     if caller.proxy and action in _UNSPOKEN:

@@ -219,7 +219,7 @@ class Pairing:
                 raise OwnerByFolder(actor=actor)
             if self._identities.owns(actor):
                 raise OwnerBySetting(actor=actor)
-            gone = tx.tokens.take_away(actor)
+            gone = tx.tokens.take_away(actor, tx.now)
             if not gone:
                 raise NotPaired(actor=actor)
             devices = tx.tokens.end_devices(gone, tx.now)

@@ -174,8 +174,11 @@ class TokenStore(Protocol):
     def give(self, actor: str, role: Role, name: str, now: int) -> None:
         """Give an actor a role, in place of the one it had, and of a link that led nowhere any more."""
 
-    def take_away(self, actor: str) -> list[str]:
-        """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither."""
+    def take_away(self, actor: str, now: int) -> list[str]:
+        """Take the role and the link of an actor away, and of everybody linked to it; returns whose, none if it had neither.
+
+        What they had remembered is forgotten with it.
+        """
 
     def end_devices(self, actors: Collection[str], now: int) -> list[str]:
         """End every device that speaks for one of these; returns their actor ids, such as `shortcuts:phone`."""
@@ -264,6 +267,16 @@ class Identities:
         """All identities of whoever this is, inside a unit of work."""
         accounts = self._sorted(tx.tokens.people(), tx.tokens.links())
         return _together(accounts).get(accounts.get(actor, actor), frozenset({actor}))
+
+    def person_in(self, tx: TokenTx, actor: str) -> frozenset[str]:
+        """The identities of one person: theirs and those linked to it, or all that the settings name as the owner's.
+
+        An owner who was let in shares the owners' wallet, and is another person all the same: what is private is theirs alone.
+        """
+        root, _ = self.standing_in(tx, actor)
+        roots = self.owners if root in self.owners else frozenset({root})
+        linked = {one for root in sorted(roots) for one in tx.tokens.linked_to(root)}
+        return roots | (linked - self.owners)
 
     def _sorted(self, people: Iterable[Person], links: Iterable[Linked]) -> dict[str, str]:
         """The account of each identity that is known."""

@@ -42,6 +42,13 @@ _STANDING = (("actor", "id"), *_JOINS)
 """(table, column) of what goes with an identity that is taken off, or let out."""
 
 
+_FORGET = (
+    "UPDATE fact SET forgotten_at = ?, batch = ? WHERE forgotten_at IS NULL"
+    " AND memory = (SELECT id FROM memory WHERE scope = 'person' AND name = ?)"
+)
+"""What somebody who is let out had remembered goes as if they had said /forget all: who is let in again soon has it back."""
+
+
 class TokenRows:
     """`core.tokens.TokenStore` on SQLite: credentials (hashed) and roles."""
 
@@ -75,13 +82,14 @@ class TokenRows:
         )
         self._connection.execute("DELETE FROM link WHERE actor = ?", (actor,))
 
-    def take_away(self, actor: str) -> list[str]:
+    def take_away(self, actor: str, now: int) -> list[str]:
         """See `TokenStore`."""
         query = "SELECT id FROM actor WHERE id = ?1 UNION SELECT actor FROM link WHERE ?1 IN (actor, account)"
         found = [one for (one,) in self._connection.execute(query, (actor,))]
         for table, column in _STANDING:
             gone = f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
             self._connection.executemany(gone, [(one,) for one in found])
+        self._connection.executemany(_FORGET, [(now, f"unpair/{actor}/{now}", one) for one in found])
         return [actor, *(one for one in found if one != actor)] if found else []
 
     def end_devices(self, actors: Collection[str], now: int) -> list[str]:

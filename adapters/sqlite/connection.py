@@ -101,6 +101,7 @@ def connect(path: Path, schema: Path = SCHEMA) -> sqlite3.Connection:
             connection.execute(
                 "PRAGMA recursive_triggers = ON"
             )  # else INSERT OR REPLACE gets round the DELETE triggers
+            connection.execute("PRAGMA secure_delete = ON")  # as in most builds: what is deleted is overwritten
             connection.execute("PRAGMA temp_store = MEMORY")  # savepoints keep pages they may restore; not in files
             _upgrade(connection, path, version, files)
         except sqlite3.Error as error:

@@ -38,6 +38,7 @@ _MOVED = (
     ("task", "conversation", ""), ("thread", "conversation", ""),
     ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
+    ("memory", "name", " AND scope = 'place'"),
 )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from core.agent.memory import UNDO_MS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,6 +47,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("hold_invoice", "task IS NULL AND ended_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
+    ("fact", "forgotten_at < ?", UNDO_MS),
     ("spark_read", "at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""
@@ -90,8 +93,17 @@ class Retention:
         now = self._clock.now()
         gone = await self._condensed(now - OPENED_LIFE)
         for table, where, life in (*LIVES, *(UNPAID if self._caught_up() else ())):
-            gone += await self._forgotten(table, where, now - life)
+            found = await self._forgotten(table, where, now - life)
+            if table == "fact" and found:
+                await self._tidied()
+            gone += found
         return gone
+
+    async def _tidied(self) -> None:
+        """Words of forgotten facts leave the index as its parts are merged; step by step: other writes go between."""
+        begun = False
+        while await self._store.write(lambda tx, begun=begun: tx.memory.merge(begun=begun)):  # type: ignore[misc]
+            begun = True
 
     async def _forgotten(self, table: str, where: str, before: int) -> int:
         """Part by part, and looked for apart: no write waits until a table is read through."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from adapters.sqlite.container_store import ContainerRows
+    from adapters.sqlite.memory_store import MemoryRows
     from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
@@ -122,6 +123,13 @@ class UnitOfWork:
         from adapters.sqlite.sale_store import SaleRows  # noqa: PLC0415 - where something is sold
 
         return SaleRows(self._connection)
+
+    @property
+    def memory(self) -> MemoryRows:
+        """What is remembered."""
+        from adapters.sqlite.memory_store import MemoryRows  # noqa: PLC0415 - for the first who talks to the agent
+
+        return MemoryRows(self._connection)
 
     @property
     def stuck(self) -> StuckRows:

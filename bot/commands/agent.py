@@ -49,8 +49,9 @@ async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = No
     tell, speakers = partial(hub.draft, call), {call.caller.actor}
     if call.caller.proxy is not None:
         speakers.add(call.caller.proxy.person)
+    notes = await hub.notebook.notes(call.caller, call.conversation, text)
     answer = await hub.assistant.turn(
-        call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done
+        call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done, notes=notes
     )
     return views.answer(answer, hub.file_path)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.loop import Loop, Scene, Turned, cut
+from core.agent.memory import NO_NOTES
 from core.agent.model import BadModelName, Bounds, ModelSaidNothing, ModelSlow, UnknownModel, named
 from core.agent.prompt import agent_prompt, plain
 from core.agent.session import HISTORY_TURNS, Step, Turn
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from core.agent.loop import Asker
+    from core.agent.memory import Notes
     from core.agent.model import Model
     from core.agent.session import AgentTx, Called
     from core.agent.tool import Tool, Toolbox, Use
@@ -91,14 +93,15 @@ class Assistant:
 
     async def turn(  # noqa: PLR0913 - all that a turn is of
         self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speakers: Collection[str] = (),
-        use: Use | None = None, done: Called | None = None,
+        use: Use | None = None, done: Called | None = None, notes: Notes = NO_NOTES,
     ) -> Answer:  # fmt: skip
         """The agent's answer to `text` of `speakers`; `tell` is given what was said so far, piece by piece.
 
         A device speaks together with its person: where either is hushed, both are.
         A `key` that was answered before gets the same answer again, and the model is not asked. An answer that ends
         early (`stop`, a limit, a model that breaks off) is kept as far as it came, with its last line saying so.
-        `use`: on whose behalf tools may be called; none are without. `done`: what was done since, and the turn begins with.
+        `notes`: what is known besides of whoever asks. `use`: on whose behalf tools may be called; none are without. `done`:
+        what was done since, and the turn begins with.
 
         Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps what was called.
         """
@@ -111,7 +114,7 @@ class Assistant:
             if done is not None and not steps:
                 steps = [Step("", (done._replace(result=cut(done.result, self._bounds.window)),))]
             speech.turned.steps.extend(steps)
-            scene = self._scene(turns, text, use)
+            scene = self._scene(turns, text, use, notes)
             end = await self._speak(speech, scene, key, model, tell)
         finally:
             self._speeches.discard(speech)
@@ -122,13 +125,17 @@ class Assistant:
         kept = await self._store.write(lambda tx: _keep(tx, conversation, text, said, speech.turned.steps))
         return _answer(kept, speech.turned.steps)
 
-    def _scene(self, turns: Sequence[Turn], text: str, use: Use | None) -> Scene:
+    def _scene(self, turns: Sequence[Turn], text: str, use: Use | None, notes: Notes) -> Scene:
         """What the model is given, and whose turn it is: what somebody else said or read here is from outside for it."""
-        tainted = any(turn.tainted or turn.speaker != _speaker(use) for turn in turns)
+        tainted = notes.outside or any(turn.tainted or turn.speaker != _speaker(use) for turn in turns)
+
+        def prompt(calls: bool) -> str:  # noqa: FBT001 - as `Scene` asks for it
+            return agent_prompt(calls=calls, notes=notes.text)
+
         if use is None:
-            return Scene(lambda calls: agent_prompt(calls=calls), turns, text, tainted=tainted)
+            return Scene(prompt, turns, text, tainted=tainted)
         tools = self._toolbox.offered((), use.caller)
-        return Scene(lambda calls: agent_prompt(calls=calls), turns, text, tools, use, self.asker, tainted)
+        return Scene(prompt, turns, text, tools, use, self.asker, tainted)
 
     def tools(self, use: Use) -> tuple[Sequence[Tool], Sequence[tuple[str, str]]]:
         """The tools that may be called on somebody's behalf, and those that cannot be now, with the reason."""

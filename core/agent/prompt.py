@@ -90,9 +90,10 @@ def tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
-def agent_prompt(*, calls: bool) -> str:
-    """The system prompt of the hub's agent; `calls`: it is given tools."""
-    return _AGENT_PROMPT.format(can=_CALLS if calls else _TALKS)
+def agent_prompt(*, calls: bool, notes: str = "") -> str:
+    """The system prompt of the hub's agent; `calls`: it is given tools. `notes` stand behind it, as data."""
+    prompt = _AGENT_PROMPT.format(can=_CALLS if calls else _TALKS)
+    return f"{prompt}\n\n{notes}" if notes else prompt
 
 
 def persona_prompt(persona: Persona, *, calls: bool = False) -> str:

@@ -24,7 +24,7 @@ LINES = {
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
     "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
     "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "", "treasury": "in 10",
-    "limits": "day off", "freeze": "", "unfreeze": "",
+    "remember": "I like tea", "memory": "tea", "forget": "tea", "limits": "day off", "freeze": "", "unfreeze": "",
     **OTHERS,
 }  # fmt: skip
 

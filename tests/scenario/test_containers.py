@@ -594,7 +594,7 @@ async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_pat
         async def unpair(what: str) -> None:
             if what == "POST create":
                 docker.before = None
-                await bot.app.store.write(lambda tx: tx.tokens.take_away(OPERATOR))
+                await bot.app.store.write(lambda tx: tx.tokens.take_away(OPERATOR, tx.now))
 
         docker.before = unpair
         said = await bot.data("/spawn box", acting_for=OPERATOR)

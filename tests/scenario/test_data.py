@@ -104,6 +104,13 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         _is(await ask("/dismiss echo-2"), {"ok": bool, "agent": str})
         for line in ("/ask what is up?", "/new", "/stop", "/model tiny", "/start"):
             _is(await ask(line), PLAIN)
+        fact = {"id": str, "text": str, "scope": str, "said_by": str, "at": int, "conversation": str, "how": str}
+        _is(await ask("/remember the shed is green"), {"ok": bool, **fact})
+        remembered = await ask("/memory")
+        _is(remembered, {"ok": bool, "facts": list, "count": int})
+        _is(remembered["facts"][0], fact)
+        _is(await ask("/forget M-1"), {"ok": bool, "forgotten": list, "count": int})
+        _is(await ask("/forget undo"), {"ok": bool, "recovered": list})
         _is(await ask("/model"), PLAIN, {"model": str, "models": list, "default": str})
         _is(await ask("/help"), {"ok": bool, "commands": list})
         _is(await ask("/help task"), PLAIN)

@@ -642,13 +642,13 @@ async def test_who_owns_the_hub_no_more_when_it_is_written_lets_nobody_in_or_out
             store.hold(writes)
             await talk.bot.app.dispatcher.receive(said := Inbound("matrix", "x", line, EVES, EVES, line, home=EVES))
             await store.holding(writes)
-            await store.write(lambda tx: tx.tokens.take_away(EVES))
+            await store.write(lambda tx: tx.tokens.take_away(EVES, tx.now))
             store.release()
             answer = await talk.bot.see(lambda said=said: talk.bot.rows(query, said.key))  # type: ignore[misc]
             assert answer == [("not_as_you_were",)]
         await talk.let_in(EVES, Role.OWNER)
         eve = await identities.caller(EVES, private=True)
-        await store.write(lambda tx: tx.tokens.take_away(EVES))
+        await store.write(lambda tx: tx.tokens.take_away(EVES, tx.now))
         with pytest.raises(NotAsYouWere):
             await identities.mint(eve, "read", "page")
         assert talk.bot.rows("SELECT id FROM actor") == [(ANNS,)]

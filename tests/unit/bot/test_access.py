@@ -45,6 +45,9 @@ PAYOUT     -      -       -         -      yes    -    yes    -      tap
 TREASURY   -      -       -         -      yes    -    -      -      tap
 LIMITS     -      -       -         -      yes    -    yes    -      -
 FREEZE     -      -       -         -      yes    -    yes    -      -
+RECALL     -      yes     yes       yes    yes    -    yes    -      yes
+REMEMBER   -      yes     yes       yes    yes    -    yes    -      tap
+FORGET     -      own     yes       own    yes    -    yes    -      tap
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}

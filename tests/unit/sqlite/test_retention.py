@@ -32,6 +32,7 @@ KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "reputation", "sync", "file", "cursor", "actor",
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
     "freeze", "treasury_flow", "daily_report", "container", "container_mark", "forecast", "spark_field", "spark_advice",
+    "memory", "fact_term", "fact_term_data", "fact_term_idx", "fact_term_config",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -71,6 +72,11 @@ TASK = (
 
 BUNDLE = "INSERT INTO l402_bundle VALUES (zeroblob(32), zeroblob(32), 's', 1, 1, :at, '/', 'c', 'lnbcrt1', :at, "
 
+FACT = (
+    "INSERT INTO fact (memory, text, terms, said_by, at, conversation, cause, how, forgotten_at, batch)"
+    " VALUES (1, 't', 't', 'a:1', :at, 'c', 'k', 'written', "
+)
+
 # what it is, how it is written at the time :at, and for how many days it is kept (None: for ever)
 ROWS: list[tuple[str, str, str, int | None]] = [
     ("inbound", "dealt with", INBOUND + "('s', 'a', :at, 'c', 'a:1', 1, 't', :at, 1)", 30),
@@ -96,6 +102,8 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("l402_bundle", "over", BUNDLE + ":at)", 365),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("spark_read", "", "INSERT INTO spark_read VALUES ('c' || :at, 1, :at, '[]')", 365),
+    ("fact", "forgotten", FACT + ":at, 'k')", 1),
+    ("fact", "known", FACT + "NULL, NULL)", None),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),

@@ -95,7 +95,7 @@ async def test_what_holds_is_changed_and_taken_off_though_nobody_is_there_any_mo
     spending: Spending, store: Database
 ) -> None:
     await spending.limit(ME, ANN, 5000, key="1")
-    await store.write(lambda tx: tx.tokens.take_away(ANN))
+    await store.write(lambda tx: tx.tokens.take_away(ANN, tx.now))
     assert await spending.limit(ME, ANN, 4000, key="2") == (ANN, 4000)
     assert await spending.limit(ME, ANN, None, key="3") == (ANN, None)
     with pytest.raises(NobodyToLimit):

@@ -1,0 +1,244 @@
+"""Remembering, finding and forgetting facts on a person's word; what a question to the agent brings with it of them.
+
+Whoever asks in private has what their own identities said, and nobody else's; in a group everybody has the group's, and no
+private fact is ever read there. Whoever tries things out as somebody else (`--as`) has no memory, nor has a stranger.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from core.access import Action, authorize, judge
+from core.agent.memory import (
+    GIVEN,
+    MAX_FACTS,
+    NO_NOTES,
+    UNDO_MS,
+    WHOLE,
+    Fact,
+    How,
+    MemoryFull,
+    Notes,
+    NothingForgotten,
+    Owner,
+    Scope,
+    Source,
+    UnknownFact,
+    best,
+    fact_name,
+    kept,
+    near,
+    notes,
+    terms,
+    weigh,
+)
+from core.tokens import TokenTx
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from core.agent.memory import MemoryStore
+    from core.chat import Caller
+    from core.store import Store
+    from core.tokens import Identities
+
+PART = 500
+"""Facts that are forgotten, or come back, in one write at most."""
+
+
+class MemoryTx(TokenTx, Protocol):
+    """A unit of work over what is remembered, and who people are."""
+
+    @property
+    def memory(self) -> MemoryStore:
+        """Facts."""
+
+
+class Kept(NamedTuple):
+    """A fact that is remembered now; `known`: it was before."""
+
+    fact: Fact
+    known: bool
+
+
+class Found(NamedTuple):
+    """Facts, the best or the newest first, of so many in this memory."""
+
+    facts: list[Fact]
+    total: int
+    scope: Scope
+
+
+class Notebook:
+    """What people had the agent keep. `window` is the model's, in tokens: a share of it is for facts."""
+
+    def __init__(self, store: Store[MemoryTx], identities: Identities, *, window: int) -> None:
+        self._store = store
+        self._identities = identities
+        self._window = window
+
+    async def remember(self, caller: Caller, conversation: str, text: str, key: str, *, how: How = How.WRITTEN) -> Kept:
+        """Keep a fact: in private the caller's own, in a group the group's. The same `key`, or the same words, once.
+
+        Raises `NothingToKeep`, `TooLongToKeep`, `SecretNotKept`, `MemoryFull`.
+        """
+        authorize(caller, Action.REMEMBER)
+        words = kept(text)
+        owner = owner_of(caller, conversation)
+
+        def work(tx: MemoryTx) -> Kept:
+            self._identities.as_now(tx, caller)
+            known = tx.memory.same(owner, words)
+            if known is not None or tx.applied(key) is not None:
+                # Of a key that was applied, and its fact forgotten since, nothing is kept again.
+                return Kept(known or Fact(words, owner, _source(tx)), known=tx.applied(key) is None)
+            if tx.memory.full(owner, MAX_FACTS):
+                raise MemoryFull(count=f"{MAX_FACTS:,}")
+            fact = tx.memory.add(Fact(words, owner, _source(tx)), terms(words))
+            tx.mark(key, fact.name)
+            return Kept(fact, known=False)
+
+        def _source(tx: MemoryTx) -> Source:
+            return Source(caller.recorded, tx.now, conversation, key, how)
+
+        return await self._store.write(work)
+
+    async def listed(self, caller: Caller, conversation: str, *, limit: int, before: int | None = None) -> Found:
+        """The newest facts, `limit` at most, from number `before` downwards where it is given."""
+        authorize(caller, Action.RECALL)
+
+        def work(tx: MemoryTx) -> Found:
+            memories = self._readable(tx, caller, conversation)
+            return Found(tx.memory.newest(memories, limit, before), tx.memory.count(memories), _scope(caller))
+
+        return await self._store.read(work)
+
+    async def search(self, caller: Caller, conversation: str, question: str, *, limit: int) -> Found:
+        """The facts that fit some words, the best first, `limit` at most."""
+        authorize(caller, Action.RECALL)
+
+        def work(tx: MemoryTx) -> Found:
+            found, _ = _ranked(tx, self._readable(tx, caller, conversation), question, limit)
+            return Found(found, len(found), _scope(caller))
+
+        return await self._store.read(work)
+
+    async def notes(self, caller: Caller, conversation: str, question: str) -> Notes:
+        """What the model is given of this memory for a question; nothing where there is nothing, or for nobody.
+
+        What other members of a group had kept is from outside for whoever asks.
+        """
+        if not judge(caller, Action.RECALL).allowed:
+            return NO_NOTES
+
+        def work(tx: MemoryTx) -> Notes:
+            memories = self._readable(tx, caller, conversation)
+            few = tx.memory.newest(memories, WHOLE + 1) if memories else []
+            if not few:
+                return NO_NOTES
+            found, worths = _ranked(tx, memories, question, GIVEN)
+            whole = len(few) <= WHOLE
+            given = [*found, *(one for one in few if one not in found)] if whole else near(found, worths)
+            outside = not all(self._said(tx, caller, one) for one in given)
+            return Notes(notes(given, _scope(caller), self._window), outside=outside)
+
+        return await self._store.read(work)
+
+    async def forget(self, caller: Caller, conversation: str, numbers: Collection[int], *, key: str) -> list[Fact]:
+        """Forget facts by their numbers; they can be had back for `UNDO_MS`. Returns them. Raises `UnknownFact`.
+
+        A group's are forgotten by whoever said them, and by operators.
+        """
+        authorize(caller, Action.REMEMBER)
+
+        def work(tx: MemoryTx) -> list[Fact]:
+            self._identities.as_now(tx, caller)
+            if tx.applied(key) is not None:
+                return tx.memory.batch(key)
+            found = {
+                one.id: one for one in tx.memory.facts(numbers) if one.owner in self._owners(tx, caller, conversation)
+            }
+            for number in numbers:
+                if number not in found:
+                    raise UnknownFact(given=fact_name(number))
+                self._check_theirs(tx, caller, found[number])
+            tx.memory.forget(numbers, key, tx.now)
+            tx.mark(key, "")
+            return [found[number] for number in numbers]
+
+        return await self._store.write(work)
+
+    async def forget_all(self, caller: Caller, conversation: str, *, key: str) -> int:
+        """Forget all facts of this memory that the caller may; returns how many. Part by part: other writes go between."""
+        authorize(caller, Action.REMEMBER)
+
+        def part(tx: MemoryTx, before: int | None) -> int | None:
+            self._identities.as_now(tx, caller)
+            some = tx.memory.newest(self._readable(tx, caller, conversation), PART, before)
+            tx.memory.forget([one.id for one in some if self._may_forget(tx, caller, one)], key, tx.now)
+            return some[-1].id - 1 if len(some) == PART else None
+
+        before = await self._store.write(lambda tx: part(tx, None))
+        while before is not None:
+            before = await self._store.write(partial(part, before=before))
+        return await self._store.read(lambda tx: len(tx.memory.batch(key)))
+
+    async def forgotten(self, key: str) -> list[Fact]:
+        """What was forgotten by this very message, before a restart."""
+        return await self._store.read(lambda tx: tx.memory.batch(key))
+
+    async def recover(self, caller: Caller, conversation: str, number: int | None = None) -> list[Fact]:
+        """Have back what was forgotten last, or together with the fact `number`. Raises `NothingForgotten`."""
+        authorize(caller, Action.REMEMBER)
+
+        def work(tx: MemoryTx) -> list[Fact]:
+            self._identities.as_now(tx, caller)
+            memories = self._readable(tx, caller, conversation)
+            some = tx.memory.forgotten(memories, tx.now - UNDO_MS, number)
+            theirs = [one for one in some if self._may_forget(tx, caller, one)]
+            tx.memory.recover([one.id for one in theirs])
+            return theirs
+
+        found = await self._store.write(work)
+        if not found:
+            raise NothingForgotten(hours=UNDO_MS // 3_600_000)
+        return found
+
+    def _owners(self, tx: MemoryTx, caller: Caller, conversation: str) -> list[Owner]:
+        """Whose facts the caller may read here."""
+        if not caller.private:
+            return [owner_of(caller, conversation)]
+        return [Owner(Scope.PERSON, one) for one in self._identities.person_in(tx, caller.actor)]
+
+    def _readable(self, tx: MemoryTx, caller: Caller, conversation: str) -> list[int]:
+        return tx.memory.numbers(self._owners(tx, caller, conversation))
+
+    def _check_theirs(self, tx: MemoryTx, caller: Caller, fact: Fact) -> None:
+        authorize(caller, Action.FORGET, own=self._said(tx, caller, fact))
+
+    def _may_forget(self, tx: MemoryTx, caller: Caller, fact: Fact) -> bool:
+        return judge(caller, Action.FORGET, own=self._said(tx, caller, fact)).allowed
+
+    def _said(self, tx: MemoryTx, caller: Caller, fact: Fact) -> bool:
+        """Whether it is the caller's own: what a person's memory holds is, whichever device said it."""
+        if fact.owner.scope is Scope.PERSON:
+            return True
+        return fact.source.said_by in self._identities.person_in(tx, caller.actor)
+
+
+def owner_of(caller: Caller, conversation: str) -> Owner:
+    """Whose a fact is that the caller says here: a device says its person's; a group's threads are one group."""
+    if caller.private:
+        return Owner(Scope.PERSON, caller.proxy.person if caller.proxy else caller.actor)
+    return Owner(Scope.PLACE, conversation.partition("/")[0])
+
+
+def _scope(caller: Caller) -> Scope:
+    return Scope.PERSON if caller.private else Scope.PLACE
+
+
+def _ranked(tx: MemoryTx, memories: Sequence[int], question: str, limit: int) -> tuple[list[Fact], dict[int, float]]:
+    worths = weigh(tx.memory, memories, question)
+    first = sorted(worths, key=lambda number: (-worths[number], -number))[: 4 * limit]
+    return best(tx.memory.facts(first), worths, tx.now)[:limit], worths

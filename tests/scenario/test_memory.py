@@ -1,0 +1,136 @@
+"""What the agent remembers, seen from a chat and from the model's side of the wire."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from core.chat import Inbound
+from tests.ollama_server import OllamaServer
+from tests.scenario.bot import hub, let_in
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+ANN, BEN, GROUP = "telegram:5", "telegram:6", "telegram:-100"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OllamaServer]:
+    async with OllamaServer.running("echo:latest") as server:
+        yield server
+
+
+@asynccontextmanager
+async def with_people(folder: Path, server: OllamaServer, **parts: Any) -> AsyncIterator[Bot]:
+    async with hub(folder, ollama=server.url, **parts) as bot:
+        for person in (ANN, BEN):
+            await let_in(bot, person, "member")
+        await bot.app.hub.identities.refresh()
+        yield bot
+
+
+class Chat:
+    """Somebody writes, in private or in a group; what is answered is what the hub wrote to that conversation."""
+
+    def __init__(self, bot: Bot, actor: str, conversation: str | None = None) -> None:
+        self.bot = bot
+        self.actor = actor
+        self.conversation = conversation or actor
+        self.said = 0
+
+    async def say(self, text: str, **more: Any) -> str:
+        self.said += 1
+        key = f"{self.actor}{self.conversation}{self.said}"
+        message = Inbound(
+            "telegram", "bot", key, self.conversation, self.actor, text, private=self.conversation == self.actor,
+            home=self.actor, **more,
+        )  # fmt: skip
+        await self.bot.app.dispatcher.receive(message)
+        asked = "SELECT body FROM outgoing WHERE cause = ? AND conversation = ?"
+        rows = await self.bot.see(
+            lambda: self.bot.rows(asked, message.key, self.conversation), f"an answer to {text}", pace=0
+        )
+        return str(rows[-1][0])
+
+
+def given(server: OllamaServer) -> str:
+    """All that the model was given to read with the last question."""
+    return "\n".join(message["content"] for message in server.last["messages"])
+
+
+async def test_what_is_remembered_is_given_to_the_model_in_private_alone_and_of_nobody_else(
+    tmp_path: Path, server: OllamaServer
+) -> None:
+    async with with_people(tmp_path, server) as bot:
+        ann, ben = Chat(bot, ANN), Chat(bot, BEN)
+        together = Chat(bot, ANN, GROUP)
+        assert "I remember that, as M-1" in await ann.say("/remember I am allergic to hazelnuts")
+        await ann.say("what can I eat?")
+        assert "I am allergic to hazelnuts" in given(server)
+        await ben.say("what can I eat? hazelnuts?")
+        assert "allergic" not in given(server)
+        await together.say("can I eat hazelnuts?")
+        assert "allergic" not in given(server)
+        assert "hazelnuts" not in await ben.say("/memory hazelnuts")
+        assert "hazelnuts" not in await together.say("/memory")
+        assert "hazelnuts" in await ann.say("/memory")
+        await bot.say("what about hazelnuts?")
+        assert "allergic" not in given(server)
+
+
+async def test_what_a_group_has_kept_is_the_groups(tmp_path: Path, server: OllamaServer) -> None:
+    async with with_people(tmp_path, server) as bot:
+        ann, ben = Chat(bot, ANN, GROUP), Chat(bot, BEN, f"{GROUP}/7")
+        await ann.say("/remember we meet on tuesdays")
+        await ben.say("when do we meet?")
+        assert "we meet on tuesdays" in given(server)
+        await Chat(bot, BEN).say("when do we meet on tuesdays?")
+        assert "had you keep" not in given(server)
+        await Chat(bot, BEN, "telegram:-200").say("when do we meet on tuesdays?")
+        assert "had you keep" not in given(server)
+        assert "may not" in await ben.say("/forget M-1"), "it is not his"
+        assert "tuesdays" in await ben.say("/memory")
+        assert "Forgotten: M-1" in await ann.say("/forget M-1")
+
+
+async def test_what_is_forgotten_is_given_no_more_and_comes_back(tmp_path: Path, server: OllamaServer) -> None:
+    async with with_people(tmp_path, server) as bot:
+        await bot.say("/remember the printer is called otto")
+        await bot.say("/remember the scanner is called anna")
+        assert (await bot.data("/forget printer"))["forgotten"] == ["M-1"]
+        await bot.say("what is the printer called?")
+        assert "otto" not in given(server)
+        assert "anna" in given(server)
+        assert "otto" not in (await bot.say("/memory"))["text"]
+        assert (await bot.data("/forget undo"))["recovered"] == ["M-1"]
+        await bot.say("what is the printer called?")
+        assert "otto" in given(server)
+        assert (await bot.data("/forget all"))["count"] == 2
+        await bot.say("what is the printer called?")
+        assert "had you keep" not in given(server)
+        assert len((await bot.data("/forget undo"))["recovered"]) == 2
+
+
+async def test_several_facts_that_fit_are_not_forgotten_by_a_word(tmp_path: Path, server: OllamaServer) -> None:
+    async with with_people(tmp_path, server) as bot:
+        await bot.say("/remember the printer is called otto")
+        await bot.say("/remember the printer is on the second floor")
+        answer = await bot.say("/forget printer")
+        assert answer["data"]["error"] == "which_fact"
+        assert (await bot.data("/memory"))["count"] == 2
+        assert (await bot.data("/forget elephants"))["error"] == "unknown_fact"
+
+
+async def test_tried_out_as_somebody_else_there_is_no_memory(tmp_path: Path, server: OllamaServer) -> None:
+    async with with_people(tmp_path, server) as bot:
+        await Chat(bot, ANN).say("/remember I am allergic to hazelnuts")
+        assert (await bot.data("/memory", acting_for=ANN))["error"] == "not_allowed"
+        assert (await bot.data("/remember I like nuts", acting_for=ANN))["error"] == "not_allowed"
+        await bot.say("what about hazelnuts?", acting_for=ANN)
+        assert "allergic" not in given(server)
