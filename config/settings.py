@@ -35,6 +35,7 @@ from pydantic_settings import (
 )
 
 from core.errors import UserError
+from core.networks import is_private_address, is_private_name
 from core.wallet.lightning import SIMULATED_SATS
 
 if TYPE_CHECKING:
@@ -67,18 +68,6 @@ _NWC_URI = re.compile(r"nostr\+walletconnect:(?://)?[0-9a-fA-F]{64}/?\?(.*)")
 _ACTOR = re.compile(r"[a-z]+:\S{1,200}")
 _MATRIX_USER = re.compile(r"@[^\s:]{1,200}:\S{1,200}")
 _LARGEST_SECRET = 64 * 1024
-_PRIVATE = tuple(
-    ipaddress.ip_network(block)
-    for block in (
-        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-        "::1/128", "fc00::/7", "fe80::/10",
-    )
-)  # fmt: skip
-"""Loopback, private (RFC 1918, RFC 4193), carrier-grade NAT as VPNs use it (RFC 6598), and link-local addresses."""
-
-_PRIVATE_NAMES = ("localhost", "local", "lan", "internal", "home.arpa", "ts.net")
-"""Names that no public server can have, and those of a Tailscale network, whose traffic is encrypted below HTTP."""
-
 AnySettings = TypeVar("AnySettings", bound="Settings")
 _NEAR = 0.7
 """How like a setting's name a key must be to be taken for it, misspelt (difflib's ratio)."""
@@ -233,6 +222,55 @@ class Ollama(_Group):
     @classmethod
     def _server(cls, value: str) -> str:
         _address(value, "http://127.0.0.1:11434")
+        return value
+
+
+class OpenAI(_Group):
+    """A second model server, of the kind that llama.cpp, vLLM and LM Studio are; off without an address."""
+
+    url: str | None = Field(
+        None, description="address of a local server that speaks OpenAI's protocol, such as http://127.0.0.1:8081/v1"
+    )
+    model: str | None = Field(None, description="its model to use; the first that it has if not set")
+    key: SecretStr | None = Field(None, description="the key it asks for, if it was started with one")
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        if value is not None:
+            _address(value, "http://127.0.0.1:8081/v1")
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _sayable(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what no header can carry, without showing it."""
+        if value is not None and not re.fullmatch(r"[!-~]{1,4096}", value.get_secret_value()):
+            message = "it holds a space or another sign that no key has"
+            raise ValueError(message)
+        return value
+
+
+class ModelGroup(_Group):
+    """Model servers, all of them."""
+
+    hosts: Names = Field(
+        "",
+        description="hosts outside of your private network that may be sent what people say, separated by commas; none otherwise",
+    )
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The names of `hosts`, as an address spells them."""
+        return frozenset(host.lower().strip("[]") for host in split(self.hosts))
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        for host in split(value):
+            if re.search(r"[/@*]|:[0-9]+$", host) and ":" not in host.rpartition(":")[0]:
+                message = f"{host!r} is no name of a host such as models.example.org (no address, port, or pattern)"
+                raise ValueError(message)
         return value
 
 
@@ -693,6 +731,8 @@ class Settings(BaseSettings):
     log_json: bool = Field(default=False, description="log as JSON lines")
     http: Http = Field(default_factory=Http)
     ollama: Ollama = Field(default_factory=Ollama)
+    openai: OpenAI = Field(default_factory=OpenAI)
+    model: ModelGroup = Field(default_factory=ModelGroup)
     telegram: Telegram = Field(default_factory=Telegram)
     matrix: Matrix = Field(default_factory=Matrix)
     shortcuts: Shortcuts = Field(default_factory=Shortcuts)
@@ -732,6 +772,19 @@ class Settings(BaseSettings):
         if self.telegram.mode == "webhook" and not (self.http.public_url or "").startswith("https://"):
             message = "webhook needs TIMMY_HTTP_PUBLIC_URL, an https address at which Telegram reaches this hub; or use polling"
             raise _Elsewhere("telegram_mode", message)
+        return self
+
+    @model_validator(mode="after")
+    def _local(self) -> Settings:
+        """What people say goes to no server elsewhere that no owner named. Where a name leads is seen at each connection."""
+        for field, url in (("ollama_url", self.ollama.url), ("openai_url", self.openai.url)):
+            host = urlsplit(url or "").hostname or ""
+            if host and not is_private(host) and host not in self.model.allowed:
+                message = (
+                    f"{host} is no host of a private network, and would be sent what people say here; if you mean it,"
+                    f" set TIMMY_MODEL_HOSTS={host}"
+                )
+                raise _Elsewhere(field, message)
         return self
 
     @model_validator(mode="after")
@@ -819,9 +872,8 @@ def is_private(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
-        name = host.lower().rstrip(".")
-        return "." not in name or name.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_NAMES))
-    return any(address in network for network in _PRIVATE)
+        return is_private_name(host)
+    return is_private_address(address)
 
 
 def known(of: type[Settings] = Settings) -> dict[str, tuple[object, str]]:

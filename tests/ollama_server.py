@@ -2,7 +2,7 @@
 
 Tests script it: each `/api/chat` takes the next script (`says`), or echoes the last message when there is none. By hand
 it stands in for Ollama: `python -m tests.ollama_server --port 11434 --pause 0.1`, then `TIMMY_OLLAMA_URL` as printed.
-Protocol: https://docs.ollama.com/api (chat, tags, show, version).
+Protocol: https://docs.ollama.com/api (chat, tags, show, pull, embed, ps, version).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import zlib
 from collections import deque
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from aiohttp import web
 from adapters.clockwork import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -52,14 +53,21 @@ class Thinks:
 
 @dataclass(frozen=True)
 class Calls:
-    """The model calls a tool."""
+    """The model calls a tool; `arguments` as text are what a model wrote that is no JSON (OpenAI's protocol passes it on)."""
 
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | str
 
 
-Step = str | bytes | Thinks | Calls | Wire | Fault | asyncio.Event
-"""A piece of text, a raw line, a thought, a fate of the connection, an error, or a gate to wait at."""
+@dataclass(frozen=True)
+class Part:
+    """A part of a call, as OpenAI's protocol splits them."""
+
+    delta: Mapping[str, Any]
+
+
+Step = str | bytes | Thinks | Calls | Part | Wire | Fault | asyncio.Event
+"""A piece of text, a raw line, a thought, a call, a part of one, a fate of the connection, an error, or a gate to wait at."""
 
 
 class OllamaServer:
@@ -70,6 +78,9 @@ class OllamaServer:
         self.families: dict[str, str] = {}
         self.window: int | None = 131_072
         self.can = ["completion", "tools"]
+        self.toolless: set[str] = set()
+        self.pulls: dict[str, Sequence[Step]] = {}
+        self.pulled: list[str] = []
         self.listing: Fault | None = None
         self.listed = 0
         self.packs = False
@@ -97,6 +108,9 @@ class OllamaServer:
         app.router.add_get("/api/tags", server._tags)
         app.router.add_post("/api/show", server._show)
         app.router.add_post("/api/chat", server._chat)
+        app.router.add_post("/api/pull", server._pull)
+        app.router.add_post("/api/embed", server._embed)
+        app.router.add_get("/api/ps", server._ps)
         server._runner = runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         try:
@@ -146,9 +160,43 @@ class OllamaServer:
         if name not in self.models:
             return _error(Fault(404, f"model '{name}' not found"))
         facts = {"general.architecture": "llama", "llama.context_length": self.window} if self.window else {}
-        return web.json_response(
-            {"details": self._entry(name)["details"], "capabilities": self.can, "model_info": facts}
-        )
+        can = [one for one in self.can if one != "tools" or name not in self.toolless]
+        return web.json_response({"details": self._entry(name)["details"], "capabilities": can, "model_info": facts})
+
+    async def _pull(self, request: web.Request) -> web.StreamResponse:
+        """What `pulls` says of that model: lines, faults and fates, as in an answer; then it is there, unless that failed."""
+        name = (await request.json())["model"]
+        self.pulled.append(name)
+        if name not in self.pulls:
+            return _error(Fault(500, "pull model manifest: file does not exist"))
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        try:
+            for step in self.pulls[name]:
+                if isinstance(step, (Fault, Wire)):
+                    return await self._fate(request, response, step)
+                if isinstance(step, asyncio.Event):
+                    self.begun.set()
+                    await step.wait()
+                elif isinstance(step, bytes):
+                    await response.write(step)
+        except (asyncio.CancelledError, ConnectionResetError):
+            self.hung_up.set()
+            raise
+        await response.write(_raw({"status": "success"}))
+        self.models.append(name if ":" in name else f"{name}:latest")
+        return response
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        """Vectors that depend on the words alone: alike for texts that share many."""
+        body = await request.json()
+        if body["model"] not in self.models:
+            return _error(Fault(404, f"model '{body['model']}' not found"))
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        return web.json_response({"model": body["model"], "embeddings": [_vector(text) for text in texts]})
+
+    async def _ps(self, _: web.Request) -> web.Response:
+        return web.json_response({"models": [self._entry(name) | {"size_vram": 0} for name in self.models[:1]]})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -157,6 +205,8 @@ class OllamaServer:
         name = body["model"]
         if name not in self.models and f"{name}:latest" not in self.models:
             return _error(Fault(404, f"model '{name}' not found"))
+        if body.get("tools") and name in self.toolless:
+            return _error(Fault(400, f"{name} does not support tools"))
         script = self._scripts.popleft() if self._scripts else self._echo(body["messages"][-1]["content"])
         if script and isinstance(script[0], Fault):
             return _error(script[0])
@@ -205,21 +255,31 @@ class OllamaServer:
         return {"name": name, "model": name, "modified_at": NOW, "size": 1, "digest": "0" * 64, "details": details}
 
 
-def _line(model: str, step: str | Thinks | Calls) -> bytes:
-    said: dict[str, Any] = {"content": ""}
+def _line(model: str, step: str | Thinks | Calls | Part) -> bytes:
+    said: dict[str, Any]
     match step:
+        case str():
+            said = {"content": step}
         case Thinks():
-            said["thinking"] = step.text
+            said = {"content": "", "thinking": step.text}
         case Calls():
-            said["tool_calls"] = [{"function": {"name": step.name, "arguments": step.arguments}}]
-        case _:
-            said["content"] = step
+            said = {"content": "", "tool_calls": [{"function": {"name": step.name, "arguments": step.arguments}}]}
+        case Part():
+            raise TypeError("Ollama splits no call")
     return _raw({"model": model, "created_at": NOW, "message": {"role": "assistant", **said}, "done": False})
 
 
 def _end(model: str, reason: str) -> bytes:
     message = {"role": "assistant", "content": ""}
     return _raw({"model": model, "created_at": NOW, "message": message, "done": True, "done_reason": reason})
+
+
+def _vector(text: str) -> list[float]:
+    found = [0.0] * 32
+    for word in text.casefold().split():
+        found[zlib.crc32(word.encode()) % 32] += 1.0
+    length = sum(one * one for one in found) ** 0.5 or 1.0
+    return [one / length for one in found]
 
 
 def _raw(line: dict[str, Any]) -> bytes:

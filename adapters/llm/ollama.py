@@ -1,217 +1,33 @@
-"""`core.agent.model.Model` on an Ollama server (https://docs.ollama.com/api): which model, how long to wait for it.
-
-With nothing listening the answer comes from a bare connect, at once; the client library is loaded only behind that.
-"""
+"""`core.agent.model.Model` on an Ollama server (https://docs.ollama.com/api)."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from core.agent.model import (
-    Card,
-    ModelMissing,
-    ModelSilent,
-    ModelUnreachable,
-    NoModelInstalled,
-    named,
-)
-from core.errors import HubError, UserError
+from adapters.llm.server import BadModelAddress, ModelServer, Patience
+from core.agent.model import ModelMissing, ModelUnreachable, NoModelInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-    from types import ModuleType
+    from adapters.llm.server import Wire
 
-    from adapters.llm.wire import Wire
-    from core.agent.model import ChatMessage, ToolCall, ToolSpec
-    from core.ports import Clock
-
-log = logging.getLogger(__name__)
+__all__ = ["BadModelAddress", "OllamaModel", "Patience"]
 
 _ELSEWHERE = ("-cloud", ":cloud")
 """How the names of models end that Ollama passes on to its maker's machines."""
 
 
-class BadModelAddress(UserError):
-    """{given} is not the address of a model server. Set TIMMY_OLLAMA_URL to http(s)://HOST:PORT, without a password."""
+class OllamaModel(ModelServer):
+    """The models of Ollama, the newest first."""
 
+    setting = "TIMMY_OLLAMA_URL"
+    unreachable = ModelUnreachable
+    nothing = NoModelInstalled
+    missing = ModelMissing
 
-class Patience(NamedTuple):
-    """How long to wait, in seconds: for a connection, the list of models, the first word (a model may load), the next.
+    def _load(self) -> Wire:
+        from adapters.llm import wire  # noqa: PLC0415 - see the top of that module
 
-    `check` bounds a whole check, which is asked for in auctions; `fresh` is how long its verdict is believed. A server that works
-    may not answer a check in time, so that only `silence` of so long counts against it.
-    """
+        return wire.Wire(self.url, connect=self._patience.connect, reach=self._reach)
 
-    connect: float = 2
-    listing: float = 10
-    first: float = 300
-    next: float = 60
-    check: float = 1.5
-    fresh: float = 5
-    silence: float = 15
-
-
-class OllamaModel:
-    """The models of the server at `url`; `model` is the hub's own, None for the first that is installed."""
-
-    def __init__(self, url: str, model: str | None = None, *, clock: Clock, patience: Patience | None = None) -> None:
-        self._url, self._host, self._port = _address(url)
-        self._own = model or None
-        self._clock = clock
-        self._patience = patience or Patience()
-        self._wire: Wire | None = None
-        self._said_default: str | None = None
-        self._checking = asyncio.Lock()
-        self._verdict: tuple[int, str | None] | None = None
-        self._silent_since: int | None = None
-
-    async def __aenter__(self) -> Self:
-        """Nothing is opened before it is needed."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close what is open."""
-        if self._wire is not None:
-            await self._wire.close()
-
-    async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[str | ToolCall, None]:
-        """See `Model`."""
-        wire = await self._connected()
-        name = model or await self.default()
-        limit = self._patience.first
-        async with aclosing(wire.chat(messages, model=name, num_ctx=num_ctx, tools=tools)) as pieces:
-            while True:
-                try:
-                    async with asyncio.timeout(limit):
-                        piece = await anext(pieces)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    raise ModelSilent(seconds=round(limit)) from None
-                if piece:
-                    yield piece
-                limit = self._patience.next
-
-    async def models(self) -> list[str]:
-        """See `Model`. Those that run on this machine, the newest first; another only if it is the configured one."""
-        return [name for name in await self._listed() if not name.endswith(_ELSEWHERE) or name == self._own]
-
-    async def default(self) -> str:
-        """See `Model`."""
-        if self._own is not None:
-            return self._own
-        first = next(iter(await self.models()), None)
-        if first is None:
-            raise NoModelInstalled(url=self._url)
-        if first != self._said_default:
-            log.info("TIMMY_OLLAMA_MODEL is not set: using %s, the newest model at %s", first, self._url)
-            self._said_default = first
-        return first
-
-    async def card(self, model: str | None) -> Card:
-        """See `Model`."""
-        with suppress(HubError, TimeoutError):
-            wire = await self._connected()
-            async with asyncio.timeout(self._patience.check):
-                return await wire.card(model or await self.default())
-        return Card()
-
-    async def check(self) -> str | None:
-        """See `Model`. Those who ask at the same time share one look; while a later one is under way, the last one counts."""
-        if self._verdict is not None and self._checking.locked():
-            return self._verdict[1]
-        async with self._checking:
-            if self._verdict is None or self._clock.now() >= self._verdict[0]:
-                return await self._judge(self._patience.fresh)
-            return self._verdict[1]
-
-    async def watch(self) -> None:
-        """Look before each verdict goes stale, for ever, so that no command waits for a server that does not answer."""
-        while True:
-            async with self._checking:
-                await self._judge(2 * self._patience.fresh)
-            await self._clock.sleep(self._patience.fresh)
-
-    async def _judge(self, seconds: float) -> str | None:
-        why = await self._look()
-        self._verdict = (self._clock.now() + round(seconds * 1000), why)
-        return why
-
-    async def _look(self) -> str | None:
-        try:
-            await self._connected()  # loading the client's library is not the server's slowness
-            async with asyncio.timeout(self._patience.check):
-                own = await self.default()
-                known = self._own is None or named(own, await self.models())
-        except TimeoutError:
-            return self._silent()
-        except HubError as error:
-            self._silent_since = None
-            return str(error)
-        self._silent_since = None
-        return None if known else str(ModelMissing(model=own))
-
-    def _silent(self) -> str | None:
-        """What a check says that was not answered in time."""
-        now = self._clock.now()
-        if self._silent_since is None:
-            self._silent_since = now
-        seconds = (now - self._silent_since) / 1000
-        return None if seconds < self._patience.silence else str(ModelSilent(seconds=round(seconds)))
-
-    async def _listed(self) -> list[str]:
-        wire = await self._connected()
-        try:
-            async with asyncio.timeout(self._patience.listing):
-                return await wire.models()
-        except TimeoutError:
-            raise ModelSilent(seconds=round(self._patience.listing)) from None
-
-    async def _connected(self) -> Wire:
-        if self._wire is None:
-            await self._knock()
-            wire = await asyncio.to_thread(_load_wire)
-            if self._wire is None:  # nobody was faster
-                self._wire = wire.Wire(self._url, connect=self._patience.connect)
-        return self._wire
-
-    async def _knock(self) -> None:
-        """Raise `ModelUnreachable` unless somebody takes a connection."""
-        try:
-            async with asyncio.timeout(self._patience.connect):
-                _, writer = await asyncio.open_connection(self._host, self._port)
-        except OSError:  # TimeoutError is one
-            raise ModelUnreachable(url=self._url) from None
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-
-def _load_wire() -> ModuleType:
-    from adapters.llm import wire  # noqa: PLC0415 - see the top of that module
-
-    return wire
-
-
-def _address(url: str) -> tuple[str, str, int]:
-    """A server's address as it is shown and used: (URL with its port, host, port). Raises `BadModelAddress`."""
-    try:
-        parts = urlsplit(url.strip())
-        if ":" not in (host := parts.hostname or ""):
-            host.encode("idna")
-        usual = {"http": 80, "https": 443}[parts.scheme]
-        port = parts.port or usual
-    except (KeyError, ValueError):
-        raise BadModelAddress(given=repr(url[:80])) from None
-    if not parts.hostname or parts.query or parts.fragment:
-        raise BadModelAddress(given=repr(url[:80]))
-    if parts.username or parts.password:
-        raise BadModelAddress(given="an address with a name or password in it")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}", parts.hostname, port
+    def _here(self, model: str) -> bool:
+        return not model.endswith(_ELSEWHERE)

@@ -5,7 +5,6 @@ Importing it takes 0.3 s and 15 MB, so `ollama.py` does that in a thread, and on
 
 from __future__ import annotations
 
-import ssl
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import ollama
 
+from adapters.llm.guarded import TooMuch, bounded, options
+from adapters.llm.refusals import named as refused
+from adapters.llm.refusals import one_line
 from core.agent.model import (
     Card,
     ModelBrokeOff,
@@ -26,8 +28,9 @@ from core.agent.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
+    from adapters.llm.reach import Reach
     from core.agent.model import ChatMessage, ToolSpec
     from core.errors import HubError
 
@@ -46,58 +49,17 @@ LIBRARY_ERRORS = (
 _NO_CHAT = frozenset({"bert", "nomic-bert"})
 """Families of models that only embed."""
 
-_LONGEST_WHY = 200
-
-LONGEST_LINE = 1024 * 1024
-"""Bytes of one line: an answer comes in lines of a few words each."""
-
-LARGEST_BODY = 16 * 1024 * 1024
-"""Bytes of an answer that is read whole: the list of models, or an error."""
-
-
-class TooMuch(ValueError):
-    """An answer that no model server gives."""
-
-
-class _Bounded(httpx.AsyncByteStream):
-    """A body that ends with `TooMuch` before it fills the memory."""
-
-    def __init__(self, stream: httpx.AsyncByteStream, *, whole: bool) -> None:
-        self._stream = stream
-        self._whole = whole
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        line = body = 0
-        async for chunk in self._stream:
-            first, *rest = chunk.split(b"\n")
-            longest = max(line + len(first), *map(len, rest), 0)
-            line = len(rest[-1]) if rest else line + len(first)
-            body += len(chunk)
-            if self._whole and body > LARGEST_BODY:
-                raise TooMuch(f"an answer of more than {LARGEST_BODY // 2**20} MB")
-            if not self._whole and longest > LONGEST_LINE:
-                raise TooMuch(f"a line of more than {LONGEST_LINE // 2**20} MB")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
 
 class Wire:
     """One Ollama server. `connect` is in seconds."""
 
-    def __init__(self, url: str, *, connect: float) -> None:
+    def __init__(self, url: str, *, connect: float, reach: Reach) -> None:
         self._url = url
         self._connect = connect
         self._client = ollama.AsyncClient(
             host=url,
-            timeout=httpx.Timeout(None, connect=connect),  # silence is measured by who reads
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=4),
-            follow_redirects=False,
-            trust_env=False,
-            verify=_trust(url),
-            headers={"Accept-Encoding": "identity"},
-            event_hooks={"request": [_without_credentials], "response": [_bounded]},
+            event_hooks={"request": [_without_credentials], "response": [bounded]},
+            **options(url, connect=connect, reach=reach),
         )
 
     async def models(self) -> list[str]:
@@ -147,7 +109,7 @@ class Wire:
                 else:
                     raise ModelBrokeOff
         except LIBRARY_ERRORS as error:
-            raise self._translate(error, model, begun=begun) from error
+            raise self._translate(error, model, begun=begun, offered=bool(tools)) from error
         if chunk.done_reason == "length":
             raise ModelCut
 
@@ -155,10 +117,10 @@ class Wire:
         """Close every connection."""
         await self._client.close()  # type: ignore[no-untyped-call]
 
-    def _translate(self, error: Exception, model: str, *, begun: bool = False) -> HubError:
+    def _translate(self, error: Exception, model: str = "", *, begun: bool = False, offered: bool = False) -> HubError:
         match error:
             case ollama.ResponseError():
-                return self._refusal(error, model)
+                return self._refusal(error, model, offered=offered and not begun)
             case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():
                 return ModelUnreachable(url=self._url)
             case httpx.TimeoutException():
@@ -170,11 +132,11 @@ class Wire:
             case _:
                 return ModelGarbled(url=self._url, why=f"{type(error).__name__} in its answer")
 
-    def _refusal(self, error: ollama.ResponseError, model: str) -> HubError:
+    def _refusal(self, error: ollama.ResponseError, model: str, *, offered: bool) -> HubError:
         """What the server itself calls an error, before or in the middle of a stream (then the status is -1)."""
-        why = _one_line(str(error.error))
+        why = one_line(str(error.error))
         if error.status_code != HTTPStatus.NOT_FOUND:
-            return ModelFailed(why=why or f"status {error.status_code}")
+            return refused(why or f"status {error.status_code}", model, offered=offered)
         return ModelMissing(model=model) if "model" in why else ModelGarbled(url=self._url, why=why or "not found")
 
 
@@ -196,25 +158,6 @@ def _chats(family: str | None) -> bool:
     return family not in _NO_CHAT
 
 
-def _trust(url: str) -> ssl.SSLContext | bool:
-    """Public authorities for https; none for http, as loading them takes 40 ms and they are never asked."""
-    return True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 async def _without_credentials(request: httpx.Request) -> None:
     """The client adds OLLAMA_API_KEY, a key for Ollama's cloud, to every request; no other server is to see it."""
     request.headers.pop("authorization", None)
-
-
-async def _bounded(response: httpx.Response) -> None:
-    """No answer grows without end, nor unpacks into more than came: none was asked to be packed."""
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise TooMuch("a compressed answer")
-    if isinstance(response.stream, httpx.AsyncByteStream):
-        streamed = response.is_success and response.request.url.path.endswith("/api/chat")
-        response.stream = _Bounded(response.stream, whole=not streamed)
-
-
-def _one_line(text: str) -> str:
-    """A server's own words: one line, cut, without a full stop."""
-    return " ".join(text.split())[:_LONGEST_WHY].rstrip(". ")

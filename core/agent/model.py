@@ -46,6 +46,20 @@ class ModelFailed(Unavailable):
     """The model could not answer: {why}. Ask again, or choose another with /model."""
 
 
+class ModelTooLarge(ModelFailed):
+    """{model} does not fit into its machine's memory ({why}). Choose a smaller one with /model, or close what else uses memory."""
+
+
+class ModelLoads(ModelFailed):
+    """The model is still being loaded. Ask again in a minute."""
+
+
+class ModelOverfull(UserError):
+    """This does not fit into the model's window there ({why}). Begin anew with /new, ask for less, or give it a larger window."""
+
+    status = 413
+
+
 class ModelBrokeOff(Unavailable):
     """The model broke off in the middle of its answer. Ask again."""
 
@@ -146,6 +160,11 @@ class Model(Protocol):
 
     async def check(self) -> str | None:
         """None when the hub's own model can be asked, else the sentence why not. Quick; believed for some seconds."""
+
+
+def fitting(window: int, card: Card) -> int:
+    """The window to ask a model with: what is wanted, but no more than it was made for."""
+    return min(window, card.window or window)
 
 
 def named(name: str, installed: Sequence[str]) -> str | None:
