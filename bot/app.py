@@ -47,6 +47,7 @@ from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.lookout import Lookout
+from bot.mcp_clients import Clients
 from bot.money import People, World, money
 from bot.parts import chats, far, nodes
 from bot.parts.looks import DATABASE
@@ -300,9 +301,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         serving = selling(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
+        clients = Clients(hub, store, dispatcher.receive, ids, delivery, nursery)
         calls = {
             **owner.calls(hub, web.login_link, settings.fingerprint(), outside, lambda: serving.listens),
             **serving.calls(),
+            **clients.calls(),
         }
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]

@@ -355,14 +355,38 @@ def gateway(redis: str | None, bind: str | None, port: int | None) -> None:
     wait_for(serve(settings))
 
 
+_CLIENT = """\b
+For the configuration of an MCP client (the folder as this machine knows it):
+  {"mcpServers": {"timmy": {
+    "command": "timmy", "args": ["mcp"],
+    "env": {"TIMMY_DATA_DIR": "/where/it/is/data",
+            "TIMMY_MCP_TOKEN_FILE": "/where/it/is/mcp-token"}}}}
+
+Without a token it only reads: states and sums, no texts and no people. With one of
+`timmy token mcp NAME --for ACTOR --task-limit SATS` it reads as that person, and posts
+tasks within the limit; for all else that binds they are asked in their chat."""
+
+
+@timmy.command(epilog=_CLIENT)
+def mcp() -> None:
+    """Serve an MCP client on standard input and output, for the running hub."""
+    from importlib.metadata import version
+
+    settings = settings_now(log=True)
+    from bot.parts.mcp_server import serve
+
+    wait_for(serve(settings, version("timmy")))
+    os._exit(0)  # the client waits for the end, which taking down all that was imported would put off
+
+
 @timmy.command(
     context_settings={"ignore_unknown_options": False},
-    epilog="KIND: owner, read, worker, shortcut. Also: timmy token list · timmy token revoke KIND NAME",
+    epilog="KIND: owner, read, worker, shortcut, mcp. Also: timmy token list · timmy token revoke KIND NAME",
 )
 @click.argument("words", nargs=-1, required=True, metavar="KIND NAME | list | revoke KIND NAME")
-@click.option("--for", "for_actor", metavar="ACTOR", help="The account a shortcut token acts for.")
+@click.option("--for", "for_actor", metavar="ACTOR", help="The account a shortcut or mcp token acts for.")
 @click.option(
-    "--task-limit", type=click.IntRange(min=1), metavar="SATS", help="The most a shortcut's task may cost (200)."
+    "--task-limit", type=click.IntRange(min=1), metavar="SATS", help="The most a task of such a token may cost (200)."
 )
 def token(words: tuple[str, ...], for_actor: str | None, task_limit: int | None) -> None:
     """Mint a credential: the token alone on stdout, shown this once."""

@@ -86,7 +86,7 @@ async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsT
             raise TooManyAsks(count=len(waiting))
         if made is None:
             made, questions = approvals.put(
-                tx, KIND, action, f"Your Shortcut {caller.actor.partition(':')[2]} asks for: {shown}",
+                tx, KIND, action, f"{_said_of(caller.actor)} asks for: {shown}",
                 asked_by=caller.actor, where=proxy.home, approvers=(proxy.person,), seconds=ASK_SECONDS, needs=Role.MEMBER,
                 exact=False, askers=(caller.actor,),
             )  # fmt: skip
@@ -97,6 +97,12 @@ async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsT
     hub.approvals.asked(questions)
     words = f"I asked you in your chat, as {made.name}: {call.text}\nNothing is done until you tap Approve there. {why}"
     return Reply(words, {"ok": True, "approval": made.name, "state": made.state.value})
+
+
+def _said_of(device: str) -> str:
+    """How a device is called to its person."""
+    surface, _, name = device.partition(":")
+    return f"Your {'Shortcut' if surface == 'shortcuts' else 'MCP client'} {name}"
 
 
 def _waits(asked: Approval, device: str, credential: str, now: int) -> bool:

@@ -10,7 +10,7 @@ import time
 from urllib.parse import quote
 
 _SECRET = re.compile(
-    r"timmy_(?:owner|read|worker|shortcut)_[A-Za-z0-9_-]{20,}|(?<=[?&]code=)[A-Za-z0-9_-]{16,}"
+    r"timmy_(?:owner|read|worker|shortcut|mcp)_[A-Za-z0-9_-]{20,}|(?<=[?&]code=)[A-Za-z0-9_-]{16,}"
     r"|(?<![0-9])[0-9]{6,}(?::|%3A)[A-Za-z0-9_-]{30,}"  # a Telegram bot's token
     r"|(?<=L402 |LSAT )[A-Za-z0-9+/=_.,~-]+:[0-9A-Fa-f]{64}"  # what was paid for
 )
@@ -82,5 +82,5 @@ def set_up(level: str, *, as_json: bool) -> None:
     )
     handler.addFilter(NoSecrets())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "aiosqlite", "asyncio", "aiohttp.access"):
+    for noisy in ("httpx", "httpcore", "httpx2", "httpcore2", "mcp", "aiosqlite", "asyncio", "aiohttp.access"):
         logging.getLogger(noisy).setLevel("WARNING")

@@ -660,6 +660,18 @@ class WorkerGroup(_Group):
     )
 
 
+class McpGroup(_Group):
+    """MCP, both ways: what `timmy mcp` may do, and the servers whose tools the agent may call."""
+
+    token: SecretStr | None = Field(
+        None,
+        description="the token of `timmy mcp`, which timmy token mcp NAME --for ACTOR mints; without it it only reads",
+    )
+    servers: Path | None = Field(
+        None, description="a JSON file that lists MCP servers under `mcpServers`, whose tools the agent may call"
+    )
+
+
 class DockerGroup(_Group):
     """Where agents in containers run."""
 
@@ -748,6 +760,7 @@ class Settings(BaseSettings):
     hub: HubGroup = Field(default_factory=HubGroup)
     worker: WorkerGroup = Field(default_factory=WorkerGroup)
     docker: DockerGroup = Field(default_factory=DockerGroup)
+    mcp: McpGroup = Field(default_factory=McpGroup)
 
     @classmethod
     def settings_customise_sources(

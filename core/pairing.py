@@ -14,7 +14,7 @@ from core.chat import Reply, Role
 from core.errors import Refused, UserError
 from core.events import Event, Kind
 from core.messages import MessageTx
-from core.tokens import CONSOLE_OWNER, SHORTCUTS, TokenKind, TokenTx, check_actor, digest_of, token_revoked
+from core.tokens import CONSOLE_OWNER, TokenTx, check_actor, device_ended, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,7 +227,7 @@ class Pairing:
             for one in gone:
                 tx.emit(Event(Kind.ACTOR_UNPAIRED, data={"actor": one, "by": caller.recorded}))
             for device in devices:
-                tx.emit(token_revoked(TokenKind.SHORTCUT, device.removeprefix(SHORTCUTS), caller.recorded))
+                tx.emit(device_ended(device, caller.recorded))
             return [*gone, *devices]
 
         gone = await self._store.write(work)

@@ -33,10 +33,12 @@ _HUB_WORDS = frozenset({
 """What the books and the events call the hub's own; a worker of such a name would pass for it."""
 SHORTCUTS = "shortcuts:"
 """How the actor of a shortcut token begins; its name follows."""
+MCP = "mcp:"
+"""How the actor of a token of `timmy mcp` begins; its name follows."""
 STRANGER = "l402:"
 """How the actor and the conversation of a stranger begin who paid for what they ask; a short name of their token follows."""
 _PERSONS = re.compile(r"(telegram:[1-9][0-9]*|matrix:@[^:]+:[^/]+)(?:/.*)?", re.DOTALL)
-_UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts", "l402"})
+_UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts", "mcp", "l402"})
 
 
 def home_of(actor: str) -> str | None:
@@ -65,6 +67,7 @@ class TokenKind(StrEnum):
     READ = "read"
     WORKER = "worker"
     SHORTCUT = "shortcut"
+    MCP = "mcp"
 
 
 class BadToken(UserError):
@@ -74,7 +77,7 @@ class BadToken(UserError):
 
 
 class BadTokenKind(UserError):
-    """There is no token kind {given}. Kinds: owner, read, worker, shortcut."""
+    """There is no token kind {given}. Kinds: owner, read, worker, shortcut, mcp."""
 
 
 class BadTokenName(UserError):
@@ -104,7 +107,7 @@ class BadActor(UserError):
 
 
 class NeedsActor(UserError):
-    """A shortcut token acts for an account: add --for ACTOR, such as --for console:owner."""
+    """A {kind} token acts for an account: add --for ACTOR, such as --for console:owner."""
 
 
 class NoPerson(UserError):
@@ -112,7 +115,29 @@ class NoPerson(UserError):
 
 
 class OptionNotForKind(UserError):
-    """{option} belongs to shortcut tokens; a {kind} token takes none."""
+    """{option} belongs to shortcut and mcp tokens; a {kind} token takes none."""
+
+
+_DEVICES = {SHORTCUTS: TokenKind.SHORTCUT, MCP: TokenKind.MCP}
+"""The kinds of token that speak for a person, by how the actor of one begins."""
+
+
+def device_of(actor: str) -> tuple[TokenKind, str] | None:
+    """The kind and name of the token that an actor is, where it is a device of somebody's."""
+    surface, _, name = actor.partition(":")
+    kind = _DEVICES.get(f"{surface}:")
+    return None if kind is None else (kind, name)
+
+
+def device_ended(actor: str, by: str) -> Event:
+    """What tells of the end of a device's token."""
+    kind, name = device_of(actor) or ("", actor)
+    return token_revoked(kind, name, by)
+
+
+def device_actor(kind: str, name: str) -> str:
+    """The actor that a device's token is."""
+    return next(start for start, one in _DEVICES.items() if one == kind) + name
 
 
 class NotAsYouWere(UserError):
@@ -195,8 +220,8 @@ class TokenStore(Protocol):
     def live(self) -> list[TokenRow]:
         """Every live credential."""
 
-    def shortcut(self, name: str) -> TokenRow | None:
-        """The live shortcut token of this name."""
+    def device(self, kind: str, name: str) -> TokenRow | None:
+        """The live token of a device: of this kind and name."""
 
     def revoke(self, kind: str, name: str, now: int) -> bool:
         """End a credential; False if there was none."""
@@ -297,17 +322,17 @@ class Identities:
     def role_in(self, tx: TokenTx, actor: str, credential: str = "") -> Role:
         """The role of an actor, inside a unit of work: owner by the settings, else as stored of its account, else guest.
 
-        `credential`: what the hash of a shortcut's token began with when it asked; another of its name is not it.
+        `credential`: what the hash of a device's token began with when it asked; another of its name is not it.
         """
         return self.standing_in(tx, actor, credential)[1]
 
     def standing_in(self, tx: TokenTx, actor: str, credential: str = "") -> tuple[str, Role]:
         """The identity that an actor is linked to (itself if to none), and their role, inside a unit of work.
 
-        Of a shortcut it is its person's, as long as its token lives.
+        Of a device it is its person's, as long as its token lives.
         """
-        if actor.startswith(SHORTCUTS):
-            row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
+        if (device := device_of(actor)) is not None:
+            row = tx.tokens.device(*device)
             if row is None or not row.hash.startswith(credential):
                 return actor, Role.GUEST
             return self.standing_in(tx, row.for_actor or "")
@@ -318,18 +343,18 @@ class Identities:
 
     async def standing(self, actor: str) -> tuple[str, Role]:
         """The same, read now."""
-        if actor in self.owners and not actor.startswith(SHORTCUTS):
+        if actor in self.owners and device_of(actor) is None:
             return actor, Role.OWNER
         return await self._store.read(lambda tx: self.standing_in(tx, actor))
 
     async def caller(self, actor: str, *, private: bool, acting_for: str | None = None, credential: str = "") -> Caller:
-        """Who asks. `credential`: what the hash of a shortcut's token began with when it asked.
+        """Who asks. `credential`: what the hash of a device's token began with when it asked.
 
         Under `--as` an identity has its own role, and never more than an operator's; one the hub does not know is tried
         out as a member, since only the owner can reach the socket that takes `--as`.
         """
-        if actor.startswith(SHORTCUTS):
-            return await self._store.read(lambda tx: self._shortcut(tx, actor, credential))
+        if device_of(actor) is not None:
+            return await self._store.read(lambda tx: self._device(tx, actor, credential))
         who = actor if acting_for is None else check_actor(acting_for)
         found = _called(Caller(actor, Role.GUEST, private, acting_for), *await self.standing(who))
         return found._replace(linked=self._of.get(found.name, frozenset()))
@@ -340,8 +365,8 @@ class Identities:
         Whoever writes on somebody's word asks this first: between the word and the write they may have been let in or out,
         linked, taken off, or had their device's token revoked. Raises `NotAsYouWere` where account or role are others now.
         """
-        if caller.actor.startswith(SHORTCUTS):
-            now = self._shortcut(tx, caller.actor, caller.proxy.credential if caller.proxy else "")
+        if device_of(caller.actor) is not None:
+            now = self._device(tx, caller.actor, caller.proxy.credential if caller.proxy else "")
         else:
             now = _called(caller, *self.standing_in(tx, caller.acting_for or caller.actor))
         if (now.role, now.name, now.payer) != (caller.role, caller.name, caller.payer):
@@ -358,9 +383,10 @@ class Identities:
         """Raise `NotAsYouWere` as `as_now` does, for whoever had to wait for something else than the store."""
         await self._store.read(lambda tx: self.as_now(tx, caller))
 
-    def _shortcut(self, tx: TokenTx, actor: str, credential: str) -> Caller:
-        """A shortcut, as its person's device; a guest once its token is revoked, even if another has its name now."""
-        row = tx.tokens.shortcut(actor.removeprefix(SHORTCUTS))
+    def _device(self, tx: TokenTx, actor: str, credential: str) -> Caller:
+        """A device of somebody's; a guest once its token is revoked, even if another has its name now."""
+        device = device_of(actor)
+        row = None if device is None else tx.tokens.device(*device)
         if row is None or row.for_actor is None or not row.hash.startswith(credential):
             return Caller(actor, Role.GUEST)
         root, role = self.standing_in(tx, row.for_actor)
@@ -379,11 +405,12 @@ class Identities:
             raise BadTokenName(given=repr(name[:80]))
         if kind == TokenKind.WORKER and self.reserves(name):
             raise NameReserved(given=name)
-        if kind != TokenKind.SHORTCUT and (for_actor or task_limit):
+        speaks = kind in _DEVICES.values()
+        if not speaks and (for_actor or task_limit):
             raise OptionNotForKind(option="--for" if for_actor else "--task-limit", kind=kind)
-        if kind == TokenKind.SHORTCUT:
+        if speaks:
             if for_actor is None:
-                raise NeedsActor
+                raise NeedsActor(kind=kind)
             if home_of(check_actor(for_actor)) is None:
                 raise NoPerson(given=repr(for_actor[:60]))
             task_limit = task_limit or 200

@@ -9,7 +9,7 @@ from core.agent.session import Called, Step, Turn
 from core.chat import Role
 from core.pairing import Pending
 from core.swarm.ports import ResultFile
-from core.tokens import SHORTCUTS, Linked, Person, TokenKind, TokenRow, token_revoked
+from core.tokens import Linked, Person, TokenRow, device_actor, device_ended
 
 if TYPE_CHECKING:
     import sqlite3
@@ -124,12 +124,12 @@ class TokenRows:
         )
         return [TokenRow(*row) for row in rows]
 
-    def shortcut(self, name: str) -> TokenRow | None:
+    def device(self, kind: str, name: str) -> TokenRow | None:
         """See `TokenStore`."""
         found = self._connection.execute(
             "SELECT hash, kind, name, for_actor, task_limit, created_at FROM token"
-            " WHERE kind = 'shortcut' AND name = ? AND revoked_at IS NULL",
-            (name,),
+            " WHERE kind = ? AND name = ? AND revoked_at IS NULL",
+            (kind, name),
         ).fetchone()
         return None if found is None else TokenRow(*found)
 
@@ -144,9 +144,10 @@ class TokenRows:
 def _end_devices(connection: sqlite3.Connection, actor: str, now: int) -> list[str]:
     """End what speaks for an identity: who it is from now on is another, and gives its devices their tokens anew."""
     rows = connection.execute(
-        "UPDATE token SET revoked_at = ? WHERE for_actor = ? AND revoked_at IS NULL RETURNING name", (now, actor)
+        "UPDATE token SET revoked_at = ? WHERE for_actor = ? AND revoked_at IS NULL RETURNING kind, name",
+        (now, actor),
     ).fetchall()
-    return sorted(f"{SHORTCUTS}{name}" for (name,) in rows)
+    return sorted(device_actor(kind, name) for kind, name in rows)
 
 
 class PairingRows:
@@ -240,7 +241,7 @@ class LinkRows:
 
     def _end_devices(self, actor: str) -> None:
         for device in _end_devices(self._connection, actor, self._tx.now):
-            self._tx.emit(token_revoked(TokenKind.SHORTCUT, device.removeprefix(SHORTCUTS), actor))
+            self._tx.emit(device_ended(device, actor))
 
 
 class ConversationRows:

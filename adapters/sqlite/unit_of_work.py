@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from adapters.sqlite.container_store import ContainerRows
     from adapters.sqlite.memory_store import MemoryRows
+    from adapters.sqlite.mcp_store import McpRows
     from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
@@ -142,6 +143,13 @@ class UnitOfWork:
         from adapters.sqlite.container_store import ContainerRows  # noqa: PLC0415 - where there are containers
 
         return ContainerRows(self._connection)
+
+    @property
+    def mcp(self) -> McpRows:
+        """What MCP clients were answered, and the tools of MCP servers."""
+        from adapters.sqlite.mcp_store import McpRows  # noqa: PLC0415 - where there are any
+
+        return McpRows(self._connection)
 
     def keeps_containers(self) -> bool:
         """Whether there ever was an agent in a container; what they are is asked of `containers`."""

@@ -9,7 +9,7 @@ from bot.page import Page
 from bot.registry import command
 from core.access import Action, judge
 from core.chat import Reply, Role, Style
-from core.tokens import SHORTCUTS
+from core.tokens import device_of
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -97,11 +97,11 @@ async def unpair(hub: Hub, call: CommandCall) -> Reply:
     """Send somebody away."""
     actor, *others = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
     hub.assistant.hush({actor, *others})
-    devices = [one for one in others if one.startswith(SHORTCUTS)]
+    devices = [one for one in others if device_of(one) is not None]
     linked = [one for one in others if one not in devices]
     words = f", nor {', '.join(linked)} linked to it" if linked else ""
     if devices:
-        words += f"\nTheir devices open nothing any more: {', '.join(one.removeprefix(SHORTCUTS) for one in devices)}"
+        words += f"\nTheir devices open nothing any more: {', '.join(one.partition(':')[2] for one in devices)}"
     return Reply(f"{actor} has no role here any more{words}", {"ok": True, "actor": actor})
 
 

@@ -206,6 +206,8 @@ BAD_TOKENS: list[tuple[str, dict[str, object], str]] = [
     ("mint", {"for": OWNER}, "option_not_for_kind"),
     ("mint", {"token_kind": "worker", "task_limit": 5}, "option_not_for_kind"),
     ("mint", {"token_kind": "shortcut"}, "needs_actor"),
+    ("mint", {"token_kind": "mcp"}, "needs_actor"),
+    ("mint", {"token_kind": "mcp", "for": "mcp:laptop"}, "no_person"),
     ("mint", {"token_kind": "shortcut", "for": "nobody"}, "bad_actor"),
     ("mint", {"token_kind": "shortcut", "for": "shortcuts:phone"}, "no_person"),
     ("mint", {"token_kind": "shortcut", "for": "worker:w"}, "no_person"),

@@ -77,6 +77,8 @@ def test_the_image_takes_what_the_hub_needs(purpose: str) -> None:
     assert needed - taken == set()
     only_elsewhere = {
         "colorama",
+        "httpx2-jsfetch",
+        "pywin32",
         "tzdata",
         "typing-extensions",
         "importlib-metadata",

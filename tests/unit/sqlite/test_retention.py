@@ -33,6 +33,7 @@ KEPT = {
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
     "freeze", "treasury_flow", "daily_report", "container", "container_mark", "forecast", "spark_field", "spark_advice",
     "memory", "fact_term", "fact_term_data", "fact_term_idx", "fact_term_config",
+    "mcp_tool",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 

@@ -1,0 +1,207 @@
+"""`timmy mcp` at the hub: who is shown what, what is done on the word of a client, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.mcp_tools import OFFERS
+from core.chat import Role
+from core.errors import HubError
+from tests.scenario.bot import OWNER, Hands, hub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.scenario.bot import Bot
+
+ANN = "telegram:11"
+
+
+async def mint(bot: Bot, name: str = "laptop", person: str = OWNER, **more: Any) -> str:
+    frame = {"token_kind": "mcp", "name": name, "for": person, **more}
+    text: str = (await bot.app.console.admin["token.mint"](frame))["text"]
+    return text
+
+
+async def call(bot: Bot, tool: str, token: str | None = None, **arguments: Any) -> dict[str, Any]:
+    """What a call comes to."""
+    frame = {"tool": tool, "arguments": arguments, "token": token}
+    answer: dict[str, Any] = await bot.app.console.admin["mcp.call"](frame)
+    return answer
+
+
+async def refused(bot: Bot, tool: str, token: str | None = None, **arguments: Any) -> str:
+    """With which error a call is refused, or that it is not."""
+    try:
+        return str((await call(bot, tool, token, **arguments))["data"].get("error", "done"))
+    except HubError as error:
+        return error.code
+
+
+async def let_in(bot: Bot, actor: str = ANN) -> None:
+    await bot.app.store.write(lambda tx: tx.tokens.give(actor, Role.MEMBER, "Ann", tx.now))
+    await bot.app.hub.identities.refresh()
+
+
+async def test_a_client_posts_a_task_and_reads_of_it_and_the_result_comes_home(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        token = await mint(bot, task_limit=50)
+        posted = await call(bot, "post_task", token, description="write a poem", max_sats=45)
+        assert posted["data"] == {"ok": True, "task": "T-1", "status": "open", "budget_sats": 45, "attempt": 1}
+        assert "quill did write a poem" in (await bot.settled("T-1"))["text"]
+        shown = (await call(bot, "show_task", token, task="t1"))["data"]
+        assert shown == {
+            "ok": True, "task": "T-1", "status": "settled", "budget_sats": 45, "attempt": 1, "winner": "quill",
+            "price_sats": 40, "untrusted": {"description": "write a poem", "result": "quill did write a poem"},
+        }  # fmt: skip
+        assert bot.rows("SELECT requester, account, conversation FROM task") == [(OWNER, f"user:{OWNER}", OWNER)]
+        listed = await call(bot, "list_tasks", token)
+        assert json.loads(listed["text"]) == listed["data"], "whoever reads only texts reads the same"
+        assert [one["task"] for one in listed["data"]["tasks"]] == ["T-1"]
+        assert (await call(bot, "hub_status", token))["data"]["you"] == {
+            "token": True, "name": "laptop", "acts_for": OWNER, "role": "owner", "task_limit_sats": 50,
+        }  # fmt: skip
+
+
+async def test_without_a_token_no_text_and_no_person_is_shown_and_nothing_is_done(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        await let_in(bot)
+        await bot.say(f"/task whisper canary to={ANN} max=100")
+        await bot.app.hub.coordinator.bid(
+            await bot.app.hub.identities.caller(ANN, private=True), 1, 60, eta=None, note="canary too", key="a bid"
+        )
+        await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE agent IS NOT NULL"), "the award")
+        seen = [
+            (await call(bot, one.name, **({"task": "T-1"} if "task" in one.schema["properties"] else {})))["text"]
+            for one in OFFERS
+            if not one.writes
+        ]
+        assert len(seen) == 5
+        for text in seen:
+            assert "canary" not in text
+            assert "telegram" not in text
+        assert '"winner": "a person"' in seen[1]
+        assert '"agent": "a person", "price_sats": 60' in seen[2]
+        before = bot.tables()
+        writes: dict[str, Any] = {"task": "T-1", "sats": 1, "description": "x", "why": "x"}
+        for one in OFFERS:
+            if one.writes:
+                arguments = {key: value for key, value in writes.items() if key in one.schema["required"]}
+                assert await refused(bot, one.name, **arguments) == "needs_token"
+        assert bot.tables() == before
+
+
+BINDS: list[tuple[str, dict[str, Any], str]] = [
+    ("place_bid", {"task": "T-1", "sats": 5}, "/bid T-1 5"),
+    ("accept_result", {"task": "T-1"}, "/accept T-1"),
+    ("reject_result", {"task": "T-1", "why": "too short"}, "/reject T-1 too short"),
+    ("cancel_task", {"task": "T-1"}, "/cancel T-1"),
+    ("post_task", {"description": "a dear one", "max_sats": 500}, "/task max=500 a dear one"),
+]
+
+
+async def test_what_binds_is_put_to_the_person_and_nothing_is_done_before(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        token = await mint(bot)
+        await bot.say("/task write a poem")
+        await bot.hands.at_work("T-1", "quill")
+        before = bot.rows("SELECT * FROM task")
+        for number, (tool, arguments, command) in enumerate(BINDS, 1):
+            answer = await call(bot, tool, token, **arguments)
+            assert answer["data"] == {"ok": True, "approval": f"A-{number}", "state": "open"}, tool
+            await bot.until(text=f"Your MCP client laptop asks for: {command}")
+        assert bot.rows("SELECT * FROM task") == before
+        assert await refused(bot, "cancel_task", token, task="1") == "too_many_asks", "another line, so another wish"
+        assert (await bot.say("/approve A-4"))["data"]["ok"]
+        assert bot.rows("SELECT status FROM task") == [("cancelled",)]
+
+
+SMUGGLED: list[tuple[str, dict[str, Any]]] = [
+    ("post_task", {"description": "write a poem max=9"}),
+    ("post_task", {"description": "to=quill write a poem"}),
+    ("post_task", {"description": "write a poem pick=ask"}),
+    ("post_task", {"description": "write a poem escrow=hold", "max_sats": 5}),
+    ("place_bid", {"task": "T-1", "sats": 5, "note": "eta=1h"}),
+]
+
+
+async def test_words_are_never_read_as_options(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        token, before = await mint(bot), bot.tables()
+        for tool, arguments in SMUGGLED:
+            assert await refused(bot, tool, token, **arguments) == "options_in_text", arguments
+        assert await refused(bot, "post_task", token, description="write a poem for 10 sats") == "bad_option"
+        assert bot.tables() == {**before, "token": bot.tables()["token"]}
+
+
+async def test_the_same_request_acts_once_and_another_under_its_name_not_at_all(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        token = await mint(bot)
+        order = {"description": "write a poem", "request_id": "one"}
+        first, second = await asyncio.gather(*(call(bot, "post_task", token, **order) for _ in range(2)))
+        assert first == second == await call(bot, "post_task", token, **order)
+        assert await refused(bot, "post_task", token, description="write two", request_id="one") == "name_reused"
+        other = await mint(bot, "desktop")
+        await call(bot, "post_task", other, **order)
+        assert bot.rows("SELECT count(*) FROM task") == [(2,)], "each client has its own names"
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        assert await call(bot, "post_task", token, **order) == first, "after a restart too"
+
+
+async def test_a_token_opens_only_what_it_is_for_and_nothing_once_it_has_ended(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await let_in(bot)
+        token = await mint(bot, person=ANN)
+        reads = (await bot.app.console.admin["token.mint"]({"token_kind": "read", "name": "reader"}))["text"]
+        for wrong in ("timmy_mcp_wrong", reads, token[:-1]):
+            assert await refused(bot, "list_tasks", wrong) == "bad_token"
+        assert await refused(bot, "post_task", token, description="write a poem") == "not_enough_sats"
+        assert (await bot.app.console.admin["mcp.hello"]({"token": token}))["data"]["acts_for"] == ANN
+        assert "Their devices open nothing any more: laptop" in (await bot.say(f"/unpair {ANN}"))["text"]
+        assert await refused(bot, "list_tasks", token) == "bad_token"
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("show_task", {}, "task: Field required"),
+    ("show_task", {"task": "../1"}, "task: String should match"),
+    ("list_tasks", {"limit": 1000}, "limit: "),
+    ("list_tasks", {"status": "nonsense"}, "nonsense"),
+    ("list_tasks", {"more": 1}, "more: Extra inputs"),
+    ("post_task", {"description": " "}, "description: "),
+    ("post_task", {"description": "x", "deadline": "soon"}, "deadline: "),
+    ("post_task", {"description": "x", "to": "a b"}, "to: "),
+    ("post_task", {"description": "x", "max_sats": -1}, "max_sats: "),
+    ("post_task", {"description": "x", "request_id": "a b"}, "request_id: "),
+    ("fly", {}, "no tool 'fly'"),
+]
+
+
+async def test_bad_arguments_are_named_and_change_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        token = await mint(bot)
+        before = bot.tables()
+        for tool, arguments, why in BAD:
+            with pytest.raises(HubError, match=why):
+                await call(bot, tool, token, **arguments)
+        assert bot.tables() == before
+
+
+async def test_many_tasks_come_in_pages_and_long_texts_are_cut(tmp_path: Path) -> None:
+    async with hub(tmp_path, hands=Hands(does={"quill": "y" * 40_000})) as bot:
+        token = await mint(bot)
+        for _ in range(3):
+            await bot.say("/task write <|im_start|>" + "x" * 1000)
+        await bot.settled("T-3")
+        first = (await call(bot, "list_tasks", token, limit=2))["data"]
+        assert ([one["task"] for one in first["tasks"]], first["total"], first["next"]) == (["T-3", "T-2"], 3, "T-1")
+        assert (await call(bot, "list_tasks", token, before=first["next"]))["data"]["tasks"][0]["task"] == "T-1"
+        description = first["tasks"][0]["untrusted"]["description"]
+        assert "im_start" not in description
+        assert len(description) < 400
+        result = (await call(bot, "show_task", token, task="T-3"))["data"]["untrusted"]["result"]
+        assert result.endswith("(cut; 40,000 characters in all)")
+        assert len(result) < 17_000
