@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from adapters.sqlite.container_store import ContainerRows
-    from adapters.sqlite.memory_store import MemoryRows
     from adapters.sqlite.mcp_store import McpRows
+    from adapters.sqlite.memory_store import MemoryRows
     from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
