@@ -34,7 +34,7 @@ from adapters.speech import engines
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
-from bot import owner, proxies
+from bot import owner, proxies, views_notices
 from bot.approvals import Approvals
 from bot.boards import Boards
 from bot.contained import Contained
@@ -68,6 +68,7 @@ from core.agent.model import Bounds
 from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.agent.tool import NoTools
+from core.automation.notify import Notices
 from core.chat import File
 from core.errors import Unavailable, cause
 from core.money import to_msat
@@ -202,7 +203,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         spark = Spark(store, agents.field_of)
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
-            sold=sold, foresee=spark.foresee,
+            sold=sold, foresee=spark.foresee, people=lambda place: notices.asked_to_bid(place),  # noqa: PLW0108 - made below
         )  # fmt: skip
         assistant = Assistant(store, brain, bounds=bounds, toolbox=toolbox)
         figures = partial(_figures, store, _zone(settings))
@@ -214,6 +215,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep, identities.still)
 
         files_of = _Files(shelf)
+        notices = Notices(
+            store, clock, identities, _zone(settings), partial(views_notices.together, zone=_zone(settings)), delivery.send,
+            settings.notify.named,
+        )  # fmt: skip
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
 
         world = World(node, lambda text: asyncio.to_thread(bolt11.decode, text), fetcher or Internet())
@@ -222,7 +227,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         health.behind = lambda: till.own.behind
         health.waits = coordinator.waits
         escrow = HoldEscrow(store, till.own, coordinator, identities, clock=clock, ids=ids)
-        links = Links(store, ids, identities, pairing, approvals, send=delivery.send)
+        links = Links(store, ids, identities, pairing, approvals, notices, send=delivery.send)
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
         supervisor = Supervisor(nursery, clock, health)
@@ -265,12 +270,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             spark,
             tooling,
             Notebook(store, identities, window=bounds.window),
+            notices,
         )
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
         approvals.carries(TOOL, partial(tooling.carry, dispatcher.receive))
-        pump = Pump(
-            store, clock, table(files_of.place, identities.selves_in, simulated=wallet.simulated), delivery.send
-        )
+        told = table(files_of.place, identities.selves_in, notices, simulated=wallet.simulated)
+        pump = Pump(store, clock, told, delivery.send)
         learning = Pump(store, clock, (spark,), delivery.send)
 
         async def back(surface: str) -> None:
@@ -314,19 +319,21 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             boards.attach(telegram.name, telegram)
             speaking.attach(telegram.name, telegram)
             surfaces.append(telegram)
-        watch = Watch(health, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send, held.check)
+        watch = Watch(
+            health, store, notices, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send, held.check
+        )
         rounds = Rounds(store, coordinator)
         looks = rounds.look, pump.look, learning.look
-        lookout = Lookout(looks, store, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
+        lookout = Lookout(looks, store, notices, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
         health.stuck = lambda: lookout.stuck
         if settings.matrix.on:
-            told = (
+            heard = (
                 partial(back, "matrix"),
                 partial(watch.warn, "matrix"),
                 partial(chats.ask_verified, approvals, identities),
                 (lambda user: identities.known(f"matrix:{user}")),
             )
-            matrix = await chats.matrix(settings, store, clock, ids, nursery, told)
+            matrix = await chats.matrix(settings, store, clock, ids, nursery, heard)
             approvals.carries("matrix-verify", lambda approval: matrix.confirm(approval.action))
             boards.attach(matrix.name, matrix)
             delivery.branch(matrix.name, matrix)
@@ -364,6 +371,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await learning.enroll()
         await links.tidy()
         await identities.refresh()
+        await notices.load()
         await watch.tidy()
         await delivery.begin()
         supervisor.start("web", web.run)
@@ -388,9 +396,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             supervisor.reach("redis", gateways.run, longest=REDIS_PAUSE)
         supervisor.start("watch", watch.run)
         supervisor.start("lookout", lookout.run)
+        supervisor.start("notices", notices.run)
         daily = Daily(
-            store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), delivery.send,
-            simulated=wallet.simulated,
+            store, clock, hub.zone, till.reconciler, lambda: identities.everybody(CONSOLE_OWNER), notices,
+            delivery.send, simulated=wallet.simulated,
         )  # fmt: skip
         supervisor.start("report", daily.run)
         supervisor.start("approvals", approvals.run)

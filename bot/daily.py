@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from bot import views_report
+from core.automation.notify import NoticeTx
+from core.automation.topics import Notice, Topic
 from core.errors import HubError
-from core.messages import MessageTx
 from core.store import patiently
 from core.tokens import home_of
 from core.treasury.policy import next_day
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from datetime import tzinfo
 
+    from core.automation.notify import Notices
     from core.chat import Outgoing
     from core.ports import Clock
     from core.store import Store
@@ -31,22 +33,23 @@ LOOK_MS = 900_000
 """How long the clock is trusted: it may be set, and the machine may sleep."""
 
 
-class DailyTx(ReportTx, MessageTx, Protocol):
+class DailyTx(ReportTx, NoticeTx, Protocol):
     """A unit of work over reports and messages."""
 
 
 class Daily:
     """Reports. `owners` are actor ids now; one is reached in the conversation of that name."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self, store: Store[DailyTx], clock: Clock, zone: tzinfo | None, reconciler: Reconciler,
-        owners: Callable[[], Collection[str]], send: Callable[[Outgoing], None], *, simulated: bool,
+        owners: Callable[[], Collection[str]], notices: Notices, send: Callable[[Outgoing], None], *, simulated: bool,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._zone = zone
         self._reconciler = reconciler
         self._owners = owners
+        self._notices = notices
         self._send = send
         self._simulated = simulated
 
@@ -84,5 +87,5 @@ class Daily:
         if not found.worth_telling:
             return []
         reply = views_report.report(found, self._zone, simulated=self._simulated)
-        homes = sorted({home for one in self._owners() if (home := home_of(one)) is not None})
-        return [tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now) for home in homes]
+        homes = {home for one in self._owners() if (home := home_of(one)) is not None}
+        return self._notices.tell(tx, Notice(Topic.REPORT, reply, homes))

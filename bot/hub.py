@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.why import Decisions
     from core.agent.agent import Assistant
     from core.agent.notebook import Notebook
+    from core.automation.notify import Notices
     from core.chat import CommandCall, File
     from core.pairing import Pairing
     from core.ports import Clock
@@ -71,3 +72,4 @@ class Hub:
     spark: Spark
     tooling: Tooling
     notebook: Notebook
+    notices: Notices

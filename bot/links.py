@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bot.approvals import ApprovalTx, put
 from core.access import Action, authorize
+from core.automation.notify import NoticeTx
+from core.automation.topics import Notice, Topic
 from core.chat import Button, Mark, Reply, Role, Style, one_line
 from core.events import Event, Kind
 from core.linking import Asked, NotLinked, Side, Wish, WishGone, WrongLinkCode, onward
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from bot.approvals import Approvals
     from core.approval import Approval
+    from core.automation.notify import Notices
     from core.chat import Caller, Outgoing
     from core.events import Json
     from core.linking import LinkStore
@@ -45,7 +48,7 @@ CARRIES = "link"
 """The kind of approval that this carries out, and of wrong codes that it counts."""
 
 
-class LinkTx(ApprovalTx, PairingTx, SwarmTx, PurchaseTx, Protocol):
+class LinkTx(ApprovalTx, PairingTx, SwarmTx, PurchaseTx, NoticeTx, Protocol):
     """A unit of work over links, and all that a link changes."""
 
     @property
@@ -68,13 +71,14 @@ class _Outcome(NamedTuple):
 class Links:
     """Gives codes out, takes them, and takes links off. `send` hands on what was written for others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         store: Store[LinkTx],
         ids: IdSource,
         identities: Identities,
         pairing: Pairing,
         approvals: Approvals,
+        notices: Notices,
         *,
         send: Callable[[Outgoing], None],
     ) -> None:
@@ -83,6 +87,7 @@ class Links:
         self._identities = identities
         self._pairing = pairing
         self._approvals = approvals
+        self._notices = notices
         self._send = send
 
     async def tidy(self) -> None:
@@ -261,8 +266,8 @@ class Links:
         return self._identities.everybody(self._identities.account(account))
 
     def _tell(self, tx: LinkTx, actors: Iterable[str], reply: Reply, *, but: str) -> list[Outgoing]:
-        homes = [home for one in sorted(actors) if one != but and (home := home_of(one)) is not None]
-        return [tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now) for home in homes]
+        homes = [home for one in actors if one != but and (home := home_of(one)) is not None]
+        return self._notices.tell(tx, Notice(Topic.SECURITY, reply, homes))
 
     async def _after(self, outcome: _Outcome) -> Reply:
         """It is committed: whoever reads the roles sees them, and whoever should know is told."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from core.automation.topics import Notice, Topic
 from core.chat import Reply
 from core.store import patiently
 from core.tokens import home_of
@@ -15,8 +16,8 @@ from core.tokens import home_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
+    from core.automation.notify import Notices, NoticeTx
     from core.chat import Outgoing
-    from core.messages import MessageTx
     from core.ports import Clock
     from core.store import Store
     from core.swarm.stuck import Stuck
@@ -38,13 +39,15 @@ class Lookout:
     def __init__(
         self,
         looks: Sequence[Callable[[], Awaitable[Sequence[Stuck]]]],
-        store: Store[MessageTx],
+        store: Store[NoticeTx],
+        notices: Notices,
         clock: Clock,
         owners: Callable[[], Collection[str]],
         send: Callable[[Outgoing], None],
     ) -> None:
         self._looks = looks
         self._store = store
+        self._notices = notices
         self._clock = clock
         self._owners = owners
         self._send = send
@@ -80,13 +83,13 @@ class Lookout:
     async def _tell(self, found: Sequence[Stuck]) -> None:
         """Tell the owners of what they were not told of, in this life of the hub or another."""
 
-        def work(tx: MessageTx) -> list[Outgoing]:
+        def work(tx: NoticeTx) -> list[Outgoing]:
             new = [one for one in found if tx.applied(one.key) is None]
             for one in new:
                 tx.mark(one.key, "")
                 log.error("%s is stuck: %s", one.about, one.why)
-            homes = sorted({home for owner in self._owners() if (home := home_of(owner)) is not None})
-            return [tx.messages.queue(home.partition(":")[0], home, told(new), None, tx.now) for home in homes if new]
+            homes = {home for owner in self._owners() if (home := home_of(owner)) is not None}
+            return self._notices.tell(tx, Notice(Topic.HEALTH, told(new), homes)) if new else []
 
         for message in await patiently(self._store, work, self._clock):
             self._send(message)

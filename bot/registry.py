@@ -454,10 +454,12 @@ def _value(command: Command, argument: Argument, text: str) -> object:
     if not text:
         raise MissingArgument(command=command.name, what=f"a value for {argument.name}", usage=command.usage)
     if "|" in argument.kind:
-        if text.lower() not in argument.kind.split("|"):
-            choices = argument.kind.replace("|", " or ")
-            raise BadChoice(given=repr(text[:40]), choices=choices, usage=command.usage)
-        return text.lower()
+        choices = argument.kind.split("|")
+        if text.lower() in choices:
+            return text.lower()
+        if not choices[-1].isupper():  # a type, which takes all else
+            raise BadChoice(given=repr(text[:40]), choices=" or ".join(choices), usage=command.usage)
+        return _TYPES.get(choices[-1], str)(text)
     return _TYPES.get(argument.kind, str)(text)
 
 

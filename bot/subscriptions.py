@@ -12,9 +12,10 @@ import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import views, views_escrow, views_lightning, views_money
+from core.automation.notify import NoticeTx
+from core.automation.topics import Notice, Topic
 from core.errors import Unavailable
-from core.events import Event, Kind
-from core.messages import MessageTx
+from core.events import TERMINAL, Event, Kind
 from core.spark.spark import SparkTx
 from core.store import pauses
 from core.swarm.bidding import collects
@@ -28,6 +29,7 @@ from core.wallet.wallet import owner_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from core.automation.notify import Notices
     from core.chat import Outgoing, Reply
     from core.events import Json
     from core.ports import Clock
@@ -66,7 +68,7 @@ class EventTx(Protocol):
         """Give up on one event."""
 
 
-class HandlerTx(SparkTx, MessageTx, EventTx, PaymentTx, Protocol):
+class HandlerTx(SparkTx, NoticeTx, EventTx, PaymentTx, Protocol):
     """What handlers work on."""
 
 
@@ -114,8 +116,8 @@ _ANSWERED = frozenset({Kind.BID_PLACED, Kind.TASK_REJECTED, Kind.TASK_CANCELLED}
 """What says nothing that its own answer did not say, where it was done."""
 
 
-def _alone(_: HandlerTx, actor: str) -> Collection[str]:
-    return (actor,)
+_ENDS = TERMINAL | {Kind.TASK_DELIVERED}
+"""What becomes of a task that is told elsewhere too, where its requester wants that."""
 
 
 class Notify:
@@ -132,13 +134,15 @@ class Notify:
     def __init__(
         self,
         place: Callable[[ResultFile], str],
-        everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
+        everybody: Callable[[HandlerTx, str], Collection[str]],
+        notices: Notices,
         *,
         simulated: bool = True,
     ) -> None:
         self._place = place
         self._simulated = simulated
         self._everybody = everybody
+        self._notices = notices
 
     def wants(self, event: Event) -> bool:
         """Whether somebody may have to be told. A bid that came with the opening is told with it, and a sealed one to nobody."""
@@ -146,11 +150,13 @@ class Notify:
 
     def __call__(self, tx: HandlerTx, events: Sequence[Event]) -> list[Outgoing]:
         """Write the messages that follow from events."""
-        return [
-            tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now)
-            for event in events
-            for where, reply in (self._of_container if event.kind in _CONTAINED else self._told)(tx, event)
-        ]
+        told: list[Outgoing] = []
+        for event in events:
+            for notice in (self._of_container if event.kind in _CONTAINED else self._told)(tx, event):
+                told += self._notices.tell(tx, notice)
+            if event.kind is Kind.AUCTION_OPENED:
+                told += self._called_for(tx, event)
+        return told
 
     async def load(self) -> None:
         """See `Handler`."""
@@ -158,35 +164,50 @@ class Notify:
     def durable(self) -> None:
         """See `Handler`."""
 
-    def _of_container(self, tx: HandlerTx, event: Event) -> list[tuple[str, Reply]]:
+    def _of_container(self, tx: HandlerTx, event: Event) -> list[Notice]:
         """How an agent's container does is told to the owners."""
-        return [(home, views.contained(event)) for home in self._homes(tx, CONSOLE_OWNER)]
+        return [Notice(Topic.AGENTS, views.contained(event), self._homes(tx, CONSOLE_OWNER))]
 
-    def _told(self, tx: HandlerTx, event: Event) -> Sequence[tuple[str, Reply]]:
-        """What is told, and in which conversation."""
+    def _told(self, tx: HandlerTx, event: Event) -> list[Notice]:
+        """What is told, to whom and where."""
         if event.kind in views_money.TOLD:
-            return views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)
+            return [views_money.told(event, lambda person: self._everybody(tx, person), simulated=self._simulated)]
         if event.kind in _ESCROW:
             return self._of_escrow(tx, event)
         if receipt := _receipt(tx, event, simulated=self._simulated):
             money, reply = receipt
-            return [(where, reply) for where in self._where(tx, money)]
+            homes = self._homes(tx, owner_of(money.account))
+            return [Notice(Topic.MONEY, reply, homes, self._where(tx, money), since=money.at)]
         task = tx.tasks.find(event.task or 0)
         if task is None:
             return []
         doer = home_of(str(event.data.get("by", "")))
-        replies: list[tuple[str, Reply]] = []
+        notices: list[Notice] = []
         left = self._left(tx, task)
         places = [home for home in self._homes(tx, task.requester) if home != doer] if left else [_told_in(tx, task)]
         if places and _worth_telling(event, task, doer):
             reply = self._to_requester(tx, event, task)
-            replies = [(where, reply) for where in places]
+            homes = self._homes(tx, task.requester) if event.kind in _ENDS else []
+            notices.append(Notice(Topic.TASKS, reply, homes, places, since=task.posted_at))
         for home in self._homes(tx, event.agent or ""):
             if home not in {doer, *(places if left else [task.conversation])}:
-                replies += [(home, reply) for reply in views.told_to_worker(event, task)]
-        return replies
+                notices += [Notice(Topic.TASKS, reply, (), (home,)) for reply in views.told_to_worker(event, task)]
+        return notices
 
-    def _of_escrow(self, tx: HandlerTx, event: Event) -> list[tuple[str, Reply]]:
+    def _called_for(self, tx: HandlerTx, event: Event) -> list[Outgoing]:
+        """A task that people can bid on is put to those who want that; one that is for somebody alone, to them."""
+        task = tx.tasks.find(event.task or 0)
+        if task is None or task.status is not Status.BIDDING or task.conversation.startswith(STRANGER):
+            return []
+        theirs = self._everybody(tx, task.requester)
+        if task.only is not None:
+            homes = self._homes(tx, task.only) if is_person(task.only) and task.only not in theirs else []
+            return self._notices.tell(tx, Notice(Topic.BIDS, views.asked(task, tx.now), homes)) if homes else []
+        if task.waits_for_people or self._notices.asked_to_bid(task.conversation):
+            return self._notices.call_for_bids(tx, views.asked(task, tx.now), but=theirs)
+        return []
+
+    def _of_escrow(self, tx: HandlerTx, event: Event) -> list[Notice]:
         """What became of an order is told where it was given; what was lost or is refused, to the owners."""
         one = tx.holds.find(bytes.fromhex(str(event.data["invoice"])))
         task = tx.tasks.find(event.task or 0)
@@ -203,10 +224,10 @@ class Notify:
         if reply is None:
             return []
         if event.kind in _TO_OWNERS:
-            return [(home, reply) for home in self._homes(tx, CONSOLE_OWNER)]
-        if self._left(tx, one):
-            return [(home, reply) for home in self._homes(tx, one.requester)]
-        return [(one.conversation if task is None else _told_in(tx, task), reply)]
+            return [Notice(Topic.TREASURY, reply, self._homes(tx, CONSOLE_OWNER))]
+        here = [one.conversation if task is None else _told_in(tx, task)]
+        places = self._homes(tx, one.requester) if self._left(tx, one) else here
+        return [Notice(Topic.TASKS, reply, (), places, since=one.at)]
 
     def _where(self, tx: HandlerTx, money: Invoice | Payment) -> list[str]:
         """Where it is told of: where it was asked for, unless whoever is at home there is not of its account any more."""
@@ -410,9 +431,10 @@ def _one(tx: HandlerTx, handler: Handler, event: Event) -> list[Outgoing]:
 
 def table(
     place: Callable[[ResultFile], str],
-    everybody: Callable[[HandlerTx, str], Collection[str]] = _alone,
+    everybody: Callable[[HandlerTx, str], Collection[str]],
+    notices: Notices,
     *,
     simulated: bool = True,
 ) -> Sequence[Handler]:
     """Who tells people something. `everybody`: all identities of whoever one belongs to; `simulated`: its sats are no real ones."""
-    return (Notify(place, everybody, simulated=simulated),)
+    return (Notify(place, everybody, notices, simulated=simulated),)

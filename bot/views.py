@@ -415,6 +415,15 @@ def offers(task: Task, answers: Sequence[Answer]) -> Reply:
     return Reply(text, {**task_data(task), "waits": "people"}, task.id, picks)
 
 
+def asked(task: Task, now: int) -> Reply:
+    """A task is put to people to bid on."""
+    left = max(1, round(((task.closes_at or task.deadline) - now) / 1000)) * 1000
+    page = Page(f"{task.name} is up for bids{f' by {task.only}' if task.only else ''}, for {span(left)}")
+    page.add(_first_line(task.description))
+    page.add(f"at most {format_sats(task.budget)}: /bid {task.name} SATS")
+    return page.reply(task_data(task))
+
+
 def _files(files: Sequence[ResultFile], place: Callable[[ResultFile], str]) -> tuple[File, ...]:
     return tuple(File(file.name, place(file)) for file in files)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from bot.views import moment
+from core.automation.topics import Notice, Topic
 from core.chat import Button, Reply
 from core.events import Kind
 from core.money import format_sats, to_cost, to_sats
@@ -13,7 +14,7 @@ from core.tokens import CONSOLE_OWNER, home_of
 from core.wallet.limits import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
     from datetime import tzinfo
 
     from core.events import Event, Json
@@ -25,6 +26,8 @@ TOLD = frozenset({
     Kind.TREASURY_SHORT, Kind.SUSPENSE_CAME, Kind.SUSPENSE_GIVEN,
 })  # fmt: skip
 """Of money, what somebody is told who did not do it."""
+
+_SECURITY = frozenset({Kind.SPENDING_FROZEN, Kind.SPENDING_UNFROZEN, Kind.LIMIT_CHANGED})
 
 _STOPPED = "Nothing is posted, awarded or paid; /cancel, refunds and what was awarded go on. /unfreeze ends it."
 
@@ -88,9 +91,10 @@ def standing_facts(one: Standing) -> dict[str, Json]:
     return facts
 
 
-def told(event: Event, everybody: Callable[[str], Collection[str]], *, simulated: bool) -> Sequence[tuple[str, Reply]]:
-    """Who is told of what somebody else did with money, and what: (conversation, reply)."""
+def told(event: Event, everybody: Callable[[str], Collection[str]], *, simulated: bool) -> Notice:
+    """Who is told of what somebody else did with money, and what."""
     data, by = event.data, str(event.data.get("by", ""))
+    topic = Topic.MONEY
     if event.kind is Kind.SATS_TRANSFERRED:
         whom, sats = str(data["to"]), int(str(data["amount_sats"]))
         what = f"{'simulated ' if simulated else ''}{'sat' if sats == 1 else 'sats'}"
@@ -100,8 +104,9 @@ def told(event: Event, everybody: Callable[[str], Collection[str]], *, simulated
         whom, reply = str(data["to"]), _found(event, simulated=simulated)
     else:
         whom, reply = CONSOLE_OWNER, _to_owners(event, by)
+        topic = Topic.SECURITY if event.kind in _SECURITY else Topic.TREASURY
     homes = {home for one in everybody(whom) if (home := home_of(one)) is not None}
-    return [(home, reply) for home in sorted(homes - {home_of(by)})]
+    return Notice(topic, reply, homes - {home_of(by)})
 
 
 def _found(event: Event, *, simulated: bool) -> Reply:

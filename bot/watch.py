@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.automation.topics import Notice, Topic
 from core.chat import Reply
 from core.errors import HubError
 from core.events import Event, Kind
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from bot.health import Health
+    from core.automation.notify import Notices, NoticeTx
     from core.chat import Outgoing
-    from core.messages import MessageTx
     from core.ports import Clock
     from core.store import Store
 
@@ -31,10 +32,11 @@ class Watch:
     `intact` raises a `HubError` where the hub's files are gone; then `lost` is that, and `end` was called.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         health: Health,
-        store: Store[MessageTx],
+        store: Store[NoticeTx],
+        notices: Notices,
         clock: Clock,
         owners: Callable[[], Collection[str]],
         send: Callable[[Outgoing], None],
@@ -42,6 +44,7 @@ class Watch:
     ) -> None:
         self._health = health
         self._store = store
+        self._notices = notices
         self._clock = clock
         self._owners = owners
         self._send = send
@@ -54,10 +57,14 @@ class Watch:
         """At a start: what waits to be told is for whoever owns the hub now, and about surfaces that there still are."""
         owners, names = set(self._owners()), {surface.name for surface in self._health.surfaces}
 
-        def work(tx: MessageTx) -> None:
+        def work(tx: NoticeTx) -> None:
             found = tx.messages.notices()
             tx.messages.withdraw(
-                [number for number, where, about in found if where not in owners or about not in names]
+                [
+                    number
+                    for number, where, about in found
+                    if about not in names or (where not in owners and not self._notices.wanted_in(where))
+                ]
             )
 
         await self._store.write(work)
@@ -89,23 +96,25 @@ class Watch:
     async def warn(self, surface: str, key: str, words: str) -> None:
         """Tell the owners, elsewhere than on `surface`, what happened there: once for each `key`."""
 
-        def work(tx: MessageTx) -> list[Outgoing]:
+        def work(tx: NoticeTx) -> list[Outgoing]:
             if tx.applied(key) is not None:
                 return []
             tx.mark(key, "")
-            return self._told(tx, surface, Reply(words, {"ok": False, "surface": surface}))
+            return self._told(tx, Topic.SECURITY, surface, Reply(words, {"ok": False, "surface": surface}))
 
         for message in await patiently(self._store, work, self._clock):
             self._send(message)
 
     async def _tell(self, surface: str, kind: Kind, words: str) -> None:
-        def work(tx: MessageTx) -> list[Outgoing]:
+        def work(tx: NoticeTx) -> list[Outgoing]:
             tx.emit(Event(kind, data={"surface": surface}))
-            return self._told(tx, surface, Reply(words, {"ok": kind is Kind.SURFACE_UP, "surface": surface}))
+            return self._told(
+                tx, Topic.HEALTH, surface, Reply(words, {"ok": kind is Kind.SURFACE_UP, "surface": surface})
+            )
 
         for message in await self._store.write(work):
             self._send(message)
 
-    def _told(self, tx: MessageTx, surface: str, reply: Reply) -> list[Outgoing]:
-        elsewhere = [owner for owner in sorted(self._owners()) if not owner.startswith(f"{surface}:")]
-        return [tx.messages.queue(owner.partition(":")[0], owner, reply, None, tx.now) for owner in elsewhere]
+    def _told(self, tx: NoticeTx, topic: Topic, surface: str, reply: Reply) -> list[Outgoing]:
+        elsewhere = [owner for owner in self._owners() if not owner.startswith(f"{surface}:")]
+        return self._notices.tell(tx, Notice(topic, reply, elsewhere, but=surface))

@@ -586,6 +586,41 @@ class Serve(_Group):
         return self
 
 
+_CHANNEL = re.compile(r"([a-z][a-z0-9-]{0,31})=([a-z][a-z0-9+.-]*://\S+)")
+
+
+class Notify(_Group):
+    """Further ways to notify the owners (Apprise); none without channels."""
+
+    channels: SecretStr | None = Field(
+        None,
+        description="ways to notify besides the chats, NAME=URL each, separated by blanks or lines; Apprise's URLs, such as"
+        " phone=ntfys://ntfy.example.org/TOPIC. They hold secrets: better NOTIFY_CHANNELS_FILE",
+    )
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """The URL of each channel; no two have a name."""
+        words = self.channels.get_secret_value().split() if self.channels else []
+        return dict(word.split("=", 1) for word in words)
+
+    @field_validator("channels")
+    @classmethod
+    def _whole(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what names no channel, without showing it."""
+        names: set[str] = set()
+        for number, word in enumerate(value.get_secret_value().split() if value else [], 1):
+            found = _CHANNEL.fullmatch(word)
+            if found is None:
+                message = f"number {number} of it is no NAME=URL, of a name like my-phone and a URL of Apprise's"
+                raise ValueError(message)
+            if found[1] in names:
+                message = f"the channel {found[1]} is there twice"
+                raise ValueError(message)
+            names.add(found[1])
+        return value
+
+
 class RedisGroup(_Group):
     """Where the hub and its gateways meet; off without an address."""
 
@@ -749,6 +784,7 @@ class Settings(BaseSettings):
     matrix: Matrix = Field(default_factory=Matrix)
     shortcuts: Shortcuts = Field(default_factory=Shortcuts)
     speech: Speech = Field(default_factory=Speech)
+    notify: Notify = Field(default_factory=Notify)
     auction: Auction = Field(default_factory=Auction)
     wallet: WalletGroup = Field(default_factory=WalletGroup)
     lightning: Lightning = Field(default_factory=Lightning)

@@ -44,6 +44,9 @@ class Action(StrEnum):
     REMEMBER = "have something remembered or forgotten"
     FORGET = "have something forgotten that others had kept here"
     ALOUD = "have a group answered aloud"
+    NOTIFY = "change what you are told"
+    TELL = "have a group told of things"
+    OVERSEE = "be told of the hub's own affairs"
     TOKENS = "see and revoke tokens"
     MINT = "mint tokens"
     PAIR = "let people in or out"
@@ -74,13 +77,14 @@ _MEMBER = frozenset(
         Action.JOIN,
         Action.PAY,
         Action.RECEIVE,
+        Action.NOTIFY,
     }
 )
 _OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OWN = _OWN_TASKS | {Action.TOKENS, Action.FORGET}
-_OPERATOR = frozenset(
-    {Action.FORGET, Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD}
-)
+_OPERATOR = frozenset({
+    Action.FORGET, Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD, Action.TELL,
+})  # fmt: skip
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
     Role.MEMBER: _MEMBER,
@@ -110,6 +114,7 @@ _PAYS = frozenset(
         Action.RECALL,
         Action.REMEMBER,
         Action.FORGET,
+        Action.NOTIFY,
     }
 )
 """What nobody does as somebody else, nor on the word of who may be another; what is remembered is private."""

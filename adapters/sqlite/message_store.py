@@ -37,6 +37,7 @@ _MOVE = "UPDATE OR IGNORE {} SET {} = ?2 || substr({}, length(?1) + 1) WHERE ({}
 _MOVED = (
     ("task", "conversation", ""), ("thread", "conversation", ""),
     ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
+    ("notice_wish", "place", ""), ("held_notice", "place", ""),
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
     ("memory", "name", " AND scope = 'place'"),
 )  # fmt: skip
@@ -95,7 +96,7 @@ class MessageRows:
         cursor = self._connection.execute(
             "INSERT INTO outgoing (surface, conversation, cause, body, state, at, task, replaces)"
             " VALUES (?, ?, ?, ?, 'sending', ?, ?, ?)",
-            (surface, conversation, cause, _dump(reply), now, reply.task, replaces),
+            (surface, conversation, cause, dump(reply), now, reply.task, replaces),
         )
         number = cursor.lastrowid or 0
         return Outgoing(number, surface, conversation, reply, cause, taps=_taps(number, reply), replaces=replaces)
@@ -163,7 +164,7 @@ class MessageRows:
         """See `MessageStore`."""
         number, place = _number_and_place(tap)
         row = self._connection.execute(_TAP, (number, conversation)).fetchone()
-        reply = _load(row[0]) if row else Reply("")
+        reply = load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
         return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
@@ -174,7 +175,7 @@ class MessageRows:
         """See `MessageStore`."""
         given = (conversation, json.dumps(sorted(actors)), now, json.dumps(sorted(but)))
         row = self._connection.execute(_QUESTION, given).fetchone()
-        return () if row is None else _taps(row[0], _load(row[1]))
+        return () if row is None else _taps(row[0], load(row[1]))
 
     def bind(self, number: int, tap: str) -> None:
         """See `MessageStore`."""
@@ -204,7 +205,7 @@ class MessageRows:
         )
         answered = next((number for number, _, _, answers in rows if answers), None)
         board = None if beneath.fetchone() else answered
-        found = [(number, _ids(sent), _load(body)) for number, sent, body, _ in rows]
+        found = [(number, _ids(sent), load(body)) for number, sent, body, _ in rows]
         return [
             Announcement(sent, reply, _taps(number, reply), number == board)
             for number, sent, reply in found
@@ -217,7 +218,7 @@ class MessageRows:
             "SELECT conversation, platform_id, body FROM outgoing WHERE id = ? AND state = 'sent' AND platform_id IS NOT NULL",
             (number,),
         ).fetchone()
-        return None if row is None else Delivered(row[0], _ids(row[1]), _load(row[2]))
+        return None if row is None else Delivered(row[0], _ids(row[1]), load(row[2]))
 
     def places(self, task: int) -> list[str]:
         """See `MessageStore`."""
@@ -317,15 +318,15 @@ def outgoing(  # noqa: PLR0913, PLR0917 - a row
     platform_id: str | None,
 ) -> Outgoing:  # fmt: skip
     """A row of `OUTGOING`."""
-    reply = _load(body)
+    reply = load(body)
     return Outgoing(
         number, surface, conversation, reply, cause, again=state == "sending", taps=_taps(number, reply),
         replaces=replaces, sent=_ids(platform_id), lost=state == "sending",
     )  # fmt: skip
 
 
-def _dump(reply: Reply) -> str:
-    """Lists are for the program that asked, if it is still there: who comes later reads the text."""
+def dump(reply: Reply) -> str:
+    """A reply as it is kept. Lists are for the program that asked, if it is still there: who comes later reads the text."""
     data = {key: value for key, value in reply.data.items() if not isinstance(value, list)}
     body: dict[str, object] = {"text": reply.text, "data": data}
     if reply.task is not None:
@@ -343,7 +344,8 @@ def _dump(reply: Reply) -> str:
     return json.dumps(body, separators=(",", ":"))
 
 
-def _load(text: str) -> Reply:
+def load(text: str) -> Reply:
+    """A reply that was kept."""
     body = json.loads(text)
     return Reply(
         body["text"], body["data"], body.get("task"),

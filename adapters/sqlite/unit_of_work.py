@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.container_store import ContainerRows
     from adapters.sqlite.mcp_store import McpRows
     from adapters.sqlite.memory_store import MemoryRows
+    from adapters.sqlite.notice_store import NoticeRows
     from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
@@ -150,6 +151,11 @@ class UnitOfWork:
         from adapters.sqlite.mcp_store import McpRows  # noqa: PLC0415 - where there are any
 
         return McpRows(self._connection)
+    def notices(self) -> NoticeRows:
+        """What is told where, and what waits to be told."""
+        from adapters.sqlite.notice_store import NoticeRows  # noqa: PLC0415 - it stands on a feature, and few tasks need it
+
+        return NoticeRows(self._connection)
 
     def keeps_containers(self) -> bool:
         """Whether there ever was an agent in a container; what they are is asked of `containers`."""

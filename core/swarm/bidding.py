@@ -53,13 +53,17 @@ class HadItsTurn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an auction needs to know: its window and the lease it awards, in ms; the hub's own agents, and the crew."""
+    """What an auction needs to know: its window and the lease it awards, in ms; the hub's own agents, and the crew.
+
+    `people`: whether people asked to bid on what is posted in a conversation.
+    """
 
     window: int
     lease: int
     token: Callable[[], str]
     roster: Roster
     crew: Crew
+    people: Callable[[str], bool]
 
     def capacity(self, agent: str) -> int:
         """How many tasks an agent does at a time; 0 for one that there is not."""
@@ -112,7 +116,12 @@ def open_and_close(tx: SwarmTx, task: Task, appraisals: Sequence[tuple[Agent, Sa
 
 
 def awaited(tx: SwarmTx, task: Task, terms: Terms) -> bool:
-    """Whether an auction waits for somebody: a worker that is here, could do it, has a hand free, and has not answered yet."""
+    """Whether an auction waits for somebody: a worker that is here, could do it, has a hand free, and has not answered yet.
+
+    Where people asked to bid they are waited for, since nobody knows who of them will.
+    """
+    if terms.people(task.conversation):
+        return True
     if not (hands := terms.crew.hands(task)):
         return False
     answered = tx.tasks.answered(task.id, task.attempt)

@@ -61,7 +61,7 @@ class NotYours(UserError):
 
 
 class AgentsBid(UserError):
-    """{task} is for agents to bid on. Its requester lets people bid with pick=ask, or asks one of them with to=PERSON."""
+    """{task} is for agents to bid on. Its requester lets people bid: pick=ask, to=PERSON, or /notify bids on where it is posted."""
 
     status = 409
 
@@ -96,11 +96,13 @@ class Coordinator:
         rules: Rules | None = None,
         sold: Worker | None = None,
         foresee: Callable[[Any, Task, Sequence[str]], None] | None = None,
+        people: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`sold`: does the work that strangers bought, where that is not the `worker` too.
 
         `as_now`: who asks, as they stand in the unit of work that decides; it raises where they are somebody else by then.
-        `foresee` takes part in the unit of work that posts a task, and is told who is in the running.
+        `foresee` takes part in the unit of work that posts a task, and is told who is in the running. `people`: whether people
+        asked to bid on what is posted in a conversation.
         """
         self._store = store
         self._as_now = as_now
@@ -116,6 +118,7 @@ class Coordinator:
             token=lambda: ids.token(12),
             roster=roster,
             crew=self.crew,
+            people=people,
         )
         self._docket = Docket(store, clock, self.crew)
         workers = Workers(worker, sold or worker)
@@ -167,7 +170,7 @@ class Coordinator:
             if fund is not None:
                 now = fund(tx, now)
             task, new = orders.post(tx, now, self.rules)
-            if new and self._foresee is not None:
+            if new and self._foresee is not None and not self._terms.people(task.conversation):
                 self._foresee(tx, task, bidding.able(task, appraised, self._terms))
             if tell is not None:
                 tell(tx, task)
@@ -190,7 +193,7 @@ class Coordinator:
                 return task
             if task.status is not Status.BIDDING:
                 raise WrongState(task=task.name, status=task.status.value, verb="bid on")
-            if not task.waits_for_people:
+            if not task.waits_for_people and not self._terms.people(task.conversation):
                 raise AgentsBid(task=task.name)
             said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
             by: dict[str, Json] = {"by": now.recorded}

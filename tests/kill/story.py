@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from adapters.sqlite.message_store import _load
+from adapters.sqlite.message_store import load
 from bot.app import build
 from bot.parts.looks import DATABASE
 from bot.subscriptions import NOTIFIED
@@ -227,7 +227,7 @@ class Story:
     def sent(self) -> list[Reply]:
         """What has been shown, as the hub sees it."""
         return [
-            _load(body)
+            load(body)
             for (body,) in rows(self.settings(), "SELECT body FROM outgoing WHERE state = 'sent' ORDER BY id")
         ]
 

@@ -22,6 +22,7 @@ from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from bot.approvals import Approvals
 from bot.links import CARRIES, Links, left_behind
+from core.automation.notify import Notices
 from core.chat import Role
 from core.errors import Unavailable
 from core.money import to_msat
@@ -286,9 +287,10 @@ class Hub:
             nursery.spawn(self.coordinator.run(), "clock")
             approvals = Approvals(store, self._clock, identities, send=_to_nobody, close=_to_nobody)
             pairing = Pairing(store, self._ids, identities, _to_nobody, has=left_behind)
+            notices = Notices(store, self._clock, identities, None, lambda _: [], _to_nobody)
             self.approvals, self.links = (
                 approvals,
-                Links(store, self._ids, identities, pairing, approvals, send=_to_nobody),
+                Links(store, self._ids, identities, pairing, approvals, notices, send=_to_nobody),
             )
             approvals.carries(CARRIES, self.links.carry)
             await identities.refresh()

@@ -160,7 +160,7 @@ async def test_eight_that_strikes_while_the_books_are_looked_at_is_not_missed() 
             clock.advance(BERLIN - clock.now())
 
     store, nobody = cast("Any", Striking()), cast("Any", None)
-    daily = Daily(store, clock, ZoneInfo("Europe/Berlin"), nobody, nobody, nobody, simulated=True)
+    daily = Daily(store, clock, ZoneInfo("Europe/Berlin"), nobody, nobody, nobody, nobody, simulated=True)
     with pytest.raises(Looked):
         async with asyncio.timeout(1):
             await daily.run()

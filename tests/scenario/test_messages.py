@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bot.subscriptions import Handler, HandlerTx
     from core.chat import Attachment, Inbound, Outgoing
     from core.events import Event
-    from core.swarm.ports import ResultFile
 
 
 # Once, and in order ------------------------------------------------------------------------------------------------
@@ -246,8 +245,8 @@ async def test_a_console_that_waits_is_told_the_end_and_that_it_is_the_end(tmp_p
 class _Poisoned(Notify):
     """Tells everything but one event, which it cannot take."""
 
-    def __init__(self, place: Callable[[ResultFile], str], *, name: str, task: int) -> None:
-        super().__init__(place)
+    def __init__(self, *parts: Any, name: str, task: int) -> None:
+        super().__init__(*parts)
         self.name = name
         self._task = task
 
@@ -262,9 +261,9 @@ class _Poisoned(Notify):
 async def test_an_event_that_cannot_be_taken_is_buried_and_stops_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poisoned: str
 ) -> None:
-    def handlers(place: Callable[[ResultFile], str], *_: object, **__: object) -> Sequence[Handler]:
-        own = [] if poisoned == "notify" else table(place)
-        return [_Poisoned(place, name=poisoned, task=1), *own]
+    def handlers(*parts: Any, **_: object) -> Sequence[Handler]:
+        own = [] if poisoned == "notify" else table(*parts)
+        return [_Poisoned(*parts, name=poisoned, task=1), *own]
 
     assert Kind.TASK_SETTLED in NOTIFIED
     monkeypatch.setattr(bot.app, "table", handlers)

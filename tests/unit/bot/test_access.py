@@ -32,6 +32,9 @@ ROSTER     -      -       yes       -      yes    yes  yes    -      tap
 IMAGE      -      -       -         -      yes    -    yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
 ALOUD      -      -       yes       -      yes    yes  yes    yes    yes
+NOTIFY     -      yes     yes       yes    yes    -    yes    -      tap
+TELL       -      -       yes       -      yes    yes  yes    yes    yes
+OVERSEE    -      -       -         -      yes    yes  yes    yes    yes
 TOKENS     -      own     own       own    yes    -    -      -      -
 MINT       -      -       -         -      yes    -    -      -      -
 PAIR       -      -       -         -      yes    -    yes    -      tap

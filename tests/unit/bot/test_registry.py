@@ -41,6 +41,7 @@ EXAMPLES = {
     "on|off": "off", "WHOM": "telegram:7", "BOLT11": "lnbc1", "MEMO": "two coffees", "SCOPE": "day",
     "AMOUNT": "500", "in|out": "out", "me|treasury": "treasury", "PREIMAGE": "ab12", "PAYMENT": "cd34ef56",
     "IMAGE": "timmy-agent:2", "CAPABILITIES": "writing,data", "FACT": "M-4",
+    "TOPIC": "bids", "on|off|HOURS": "22:00-07:00", "CHANNEL": "phone", "ZONE": "Europe/Berlin",
 }  # fmt: skip
 
 

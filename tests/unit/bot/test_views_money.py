@@ -75,8 +75,7 @@ def test_a_payment_says_when_it_was_the_treasurys_and_an_old_page_that_it_has_no
 def test_the_owners_are_told_how_much_waits_in_suspense_with_what_came() -> None:
     def said(waiting: int) -> str:
         event = Event(Kind.SUSPENSE_CAME, data={"entry": 3, "sats": 70, "waiting_sats": waiting})
-        ((_, reply),) = views_money.told(event, lambda _: ["telegram:1"], simulated=False)
-        return reply.text
+        return views_money.told(event, lambda _: ["telegram:1"], simulated=False).reply.text
 
     assert "They wait in suspense: /reconcile" in said(70)
     assert "They wait in suspense, where 270 sats are in all: /reconcile" in said(270)

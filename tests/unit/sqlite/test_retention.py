@@ -34,6 +34,7 @@ KEPT = {
     "freeze", "treasury_flow", "daily_report", "container", "container_mark", "forecast", "spark_field", "spark_advice",
     "memory", "fact_term", "fact_term_data", "fact_term_idx", "fact_term_config",
     "mcp_tool",
+    "notice_wish", "quiet_hours", "held_notice", "briefing",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 

@@ -1,0 +1,50 @@
+"""What comes by itself: what people are told, where and when, and the briefing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bot import views_notices
+from bot.registry import BadChoice, command
+from core.access import Action
+from core.automation.quiet import parse_hours
+from core.automation.topics import parse_topic
+
+if TYPE_CHECKING:
+    from bot.hub import Hub
+    from core.chat import CommandCall, Reply
+
+QUIET = "quiet"
+
+
+@command(
+    "/notify [TOPIC on|off|HOURS] [to=CHANNEL] [zone=ZONE]",
+    "what you are told by itself, and where",
+    group="time",
+    action=Action.LOOK,
+    bare=True,
+    notes=(
+        "TOPIC on: told here from now on; off: not here any more. /notify alone lists the topics, and what is told where",
+        "bids on: what is posted here takes bids of people too, for its whole time",
+        "quiet 22:00-07:00: what comes then waits for the end; quiet off ends that",
+        "zone=ZONE: of the quiet hours, such as Europe/Berlin; the hub's if you say nothing",
+        "to=CHANNEL: told by a channel that the owner's settings name (TIMMY_NOTIFY_CHANNELS)",
+    ),
+)
+async def notify(hub: Hub, call: CommandCall) -> Reply:
+    """Show or change what is told where."""
+    given, what = cast("str | None", call.args.get("topic")), cast("str | None", call.args.get("on|off|hours"))
+    if given is None or what is None:
+        return views_notices.standing(
+            await hub.notices.standing(call.caller, call.conversation), private=call.caller.private
+        )
+    if given.lower() == QUIET:
+        hours = None if what == "off" else parse_hours(what, cast("str | None", call.args.get("zone")))
+        await hub.notices.set_hours(call.caller, hours)
+        return views_notices.quiet(hours)
+    topic = parse_topic(given)
+    if what not in {"on", "off"}:
+        raise BadChoice(given=repr(what[:40]), choices="on or off", usage=hub.registry.get("notify").usage)
+    channel = cast("str | None", call.args.get("to"))
+    place = await hub.notices.set(call.caller, call.conversation, topic, on=what == "on", channel=channel)
+    return views_notices.changed(topic, place, on=what == "on", here=place == call.conversation)
