@@ -339,6 +339,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             delivery.branch(matrix.name, matrix)
             speaking.attach(matrix.name, matrix)
             surfaces.append(matrix)
+        surfaces += chats.channels(settings, partial(back, "apprise"))
         hearing.attach(shortcuts)
         surfaces += shortcuts
         for surface in surfaces:

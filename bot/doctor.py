@@ -23,6 +23,7 @@ from bot.links import left_behind
 from bot.parts.looks import (
     BookGone,
     look_at_books,
+    look_at_channels,
     look_at_data,
     look_at_model,
     look_at_network,
@@ -56,6 +57,9 @@ CLOCK_MS = 60_000
 FEW_PROXIES = 1 << 16
 """As many as a network of containers has."""
 
+_PAGES = {"apprise": "notifications"}
+"""Where a surface is told of on a page of another name."""
+
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:[0-9]{1,5})?")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
@@ -67,7 +71,7 @@ class Asked:
     `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
     the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
     the gate. `deaf`: why one that runs does not answer. `redis`: what was seen of it, and of
-    `docker` its version (empty: only the network was looked at), or why it is of no use.
+    `docker` its version (empty: only the network was looked at), or why it is of no use. `channels`: by name why each is of no use.
     """
 
     model: str = ""
@@ -78,6 +82,7 @@ class Asked:
     deaf: HubError | None = None
     redis: RedisLook | HubError | None = None
     docker: str | HubError | None = None
+    channels: Mapping[str, str] = field(default_factory=dict)
 
 
 async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError | None = None) -> Asked:
@@ -93,7 +98,7 @@ async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError 
             port = str(error)
     money = await ask_money(settings, runs=runs, listens=gate)
     far, boxes = await ask_redis(settings), await ask_docker(settings)
-    return Asked(model or "", window, port, outside, money, deaf, far, boxes)
+    return Asked(model or "", window, port, outside, money, deaf, far, boxes, await look_at_channels(settings))
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
@@ -111,6 +116,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: gate(settings, asked.money, runs=runs),
         lambda: redis(settings, asked.redis),
         lambda: docker(settings, asked.docker),
+        lambda: _channels(asked.channels),
         lambda: _hub(settings, status, asked.deaf),
     ]
     return [finding for check in checks for finding in check()]
@@ -281,6 +287,13 @@ def _speech(settings: Settings) -> Iterator[Finding]:
         yield check("speech.models", str(folder), wrong, "Set TIMMY_SPEECH_MODEL_DIR to the folder of your model.")
 
 
+def _channels(found: Mapping[str, str]) -> Iterator[Finding]:
+    if found:
+        wrong = "; ".join(f"{name}: {why}" for name, why in found.items() if why)
+        fix = "Change it in TIMMY_NOTIFY_CHANNELS; docs/notifications.md says how they are written."
+        yield check("notify.channels", ", ".join(found), wrong, fix)
+
+
 def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Finding]:
     """Whether a phone gets here, and whether those that may speak for somebody whom the hub knows."""
     if not settings.shortcuts.enabled:
@@ -361,7 +374,9 @@ def _hub(settings: Settings, status: Mapping[str, Any] | None, deaf: HubError | 
     yield check("messages.given_up", "none", wrong, "The log names each.", Severity.WARNING)
     yield from _stuck(status.get("stuck", ()))
     for name, advice in status["advice"].items():
-        yield check(f"{name}.advice", "nothing", "; ".join(advice), f"See docs/{name}.md.", Severity.WARNING)
+        yield check(
+            f"{name}.advice", "nothing", "; ".join(advice), f"See docs/{_PAGES.get(name, name)}.md.", Severity.WARNING
+        )
 
 
 def _stuck(found: Sequence[Mapping[str, str]]) -> Iterator[Finding]:

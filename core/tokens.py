@@ -38,13 +38,13 @@ MCP = "mcp:"
 STRANGER = "l402:"
 """How the actor and the conversation of a stranger begin who paid for what they ask; a short name of their token follows."""
 _PERSONS = re.compile(r"(telegram:[1-9][0-9]*|matrix:@[^:]+:[^/]+)(?:/.*)?", re.DOTALL)
-_UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts", "mcp", "l402"})
+_UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts", "mcp", "l402", "apprise"})
 
 
 def home_of(actor: str) -> str | None:
     """The conversation in which the hub reaches a person by itself; of `console:owner as telegram:5`, the owner's.
 
-    None for those that it has no way to: agents, workers, peers, schedules, shortcuts, strangers who paid (l402).
+    None for those that it has no way to: agents, workers, peers, schedules, shortcuts, strangers who paid (l402), channels.
     """
     person = actor.partition(" as ")[0]
     surface, colon, _ = person.partition(":")

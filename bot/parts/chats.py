@@ -15,6 +15,7 @@ from core.tokens import CONSOLE_OWNER
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from adapters.apprise.surface import Channels
     from adapters.clockwork import Nursery
     from adapters.matrix.surface import MatrixSurface
     from adapters.shortcuts.answers import Said
@@ -73,6 +74,18 @@ async def telegram(
 
     moves = await store.read(lambda tx: tx.messages.moved("telegram"))
     return TelegramSurface(access, menus, clock=clock, spawner=nursery, back=back, moved=moved, moves=moves)
+
+
+def channels(settings: Settings, back: Callable[[], Awaitable[None]]) -> Sequence[Channels]:
+    """The channels of the owners, where there are any. Apprise itself is imported in a child process only."""
+    named = settings.notify.named
+    if not named:
+        return ()
+    from adapters.apprise.surface import Channels  # noqa: PLC0415
+
+    for url in named.values():
+        hide(url)
+    return (Channels(named, back),)
 
 
 async def matrix(

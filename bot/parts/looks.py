@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "DATABASE", "BookGone", "NodeLook", "gate_port", "look_at_books", "look_at_data",
+    "DATABASE", "BookGone", "NodeLook", "gate_port", "look_at_books", "look_at_channels", "look_at_data",
     "look_at_gate", "look_at_model", "look_at_network", "look_at_node", "look_at_pages", "look_at_port", "look_at_price",
     "look_at_workspace", "look_from_outside", "speech_lacks",
 ]  # fmt: skip
@@ -165,6 +165,16 @@ async def look_from_outside(settings: Settings) -> str:
     from adapters.web.reach import unreached  # noqa: PLC0415 - as in `sidecar`
 
     return await unreached(settings.http.public_url) if settings.http.public_url else "it has no public address"
+
+
+async def look_at_channels(settings: Settings) -> dict[str, str]:
+    """Of each channel why Apprise cannot use its URL; empty where it can."""
+    named = settings.notify.named
+    if not named:
+        return {}
+    from adapters.apprise.surface import ask  # noqa: PLC0415 - where there are channels
+
+    return {name: (await ask(url, ""))["why"] for name, url in named.items()}
 
 
 def speech_lacks(settings: Settings) -> tuple[str, str]:

@@ -176,6 +176,8 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
             },
         )
         _is(await ask("/voice off"), {"ok": bool, "voice": bool})
+        _is(await ask("/notify"), {"ok": bool, "told": dict, "quiet": type(None), "waiting": int, "channels": list})
+        _is(await ask("/notify agents on"), {"ok": bool, "topic": str, "place": str, "on": bool})
         _is(await ask("/why"), {"ok": bool, "command": str, "allowed": bool, "rule": str})
         status = await ask("/status")
         assert {"ready", "parts", "model", "tasks", "money", "dead_letters", "uptime_s"} <= set(status)

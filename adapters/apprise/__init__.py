@@ -1,0 +1,1 @@
+"""Further channels of the owners' (a phone, a mailbox, another chat), by Apprise."""
