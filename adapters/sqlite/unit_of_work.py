@@ -151,6 +151,8 @@ class UnitOfWork:
         from adapters.sqlite.mcp_store import McpRows  # noqa: PLC0415 - where there are any
 
         return McpRows(self._connection)
+
+    @property
     def notices(self) -> NoticeRows:
         """What is told where, and what waits to be told."""
         from adapters.sqlite.notice_store import NoticeRows  # noqa: PLC0415 - it stands on a feature, and few tasks need it
