@@ -24,7 +24,7 @@ class NothingServed(NoModelInstalled):
     """The model server at {url} has no chat model. Start it with one."""
 
 
-class NotServed(ModelMissing):
+class ServesNoModel(ModelMissing):
     """The model server at {url} has no model {model}. Choose another with /model, or start it with that one."""
 
 
@@ -34,7 +34,7 @@ class OpenAIModel(ModelServer):
     setting = "TIMMY_OPENAI_URL"
     unreachable = ServerUnreachable
     nothing = NothingServed
-    missing = NotServed
+    missing = ServesNoModel
 
     def __init__(
         self,

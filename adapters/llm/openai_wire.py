@@ -17,7 +17,7 @@ import httpx
 import httpx_sse
 
 from adapters.llm.guarded import LONGEST_LINE, TooMuch, bounded, options
-from adapters.llm.openai import NotServed, ServerUnreachable
+from adapters.llm.openai import ServesNoModel, ServerUnreachable
 from adapters.llm.refusals import named as refused
 from adapters.llm.refusals import one_line
 from core.agent.model import Card, ModelBrokeOff, ModelCut, ModelFailed, ModelGarbled, ModelSilent, ToolCall
@@ -170,7 +170,7 @@ class Wire:
             return KeyRefused(url=self._url, why=why)
         if status == HTTPStatus.NOT_FOUND:
             if model and "model" in why.casefold():
-                return NotServed(url=self._url, model=model)
+                return ServesNoModel(url=self._url, model=model)
             return OtherProtocol(url=self._url, why=why or "not found")
         return refused(why or f"status {status}", model, offered=offered)
 
