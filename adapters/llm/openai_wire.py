@@ -17,7 +17,7 @@ import httpx
 import httpx_sse
 
 from adapters.llm.guarded import LONGEST_LINE, TooMuch, bounded, options
-from adapters.llm.openai import ServesNoModel, ServerUnreachable
+from adapters.llm.openai import ServerUnreachable, ServesNoModel
 from adapters.llm.refusals import named as refused
 from adapters.llm.refusals import one_line
 from core.agent.model import Card, ModelBrokeOff, ModelCut, ModelFailed, ModelGarbled, ModelSilent, ToolCall

@@ -18,7 +18,7 @@ import pytest
 from adapters.clockwork import Nursery, SystemClock
 from adapters.llm import guarded, openai_wire, wire
 from adapters.llm.ollama import OllamaModel
-from adapters.llm.openai import NothingServed, OpenAIModel, ServesNoModel, ServerUnreachable
+from adapters.llm.openai import NothingServed, OpenAIModel, ServerUnreachable, ServesNoModel
 from adapters.llm.openai_wire import KeyRefused, OtherProtocol, WindowFull
 from adapters.llm.reach import ModelElsewhere, Reach
 from adapters.llm.server import BadModelAddress, Patience
