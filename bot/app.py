@@ -51,7 +51,9 @@ from bot.mcp_clients import Clients
 from bot.money import People, World, money
 from bot.parts import chats, far, nodes
 from bot.parts.looks import DATABASE
+from bot.parts.tools import check_names, tools
 from bot.parts.web import selling, sidecar, worker_routes
+from bot.reading import Reading
 from bot.registry import registry
 from bot.serving import NOT_FOR_STRANGERS
 from bot.speaking import Speaking
@@ -67,7 +69,6 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
-from core.agent.tool import NoTools
 from core.automation.notify import Notices
 from core.chat import File
 from core.errors import Unavailable, cause
@@ -191,9 +192,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             folder.strangers(data), (), cache=pictures, scratch=shelf.scratch, without=NOT_FOR_STRANGERS
         )
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
-        agents = Roster(store, roster if roster is not None else personas.load())
+        declared = roster if roster is not None else personas.load()
+        check_names(declared)
+        agents = Roster(store, declared)
         bounds = Bounds(window=settings.ollama.num_ctx)
-        toolbox = toolbox or NoTools()
+        reads = Reading()
+        toolbox = toolbox or tools(
+            settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings)
+        )  # fmt: skip
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds, toolbox=toolbox)
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
@@ -272,6 +278,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             Notebook(store, identities, window=bounds.window),
             notices,
         )
+        reads.hub = hub
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
         approvals.carries(TOOL, partial(tooling.carry, dispatcher.receive))
         told = table(files_of.place, identities.selves_in, notices, simulated=wallet.simulated)

@@ -7,6 +7,8 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
+_NO_WORDS = "(?!)"
+
 
 class Takes(Enum):
     """What a skill works on."""
@@ -29,7 +31,7 @@ class Skill(NamedTuple):
     takes: Takes
     libraries: tuple[str, ...]
     said: str
-    hinted: str = "(?!)"
+    hinted: str = _NO_WORDS
 
     @property
     def verbs(self) -> re.Pattern[str]:
@@ -104,4 +106,16 @@ _ALL = (
 )
 
 SKILLS: dict[str, Skill] = {skill.name: skill for skill in _ALL}
-"""All skills by name."""
+"""The skills of personas, by name."""
+
+_DOCUMENTS = ("markdown_it", "pypdf", "docx")
+_CALLED = (
+    Skill("listing", Takes.NOTHING, (), _NO_WORDS),
+    Skill("reading", Takes.NOTHING, _DOCUMENTS, _NO_WORDS),
+    Skill("grep", Takes.NOTHING, (), _NO_WORDS),
+    Skill("page", Takes.NOTHING, ("bs4", "lxml", "markdownify", "pypdf"), _NO_WORDS),
+    Skill("select", Takes.NOTHING, ("pandas", "openpyxl"), _NO_WORDS),
+)
+
+KNOWN: dict[str, Skill] = SKILLS | {skill.name: skill for skill in _CALLED}
+"""All skills by name: those too that no words mean, which only a model's tools ask for. They say themselves what is wrong."""

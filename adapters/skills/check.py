@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from adapters.skills.asked import unheeded, unknown
-from adapters.skills.catalogue import SKILLS, Takes
+from adapters.skills.catalogue import KNOWN, Takes
 from adapters.skills.closed import shown
 from adapters.skills.documents import KINDS
 from adapters.skills.errors import (
@@ -39,9 +39,9 @@ _KNOWN = re.compile(r"\.(?:md|markdown|txt|pdf|docx|csv|tsv|tab|xlsx|xlsm|html?|
 
 def check(workspace: Workspace, match: Match) -> str | None:
     """The path of the one file that a match is about; None if there is none. Raises what is wrong with it by its look."""
-    if match.skill not in SKILLS:
+    if match.skill not in KNOWN:
         raise SkillMissing(skill=match.skill)
-    takes, options = SKILLS[match.skill].takes, dict(match.options)
+    takes, options = KNOWN[match.skill].takes, dict(match.options)
     if takes is Takes.QUERY:
         Query.parse(match.subject)
         workspace.find(options.get("in", "."))

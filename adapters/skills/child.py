@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.skills.catalogue import SKILLS
+from adapters.skills.catalogue import KNOWN
 from adapters.skills.errors import SkillMemory, SkillOutput
 from adapters.skills.job import Job
 from adapters.skills.limits import confine
@@ -41,7 +41,7 @@ def main() -> int:
 
 def perform(request: Request, *, is_cut_off: bool = True) -> Answer:
     """Run the skill. What it raises beyond named errors goes up, as a traceback on standard error."""
-    skill = SKILLS[request.skill]
+    skill = KNOWN[request.skill]
     try:
         name = LOOK if LOOK in request.options else skill.name
         run: Callable[[Job], Outcome] = getattr(import_module(f"adapters.skills.{name}"), name)

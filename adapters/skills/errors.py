@@ -115,6 +115,30 @@ class NothingToDraw(UserError):
     """{path} has no row with a value for {columns}. Name other columns, or fill these in."""
 
 
+class LinesMissing(UserError):
+    """{path} has only {lines}, so there is no line {first}. Name an earlier one."""
+
+
+class PatternBad(UserError):
+    """{pattern} is no regular expression: {why}. Search for the exact text instead, or mend it."""
+
+
+class PatternSlow(UserError):
+    """Looking for {pattern} took longer than {seconds} s. Search for plain words, or in one folder or file."""
+
+
+class NoPage(UserError):
+    """That address holds {kind}, which is no page to read. Name one of a page, of a text, or of a PDF."""
+
+
+class SqlBad(UserError):
+    """The question cannot be answered: {why}"""
+
+
+class SqlSlow(UserError):
+    """The question took longer than {seconds} s. Ask for less, or join on fewer rows."""
+
+
 class WorkspaceMissing(Unavailable):
     """The workspace folder cannot be opened. Make it again, or name another one in TIMMY_WORKSPACE."""
 

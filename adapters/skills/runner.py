@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from adapters.skills.catalogue import SKILLS, Takes
+from adapters.skills.catalogue import KNOWN, Takes
 from adapters.skills.closed import shown
 from adapters.skills.errors import (
     SkillCrashed,
@@ -57,7 +57,7 @@ _KILLED_FOR_TIME = -signal.SIGXCPU
 @cache
 def _installed(skill: str) -> bool:
     """Whether a skill's libraries are there; looked up once, since each look goes through the whole import path."""
-    return skill in SKILLS and all(map(find_spec, SKILLS[skill].libraries))
+    return skill in KNOWN and all(map(find_spec, KNOWN[skill].libraries))
 
 
 class SkillRunner:
@@ -109,7 +109,7 @@ class SkillRunner:
         if case is None:
             return
         self._faults.raise_for(case)
-        if SKILLS[match.skill].takes is Takes.DOCUMENT and kind_of(case.path) in _OPAQUE:
+        if KNOWN[match.skill].takes is Takes.DOCUMENT and kind_of(case.path) in _OPAQUE:
             await self._look(case)
 
     async def run(self, match: Match, out: Path) -> Outcome:

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.skills.catalogue import SKILLS
 from bot import docs
+from bot.parts.tools import check_names
 from config import personas
 
 ROOT = Path(__file__).parents[2]
@@ -45,3 +46,9 @@ def test_there_are_nine_personas_and_their_skills_exist() -> None:
     declared = personas.load()
     assert [one.name for one in declared] == ["echo", "mace", "helm", "seer", "forge", "quill", "pixel", "lyra", "reel"]
     assert {skill for one in declared for skill in one.skills} == set(SKILLS)
+
+
+def test_personas_name_tools_that_there_are() -> None:
+    check_names(personas.load())
+    with pytest.raises(ValueError, match="echo names tools that there are not: telepathy"):
+        check_names([personas.load()[0]._replace(tools=("telepathy", "read_file"))])

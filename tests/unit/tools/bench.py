@@ -1,0 +1,69 @@
+"""A toolbox over a small real workspace, and a way to have its tools called as a model would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from adapters.shelf import Shelf
+from adapters.skills.runner import SkillRunner
+from adapters.tools.here import Here
+from adapters.tools.toolbox import Tools
+from core.agent.tool import Use
+from core.chat import Caller, Role
+from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+    from pathlib import Path
+
+    from core.agent.tool import Output
+    from core.events import Json
+    from core.ports import Page
+
+ANN = Caller("telegram:5", Role.MEMBER)
+
+
+@dataclass
+class Web:
+    """`core.ports.Fetcher` over a few pages."""
+
+    pages: dict[str, Page] = field(default_factory=dict)
+
+    async def get(self, url: str, *, authorization: str = "") -> Page:
+        assert not authorization
+        return self.pages[url]
+
+
+@dataclass
+class Bench:
+    """`call()` reads the arguments and runs the tool, as the loop does."""
+
+    folder: Path
+    workspace: Path
+    zone: tzinfo | None = None
+    clock: FakeClock = field(default_factory=FakeClock)
+    web: Web = field(default_factory=Web)
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        data = self.folder / "data-of-hub"
+        data.mkdir(exist_ok=True)
+        self.shelf = Shelf(data)
+        runner = SkillRunner(self.workspace, [self.workspace / "data", data], scratch=self.shelf.scratch)
+
+        async def reads(line: str, use: Use) -> str:
+            self.asked.append(f"{use.caller.actor}: {line}")
+            return f"what {line} says"
+
+        self.here = Here(runner, self.shelf, self.web, reads, self.clock, self.zone, data)
+        self.tools = Tools(self.here)
+
+    async def call(self, name: str, caller: Caller = ANN, key: str = "k1", **arguments: Json) -> Output:
+        return await self.given(name, arguments, caller, key)
+
+    async def given(self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1") -> Output:
+        tool = self.tools.find(name)
+        assert tool is not None
+        return await tool.run(tool.read(arguments), Use(caller, "telegram:5", key))
