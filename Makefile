@@ -16,7 +16,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev test test-deep test-real test-live test-kill soak test-cov lint bench bench-long lock clean \
+.PHONY: help install run dev watch test test-deep test-real test-live test-kill soak test-cov lint bench bench-long lock clean \
 	docker-build docker-up docker-agent docker-down docker-logs
 
 help: ## list these targets
@@ -59,6 +59,11 @@ run: $(STAMP) ## set-up if needed, then the hub with a chat on standard input
 
 dev: $(STAMP) ## the hub, started anew whenever its code changes
 	@exec $(BIN)/watchfiles '$(BIN)/timmy run' $(PACKAGES)
+
+# The rules alone: what takes seconds is looked at at each change; ARGS='--command "make test"' has it all looked at.
+watch: $(STAMP) ## self-tdd on this checkout: the tests of the rules, again at each change
+	@exec $(BIN)/self-tdd watch --command '$(BIN)/python -m pytest -q -p no:cacheprovider tests/unit/automation tests/unit/swarm \
+		tests/unit/wallet tests/unit/kernel tests/unit/agent' $(ARGS)
 
 # Compiled once, and kept: the tests start many processes, and each would compile what it imports. A worker for each processor, but
 # not so many that importing everything takes longer than the tests.

@@ -34,7 +34,7 @@ from adapters.speech import engines
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
-from bot import owner, proxies, views_notices
+from bot import announce, owner, proxies, views_notices
 from bot.approvals import Approvals
 from bot.boards import Boards
 from bot.contained import Contained
@@ -318,6 +318,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             **owner.calls(hub, web.login_link, settings.fingerprint(), outside, lambda: serving.listens),
             **serving.calls(),
             **clients.calls(),
+            **announce.calls(store, identities, notices, delivery.send, health.surfaces, chats.listed(settings)),
         }
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
         surfaces: list[ChatAdapter] = [console]

@@ -37,6 +37,12 @@ VERIFY_SECONDS = 600.0
 """How long a verification may take, by Matrix's specification."""
 
 
+def listed(settings: Settings) -> frozenset[str]:
+    """The conversations of the groups and rooms that the hub works in."""
+    groups = {f"telegram:{chat}" for chat in split(settings.telegram.chats)}
+    return frozenset(groups | {f"matrix:{room}" for room in split(settings.matrix.rooms)})
+
+
 async def telegram(
     settings: Settings,
     store: Database,

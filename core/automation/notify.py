@@ -165,6 +165,10 @@ class Notices:
         """Write a notice for whoever wants it, in the unit of work that it follows from; returns what is to be sent now."""
         return self._written(tx, notice, places(notice, self._wishes))
 
+    def put(self, tx: NoticeTx, there: Collection[str], reply: Reply) -> list[Outgoing]:
+        """The same for what an owner has put into these places by name: whoever is at home there may be quiet, but wants it."""
+        return self._written(tx, Notice(Topic.HEALTH, reply), [(place, "") for place in there])
+
     def _written(self, tx: NoticeTx, notice: Notice, found: Sequence[tuple[str, str]]) -> list[Outgoing]:
         now: list[Outgoing] = []
         for place, actor in found:

@@ -45,6 +45,7 @@ SEEDS = [
     ("a pure module imports no service", "core/swarm/task.py", "core.swarm.coordinator"),
     ("a pure module imports no service", "core/swarm/parking.py", "core.swarm.walk"),
     ("a pure module imports no service", "core/agent/prompt.py", "core.wallet.wallet"),
+    ("a pure module imports no service", "core/automation/watchdog.py", "core.automation.tdd"),
     ("adapters do not know each other", "adapters/telegram/adapter.py", "adapters.matrix"),
     ("adapters do not know each other", "adapters/markup/__init__.py", "adapters.telegram"),
     ("core does no I/O", "core/ids.py", "sqlite3"),
