@@ -49,7 +49,7 @@ from bot.links import CARRIES, Links, left_behind
 from bot.lookout import Lookout
 from bot.mcp_clients import Clients
 from bot.money import People, World, money
-from bot.parts import chats, far, nodes
+from bot.parts import chats, far, nodes, timers
 from bot.parts.looks import DATABASE
 from bot.parts.tools import check_names, tools
 from bot.parts.web import selling, sidecar, worker_routes
@@ -70,6 +70,7 @@ from core.agent.model import Bounds
 from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.automation.notify import Notices
+from core.automation.schedules import Schedules
 from core.chat import File
 from core.errors import Unavailable, cause
 from core.money import to_msat
@@ -246,6 +247,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return await boxes.keeper(settings, stack, store, web, coordinator, identities, clock, ids)
 
         contained = Contained(keeper, supervisor, coordinator, agents, settings.docker.image)
+        schedules = Schedules(
+            store, clock, identities, timers.calendar, zone=settings.timezone or "", send=delivery.send
+        )
         hub = Hub(
             clock,
             approvals,
@@ -277,9 +281,11 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             tooling,
             Notebook(store, identities, window=bounds.window),
             notices,
+            schedules,
         )
         reads.hub = hub
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
+        schedules.take = dispatcher.take
         approvals.carries(TOOL, partial(tooling.carry, dispatcher.receive))
         told = table(files_of.place, identities.selves_in, notices, simulated=wallet.simulated)
         pump = Pump(store, clock, told, delivery.send)
@@ -331,7 +337,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             health, store, notices, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send, held.check
         )
         rounds = Rounds(store, coordinator)
-        looks = rounds.look, pump.look, learning.look
+        looks = rounds.look, pump.look, learning.look, schedules.look
         lookout = Lookout(looks, store, notices, clock, lambda: identities.everybody(CONSOLE_OWNER), delivery.send)
         health.stuck = lambda: lookout.stuck
         if settings.matrix.on:
@@ -411,6 +417,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             delivery.send, simulated=wallet.simulated,
         )  # fmt: skip
         supervisor.start("report", daily.run)
+        supervisor.start("schedules", schedules.run)
         supervisor.start("approvals", approvals.run)
         for surface in surfaces:
             supervisor.start(surface.name, partial(surface.run, dispatcher.receive))

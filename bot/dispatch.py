@@ -19,7 +19,8 @@ from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers, joining
-from core.access import NeedsTap, NotAllowed, authorize, noting
+from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
+from core.automation.schedules import ScheduleTx
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.pairing import LockedOut
@@ -44,7 +45,7 @@ MAX_WAITING = 200
 """Messages of one lane that may wait their turn; more are refused, with an answer that says so."""
 
 
-class InboxTx(ApprovalTx, Protocol):
+class InboxTx(ApprovalTx, ScheduleTx, Protocol):
     """A unit of work over messages, who their senders are, and what they were asked."""
 
 
@@ -111,6 +112,10 @@ class Dispatcher:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
+
+    def take(self, message: Inbound) -> None:
+        """Queue the turn of a message that is kept already: one that a schedule says for its person."""
+        self._queue(message)
 
     def _route(self, message: Inbound) -> Route | HubError:
         try:
@@ -194,9 +199,10 @@ class Dispatcher:
 
         def answer(tx: InboxTx) -> list[Outgoing]:
             tx.messages.done(message.id)
+            told = self._hub.schedules.answered(tx, message, replies) if message.schedule else replies
             return [
                 tx.messages.queue(message.surface, where, reply, message.key, tx.now, replaces=replaced)
-                for where, reply, replaced in replies
+                for where, reply, replaced in told
             ]
 
         written = self._told.pop(message.id, None)
@@ -217,13 +223,13 @@ class Dispatcher:
             caller = await self._hub.identities.caller(
                 message.actor, private=message.private, acting_for=message.acting_for, credential=message.account
             )
-            caller = caller._replace(doubt=message.doubt)
+            caller = caller._replace(doubt=message.doubt, schedule=message.schedule)
             if not message.admitted:
                 if caller.role is Role.GUEST:
                     self._strangers.silence(message)
                 owns = caller.role is Role.OWNER
                 return [(here, from_error(_not_admitted(here)), None)] if owns else []
-            if caller.role is Role.GUEST:
+            if caller.role is Role.GUEST and not message.schedule:
                 return await self._stranger(message, found, caller)
             return await self._act(message, found, caller)
         except HubError as error:
@@ -368,10 +374,12 @@ class Dispatcher:
         if apart:
             caller = caller._replace(private=True)
         try:
+            if caller.schedule and not command.timed(message.text):
+                raise NotAllowed(action=f"have /{command.name} run at times", rule=UNTIMED)
             if command.action is not None:
                 authorize(caller, command.action, own=command.own)
             call = replace(self._hub.registry.call(command, message, caller), key=key)
-            telling = tells and not apart
+            telling = tells and not apart and not message.schedule
             reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
         except NeedsTap as why:
             call = replace(self._hub.registry.call(command, message, caller), key=key)

@@ -77,11 +77,11 @@ def nlu() -> str:
     """`docs/nlu.md`, which is written by hand but for the paragraph behind its mark: what this version has not yet."""
     page = (DOCS / "nlu.md").read_text(encoding="utf-8")
     before, mark, rest = page.partition(PART)
-    _, blank, after = rest.partition("\n\n")
+    _, _, after = rest.partition("\n\n")
     later = [name for name in dict.fromkeys(_TYPED.findall(before)) if registry.find(name) is None]
     names = " ".join(f"`/{name}`" for name in later)
-    told = f"Not in this version yet: {names}.\nWhat means one of them is understood, and you are told so; nothing is done."
-    return f"{before}{mark}\n{told if later else ''}{blank}{after}"
+    told = f"Not in this version yet: {names}.\nWhat means one of them is understood, and you are told so; nothing is done.\n"
+    return f"{before}{mark}\n{told if later else ''}\n{after.lstrip()}"
 
 
 def states_table() -> str:

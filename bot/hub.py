@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.agent.agent import Assistant
     from core.agent.notebook import Notebook
     from core.automation.notify import Notices
+    from core.automation.schedules import Schedules
     from core.chat import CommandCall, File
     from core.pairing import Pairing
     from core.ports import Clock
@@ -73,3 +74,4 @@ class Hub:
     tooling: Tooling
     notebook: Notebook
     notices: Notices
+    schedules: Schedules

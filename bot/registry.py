@@ -11,21 +11,20 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from core.access import PRIVATE, judge
+from core.access import PRIVATE, Action, judge
 from core.agent.memory import parse_fact
 from core.approval import parse_approval
 from core.chat import MAX_TEXT, Caller, CommandCall
 from core.errors import UserError
-from core.ids import parse_task
+from core.ids import parse_schedule, parse_task
+from core.language.words import bag
 from core.money import parse_sats
 from core.swarm.task import Status
-from core.voice.words import bag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from bot.hub import Hub
-    from core.access import Action
     from core.chat import Inbound, Reply, Role
 
 Run = TypeVar("Run", bound="Callable[[Hub, CommandCall], Awaitable[Reply]]")
@@ -168,6 +167,7 @@ def _status(text: str) -> Status:
 _TYPES: Mapping[str, Callable[[str], object]] = {
     "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "ID": parse_approval,
     "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status, "FACT": parse_fact,
+    "S": parse_schedule,
 }  # fmt: skip
 
 
@@ -230,6 +230,11 @@ class Command:
     def looks(self, text: str) -> bool:
         """Whether it only reads, said as this text."""
         return self.reads or (self.bare and len(text.split(maxsplit=1)) < 2)  # noqa: PLR2004 - the command alone
+
+    def timed(self, text: str) -> bool:
+        """Whether a schedule may say it as this text: it only reads, asks the agent, or posts a task."""
+        asks = self.talk and not self.interrupts
+        return self.looks(text) or asks or self.action is Action.POST
 
     @property
     def private(self) -> bool:
@@ -347,6 +352,8 @@ class Registry:
 def parse_arguments(command: Command, rest: str) -> dict[str, object]:
     """The values of a command's arguments by name; absent ones are left out. Raises `UserError` with the usage."""
     rest = rest.replace("\0", "")
+    if command.arguments[0].kind == "WHEN":
+        return _timed(command, rest)
     if command.arguments[0].kind in _NAMES and re.fullmatch(r"[a-z]+:\S+", rest):
         return {command.arguments[0].name: rest}
     args, words, cuts = _options(command, rest)
@@ -367,6 +374,16 @@ def parse_arguments(command: Command, rest: str) -> dict[str, object]:
         wrong = BadOption if "=" in words[0][0] else TooMany
         raise wrong(command=command.name, given=repr(words[0][0][:40]), usage=command.usage, instead="")
     return args
+
+
+def _timed(command: Command, rest: str) -> dict[str, object]:
+    """`/every WHEN COMMAND`: where the one ends and the other begins, the time itself says."""
+    from core.automation.when import read_line  # noqa: PLC0415 - for the first who plans
+
+    if not rest:
+        raise MissingArgument(command=command.name, what="WHEN and COMMAND", usage=command.usage)
+    line = read_line(rest, every=command.name == "every")
+    return {"when": line.when, "command": line}
 
 
 def _options(command: Command, rest: str) -> tuple[dict[str, object], list[tuple[str, int]], list[tuple[int, int]]]:
@@ -460,7 +477,8 @@ def _value(command: Command, argument: Argument, text: str) -> object:
         if not choices[-1].isupper():  # a type, which takes all else
             raise BadChoice(given=repr(text[:40]), choices=" or ".join(choices), usage=command.usage)
         return _TYPES.get(choices[-1], str)(text)
-    return _TYPES.get(argument.kind, str)(text)
+    kind = "S" if (command.name, argument.kind) == ("unschedule", "ID") else argument.kind
+    return _TYPES.get(kind, str)(text)
 
 
 # A quote opens where a word or a value begins and closes where it ends; any other is an apostrophe, or inches.

@@ -3,7 +3,8 @@
 Roles and rights are CONTRACT's table "Who". An approver is a person, never a chat; the console's owner may try things
 out as somebody else (`acting_for`), which can never pay, approve, pair, link or freeze. A device (`proxy`) has its person's rights
 and less: it posts tasks within its limit, and for what else binds the person taps. A stranger who paid for a call (`bought`)
-talks, and posts tasks for at most what that call was sold for; nothing else.
+talks, and posts tasks for at most what that call was sold for; nothing else. A schedule (`schedule`) has the rights of whoever made
+it, as they are now, and only those to look, to talk and to post.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Action(StrEnum):
     TREASURY = "move sats of the treasury"
     LIMITS = "change limits on spending"
     FREEZE = "freeze spending, or let it go on"
+    PLAN = "have something done at times"
+    PLAN_HERE = "have something done at times where others read it"
 
 
 _MEMBER = frozenset(
@@ -78,12 +81,14 @@ _MEMBER = frozenset(
         Action.PAY,
         Action.RECEIVE,
         Action.NOTIFY,
+        Action.PLAN,
     }
 )
 _OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OWN = _OWN_TASKS | {Action.TOKENS, Action.FORGET}
 _OPERATOR = frozenset({
     Action.FORGET, Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD, Action.TELL,
+    Action.PLAN_HERE,
 })  # fmt: skip
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
@@ -119,7 +124,18 @@ _PAYS = frozenset(
 )
 """What nobody does as somebody else, nor on the word of who may be another; what is remembered is private."""
 
-_BINDS = frozenset({Action.POST, Action.BID, Action.DELIVER, Action.CANCEL, Action.RETRY, Action.ROSTER})
+_BINDS = frozenset(
+    {
+        Action.POST,
+        Action.BID,
+        Action.DELIVER,
+        Action.CANCEL,
+        Action.RETRY,
+        Action.ROSTER,
+        Action.PLAN,
+        Action.PLAN_HERE,
+    }
+)
 """What binds sats or people besides, and is not done on the word of somebody who may be another."""
 
 _LINKED_IN_CHAT = "identities are linked in your chat, not by a device. Say it to me there."
@@ -142,6 +158,9 @@ _TAPPED = (_PAYS | _BINDS) - {Action.POST, Action.RECALL, *_UNSPOKEN}
 _SOLD = frozenset({Action.TALK, Action.POST})
 """What strangers can buy."""
 
+_TIMED = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.SEE_MONEY})
+"""What is done without its person: nothing that pays, approves, lets in or links, and no further schedule."""
+
 _PRIVATELY = {
     Action.SEE_MONEY: "money is",
     Action.TREASURY: "money is",
@@ -154,6 +173,9 @@ PRIVATE = frozenset(_PRIVATELY)
 
 _ALONE = frozenset({Action.LINK, Action.JOIN})
 """What is said where nobody else hears it: a code read by others is theirs too."""
+
+
+UNTIMED = "a schedule looks, asks the agent and posts tasks. Anything else you do yourself."
 
 
 class NotAllowed(Refused):
@@ -176,6 +198,8 @@ def judge(caller: Caller, action: Action, *, own: bool = False, cost: int = 0) -
     """Decide without raising. `own`: the thing acted on belongs to the caller; `cost`: what it may cost, msat."""
     if caller.bought is not None:
         return _sold(caller.bought, action, cost)
+    if caller.schedule and action not in _TIMED:
+        return Verdict(allowed=False, rule=UNTIMED)
     verdict = _judged(caller, action, own=own)
     if verdict.allowed and (why := _tapped(caller, action, cost)):
         return Verdict(allowed=False, rule=why, asks=True)

@@ -68,7 +68,8 @@ class Caller(NamedTuple):
     `account` is the identity whose tasks and wallet the actor shares, where that is another, and `linked` are all identities
     of that account, where there are several; under `--as` both are of whoever is tried out. `doubt` says why it may be
     somebody else who asks. `proxy`: it is no person, but a device of one, whose role it has. `bought`: it is a stranger with a
-    token that they paid for, and what one call of it was sold for, msat.
+    token that they paid for, and what one call of it was sold for, msat. `schedule`: it is not they who ask now, but a schedule
+    that they made (`schedule:1`).
     """
 
     actor: str
@@ -80,6 +81,7 @@ class Caller(NamedTuple):
     proxy: Proxy | None = None
     linked: frozenset[str] = frozenset()
     bought: int | None = None
+    schedule: str = ""
 
     @property
     def name(self) -> str:
@@ -105,8 +107,15 @@ class Caller(NamedTuple):
 
     @property
     def recorded(self) -> str:
-        """What the books say: `--as` never passes for the person it names."""
-        return f"{self.actor} as {self.acting_for}" if self.acting_for else self.actor
+        """What the books say: `--as` never passes for the person it names, nor a schedule for whoever made it."""
+        who = f"{self.actor} as {self.acting_for}" if self.acting_for else self.actor
+        return f"{who}{VIA}{self.schedule}" if self.schedule else who
+
+
+VIA = " via "
+"""Between a person and the schedule of theirs that acts: `telegram:5 via schedule:1`."""
+SCHEDULE = "schedule:"
+"""How the actor id of a schedule begins; its number follows."""
 
 
 class Attachment(NamedTuple):
@@ -155,6 +164,11 @@ class Inbound(NamedTuple):
     files: tuple[Attachment, ...] = ()
     spoken: bool = False
     id: int = 0
+
+    @property
+    def schedule(self) -> str:
+        """The schedule that says this for its sender, where one does: it is the account, and its due time the update."""
+        return self.account if self.account.startswith(SCHEDULE) else ""
 
     @property
     def key(self) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize, judge
-from core.chat import Caller, Proxy, Role, one_line
+from core.chat import VIA, Caller, Proxy, Role, one_line
 from core.errors import UserError
 from core.events import Event, Kind
 from core.store import Tx
@@ -44,9 +44,11 @@ _UNREACHED = frozenset({"worker", "peer", "schedule", "shortcuts", "mcp", "l402"
 def home_of(actor: str) -> str | None:
     """The conversation in which the hub reaches a person by itself; of `console:owner as telegram:5`, the owner's.
 
+    Of `telegram:5 via schedule:1` it is the person's.
+
     None for those that it has no way to: agents, workers, peers, schedules, shortcuts, strangers who paid (l402), channels.
     """
-    person = actor.partition(" as ")[0]
+    person = actor.partition(VIA)[0].partition(" as ")[0]
     surface, colon, _ = person.partition(":")
     return person if colon and surface not in _UNREACHED else None
 

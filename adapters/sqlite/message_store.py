@@ -40,6 +40,7 @@ _MOVED = (
     ("notice_wish", "place", ""), ("held_notice", "place", ""),
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
     ("memory", "name", " AND scope = 'place'"),
+    ("schedule", "conversation", ""),
 )  # fmt: skip
 
 

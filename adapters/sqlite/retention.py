@@ -48,6 +48,8 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
     ("fact", "forgotten_at < ?", UNDO_MS),
+    ("schedule_run", "state <> 'running' AND at < ?", 90 * DAY),
+    ("schedule", "state IN ('over', 'ended') AND ended_at < ?", 90 * DAY),
     ("spark_read", "at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""

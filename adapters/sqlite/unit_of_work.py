@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.memory_store import MemoryRows
     from adapters.sqlite.notice_store import NoticeRows
     from adapters.sqlite.sale_store import SaleRows
+    from adapters.sqlite.schedule_store import ScheduleRows
     from adapters.sqlite.statement_store import StatementRows
     from core.events import Json
 
@@ -158,6 +159,12 @@ class UnitOfWork:
         from adapters.sqlite.notice_store import NoticeRows  # noqa: PLC0415 - it stands on a feature, and few tasks need it
 
         return NoticeRows(self._connection)
+
+    def schedules(self) -> ScheduleRows:
+        """What is done at times."""
+        from adapters.sqlite.schedule_store import ScheduleRows  # noqa: PLC0415 - looked at when a time comes
+
+        return ScheduleRows(self._connection)
 
     def keeps_containers(self) -> bool:
         """Whether there ever was an agent in a container; what they are is asked of `containers`."""

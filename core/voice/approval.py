@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from core.language.words import Phrases, bag, split
 from core.voice.meaning import SURE, Intent, mean
-from core.voice.words import Phrases, bag, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

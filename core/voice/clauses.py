@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.voice.times import read_deadline, read_duration
-from core.voice.words import Phrases, bag
+from core.language.times import read_deadline, read_duration
+from core.language.words import Phrases, bag
 
 if TYPE_CHECKING:
+    from core.language.times import Duration
     from core.voice.facts import Fact
     from core.voice.said import Said
-    from core.voice.times import Duration
 
 PRICE_BEFORE = bag(
     "for at most up to no more than max maximum a budget of with the is under not id ill i would will pay offer",

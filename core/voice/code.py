@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.language.words import Phrases, bag
 from core.voice import facts
 from core.voice.meaning import Intent, mean
-from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from core.voice.meaning import Meaning

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from core.language.words import bag
 from core.voice.meaning import TALK, TYPED, Intent, Meaning
-from core.voice.words import bag
 
 GROUPS = {
     Intent.TASK: bag("task tasks show bids bid award deliver accept reject cancel retry"),

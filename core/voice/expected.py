@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from core.language.numbers import TENS, UNITS
 from core.voice.jsgf import START, Rules
-from core.voice.numbers import TENS, UNITS
 from core.voice.phrases import ANSWERS, PHRASES
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.ids import task_name
+from core.language.numbers import digits, read_number, word_at
+from core.language.words import bag
 from core.money import MAX_SATS
-from core.voice.numbers import digits, read_number, word_at
-from core.voice.words import bag
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.language.words import bag
 from core.voice.meaning import Intent, mean
-from core.voice.words import bag
 
 if TYPE_CHECKING:
     from core.voice.meaning import Meaning

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.voice.words import Phrases, bag
+from core.language.words import Phrases, bag
 
 FRAME = Phrases(
     "ugh, whatever you do, no wait, lemme, argh, huh, right then, alrighty, howdy, greetings, gday, eh, listen up",

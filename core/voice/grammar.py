@@ -5,8 +5,8 @@ What is left of a clause without them is its content, by which `fields.py` tells
 
 from __future__ import annotations
 
-from core.voice.numbers import SCALES, TENS, UNITS
-from core.voice.words import bag
+from core.language.numbers import SCALES, TENS, UNITS
+from core.language.words import bag
 
 PRONOUNS = bag(
     "i me my mine we us our ours you your yours myself itself themselves it its this that these those there theres",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from core.language.words import Phrases, bag, split
 from core.voice import approval, code, fields, help, money, posting, schedule, skills, speech, status, swarm, tasks  # noqa: A004
 from core.voice.commands import READS, typed
 from core.voice.frames import MINE, QUESTION, SHOW
 from core.voice.meaning import PARTLY, TALK, Intent, Meaning, named
 from core.voice.said import Known, Said
-from core.voice.words import Phrases, bag, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.language.numbers import word_at
+from core.language.times import read_deadline
+from core.language.words import Phrases, bag, join
 from core.voice import clauses, facts
 from core.voice.frames import QUESTION, STATED
 from core.voice.meaning import Intent, mean
-from core.voice.numbers import word_at
 from core.voice.said import CLAUSE_ENDS
-from core.voice.times import read_deadline
-from core.voice.words import Phrases, bag, join
 from core.voice.work import AFTER_NOUN, CAUSE, DELEGATE, MORE_VERBS, SHOULD, SOMEBODY, TO, VERBS, WANT, WHERE
 
 if TYPE_CHECKING:

@@ -10,17 +10,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from core.voice import facts, times
+from core.language import moments
+from core.language.numbers import TENS, UNITS
+from core.language.words import bag, join
+from core.voice import facts
 from core.voice.frames import CHECKING, FRAME, MINE, QUESTION, REPORTED, SHOW, STATED, TRAILING
 from core.voice.grammar import FINITE, GRAMMAR
-from core.voice.numbers import TENS, UNITS
-from core.voice.words import bag, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
+    from core.language.words import Phrases
     from core.voice.facts import Fact
-    from core.voice.words import Phrases
 
 
 WIDTHS = (1, 2, 3, 4)
@@ -255,7 +256,7 @@ class Said:
     def when(self) -> tuple[int, int] | None:
         """Where the first time stands."""
         for at, word in enumerate(self.words):
-            end = times.read_when(self.words, at) if word in times.READERS and at not in self.priced else 0
+            end = moments.read_when(self.words, at) if moments.begins(word) and at not in self.priced else 0
             if end:
                 return at, end
         return None

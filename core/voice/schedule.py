@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.language.moments import is_repeated
+from core.language.times import read_deadline
+from core.language.words import Phrases, bag, join
 from core.voice.frames import QUESTION
 from core.voice.meaning import Intent, mean
-from core.voice.times import is_repeated, read_deadline
-from core.voice.words import Phrases, bag, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.language.words import Phrases, bag
 from core.voice import clauses
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
 from core.voice.posting import Frame, post
-from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from core.voice.meaning import Meaning

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.language.words import Phrases, bag
 from core.voice.frames import QUESTION, STATED
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
-from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from core.voice.meaning import Meaning

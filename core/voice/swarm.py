@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.language.numbers import word_at
+from core.language.words import Phrases, bag
 from core.voice import fields
 from core.voice.frames import QUESTION
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import Intent, mean
-from core.voice.numbers import word_at
 from core.voice.said import CLAUSE_ENDS
-from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from core.voice.facts import Fact

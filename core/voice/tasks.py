@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.language.words import Phrases, bag
 from core.voice import fields
 from core.voice.fields import LIST_WORDS, STATUSES, TASK_LIST
 from core.voice.frames import QUESTION, SHOW
 from core.voice.grammar import GRAMMAR
 from core.voice.meaning import WEAK, Intent, mean
-from core.voice.words import Phrases, bag
 
 if TYPE_CHECKING:
     from collections.abc import Callable

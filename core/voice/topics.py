@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from core.voice.words import bag
+from core.language.words import bag
 
 TASKS = "task tasks job jobs delivery deliveries result results bounty"
 AGENTS = "agent agents worker workers swarm persona bot bots team"

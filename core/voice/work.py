@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.voice.words import Phrases, bag
+from core.language.words import Phrases, bag
 
 VERBS = bag(
     "write draw make build create compose design summarise summarize translate find research check scan audit review",

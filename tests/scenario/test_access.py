@@ -26,6 +26,7 @@ LINES = {
     "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "", "treasury": "in 10",
     "remember": "I like tea", "memory": "tea", "forget": "tea", "limits": "day off", "freeze": "", "unfreeze": "",
     "notify": "money off", "tools": "", "continue": "A-1",
+    "every": "day at 9 /status", "at": "noon /status", "schedules": "", "unschedule": "S-1",
     **OTHERS,
 }  # fmt: skip
 

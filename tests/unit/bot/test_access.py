@@ -51,6 +51,8 @@ FREEZE     -      -       -         -      yes    -    yes    -      -
 RECALL     -      yes     yes       yes    yes    -    yes    -      yes
 REMEMBER   -      yes     yes       yes    yes    -    yes    -      tap
 FORGET     -      own     yes       own    yes    -    yes    -      tap
+PLAN       -      yes     yes       yes    yes    yes  yes    -      tap
+PLAN_HERE  -      -       yes       -      yes    yes  yes    -      tap
 """
 _HEAD, *_ROWS = [line.split() for line in WHO.split("\n") if line]
 TABLE = {row[0]: dict(zip(_HEAD[1:], row[1:], strict=True)) for row in _ROWS}
@@ -108,4 +110,22 @@ def test_a_device_posts_tasks_up_to_its_limit_and_asks_above_it(sats: int, asks:
     assert not asks or "200 sats" in verdict.rule
     assert judge(Caller("telegram:5", Role.MEMBER), Action.POST, cost=to_msat(10**9)).allowed, (
         "a person has no such limit"
+    )
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_schedule_looks_talks_and_posts_whoever_made_it(action: Action) -> None:
+    for role, private in itertools.product(Role, (False, True)):
+        person = Caller("telegram:5", role, private)
+        may = action in {Action.TALK, Action.LOOK, Action.POST, Action.SEE_MONEY}
+        assert judge(person._replace(schedule="schedule:1"), action, own=True).allowed is (
+            may and judge(person, action, own=True).allowed
+        )
+
+
+def test_what_a_schedule_does_is_recorded_as_such() -> None:
+    person = Caller("telegram:5", Role.MEMBER)
+    assert person._replace(schedule="schedule:1").recorded == "telegram:5 via schedule:1"
+    assert person._replace(actor="console:owner", acting_for="telegram:5", schedule="schedule:1").recorded == (
+        "console:owner as telegram:5 via schedule:1"
     )

@@ -42,6 +42,7 @@ EXAMPLES = {
     "AMOUNT": "500", "in|out": "out", "me|treasury": "treasury", "PREIMAGE": "ab12", "PAYMENT": "cd34ef56",
     "IMAGE": "timmy-agent:2", "CAPABILITIES": "writing,data", "FACT": "M-4",
     "TOPIC": "bids", "on|off|HOURS": "22:00-07:00", "CHANNEL": "phone", "ZONE": "Europe/Berlin",
+    "WHEN": "noon", "S": "S-3", "unschedule ID": "S-3",
 }  # fmt: skip
 
 
@@ -90,21 +91,21 @@ def test_what_is_spoken_and_changes_a_limit_is_asked_back(text: str, way: Way) -
 @pytest.mark.parametrize("name", USAGE)
 def test_every_declared_command_understands_its_own_usage(name: str) -> None:
     command = registry.get(name)
-    filled = [_example(part) for part in command.usage.split()[1:]]
+    filled = [_example(part, name) for part in command.usage.split()[1:]]
     call = parse(" ".join([f"/{name}", *filled]))
     assert call.name == name
     assert set(call.args) == {argument.name for argument in command.arguments}
     required = [
-        _example(part)
+        _example(part, name)
         for part, argument in zip(command.usage.split()[1:], command.arguments, strict=True)
         if argument.required
     ]
     assert parse(" ".join([f"/{name}", *required])).name == name
 
 
-def _example(part: str) -> str:
+def _example(part: str, name: str = "") -> str:
     key, equals, kind = part.strip("[]").rpartition("=")
-    return f"{key}{equals}{EXAMPLES[kind]}"
+    return f"{key}{equals}{EXAMPLES.get(f'{name} {kind}', EXAMPLES[kind])}"
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
@@ -129,8 +130,8 @@ def test_what_is_missing_or_too_much_is_said_with_the_usage(name: str) -> None:
         refused = refusal(f"/{name}")
         assert isinstance(refused, MissingArgument)
         assert command.usage in str(refused)
-    if not any(argument.prose for argument in command.arguments):
-        values = [_example(part) for part in command.usage.split()[1:] if "=" not in part]
+    if not any(argument.prose or argument.kind == "WHEN" for argument in command.arguments):
+        values = [_example(part, name) for part in command.usage.split()[1:] if "=" not in part]
         assert isinstance(refusal(" ".join([f"/{name}", *values, "surplus"])), TooMany)
         assert command.usage in str(refusal(" ".join([f"/{name}", *values, "surplus"])))
 

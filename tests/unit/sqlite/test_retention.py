@@ -78,6 +78,10 @@ FACT = (
     "INSERT INTO fact (memory, text, terms, said_by, at, conversation, cause, how, forgotten_at, batch)"
     " VALUES (1, 't', 't', 'a:1', :at, 'c', 'k', 'written', "
 )
+SCHEDULE = (
+    "INSERT INTO schedule (actor, conversation, private, called, said, what, words, rule, zone, state, why, made_at, due, ended_at)"
+    " VALUES ('a:1', 'c', 1, '', 'every day', 'command', '/status', '[]', 'UTC', "
+)
 
 # what it is, how it is written at the time :at, and for how many days it is kept (None: for ever)
 ROWS: list[tuple[str, str, str, int | None]] = [
@@ -106,6 +110,8 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("spark_read", "", "INSERT INTO spark_read VALUES ('c' || :at, 1, :at, '[]')", 365),
     ("fact", "forgotten", FACT + ":at, 'k')", 1),
     ("fact", "known", FACT + "NULL, NULL)", None),
+    ("schedule", "ended", SCHEDULE + "'ended', '', 0, NULL, :at)", 90),
+    ("schedule", "active", SCHEDULE + "'active', '', 0, :at, NULL)", None),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),
@@ -213,6 +219,23 @@ async def test_the_questions_of_an_approval_live_as_long_as_it(
     assert look("SELECT approval, outgoing FROM approval_question") == [(2, 8)]
 
 
+async def test_the_runs_of_a_schedule_live_for_90_days_or_as_long_as_it(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    for number, state in enumerate(("done", "running"), 1):
+        put(SCHEDULE + "'active', '', 0, :at, NULL)", clock.now())
+        put(f"INSERT INTO schedule_run VALUES ({number}, 1, '{state}', :at, 0, 0)", clock.now())  # noqa: S608 - numbers
+    clock.advance(90 * DAY)
+    await Retention(store, clock).sweep()
+    assert look("SELECT count(*) FROM schedule_run") == [(2,)]
+    clock.advance(1)
+    await Retention(store, clock).sweep()
+    assert look("SELECT state FROM schedule_run") == [("running",)]
+    put("UPDATE schedule SET state = 'ended', ended_at = :at", clock.now() - 91 * DAY)
+    await Retention(store, clock).sweep()
+    assert look("SELECT state FROM schedule_run") == []
+
+
 async def test_many_rows_are_forgotten_part_by_part_and_what_has_changed_since_it_was_looked_at_stays(
     store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,7 +341,7 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in (*LIVES, *UNPAID)}
-    told_apart = {"event", "thread", "approval_question", "spend", "spent", "l402_call"}
+    told_apart = {"event", "thread", "approval_question", "spend", "spent", "l402_call", "schedule_run"}
     assert mortal == {table for table, _, _, days in ROWS if days} | told_apart
     assert mortal & KEPT == set()
     assert names == mortal | KEPT | {"opened"}

@@ -9,10 +9,10 @@ import pytest
 
 import bot.commands  # noqa: F401 - declares the commands
 from bot.registry import registry
+from core.language.numbers import read_number
 from core.voice.expected import MOST_NAMES, Names, grammar, say_number
 from core.voice.intent import Known, understand
 from core.voice.jsgf import Rules, parse
-from core.voice.numbers import read_number
 from core.voice.phrases import ANSWERS, NOT_SAID, PHRASES
 
 if TYPE_CHECKING:

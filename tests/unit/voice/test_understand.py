@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.language.words import WIDEST_GAP, Phrases, join, split
 from core.voice import approval
 from core.voice.commands import COMMANDS, READS
 from core.voice.intent import LONGEST, Intent, Known, understand
-from core.voice.words import WIDEST_GAP, Phrases, join, split
 from tests.depth import depth, first
 from tests.voice import score
 

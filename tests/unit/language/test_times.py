@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.voice.times import is_repeated, read_deadline, read_duration, read_when
+from core.language.moments import is_repeated, read_when
+from core.language.times import read_deadline, read_duration
 
 
 @pytest.mark.parametrize(

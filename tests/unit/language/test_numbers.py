@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.voice.numbers import read_number, read_ordinal
+from core.language.numbers import read_number, read_ordinal
 
 ONES = [
     "zero",

@@ -1,0 +1,56 @@
+"""`/every` and `/at`: the time is read, and the command that it is for is looked at as it will be when the time comes.
+
+What would be refused then is refused now, but for what only then can be known: rights change, and tasks end.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+from bot import views_schedules
+from core.access import UNTIMED, NotAllowed, authorize
+from core.automation.schedule import What
+from core.chat import SCHEDULE, Inbound
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from bot.hub import Hub
+    from core.automation.schedule import Line
+    from core.chat import CommandCall, Reply
+
+_COMMAND = re.compile(r"\s/([A-Za-z_]+)(?=\s|$)")
+
+
+class CommandInside(UserError):
+    """I read {when} as the time and {what} as text. If {name} is to be run, put all of the time in quotes before it."""
+
+
+async def plan(hub: Hub, call: CommandCall, *, every: bool) -> Reply:
+    """Keep a schedule, or say what is wrong with it."""
+    from core.automation import when  # noqa: PLC0415 - for the first who plans
+
+    line = cast("Line", call.args["command"])
+    now = when.Now(hub.clock.now(), hub.schedules.calendar.zone(hub.schedules.zone))
+    rule = when.read_every(line.when, now) if every else when.read_at(line.when, now)
+    if line.what is not What.REMINDER:
+        _try(hub, call, line)
+    made = await hub.schedules.make(call, line, rule)
+    return views_schedules.made(made, hub.schedules)
+
+
+def _try(hub: Hub, call: CommandCall, line: Line) -> None:
+    """Raise what its command would be refused for."""
+    if line.what is What.ASK:
+        found = next((one for one in _COMMAND.finditer(line.text) if hub.registry.find(one[1])), None)
+        if found is not None:
+            raise CommandInside(when=repr(line.when), what=repr(line.text[:60]), name=f"/{found[1]}")
+    text = line.text if line.what is What.COMMAND else f"/ask {line.text}"
+    message = Inbound("", f"{SCHEDULE}0", "", call.conversation, call.caller.actor, text, private=call.caller.private)
+    command = hub.registry.route(message)
+    caller = call.caller._replace(schedule=message.schedule)
+    if not command.timed(text):
+        raise NotAllowed(action=f"have /{command.name} run at times", rule=UNTIMED)
+    if command.action is not None:
+        authorize(caller, command.action, own=command.own)
+    hub.registry.call(command, message, caller)

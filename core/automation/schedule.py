@@ -1,0 +1,189 @@
+"""When a schedule comes round: rules, and what they come to in a zone whose clocks are put forward and back.
+
+A rule of the wall clock gives times as a clock on the wall shows them. A time that the clocks leave out in spring comes at the
+moment they are put forward; one that they show twice in autumn comes the first time. So each comes once.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+SHORTEST_MS = MINUTE_MS
+"""Between two runs of a schedule, at least."""
+YEARS = 10
+"""How far ahead a schedule may reach."""
+LATE_MS = 2 * MINUTE_MS
+"""From when on a run is said to be late: a busy hub is, a little."""
+MISSED_MS = DAY_MS
+"""What the hub could not do for so long is not made up for: it is told as missed."""
+
+
+class UnknownZone(UserError):
+    """{zone} is not a time zone of this machine's. Zones look like Europe/Berlin: TIMMY_TIMEZONE."""
+
+
+class What(StrEnum):
+    """What a schedule does when it comes round."""
+
+    COMMAND = "command"
+    """A slash command is run."""
+    ASK = "ask"
+    """The agent is asked."""
+    REMINDER = "reminder"
+    """Words come back as a message."""
+
+
+class Line(NamedTuple):
+    """What was written behind `/every` or `/at`: a time, and what is to be done."""
+
+    when: str
+    what: What
+    text: str
+
+
+class Once(NamedTuple):
+    """At one moment, Unix ms."""
+
+    at: int
+
+
+class Interval(NamedTuple):
+    """So many milliseconds after `since`, and again and again: time as it passes, whatever the clocks show."""
+
+    ms: int
+    since: int
+
+
+class Wall(NamedTuple):
+    """Whenever the clock on the wall shows it: the fields of cron, as numbers between commas, or `*`.
+
+    `weekday` in names (`mon,fri`), `day` also `last` and `1st mon`. `either`: one of `day` and `weekday` is enough, as cron has it.
+    """
+
+    minute: str
+    hour: str
+    day: str = "*"
+    month: str = "*"
+    weekday: str = "*"
+    either: bool = False
+
+
+class Steps(NamedTuple):
+    """From a local time on (ISO), each so many days or months later, at the same time of the day."""
+
+    days: int
+    months: int
+    start: str
+
+
+Rule = Once | Interval | Wall | Steps
+_RULES: dict[str, type[Once | Interval | Wall | Steps]] = {
+    kind.__name__.lower(): kind for kind in (Once, Interval, Wall, Steps)
+}
+
+
+class Calendar(Protocol):
+    """Walks the calendar (`adapters/timer`)."""
+
+    def here(self) -> str:
+        """The name of the zone of this machine."""
+
+    def zone(self, name: str) -> tzinfo:
+        """A zone by its name. Raises `UnknownZone`."""
+
+    def following(self, rule: Wall | Steps, after: datetime) -> datetime | None:
+        """The first local time (naive) of a rule behind another; None if none comes within ten years of it."""
+
+
+def dump(rule: Rule) -> str:
+    """A rule as it is kept."""
+    return json.dumps([type(rule).__name__.lower(), *rule])
+
+
+def load(text: str) -> Rule:
+    """A rule that was kept."""
+    kind, *fields = json.loads(text)
+    return _RULES[kind](*fields)
+
+
+def local(at: int, zone: tzinfo) -> datetime:
+    """What the clock on the wall shows at a moment, naive."""
+    return (datetime.fromtimestamp(at // 1000, UTC) + timedelta(milliseconds=at % 1000)).astimezone(zone).replace(
+        tzinfo=None, fold=0
+    )  # fmt: skip
+
+
+def moment(wall: datetime, zone: tzinfo) -> int:
+    """When the clock on the wall shows this first, Unix ms; where it never does, when it is put forward past it."""
+    before, after = (_offset(wall, zone, fold) for fold in (0, 1))
+    if after <= before:  # no gap: in a fold, the first of both
+        return _ms(wall - before)
+    low, high = _ms(wall - after) // 1000, _ms(wall - before) // 1000  # the clocks are put forward in between
+    while low < high:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == after:
+            high = middle
+        else:
+            low = middle + 1
+    return low * 1000
+
+
+def _offset(wall: datetime, zone: tzinfo, fold: int) -> timedelta:
+    return wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
+
+
+def _ms(utc: datetime) -> int:
+    return (utc - datetime(1970, 1, 1)) // timedelta(milliseconds=1)  # noqa: DTZ001 - both are UTC
+
+
+def due_after(rule: Rule, after: int, zone: tzinfo, calendar: Calendar) -> int | None:
+    """The first time of a rule behind a moment, Unix ms; None if none comes any more, or not within ten years."""
+    if isinstance(rule, Once):
+        return rule.at if rule.at > after else None
+    if isinstance(rule, Interval):
+        return rule.since + max((after - rule.since) // rule.ms + 1, 1) * rule.ms
+    wall: datetime | None = local(after, zone)
+    while wall is not None and (wall := calendar.following(rule, wall)) is not None:
+        if (due := moment(wall, zone)) > after:
+            return due
+    return None
+
+
+class Turn(NamedTuple):
+    """A time that has come: `due`, Unix ms, and how `late` it is, ms. `earlier`: others before it were missed.
+
+    `runs`: it is not so late that it is only told as missed. `then`: when it comes round again, None for never.
+    """
+
+    due: int
+    late: int
+    runs: bool
+    earlier: bool
+    then: int | None
+
+
+def turn(rule: Rule, due: int, now: int, zone: tzinfo, calendar: Calendar) -> Turn:
+    """What is to be done of a rule whose next time was `due` and is over: the latest of all that were missed, and no other."""
+    latest = due
+    for back in (HOUR_MS, MISSED_MS):  # a year of minutes is not walked through
+        latest = _latest(rule, max(due, now - back), now, zone, calendar) or due
+        if latest > due:
+            break
+    late = now - latest
+    return Turn(latest, late, late <= MISSED_MS, latest > due, due_after(rule, now, zone, calendar))
+
+
+def _latest(rule: Rule, start: int, now: int, zone: tzinfo, calendar: Calendar) -> int | None:
+    latest, found = None, due_after(rule, start - 1, zone, calendar)
+    while found is not None and found <= now:
+        latest, found = found, due_after(rule, found, zone, calendar)
+    return latest
