@@ -160,6 +160,7 @@ class UnitOfWork:
 
         return NoticeRows(self._connection)
 
+    @property
     def schedules(self) -> ScheduleRows:
         """What is done at times."""
         from adapters.sqlite.schedule_store import ScheduleRows  # noqa: PLC0415 - looked at when a time comes
