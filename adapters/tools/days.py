@@ -32,11 +32,11 @@ class BadStep(UserError):
     """{given} is no stretch of time. Write it as 3 weeks, 1 year 2 months or -90 minutes."""
 
 
-class BadZone(UserError):
+class NoZone(UserError):
     """{given} is no time zone. Write one as Europe/Berlin, America/New_York or UTC."""
 
 
-class TooFar(UserError):
+class NoSuchYear(UserError):
     """That day is outside the years 1 to 9999."""
 
 
@@ -63,7 +63,7 @@ async def date(  # noqa: PLR0913 - all of them may be left out
         if until.strip():
             lines.append(_between(found, read(until)))
     except (OverflowError, ValueError):
-        raise TooFar from None
+        raise NoSuchYear from None
     return Output("\n".join(lines), outside=False)
 
 
@@ -73,7 +73,7 @@ def _zone(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name.strip())
     except (ValueError, OSError, LookupError):  # it is a name of a file, too
-        raise BadZone(given=said(name)) from None
+        raise NoZone(given=said(name)) from None
 
 
 def _moment(text: str, *, now: datetime, zone: tzinfo) -> datetime:

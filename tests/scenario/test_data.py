@@ -178,6 +178,15 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         _is(await ask("/voice off"), {"ok": bool, "voice": bool})
         _is(await ask("/notify"), {"ok": bool, "told": dict, "quiet": type(None), "waiting": int, "channels": list})
         _is(await ask("/notify agents on"), {"ok": bool, "topic": str, "place": str, "on": bool})
+        schedule = {"schedule": str, "state": str, "when": str, "what": str, "command": str, "next": int, "zone": str}
+        _is(await ask("/every day at 9 /status"), {"ok": bool, **schedule})
+        _is(await ask("/at tomorrow at noon /balance"), {"ok": bool, **schedule})
+        schedules = await ask("/schedules")
+        _is(schedules, {"ok": bool, "schedules": list})
+        _is(schedules["schedules"][0], schedule)
+        _is(await ask("/unschedule S-1"), {"ok": bool, "schedule": str, "state": str})
+        _is(await ask("/tools"), {"ok": bool, "tools": list})
+        tried.add("continue")  # it answers as /ask does, once a call was agreed to: test_tools.py
         _is(await ask("/why"), {"ok": bool, "command": str, "allowed": bool, "rule": str})
         status = await ask("/status")
         assert {"ready", "parts", "model", "tasks", "money", "dead_letters", "uptime_s"} <= set(status)

@@ -135,7 +135,7 @@ ARGUMENTS = {
     "bid": "1 10", "award": "1 quill", "deliver": "1 done", "accept": "1", "reject": "1 bad", "cancel": "1", "retry": "1",
     "pay": "lnbc1 10", "payout": "worker lnbc1", "reconcile": "", "spawn": "quill", "dismiss": "quill", "pair": "ABCD2345",
     "treasury": "in 10", "unpair": ANN, "model": "small", "task": "sing max=201", "notify": "money off",
-    "every": "day at 9 /status", "at": "noon /status", "schedules": "resume=S-1", "unschedule": "S-1",
+    "every": "day at 9 /status", "at": "noon /status", "schedules": "resume=S-1", "unschedule": "S-1", "remember": "I like tea", "forget": "tea",
 }  # fmt: skip
 """Every command that binds, in words that its owner could have carried out."""
 
@@ -144,7 +144,14 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.proxies.MAX_ASKS", 99)
-    free = {"ask", "new", "stop", "voice", "invoice"}  # they bind nobody: what is said between the device and the agent
+    free = {
+        "ask",
+        "new",
+        "stop",
+        "voice",
+        "invoice",
+        "continue",
+    }  # they bind nobody: what is said between the device and the agent
     never = {"approve", "deny", "link", "unlink", "revoke", "limits", "freeze", "unfreeze"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
     assert set(binding) == set(ARGUMENTS), "a new command says here how a voice could misuse it"
