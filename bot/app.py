@@ -201,6 +201,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         toolbox = toolbox or tools(
             settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings)
         )  # fmt: skip
+        toolbox, begin_servers = _with_servers(settings, toolbox)
         hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds, toolbox=toolbox)
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
@@ -401,6 +402,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         # their turn before new ones come in.
         await coordinator.recover()
         await dispatcher.recover()
+        begin_servers(store, clock, approvals, lambda: identities.everybody(CONSOLE_OWNER), supervisor)
         await approvals.recover(nursery)
         supervisor.start("clock", coordinator.run)
         supervisor.start("crew", coordinator.crew.run)
@@ -435,6 +437,16 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             await dispatcher.drain(DRAIN_SECONDS)
             await delivery.stop(LAST_WORDS_SECONDS)
             supervisor.stop()
+
+
+def _with_servers(settings: Settings, toolbox: Toolbox) -> tuple[Toolbox, Callable[..., None]]:
+    """The toolbox with the tools of MCP servers in it, where there are any, and what starts them."""
+    if settings.mcp.servers is None:
+        return toolbox, lambda *_: None
+    from bot.parts.mcp_servers import Servers  # noqa: PLC0415 - where there are any
+
+    servers = Servers(settings, toolbox)
+    return servers, servers.begin
 
 
 def _speech(

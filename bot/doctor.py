@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.doctor_docker import ask_docker, docker
+from bot.doctor_mcp import mcp
 from bot.doctor_money import Money, ask_money, gate, held, lightning
 from bot.doctor_redis import ask_redis, redis
 from bot.findings import Finding, Severity, check, refused
@@ -117,6 +118,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: redis(settings, asked.redis),
         lambda: docker(settings, asked.docker),
         lambda: _channels(asked.channels),
+        lambda: mcp(settings),
         lambda: _hub(settings, status, asked.deaf),
     ]
     return [finding for check in checks for finding in check()]

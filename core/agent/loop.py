@@ -196,7 +196,8 @@ class _Calls:
         self.tell("\n\n".join(filter(None, (said.strip(), f"… {tool.words(arguments).splitlines()[0]}"))))
         assert self.scene.use is not None  # noqa: S101 - tools are offered with it only
         use = self.scene.use._replace(key=f"{self.scene.use.key}/{len(self.turned.steps)}.{number}")
-        tainted = self.scene.tainted or self.turned.outside
+        told = any(tool.spec.outside for tool in self.tools.values())
+        tainted = self.scene.tainted or self.turned.outside or told
         if judge(tool, arguments, tainted=tainted, named=self._named()) is Way.ASK:
             return await self._asked(tool, arguments, use)
         return await self._run(tool, arguments, use)

@@ -89,11 +89,15 @@ class ModelGarbled(Unavailable):
 
 
 class ToolSpec(NamedTuple):
-    """A tool as a model is told of it; `parameters` is a JSON schema of an object (draft 2020-12)."""
+    """A tool as a model is told of it; `parameters` is a JSON schema of an object (draft 2020-12).
+
+    `outside`: somebody else wrote that.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Json]
+    outside: bool = False
 
 
 class ToolCall(NamedTuple):

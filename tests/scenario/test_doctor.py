@@ -40,6 +40,7 @@ from config.settings import (
     Lightning,
     Lnd,
     Matrix,
+    McpGroup,
     Ollama,
     RedisGroup,
     Serve,
@@ -592,3 +593,20 @@ async def test_redis_is_asked_as_the_hub_would_and_nothing_is_written(tmp_path: 
 async def _redis(folder: Path, url: str) -> list[Finding]:
     found = settings(folder).model_copy(update={"redis": RedisGroup(url=SecretStr(url))} if url else {})
     return list(redis(found, await ask_redis(found)))
+
+
+MCP_FILES: list[tuple[str, int, set[str]]] = [
+    ('{"mcpServers": {"a": {"command": "sh"}, "b": {"url": "http://127.0.0.1:9/mcp"}}}', 0o644, set()),
+    ('{"mcpServers": {"a": {"command": "no-such-program"}}}', 0o644, {"mcp.programs"}),
+    ('{"mcpServers": {"a": {"command": "sh", "env": {"KEY": "secret"}}}}', 0o600, set()),
+    ('{"mcpServers": {"a": {"command": "sh", "env": {"KEY": "secret"}}}}', 0o640, {"mcp.private"}),
+    ('{"mcpServers": []}', 0o600, {"mcp.servers"}),
+]
+
+
+@pytest.mark.parametrize(("text", "mode", "ids"), MCP_FILES)
+async def test_the_file_of_mcp_servers_is_looked_at(tmp_path: Path, text: str, mode: int, ids: set[str]) -> None:
+    found = (await used(tmp_path)).model_copy(update={"mcp": McpGroup(servers=tmp_path / "mcp.json")})
+    (tmp_path / "mcp.json").write_text(text)
+    (tmp_path / "mcp.json").chmod(mode)
+    assert set(wrong(found, STATUS)) == ids

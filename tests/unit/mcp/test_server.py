@@ -1,0 +1,290 @@
+"""One MCP server after the other, each of which misbehaves in a way of its own: a real process on the other end of its pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.clockwork import Nursery, SystemClock
+from adapters.mcp.servers import ServerSpec
+from core.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from adapters.mcp.session import McpServer
+    from adapters.mcp.tool import McpTool, Told
+
+pytestmark = [pytest.mark.long]
+
+PEER = str(Path(__file__).parents[2] / "mcp_peer.py")
+
+
+async def everything(_: str, told: Mapping[str, Told]) -> frozenset[str]:
+    return frozenset(told)
+
+
+class Life:
+    """A server from its start to its end."""
+
+    def __init__(self, folder: Path, server: McpServer) -> None:
+        self.folder = folder
+        self.server = server
+        self.up = asyncio.Event()
+        self.over = asyncio.Event()
+        self.error: BaseException | None = None
+
+    async def run(self) -> None:
+        try:
+            await self.server.run(self.up.set)
+        except HubError as error:
+            self.error = error
+        finally:
+            self.over.set()
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "notes.jsonl").read_text().splitlines()]
+
+    def told(self, method: str) -> list[dict[str, Any]]:
+        """What the server was told, by its method."""
+        return [one["told"] for one in self.notes if one.get("told", {}).get("method") == method]
+
+    def tool(self, name: str = "add") -> McpTool:
+        found = self.server.find(f"peer__{name}")
+        assert found is not None
+        return found
+
+    async def ended(self) -> str:
+        """How its life ended."""
+        async with asyncio.timeout(20):
+            await self.over.wait()
+        return str(self.error)
+
+
+@asynccontextmanager
+async def life(folder: Path, behaviour: str = "", *, up: bool = True, **more: Any) -> AsyncIterator[Life]:
+    from adapters.mcp.session import McpServer  # noqa: PLC0415 - a second, for those that are run
+
+    how = {"command": sys.executable, "args": (PEER, behaviour, str(folder / "notes.jsonl")), "timeout": 1, **more}
+    spec = ServerSpec.model_validate(how)
+    one = Life(folder, McpServer("peer", spec, folder / "home", SystemClock(), everything))
+    async with Nursery() as nursery:
+        nursery.spawn(one.run(), "a server")
+        if up:
+            await see(lambda: one.up.is_set() or one.over.is_set())
+            assert one.error is None, one.error
+        yield one
+
+
+async def see(true: Callable[[], object]) -> None:
+    """Wait until something is true outside."""
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.to_thread(os.sched_yield)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+async def see_gone(*pids: int) -> None:
+    """Wait until processes are gone."""
+    await see(lambda: not any(map(alive, pids)))
+
+
+NO_LIFE = [
+    ("garbage", "sent lines that are no messages"),
+    ("huge line", "sent a line of more than 4,194,304 bytes"),
+    ("dies at once", "ended (with exit code 3)"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "why"), NO_LIFE)
+async def test_one_that_is_no_server_is_ended_and_says_why(tmp_path: Path, behaviour: str, why: str) -> None:
+    async with life(tmp_path, behaviour, up=False) as one:
+        assert why in await one.ended()
+        assert one.server.tools() == []
+        ((name, closed),) = one.server.closed()
+        assert name == "peer__*"
+        assert why in closed
+        assert not alive(one.notes[0]["pid"])
+
+
+async def test_one_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.mcp.session.HELLO_SECONDS", 0.5)
+    async with life(tmp_path, "silent", up=False) as one:
+        assert "did not answer within" in await one.ended()
+        await see_gone(one.notes[0]["pid"], one.notes[0]["guard"])
+
+
+async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    async with life(tmp_path, up=False, command="no-such-program") as one:
+        assert await one.ended() == (
+            "The MCP server peer cannot start: there is no program no-such-program. Install it, or give its whole path in"
+            " mcpServers."
+        )
+
+
+async def test_one_that_greets_or_complains_much_works_all_the_same(tmp_path: Path) -> None:
+    for behaviour in ("greets", "complains"):
+        async with life(tmp_path, behaviour) as one:
+            assert await one.server.call("add", {"a": 1, "b": 2}) == "3"
+
+
+async def test_a_call_that_hangs_is_given_up_and_cancelled_and_after_some_the_server_is_ended(tmp_path: Path) -> None:
+    async with life(tmp_path, "hangs") as one:
+        for _ in range(3):
+            with pytest.raises(HubError, match="did not answer within 1 s"):
+                await one.server.call("add", {})
+        assert "did not answer" in await one.ended()
+        assert len(one.told("notifications/cancelled")) == 3
+
+
+async def test_a_call_that_is_broken_off_is_cancelled_there(tmp_path: Path) -> None:
+    async with life(tmp_path, "hangs", timeout=60) as one:
+        async with Nursery() as nursery:
+            stop = nursery.spawn(_called(one), "a call")
+            await see(lambda: one.told("tools/call"))
+            stop()
+        await see(lambda: one.told("notifications/cancelled"))
+        (cancelled,) = one.told("notifications/cancelled")
+        assert cancelled["params"]["requestId"] == one.told("tools/call")[0]["id"]
+        assert len(one.server.tools()) == 2, "it is up"
+
+
+async def _called(one: Life) -> None:
+    await one.server.call("add", {})
+
+
+DEATHS = [("dies in mid-call", "ended (with exit code 9)"), ("floods", "sent more than 500 messages in 10 s")]
+
+
+@pytest.mark.parametrize(("behaviour", "why"), DEATHS)
+async def test_one_that_dies_or_floods_in_mid_call_fails_the_call_and_is_gone(
+    tmp_path: Path, behaviour: str, why: str
+) -> None:
+    async with life(tmp_path, behaviour, timeout=30) as one:
+        with pytest.raises(HubError) as failed:
+            await one.server.call("add", {})
+        assert why in str(failed.value)
+        assert one.server.tools() == []
+        with pytest.raises(HubError, match="is down"):
+            await one.server.call("add", {})
+        assert why in await one.ended()
+        await see_gone(one.notes[0]["pid"])
+
+
+async def test_what_it_asks_for_in_return_is_refused_and_none_of_it_was_offered(tmp_path: Path) -> None:
+    async with life(tmp_path, "asks back") as one:
+        assert await one.server.call("add", {}) == "asked"
+        answers = [told["told"] for told in one.notes if "id" in told.get("told", {}) and "method" not in told["told"]]
+        assert [answer["id"] for answer in answers] == [
+            "ask-sampling/createMessage", "ask-elicitation/create", "ask-roots/list",
+        ]  # fmt: skip
+        assert all("error" in answer for answer in answers)
+        assert one.told("initialize")[0]["params"]["capabilities"] == {}
+
+
+async def test_results_are_bounded_texts_and_nothing_is_followed(tmp_path: Path) -> None:
+    async with life(tmp_path, "pictures") as one:
+        assert (await one.server.call("add", {})).splitlines() == [
+            "[image/png, not shown]", "[the resource file:///etc/passwd, not followed]", "an inner text", '{"sum": 3}',
+        ]  # fmt: skip
+    async with life(tmp_path, "long answer") as one:
+        text = await one.server.call("add", {})
+        assert text.endswith("[cut: 1,000,000 characters in all]")
+        assert len(text) < 65_000
+    async with life(tmp_path, "fails") as one:
+        assert await one.server.call("add", {}) == "Error:  no such city"
+    async with life(tmp_path, "no result") as one:
+        with pytest.raises(HubError, match="its answer is not what the protocol says"):
+            await one.server.call("add", {})
+        assert len(one.server.tools()) == 2
+
+
+async def test_what_it_says_of_its_tools_is_cut_and_stripped_and_never_looked_through_for_ever(tmp_path: Path) -> None:
+    async with life(tmp_path, "poisons") as one:
+        spec = one.tool().spec
+        assert spec.outside
+        assert "im_start" not in spec.description
+        assert "\u202e" not in spec.description
+        assert len(spec.description) == 300
+    async with life(tmp_path, "endless schema") as one:
+        assert await one.server.call("add", dict(one.tool().read({}))) == "0"
+    async with life(tmp_path, "many tools") as one:
+        assert len(one.server.tools()) == 64
+    async with life(tmp_path, "odd tools") as one:
+        assert [tool.spec.name for tool in one.server.tools()] == ["peer__a_b"]
+        assert dict(one.server.closed()) == {
+            "peer__do_this__call_pay": "its name is no name",
+            "peer__a_b": "another of its tools has the same name, but for its signs",
+            "peer__wide": "its arguments take more than 6,000 characters to describe",
+            "peer__talks": "an argument's name is no name",
+        }
+
+
+async def test_only_listed_tools_are_there_and_a_listed_one_that_is_missing_is_named(tmp_path: Path) -> None:
+    async with life(tmp_path, tools=("note", "fly")) as one:
+        assert [tool.spec.name for tool in one.server.tools()] == ["peer__note"]
+        assert one.server.closed() == [("peer__fly", "the server has no such tool")]
+        with pytest.raises(HubError, match="is down"):
+            await one.server.call("add", {})
+
+
+async def test_all_that_a_server_began_ends_with_it(tmp_path: Path) -> None:
+    async with life(tmp_path, "leaves children") as one:
+        children = [note["child"] for note in one.notes if "child" in note]
+        assert len(children) == 2
+        assert all(map(alive, children)), "one is in the group, one left it"
+        pid, guard = one.notes[0]["pid"], one.notes[0]["guard"]
+    assert not any(map(alive, [*children, pid, guard]))
+
+
+async def test_a_server_that_will_not_end_is_killed(tmp_path: Path) -> None:
+    async with life(tmp_path, "stays") as one:
+        pid = one.notes[0]["pid"]
+    assert not alive(pid)
+
+
+HUB = """
+import asyncio, sys
+from pathlib import Path
+from adapters.clockwork import SystemClock
+from adapters.mcp.servers import ServerSpec
+from adapters.mcp.session import McpServer
+
+async def everything(_, told):
+    return frozenset(told)
+
+folder = Path(sys.argv[2])
+spec = ServerSpec(command=sys.executable, args=(sys.argv[1], "leaves children", str(folder / "notes.jsonl")))
+server = McpServer("peer", spec, folder / "home", SystemClock(), everything)
+asyncio.run(server.run(lambda: print("up", flush=True)))
+"""
+
+
+async def test_nothing_is_left_of_a_server_whose_hub_was_killed(tmp_path: Path) -> None:
+    hub = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HUB, PEER, str(tmp_path), cwd=Path(PEER).parents[1], stdout=asyncio.subprocess.PIPE
+    )
+    assert hub.stdout is not None
+    async with asyncio.timeout(20):
+        assert await hub.stdout.readline() == b"up\n"
+    notes = [json.loads(line) for line in (tmp_path / "notes.jsonl").read_text().splitlines()]
+    pids = [notes[0]["pid"], notes[0]["guard"], *(note["child"] for note in notes if "child" in note)]
+    assert all(map(alive, pids))
+    hub.send_signal(signal.SIGKILL)
+    await hub.wait()
+    await see_gone(*pids)
