@@ -127,6 +127,30 @@ class PatternSlow(UserError):
     """Looking for {pattern} took longer than {seconds} s. Search for plain words, or in one folder or file."""
 
 
+class FileChanged(UserError):
+    """Somebody else has changed {path} meanwhile, and it was left as it is. Read it again, then change it."""
+
+
+class FileThere(UserError):
+    """There is a file {path} already, and it was left as it is. Say that it is to be replaced, or choose another name."""
+
+
+class NotUtf8(UserError):
+    """{path} is not UTF-8 text, and is not changed in parts. Write it anew under another name."""
+
+
+class TextNotFound(UserError):
+    """{path} does not hold the text that was to be replaced. {hint}"""
+
+
+class TextSeveral(UserError):
+    """{path} holds that text {count} times (lines {lines}). Give more of what stands around the place meant, or replace all."""
+
+
+class NothingChanges(UserError):
+    """The new text for {path} is the same as the old one. Nothing was changed."""
+
+
 class NoPage(UserError):
     """That address holds {kind}, which is no page to read. Name one of a page, of a text, or of a PDF."""
 

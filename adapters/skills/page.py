@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from adapters.skills.job import Job
 
-MOST_LETTERS = 10_000
+MOST_LETTERS = 5_500
 """How much is told at once; the answer says where it goes on."""
 
 SECONDS = 5

@@ -3,7 +3,7 @@
 A name is judged three times: as words (`closed.py`), as the real path behind its symlinks, and once more while it
 is opened, folder by folder with `O_NOFOLLOW` from the workspace down, so that a path swapped between check and use
 is refused and never followed. A file with a second name (a hard link) is refused too: whether the other name is a
-private one cannot be told.
+private one cannot be told. Files are written the same way, under the very name that was said, whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from adapters.skills.closed import VENV_MARK, parts_of, refuse_closed, shown, why_closed
-from adapters.skills.errors import FileAmbiguous, FileClosed, FileMissing, NotAFile, OutsideWorkspace, WorkspaceMissing
+from adapters.skills.errors import (
+    FileAmbiguous,
+    FileChanged,
+    FileClosed,
+    FileMissing,
+    FileTooLarge,
+    NotAFile,
+    OutsideWorkspace,
+    WorkspaceMissing,
+)
+from adapters.skills.kinds import spoken_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,6 +52,7 @@ _NEAR = 0.75
 
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DATA = "the hub keeps its own data there"
 _VENV = "it is a virtual environment"
@@ -119,6 +130,56 @@ class Workspace:
             descriptor = _open(parts[-1], _FILE, folder, path)
         with _plain_file(descriptor, path) as file:
             yield file
+
+    def held(self, path: str, most: int) -> bytes | None:
+        """What the file of just this name holds, so many bytes at most; None of none. Raises like `open`, or `FileTooLarge`."""
+        parts = self._named(path)
+        try:
+            with self._folder(parts[:-1], path) as folder:
+                descriptor = _open(parts[-1], _FILE, folder, path)
+        except FileMissing:
+            return None
+        with _plain_file(descriptor, path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > most:
+                raise FileTooLarge(path=shown(path), size=spoken_size(size), limit=spoken_size(most))
+            return file.read()
+
+    def put(self, path: str, content: bytes, *, was: bytes | None) -> None:
+        """Write the file of just this name, which held `was` (None: there was none), and its folders, if they are not there.
+
+        It is there whole and durable, or as before. Raises like `open`, or `FileChanged`: somebody else wrote it meanwhile.
+        """
+        parts = self._named(path)
+        with self._folder(parts[:-1], path, make=True) as folder:
+            passing = f".timmy-{os.urandom(8).hex()}"  # closed to everybody who might look meanwhile
+            descriptor = os.open(passing, _NEW, 0o666, dir_fd=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    if was is None:
+                        _named_first(passing, parts[-1], folder, path)
+                    else:
+                        self._replace(passing, file.fileno(), parts[-1], folder, path, was)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(passing, dir_fd=folder)
+            os.fsync(folder)
+
+    @staticmethod
+    def _replace(passing: str, descriptor: int, name: str, folder: int, path: str, was: bytes) -> None:
+        with _plain_file(_open(name, _FILE, folder, path), path) as there:
+            if there.read() != was:
+                raise FileChanged(path=shown(path))
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(there.fileno()).st_mode))
+        os.replace(passing, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _named(self, path: str) -> tuple[str, ...]:
+        parts = parts_of(path, str(self.root))
+        if not parts:
+            raise NotAFile(path=shown(path), what="the workspace itself")
+        return parts
 
     def is_folder(self, path: str) -> bool:
         """Whether a relative real path is a folder; raises `FileClosed` if it leads through a closed one."""
@@ -202,8 +263,8 @@ class Workspace:
         return "Put it there, or check its name; one with blanks in it goes in quotes."
 
     @contextmanager
-    def _folder(self, parts: tuple[str, ...], name: str) -> Iterator[int]:
-        """The descriptor of a folder, reached from the root step by step and never through a symlink."""
+    def _folder(self, parts: tuple[str, ...], name: str, *, make: bool = False) -> Iterator[int]:
+        """The descriptor of a folder, reached (and made) from the root step by step and never through a symlink."""
         try:
             descriptor = os.open(self.root, _FOLDER)
         except OSError as error:
@@ -211,6 +272,9 @@ class Workspace:
         try:
             self._refuse_folder(descriptor, name, venv=False)
             for part in parts:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=descriptor)
                 below = _open(part, _FOLDER, descriptor, name)
                 os.close(descriptor)
                 descriptor = below
@@ -249,6 +313,14 @@ def _open(part: str, flags: int, folder: int, name: str) -> int:
             raise NotAFile(path=shown(name), what="a socket or a device") from None
         # ELOOP and ENOTDIR: a symlink or a file where a folder was; EACCES: not ours to read
         raise FileClosed(path=shown(name), why=(error.strerror or "it cannot be opened").lower()) from None
+
+
+def _named_first(passing: str, name: str, folder: int, path: str) -> None:
+    """Give a file a name that nothing has."""
+    try:
+        os.link(passing, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        raise FileChanged(path=shown(path)) from None
 
 
 def _plain_file(descriptor: int, name: str) -> BinaryIO:

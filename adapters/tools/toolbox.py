@@ -20,6 +20,7 @@ MODULES = {
     name: module
     for module, names in {
         "files": "list_files read_file search_files",
+        "changes": "write_file edit_file restore_file",
         "pages": "fetch_page",
         "data": "describe_table query_table draw_chart",
         "machine": "scan_security system_report",
@@ -32,7 +33,7 @@ MODULES = {
 """Every tool by name, and the module that declares it."""
 
 AGENT = (
-    *("list_files", "read_file", "search_files", "fetch_page"),
+    *("list_files", "read_file", "search_files", "write_file", "edit_file", "restore_file", "fetch_page"),
     *("describe_table", "query_table", "draw_chart", "calculate", "date", "tasks", "balance", "agents"),
 )
 """What the hub's own agent is given: few, since small models choose badly among many."""

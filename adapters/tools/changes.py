@@ -1,0 +1,154 @@
+"""Changes of files, each agreed to by a person first, and what the files held before."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import unicodedata
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from adapters.tools.declared import said, tool
+from adapters.tools.here import Here
+from core.agent.skill import Match
+from core.agent.tool import Effect, Output, Use
+from core.errors import HubError, UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_KEPT = 300
+"""How many versions of files are kept before the oldest goes."""
+
+_BEFORE = "before"
+"""The folder of them in the data folder, and the name of each."""
+
+_PATH = Field(description="the file's path in the workspace, such as notes.md")
+_HEADS = {"new": "write the new file", "replace": "replace", "append": "add to the end of"}
+
+
+class NothingKept(UserError):
+    """Nothing is kept of {path}: it was not changed here, or was new."""
+
+
+@tool(
+    lambda a: f"{_HEADS[a['how']]} {said(a['path'])}:\n{_seen('+', a['content'])}",
+    effect=Effect.ASK,
+    needs=lambda here: here.knows("change"),
+)
+async def write_file(
+    here: Here,
+    use: Use,
+    *,
+    path: Annotated[str, _PATH],
+    content: Annotated[
+        str, Field(min_length=1, description="the text, whole; of a long one the first part, then append the others")
+    ],
+    how: Annotated[
+        Literal["new", "replace", "append"],
+        Field(description="new: there is no such file yet; replace: all of it; append: to its end"),
+    ] = "new",
+) -> Output:
+    """Write a text file of the workspace, once the person has agreed. To change a part of a file use edit_file."""
+    return await _made(here, use, path, how=how, content=content)
+
+
+@tool(
+    lambda a: (
+        f"change {said(a['path'])}{' everywhere' if a['everywhere'] else ''}:\n{_seen('-', a['old'])}\n{_seen('+', a['new'])}"
+    ),
+    effect=Effect.ASK,
+    needs=lambda here: here.knows("change"),
+)
+async def edit_file(
+    here: Here,
+    use: Use,
+    *,
+    path: Annotated[str, _PATH],
+    old: Annotated[
+        str, Field(min_length=1, description="the text to replace, just as it stands in the file, line breaks included")
+    ],
+    new: Annotated[str, Field(description="the text to put in its place; empty takes it out")],
+    everywhere: Annotated[bool, Field(description="true: every place that has this text")] = False,
+) -> Output:
+    """Replace a piece of text in a file of the workspace, once the person has agreed. Read the file first."""
+    return await _made(here, use, path, how="edit", old=old, new=new, all=str(int(everywhere)))
+
+
+@tool(
+    lambda a: f"put {said(a['path'])} back as it was before its last change",
+    effect=Effect.ASK,
+    needs=lambda here: here.knows("change"),
+)
+async def restore_file(here: Here, use: Use, *, path: Annotated[str, _PATH]) -> Output:
+    """Put a file back as it was before write_file or edit_file changed it last. Once more, and it is as changed again."""
+    kept = await asyncio.to_thread(_last, _home(here, path), use.key)
+    if kept is None:
+        raise NothingKept(path=said(path))
+    return await _made(here, use, path, how="back", kept=str(kept))
+
+
+async def _made(here: Here, use: Use, path: str, **options: str) -> Output:
+    """Have a child make a change; what the file held stays in the data folder."""
+    room = await asyncio.to_thread(_room, here, path, use.key)
+    if await asyncio.to_thread(_is_begun, room):
+        options["begun"] = str(room)
+    try:
+        outcome = await here.skills.run(Match("change", path, 1.0, tuple(options.items())), room)
+    except HubError:
+        if "begun" not in options:
+            await asyncio.to_thread(_drop_unless_kept, room)
+        raise
+    return Output(outcome.text, outside=False)
+
+
+def _seen(mark: str, text: str) -> str:
+    """Lines as a person is shown them: all of each, and what is not seen spelled out."""
+    return "\n".join(f"{mark} {''.join(map(_spelt, line))}" for line in text.split("\n"))
+
+
+def _spelt(sign: str) -> str:
+    hidden = unicodedata.category(sign) in {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"} and sign != "\t"
+    return f"\\u{{{ord(sign):x}}}" if hidden else sign
+
+
+def _home(here: Here, path: str) -> Path:
+    name = "/".join(part for part in path.strip().split("/") if part not in {"", "."})
+    return here.data / _BEFORE / hashlib.sha256(name.encode()).hexdigest()[:20]
+
+
+def _room(here: Here, path: str, key: str) -> Path:
+    """Where what a file holds is kept before the change of this key: the same as before a crash."""
+    home, name = _home(here, path), hashlib.sha256(key.encode()).hexdigest()[:12]
+    if found := next(home.glob(f"*-{name}"), None):
+        return found
+    _thin(here.data / _BEFORE)
+    room = home / f"{here.clock.now():013}-{name}"
+    room.mkdir(mode=0o700, parents=True)
+    return room
+
+
+def _is_begun(room: Path) -> bool:
+    return any(room.iterdir())
+
+
+def _drop_unless_kept(room: Path) -> None:
+    """Nothing was changed where nothing was kept."""
+    if not _is_begun(room):
+        room.rmdir()
+
+
+def _last(home: Path, key: str) -> Path | None:
+    """The newest version of a file that is not of the change that asks."""
+    own = hashlib.sha256(key.encode()).hexdigest()[:12]
+    rooms = sorted(room for room in home.glob("*-*") if not room.name.endswith(own))
+    return next((room / _BEFORE for room in reversed(rooms) if (room / _BEFORE).exists()), None)
+
+
+def _thin(top: Path) -> None:
+    """Let the oldest versions go."""
+    rooms = sorted(top.glob("*/*-*"), key=lambda room: room.name)
+    for room in rooms[: max(0, len(rooms) - MOST_KEPT + 1)]:
+        shutil.rmtree(room, ignore_errors=True)

@@ -1,0 +1,185 @@
+"""Files are changed as a person agreed, once, and nothing else is; what they held comes back."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.skills.errors import (
+    FileChanged,
+    FileClosed,
+    FileMissing,
+    FileThere,
+    NotAFile,
+    NothingChanges,
+    NotUtf8,
+    OutsideWorkspace,
+    TextNotFound,
+    TextSeveral,
+)
+from adapters.skills.workspace import Workspace
+from adapters.tools import changes
+from adapters.tools.changes import NothingKept
+from core.agent.tool import Effect
+from tests.depth import first
+from tests.unit.skills.conftest import CANARY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.errors import HubError
+    from core.events import Json
+    from tests.unit.tools.bench import Bench
+
+WELCOME = "# Welcome\n\nThe hub holds an auction for every task that people post here.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        (
+            "write_file",
+            {"path": "a.md", "content": "one\ntwo\u202e"},
+            "write the new file a.md:\n+ one\n+ two\\u{202e}",
+        ),
+        ("write_file", {"path": "a.md", "content": "x", "how": "replace"}, "replace a.md:\n+ x"),
+        ("write_file", {"path": "a\u200b.md", "content": "x", "how": "append"}, "add to the end of a.md:\n+ x"),
+        ("edit_file", {"path": "a.md", "old": "x\n", "new": ""}, "change a.md:\n- x\n- \n+ "),
+        (
+            "edit_file",
+            {"path": "a.md", "old": "x", "new": "y", "everywhere": "yes"},
+            "change a.md everywhere:\n- x\n+ y",
+        ),
+        ("restore_file", {"path": "a.md"}, "put a.md back as it was before its last change"),
+    ],
+)
+def test_a_person_is_shown_all_of_it(bench: Bench, name: str, given: dict[str, Json], words: str) -> None:
+    tool = bench.tools.find(name)
+    assert tool is not None
+    assert tool.effect is Effect.ASK
+    assert tool.words(tool.read(given)) == words
+
+
+async def test_a_file_is_written_added_to_changed_and_put_back(bench: Bench, root: Path) -> None:
+    async def call(name: str, **arguments: Json) -> str:
+        bench.clock.advance(1000)
+        return (await bench.given(name, {"path": "new/plan.md", **arguments}, key=f"k{bench.clock.now()}")).text
+
+    plan = root / "new/plan.md"
+    assert await call("write_file", content="one\ntwo\n") == "new/plan.md is written: 2 lines."
+    assert await call("write_file", content="three", how="append") == (
+        "new/plan.md is changed: it had 2 lines, and has 3 lines. restore_file puts it back."
+    )
+    assert plan.read_text() == "one\ntwo\nthree"
+    await call("edit_file", old="two\nthree", new="2")
+    assert plan.read_text() == "one\n2"
+    await call("restore_file")
+    assert plan.read_text() == "one\ntwo\nthree"
+    await call("restore_file")
+    assert plan.read_text() == "one\n2"
+    assert sorted(path.name for path in plan.parent.iterdir()) == ["plan.md"], "nothing passing is left"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "error"),
+    first(
+        3,
+        [
+            ("write_file", {"path": "welcome.md", "content": "mine"}, FileThere),
+            ("write_file", {"path": "welcome.md", "content": WELCOME, "how": "replace"}, NothingChanges),
+            ("write_file", {"path": "deep", "content": "x", "how": "replace"}, NotAFile),
+            ("write_file", {"path": ".", "content": "x"}, NotAFile),
+            ("write_file", {"path": "welcome.md/x", "content": "x"}, FileClosed),
+            ("write_file", {"path": "../x.md", "content": "x"}, OutsideWorkspace),
+            ("write_file", {"path": "/tmp/x.md", "content": "x"}, OutsideWorkspace),  # noqa: S108 - must be refused
+            ("write_file", {"path": ".git/hooks/pre-commit", "content": "x"}, FileClosed),
+            ("write_file", {"path": "data/ledger.md", "content": "x", "how": "replace"}, FileClosed),
+            ("write_file", {"path": "venv/x.py", "content": "x"}, FileClosed),
+            ("write_file", {"path": "folder-outside/x.md", "content": "x"}, FileClosed),
+            ("write_file", {"path": "outside.md", "content": "x", "how": "replace"}, FileClosed),
+            ("edit_file", {"path": "Welcome", "old": "hub", "new": "x"}, FileMissing),
+            ("edit_file", {"path": "welcome.md", "old": "no such text", "new": "x"}, TextNotFound),
+            ("edit_file", {"path": "welcome.md", "old": "l", "new": "x"}, TextSeveral),
+            ("edit_file", {"path": "wide.txt", "old": "a", "new": "b"}, NotUtf8),
+            ("restore_file", {"path": "welcome.md"}, NothingKept),
+        ],
+    ),
+)
+async def test_what_is_not_changed_is_left_as_it_is(
+    bench: Bench, root: Path, name: str, given: dict[str, Json], error: type[HubError]
+) -> None:
+    (root / "wide.txt").write_bytes("a\u00e9".encode("latin-1"))
+    with pytest.raises(error):
+        await bench.given(name, given)
+    assert (root / "welcome.md").read_text() == WELCOME
+    assert (root / "data/ledger.md").read_text() == CANARY
+    assert (root.parent / "outside/secret-plan.md").read_text() == CANARY
+    assert not any(path.is_file() for path in bench.here.data.rglob("before/*/*/*")), "nothing is kept of it"
+
+
+@pytest.mark.long
+async def test_a_text_that_was_missed_is_found_by_the_line_like_it(bench: Bench) -> None:
+    with pytest.raises(TextNotFound, match="The nearest is line 3: The hub holds an auction"):
+        await bench.call("edit_file", path="welcome.md", old="The hub held an auction for every task", new="x")
+
+
+@pytest.mark.long
+async def test_a_file_keeps_its_line_ends_and_its_mode(bench: Bench, root: Path) -> None:
+    (root / "run.bat").write_bytes(b"one\r\ntwo\r\nthree\r\n")
+    (root / "run.bat").chmod(0o750)
+    await bench.call("edit_file", path="run.bat", old="one\ntwo", new="1\n2")
+    assert (root / "run.bat").read_bytes() == b"1\r\n2\r\nthree\r\n"
+    assert (root / "run.bat").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.long
+async def test_a_change_that_a_crash_cut_short_is_made_once(bench: Bench, root: Path) -> None:
+    """The same call again: before its effect was known, and after somebody else wrote the file."""
+    for _ in range(2):
+        await bench.call("write_file", key="one", path="log.md", content="a\n")
+    for _ in range(2):
+        await bench.call("write_file", key="two", path="log.md", content="b\n", how="append")
+    assert (root / "log.md").read_text() == "a\nb\n"
+    (root / "log.md").write_text("a\n")  # as it was kept, and not changed yet
+    await bench.call("write_file", key="two", path="log.md", content="b\n", how="append")
+    assert (root / "log.md").read_text() == "a\nb\n"
+    (root / "log.md").write_text("somebody else's\n")
+    with pytest.raises(FileChanged):
+        await bench.call("write_file", key="two", path="log.md", content="b\n", how="append")
+    assert (root / "log.md").read_text() == "somebody else's\n"
+
+
+@pytest.mark.long
+async def test_of_very_many_versions_the_oldest_go(bench: Bench, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_KEPT", 3)
+    for number in range(5):
+        bench.clock.advance(1000)
+        await bench.call("write_file", key=f"k{number}", path="log.md", content=f"{number}", how="replace")
+    kept = sorted(path.read_text() for path in bench.here.data.glob("before/*/*/before"))
+    assert kept == ["1", "2", "3"]
+
+
+def test_a_name_that_is_swapped_for_a_link_is_replaced_and_never_followed(root: Path) -> None:
+    workspace = Workspace(root)
+    was = workspace.held("welcome.md", 1000)
+    assert was is not None
+    secret = root / "deep/.hidden/notes.md"
+    (root / "welcome.md").unlink()
+    (root / "welcome.md").symlink_to(secret)
+    with pytest.raises(FileClosed):
+        workspace.put("welcome.md", b"x", was=was)
+    (root / "welcome.md").unlink()
+    os.link(secret, root / "welcome.md")
+    with pytest.raises(FileClosed):
+        workspace.put("welcome.md", b"x", was=was)
+    (root / "welcome.md").unlink()
+    (root / "welcome.md").write_text("by somebody else")
+    with pytest.raises(FileChanged):
+        workspace.put("welcome.md", b"x", was=was)
+    with pytest.raises(FileChanged):
+        workspace.put("welcome.md", b"x", was=None)
+    assert secret.read_text() == CANARY
+    assert (root / "welcome.md").read_text() == "by somebody else"
+    assert [path.name for path in root.iterdir() if path.name.startswith(".timmy")] == []
