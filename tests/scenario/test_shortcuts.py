@@ -135,7 +135,8 @@ ARGUMENTS = {
     "bid": "1 10", "award": "1 quill", "deliver": "1 done", "accept": "1", "reject": "1 bad", "cancel": "1", "retry": "1",
     "pay": "lnbc1 10", "payout": "worker lnbc1", "reconcile": "", "spawn": "quill", "dismiss": "quill", "pair": "ABCD2345",
     "treasury": "in 10", "unpair": ANN, "model": "small", "task": "sing max=201", "notify": "money off",
-    "every": "day at 9 /status", "at": "noon /status", "schedules": "resume=S-1", "unschedule": "S-1", "remember": "I like tea", "forget": "tea",
+    "every": "day at 9 /status", "at": "noon /status", "schedules": "resume=S-1", "unschedule": "S-1",
+    "remember": "I like tea", "forget": "tea",
 }  # fmt: skip
 """Every command that binds, in words that its owner could have carried out."""
 
