@@ -26,7 +26,6 @@ from adapters.fetch import Internet
 from adapters.inbox import Inbox, plain_name
 from adapters.lightning import bolt11
 from adapters.lightning.simulated import SimulatedNode
-from adapters.llm.ollama import OllamaModel
 from adapters.qr import png
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
@@ -51,6 +50,7 @@ from bot.mcp_clients import Clients
 from bot.money import People, World, money
 from bot.parts import chats, far, nodes, timers
 from bot.parts.looks import DATABASE
+from bot.parts.models import brains
 from bot.parts.tools import check_names, tools
 from bot.parts.web import selling, sidecar, worker_routes
 from bot.reading import Reading
@@ -69,6 +69,7 @@ from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
+from core.agent.pulling import Pulls
 from core.automation.notify import Notices
 from core.automation.schedules import Schedules
 from core.chat import File
@@ -169,10 +170,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         held = folder.Held(data / DATABASE, data / f"{DATABASE}-wal", *nodes.kept(settings))
         nodes.same_kind(settings, await store.read(lambda tx: tx.books.identity()))
         folder.seed_workspace(settings.workspace, SAMPLES)
-        ollama = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
-        brain: Model = ollama if model is None else model
-        # It is closed after all that works with it: a task that found it closed would have failed, and not just been stopped.
-        await stack.enter_async_context(ollama)
+        # They are closed after all that works with them: a task that found its model closed would have failed, and not just been
+        # stopped.
+        models = await stack.enter_async_context(brains(settings, clock, instead=model))
+        brain = models.model
         # So is the node: what was approved would be used up by an answer that it is closed.
         node = node or await nodes.opened(settings, stack, store, clock, ids)
         # Its child outlives the turns that listen: one that lost it would answer that it could not.
@@ -180,20 +181,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         nursery = await stack.enter_async_context(Nursery())
         shelf = Shelf(data)
         await shelf.sweep()
-        if model is None:
-            with contextlib.suppress(
-                TimeoutError
-            ):  # interrupted tasks may need it: they should not fail for a late look
-                async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                    await ollama.check()
-            nursery.spawn(ollama.watch(), "model watch")
+        await models.begin(nursery, FIRST_LOOK_SECONDS)
         pictures = data / "cache" / "matplotlib"
         # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
         apart = skills or SkillRunner(
             folder.strangers(data), (), cache=pictures, scratch=shelf.scratch, without=NOT_FOR_STRANGERS
         )
         skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
-        declared = roster if roster is not None else personas.load()
+        declared = roster if roster is not None else personas.load(models=settings.model.of)
         check_names(declared)
         agents = Roster(store, declared)
         bounds = Bounds(window=settings.ollama.num_ctx)
@@ -216,6 +211,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         assistant = Assistant(store, brain, bounds=bounds, toolbox=toolbox)
         figures = partial(_figures, store, _zone(settings))
         health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)
+        health.models = brain.standings
         boards = Boards(store, clock, nursery, identities.role_in, coordinator.progress)
         speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
@@ -283,6 +279,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             Notebook(store, identities, window=bounds.window),
             notices,
             schedules,
+            brain,
+            Pulls(models.library),
         )
         reads.hub = hub
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))

@@ -134,7 +134,8 @@ class Dispatcher:
         talk = command is not None and command.talk and way is Way.RUN
         if command is not None and command.interrupts and way is Way.RUN:
             self._hub.assistant.stop(message.conversation)
-        kind = " talk" if talk else " files" if way in {Way.FILES, Way.HEAR} else ""
+        slow = command is not None and command.slow and way is Way.RUN
+        kind = " talk" if talk else " slow" if slow else " files" if way in {Way.FILES, Way.HEAR} else ""
         self._enter(f"{message.lane or message.conversation}{kind}", message, found)
         return not kind
 
@@ -172,7 +173,8 @@ class Dispatcher:
 
     async def _turn(self, message: Inbound, found: Route | HubError) -> None:
         apart = isinstance(found, Route) and (
-            found.way is Way.HEAR or (found.way is Way.RUN and found.command is not None and found.command.talk)
+            found.way is Way.HEAR
+            or (found.way is Way.RUN and found.command is not None and (found.command.talk or found.command.slow))
         )  # it takes its time, and what follows from other turns is told meanwhile
         if not apart:
             self._delivery.hold(message.conversation)

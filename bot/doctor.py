@@ -26,7 +26,7 @@ from bot.parts.looks import (
     look_at_books,
     look_at_channels,
     look_at_data,
-    look_at_model,
+    look_at_models,
     look_at_network,
     look_at_pages,
     look_at_port,
@@ -36,6 +36,7 @@ from bot.parts.looks import (
 )
 from bot.parts.nodes import OtherBook
 from config.settings import is_loopback, split
+from core.agent.model import Card
 from core.errors import HubError
 from core.swarm.stuck import HANDLER, MONEY
 from core.tokens import CONSOLE_OWNER, TokenKind
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.parts.far import RedisLook
+    from bot.parts.models import ModelLook
     from config.settings import Settings
 
 MOST_NAMED = 5
@@ -69,7 +71,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 class Asked:
     """What was asked of others beforehand: why it is not as it should be, or empty.
 
-    `model`: why the hub's own model cannot be asked, and `window`, its longest context in tokens, if that is known. `port`: why
+    `model`: why no model can be asked, and of the one that is asked first `window`, its longest context in tokens, if that is
+    known, and whether it has `tools`; `servers`: each server of models, where there are several. `port`: why
     the hub could not listen, if none runs; else `outside`: why it is not reached by its public address. `money`: of the node and
     the gate. `deaf`: why one that runs does not answer. `redis`: what was seen of it, and of
     `docker` its version (empty: only the network was looked at), or why it is of no use. `channels`: by name why each is of no use.
@@ -77,6 +80,8 @@ class Asked:
 
     model: str = ""
     window: int | None = None
+    tools: bool = True
+    servers: Sequence[ModelLook] = ()
     port: str = ""
     outside: str = ""
     money: Money = field(default_factory=Money)
@@ -89,7 +94,10 @@ class Asked:
 async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError | None = None) -> Asked:
     """Ask, of a hub that runs or not. `gate`: where the running one says that strangers can buy; `deaf`: why it says nothing."""
     runs = runs or deaf is not None
-    model, window = await look_at_model(settings)
+    looks = await look_at_models(settings)
+    found = next((one for one in looks if not one.why), looks[0])
+    card = found.card or Card()
+    tools = card.tools or card.window is None  # of one that nothing is known of, that is not known either
     outside = await look_from_outside(settings) if runs and settings.http.public_url else ""
     port = ""
     if not runs:
@@ -99,7 +107,8 @@ async def ask(settings: Settings, *, runs: bool, gate: str = "", deaf: HubError 
             port = str(error)
     money = await ask_money(settings, runs=runs, listens=gate)
     far, boxes = await ask_redis(settings), await ask_docker(settings)
-    return Asked(model or "", window, port, outside, money, deaf, far, boxes, await look_at_channels(settings))
+    channels = await look_at_channels(settings)
+    return Asked(found.why, card.window, tools, looks, port, outside, money, deaf, far, boxes, channels)
 
 
 def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, env: Path) -> list[Finding]:
@@ -112,7 +121,7 @@ def examine(settings: Settings, status: Mapping[str, Any] | None, asked: Asked, 
         lambda: _owners(settings),
         lambda: _shortcuts(settings, asked.outside, runs=runs),
         lambda: _speech(settings),
-        lambda: _model(settings, asked.model, asked.window),
+        lambda: _model(settings, asked),
         lambda: lightning(settings, asked.money, runs=runs),
         lambda: gate(settings, asked.money, runs=runs),
         lambda: redis(settings, asked.redis),
@@ -340,14 +349,32 @@ def _shortcuts(settings: Settings, outside: str, *, runs: bool) -> Iterator[Find
     yield check("shortcuts.home", "each has a chat where its person is asked", wrong, fix, Severity.WARNING)
 
 
-def _model(settings: Settings, why: str, window: int | None) -> Iterator[Finding]:
-    yield check("model.ready", "it answers", why, "", Severity.WARNING)
-    if not why:
-        asked = settings.ollama.num_ctx
-        wrong = f"it is asked with a window of {asked:,} tokens and was made for {window:,}" if window else ""
-        says = f"{asked:,} tokens" + ("" if window else "; its server does not say what it was made for")
-        fix = f"Set TIMMY_OLLAMA_NUM_CTX={window}, or choose another model: beyond that it forgets and garbles."
-        yield check("model.window", says, wrong if window and asked > window else "", fix, Severity.WARNING)
+def _model(settings: Settings, asked: Asked) -> Iterator[Finding]:
+    yield check("model.ready", "it answers", asked.model, "", Severity.WARNING)
+    if len(asked.servers) > 1:
+        away = "; ".join(f"{one.name} at {one.where}: {one.why}" for one in asked.servers if one.why)
+        says = ", ".join(f"{one.model} of {one.name}" for one in asked.servers if not one.why)
+        yield check(
+            "model.servers",
+            says,
+            away,
+            "The others answer meanwhile; start it, or unset its address.",
+            Severity.WARNING,
+        )
+    if not asked.model:
+        wants, window = settings.ollama.num_ctx, asked.window
+        wrong = f"it was made for {window:,} tokens, and is asked with those, not with {wants:,}" if window else ""
+        says = f"{wants:,} tokens" + ("" if window else "; its server does not say what it was made for")
+        fix = f"Set TIMMY_OLLAMA_NUM_CTX={window}, or choose another model."
+        yield check("model.window", says, wrong if window and wants > window else "", fix, Severity.WARNING)
+        lacks = "" if asked.tools else "it cannot call tools: the agent only talks with it"
+        yield check(
+            "model.tools",
+            "it can call tools",
+            lacks,
+            "Choose one that can, such as qwen3 or llama3.2.",
+            Severity.WARNING,
+        )
 
 
 def _hub(settings: Settings, status: Mapping[str, Any] | None, deaf: HubError | None) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from core.swarm.parking import words
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from core.agent.cascade import Standing
     from core.events import Json
     from core.ports import Clock
     from core.swarm.stuck import Stuck
@@ -97,6 +98,9 @@ class Health:
     behind: Callable[[], str] = str
     """That the Lightning node is not in step with the chain, as it last said; empty where it is."""
 
+    models: Callable[[], Awaitable[Sequence[Standing]]] | None = None
+    """How each model server is."""
+
     waits: Callable[[], Waits] | None = None
     """What waits for whom, and which workers are here."""
 
@@ -152,6 +156,7 @@ class Health:
         """Everything, for programs."""
         figures, model, behind, now = await self.figures(), await self.model(), self.behind(), self.clock.now()
         faults, waits = [*self.troubles(), *self.notes()], self._waits()
+        servers = await self._servers()
         return {
             "ok": not faults,
             "ready": self.ready,
@@ -163,7 +168,7 @@ class Health:
             },
             "advice": {surface.name: list(surface.advice) for surface in self.surfaces},
             "node": {"synced": not behind, "why": behind},
-            "model": {"up": model is None, "why": model},
+            "model": {"up": model is None, "why": model, "servers": [{**one} for one in servers]},
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
                 "held_sats": to_cost(figures.held), "escrow_sats": to_sats(figures.escrow),
@@ -177,6 +182,10 @@ class Health:
             "messages_waiting": figures.backlog,
             "dead_letters": figures.dead_letters,
         }  # fmt: skip
+
+    async def _servers(self) -> list[dict[str, str | bool | None]]:
+        found = [] if self.models is None else await self.models()
+        return [{"name": one.name, "url": one.where, "up": not one.why, "why": one.why or None} for one in found]
 
     def _waits(self) -> Waits:
         return Waits([], [], []) if self.waits is None else self.waits()
@@ -200,7 +209,10 @@ class Health:
         for name, part in self.parts.items():
             fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")
             lines.append(f"{name}  {fault.removeprefix(f'{name} is ') or _up(name, behind)}")
-        lines.append(f"model  {why or 'up'}")
+        servers = await self._servers()
+        if len(servers) < 2:  # noqa: PLR2004 - a line for each where there are several
+            lines.append(f"model  {why or 'up'}")
+        lines += [f"model of {one['name']}  {one['why'] or 'up'}" for one in servers if len(servers) > 1]
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
         lines += [f"{one.about}  is stuck: {one.why}. To do: {one.fix}" for one in stuck[:MOST_WAITING]]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from bot.tooling import Tooling
     from bot.why import Decisions
     from core.agent.agent import Assistant
+    from core.agent.cascade import Cascade
     from core.agent.notebook import Notebook
+    from core.agent.pulling import Pulls
     from core.automation.notify import Notices
     from core.automation.schedules import Schedules
     from core.chat import CommandCall, File
@@ -75,3 +77,5 @@ class Hub:
     notebook: Notebook
     notices: Notices
     schedules: Schedules
+    brains: Cascade
+    pulls: Pulls

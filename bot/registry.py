@@ -224,6 +224,8 @@ class Command:
     bare: bool = False
     own: bool = False
     """Whether who may do that with their own may call it: what it acts on decides."""
+    slow: bool = False
+    """Whether it may take hours: it waits for others of its kind only, and holds up nothing."""
     notes: tuple[str, ...] = ()
     """What /help COMMAND and the docs say beyond the help: a line for each option, and what else is good to know."""
 
@@ -269,6 +271,7 @@ class Registry:
         reads: bool = False,
         bare: bool = False,
         own: bool = False,
+        slow: bool = False,
         notes: tuple[str, ...] = (),
     ) -> Callable[[Run], Run]:
         """Declare a command by its usage line, its one-line help, and notes on its options."""
@@ -291,6 +294,7 @@ class Registry:
                 parse_usage(usage),
                 bare,
                 own,
+                slow,
                 notes,
             )
             return run

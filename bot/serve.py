@@ -78,10 +78,11 @@ def _plan(settings: Settings, port: int | None, price: int | None) -> str:
 
 def _lacks(settings: Settings) -> str:
     """What a hub that is not there yet would not sell."""
-    from bot.parts.looks import look_at_model
+    from bot.parts.looks import look_at_models
     from bot.serving import no_talks
 
-    return no_talks(wait_for(look_at_model(settings))[0])
+    looks = wait_for(look_at_models(settings))
+    return no_talks(looks[0].why if all(one.why for one in looks) else None)
 
 
 def _alone(settings: Settings, port: int | None, price: int | None) -> Settings:

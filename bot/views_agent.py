@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.agent.tool import Effect
-from core.chat import File, Reply, one_line
+from core.chat import Button, File, Reply, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.agent.agent import Answer
+    from core.agent.cascade import Standing, StoodIn
+    from core.agent.model import Card
     from core.agent.tool import Tool
     from core.events import Json
     from core.swarm.ports import ResultFile
+
+MOST_MODELS = 30
+"""Of one server, in a list for people."""
 
 _EFFECTS = {
     Effect.READ: "by itself",
@@ -39,6 +45,50 @@ def tools(open_: Sequence[Tool], closed: Sequence[tuple[str, str]]) -> Reply:
     names: list[Json] = [tool.spec.name for tool in open_]
     text = "\n".join([f"The agent may call {len(lines)} tools:", *lines]) if lines else "The agent has no tools here."
     return Reply("\n".join([text, *(["Not now:", *off] if off else [])]), {"ok": True, "tools": names})
+
+
+def models(used: str, servers: Sequence[Standing], card: Card) -> Reply:
+    """The model of a conversation, what can be said of it, and the others by server."""
+    lines = [f"This conversation uses {used}.{_limits(card)}"]
+    for one in servers:
+        lines.append(f"{one.name}, {one.where}: {one.why}" if one.why else f"{one.name}, {one.where}:")
+        lines += [f"  {name}" for name in one.models[:MOST_MODELS]]
+        if (more := len(one.models) - MOST_MODELS) > 0:
+            lines.append(f"  and {more} more")
+    names: list[Json] = [name for one in servers for name in one.models]
+    where: list[Json] = [{"server": one.name, "url": one.where, "why": one.why or None} for one in servers]
+    facts: dict[str, Json] = {"window_tokens": card.window, "tools": card.tools}
+    return Reply("\n".join(lines), {"ok": True, "model": used, "models": names, "servers": where, **facts})
+
+
+def chosen(name: str, card: Card) -> Reply:
+    """That a conversation has another model now."""
+    facts: dict[str, Json] = {"ok": True, "model": name, "window_tokens": card.window, "tools": card.tools}
+    return Reply(f"This conversation uses {name} from now on.{_limits(card)}", facts)
+
+
+def pulled(name: str) -> Reply:
+    """That a model is here."""
+    words = f"{name} is here. /model {name} has this conversation use it."
+    return Reply(words, {"ok": True, "model": name}, buttons=(Button(f"Use {name}", f"/model {name}"),))
+
+
+def stood_in(reply: Reply, others: Sequence[StoodIn]) -> Reply:
+    """An answer that another than the chosen model gave, with that as its last line."""
+    if not others:
+        return reply
+    said = "\n\n".join(f"(Answered by {one.model} at {one.where}. {one.why})" for one in others)
+    models: list[Json] = [one.model for one in others]
+    return replace(reply, text=f"{reply.text}\n\n{said}", data={**reply.data, "stood_in": models})
+
+
+def _limits(card: Card) -> str:
+    """What people should know of a model; of one that says nothing of itself, nothing."""
+    if card.window is None:
+        return ""
+    return f" Its window: {card.window:,} tokens." + (
+        "" if card.tools else " It cannot call tools: with it the agent only talks."
+    )
 
 
 def _effect(tool: Tool) -> str:

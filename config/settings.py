@@ -224,6 +224,11 @@ class Ollama(_Group):
         _address(value, "http://127.0.0.1:11434")
         return value
 
+    @property
+    def given(self) -> bool:
+        """Whether the server or its model is set, and not just what it is without."""
+        return not self.model_fields_set.isdisjoint({"url", "model"})
+
 
 class OpenAI(_Group):
     """A second model server, of the kind that llama.cpp, vLLM and LM Studio are; off without an address."""
@@ -259,6 +264,16 @@ class ModelGroup(_Group):
         description="hosts outside of your private network that may be sent what people say, separated by commas; none otherwise",
     )
 
+    personas: Names = Field(
+        "",
+        description="the models of personas that do not work with the hub's own, such as forge=qwen3:8b,quill=openai/mistral",
+    )
+
+    @property
+    def of(self) -> dict[str, str]:
+        """The model of each persona in `personas`."""
+        return dict(pair.split("=", 1) for pair in split(self.personas))
+
     @property
     def allowed(self) -> frozenset[str]:
         """The names of `hosts`, as an address spells them."""
@@ -268,9 +283,29 @@ class ModelGroup(_Group):
     @classmethod
     def _names(cls, value: str) -> str:
         for host in split(value):
-            if re.search(r"[/@*]|:[0-9]+$", host) and ":" not in host.rpartition(":")[0]:
-                message = f"{host!r} is no name of a host such as models.example.org (no address, port, or pattern)"
+            if ":" in host and _is_address(host.strip("[]")):
+                continue
+            if not re.fullmatch(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", host):
+                message = (
+                    f"{host!r} is no name of a host such as models.example.org (without https://, port, or pattern)"
+                )
                 raise ValueError(message)
+        return value
+
+    @field_validator("personas")
+    @classmethod
+    def _pairs(cls, value: str) -> str:
+        if value:
+            from config import personas  # noqa: PLC0415 - where any is named
+
+            known = [one.name for one in personas.load()]
+            for pair in split(value):
+                name, equals, model = pair.partition("=")
+                if not equals or name not in known or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}", model):
+                    message = (
+                        f"{pair!r} is no persona with its model such as forge=qwen3:8b (personas: {', '.join(known)})"
+                    )
+                    raise ValueError(message)
         return value
 
 
@@ -906,6 +941,14 @@ class Settings(BaseSettings):
 def split(names: str) -> tuple[str, ...]:
     """The parts of a list setting."""
     return tuple(part for part in re.split(r"[,\s]+", names) if part)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -41,6 +41,7 @@ class Action(StrEnum):
     ROSTER = "spawn and stop agents"
     IMAGE = "choose what an agent's container runs"
     MODEL = "choose the model"
+    PULL = "get models"
     RECALL = "see what is remembered"
     REMEMBER = "have something remembered or forgotten"
     FORGET = "have something forgotten that others had kept here"
@@ -106,6 +107,7 @@ _PAYS = frozenset(
         Action.MINT,
         Action.IMAGE,
         Action.MODEL,
+        Action.PULL,
         Action.PAIR,
         Action.APPROVE,
         Action.LINK,
@@ -147,6 +149,7 @@ _UNSPOKEN = {
     Action.JOIN: _LINKED_IN_CHAT,
     Action.TOKENS: _TOKENS_IN_CHAT,
     Action.MINT: _TOKENS_IN_CHAT,
+    Action.PULL: "models are got in your chat, not by a device. Say it to me there.",
     Action.LIMITS: _SPENDING_IN_CHAT,
     Action.FREEZE: _SPENDING_IN_CHAT,
 }

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, cast
 
 from adapters.llm.server import BadModelAddress, ModelServer, Patience
 from core.agent.model import ModelMissing, ModelUnreachable, NoModelInstalled
+from core.agent.pulling import PullFailed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from adapters.llm.server import Wire
+    from adapters.llm.wire import Wire as OllamaWire
+    from core.agent.pulling import Progress
 
 __all__ = ["BadModelAddress", "OllamaModel", "Patience"]
 
@@ -23,6 +30,21 @@ class OllamaModel(ModelServer):
     unreachable = ModelUnreachable
     nothing = NoModelInstalled
     missing = ModelMissing
+
+    async def pull(self, name: str) -> AsyncGenerator[Progress, None]:
+        """See `core.agent.pulling.Library`. It may be silent for as long as a model may load: it checks what came."""
+        wire = cast("OllamaWire", await self._connected())
+        async with aclosing(wire.pull(name)) as steps:
+            while True:
+                try:
+                    async with asyncio.timeout(self._patience.first):
+                        step = await anext(steps)
+                except StopAsyncIteration:
+                    break
+                except TimeoutError:
+                    raise PullFailed(model=name, why=f"nothing came for {round(self._patience.first)} s") from None
+                yield step
+        self._verdict = None  # there is one more
 
     def _load(self) -> Wire:
         from adapters.llm import wire  # noqa: PLC0415 - see the top of that module

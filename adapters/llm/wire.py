@@ -5,6 +5,7 @@ Importing it takes 0.3 s and 15 MB, so `ollama.py` does that in a thread, and on
 
 from __future__ import annotations
 
+import re
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +27,7 @@ from core.agent.model import (
     ModelUnreachable,
     ToolCall,
 )
+from core.agent.pulling import LibraryAway, NoRoom, NoSuchModel, Progress, PullFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -48,6 +50,14 @@ LIBRARY_ERRORS = (
 
 _NO_CHAT = frozenset({"bert", "nomic-bert"})
 """Families of models that only embed."""
+
+_MOST_LAYERS = 64
+_NO_SUCH = re.compile(r"file does not exist|manifest unknown|not found", re.IGNORECASE)
+_FULL = re.compile(r"no space left|not enough (?:disk )?space|disk (?:is )?full|quota exceeded", re.IGNORECASE)
+_AWAY = re.compile(
+    r"dial tcp|no such host|i/o timeout|TLS handshake|connection re(?:fused|set)|EOF|max retries", re.IGNORECASE
+)
+_HOST = re.compile(r"https?://\S+")
 
 
 class Wire:
@@ -113,6 +123,27 @@ class Wire:
         if chunk.done_reason == "length":
             raise ModelCut
 
+    async def pull(self, name: str) -> AsyncGenerator[Progress, None]:
+        """See `core.agent.pulling.Library`. A model comes in layers, of which the first is told of before the last."""
+        layers: dict[str, tuple[int, int]] = {}
+        try:
+            stream = await self._client.pull(name, stream=True)
+            async with aclosing(cast("AsyncGenerator[ollama.ProgressResponse, None]", stream)) as steps:
+                async for step in steps:
+                    if step.digest and (step.digest in layers or len(layers) < _MOST_LAYERS):
+                        layers[step.digest] = step.completed or 0, step.total or 0
+                    if step.status == "success":
+                        return
+                    done, total = (sum(column) for column in zip(*layers.values(), strict=True)) if layers else (0, 0)
+                    yield Progress(one_line(step.status or ""), done, total)
+        except LIBRARY_ERRORS as error:
+            if isinstance(error, ollama.ResponseError):
+                raise _not_got(name, one_line(str(error.error)) or f"status {error.status_code}") from error
+            found = self._translate(error, name, begun=True)
+            broke = isinstance(found, ModelBrokeOff)
+            raise PullFailed(model=name, why="the model server broke off") if broke else found from error
+        raise PullFailed(model=name, why="the model server broke off")
+
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()  # type: ignore[no-untyped-call]
@@ -138,6 +169,16 @@ class Wire:
         if error.status_code != HTTPStatus.NOT_FOUND:
             return refused(why or f"status {error.status_code}", model, offered=offered)
         return ModelMissing(model=model) if "model" in why else ModelGarbled(url=self._url, why=why or "not found")
+
+
+def _not_got(name: str, why: str) -> HubError:
+    """Why a model was not got, in Ollama's words."""
+    if _NO_SUCH.search(why):
+        return NoSuchModel(model=name)
+    if _FULL.search(why):
+        return NoRoom(model=name)
+    kind = LibraryAway if _AWAY.search(why) else PullFailed
+    return kind(model=name, why=_HOST.sub("its library", why))
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

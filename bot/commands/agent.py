@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from bot import views_agent as views
 from bot.registry import command
 from core.access import Action, authorize
+from core.agent.cascade import listening
 from core.agent.tool import Use
 from core.chat import Reply
 
@@ -50,10 +51,11 @@ async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = No
     if call.caller.proxy is not None:
         speakers.add(call.caller.proxy.person)
     notes = await hub.notebook.notes(call.caller, call.conversation, text)
-    answer = await hub.assistant.turn(
-        call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done, notes=notes
-    )
-    return views.answer(answer, hub.file_path)
+    with listening() as others:
+        answer = await hub.assistant.turn(
+            call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done, notes=notes
+        )
+    return views.stood_in(views.answer(answer, hub.file_path), others)
 
 
 def _use(call: CommandCall) -> Use:
@@ -75,13 +77,22 @@ async def model(hub: Hub, call: CommandCall) -> Reply:
     name = cast("str | None", call.args.get("name"))
     if name is None:
         found = await hub.assistant.models(call.conversation)
-        installed = "\n".join(f"  {one}" for one in found.installed)
-        return Reply(f"This conversation uses {found.chosen or found.default}. Installed:\n{installed}")
+        used = found.chosen or found.default
+        return views.models(used, await hub.brains.standings(listed=True), await hub.brains.card(used))
     authorize(call.caller, Action.MODEL)
-    return Reply(f"This conversation uses {await hub.assistant.choose(call.conversation, name)} from now on.")
+    chosen = await hub.assistant.choose(call.conversation, name)
+    return views.chosen(cast("str", chosen), await hub.brains.card(chosen))
 
 
-@command("/stop", "stop what the agent is saying here", group="agent", action=Action.TALK, control=True)
+@command("/pull NAME", "get a model from Ollama's library", group="agent", action=Action.PULL, slow=True)
+async def pull(hub: Hub, call: CommandCall) -> Reply:
+    """Get a model."""
+    name = await hub.pulls.get(cast("str", call.args["name"]), call.conversation, partial(hub.draft, call))
+    return views.pulled(name)
+
+
+@command("/stop", "stop what the agent is saying or getting here", group="agent", action=Action.TALK, control=True)
 async def stop(hub: Hub, call: CommandCall) -> Reply:
-    """Stop the agent's turn."""
-    return Reply("Stopped." if hub.assistant.stop(call.conversation) else "There is nothing to stop here.")
+    """Stop the agent's turn, and the models that are on their way."""
+    stopped = [hub.assistant.stop(call.conversation), hub.pulls.stop(call.conversation)]
+    return Reply("Stopped." if any(stopped) else "There is nothing to stop here.")

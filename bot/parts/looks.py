@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from adapters import folder
 from adapters.clockwork import SystemClock, SystemIds
 from adapters.lightning.simulated import SimulatedLook
-from adapters.llm.ollama import OllamaModel
 from adapters.speech import engines
 from adapters.sqlite.connection import BookGone
 from adapters.sqlite.offline import NoBook, check, look
 from bot.parts import nodes
+from bot.parts.models import ModelLook, servers
 from bot.serving import underpaid
 from config import personas
-from core.agent.model import ModelMissing, named
+from core.agent.model import named
 from core.errors import Broken, HubError, UserError
 from core.wallet.lightning import NodeDown
 from core.wallet.node import node_account, same_node
@@ -25,6 +25,7 @@ from core.wallet.reconcile import LOOKS, said
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adapters.llm.server import ModelServer
     from adapters.sqlite.unit_of_work import UnitOfWork
     from config.settings import Settings
     from core.wallet.lightning import Lightning
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATABASE", "BookGone", "NodeLook", "gate_port", "look_at_books", "look_at_channels", "look_at_data",
-    "look_at_gate", "look_at_model", "look_at_network", "look_at_node", "look_at_pages", "look_at_port", "look_at_price",
+    "look_at_gate", "look_at_models", "look_at_network", "look_at_node", "look_at_pages", "look_at_port", "look_at_price",
     "look_at_workspace", "look_from_outside", "speech_lacks",
 ]  # fmt: skip
 
@@ -183,15 +184,19 @@ def speech_lacks(settings: Settings) -> tuple[str, str]:
     return engines.ear_missing(speech.stt, speech.model_dir), engines.mouth_missing(speech.tts, speech.model_dir)
 
 
-async def look_at_model(settings: Settings) -> tuple[str | None, int | None]:
-    """Why the hub's own model cannot be asked (None: it can), and the longest context that it was made for, in tokens."""
-    async with OllamaModel(settings.ollama.url, settings.ollama.model, clock=SystemClock()) as model:
-        if why := await model.check():
-            return why, None
+async def look_at_models(settings: Settings) -> list[ModelLook]:
+    """Each model server as it is now, in the order in which they are asked."""
+    return [await _look_at(name, server) for name, server in servers(settings, SystemClock()).items()]
+
+
+async def _look_at(name: str, server: ModelServer) -> ModelLook:
+    async with server:
+        if why := await server.check():
+            return ModelLook(name, server.url, why)
         try:
-            own, installed = await model.default(), await model.models()  # which wait longer for their answer
+            own, installed = await server.default(), await server.models()  # which wait longer for their answer
         except HubError as error:
-            return str(error), None
-        return (
-            (None, (await model.card(None)).window) if named(own, installed) else (str(ModelMissing(model=own)), None)
-        )
+            return ModelLook(name, server.url, str(error))
+        if not named(own, installed):
+            return ModelLook(name, server.url, str(server.missing(model=own, url=server.url)))
+        return ModelLook(name, server.url, "", own, await server.card(own))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from adapters import folder
 from adapters.clockwork import Nursery, SystemClock, SystemIds, chance
 from adapters.crew.client import HubClient
-from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
+from bot.parts.models import brains
 from config import personas
 from core.agent.model import Bounds
 from core.agent.persona_worker import PersonaWorker
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from core.swarm.ports import ResultFile
 
 
+FIRST_LOOK_SECONDS = 1.2
+
+
 class NothingToDo(UserError):
     """None of the personas has {given}. Their capabilities are {known}."""
 
@@ -39,7 +42,7 @@ async def work(settings: Settings, *, name: str, capabilities: Sequence[str], ca
     `capabilities`: of these only; all that the personas here have, if none is said. Raises `NothingToDo`, and `Rejected` where the
     hub wants no such worker.
     """
-    known = personas.load()
+    known = personas.load(models=settings.model.of)
     wanted = {one.lower() for one in capabilities}
     chosen = [one for one in known if not wanted or not wanted.isdisjoint(one.capabilities)]
     if not chosen:
@@ -54,16 +57,15 @@ async def work(settings: Settings, *, name: str, capabilities: Sequence[str], ca
         shelf = Shelf(Path(place))
         folder.make(settings.workspace, "WORKSPACE", writes=False)
         skills = SkillRunner(settings.workspace, (settings.data_dir, Path(place)), scratch=shelf.scratch)
-        model = OllamaModel(settings.ollama.url, settings.ollama.model, clock=clock)
 
         async def content(file: ResultFile) -> bytes:
             return await asyncio.to_thread(shelf.path(file.sha256, file.name).read_bytes)
 
         token = settings.worker.token.get_secret_value() if settings.worker.token else ""
         opened = HubClient.opened(settings.hub.url, name, token, clock, content, SystemIds().token(9))
-        async with model, Nursery() as nursery, opened as hub:
-            nursery.spawn(model.watch(), "model watch")
-            hands = PersonaWorker(skills, model, shelf, bounds=Bounds(window=settings.ollama.num_ctx))
+        async with brains(settings, clock) as models, Nursery() as nursery, opened as hub:
+            await models.begin(nursery, FIRST_LOOK_SECONDS)
+            hands = PersonaWorker(skills, models.model, shelf, bounds=Bounds(window=settings.ollama.num_ctx))
             outpost = Outpost(
                 hub, hands, [Agent(one.name, one) for one in chosen], capabilities=can, capacity=capacity, clock=clock,
                 spawner=nursery, chance=chance,

@@ -6,6 +6,7 @@ It is never trusted: what it says is text for people, and a call is a wish that 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from core.errors import Unavailable, UserError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from core.events import Json
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -23,7 +26,7 @@ class ModelUnreachable(Unavailable):
 
 
 class NoModelInstalled(Unavailable):
-    """Ollama runs at {url} but has no chat model on this machine yet. Get one, for example: ollama pull llama3.2"""
+    """Ollama runs at {url} but has no chat model yet. Get one, for example: /pull llama3.2, or there ollama pull llama3.2"""
 
 
 class ModelMissing(UserError):
@@ -164,6 +167,14 @@ class Model(Protocol):
 
     async def check(self) -> str | None:
         """None when the hub's own model can be asked, else the sentence why not. Quick; believed for some seconds."""
+
+
+def sayable(name: str) -> str:
+    """A model's name as a person wrote it, which is shown as part of commands to copy. Raises `BadModelName`."""
+    name = name.strip()
+    if _NAME.fullmatch(name) is None:
+        raise BadModelName(given=repr(name[:40]))
+    return name
 
 
 def fitting(window: int, card: Card) -> int:

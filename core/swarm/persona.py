@@ -17,7 +17,10 @@ _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
 
 class Persona(NamedTuple):
-    """A declared agent. `rate` is its asking price in whole sats; `skills` need no model; `tools` are for a model (issue 6)."""
+    """A declared agent. `rate` is its asking price in whole sats; `skills` need no model; `tools` are for a model.
+
+    `model` is the one that it works with, empty for the hub's own.
+    """
 
     name: str
     role: str
@@ -27,6 +30,7 @@ class Persona(NamedTuple):
     skills: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     prompt: str = ""
+    model: str = ""
 
 
 def field_fit(persona: Persona, description: str) -> float:

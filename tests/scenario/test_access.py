@@ -20,7 +20,7 @@ OTHERS = {"award": "T-1 quill", "cancel": "T-1", "accept": "T-2", "reject": "T-2
 LINES = {
     "task": "write a poem", "tasks": "", "show": "T-1", "bids": "T-1", "bid": "T-1 5", "deliver": "T-2 mine",
     "balance": "", "history": "", "agents": "", "market": "", "spark": "", "agent": "quill", "spawn": "quill", "dismiss": "quill",
-    "ask": "what is up?", "new": "", "model": "", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
+    "ask": "what is up?", "new": "", "model": "", "pull": "phi4", "stop": "", "start": "", "help": "", "status": "", "whoami": "",
     "pair": "ABCD2345", "unpair": "telegram:9", "approve": "A-1", "deny": "A-1", "why": "", "voice": "off",
     "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
     "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "", "treasury": "in 10",
@@ -87,6 +87,7 @@ async def test_a_member_does_not_decide_over_the_tasks_of_others(tmp_path: Path)
             assert await _somebody(bot, "telegram:7", f"/{name} quill") == {"ok": False, "error": "not_allowed"}
         for line in (
             "/model tiny",
+            "/pull phi4",
             "/freeze",
             "/unfreeze",
             "/treasury",

@@ -102,7 +102,7 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         _is(await ask("/spark"), {"ok": bool, "record": dict, "fields": list, "advice": list})
         _is(await ask("/spawn echo"), {"ok": bool, "agent": str})
         _is(await ask("/dismiss echo-2"), {"ok": bool, "agent": str})
-        for line in ("/ask what is up?", "/new", "/stop", "/model tiny", "/start"):
+        for line in ("/ask what is up?", "/new", "/stop", "/start"):
             _is(await ask(line), PLAIN)
         fact = {"id": str, "text": str, "scope": str, "said_by": str, "at": int, "conversation": str, "how": str}
         _is(await ask("/remember the shed is green"), {"ok": bool, **fact})
@@ -111,7 +111,11 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         _is(remembered["facts"][0], fact)
         _is(await ask("/forget M-1"), {"ok": bool, "forgotten": list, "count": int})
         _is(await ask("/forget undo"), {"ok": bool, "recovered": list})
-        _is(await ask("/model"), PLAIN, {"model": str, "models": list, "default": str})
+        chosen = {"ok": bool, "model": str, "window_tokens": int, "tools": bool}
+        _is(await ask("/model tiny"), chosen)
+        _is(await ask("/model"), {**chosen, "models": list, "servers": list})
+        model.pulls["phi4"] = ()
+        _is(await ask("/pull phi4"), {"ok": bool, "model": str})
         _is(await ask("/help"), {"ok": bool, "commands": list})
         _is(await ask("/help task"), PLAIN)
         _is(await ask("/whoami"), {"ok": bool, "actor": str, "role": str})

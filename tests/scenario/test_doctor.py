@@ -92,7 +92,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     assert [one for one in findings if not one.ok] == []
     assert {
         "data.folder", "data.private", "data.disk", "workspace.usable", "books.network", "books.balance", "machine.clock",
-        "escrow.obeyed", "tasks.stuck", "money.left", "events.stuck",
+        "escrow.obeyed", "tasks.stuck", "money.left", "events.stuck", "model.tools",
         "http.bind", "http.public", "http.hosts", "http.proxy", "hub.running", "hub.settings", "part.events",
         "database.writer", "lightning.sats", "model.ready", "model.window", "messages.given_up", "speech.hears", "speech.speaks",
     } == {one.id for one in findings}  # fmt: skip
@@ -100,7 +100,7 @@ async def test_a_good_set_up_has_nothing_wrong_and_says_what_was_looked_at(tmp_p
     facts = json.loads(report(findings, as_json=True))
     assert facts["ok"] is True
     assert set(facts["checks"][0]) == {"id", "ok", "severity", "says", "fix"}
-    assert report(findings, as_json=False).startswith("25 checks, nothing wrong")
+    assert report(findings, as_json=False).startswith("26 checks, nothing wrong")
 
 
 def _loosened(folder: Path) -> None:
@@ -513,7 +513,7 @@ async def test_a_model_that_is_missing_is_found_though_its_server_was_too_busy_f
     async def busy(_: object) -> None:
         """Not answered in time, which is no fault yet."""
 
-    monkeypatch.setattr("bot.app.OllamaModel.check", busy)
+    monkeypatch.setattr("bot.parts.models.OllamaModel.check", busy)
     found = await used(tmp_path)
     async with OllamaServer.running("llama3.2:latest") as server:
         asks = found.model_copy(update={"ollama": Ollama(url=server.url, model="mistral")})

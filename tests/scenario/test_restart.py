@@ -241,7 +241,7 @@ async def test_what_works_with_the_model_has_ended_before_the_model_is_closed(
             ended.append(list(hands.stopped))
             await super().__aexit__()
 
-    monkeypatch.setattr("bot.app.OllamaModel", Watched)
+    monkeypatch.setattr("bot.parts.models.OllamaModel", Watched)
     async with hub(tmp_path, hands=hands) as bot:
         await bot.say("/task write a letter")
         await hands.at_work("T-1", "quill")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import Field, SecretStr
 
-from config import settings
+from config import personas, settings
 from config.settings import BadLine, BadSetting, Settings, UnknownSetting, UnreadableSettings
 
 if TYPE_CHECKING:
@@ -466,3 +466,71 @@ def test_phoenixds_password_does_not_cross_the_internet_in_the_open(monkeypatch:
         BadSetting, match=r"^TIMMY_PHOENIXD_URL is wrong: http to phoenixd\.example\.org shows the password"
     ):
         settings.load()
+
+
+# Models -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["TIMMY_OLLAMA_URL", "TIMMY_OPENAI_URL"])
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True), ("[::1]", True), ("192.168.1.20", True), ("100.64.0.7", True), ("[fd00::1]", True), ("gpu", True),
+        ("gpu.lan", True), ("gpu.tail1234.ts.net", True), ("8.8.8.8", False), ("[2606:4700::1111]", False),
+        ("[::ffff:8.8.8.8]", False), ("models.example.org", False), ("0.0.0.0", False),
+    ],
+)  # fmt: skip
+def test_a_model_is_local_unless_its_host_is_allowed_by_name(
+    monkeypatch: pytest.MonkeyPatch, key: str, host: str, local: bool
+) -> None:
+    monkeypatch.setenv(key, f"https://{host}:8443/v1")
+    if local:
+        assert settings.load().model.allowed == frozenset()
+        return
+    bare = host.strip("[]")
+    with pytest.raises(BadSetting, match=rf"{key}.*TIMMY_MODEL_HOSTS={re.escape(bare)}"):
+        settings.load()
+    monkeypatch.setenv("TIMMY_MODEL_HOSTS", f"other.example.org, {host.upper()}")
+    assert bare in settings.load().model.allowed
+
+
+@pytest.mark.parametrize("host", ["https://models.example.org", "models.example.org:443", "*.example.org", "a@b"])
+def test_a_host_of_models_is_a_name(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("TIMMY_MODEL_HOSTS", host)
+    with pytest.raises(BadSetting, match=r"TIMMY_MODEL_HOSTS.*models\.example\.org"):
+        settings.load()
+
+
+def test_the_key_of_a_model_server_is_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-canary\n")
+    monkeypatch.setenv("TIMMY_OPENAI_KEY_FILE", str(file))
+    found = settings.load()
+    assert found.openai.key is not None
+    assert found.openai.key.get_secret_value() == "sk-canary"
+    assert "canary" not in repr(found)
+    monkeypatch.delenv("TIMMY_OPENAI_KEY_FILE")
+    monkeypatch.setenv("TIMMY_OPENAI_KEY", "two canaries")
+    with pytest.raises(BadSetting) as error:
+        settings.load()
+    assert "canaries" not in str(error.value)
+
+
+def test_a_persona_may_have_a_model_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMMY_MODEL_PERSONAS", "forge=qwen3:8b, quill=openai/mistral")
+    assert settings.load().model.of == {"forge": "qwen3:8b", "quill": "openai/mistral"}
+    assert {one.name: one.model for one in personas.load(models={"forge": "qwen3:8b"}) if one.model} == {
+        "forge": "qwen3:8b"
+    }
+    for wrong in ("forge", "nobody=qwen3:8b", "forge=", "forge=a;b"):
+        monkeypatch.setenv("TIMMY_MODEL_PERSONAS", wrong)
+        with pytest.raises(BadSetting, match=r"forge=qwen3:8b.*echo"):
+            settings.load()
+
+
+def test_where_only_another_server_is_set_ollama_was_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not settings.load().ollama.given
+    monkeypatch.setenv("TIMMY_OLLAMA_NUM_CTX", "4096")
+    assert not settings.load().ollama.given
+    monkeypatch.setenv("OLLAMA_MODEL", "qwen3")
+    assert settings.load().ollama.given
