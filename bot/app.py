@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from core.agent.tool import Toolbox
     from core.chat import ChatAdapter, Outgoing
     from core.ports import Clock, Fetcher, IdSource
+    from core.swarm.desk import Desk
     from core.swarm.keeper import Keeper
     from core.swarm.persona import Persona
     from core.swarm.ports import ResultFile, Worker
@@ -197,8 +198,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings)
         )  # fmt: skip
         toolbox, begin_servers = _with_servers(settings, toolbox)
-        hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds, toolbox=toolbox)
-        sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds)
+        reports = _reports(lambda: coordinator.desk)
+        hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds, toolbox=toolbox, reports=reports)
+        sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds, reports=reports)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == nodes.SIMULATED)
         spending = Spending(store, identities, agents)
@@ -500,6 +502,11 @@ def _understand(hub: Hub, text: str) -> Meaning:
     from core.voice.intent import Known, understand  # noqa: PLC0415 - 3 MB and 30 ms, for the first who says a sentence
 
     return understand(text, Known(frozenset({*hub.roster.personas, *(agent.name for agent in hub.roster)}), None, None))
+
+
+def _reports(desk: Callable[[], Desk]) -> Callable[[int, str, str], None]:
+    """How the hub's own agents say how it goes, to a desk that is made after them."""
+    return lambda number, agent, text: desk().reports(number, agent, text)
 
 
 async def _names(store: Database, roster: Roster, workspace: Path) -> Names:

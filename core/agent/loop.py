@@ -74,6 +74,7 @@ class Scene(NamedTuple):
     """One turn: what the model is given besides its own steps. `tainted`: some of it is from outside.
 
     `tools` are those it may have; `use` is on whose behalf, None where nothing may be called; `asker` None: nobody can agree.
+    `doing` is told of each call that is about to be made, in words that are the tool's.
     """
 
     system: Callable[[bool], str]
@@ -83,6 +84,7 @@ class Scene(NamedTuple):
     use: Use | None = None
     asker: Asker | None = None
     tainted: bool = False
+    doing: Callable[[str], None] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -193,7 +195,10 @@ class _Calls:
         if any((one.name, one.arguments) == (name, arguments) for step in self.turned.steps for one in step.calls):
             self.turned.broken += 1
             return Called(name, arguments, _AGAIN)
-        self.tell("\n\n".join(filter(None, (said.strip(), f"… {tool.words(arguments).splitlines()[0]}"))))
+        doing = tool.words(arguments).splitlines()[0]
+        self.tell("\n\n".join(filter(None, (said.strip(), f"… {doing}"))))
+        if self.scene.doing is not None:
+            self.scene.doing(doing)
         assert self.scene.use is not None  # noqa: S101 - tools are offered with it only
         use = self.scene.use._replace(key=f"{self.scene.use.key}/{len(self.turned.steps)}.{number}")
         told = any(tool.spec.outside for tool in self.tools.values())

@@ -1,7 +1,8 @@
 """The work of the hub's own agents: a skill that understands the task, else the model with the persona's prompt.
 
 An agent bids only on what it can really do now: the skill has looked at the very file the task names, or the model
-answers and the task's words are in the persona's field. What a model says becomes the text of a result, nothing else.
+answers, the task's words are in the persona's field, and what they name can be looked at. What a model says becomes the text of
+a result, nothing else: once its checks have nothing against it. What they have is told to the model once; then the attempt fails.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.agent.loop import Loop, Scene, Turned
 from core.agent.model import Bounds, ModelSaidNothing, ModelSlow
-from core.agent.prompt import CANNOT, persona_prompt, plain, window
+from core.agent.needs import needs, unmet
+from core.agent.prompt import CANNOT, TooLongForModel, persona_prompt, plain, tokens, window
+from core.agent.session import Step, Turn
 from core.agent.tool import Use
 from core.chat import Caller, Role
 from core.errors import HubError, Unavailable, UserError
@@ -20,13 +23,13 @@ from core.swarm.persona import field_fit
 from core.swarm.ports import Decline, Delivery, Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from core.agent.model import ChatMessage, Model
-    from core.agent.session import Step
+    from core.agent.checks.draft import Checked
+    from core.agent.model import Model
     from core.agent.skill import Match, Skills
-    from core.agent.tool import Toolbox
+    from core.agent.tool import Tool, Toolbox
     from core.swarm.persona import Persona
     from core.swarm.ports import Agent, ResultFile
     from core.swarm.task import Task
@@ -45,6 +48,16 @@ class BeyondWords(Unavailable):
     """{agent} handed the task back: {why}"""
 
 
+class NotGood(Unavailable):
+    """{agent}'s result was not good enough to be delivered, and was not mended: {why}"""
+
+
+_MEND = """\
+Your result was checked by a program, and cannot be delivered as it is:
+{faults}
+Mend just that, and answer with the whole result once more, in the same form. Do not talk about the mending."""
+
+
 class Shelf(Protocol):
     """Where result files are made and kept."""
 
@@ -54,12 +67,18 @@ class Shelf(Protocol):
     async def keep(self, paths: Sequence[Path]) -> tuple[ResultFile, ...]:
         """Move files out of a folder to where they stay, by their hash. A `UserError` if they are too large to keep."""
 
+    async def put(self, files: Sequence[tuple[str, bytes]]) -> tuple[ResultFile, ...]:
+        """Keep what is in memory, each under its name."""
+
     async def discard(self, folder: Path) -> None:
         """Remove a folder and what is left in it."""
 
 
 class PersonaWorker:
-    """`core.swarm.ports.Worker` for agents that live in this process. Holds no state between calls."""
+    """`core.swarm.ports.Worker` for agents that live in this process. Holds no state between calls.
+
+    `reports` is told how it goes with a task: its number, who is at it, and what is done just now.
+    """
 
     def __init__(
         self,
@@ -69,6 +88,7 @@ class PersonaWorker:
         *,
         bounds: Bounds | None = None,
         toolbox: Toolbox | None = None,
+        reports: Callable[[int, str, str], None] | None = None,
     ) -> None:
         self._skills = skills
         self._model = model
@@ -76,6 +96,7 @@ class PersonaWorker:
         self._bounds = bounds or Bounds()
         self._loop = Loop(model, self._bounds)
         self._toolbox = toolbox
+        self._reports = reports
 
     async def ready(self, agent: Agent) -> str | None:
         """See `Worker`: one skill that runs on this machine is enough, else the model must answer."""
@@ -89,11 +110,14 @@ class PersonaWorker:
         if match is not None:
             return self._appraise_skill(agent.persona, match)
         fit = field_fit(agent.persona, description)
-        return None if fit == 0 else self._appraise_model(agent.persona, description, fit)
+        return None if fit == 0 else self._appraise_model(agent, description, fit)
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
         """See `Worker`."""
-        return await self.do(agent, task.description, f"task/{task.id}/{task.attempt}")
+        match = self._match(agent.persona, task.description)
+        if match is not None:
+            return await self._run(match)
+        return await self._ask(agent, task.description, f"task/{task.id}/{task.attempt}", task.id)
 
     async def do(self, agent: Agent, description: str, key: str = "task") -> Delivery:
         """The same for who knows no more of the task than its words."""
@@ -114,15 +138,26 @@ class PersonaWorker:
             return Decline(str(error))
         return Offer(to_msat(persona.rate), SKILL_ETA, round(match.fit * 1000), f"with the skill {match.skill}")
 
-    async def _appraise_model(self, persona: Persona, description: str, fit: float) -> Offer | Decline:
-        why = _needs(await self._model.check())
+    async def _appraise_model(self, agent: Agent, description: str, fit: float) -> Offer | Decline:
+        why = _needs(await self._model.check()) or await self._lacks(agent, description)
         if why is not None:
             return Decline(why)
         try:
-            self._messages(persona, description)
+            window(persona_prompt(agent.persona), (), description, self._bounds.window)
         except UserError as error:
             return Decline(str(error), fault=error)
-        return Offer(to_msat(persona.rate), MODEL_ETA, round(fit * MODEL_FIT), "with the model")
+        return Offer(to_msat(agent.persona.rate), MODEL_ETA, round(fit * MODEL_FIT), "with the model")
+
+    async def _lacks(self, agent: Agent, description: str) -> str | None:
+        """What an agent cannot look at, though the task needs it to."""
+        if not needs(description):
+            return None
+        need = unmet(description, [tool.spec.name for tool in self._tools(agent, "")[0]])
+        if need is not None:
+            return f"has no {' or '.join(need.tools)} here to look at {need.what}"
+        if not (await self._model.card(None)).tools:
+            return f"needs a model that can call tools, to look at {needs(description)[0].what}"
+        return None
 
     async def _run(self, match: Match) -> Delivery:
         folder = await self._shelf.folder()
@@ -132,34 +167,89 @@ class PersonaWorker:
         finally:
             await self._shelf.discard(folder)
 
-    async def _ask(self, agent: Agent, description: str, key: str) -> Delivery:
-        """The model's result, whole or not at all: a piece of a result is not paid for."""
-        turned = Turned()
+    async def _ask(self, agent: Agent, description: str, key: str, number: int | None = None) -> Delivery:
+        """The model's result, whole or not at all: a piece of a result is not paid for, nor one that fails its checks."""
+        scene, steps = self._scene(agent, description, key), list[Step]()
+        if number is not None and (reports := self._reports) is not None:
+            scene = scene._replace(doing=lambda what: reports(number, agent.name, what))
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                await self._loop.run(self._scene(agent, description, key), turned, None, _unwatched, _unkept)
+                found = await self._result(agent, scene, steps)
         except TimeoutError:
             raise ModelSlow(seconds=round(self._bounds.seconds)) from None
+        called = dict.fromkeys(file for step in steps for call in step.calls for file in call.files)
+        return Delivery(found.text, (*await self._shelf.put(found.files), *called))
+
+    async def _result(self, agent: Agent, scene: Scene, steps: list[Step]) -> Checked:
+        """A result that has passed its checks. Raises `NotGood` where there is none."""
+        said = await self._said(agent, scene, steps)
+        found = _checked(agent.persona, scene.text, said, steps)
+        if found.faults:
+            said = await self._said(agent, self._mending(agent, scene, said, steps, found), steps)
+            found = _checked(agent.persona, scene.text, said, steps)
+        if found.faults:
+            raise NotGood(agent=agent.name, why=" ".join(found.faults))
+        return found
+
+    async def _said(self, agent: Agent, scene: Scene, steps: list[Step]) -> str:
+        """Let the model speak; what it calls is added to `steps`."""
+        turned = Turned()
+        await self._loop.run(scene, turned, None, _unwatched, _unkept)
+        steps += turned.steps
         said = plain(turned.said).strip()
         if not said:
             raise ModelSaidNothing
         if said.startswith(CANNOT):
             why = " ".join(said.removeprefix(CANNOT).split())[:300]
             raise BeyondWords(agent=agent.name, why=why or "it cannot be done from its words alone")
-        files = tuple(dict.fromkeys(file for step in turned.steps for call in step.calls for file in call.files))
-        return Delivery(said, files)
+        return said
+
+    def _mending(self, agent: Agent, scene: Scene, said: str, steps: Sequence[Step], found: Checked) -> Scene:
+        """The second turn, which is all that a model is given to mend a result. Raises `NotGood` where it does not fit the window.
+
+        What is wrong may quote the model, so an address in it is none: else it would be one that a person named.
+        """
+        wrong = "\n".join(f"- {fault}" for fault in found.faults).replace("://", ": //")
+        text = _MEND.format(faults=wrong)
+        outside = any(step.outside for step in steps)
+        before = (Turn("user", scene.text, ""), Turn("assistant", said, "", tainted=outside, steps=tuple(steps)))
+        again = scene._replace(turns=before, text=text, tainted=outside)
+        if again.use is not None:
+            again = again._replace(use=again.use._replace(key=f"{again.use.key}/mended"))
+        if not self._fits(again, said):
+            raise NotGood(agent=agent.name, why=" ".join(found.faults))
+        return again
+
+    def _fits(self, scene: Scene, said: str) -> bool:
+        """Whether the model can be given task, result and faults at once."""
+        try:
+            given = window(scene.system(bool(scene.tools)), scene.turns, scene.text, self._bounds.window,
+                           tools=[tool.spec for tool in scene.tools])  # fmt: skip
+        except TooLongForModel:
+            return False
+        return (
+            any(one.role == "assistant" and one.text == said for one in given)
+            and tokens(said) * 4 < self._bounds.window * 3
+        )
 
     def _scene(self, agent: Agent, description: str, key: str) -> Scene:
         """A task has no conversation, and nobody is there who could agree to a call."""
-        persona = agent.persona
-        if self._toolbox is None or not persona.tools:
-            return Scene(lambda calls: persona_prompt(persona, calls=calls), (), description)
-        use = Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
-        tools = self._toolbox.offered(persona.tools, use.caller)
-        return Scene(lambda calls: persona_prompt(persona, calls=calls), (), description, tools, use)
+        tools, use = self._tools(agent, key)
+        return Scene(lambda calls: persona_prompt(agent.persona, calls=calls), (), description, tools, use)
 
-    def _messages(self, persona: Persona, description: str) -> list[ChatMessage]:
-        return window(persona_prompt(persona), (), description, self._bounds.window)
+    def _tools(self, agent: Agent, key: str) -> tuple[Sequence[Tool], Use | None]:
+        """What an agent's model may call."""
+        if self._toolbox is None or not agent.persona.tools:
+            return (), None
+        use = Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
+        return self._toolbox.offered(agent.persona.tools, use.caller), use
+
+
+def _checked(persona: Persona, description: str, said: str, steps: Sequence[Step]) -> Checked:
+    from core.agent.checks.catalogue import checked  # noqa: PLC0415 - for the first result of a model
+    from core.agent.checks.draft import Draft  # noqa: PLC0415
+
+    return checked(persona.checks, Draft(description, said, steps))
 
 
 def _unwatched(_: str) -> None:

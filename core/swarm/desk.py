@@ -195,10 +195,18 @@ class Desk:
         task = await self._store.read(lambda tx: _held(tx, number, name, lease))
         if task.status is not Status.RUNNING:
             raise StaleLease(task=task.name)
+        self._tell(number, name, said)
+        return task
+
+    def reports(self, number: int, agent: str, text: str) -> None:
+        """The same of an agent of the hub's own, which is believed."""
+        if said := _said(text):
+            self._tell(number, agent, said)
+
+    def _tell(self, number: int, name: str, said: str) -> None:
         self._docket.progress[number] = said
         for told in self._looking_on:
             told([Event(Kind.TASK_PROGRESSED, number, name, {"text": said})])
-        return task
 
     def listen(self, told: Callable[[Sequence[Event]], None]) -> None:
         """Be told of progress."""

