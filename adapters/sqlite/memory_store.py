@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from core.agent.memory import Fact, How, Owner, Posting, Scope, Source
@@ -15,6 +16,9 @@ _SIGN = "\ue000"
 
 _FACT = "SELECT fact.id, text, scope, name, said_by, at, conversation, cause, how FROM fact JOIN memory ON memory.id = memory"
 _KNOWN = "forgotten_at IS NULL"
+
+_SEPARATES = re.compile(r"[\x00-/:-@\[-`{-\x7f]")
+"""What FTS5's `ascii` tokenizer takes for a gap between words: no term of a fact has it."""
 
 MERGED = 64
 """Pages of the index that one step of a merge writes, about: some milliseconds."""
@@ -60,6 +64,8 @@ class MemoryRows:
 
     def having(self, memories: Sequence[int], terms: Sequence[str], limit: int) -> Posting:
         """See `MemoryStore`. A term that few facts have is looked for in all memories: to go through all of one takes longer."""
+        if any(_SEPARATES.search(term) for term in terms):
+            return Posting(())
         every = " AND ".join(map(_quoted, terms))
         query = "SELECT rowid FROM fact_term WHERE fact_term MATCH ? ORDER BY rowid DESC LIMIT ?"
         found = [row for (row,) in self._connection.execute(query, (every, limit + 1))]
@@ -126,8 +132,8 @@ class MemoryRows:
 
 
 def _quoted(term: str) -> str:
-    """A term as FTS5's query language takes it, whatever stands in it: a string of its own."""
-    return '"' + term.replace('"', '""') + '"'
+    """A term as FTS5's query language takes it: a string, never a word of that language."""
+    return f'"{term}"'
 
 
 def _marks(values: Collection[object]) -> str:
