@@ -16,6 +16,7 @@ _SIGN = "\ue000"
 
 _FACT = "SELECT fact.id, text, scope, name, said_by, at, conversation, cause, how FROM fact JOIN memory ON memory.id = memory"
 _KNOWN = "forgotten_at IS NULL"
+_NEWEST = "SELECT rowid FROM fact_term WHERE fact_term MATCH ? ORDER BY rowid DESC LIMIT ?"
 
 _SEPARATES = re.compile(r"[\x00-/:-@\[-`{-\x7f]")
 """What FTS5's `ascii` tokenizer takes for a gap between words: no term of a fact has it."""
@@ -67,15 +68,13 @@ class MemoryRows:
         if any(_SEPARATES.search(term) for term in terms):
             return Posting(())
         every = " AND ".join(map(_quoted, terms))
-        query = "SELECT rowid FROM fact_term WHERE fact_term MATCH ? ORDER BY rowid DESC LIMIT ?"
-        found = [row for (row,) in self._connection.execute(query, (every, limit + 1))]
+        found = [row for (row,) in self._connection.execute(_NEWEST, (every, limit + 1))]
         if len(found) <= limit:
-            of = (
-                f"SELECT id FROM fact WHERE id IN ({_marks(found)}) AND memory IN ({_marks(memories)}) ORDER BY id DESC"  # noqa: S608 - marks
-            )
-            return Posting(tuple(row for (row,) in self._connection.execute(of, (*found, *memories))))
+            theirs = f"SELECT id FROM fact WHERE id IN ({_marks(found)}) AND memory IN ({_marks(memories)})"  # noqa: S608 - marks
+            known = {row for (row,) in self._connection.execute(theirs, (*found, *memories))}
+            return Posting(tuple(row for row in found if row in known))
         signs = " OR ".join(_quoted(f"{_SIGN}{one}") for one in memories)
-        found = [row for (row,) in self._connection.execute(query, (f"({signs}) AND {every}", limit + 1))]
+        found = [row for (row,) in self._connection.execute(_NEWEST, (f"({signs}) AND {every}", limit + 1))]
         return Posting(tuple(found[:limit]), more=len(found) > limit)
 
     def facts(self, numbers: Collection[int]) -> list[Fact]:

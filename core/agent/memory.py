@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from enum import StrEnum
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.prompt import plain, tokens
@@ -35,7 +36,7 @@ WHOLE = 8
 SHARE = 16
 """One part in this many of the model's window is for facts, at most."""
 
-COMMON = 100
+COMMON = 50
 """A word that more facts have than this is common: of those, the newest are looked at."""
 
 TERMS = 16
@@ -285,11 +286,14 @@ def kept(text: str) -> str:
 _FORM = 0.6
 """What another form of a word is worth beside the word itself."""
 
+_EVERYWHERE = 20
+"""A word that more than one fact in this many has says nothing, not even beside others."""
+
 _NEAR = 0.3
 """The share of the best fact's worth that a fact needs to be given with it."""
 
-_LONG = 12
-"""Words of an ordinary fact: in a longer one each counts less (BM25's idea of length)."""
+_LONG = 20
+"""Terms of an ordinary fact: in a longer one each counts less (BM25's idea of length)."""
 
 _NEW = 0.25
 """What a fact of this moment is worth more than an old one that fits as well; half of it after a month."""
@@ -320,26 +324,35 @@ class MemoryIndex(Protocol):
         """Facts by their numbers, in any order; those that were forgotten are left out."""
 
 
-def weigh(index: MemoryIndex, memories: Sequence[int], question: str) -> dict[int, float]:
-    """What facts are worth for a question, by number: the rarer a word that they share with it, the more (BM25's idea of rarity).
+class Query(NamedTuple):
+    """What a question is about: the worth of each of its terms, and of the facts that are to be looked at, first guessed."""
 
-    How rare is told beside the question's most common word, of which most facts have one or the other.
-    No list is read through: of a common word, which says little, the newest facts are taken, and those that have several of them.
+    worth: Mapping[str, float]
+    guess: Mapping[int, float]
+
+
+def weigh(index: MemoryIndex, memories: Sequence[int], question: str) -> Query:
+    """The facts that a question may be about: those that have a rare word of it, or several of its common ones.
+
+    No list is read through: of a common word the newest facts are taken. How rare a word is, is told beside the question's most
+    common one, which most facts have; that counts twice (BM25's rarity, for question and fact both, as in the vector space model).
     """
     postings = {term: found for term, found in _postings(index, memories, asked(question)) if found.facts}
     if not postings:
-        return {}
+        return Query({}, {})
     newest = max(one.facts[0] for one in postings.values())
     rows = {term: one.rows(newest) for term, one in postings.items()}
     crowd = 5 + 1.2 * max(rows.values())
-    worth = {term: math.log(1 + (crowd - count + 0.5) / (count + 0.5)) for term, count in rows.items()}
-    worths: dict[int, float] = {}
-    for word in asked(question):
-        for fact, value in _word_worth(word, postings, worth).items():
-            worths[fact] = worths.get(fact, 0.0) + value
-    for fact, value in _together(index, memories, postings, worth).items():
-        worths[fact] = max(worths.get(fact, 0.0), value)
-    return worths
+    worth = {term: math.log(1 + (crowd - count + 0.5) / (count + 0.5)) ** 2 for term, count in rows.items()}
+    guess: dict[int, float] = {}
+    for term, posting in postings.items():
+        for fact in posting.facts:
+            guess[fact] = guess.get(fact, 0.0) + worth[term]
+    common = [term for term, one in postings.items() if one.more and rows[term] * _EVERYWHERE < crowd]
+    for some in _together(sorted(common, key=lambda term: rows[term])):
+        for fact in index.having(memories, some, COMMON).facts:
+            guess[fact] = max(guess.get(fact, 0.0), sum(worth[term] for term in some))
+    return Query(worth, guess)
 
 
 def _postings(index: MemoryIndex, memories: Sequence[int], asked_by: Sequence[str]) -> Iterator[tuple[str, Posting]]:
@@ -351,43 +364,37 @@ def _postings(index: MemoryIndex, memories: Sequence[int], asked_by: Sequence[st
             yield stem(word), index.having(memories, (stem(word),), COMMON)
 
 
-def _word_worth(word: str, postings: Mapping[str, Posting], worth: Mapping[str, float]) -> dict[int, float]:
-    """What each fact is worth for one word: as it is written, or in another form."""
-    form = stem(word)
-    found = (
-        dict.fromkeys(postings[form].facts, worth[form] * (_FORM if form != word else 1)) if form in postings else {}
-    )
-    return found | (dict.fromkeys(postings[word].facts, worth[word]) if word in postings else {})
+def _together(common: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Which common words are looked for together, the rarest first: the three rarest, and any two of them."""
+    if len(common) > 2:  # noqa: PLR2004 - else they are a pair
+        yield tuple(common[:3])
+    yield from combinations(common[:3], 2)
 
 
-def _together(
-    index: MemoryIndex, memories: Sequence[int], postings: Mapping[str, Posting], worth: Mapping[str, float]
-) -> dict[int, float]:
-    """What facts are worth that have several of a question's common words: the rarest of these, fewer and fewer."""
-    common = sorted((term for term, one in postings.items() if one.more), key=lambda term: -worth[term])[:4]
-    found: dict[int, float] = {}
-    while len(common) > 1:
-        for fact in index.having(memories, common, COMMON).facts:
-            found.setdefault(fact, sum(worth[term] for term in common))
-        common.pop()
+def worths(facts: Iterable[Fact], query: Query, question: str, now: int) -> dict[int, float]:
+    """What each fact is worth for a question: the words that they share, as written or in another form; short and new ones more."""
+    found = {}
+    wanted = [(word, stem(word)) for word in asked(question)]
+    for fact in facts:
+        has = terms(fact.text)
+        shared = sum(
+            query.worth.get(word, 0.0) if word in has else _FORM * query.worth.get(form, 0.0) if form in has else 0.0
+            for word, form in wanted
+        )
+        new: float = 1 + _NEW * 0.5 ** (max(0, now - fact.source.at) / _MONTH_MS)
+        found[fact.id] = shared * new / (0.75 + 0.25 * max(1.0, len(has) / _LONG))
     return found
 
 
-def best(facts: Iterable[Fact], worths: Mapping[int, float], now: int) -> list[Fact]:
-    """The facts by their worth, best first: shorter and newer ones before others that fit as well."""
-
-    def value(fact: Fact) -> float:
-        length = len(words(fact.text))
-        new: float = 1 + _NEW * 0.5 ** (max(0, now - fact.source.at) / _MONTH_MS)
-        return worths[fact.id] * new / (0.75 + 0.25 * max(1.0, length / _LONG))
-
-    return sorted(facts, key=lambda fact: (-value(fact), -fact.id))
+def best(facts: Iterable[Fact], worth: Mapping[int, float]) -> list[Fact]:
+    """The facts by their worth, best first."""
+    return sorted(facts, key=lambda fact: (-worth[fact.id], -fact.id))
 
 
-def near(found: Sequence[Fact], worths: Mapping[int, float]) -> list[Fact]:
+def near(found: Sequence[Fact], worth: Mapping[int, float]) -> list[Fact]:
     """Those that a model is given: the best, and what is worth something beside them."""
-    least = _NEAR * max((worths[fact.id] for fact in found), default=0.0)
-    return [fact for fact in found if worths[fact.id] >= least][:GIVEN]
+    least = _NEAR * max((worth[fact.id] for fact in found), default=0.0)
+    return [fact for fact in found if worth[fact.id] >= least][:GIVEN]
 
 
 def fused(*rankings: Sequence[int]) -> list[int]:

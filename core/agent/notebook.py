@@ -32,6 +32,7 @@ from core.agent.memory import (
     notes,
     terms,
     weigh,
+    worths,
 )
 from core.tokens import TokenTx
 
@@ -137,9 +138,9 @@ class Notebook:
             few = tx.memory.newest(memories, WHOLE + 1) if memories else []
             if not few:
                 return NO_NOTES
-            found, worths = _ranked(tx, memories, question, GIVEN)
+            found, worth = _ranked(tx, memories, question, GIVEN)
             whole = len(few) <= WHOLE
-            given = [*found, *(one for one in few if one not in found)] if whole else near(found, worths)
+            given = [*found, *(one for one in few if one not in found)] if whole else near(found, worth)
             outside = not all(self._said(tx, caller, one) for one in given)
             return Notes(notes(given, _scope(caller), self._window), outside=outside)
 
@@ -239,6 +240,9 @@ def _scope(caller: Caller) -> Scope:
 
 
 def _ranked(tx: MemoryTx, memories: Sequence[int], question: str, limit: int) -> tuple[list[Fact], dict[int, float]]:
-    worths = weigh(tx.memory, memories, question)
-    first = sorted(worths, key=lambda number: (-worths[number], -number))[: 4 * limit]
-    return best(tx.memory.facts(first), worths, tx.now)[:limit], worths
+    """The facts that fit, the best first, and what each is worth."""
+    query = weigh(tx.memory, memories, question)
+    first = sorted(query.guess, key=lambda number: (-query.guess[number], -number))[: 3 * limit]
+    facts = tx.memory.facts(first)
+    worth = worths(facts, query, question, tx.now)
+    return best(facts, worth)[:limit], worth

@@ -25,6 +25,7 @@ from tests.bench import (
     latency,
     lives,
     matrix,
+    memory,
     nlu,
     past,
     pollers,
@@ -417,11 +418,26 @@ def _redis(effort: Effort) -> Iterator[Line]:
         yield Line(name, f"{far.kilobytes:.1f} kB", against, far.kilobytes / near.kilobytes)
 
 
+def _memory(effort: Effort) -> Iterator[Line]:
+    found = list(memory.searches(memory.FACTS, effort.rounds))
+    took = sorted(one for each in found for one in each.took)
+    middle, slow = statistics.median(took), latency.at(took, 0.99)
+    what = f"memory: facts for a question, of {memory.FACTS:,}, p50 ms"
+    yield Line(what, f"{middle:.1f} ms", f"its p99: {slow:.1f} ms", middle, "<= 10", f"{DURABLE}; nothing is written")
+    worst = statistics.median(one.worst for one in found)
+    yield Line("the same, of common words alone, ms", f"{worst:.1f} ms", f"{memory.MOST} words", worst, "<= 30")
+    for kind, limit in (("a rare word", ">= 0.99"), ("common words", ">= 0.95"), ("another form", ">= 0.85")):
+        share = statistics.median(one.given[kind] for one in found)
+        yield Line(
+            f"memory: the fact is given, by {kind}", f"{share:.0%}", f"of {memory.PROBES // 3} questions", share, limit
+        )
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
     "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
     "workers": _workers, "pollers": _pollers, "queues": _queues, "spark": _spark,
-    "redis": _redis,
+    "redis": _redis, "memory": _memory,
 }  # fmt: skip
 
 

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from adapters.sqlite.connection import schema_files
 from adapters.sqlite.unit_of_work import UnitOfWork
 from core.agent.memory import Scope
 from core.agent.notebook import Notebook
-from core.chat import Caller, Role
+from core.chat import Role
 from core.errors import HubError
 from core.tokens import CONSOLE_OWNER, Identities
 from tests.depth import depth
@@ -24,6 +31,8 @@ from tests.fakes import FakeIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from core.chat import Caller
 
 R = TypeVar("R")
 

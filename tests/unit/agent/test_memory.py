@@ -17,6 +17,7 @@ from core.agent.memory import (
     NothingToKeep,
     Owner,
     Posting,
+    Query,
     Scope,
     SecretNotKept,
     Source,
@@ -34,6 +35,7 @@ from core.agent.memory import (
     terms,
     weigh,
     words,
+    worths,
 )
 from core.agent.prompt import tokens
 
@@ -53,10 +55,11 @@ class Index:
 
     def __init__(self, *texts: str) -> None:
         self.all = {number: fact(text, number) for number, text in enumerate(texts, 1)}
+        self._terms = [(one.id, frozenset(terms(one.text))) for one in reversed(self.all.values())]
         self.rows = 0
 
     def having(self, memories: Sequence[int], wanted: Sequence[str], limit: int) -> Posting:
-        found = [one.id for one in reversed(self.all.values()) if set(wanted) <= set(terms(one.text))]
+        found = [number for number, has in self._terms if has.issuperset(wanted)]
         self.rows += len(found[:limit])
         return Posting(tuple(found[:limit]), more=len(found) > limit)
 
@@ -65,8 +68,9 @@ class Index:
 
 
 def first(index: Index, question: str) -> list[str]:
-    worths = weigh(index, (1,), question)
-    return [one.text for one in best(index.facts(worths), worths, 0)]
+    query = weigh(index, (1,), question)
+    facts = index.facts(query.guess)
+    return [one.text for one in best(facts, worths(facts, query, question, 0))]
 
 
 @pytest.mark.parametrize(
@@ -159,23 +163,25 @@ def test_rare_words_weigh_more_than_common_ones_and_the_word_itself_more_than_a_
 
 
 def test_of_common_words_those_facts_are_found_that_have_several_of_them() -> None:
-    crowd = [f"{'north' if number % 2 else 'south'} wind number {number}" for number in range(6 * COMMON)]
-    index = Index("south north gate", *crowd)
-    assert first(index, "is there a north and south gate")[0] == "south north gate"
-    assert "south north gate" in first(index, "north or south")
-    assert index.rows < 20 * COMMON, "no list is read through"
+    ways = ["north", "south", "east", *(f"way{number}" for number in range(60))]
+    crowd = [f"the wind of the {ways[number % len(ways)]}, number {number}" for number in range(60 * COMMON)]
+    index = Index("the gate in the south east", "the gate in the south north east", *crowd)
+    assert first(index, "is there a north and south and east gate")[0] == "the gate in the south north east"
+    assert first(index, "the south or the north")[0] == "the gate in the south north east"
+    assert "the gate in the south east" in first(index, "the south or the east")[:2]
+    assert index.rows < 30 * COMMON, "no list is read through"
 
 
 def test_nothing_fits_where_no_word_is_shared() -> None:
-    assert weigh(Index("tea"), (1,), "coffee") == {}
-    assert weigh(Index("tea"), (1,), "?") == {}
+    assert first(Index("tea"), "coffee") == []
+    assert first(Index("tea"), "?") == []
 
 
 def test_of_two_that_fit_as_well_the_newer_and_the_shorter_come_first() -> None:
     old, new = fact("tea is good", 1, at=0), fact("tea is fine", 2, at=12 * MONTH)
-    worths = {1: 1.0, 2: 1.0, 3: 1.0}
-    long = fact(f"tea {'and more of it ' * 20}", 3, at=12 * MONTH)
-    assert [one.id for one in best([long, old, new], worths, 12 * MONTH)] == [2, 1, 3]
+    long = fact(f"tea {' '.join(f'and{number} more' for number in range(40))}", 3, at=12 * MONTH)
+    worth = worths([long, old, new], Query({"tea": 1.0}, {}), "tea", 12 * MONTH)
+    assert [one.id for one in best([long, old, new], worth)] == [2, 1, 3]
 
 
 def test_the_model_is_given_what_is_worth_something_beside_the_best() -> None:
