@@ -195,7 +195,8 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         bounds = Bounds(window=settings.ollama.num_ctx)
         reads = Reading()
         toolbox = toolbox or tools(
-            settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings)
+            settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings),
+            notebook=lambda: reads.hub.notebook,
         )  # fmt: skip
         toolbox, begin_servers = _with_servers(settings, toolbox)
         reports = _reports(lambda: coordinator.desk)

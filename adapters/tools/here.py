@@ -9,9 +9,11 @@ from core.agent.skill import Match
 from core.agent.tool import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
     from pathlib import Path
 
+    from core.agent.notebook import Notebook
     from core.agent.persona_worker import Shelf
     from core.agent.skill import Skills
     from core.agent.tool import Use
@@ -36,6 +38,7 @@ class Here:
     clock: Clock
     zone: tzinfo | None
     data: Path
+    notebook: Callable[[], Notebook]
 
     def knows(self, *skills: str) -> str:
         """What to do where one of the skills cannot be used on this machine; empty if all can."""

@@ -27,6 +27,7 @@ MODULES = {
         "hub": "tasks balance agents",
         "sums": "calculate",
         "days": "date",
+        "memory": "remember recall",
     }.items()
     for name in names.split()
 }
@@ -35,6 +36,7 @@ MODULES = {
 AGENT = (
     *("list_files", "read_file", "search_files", "write_file", "edit_file", "restore_file", "fetch_page"),
     *("describe_table", "query_table", "draw_chart", "calculate", "date", "tasks", "balance", "agents"),
+    *("remember", "recall"),
 )
 """What the hub's own agent is given: few, since small models choose badly among many."""
 

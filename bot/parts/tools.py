@@ -8,12 +8,13 @@ from adapters.tools.here import Here
 from adapters.tools.toolbox import MODULES, Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import tzinfo
 
     from adapters.shelf import Shelf
     from adapters.tools.here import Reader
     from config.settings import Settings
+    from core.agent.notebook import Notebook
     from core.agent.skill import Skills
     from core.ports import Clock, Fetcher
     from core.swarm.persona import Persona
@@ -28,9 +29,10 @@ def tools(  # noqa: PLR0913 - the ports that tools work with
     reads: Reader,
     clock: Clock,
     zone: tzinfo | None,
+    notebook: Callable[[], Notebook],
 ) -> Tools:
     """All tools of a hub."""
-    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir))
+    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook))
 
 
 def check_names(personas: Iterable[Persona]) -> None:

@@ -64,11 +64,12 @@ class Kept(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Facts, the best or the newest first, of so many in this memory."""
+    """Facts, the best or the newest first, of so many in this memory. `outside`: some were said by somebody else than who asks."""
 
     facts: list[Fact]
     total: int
     scope: Scope
+    outside: bool = False
 
 
 class Notebook:
@@ -111,7 +112,7 @@ class Notebook:
 
         def work(tx: MemoryTx) -> Found:
             memories = self._readable(tx, caller, conversation)
-            return Found(tx.memory.newest(memories, limit, before), tx.memory.count(memories), _scope(caller))
+            return self._found(tx, caller, tx.memory.newest(memories, limit, before), tx.memory.count(memories))
 
         return await self._store.read(work)
 
@@ -121,7 +122,7 @@ class Notebook:
 
         def work(tx: MemoryTx) -> Found:
             found, _ = _ranked(tx, self._readable(tx, caller, conversation), question, limit)
-            return Found(found, len(found), _scope(caller))
+            return self._found(tx, caller, found, len(found))
 
         return await self._store.read(work)
 
@@ -205,6 +206,9 @@ class Notebook:
         if not found:
             raise NothingForgotten(hours=UNDO_MS // 3_600_000)
         return found
+
+    def _found(self, tx: MemoryTx, caller: Caller, facts: list[Fact], total: int) -> Found:
+        return Found(facts, total, _scope(caller), outside=not all(self._said(tx, caller, one) for one in facts))
 
     def _owners(self, tx: MemoryTx, caller: Caller, conversation: str) -> list[Owner]:
         """Whose facts the caller may read here."""

@@ -11,6 +11,7 @@ from adapters.tools.here import Here
 from adapters.tools.toolbox import Tools
 from core.agent.tool import Use
 from core.chat import Caller, Role
+from core.errors import Unavailable
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
+    from core.agent.notebook import Notebook
     from core.agent.tool import Output
     from core.events import Json
     from core.ports import Page
 
 ANN = Caller("telegram:5", Role.MEMBER)
+
+
+def _forgetful() -> Notebook:
+    raise Unavailable(why="a bench has no memory")
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Bench:
             self.asked.append(f"{use.caller.actor}: {line}")
             return f"what {line} says"
 
-        self.here = Here(runner, self.shelf, self.web, reads, self.clock, self.zone, data)
+        self.here = Here(runner, self.shelf, self.web, reads, self.clock, self.zone, data, _forgetful)
         self.tools = Tools(self.here)
 
     async def call(self, name: str, caller: Caller = ANN, key: str = "k1", **arguments: Json) -> Output:
