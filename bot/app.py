@@ -70,6 +70,7 @@ from core.agent.model import Bounds
 from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.agent.pulling import Pulls
+from core.automation.briefing import Briefings
 from core.automation.notify import Notices
 from core.automation.schedules import Schedules
 from core.chat import File
@@ -284,6 +285,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             schedules,
             brain,
             Pulls(models.library),
+            Briefings(store, notices.person, health.in_short, lambda: coordinator.waits().away),
         )
         reads.hub = hub
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))

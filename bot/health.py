@@ -152,6 +152,10 @@ class Health:
         stuck = [one.about for one in self.stuck()]
         return [*found, f"{_some(stuck)} {'is' if len(stuck) == 1 else 'are'} stuck"] if stuck else found
 
+    def in_short(self) -> list[str]:
+        """What is down or stuck, a line each."""
+        return [*self.troubles(), *(f"{one.about} is stuck: {one.why}" for one in self.stuck())]
+
     async def data(self) -> dict[str, Json]:
         """Everything, for programs."""
         figures, model, behind, now = await self.figures(), await self.model(), self.behind(), self.clock.now()

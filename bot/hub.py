@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.agent.cascade import Cascade
     from core.agent.notebook import Notebook
     from core.agent.pulling import Pulls
+    from core.automation.briefing import Briefings
     from core.automation.notify import Notices
     from core.automation.schedules import Schedules
     from core.chat import CommandCall, File
@@ -79,3 +80,4 @@ class Hub:
     schedules: Schedules
     brains: Cascade
     pulls: Pulls
+    briefings: Briefings

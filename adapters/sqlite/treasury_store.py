@@ -42,6 +42,20 @@ class FlowRows:
         return {kind: Flow(received, sent) for kind, received, sent in rows}
 
 
+def flows(connection: sqlite3.Connection, account: str, after: int, upto: int) -> Mapping[str, Flow]:
+    """What moved in and out of an account in these entries, by kind. Python adds up, as in `FlowRows`."""
+    rows = connection.execute(
+        "SELECT x.kind, p.amount FROM posting p JOIN txn x ON x.id = p.txn"
+        " WHERE p.account = ? AND p.txn > ? AND p.txn <= ?",
+        (account, after, upto),
+    )
+    found: dict[str, Flow] = {}
+    for kind, amount in rows:
+        before = found.get(kind, Flow(0, 0))
+        found[kind] = Flow(before.received + max(amount, 0), before.sent + max(-amount, 0))
+    return found
+
+
 class ReportRows:
     """`core.treasury.report.ReportStore` on SQLite."""
 
@@ -76,17 +90,8 @@ class ReportRows:
         return map(Posting._make, rows)
 
     def treasury(self, after: int, upto: int) -> Mapping[str, Flow]:
-        """See `ReportStore`. Python adds up, as in `FlowRows`."""
-        rows = self._connection.execute(
-            "SELECT x.kind, p.amount FROM posting p JOIN txn x ON x.id = p.txn"
-            " WHERE p.account = ? AND p.txn > ? AND p.txn <= ?",
-            (TREASURY, after, upto),
-        )
-        found: dict[str, Flow] = {}
-        for kind, amount in rows:
-            before = found.get(kind, Flow(0, 0))
-            found[kind] = Flow(before.received + max(amount, 0), before.sent + max(-amount, 0))
-        return found
+        """See `ReportStore`."""
+        return flows(self._connection, TREASURY, after, upto)
 
     def open_holds(self) -> tuple[int, int]:
         """See `ReportStore`."""

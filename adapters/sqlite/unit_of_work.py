@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Mapping, Sequence
 
+    from adapters.sqlite.briefing_store import BriefingRows
     from adapters.sqlite.container_store import ContainerRows
     from adapters.sqlite.mcp_store import McpRows
     from adapters.sqlite.memory_store import MemoryRows
@@ -166,6 +167,13 @@ class UnitOfWork:
         from adapters.sqlite.schedule_store import ScheduleRows  # noqa: PLC0415 - looked at when a time comes
 
         return ScheduleRows(self._connection)
+
+    @property
+    def briefings(self) -> BriefingRows:
+        """Up to when who was briefed."""
+        from adapters.sqlite.briefing_store import BriefingRows  # noqa: PLC0415 - as above
+
+        return BriefingRows(self._connection)
 
     def keeps_containers(self) -> bool:
         """Whether there ever was an agent in a container; what they are is asked of `containers`."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from bot import views_notices
+from bot import views_briefing, views_notices
 from bot.registry import BadChoice, command
 from core.access import Action
 from core.automation.quiet import parse_hours
 from core.automation.topics import parse_topic
+from core.chat import Reply
 
 if TYPE_CHECKING:
     from bot.hub import Hub
-    from core.chat import CommandCall, Reply
+    from core.chat import CommandCall
 
 QUIET = "quiet"
 
@@ -48,3 +50,18 @@ async def notify(hub: Hub, call: CommandCall) -> Reply:
     channel = cast("str | None", call.args.get("to"))
     place = await hub.notices.set(call.caller, call.conversation, topic, on=what == "on", channel=channel)
     return views_notices.changed(topic, place, on=what == "on", here=place == call.conversation)
+
+
+@command(
+    "/briefing",
+    "what is new since the last one, what is under way, and what waits for you",
+    group="time",
+    action=Action.LOOK,
+    reads=True,
+    notes=("In a group: of the tasks that were posted there", "Run at times, it says nothing where nothing is new"),
+)
+async def briefing(hub: Hub, call: CommandCall) -> Reply:
+    """Brief somebody."""
+    words = partial(views_briefing.briefing, zone=hub.zone, simulated=hub.wallet.simulated)
+    reply = await hub.briefings.brief(call, words)
+    return Reply("", reply.data) if "/schedule:" in call.key and not reply.data["news"] else reply

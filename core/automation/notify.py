@@ -192,6 +192,10 @@ class Notices:
         """Whose an identity is: the one that it is linked to. Owners share an account, and are persons all the same."""
         return next((link.account for link in self._identities.links if link.actor == actor), actor)
 
+    def person(self, caller: Caller) -> str:
+        """The person who asks, by the identity that all of theirs are linked to."""
+        return self._person(_who(caller))
+
     def asked_to_bid(self, conversation: str) -> bool:
         """Whether people asked to bid on what is posted here: its bidding lasts its whole time."""
         return any(within(conversation, wish.place) and self._identities.known(wish.actor) for wish in self._bids)
@@ -269,7 +273,7 @@ class Notices:
 
         def work(tx: NoticeTx) -> None:
             self._identities.as_now(tx, caller)
-            tx.notices.keep_hours(self._person(_who(caller)), hours)
+            tx.notices.keep_hours(self.person(caller), hours)
 
         await self._store.write(work)
         await self.load()
@@ -291,7 +295,7 @@ class Notices:
             for topic in Topic
             if owns or topic not in OWNERS
         }
-        person = self._person(_who(caller))
+        person = self.person(caller)
         waiting = (await self._store.read(lambda tx: tx.notices.waiting())).get(person, 0)
         return Standing(told, self._hours.get(person), waiting, sorted(self._channels) if owns else ())
 

@@ -37,7 +37,7 @@ MOST_ENTRIES = 100_000
 _NEARLY = 9, 10
 """A limit counts as used up from this part of it on."""
 
-_FOUNDING = frozenset({"grant", "opening"})
+FOUNDING = frozenset({"grant", "opening"})
 """What a new book begins with: it came from nowhere."""
 
 _SILENT = frozenset({"sale", "escrow", "refund", "held", "given back", "rest"})
@@ -207,7 +207,7 @@ def moves(postings: Iterable[Posting]) -> Moves:
 
 def _add(found: Moves, entry: Sequence[Posting]) -> None:
     kind = entry[0].kind
-    if kind in _FOUNDING:
+    if kind in FOUNDING:
         return
     world = [
         one.amount for one in entry if kind_of(one.account) is Kind.ASSET and not one.account.startswith(at_node(""))

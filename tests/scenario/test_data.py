@@ -181,6 +181,14 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         )
         _is(await ask("/voice off"), {"ok": bool, "voice": bool})
         _is(await ask("/notify"), {"ok": bool, "told": dict, "quiet": type(None), "waiting": int, "channels": list})
+        _is(
+            await ask("/briefing"),
+            {
+                "ok": bool, "news": bool, "since": int, "ended": list, "ended_in_all": int, "under_way": list,
+                "under_way_in_all": int, "yours": list, "approvals": list, "money": dict, "given_up": int, "troubles": list,
+                "away": list,
+            },
+        )  # fmt: skip
         _is(await ask("/notify agents on"), {"ok": bool, "topic": str, "place": str, "on": bool})
         schedule = {"schedule": str, "state": str, "when": str, "what": str, "command": str, "next": int, "zone": str}
         _is(await ask("/every day at 9 /status"), {"ok": bool, **schedule})

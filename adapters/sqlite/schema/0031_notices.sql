@@ -25,8 +25,10 @@ CREATE TABLE held_notice (
 ) STRICT;
 CREATE INDEX held_notice_of ON held_notice (person, id);
 
--- Until when somebody was briefed, Unix ms.
+-- Up to when somebody, or a group, was briefed: Unix ms, and the last event and entry of the books by then.
 CREATE TABLE briefing (
-    person TEXT PRIMARY KEY,
-    at     INTEGER NOT NULL
+    reader TEXT PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    event  INTEGER NOT NULL,
+    entry  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
