@@ -235,8 +235,7 @@ class Command:
 
     def timed(self, text: str) -> bool:
         """Whether a schedule may say it as this text: it only reads, asks the agent, or posts a task."""
-        asks = self.talk and not self.interrupts
-        return self.looks(text) or asks or self.action is Action.POST
+        return self.looks(text) or self.name == "ask" or self.action is Action.POST
 
     @property
     def private(self) -> bool:
