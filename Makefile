@@ -60,10 +60,10 @@ run: $(STAMP) ## set-up if needed, then the hub with a chat on standard input
 dev: $(STAMP) ## the hub, started anew whenever its code changes
 	@exec $(BIN)/watchfiles '$(BIN)/timmy run' $(PACKAGES)
 
-# The rules alone: what takes seconds is looked at at each change; ARGS='--command "make test"' has it all looked at.
+# The tests of the rules, which take seconds; ARGS='--command "make test"' has all of them run.
+RULES := $(addprefix tests/unit/,agent automation kernel swarm treasury voice wallet)
 watch: $(STAMP) ## self-tdd on this checkout: the tests of the rules, again at each change
-	@exec $(BIN)/self-tdd watch --command '$(BIN)/python -m pytest -q -p no:cacheprovider tests/unit/automation tests/unit/swarm \
-		tests/unit/wallet tests/unit/kernel tests/unit/agent' $(ARGS)
+	@exec $(BIN)/self-tdd watch --command '$(BIN)/python -m pytest -q $(RULES)' $(ARGS)
 
 # Compiled once, and kept: the tests start many processes, and each would compile what it imports. A worker for each processor, but
 # not so many that importing everything takes longer than the tests.

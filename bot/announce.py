@@ -34,7 +34,7 @@ class ChatIsOff(UserError):
     status = 409
 
 
-class NothingToAnnounce(UserError):
+class NothingToSay(UserError):
     """What is announced is a text of at most {most} bytes."""
 
 
@@ -59,7 +59,7 @@ def calls(
     async def notify(frame: Mapping[str, Any]) -> dict[str, Any]:
         chat, text, key = str(frame.get("chat")), frame.get("text"), f"notify/{frame.get('key')}"
         if text is not None and (not isinstance(text, str) or not 0 < len(text.encode(errors="replace")) <= MAX_TEXT):
-            raise NothingToAnnounce(most=f"{MAX_TEXT:,}")
+            raise NothingToSay(most=f"{MAX_TEXT:,}")
 
         def work(tx: NoticeTx) -> list[Outgoing]:
             rooms = _rooms(tx, identities, chat, {surface.name for surface in surfaces}, listed)

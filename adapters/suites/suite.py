@@ -32,7 +32,7 @@ _TAIL_BYTES = 16_384
 _END_SECONDS = 0.7
 """How long the minder may take to end what it started; GRACE_SECONDS of that are the tests'."""
 
-_NO_TESTS = 5  # pytest.ExitCode.NO_TESTS_COLLECTED
+_USAGE, _NO_TESTS = 4, 5  # pytest.ExitCode
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _FULL = os.strerror(errno.ENOSPC)
 
@@ -98,9 +98,11 @@ class Suite:
             return f"the disk is full ({_FULL})"
         if status < 0:
             return f"{self.name} was killed ({signal.Signals(-status).name})"
-        if is_pytest(self._command) and status == _NO_TESTS:
+        if not is_pytest(self._command):
+            return ""
+        if status == _NO_TESTS:
             return f"no tests were found in {self._folder}"
-        return f"{self.name} could not begin: {_complaint(tail)}" if is_pytest(self._command) and not whole else ""
+        return f"{self.name} could not begin: {_complaint(tail)}" if status == _USAGE or not whole else ""
 
     async def _ended(self, report: Path) -> tuple[dict[str, Any], list[str]]:
         """Start it and wait; what the minder says of its end, and the last lines that were printed."""

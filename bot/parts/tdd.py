@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.automation.watchdog import Say
 
 
-class NoProject(UserError):
+class NoSuchProject(UserError):
     """{folder} is no folder that can be read: {why}. Name the project's: self-tdd watch --path DIR"""
 
 
@@ -93,7 +93,7 @@ def _look(folder: Path) -> None:
     try:
         next(folder.iterdir(), None)
     except OSError as error:
-        raise NoProject(folder=folder, why=error.strerror or error) from error
+        raise NoSuchProject(folder=folder, why=error.strerror or error) from error
 
 
 def _print(clock: SystemClock, words: str) -> None:

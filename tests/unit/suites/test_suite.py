@@ -191,7 +191,7 @@ async def test_a_command_that_fails_though_no_test_does_is_red_by_its_last_lines
         2,
         [
             ("echo '<t></t>' > $report; exit 5", "no tests were found in {}"),
-            ("echo ERROR: file not found: x; echo; exit 4", "./pytest -q could not begin: file not found: x"),
+            ("echo '<t/>' > $report; echo ERROR: no file: x; echo; exit 4", "./pytest -q could not begin: no file: x"),
             (
                 "echo \"ImportError while loading conftest '/p/conftest.py'.\"; echo 'E   SyntaxError: no'; exit 4",
                 "./pytest -q could not begin: conftest '/p/conftest.py': SyntaxError: no",
