@@ -12,12 +12,15 @@ import pytest
 from adapters.clockwork import running
 from tests.depth import depth
 from tests.fakes import EPOCH
-from tests.kill.crash import Fate, Wire
-from tests.kill.story import QUIET, Story, calmly, crashed, first
+from tests.kill.crash import Wire
+from tests.kill.story import QUIET, calmly, crashed, first
 from tests.kill.test_points import ConsoleStory
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.kill.crash import Fate
+    from tests.kill.story import Story
 
 MINUTE = 60_000
 LINES = [
@@ -69,7 +72,9 @@ class ScheduleStory(ConsoleStory):
                     for due in DUES:
                         if fate.dead:
                             break
-                        self.starts = max(due, self.starts)  # what passes as a dead hub is taken apart passes for nobody
+                        self.starts = max(
+                            due, self.starts
+                        )  # what passes as a dead hub is taken apart passes for nobody
                         clock.advance(self.starts - clock.now())
                         await self._until(app, fate, clock, DONE, str(clock.now()))
                 finally:
