@@ -103,7 +103,7 @@ class Wire:
         told = list(_messages(messages))
         body: dict[str, Any] = {"model": await self._id(model), "messages": told, "stream": True}
         if tools:
-            body["tools"] = [{"type": "function", "function": tool._asdict()} for tool in tools]
+            body["tools"] = [{"type": "function", "function": _function(tool)} for tool in tools]
         body["max_tokens"] = max(num_ctx // ANSWER_SHARE, num_ctx - tokens(json.dumps(body, ensure_ascii=False)))
         begun, reading = False, _Reading()
         try:
@@ -248,6 +248,10 @@ class _Reading:
         if self._calls > MOST_CALLS:
             raise TooMuch(f"more than {MOST_CALLS} calls")
         yield ToolCall(call["name"], _arguments(call["arguments"]), call["id"] or f"call_{self._calls}")
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
 def _arguments(text: str) -> dict[str, Any] | str:

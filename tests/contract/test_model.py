@@ -175,7 +175,9 @@ async def test_calls_come_whole_in_their_place(model: Model, server: Server) -> 
     assert [one if isinstance(one, str) else (one.name, one.arguments) for one in found] == [
         "Let me see.", ("add", {"a": 1}), ("tell", {}), ("add", {"a": 2}), "So.",
     ]  # fmt: skip
-    assert server.last["tools"] == [{"type": "function", "function": ADD._asdict()}]
+    assert server.last["tools"] == [
+        {"type": "function", "function": {"name": "add", "description": ADD.description, "parameters": ADD.parameters}}
+    ]
     await heard(model)
     assert not server.last.get("tools")
 
