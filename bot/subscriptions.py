@@ -200,9 +200,13 @@ class Notify:
         if task is None or task.status is not Status.BIDDING or task.conversation.startswith(STRANGER):
             return []
         theirs = self._everybody(tx, task.requester)
-        if task.only is not None:
-            homes = self._homes(tx, task.only) if is_person(task.only) and task.only not in theirs else []
-            return self._notices.tell(tx, Notice(Topic.BIDS, views.asked(task, tx.now), homes)) if homes else []
+        if (only := task.only) is not None:
+            told = is_person(only) and only not in theirs and self._notices.knows(tx, only)
+            return (
+                self._notices.tell(tx, Notice(Topic.BIDS, views.asked(task, tx.now), self._homes(tx, only)))
+                if told
+                else []
+            )
         if task.waits_for_people or self._notices.asked_to_bid(task.conversation):
             return self._notices.call_for_bids(tx, views.asked(task, tx.now), but=theirs)
         return []

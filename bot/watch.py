@@ -116,5 +116,4 @@ class Watch:
             self._send(message)
 
     def _told(self, tx: NoticeTx, topic: Topic, surface: str, reply: Reply) -> list[Outgoing]:
-        elsewhere = [owner for owner in self._owners() if not owner.startswith(f"{surface}:")]
-        return self._notices.tell(tx, Notice(topic, reply, elsewhere, but=surface))
+        return self._notices.tell(tx, Notice(topic, reply, frozenset(self._owners()), but=surface))

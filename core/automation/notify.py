@@ -192,6 +192,10 @@ class Notices:
         """Whose an identity is: the one that it is linked to. Owners share an account, and are persons all the same."""
         return next((link.account for link in self._identities.links if link.actor == actor), actor)
 
+    def knows(self, tx: NoticeTx, actor: str) -> bool:
+        """Whether somebody has a role here: nobody else is told of anything."""
+        return self._identities.role_in(tx, actor) is not Role.GUEST
+
     def person(self, caller: Caller) -> str:
         """The person who asks, by the identity that all of theirs are linked to."""
         return self._person(_who(caller))

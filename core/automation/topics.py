@@ -108,16 +108,19 @@ class Notice(NamedTuple):
 
 def places(notice: Notice, wishes: Iterable[Wish]) -> list[tuple[str, str]]:
     """Where it is told, and by whose wish, empty where by nobody's: (conversation, actor)."""
-    usual = list(notice.at) or sorted(notice.people)
+    usual = [place for place in notice.at or sorted(notice.people) if not _on(place, notice.but)]
     found = [wish for wish in wishes if wish.topic is notice.topic]
     off = {wish.place for wish in found if not wish.on}
     told = [(place, "") for place in usual if place not in off]
     for wish in found:
         told_there = any(place == wish.place or place.startswith(f"{wish.place}/") for place, _ in told)
-        if wish.on and wish.actor in notice.people and not told_there:
+        if wish.on and wish.actor in notice.people and not told_there and not _on(wish.place, notice.but):
             told.append((wish.place, wish.actor))
-    told = [one for one in told if not notice.but or not one[0].startswith(f"{notice.but}:")]
     return told or ([(place, "") for place in usual] if notice.topic in HEARD else [])
+
+
+def _on(place: str, surface: str) -> bool:
+    return bool(surface) and place.startswith(f"{surface}:")
 
 
 def within(conversation: str, place: str) -> bool:

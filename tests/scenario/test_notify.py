@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from bot.views_notices import together
+from core.automation.notify import Held
 from core.automation.topics import Notice, Topic
-from core.chat import Reply
+from core.chat import Button, Inbound, Reply
+from core.events import Kind
+from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.fakes import FakeClock
-from tests.scenario.bot import hub, let_in, settings
+from tests.scenario.bot import Hands, hub, let_in, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
     from config.settings import Settings
+    from core.wallet.ledger import Entry
     from tests.scenario.bot import Bot
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -105,3 +112,156 @@ async def test_where_people_asked_to_bid_the_bidding_lasts_and_they_win(tmp_path
         await bot.say("/notify bids off")
         await bot.say("/task write the third")
         await bot.settled("T-3")
+
+
+ANN, BOB, GROUP = "telegram:5", "telegram:6", "telegram:-100"
+
+
+async def said(bot: Bot, who: str, text: str, where: str = "") -> dict[str, Any]:
+    """Somebody says something on Telegram; the facts of the answer, and its text."""
+    ((count,),) = bot.rows("SELECT count(*) FROM inbound")
+    message = Inbound("telegram", "x", str(count), where or who, who, text, private=not where, home=who)
+    await bot.app.dispatcher.receive(message)
+    query = "SELECT body ->> 'data', body ->> 'text' FROM outgoing WHERE cause = ?"
+    found = await bot.see(lambda: bot.rows(query, message.key), pace=0)
+    return {**json.loads(found[0][0]), "text": found[0][1]}
+
+
+async def everybody(bot: Bot) -> None:
+    for who, role in ((ANN, "member"), (BOB, "operator")):
+        await let_in(bot, who, role)
+    await bot.app.hub.identities.refresh()
+
+
+def came(bot: Bot, where: str) -> list[str]:
+    """The first lines of what was told somewhere, of no command's."""
+    query = "SELECT body ->> 'text' FROM outgoing WHERE cause IS NULL AND conversation = ? ORDER BY id"
+    return [str(text).split("\n")[0] for (text,) in bot.rows(query, where)]
+
+
+async def test_in_a_group_an_operator_has_bids_told_and_nobody_has_what_is_private(tmp_path: Path) -> None:
+    async with hub(tmp_path, auction={"window": 60}) as bot:
+        await everybody(bot)
+        assert (await said(bot, ANN, "/notify bids on", GROUP))["error"] == "not_allowed"
+        assert (await said(bot, BOB, "/notify money on", GROUP))["error"] == "not_in_groups"
+        assert (await said(bot, BOB, "/notify health on", GROUP))["error"] == "not_allowed"
+        assert (await said(bot, BOB, "/notify bids on", GROUP))["ok"]
+        assert (await said(bot, ANN, "/notify", GROUP))["text"].startswith("Told here: bids.")
+        await bot.app.store.write(lambda tx: tx.ledger.append(_grant(ANN)))
+        await said(bot, ANN, "/task write a poem", f"{GROUP}/7")
+        await bot.see(lambda: came(bot, GROUP) == ["T-1 is up for bids, for 1m"], pace=0)
+        assert (await said(bot, BOB, "/bid T-1 3"))["ok"]
+        bot.pass_time(61)
+        await bot.see(lambda: any("T-1 is yours for 3 sats" in line for line in came(bot, BOB)), pace=0)
+        assert (await said(bot, ANN, "/notify bids off", GROUP))["ok"], "anybody may end what a group is told"
+        assert (await said(bot, ANN, "/notify", GROUP))["told"] == {}
+        await said(bot, ANN, "/task write another", GROUP)
+        await bot.see(lambda: any("T-2 settled" in line for line in came(bot, GROUP)), pace=0)
+
+
+async def test_who_wants_to_bid_is_told_of_what_people_can_bid_on_but_not_of_their_own(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await everybody(bot)
+        for who in (ANN, BOB):
+            await said(bot, who, "/notify bids on")
+        await bot.app.store.write(lambda tx: tx.ledger.append(_grant(ANN)))
+        await said(bot, ANN, "/task write a poem pick=ask by=2h")
+        await bot.see(lambda: came(bot, BOB) == ["T-1 is up for bids, for 2h"], pace=0)
+        await said(bot, ANN, f"/task paint the shed to={BOB}")
+        await bot.see(lambda: len(came(bot, BOB)) == 2, pace=0)
+        assert came(bot, BOB)[1] == "T-2 is up for bids by telegram:6, for 1d"
+        assert not [line for line in came(bot, ANN) if "is up for bids" in line]
+        await said(bot, BOB, "/notify bids off")
+        await said(bot, ANN, f"/task paint the fence to={BOB}")
+        await said(bot, ANN, "/task sing to=telegram:999")
+        await bot.see(lambda: any("T-4 waits for a bid" in line for line in came(bot, ANN)), pace=0)
+        assert len(came(bot, BOB)) == 2, "who wants to hear of none hears of none"
+        assert came(bot, "telegram:999") == [], "nor does who has no role here"
+        assert (await said(bot, BOB, "/notify"))["text"].count("nowhere") == 0
+
+
+def _grant(who: str) -> Entry:
+    return transfer(f"to {who}", "grant", EXTERNAL, user_account(who), 900_000, task=None, actor="hub", reason="")
+
+
+async def test_what_follows_from_what_is_done_in_quiet_hours_is_not_held(tmp_path: Path) -> None:
+    clock, hands = FakeClock(at(2026, 6, 1, 21, 0)), Hands()
+    async with hub(tmp_path, clock=clock, found=in_berlin(tmp_path), hands=hands) as bot:
+        await bot.say("/notify quiet 22:00-07:00")
+        gate = hands.does["quill"] = asyncio.Event()
+        await bot.say("/task write the first by=1d")
+        await hands.at_work("T-1", "quill")
+        bot.pass_time(3660)
+        await bot.say("/notify tasks on")
+        gate.set()
+        await bot.see(lambda: bot.rows("SELECT place FROM held_notice") == [("console:owner",)], pace=0)
+        await bot.say("/task write the second")
+        await bot.settled("T-2")
+        assert "more" not in bot.kinds()
+        assert "what waited is told now" in (await bot.say("/notify quiet off"))["text"]
+        await bot.settled("T-1")
+
+
+async def test_ones_tasks_are_told_at_home_too_wherever_they_were_posted(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await everybody(bot)
+        await said(bot, ANN, "/notify tasks on")
+        await bot.app.store.write(lambda tx: tx.ledger.append(_grant(ANN)))
+        await said(bot, ANN, "/task write a poem", GROUP)
+        await bot.see(lambda: came(bot, ANN) and came(bot, GROUP), pace=0)
+        assert came(bot, ANN) == came(bot, GROUP) == ["T-1 settled: quill was paid 40 sats"]
+        assert (await said(bot, ANN, "/notify"))["told"]["tasks"] == [ANN]
+        await said(bot, ANN, "/notify tasks off")
+        await said(bot, ANN, "/task write another", GROUP)
+        await bot.see(lambda: len(came(bot, GROUP)) == 2, pace=0)
+        assert len(came(bot, ANN)) == 1
+
+
+async def test_an_owner_is_silent_where_another_hears(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for who in (ANN, BOB):
+            await let_in(bot, who, "owner")
+        await bot.app.hub.identities.refresh()
+        assert (await said(bot, ANN, "/notify health off"))["ok"]
+        assert (await said(bot, BOB, "/notify health off"))["error"] == "nobody_else_hears"
+        assert (await said(bot, BOB, "/notify health on", GROUP))["ok"]
+        assert (await said(bot, BOB, "/notify health off"))["ok"]
+        await bot.app.watch._tell("matrix", Kind.SURFACE_DOWN, "matrix is down.")
+        assert (came(bot, ANN), came(bot, BOB), came(bot, GROUP)) == ([], [], ["matrix is down."])
+        await bot.app.watch._tell("telegram", Kind.SURFACE_DOWN, "telegram is down.")
+        assert came(bot, GROUP) == ["matrix is down."], "nobody is told of a surface on it"
+        assert (await said(bot, ANN, "/notify"))["told"]["health"] == ["console:owner", GROUP]
+
+
+async def test_a_notice_of_a_surface_waits_for_a_group_over_a_start(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await said(bot, "console:owner", "/notify health on", GROUP)
+        await bot.app.watch._tell("console", Kind.SURFACE_DOWN, "the console is deaf.")
+        assert came(bot, GROUP) == ["the console is deaf."]
+    async with hub(tmp_path) as bot:
+        assert came(bot, GROUP) == ["the console is deaf."]
+
+
+async def test_a_wish_goes_with_the_role_of_whoever_had_it(tmp_path: Path) -> None:
+    async with hub(tmp_path, auction={"window": 60}) as bot:
+        await everybody(bot)
+        await said(bot, BOB, "/notify bids on", GROUP)
+        await said(bot, BOB, "/notify bids on")
+        await bot.say(f"/unpair {BOB}")
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        assert not bot.app.hub.notices.asked_to_bid(GROUP)
+        assert came(bot, BOB) == came(bot, GROUP) == []
+
+
+def test_many_are_listed_ten_at_a_time_and_what_has_more_follows() -> None:
+    replies = [Reply(f"line {number}") for number in range(12)]
+    replies[3] = Reply("T-1 delivered\n\nthe whole result", buttons=(Button("Accept", "/accept T-1"),))
+    replies[4] = Reply("x" * 300)
+    told = together([Held("telegram:5", at(2026, 6, 1, 23, 0), reply) for reply in replies], BERLIN)
+    first, second, *whole = told
+    assert first.text.splitlines()[0] == "12 messages came while it was quiet"
+    assert len(first.text.splitlines()) == 11
+    assert second.text.splitlines() == ["and", "23:00  line 10", "23:00  line 11"]
+    assert whole == [replies[3], replies[4]], "with buttons, or longer than its line"
+    assert together([Held("telegram:5", 0, replies[3])], BERLIN) == [replies[3]], "one alone is told as it is"
