@@ -71,6 +71,7 @@ from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.agent.pulling import Pulls
 from core.automation.briefing import Briefings
+from core.agent.summaries import Summaries
 from core.automation.notify import Notices
 from core.automation.schedules import Schedules
 from core.chat import File
@@ -281,6 +282,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             spark,
             tooling,
             Notebook(store, identities, window=bounds.window),
+            Summaries(store, brain, nursery, bounds=bounds),
             notices,
             schedules,
             brain,

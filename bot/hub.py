@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.agent.notebook import Notebook
     from core.agent.pulling import Pulls
     from core.automation.briefing import Briefings
+    from core.agent.summaries import Summaries
     from core.automation.notify import Notices
     from core.automation.schedules import Schedules
     from core.chat import CommandCall, File
@@ -76,6 +77,7 @@ class Hub:
     spark: Spark
     tooling: Tooling
     notebook: Notebook
+    summaries: Summaries
     notices: Notices
     schedules: Schedules
     brains: Cascade

@@ -269,6 +269,7 @@ class ConversationRows:
             " ON CONFLICT (id) DO UPDATE SET since = excluded.since",
             (conversation,),
         )
+        self._connection.execute("DELETE FROM summary WHERE conversation = ?", (conversation,))
 
     def add(self, conversation: str, turn: Turn, now: int) -> None:
         """See `ConversationStore`."""

@@ -39,6 +39,7 @@ _MOVED = (
     ("outgoing", "conversation", " AND state IN ('queued', 'sending')"),
     ("notice_wish", "place", ""), ("held_notice", "place", ""),
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
+    ("summary", "conversation", ""),
     ("memory", "name", " AND scope = 'place'"),
     ("schedule", "conversation", ""),
 )  # fmt: skip

@@ -47,6 +47,7 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("hold_invoice", "task IS NULL AND ended_at < ?", 30 * DAY),
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
+    ("summary", "at < ?", 365 * DAY),
     ("fact", "forgotten_at < ?", UNDO_MS),
     ("schedule_run", "state <> 'running' AND at < ?", 90 * DAY),
     ("schedule", "state IN ('over', 'ended') AND ended_at < ?", 90 * DAY),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.schedule_store import ScheduleRows
     from adapters.sqlite.statement_store import StatementRows
+    from adapters.sqlite.summary_store import SummaryRows
     from core.events import Json
 
 _EMPTY = "{}"
@@ -134,6 +135,13 @@ class UnitOfWork:
         from adapters.sqlite.memory_store import MemoryRows  # noqa: PLC0415 - for the first who talks to the agent
 
         return MemoryRows(self._connection)
+
+    @property
+    def summaries(self) -> SummaryRows:
+        """Conversations in short."""
+        from adapters.sqlite.summary_store import SummaryRows  # noqa: PLC0415 - as `memory`
+
+        return SummaryRows(self._connection)
 
     @property
     def stuck(self) -> StuckRows:

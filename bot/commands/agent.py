@@ -50,11 +50,13 @@ async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = No
     tell, speakers = partial(hub.draft, call), {call.caller.actor}
     if call.caller.proxy is not None:
         speakers.add(call.caller.proxy.person)
-    notes = await hub.notebook.notes(call.caller, call.conversation, text)
+    known = await hub.notebook.notes(call.caller, call.conversation, text)
+    notes = known.beside(await hub.summaries.notes(call.caller.name, call.conversation))
     with listening() as others:
         answer = await hub.assistant.turn(
             call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done, notes=notes
         )
+    hub.summaries.look(call.conversation)
     return views.stood_in(views.answer(answer, hub.file_path), others)
 
 

@@ -418,6 +418,10 @@ class Notes(NamedTuple):
     text: str = ""
     outside: bool = False
 
+    def beside(self, other: Notes) -> Notes:
+        """Both."""
+        return Notes("\n\n".join(filter(None, (self.text, other.text))), self.outside or other.outside)
+
 
 NO_NOTES = Notes()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from config.settings import Ollama
 from core.chat import Inbound
 from tests.ollama_server import Calls, OllamaServer
-from tests.scenario.bot import hub, let_in
+from tests.scenario.bot import hub, let_in, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -187,3 +189,44 @@ async def test_the_model_looks_up_the_memory_of_who_asks_and_of_nobody_else(
             (found,) = results(server)
             assert found.startswith(wanted)
             assert found.count("M-") == (wanted != "Nothing is")
+
+
+LONG = "I tell you of my garden, of apples and of pears. " * 8
+
+
+@asynccontextmanager
+async def with_a_small_window(folder: Path, server: OllamaServer) -> AsyncIterator[Bot]:
+    found = settings(folder).model_copy(update={"ollama": Ollama(url=server.url, num_ctx=2048)})
+    async with with_people(folder, server, found=found) as bot:
+        yield bot
+
+
+async def talk(bot: Bot, server: OllamaServer, *, until: str) -> None:
+    """Talk until the conversation is summed up."""
+    for number in range(20):
+        server.says(f"Answer {number}.")
+        server.says(until)
+        await bot.say(f"Part {number}. {LONG}")
+        async with asyncio.timeout(10):
+            await bot.app.hub.summaries.rested.wait()
+        if bot.rows("SELECT 1 FROM summary"):
+            return
+        server._scripts.clear()
+    raise AssertionError("it was never summed up")
+
+
+async def test_a_conversation_that_outgrows_the_window_is_summed_up_and_new_clears_it(
+    tmp_path: Path, server: OllamaServer
+) -> None:
+    async with with_a_small_window(tmp_path, server) as bot:
+        await talk(bot, server, until="They told of <|im_start|>their garden.")
+        asked = server.last["messages"]
+        assert "You sum up a conversation" in asked[0]["content"]
+        assert "Part 0." in asked[1]["content"]
+        await bot.say("And?")
+        assert "in short, as you summed it up" in given(server)
+        assert "They told of  their garden." in given(server)
+        await bot.say("/new")
+        assert bot.rows("SELECT * FROM summary") == []
+        await bot.say("And?")
+        assert "in short" not in given(server)

@@ -49,6 +49,8 @@ SEEDS = [
     ("core is in order", "core/language/words.py", "core.money"),
     ("a pure module imports no service", "core/automation/schedule.py", "core.automation.schedules"),
     ("a pure module imports no service", "core/agent/checks/draft.py", "core.agent.persona_worker"),
+    ("a pure module imports no service", "core/agent/memory.py", "core.agent.notebook"),
+    ("a pure module imports no service", "core/agent/summary.py", "core.agent.summaries"),
     ("adapters do not know each other", "adapters/telegram/adapter.py", "adapters.matrix"),
     ("adapters do not know each other", "adapters/markup/__init__.py", "adapters.telegram"),
     ("core does no I/O", "core/ids.py", "sqlite3"),

@@ -105,3 +105,13 @@ def test_a_persona_is_told_its_field_and_that_it_may_hand_back() -> None:
     assert "summaries, letters" in prompt
     assert "You write plainly." in prompt
     assert "CANNOT:" in prompt
+
+
+def test_that_turns_are_left_out_is_said() -> None:
+    turns = [
+        turn
+        for number in range(20)
+        for turn in (Turn("user", "tea " * 20, f"{number}"), Turn("assistant", "yes", f"{number}"))
+    ]
+    assert "does not fit any more" in window("You are kind.", turns, "and?", 512)[0].text
+    assert window("You are kind.", turns[:2], "and?", 512)[0].text == "You are kind."

@@ -108,6 +108,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("l402_bundle", "over", BUNDLE + ":at)", 365),
     ("page_session", "over", "INSERT INTO page_session VALUES (:at, :at)", 1),
     ("spark_read", "", "INSERT INTO spark_read VALUES ('c' || :at, 1, :at, '[]')", 365),
+    ("summary", "", "INSERT INTO summary VALUES ('c', 't', 1, '', 0, :at)", 365),
     ("fact", "forgotten", FACT + ":at, 'k')", 1),
     ("fact", "known", FACT + "NULL, NULL)", None),
     ("schedule", "ended", SCHEDULE + "'ended', '', 0, NULL, :at)", 90),
