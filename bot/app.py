@@ -70,8 +70,8 @@ from core.agent.model import Bounds
 from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.agent.pulling import Pulls
-from core.automation.briefing import Briefings
 from core.agent.summaries import Summaries
+from core.automation.briefing import Briefings
 from core.automation.notify import Notices
 from core.automation.schedules import Schedules
 from core.chat import File

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from core.agent.cascade import Cascade
     from core.agent.notebook import Notebook
     from core.agent.pulling import Pulls
-    from core.automation.briefing import Briefings
     from core.agent.summaries import Summaries
+    from core.automation.briefing import Briefings
     from core.automation.notify import Notices
     from core.automation.schedules import Schedules
     from core.chat import CommandCall, File
