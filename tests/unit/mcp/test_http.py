@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from adapters.mcp.session import McpServer
 
-pytestmark = [pytest.mark.long]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 
 class Site:
@@ -85,7 +85,7 @@ async def site(behaviour: str = "") -> AsyncIterator[Site]:
 async def reached(folder: Path, **spec: Any) -> AsyncIterator[tuple[McpServer, list[HubError]]]:
     from adapters.mcp.session import McpServer  # noqa: PLC0415 - a second, for those that are run
 
-    server = McpServer("far", ServerSpec.model_validate({"timeout": 5, **spec}), folder, SystemClock(), everything)
+    server = McpServer("far", ServerSpec.model_validate({"timeout": 45, **spec}), folder, SystemClock(), everything)
     up, errors = asyncio.Event(), list[HubError]()
 
     async def run() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
     from adapters.mcp.session import McpServer
     from adapters.mcp.tool import McpTool, Told
 
-pytestmark = [pytest.mark.long]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
+
+PATIENCE = 50
+"""Seconds: two interpreters start, and the machine may be busy."""
 
 PEER = str(Path(__file__).parents[2] / "mcp_peer.py")
 
@@ -65,7 +67,7 @@ class Life:
 
     async def ended(self) -> str:
         """How its life ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await self.over.wait()
         return str(self.error)
 
@@ -74,7 +76,7 @@ class Life:
 async def life(folder: Path, behaviour: str = "", *, up: bool = True, **more: Any) -> AsyncIterator[Life]:
     from adapters.mcp.session import McpServer  # noqa: PLC0415 - a second, for those that are run
 
-    how = {"command": sys.executable, "args": (PEER, behaviour, str(folder / "notes.jsonl")), "timeout": 1, **more}
+    how = {"command": sys.executable, "args": (PEER, behaviour, str(folder / "notes.jsonl")), "timeout": 45, **more}
     spec = ServerSpec.model_validate(how)
     one = Life(folder, McpServer("peer", spec, folder / "home", SystemClock(), everything))
     async with Nursery() as nursery:
@@ -87,9 +89,9 @@ async def life(folder: Path, behaviour: str = "", *, up: bool = True, **more: An
 
 async def see(true: Callable[[], object]) -> None:
     """Wait until something is true outside."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not true():
-            await asyncio.to_thread(os.sched_yield)
+            await SystemClock().sleep(0.01)
 
 
 def alive(pid: int) -> bool:
@@ -144,7 +146,7 @@ async def test_one_that_greets_or_complains_much_works_all_the_same(tmp_path: Pa
 
 
 async def test_a_call_that_hangs_is_given_up_and_cancelled_and_after_some_the_server_is_ended(tmp_path: Path) -> None:
-    async with life(tmp_path, "hangs") as one:
+    async with life(tmp_path, "hangs", timeout=1) as one:
         for _ in range(3):
             with pytest.raises(HubError, match="did not answer within 1 s"):
                 await one.server.call("add", {})
@@ -153,7 +155,7 @@ async def test_a_call_that_hangs_is_given_up_and_cancelled_and_after_some_the_se
 
 
 async def test_a_call_that_is_broken_off_is_cancelled_there(tmp_path: Path) -> None:
-    async with life(tmp_path, "hangs", timeout=60) as one:
+    async with life(tmp_path, "hangs") as one:
         async with Nursery() as nursery:
             stop = nursery.spawn(_called(one), "a call")
             await see(lambda: one.told("tools/call"))
@@ -175,7 +177,7 @@ DEATHS = [("dies in mid-call", "ended (with exit code 9)"), ("floods", "sent mor
 async def test_one_that_dies_or_floods_in_mid_call_fails_the_call_and_is_gone(
     tmp_path: Path, behaviour: str, why: str
 ) -> None:
-    async with life(tmp_path, behaviour, timeout=30) as one:
+    async with life(tmp_path, behaviour) as one:
         with pytest.raises(HubError) as failed:
             await one.server.call("add", {})
         assert why in str(failed.value)
@@ -280,7 +282,7 @@ async def test_nothing_is_left_of_a_server_whose_hub_was_killed(tmp_path: Path) 
         sys.executable, "-c", HUB, PEER, str(tmp_path), cwd=Path(PEER).parents[1], stdout=asyncio.subprocess.PIPE
     )
     assert hub.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         assert await hub.stdout.readline() == b"up\n"
     notes = [json.loads(line) for line in (tmp_path / "notes.jsonl").read_text().splitlines()]
     pids = [notes[0]["pid"], notes[0]["guard"], *(note["child"] for note in notes if "child" in note)]
