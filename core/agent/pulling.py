@@ -49,7 +49,7 @@ class PullStopped(Refused):
     """It was stopped at {percent} %. What came of {model} is kept; /pull {model} goes on."""
 
 
-class UnderWay(Refused):
+class ComesAlready(Refused):
     """{model} is being got already: {percent} %."""
 
 
@@ -106,7 +106,7 @@ class Pulls:
         if self._library is None:
             raise NotHere
         if (there := self._pulls.get(name.casefold())) is not None:
-            raise UnderWay(model=name, percent=there.progress.percent)
+            raise ComesAlready(model=name, percent=there.progress.percent)
         if len(self._pulls) == MOST:
             raise EnoughPulled(most=MOST)
         pull = self._pulls[name.casefold()] = _Pull(conversation, Progress("", 0, 0))

@@ -153,7 +153,7 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
         "invoice",
         "continue",
     }  # they bind nobody: what is said between the device and the agent
-    never = {"approve", "deny", "link", "unlink", "revoke", "limits", "freeze", "unfreeze"}
+    never = {"approve", "deny", "pull", "link", "unlink", "revoke", "limits", "freeze", "unfreeze"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
     assert set(binding) == set(ARGUMENTS), "a new command says here how a voice could misuse it"
     async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):

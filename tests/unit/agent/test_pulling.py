@@ -14,6 +14,7 @@ from core.agent import pulling
 from core.agent.model import BadModelName, ModelGarbled, ModelUnreachable
 from core.agent.pulling import (
     MOST,
+    ComesAlready,
     EnoughPulled,
     LibraryAway,
     NoRoom,
@@ -23,7 +24,6 @@ from core.agent.pulling import (
     PullFailed,
     Pulls,
     PullStopped,
-    UnderWay,
 )
 from tests.ollama_server import Fault, Wire
 
@@ -111,7 +111,7 @@ async def test_one_at_a_time_each_and_few_in_all(pulls: Pulls, server: OllamaSer
         for name, event in zip(names, heard, strict=True):
             group.create_task(pulls.get(name, "here", lambda _, event=event: event.set()))  # type: ignore[misc]
         await asyncio.wait_for(asyncio.gather(*(event.wait() for event in heard)), 5)
-        with pytest.raises(UnderWay, match="50 %"):
+        with pytest.raises(ComesAlready, match="50 %"):
             await pulls.get("M0", "there", lambda _: None)
         with pytest.raises(EnoughPulled):
             await pulls.get("phi4", "there", lambda _: None)
