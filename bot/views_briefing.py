@@ -35,6 +35,8 @@ def briefing(found: Briefing, zone: tzinfo | None, *, simulated: bool) -> Reply:
     _part(page, "Done", ended, found.ended_in_all, "/tasks")
     going = [(task.name, _progress(task, said, found.upto.at, zone), _line(task)) for task, said in found.under_way]
     _part(page, "Under way", going, found.under_way_in_all, "/tasks")
+    plans = [(one.name, run.outcome.value, _cut(one.doing)) for one, run in found.schedules[:MOST]]
+    _part(page, "Schedules", plans, len(found.schedules), "/schedules")
     if (money := found.money) is not None:
         page.add("").add("Money", Style.BOLD)
         free = format_sats(money.free, simulated=simulated)
@@ -113,6 +115,7 @@ def _data(found: Briefing) -> dict[str, Json]:
         "ended": [task.name for task in found.ended], "ended_in_all": found.ended_in_all,
         "under_way": [task.name for task, _ in found.under_way], "under_way_in_all": found.under_way_in_all,
         "yours": [task.name for task, _ in found.yours], "approvals": [one.name for one in found.approvals],
+        "schedules": [one.name for one, _ in found.schedules],
     }  # fmt: skip
     if found.money is not None:
         data["money"] = {

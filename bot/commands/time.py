@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from bot import views_briefing, views_notices
-from bot.registry import BadChoice, command
+from bot.registry import BadChoice, BadOption, command
 from core.access import Action
 from core.automation.quiet import parse_hours
 from core.automation.topics import parse_topic
@@ -36,18 +36,22 @@ QUIET = "quiet"
 async def notify(hub: Hub, call: CommandCall) -> Reply:
     """Show or change what is told where."""
     given, what = cast("str | None", call.args.get("topic")), cast("str | None", call.args.get("on|off|hours"))
+    zone, channel = (cast("str | None", call.args.get(key)) for key in ("zone", "to"))
+    usage = hub.registry.get("notify").usage
+    if (zone and (given or "").lower() != QUIET) or (channel and (given or QUIET).lower() == QUIET):
+        option = f"to={channel}" if channel else f"zone={zone}"
+        raise BadOption(command="notify", given=f"{option[:40]!r} there", instead="", usage=usage)
     if given is None or what is None:
         return views_notices.standing(
             await hub.notices.standing(call.caller, call.conversation), private=call.caller.private
         )
     if given.lower() == QUIET:
-        hours = None if what == "off" else parse_hours(what, cast("str | None", call.args.get("zone")))
+        hours = None if what == "off" else parse_hours(what, zone)
         await hub.notices.set_hours(call.caller, hours)
         return views_notices.quiet(hours)
     topic = parse_topic(given)
     if what not in {"on", "off"}:
-        raise BadChoice(given=repr(what[:40]), choices="on or off", usage=hub.registry.get("notify").usage)
-    channel = cast("str | None", call.args.get("to"))
+        raise BadChoice(given=repr(what[:40]), choices="on or off", usage=usage)
     place = await hub.notices.set(call.caller, call.conversation, topic, on=what == "on", channel=channel)
     return views_notices.changed(topic, place, on=what == "on", here=place == call.conversation)
 
@@ -64,4 +68,4 @@ async def briefing(hub: Hub, call: CommandCall) -> Reply:
     """Brief somebody."""
     words = partial(views_briefing.briefing, zone=hub.zone, simulated=hub.wallet.simulated)
     reply = await hub.briefings.brief(call, words)
-    return Reply("", reply.data) if "/schedule:" in call.key and not reply.data["news"] else reply
+    return Reply("", reply.data) if call.caller.schedule and not reply.data["news"] else reply

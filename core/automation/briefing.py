@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.access import Action, authorize, judge
 from core.approval import State
+from core.automation.schedules import Outcome, ScheduleTx
 from core.automation.topics import within
 from core.chat import Role
 from core.spark.spark import SparkTx
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from core.approval import Approval, ApprovalStore
+    from core.automation.schedules import Run, Schedule
     from core.chat import Caller, CommandCall, Reply
     from core.spark.forecast import Forecast
     from core.store import Store
@@ -38,6 +40,7 @@ DAY = 86_400_000
 """Ms. What the first briefing looks back."""
 
 _NOBODY = ""
+_WRONG = frozenset({Outcome.FAILED, Outcome.REFUSED, Outcome.MISSED, Outcome.SKIPPED})
 
 
 class Point(NamedTuple):
@@ -75,7 +78,7 @@ class BriefingStore(Protocol):
         """How many messages and events were given up."""
 
 
-class BriefingTx(SparkTx, Protocol):
+class BriefingTx(SparkTx, ScheduleTx, Protocol):
     """A unit of work over all that a briefing tells of."""
 
     @property
@@ -104,10 +107,10 @@ class Ours(NamedTuple):
 
 
 class Briefing(NamedTuple):
-    """A briefing. Each part has its first rows; `ended_in_all` and the like say how many there are.
+    """A briefing. Each part of tasks has its first rows; `ended_in_all` and the like say how many there are.
 
-    `under_way`: with what Spark foresaw. `yours`: tasks that wait for the reader, with what they can do. `money` and `ours`: None
-    where they are not for the reader.
+    `under_way`: with what Spark foresaw. `yours`: tasks that wait for the reader, with what they can do. `schedules`: those whose
+    last run did not go well, and was since. `money` and `ours`: None where they are not for the reader.
     """
 
     since: Point
@@ -119,6 +122,7 @@ class Briefing(NamedTuple):
     yours: Sequence[tuple[Task, str]]
     yours_in_all: int
     approvals: Sequence[Approval]
+    schedules: Sequence[tuple[Schedule, Run]]
     money: Money | None = None
     ours: Ours | None = None
 
@@ -127,7 +131,8 @@ class Briefing(NamedTuple):
         """Whether anything happened, is under way, or waits."""
         moved = self.money is not None and bool(self.money.earned or self.money.spent)
         ours = self.ours is not None and bool(self.ours.given_up or self.ours.troubles)
-        return bool(self.ended_in_all or self.under_way_in_all or self.yours_in_all or self.approvals or moved or ours)
+        tasks = self.ended_in_all or self.under_way_in_all or self.yours_in_all
+        return bool(tasks or self.approvals or self.schedules or moved or ours)
 
 
 class Briefings:
@@ -180,6 +185,7 @@ class Briefings:
             [(one, tx.forecasts.find(one.id)) for one in going[:MOST]], len(going),
             waits[:MOST], len(waits),
             _asked(tx, caller) if private else (),
+            _failed(tx, selves, since) if private else (),
             _money(tx, caller, since, now) if judge(caller, Action.SEE_MONEY).allowed else None,
             self._of_hub(tx, since) if private and caller.role is Role.OWNER else None,
         )  # fmt: skip
@@ -215,6 +221,13 @@ def _asked(tx: BriefingTx, caller: Caller) -> list[Approval]:
         for one in tx.approvals.pending()
         if one.state is State.OPEN and tx.now < one.expires_at and not caller.selves.isdisjoint(one.approvers)
     ]
+
+
+def _failed(tx: BriefingTx, selves: Collection[str], since: Point) -> list[tuple[Schedule, Run]]:
+    """Somebody's schedules that did not come to what they are for, the last time."""
+    theirs = {one.id: one for one in tx.schedules.live(selves)}
+    runs = tx.schedules.last([*theirs]) if theirs else {}
+    return [(theirs[number], run) for number, run in runs.items() if run.outcome in _WRONG and run.at > since.at]
 
 
 def _money(tx: BriefingTx, caller: Caller, since: Point, upto: Point) -> Money:

@@ -185,8 +185,8 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
             await ask("/briefing"),
             {
                 "ok": bool, "news": bool, "since": int, "ended": list, "ended_in_all": int, "under_way": list,
-                "under_way_in_all": int, "yours": list, "approvals": list, "money": dict, "given_up": int, "troubles": list,
-                "away": list,
+                "under_way_in_all": int, "yours": list, "approvals": list, "schedules": list, "money": dict,
+                "given_up": int, "troubles": list, "away": list,
             },
         )  # fmt: skip
         _is(await ask("/notify agents on"), {"ok": bool, "topic": str, "place": str, "on": bool})

@@ -91,6 +91,13 @@ async def test_what_nobody_must_miss_is_not_turned_off(tmp_path: Path) -> None:
         assert (await bot.data("/notify tasks off"))["ok"], "what becomes of a task is told where it was posted"
         assert "not one of on or off" in (await bot.say("/notify money 22:00-07:00"))["text"]
         assert "no quiet hours" in (await bot.say("/notify quiet 25:00-07:00"))["text"]
+        for line in (
+            "/notify money on zone=UTC",
+            "/notify quiet 22:00-07:00 to=phone",
+            "/notify to=phone",
+            "/notify zone=UTC",
+        ):
+            assert "/notify has no option" in (await bot.say(line))["text"], line
         assert "no time zone" in (await bot.say("/notify quiet 22:00-07:00 zone=Mars/Olympus"))["text"]
         assert "no channel 'phone'. TIMMY_NOTIFY_CHANNELS" in (await bot.say("/notify money on to=phone"))["text"]
         assert bot.rows("SELECT topic FROM notice_wish UNION SELECT person FROM quiet_hours") == []
@@ -265,3 +272,13 @@ def test_many_are_listed_ten_at_a_time_and_what_has_more_follows() -> None:
     assert second.text.splitlines() == ["and", "23:00  line 10", "23:00  line 11"]
     assert whole == [replies[3], replies[4]], "with buttons, or longer than its line"
     assert together([Held("telegram:5", 0, replies[3])], BERLIN) == [replies[3]], "one alone is told as it is"
+
+
+async def test_a_group_that_is_called_otherwise_keeps_what_it_is_told(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await everybody(bot)
+        await said(bot, BOB, "/notify bids on", GROUP)
+        await bot.app.store.write(lambda tx: tx.messages.move("telegram", "-100", "-200", tx.now))
+        bot.pass_time(900)
+        await bot.see(lambda: bot.app.hub.notices.asked_to_bid("telegram:-200"), pace=0)
+        assert not bot.app.hub.notices.asked_to_bid(GROUP)
