@@ -70,7 +70,7 @@ def standing(found: Standing, *, private: bool) -> Reply:
 
 
 def _places(topic: Topic, where: Sequence[str]) -> str:
-    named = ", ".join(where)
+    named = ", ".join(place.removeprefix(CHANNEL) for place in where)
     if topic is Topic.TASKS:
         return f"where posted{f', {named}' if where else ''}"
     if topic is Topic.BIDS and not where:
@@ -87,14 +87,15 @@ def _hours(hours: Hours | None) -> str:
 def changed(topic: Topic, place: str, *, on: bool, here: bool) -> Reply:
     """The answer to /notify TOPIC on|off."""
     data: dict[str, Json] = {"ok": True, "topic": topic.value, "place": place, "on": on}
-    where = "here" if here else f"in your private chat ({place})"
+    where, ends = "here" if here else f"in your private chat ({place})", f"/notify {topic.value} off"
     if place.startswith(CHANNEL):
-        where = f"by {place.removeprefix(CHANNEL)}"
+        name = place.removeprefix(CHANNEL)
+        where, ends = f"by {name}", f"{ends} to={name}"
     if on:
         words = f"{topic.value} is told {where} from now on: {ABOUT[topic]}."
         if topic is Topic.BIDS:
             words += "\nWhat is posted here takes bids for its whole time. /bid T SATS bids." if here else ""
-        return Reply(f"{words}\n/notify {topic.value} off ends that.", data)
+        return Reply(f"{words}\n{ends} ends that.", data)
     words = f"{topic.value} is not told {where} any more."
     if topic is Topic.TASKS:
         words += " What becomes of a task is told where it was posted, as ever."

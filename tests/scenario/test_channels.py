@@ -120,13 +120,14 @@ async def told(bot: Bot, words: str, topic: Topic = Topic.AGENTS) -> None:
         bot.app.delivery.send(message)
 
 
-@pytest.mark.parametrize("script", [[], pytest.param([500], marks=pytest.mark.long)], ids=str)
+@pytest.mark.long
+@pytest.mark.parametrize("script", [[], [500]], ids=str)
 async def test_an_owner_is_told_by_a_channel_whose_url_nobody_sees(
     tmp_path: Path, phone: Phone, script: list[int | str], capfd: pytest.CaptureFixture[str], logged: list[str]
 ) -> None:
     posts, phone.script = len(script) + 1, list(script)
     async with hub(tmp_path, found=named(tmp_path, phone=phone.url)) as bot:
-        assert "told by phone" in (await bot.say("/notify agents on to=phone"))["text"]
+        assert "off to=phone ends that" in (await bot.say("/notify agents on to=phone"))["text"]
         await bot.say("/notify agents off")
         await told(bot, "quill keeps ending")
         shown = [str(await bot.say("/notify"))]
@@ -218,7 +219,7 @@ async def test_a_child_that_hangs_or_dies_is_no_message_taken(program: tuple[str
     assert found == {"sent": False, "why": why, "doubtful": True, "known": True}
 
 
-async def test_a_channel_that_fails_is_tried_later_and_later() -> None:
+async def test_a_channel_that_fails_is_tried_later_and_later_and_forgiven() -> None:
     async def back() -> None:
         pass
 
@@ -230,6 +231,10 @@ async def test_a_channel_that_fails_is_tried_later_and_later() -> None:
         waits.append(failed.value.wait)
     assert waits[:4] == [2, 4, 8, 16]
     assert waits[-1] == 900
+    assert channels.advice == ("the channel phone takes no messages: Apprise broke off",)
+    channels._program = ("echo", '{"sent": true}')
+    assert await channels.send(Outgoing(2, "apprise", "apprise:phone", Reply("x"))) == ("phone/2",)
+    assert list(channels.advice) == []
     assert await channels.send(Outgoing(1, "apprise", "apprise:fax", Reply("x"))) is None
     channels.draft("apprise:phone", "", "")
     with pytest.raises(NotFetched):
