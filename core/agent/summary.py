@@ -17,11 +17,14 @@ from core.store import Tx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FULL = 2
-"""A conversation that takes more than one part in this many of the window is summed up."""
+FULL = 5
+"""A conversation that takes more than one part in this many of the window is summed up: what else is given needs room too."""
 
-LEFT = 4
+LEFT = 10
 """One part in this many of the window is for the newest turns, which stay as they were said."""
+
+PART = 2
+"""One part in this many of the window is for what is summed up at once."""
 
 MOST_TURNS = HISTORY_TURNS - 8
 """Nor may it have more turns than this: of more than `HISTORY_TURNS` a model is given none."""
@@ -67,7 +70,7 @@ def due(said: Sequence[Said], num_ctx: int) -> Sequence[Said]:
         stays -= 1
     while 0 < stays < len(said) and said[stays].role != "user":
         stays += 1
-    room, end = num_ctx // FULL, 0
+    room, end = num_ctx // PART, 0
     while end < stays and (end == 0 or (room := room - costs[end - 1]) > 0):
         end += 1
     while 0 < end < stays and said[end].role != "user":
@@ -77,7 +80,7 @@ def due(said: Sequence[Said], num_ctx: int) -> Sequence[Said]:
 
 def request(before: Summary | None, said: Sequence[Said], num_ctx: int) -> list[ChatMessage]:
     """What the model is given to sum up: the summary so far, and what was said since, as data."""
-    longest = num_ctx // FULL * 3 // max(1, len(said))
+    longest = num_ctx // PART * 3 // max(1, len(said))
     lines = [f"{'Person' if one.role == 'user' else 'You'}: {_shortened(one.text, longest)}" for one in said]
     if before is not None:
         lines.insert(0, f"Your summary so far: {before.text}\n")

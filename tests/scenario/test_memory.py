@@ -196,7 +196,7 @@ LONG = "I tell you of my garden, of apples and of pears. " * 8
 
 @asynccontextmanager
 async def with_a_small_window(folder: Path, server: OllamaServer) -> AsyncIterator[Bot]:
-    found = settings(folder).model_copy(update={"ollama": Ollama(url=server.url, num_ctx=2048)})
+    found = settings(folder).model_copy(update={"ollama": Ollama(url=server.url, num_ctx=4096)})
     async with with_people(folder, server, found=found) as bot:
         yield bot
 

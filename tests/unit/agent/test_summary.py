@@ -15,7 +15,7 @@ from core.agent.model import Bounds
 from core.agent.prompt import tokens
 from core.agent.session import Turn
 from core.agent.summaries import MOST_WAITING, Summaries
-from core.agent.summary import FULL, LEFT, MOST_TURNS, Said, Summary, due, limit, made, noted, request
+from core.agent.summary import FULL, LEFT, MOST_TURNS, PART, Said, Summary, due, limit, made, noted, request
 from tests.ollama_server import Fault
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_whole_exchanges_are_summed_up_until_the_rest_is_small(texts: list[str],
     while old := due(said, window):
         assert len(old) % 2 == 0
         assert said[: len(old)] == list(old)
-        assert len(request(None, old, window)[1].text) <= 2 * 3 * window // FULL + 80 * len(old) + 200
+        assert len(request(None, old, window)[1].text) <= 2 * 3 * window // PART + 80 * len(old) + 200
         said = said[len(old) :]
         rounds += 1
         assert rounds <= len(texts)
