@@ -164,7 +164,7 @@ def test_rare_words_weigh_more_than_common_ones_and_the_word_itself_more_than_a_
 
 def test_of_common_words_those_facts_are_found_that_have_several_of_them() -> None:
     ways = ["north", "south", "east", *(f"way{number}" for number in range(60))]
-    crowd = [f"the wind of the {ways[number % len(ways)]}, number {number}" for number in range(60 * COMMON)]
+    crowd = [f"the wind of the {ways[number % len(ways)]}, number {number}" for number in range(130 * COMMON)]
     index = Index("the gate in the south east", "the gate in the south north east", *crowd)
     assert first(index, "is there a north and south and east gate")[0] == "the gate in the south north east"
     assert first(index, "the south or the north")[0] == "the gate in the south north east"
