@@ -348,7 +348,7 @@ def weigh(index: MemoryIndex, memories: Sequence[int], question: str) -> Query:
     for term, posting in postings.items():
         for fact in posting.facts:
             guess[fact] = guess.get(fact, 0.0) + worth[term]
-    common = [term for term, one in postings.items() if one.more and rows[term] * _EVERYWHERE < crowd]
+    common = [term for term, one in postings.items() if one.more and rows[term] * _EVERYWHERE < newest]
     for some in _together(sorted(common, key=lambda term: rows[term])):
         for fact in index.having(memories, some, COMMON).facts:
             guess[fact] = max(guess.get(fact, 0.0), sum(worth[term] for term in some))
