@@ -214,9 +214,10 @@ class Health:
             fault = faults.get(name, "" if part.up else f"{name} is down: {part.why}")
             lines.append(f"{name}  {fault.removeprefix(f'{name} is ') or _up(name, behind)}")
         servers = await self._servers()
-        if len(servers) < 2:  # noqa: PLR2004 - a line for each where there are several
+        several = len(servers) > 1
+        lines += [f"model of {one['name']}  {one['why'] or 'up'}" for one in servers if several]
+        if not several:
             lines.append(f"model  {why or 'up'}")
-        lines += [f"model of {one['name']}  {one['why'] or 'up'}" for one in servers if len(servers) > 1]
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
         lines += [f"{one.about}  is stuck: {one.why}. To do: {one.fix}" for one in stuck[:MOST_WAITING]]

@@ -177,7 +177,10 @@ class ConsoleSurface:
 
 
 class Drafts:
-    """An answer that is being made: only its newest draft waits, and none is shown soon after another."""
+    """An answer that is being made: only its newest draft waits, and none is shown soon after another.
+
+    The first word follows the empty draft at once, which only says that there will be some.
+    """
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -200,9 +203,10 @@ class Drafts:
     def _next(self) -> None:
         self._pause = None
         if self._newest is not None:
-            self._link.post({"kind": "draft", "text": self._newest})
-            self._newest = None
-            self._pause = asyncio.get_running_loop().call_later(DRAFT_SECONDS, self._next)
+            shown, self._newest = self._newest, None
+            self._link.post({"kind": "draft", "text": shown})
+            if shown:
+                self._pause = asyncio.get_running_loop().call_later(DRAFT_SECONDS, self._next)
 
 
 class Session:

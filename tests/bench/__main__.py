@@ -31,6 +31,7 @@ from tests.bench import (
     pollers,
     queues,
     spark,
+    stream,
     telegram,
     workers,
 )
@@ -200,14 +201,28 @@ def _telegram(effort: Effort) -> Iterator[Line]:
         "Telegram, 100 a second, one chat in a flood, p99 ms", f"{worst:.1f} ms", f"default PTB echo, no flood: {theirs:.1f} ms",
         worst, "<= 50", DURABLE,
     )  # fmt: skip
-    found = telegram.control(6 * effort.seconds)
-    slow, middle = latency.at(found, 0.99), latency.at(found, 0.5)
-    busy = f"/status, {telegram.BUSY} conversations busy, p99 ms"
-    yield Line(busy, f"{slow:.1f} ms", f"its p50: {middle:.1f} ms", slow, "<= 50", DURABLE)
     idle = telegram.idle_kilobytes(1000)
     yield Line(
         "Telegram, one of 1,000 idle conversations, kB", f"{idle:.1f} kB", "meant to stay under 20 kB", idle, "<= 20"
     )
+
+
+def _streams(effort: Effort) -> Iterator[Line]:
+    through, direct = stream.answers(8 * effort.rounds)
+    ours, bare = (statistics.median(one.first for one in side) for side in (through, direct))
+    yield Line(
+        "an answer's first word, ms more", f"{ours:.1f} ms", f"the model server asked directly: {bare:.1f} ms", ours - bare,
+        "<= 10", DURABLE,
+    )  # fmt: skip
+    ours, bare = (statistics.median(one.whole for one in side) for side in (through, direct))
+    yield Line(
+        f"the whole answer, {stream.WORDS} words", f"{ours:.0f} ms", f"the model server asked directly: {bare:.0f} ms",
+        ours / bare, "<= 1.05", DURABLE,
+    )  # fmt: skip
+    for command, found in telegram.control(12 * effort.seconds).items():
+        slow, middle = latency.at(found, 0.99), latency.at(found, 0.5)
+        name = f"{command}, {telegram.BUSY} conversations streaming, p99 ms"
+        yield Line(name, f"{slow:.1f} ms", f"its p50: {middle:.1f} ms", slow, "<= 50", DURABLE)
 
 
 def _matrix(effort: Effort) -> Iterator[Line]:
@@ -435,7 +450,7 @@ def _memory(effort: Effort) -> Iterator[Line]:
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {
     "lives": _lives, "hops": _hops, "transfers": _transfers, "verify": _verify, "latency": _latency, "footprint": _footprint,
-    "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "matrix": _matrix,
+    "nlu": _nlu, "gate": _gate, "hearing": _hearing, "telegram": _telegram, "streams": _streams, "matrix": _matrix,
     "workers": _workers, "pollers": _pollers, "queues": _queues, "spark": _spark,
     "redis": _redis, "memory": _memory,
 }  # fmt: skip

@@ -120,18 +120,20 @@ def paced(side: Side, seconds: float, *, flood: bool) -> list[float]:
     return asyncio.run(measure())
 
 
-def control(seconds: float) -> list[float]:
-    """Milliseconds from /status to its answer, sorted, ten a second, in conversations in all of which the agent is speaking."""
+def control(seconds: float) -> dict[str, list[float]]:
+    """Milliseconds from a command to its answer, sorted, ten a second, in conversations in all of which the agent is speaking."""
 
-    async def measure() -> list[float]:
+    async def measure() -> dict[str, list[float]]:
         async with (
             OllamaServer.running("llama3.2:latest", pause=WORD_SECONDS) as model,
             wire(BUSY) as (place, ask),
             hub(place, model.url),
         ):
             await ask("polled")
-            await ask("busy", chats=BUSY, words=round((seconds + 30) / WORD_SECONDS))
-            return sorted((await ask("control", chats=BUSY, rate=10, seconds=seconds))["ms"])
+            words = round((seconds + 30) / WORD_SECONDS)
+            await ask("busy", chats=BUSY, words=words)
+            found = await ask("control", chats=BUSY, rate=10, seconds=seconds, words=words)
+            return {command: sorted(took) for command, took in found["ms"].items()}
 
     return asyncio.run(measure())
 

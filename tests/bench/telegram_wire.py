@@ -4,7 +4,7 @@
 replies in order. `pace`: one message at a time, so many a second; answers with the milliseconds from each to its reply.
 `each`: a message from each of many new people; answers once all were answered. `flood`: a chat is made to wait.
 `busy`: everybody asks the agent for a long tale; answers once all of them have begun to read it. `control`: as `pace`, with
-a command that does not wait for the tale.
+commands that do not wait for the tale; one that is stopped is begun anew.
 """
 
 from __future__ import annotations
@@ -77,26 +77,42 @@ async def _pace(wire: Wire, chats: int, rate: float, seconds: float) -> dict[str
 async def _busy(wire: Wire, chats: int, words: int) -> dict[str, Any]:
     wire.replies.clear()
     for chat in range(FIRST, FIRST + chats):
-        wire.say(wire.chats[chat], chat, "tell me " + "more " * words)
+        wire.say(wire.chats[chat], chat, _tale(words))
     await _answered(wire, chats)  # with the beginning of the tale, which is edited from then on
     return {}
 
 
-async def _control(wire: Wire, chats: int, rate: float, seconds: float) -> dict[str, Any]:
-    wire.replies.clear()
+CONTROL = {"/status": "All parts are up", "/balance": " sats", "/stop": "Stopped"}
+"""What is said in the middle of a tale, and what its answer has in it."""
+
+
+async def _control(wire: Wire, chats: int, rate: float, seconds: float, words: int) -> dict[str, Any]:
     loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-    took = []
+    took: dict[str, list[float]] = {command: [] for command in CONTROL}
     for number in range(round(rate * seconds)):
         await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
+        command = [*CONTROL][number % len(CONTROL)]
         chat, said = FIRST + number % chats, time.perf_counter()
         wire.replies.clear()
-        wire.say(wire.chats[chat], chat, "/status")
-        await _answered(wire, 1)
-        where, text, at = wire.replies[0]
-        assert where == chat, "somebody else was answered"
-        assert text.startswith("All parts are up"), text
-        took.append((at - said) * 1000)
+        wire.say(wire.chats[chat], chat, command)
+        took[command].append((await _said(wire, chat, CONTROL[command]) - said) * 1000)
+        if command == "/stop":
+            wire.say(wire.chats[chat], chat, _tale(words))
     return {"ms": took}
+
+
+async def _said(wire: Wire, chat: int, words: str) -> float:
+    """When a chat was sent these words."""
+
+    def found() -> list[float]:
+        return [at for where, text, at in wire.replies if where == chat and words in text]
+
+    await wire.until(lambda: bool(found()), timeout=PATIENCE)
+    return found()[0]
+
+
+def _tale(words: int) -> str:
+    return "tell me " + "more " * words
 
 
 async def _each(wire: Wire, first: int, count: int) -> dict[str, Any]:

@@ -101,6 +101,21 @@ async def test_a_frame_that_is_too_long_is_answered_by_name(tmp_path: Path, monk
 # Consoles that do not read -----------------------------------------------------------------------------------------
 
 
+async def test_the_first_word_does_not_wait_for_the_sign_that_there_will_be_some() -> None:
+    near, far = QueueLink.pair()
+    drafts = Drafts(far)
+    for text in ("", "One", "One two", ""):
+        drafts.show(text)
+    far.close()
+    assert [frame["text"] async for frame in _frames(near)] == ["", "One"]
+    drafts.end()
+
+
+async def _frames(link: QueueLink) -> AsyncIterator[Frame]:
+    while (frame := await link.receive()) is not None:
+        yield frame
+
+
 async def test_drafts_are_paced_and_only_the_newest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surface, "DRAFT_SECONDS", 0.02)
     near, far = QueueLink.pair()
