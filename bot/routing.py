@@ -85,6 +85,7 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     if message.text.startswith("/"):
         return Route(Way.ASK if message.spoken and not command.looks(message.text) else Way.RUN, message, command)
     meaning = understand(message.text)
+    meaning = meaning._replace(command=meaning.command or meaning.reminder)
     if meaning.command is None and (yes := _answer(meaning, message.text)) is not None:
         return Route(Way.ANSWER, message, command, yes=yes)
     if meaning.command is None:

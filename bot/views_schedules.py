@@ -34,10 +34,11 @@ def data(one: Schedule) -> dict[str, Json]:
 
 def made(one: Schedule, schedules: Schedules) -> Reply:
     """It was kept."""
-    first = "At" if isinstance(one.rule, Once) else f"{one.when[:1].upper()}{one.when[1:]}, first at"
+    when = "" if isinstance(one.rule, Once) else f"{one.when}, first "
     due = schedules.shown(one, one.due or 0)
     return Reply(
-        f"{one.name}: {first} {due} ({one.zone}): {one.doing}\n/unschedule {one.name} ends it.", {"ok": True, **data(one)},
+        f"{one.name} is planned: {when}at {due} ({one.zone}): {one.doing}\n/unschedule {one.name} ends it.",
+        {"ok": True, **data(one)},
         buttons=(Button("End it", f"/unschedule {one.name}"),),
     )  # fmt: skip
 

@@ -115,6 +115,9 @@ class MessageStore(Protocol):
     def move(self, surface: str, old: str, new: str, now: int) -> None:
         """A conversation has another name from now on: what waits for it, and its topics, go with it."""
 
+    def former(self, conversation: str) -> str:
+        """The name that a group had before it moved, or the same."""
+
     def waiting(self, surface: str, limit: int, *, after: int, lost: int) -> list[Outgoing]:
         """Messages of a surface with a number above `after` that are not sent yet, oldest first.
 

@@ -266,6 +266,12 @@ class MessageRows:
             self._connection.execute(_MOVE.format(table, *[column] * 4, condition), (old, new))
         self._connection.execute("INSERT OR REPLACE INTO moved VALUES (?, ?, ?)", (old, new, now))
 
+    def former(self, conversation: str) -> str:
+        """See `MessageStore`."""
+        place, slash, topic = conversation.partition("/")
+        row = self._connection.execute("SELECT old FROM moved WHERE new = ?", (place,)).fetchone()
+        return conversation if row is None else f"{row[0]}{slash}{topic}"
+
     def moved(self, surface: str) -> dict[str, str]:
         """Every conversation of a surface that has another name now: old -> new."""
         found = self._connection.execute("SELECT old, new FROM moved WHERE old GLOB ? || ':*'", (surface,))

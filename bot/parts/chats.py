@@ -31,6 +31,18 @@ if TYPE_CHECKING:
     from core.tokens import Identities, TokenTx
 
 
+def listed(settings: Settings, conversation: str) -> bool:
+    """Whether the settings name the group that a conversation is in; where they name none there is no such list."""
+    groups = {
+        *(f"telegram:{one}" for one in split(settings.telegram.chats)),
+        *(f"matrix:{one}" for one in split(settings.matrix.rooms)),
+    }
+    surface, _, _ = conversation.partition(":")
+    return surface not in {"telegram", "matrix"} or not groups.isdisjoint(
+        {conversation.partition("/$")[0], conversation.partition("/")[0]}
+    )
+
+
 HOOK_PATH = "/telegram/webhook"
 
 VERIFY_SECONDS = 600.0

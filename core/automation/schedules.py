@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from datetime import UTC
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from core.access import Action, authorize, judge
-from core.automation.schedule import LATE_MS, MINUTE_MS, Once, What, due_after, local, turn
+from core.automation.schedule import LATE_MS, MINUTE_MS, Once, UnknownZone, What, due_after, local, turn
 from core.chat import SCHEDULE, Inbound, Reply, Role
 from core.errors import HubError, UserError
 from core.events import Event, Kind
@@ -49,15 +50,9 @@ NOT_ALLOWED = "not_allowed"
 
 
 class NoSuchSchedule(UserError):
-    """There is no schedule {given} of yours that still runs. /schedules lists them."""
+    """There is no schedule {given} here that is yours to change and still runs. /schedules lists them."""
 
     status = 404
-
-
-class NotYourSchedule(UserError):
-    """{given} is not yours. Whoever made it may end it, an operator in the place that it is for, and the hub's owner."""
-
-    status = 403
 
 
 class TooManySchedules(UserError):
@@ -217,7 +212,7 @@ class _Came(NamedTuple):
 class Schedules:
     """Keeps them, and carries them out. `calendar` is made when the first one needs it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         store: Store[ScheduleTx],
         clock: Clock,
@@ -226,14 +221,16 @@ class Schedules:
         *,
         zone: str,
         send: Callable[[Outgoing], None],
+        listed: Callable[[str], bool],
     ) -> None:
-        """`zone`: the name of the hub's zone, empty for the machine's own."""
+        """`zone`: the name of the hub's zone, empty for the machine's own. `listed`: whether the hub works in this group."""
         self._store = store
         self._clock = clock
         self._identities = identities
         self._calendar = calendar
         self._zone = zone
         self._send = send
+        self._listed = listed
         self._wake = asyncio.Event()
         self._kept = True
         self.take: Callable[[Inbound], None] = lambda _: None
@@ -265,8 +262,8 @@ class Schedules:
         )  # fmt: skip
 
         def work(tx: ScheduleTx) -> Schedule:
-            if (done := tx.applied(call.key)) is not None and (known := tx.schedules.find(int(done))) is not None:
-                return known
+            if (done := tx.applied(call.key)) is not None:
+                return cast("Schedule", tx.schedules.find(int(done)))
             now = self._identities.as_now(tx, caller)
             count = len(tx.schedules.live(now.selves | {caller.actor}))
             if count >= MOST:
@@ -306,7 +303,7 @@ class Schedules:
         return self._mine(caller, one) or of_place or (caller.role is Role.OWNER and not caller.acting_for)
 
     async def end(self, call: CommandCall, number: int) -> Schedule:
-        """End a schedule. Raises `NoSuchSchedule` and `NotYourSchedule`."""
+        """End a schedule. Raises `NoSuchSchedule`."""
         authorize(call.caller, Action.PLAN)
 
         def work(tx: ScheduleTx) -> Schedule:
@@ -322,7 +319,7 @@ class Schedules:
         return await self._store.write(work)
 
     async def resume(self, call: CommandCall, number: int) -> Schedule:
-        """Let a paused one go on, from its next time on. Raises `NotPaused`, and what `end` does."""
+        """Let a paused one go on, from its next time on. Raises `NotPaused` and `NoSuchSchedule`."""
         authorize(call.caller, Action.PLAN)
 
         def work(tx: ScheduleTx) -> Schedule:
@@ -344,23 +341,17 @@ class Schedules:
 
     def _found(self, tx: ScheduleTx, call: CommandCall, number: int) -> Schedule:
         caller, one = self._identities.as_now(tx, call.caller), tx.schedules.find(number)
-        if one is None:
+        if one is None or not self._may(caller, call.conversation, one):
             raise NoSuchSchedule(given=schedule_name(number))
-        if not self._may(caller, call.conversation, one):
-            raise (
-                NotYourSchedule(given=one.name)
-                if self._shown(caller, call.conversation, one)
-                else NoSuchSchedule(given=one.name)
-            )
         return one
 
     # The clock -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Carry out what comes round, for ever. Without a schedule it waits for the first, and does nothing."""
-        await self._straighten()
-        then, steady = self._clock.now(), self._clock.steady()
+        ahead: int | None = None
         while True:
+            ahead = await self._straightened(ahead)
             self._wake.clear()
             due = await self._store.read(lambda tx: tx.schedules.next_due())
             self._kept = due is not None
@@ -369,12 +360,16 @@ class Schedules:
                 await self._strike(now)
                 continue
             await self._clock.until(None if due is None else min(due, now + LOOK_MS), self._wake)
-            if (self._clock.now() - then) - (self._clock.steady() - steady) < -MINUTE_MS:
-                await self._straighten()  # it was set back: what it had run ahead of comes round again, at its own time
-            then, steady = self._clock.now(), self._clock.steady()
+
+    async def _straightened(self, before: int | None) -> int:
+        """How far the clock is ahead of time as it passes. Where it was set back it had run ahead; before a start, maybe."""
+        ahead = self._clock.now() - self._clock.steady()
+        if before is None or ahead < before - MINUTE_MS:
+            await self._straighten()
+        return ahead
 
     async def _straighten(self) -> None:
-        """Where a clock ran ahead, what comes round again waits for its first time from now on that it did not have."""
+        """What comes round again waits for its first time from now on that it did not have."""
 
         def work(tx: ScheduleTx) -> None:
             for one in tx.schedules.live():
@@ -433,9 +428,9 @@ class Schedules:
         if before is not None:
             tx.schedules.note(run._replace(outcome=Outcome.SKIPPED))
             return self._overdue(tx, one, before, found)
-        if self._identities.role_in(tx, one.actor) is Role.GUEST:
+        if why := self._barred(tx, one):
             tx.schedules.note(run._replace(outcome=Outcome.REFUSED))
-            return self._pause(tx, after, f"{one.called or one.actor} has no role here any more")
+            return self._pause(tx, after, why)
         if not found.runs:
             tx.schedules.note(run._replace(outcome=Outcome.MISSED))
             return self._tell(tx, one, missed(one, found, self.calendar), ok=False)
@@ -444,11 +439,18 @@ class Schedules:
             return self._tell(tx, one, f"Reminder: {one.words}{self.signature(one, run)}")
         tx.schedules.note(run)
         message = Inbound(
-            _surface(one), f"{SCHEDULE}{one.id}", str(found.due), one.conversation, one.actor, one.command,
+            one.conversation.partition(":")[0], f"{SCHEDULE}{one.id}", str(found.due), one.conversation, one.actor, one.command,
             private=one.private, acting_for=one.acting_for, home=home_of(one.actor) or "", name=one.called,
         )  # fmt: skip
         number = tx.messages.receive(message, tx.now)
         return _Came((), message._replace(id=number) if number else None)
+
+    def _barred(self, tx: ScheduleTx, one: Schedule) -> str:
+        """Why it may not be done for its person or in its place any more; empty if it may."""
+        if self._identities.role_in(tx, one.actor) is Role.GUEST:
+            return f"{one.called or one.actor} has no role here any more"
+        listed = one.private or self._listed(tx.messages.former(one.conversation))
+        return "" if listed else "its group is not on my list any more"
 
     def _overdue(self, tx: ScheduleTx, one: Schedule, before: Run, found: Turn) -> _Came:
         """Told once for the run that does not end."""
@@ -468,11 +470,14 @@ class Schedules:
     def _pause(self, tx: ScheduleTx, one: Schedule, why: str) -> _Came:
         tx.schedules.put(replace(one, state=State.PAUSED, why=why))
         tx.emit(Event(Kind.SCHEDULE_PAUSED, data={"schedule": one.name}))
-        return self._tell(tx, one, paused(one, why), ok=False)
+        return self._tell(tx, one, paused(one, why), ok=False, home=True)
 
-    def _tell(self, tx: ScheduleTx, one: Schedule, text: str, *, ok: bool = True) -> _Came:
+    @staticmethod
+    def _tell(tx: ScheduleTx, one: Schedule, text: str, *, ok: bool = True, home: bool = False) -> _Came:
+        """Tell it where the schedule is for, or its person alone."""
         reply = Reply(text, {"ok": ok, "schedule": one.name})
-        return _Came((tx.messages.queue(_surface(one), one.conversation, reply, None, tx.now),))
+        where = (home and home_of(one.actor)) or one.conversation
+        return _Came((tx.messages.queue(where.partition(":")[0], where, reply, None, tx.now),))
 
     # What a run comes to -------------------------------------------------------------------------------------------
 
@@ -500,12 +505,17 @@ class Schedules:
 
     def signature(self, one: Schedule, run: Run) -> str:
         """The last line of what a schedule says: which it is, and how late."""
+        when = "" if isinstance(one.rule, Once) else f", {one.when}"
         late = f", {span(run.late)} late: it was due {self.shown(one, run.due)}" if run.late > LATE_MS else ""
-        return f"\n\n{one.name}, {one.when}{late}{'. What was due before that was left out' if run.earlier else ''}"
+        return f"\n\n{one.name}{when}{late}{'. What was due before that was left out' if run.earlier else ''}"
 
     def shown(self, one: Schedule, at: int) -> str:
-        """A moment as the clock of a schedule's zone shows it."""
-        return f"{local(at, self.calendar.zone(one.zone)):%a %d %b %Y %H:%M}"
+        """A moment as the clock of a schedule's zone shows it; in UTC where this machine has no such zone any more."""
+        try:
+            zone = self.calendar.zone(one.zone)
+        except UnknownZone:
+            zone = UTC
+        return f"{local(at, zone):%a %d %b %Y %H:%M}"
 
     # Watched -------------------------------------------------------------------------------------------------------
 
@@ -523,10 +533,6 @@ class Schedules:
             )
             for one in late
         ]  # fmt: skip
-
-
-def _surface(one: Schedule) -> str:
-    return one.conversation.partition(":")[0]
 
 
 def span(ms: int) -> str:

@@ -43,7 +43,7 @@ _REMIND = re.compile(
 )
 
 
-class NotATime(UserError):
+class UnreadTime(UserError):
     """I do not read {given} as a time. Write it so: {examples}."""
 
 
@@ -101,7 +101,7 @@ class Now:
 
 
 def read_line(rest: str, *, every: bool) -> Line:
-    """Tell WHEN and COMMAND apart. Raises `NotATime` where none begins the line, and `NothingToRun`.
+    """Tell WHEN and COMMAND apart. Raises `UnreadTime` where none begins the line, and `NothingToRun`.
 
     A WHEN in quotes is what they hold, else as many words as are a time.
     """
@@ -115,7 +115,7 @@ def read_line(rest: str, *, every: bool) -> Line:
         end = cron.fields(written) if every else 0
         end = end or _reach(words, every=every)
         if not end:
-            raise NotATime(given=repr(_short(rest)), examples=EVERY if every else AT)
+            raise UnreadTime(given=repr(_short(rest)), examples=EVERY if every else AT)
         cut = tokens[end - 1].end()
         when, command = rest[:cut].rstrip(" ,;:"), rest[cut:].strip()
     if every and not _is_cron(when) and _reach(["every", *split(when)[0]], every=False):
@@ -195,7 +195,7 @@ def _whole(when: str, words: Sequence[str], examples: str, *, every: bool) -> Mo
     readings = _readings(words, every=every)
     said = next((one for one, end in readings if end == len(words)), None)
     if said is None:
-        raise NotATime(given=repr(_short(when)), examples=examples)
+        raise UnreadTime(given=repr(_short(when)), examples=examples)
     if said.clash:
         raise Unclear(given=repr(when), examples=examples)
     if said.hour is not None and (said.hour > 23 or said.minute > 59):  # noqa: PLR2004 - a clock
@@ -233,7 +233,7 @@ def _calendar(when: str, said: Moment, now: Now) -> Rule:
     if said.number > 1 and not said.nth and day != LAST:
         return Steps(0, months, _first(now, month, day, hour, minute).isoformat())
     if said.number > 1:
-        raise NotATime(given=repr(when), examples=EVERY)
+        raise UnreadTime(given=repr(when), examples=EVERY)
     which = str(day) if day > 0 else "last"
     if said.nth:
         nth = "last" if said.nth == LAST else _ordinal(when, said.nth)
@@ -257,7 +257,7 @@ def _weekly(when: str, said: Moment, now: Now, hour: int, minute: int) -> Rule:
     if said.period == "week" and said.number == 1:
         return Wall(str(minute), str(hour), weekday=_names(weekdays))
     if len(weekdays) > 1:
-        raise NotATime(given=repr(when), examples=EVERY)
+        raise UnreadTime(given=repr(when), examples=EVERY)
     days = said.number * (7 if said.period == "week" else 1)
     if days > YEARS * 366:
         raise TooFar(given=repr(when), years=YEARS)
@@ -300,7 +300,7 @@ def _dated(when: str, said: Moment, now: Now) -> int:
     clock = now.wall.replace(hour=hour, minute=minute, second=0, microsecond=0)
     if said.offset is not None:
         return _fixed(when, said, hour, minute)
-    if said.day or said.month:
+    if said.day or said.month or said.nth:
         return _of_a_month(when, said, clock, now)
     if said.weekdays:
         return _of_a_week(when, said, clock, now)
@@ -321,7 +321,7 @@ def _of_a_month(when: str, said: Moment, clock: datetime, now: Now) -> int:
     if said.year:
         return moment(_on_calendar(when, said.year, said.month, said.day, clock.hour, clock.minute), now.zone)
     if said.nth or said.day <= 0 or said.weekdays:
-        raise NotATime(given=repr(when), examples=AT)
+        raise UnreadTime(given=repr(when), examples=AT)
     cron.refuse_never({said.day}, {said.month} if said.month else set(range(1, 13)))
     start = clock.replace(day=1)
     while True:

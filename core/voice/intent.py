@@ -71,12 +71,13 @@ def understand(text: str, known: Known) -> Meaning:
 def _careful(said: Said) -> Meaning:
     """A meaning that acts only on what is plainly asked for now."""
     meaning = _read(said, READERS)
-    if meaning.command is None or meaning.command[1:].partition(" ")[0] in READS:
+    acts = meaning.command or meaning.reminder
+    if acts is None or acts[1:].partition(" ")[0] in READS:
         return meaning
     doubtful = (
         said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
     )
-    return meaning._replace(command=None, confidence=PARTLY) if doubtful else meaning
+    return meaning._replace(command=None, reminder=None, confidence=PARTLY) if doubtful else meaning
 
 
 def _last_clause(said: Said) -> Meaning | None:
@@ -121,7 +122,7 @@ def _without_acting(rest: Said) -> Meaning | None:
     if meaning.command == "/voice on":
         return meaning._replace(command="/voice off")
     kept = meaning.intent not in {Intent.CHAT, Intent.HELP}
-    return meaning._replace(command=None, confidence=PARTLY) if kept else None
+    return meaning._replace(command=None, reminder=None, confidence=PARTLY) if kept else None
 
 
 def _schedule(said: Said) -> Meaning | None:

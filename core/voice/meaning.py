@@ -40,12 +40,16 @@ class Intent(StrEnum):
 
 
 class Meaning(NamedTuple):
-    """A sentence, understood. `command` is the slash command with its arguments, or None where nothing acts."""
+    """A sentence, understood. `command` is the slash command with its arguments, or None where nothing acts.
+
+    `reminder`: the command that a reminder comes to, which says when and what, and names no command of its own.
+    """
 
     intent: Intent
     confidence: float
     entities: Mapping[str, str]
     command: str | None = None
+    reminder: str | None = None
 
     def data(self) -> dict[str, Json]:
         """The contract's JSON object."""

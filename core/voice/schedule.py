@@ -26,6 +26,8 @@ REMIND = Phrases(
     "make sure i remember, i want a reminder, id like a reminder",
 )
 REMINDS = bag("buzz memory remind reminder nudge alert forget notify poke remember")
+NOT = bag("dont not never didnt wont shouldnt wouldnt cannot cant no stop without")
+"""Before what asks for a reminder they say that none is wanted."""
 ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
@@ -78,7 +80,11 @@ def read_reminder(said: Said) -> Meaning | None:
     act = rest.act(REMIND) or _anywhere(rest)
     if act is None or (act[1] < rest.end and rest.words[act[1]] in ASKED):
         return None
-    return mean(said, Intent.SCHEDULE, when=when, task_description=_what(rest, act[1]), actor="", agent_name="")
+    what = _what(rest, act[1])
+    found = mean(said, Intent.SCHEDULE, when=when, task_description=what, actor="", agent_name="")
+    if not (when and what) or not NOT.isdisjoint(said.words[: act[0]]):
+        return found
+    return found._replace(reminder=_command(when, f"remind me: {what.removeprefix('to ')}"))
 
 
 def _anywhere(said: Said) -> tuple[int, int] | None:

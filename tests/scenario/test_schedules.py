@@ -1,40 +1,566 @@
-"""Schedules, from the line that makes one to what comes back when its time has come."""
+"""Schedules, from the line that makes one to what comes back when its time has come, and all that may come between."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from tests.scenario.bot import hub
+import pytest
+
+from bot import views
+from core.automation import schedules
+from core.chat import CommandCall, Inbound, Reply
+from tests.depth import first
+from tests.fakes import EPOCH, FakeClock
+from tests.kill.story import Parrot
+from tests.scenario.bot import OWNER, hub, let_in
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from pathlib import Path
 
-HOUR = 3600
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from core.agent.model import ChatMessage
+    from tests.scenario.bot import Bot
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+RUNS = "SELECT schedule, (due - 1750000000000) / 60000, state FROM schedule_run ORDER BY schedule, due"
+
+
+async def said_by(bot: Bot, actor: str, text: str, *, private: bool = True, where: str = "") -> dict[str, Any]:
+    """What somebody else is answered, in private or in a place that others read."""
+    number = len(bot.rows("SELECT id FROM inbound"))
+    message = Inbound(
+        "console", "another", str(number), where or f"console:{actor}", actor, text, private=private, name=actor
+    )
+    await bot.app.dispatcher.receive(message)
+    return await bot.until(kind="more")
+
+
+async def passed(bot: Bot, seconds: float) -> None:
+    """Let time pass, and everything happen that it brings."""
+    bot.pass_time(seconds)
+    now = bot.clock.now()
+    late = "SELECT (SELECT count(*) FROM schedule WHERE state = 'active' AND due <= ?)"
+    late += " + (SELECT count(*) FROM inbound WHERE done = 0 AND account GLOB 'schedule:*')"
+    await bot.see(lambda: bot.rows(late, now) == [(0,)], "all that was due", pace=0)
+    await bot.barrier()
+
+
+def told(bot: Bot) -> list[str]:
+    """What came by itself and was not looked at yet."""
+    found = [frame["text"] for frame in bot.unread if frame["kind"] == "more"]
+    bot.unread.clear()
+    return found
 
 
 async def test_a_command_is_run_each_time_it_comes_round(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        made = await bot.say("/every 2 hours /agents")
+        made = await bot.say("/every 2 hours /agents", id="once")
         assert made["text"] == (
-            "S-1: Every 2 hours, first at Sun 15 Jun 2025 17:06 (Etc/UTC): /agents\n/unschedule S-1 ends it."
+            "S-1 is planned: every 2 hours, first at Sun 15 Jun 2025 17:06 (Etc/UTC): /agents\n/unschedule S-1 ends it."
         )
         for _ in range(2):
-            bot.pass_time(2 * HOUR)
-            told = await bot.until(kind="more")
-            assert told["text"].startswith("2 of 2 agents can take work now\n")
-            assert told["text"].endswith("\n\nS-1, every 2 hours")
-        assert bot.rows("SELECT due, state FROM schedule_run ORDER BY due") == [
-            (1750007200000, "done"), (1750014400000, "done"),
-        ]  # fmt: skip
+            await passed(bot, 2 * HOUR)
+            (answer,) = told(bot)
+            assert answer.startswith("2 of 2 agents can take work now\n")
+            assert answer.endswith("\n\nS-1, every 2 hours")
+        assert bot.rows(RUNS) == [(1, 120, "done"), (1, 240, "done")]
         (listed,) = (await bot.data("/schedules"))["schedules"]
         assert listed == {
             "schedule": "S-1", "state": "active", "when": "every 2 hours", "what": "command", "command": "/agents",
             "next": 1750021600000, "zone": "Etc/UTC", "last": "done",
         }  # fmt: skip
         ended = await bot.say("/unschedule s1")
-        assert (
-            ended["text"] == "S-1 is ended: every 2 hours: /agents. It would have come round at Sun 15 Jun 2025 21:06."
+        assert ended["text"] == (
+            "S-1 is ended: every 2 hours: /agents. It would have come round at Sun 15 Jun 2025 21:06."
         )
-        bot.pass_time(9 * HOUR)
+        assert (await bot.data("/unschedule S-1"))["error"] == "no_such_schedule"
+        await passed(bot, 9 * HOUR)
+        assert told(bot) == []
+        assert (await bot.data("/schedules"))["schedules"] == []
+
+
+async def test_a_reminder_comes_back_once_as_words_and_text_goes_to_the_agent(tmp_path: Path) -> None:
+    async with hub(tmp_path, model=Parrot()) as bot:
+        await bot.say("/at in 10 minutes remind me to water the plants")
+        await bot.say("/at in 20 minutes \u201cstand up\u201d")
+        await bot.say("/at in 30 minutes what is up?")
+        await passed(bot, 10 * MINUTE)
+        assert told(bot) == ["Reminder: water the plants\n\nS-1"]
+        await passed(bot, 10 * MINUTE)
+        assert told(bot) == ["Reminder: stand up\n\nS-2"]
+        await passed(bot, 10 * MINUTE)
+        assert told(bot) == ["what is up?\n\nS-3"]
+        assert bot.rows("SELECT state, due FROM schedule") == [("over", None)] * 3
+        assert bot.rows("SELECT text FROM inbound WHERE account = 'schedule:3'") == [("/ask what is up?",)]
+
+
+async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        asked = await bot.say("remind me in ten minutes to turn the oven off")
+        assert asked["data"]["asks"] == "/at in ten minutes remind me: turn the oven off"
+        await bot.say("yes")
+        assert (await bot.say("please don't remind me in ten minutes to run"))["data"].get("asks") is None
+        assert (await bot.say("every morning at eight check my balance"))["data"]["asks"] == (
+            "/every morning at eight /balance"
+        )
+        await bot.say("yes")
+        await passed(bot, 10 * MINUTE)
+        assert told(bot) == ["Reminder: turn the oven off\n\nS-1"]
+        (listed,) = (await bot.data("show my schedules"))["schedules"]
+        assert (listed["when"], listed["command"]) == ("every morning at eight", "/balance")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    first(
+        6,
+        [
+            ("/at today at 8 /status", "past_time"), ("/every second /status", "too_frequent"),
+            ("/every year on 30 february /status", "never_comes"), ("/at 2099-01-01 /status", "too_far"),
+            ("/every day at 9 /pay telegram:5 10", "not_allowed"), ("/every day at 9 /every day at 9 /status", "not_allowed"),
+            ("/every 30 seconds /status", "too_frequent"), ('/every "0 9 30 2 *" /status', "never_comes"),
+            ('/every "* * * * * *" /status', "bad_cron"), ("/every day at 25:00 /status", "bad_tail"),
+            ("/every day at 9:75 /status", "bad_tail"), ("/every banana /status", "unread_time"),
+            ("/at 2027-02-29 /status", "never_comes"), ("/at every day /status", "repeats"),
+            ("/every tomorrow at 9 /status", "comes_once"), ("/at tomorrow at nine", "nothing_to_run"),
+            ("/every", "missing_argument"), ("/every day at 9 /nosuch", "unknown_command"),
+            ("/every day at 9 /task", "missing_argument"), ("/every day at 9 in berlin /status", "command_inside"),
+            ("/every day at 9 /approve A-1", "not_allowed"), ("/every day at 9 /deny A-1", "not_allowed"),
+            ("/every day at 9 /pair ABCD2345", "not_allowed"), ("/every day at 9 /link", "not_allowed"),
+            ("/every day at 9 /freeze", "not_allowed"), ("/every day at 9 /unfreeze", "not_allowed"),
+            ("/every day at 9 /limits day off", "not_allowed"), ("/every day at 9 /treasury in 5", "not_allowed"),
+            ("/every day at 9 /accept 1", "not_allowed"), ("/every day at 9 /unschedule S-1", "not_allowed"),
+            ("/every day at 9 /schedules resume=S-1", "not_allowed"), ("/every day at 9 /stop", "not_allowed"),
+            ("/every day at 9 /new", "not_allowed"), ("/every day at 9 /voice on", "not_allowed"),
+            ("/every day at 9 /continue A-1", "not_allowed"), ("/every day at 9 /retry 1", "not_allowed"),
+        ],
+    ),
+)  # fmt: skip
+async def test_what_never_comes_or_may_never_be_is_refused_at_once(tmp_path: Path, line: str, error: str) -> None:
+    async with hub(tmp_path) as bot:
+        refused = await bot.say(line)
+        assert refused["data"] == {"ok": False, "error": error}
+        assert len(refused["text"]) > 30
+        assert bot.rows("SELECT * FROM schedule") == []
+
+
+async def test_a_task_that_a_schedule_posts_is_its_persons_and_recorded_as_the_schedules(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 10 minutes /task write a letter max=60")
+        await passed(bot, 10 * MINUTE)
+        await bot.settled("T-1")
+        assert bot.rows("SELECT requester, conversation FROM task") == [(OWNER, OWNER)]
+        by = "SELECT data ->> 'by' FROM event WHERE kind = 'TaskPosted'"
+        assert bot.rows(by) == [(f"{OWNER} via schedule:1",)]
+        assert bot.rows("SELECT surface, account, update_id FROM inbound WHERE text GLOB '/task*'") == [
+            ("console", "schedule:1", "1750000600000")
+        ]
+
+
+# What a hub that was off makes up for ---------------------------------------------------------------------------
+
+
+async def test_what_comes_once_is_made_up_for_within_a_day_and_said_to_be_late(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 10 minutes /status")
+        await bot.say("/at in 10 minutes remind me to eat")
+    async with hub(tmp_path, clock=FakeClock(EPOCH + 3 * HOUR * 1000)) as bot:
+        await passed(bot, 0)
+        answer, reminder = sorted(told(bot))
+        assert reminder == "Reminder: eat\n\nS-2, 2 h late: it was due Sun 15 Jun 2025 15:16"
+        assert answer.startswith("All parts are up")
+        assert answer.endswith("\n\nS-1, 2 h late: it was due Sun 15 Jun 2025 15:16")
+        assert bot.rows(RUNS) == [(1, 10, "done"), (2, 10, "done")]
+
+
+async def test_what_is_later_than_a_day_is_told_as_missed_and_not_run(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 10 minutes /task write a letter")
+        await bot.say("/every month on the 16th at 9 /status")
+    async with hub(tmp_path, clock=FakeClock(EPOCH + 3 * DAY * 1000)) as bot:
+        await passed(bot, 0)
+        assert sorted(told(bot)) == [
+            (
+                "S-1 was missed: it was due Sun 15 Jun 2025 15:16, and the hub was off for more than a day after that.\n"
+                "/task write a letter\nIt does not come round again."
+            ),
+            (
+                "S-2 was missed: it was due Mon 16 Jun 2025 09:00, and the hub was off for more than a day after that.\n"
+                "/status\nNext: Wed 16 Jul 2025 09:00."
+            ),
+        ]
+        assert bot.rows("SELECT schedule, state FROM schedule_run ORDER BY schedule") == [(1, "missed"), (2, "missed")]
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+async def test_of_what_came_round_meanwhile_only_the_latest_is_run(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every 10 minutes remind me to stretch")
+        await passed(bot, 10 * MINUTE)
+        told(bot)
+    async with hub(tmp_path, clock=FakeClock(EPOCH + 5 * DAY * 1000 + 7 * 60_000)) as bot:
+        await passed(bot, 0)
+        assert told(bot) == [
+            (
+                "Reminder: stretch\n\nS-1, every 10 minutes, 7 min late: it was due Fri 20 Jun 2025 15:06. What was due before"
+                " that was left out"
+            )
+        ]
+        await passed(bot, 3 * MINUTE)
+        assert told(bot) == ["Reminder: stretch\n\nS-1, every 10 minutes"]
+        assert bot.rows(RUNS) == [(1, 10, "done"), (1, 7200, "done"), (1, 7210, "done")]
+
+
+# Rights and places ----------------------------------------------------------------------------------------------
+
+
+async def test_whoever_has_no_role_any_more_is_told_and_their_schedule_waits(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await let_in(bot, "console:ann", "member")
+        assert (await said_by(bot, "console:ann", "/every hour /agents"))["data"]["ok"]
+        await said_by(bot, "console:ann", "/every hour remind me to blink")
+        await bot.say("/unpair console:ann")
+        await passed(bot, HOUR)
+        assert sorted(told(bot)) == [
+            f"S-{number} is paused: console:ann has no role here any more.\n"
+            f"/schedules resume=S-{number} lets it go on, /unschedule S-{number} ends it."
+            for number in (1, 2)
+        ]
+        await passed(bot, 3 * HOUR)
+        assert told(bot) == []
+        await let_in(bot, "console:ann", "member")
+        again = await said_by(bot, "console:ann", "/schedules resume=S-1")
+        assert again["text"] == "S-1 goes on, next at Sun 15 Jun 2025 20:06: /agents"
+        assert (await said_by(bot, "console:ann", "/schedules resume=S-1"))["data"]["error"] == "not_paused"
+        await passed(bot, HOUR)
+        assert len(told(bot)) == 1
+
+
+async def test_whoever_lost_the_right_by_the_time_it_is_run_is_told_the_rule_and_it_is_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the time and the run the role is taken away."""
+    async with hub(tmp_path) as bot:
+        await let_in(bot, "console:ann", "member")
+        await said_by(bot, "console:ann", "/every hour /agents")
+        take = bot.app.hub.schedules.take
+
+        def taken(message: Inbound) -> None:
+            async def late() -> None:
+                await bot.app.store.write(lambda tx: tx._connection.execute("DELETE FROM actor").rowcount)
+                take(message)
+
+            gone.append(asyncio.get_running_loop().create_task(late()))
+
+        gone: list[asyncio.Task[None]] = []
+        monkeypatch.setattr(bot.app.hub.schedules, "take", taken)
+        await passed(bot, HOUR)
+        (refused,) = told(bot)
+        assert refused == (
+            "You may not look at tasks and agents: this hub does not know you. Ask its owner to let you in.\n"
+            "S-1 is paused.\n/schedules resume=S-1 lets it go on, /unschedule S-1 ends it."
+        )
+        assert bot.rows("SELECT state FROM schedule_run") == [("refused",)]
+        (listed,) = (await bot.data("/schedules"))["schedules"]
+        assert (listed["state"], listed["last"], listed["command"]) == ("paused", "refused", None)
+
+
+async def test_in_a_group_operators_plan_and_members_see_and_end_their_own(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await let_in(bot, "console:ann", "member")
+        await let_in(bot, "console:olga", "operator")
+        here: dict[str, Any] = {"private": False, "where": "console:group"}
+        refused = await said_by(bot, "console:ann", "/every hour /agents", **here)
+        assert refused["data"] == {"ok": False, "error": "not_allowed"}
+        assert (await said_by(bot, "console:olga", "/every hour /agents", **here))["data"]["ok"]
+        await said_by(bot, "console:ann", '/every hour "my own"')
+        assert (await said_by(bot, "console:ann", "/schedules", **here))["data"]["schedules"] == []
+        seen = (await said_by(bot, "console:olga", "/schedules", **here))["data"]["schedules"]
+        assert [one["schedule"] for one in seen] == ["S-1"]
+        for who, what, where in [("ann", "S-1", here), ("olga", "S-2", here), ("ann", "S-1", {}), ("olga", "S-2", {})]:
+            answer = await said_by(bot, f"console:{who}", f"/unschedule {what}", **where)
+            assert answer["data"]["error"] == "no_such_schedule", (who, what)
+        everything = await bot.say("/schedules")
+        assert [(one["schedule"], one["command"]) for one in everything["data"]["schedules"]] == [
+            ("S-1", "/agents"), ("S-2", None),
+        ]  # fmt: skip
+        assert "my own" not in everything["text"]
+        assert (await said_by(bot, "console:olga", "/unschedule S-1", **here))["data"]["ok"]
+        assert (await bot.data("/unschedule S-2"))["ok"]
+
+
+async def test_a_group_that_is_not_listed_any_more_is_told_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hub(tmp_path) as bot:
+        await said_by(bot, OWNER, "/every hour /agents", private=False, where="console:group")
+        monkeypatch.setattr(bot.app.hub.schedules, "_listed", lambda place: place != "console:group")
+        await passed(bot, HOUR)
+        (only,) = told(bot)
+        assert only.startswith("S-1 is paused: its group is not on my list any more.")
+        assert bot.rows("SELECT conversation FROM outgoing ORDER BY id DESC LIMIT 2")[1] == (OWNER,)
+
+
+async def test_under_as_a_schedule_stays_under_as(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /task write a letter max=60", acting_for="telegram:7")
+        await bot.say("/every hour /whoami")
+        assert [one["schedule"] for one in (await bot.data("/schedules", acting_for="telegram:7"))["schedules"]] == [
+            "S-1"
+        ]
+        assert (await bot.data("/unschedule S-2", acting_for="telegram:7"))["error"] == "no_such_schedule"
+        await passed(bot, HOUR)
+        assert bot.rows("SELECT requester, account FROM task") == [("telegram:7", f"user:{OWNER}")]
+        assert bot.rows("SELECT data ->> 'by' FROM event WHERE kind = 'TaskPosted'") == [
+            (f"{OWNER} as telegram:7 via schedule:1",)
+        ]
+
+
+async def test_the_same_message_plans_once_and_nobody_plans_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "MOST", 2)
+    async with hub(tmp_path) as bot:
+        call = "/every day at 9 /status"
+        await bot.say(call)
+        await bot.say(call)
+        refused = await bot.say(call)
+        assert refused["data"]["error"] == "too_many_schedules"
+        assert refused["text"].startswith("You have 2 schedules")
+        await bot.say("/unschedule S-1")
+        assert (await bot.data(call))["schedule"] == "S-3", "a number is never given twice"
+
+
+# Runs that do not end, and messages that do not leave -----------------------------------------------------------
+
+
+@dataclass
+class Slow(Parrot):
+    """A model that thinks until it is told to speak."""
+
+    speaks: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def chat(self, messages: Sequence[ChatMessage], **how: Any) -> AsyncGenerator[Any, None]:
+        await self.speaks.wait()
+        async for piece in super().chat(messages, **how):
+            yield piece
+
+
+async def test_a_run_that_does_not_end_leaves_out_the_next_and_is_told_once(tmp_path: Path) -> None:
+    async with hub(tmp_path, model=(model := Slow())) as bot:
+
+        def seen(run: tuple[int, int, str]) -> bool:
+            return run in bot.rows(RUNS)
+
+        await bot.say("/every 10 minutes what is up?")
+        bot.pass_time(10 * MINUTE)
+        await bot.see(lambda: bot.rows(RUNS) == [(1, 10, "running")], "the first run", pace=0)
+        for at in (20, 30):
+            bot.pass_time(10 * MINUTE)
+            await bot.see(partial(seen, (1, at, "skipped")), "the next is left out", pace=0)
         await bot.barrier()
-        assert "more" not in bot.kinds()
+        assert told(bot) == [
+            (
+                "S-1 is overdue: its run of Sun 15 Jun 2025 15:16 is still under way, so the one of Sun 15 Jun 2025 15:26 is left"
+                " out, and so is each until it ends.\n"
+                "/stop ends what the agent is doing here; /unschedule S-1 ends the schedule."
+            )
+        ]
+        model.speaks.set()
+        await bot.until(text="what is up?")
+        await passed(bot, 10 * MINUTE)
+        assert [state for *_, state in bot.rows(RUNS)] == ["done", "skipped", "skipped", "done"]
+
+
+async def test_a_delivery_that_fails_runs_nothing_again(tmp_path: Path) -> None:
+    async with hub(tmp_path, attach=False) as bot:
+        await bot.say("/every 10 minutes /task write a letter max=60")
+        bot.pass_time(10 * MINUTE)
+        await bot.see(lambda: bot.rows(RUNS) == [(1, 10, "done")], "the run", pace=0)
+        waits = "SELECT count(*) FROM outgoing WHERE state <> 'sent' AND cause = 'console/schedule:1/1750000600000'"
+        await bot.see(lambda: bot.rows(waits) == [(1,)], "its answer waits", pace=0)
+    async with hub(tmp_path, clock=FakeClock(EPOCH + 11 * 60_000)) as bot:
+        await bot.until(kind="more", text="T-1 posted")
+        assert bot.rows("SELECT count(*) FROM task") == [(1,)]
+        assert bot.rows(RUNS) == [(1, 10, "done")]
+
+
+async def test_an_answer_without_words_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "agents", lambda _: Reply(""))
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /agents")
+        await passed(bot, HOUR)
+        assert told(bot) == []
+        assert bot.rows(RUNS) == [(1, 60, "done")]
+
+
+async def test_a_run_that_is_refused_or_fails_is_told_and_the_next_comes_all_the_same(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /show T-1")
+        for _ in range(2):
+            await passed(bot, HOUR)
+            (answer,) = told(bot)
+            assert answer.endswith("\n\nS-1, every hour")
+        assert bot.rows(RUNS) == [(1, 60, "failed"), (1, 120, "failed")]
+
+
+# Clocks ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_clock_that_is_set_forward_is_late_and_one_set_back_does_nothing_twice(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say('/every "0 * * * *" remind me to look up')  # at each full hour; it is 15:06
+        bot.clock.set_forward(100 * DAY * 1000)
+        await passed(bot, MINUTE)
+        (late,) = told(bot)
+        assert "7 min late: it was due Tue 23 Sep 2025 15:00. What was due before that was left out" in late
+        bot.clock.set_back(100 * DAY * 1000)
+        await passed(bot, MINUTE)
+        (listed,) = (await bot.data("/schedules"))["schedules"]
+        assert listed["next"] == EPOCH // (HOUR * 1000) * HOUR * 1000 + HOUR * 1000, "the next full hour, as before"
+        bot.clock.set_back(2 * HOUR * 1000)
+        await passed(bot, MINUTE)
+        for _ in range(3):
+            await passed(bot, HOUR)
+        assert len(told(bot)) == 3
+        due = [due for (due,) in bot.rows("SELECT due FROM schedule_run ORDER BY due")]
+        assert len(due) == len(set(due)) == 4
+
+
+async def test_without_a_schedule_the_clock_waits_for_nothing(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        asked: list[Any] = []
+        read = bot.app.store.read
+
+        async def counted(work: Any) -> Any:
+            asked.append(work)
+            return await read(work)
+
+        bot.app.hub.schedules._store.read = counted  # type: ignore[method-assign]
+        for _ in range(20):
+            bot.pass_time(HOUR)
+            await bot.barrier()
+        assert not [work for work in asked if "Schedules" in work.__qualname__]
+
+
+async def test_a_schedule_that_cannot_be_read_is_paused_and_stops_no_other(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /agents")
+        await bot.say("/every hour remind me to blink")
+
+        def lose(tx: UnitOfWork) -> None:
+            tx._connection.execute("UPDATE schedule SET zone = 'Atlantis/Old_Town' WHERE id = 1")
+
+        await bot.app.store.write(lose)
+        await passed(bot, HOUR)
+        paused, reminder = sorted(told(bot), reverse=True)
+        assert paused.startswith("S-1 is paused: 'Atlantis/Old_Town' is not a time zone of this machine's.")
+        assert reminder.startswith("Reminder: blink")
+        assert (await bot.data("/schedules resume=S-1"))["error"] == "unknown_zone"
+
+        def on(tx: UnitOfWork) -> None:
+            tx._connection.execute("UPDATE schedule SET state = 'active', due = due + 3600001 WHERE id = 1")
+
+        await bot.app.store.write(on)
+    async with hub(tmp_path, clock=FakeClock(EPOCH + HOUR * 1000)) as bot:
+        assert "S-1  every hour: /agents\n      next Sun 15 Jun 2025 17:06" in (await bot.say("/schedules"))["text"]
+        await passed(bot, HOUR + 1)
+        assert max(told(bot)).startswith("S-1 is paused")
+
+
+async def test_a_clock_that_hangs_is_told_to_the_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /agents")
+        monkeypatch.setattr(bot.app.hub.schedules, "_strike", lambda _: asyncio.Event().wait())
+        bot.pass_time(HOUR)
+        await bot.see(bot.app.health.stuck, "it is stuck", pace=5)
+        said = await bot.until(text="S-1 is stuck: its time is over, and it was not run.")
+        assert "To do: look into the log" in said["text"]
+
+
+async def test_what_was_run_already_is_not_run_again_whatever_the_clock_says(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say('/every "0 * * * *" remind me to look up')
+        await passed(bot, HOUR)
+        bot.clock.set_back(HOUR * 1000)
+        await passed(bot, MINUTE)
+        assert bot.rows("SELECT due FROM schedule") == bot.rows("SELECT due + 3600000 FROM schedule_run")
+        told(bot)
+
+        def again(tx: UnitOfWork) -> None:
+            tx._connection.execute("UPDATE schedule SET due = due - 3600000")
+
+        await bot.app.store.write(again)
+        await passed(bot, HOUR)
+        assert told(bot) == []
+        assert bot.rows("SELECT count(*) FROM schedule_run") == [(1,)]
+
+
+async def test_said_again_after_a_crash_it_is_ended_or_resumed_once(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for line in ("/every hour /agents", "/at in 2 hours /agents", "/every hour /agents"):
+            await bot.say(line)
+
+        def pause(tx: UnitOfWork) -> None:
+            tx._connection.execute("UPDATE schedule SET state = 'paused' WHERE id < 3")
+
+        await bot.app.store.write(pause)
+        service, caller = bot.app.hub.schedules, await bot.app.hub.identities.caller(OWNER, private=True)
+        call = CommandCall("schedules", {}, caller, OWNER, "k")
+        for _ in range(2):
+            assert (await service.resume(call, 1)).state == "active"
+        for _ in range(2):
+            await service.end(replace(call, key="e"), 3)
+        bot.pass_time(3 * HOUR)
+        over = await bot.say("/schedules resume=S-2")
+        assert over["text"] == "S-2 does not come round any more, so it is over."
+        assert bot.rows("SELECT state FROM schedule") == [("active",), ("over",), ("ended",)]
+        for unknown in ("S-77", "S-3"):
+            assert (await bot.data(f"/unschedule {unknown}"))["error"] == "no_such_schedule"
+
+
+async def test_a_run_whose_schedule_was_forgotten_meanwhile_is_answered_all_the_same(tmp_path: Path) -> None:
+    async with hub(tmp_path, model=(model := Slow())) as bot:
+        await bot.say("/at in 10 minutes what is up?")
+        bot.pass_time(10 * MINUTE)
+        await bot.see(lambda: bot.rows(RUNS) == [(1, 10, "running")], "the run", pace=0)
+        await bot.app.store.write(lambda tx: tx._connection.execute("DELETE FROM schedule").rowcount)
+        model.speaks.set()
+        assert (await bot.until(kind="more"))["text"] == "what is up?"
+
+
+async def test_a_list_has_ten_lines_and_says_how_many_more(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for number in range(12):
+            await bot.say(f"/at in {number + 5} minutes remind me to {'stretch ' * 20}")
+        found = await bot.say("/schedules")
+        assert found["text"].startswith("12 schedules:\n  S-1  once: remind: stretch")
+        assert found["text"].endswith("\nand 2 more")
+        assert max(map(len, found["text"].splitlines())) < 100
+        assert len(found["data"]["schedules"]) == 12
+
+
+@asynccontextmanager
+async def in_zone(folder: Path, zone: str, at: int) -> AsyncIterator[Bot]:
+    from tests.scenario.bot import settings  # noqa: PLC0415
+
+    found = settings(folder).model_copy(update={"timezone": zone})
+    async with hub(folder, found=found, clock=FakeClock(at)) as bot:
+        yield bot
+
+
+async def test_the_zone_is_kept_with_the_schedule(tmp_path: Path) -> None:
+    night = 1_774_738_800_000  # 29 March 2026, 00:00 in Berlin: that night the clocks are put forward
+    async with in_zone(tmp_path, "Europe/Berlin", night) as bot:
+        made = await bot.say("/every day at 2:30 remind me to sleep")
+        assert "first at Sun 29 Mar 2026 03:00 (Europe/Berlin)" in made["text"]
+    async with in_zone(tmp_path, "Asia/Tokyo", night) as bot:
+        await passed(bot, 2 * HOUR)
+        assert told(bot) == ["Reminder: sleep\n\nS-1, every day at 2:30"]
+        (listed,) = (await bot.data("/schedules"))["schedules"]
+        assert (listed["zone"], listed["next"]) == ("Europe/Berlin", night + (24 + 1) * HOUR * 1000 + HOUR * 1000 // 2)
