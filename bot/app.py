@@ -251,7 +251,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         contained = Contained(keeper, supervisor, coordinator, agents, settings.docker.image)
         schedules = Schedules(
             store, clock, identities, timers.calendar, zone=settings.timezone or "", send=delivery.send,
-            listed=partial(chats.listed, settings),
+            listed=partial(chats.works_in, chats.listed(settings)),
         )  # fmt: skip
         hub = Hub(
             clock,

@@ -31,18 +31,6 @@ if TYPE_CHECKING:
     from core.tokens import Identities, TokenTx
 
 
-def listed(settings: Settings, conversation: str) -> bool:
-    """Whether the settings name the group that a conversation is in; where they name none there is no such list."""
-    groups = {
-        *(f"telegram:{one}" for one in split(settings.telegram.chats)),
-        *(f"matrix:{one}" for one in split(settings.matrix.rooms)),
-    }
-    surface, _, _ = conversation.partition(":")
-    return surface not in {"telegram", "matrix"} or not groups.isdisjoint(
-        {conversation.partition("/$")[0], conversation.partition("/")[0]}
-    )
-
-
 HOOK_PATH = "/telegram/webhook"
 
 VERIFY_SECONDS = 600.0
@@ -53,6 +41,12 @@ def listed(settings: Settings) -> frozenset[str]:
     """The conversations of the groups and rooms that the hub works in."""
     groups = {f"telegram:{chat}" for chat in split(settings.telegram.chats)}
     return frozenset(groups | {f"matrix:{room}" for room in split(settings.matrix.rooms)})
+
+
+def works_in(groups: frozenset[str], conversation: str) -> bool:
+    """Whether a conversation is in one of these groups, or on a surface that has none; a topic or thread is in its group."""
+    places = {conversation.partition("/$")[0], conversation.partition("/")[0]}
+    return conversation.partition(":")[0] not in {"telegram", "matrix"} or not groups.isdisjoint(places)
 
 
 async def telegram(
