@@ -51,7 +51,7 @@ from bot.money import People, World, money
 from bot.parts import chats, far, nodes, timers
 from bot.parts.looks import DATABASE
 from bot.parts.models import brains
-from bot.parts.tools import check_names, tools
+from bot.parts.tools import boxes, check_names, tools
 from bot.parts.web import selling, sidecar, worker_routes
 from bot.reading import Reading
 from bot.registry import registry
@@ -198,7 +198,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         reads = Reading()
         toolbox = toolbox or tools(
             settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings),
-            notebook=lambda: reads.hub.notebook,
+            notebook=lambda: reads.hub.notebook, box=boxes(settings, clock, ids, nursery),
         )  # fmt: skip
         toolbox, begin_servers = _with_servers(settings, toolbox)
         reports = _reports(lambda: coordinator.desk)

@@ -5,6 +5,7 @@ Nothing runs in it. A test says which images it has, ends what was begun, and re
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 NEVER = "0001-01-01T00:00:00Z"
 VERSION = "v1.41"
 
-_FIELDS = frozenset({"Image", "Hostname", "User", "Env", "Labels", "HostConfig"})
+_FIELDS = frozenset({
+    "Image", "Hostname", "User", "Env", "Labels", "HostConfig", "Entrypoint", "Cmd", "WorkingDir", "OpenStdin", "StdinOnce",
+    "AttachStdin", "AttachStdout", "AttachStderr", "NetworkDisabled",
+})  # fmt: skip
 _HOST_FIELDS = frozenset({
     "NetworkMode", "Mounts", "ReadonlyRootfs", "Tmpfs", "Memory", "MemorySwap", "NanoCpus", "PidsLimit", "CapDrop",
     "SecurityOpt", "Privileged", "Init", "RestartPolicy", "LogConfig",
@@ -51,6 +55,24 @@ class Box:
         return self.files["/run/timmy/token"][0].decode()
 
 
+class _Sent:
+    """What comes over a connection that was taken over, until it is all there."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.data = bytearray()
+        self.whole = asyncio.Event()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        if len(self.data) >= self._size:
+            self.whole.set()
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self.whole.set()
+
+
 class DockerServer:
     """`images`: name -> its `Config`. `broken`: name of an image -> what is said when a container of it is begun."""
 
@@ -61,6 +83,9 @@ class DockerServer:
         self.asked: list[str] = []
         self.before: Callable[[str], Awaitable[None]] | None = None
         """Called with each request before it is done, as `POST start`."""
+
+        self.does: Callable[[Box, bytes], tuple[int, bytes, bytes]] | None = None
+        """What an attached program does with what it is sent: its exit code, standard output and standard error."""
 
         self.wrong: web.Response | None = None
         """What is answered instead of everything."""
@@ -108,6 +133,7 @@ class DockerServer:
         app.router.add_put(f"{one}/archive", self._archive)
         app.router.add_post(f"{one}/start", self._start)
         app.router.add_get(f"{one}/logs", self._logs)
+        app.router.add_post(f"{one}/attach", self._attach)
         app.router.add_delete(one, self._delete)
         runner = web.AppRunner(app, shutdown_timeout=0)
         await runner.setup()
@@ -216,6 +242,23 @@ class DockerServer:
         lines = box.said.splitlines(keepends=True)[-int(request.query["tail"]) :]
         frames = b"".join(struct.pack(">BxxxL", 1, len(line)) + line for line in lines)
         return web.Response(body=frames, content_type="application/vnd.docker.raw-stream")
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        """The connection becomes the program's: what it is sent whole is what it reads, and its end is the connection's."""
+        box = self._found(request)
+        assert self.does is not None
+        assert request.transport is not None
+        answer = web.StreamResponse(status=101, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+        await answer.prepare(request)
+        sent = _Sent(int(json.loads(box.body["Cmd"][0])["bytes"]))  # as the program does, it reads what it was told of
+        request.protocol.set_parser(sent)  # type: ignore[arg-type] # it is one as far as it is used
+        await sent.whole.wait()
+        box.code, out, said = self.does(box, bytes(sent.data))
+        for stream, content in ((1, out), (2, said)):
+            request.transport.write(struct.pack(">BxxxL", stream, len(content)) + content)
+        box.state = "exited"
+        request.transport.close()
+        return answer
 
     async def _delete(self, request: web.Request) -> web.Response:
         box = self._found(request)

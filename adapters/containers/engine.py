@@ -22,6 +22,7 @@ from core.swarm.container import BadImage, DockerAway, Found, NoImage, NotStarte
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from aiodocker.containers import DockerContainer
 
@@ -39,7 +40,7 @@ SOCKETS = "/run/hub"
 
 SCRATCH_MB = 128
 ANSWER_SECONDS = 30
-_LOST = 900
+LOST = 900
 """How aiodocker numbers a server that is not reached."""
 
 _STATES = {"running": State.RUNS, "paused": State.RUNS, "restarting": State.RUNS, "exited": State.ENDED}
@@ -64,7 +65,7 @@ class Containers:
     async def suits(self, image: str) -> str:
         """Docker's version, if it can begin agents of this image. Raises `DockerAway`, `NoImage`, `BadImage`."""
         async with self._answers():
-            await self._fit(image)
+            await fit(self._docker, image)
             return str((await self._docker.version())["Version"])
 
     async def found(self) -> list[Found]:
@@ -86,26 +87,13 @@ class Containers:
         """See `Engine`."""
         async with self._answers():
             try:
-                await self._fit(wanted.image)
+                await fit(self._docker, wanted.image)
                 made = await self._docker.containers.create(_body(wanted, self._hub, run), name=self._name(wanted.name))
                 await made.put_archive(SECRETS, _archive(token))  # type: ignore[no-untyped-call]
             except DockerError as error:
-                if error.status == _LOST:
+                if error.status == LOST:
                     raise
                 raise BadImage(image=wanted.image, why=error.message) from None
-
-    async def _fit(self, image: str) -> None:
-        """Raise `NoImage`, and `BadImage` for one that would keep what it writes where no limit is."""
-        try:
-            found = await self._docker.images.inspect(image)
-        except DockerError as error:
-            if error.status == 404:  # noqa: PLR2004 - HTTP's
-                raise NoImage(image=image) from None
-            raise
-        if volumes := found["Config"].get("Volumes"):
-            places = ", ".join(sorted(volumes))
-            why = f"it asks for volumes ({places}), and an agent keeps nothing. A hub's image does; its agents' is timmy-agent"
-            raise BadImage(image=image, why=why)
 
     async def start(self, name: str) -> None:
         """See `Engine`."""
@@ -113,7 +101,7 @@ class Containers:
             try:
                 await self._one(name).start()
             except DockerError as error:
-                if error.status == _LOST:
+                if error.status == LOST:
                     raise
                 raise NotStarted(agent=name, why=error.message) from None
 
@@ -143,25 +131,41 @@ class Containers:
     def _one(self, name: str) -> DockerContainer:
         return self._docker.containers.container(self._name(name))
 
-    @asynccontextmanager
-    async def _answers(self) -> AsyncIterator[None]:
-        """What keeps Docker from answering, or what answers there from being Docker, as `DockerAway`."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):  # the library's own is none where it removes, or reads a log
-                if self._docker.api_version == "auto":
-                    await (
-                        self._docker.version()
-                    )  # else another server's "not found" would be a container's, or an image's
-                yield
-        except DockerError as error:
-            why = "there is no such server" if error.status == _LOST else f"it says {error.message.strip()!r}"
-            raise DockerAway(url=self._url, why=why) from None
-        except TimeoutError:
-            raise DockerAway(url=self._url, why=f"it took longer than {ANSWER_SECONDS} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise DockerAway(url=self._url, why=cause(error)) from None
-        except (ValueError, TypeError, LookupError):
-            raise DockerAway(url=self._url, why="what answers there is no Docker") from None
+    def _answers(self) -> AbstractAsyncContextManager[None]:
+        return answering(self._docker, self._url)
+
+
+@asynccontextmanager
+async def answering(docker: Docker, url: str) -> AsyncIterator[None]:
+    """What keeps Docker from answering, or what answers there from being Docker, as `DockerAway`."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):  # the library's own is none where it removes, or reads a log
+            if docker.api_version == "auto":
+                await docker.version()  # else another server's "not found" would be a container's, or an image's
+            yield
+    except DockerError as error:
+        why = "there is no such server" if error.status == LOST else f"it says {error.message.strip()!r}"
+        raise DockerAway(url=url, why=why) from None
+    except TimeoutError:
+        raise DockerAway(url=url, why=f"it took longer than {ANSWER_SECONDS} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise DockerAway(url=url, why=cause(error)) from None
+    except (ValueError, TypeError, LookupError):
+        raise DockerAway(url=url, why="what answers there is no Docker") from None
+
+
+async def fit(docker: Docker, image: str) -> None:
+    """Raise `NoImage`, and `BadImage` for one that would keep what it writes where no limit is."""
+    try:
+        found = await docker.images.inspect(image)
+    except DockerError as error:
+        if error.status == 404:  # noqa: PLR2004 - HTTP's
+            raise NoImage(image=image) from None
+        raise
+    if volumes := found["Config"].get("Volumes"):
+        places = ", ".join(sorted(volumes))
+        why = f"it asks for volumes ({places}), and an agent keeps nothing. A hub's image does; its agents' is timmy-agent"
+        raise BadImage(image=image, why=why)
 
 
 def _archive(token: str) -> bytes:

@@ -151,6 +151,10 @@ class NothingChanges(UserError):
     """The new text for {path} is the same as the old one. Nothing was changed."""
 
 
+class SameNames(UserError):
+    """Two of the files are called {path}, and they go into one folder. Copy one of them under another name."""
+
+
 class NoPage(UserError):
     """That address holds {kind}, which is no page to read. Name one of a page, of a text, or of a PDF."""
 

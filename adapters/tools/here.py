@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
+    from core.agent.box import Box
     from core.agent.notebook import Notebook
     from core.agent.persona_worker import Shelf
     from core.agent.skill import Skills
@@ -39,6 +40,7 @@ class Here:
     zone: tzinfo | None
     data: Path
     notebook: Callable[[], Notebook]
+    box: Box | None = None
 
     def knows(self, *skills: str) -> str:
         """What to do where one of the skills cannot be used on this machine; empty if all can."""

@@ -22,6 +22,7 @@ MODULES = {
         "files": "list_files read_file search_files",
         "changes": "write_file edit_file restore_file",
         "pages": "fetch_page",
+        "python": "run_python",
         "data": "describe_table query_table draw_chart",
         "machine": "scan_security system_report",
         "hub": "tasks balance agents",
@@ -35,7 +36,7 @@ MODULES = {
 
 AGENT = (
     *("list_files", "read_file", "search_files", "write_file", "edit_file", "restore_file", "fetch_page"),
-    *("describe_table", "query_table", "draw_chart", "calculate", "date", "tasks", "balance", "agents"),
+    *("describe_table", "query_table", "draw_chart", "calculate", "date", "tasks", "balance", "agents", "run_python"),
     *("remember", "recall"),
 )
 """What the hub's own agent is given: few, since small models choose badly among many."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapters import folder
+from adapters.containers.door import Door
 from adapters.tools.here import Here
 from adapters.tools.toolbox import MODULES, Tools
 
@@ -11,13 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import tzinfo
 
+    from adapters.containers.box import Boxes
     from adapters.shelf import Shelf
     from adapters.tools.here import Reader
     from config.settings import Settings
+    from core.agent.box import Box
     from core.agent.notebook import Notebook
     from core.agent.skill import Skills
-    from core.ports import Clock, Fetcher
+    from core.ports import Clock, Fetcher, IdSource, Spawner
     from core.swarm.persona import Persona
+
+IMAGE = "timmy-agent"
+"""The image of boxes where the settings name none: an agent's own, which `make docker-build` makes."""
+
+PROCESSES = 128
+BOX_ID = "box.id"
+"""The file in the data folder that holds what this hub's boxes are marked with; there since the first of them."""
 
 
 def tools(  # noqa: PLR0913 - the ports that tools work with
@@ -30,9 +41,30 @@ def tools(  # noqa: PLR0913 - the ports that tools work with
     clock: Clock,
     zone: tzinfo | None,
     notebook: Callable[[], Notebook],
+    box: Box | None = None,
 ) -> Tools:
     """All tools of a hub."""
-    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook))
+    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook, box))
+
+
+def boxes(settings: Settings, clock: Clock, ids: IdSource, spawner: Spawner) -> Door:
+    """Where code runs that a model wrote or changed. What a killed hub left there is removed."""
+    docker = settings.docker
+
+    def make() -> Boxes:
+        from adapters.containers.box import Boxes  # noqa: PLC0415 - for the first box
+        from adapters.skills.closed import why_closed  # noqa: PLC0415 - as above
+        from core.swarm.container import Limits  # noqa: PLC0415 - as above
+
+        limits = Limits(docker.memory << 20, round(docker.cpus * 1000), PROCESSES)
+        return Boxes(
+            docker.url, docker.image or IMAGE, folder.secret(settings.data_dir, BOX_ID, ids), limits, ids=ids, closed=why_closed
+        )  # fmt: skip
+
+    door = Door(docker.url, make, clock)
+    if (settings.data_dir / BOX_ID).exists():
+        spawner.spawn(door.sweep(), "boxes left")
+    return door
 
 
 def check_names(personas: Iterable[Persona]) -> None:

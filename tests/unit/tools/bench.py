@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
+    from core.agent.box import Box
     from core.agent.notebook import Notebook
     from core.agent.tool import Output
     from core.events import Json
@@ -52,6 +53,7 @@ class Bench:
     clock: FakeClock = field(default_factory=FakeClock)
     web: Web = field(default_factory=Web)
     asked: list[str] = field(default_factory=list)
+    box: Box | None = None
 
     def __post_init__(self) -> None:
         data = self.folder / "data-of-hub"
@@ -63,7 +65,7 @@ class Bench:
             self.asked.append(f"{use.caller.actor}: {line}")
             return f"what {line} says"
 
-        self.here = Here(runner, self.shelf, self.web, reads, self.clock, self.zone, data, _forgetful)
+        self.here = Here(runner, self.shelf, self.web, reads, self.clock, self.zone, data, _forgetful, self.box)
         self.tools = Tools(self.here)
 
     async def call(self, name: str, caller: Caller = ANN, key: str = "k1", **arguments: Json) -> Output:

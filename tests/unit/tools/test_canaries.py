@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 FILLED: dict[str, Json] = {
     "query": "canary", "how": "exact", "sql": "SELECT * FROM data", "what": "all of it", "content": "x",
-    "old": "canary", "new": "x",
+    "old": "canary", "new": "x", "code": "print(1)",
 }  # fmt: skip
 """What a call needs besides."""
 
 NAMING = {
     "list_files": "folder", "read_file": "path", "search_files": "folder", "describe_table": "path", "query_table": "paths",
-    "draw_chart": "path", "scan_security": "path", "write_file": "path", "edit_file": "path", "restore_file": "path",
+    "draw_chart": "path", "scan_security": "path", "write_file": "path",
+    "edit_file": "path", "restore_file": "path", "run_python": "files",
 }  # fmt: skip
 """The tools that take a name of the workspace, and as what."""
 
