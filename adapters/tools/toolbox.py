@@ -11,7 +11,7 @@ from core.chat import Role
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters.tools.declared import Bound
+    from adapters.tools.declared import Bound, Declared
     from adapters.tools.here import Here
     from core.agent.tool import Tool
     from core.chat import Caller
@@ -42,6 +42,12 @@ AGENT = (
 """What the hub's own agent is given: few, since small models choose badly among many."""
 
 
+def declared(name: str) -> Declared:
+    """A tool as its module declares it, which is loaded."""
+    found: Declared = getattr(import_module(f"adapters.tools.{MODULES[name]}"), name)
+    return found
+
+
 class Tools:
     """`core.agent.tool.Toolbox`."""
 
@@ -67,8 +73,7 @@ class Tools:
         if name not in MODULES:
             return None
         if name not in self._loaded:
-            declared = getattr(import_module(f"adapters.tools.{MODULES[name]}"), name)
-            self._loaded[name] = declared.at(self._here)
+            self._loaded[name] = declared(name).at(self._here)
         return self._loaded[name]
 
     @staticmethod

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from adapters import folder
 from adapters.containers.door import Door
 from adapters.tools.here import Here
-from adapters.tools.toolbox import MODULES, Tools
+from adapters.tools.toolbox import MODULES, Tools, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import tzinfo
 
     from adapters.containers.box import Boxes
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.agent.box import Box
     from core.agent.notebook import Notebook
     from core.agent.skill import Skills
+    from core.agent.tool import Effect
     from core.ports import Clock, Fetcher, IdSource, Spawner
     from core.swarm.persona import Persona
 
@@ -65,6 +66,13 @@ def boxes(settings: Settings, clock: Clock, ids: IdSource, spawner: Spawner) -> 
     if (settings.data_dir / BOX_ID).exists():
         spawner.spawn(door.sweep(), "boxes left")
     return door
+
+
+def described() -> Iterator[tuple[str, str, Effect, str]]:
+    """Every tool for the docs: its name, what a model reads of it, its effect, and what it sends out."""
+    for name in MODULES:
+        one = declared(name)
+        yield name, one.description, one.effect, one.outward
 
 
 def check_names(personas: Iterable[Persona]) -> None:
