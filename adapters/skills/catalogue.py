@@ -115,6 +115,7 @@ _CALLED = (
     Skill("grep", Takes.NOTHING, (), _NO_WORDS),
     Skill("copying", Takes.NOTHING, (), _NO_WORDS),
     Skill("change", Takes.NOTHING, (), _NO_WORDS),
+    Skill("git", Takes.NOTHING, (), _NO_WORDS),
     Skill("page", Takes.NOTHING, ("bs4", "lxml", "markdownify", "pypdf"), _NO_WORDS),
     Skill("select", Takes.NOTHING, ("pandas", "openpyxl"), _NO_WORDS),
 )

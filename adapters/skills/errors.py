@@ -167,6 +167,54 @@ class SqlSlow(UserError):
     """The question took longer than {seconds} s. Ask for less, or join on fewer rows."""
 
 
+class NoRepository(UserError):
+    """{path} is in no Git repository. Name the folder of one; git_clone fetches one from a host that the owner allows."""
+
+    status = 404
+
+
+class RepositoryStrange(UserError):
+    """The Git repository {path} is not looked into: {why}. Clone it anew into the workspace."""
+
+
+class GitFailed(UserError):
+    """Git says: {why}."""
+
+
+class NoRevision(UserError):
+    """{path} has no branch or commit {name}. git_status names the branches, git_log the commits."""
+
+    status = 404
+
+
+class NoCommits(UserError):
+    """{path} has no commit yet. git_commit makes one, on a branch."""
+
+    status = 409
+
+
+class BranchThere(UserError):
+    """There is a branch {branch} already. Choose another name."""
+
+    status = 409
+
+
+class BranchNotYours(UserError):
+    """{branch} is what people have checked out, or their main branch, and no tool commits to it. Name a branch of your own."""
+
+    status = 409
+
+
+class NothingChanged(UserError):
+    """Nothing in {path} has changed since the last commit there. git_status says what has."""
+
+    status = 409
+
+
+class GitMissing(Unavailable):
+    """Git is not installed on this machine. Install it (on Debian: apt install git)."""
+
+
 class WorkspaceMissing(Unavailable):
     """The workspace folder cannot be opened. Make it again, or name another one in TIMMY_WORKSPACE."""
 

@@ -35,6 +35,7 @@ from adapters.skills.kinds import spoken_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
 MOST_FILES = 5_000
 """How many files a walk looks at, at most; what is left out is counted."""
@@ -190,6 +191,10 @@ class Workspace:
             return False
         with self._folder(parts, path):
             return True
+
+    def folder(self, path: str) -> AbstractContextManager[int]:
+        """The descriptor of a folder, by its relative real path; raises `FileClosed` where it leads through a closed one."""
+        return self._folder(parts_of(path, str(self.root)), path)
 
     def walk(self, path: str = ".") -> Walk:
         """All open files below a folder. Symlinks, closed names and what exceeds `MOST_FILES` count as left out."""

@@ -66,7 +66,7 @@ async def watch(wanted: Wanted) -> None:
 
 
 async def _made(wanted: Wanted, stop: asyncio.Event, nursery: Nursery) -> SelfTdd:
-    folder, clock = wanted.path.absolute(), SystemClock()
+    folder, clock = wanted.path.resolve(), SystemClock()
     _look(folder)
     words = wanted.command or command.found(folder)
     command.check(words, folder)

@@ -1,0 +1,88 @@
+"""Git repositories of the workspace: looked at, and given a branch or a commit beside what people have checked out."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Annotated
+
+from pydantic import Field
+
+from adapters.tools.declared import said, tool
+from adapters.tools.here import Here
+from core.agent.tool import Effect, Output, Use
+
+PLACES = "/usr/bin:/bin:/usr/local/bin:/opt/homebrew/bin"
+_FOLDER = Field(description="a folder of a Git repository in the workspace; . is the workspace itself")
+_REVISION = Field(description="a branch or a commit; empty is what is checked out")
+_BRANCH = Field(min_length=1, max_length=100, description="the branch's name, such as fix-totals")
+
+
+def _needs(here: Here) -> str:
+    return here.knows("git") if shutil.which("git", path=PLACES) else "Git is not installed"
+
+
+@tool(lambda a: f"look at the state of {said(a['folder'])} in Git", needs=_needs)
+async def git_status(here: Here, use: Use, *, folder: Annotated[str, _FOLDER] = ".") -> Output:
+    """Say which branch of a Git repository is checked out, which others there are, and which files are changed."""
+    return await here.ask("git", folder, do="status")
+
+
+@tool(lambda a: f"read the last commits of {said(a['folder'])}", needs=_needs)
+async def git_log(
+    here: Here,
+    use: Use,
+    *,
+    folder: Annotated[str, _FOLDER] = ".",
+    of: Annotated[str, _REVISION] = "",
+    count: Annotated[int, Field(ge=1, le=100, description="how many")] = 20,
+) -> Output:
+    """List the last commits of a Git repository, or of one folder of it."""
+    return await here.ask("git", folder, do="log", of=of, count=str(count))
+
+
+@tool(lambda a: f"read what changed in {said(a['folder'])}", needs=_needs)
+async def git_diff(
+    here: Here,
+    use: Use,
+    *,
+    folder: Annotated[str, _FOLDER] = ".",
+    of: Annotated[str, Field(description="the older branch or commit; empty is what is checked out")] = "",
+    to: Annotated[str, Field(description="the newer one; empty is the files as they are now")] = "",
+) -> Output:
+    """Show what was changed in a Git repository since the last commit, or between two branches or commits."""
+    return await here.ask("git", folder, do="diff", to=to, **{"from": of})
+
+
+@tool(lambda a: f"make a branch {said(a['branch'])} in {said(a['folder'])}", effect=Effect.WRITE, needs=_needs)
+async def git_branch(
+    here: Here,
+    use: Use,
+    *,
+    branch: Annotated[str, _BRANCH],
+    folder: Annotated[str, _FOLDER] = ".",
+    of: Annotated[str, _REVISION] = "",
+) -> Output:
+    """Make a new branch in a Git repository; what is checked out stays as it is."""
+    return await here.ask("git", folder, do="branch", branch=branch, of=of)
+
+
+@tool(
+    lambda a: f"commit to branch {said(a['branch'])} of {said(a['folder'])}: {said(a['message'])}{_files(a['files'])}",
+    effect=Effect.WRITE,
+    needs=_needs,
+)
+async def git_commit(
+    here: Here,
+    use: Use,
+    *,
+    branch: Annotated[str, _BRANCH],
+    message: Annotated[str, Field(min_length=1, max_length=2000, description="what was changed, in a sentence")],
+    folder: Annotated[str, _FOLDER] = ".",
+    files: Annotated[list[str], Field(max_length=100, description="which changed files; none are all of them")] = [],  # noqa: B006
+) -> Output:
+    """Commit changed files to a branch of their own, never to the one that is checked out. Nothing is pushed."""
+    return await here.ask("git", folder, do="commit", branch=branch, message=message, files="\n".join(files))
+
+
+def _files(files: list[str]) -> str:
+    return f" ({', '.join(map(said, files))})" if files else " (all that is changed)"

@@ -1,0 +1,493 @@
+"""Git by way of tools: repositories are looked at and committed to, and whatever lies in them starts nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.skills.errors import (
+    BranchNotYours,
+    BranchThere,
+    FileClosed,
+    GitFailed,
+    NameUnusable,
+    NoCommits,
+    NoRepository,
+    NoRevision,
+    NothingChanged,
+    OutsideWorkspace,
+    RepositoryStrange,
+)
+from adapters.skills.git import git as skill
+from adapters.skills.job import Job
+from adapters.skills.workspace import Workspace
+from core.errors import HubError
+from tests.unit.skills.conftest import CANARY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from core.events import Json
+    from tests.unit.tools.bench import Bench
+
+SELF = {
+    "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_COMMITTER_NAME": "Ann", "HOME": "/nowhere",
+    "GIT_COMMITTER_EMAIL": "ann@example.org", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"],
+}  # fmt: skip
+
+
+def git(folder: Path, *words: str) -> str:
+    """As a person runs it there."""
+    done = subprocess.run(["git", *words], cwd=folder, env=SELF, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def shop(root: Path) -> Path:
+    """A repository in the workspace: two commits on main, and changes that are not committed."""
+    shop = root / "shop"
+    shop.mkdir()
+    git(shop, "init", "--quiet", "--initial-branch=main")
+    (shop / "cart.py").write_text("total = 1\n")
+    (shop / "old.py").write_text("old = 1\n")
+    (shop / ".env").write_text("PASSWORD=harmless\n")
+    git(shop, "add", ".")
+    git(shop, "commit", "--quiet", "-m", "First")
+    (shop / "docs").mkdir()
+    (shop / "docs/read.md").write_text("# Read\n")
+    git(shop, "add", ".")
+    git(shop, "commit", "--quiet", "-m", "Docs")
+    (shop / "cart.py").write_text("total = 2\n")
+    (shop / "old.py").unlink()
+    (shop / "new file.py").write_text("new = 1\n")
+    (shop / ".env").write_text(f"PASSWORD={CANARY}\n")
+    (shop / ".gitignore").write_text("*.log\n")
+    (shop / "noise.log").write_text("noise\n")
+    return shop
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.long
+async def test_a_repository_says_how_it_stands(bench: Bench, shop: Path) -> None:
+    git(shop, "branch", "idea")
+    before = everything(shop)
+    assert (await bench.call("git_status", folder="shop")).text.splitlines() == [
+        "shop is on branch main.",
+        "3 files changed.",
+        "2 private names left out.",
+        "Other branches: idea",
+        "changed: cart.py",
+        "gone: old.py",
+        "not in Git yet: new file.py",
+    ]
+    log = (await bench.call("git_log", folder="shop/docs")).text.splitlines()
+    assert log[0] == "The last 1 commit of shop:"
+    assert log[1].endswith(" Ann: Docs")
+    assert len((await bench.call("git_log", folder="shop", of="idea", count=1)).text.splitlines()) == 2
+    diff = (await bench.call("git_diff", folder="shop")).text
+    assert diff.startswith("2 files changed, 1 insertion(+), 2 deletions(-). 1 private file left out.\n")
+    assert "-total = 1\n+total = 2" in diff
+    assert CANARY not in diff
+    between = (await bench.call("git_diff", folder="shop", of="main~1", to="main")).text
+    assert "+# Read" in between
+    assert (await bench.call("git_diff", folder="shop/docs")).text == "There is no difference to show."
+    assert everything(shop) == before, "to look changes nothing"
+
+
+async def test_a_commit_is_made_on_a_branch_of_its_own_beside_what_is_checked_out(bench: Bench, shop: Path) -> None:
+    (shop / "new file.py").chmod(0o755)
+    before = {name: content for name, content in everything(shop).items() if not name.startswith(".git/objects")}
+    output = await bench.call("git_commit", folder="shop", branch="fix/total", message="Totals\n\nare right")
+    assert output.text.startswith("Committed 3 files as ")
+    assert output.text.endswith(
+        " on branch fix/total of shop. 2 files left out: private, links, or too large."
+        " What is checked out is as it was, and nothing was sent anywhere."
+    )
+    after = everything(shop)
+    assert {name: after[name] for name in before} == before
+    assert git(shop, "log", "--format=%an %s", "fix/total").splitlines() == ["Timmy Totals", "Ann Docs", "Ann First"]
+    assert git(shop, "diff", "--name-status", "main", "fix/total").split("\n") == [
+        "M\tcart.py",
+        "A\tnew file.py",
+        "D\told.py",
+    ]
+    assert "100755" in git(shop, "ls-tree", "fix/total", "new file.py")
+    git(shop, "fsck", "--strict")
+    with pytest.raises(NothingChanged):
+        await bench.call("git_commit", folder="shop", branch="fix/total", message="Again")
+    (shop / "cart.py").write_text("total = 3\n")
+    await bench.call("git_commit", folder="shop", branch="fix/total", message="More", files=["shop/cart.py"])
+    assert git(shop, "show", "fix/total:cart.py") == "total = 3"
+    git(shop, "fsck", "--strict")
+
+
+@pytest.mark.long
+async def test_only_named_files_are_committed_and_old_branches_grow(bench: Bench, shop: Path) -> None:
+    await bench.call("git_branch", folder="shop", branch="old", of="main~1")
+    assert git(shop, "rev-parse", "old") == git(shop, "rev-parse", "main~1")
+    git(shop, "pack-refs", "--all")
+    await bench.call("git_commit", folder="shop", branch="old", message="One", files=["cart.py", "new file.py"])
+    assert git(shop, "diff", "--name-only", "main~1", "old").splitlines() == ["cart.py", "new file.py"]
+    assert git(shop, "rev-parse", "old~1") == git(shop, "rev-parse", "main~1")
+    with pytest.raises(NothingChanged, match=r"docs/read\.md"):
+        await bench.call("git_commit", folder="shop", branch="old", message="Two", files=["docs/read.md"])
+
+
+@pytest.mark.parametrize("branch", ["main", "master", "HEAD", "trunk"])
+@pytest.mark.long
+async def test_nothing_is_committed_to_what_people_have_checked_out(bench: Bench, shop: Path, branch: str) -> None:
+    git(shop, "update-ref", "refs/remotes/origin/live", "HEAD")
+    git(shop, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/live")
+    git(shop, "checkout", "--quiet", "-b", "work")
+    before = git(shop, "for-each-ref")
+    for name in (branch, "work", "live"):
+        with pytest.raises(BranchNotYours):
+            await bench.call("git_commit", folder="shop", branch=name, message="Mine")
+    assert git(shop, "for-each-ref") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "error"),
+    [
+        ("git_status", {"folder": "deep"}, RepositoryStrange),
+        ("git_status", {"folder": "shop/.git"}, FileClosed),
+        ("git_status", {"folder": "../outside"}, OutsideWorkspace),
+        ("git_log", {"of": "nowhere"}, NoRevision),
+        ("git_log", {"of": "--output=canary"}, NoRevision),
+        ("git_diff", {"of": "-p"}, NoRevision),
+        ("git_branch", {"branch": "main"}, BranchThere),
+        ("git_branch", {"branch": "main/x"}, GitFailed),
+        ("git_branch", {"branch": "a..b"}, NameUnusable),
+        ("git_branch", {"branch": "-d"}, NameUnusable),
+        ("git_branch", {"branch": "x\x00y"}, NameUnusable),
+        ("git_branch", {"branch": "x", "of": "--all"}, NoRevision),
+        ("git_commit", {"branch": "../../x", "message": "m"}, NameUnusable),
+        ("git_commit", {"branch": "x.lock", "message": "m"}, NameUnusable),
+    ],
+)
+@pytest.mark.long
+async def test_what_cannot_be_done_is_said_and_changes_nothing(
+    bench: Bench, shop: Path, name: str, given: dict[str, Json], error: type[HubError]
+) -> None:
+    before = everything(shop)
+    with pytest.raises(error):
+        await bench.given(name, {"folder": "shop", **given})
+    assert everything(shop) == before
+
+
+@pytest.mark.long
+async def test_where_there_is_no_repository_and_where_one_is_new(bench: Bench, root: Path) -> None:
+    (root / ".git/config").unlink()
+    (root / ".git").rmdir()
+    with pytest.raises(NoRepository, match="deep"):
+        await bench.call("git_status", folder="deep")
+    git(root, "init", "--quiet", "--initial-branch=main")
+    status = (await bench.call("git_status")).text
+    assert status.startswith("The workspace is on branch main, without a commit yet.\n4 files changed.\n")
+    assert "ledger" not in status, "the hub's own folder"
+    assert "venv" not in status
+    with pytest.raises(NoCommits):
+        await bench.call("git_log")
+    await bench.call("git_commit", branch="first", message="First")
+    assert git(root, "ls-tree", "-r", "--name-only", "first").splitlines() == ["deep/notes.txt", "welcome.md"]
+
+
+@pytest.mark.long
+async def test_a_commit_in_a_repository_of_another_hash_and_with_packs(bench: Bench, root: Path) -> None:
+    shop = root / "shop"
+    shop.mkdir()
+    git(shop, "init", "--quiet", "--initial-branch=main", "--object-format=sha256")
+    (shop / "cart.py").write_text("total = 1\n")
+    git(shop, "add", ".")
+    git(shop, "commit", "--quiet", "-m", "First")
+    git(shop, "gc", "--quiet")
+    git(shop, "update-index", "--split-index")
+    (shop / "cart.py").write_text("total = 2\n")
+    assert "changed: cart.py" in (await bench.call("git_status", folder="shop")).text
+    await bench.call("git_commit", folder="shop", branch="fix", message="Fix")
+    assert git(shop, "show", "fix:cart.py") == "total = 2"
+    git(shop, "fsck", "--strict")
+
+
+# What lies in a hostile repository -----------------------------------------------------------------------------
+
+HOOKS = (
+    *("applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg"),
+    *(
+        "commit-msg",
+        "post-commit",
+        "pre-rebase",
+        "post-checkout",
+        "post-merge",
+        "pre-push",
+        "pre-auto-gc",
+        "post-rewrite",
+    ),
+    *(
+        "sendemail-validate",
+        "fsmonitor-watchman",
+        "post-index-change",
+        "reference-transaction",
+        "update",
+        "pre-receive",
+    ),
+    *("post-receive", "post-update", "proc-receive", "push-to-checkout"),
+)
+
+TRAPS = """
+[core]
+    fsmonitor = {trap}
+    hooksPath = {hooks}
+    sshCommand = {trap}
+    editor = {trap}
+    pager = {trap}
+    askPass = {trap}
+    gitProxy = {trap}
+    alternateRefsCommand = {trap}
+    attributesFile = {attributes}
+    excludesFile = {attributes}
+    worktree = {outside}
+[pager]
+    status = {trap}
+    log = {trap}
+    diff = {trap}
+[alias]
+    status = !{trap}
+    log = !{trap}
+[diff]
+    external = {trap}
+[diff "evil"]
+    command = {trap}
+    textconv = {trap}
+[filter "evil"]
+    clean = {trap}
+    smudge = {trap}
+    process = {trap}
+    required = true
+[merge "evil"]
+    driver = {trap}
+[gpg]
+    program = {trap}
+[gpg "ssh"]
+    program = {trap}
+    defaultKeyCommand = {trap}
+[commit]
+    gpgSign = true
+    template = {outside}/secret-plan.md
+[log]
+    showSignature = true
+    mailmap = true
+[mailmap]
+    file = {outside}/secret-plan.md
+[credential]
+    helper = !{trap}
+[sequence]
+    editor = {trap}
+[interactive]
+    diffFilter = {trap}
+[uploadpack]
+    packObjectsHook = {trap}
+[gc]
+    auto = 1
+    recentObjectsHook = {trap}
+[trailer "evil"]
+    command = {trap}
+    cmd = {trap}
+[include]
+    path = {outside}/more.config
+[extensions]
+    worktreeConfig = true
+    partialClone = origin
+[remote "origin"]
+    url = ext::{trap}
+    promisor = true
+    vcs = evil
+    uploadpack = {trap}
+    receivepack = {trap}
+    fetch = +refs/heads/*:refs/remotes/origin/*
+[protocol]
+    allow = always
+[protocol "ext"]
+    allow = always
+[submodule]
+    recurse = true
+[submodule "sub"]
+    update = !{trap}
+    url = ext::{trap}
+    active = true
+"""
+
+
+@pytest.fixture
+def trapped(shop: Path, tmp_path: Path) -> Path:
+    """That repository with everything in it that git is known to start; each writes its name into a file beside the workspace."""
+    trap = tmp_path / "trap"
+    trap.write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/sprung\ncat\n')
+    trap.chmod(0o755)
+    signed = git(shop, "cat-file", "commit", "HEAD").replace(
+        "\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n", 1
+    )
+    (tmp_path / "signed").write_text(f"{signed}\n")
+    git(shop, "reset", "--quiet", "--soft", git(shop, "hash-object", "-t", "commit", "-w", str(tmp_path / "signed")))
+    (shop / ".gitattributes").write_text("* filter=evil diff=evil merge=evil ident text=auto\n")
+    (shop / "sub").mkdir()
+    git(shop / "sub", "init", "--quiet")
+    (shop / "sub/file").touch()
+    git(shop / "sub", "add", ".")
+    git(shop / "sub", "commit", "--quiet", "-m", "Sub")
+    git(shop, "-c", "advice.addEmbeddedRepo=false", "add", "sub")
+    (shop / "sub/file").write_text("changed\n")
+    (shop / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ./sub\n\tupdate = !' + str(trap) + "\n")
+    facts = {
+        "trap": trap,
+        "hooks": tmp_path / "hooks",
+        "attributes": shop / ".gitattributes",
+        "outside": tmp_path / "outside",
+    }
+    (tmp_path / "outside/more.config").write_text(f"[core]\n\tfsmonitor = {trap}\n")
+    for place in (shop / ".git", shop / "sub/.git"):
+        (place / "hooks").mkdir(exist_ok=True)
+        (place / "config").write_text(TRAPS.format(**facts))
+        (place / "config.worktree").write_text(TRAPS.format(**facts))
+        (place / "info/attributes").write_text("* filter=evil diff=evil merge=evil\n")
+    (tmp_path / "hooks").mkdir()
+    for name in HOOKS:
+        for folder in (tmp_path / "hooks", shop / ".git/hooks"):
+            (folder / name).symlink_to(trap)
+    return shop
+
+
+def test_nothing_that_lies_in_a_repository_is_started(trapped: Path, root: Path, tmp_path: Path) -> None:
+    jobs = (
+        {"do": "status"}, {"do": "log"}, {"do": "diff"}, {"do": "diff", "from": "HEAD~1", "to": "HEAD"},
+        {"do": "branch", "branch": "mine"}, {"do": "commit", "branch": "mine", "message": "Mine"},
+    )  # fmt: skip
+    said = []
+    for number, options in enumerate(jobs):
+        place = tmp_path / f"job-{number}"
+        place.mkdir()
+        said.append(skill(Job(Workspace(root, [root / "data"]), "shop", place, place, options)).text)
+    assert not (tmp_path / "sprung").exists()
+    assert CANARY not in "".join(said)
+    assert "changed: cart.py" in said[0]
+    assert "+total = 2" in said[2]
+    assert git(trapped, "--no-replace-objects", "cat-file", "-p", "mine:cart.py") == "total = 2"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["diff", "HEAD"], ["log", "-1"], ["commit", "-qam", "x"], ["add", "cart.py"], ["show", "HEAD"]],
+)
+@pytest.mark.long
+def test_what_lies_there_is_started_where_git_is_run_in_it(trapped: Path, tmp_path: Path, words: list[str]) -> None:
+    config = trapped / ".git/config"
+    config.write_text(
+        config.read_text()
+        .replace("worktree =", "x =")
+        .replace("worktreeConfig = true", "")
+        .replace("partialClone", "x")
+    )
+    subprocess.run(["git", "--paginate", *words], cwd=trapped, env=SELF, capture_output=True, check=False)
+    assert (tmp_path / "sprung").exists()
+
+
+def _linked(at: str) -> Callable[[Path, Path], None]:
+    """A part of the repository is a link to the same part of another one, which is private."""
+
+    def link(shop: Path, private: Path) -> None:
+        place = shop / ".git" / at
+        if place.is_dir():
+            place.rename(place.with_name("moved"))
+        else:
+            place.unlink(missing_ok=True)
+        place.symlink_to(private / ".git" / at)
+
+    return link
+
+
+def _file(shop: Path, private: Path) -> None:
+    (shop / ".git").rename(shop / "git")
+    (shop / ".git").write_text(f"gitdir: {private}/.git\n")
+
+
+def _link(shop: Path, private: Path) -> None:
+    (shop / ".git").rename(shop / "git")
+    (shop / ".git").symlink_to(private / ".git")
+
+
+def _alternates(shop: Path, private: Path) -> None:
+    (shop / ".git/objects/info").mkdir(exist_ok=True)
+    (shop / ".git/objects/info/alternates").write_text(f"{private}/.git/objects\n")
+
+
+def _common(shop: Path, private: Path) -> None:
+    (shop / ".git/commondir").write_text(f"{private}/.git\n")
+
+
+def _pipe(shop: Path, private: Path) -> None:
+    (shop / ".git/HEAD").unlink()
+    os.mkfifo(shop / ".git/HEAD")
+
+
+def _elsewhere(shop: Path, private: Path) -> None:
+    (shop / ".git/HEAD").write_text("ref: refs/../../../private/.git/refs/heads/main\n")
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        _file, _link, _alternates, _common, _pipe, _elsewhere, _linked("objects"), _linked("HEAD"), _linked("objects/info"),
+        _linked("objects/pack"),
+    ],
+)  # fmt: skip
+@pytest.mark.long
+async def test_a_repository_that_leads_elsewhere_is_refused(
+    bench: Bench, shop: Path, tmp_path: Path, trick: Callable[[Path, Path], None]
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    git(private, "init", "--quiet", "--initial-branch=main")
+    (private / "plan.md").write_text(CANARY)
+    git(private, "add", ".")
+    git(private, "commit", "--quiet", "-m", CANARY)
+    trick(shop, private)
+    before = everything(private)
+    for name, given in (("git_status", {}), ("git_log", {}), ("git_commit", {"branch": "mine", "message": "m"})):
+        with pytest.raises(RepositoryStrange) as refused:
+            await bench.given(name, {"folder": "shop", **given})
+        assert CANARY not in str(refused.value)
+    assert everything(private) == before
+
+
+@pytest.mark.long
+async def test_links_among_branches_and_files_lead_nowhere(bench: Bench, shop: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "outside/secret-plan.md"
+    git(shop, "update-ref", "refs/heads/x/y", "HEAD")
+    (shop / ".git/refs/heads/x/y").unlink()
+    (shop / ".git/refs/heads/x/y").symlink_to(secret)
+    (shop / ".git/refs/heads/x").rename(shop / ".git/refs/heads/z")
+    (shop / ".git/refs/heads/x").symlink_to(tmp_path / "outside")
+    (shop / ".git/packed-refs").symlink_to(secret)
+    (shop / "link.md").symlink_to(secret)
+    os.link(secret, shop / "hard.md")
+    (shop / "cart.py").unlink()
+    (shop / "cart.py").symlink_to(secret)
+    said = [
+        (await bench.call("git_status", folder="shop")).text,
+        (await bench.call("git_diff", folder="shop")).text,
+        (await bench.call("git_commit", folder="shop", branch="mine", message="m")).text,
+    ]
+    with pytest.raises(HubError):
+        await bench.call("git_branch", folder="shop", branch="x/new")
+    assert CANARY not in "".join(said)
+    assert sorted(path.name for path in (tmp_path / "outside").iterdir()) == ["secret-plan.md"]
+    for name in ("packed-refs", "refs/heads/x", "refs/heads/z/y"):
+        (shop / ".git" / name).unlink()
+    assert CANARY not in git(shop, "log", "-p", "mine")
