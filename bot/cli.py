@@ -207,6 +207,15 @@ def chat(text: str) -> None:
 
 
 @timmy.command()
+@click.argument("topic")
+def think(topic: str) -> None:
+    """Have the agent think aloud at length about TOPIC; Ctrl-C ends it where it is."""
+    from adapters.console.client import think
+
+    _exit(think(settings_now().data_dir, topic))
+
+
+@timmy.command()
 @click.argument("text", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def nlu(text: str | None, as_json: bool) -> None:  # noqa: FBT001

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ from adapters.console.link import SOCKET, dial
 from adapters.console.screen import plain, write
 from core.errors import Refused, Unavailable
 
-__all__ = ["LEAVE", "Place", "chat", "plain", "request", "say", "show", "talk"]
+__all__ = ["LEAVE", "Place", "chat", "plain", "request", "say", "show", "talk", "think"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -27,6 +28,9 @@ _LOCK = "hub.lock"
 
 HELLO_SECONDS = 10.0
 """How long a hub may take to say hello. Only then is anything sent to it, and what it answers may take longer."""
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended."""
 
 LEAVE = frozenset({"quit", "exit"})
 """Lines that end a chat."""
@@ -111,6 +115,64 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
     if answer is None:
         raise gone(task)
     return code
+
+
+async def think(folder: Path, topic: str) -> int:
+    """Have the agent think aloud, and print it as it comes. Returns the exit code; Ctrl-C ends it where it is, with 130."""
+    aloud, loop = _Aloud(), asyncio.get_running_loop()
+    async with _hub(folder) as link:
+
+        def stop() -> None:
+            loop.remove_signal_handler(signal.SIGINT)  # the next one ends this at once
+            aloud.stopped = True
+            link.post({"op": "say", "text": "/stop"}, sure=True)
+
+        loop.add_signal_handler(signal.SIGINT, stop)
+        try:
+            await link.send({"op": "say", "text": f"/think {topic}"})
+            while (answer := await link.receive()) is not None:
+                if (code := await aloud.take(answer)) is not None:
+                    return code
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+    raise HubGone
+
+
+class _Aloud:
+    """An answer that is printed while it is being made."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._printed = ""
+
+    async def take(self, frame: Frame) -> int | None:
+        """Print what is new in a frame; returns the exit code once there is nothing more."""
+        kind = frame.get("kind")
+        if kind == "draft":
+            await self._more(_without_doing(frame["text"]))
+            return None
+        if _refused(frame):
+            await show(frame, as_json=False)
+            return 1
+        if kind != "reply" or not frame.get("markdown"):  # the answer to /stop is none of it
+            return None
+        if not frame["text"].startswith(self._printed):  # what models should not say has been taken out of it
+            await write("\n\n", sys.stdout)
+            self._printed = ""
+        await self._more(frame["text"])
+        await write("\n", sys.stdout)
+        return INTERRUPTED if self.stopped else 0
+
+    async def _more(self, text: str) -> None:
+        if text.startswith(self._printed) and text != self._printed:
+            await write(plain(text[len(self._printed) :]), sys.stdout)
+            self._printed = text
+
+
+def _without_doing(text: str) -> str:
+    """A draft without the line that says what is called just now."""
+    before, _, last = text.rpartition("\n\n")
+    return before.rstrip() if last.startswith("… ") else text.rstrip()
 
 
 async def talk(link: Link, commands: Sequence[tuple[str, str]], place: Place) -> None:

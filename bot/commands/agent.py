@@ -25,6 +25,22 @@ async def ask(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
+    "/think TOPIC",
+    "let the agent think aloud at length: for and against, what would change its mind, next steps",
+    group="agent",
+    action=Action.TALK,
+    talk=True,
+)
+async def think(hub: Hub, call: CommandCall) -> Reply:
+    """Let the agent think aloud."""
+    hub.draft(call, "")
+    topic, tell = cast("str", call.args["topic"]), partial(hub.draft, call)
+    with listening() as others:
+        answer = await hub.assistant.think(call.conversation, topic, tell, speakers=_speakers(call), use=_use(call))
+    return views.stood_in(views.answer(answer, hub.file_path), others)
+
+
+@command(
     "/continue ID",
     "let the agent go on after what you agreed to; it does so by itself",
     group="agent",
@@ -47,9 +63,7 @@ async def tools(hub: Hub, call: CommandCall) -> Reply:
 
 async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = None) -> Reply:
     hub.draft(call, "")
-    tell, speakers = partial(hub.draft, call), {call.caller.actor}
-    if call.caller.proxy is not None:
-        speakers.add(call.caller.proxy.person)
+    tell, speakers = partial(hub.draft, call), _speakers(call)
     known = await hub.notebook.notes(call.caller, call.conversation, text)
     notes = known.beside(await hub.summaries.notes(call.caller.name, call.conversation))
     with listening() as others:
@@ -58,6 +72,12 @@ async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = No
         )
     hub.summaries.look(call.conversation)
     return views.stood_in(views.answer(answer, hub.file_path), others)
+
+
+def _speakers(call: CommandCall) -> set[str]:
+    """Whoever hushes any of these ends what is said to the caller."""
+    proxy = call.caller.proxy
+    return {call.caller.actor} if proxy is None else {call.caller.actor, proxy.person}
 
 
 def _use(call: CommandCall) -> Use:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.loop import Loop, Scene, Turned, cut
@@ -22,12 +23,13 @@ from core.approval import State, approval_name
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from core.agent.loop import Asker
     from core.agent.memory import Notes
     from core.agent.model import Model
     from core.agent.session import AgentTx, Called
+    from core.agent.thinking import Round, Thoughts
     from core.agent.tool import Tool, Toolbox, Use
     from core.store import Store
     from core.swarm.ports import ResultFile
@@ -137,6 +139,39 @@ class Assistant:
         tools = self._toolbox.offered((), use.caller)
         return Scene(prompt, turns, text, tools, use, self.asker, tainted)
 
+    async def think(
+        self, conversation: str, topic: str, tell: Callable[[str], None], *, speakers: Collection[str] = (), use: Use | None = None
+    ) -> Answer:  # fmt: skip
+        """Thoughts on a topic, at length (`thinking.py`); they are told and ended as an answer is, and not kept for the model.
+
+        Raises the model's errors when not a word was said, and `TooLongForModel`.
+        """
+        from core.agent.thinking import ROUNDS, Thoughts  # noqa: PLC0415 - for the first who wants some
+
+        speech, thoughts, steps = _Speech(conversation, speakers), Thoughts(topic), list[Step]()
+        self._speeches.add(speech)
+        try:
+            tools = () if use is None else self._toolbox.offered((), use.caller)
+            model = await self._store.read(lambda tx: tx.conversations.model(conversation))
+            for one in ROUNDS:
+                speech.turned = turned = Turned()
+                tell_all = partial(_tell_all, thoughts, one, turned, tell)
+                try:
+                    end = await self._heard(speech, thoughts.scene(one, tools, use), model, tell_all, _unkept)
+                except Unavailable as error:
+                    if not thoughts.text:
+                        raise
+                    end = f"({error})"
+                steps += turned.steps
+                thoughts.add(one, turned)
+                if end:
+                    return _answer("\n\n".join(filter(None, (thoughts.text, end))), steps)
+        finally:
+            self._speeches.discard(speech)
+        if not thoughts.text:
+            raise ModelSaidNothing
+        return _answer(thoughts.text, steps)
+
     def tools(self, use: Use) -> tuple[Sequence[Tool], Sequence[tuple[str, str]]]:
         """The tools that may be called on somebody's behalf, and those that cannot be now, with the reason."""
         return self._toolbox.offered((), use.caller), self._toolbox.closed()
@@ -194,6 +229,13 @@ class Assistant:
         async def keep(number: int, step: Step) -> None:
             await self._store.write(lambda tx: tx.conversations.keep(key, number, step, tx.now))
 
+        return await self._heard(speech, scene, model, tell, keep)
+
+    async def _heard(
+        self, speech: _Speech, scene: Scene, model: str | None, tell: Callable[[str], None],
+        keep: Callable[[int, Step], Awaitable[None]],
+    ) -> str:  # fmt: skip
+        """The same, for whoever keeps the steps otherwise."""
         if speech.stopped:
             return STOPPED
         try:
@@ -206,6 +248,14 @@ class Assistant:
         except Unavailable as error:
             return _cut_short(speech, error)
         return ""
+
+
+def _tell_all(thoughts: Thoughts, one: Round, turned: Turned, tell: Callable[[str], None], said: str) -> None:
+    tell(thoughts.so_far(one, turned, said))
+
+
+async def _unkept(_: int, __: Step) -> None:
+    """What is only looked at is looked at anew after a crash."""
 
 
 def _cut_short(speech: _Speech, error: Unavailable) -> str:

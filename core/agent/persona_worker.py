@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.agent.loop import Loop, Scene, Turned
 from core.agent.model import Bounds, ModelSaidNothing, ModelSlow
 from core.agent.needs import needs, unmet
-from core.agent.prompt import CANNOT, TooLongForModel, persona_prompt, plain, tokens, window
+from core.agent.prompt import CANNOT, TooLongForModel, persona_prompt, plain, window
 from core.agent.session import Step, Turn
 from core.agent.tool import Use
 from core.chat import Caller, Role
@@ -227,10 +227,7 @@ class PersonaWorker:
                            tools=[tool.spec for tool in scene.tools])  # fmt: skip
         except TooLongForModel:
             return False
-        return (
-            any(one.role == "assistant" and one.text == said for one in given)
-            and tokens(said) * 4 < self._bounds.window * 3
-        )
+        return any(one.role == "assistant" and one.text == said for one in given)
 
     def _scene(self, agent: Agent, description: str, key: str) -> Scene:
         """A task has no conversation, and nobody is there who could agree to a call."""

@@ -25,7 +25,7 @@ LINES = {
     "link": "ABCD2345 spare", "unlink": "telegram:9", "tokens": "", "revoke": "read phone",
     "invoice": "10", "pay": "telegram:9 10", "payout": "worker lnbc1", "reconcile": "", "treasury": "in 10",
     "remember": "I like tea", "memory": "tea", "forget": "tea", "limits": "day off", "freeze": "", "unfreeze": "",
-    "notify": "money off", "tools": "", "continue": "A-1", "briefing": "",
+    "notify": "money off", "tools": "", "think": "rain", "continue": "A-1", "briefing": "",
     "every": "day at 9 /status", "at": "noon /status", "schedules": "", "unschedule": "S-1",
     **OTHERS,
 }  # fmt: skip

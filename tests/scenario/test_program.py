@@ -16,7 +16,7 @@ import pytest
 from adapters.console.link import SOCKET, dial
 from tests.depth import first
 from tests.kill.hub_process import hub_process
-from tests.ollama_server import OllamaServer
+from tests.ollama_server import OllamaServer, Wire
 from tests.program import ROOT, Program
 from tests.scenario.bot import NOBODY
 
@@ -280,6 +280,29 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
     assert "There is no such pairing code" in unpaired.complaint
     assert "telegram:7 has no role" in gone.complaint
     assert rank.code == 2
+
+
+@pytest.mark.long
+async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp_path: Path) -> None:
+    async with OllamaServer.running("qwen3:8b") as server, hub_process(tmp_path, server.url) as _:
+        for number in range(4):
+            server.says(f"Thought {number}.", "<|im_end|>" if number == 3 else "")
+        whole = await _timmy(tmp_path, "think", "rain")
+        server.says("It is wet", Wire.SILENCE)
+        process = await Program.fork("think", "rain", env=_environment(tmp_path))
+        async with asyncio.timeout(PATIENCE):
+            shown = await process.stdout.readuntil(b"wet")
+            os.kill(process.pid, signal.SIGINT)
+            rest, err, code = await process.communicate()
+        nothing = await _timmy(tmp_path, "think", " ")
+        server.models.clear()
+        none = await _timmy(tmp_path, "think", "rain")
+    assert whole.code == 0
+    assert "## Outline\n\nThought 0.\n\n## For and against\n\nThought 1.\n\n## What would" in whole.out
+    assert whole.out.endswith("## Next steps\n\nThought 3.\n")
+    assert (shown + rest, err, code) == (b"## Outline\n\nIt is wet\n\n(stopped)\n", b"", 130)
+    assert nothing.code == 1
+    assert "ollama pull" in none.complaint
 
 
 @pytest.mark.long

@@ -121,7 +121,10 @@ def _lengths(task: str, text: str) -> Iterator[str]:
 def _asked(task: str) -> Iterator[_Length]:
     """The lengths that a task asks for; of a text that is there already a number says nothing."""
     for found in _ASKED.finditer(task):
-        before, after = words(task[: found.start()])[-1:], words(task[found.end() :][:20])[:1]
+        before, after = (
+            words(task[max(0, found.start() - 20) : found.start()])[-1:],
+            words(task[found.end() :][:20])[:1],
+        )
         if not _SOMETHING_ELSES.isdisjoint(before) or not _OF_EACH.isdisjoint(after):
             continue
         count = int(found["count"]) if found["count"].isdigit() else _COUNTS[found["count"].lower()]
