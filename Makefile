@@ -96,6 +96,11 @@ $(STAMP)-engine: tests/real/engine-requirements.txt $(STAMP)
 	@rm -rf .venv/engine
 	@$(BIN)/python -m pip install $(PINNED) --only-binary :all: --target .venv/engine -r $< >&2 && touch $@
 
+# The reference servers of MCP, in a folder of their own: a program that the hub starts has its own libraries.
+$(STAMP)-mcp-servers: tests/real/mcp-servers-requirements.txt $(STAMP)
+	@rm -rf .venv/mcp-servers
+	@$(BIN)/python -m pip install $(PINNED) --target .venv/mcp-servers -r $< >&2 && touch $@
+
 $(STAMP)-npm: tests/real/package-lock.json $(STAMP)
 	@if npm --version >/dev/null 2>&1; then \
 		mkdir -p .venv/npm && cp tests/real/package.json $< .venv/npm && \
@@ -104,7 +109,7 @@ $(STAMP)-npm: tests/real/package-lock.json $(STAMP)
 		echo "timmy: npm is not installed (on Debian: apt install nodejs npm); its tests will be skipped" >&2; \
 	fi
 
-test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm $(STAMP)-synapse $(STAMP)-engine ## the tests against real counterparts, which it starts itself; names what it skipped
+test-real: $(STAMP)-real $(STAMP)-tg-auto-test $(STAMP)-npm $(STAMP)-synapse $(STAMP)-engine $(STAMP)-mcp-servers ## the tests against real counterparts, which it starts itself; names what it skipped
 	@$(BIN)/python -m pytest -q -rs -m real tests/real $(ARGS)
 
 test-live: $(STAMP) ## what can be asked of a real Lightning node, of the one that settings name; spends 1,000 sats at most

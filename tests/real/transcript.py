@@ -50,6 +50,12 @@ class Transcript:
         """A command on the hub's machine, and what it printed."""
         self._lines += [*([""] if self._lines else []), f"$ {command}", *printed.rstrip().splitlines()]
 
+    def called(self, call: str, came: str) -> None:
+        """What a program called, and what came back."""
+        self._lines += [*([""] if self._lines else []), f"> {call}"]
+        for line in came.splitlines():
+            self._lines += textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+
     def said(self, text: str, *, beneath: bool = False) -> None:
         """The person said or did something, in a thread if it is `beneath` another message."""
         self._say("└ Ann" if beneath else "Ann", text)
