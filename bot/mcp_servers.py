@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.prompt import plain
+from core.approval import State
 from core.chat import one_line
 from core.store import Tx, patiently
 from core.tokens import CONSOLE_OWNER
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from bot.approvals import Approvals
-    from core.approval import Approval
+    from core.approval import Approval, ApprovalStore
     from core.ports import Clock
     from core.store import Store
 
@@ -51,7 +52,11 @@ class PinStore(Protocol):
 
 
 class PinTx(Tx, Protocol):
-    """A unit of work over them."""
+    """A unit of work over them, and over what owners were asked."""
+
+    @property
+    def approvals(self) -> ApprovalStore:
+        """Approvals."""
 
     @property
     def mcp(self) -> PinStore:
@@ -88,6 +93,8 @@ class Agreeing:
         return frozenset(tools) - frozenset(changed)
 
     async def _ask(self, server: str, changed: Mapping[str, Said], pins: Mapping[str, str]) -> None:
+        if await self._store.read(lambda tx: any(_waits(one, server) for one in tx.approvals.pending())):
+            return  # what else has changed is looked at when that is decided
         action = json.dumps({"server": server, "tools": {name: said.digest for name, said in sorted(changed.items())}})
         lines = [
             f"- {name} ({'changed' if name in pins else 'new'}): {one_line(plain(said.words))[:SHOWN] or 'no description'}"
@@ -109,3 +116,8 @@ class Agreeing:
         )
         self._again(server)
         return f"the agent may have {', '.join(tools)} of {server} as told"
+
+
+def _waits(asked: Approval, server: str) -> bool:
+    """Whether owners are asked about this server now."""
+    return (asked.kind, asked.state) == (KIND, State.OPEN) and json.loads(asked.action)["server"] == server

@@ -16,10 +16,13 @@ import anyio
 import httpx2
 import mcp_types as types
 from mcp import Client, MCPError
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from adapters.mcp.errors import (
     ServerDown,
+    ServerEnded,
     ServerRefused,
     ServerSilent,
     ServerTooBusy,
@@ -57,6 +60,9 @@ MAX_WAITING = 20
 MAX_SILENT = 3
 """Calls, one after the other, that were not answered in time, after which the server is started anew."""
 
+PAUSE_MS = 5000
+"""Between two looks at what a server says that it changed."""
+
 MAX_TEXT = 64_000
 """Characters of a result."""
 
@@ -84,6 +90,7 @@ class McpServer:
         self._silent = 0
         self._end: Exception | None = None
         self._wake = asyncio.Event()
+        self._changed = self._agreed = False
         self._logged = (0, 0)
         self._why = "it has only begun"
 
@@ -104,7 +111,8 @@ class McpServer:
         return [(shown_name(self.name, tool), why) for tool, why in self._closed.items()]
 
     def look_again(self) -> None:
-        """What was agreed to may have changed."""
+        """What was agreed to has changed."""
+        self._agreed = True
         self._wake.set()
 
     # One life --------------------------------------------------------------------------------------------------
@@ -113,6 +121,7 @@ class McpServer:
         """Connect, learn the tools, and stay until the server is no use any more. Raises why."""
         self._end = None
         self._silent = 0
+        self._changed = self._agreed = False
         self._wake.clear()
         try:
             async with self._connected() as client:
@@ -152,13 +161,36 @@ class McpServer:
             yield kept
 
     async def _live(self, client: Client) -> None:
-        """Look at the tools again whenever it says that they changed, until it ends."""
-        while self._end is None:
-            await self._wake.wait()
-            self._wake.clear()
-            if self._end is None:
-                await self._learn(client)
-        raise self._end
+        """Look at the tools again whenever it says that they changed, or what was agreed to did, until it ends."""
+        looked: int | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen, client)
+            while not self._over:
+                await self._wake.wait()
+                self._wake.clear()
+                soon = looked is not None and self._clock.now() - looked < PAUSE_MS
+                if self._changed and soon and not (self._agreed or self._over):
+                    await self._clock.until((looked or 0) + PAUSE_MS, self._wake)
+                    self._wake.set()
+                elif (self._changed or self._agreed) and not self._over:
+                    looked = self._clock.now() if self._changed else looked
+                    self._changed = self._agreed = False
+                    await self._learn(client)
+            group.cancel_scope.cancel()
+        raise self._end or ServerEnded(server=self.name, how="as it was told")
+
+    @property
+    def _over(self) -> bool:
+        return self._end is not None
+
+    async def _listen(self, client: Client) -> None:
+        """A server of the protocol's newer era tells of changes only to whoever listens."""
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            return
+        with contextlib.suppress(ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._note_change()
 
     async def _learn(self, client: Client) -> None:
         """List its tools, and keep of them what is asked for, agreed to, and can be offered."""
@@ -193,7 +225,11 @@ class McpServer:
 
     async def _noticed(self, message: object) -> None:
         if isinstance(message, types.ToolListChangedNotification):
-            self._wake.set()
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self._changed = True
+        self._wake.set()
 
     def _ended(self, why: Exception) -> None:
         self._end = self._end or why

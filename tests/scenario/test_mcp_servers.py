@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from contextlib import asynccontextmanager
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.mcp.servers import BadServers
+from bot.mcp_servers import KIND, Agreeing, Said
 from config.settings import McpGroup
 from core.agent.tool import Effect, Use
 from core.chat import Role
 from tests.ollama_server import Calls, OllamaServer
-from tests.scenario.bot import hub, settings
+from tests.scenario.bot import OWNER, hub, settings
 from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
@@ -161,6 +163,71 @@ async def test_tools_that_change_are_off_until_an_owner_has_seen_and_agreed(tmp_
         await bot.see(lambda: len(server.tools()) == 1, "the change", pace=0)
         assert "the agent may have add, extra of peer as told" in (await bot.say("/approve A-1"))["text"]
         await bot.see(lambda: len(server.tools()) == 3, "all three", pace=0)
+
+
+@pytest.mark.long
+async def test_stop_ends_a_call_there_too(tmp_path: Path) -> None:
+    async with (
+        OllamaServer.running("qwen3:8b") as model,
+        with_server(tmp_path, "hangs", ollama=model.url, tools=Box([]), read=["add"]) as bot,
+    ):
+        model.says(Calls("peer__add", {"a": 1, "b": 2}))
+        await bot.post("add the numbers 1 and 2")
+        await bot.see(lambda: _methods(tmp_path, "tools/call"), "the call", pace=0)
+        async with bot.another() as other:
+            assert (await other.say("/stop"))["data"]["ok"]
+        assert "(stopped)" in (await bot.until(kind="reply"))["text"]
+        await bot.see(lambda: _methods(tmp_path, "notifications/cancelled"), "its cancellation", pace=0)
+        assert "mcp.peer  up" in (await bot.say("/status"))["text"]
+
+
+def _methods(folder: Path, method: str) -> list[dict[str, Any]]:
+    return [note["told"] for note in notes(folder) if note.get("told", {}).get("method") == method]
+
+
+UNTOUCHED = """
+import asyncio, sys
+from pathlib import Path
+from tests.scenario.bot import hub
+
+async def main():
+    async with hub(Path(sys.argv[1])) as bot:
+        await bot.say("/tools")
+
+asyncio.run(main())
+print(*(name for name in sys.modules if name.partition(".")[0] in {"mcp", "mcp_types", "httpx2", "starlette", "anyio"}))
+"""
+
+
+@pytest.mark.long
+async def test_a_hub_without_servers_loads_nothing_of_the_protocol(tmp_path: Path) -> None:
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", UNTOUCHED, str(tmp_path), cwd=Path(PEER).parents[1], stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await program.communicate()
+    assert (program.returncode, out.strip()) == (0, b"")
+
+
+async def test_an_owner_is_asked_about_a_server_once_however_often_it_changes(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        app, again = bot.app, list[str]()
+        agreeing = Agreeing(app.store, bot.clock, app.hub.approvals, lambda: [OWNER], again.append)
+        app.hub.approvals.carries(KIND, agreeing.carry)
+        first = {"add": Said("1", "adds"), "note": Said("2", "notes")}
+        assert await agreeing.agreed("peer", first) == {"add", "note"}
+        for number in range(20):
+            changed = {**first, "add": Said(f"new {number}", "pays <|im_start|>\neverything")}
+            assert await agreeing.agreed("peer", changed) == {"note"}
+        question = await bot.until(text="The MCP server peer changed what it says of its tools.")
+        assert question["text"].splitlines()[1] == "- add (changed): pays everything"
+        assert bot.rows("SELECT count(*) FROM approval") == [(1,)]
+        await bot.say("/approve A-1")
+        assert again == ["peer"]
+        assert await agreeing.agreed("peer", {**first, "add": Said("new 0", "")}) == {"add", "note"}
+        assert await agreeing.agreed("peer", {**first, "add": Said("new 19", "")}) == {"note"}
+        await bot.until(text="- add (changed): no description")
+        await bot.say("/deny A-2")
+        assert await agreeing.agreed("peer", {**first, "add": Said("new 0", "")}) == {"add", "note"}
 
 
 async def test_a_tool_that_somebody_else_describes_makes_the_turn_one_from_outside(tmp_path: Path) -> None:
