@@ -69,7 +69,7 @@ ANSWERS = ("yes [please]", "yeah", "confirm", "okay", "no [thanks]", "no thank y
 NOT_SAID = frozenset({
     "payout", "reconcile", "treasury", "market", "spark",
     "ask", "new", "model", "stop", "start", "whoami", "pair", "unpair", "deliver", "reject", "approve", "deny", "why", "link",
-    "unlink", "tokens", "revoke", "continue", "tools", "remember", "memory", "forget", "notify", "briefing", "pull",
+    "unlink", "tokens", "revoke", "continue", "tools", "remember", "memory", "forget", "notify", "briefing", "pull", "think",
     "every", "at", "schedules", "unschedule",
 })  # fmt: skip
 """Commands that no phrase means: they need words of the sender's own, letters and codes, or a sentence that is read as chat."""
