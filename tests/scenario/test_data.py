@@ -102,7 +102,7 @@ async def test_every_command_answers_in_the_shape_of_the_contract(  # noqa: PLR0
         _is(await ask("/spark"), {"ok": bool, "record": dict, "fields": list, "advice": list})
         _is(await ask("/spawn echo"), {"ok": bool, "agent": str})
         _is(await ask("/dismiss echo-2"), {"ok": bool, "agent": str})
-        for line in ("/ask what is up?", "/new", "/stop", "/start"):
+        for line in ("/ask what is up?", "/think tea", "/new", "/stop", "/start"):
             _is(await ask(line), PLAIN)
         fact = {"id": str, "text": str, "scope": str, "said_by": str, "at": int, "conversation": str, "how": str}
         _is(await ask("/remember the shed is green"), {"ok": bool, **fact})

@@ -147,6 +147,7 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
     monkeypatch.setattr("bot.proxies.MAX_ASKS", 99)
     free = {
         "ask",
+        "think",
         "new",
         "stop",
         "voice",
