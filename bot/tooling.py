@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bot.approvals import ApprovalTx, Came
-from core.agent.loop import carried_out
+from core.agent.loop import carried_out, failed
 from core.agent.session import Called
 from core.agent.tool import BadCall, Output, Use
 from core.approval import State, UnknownApproval, approval_name
@@ -135,8 +135,8 @@ class Tooling:
                 )
             )  # fmt: skip
         first = one_line(tool.words(asked["arguments"]).splitlines()[0])
-        if output.text.startswith("Error: "):
-            return Came(f"{first}: {one_line(output.text.removeprefix('Error: '))[:300]}", "tool_failed")
+        if failed(output.text):
+            return Came(f"{first}: {one_line(output.text)[:300]}", "tool_failed")
         return Came(f"done: {first}")
 
     async def agreed(self, caller: Caller, conversation: str, number: int) -> Agreed:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
-from core.agent.model import ModelRambled, ToolCall
+from core.agent.model import ModelRambled, ModelRepeats, ToolCall
 from core.agent.prompt import plain, tokens, window
+from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
 from core.agent.tool import BadCall, Output, Way, addresses, judge
 from core.chat import readable
@@ -56,6 +57,7 @@ _NAME = 60
 _WORD = 3
 """Letters of a word that means something."""
 
+_FAILED = "Error: "
 _BROKEN_OFF = "It was broken off; look whether it was done before you call it again."
 _NOBODY = "Refused: this waits for a person to agree, and nobody is there. Do without it."
 _WAITS_ENOUGH = "Refused: enough waits for the person already. End your answer."
@@ -117,7 +119,8 @@ class Loop:
         `tell` is given what people see of it so far; `keep` makes a step durable, by its number. Raises the model's errors.
         """
         tools = await self._offered(scene, model)
-        calls = _Calls(scene, turned, tools, tell, self._bounds.window)
+        waiting = sum(call.asked is not None for step in turned.steps for call in step.calls)
+        calls = _Calls(scene, turned, tools, tell, self._bounds.window, waiting)
         while called := await self._listen(calls, model):
             step = await calls.made(called)
             await keep(len(turned.steps), step)
@@ -133,6 +136,7 @@ class Loop:
         turned, limit = calls.turned, self._bounds.characters
         messages, offered = calls.given()
         found: list[ToolCall] = []
+        heard = Repetition()
         stream = self._model.chat(messages, model=model, num_ctx=self._bounds.window, tools=offered)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
@@ -146,6 +150,8 @@ class Loop:
                     calls.tell(turned.said)
                 if len(turned.said) == limit:
                     raise ModelRambled(limit=limit)
+                if heard.hears(piece):
+                    raise ModelRepeats
         names = [tool.name for tool in offered]
         if not found and (written := calls_in(turned.said, names)):
             turned.said, found = "", written[:MAX_CALLS]
@@ -161,6 +167,7 @@ class _Calls:
     tools: Mapping[str, Tool]
     tell: Callable[[str], None]
     window: int
+    asked: int = 0
 
     def given(self) -> tuple[list[ChatMessage], list[ToolSpec]]:
         """What the model is given next, and offered; once it has called enough, nothing."""
@@ -190,7 +197,7 @@ class _Calls:
             tool, arguments = self._read(call)
         except BadCall as error:
             self.turned.broken += 1
-            return Called(plain(call.name)[:_NAME], {}, f"Error: {error}")
+            return Called(plain(call.name)[:_NAME], {}, f"{_FAILED}{error}")
         name = tool.spec.name
         if any((one.name, one.arguments) == (name, arguments) for step in self.turned.steps for one in step.calls):
             self.turned.broken += 1
@@ -219,8 +226,9 @@ class _Calls:
         name = tool.spec.name
         if self.scene.asker is None:
             return Called(name, arguments, _NOBODY)
-        if sum(call.asked is not None for step in self.turned.steps for call in step.calls) >= MAX_ASKED:
+        if self.asked >= MAX_ASKED:
             return Called(name, arguments, _WAITS_ENOUGH)
+        self.asked += 1
         try:
             number, approval = await self.scene.asker.ask(tool, arguments, use)
         except HubError as error:
@@ -233,20 +241,27 @@ class _Calls:
                 output = await carried_out(tool, arguments, use)
         except TimeoutError:
             return Called(
-                tool.spec.name, arguments, f"Error: it was not done after {CALL_SECONDS:.0f} s and was stopped."
+                tool.spec.name, arguments, f"{_FAILED}it was not done after {CALL_SECONDS:.0f} s and was stopped."
             )
         return Called(tool.spec.name, arguments, cut(output.text, self.window), output.outside, output.files)
 
     def _named(self) -> frozenset[str]:
         """The addresses that people wrote in this conversation, and that pages held which were read in this turn.
 
-        No other result counts: a program that the model wrote, or a tool that repeats what it was given, could hold anything
-        that it read.
+        No other result counts: a program that the model wrote, a tool that repeats what it was given, or an error about a call that
+        was not made could hold anything that it read.
         """
-        called = [call for step in self.turned.steps for call in step.calls]
-        pages = [call.result for call in called if call.name in self.tools and self.tools[call.name].outward]
+        fetched = [
+            call for step in self.turned.steps for call in step.calls if call.outside and not failed(call.result)
+        ]
+        pages = [call.result for call in fetched if call.name in self.tools and self.tools[call.name].outward]
         said = [turn.text for turn in self.scene.turns if turn.role == "user"]
         return frozenset[str]().union(*map(addresses, (self.scene.text, *said, *pages)))
+
+
+def failed(result: str) -> bool:
+    """Whether a result says that a call came to nothing."""
+    return result.startswith(_FAILED)
 
 
 async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:
@@ -254,10 +269,10 @@ async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Ou
     try:
         return await tool.run(arguments, use)
     except HubError as error:
-        return Output(f"Error: {error}")
+        return Output(f"{_FAILED}{error}")
     except Exception:
         log.exception("the tool %s failed", tool.spec.name)
-        return Output("Error: it failed; the hub's log says more.", outside=False)
+        return Output(f"{_FAILED}it failed; the hub's log says more.", outside=False)
 
 
 def few(tools: Sequence[Tool], text: str) -> list[Tool]:

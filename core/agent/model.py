@@ -83,6 +83,10 @@ class ModelRambled(Unavailable):
     """The model said more than the {limit} characters an answer may have, and was stopped. Ask for less."""
 
 
+class ModelRepeats(Unavailable):
+    """The model said the same again and again, and was stopped. Ask otherwise, or choose another with /model."""
+
+
 class ModelSaidNothing(Unavailable):
     """The model ended its answer without a word. Ask again, or choose another with /model."""
 

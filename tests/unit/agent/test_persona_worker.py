@@ -322,10 +322,10 @@ async def test_what_does_not_fit_the_window_with_its_faults_is_not_mended(
     desk: Desk, model: Model, shelf: Shelf, server: OllamaServer
 ) -> None:
     small = PersonaWorker(desk, model, shelf, bounds=Bounds(window=1024))
-    server.says("drip " * 400)
+    server.says(" ".join(f"drip {n}" for n in range(300)))
     with pytest.raises(NotGood):
         await small.work(CHECKED, task(LINES))
-    server.says("drip " * 40)
+    server.says(" ".join(f"drip {n}" for n in range(25)))
     with pytest.raises(NotGood):  # the faults themselves do not fit
         await PersonaWorker(desk, model, shelf, bounds=Bounds(window=380)).work(CHECKED, task(LINES))
     assert len(server.asked) == 2
