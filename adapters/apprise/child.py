@@ -21,6 +21,8 @@ LONGEST = 4000
 LONGEST_LIFE = 60
 """Seconds, after which it ends in any case."""
 
+NICE = 10
+
 _STATUS = re.compile(r"error=([0-9]{3})\b")
 _NEVER_LEFT = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "SSLCertVerificationError")
 """What urllib3 calls it where no connection came about, so that nothing was sent."""
@@ -40,7 +42,8 @@ class _Heard(logging.Handler):
 
 
 def main() -> None:
-    """Answer one request. Whose hub was killed meanwhile waits for nothing for ever."""
+    """Answer one request. What the hub does itself goes before; whose hub was killed meanwhile waits for nothing for ever."""
+    os.nice(NICE)
     signal.alarm(LONGEST_LIFE)
     asked = json.loads(sys.stdin.buffer.readline())
     answers = os.fdopen(os.dup(1), "wb")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,19 @@ async def test_a_child_that_hangs_or_dies_is_no_message_taken(program: tuple[str
     async with asyncio.timeout(10):
         found = await ask("json://127.0.0.1:9/x", "text", seconds=seconds, program=program)
     assert found == {"sent": False, "why": why, "doubtful": True, "known": True}
+
+
+async def test_the_url_is_in_no_argument_and_no_secret_of_the_hubs_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIMMY_TELEGRAM_TOKEN", SECRET)
+    seen = tmp_path / "seen"
+    script = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(f'{sys.argv} {dict(os.environ)}');"
+    says = f"{script} asked = sys.stdin.read(); print('{{\"sent\": true, \"asked\": ' + asked + '}}')"
+    found = await ask(f"json://h/{SECRET}", "text", program=(sys.executable, "-I", "-c", says, str(seen)))
+    assert found["asked"] == {"url": f"json://h/{SECRET}", "title": "Timmy", "body": "text"}
+    assert "PYTHONPATH" in seen.read_text()
+    assert SECRET not in seen.read_text()
 
 
 async def test_a_channel_that_fails_is_tried_later_and_later_and_forgiven() -> None:
