@@ -134,6 +134,7 @@ def _schedule(said: Said) -> Meaning | None:
 UNTIMED: Readers = (
     help.read,
     approval.read,
+    schedule.read_briefing,
     tasks.read_one,
     posting.read_framed,
     money.read_act,

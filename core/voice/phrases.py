@@ -45,6 +45,7 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
     "show": (
         "show [me] task <task>", "what is the status of task <task>", "how is task <task> going",
     ),
+    "briefing": ("brief me", "[give me] my [morning] briefing", "briefing"),
     "bids": ("show [me] the bids (for | on) task <task>", "who bid on task <task>"),
     "task": (
         "[(post | create) a task to] (summarise | summarize | describe) <file> [for at most <sats> (sats | satoshis)]",
@@ -69,7 +70,7 @@ ANSWERS = ("yes [please]", "yeah", "confirm", "okay", "no [thanks]", "no thank y
 NOT_SAID = frozenset({
     "payout", "reconcile", "treasury", "market", "spark",
     "ask", "new", "model", "stop", "start", "whoami", "pair", "unpair", "deliver", "reject", "approve", "deny", "why", "link",
-    "unlink", "tokens", "revoke", "continue", "tools", "remember", "memory", "forget", "notify", "briefing", "pull", "think",
+    "unlink", "tokens", "revoke", "continue", "tools", "remember", "memory", "forget", "notify", "pull", "think",
     "every", "at", "schedules", "unschedule",
 })  # fmt: skip
 """Commands that no phrase means: they need words of the sender's own, letters and codes, or a sentence that is read as chat."""

@@ -61,7 +61,18 @@ REMIND_ME = Phrases(
 )
 OURS = bag("schedules scheduled scheduler reminders")
 SHOWN = bag("show see list whats check on")
+BRIEFING = bag("briefing")
+BRIEFING_WITH = BRIEFING | bag("morning evening daily next give need want read hear let have i whats what is")
+BRIEF_ME = Phrases("brief me, brief us, catch me up, bring me up to date, get me up to date, get me up to speed")
 HEADING = bag("schedules scheduled scheduler reminders schedule reminder commands what whats is")
+
+
+def read_briefing(said: Said) -> Meaning | None:
+    """`brief me`, `give me my morning briefing`: said by itself."""
+    if said.reported:
+        return None
+    named, act = said.has(BRIEFING) and said.heads(BRIEFING_WITH), said.act(BRIEF_ME)
+    return mean(said, Intent.SCHEDULE, "/briefing") if named or (act and act[1] >= said.end) else None
 
 
 def read(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | None:

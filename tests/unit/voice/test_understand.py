@@ -285,3 +285,16 @@ def test_phrases_find_the_longest_and_gaps_end_early() -> None:
 def test_words_lose_what_stands_around_them_and_keep_how_they_were_written() -> None:
     assert split("Don\u2019t  (stop), please!") == (["dont", "stop", "please"], ["Don\u2019t", "(stop),", "please!"])
     assert join(["write", "it,", "please."]) == "write it, please"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("brief me", "/briefing"), ("timmy, please brief me", "/briefing"), ("give me my morning briefing", "/briefing"),
+        ("every morning at eight brief me", "/every morning at eight /briefing"), ("brief me on whales", None),
+        ("the briefing was long", None), ("write a briefing about whales", None), ("bob said brief me", None),
+        ("don't brief me", None),
+    ],
+)  # fmt: skip
+def test_a_briefing_is_asked_for_by_itself(text: str, meant: str | None) -> None:
+    assert command(text) == meant
