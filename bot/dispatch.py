@@ -334,6 +334,11 @@ class Dispatcher:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
         try:
             found = words(self._hub.registry, self._understand, message._replace(text=tap.command))
+            if found.command is not None and found.command.slow:  # a message of its own: nothing waits for it
+                await self.receive(
+                    message._replace(update=f"tap {message.tap}", text=tap.command, tap="", tapped="", id=0)
+                )
+                return []
             replies = await self._carried_out(found, caller, tap.key)
         except HubError as error:
             return [(message.conversation, from_error(error), tap.replaces)]

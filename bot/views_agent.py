@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from core.agent.agent import Answer
     from core.agent.cascade import Standing, StoodIn
-    from core.agent.model import Card
+    from core.agent.model import Card, UnknownModel
     from core.agent.tool import Tool
     from core.events import Json
     from core.swarm.ports import ResultFile
@@ -67,6 +67,12 @@ def chosen(name: str, card: Card) -> Reply:
     return Reply(f"This conversation uses {name} from now on.{_limits(card)}", facts)
 
 
+def offered(error: UnknownModel, name: str) -> Reply:
+    """That a model is not here, and a button that gets it."""
+    facts: dict[str, Json] = {"ok": False, "error": error.code}
+    return Reply(str(error), facts, buttons=(Button(f"Get {name}", f"/pull {name}"),))
+
+
 def pulled(name: str) -> Reply:
     """That a model is here."""
     words = f"{name} is here. /model {name} has this conversation use it."
@@ -77,7 +83,7 @@ def stood_in(reply: Reply, others: Sequence[StoodIn]) -> Reply:
     """An answer that another than the chosen model gave, with that as its last line."""
     if not others:
         return reply
-    said = "\n\n".join(f"(Answered by {one.model} at {one.where}. {one.why})" for one in others)
+    said = "\n\n".join(f"(Answered by {one.model}. {one.why})" for one in others)
     models: list[Json] = [one.model for one in others]
     return replace(reply, text=f"{reply.text}\n\n{said}", data={**reply.data, "stood_in": models})
 

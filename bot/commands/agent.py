@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from bot import views_agent as views
 from bot.registry import command
-from core.access import Action, authorize
+from core.access import Action, authorize, judge
 from core.agent.cascade import listening
+from core.agent.model import UnknownModel
 from core.agent.tool import Use
 from core.chat import Reply
 
@@ -102,7 +103,12 @@ async def model(hub: Hub, call: CommandCall) -> Reply:
         used = found.chosen or found.default
         return views.models(used, await hub.brains.standings(listed=True), await hub.brains.card(used))
     authorize(call.caller, Action.MODEL)
-    chosen = await hub.assistant.choose(call.conversation, name)
+    try:
+        chosen = await hub.assistant.choose(call.conversation, name)
+    except UnknownModel as error:
+        if not (hub.pulls.can and judge(call.caller, Action.PULL).allowed):
+            raise
+        return views.offered(error, name)
     return views.chosen(cast("str", chosen), await hub.brains.card(chosen))
 
 

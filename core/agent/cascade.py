@@ -40,10 +40,9 @@ class Standing(NamedTuple):
 
 
 class StoodIn(NamedTuple):
-    """Another than the chosen model answered: which, where it is, and why the chosen one did not."""
+    """Another than the chosen model answered: which, and why the chosen one did not."""
 
     model: str
-    where: str
     why: str
 
 
@@ -94,7 +93,7 @@ class Cascade:
                     async for piece in pieces:
                         if not begun and line is not wanted:
                             why = str(errors[0]) if errors else wanted.breaker.why
-                            _note(StoodIn(line.prefix + own, line.backend.where, why))
+                            _note(StoodIn(line.prefix + own, why))
                         begun = True
                         yield piece
                 line.breaker = Breaker()

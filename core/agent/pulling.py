@@ -97,6 +97,11 @@ class Pulls:
         self._library = library
         self._pulls: dict[str, _Pull] = {}
 
+    @property
+    def can(self) -> bool:
+        """Whether there is anywhere to get one from."""
+        return self._library is not None
+
     async def get(self, name: str, conversation: str, tell: Callable[[str], None]) -> str:
         """Get a model for a conversation; `tell` is given how far it is, at each percent. Returns its name as it was read.
 

@@ -12,6 +12,7 @@ from config.settings import ModelGroup, Ollama, OpenAI
 from tests.ollama_server import Fault, OllamaServer, Wire
 from tests.openai_server import OpenAIServer
 from tests.scenario.bot import NOBODY, PATIENCE, hub, let_in, settings
+from tests.scenario.telegram import ANN, OLGA, on_telegram
 from tests.scenario.test_doctor import wrong
 from tests.unit.agent.test_pulling import WHOLE, line
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import Settings
+    from tests.telegram_server import TelegramServer
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ async def test_the_second_server_answers_for_the_first_and_that_is_said(
         openai.says("I am large.")
         answer = await bot.say("who are you?")
         assert answer["text"].splitlines()[0] == "I am large."
-        assert f"(Answered by openai/big at {openai.url}. tiny:latest does not fit" in answer["text"]
+        assert "(Answered by openai/big. tiny:latest does not fit" in answer["text"]
         assert answer["data"]["stood_in"] == ["openai/big"]
         ollama.says("I am small.")
         assert (await bot.say("who are you?"))["text"] == "I am small."
@@ -118,7 +120,7 @@ async def test_the_doctor_looks_at_each_server(tmp_path: Path, openai: OpenAISer
 
 async def test_a_model_that_is_not_there_is_got_in_the_chat(tmp_path: Path, ollama: OllamaServer) -> None:
     gate = asyncio.Event()
-    ollama.pulls["phi4"] = [*WHOLE[:3], gate, *WHOLE[3:]]
+    ollama.pulls["phi4"] = [*WHOLE[:4], gate, *WHOLE[4:]]
     async with hub(tmp_path, ollama=ollama.url) as bot:
         missing = await bot.say("/model phi4")
         assert missing["data"]["error"] == "unknown_model"
@@ -130,6 +132,27 @@ async def test_a_model_that_is_not_there_is_got_in_the_chat(tmp_path: Path, olla
         here = await bot.until(kind="reply")
         assert here["text"].startswith("phi4 is here.")
         assert (await bot.data("/model phi4"))["model"] == "phi4:latest"
+
+
+async def test_a_button_gets_it_once_and_holds_nothing_up(
+    tmp_path: Path, ollama: OllamaServer, server: TelegramServer
+) -> None:
+    gate = asyncio.Event()
+    ollama.pulls["phi4"] = [line("pulling manifest"), gate, *WHOLE]
+    async with on_telegram(tmp_path, server, ollama=ollama.url) as people:
+        olga = people.olga
+        offer = await people.says(olga, OLGA, "/model phi4")
+        assert "There is no model phi4 here" in offer.text
+        server.tap(offer, "Get phi4", OLGA)
+        await asyncio.wait_for(ollama.begun.wait(), PATIENCE)
+        query = server.tap(offer, "Get phi4", OLGA)
+        await people.until(lambda: query in server.answers, "the second press being heard")
+        await people.says(olga, OLGA, "/balance")
+        gate.set()
+        await people.told(olga, "phi4 is here.")
+        refused = await people.says(people.ann, ANN, "/model phi5")
+        assert not refused.buttons
+    assert ollama.pulled == ["phi4"]
 
 
 async def test_a_restart_goes_on_with_it_and_stop_ends_it(tmp_path: Path, ollama: OllamaServer) -> None:

@@ -103,7 +103,7 @@ async def test_where_it_cannot_answer_the_next_does_and_that_is_told(both: Set, 
     both.first.says = [error]
     with listening() as others:
         assert await both.heard() == ["hello"]
-    assert others == [StoodIn("openai/big", "http://second", str(error))]
+    assert others == [StoodIn("openai/big", str(error))]
     assert both.second.asked == ["big"]
     assert await both.heard() == ["hello"], "and where nobody listens"
 

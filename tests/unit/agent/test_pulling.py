@@ -25,6 +25,7 @@ from core.agent.pulling import (
     Pulls,
     PullStopped,
 )
+from tests.fakes import turn
 from tests.ollama_server import Fault, Wire
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def line(status: str, digest: str = "", done: int | None = None, total: int | No
 
 LARGE = 1_500_000_000
 WHOLE = (
-    line("pulling manifest"), line("pulling a", "sha256:a", total=LARGE), line("pulling a", "sha256:a", LARGE // 2, LARGE),
-    line("pulling a", "sha256:a", LARGE, LARGE), line("pulling b", "sha256:b", 2, 4), line("pulling b", "sha256:b", 4, 4),
-    line("verifying sha256 digest"),
+    line("pulling manifest"), line("pulling manifest"), line("pulling a", "sha256:a", total=LARGE),
+    line("pulling a", "sha256:a", LARGE // 2, LARGE), line("pulling a", "sha256:a", LARGE, LARGE),
+    line("pulling b", "sha256:b", 2, 4), line("pulling b", "sha256:b", 4, 4), line("verifying sha256 digest"),
 )  # fmt: skip
 
 
@@ -132,6 +133,8 @@ async def test_stop_ends_it_and_says_how_far_it_came(pulls: Pulls, server: Ollam
         await asyncio.wait_for(told.wait(), 5)
         assert not pulls.stop("elsewhere")
         assert pulls.stop("here")
+        await turn()
+        assert pulls.stop("here"), "again, while it ends"
     await asyncio.wait_for(server.hung_up.wait(), 5)
     assert not pulls.stop("here")
 
