@@ -22,7 +22,7 @@ from core.events import Event, Kind
 from core.ids import schedule_name
 from core.messages import MessageTx
 from core.store import patiently
-from core.swarm.stuck import Stuck
+from core.swarm import stuck
 from core.tokens import TokenTx, home_of
 
 if TYPE_CHECKING:
@@ -519,15 +519,15 @@ class Schedules:
 
     # Watched -------------------------------------------------------------------------------------------------------
 
-    async def look(self) -> list[Stuck]:
+    async def look(self) -> list[stuck.Stuck]:
         """Schedules whose time is long past, and nothing became of it: the clock's part hangs."""
         if not self._kept:
             return []
         before = self._clock.now() - STUCK_MS
         late = await self._store.read(lambda tx: tx.schedules.due(before, SOME))
         return [
-            Stuck(
-                "schedule", one.name, "its time is over, and it was not run",
+            stuck.Stuck(
+                stuck.SCHEDULE, one.name, "its time is over, and it was not run",
                 f"look into the log, then start the hub anew; /unschedule {one.name} ends it",
                 f"stuck/{one.name}/{one.due}", self._wake.set,
             )

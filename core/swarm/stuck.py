@@ -40,9 +40,9 @@ _OVERDUE = {
     Status.DELIVERED: "its review is over, and it was not paid for",
 }
 
-HANDLER, MONEY = "handler", "money"
-KINDS = (*(status.value for status in Status if status not in OVER), HANDLER, MONEY)
-"""What can be stuck: a task, by its state; who handles events; money that a task has left."""
+HANDLER, MONEY, SCHEDULE = "handler", "money", "schedule"
+KINDS = (*(status.value for status in Status if status not in OVER), HANDLER, MONEY, SCHEDULE)
+"""What can be stuck: a task, by its state; who handles events; money that a task has left; a schedule."""
 
 
 @dataclass(frozen=True, slots=True)

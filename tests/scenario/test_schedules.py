@@ -13,6 +13,7 @@ import pytest
 from bot import views
 from core.automation import schedules
 from core.chat import CommandCall, Inbound, Reply
+from core.swarm.stuck import KINDS
 from tests.depth import first
 from tests.fakes import EPOCH, FakeClock
 from tests.kill.story import Parrot
@@ -399,6 +400,20 @@ async def test_an_answer_without_words_is_not_told(tmp_path: Path, monkeypatch: 
         assert bot.rows(RUNS) == [(1, 60, "done")]
 
 
+async def test_a_briefing_at_times_says_nothing_where_nothing_is_new(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /briefing")
+        await passed(bot, HOUR)
+        await passed(bot, HOUR)
+        assert told(bot) == []
+        await bot.say("/task write a letter")
+        await bot.settled("T-1")
+        await passed(bot, HOUR)
+        (only,) = [text for text in told(bot) if "S-1" in text]
+        assert "1 done" in only.splitlines()[0]
+        assert bot.rows(RUNS) == [(1, 60, "done"), (1, 120, "done"), (1, 180, "done")]
+
+
 async def test_a_run_that_is_refused_or_fails_is_told_and_the_next_comes_all_the_same(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /show T-1")
@@ -480,6 +495,8 @@ async def test_a_clock_that_hangs_is_told_to_the_owner(tmp_path: Path, monkeypat
         await bot.see(bot.app.health.stuck, "it is stuck", pace=5)
         said = await bot.until(text="S-1 is stuck: its time is over, and it was not run.")
         assert "To do: look into the log" in said["text"]
+        assert [(one.kind, one.about) for one in bot.app.health.stuck()] == [("schedule", "S-1")]
+        assert "schedule" in KINDS, "it is counted in /metrics"
 
 
 async def test_what_was_run_already_is_not_run_again_whatever_the_clock_says(tmp_path: Path) -> None:
