@@ -13,6 +13,7 @@ from core.access import UNTIMED, NotAllowed, authorize
 from core.automation.schedule import What
 from core.chat import SCHEDULE, Inbound
 from core.errors import UserError
+from core.tokens import home_of
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -48,7 +49,8 @@ def _try(hub: Hub, call: CommandCall, line: Line) -> None:
     text = line.text if line.what is What.COMMAND else f"/ask {line.text}"
     message = Inbound("", f"{SCHEDULE}0", "", call.conversation, call.caller.actor, text, private=call.caller.private)
     command = hub.registry.route(message)
-    caller = call.caller._replace(schedule=message.schedule)
+    apart = command.private and home_of(call.caller.actor) is not None  # it is answered there
+    caller = call.caller._replace(schedule=message.schedule, private=call.caller.private or apart)
     if not command.timed(text):
         raise NotAllowed(action=f"have /{command.name} run at times", rule=UNTIMED)
     if command.action is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.page import Page
@@ -62,14 +63,15 @@ def resumed(one: Schedule, schedules: Schedules) -> Reply:
     return Reply(f"{one.name} goes on, next at {schedules.shown(one, one.due)}: {one.doing}", {"ok": True, **data(one)})
 
 
-def listed(found: Sequence[Listed], schedules: Schedules) -> Reply:
-    """Which there are."""
+def listed(found: Sequence[Listed], schedules: Schedules, start: int = 1) -> Reply:
+    """Which there are, ten of them from a number on; `data` has them all."""
     page = Page(
         "Nothing is planned." if not found else f"{len(found)} {'schedule' if len(found) == 1 else 'schedules'}:"
     )
     if not found:
         page.add("Try: /every weekday at 8 /status, or: /at in 20 minutes remind me to stretch")
-    for one, last, mine in found[:PAGE]:
+    shown, further = _page([one for one in found if one.schedule.id >= start])
+    for one, last, mine in shown:
         secret = one.private and not mine
         doing = "what is theirs to know" if secret else _line(one.doing)
         whose = "" if mine else f" ({one.called or one.actor})"
@@ -78,8 +80,10 @@ def listed(found: Sequence[Listed], schedules: Schedules) -> Reply:
         why = f": {_line(one.why)}" if one.state is State.PAUSED and one.why else ""
         was = f"; last {schedules.shown(one, last.due)}: {last.outcome}" if last else ""
         page.add(f"      {due}{why}{was}")
-    if (more := len(found) - PAGE) > 0:
-        page.add(f"and {more} more")
+    buttons: tuple[Button, ...] = ()
+    if further:
+        page.add(f"{len(further)} more: /schedules from={further[0].schedule.name}")
+        buttons = (Button("More", f"/schedules from={further[0].schedule.name}"),)
     facts: list[Json] = [
         {
             **data(one),
@@ -88,4 +92,8 @@ def listed(found: Sequence[Listed], schedules: Schedules) -> Reply:
         }
         for one, last, mine in found
     ]
-    return page.reply({"ok": True, "schedules": facts})
+    return replace(page.reply({"ok": True, "schedules": facts}), buttons=buttons)
+
+
+def _page(found: list[Listed]) -> tuple[list[Listed], list[Listed]]:
+    return found[:PAGE], found[PAGE:]

@@ -51,12 +51,12 @@ async def at(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/schedules [resume=S]",
+    "/schedules [from=S] [resume=S]",
     "what is done at times: when next, and how it went last",
     group="time",
     action=Action.LOOK,
     bare=True,
-    notes=("resume=S: let a paused one go on, such as resume=S-3",),
+    notes=("from=S: from this one on; ten are shown at a time", "resume=S: let a paused one go on, such as resume=S-3"),
 )
 async def schedules(hub: Hub, call: CommandCall) -> Reply:
     """List schedules, or resume one."""
@@ -64,7 +64,7 @@ async def schedules(hub: Hub, call: CommandCall) -> Reply:
     if number is not None:
         return views_schedules.resumed(await hub.schedules.resume(call, number), hub.schedules)
     found = await hub.schedules.listed(call.caller, call.conversation)
-    return views_schedules.listed(found, hub.schedules)
+    return views_schedules.listed(found, hub.schedules, cast("int", call.args.get("from", 1)))
 
 
 @command("/unschedule ID", "end a schedule, such as S-3", group="time", action=Action.PLAN)

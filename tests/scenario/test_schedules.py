@@ -100,6 +100,7 @@ async def test_a_reminder_comes_back_once_as_words_and_text_goes_to_the_agent(tm
         assert bot.rows("SELECT text FROM inbound WHERE account = 'schedule:3'") == [("/ask what is up?",)]
 
 
+@pytest.mark.long
 async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         asked = await bot.say("remind me in ten minutes to turn the oven off")
@@ -119,7 +120,7 @@ async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "error"),
     first(
-        6,
+        2,
         [
             ("/at today at 8 /status", "past_time"), ("/every second /status", "too_frequent"),
             ("/every year on 30 february /status", "never_comes"), ("/at 2099-01-01 /status", "too_far"),
@@ -150,6 +151,7 @@ async def test_what_never_comes_or_may_never_be_is_refused_at_once(tmp_path: Pat
         assert bot.rows("SELECT * FROM schedule") == []
 
 
+@pytest.mark.long
 async def test_a_task_that_a_schedule_posts_is_its_persons_and_recorded_as_the_schedules(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/at in 10 minutes /task write a letter max=60")
@@ -307,6 +309,7 @@ async def test_a_group_that_is_not_listed_any_more_is_told_nothing(
         assert bot.rows("SELECT conversation FROM outgoing ORDER BY id DESC LIMIT 2")[1] == (OWNER,)
 
 
+@pytest.mark.long
 async def test_under_as_a_schedule_stays_under_as(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /task write a letter max=60", acting_for="telegram:7")
@@ -378,6 +381,7 @@ async def test_a_run_that_does_not_end_leaves_out_the_next_and_is_told_once(tmp_
         assert [state for *_, state in bot.rows(RUNS)] == ["done", "skipped", "skipped", "done"]
 
 
+@pytest.mark.long
 async def test_a_delivery_that_fails_runs_nothing_again(tmp_path: Path) -> None:
     async with hub(tmp_path, attach=False) as bot:
         await bot.say("/every 10 minutes /task write a letter max=60")
@@ -400,6 +404,7 @@ async def test_an_answer_without_words_is_not_told(tmp_path: Path, monkeypatch: 
         assert bot.rows(RUNS) == [(1, 60, "done")]
 
 
+@pytest.mark.long
 async def test_a_briefing_at_times_says_nothing_where_nothing_is_new(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /briefing")
@@ -414,6 +419,7 @@ async def test_a_briefing_at_times_says_nothing_where_nothing_is_new(tmp_path: P
         assert bot.rows(RUNS) == [(1, 60, "done"), (1, 120, "done"), (1, 180, "done")]
 
 
+@pytest.mark.long
 async def test_a_run_that_is_refused_or_fails_is_told_and_the_next_comes_all_the_same(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /show T-1")
@@ -446,6 +452,7 @@ async def test_a_clock_that_is_set_forward_is_late_and_one_set_back_does_nothing
         assert len(due) == len(set(due)) == 4
 
 
+@pytest.mark.long
 async def test_without_a_schedule_the_clock_waits_for_nothing(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         asked: list[Any] = []
@@ -550,13 +557,17 @@ async def test_a_run_whose_schedule_was_forgotten_meanwhile_is_answered_all_the_
         assert (await bot.until(kind="more"))["text"] == "what is up?"
 
 
+@pytest.mark.long
 async def test_a_list_has_ten_lines_and_says_how_many_more(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         for number in range(12):
             await bot.say(f"/at in {number + 5} minutes remind me to {'stretch ' * 20}")
         found = await bot.say("/schedules")
         assert found["text"].startswith("12 schedules:\n  S-1  once: remind: stretch")
-        assert found["text"].endswith("\nand 2 more")
+        assert found["text"].endswith("\n2 more: /schedules from=S-11")
+        assert found["buttons"] == [{"label": "More", "command": "/schedules from=S-11"}]
+        rest = (await bot.say("/schedules from=S-11"))["text"].splitlines()
+        assert [line.split()[0] for line in rest[1::2]] == ["S-11", "S-12"]
         assert max(map(len, found["text"].splitlines())) < 100
         assert len(found["data"]["schedules"]) == 12
 
@@ -570,6 +581,7 @@ async def in_zone(folder: Path, zone: str, at: int) -> AsyncIterator[Bot]:
         yield bot
 
 
+@pytest.mark.long
 async def test_the_zone_is_kept_with_the_schedule(tmp_path: Path) -> None:
     night = 1_774_738_800_000  # 29 March 2026, 00:00 in Berlin: that night the clocks are put forward
     async with in_zone(tmp_path, "Europe/Berlin", night) as bot:

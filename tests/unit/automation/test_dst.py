@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from adapters.timer import WallCalendar
 from core.automation import cron
 from core.automation.schedule import DAY_MS, HOUR_MS, Interval, Steps, Wall, due_after, local, moment, turn
+from tests.depth import first
 
 if TYPE_CHECKING:
     from core.automation.schedule import Rule
@@ -141,7 +142,7 @@ def once_a_day(zone: str, hour: int, minute: int, year: int) -> None:
         assert before.replace(tzinfo=None) < wall < after.replace(tzinfo=None)
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+@pytest.mark.parametrize("zone", first(2, ["Australia/Lord_Howe", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]))
 def test_each_local_time_comes_exactly_once_a_day_all_through_a_year(zone: str) -> None:
     once_a_day(zone, 2, 15, 2026)
 
