@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from core.access import Action, authorize, judge
-from core.automation.schedule import LATE_MS, MINUTE_MS, Once, UnknownZone, What, due_after, local, turn
-from core.chat import SCHEDULE, Inbound, Reply, Role
+from core.automation.schedule import LATE_MS, MINUTE_MS, YEARS, Once, UnknownZone, What, due_after, local, turn
+from core.chat import SCHEDULE, Caller, Inbound, Reply, Role
 from core.errors import HubError, UserError
 from core.events import Event, Kind
 from core.ids import schedule_name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from core.automation.schedule import Calendar, Line, Rule, Turn
-    from core.chat import Caller, CommandCall, Outgoing
+    from core.chat import CommandCall, Outgoing
     from core.ports import Clock
     from core.store import Store
     from core.tokens import Identities
@@ -59,6 +59,10 @@ class TooManySchedules(UserError):
     """You have {count} schedules, which is as many as one person may have. /schedules lists them, /unschedule ends one."""
 
     status = 429
+
+
+class NotForYears(UserError):
+    """{when} does not come within {years} years, which is as far ahead as a schedule reaches."""
 
 
 class NotPaused(UserError):
@@ -251,11 +255,13 @@ class Schedules:
     async def make(self, call: CommandCall, line: Line, rule: Rule) -> Schedule:
         """Keep a schedule of the caller's, for the place where they say it. The same message again makes one.
 
-        Raises `TooManySchedules`.
+        Raises `TooManySchedules` and `NotForYears`.
         """
         caller, zone = call.caller, self.zone
-        authorize(caller, Action.PLAN if caller.private else Action.PLAN_HERE)
+        authorize(caller, _planning(private=caller.private))
         due = due_after(rule, self._clock.now(), self.calendar.zone(zone), self.calendar)
+        if due is None:
+            raise NotForYears(when=line.when, years=YEARS)
         made = Schedule(
             0, caller.actor, caller.acting_for, call.conversation, caller.private, call.called, line.when, line.what,
             line.text, rule, zone, State.ACTIVE, "", self._clock.now(), due,
@@ -446,9 +452,13 @@ class Schedules:
         return _Came((), message._replace(id=number) if number else None)
 
     def _barred(self, tx: ScheduleTx, one: Schedule) -> str:
-        """Why it may not be done for its person or in its place any more; empty if it may."""
-        if self._identities.role_in(tx, one.actor) is Role.GUEST:
+        """Why nothing may be done for its person or in its place any more; empty if it may."""
+        role = self._identities.role_in(tx, one.actor)
+        if role is Role.GUEST:
             return f"{one.called or one.actor} has no role here any more"
+        verdict = judge(Caller(one.actor, role, one.private), _planning(private=one.private))
+        if not verdict.allowed:
+            return verdict.rule
         listed = one.private or self._listed(tx.messages.former(one.conversation))
         return "" if listed else "its group is not on my list any more"
 
@@ -533,6 +543,11 @@ class Schedules:
             )
             for one in late
         ]  # fmt: skip
+
+
+def _planning(*, private: bool) -> Action:
+    """What it takes to plan for oneself, or for a place that others read."""
+    return Action.PLAN if private else Action.PLAN_HERE
 
 
 def span(ms: int) -> str:

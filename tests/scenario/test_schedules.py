@@ -12,7 +12,7 @@ import pytest
 
 from bot import views
 from core.automation import schedules
-from core.chat import CommandCall, Inbound, Reply
+from core.chat import CommandCall, Inbound, Reply, Role
 from core.swarm.stuck import KINDS
 from tests.depth import first
 from tests.fakes import EPOCH, FakeClock
@@ -49,6 +49,11 @@ async def passed(bot: Bot, seconds: float) -> None:
     late += " + (SELECT count(*) FROM inbound WHERE done = 0 AND account GLOB 'schedule:*')"
     await bot.see(lambda: bot.rows(late, now) == [(0,)], "all that was due", pace=0)
     await bot.barrier()
+
+
+async def becomes(bot: Bot, actor: str, role: Role) -> None:
+    """Somebody whom the hub knows has another role."""
+    await bot.app.store.write(lambda tx: tx.tokens.give(actor, role, "", tx.now))
 
 
 def told(bot: Bot) -> list[str]:
@@ -120,8 +125,9 @@ async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "error"),
     first(
-        2,
+        1,
         [
+            ("/every 5th monday of february /status", "not_for_years"),
             ("/at today at 8 /status", "past_time"), ("/every second /status", "too_frequent"),
             ("/every year on 30 february /status", "never_comes"), ("/at 2099-01-01 /status", "too_far"),
             ("/every day at 9 /pay telegram:5 10", "not_allowed"), ("/every day at 9 /every day at 9 /status", "not_allowed"),
@@ -293,6 +299,12 @@ async def test_in_a_group_operators_plan_and_members_see_and_end_their_own(tmp_p
             ("S-1", "/agents"), ("S-2", None),
         ]  # fmt: skip
         assert "my own" not in everything["text"]
+        await becomes(bot, "console:olga", Role.MEMBER)
+        await passed(bot, HOUR)
+        paused, reminder = sorted(told(bot), reverse=True)
+        assert reminder.startswith("Reminder: my own")
+        assert paused.startswith("S-1 is paused: members may not. Ask the hub's owner.")
+        await becomes(bot, "console:olga", Role.OPERATOR)
         assert (await said_by(bot, "console:olga", "/unschedule S-1", **here))["data"]["ok"]
         assert (await bot.data("/unschedule S-2"))["ok"]
 
