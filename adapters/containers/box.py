@@ -45,6 +45,7 @@ _LATE = 15.0
 """Seconds that a container may take beyond its program: to begin, unpack, pack and end."""
 
 _KILLED = 137
+_LONGEST_NAME = 200
 _ENVIRONMENT = (
     "HOME=/tmp",
     "MPLCONFIGDIR=/tmp",
@@ -101,21 +102,22 @@ class Boxes:
             "command": list(command), "seconds": seconds, "bytes": len(packed), "work": WORK, "files": files, "most": MOST_OUT,
         }  # fmt: skip
         async with self._turns, Docker(url=self._url) as docker:
-            made = await self._made(docker, order)
+            name = f"timmy-box-{self._hub[:6]}-{self._ids.token(6)}"
+            one = docker.containers.container(name)
             try:
-                return await self._worked(docker, made, packed, seconds)
-            finally:
+                await self._make(docker, name, order)
+                return await self._worked(docker, one, packed, seconds)
+            finally:  # also of one that was being made when this turn was stopped
                 async with answering(docker, self._url):
-                    await _remove(made)
+                    await _remove(one)
 
-    async def _made(self, docker: Docker, order: dict[str, Any]) -> DockerContainer:
+    async def _make(self, docker: Docker, name: str, order: dict[str, Any]) -> None:
         async with answering(docker, self._url):
             if not self._swept:
                 await self._sweep(docker)
             await fit(docker, self._image)
             program = await asyncio.to_thread(_INSIDE.read_text, "utf-8")
-            name = f"timmy-box-{self._ids.token(6).lower().replace('_', '-')}x"
-            return await docker.containers.create(self._body(program, order), name=name)
+            await docker.containers.create(self._body(program, order), name=name)
 
     async def _worked(self, docker: Docker, made: DockerContainer, packed: bytes, seconds: float) -> Ran:
         said, out = _Said(), bytearray()
@@ -249,11 +251,16 @@ def _files(folder: Path, closed: Callable[[str], str]) -> Iterator[tuple[str, by
 
 
 def _unpacked(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """The files that came out, as the word of a stranger: plain ones, by their last names."""
-    with suppress(tarfile.TarError, EOFError), tarfile.open(fileobj=io.BytesIO(packed), mode="r|") as archive:
+    """The files that came out, as the word of a stranger: plain ones, by their last names, as large as they claim to be."""
+    with (
+        suppress(tarfile.TarError, EOFError, ValueError, OverflowError),
+        tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive,
+    ):
         for number, entry in enumerate(archive):
             name = readable(PurePosixPath(entry.name).name)
-            if number >= MOST_FILES or not entry.isreg() or not name or name.startswith("."):
+            if number >= MOST_FILES or not entry.isreg() or entry.issparse() or entry.size > len(packed):
+                continue
+            if not name or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
                 continue
             if (content := archive.extractfile(entry)) is not None:
                 yield name, content.read()

@@ -19,7 +19,7 @@ from core.errors import HubError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOST_KEPT = 300
+MOST_KEPT = 100
 """How many versions of files are kept before the oldest goes."""
 
 _BEFORE = "before"

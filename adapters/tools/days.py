@@ -52,8 +52,10 @@ async def date(  # noqa: PLR0913 - all of them may be left out
     into: Annotated[str, Field(description="another time zone, to say the time in")] = "",
 ) -> Output:
     """Tell the date and time now, the weekday of a day, a day some time later, the days between two, the time in another zone."""
-    own = _zone(zone) or here.zone or UTC
-    read = partial(_moment, now=datetime.fromtimestamp(here.clock.now() / 1000, own), zone=own)
+    now = datetime.fromtimestamp(here.clock.now() / 1000, UTC).astimezone(
+        _zone(zone) or here.zone
+    )  # or the machine's own
+    read = partial(_moment, now=now, zone=now.tzinfo or UTC)
     try:
         start = read(day)
         found = _later(start, add) if add.strip() else start
@@ -122,7 +124,7 @@ def _later(start: datetime, text: str) -> datetime:
 
 
 def _told(moment: datetime) -> str:
-    name = getattr(moment.tzinfo, "key", "") or "UTC"
+    name = getattr(moment.tzinfo, "key", "") or moment.tzname()
     week, at = moment.isocalendar().week, "" if _is_midnight(moment) else f" {moment:%H:%M}"
     date_there = f"{moment:%A}, {moment.day} {moment:%B %Y}{at}"
     return f"{date_there} ({moment.date()}, {name}, {moment:%z}; week {week}, day {moment:%j} of the year)"

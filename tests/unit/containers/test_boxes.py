@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import subprocess
@@ -165,6 +166,41 @@ async def test_what_is_in_the_way_is_said_and_believed_for_a_while(server: Docke
     assert "Docker does not answer" in door.lacks()
     await door.sweep()
     assert made == 1
+
+
+async def test_an_archive_that_claims_more_than_it_holds_is_not_believed(server: DockerServer, boxes: Boxes) -> None:
+    bomb = tarfile.TarInfo("bomb.txt")
+    bomb.size, bomb.pax_headers = (
+        0,
+        {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,0", "GNU.sparse.size": str(2**40)},
+    )
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(bomb)
+    long, huge = tarfile.TarInfo("n" * 300), tarfile.TarInfo("huge.txt")
+    huge.size = 2**40
+    server.does = lambda *_: (0, packed.getvalue()[:-10240] + long.tobuf() + huge.tobuf() + b"x" * 512, b"")
+    assert (await boxes.run(["true"], [])).files == ()
+
+
+async def test_a_box_that_was_being_made_when_its_turn_was_stopped_is_removed(
+    server: DockerServer, boxes: Boxes
+) -> None:
+    asking, release = asyncio.Event(), asyncio.Event()
+
+    async def before(what: str) -> None:
+        if what.startswith("POST attach"):
+            asking.set()
+            await release.wait()
+
+    server.before = before
+    async with asyncio.TaskGroup() as group:
+        turn = group.create_task(boxes.run(["true"], []))
+        await asking.wait()
+        assert len(server.boxes) == 1
+        turn.cancel()
+    assert server.boxes == {}
+    release.set()
 
 
 def within(tmp_path: Path, packed: bytes, **order: Any) -> subprocess.CompletedProcess[bytes]:
