@@ -36,11 +36,11 @@ MODULES = {
 """Every tool by name, and the module that declares it."""
 
 AGENT = (
-    *("list_files", "read_file", "search_files", "write_file", "edit_file", "restore_file", "fetch_page"),
-    *("describe_table", "query_table", "draw_chart", "calculate", "date", "tasks", "balance", "agents", "run_python"),
-    *("remember", "recall"),
+    *("read_file", "list_files", "search_files", "fetch_page", "calculate", "date", "write_file", "query_table"),
+    *("edit_file", "describe_table", "draw_chart", "run_python", "tasks", "balance", "agents", "remember", "recall"),
+    "restore_file",
 )
-"""What the hub's own agent is given: few, since small models choose badly among many."""
+"""What the hub's own agent may have, the most useful first: a turn is offered a few of them."""
 
 
 def declared(name: str) -> Declared:
