@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -290,3 +291,35 @@ async def test_nothing_is_left_of_a_server_whose_hub_was_killed(tmp_path: Path) 
     hub.send_signal(signal.SIGKILL)
     await hub.wait()
     await see_gone(*pids)
+
+
+OFFICIAL = str(Path(PEER).with_name("mcp_official.py"))
+
+
+async def test_a_server_of_the_newer_era_is_listened_to(tmp_path: Path) -> None:
+    async with life(tmp_path, args=(OFFICIAL,)) as one:
+        assert await one.server.call("add", {"a": 1, "b": 2}) == "3"
+        assert await one.server.call("change", {}) == "changed"
+        await see(lambda: len(one.server.tools()) == 3)
+
+
+async def test_a_server_of_the_newer_era_is_reached_by_http(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, OFFICIAL, str(port), stderr=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await see(lambda: _listens(port))
+        async with life(tmp_path, command="", args=(), url=f"http://127.0.0.1:{port}/mcp") as one:
+            assert await one.server.call("add", {"a": 1, "b": 2}) == "3"
+            assert await one.server.call("change", {}) == "changed"
+            await see(lambda: len(one.server.tools()) == 3)
+    finally:
+        program.terminate()
+        await program.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
