@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.mcp.servers import load
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.mcp.servers import ServerSpec
-    from adapters.mcp.session import McpServer
+    from adapters.mcp.session import Agree, McpServer
     from adapters.mcp.tool import Told
     from bot.approvals import Approvals
     from bot.mcp_servers import PinTx
@@ -51,7 +53,6 @@ class Servers:
         supervisor: Supervisor,
     ) -> None:  # fmt: skip
         """Start them, each by itself."""
-        from adapters.mcp.session import McpServer  # noqa: PLC0415 - the library takes a second, and most hubs have none
 
         def again(name: str) -> None:
             if name in self._servers:
@@ -64,9 +65,13 @@ class Servers:
             return await agreeing.agreed(name, {tool: Said(one.digest, one.description) for tool, one in told.items()})
 
         for name, spec in self._specs.items():
-            server = McpServer(name, spec, self._home / name, clock, agree)
-            self._servers[name] = server
-            supervisor.reach(f"mcp.{name}", server.run, longest=LONGEST_PAUSE)
+            supervisor.reach(f"mcp.{name}", partial(self._run, name, spec, clock, agree), longest=LONGEST_PAUSE)
+
+    async def _run(self, name: str, spec: ServerSpec, clock: Clock, agree: Agree, reached: Callable[[], None]) -> None:
+        """One life of a server. The library is loaded beside the hub's start, which does not wait for it."""
+        if name not in self._servers:
+            self._servers[name] = await asyncio.to_thread(_made, name, spec, self._home / name, clock, agree)
+        await self._servers[name].run(reached)
 
     def offered(self, names: Sequence[str], caller: Caller) -> Sequence[Tool]:
         """See `Toolbox`. A server acts with its owner's rights, so others have its tools only where its owner says so."""
@@ -87,4 +92,12 @@ class Servers:
 
     def closed(self) -> Sequence[tuple[str, str]]:
         """See `Toolbox`."""
-        return [*self._others.closed(), *(one for server in self._servers.values() for one in server.closed())]
+        begun = [one for server in self._servers.values() for one in server.closed()]
+        waits = [(f"{name}__*", "the MCP server is starting") for name in self._specs if name not in self._servers]
+        return [*self._others.closed(), *begun, *waits]
+
+
+def _made(name: str, spec: ServerSpec, home: Path, clock: Clock, agree: Agree) -> McpServer:
+    from adapters.mcp.session import McpServer  # noqa: PLC0415 - the library takes a second, and most hubs have none
+
+    return McpServer(name, spec, home, clock, agree)
