@@ -742,6 +742,25 @@ class McpGroup(_Group):
     )
 
 
+class GitGroup(_Group):
+    """Where repositories may come from."""
+
+    hosts: Names = Field(
+        "",
+        description="hosts that the agent may clone public repositories from, such as codeberg.org, separated by commas;"
+        " none otherwise",
+    )
+
+    @field_validator("hosts")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        for host in split(value):
+            if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", host):
+                message = f"{host!r} is not the name of a host such as codeberg.org"
+                raise ValueError(message)
+        return value
+
+
 class DockerGroup(_Group):
     """Where agents in containers run."""
 
@@ -832,6 +851,7 @@ class Settings(BaseSettings):
     worker: WorkerGroup = Field(default_factory=WorkerGroup)
     docker: DockerGroup = Field(default_factory=DockerGroup)
     mcp: McpGroup = Field(default_factory=McpGroup)
+    git: GitGroup = Field(default_factory=GitGroup)
 
     @classmethod
     def settings_customise_sources(

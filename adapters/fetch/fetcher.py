@@ -1,6 +1,6 @@
 """`core.ports.Fetcher` over aiohttp: one connection for each request, to an address that was checked, and bounds on all that comes.
 
-The name is resolved inside the connection (`_Checked`), so that what is checked is what is connected to: a name that answers
+The name is resolved inside the connection (`Checked`), so that what is checked is what is connected to: a name that answers
 otherwise the next time gains nothing. Redirections are followed here and each is checked like a first address.
 No cookies, no proxy or `.netrc` of the environment, no connection that is used again.
 """
@@ -124,7 +124,7 @@ class PageFetcher:
 
     async def _ask(self, url: URL, authorization: str) -> Page | str:
         """One request: the page, or where else it is."""
-        resolver = _Checked(self._resolver or ThreadedResolver(), self._reach, allowed=self._reach.allows(url))
+        resolver = Checked(self._resolver or ThreadedResolver(), self._reach, allowed=self._reach.allows(url))
         headers = {"User-Agent": "timmy", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
         if authorization:
             headers["Authorization"] = authorization
@@ -214,7 +214,7 @@ def _size(limit: int) -> str:
     return f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit:,} bytes"
 
 
-class _Checked(AbstractResolver):
+class Checked(AbstractResolver):
     """Resolves a name for a connection, and lets it have the addresses only if each of them may be fetched from."""
 
     def __init__(self, resolver: AbstractResolver, reach: Reach, *, allowed: bool) -> None:

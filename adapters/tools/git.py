@@ -9,12 +9,16 @@ from pydantic import Field
 
 from adapters.tools.declared import said, tool
 from adapters.tools.here import Here
-from core.agent.tool import Effect, Output, Use
+from core.agent.tool import BadCall, Effect, Output, Use
 
 PLACES = "/usr/bin:/bin:/usr/local/bin:/opt/homebrew/bin"
 _FOLDER = Field(description="a folder of a Git repository in the workspace; . is the workspace itself")
 _REVISION = Field(description="a branch or a commit; empty is what is checked out")
 _BRANCH = Field(min_length=1, max_length=100, description="the branch's name, such as fix-totals")
+
+
+def _needs_hosts(here: Here) -> str:
+    return _needs(here) if here.cloner else "no host is allowed. TIMMY_GIT_HOSTS names those that git_clone takes from"
 
 
 def _needs(here: Here) -> str:
@@ -86,3 +90,27 @@ async def git_commit(
 
 def _files(files: list[str]) -> str:
     return f" ({', '.join(map(said, files))})" if files else " (all that is changed)"
+
+
+@tool(
+    lambda a: f"clone {said(a['url'])} into the workspace{_as(a['name'])}",
+    effect=Effect.WRITE,
+    outward="url",
+    needs=_needs_hosts,
+)
+async def git_clone(
+    here: Here,
+    use: Use,
+    *,
+    url: Annotated[str, Field(description="its whole address, such as https://example.org/ann/shop.git")],
+    name: Annotated[str, Field(max_length=100, description="the folder's name; its own if empty")] = "",
+) -> Output:
+    """Clone a public Git repository into a new folder of the workspace, from a host that the owner allows."""
+    if here.cloner is None:
+        raise BadCall(tool="git_clone", why="no host is allowed.")
+    found = await here.cloner.clone(url, name)
+    return Output(f"Cloned into {found}. git_log and git_status say more of it.", outside=False)
+
+
+def _as(name: str) -> str:
+    return f" as {said(name)}" if name else ""

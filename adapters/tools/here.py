@@ -28,9 +28,23 @@ class Reader(Protocol):
         """What the slash command `line`, one that only reads, says to the caller. Raises what it would say instead."""
 
 
+class Cloner(Protocol):
+    """Git repositories of the internet."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Where they may come from."""
+
+    async def clone(self, url: str, name: str = "") -> str:
+        """Clone one into a folder of the workspace; returns its name. Raises why it cannot be had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
-    """The ports. `skills`: what works on the files of the workspace; `data`: the hub's own folder."""
+    """The ports. `skills`: what works on the files of the workspace; `data`: the hub's own folder.
+
+    `cloner`: None where the owner allows no host.
+    """
 
     skills: Skills
     shelf: Shelf
@@ -41,6 +55,7 @@ class Here:
     data: Path
     notebook: Callable[[], Notebook]
     box: Box | None = None
+    cloner: Cloner | None = None
 
     def knows(self, *skills: str) -> str:
         """What to do where one of the skills cannot be used on this machine; empty if all can."""

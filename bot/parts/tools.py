@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapters import folder
+from adapters.clockwork import SystemIds
 from adapters.containers.door import Door
 from adapters.tools.here import Here
 from adapters.tools.toolbox import MODULES, Tools, declared
+from config.settings import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import tzinfo
 
     from adapters.containers.box import Boxes
+    from adapters.fetch.repositories import Repositories
     from adapters.shelf import Shelf
     from adapters.tools.here import Reader
     from config.settings import Settings
@@ -45,7 +48,7 @@ def tools(  # noqa: PLR0913 - the ports that tools work with
     box: Box | None = None,
 ) -> Tools:
     """All tools of a hub."""
-    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook, box))
+    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook, box, _cloner(settings)))
 
 
 def boxes(settings: Settings, clock: Clock, ids: IdSource, spawner: Spawner) -> Door:
@@ -73,6 +76,15 @@ def described() -> Iterator[tuple[str, str, Effect, str]]:
     for name in MODULES:
         one = declared(name)
         yield name, one.description, one.effect, one.outward
+
+
+def _cloner(settings: Settings) -> Repositories | None:
+    hosts = split(settings.git.hosts)
+    if not hosts:
+        return None
+    from adapters.fetch.repositories import Repositories  # noqa: PLC0415 - few hubs clone anything
+
+    return Repositories(settings.workspace, hosts, SystemIds())
 
 
 def check_names(personas: Iterable[Persona]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,8 +25,11 @@ from adapters.skills.errors import (
 from adapters.skills.git import git as skill
 from adapters.skills.job import Job
 from adapters.skills.workspace import Workspace
+from adapters.tools.toolbox import Tools
+from core.agent.tool import Use, Way, judge
 from core.errors import HubError
 from tests.unit.skills.conftest import CANARY
+from tests.unit.tools.bench import ANN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -491,3 +495,32 @@ async def test_links_among_branches_and_files_lead_nowhere(bench: Bench, shop: P
     for name in ("packed-refs", "refs/heads/x", "refs/heads/z/y"):
         (shop / ".git" / name).unlink()
     assert CANARY not in git(shop, "log", "-p", "mine")
+
+
+@dataclass
+class Cloner:
+    hosts: frozenset[str] = frozenset({"codeberg.org"})
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def clone(self, url: str, name: str = "") -> str:
+        self.asked.append((url, name))
+        return name or "shop"
+
+
+async def test_repositories_are_cloned_where_the_owner_allows_a_host(bench: Bench) -> None:
+    offered = [tool.spec.name for tool in bench.tools.offered(["git_status", "git_clone"], ANN)]
+    assert offered == ["git_status"]
+    assert (
+        "git_clone",
+        "no host is allowed. TIMMY_GIT_HOSTS names those that git_clone takes from",
+    ) in bench.tools.closed()
+    cloner = Cloner()
+    tools = Tools(replace(bench.here, cloner=cloner))
+    tool = tools.offered(["git_clone"], ANN)[0]
+    given = tool.read({"url": "https://codeberg.org/ann/shop.git"})
+    assert judge(tool, given, tainted=False, named=()) is Way.ASK, "nobody named that address"
+    assert judge(tool, given, tainted=False, named=["https://codeberg.org/ann/shop.git"]) is Way.RUN
+    assert judge(tool, given, tainted=True, named=["https://codeberg.org/ann/shop.git"]) is Way.ASK
+    assert tool.words(given) == "clone https://codeberg.org/ann/shop.git into the workspace"
+    assert (await tool.run(given, Use(ANN, "telegram:5", "k"))).text.startswith("Cloned into shop.")
+    assert cloner.asked == [("https://codeberg.org/ann/shop.git", "")]
