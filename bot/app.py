@@ -71,6 +71,7 @@ from core.agent.notebook import Notebook
 from core.agent.persona_worker import PersonaWorker
 from core.agent.pulling import Pulls
 from core.agent.summaries import Summaries
+from core.agent.vectors import Vectors
 from core.automation.briefing import Briefings
 from core.automation.notify import Notices
 from core.automation.schedules import Schedules
@@ -253,6 +254,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             store, clock, identities, timers.calendar, zone=settings.timezone or "", send=delivery.send,
             listed=partial(chats.works_in, chats.listed(settings)),
         )  # fmt: skip
+        vectors = Vectors(store, models.embedder, nursery, clock)
         hub = Hub(
             clock,
             approvals,
@@ -282,7 +284,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             contained,
             spark,
             tooling,
-            Notebook(store, identities, window=bounds.window),
+            Notebook(store, identities, vectors, window=bounds.window),
             Summaries(store, brain, nursery, bounds=bounds),
             notices,
             schedules,
@@ -432,6 +434,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await console.listening()
         await contained.begin(kept=await store.read(lambda tx: tx.keeps_containers()))
         await serving.begin()
+        vectors.look()
         health.ready = True
         try:
             yield App(

@@ -87,6 +87,7 @@ class OllamaServer:
         self.seen = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.asked: list[dict[str, Any]] = []
+        self.embedded: list[list[str]] = []
         self.headers: list[dict[str, str]] = []
         self.begun = asyncio.Event()
         self.hung_up = asyncio.Event()
@@ -193,6 +194,7 @@ class OllamaServer:
         if body["model"] not in self.models:
             return _error(Fault(404, f"model '{body['model']}' not found"))
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        self.embedded.append(texts)
         return web.json_response({"model": body["model"], "embeddings": [_vector(text) for text in texts]})
 
     async def _ps(self, _: web.Request) -> web.Response:

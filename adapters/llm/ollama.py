@@ -11,7 +11,7 @@ from core.agent.model import ModelMissing, ModelUnreachable, NoModelInstalled
 from core.agent.pulling import PullFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from adapters.llm.server import Wire
     from adapters.llm.wire import Wire as OllamaWire
@@ -45,6 +45,16 @@ class OllamaModel(ModelServer):
                     raise PullFailed(model=name, why=f"nothing came for {round(self._patience.first)} s") from None
                 yield step
         self._verdict = None  # there is one more
+
+    async def embedder(self) -> str | None:
+        """See `core.agent.vectors.Embedder`."""
+        wire = cast("OllamaWire", await self._connected())
+        async with asyncio.timeout(self._patience.listing):
+            return next((name for name in await wire.embedders() if self._here(name)), None)
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """See `core.agent.vectors.Embedder`."""
+        return await cast("OllamaWire", await self._connected()).embed(model, texts)
 
     def _load(self) -> Wire:
         from adapters.llm import wire  # noqa: PLC0415 - see the top of that module

@@ -5,6 +5,7 @@ Importing it takes 0.3 s and 15 MB, so `ollama.py` does that in a thread, and on
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import aclosing
 from http import HTTPStatus
@@ -78,9 +79,27 @@ class Wire:
             listed = (await self._client.list()).models
         except LIBRARY_ERRORS as error:
             raise self._translate(error, "") from error
-        return [
-            entry.model for entry in listed if entry.model and (entry.details is None or _chats(entry.details.family))
-        ]
+        return [entry.model for entry in listed if entry.model and not _embeds(entry)]
+
+    async def embedders(self) -> list[str]:
+        """The names of all models for embeddings, the newest first."""
+        try:
+            listed = (await self._client.list()).models
+        except LIBRARY_ERRORS as error:
+            raise self._translate(error) from error
+        return [entry.model for entry in listed if entry.model and _embeds(entry)]
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each text. What is longer than the model takes is cut by it."""
+        try:
+            found = (await self._client.embed(model, list(texts), truncate=True)).embeddings
+            vectors = [[float(number) for number in vector] for vector in found]
+        except LIBRARY_ERRORS as error:
+            raise self._translate(error, model) from error
+        alike = len(vectors) == len(texts) and len({len(vector) for vector in vectors}) == 1
+        if not alike or not all(any(vector) and all(map(math.isfinite, vector)) for vector in vectors):
+            raise ModelGarbled(url=self._url, why="vectors that are none")
+        return vectors
 
     async def card(self, model: str) -> Card:
         """What a model can do, as far as its server says."""
@@ -195,8 +214,10 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": tool._asdict()}
 
 
-def _chats(family: str | None) -> bool:
-    return family not in _NO_CHAT
+def _embeds(entry: ollama.ListResponse.Model) -> bool:
+    """Whether a model is for embeddings alone, by its family, or by its name where it is of a family that also chats."""
+    family = entry.details.family if entry.details is not None else None
+    return family in _NO_CHAT or "embed" in (entry.model or "").lower()
 
 
 async def _without_credentials(request: httpx.Request) -> None:

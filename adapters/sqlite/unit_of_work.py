@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.schedule_store import ScheduleRows
     from adapters.sqlite.statement_store import StatementRows
     from adapters.sqlite.summary_store import SummaryRows
+    from adapters.sqlite.vector_store import VectorRows
     from core.events import Json
 
 _EMPTY = "{}"
@@ -75,10 +76,39 @@ class UnitOfWork:
     """What a function given to `Database.write` works on."""
 
     __slots__ = (
-        "_connection", "_emitted", "_renewed", "advice", "agents", "approvals", "books", "conversations", "crew", "events",
-        "fields", "flows", "forecasts", "holds", "invoices", "ledger", "limits", "links", "messages", "now", "pairing",
-        "payments", "purchases", "recon", "reports", "sessions", "shortcuts", "surfaces", "suspense", "tasks",
-        "tokens", "turn",
+        "_connection",
+        "_emitted",
+        "_renewed",
+        "_vectors",
+        "advice",
+        "agents",
+        "approvals",
+        "books",
+        "conversations",
+        "crew",
+        "events",
+        "fields",
+        "flows",
+        "forecasts",
+        "holds",
+        "invoices",
+        "ledger",
+        "limits",
+        "links",
+        "messages",
+        "now",
+        "pairing",
+        "payments",
+        "purchases",
+        "recon",
+        "reports",
+        "sessions",
+        "shortcuts",
+        "surfaces",
+        "suspense",
+        "tasks",
+        "tokens",
+        "turn",
     )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -87,6 +117,7 @@ class UnitOfWork:
         self.turn = 0
         self.events: list[Event] = []
         self._emitted: list[Event] = []
+        self._vectors: VectorRows | None = None
         self.ledger = LedgerRows(connection, self)
         self.books = BookRows(connection)
         self.limits = LimitRows(connection)
@@ -135,6 +166,15 @@ class UnitOfWork:
         from adapters.sqlite.memory_store import MemoryRows  # noqa: PLC0415 - for the first who talks to the agent
 
         return MemoryRows(self._connection)
+
+    @property
+    def vectors(self) -> VectorRows:
+        """What facts mean to a model."""
+        if self._vectors is None:
+            from adapters.sqlite.vector_store import VectorRows  # noqa: PLC0415 - where the model server has one for that
+
+            self._vectors = VectorRows(self._connection)
+        return self._vectors
 
     @property
     def summaries(self) -> SummaryRows:

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from core.agent.model import Card, Model
     from core.agent.pulling import Library
+    from core.agent.vectors import Embedder
     from core.ports import Clock, Spawner
 
 OLLAMA, OPENAI = "ollama", "openai"
 
 
 class Brains(NamedTuple):
-    """What answers, its servers by name, and where models come from (None: from nowhere)."""
+    """What answers, its servers by name, and where models come from (None: from nowhere), and embeddings."""
 
     model: Cascade
     servers: Mapping[str, ModelServer]
     library: Library | None
+    embedder: Embedder | None
 
     async def begin(self, spawner: Spawner, patience: float) -> None:
         """Take a first look, of so many seconds: interrupted tasks may need a model, and should not fail for a late one."""
@@ -43,13 +45,14 @@ class Brains(NamedTuple):
 async def brains(settings: Settings, clock: Clock, *, instead: Model | None = None) -> AsyncIterator[Brains]:
     """All servers. `instead`: this model, as if the first server were it."""
     if instead is not None:
-        yield Brains(Cascade([Backend(OLLAMA, settings.ollama.url, instead)], clock), {}, None)
+        yield Brains(Cascade([Backend(OLLAMA, settings.ollama.url, instead)], clock), {}, None, None)
         return
     async with contextlib.AsyncExitStack() as stack:
         found = {name: await stack.enter_async_context(server) for name, server in servers(settings, clock).items()}
         cascade = Cascade([Backend(name, server.url, server) for name, server in found.items()], clock)
         ollama = found.get(OLLAMA)
-        yield Brains(cascade, found, ollama if isinstance(ollama, OllamaModel) else None)
+        own = ollama if isinstance(ollama, OllamaModel) else None
+        yield Brains(cascade, found, own, own)
 
 
 def servers(settings: Settings, clock: Clock) -> dict[str, ModelServer]:

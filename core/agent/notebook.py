@@ -27,6 +27,7 @@ from core.agent.memory import (
     UnknownFact,
     best,
     fact_name,
+    fused,
     kept,
     near,
     notes,
@@ -34,12 +35,15 @@ from core.agent.memory import (
     weigh,
     worths,
 )
+from core.agent.vectors import VectorTx
+from core.agent.vectors import near as nearly
 from core.tokens import TokenTx
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from core.agent.memory import MemoryStore
+    from core.agent.vectors import Meant, Vectors
     from core.chat import Caller
     from core.store import Store
     from core.tokens import Identities
@@ -48,7 +52,7 @@ PART = 500
 """Facts that are forgotten, or come back, in one write at most."""
 
 
-class MemoryTx(TokenTx, Protocol):
+class MemoryTx(TokenTx, VectorTx, Protocol):
     """A unit of work over what is remembered, and who people are."""
 
     @property
@@ -75,9 +79,10 @@ class Found(NamedTuple):
 class Notebook:
     """What people had the agent keep. `window` is the model's, in tokens: a share of it is for facts."""
 
-    def __init__(self, store: Store[MemoryTx], identities: Identities, *, window: int) -> None:
+    def __init__(self, store: Store[MemoryTx], identities: Identities, vectors: Vectors, *, window: int) -> None:
         self._store = store
         self._identities = identities
+        self._vectors = vectors
         self._window = window
 
     async def remember(self, caller: Caller, conversation: str, text: str, key: str, *, how: How = How.WRITTEN) -> Kept:
@@ -104,7 +109,9 @@ class Notebook:
         def _source(tx: MemoryTx) -> Source:
             return Source(caller.recorded, tx.now, conversation, key, how)
 
-        return await self._store.write(work)
+        made = await self._store.write(work)
+        self._vectors.look()
+        return made
 
     async def listed(self, caller: Caller, conversation: str, *, limit: int, before: int | None = None) -> Found:
         """The newest facts, `limit` at most, from number `before` downwards where it is given."""
@@ -120,8 +127,13 @@ class Notebook:
         """The facts that fit some words, the best first, `limit` at most."""
         authorize(caller, Action.RECALL)
 
+        meant = await self._vectors.meaning(question)
+
         def work(tx: MemoryTx) -> Found:
-            found, _ = _ranked(tx, self._readable(tx, caller, conversation), question, limit)
+            memories = self._readable(tx, caller, conversation)
+            found, _ = _ranked(tx, memories, question, limit)
+            if meant is not None:
+                found = _with_near(tx, memories, found, meant, limit)
             return self._found(tx, caller, found, len(found))
 
         return await self._store.read(work)
@@ -134,18 +146,26 @@ class Notebook:
         if not judge(caller, Action.RECALL).allowed:
             return NO_NOTES
 
-        def work(tx: MemoryTx) -> Notes:
+        def work(tx: MemoryTx, meant: Meant | None) -> Notes | None:
             memories = self._readable(tx, caller, conversation)
             few = tx.memory.newest(memories, WHOLE + 1) if memories else []
             if not few:
                 return NO_NOTES
-            found, worth = _ranked(tx, memories, question, GIVEN)
             whole = len(few) <= WHOLE
+            if not whole and meant is None and self._vectors.ready:
+                return None
+            found, worth = _ranked(tx, memories, question, GIVEN)
             given = [*found, *(one for one in few if one not in found)] if whole else near(found, worth)
+            if meant is not None:
+                given = _with_near(tx, memories, given, meant, GIVEN)
             outside = not all(self._said(tx, caller, one) for one in given)
             return Notes(notes(given, _scope(caller), self._window), outside=outside)
 
-        return await self._store.read(work)
+        found = await self._store.read(lambda tx: work(tx, None))
+        if found is None:  # a model may know more of so many than their words say
+            meant = await self._vectors.meaning(question)
+            found = await self._store.read(lambda tx: work(tx, meant))
+        return found or NO_NOTES
 
     async def forget(self, caller: Caller, conversation: str, numbers: Collection[int], *, key: str) -> list[Fact]:
         """Forget facts by their numbers; they can be had back for `UNDO_MS`. Returns them. Raises `UnknownFact`.
@@ -205,6 +225,7 @@ class Notebook:
         found = await self._store.write(work)
         if not found:
             raise NothingForgotten(hours=UNDO_MS // 3_600_000)
+        self._vectors.look()
         return found
 
     def _found(self, tx: MemoryTx, caller: Caller, facts: list[Fact], total: int) -> Found:
@@ -250,3 +271,11 @@ def _ranked(tx: MemoryTx, memories: Sequence[int], question: str, limit: int) ->
     facts = tx.memory.facts(first)
     worth = worths(facts, query, question, tx.now)
     return best(facts, worth)[:limit], worth
+
+
+def _with_near(tx: MemoryTx, memories: Sequence[int], found: Sequence[Fact], meant: Meant, limit: int) -> list[Fact]:
+    """Both rankings as one: the facts that fit by their words, and those that mean nearly the same."""
+    close = nearly(tx.vectors.nearest(memories, meant, limit))
+    order = fused([fact.id for fact in found], close)[:limit]
+    facts = {fact.id: fact for fact in (*tx.memory.facts(order),)}
+    return [facts[number] for number in order if number in facts]

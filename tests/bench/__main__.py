@@ -446,6 +446,13 @@ def _memory(effort: Effort) -> Iterator[Line]:
         yield Line(
             f"memory: the fact is given, by {kind}", f"{share:.0%}", f"of {memory.PROBES // 3} questions", share, limit
         )
+    near = memory.nearest(memory.FACTS, 20 * effort.rounds)
+    middle, slow = (latency.at(sorted(near.took), share) for share in (0.5, 0.99))
+    what = f"memory: the nearest of {memory.FACTS:,} vectors, p50 ms"
+    yield Line(what, f"{middle:.1f} ms", f"its p99: {slow:.1f} ms", middle, "<= 10")
+    yield Line(
+        "memory: of the ten nearest it finds", f"{near.found:.0%}", "comparing all of them", near.found, ">= 0.8"
+    )
 
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Line]]] = {

@@ -14,14 +14,15 @@ import tempfile
 import time
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adapters.clockwork import SystemClock, SystemIds
+from adapters.clockwork import Nursery, SystemClock, SystemIds
 from adapters.sqlite.connection import connect
 from adapters.sqlite.unit_of_work import UnitOfWork
 from adapters.sqlite.writer import Database
 from core.agent.memory import TERMS, Fact, Owner, Scope, Source, terms
 from core.agent.notebook import Notebook
+from core.agent.vectors import Meant, Vectors
 from core.chat import Caller, Role
 from core.tokens import Identities
 
@@ -37,6 +38,7 @@ LENGTH = 12
 PROBES = 300
 WINDOW = 8192
 MOST = TERMS
+DIMENSIONS = 768
 ANN = "telegram:5"
 AT = 1_790_000_000_000
 
@@ -114,7 +116,7 @@ async def _measure(path: Path, probes: list[Probe]) -> Found:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Database.open(path, SystemClock()))
         identities = Identities(store, SystemIds(), owners=(), reserved=lambda _: False)
-        notebook = Notebook(store, identities, window=WINDOW)
+        notebook = Notebook(store, identities, Vectors(store, None, Nursery(), SystemClock()), window=WINDOW)
         caller, took = Caller(ANN, Role.MEMBER), []
         hits: dict[str, list[bool]] = {}
         for probe in probes:
@@ -131,6 +133,49 @@ async def _longest(notebook: Notebook, caller: Caller) -> float:
     began = time.perf_counter()
     await notebook.notes(caller, ANN, " ".join(_GLUE * 3))
     return (time.perf_counter() - began) * 1000
+
+
+class Near(NamedTuple):
+    """Milliseconds of each search by vectors, and how many of the ten nearest were found."""
+
+    took: list[float]
+    found: float
+
+
+def nearest(facts: int, questions: int) -> Near:
+    """Search by what facts mean: vectors of 768 numbers in clouds, as models make them; held against comparing all of them."""
+    import numpy as np  # noqa: PLC0415 - for these lines alone
+
+    dice = np.random.default_rng(6)
+    clouds = dice.standard_normal((200, DIMENSIONS), np.float32)
+
+    def some(count: int) -> Any:
+        return clouds[dice.integers(0, len(clouds), count)] + 1.2 * dice.standard_normal(
+            (count, DIMENSIONS), np.float32
+        )
+
+    vectors, asked = some(facts), some(questions)
+    exact = (asked @ vectors.T) / np.linalg.norm(vectors, axis=1)
+    with (
+        tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder,
+        closing(connect(Path(folder, "hub.db"))) as connection,
+    ):
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        tx = UnitOfWork(connection)
+        owner = Owner(Scope.PERSON, ANN)
+        for number, vector in enumerate(vectors):
+            fact = tx.memory.add(Fact(f"f{number}", owner, Source(ANN, AT, ANN, "k")), ())
+            tx.vectors.put(fact.id, Meant("m", vector))
+        connection.execute("COMMIT")
+        memories, took, found = tx.memory.numbers([owner]), [], 0
+        tx.vectors.nearest(memories, Meant("m", asked[0]), 10)  # the first reads the signs
+        for place, vector in enumerate(asked):
+            began = time.perf_counter()
+            near = tx.vectors.nearest(memories, Meant("m", vector), 10)
+            took.append((time.perf_counter() - began) * 1000)
+            found += len({fact - 1 for fact, _ in near} & set(np.argsort(-exact[place])[:10].tolist()))
+    return Near(took, found / (10 * questions))
 
 
 def searches(facts: int, rounds: int) -> Iterator[Found]:

@@ -19,15 +19,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from adapters.clockwork import Nursery
 from adapters.sqlite.connection import schema_files
 from adapters.sqlite.unit_of_work import UnitOfWork
 from core.agent.memory import Scope
 from core.agent.notebook import Notebook
+from core.agent.vectors import Vectors
 from core.chat import Role
 from core.errors import HubError
 from core.tokens import CONSOLE_OWNER, Identities
 from tests.depth import depth
-from tests.fakes import FakeIds
+from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -79,7 +81,9 @@ class Memories(RuleBasedStateMachine):
     def begin(self) -> None:
         self.store = Direct()
         self.identities = Identities(self.store, FakeIds("x"), owners=(NAMED,), reserved=lambda _: False)
-        self.notebook = Notebook(self.store, self.identities, window=100_000)
+        self.notebook = Notebook(
+            self.store, self.identities, Vectors(self.store, None, Nursery(), FakeClock()), window=100_000
+        )
         self.said: dict[str, set[str]] = {one: set() for one in (*EVERYBODY, *GROUPS)}
         self.links: dict[str, str] = {}
         self.inside = {*PEOPLE, SECOND_OWNER}

@@ -230,3 +230,24 @@ async def test_a_conversation_that_outgrows_the_window_is_summed_up_and_new_clea
         assert bot.rows("SELECT * FROM summary") == []
         await bot.say("And?")
         assert "in short" not in given(server)
+
+
+async def test_with_a_model_for_embeddings_facts_get_vectors_and_questions_are_asked_by_theirs(
+    tmp_path: Path, server: OllamaServer
+) -> None:
+    server.models.append("nomic-embed-text:latest")
+    server.families["nomic-embed-text:latest"] = "nomic-bert"
+    async with hub(tmp_path, ollama=server.url) as bot:
+        for number in range(10):
+            await bot.say(f"/remember room {number} is a library")
+        await bot.see(lambda: len(bot.rows("SELECT 1 FROM fact_vector")) == 10, "a vector of each fact", pace=0)
+        await bot.say("which library?")
+        assert server.embedded[-1] == ["search_query: which library?"]
+        await bot.say("/forget all")
+        assert bot.rows("SELECT * FROM fact_code") == []
+        await bot.say("/forget undo")
+        await bot.see(lambda: len(bot.rows("SELECT 1 FROM fact_vector")) == 10, "them again", pace=0)
+    server.models[-1] = "mxbai-embed-large:latest"
+    async with hub(tmp_path, ollama=server.url) as bot:
+        query = "SELECT 1 FROM fact_vector JOIN embedding ON id = model WHERE name = 'mxbai-embed-large:latest'"
+        await bot.see(lambda: len(bot.rows(query)) == 10, "those of another model", pace=0)

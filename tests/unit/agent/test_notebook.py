@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.clockwork import Nursery
 from core.access import NeedsTap, NotAllowed
 from core.agent.memory import NO_NOTES, WHOLE, How, MemoryFull, NothingForgotten, Scope, UnknownFact
 from core.agent.notebook import Notebook
+from core.agent.vectors import Vectors
 from core.chat import Role
 from core.tokens import Identities, NotAsYouWere, TokenRow
-from tests.fakes import FakeIds
+from tests.fakes import FakeClock, FakeIds
 
 if TYPE_CHECKING:
     from adapters.sqlite.writer import Database
@@ -31,7 +33,7 @@ async def identities(store: Database) -> Identities:
 
 @pytest.fixture
 def notebook(store: Database, identities: Identities) -> Notebook:
-    return Notebook(store, identities, window=8192)
+    return Notebook(store, identities, Vectors(store, None, Nursery(), FakeClock()), window=8192)
 
 
 async def caller(identities: Identities, actor: str, *, private: bool = True) -> Caller:

@@ -32,7 +32,7 @@ KEPT = {
     "book", "account", "txn", "posting", "hold", "task", "bid", "agent", "crew", "reputation", "sync", "file", "cursor", "actor",
     "conversation", "moved", "latch", "pin", "opened_before", "link", "payment", "payment_before", "settlement", "limit_rule",
     "freeze", "treasury_flow", "daily_report", "container", "container_mark", "forecast", "spark_field", "spark_advice",
-    "memory", "fact_term", "fact_term_data", "fact_term_idx", "fact_term_config",
+    "memory", "fact_term", "fact_term_data", "fact_term_idx", "fact_term_config", "embedding", "fact_code", "fact_vector",
     "mcp_tool",
     "notice_wish", "quiet_hours", "held_notice", "briefing",
 }  # fmt: skip

@@ -1,0 +1,183 @@
+"""Vectors are made behind everybody's back where there is a model for them, and find what a question's words do not say."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.clockwork import Nursery
+from core.agent.memory import WHOLE
+from core.agent.model import ModelGarbled, ModelUnreachable
+from core.agent.notebook import Notebook
+from core.agent.vectors import PART, REST_MS, Vectors, near
+from core.chat import Caller, Role
+from core.tokens import Identities
+from tests.fakes import FakeClock, FakeIds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from adapters.llm.ollama import OllamaModel
+    from adapters.sqlite.writer import Database
+    from core.errors import HubError
+    from tests.ollama_server import OllamaServer
+
+ANN = Caller("telegram:5", Role.MEMBER)
+ALIKE = (("puppy", "dog", "hound"), ("car", "automobile"), ("rain", "weather"))
+
+
+@dataclass
+class Concepts:
+    """`Embedder` that knows a few synonyms."""
+
+    model: str | None = "concepts"
+    fails: HubError | None = None
+    hangs: bool = False
+    asked: list[list[str]] = field(default_factory=list)
+
+    async def embedder(self) -> str | None:
+        return self.model
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        assert model == self.model
+        self.asked.append(list(texts))
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fails is not None:
+            raise self.fails
+        return [[0.1, *(float(any(word in text for word in group)) for group in ALIKE)] for text in texts]
+
+
+@pytest.fixture
+def concepts() -> Concepts:
+    return Concepts()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def vectors(store: Database, concepts: Concepts, clock: FakeClock) -> AsyncIterator[Vectors]:
+    async with Nursery() as nursery:
+        yield Vectors(store, concepts, nursery, clock)
+
+
+@pytest.fixture
+async def notebook(store: Database, vectors: Vectors) -> Notebook:
+    await store.write(lambda tx: tx.tokens.give(ANN.actor, Role.MEMBER, "", tx.now))
+    return Notebook(store, Identities(store, FakeIds("x"), owners=(), reserved=lambda _: False), vectors, window=8192)
+
+
+async def remember(notebook: Notebook, *texts: str) -> None:
+    for text in texts:
+        await notebook.remember(ANN, ANN.actor, text, f"key of {text}")
+
+
+async def rested(vectors: Vectors) -> None:
+    async with asyncio.timeout(10):
+        await vectors.rested.wait()
+
+
+async def test_a_question_finds_what_its_words_do_not_say(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts
+) -> None:
+    await remember(notebook, "my puppy is called Otto", *(f"room {number} is a library" for number in range(WHOLE)))
+    await rested(vectors)
+    assert "Otto" in (await notebook.notes(ANN, ANN.actor, "what does the hound like?")).text
+    found = await notebook.search(ANN, ANN.actor, "hound", limit=10)
+    assert [fact.text for fact in found.facts] == ["my puppy is called Otto"]
+    both = await notebook.search(ANN, ANN.actor, "the hound of room 3", limit=10)
+    assert {fact.text for fact in both.facts[:2]} == {"my puppy is called Otto", "room 3 is a library"}
+
+
+async def test_without_a_model_for_it_nothing_is_asked_and_nothing_kept(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts, store: Database
+) -> None:
+    concepts.model = None
+    await remember(notebook, "my puppy is called Otto")
+    await rested(vectors)
+    await notebook.search(ANN, ANN.actor, "hound", limit=10)
+    assert concepts.asked == []
+    assert not vectors.ready
+
+
+async def test_where_nothing_is_remembered_nobody_is_asked(vectors: Vectors, concepts: Concepts) -> None:
+    vectors.look()
+    await rested(vectors)
+    assert not vectors.ready
+    assert await vectors.meaning("hound") is None
+
+
+async def test_what_fails_is_left_for_later_and_a_question_is_answered_by_its_words(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts, clock: FakeClock
+) -> None:
+    concepts.fails = ModelUnreachable(url="there")
+    await remember(notebook, *(f"puppy {number}" for number in range(WHOLE + 1)))
+    await rested(vectors)
+    before = len(concepts.asked)
+    assert "puppy 3" in (await notebook.notes(ANN, ANN.actor, "puppy 3")).text
+    assert len(concepts.asked) == before, "it rests"
+    clock.advance(REST_MS)
+    assert "puppy 3" in (await notebook.notes(ANN, ANN.actor, "puppy 3")).text
+    assert len(concepts.asked) == before + 1
+    concepts.fails = None
+    vectors.look()
+    await rested(vectors)
+    clock.advance(REST_MS)
+    assert (await notebook.notes(ANN, ANN.actor, "hound")).text.count("puppy") > 1
+
+
+async def test_a_slow_model_holds_up_no_question(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await remember(notebook, *(f"puppy {number}" for number in range(WHOLE + 1)))
+    await rested(vectors)
+    monkeypatch.setattr("core.agent.vectors.ASK_SECONDS", 0.01)
+    concepts.hangs = True
+    assert "puppy 3" in (await notebook.notes(ANN, ANN.actor, "puppy 3")).text
+    assert not vectors.ready
+
+
+async def test_with_another_model_all_are_made_anew_part_by_part(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts
+) -> None:
+    concepts.model = None
+    await remember(notebook, *(f"puppy {number}" for number in range(PART + 1)))
+    await rested(vectors)
+    concepts.model = "nomic-embed-text:latest"
+    vectors.look()
+    vectors.look()
+    await rested(vectors)
+    assert [len(texts) for texts in concepts.asked] == [PART, 1]
+    assert concepts.asked[-1] == ["search_document: puppy 0"]
+    concepts.model = "other"
+    vectors.look()
+    await rested(vectors)
+    assert [len(texts) for texts in concepts.asked] == [PART, 1, PART, 1]
+    await vectors.meaning("hound")
+    assert concepts.asked[-1] == ["hound"]
+
+
+def test_those_are_near_that_are_about_as_near_as_the_nearest() -> None:
+    assert near([]) == []
+    assert near([(1, 0.8), (2, 0.75), (3, 0.5)]) == [1, 2]
+    assert near([(1, -0.1), (2, -0.2)]) == []
+
+
+async def test_ollama_gives_vectors_by_its_models_for_that(model: OllamaModel, server: OllamaServer) -> None:
+    assert await model.embedder() is None
+    server.models = ["qwen3-embedding:0.6b", "bge-m3:latest", "llama3.2:latest", "embed-cloud"]
+    server.families["bge-m3:latest"] = "bert"
+    assert await model.models() == ["llama3.2:latest"]
+    name = await model.embedder()
+    assert name == "qwen3-embedding:0.6b"
+    first, second = await model.embed(name, ["tea and milk", "milk"])
+    assert len(first) == len(second) > 10
+    assert server.embedded == [["tea and milk", "milk"]]
+    with pytest.raises(ModelGarbled, match="vectors that are none"):
+        await model.embed(name, ["milk", ""])
