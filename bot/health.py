@@ -158,7 +158,10 @@ class Health:
 
     async def data(self) -> dict[str, Json]:
         """Everything, for programs."""
-        figures, model, behind, now = await self.figures(), await self.model(), self.behind(), self.clock.now()
+        return await self._data(await self.figures())
+
+    async def _data(self, figures: Figures) -> dict[str, Json]:
+        model, behind, now = await self.model(), self.behind(), self.clock.now()
         faults, waits = [*self.troubles(), *self.notes()], self._waits()
         servers = await self._servers()
         return {
@@ -196,7 +199,8 @@ class Health:
 
     async def reply(self) -> Reply:
         """Everything, for people."""
-        data, figures = await self.data(), await self.figures()
+        figures = await self.figures()  # once: each look waits for what is being written
+        data = await self._data(figures)
         why = await self.model()
         behind = self.behind()
         whats = [fault.partition(" is ")[0] for fault in self.troubles()]  # each has its line below

@@ -95,6 +95,12 @@ async def _call(hub: HubProcess, command: str, seconds: float) -> list[float]:
     return found
 
 
+def syncs() -> list[float]:
+    """What the disk takes now, sorted."""
+    with tempfile.TemporaryDirectory(prefix="timmy-bench-") as folder:
+        return sorted(_syncs(Path(folder)))
+
+
 def _syncs(folder: Path) -> list[float]:
     """Milliseconds that the disk takes to make a few written pages durable, some times over."""
     found = []
