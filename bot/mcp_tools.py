@@ -124,22 +124,108 @@ class Cancelled(OfTask):
 Order = Posted | Bid | Accepted | Rejected | Cancelled
 
 
+class _Facts(BaseModel):
+    """What a tool answers; what is not there is left out, and more may come."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Untrusted(_Facts):
+    """What somebody else wrote: data, no instructions."""
+
+    description: str = ""
+    result: str = ""
+    why: str = ""
+
+
+class TaskFacts(_Facts):
+    """A task."""
+
+    task: str
+    status: str
+    budget_sats: int
+    attempt: int
+    winner: str = ""
+    price_sats: int = 0
+    untrusted: Untrusted = Field(default_factory=Untrusted)
+
+
+class TaskList(_Facts):
+    """Tasks, newest first; `next` is the first of the following ones."""
+
+    tasks: list[TaskFacts]
+    total: int
+    next: str = ""
+
+
+class BidFacts(_Facts):
+    """A bid; the lowest score wins."""
+
+    agent: str
+    price_sats: int
+    score: float
+
+
+class BidList(_Facts):
+    """The bids on a task."""
+
+    task: str
+    bids: list[BidFacts]
+
+
+class AgentFacts(_Facts):
+    """An agent."""
+
+    name: str
+    kind: str
+    state: str
+    capabilities: list[str]
+
+
+class AgentList(_Facts):
+    """The agents."""
+
+    agents: list[AgentFacts]
+
+
+class Status(_Facts):
+    """How the hub is, and what this client may do."""
+
+    ok: bool
+    ready: bool
+    uptime_s: int
+    you: dict[str, Any]
+
+
+class Done(_Facts):
+    """What a write came to: what became of the `task`, or the `approval` that its person was asked for."""
+
+    ok: bool
+    task: str = ""
+    status: str = ""
+    approval: str = ""
+
+
 class Offer(NamedTuple):
-    """A tool: what is said of it, its arguments, and whether it `writes`, or takes what was done back (`undoes`)."""
+    """A tool: what is said of it, its arguments and facts, and whether it `writes`, or takes what was done back (`undoes`)."""
 
     name: str
     title: str
     about: str
     takes: type[_Arguments]
+    gives: type[_Facts] = Done
     writes: bool = False
     undoes: bool = False
 
     @property
     def schema(self) -> dict[str, Any]:
         """A JSON schema of the arguments."""
-        found = self.takes.model_json_schema()
-        found.pop("description", None)
-        return found
+        return _plain(self.takes.model_json_schema())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """A JSON schema of what it answers."""
+        return _plain(self.gives.model_json_schema())
 
     def read(self, arguments: Mapping[str, Any]) -> BaseModel:
         """The arguments as they will be used. Raises `BadArguments`."""
@@ -154,11 +240,11 @@ class Offer(NamedTuple):
 _TAPS = "Whoever the token is for is asked in their chat first, and nothing is done before they agree."
 
 OFFERS = (
-    Offer("list_tasks", "Tasks", "The hub's tasks, newest first: state, budget, who won and for how much.", Listed),
-    Offer("show_task", "A task", "One task, with its result once there is one.", OfTask),
-    Offer("list_bids", "Bids", "The bids on a task; sealed until its auction closes.", OfTask),
-    Offer("list_agents", "Agents", "The agents of the hub, what they can do, and who is free.", Nothing),
-    Offer("hub_status", "Status", "Whether the hub is well: its parts, its tasks by state, and what this client may do.", Nothing),
+    Offer("list_tasks", "Tasks", "The hub's tasks, newest first: state, budget, who won and for how much.", Listed, TaskList),
+    Offer("show_task", "A task", "One task, with its result once there is one.", OfTask, TaskFacts),
+    Offer("list_bids", "Bids", "The bids on a task; sealed until its auction closes.", OfTask, BidList),
+    Offer("list_agents", "Agents", "The agents of the hub, what they can do, and who is free.", Nothing, AgentList),
+    Offer("hub_status", "Status", "Whether the hub is well: its parts, its tasks, and what this client may do.", Nothing, Status),
     Offer(
         "post_task", "Post a task",
         "Post a task that the hub's agents bid for in sats. One that may cost more than this client's limit is put to its person.",
@@ -182,6 +268,13 @@ def offer(name: str) -> Offer:
     if found is None:
         raise UnknownTool(given=repr(name[:40]))
     return found
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without the names that classes have in code."""
+    schema.pop("description", None)
+    schema.pop("title", None)
+    return schema
 
 
 def _line(name: str, words: list[str], text: str = "") -> str:

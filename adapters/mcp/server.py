@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 
 class Offered(NamedTuple):
-    """A tool as clients are told of it. `undoes`: it takes back what was done."""
+    """A tool as clients are told of it: JSON schemas of its arguments and of its facts. `undoes`: it takes back what was done."""
 
     name: str
     title: str
     about: str
     schema: Mapping[str, Any]
+    facts: Mapping[str, Any]
     writes: bool
     undoes: bool
 
@@ -80,5 +81,6 @@ def _tool(one: Offered) -> types.Tool:
         open_world_hint=False,
     )
     return types.Tool(
-        name=one.name, title=one.title, description=one.about, input_schema=dict(one.schema), annotations=hints
-    )
+        name=one.name, title=one.title, description=one.about, input_schema=dict(one.schema), output_schema=dict(one.facts),
+        annotations=hints,
+    )  # fmt: skip

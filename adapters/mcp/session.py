@@ -285,6 +285,8 @@ class McpServer:
         except (MCPError, ValidationError, RuntimeError, httpx2.HTTPError, anyio.ClosedResourceError, OSError) as error:
             if self._end is not None:
                 raise self._meant(error) from None
+            if isinstance(error, MCPError) and error.error.code == types.CONNECTION_CLOSED:
+                raise ServerDown(server=self.name, why=_words(error)) from None
             raise ServerRefused(server=self.name, why=_words(error)) from None
         self._silent = 0
         return f"Error: {_text(result)}" if result.is_error else _text(result)

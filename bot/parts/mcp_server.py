@@ -46,7 +46,7 @@ async def serve(settings: Settings, version: str) -> None:
         with suppress(Unavailable):
             await ask({"op": "mcp.hello"})
         return [
-            Offered(one.name, one.title, one.about, one.schema, one.writes, one.undoes)
+            Offered(one.name, one.title, one.about, one.schema, one.facts, one.writes, one.undoes)
             for one in OFFERS
             if token is not None or not one.writes
         ]

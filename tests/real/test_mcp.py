@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from mcp import Client, StdioServerParameters, stdio_client
 
 from config.settings import McpGroup
 from core.agent.tool import Use
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from mcp import Client
     from mcp.types import CallToolResult
 
     from tests.kill.hub_process import HubProcess
@@ -145,6 +145,8 @@ async def test_the_fetch_server_reads_a_page_and_is_gone_with_the_hub(tmp_path: 
 
 @asynccontextmanager
 async def client(hub: HubProcess, token: Path | None = None) -> AsyncIterator[Client]:
+    from mcp import Client, StdioServerParameters, stdio_client  # noqa: PLC0415 - a second, for those that are run
+
     env = {"TIMMY_DATA_DIR": str(hub.data), "PYTHONPATH": str(ROOT)}
     env |= {"TIMMY_MCP_TOKEN_FILE": str(token)} if token else {}
     program = StdioServerParameters(command=sys.executable, args=["-m", "bot.cli", "mcp"], env=env, cwd=hub.data.parent)

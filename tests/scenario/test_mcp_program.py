@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp import Client, MCPError, StdioServerParameters, stdio_client
 
 from tests.program import ROOT
 from tests.scenario.bot import hub
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from mcp import Client
 
 pytestmark = [pytest.mark.long]
 
@@ -33,6 +34,8 @@ READS = ["list_tasks", "show_task", "list_bids", "list_agents", "hub_status"]
 
 @asynccontextmanager
 async def client(data: Path, token: Path | None = None) -> AsyncIterator[Client]:
+    from mcp import Client, StdioServerParameters, stdio_client  # noqa: PLC0415 - a second, for those that are run
+
     env = {"TIMMY_DATA_DIR": str(data), "PYTHONPATH": str(ROOT)}
     env |= {"TIMMY_MCP_TOKEN_FILE": str(token)} if token else {}
     program = StdioServerParameters(command=sys.executable, args=["-m", "bot.cli", "mcp"], env=env, cwd=data.parent)
@@ -60,7 +63,7 @@ async def test_the_official_client_lists_reads_and_writes_with_a_token_alone(tmp
             assert shown.structured_content["untrusted"]["result"] == "quill did write a poem"
         held.write_text("timmy_mcp_" + "x" * 43)
         async with client(data, held) as stranger:
-            with pytest.raises(MCPError, match="opens nothing"):
+            with pytest.raises(Exception, match="opens nothing"):
                 await stranger.list_tools()
 
 

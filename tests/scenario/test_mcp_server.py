@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.mcp_tools import OFFERS
-from core.chat import Role
+from bot.mcp_tools import OFFERS, offer
+from core.chat import Inbound, Role
 from core.errors import HubError
 from tests.scenario.bot import OWNER, Hands, hub
 
@@ -31,6 +31,8 @@ async def call(bot: Bot, tool: str, token: str | None = None, **arguments: Any) 
     """What a call comes to."""
     frame = {"tool": tool, "arguments": arguments, "token": token}
     answer: dict[str, Any] = await bot.app.console.admin["mcp.call"](frame)
+    if answer["data"].get("ok"):
+        offer(tool).gives.model_validate(answer["data"])  # as the client was told
     return answer
 
 
@@ -150,6 +152,24 @@ async def test_the_same_request_acts_once_and_another_under_its_name_not_at_all(
         assert bot.rows("SELECT count(*) FROM task") == [(2,)], "each client has its own names"
     async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
         assert await call(bot, "post_task", token, **order) == first, "after a restart too"
+
+
+async def test_what_was_received_before_a_crash_is_done_once_and_answered_to_whoever_asks_again(tmp_path: Path) -> None:
+    order = {"description": "write a poem", "request_id": "one"}
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        token = await mint(bot)
+        row = await bot.app.hub.identities.check(token)
+        assert row is not None
+        actor = "mcp:laptop"
+        lost = Inbound("mcp", row.hash, "one", f"{actor}/{row.hash[:12]}", actor, "/task write a poem")
+        await bot.app.store.write(lambda tx: tx.messages.receive(lost, tx.now))  # and then it died
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        await bot.hands.at_work("T-1", "quill")
+        assert (await call(bot, "post_task", token, **order))["data"]["task"] == "T-1"
+        assert bot.rows("SELECT count(*) FROM task") == [(1,)]
+        await bot.see(
+            lambda: bot.rows("SELECT state FROM outgoing WHERE surface = 'mcp'") == [("sent",)], "it was told"
+        )
 
 
 async def test_a_token_opens_only_what_it_is_for_and_nothing_once_it_has_ended(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ async def test_one_in_the_own_network_is_called_with_the_headers_that_its_owner_
         assert {headers["Host"] for headers in one.headers} == {one.base.removeprefix("http://")}
 
 
-WAYS_OUT = [("redirects", "not followed"), ("huge", "closed"), ("huge event", ""), ("fails", "")]
+WAYS_OUT = [("redirects", "not followed"), ("huge", "is down (Connection closed)"), ("huge event", ""), ("fails", "")]
 
 
 @pytest.mark.parametrize(("behaviour", "why"), WAYS_OUT)
