@@ -83,7 +83,8 @@ def tools() -> str:
     personas_of = {name: [one.name for one in personas.load() if name in one.tools] for name, *_ in described()}
     lines = ["| tool | does | by itself | personas |", "|---|---|---|---|"]
     for name, does, effect, outward in described():
-        how = "where its address was named" if outward else _BY_ITSELF[effect]
+        asks_less = outward and effect is not Effect.ASK
+        how = "where its address was named" if asks_less else _BY_ITSELF[effect]
         lines.append(f"| `{name}` | {_cell(does)} | {how} | {', '.join(personas_of[name])} |")
     table = "\n".join(lines)
     return f"{before}{mark}\n\n{table}\n\n{after.lstrip()}"

@@ -34,7 +34,7 @@ class NothingKept(UserError):
 
 
 @tool(
-    lambda a: f"{_HEADS[a['how']]} {said(a['path'])}:\n{_seen('+', a['content'])}",
+    lambda a: f"{_HEADS[a['how']]} {said(a['path'])}:\n{seen('+', a['content'])}",
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
 )
@@ -57,7 +57,7 @@ async def write_file(
 
 @tool(
     lambda a: (
-        f"change {said(a['path'])}{' everywhere' if a['everywhere'] else ''}:\n{_seen('-', a['old'])}\n{_seen('+', a['new'])}"
+        f"change {said(a['path'])}{' everywhere' if a['everywhere'] else ''}:\n{seen('-', a['old'])}\n{seen('+', a['new'])}"
     ),
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
@@ -104,7 +104,7 @@ async def _made(here: Here, use: Use, path: str, **options: str) -> Output:
     return Output(outcome.text, outside=False)
 
 
-def _seen(mark: str, text: str) -> str:
+def seen(mark: str, text: str) -> str:
     """Lines as a person is shown them: all of each, and what is not seen spelled out."""
     return "\n".join(f"{mark} {''.join(map(_spelt, line))}" for line in text.split("\n"))
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from adapters.tools.changes import seen
 from adapters.tools.declared import said, tool
 from adapters.tools.here import Here
 from core.agent.tool import BadCall, Effect, Output, Use
@@ -57,7 +58,7 @@ async def git_diff(
     return await here.ask("git", folder, do="diff", to=to, **{"from": of})
 
 
-@tool(lambda a: f"make a branch {said(a['branch'])} in {said(a['folder'])}", effect=Effect.WRITE, needs=_needs)
+@tool(lambda a: f"make a branch {said(a['branch'])} in {said(a['folder'])}", effect=Effect.ASK, needs=_needs)
 async def git_branch(
     here: Here,
     use: Use,
@@ -66,13 +67,16 @@ async def git_branch(
     folder: Annotated[str, _FOLDER] = ".",
     of: Annotated[str, _REVISION] = "",
 ) -> Output:
-    """Make a new branch in a Git repository; what is checked out stays as it is."""
+    """Make a new branch in a Git repository, once the person has agreed; what is checked out stays as it is."""
     return await here.ask("git", folder, do="branch", branch=branch, of=of)
 
 
 @tool(
-    lambda a: f"commit to branch {said(a['branch'])} of {said(a['folder'])}: {said(a['message'])}{_files(a['files'])}",
-    effect=Effect.WRITE,
+    lambda a: (
+        f"commit {', '.join(map(said, a['files']))} to branch {said(a['branch'])} of {said(a['folder'])}:\n"
+        f"{seen('+', a['message'])}"
+    ),
+    effect=Effect.ASK,
     needs=_needs,
 )
 async def git_commit(
@@ -81,20 +85,21 @@ async def git_commit(
     *,
     branch: Annotated[str, _BRANCH],
     message: Annotated[str, Field(min_length=1, max_length=2000, description="what was changed, in a sentence")],
+    files: Annotated[
+        list[str],
+        Field(
+            min_length=1, max_length=50, description="which changed files, as git_status names them; . is all of them"
+        ),
+    ],
     folder: Annotated[str, _FOLDER] = ".",
-    files: Annotated[list[str], Field(max_length=100, description="which changed files; none are all of them")] = [],  # noqa: B006
 ) -> Output:
-    """Commit changed files to a branch of their own, never to the one that is checked out. Nothing is pushed."""
+    """Commit changed files to a branch of their own, once the person has agreed. Nothing is pushed."""
     return await here.ask("git", folder, do="commit", branch=branch, message=message, files="\n".join(files))
-
-
-def _files(files: list[str]) -> str:
-    return f" ({', '.join(map(said, files))})" if files else " (all that is changed)"
 
 
 @tool(
     lambda a: f"clone {said(a['url'])} into the workspace{_as(a['name'])}",
-    effect=Effect.WRITE,
+    effect=Effect.ASK,
     outward="url",
     needs=_needs_hosts,
 )
@@ -105,7 +110,7 @@ async def git_clone(
     url: Annotated[str, Field(description="its whole address, such as https://example.org/ann/shop.git")],
     name: Annotated[str, Field(max_length=100, description="the folder's name; its own if empty")] = "",
 ) -> Output:
-    """Clone a public Git repository into a new folder of the workspace, from a host that the owner allows."""
+    """Clone a public Git repository into the workspace, from a host that the owner allows, once the person has agreed."""
     if here.cloner is None:
         raise BadCall(tool="git_clone", why="no host is allowed.")
     found = await here.cloner.clone(url, name)

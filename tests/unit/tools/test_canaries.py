@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILLED: dict[str, Json] = {
     "query": "canary", "how": "exact", "sql": "SELECT * FROM data", "what": "all of it", "content": "x",
-    "old": "canary", "new": "x", "code": "print(1)", "branch": "b", "message": "m",
+    "old": "canary", "new": "x", "code": "print(1)", "branch": "b", "message": "m", "files": ["."],
 }  # fmt: skip
 """What a call needs besides."""
 

@@ -95,7 +95,8 @@ def test_guests_are_offered_nothing_and_strangers_what_is_sold(bench: Bench) -> 
 def test_what_lacks_its_libraries_is_not_offered_and_the_reason_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [name for name, _ in bench.tools.closed()] == ["run_python"], "there is no Docker here"
+    closed = [name for name, _ in bench.tools.closed()]
+    assert closed == ["run_python", "git_clone"], "there is no Docker here, and no host is allowed"
     monkeypatch.setattr(
         type(bench.here.skills), "offered", lambda self, names: [name for name in names if name != "grep"]
     )

@@ -108,7 +108,9 @@ async def test_a_repository_says_how_it_stands(bench: Bench, shop: Path) -> None
 async def test_a_commit_is_made_on_a_branch_of_its_own_beside_what_is_checked_out(bench: Bench, shop: Path) -> None:
     (shop / "new file.py").chmod(0o755)
     before = {name: content for name, content in everything(shop).items() if not name.startswith(".git/objects")}
-    output = await bench.call("git_commit", folder="shop", branch="fix/total", message="Totals\n\nare right")
+    output = await bench.call(
+        "git_commit", folder="shop", branch="fix/total", message="Totals\n\nare right", files=["."]
+    )
     assert output.text.startswith("Committed 3 files as ")
     assert output.text.endswith(
         " on branch fix/total of shop. 2 files left out: private, links, or too large."
@@ -125,7 +127,7 @@ async def test_a_commit_is_made_on_a_branch_of_its_own_beside_what_is_checked_ou
     assert "100755" in git(shop, "ls-tree", "fix/total", "new file.py")
     git(shop, "fsck", "--strict")
     with pytest.raises(NothingChanged):
-        await bench.call("git_commit", folder="shop", branch="fix/total", message="Again")
+        await bench.call("git_commit", folder="shop", branch="fix/total", message="Again", files=["."])
     (shop / "cart.py").write_text("total = 3\n")
     await bench.call("git_commit", folder="shop", branch="fix/total", message="More", files=["shop/cart.py"])
     assert git(shop, "show", "fix/total:cart.py") == "total = 3"
@@ -153,7 +155,7 @@ async def test_nothing_is_committed_to_what_people_have_checked_out(bench: Bench
     before = git(shop, "for-each-ref")
     for name in (branch, "work", "live"):
         with pytest.raises(BranchNotYours):
-            await bench.call("git_commit", folder="shop", branch=name, message="Mine")
+            await bench.call("git_commit", folder="shop", branch=name, message="Mine", files=["."])
     assert git(shop, "for-each-ref") == before
 
 
@@ -172,8 +174,8 @@ async def test_nothing_is_committed_to_what_people_have_checked_out(bench: Bench
         ("git_branch", {"branch": "-d"}, NameUnusable),
         ("git_branch", {"branch": "x\x00y"}, NameUnusable),
         ("git_branch", {"branch": "x", "of": "--all"}, NoRevision),
-        ("git_commit", {"branch": "../../x", "message": "m"}, NameUnusable),
-        ("git_commit", {"branch": "x.lock", "message": "m"}, NameUnusable),
+        ("git_commit", {"branch": "../../x", "message": "m", "files": ["."]}, NameUnusable),
+        ("git_commit", {"branch": "x.lock", "message": "m", "files": ["."]}, NameUnusable),
     ],
 )
 @pytest.mark.long
@@ -199,7 +201,7 @@ async def test_where_there_is_no_repository_and_where_one_is_new(bench: Bench, r
     assert "venv" not in status
     with pytest.raises(NoCommits):
         await bench.call("git_log")
-    await bench.call("git_commit", branch="first", message="First")
+    await bench.call("git_commit", branch="first", message="First", files=["."])
     assert git(root, "ls-tree", "-r", "--name-only", "first").splitlines() == ["deep/notes.txt", "welcome.md"]
 
 
@@ -215,7 +217,7 @@ async def test_a_commit_in_a_repository_of_another_hash_and_with_packs(bench: Be
     git(shop, "update-index", "--split-index")
     (shop / "cart.py").write_text("total = 2\n")
     assert "changed: cart.py" in (await bench.call("git_status", folder="shop")).text
-    await bench.call("git_commit", folder="shop", branch="fix", message="Fix")
+    await bench.call("git_commit", folder="shop", branch="fix", message="Fix", files=["."])
     assert git(shop, "show", "fix:cart.py") == "total = 2"
     git(shop, "fsck", "--strict")
 
@@ -463,7 +465,10 @@ async def test_a_repository_that_leads_elsewhere_is_refused(
     git(private, "commit", "--quiet", "-m", CANARY)
     trick(shop, private)
     before = everything(private)
-    for name, given in (("git_status", {}), ("git_log", {}), ("git_commit", {"branch": "mine", "message": "m"})):
+    tries: dict[str, dict[str, Json]] = {
+        "git_status": {}, "git_log": {}, "git_commit": {"branch": "mine", "message": "m", "files": ["."]},
+    }  # fmt: skip
+    for name, given in tries.items():
         with pytest.raises(RepositoryStrange) as refused:
             await bench.given(name, {"folder": "shop", **given})
         assert CANARY not in str(refused.value)
@@ -486,7 +491,7 @@ async def test_links_among_branches_and_files_lead_nowhere(bench: Bench, shop: P
     said = [
         (await bench.call("git_status", folder="shop")).text,
         (await bench.call("git_diff", folder="shop")).text,
-        (await bench.call("git_commit", folder="shop", branch="mine", message="m")).text,
+        (await bench.call("git_commit", folder="shop", branch="mine", message="m", files=["."])).text,
     ]
     with pytest.raises(HubError):
         await bench.call("git_branch", folder="shop", branch="x/new")
@@ -518,9 +523,17 @@ async def test_repositories_are_cloned_where_the_owner_allows_a_host(bench: Benc
     tools = Tools(replace(bench.here, cloner=cloner))
     tool = tools.offered(["git_clone"], ANN)[0]
     given = tool.read({"url": "https://codeberg.org/ann/shop.git"})
-    assert judge(tool, given, tainted=False, named=()) is Way.ASK, "nobody named that address"
-    assert judge(tool, given, tainted=False, named=["https://codeberg.org/ann/shop.git"]) is Way.RUN
-    assert judge(tool, given, tainted=True, named=["https://codeberg.org/ann/shop.git"]) is Way.ASK
+    assert judge(tool, given, tainted=False, named=["https://codeberg.org/ann/shop.git"]) is Way.ASK
     assert tool.words(given) == "clone https://codeberg.org/ann/shop.git into the workspace"
     assert (await tool.run(given, Use(ANN, "telegram:5", "k"))).text.startswith("Cloned into shop.")
     assert cloner.asked == [("https://codeberg.org/ann/shop.git", "")]
+
+
+def test_what_is_agreed_to_is_all_shown(bench: Bench) -> None:
+    tool = bench.tools.find("git_commit")
+    assert tool is not None
+    given = tool.read(
+        {"branch": "fix", "message": "Totals\n\nare right", "files": ["cart.py", "a b.py"], "folder": "shop"}
+    )
+    assert tool.words(given) == "commit cart.py, a b.py to branch fix of shop:\n+ Totals\n+ \n+ are right"
+    assert judge(tool, given, tainted=False, named=()) is Way.ASK
