@@ -20,6 +20,7 @@ from core.chat import Role
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import OWNER, hub, settings
 from tests.toolbox import Box, Made
+from tests.unit.mcp.test_server import see
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,7 +56,7 @@ async def with_server(
     async with hub(folder, found=found, toolbox=tools) as bot:
         part = bot.app.health.parts["mcp.peer"]
         if up:
-            await bot.see(lambda: part.up, "the server up", pace=0)
+            await see(lambda: part.up)
         yield bot
 
 
@@ -65,6 +66,7 @@ async def shown(bot: Bot) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_a_server_comes_up_with_nothing_of_the_hubs_and_its_tools_ask_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +110,7 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_a_tool_that_its_owner_says_reads_is_called_at_once_and_the_turn_has_heard_from_outside(
     tmp_path: Path,
 ) -> None:
@@ -130,6 +133,7 @@ async def test_a_tool_that_its_owner_says_reads_is_called_at_once_and_the_turn_h
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_only_the_owner_has_them_unless_it_is_said_otherwise(tmp_path: Path) -> None:
     for members, count in ((False, 0), (True, 2)):
         async with with_server(tmp_path, members=members) as bot:
@@ -148,6 +152,7 @@ def peer(bot: Bot) -> McpServer:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_tools_that_change_are_off_until_an_owner_has_seen_and_agreed(tmp_path: Path) -> None:
     async with with_server(tmp_path, "changes") as bot:
         assert await peer(bot).call("add", {"a": 1, "b": 1}) == "changing"
@@ -162,12 +167,13 @@ async def test_tools_that_change_are_off_until_an_owner_has_seen_and_agreed(tmp_
         server = peer(bot)
         assert len(server.tools()) == 2
         await server.call("add", {})
-        await bot.see(lambda: len(server.tools()) == 1, "the change", pace=0)
+        await see(lambda: len(server.tools()) == 1)
         assert "the agent may have add, extra of peer as told" in (await bot.say("/approve A-1"))["text"]
-        await bot.see(lambda: len(server.tools()) == 3, "all three", pace=0)
+        await see(lambda: len(server.tools()) == 3)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_stop_ends_a_call_there_too(tmp_path: Path) -> None:
     async with (
         OllamaServer.running("qwen3:8b") as model,
@@ -175,11 +181,11 @@ async def test_stop_ends_a_call_there_too(tmp_path: Path) -> None:
     ):
         model.says(Calls("peer__add", {"a": 1, "b": 2}))
         await bot.post("add the numbers 1 and 2")
-        await bot.see(lambda: _methods(tmp_path, "tools/call"), "the call", pace=0)
+        await see(lambda: _methods(tmp_path, "tools/call"))
         async with bot.another() as other:
             assert (await other.say("/stop"))["data"]["ok"]
         assert "(stopped)" in (await bot.until(kind="reply"))["text"]
-        await bot.see(lambda: _methods(tmp_path, "notifications/cancelled"), "its cancellation", pace=0)
+        await see(lambda: _methods(tmp_path, "notifications/cancelled"))
         assert "mcp.peer  up" in (await bot.say("/status"))["text"]
 
 
@@ -202,6 +208,7 @@ print(*(name for name in sys.modules if name.partition(".")[0] in {"mcp", "mcp_t
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_a_hub_without_servers_loads_nothing_of_the_protocol(tmp_path: Path) -> None:
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-c", UNTOUCHED, str(tmp_path), cwd=Path(PEER).parents[1], stdout=asyncio.subprocess.PIPE
