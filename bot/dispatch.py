@@ -178,14 +178,16 @@ class Dispatcher:
         )  # it takes its time, and what follows from other turns is told meanwhile
         if not apart:
             self._delivery.hold(message.conversation)
-        self._turns += 1
-        self._idle.clear()
+        slow = isinstance(found, Route) and found.command is not None and found.command.slow  # no stop waits for it
+        self._turns += not slow
+        if not slow:
+            self._idle.clear()
         try:
             replies = await self._reply(message, found)
             if replies is not None:
                 await self._answer(message, replies)
         finally:
-            self._turns -= 1
+            self._turns -= not slow
             if not self._turns:
                 self._idle.set()
             if not apart:

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from adapters.clockwork import SystemClock
+from tests.fakes import no_wait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -90,6 +91,7 @@ class OllamaServer:
         self.embedded: list[list[str]] = []
         self.headers: list[dict[str, str]] = []
         self.begun = asyncio.Event()
+        self.silence: Callable[[], Awaitable[None]] = no_wait
         self.hung_up = asyncio.Event()
         self.url = ""
         self._runner: web.AppRunner | None = None
@@ -246,6 +248,7 @@ class OllamaServer:
             await response.write(_raw({"error": step.body}))
         elif step is Wire.SILENCE:
             self.begun.set()
+            await self.silence()
             await asyncio.Event().wait()
         elif step is Wire.BREAK and request.transport is not None:
             request.transport.close()

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from adapters.clockwork import SystemClock
+from tests.fakes import no_wait
 from tests.ollama_server import Calls, Fault, Part, Thinks, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from tests.ollama_server import Step
 
@@ -40,6 +41,7 @@ class OpenAIServer:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.begun = asyncio.Event()
+        self.silence: Callable[[], Awaitable[None]] = no_wait
         self.hung_up = asyncio.Event()
         self.url = ""
         self._runner: web.AppRunner | None = None
@@ -170,6 +172,7 @@ class OpenAIServer:
             await response.write(_raw(_shape(step, self.engine)))
         elif step is Wire.SILENCE:
             self.begun.set()
+            await self.silence()
             await asyncio.Event().wait()
         elif step is Wire.BREAK and request.transport is not None:
             request.transport.close()

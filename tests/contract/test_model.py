@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from contextlib import AsyncExitStack, aclosing, closing
+from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,7 +42,7 @@ from core.agent.model import (
     fitting,
     named,
 )
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, outwait
 from tests.ollama_server import Calls, Fault, OllamaServer, Part, Thinks
 from tests.ollama_server import Wire as Fate
 from tests.openai_server import OpenAIServer
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
     from core.errors import HubError
 
 ASKED = [ChatMessage("system", "You are kind."), ChatMessage("user", "Hello?")]
-SHORT = Patience(listing=0.2, first=0.2, next=0.2, check=0.2)
+PATIENT = Patience(listing=20, first=20, next=20, check=20)
+SHORT = Patience(listing=0.2, check=0.2)
 ADD = ToolSpec("add", "Adds numbers.", {"type": "object", "properties": {"a": {"type": "integer"}}})
 
 
@@ -98,7 +100,7 @@ async def server(backend: Backend) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def model(backend: Backend, server: Server) -> AsyncIterator[Model]:
-    async with backend.model(server.url, clock=HandClock(), patience=SHORT) as model:
+    async with backend.model(server.url, clock=HandClock(), patience=PATIENT) as model:
         yield model
 
 
@@ -295,60 +297,66 @@ async def test_a_hundred_that_wait_hold_up_no_other(server: Server, backend: Bac
 
 OLLAMA, OPENAI = frozenset({"ollama"}), frozenset({"openai"})
 BOTH = OLLAMA | OPENAI
+FAILURES: list[tuple[list[Any], type[HubError], str, frozenset[str]]] = [
+    ([Fault(404, "model 'llama3.2' not found")], ModelMissing, "no model|ollama pull llama3.2:latest", BOTH),
+    ([Fault(500, "model requires more system memory (9 GiB)")], ModelTooLarge, "more system memory", BOTH),
+    ([Fault(500, "CUDA error: out of memory")], ModelTooLarge, "smaller one", BOTH),
+    ([Fault(400, "request (719 tokens) exceeds the available context size (512)")], ModelOverfull, "/new", BOTH),
+    ([Fault(400, "This model's maximum context length is 4096 tokens")], ModelOverfull, "4096", OPENAI),
+    ([Fault(503, "Loading model")], ModelLoads, "still being loaded", BOTH),
+    ([Fault(401, "Invalid API Key")], KeyRefused, "TIMMY_OPENAI_KEY", OPENAI),
+    ([Fault(500, b'{"error": "oops"}')], ModelFailed, "oops", BOTH),
+    ([Fault(422, b'{"detail": [{"msg": "field required"}]}')], ModelFailed, "field required", OPENAI),
+    ([Fault(500, b"\xff\xfe oops")], ModelFailed, "oops", BOTH),
+    ([Fault(500, b"[1]")], ModelGarbled, "TIMMY_OLLAMA_URL", OLLAMA),
+    ([Fault(502, b"")], ModelFailed, "status 502", BOTH),
+    ([Fault(404, b"404 page not found")], ModelGarbled, "404 page not found", BOTH),
+    ([Fault(301, b"")], ModelFailed, "status 301", BOTH),
+    ([Fate.BREAK], ModelFailed, "closed the connection", BOTH),
+    (["Hel", Fate.BREAK], ModelBrokeOff, "broke off", BOTH),
+    (["Hel", Fate.UNFINISHED], ModelBrokeOff, "broke off", BOTH),
+    (["Hel", Fault(500, "an error was encountered")], ModelFailed, "an error was encountered", BOTH),
+    (["Hel", Fate.CUT], ModelCut, "TIMMY_OLLAMA_NUM_CTX", OLLAMA),
+    (["Hel", Fate.CUT], WindowFull, "larger one", OPENAI),
+    ([b"<html>hello</html>\n"], ModelGarbled, "protocol", BOTH),
+    ([b"[]\n"], ModelGarbled, "protocol", OLLAMA),
+    ([b"null\n"], ModelGarbled, "protocol", OLLAMA),
+    ([b'{"message": 7}\n'], ModelGarbled, "protocol", OLLAMA),
+    ([b'{"done": true}\n'], ModelGarbled, "protocol", OLLAMA),
+    ([b'{"message": {"role": "assistant"\n'], ModelGarbled, "protocol", OLLAMA),
+    ([b"data: []\n\n"], ModelGarbled, "protocol", OPENAI),
+    ([b"data: null\n\n"], ModelGarbled, "protocol", OPENAI),
+    ([b'data: {"choices": 7}\n\n'], ModelGarbled, "protocol", OPENAI),
+    ([b'data: {"choices": [{"delta": {"content": 7}}]}\n\n'], ModelGarbled, "protocol", OPENAI),
+    ([b'data: {"choices": [{"delta": {"tool_calls": [7]}}]}\n\n'], ModelGarbled, "protocol", OPENAI),
+    ([b'data: {"choices": [\n\n'], ModelGarbled, "protocol", OPENAI),
+    ([b"\xff\xfe\n\n", Fate.UNFINISHED], ModelBrokeOff, "broke off", OPENAI),
+    (
+        [b'{"message": {"role": "assistant", "content": "%s"}}\n' % (b"x" * 2**20)],
+        ModelGarbled,
+        "a line of more than 1 MB",
+        BOTH,
+    ),
+    ([*[b"x" * 2**18] * 5, Fate.SILENCE], ModelGarbled, "a line of more than 1 MB", BOTH),
+    ([Fate.SILENCE], ModelSilent, "said nothing for", BOTH),
+    (["Hel", Fate.SILENCE], ModelSilent, "said nothing for", BOTH),
+]
+"""What is scripted, what it is called, in words too, and of which kind of server. The second tries what it shares in depth."""
 
 
 @pytest.mark.parametrize(
-    ("script", "error", "says", "of"),
+    ("backend", "script", "error", "says"),
     [
-        ([Fault(404, "model 'llama3.2' not found")], ModelMissing, "no model|ollama pull llama3.2:latest", BOTH),
-        ([Fault(500, "model requires more system memory (9 GiB)")], ModelTooLarge, "more system memory", BOTH),
-        ([Fault(500, "CUDA error: out of memory")], ModelTooLarge, "smaller one", BOTH),
-        ([Fault(400, "request (719 tokens) exceeds the available context size (512)")], ModelOverfull, "/new", BOTH),
-        ([Fault(400, "This model's maximum context length is 4096 tokens")], ModelOverfull, "4096", OPENAI),
-        ([Fault(503, "Loading model")], ModelLoads, "still being loaded", BOTH),
-        ([Fault(401, "Invalid API Key")], KeyRefused, "TIMMY_OPENAI_KEY", OPENAI),
-        ([Fault(500, b'{"error": "oops"}')], ModelFailed, "oops", BOTH),
-        ([Fault(422, b'{"detail": [{"msg": "field required"}]}')], ModelFailed, "field required", OPENAI),
-        ([Fault(500, b"\xff\xfe oops")], ModelFailed, "oops", BOTH),
-        ([Fault(500, b"[1]")], ModelGarbled, "TIMMY_OLLAMA_URL", OLLAMA),
-        ([Fault(502, b"")], ModelFailed, "status 502", BOTH),
-        ([Fault(404, b"404 page not found")], ModelGarbled, "404 page not found", BOTH),
-        ([Fault(301, b"")], ModelFailed, "status 301", BOTH),
-        ([Fate.BREAK], ModelFailed, "closed the connection", BOTH),
-        (["Hel", Fate.BREAK], ModelBrokeOff, "broke off", BOTH),
-        (["Hel", Fate.UNFINISHED], ModelBrokeOff, "broke off", BOTH),
-        (["Hel", Fault(500, "an error was encountered")], ModelFailed, "an error was encountered", BOTH),
-        (["Hel", Fate.CUT], ModelCut, "TIMMY_OLLAMA_NUM_CTX", OLLAMA),
-        (["Hel", Fate.CUT], WindowFull, "larger one", OPENAI),
-        ([b"<html>hello</html>\n"], ModelGarbled, "protocol", BOTH),
-        ([b"[]\n"], ModelGarbled, "protocol", OLLAMA),
-        ([b"null\n"], ModelGarbled, "protocol", OLLAMA),
-        ([b'{"message": 7}\n'], ModelGarbled, "protocol", OLLAMA),
-        ([b'{"done": true}\n'], ModelGarbled, "protocol", OLLAMA),
-        ([b'{"message": {"role": "assistant"\n'], ModelGarbled, "protocol", OLLAMA),
-        ([b"data: []\n\n"], ModelGarbled, "protocol", OPENAI),
-        ([b"data: null\n\n"], ModelGarbled, "protocol", OPENAI),
-        ([b'data: {"choices": 7}\n\n'], ModelGarbled, "protocol", OPENAI),
-        ([b'data: {"choices": [{"delta": {"content": 7}}]}\n\n'], ModelGarbled, "protocol", OPENAI),
-        ([b'data: {"choices": [{"delta": {"tool_calls": [7]}}]}\n\n'], ModelGarbled, "protocol", OPENAI),
-        ([b'data: {"choices": [\n\n'], ModelGarbled, "protocol", OPENAI),
-        ([b"\xff\xfe\n\n", Fate.UNFINISHED], ModelBrokeOff, "broke off", OPENAI),
-        (
-            [b'{"message": {"role": "assistant", "content": "%s"}}\n' % (b"x" * 2**20)],
-            ModelGarbled,
-            "a line of more than 1 MB",
-            BOTH,
-        ),
-        ([*[b"x" * 2**18] * 5, Fate.SILENCE], ModelGarbled, "a line of more than 1 MB", BOTH),
-        ([Fate.SILENCE], ModelSilent, "said nothing for", BOTH),
-        (["Hel", Fate.SILENCE], ModelSilent, "said nothing for", BOTH),
+        pytest.param(kind, *case, marks=[pytest.mark.long] * (kind == "openai" and of == BOTH))
+        for *case, of in FAILURES
+        for kind in sorted(of)
     ],
+    indirect=["backend"],
 )
 async def test_whatever_goes_wrong_is_named(
-    model: Model, server: Server, script: list[Any], error: type[HubError], says: str, of: frozenset[str]
+    model: Model, server: Server, script: list[Any], error: type[HubError], says: str
 ) -> None:
-    if {OllamaServer: "ollama", OpenAIServer: "openai"}[type(server)] not in of:
-        return
+    server.silence = partial(outwait, 30)
     server.says(*script)
     with pytest.raises(error, match=says) as raised:
         await heard(model, "llama3.2:latest")
@@ -509,6 +517,7 @@ async def test_a_check_is_believed_for_some_seconds(server: Server, backend: Bac
         assert await model.check() is not None
 
 
+@pytest.mark.long
 async def test_a_server_that_takes_calls_and_never_answers_is_given_up(backend: Backend) -> None:
     with closing(socket()) as deaf:
         deaf.bind(("127.0.0.1", 0))
