@@ -16,7 +16,7 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_IND
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help install run dev watch test test-deep test-real test-live test-kill soak test-cov lint bench bench-long lock clean \
+.PHONY: help install run dev watch eval test test-deep test-real test-live test-kill soak test-cov lint bench bench-long lock clean \
 	docker-build docker-up docker-agent docker-down docker-logs
 
 help: ## list these targets
@@ -140,6 +140,12 @@ lint: $(STAMP) ## ruff, mypy, the import rules, and that generated docs are fres
 $(STAMP)-queues: tests/bench/requirements.txt $(STAMP)
 	@rm -rf .venv/queues
 	@$(BIN)/python -m pip install $(PINNED) --target .venv/queues -r $< >&2 && touch $@
+
+MODEL :=
+eval: $(STAMP) ## the personas' task set against a real model, as a table: MODEL=qwen3:8b (docs/eval.md)
+	@[ -n "$(MODEL)" ] || { \
+		echo "timmy: say which model: make eval MODEL=qwen3:8b; MODEL=scripted shows mechanics only" >&2; exit 2; }
+	@$(BIN)/python -m tests.eval --model '$(MODEL)' $(ARGS)
 
 bench: $(STAMP) $(STAMP)-queues ## measure the hub against its budgets
 	@$(BIN)/python -m tests.bench $(ARGS)

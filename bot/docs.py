@@ -66,13 +66,17 @@ def personas_table() -> str:
         "",
         "# Personas",
         "",
-        "The hub's own agents (`config/personas.toml`). Those without a skill need a model.",
+        "The hub's own agents (`config/personas.toml`). Those without a skill need a model. What a model makes is checked before",
+        "it is delivered ([how](adr/0038-checks-before-delivery.md)); [how good your model is](eval.md) at their work.",
         "",
     ]
-    lines += ["| name | field | asks | skills without a model | capabilities |", "|---|---|---|---|---|"]
+    lines += [
+        "| name | field | asks | skills without a model | its model may call | checked for |",
+        "|---|---|---|---|---|---|",
+    ]
     for one in personas.load():
-        skills, able = ", ".join(one.skills), ", ".join(one.capabilities)
-        lines.append(f"| {one.name} | {one.role} | {one.rate} sats | {skills} | {able} |")
+        lists = " | ".join(", ".join(names) for names in (one.skills, one.tools, one.checks))
+        lines.append(f"| {one.name} | {one.role} | {one.rate} sats | {lists} |")
     return "\n".join(lines) + "\n"
 
 

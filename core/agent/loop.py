@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
 from core.agent.model import ModelRambled, ModelRepeats, ToolCall
+from core.agent.needs import called_for
 from core.agent.prompt import plain, tokens, window
 from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
@@ -50,6 +51,9 @@ CALL_SECONDS = 120.0
 
 RESULT_SHARE = 4
 """One part in this many of the window is the most that one result may take."""
+
+CALL = "call of %s: %s"
+"""What is logged of each call, for whoever measures models: its tool, and whether it could be read (make eval)."""
 
 _NAME = 60
 """Characters of a tool's name that are repeated to a model."""
@@ -155,6 +159,7 @@ class Loop:
         names = [tool.name for tool in offered]
         if not found and (written := calls_in(turned.said, names)):
             turned.said, found = "", written[:MAX_CALLS]
+            log.debug(CALL, found[0].name, "written")
         return found if offered else []
 
 
@@ -197,8 +202,10 @@ class _Calls:
             tool, arguments = self._read(call)
         except BadCall as error:
             self.turned.broken += 1
+            log.debug(CALL, plain(call.name)[:_NAME], "broken")
             return Called(plain(call.name)[:_NAME], {}, f"{_FAILED}{error}")
         name = tool.spec.name
+        log.debug(CALL, name, "repaired" if (call.name, type(call.arguments)) != (name, dict) else "read")
         if any((one.name, one.arguments) == (name, arguments) for step in self.turned.steps for one in step.calls):
             self.turned.broken += 1
             return Called(name, arguments, _AGAIN)
@@ -276,12 +283,13 @@ async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Ou
 
 
 def few(tools: Sequence[Tool], text: str) -> list[Tool]:
-    """At most `MAX_OFFERED` of the tools: those whose names and descriptions share most words with the text, as they stand."""
+    """At most `MAX_OFFERED` of the tools, as they stand: those that the text calls for, then those whose words are most in it."""
     if len(tools) <= MAX_OFFERED:
         return list(tools)
     said = _words(text)
     shared = [len(said & _words(f"{tool.spec.name} {tool.spec.description}")) for tool in tools]
-    ranked = sorted(range(len(tools)), key=lambda n: (-shared[n], n))
+    needed = called_for(text)
+    ranked = sorted(range(len(tools)), key=lambda n: (tools[n].spec.name not in needed, -shared[n], n))
     return [tools[n] for n in sorted(ranked[:MAX_OFFERED])]
 
 

@@ -29,6 +29,13 @@ _MADE = re.compile(
 )
 _MACHINE = re.compile(r"\b(?:this|the hub's|my|our) (?:machine|server|computer|host|disk|memory)\b", re.IGNORECASE)
 _MADE_WITHIN = 40
+_AMOUNT = re.compile(r"(?<![\w.,-])\d[\d.,]{0,20}(?![\w-])")
+_SUM = re.compile(r"\d\s{0,3}[*+/^]\s{0,3}\d|\d\s{0,3}%|\bpercent(?:age)?\b", re.IGNORECASE)
+_DAY = re.compile(
+    r"\b(?:today|tomorrow|yesterday|weekdays?|day of the week|how many days|what (?:day|date|time)|days? (?:from|until|between)"
+    r"|heute|morgen|wochentag|wie viele tage)\b|\b\d{4}-\d{2}-\d{2}\b",
+    re.IGNORECASE,
+)
 
 
 class Need(NamedTuple):
@@ -49,6 +56,16 @@ def needs(description: str) -> list[Need]:
     if machine := _MACHINE.search(description):
         found.append(Need(machine[0].lower(), ("system_report",)))
     return list(dict.fromkeys(found))
+
+
+def called_for(text: str) -> frozenset[str]:
+    """The tools that the words of a text call for, whatever else it is about: to look at what it names, to add, to count days."""
+    found = {tool for need in needs(text) for tool in need.tools}
+    if len(_AMOUNT.findall(text)) > 1 or _SUM.search(text):
+        found.add("calculate")
+    if _DAY.search(text):
+        found.add("date")
+    return frozenset(found)
 
 
 def unmet(description: str, can: Collection[str]) -> Need | None:

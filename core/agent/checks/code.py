@@ -21,6 +21,7 @@ _WRITES = frozenset({
 })  # fmt: skip
 _EXPLAINS = frozenset({"explain", "why", "describe", "review", "what", "how", "erkläre", "warum"})
 _TESTS = frozenset({"test", "tests", "tested", "pytest", "unittest"})
+_NO_TESTS = re.compile(r"\b(?:no|without|not|skip|ohne|keine)\s+(?:any\s+|the\s+)?tests?\b", re.IGNORECASE)
 _TESTED = re.compile(r"\b(?:assert\w*|expect|describe|it|test\w*|require)\b\s*[\s(.{]", re.IGNORECASE)
 _LEFT_OUT = re.compile(
     r"^\s*(?:#|//|--|/\*|<!--|;)?\s*(?:\.\.\.|…)?\s*"
@@ -39,7 +40,7 @@ def check(draft: Draft) -> Checked:
             draft.text, () if explains else ("Put the whole code into a fenced block that names its language.",)
         )
     faults = [fault for block in found for fault in _faults(block)]
-    if asks(draft.task, *_TESTS) and not any(_tests(block) for block in found):
+    if asks(_NO_TESTS.sub(" ", draft.task), *_TESTS) and not any(_tests(block) for block in found):
         faults.append("The task asks for tests, and there are none: add tests that fail where the code is wrong.")
     return Checked(draft.text, tuple(faults[:MOST_FAULTS]))
 

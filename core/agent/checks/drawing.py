@@ -47,7 +47,10 @@ def check(draft: Draft) -> Checked:
     name = named_file(draft.task, ".svg", "drawing.svg")
     if "xmlns" not in read.elements[0].attributes:  # without it a viewer shows nothing
         source = f'<svg xmlns="{_NAMESPACE}"{source[len("<svg") :]}'
-    return Checked(_words_around(draft.text[:start], draft.text[end:], name), files=((name, f"{source}\n".encode()),))
+    return Checked(
+        _words_around(draft.text[:start], draft.text[end:], name),
+        files=((name, f"{source}\n".encode("utf-8", "replace")),),
+    )
 
 
 def _without(draft: Draft) -> Iterator[str]:

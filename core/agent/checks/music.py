@@ -52,7 +52,9 @@ def check(draft: Draft) -> Checked:
         tune = _read(scores[0].body)
         faults = [*_wrong(tune, draft.task)]
         source = scores[0].body.strip()
-        files = () if faults else ((named_file(draft.task, ".abc", "tune.abc"), f"{source}\n".encode()),)
+        files = (
+            () if faults else ((named_file(draft.task, ".abc", "tune.abc"), f"{source}\n".encode("utf-8", "replace")),)
+        )
         return Checked(draft.text, tuple(faults[:MOST_FAULTS]), files)
     if asks(draft.task, *_MELODY):
         return Checked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.checks.draft import MOST_FAULTS, Checked, words
@@ -40,6 +41,7 @@ _ASKED = re.compile(
     rf"(?P<unit>{'|'.join(sorted(_UNITS, key=len, reverse=True))})\b",
     re.IGNORECASE,
 )
+_MOST_ASKED = 4
 _SOMETHING_ELSES = frozenset(
     {"the", "first", "last", "these", "those", "this", "following", "every", "each", "die", "der", "ersten", "letzten"}
 )
@@ -111,7 +113,7 @@ def _alone(text: str) -> str:
 
 
 def _lengths(task: str, text: str) -> Iterator[str]:
-    for one in _asked(task):
+    for one in islice(_asked(task), _MOST_ASKED):
         count = _count(one.unit, text)
         if not one.least <= count <= one.most:
             better = "longer" if count < one.least else "shorter"

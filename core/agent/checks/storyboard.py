@@ -100,7 +100,9 @@ def _subtitles(draft: Draft) -> Checked:
     ]
     lines = [line for line in body.splitlines() if not line.startswith(("```", "~~~"))]
     source = "\n".join(lines).strip()
-    files = () if faults else ((named_file(draft.task, ".srt", "subtitles.srt"), f"{source}\n".encode()),)
+    files = (
+        () if faults else ((named_file(draft.task, ".srt", "subtitles.srt"), f"{source}\n".encode("utf-8", "replace")),)
+    )
     return Checked(draft.text, tuple(faults[:MOST_FAULTS]), files)
 
 

@@ -37,6 +37,7 @@ FINDING = "- HIGH | app.py:12 | what users type becomes part of the query | use 
 
 GOOD: list[tuple[str, str, str, dict[str, str]]] = [
     ("code", "write a function", "```python\ndef f(x):\n    y = x\n    'Left over.'", {}),
+    ("code", "write a function without any tests", CODE, {}),
     ("numbers", "average of 0 and 50", "It is 25.", {}),
     (
         "prose",

@@ -194,6 +194,8 @@ def test_few_tools_are_those_that_the_words_mean() -> None:
     chosen = few([*tools, wanted], "How is the weather?")
     assert len(chosen) == MAX_OFFERED
     assert chosen[-1] is wanted
+    sums = Made("calculate", _text)
+    assert sums in few([*tools, sums], "How much is 17 times 4 by tool number 3?")
 
 
 def test_what_is_cut_says_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.agent.needs import needs, unmet
+from core.agent.needs import called_for, needs, unmet
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,19 @@ def test_any_one_of_the_tools_is_enough() -> None:
     missing = unmet("the average of sales.csv, as in notes.md", ["query_table"])
     assert missing is not None
     assert missing.what == "notes.md"
+
+
+@pytest.mark.parametrize(
+    ("text", "tools"),
+    [
+        ("How much is 17.35 times 482?", {"calculate"}),
+        ("What is 19% of my rent?", {"calculate"}),
+        ("How many days until Easter?", {"date"}),
+        ("Is 2031-03-14 a Friday?", {"date"}),
+        ("What does todo.md say?", {"read_file"}),
+        ("Tell me a story of 3 pigs", set()),
+        ("Show T-12", set()),
+    ],
+)
+def test_what_a_text_calls_for(text: str, tools: set[str]) -> None:
+    assert called_for(text) == tools
