@@ -116,6 +116,7 @@ _CALLED = (
     Skill("copying", Takes.NOTHING, (), _NO_WORDS),
     Skill("change", Takes.NOTHING, (), _NO_WORDS),
     Skill("git", Takes.NOTHING, (), _NO_WORDS),
+    Skill("fork", Takes.NOTHING, (), _NO_WORDS),
     Skill("page", Takes.NOTHING, ("bs4", "lxml", "markdownify", "pypdf"), _NO_WORDS),
     Skill("select", Takes.NOTHING, ("pandas", "openpyxl"), _NO_WORDS),
 )

@@ -211,6 +211,12 @@ class NothingChanged(UserError):
     status = 409
 
 
+class ForkTooLarge(UserError):
+    """{path} is too large to work on a copy of it: {why}. Name a folder in it."""
+
+    status = 413
+
+
 class GitMissing(Unavailable):
     """Git is not installed on this machine. Install it (on Debian: apt install git)."""
 

@@ -101,7 +101,7 @@ class Repository:
             capture_output=True, env=self._environment(), cwd=self.place, timeout=SECONDS,
         )  # fmt: skip
         if done.returncode not in allowed:
-            raise GitFailed(why=_complaint(done.stderr))
+            raise GitFailed(why=complaint(done.stderr))
         return done.stdout
 
     def text(self, *words: str, allowed: Sequence[int] = (0,)) -> str:
@@ -330,7 +330,8 @@ def _put(folder: int, name: str, content: bytes, mode: int) -> None:
         os.fsync(descriptor)
 
 
-def _complaint(said: bytes) -> str:
+def complaint(said: bytes) -> str:
+    """What git says went wrong, in a line."""
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
     first = next(
         (line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0] if lines else "it failed"
