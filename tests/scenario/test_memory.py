@@ -101,6 +101,7 @@ async def test_what_a_group_has_kept_is_the_groups(tmp_path: Path, server: Ollam
         assert "Forgotten: M-1" in await ann.say("/forget M-1")
 
 
+@pytest.mark.long
 async def test_what_is_forgotten_is_given_no_more_and_comes_back(tmp_path: Path, server: OllamaServer) -> None:
     async with with_people(tmp_path, server) as bot:
         await bot.say("/remember the printer is called otto")
@@ -119,6 +120,7 @@ async def test_what_is_forgotten_is_given_no_more_and_comes_back(tmp_path: Path,
         assert len((await bot.data("/forget undo"))["recovered"]) == 2
 
 
+@pytest.mark.long
 async def test_several_facts_that_fit_are_not_forgotten_by_a_word(tmp_path: Path, server: OllamaServer) -> None:
     async with with_people(tmp_path, server) as bot:
         await bot.say("/remember the printer is called otto")
@@ -129,6 +131,7 @@ async def test_several_facts_that_fit_are_not_forgotten_by_a_word(tmp_path: Path
         assert (await bot.data("/forget elephants"))["error"] == "unknown_fact"
 
 
+@pytest.mark.long
 async def test_tried_out_as_somebody_else_there_is_no_memory(tmp_path: Path, server: OllamaServer) -> None:
     async with with_people(tmp_path, server) as bot:
         await Chat(bot, ANN).say("/remember I am allergic to hazelnuts")
@@ -164,6 +167,7 @@ async def test_what_the_model_proposes_is_kept_once_the_person_agrees_to_the_ver
         assert (await bot.data("/memory"))["count"] == 1
 
 
+@pytest.mark.long
 async def test_what_the_model_proposes_and_looks_like_a_secret_is_not_even_asked(
     tmp_path: Path, server: OllamaServer
 ) -> None:
@@ -175,6 +179,7 @@ async def test_what_the_model_proposes_and_looks_like_a_secret_is_not_even_asked
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
 
 
+@pytest.mark.long
 async def test_the_model_looks_up_the_memory_of_who_asks_and_of_nobody_else(
     tmp_path: Path, server: OllamaServer
 ) -> None:
@@ -215,6 +220,7 @@ async def talk(bot: Bot, server: OllamaServer, *, until: str) -> None:
     raise AssertionError("it was never summed up")
 
 
+@pytest.mark.long
 async def test_a_conversation_that_outgrows_the_window_is_summed_up_and_new_clears_it(
     tmp_path: Path, server: OllamaServer
 ) -> None:
@@ -232,6 +238,7 @@ async def test_a_conversation_that_outgrows_the_window_is_summed_up_and_new_clea
         assert "in short" not in given(server)
 
 
+@pytest.mark.long
 async def test_with_a_model_for_embeddings_facts_get_vectors_and_questions_are_asked_by_theirs(
     tmp_path: Path, server: OllamaServer
 ) -> None:
@@ -251,3 +258,21 @@ async def test_with_a_model_for_embeddings_facts_get_vectors_and_questions_are_a
     async with hub(tmp_path, ollama=server.url) as bot:
         query = "SELECT 1 FROM fact_vector JOIN embedding ON id = model WHERE name = 'mxbai-embed-large:latest'"
         await bot.see(lambda: len(bot.rows(query)) == 10, "those of another model", pace=0)
+
+
+@pytest.mark.long
+async def test_a_memory_is_read_ten_facts_at_a_time(tmp_path: Path, server: OllamaServer) -> None:
+    async with hub(tmp_path, ollama=server.url) as bot:
+        for number in range(1, 13):
+            await bot.say(f"/remember room {number} is a library")
+        first = await bot.say("/memory")
+        assert first["text"].startswith("12 facts that I remember about you, newest first\nM-12  room 12")
+        assert "written by console:owner" in first["text"]
+        assert [fact["id"] for fact in first["data"]["facts"]] == [f"M-{number}" for number in range(12, 2, -1)]
+        (more,) = first["buttons"]
+        assert more["command"] == "/memory from=M-2"
+        second = await bot.say(more["command"])
+        assert [fact["id"] for fact in second["data"]["facts"]] == ["M-2", "M-1"]
+        assert not second.get("buttons")
+        assert len((await bot.data("/memory library"))["facts"]) == 10
+        assert (await bot.data("/memory from=tea"))["error"] == "bad_fact_id"
