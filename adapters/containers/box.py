@@ -85,6 +85,11 @@ class Boxes:
         packed = await asyncio.to_thread(lambda: _packed(_files(folder, self._closed)))
         return await self._boxed(command, packed, seconds, 0)
 
+    async def look(self) -> None:
+        """Raise `DockerAway`, `NoImage` or `BadImage`, if no box can be made now."""
+        async with Docker(url=self._url) as docker, answering(docker, self._url):
+            await fit(docker, self._image)
+
     async def sweep(self) -> None:
         """Remove what other runs of this hub have left. Raises `DockerAway`."""
         async with Docker(url=self._url) as docker, answering(docker, self._url):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from adapters.containers.box import Boxes
     from core.agent.box import Ran
-    from core.ports import Clock
+    from core.ports import Clock, Spawner
 
 BELIEVED = 60_000
 """ms for which what went wrong last is believed."""
@@ -25,12 +25,17 @@ log = logging.getLogger(__name__)
 
 
 class Door:
-    """`core.agent.box.Box`. `make` gives what runs boxes on the Docker at `url`."""
+    """`core.agent.box.Box`. `make` gives what runs boxes on the Docker at `url`.
 
-    def __init__(self, url: str, make: Callable[[], Boxes], clock: Clock) -> None:
+    Where there may be one it is looked at behind the first turn that might need it, so that the next ones know.
+    """
+
+    def __init__(self, url: str, make: Callable[[], Boxes], clock: Clock, spawner: Spawner) -> None:
         self._url = url
         self._make = make
         self._clock = clock
+        self._spawner = spawner
+        self._looked: int | None = None
         self._boxes: Boxes | None = None
         self._wrong: tuple[int, str] = (0, "")
 
@@ -42,7 +47,16 @@ class Door:
         parts = urlsplit(self._url)
         if parts.scheme == "unix" and not os.access(parts.path, os.R_OK | os.W_OK):
             return f"it runs in a container, and there is no Docker at {self._url} that this hub may use (TIMMY_DOCKER_URL)"
+        if self._looked is None or (why and self._clock.steady() - self._looked >= BELIEVED):
+            self._looked, self._wrong = self._clock.steady(), (0, "")
+            self._spawner.spawn(self._look(), "look at Docker")
         return ""
+
+    async def _look(self) -> None:
+        try:
+            await (await self._made()).look()
+        except HubError as error:
+            self._noted(error)
 
     async def run(self, command: Sequence[str], files: Sequence[tuple[str, bytes]], *, seconds: float = 60) -> Ran:
         """See `Box`."""

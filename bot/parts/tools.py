@@ -65,7 +65,7 @@ def boxes(settings: Settings, clock: Clock, ids: IdSource, spawner: Spawner) -> 
             docker.url, docker.image or IMAGE, folder.secret(settings.data_dir, BOX_ID, ids), limits, ids=ids, closed=why_closed
         )  # fmt: skip
 
-    door = Door(docker.url, make, clock)
+    door = Door(docker.url, make, clock, spawner)
     if (settings.data_dir / BOX_ID).exists():
         spawner.spawn(door.sweep(), "boxes left")
     return door

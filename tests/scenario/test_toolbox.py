@@ -9,8 +9,9 @@ import pytest
 from core.access import NotAllowed
 from core.agent.tool import Use
 from core.chat import Caller, Role
+from tests.docker_server import Box, DockerServer
 from tests.ollama_server import Calls, OllamaServer
-from tests.scenario.bot import OWNER, hub
+from tests.scenario.bot import OWNER, hub, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,3 +105,17 @@ async def test_a_model_that_obeys_a_file_reaches_nothing(tmp_path: Path, server:
         assert bot.rows("SELECT count(*) FROM task") == [(0,)]
         asked = bot.rows("SELECT count(*) FROM approval")
         assert asked == [(int(attack.name in {"write_file", "edit_file", "fetch_page"}),)]
+
+
+async def test_boxes_that_a_killed_hub_left_are_removed_by_the_next_start(tmp_path: Path) -> None:
+    server, found = DockerServer(), settings(tmp_path)
+    docker = found.docker.model_copy(update={"url": f"unix://{tmp_path / 'd.sock'}"})
+    async with server.serving(tmp_path / "d.sock"):
+        async with hub(tmp_path, found=found.model_copy(update={"docker": docker})) as bot:
+            assert server.asked == [], "a hub that never made one asks nothing"
+            (bot.app.settings.data_dir / "box.id").write_text("mark")
+        for name, mark in (("ours", "mark"), ("others", "another")):
+            labels = {"timmy.box": mark, "timmy.run": "of the killed hub"}
+            server.boxes[name] = Box(name, name, {"Image": "agents", "Labels": labels}, "running")
+        async with hub(tmp_path, found=found.model_copy(update={"docker": docker})) as bot:
+            await bot.see(lambda: list(server.boxes) == ["others"])

@@ -19,13 +19,13 @@ from adapters.containers.door import BELIEVED, Door
 from adapters.skills.closed import why_closed
 from core.agent import box as port
 from core.agent.tool import Effect
-from core.swarm.container import DockerAway, Limits, NoImage
+from core.swarm.container import DockerAway, Limits
 from tests.docker_server import Box, DockerServer
 from tests.fakes import FakeClock, FakeIds
 from tests.unit.tools.bench import ANN, Bench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
 LIMITS = Limits(512 << 20, 1000, 128)
@@ -136,36 +136,54 @@ async def test_what_another_run_of_this_hub_left_is_removed_first(server: Docker
     assert list(server.boxes) == ["other"]
 
 
-async def test_what_is_in_the_way_is_said_and_believed_for_a_while(server: DockerServer, tmp_path: Path) -> None:
-    clock, made = FakeClock(), 0
+class Later:
+    """`core.ports.Spawner` that runs what was spawned when the test says so."""
+
+    def __init__(self) -> None:
+        self.left: list[Coroutine[Any, Any, None]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> Callable[[], object]:
+        self.left.append(work)
+        return lambda: None
+
+    async def run(self) -> int:
+        done, self.left = self.left, []
+        for work in done:
+            await work
+        return len(done)
+
+
+async def test_what_is_in_the_way_is_found_out_told_and_believed_for_a_while(
+    server: DockerServer, tmp_path: Path
+) -> None:
+    clock, later, made = FakeClock(), Later(), 0
     url = f"unix://{tmp_path / 'd.sock'}"
 
     def make() -> Boxes:
         nonlocal made
         made += 1
-        return Boxes(url, "no-such-image", "hub-1", LIMITS, ids=FakeIds(), closed=why_closed)
+        return Boxes(url, "agents-2", "hub-1", LIMITS, ids=FakeIds(), closed=why_closed)
 
-    assert (
-        Door("unix:///no/such/socket", make, clock)
-        .lacks()
-        .startswith("it runs in a container, and there is no Docker at")
-    )
-    door = Door(url, make, clock)
+    nowhere = Door("unix:///no/such/socket", make, clock, later)
+    assert nowhere.lacks().startswith("it runs in a container, and there is no Docker at unix:///no/such/socket")
+    door = Door(url, make, clock, later)
+    assert (made, door.lacks(), door.lacks()) == (0, "", "")
+    assert await later.run() == 1
+    assert "no image agents-2" in door.lacks()
+    clock.advance(BELIEVED)
+    server.images["agents-2"] = {}
+    assert door.lacks() == ""
+    assert await later.run() == 1
     assert door.lacks() == ""
     with pytest.raises(TooMuchIn):
         await door.run(["true"], [("a", bytes(port.MOST_IN + 1))])
-    assert door.lacks() == ""
-    with pytest.raises(NoImage):
-        await door.run(["true"], [])
-    assert "no image no-such-image" in door.lacks()
-    clock.advance(BELIEVED)
     assert door.lacks() == ""
     server.wrong = web.Response(status=500, text="broken")
     with pytest.raises(DockerAway):
         await door.run_in(tmp_path, ["true"])
     assert "Docker does not answer" in door.lacks()
     await door.sweep()
-    assert made == 1
+    assert (made, later.left) == (1, [])
 
 
 async def test_an_archive_that_claims_more_than_it_holds_is_not_believed(server: DockerServer, boxes: Boxes) -> None:
@@ -244,8 +262,10 @@ async def test_python_runs_in_a_box_with_copies_of_files_or_is_not_offered(
     (workspace / "sales.csv").write_text("a,b\n1,2\n")
     bench = Bench(tmp_path, workspace)
     assert dict(bench.tools.closed())["run_python"] == "it runs in a container, and there is no Docker"
-    bench = Bench(tmp_path, workspace, box=boxes_door(boxes, tmp_path))
+    later = Later()
+    bench = Bench(tmp_path, workspace, box=Door(f"unix://{tmp_path / 'd.sock'}", lambda: boxes, FakeClock(), later))
     (tool,) = bench.tools.offered(["run_python"], ANN)
+    assert await later.run() == 1
     assert tool.effect is Effect.READ
     given: dict[str, bytes] = {}
 
@@ -263,7 +283,3 @@ async def test_python_runs_in_a_box_with_copies_of_files_or_is_not_offered(
     assert [file.name for file in output.files] == ["chart.png"]
     assert output.outside
     assert given == {"main.py": b"print(42)", "sales.csv": b"a,b\n1,2\n"}
-
-
-def boxes_door(boxes: Boxes, tmp_path: Path) -> Door:
-    return Door(f"unix://{tmp_path / 'd.sock'}", lambda: boxes, FakeClock())
