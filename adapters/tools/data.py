@@ -54,7 +54,7 @@ async def query_table(
     return await here.ask("select", "\n".join(paths), sql=sql)
 
 
-@tool(lambda a: f"draw {said(a['what'])} of {said(a['path'])}", needs=lambda here: here.knows("chart"))
+@tool(lambda a: f"draw {said(a['what']) or 'a chart'} of {said(a['path'])}", needs=lambda here: here.knows("chart"))
 async def draw_chart(
     here: Here,
     use: Use,

@@ -108,7 +108,7 @@ async def test_a_folder_goes_in_without_what_is_closed_and_nothing_comes_back(
         (137, False, b"", "it needed more than the 512 MB"),
         (1, True, b"", "it needed more than the 512 MB"),
         (124, False, b"", "it took longer than 60 s"),
-        (0, False, b"x" * (port.MOST_OUT + 2**20 + 1), "it gave out more"),
+        pytest.param(0, False, b"x" * (port.MOST_OUT + 2**20 + 1), "it gave out more", marks=pytest.mark.long),
         (0, False, b"no archive", ""),
     ],
     ids=["killed", "starved", "late", "floods", "garbles"],

@@ -85,7 +85,7 @@ async def test_a_file_is_written_added_to_changed_and_put_back(bench: Bench, roo
 @pytest.mark.parametrize(
     ("name", "given", "error"),
     first(
-        3,
+        1,
         [
             ("write_file", {"path": "welcome.md", "content": "mine"}, FileThere),
             ("write_file", {"path": "welcome.md", "content": WELCOME, "how": "replace"}, NothingChanges),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.unit.tools.bench import Bench
 
 
-async def test_files_are_listed_read_and_searched(bench: Bench, root: Path) -> None:
+async def test_files_are_listed_and_read(bench: Bench, root: Path) -> None:
     (root / "long.txt").write_text("".join(f"line {number} of many\n" for number in range(1, 3001)))
     listed = await bench.call("list_files")
     assert listed.outside
@@ -38,6 +38,11 @@ async def test_files_are_listed_read_and_searched(bench: Bench, root: Path) -> N
     assert read.outside
     part = await bench.call("read_file", path="long.txt", first=2999)
     assert part.text == "long.txt, lines 2999 to 3000 of 3,000:\nline 2999 of many\nline 3000 of many"
+
+
+@pytest.mark.long
+async def test_a_long_file_is_read_in_parts_and_searched_by_lines(bench: Bench, root: Path) -> None:
+    (root / "long.txt").write_text("".join(f"line {number} of many\n" for number in range(1, 3001)))
     whole = (await bench.call("read_file", path="long.txt")).text
     assert len(whole) < 12_000
     assert whole.endswith("(it goes on: read it again from line 330)")
@@ -62,7 +67,7 @@ async def test_a_huge_line_and_a_huge_folder_are_told_in_part(bench: Bench, root
 @pytest.mark.parametrize(
     ("name", "given", "error"),
     first(
-        2,
+        1,
         [
             ("read_file", {"path": "welcome.md", "first": 4}, LinesMissing),
             ("read_file", {"path": "no-such.md"}, FileMissing),
