@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from core.automation.schedule import Wall
 
+log = logging.getLogger(__name__)
+
 _ONE = timedelta(microseconds=1)
 
 
@@ -27,8 +30,14 @@ class WallCalendar:
     """`core.automation.schedule.Calendar`."""
 
     def here(self) -> str:
-        """See `Calendar`."""
-        return get_localzone_name() or "UTC"
+        """See `Calendar`; UTC where the machine does not say, or names what is none."""
+        try:
+            name = str(get_localzone_name() or "")
+            self.zone(name)
+        except (UnknownZone, LookupError, OSError, ValueError) as error:
+            log.warning("this machine names no time zone (%s): schedules use UTC; see TIMMY_TIMEZONE", error)
+            return "UTC"
+        return name
 
     def zone(self, name: str) -> tzinfo:
         """See `Calendar`."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from adapters import timer
 from adapters.timer import WallCalendar
 from core.automation import cron, when
 from core.automation.schedule import (
@@ -310,3 +313,41 @@ def test_a_zone_has_a_name_of_this_machine() -> None:
     for wrong in ("Atlantis/Old_Town", "", "../etc/passwd", "/etc/localtime"):
         with pytest.raises(UnknownZone):
             CALENDAR.zone(wrong)
+
+
+@pytest.mark.parametrize("named", [None, "local", "", ZoneInfoNotFoundError("TZ"), ValueError("TZ")])
+def test_a_machine_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch, named: str | Exception | None) -> None:
+    def name() -> str | None:
+        if isinstance(named, Exception):
+            raise named
+        return named
+
+    monkeypatch.setattr(timer, "get_localzone_name", name)
+    assert CALENDAR.here() == "UTC"
+
+
+@pytest.mark.deep
+@given(
+    st.sampled_from([cron.read("*/20 * * * *"), Wall("30", "2"), Interval(7_000_000, NOW.at), Steps(2, 0, "2026-11-20T02:30:00")]),
+    st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "UTC"]), st.integers(0, 300),
+    st.lists(st.integers(0, 40 * 3600), min_size=1, max_size=20),
+)  # fmt: skip
+def test_whenever_a_hub_is_there_each_time_is_run_once_or_left_out_behind_a_later_one(
+    rule: Interval | Wall | Steps, zone: str, day: int, away: list[int]
+) -> None:
+    there, now = ZoneInfo(zone), NOW.at + day * DAY_MS
+    due, seen = due_after(rule, now, there, CALENDAR), [now]
+    for seconds in away:
+        now += seconds * 1000
+        if due is None or due > now:
+            continue
+        found = turn(rule, due, now, there, CALENDAR)
+        assert seen[-1] < found.due <= now
+        between = due_after(rule, found.due, there, CALENDAR)
+        assert between is not None
+        assert between > now or not found.runs, "the latest of all that passed"
+        assert found.earlier is (found.due != due)
+        assert found.runs is (now - found.due <= DAY_MS)
+        assert found.then == due_after(rule, now, there, CALENDAR)
+        seen.append(found.due)
+        due = found.then
