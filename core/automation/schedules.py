@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from core.access import Action, authorize, judge
-from core.automation.schedule import LATE_MS, MINUTE_MS, YEARS, Once, UnknownZone, What, due_after, local, turn
+from core.automation.schedule import DAY_MS, LATE_MS, MINUTE_MS, YEARS, Once, UnknownZone, What, due_after, local, turn
 from core.chat import SCHEDULE, Caller, Inbound, Reply, Role
 from core.errors import HubError, UserError
 from core.events import Event, Kind
@@ -492,8 +492,9 @@ class Schedules:
     # What a run comes to -------------------------------------------------------------------------------------------
 
     def answered(self, tx: ScheduleTx, message: Inbound, replies: Sequence[Told]) -> Sequence[Told]:
-        """A run has its answer, in the unit of work that writes it; what is told of it. An answer without words is not told.
+        """A run has its answer, in the unit of work that writes it; what is told of it.
 
+        That is neither an answer without words nor a failure that was told that day.
         A schedule whose person may not do that any more is paused.
         """
         number, due = int(message.schedule.removeprefix(SCHEDULE)), int(message.update)
@@ -504,14 +505,25 @@ class Schedules:
         refused = reply.data.get("error") == NOT_ALLOWED
         done = Outcome.REFUSED if refused else Outcome.DONE if reply.data.get("ok", True) else Outcome.FAILED
         tx.schedules.settle(run._replace(outcome=done, at=tx.now))
-        if not reply.text:
+        if not reply.text or (done is Outcome.FAILED and not self._news(tx, run, reply)):
             return ()
         more = self.signature(one, run)
         if refused and one.state is State.ACTIVE:
             tx.schedules.put(replace(one, state=State.PAUSED, why=reply.text))
             tx.emit(Event(Kind.SCHEDULE_PAUSED, data={"schedule": one.name}))
             more = f"\n{paused(one, '')}"
+        elif done is Outcome.FAILED and one.due is not None and _day(one.due) == _day(run.due):
+            more += ". The same once more today is not told; /schedules shows it"
         return [(where, replace(reply, text=f"{reply.text}{more}"), replaced), *others]
+
+    @staticmethod
+    def _news(tx: ScheduleTx, run: Run, reply: Reply) -> bool:
+        """Whether a failure was not told today: what fails each minute says so once."""
+        key = f"failed/{schedule_name(run.schedule)}/{reply.data.get('error')}/{_day(run.due)}"
+        if tx.applied(key) is not None:
+            return False
+        tx.mark(key, "")
+        return True
 
     def signature(self, one: Schedule, run: Run) -> str:
         """The last line of what a schedule says: which it is, and how late."""
@@ -548,6 +560,10 @@ class Schedules:
 def _planning(*, private: bool) -> Action:
     """What it takes to plan for oneself, or for a place that others read."""
     return Action.PLAN if private else Action.PLAN_HERE
+
+
+def _day(at: int) -> int:
+    return at // DAY_MS
 
 
 def span(ms: int) -> str:

@@ -431,15 +431,23 @@ async def test_a_briefing_at_times_says_nothing_where_nothing_is_new(tmp_path: P
         assert bot.rows(RUNS) == [(1, 60, "done"), (1, 120, "done"), (1, 180, "done")]
 
 
-@pytest.mark.long
-async def test_a_run_that_is_refused_or_fails_is_told_and_the_next_comes_all_the_same(tmp_path: Path) -> None:
+async def test_a_run_that_fails_is_told_once_a_day_and_the_next_comes_all_the_same(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /show T-1")
-        for _ in range(2):
+        await passed(bot, HOUR)
+        (answer,) = told(bot)
+        assert answer.endswith("\n\nS-1, every hour. The same once more today is not told; /schedules shows it")
+        for _ in range(7):
             await passed(bot, HOUR)
-            (answer,) = told(bot)
-            assert answer.endswith("\n\nS-1, every hour")
-        assert bot.rows(RUNS) == [(1, 60, "failed"), (1, 120, "failed")]
+        assert told(bot) == []
+        await passed(bot, HOUR)
+        (answer,) = told(bot)
+        assert answer.startswith("There is no task T-1."), "a new day (in UTC)"
+        assert {state for *_, state in bot.rows(RUNS)} == {"failed"}
+        await bot.say("/task write a letter")
+        await bot.settled("T-1")
+        await passed(bot, HOUR)
+        assert [text for text in told(bot) if text.endswith("\n\nS-1, every hour")]
 
 
 # Clocks ---------------------------------------------------------------------------------------------------------
