@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from bot import proxies
+from bot import proxies, scheduling
 from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
@@ -321,6 +321,8 @@ class Dispatcher:
     def _asked(self, found: Route, caller: Caller) -> Reply:
         """Ask back what a phrase meant. What its command would refuse to read is refused at once."""
         call = self._hub.registry.call(cast("Command", found.command), found.message, caller)
+        if call.name in scheduling.PLANS:
+            scheduling.read(self._hub, call)
         return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now())
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:

@@ -17,7 +17,7 @@ from core.tokens import home_of
 
 if TYPE_CHECKING:
     from bot.hub import Hub
-    from core.automation.schedule import Line
+    from core.automation.schedule import Line, Rule
     from core.chat import CommandCall, Reply
 
 _COMMAND = re.compile(r"\s/([A-Za-z_]+)(?=\s|$)")
@@ -27,17 +27,26 @@ class CommandInside(UserError):
     """I read {when} as the time and {what} as text. If {name} is to be run, put all of the time in quotes before it."""
 
 
-async def plan(hub: Hub, call: CommandCall, *, every: bool) -> Reply:
+PLANS = frozenset({"every", "at"})
+"""The commands that plan."""
+
+
+async def plan(hub: Hub, call: CommandCall) -> Reply:
     """Keep a schedule, or say what is wrong with it."""
+    line, rule = read(hub, call)
+    return views_schedules.made(await hub.schedules.make(call, line, rule), hub.schedules)
+
+
+def read(hub: Hub, call: CommandCall) -> tuple[Line, Rule]:
+    """What a call of one of them says. Raises what is wrong with it."""
     from core.automation import when  # noqa: PLC0415 - for the first who plans
 
     line = cast("Line", call.args["command"])
     now = when.Now(hub.clock.now(), hub.schedules.calendar.zone(hub.schedules.zone))
-    rule = when.read_every(line.when, now) if every else when.read_at(line.when, now)
+    rule = when.read_every(line.when, now) if call.name == "every" else when.read_at(line.when, now)
     if line.what is not What.REMINDER:
         _try(hub, call, line)
-    made = await hub.schedules.make(call, line, rule)
-    return views_schedules.made(made, hub.schedules)
+    return line, rule
 
 
 def _try(hub: Hub, call: CommandCall, line: Line) -> None:

@@ -32,7 +32,7 @@ _COMMAND = (
 )
 async def every(hub: Hub, call: CommandCall) -> Reply:
     """Plan what comes again."""
-    return await scheduling.plan(hub, call, every=True)
+    return await scheduling.plan(hub, call)
 
 
 @command(
@@ -47,7 +47,7 @@ async def every(hub: Hub, call: CommandCall) -> Reply:
 )
 async def at(hub: Hub, call: CommandCall) -> Reply:
     """Plan what comes once."""
-    return await scheduling.plan(hub, call, every=False)
+    return await scheduling.plan(hub, call)
 
 
 @command(

@@ -112,6 +112,11 @@ async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Pa
         assert asked["data"]["asks"] == "/at in ten minutes remind me: turn the oven off"
         await bot.say("yes")
         assert (await bot.say("please don't remind me in ten minutes to run"))["data"].get("asks") is None
+        for phrase, error in (
+            ("today at eight show my balance", "past_time"),
+            ("every day at nine freeze the wallet", "not_allowed"),
+        ):
+            assert (await bot.data(phrase)) == {"ok": False, "error": error}, "it is not asked back first"
         assert (await bot.say("every morning at eight check my balance"))["data"]["asks"] == (
             "/every morning at eight /balance"
         )
