@@ -103,6 +103,8 @@ class Cascade:
                     raise
                 errors.append(error)
             except ModelMissing as error:  # its server is well
+                if begun:
+                    raise
                 errors.append(error)
             else:
                 return

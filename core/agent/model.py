@@ -30,13 +30,13 @@ class NoModelInstalled(Unavailable):
 
 
 class ModelMissing(UserError):
-    """The model {model} is not installed. Choose another with /model, or get it: ollama pull {model}"""
+    """The model {model} is not installed. Choose another with /model, or get it: /pull {model}"""
 
     status = 404
 
 
 class UnknownModel(UserError):
-    """There is no model {model} here. Choose one of {installed}, or get it: ollama pull {model}"""
+    """There is no model {model} here. Choose one of {installed}, or get it: /pull {model}"""
 
     status = 404
 

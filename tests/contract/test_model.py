@@ -298,7 +298,7 @@ async def test_a_hundred_that_wait_hold_up_no_other(server: Server, backend: Bac
 OLLAMA, OPENAI = frozenset({"ollama"}), frozenset({"openai"})
 BOTH = OLLAMA | OPENAI
 FAILURES: list[tuple[list[Any], type[HubError], str, frozenset[str]]] = [
-    ([Fault(404, "model 'llama3.2' not found")], ModelMissing, "no model|ollama pull llama3.2:latest", BOTH),
+    ([Fault(404, "model 'llama3.2' not found")], ModelMissing, "no model|/pull llama3.2:latest", BOTH),
     ([Fault(500, "model requires more system memory (9 GiB)")], ModelTooLarge, "more system memory", BOTH),
     ([Fault(500, "CUDA error: out of memory")], ModelTooLarge, "smaller one", BOTH),
     ([Fault(400, "request (719 tokens) exceeds the available context size (512)")], ModelOverfull, "/new", BOTH),

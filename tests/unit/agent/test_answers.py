@@ -294,7 +294,7 @@ async def test_a_conversation_chooses_its_model(assistant: Assistant, server: Ol
 
 
 async def test_a_model_that_is_not_there_cannot_be_chosen(assistant: Assistant, server: OllamaServer) -> None:
-    with pytest.raises(UnknownModel, match=r"Choose one of llama3\.2:latest, qwen3:8b, or get it: ollama pull phi4"):
+    with pytest.raises(UnknownModel, match=r"Choose one of llama3\.2:latest, qwen3:8b, or get it: /pull phi4"):
         await assistant.choose(HERE, "phi4")
     with pytest.raises(BadModelName):
         await assistant.choose(HERE, "phi4; rm -rf ~")
@@ -304,5 +304,5 @@ async def test_a_model_that_is_not_there_cannot_be_chosen(assistant: Assistant, 
 async def test_a_chosen_model_that_was_removed_is_named(assistant: Assistant, server: OllamaServer) -> None:
     await assistant.choose(HERE, "llama3.2")
     server.models.remove("llama3.2:latest")
-    with pytest.raises(ModelMissing, match=r"/model, or get it: ollama pull llama3\.2:latest"):
+    with pytest.raises(ModelMissing, match=r"/model, or get it: /pull llama3\.2:latest"):
         await assistant.answer(HERE, "Hello.", "k1", nobody)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.agent.breaker import FIRST_PAUSE, LIMIT
 from core.agent.cascade import Backend, Cascade, StoodIn, listening
@@ -20,13 +22,14 @@ from core.agent.model import (
     NoModelInstalled,
     ToolCall,
 )
+from core.errors import HubError
+from tests.depth import depth
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from core.agent.model import ChatMessage, ToolSpec
-    from core.errors import HubError
 
 DOWN = ModelUnreachable(url="http://first")
 
@@ -109,9 +112,12 @@ async def test_where_it_cannot_answer_the_next_does_and_that_is_told(both: Set, 
 
 
 @pytest.mark.parametrize("begun", ["Hel", ToolCall("add", {})])
-async def test_nobody_is_handed_over_in_the_middle_of_an_answer(both: Set, begun: str | ToolCall) -> None:
-    both.first.says = [begun, ModelBrokeOff()]
-    with pytest.raises(ModelBrokeOff):
+@pytest.mark.parametrize("error", [ModelBrokeOff(), ModelMissing(model="llama")])
+async def test_nobody_is_handed_over_in_the_middle_of_an_answer(
+    both: Set, begun: str | ToolCall, error: HubError
+) -> None:
+    both.first.says = [begun, error]
+    with pytest.raises(type(error)):
         await both.heard()
     assert both.second.asked == []
 
@@ -186,6 +192,43 @@ async def test_one_question_tries_it_and_one_that_is_stopped_shows_nothing(both:
         trial.cancel()
     gate.set()
     assert await both.heard() == ["back"]
+
+
+SCRIPTS = st.lists(
+    st.sampled_from(["a", "b", ModelFailed(why="no"), ModelMissing(model="x"), ModelUnreachable(url="http://x"), ModelBrokeOff()]),
+    max_size=3,
+)  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(SCRIPTS, SCRIPTS, st.sampled_from([None, "qwen", "openai/big"]), st.integers(0, 20_000)), max_size=12
+    )
+)
+@settings(max_examples=depth(20, 400), deadline=None)
+async def test_an_answer_is_one_servers_alone_and_there_is_one_if_any_can_give_it(
+    turns: list[tuple[list[str | ToolCall | HubError | asyncio.Event], list[Any], str | None, int]],
+) -> None:
+    both = Set()
+    for first, second, model, pause in turns:
+        both.first.says, both.second.says = first, second
+        both.clock.advance(pause)
+        said: list[str | ToolCall] = []
+        error: HubError | None = None
+        try:
+            async with aclosing(both.cascade.chat([], model=model, num_ctx=512)) as pieces:
+                async for piece in pieces:
+                    said.append(piece)  # noqa: PERF401 - what came before an error stays
+        except HubError as raised:
+            error = raised
+        whole = [script for script in (first, second) if not any(isinstance(one, HubError) for one in script)]
+        begun = [script for script in (first, second) if script and isinstance(script[0], str)]
+        if error is None:
+            assert said in whole
+        elif said:
+            assert any([*said, error] == script[: len(said) + 1] for script in begun)
+        else:
+            assert not whole, "somebody could have answered"
 
 
 async def _until(true: object) -> None:
