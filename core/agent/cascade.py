@@ -79,10 +79,14 @@ class Cascade:
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
-        """See `Model`. A chosen model whose server cannot answer is stood in for by the next server's own."""
+        """See `Model`. A chosen model whose server cannot answer is stood in for by the next server's own.
+
+        Where none was chosen, a server that is left alone for a while is not missed: `default` names another meanwhile.
+        """
         errors: list[HubError] = []
-        wanted, _ = self._of(model)
-        for line, name in self._order(model):
+        order = self._order(model)
+        wanted = self._of(model)[0] if model is not None else order[0][0]
+        for line, name in order:
             begun = False
             line.breaker = line.breaker.asked()
             try:

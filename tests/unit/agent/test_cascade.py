@@ -157,6 +157,8 @@ async def test_one_that_failed_often_is_asked_last_and_recovers_by_itself(both: 
     await both.fail()
     with listening() as others:
         assert await both.heard() == ["hello"]
+        assert others == [], "it is the hub's own meanwhile, as /model says"
+        assert await both.heard("qwen") == ["hello"]
     assert len(both.first.asked) == LIMIT
     assert "could not answer" in others[0].why
     assert await both.cascade.default() == "openai/big"
