@@ -155,7 +155,7 @@ class PersonaWorker:
         need = unmet(description, [tool.spec.name for tool in self._tools(agent, "")[0]])
         if need is not None:
             return f"has no {' or '.join(need.tools)} here to look at {need.what}"
-        if not (await self._model.card(None)).tools:
+        if not (await self._model.card(agent.persona.model or None)).tools:
             return f"needs a model that can call tools, to look at {needs(description)[0].what}"
         return None
 
@@ -194,7 +194,7 @@ class PersonaWorker:
     async def _said(self, agent: Agent, scene: Scene, steps: list[Step]) -> str:
         """Let the model speak; what it calls is added to `steps`."""
         turned = Turned()
-        await self._loop.run(scene, turned, None, _unwatched, _unkept)
+        await self._loop.run(scene, turned, agent.persona.model or None, _unwatched, _unkept)
         steps += turned.steps
         said = plain(turned.said).strip()
         if not said:

@@ -305,6 +305,12 @@ def test_a_report_on_more_numbers_than_can_be_known_is_not_judged_by_them() -> N
     assert judged("numbers", "count", "There are 123456.", a_csv=many).faults == ()
 
 
+def test_a_limit_that_was_asked_for_is_no_number_of_the_reports_own() -> None:
+    step = Step("", (Called("query_table", {"sql": "SELECT count(*) FROM data WHERE age > 65"}, "31"),))
+    assert checked(["numbers"], Draft("how many old people?", "31 are over 65.", [step])).faults == ()
+    assert checked(["numbers"], Draft("how many old people?", "31 are over 64.", [step])).faults != ()
+
+
 def test_faults_quote_little_and_are_few() -> None:
     long: Any = judged("findings", "audit", "\n".join([f"- HIGH {'x' * 900}"] * 50))
     assert len(long.faults) <= 4

@@ -419,3 +419,15 @@ async def test_who_knows_only_the_words_of_a_task_is_done_it_too(
     server.says("Rain.")
     assert (await worker.do(READER, "write a poem about notes.md")).text == "Rain."
     assert told == []
+
+
+async def test_a_persona_with_a_model_of_its_own_works_with_that(
+    reader: tuple[PersonaWorker, list[tuple[int, str, str]], Made], server: OllamaServer
+) -> None:
+    worker, _, _ = reader
+    own = READER._replace(persona=READER.persona._replace(model="qwen3:8b"))
+    server.says("Drip.")
+    await worker.work(own, task(POEM))
+    assert server.last["model"] == "qwen3:8b"
+    await worker.work(READER, task("write a poem of 1 lines"))
+    assert server.last["model"] == "llama3.2:latest"
