@@ -8,6 +8,7 @@ a result, nothing else: once its checks have nothing against it. What they have 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Protocol
 
 from core.agent.loop import Loop, Scene, Turned
@@ -42,6 +43,10 @@ MODEL_ETA = 120_000
 
 MODEL_FIT = 400
 """The fit, in permille, of a model that knows the field at its best: below any skill that is sure of what is meant."""
+
+
+_HANDED_BACK = re.compile(rf"[*_#>` ]{{0,6}}{CANNOT.removesuffix(':')}[*_ ]{{0,4}}:", re.IGNORECASE)
+"""`CANNOT: why`, as models also write it."""
 
 
 class BeyondWords(Unavailable):
@@ -199,8 +204,8 @@ class PersonaWorker:
         said = plain(turned.said).strip()
         if not said:
             raise ModelSaidNothing
-        if said.startswith(CANNOT):
-            why = " ".join(said.removeprefix(CANNOT).split())[:300]
+        if (handed_back := _HANDED_BACK.match(said)) is not None:
+            why = " ".join(said[handed_back.end() :].strip("*_ ").split())[:300]
             raise BeyondWords(agent=agent.name, why=why or "it cannot be done from its words alone")
         return said
 

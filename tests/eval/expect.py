@@ -72,7 +72,7 @@ class Expect:
         if self.declined:
             return [] if outcome.status == "declined" else ["it was not handed back"]
         if outcome.status != "delivered":
-            return [f"{outcome.status}: {outcome.why}"]
+            return [outcome.why or outcome.status]
         return [*self._text(outcome), *self._calls(outcome), *self._code(outcome.text)]
 
     def _text(self, outcome: Outcome) -> Iterator[str]:

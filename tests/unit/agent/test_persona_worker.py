@@ -214,6 +214,9 @@ async def test_a_model_that_hands_the_task_back_is_not_paid(worker: PersonaWorke
     server.says("CANNOT: I would have to\nread the file.")
     with pytest.raises(BeyondWords, match=r"quill handed the task back: I would have to read the file\."):
         await worker.work(QUILL, task(POEM))
+    server.says("**Cannot:** no file.")
+    with pytest.raises(BeyondWords, match=r"back: no file\."):
+        await worker.work(QUILL, task(POEM))
     server.says("CANNOT:")
     with pytest.raises(BeyondWords, match="from its words alone"):
         await worker.work(QUILL, task(POEM))
