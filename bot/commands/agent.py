@@ -37,7 +37,9 @@ async def think(hub: Hub, call: CommandCall) -> Reply:
     hub.draft(call, "")
     topic, tell = cast("str", call.args["topic"]), partial(hub.draft, call)
     with listening() as others:
-        answer = await hub.assistant.think(call.conversation, topic, tell, speakers=_speakers(call), use=_use(call))
+        answer = await hub.assistant.think(
+            call.conversation, topic, call.key, tell, speakers=_speakers(call), use=_use(call)
+        )
     return views.stood_in(views.answer(answer, hub.file_path), others)
 
 

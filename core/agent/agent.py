@@ -140,9 +140,12 @@ class Assistant:
         return Scene(prompt, turns, text, tools, use, self.asker, tainted)
 
     async def think(
-        self, conversation: str, topic: str, tell: Callable[[str], None], *, speakers: Collection[str] = (), use: Use | None = None
+        self, conversation: str, topic: str, key: str, tell: Callable[[str], None], *, speakers: Collection[str] = (),
+        use: Use | None = None,
     ) -> Answer:  # fmt: skip
-        """Thoughts on a topic, at length (`thinking.py`); they are told and ended as an answer is, and not kept for the model.
+        """Thoughts on a topic, at length (`thinking.py`), told and ended as an answer is.
+
+        The conversation keeps the topic and the last round alone: one can go on from there, and all of it would push out the rest.
 
         Raises the model's errors when not a word was said, and `TooLongForModel`.
         """
@@ -170,6 +173,9 @@ class Assistant:
             self._speeches.discard(speech)
         if not thoughts.text:
             raise ModelSaidNothing
+        if thoughts.last:
+            said = Turn("assistant", thoughts.last, key, _speaker(use), thoughts.tainted)
+            await self._store.write(lambda tx: _keep(tx, conversation, f"Think aloud about: {topic}", said, ()))
         return _answer(thoughts.text, steps)
 
     def tools(self, use: Use) -> tuple[Sequence[Tool], Sequence[tuple[str, str]]]:

@@ -61,6 +61,7 @@ class Thoughts:
         self._topic = topic
         self._turns: list[Turn] = []
         self._text = ""
+        self.last = ""
         self.tainted = False
 
     def scene(self, one: Round, tools: Sequence[Tool], use: Use | None) -> Scene:
@@ -82,7 +83,8 @@ class Thoughts:
             return
         self._text = self.so_far(one, turned, turned.said)
         self.tainted = self.tainted or turned.outside
-        said = Turn("assistant", plain(turned.said).strip(), "", tainted=turned.outside, steps=tuple(turned.steps))
+        self.last = plain(turned.said).strip()
+        said = Turn("assistant", self.last, "", tainted=turned.outside, steps=tuple(turned.steps))
         self._turns += [Turn("user", self._asked(one), ""), said]
 
     @property

@@ -41,7 +41,7 @@ async def test_a_topic_is_gone_through_in_rounds(assistant: Assistant, server: O
     told: list[str] = []
     for number in range(4):
         server.says(f" Thought {number},", " and more.<|im_end|> ")
-    answer = await assistant.think(CHAT, "rain", told.append)
+    answer = await assistant.think(CHAT, "rain", "key", told.append)
     assert answer.text.split("\n\n") == [
         part for number, heading in enumerate(HEADINGS) for part in (heading, f"Thought {number}, and more.")
     ]
@@ -51,7 +51,11 @@ async def test_a_topic_is_gone_through_in_rounds(assistant: Assistant, server: O
     assert all("Topic: rain" in one["content"] for one in last if one["role"] == "user")
     server.says("Again.")
     await assistant.answer(CHAT, "And now?", "next", quiet)
-    assert len(server.last["messages"]) == 2
+    assert [one["content"] for one in server.last["messages"][1:]] == [
+        "Think aloud about: rain",
+        "Thought 3, and more.",
+        "And now?",
+    ]
 
 
 async def test_it_may_look_but_not_touch(store: Database, model: OllamaModel, server: OllamaServer) -> None:
@@ -60,7 +64,7 @@ async def test_it_may_look_but_not_touch(store: Database, model: OllamaModel, se
     server.says("I look first.", Calls("read_file", {"path": "notes.md"}))
     server.says("It rains.")
     told: list[str] = []
-    answer = await assistant.think(CHAT, "rain", told.append, use=USE)
+    answer = await assistant.think(CHAT, "rain", "key", told.append, use=USE)
     assert [tool["function"]["name"] for tool in server.asked[0]["tools"]] == ["read_file"]
     assert answer.called == ("read_file",)
     assert answer.text.startswith("## Outline\n\nI look first.\n\nIt rains.\n\n## For and against\n\n")
@@ -73,7 +77,7 @@ async def test_stop_ends_it_where_it_is(assistant: Assistant, server: OllamaServ
     said: list[str] = []
 
     async def think() -> None:
-        said.append((await assistant.think(CHAT, "rain", quiet)).text)
+        said.append((await assistant.think(CHAT, "rain", "key", quiet)).text)
 
     async with Nursery() as hub:
         hub.spawn(think(), "thinking")
@@ -92,18 +96,18 @@ async def test_stopped_before_it_began_it_asks_nothing(
             return super().offered(names, caller)
 
     assistant = Assistant(store, model, toolbox=Hushing([]))
-    assert (await assistant.think(CHAT, "rain", quiet, speakers=["ann"], use=USE)).text == STOPPED
+    assert (await assistant.think(CHAT, "rain", "key", quiet, speakers=["ann"], use=USE)).text == STOPPED
     assert server.asked == []
 
 
 async def test_what_was_thought_before_the_model_broke_is_kept(assistant: Assistant, server: OllamaServer) -> None:
     server.says("Rain is wet.")
     server.says(Fault(500, "out of memory"))
-    text = (await assistant.think(CHAT, "rain", quiet)).text
+    text = (await assistant.think(CHAT, "rain", "key", quiet)).text
     assert text.startswith("## Outline\n\nRain is wet.\n\n(")
     assert "out of memory" in text
     server.says("Rain", Wire.BREAK)
-    assert "broke off" in (await assistant.think(CHAT, "rain", quiet)).text
+    assert "broke off" in (await assistant.think(CHAT, "rain", "key", quiet)).text
 
 
 async def test_it_is_bounded(assistant: Assistant, store: Database, model: OllamaModel, server: OllamaServer) -> None:
@@ -114,22 +118,36 @@ async def test_it_is_bounded(assistant: Assistant, store: Database, model: Ollam
         assert speech.scope is not None
         speech.scope.reschedule(0)
 
-    text = (await assistant.think(CHAT, "rain", tell)).text
+    text = (await assistant.think(CHAT, "rain", "key", tell)).text
     assert text.startswith("## Outline\n\nRain\n\n(The model was not done after 600 s and was stopped.")
     server.says(Wire.SILENCE)
     with pytest.raises(ModelSlow):
-        await Assistant(store, model, bounds=Bounds(seconds=0.1)).think(CHAT, "rain", quiet)
+        await Assistant(store, model, bounds=Bounds(seconds=0.1)).think(CHAT, "rain", "key", quiet)
 
 
 async def test_a_model_that_says_nothing_has_thought_nothing(assistant: Assistant, server: OllamaServer) -> None:
     for _ in ROUNDS:
         server.says(" ")
     with pytest.raises(ModelSaidNothing):
-        await assistant.think(CHAT, "rain", quiet)
+        await assistant.think(CHAT, "rain", "key", quiet)
+
+
+async def test_a_last_round_without_words_is_not_kept(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    assistant = Assistant(store, model, toolbox=Box([Made("read_file", _read, takes=("path",))]))
+    for _ in ROUNDS[:-1]:
+        server.says("Rain is wet.")
+    server.says(Calls("read_file", {"path": "notes.md"}))
+    server.says(" ")
+    answer = await assistant.think(CHAT, "rain", "key", quiet, use=USE)
+    assert answer.text.endswith("## Next steps")
+    await assistant.answer(CHAT, "And now?", "next", quiet)
+    assert len(server.last["messages"]) == 2
 
 
 async def test_without_a_model_it_says_so(assistant: Assistant, server: OllamaServer) -> None:
     server.models.clear()
     with pytest.raises(NoModelInstalled):
-        await assistant.think(CHAT, "rain", quiet)
+        await assistant.think(CHAT, "rain", "key", quiet)
     assert not assistant.stop(CHAT)
