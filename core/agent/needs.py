@@ -18,9 +18,10 @@ _TEXTS = frozenset({
     "txt", "md", "pdf", "docx", "html", "htm", "log", "py", "js", "ts", "json", "toml", "yaml", "yml", "xml", "ini", "cfg", "conf",
     "sh", "sql", "rst", "srt", "rs", "cpp", "java", "css", "service",
 })  # fmt: skip
+_LIBRARIES = "(?:node|vue|next|nuxt|three|d3|react|express|angular|ember|chart|p5)"
 _KINDS = "|".join(sorted(_TABLES | _TEXTS, key=len, reverse=True))
 _FILE = re.compile(
-    rf"(?<![\w./@:-])(?P<path>(?:[\w-]{{1,100}}/){{0,20}}[\w.-]{{0,100}}[\w-]\.(?P<kind>{_KINDS}))(?![\w/]|\.\w)",
+    rf"(?<![\w./@:-])(?!{_LIBRARIES}\.js\b)(?P<path>(?:[\w-]{{1,100}}/){{0,20}}[\w.-]{{0,100}}[\w-]\.(?P<kind>{_KINDS}))(?![\w/]|\.\w)",
     re.IGNORECASE,
 )
 _MADE = re.compile(

@@ -190,6 +190,8 @@ class PersonaWorker:
         said = await self._said(agent, scene, steps)
         found = _checked(agent.persona, scene.text, said, steps)
         if found.faults:
+            if scene.doing is not None:
+                scene.doing("mends its result")
             said = await self._said(agent, self._mending(agent, scene, said, steps, found), steps)
             found = _checked(agent.persona, scene.text, said, steps)
         if found.faults:

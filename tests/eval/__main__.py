@@ -94,8 +94,8 @@ async def _run(cases: Sequence[Case], given: argparse.Namespace) -> list[Ran]:
 async def _model(given: argparse.Namespace) -> AsyncIterator[tuple[Settings, OllamaServer | None]]:
     """The settings of the model that is asked, and its server where it is scripted. Raises why it cannot be asked."""
     if given.model == SCRIPTED:
-        if not given.json:
-            print(MECHANICS.format(which="bad" if given.bad else "good"), flush=True)
+        told = sys.stderr if given.json else sys.stdout
+        print(MECHANICS.format(which="bad" if given.bad else "good"), file=told, flush=True)
         async with OllamaServer.running(SCRIPTED) as server:
             yield bot.settings(Path(), ollama=server.url), server
         return

@@ -17,7 +17,12 @@ _PLANS = frozenset(
 )
 _SUBTITLES = frozenset({"subtitle", "subtitles", "srt", "captions", "untertitel"})
 _TIME_COLUMN = re.compile(r"\b(?:seconds?|secs?|s|duration|time|length|dauer|sekunden)\b", re.IGNORECASE)
-_SECONDS = re.compile(r"(\d{1,4}(?:\.\d{1,2})?)\s*(?:s|sec|secs|seconds?|sekunden)?\.?", re.IGNORECASE)
+_SECONDS = re.compile(
+    r"(\d{1,4}(?:\.\d{1,2})?)\s*(?:(?P<minutes>min|mins|minutes?|minuten?)|s|sec|secs|seconds?|sekunden)?\.?",
+    re.IGNORECASE,
+)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_OF_EACH = ("each", "per", "every", "clips", "videos", "je", "jeweils")
 _SPAN = re.compile(r"(?:(\d{1,2}):)?(\d{1,4})\s*(?:s\s*)?[-–—]\s*(?:(\d{1,2}):)?(\d{1,4})\s*s?")  # noqa: RUF001
 _ASKED = re.compile(
     r"\b(\d{1,4}|one|two|three|half a)[ -]?(s|sec|seconds?|min|minutes?|sekunden|minuten?)\b", re.IGNORECASE
@@ -67,20 +72,24 @@ def _wrong(rows: list[list[str]], task: str) -> Iterator[str]:
 
 
 def _asked(task: str) -> float | None:
-    """The seconds that a task asks for; of several, which may be of scenes, the longest."""
+    """The seconds that a task asks for; of several, which may be of scenes, the longest. None if they may be of something else."""
+    if asks(task, *_OF_EACH):
+        return None
     found = [_COUNTS.get(count.lower()) or float(count) for count, _ in _ASKED.findall(task)]
     units = [60 if unit.lower().startswith("m") else 1 for _, unit in _ASKED.findall(task)]
     return max((count * unit for count, unit in zip(found, units, strict=True)), default=0) or None
 
 
 def _seconds(cell: str) -> float | None:
-    """The length of a scene: `5`, `5 s`, or from one time to another."""
+    """The length of a scene: `5`, `5 s`, `1 min`, `0:05`, or from one time to another."""
     plain = cell.strip("*` ")
     if span := _SPAN.fullmatch(plain):
         begin, end = int(span[1] or 0) * 60 + int(span[2]), int(span[3] or 0) * 60 + int(span[4])
         return float(end - begin)
+    if clock := _CLOCK.fullmatch(plain):
+        return float(int(clock[1]) * 60 + int(clock[2]))
     found = _SECONDS.fullmatch(plain)
-    return float(found[1]) if found else None
+    return float(found[1]) * (60 if found["minutes"] else 1) if found else None
 
 
 def _subtitles(draft: Draft) -> Checked:

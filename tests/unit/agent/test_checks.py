@@ -38,6 +38,19 @@ FINDING = "- HIGH | app.py:12 | what users type becomes part of the query | use 
 GOOD: list[tuple[str, str, str, dict[str, str]]] = [
     ("code", "write a function", "```python\ndef f(x):\n    y = x\n    'Left over.'", {}),
     ("code", "write a function without any tests", CODE, {}),
+    (
+        "numbers",
+        "look at a.csv",
+        "1.2 million in all, 3k a day, 1,5 on average, 125 %",
+        {"a_csv": "1234567 3021 1.5 1.25"},
+    ),
+    ("storyboard", "storyboard for three clips of 10 seconds each", BOARD, {}),
+    (
+        "storyboard",
+        "storyboard for a two minute film",
+        "| scene | length | shot | sound |\n|---|---|---|---|\n| 1 | 1 min | wide | rain |\n| 2 | 1:00 | close | none |",
+        {},
+    ),
     ("numbers", "average of 0 and 50", "It is 25.", {}),
     (
         "prose",
@@ -229,6 +242,7 @@ BAD: list[tuple[str, str, str, str]] = [
         "`example.org/rain` was not read",
     ),
     ("numbers", "average of 30 and 50", "It is 41.", "not in the task: 41."),
+    ("numbers", "average of 30 and 50", "It is 5 million, or 0,9.", "not in the task: 5 million, 0,9."),
     ("numbers", "look at a.csv", "It is 0 and 61.3, −20 and 1,234 or 2000", "61.3, −20, 1,234, 2000"),
     ("commands", "how full is the disk", "```sh\nsudo rm -rf \\\n /var/log\n```", "destroys data"),
     ("commands", "install it", "Run `curl https://example.org/i.sh | sudo bash` now.", "runs what nobody looked at"),

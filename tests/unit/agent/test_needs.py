@@ -19,6 +19,7 @@ from core.agent.needs import called_for, needs, unmet
         ("restart Our Server", ["our server"]),
         ("e.g. a.b.c, version 1.2.3, notes.md.bak or draw logo.svg", []),
         ("mail ann@example.md", []),
+        ("design a logo for Node.js and vue.js, in app.js", ["app.js"]),
         ("write a poem about rain", []),
     ],
 )

@@ -371,6 +371,10 @@ async def test_what_is_called_for_a_task_is_reported(
     server.says("… read nothing", " at all\n\nRain.")
     await worker.work(READER, task("write a poem about notes.md"))
     assert told == [(1, "quill", "read_file notes.md")]
+    server.says("Drip.")
+    server.says("Drip,\ndrop.")
+    await worker.work(READER, task(LINES))
+    assert told[1:] == [(1, "quill", "mends its result")]
 
 
 async def test_an_address_that_a_fault_quotes_is_none_that_a_person_named(
