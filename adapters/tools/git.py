@@ -19,20 +19,23 @@ _BRANCH = Field(min_length=1, max_length=100, description="the branch's name, su
 
 
 def _needs_hosts(here: Here) -> str:
-    return _needs(here) if here.cloner else "no host is allowed. TIMMY_GIT_HOSTS names those that git_clone takes from"
+    return (
+        needs_git(here) if here.cloner else "no host is allowed. TIMMY_GIT_HOSTS names those that git_clone takes from"
+    )
 
 
-def _needs(here: Here) -> str:
+def needs_git(here: Here) -> str:
+    """What Git lacks here; empty if nothing."""
     return here.knows("git") if shutil.which("git", path=PLACES) else "Git is not installed"
 
 
-@tool(lambda a: f"look at the state of {said(a['folder'])} in Git", needs=_needs)
+@tool(lambda a: f"look at the state of {said(a['folder'])} in Git", needs=needs_git)
 async def git_status(here: Here, use: Use, *, folder: Annotated[str, _FOLDER] = ".") -> Output:
     """Say which branch of a Git repository is checked out, which others there are, and which files are changed."""
     return await here.ask("git", folder, do="status")
 
 
-@tool(lambda a: f"read the last commits of {said(a['folder'])}", needs=_needs)
+@tool(lambda a: f"read the last commits of {said(a['folder'])}", needs=needs_git)
 async def git_log(
     here: Here,
     use: Use,
@@ -45,7 +48,7 @@ async def git_log(
     return await here.ask("git", folder, do="log", of=of, count=str(count))
 
 
-@tool(lambda a: f"read what changed in {said(a['folder'])}", needs=_needs)
+@tool(lambda a: f"read what changed in {said(a['folder'])}", needs=needs_git)
 async def git_diff(
     here: Here,
     use: Use,
@@ -58,7 +61,7 @@ async def git_diff(
     return await here.ask("git", folder, do="diff", to=to, **{"from": of})
 
 
-@tool(lambda a: f"make a branch {said(a['branch'])} in {said(a['folder'])}", effect=Effect.ASK, needs=_needs)
+@tool(lambda a: f"make a branch {said(a['branch'])} in {said(a['folder'])}", effect=Effect.ASK, needs=needs_git)
 async def git_branch(
     here: Here,
     use: Use,
@@ -77,7 +80,7 @@ async def git_branch(
         f"{seen('+', a['message'])}"
     ),
     effect=Effect.ASK,
-    needs=_needs,
+    needs=needs_git,
 )
 async def git_commit(
     here: Here,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.agent.persona_worker import Shelf
     from core.agent.skill import Skills
     from core.agent.tool import Use
+    from core.agent.worktree import Worktrees
     from core.ports import Clock, Fetcher
 
 
@@ -56,6 +57,7 @@ class Here:
     notebook: Callable[[], Notebook]
     box: Box | None = None
     cloner: Cloner | None = None
+    worktrees: Callable[[], Worktrees] | None = None
 
     def knows(self, *skills: str) -> str:
         """What to do where one of the skills cannot be used on this machine; empty if all can."""

@@ -63,7 +63,7 @@ async def run_python(
     finally:
         await here.shelf.discard(folder)
     made = [f"It made {', '.join(one.name for one in kept)}, which the person gets."] if kept else []
-    return Output("\n".join([_ending(ran), _middle(ran.said), *made]), files=kept)
+    return Output("\n".join([ending(ran), middle(ran.said), *made]), files=kept)
 
 
 async def _copies(here: Here, names: Sequence[str]) -> list[tuple[str, bytes]]:
@@ -85,13 +85,14 @@ def _written(folder: Path, files: Sequence[tuple[str, bytes]]) -> list[Path]:
     return places
 
 
-def _ending(ran: Ran) -> str:
+def ending(ran: Ran) -> str:
+    """How a program ended, in words."""
     if ran.ended:
         return f"It did not end by itself: {ran.ended}. It said:"
     return "It ended well, and said:" if ran.status == 0 else f"It ended with exit status {ran.status}, and said:"
 
 
-def _middle(text: str) -> str:
+def middle(text: str) -> str:
     """What a program said, without the middle of very much: errors stand at the end."""
     text = text.strip() or "(nothing)"
     half = _SHOWN // 2

@@ -23,6 +23,7 @@ MODULES = {
         "changes": "write_file edit_file restore_file",
         "pages": "fetch_page",
         "python": "run_python",
+        "code": "change_code",
         "git": "git_status git_log git_diff git_branch git_commit git_clone",
         "data": "describe_table query_table draw_chart",
         "machine": "scan_security system_report",

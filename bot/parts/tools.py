@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adapters.containers.box import Boxes
     from adapters.fetch.repositories import Repositories
     from adapters.shelf import Shelf
+    from adapters.skills.worktrees import Worktrees
     from adapters.tools.here import Reader
     from config.settings import Settings
     from core.agent.box import Box
@@ -48,7 +49,14 @@ def tools(  # noqa: PLR0913 - the ports that tools work with
     box: Box | None = None,
 ) -> Tools:
     """All tools of a hub."""
-    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook, box, _cloner(settings)))
+
+    def worktrees() -> Worktrees:
+        from adapters.skills.worktrees import Worktrees  # noqa: PLC0415 - for the first change of code
+
+        return Worktrees(skills, shelf.scratch)
+
+    cloner = _cloner(settings)
+    return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook, box, cloner, worktrees))
 
 
 def boxes(settings: Settings, clock: Clock, ids: IdSource, spawner: Spawner) -> Door:

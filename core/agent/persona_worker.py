@@ -17,6 +17,7 @@ from core.agent.needs import needs, unmet
 from core.agent.prompt import CANNOT, TooLongForModel, persona_prompt, plain, window
 from core.agent.session import Step, Turn
 from core.agent.tool import Use
+from core.agent.worktree import DIFF
 from core.chat import Caller, Role
 from core.errors import HubError, Unavailable, UserError
 from core.money import to_msat
@@ -182,8 +183,7 @@ class PersonaWorker:
                 found = await self._result(agent, scene, steps)
         except TimeoutError:
             raise ModelSlow(seconds=round(self._bounds.seconds)) from None
-        called = dict.fromkeys(file for step in steps for call in step.calls for file in call.files)
-        return Delivery(found.text, (*await self._shelf.put(found.files), *called))
+        return Delivery(found.text, (*await self._shelf.put(found.files), *_handed(steps)))
 
     async def _result(self, agent: Agent, scene: Scene, steps: list[Step]) -> Checked:
         """A result that has passed its checks. Raises `NotGood` where there is none."""
@@ -247,6 +247,13 @@ class PersonaWorker:
             return (), None
         use = Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
         return self._toolbox.offered(agent.persona.tools, use.caller), use
+
+
+def _handed(steps: Sequence[Step]) -> list[ResultFile]:
+    """The files that its calls came to. A change that was mended is the last one alone."""
+    files = list(dict.fromkeys(file for step in steps for call in step.calls for file in call.files))
+    changes = [file for file in files if file.name == DIFF]
+    return [file for file in files if file not in changes[:-1]]
 
 
 def _checked(persona: Persona, description: str, said: str, steps: Sequence[Step]) -> Checked:

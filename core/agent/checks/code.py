@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.agent.checks import markup
 from core.agent.checks.draft import MOST_FAULTS, Checked, asks, blocks, quote
+from core.agent.worktree import DIFF
 
 if TYPE_CHECKING:
     from core.agent.checks.draft import Block, Draft
@@ -34,6 +35,8 @@ _PYTHON = frozenset({"python", "py", "python3"})
 def check(draft: Draft) -> Checked:
     """See the module."""
     found = blocks(draft.text)
+    if not found and any(file.name == DIFF for step in draft.steps for call in step.calls for file in call.files):
+        return Checked(draft.text)  # what was changed is handed over
     if not found:
         explains = not asks(draft.task, *_WRITES) or asks(draft.task, *_EXPLAINS)
         return Checked(

@@ -10,6 +10,8 @@ from config import personas
 from core.agent.checks.catalogue import CHECKS, checked
 from core.agent.checks.draft import Draft
 from core.agent.session import Called, Step
+from core.agent.worktree import DIFF
+from core.swarm.ports import ResultFile
 
 if TYPE_CHECKING:
     from core.agent.checks.draft import Checked
@@ -21,6 +23,13 @@ def judged(check: str, task: str, text: str, **read: str) -> Checked:
         Called("read_file", {"path": name.replace("_", ".")}, said, outside=True) for name, said in read.items()
     )
     return checked([check], Draft(task, text, [Step("", calls)] if calls else []))
+
+
+def test_code_that_is_handed_over_as_a_change_is_not_wanted_in_words_too() -> None:
+    task, said = "fix the function total in shop/cart.py, with tests", "It adds up now."
+    for name, faults in ((DIFF, 0), ("chart.png", 1)):
+        step = Step("", (Called("change_code", {}, "", files=(ResultFile(name, "0" * 64, 1),)),))
+        assert len(checked(["code"], Draft(task, said, [step])).faults) == faults
 
 
 def test_every_persona_has_checks_and_all_of_them_exist() -> None:

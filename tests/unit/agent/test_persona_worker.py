@@ -16,6 +16,7 @@ from core.agent.model import Bounds, ModelBrokeOff, ModelRambled, ModelSaidNothi
 from core.agent.persona_worker import BeyondWords, NotGood, PersonaWorker
 from core.agent.skill import Match, Outcome
 from core.agent.tool import Output
+from core.agent.worktree import DIFF
 from core.errors import Unavailable, UserError
 from core.swarm.persona import Persona
 from core.swarm.ports import Agent, Decline, Offer, ResultFile
@@ -190,6 +191,24 @@ async def test_the_model_is_given_the_persona_and_the_task(worker: PersonaWorker
 async def test_a_result_of_the_model_holds_no_control_characters(worker: PersonaWorker, server: OllamaServer) -> None:
     server.says("Rain\x1b[2J", " falls.\n\x9d")
     assert (await worker.work(QUILL, task(POEM))).text == "Rain[2J falls."
+
+
+async def test_of_a_change_that_was_mended_the_last_is_handed_over(
+    desk: Desk, model: OllamaModel, shelf: Shelf, server: OllamaServer
+) -> None:
+    other = ResultFile("chart.png", "0" * 64, 3)
+    changes = {"a": ResultFile(DIFF, "1" * 64, 3), "b": ResultFile(DIFF, "2" * 64, 3)}
+
+    async def change(path: str) -> Output:
+        return Output(f"changed {path}", files=(changes[path], other))
+
+    forge = Agent("forge", QUILL.persona._replace(name="forge", tools=("change_code",)))
+    for path in changes:
+        server.says(Calls("change_code", {"path": path}))
+    server.says("It is changed.")
+    toolbox = Box([Made("change_code", change, takes=("path",))])
+    delivery = await PersonaWorker(desk, model, shelf, toolbox=toolbox).work(forge, task(POEM))
+    assert delivery.files == (other, changes["b"])
 
 
 async def test_a_persona_calls_its_tools_and_hands_over_their_files(

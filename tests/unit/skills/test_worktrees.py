@@ -60,6 +60,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 async def test_what_is_changed_in_a_copy_is_a_file_that_git_applies(
     worktrees: Worktrees, shop: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapters.shelf import Shelf
 from adapters.skills.runner import SkillRunner
+from adapters.skills.worktrees import Worktrees
 from adapters.tools.here import Here
 from adapters.tools.toolbox import Tools
 from core.agent.tool import Use
@@ -65,7 +66,10 @@ class Bench:
             self.asked.append(f"{use.caller.actor}: {line}")
             return f"what {line} says"
 
-        self.here = Here(runner, self.shelf, self.web, reads, self.clock, self.zone, data, _forgetful, self.box)
+        self.here = Here(
+            runner, self.shelf, self.web, reads, self.clock, self.zone, data, _forgetful, self.box,
+            worktrees=lambda: Worktrees(runner, self.shelf.scratch),
+        )  # fmt: skip
         self.tools = Tools(self.here)
 
     async def call(self, name: str, caller: Caller = ANN, key: str = "k1", **arguments: Json) -> Output:

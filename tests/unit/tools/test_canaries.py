@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FILLED: dict[str, Json] = {
     "query": "canary", "how": "exact", "sql": "SELECT * FROM data", "what": "all of it", "content": "x",
     "old": "canary", "new": "x", "code": "print(1)", "branch": "b", "message": "m", "files": ["."],
+    "changes": [{"path": "a", "new": "x"}],
 }  # fmt: skip
 """What a call needs besides."""
 
@@ -28,6 +29,7 @@ NAMING = {
     "draw_chart": "path", "scan_security": "path", "write_file": "path",
     "edit_file": "path", "restore_file": "path", "run_python": "files",
     "git_status": "folder", "git_log": "folder", "git_diff": "folder", "git_branch": "folder", "git_commit": "folder",
+    "change_code": "folder",
 }  # fmt: skip
 """The tools that take a name of the workspace, and as what."""
 
