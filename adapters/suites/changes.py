@@ -65,7 +65,7 @@ async def changes(folder: Path, clock: Clock, stop: asyncio.Event) -> AsyncItera
                 yield {name: _age(folder / name, clock.now()) for name in names}
             if _inode(folder) != of:
                 return
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the second is what the library makes of the system's limits
         raise NotWatched(folder=folder, why=cause(error)) from error
 
 

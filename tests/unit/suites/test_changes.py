@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from watchfiles import Change
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from adapters.clockwork import SystemClock
 from adapters.suites import changes as module
@@ -79,12 +80,21 @@ async def _all(batches: AsyncIterator[dict[str, int | None]]) -> list[dict[str, 
     return [batch async for batch in batches]
 
 
-async def test_where_the_system_gives_no_news_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, os.strerror(28)), "No space left on device"),
+        (WatchfilesRustInternalError("Error creating recommended watcher: Too many open files"), "Too many open files"),
+    ],
+)
+async def test_where_the_system_gives_no_news_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(28, os.strerror(28))
+        raise error
 
     monkeypatch.setattr(module, "awatch", refuse)
-    with pytest.raises(NotWatched, match="No space left on device"):
+    with pytest.raises(NotWatched, match=words):
         await _all(changes(tmp_path, SystemClock(), asyncio.Event()))
 
 
