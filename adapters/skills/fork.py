@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,10 @@ from adapters.skills.closed import shown
 from adapters.skills.errors import FileMissing, ForkTooLarge, GitFailed, NameUnusable
 from adapters.skills.job import counted, listed
 from adapters.skills.kinds import spoken_size
-from adapters.skills.repository import CONFIGURATION, ENVIRONMENT, SECONDS, complaint, program
+from adapters.skills.repository import CONFIGURATION, ENVIRONMENT, ran
 from core.agent.skill import Outcome
 from core.agent.worktree import DIFF
+from core.chat import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,7 +130,7 @@ def _committed(job: Job, history: Path, ref: str, message: str) -> str:
 
 
 def _head(ref: str, message: str, before: str | None) -> bytes:
-    said = message.encode()
+    said = readable(message).encode()
     head = f"feature done\ncommit {ref}\ncommitter {_AUTHOR}\ndata {len(said)}\n".encode() + said + b"\n"
     return head + (f"from {before}\n".encode() if before else b"")
 
@@ -167,10 +167,5 @@ def _begin(history: Path) -> None:
 
 def _git(history: Path, *words: str, given: bytes | None = None) -> bytes:
     place = str(history)
-    done = subprocess.run(  # noqa: PLW1510 - looked at below
-        [program(), *words], input=given, stdin=None if given is not None else subprocess.DEVNULL, capture_output=True,
-        env={**ENVIRONMENT, "GIT_DIR": place, "HOME": place, "XDG_CONFIG_HOME": place}, cwd=place, timeout=SECONDS,
-    )  # fmt: skip
-    if done.returncode:
-        raise GitFailed(why=complaint(done.stderr))
-    return done.stdout
+    own = {"GIT_DIR": place, "HOME": place, "XDG_CONFIG_HOME": place}
+    return ran(words, {**ENVIRONMENT, **own}, history, given)

@@ -21,6 +21,7 @@ from adapters.skills.errors import (
 from adapters.skills.job import TEXT_LENGTH, counted, listed, shortened, written
 from adapters.skills.repository import Repository
 from core.agent.skill import Outcome
+from core.chat import readable
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _commit(job: Job, repository: Repository) -> Outcome:
     name = _new_name(repository, job.options["branch"])
     if name in MAIN | {repository.current, *_defaults(repository)}:
         raise BranchNotYours(branch=shown(name))
-    message = job.options["message"].strip()
+    message = readable(job.options["message"]).strip()
     before = repository.commit_of(f"refs/heads/{name}")
     tip = before or repository.commit_of("HEAD")
     changes, closed = _changes(repository)

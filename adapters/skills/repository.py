@@ -72,6 +72,26 @@ def program() -> str:
     return found
 
 
+def ran(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    place: Path,
+    given: bytes | None,
+    allowed: Sequence[int] = (0,),
+) -> bytes:
+    """What git prints that is run in a folder of ours. Raises `GitMissing`, `GitFailed`."""
+    try:
+        done = subprocess.run(  # noqa: PLW1510 - looked at below
+            [program(), *words], input=given, stdin=None if given is not None else subprocess.DEVNULL, capture_output=True,
+            env=environment, cwd=place, timeout=SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise GitFailed(why=f"git {words[0]} took longer than {SECONDS} s, and was ended") from None
+    if done.returncode not in allowed:
+        raise GitFailed(why=_complaint(done.stderr))
+    return done.stdout
+
+
 class Repository:
     """One of the workspace. `path` is its folder there, `folder` the same on the disk."""
 
@@ -80,7 +100,6 @@ class Repository:
         self.path = path
         self.folder = workspace.root / path
         self.place = scratch / "repository"
-        self._git = program()
         self._open: dict[str, bool] = {}
 
     @classmethod
@@ -96,13 +115,7 @@ class Repository:
 
     def run(self, *words: str, given: bytes | None = None, allowed: Sequence[int] = (0,)) -> bytes:
         """What git prints. Raises `GitFailed` with what it says, where it ends otherwise than is `allowed`."""
-        done = subprocess.run(  # noqa: PLW1510 - looked at below
-            [self._git, *words], input=given, stdin=None if given is not None else subprocess.DEVNULL,
-            capture_output=True, env=self._environment(), cwd=self.place, timeout=SECONDS,
-        )  # fmt: skip
-        if done.returncode not in allowed:
-            raise GitFailed(why=complaint(done.stderr))
-        return done.stdout
+        return ran(words, self._environment(), self.place, given, allowed)
 
     def text(self, *words: str, allowed: Sequence[int] = (0,)) -> str:
         """The same as text, without the end of its last line."""
@@ -228,10 +241,13 @@ class Repository:
 
     def publish(self, branch: str, commit: str, before: str | None) -> None:
         """Let the repository have a branch at a commit of ours. Raises `GitFailed` where it moved meanwhile (from `before`)."""
-        with self._inside() as top:
-            for file in sorted((self.place / "objects").glob("[0-9a-f][0-9a-f]/*")):
-                _put_object(top, f"objects/{file.parent.name}", file)
-            _put_ref(top, f"refs/heads/{branch}", commit, before)
+        try:
+            with self._inside() as top:
+                for file in sorted((self.place / "objects").glob("[0-9a-f][0-9a-f]/*")):
+                    _put_object(top, f"objects/{file.parent.name}", file)
+                _put_ref(top, f"refs/heads/{branch}", commit, before)
+        except OSError as error:  # a link among its folders, or a full disk
+            raise GitFailed(why=f"{branch} cannot be written there ({error.strerror})") from None
 
 
 def _odd(objects: int) -> str:
@@ -302,8 +318,11 @@ def _put_object(top: int, where: str, file: Path) -> None:
     with _folder(top, where, make=True) as folder:
         if _there(folder, file.name):
             return
-        _put(folder, f"tmp_obj_{file.name}", file.read_bytes(), 0o444)
-        os.rename(f"tmp_obj_{file.name}", file.name, src_dir_fd=folder, dst_dir_fd=folder)
+        passing = f"tmp_obj_{file.name}"
+        with suppress(FileNotFoundError):  # of a crash
+            os.unlink(passing, dir_fd=folder)
+        _put(folder, passing, file.read_bytes(), 0o444)
+        os.rename(passing, file.name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _put_ref(top: int, name: str, commit: str, before: str | None) -> None:
@@ -324,14 +343,17 @@ def _put_ref(top: int, name: str, commit: str, before: str | None) -> None:
 
 def _put(folder: int, name: str, content: bytes, mode: int) -> None:
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        os.unlink(name, dir_fd=folder)
+        raise
 
 
-def complaint(said: bytes) -> str:
-    """What git says went wrong, in a line."""
+def _complaint(said: bytes) -> str:
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
     first = next(
         (line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0] if lines else "it failed"

@@ -27,7 +27,6 @@ from adapters.skills.job import Job
 from adapters.skills.workspace import Workspace
 from adapters.tools.toolbox import Tools
 from core.agent.tool import Use, Way, judge
-from core.errors import HubError
 from tests.unit.skills.conftest import CANARY
 from tests.unit.tools.bench import ANN
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from core.errors import HubError
     from core.events import Json
     from tests.unit.tools.bench import Bench
 
@@ -476,6 +476,15 @@ async def test_a_repository_that_leads_elsewhere_is_refused(
 
 
 @pytest.mark.long
+async def test_who_changes_a_branch_meanwhile_is_not_overtaken(bench: Bench, shop: Path) -> None:
+    git(shop, "branch", "fix")
+    (shop / ".git/refs/heads/fix.lock").touch()
+    with pytest.raises(GitFailed, match="somebody else changes fix just now"):
+        await bench.call("git_commit", folder="shop", branch="fix", message="m", files=["."])
+    assert git(shop, "rev-parse", "fix") == git(shop, "rev-parse", "main")
+
+
+@pytest.mark.long
 async def test_links_among_branches_and_files_lead_nowhere(bench: Bench, shop: Path, tmp_path: Path) -> None:
     secret = tmp_path / "outside/secret-plan.md"
     git(shop, "update-ref", "refs/heads/x/y", "HEAD")
@@ -493,7 +502,7 @@ async def test_links_among_branches_and_files_lead_nowhere(bench: Bench, shop: P
         (await bench.call("git_diff", folder="shop")).text,
         (await bench.call("git_commit", folder="shop", branch="mine", message="m", files=["."])).text,
     ]
-    with pytest.raises(HubError):
+    with pytest.raises(GitFailed, match="x/new cannot be written there"):
         await bench.call("git_branch", folder="shop", branch="x/new")
     assert CANARY not in "".join(said)
     assert sorted(path.name for path in (tmp_path / "outside").iterdir()) == ["secret-plan.md"]
