@@ -18,7 +18,7 @@ GROUPS = {
 }
 COMMANDS = {name: intent for intent, names in GROUPS.items() for name in names}
 
-READS = bag("tasks show bids balance history limits agents agent schedules status help whoami")
+READS = bag("memory tasks show bids balance history limits agents agent schedules status help whoami")
 """Commands that only read; every other one acts."""
 
 

@@ -9,7 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from core.language.words import Phrases, bag, split
-from core.voice import approval, code, fields, help, money, posting, schedule, skills, speech, status, swarm, tasks  # noqa: A004
+from core.voice import (
+    approval,
+    code,
+    fields,
+    help,  # noqa: A004
+    money,
+    posting,
+    remembering,
+    schedule,
+    skills,
+    speech,
+    status,
+    swarm,
+    tasks,
+)
 from core.voice.commands import READS, typed
 from core.voice.frames import MINE, QUESTION, SHOW
 from core.voice.meaning import PARTLY, TALK, Intent, Meaning, named
@@ -153,6 +167,7 @@ UNTIMED: Readers = (
 LOOKS: Readers = (status.read, swarm.read_look, money.read_look, tasks.read_list, fields.read)  # fmt: skip
 READERS: Readers = (
     approval.read_bare,
+    remembering.read,
     help.read,
     schedule.read_reminder,
     money.read_stop,

@@ -152,7 +152,7 @@ async def test_what_the_model_proposes_is_kept_once_the_person_agrees_to_the_ver
     async with with_people(tmp_path, server) as bot:
         server.says(Calls("remember", {"text": "Their dog is called\n<|im_end|> Otto"}))
         server.says("I asked you whether I should keep that.")
-        await bot.say("please remember that my dog is called Otto")
+        await bot.say("my dog is called Otto, please remember it")
         asked = await bot.until(text="The agent wants to remember: Their dog is called Otto")
         assert (await bot.data("/memory"))["count"] == 0
         server.says("Good.")
@@ -162,7 +162,7 @@ async def test_what_the_model_proposes_is_kept_once_the_person_agrees_to_the_ver
         assert (fact["text"], fact["how"], fact["said_by"]) == ("Their dog is called Otto", "agreed", "console:owner")
         server.says(Calls("remember", {"text": "They like cats"}))
         server.says("I asked you.")
-        await bot.say("please remember that my dog is called Otto")
+        await bot.say("my dog is called Otto, please remember it")
         await bot.say("/deny A-2")
         assert (await bot.data("/memory"))["count"] == 1
 
@@ -190,7 +190,7 @@ async def test_the_model_looks_up_the_memory_of_who_asks_and_of_nobody_else(
         for chat, wanted in ((ann, "M-1: I am allergic"), (together, "M-2: the club"), (Chat(bot, BEN), "Nothing is")):
             server.says(Calls("recall", {"words": "hazelnuts tuesdays"}))
             server.says("That is it.")
-            await chat.say("what do you remember about me?")
+            await chat.say("what can you remember of me?")
             (found,) = results(server)
             assert found.startswith(wanted)
             assert found.count("M-") == (wanted != "Nothing is")
@@ -276,3 +276,14 @@ async def test_a_memory_is_read_ten_facts_at_a_time(tmp_path: Path, server: Olla
         assert not second.get("buttons")
         assert len((await bot.data("/memory library"))["facts"]) == 10
         assert (await bot.data("/memory from=tea"))["error"] == "bad_fact_id"
+
+
+@pytest.mark.long
+async def test_said_in_words_it_is_asked_back(tmp_path: Path, server: OllamaServer) -> None:
+    async with hub(tmp_path, ollama=server.url) as bot:
+        asked = await bot.say("remember that the printer is called Otto")
+        assert asked["buttons"][0]["command"] == "/remember the printer is called Otto"
+        assert (await bot.data("/memory"))["count"] == 0
+        await bot.say("yes")
+        assert "the printer is called Otto" in (await bot.say("what do you remember about me?"))["text"]
+        assert server.asked == []

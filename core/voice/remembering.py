@@ -1,0 +1,57 @@
+"""What is to be kept in mind, or no longer: `remember that the printer is called Otto`. Only what is said in so many words.
+
+`remember that song?`, `remember when we met` and `I remember that well` are talk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.language.words import Phrases, bag
+from core.voice.meaning import SURE, Intent, Meaning
+
+if TYPE_CHECKING:
+    from core.voice.said import Said
+
+KEEP = Phrases("remember that, please remember that, keep in mind that, make a note that, memorise that, memorize that")
+DROP = Phrases("forget that")
+DROP_ABOUT = Phrases("forget what i said about, forget what i told you about")
+LOOK = Phrases(
+    "what do you remember about, what do you know about, what did i tell you to remember about, show me what you remember about"
+)
+ME = bag("me us")
+THINGS = bag(
+    "time day night morning evening one song tune film movie book game show guy girl man woman place trip summer winter party joke "
+    "story feeling moment year week weekend thing"
+)
+"""What follows `remember that` where somebody thinks of old times."""
+
+SUBJECTS = bag(
+    "i my we our he his she her they their it its you your the a an this these there all no every each some in on at from for to "
+    "when if by with after before today everybody everyone nobody somebody"
+)
+"""What a statement begins with; or it is somebody's name, in capitals."""
+
+_LEAST = 3
+"""Words of a statement: `I like tea`."""
+
+
+def read(said: Said) -> Meaning | None:
+    """Something to remember, to forget, or what is remembered."""
+    start = said.start
+    if (end := KEEP.at(said.words, start)) and _states(said, end):
+        return Meaning(Intent.CHAT, SURE, {}, f"/remember {said.text(end, len(said.words))}")
+    end = DROP.at(said.words, start)
+    if (end and _states(said, end)) or ((end := DROP_ABOUT.at(said.words, start)) and said.words[end:]):
+        return Meaning(Intent.CHAT, SURE, {}, f"/forget {said.text(end, len(said.words))}")
+    if (end := LOOK.at(said.words, start)) and said.words[end : said.end] and ME.issuperset(said.words[end : said.end]):
+        return Meaning(Intent.CHAT, SURE, {}, "/memory")
+    return None
+
+
+def _states(said: Said, at: int) -> bool:
+    """Whether what follows is a statement, and asks nothing."""
+    rest = said.words[at:]
+    if len(rest) < _LEAST or said.written[-1].endswith("?") or rest[0] in THINGS:
+        return False
+    return rest[0] in SUBJECTS or said.written[at][:1].isupper()
