@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from core.agent.prompt import plain, tokens
+from core.agent.prompt import fenced, plain, tokens
 from core.chat import one_line
 from core.errors import UserError
 
@@ -426,10 +426,10 @@ class Notes(NamedTuple):
 NO_NOTES = Notes()
 
 
-def notes(facts: Sequence[Fact], scope: Scope, num_ctx: int) -> str:
-    """Facts as a model is given them with its system prompt, within their share of its window; empty where there are none."""
+def notes(facts: Sequence[Fact], scope: Scope, num_ctx: int, *, outside: bool = False) -> Notes:
+    """Facts as a model is given them with its system prompt, within their share of its window; `outside`: marked as such."""
     head = _PERSONS if scope is Scope.PERSON else _PLACES
-    room = num_ctx // SHARE - tokens(head)
+    room = num_ctx // SHARE - tokens(head) - (tokens(fenced("")) if outside else 0)
     lines: list[str] = []
     for fact in facts:
         line = f"- {one_line(plain(fact.text))}"
@@ -437,7 +437,8 @@ def notes(facts: Sequence[Fact], scope: Scope, num_ctx: int) -> str:
         if room < 0:
             break
         lines.append(line)
-    return "\n".join([head, *lines]) if lines else ""
+    said = "\n".join(lines)
+    return Notes(f"{head}\n{fenced(said) if outside else said}", outside=outside) if lines else NO_NOTES
 
 
 class MemoryStore(MemoryIndex, Protocol):

@@ -19,7 +19,6 @@ from core.agent.memory import (
     Fact,
     How,
     MemoryFull,
-    Notes,
     NothingForgotten,
     Owner,
     Scope,
@@ -42,7 +41,7 @@ from core.tokens import TokenTx
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from core.agent.memory import MemoryStore
+    from core.agent.memory import MemoryStore, Notes
     from core.agent.vectors import Meant, Vectors
     from core.chat import Caller
     from core.store import Store
@@ -159,7 +158,7 @@ class Notebook:
             if meant is not None:
                 given = _with_near(tx, memories, given, meant, GIVEN)
             outside = not all(self._said(tx, caller, one) for one in given)
-            return Notes(notes(given, _scope(caller), self._window), outside=outside)
+            return notes(given, _scope(caller), self._window, outside=outside)
 
         found = await self._store.read(lambda tx: work(tx, None))
         if found is None:  # a model may know more of so many than their words say

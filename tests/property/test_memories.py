@@ -74,6 +74,11 @@ class Direct:
     read = read_apart = write
 
 
+def _facts_in(given: str) -> set[str]:
+    """The facts that a model is given."""
+    return {line[2:] for line in given.split("\n") if line.startswith("- ")}
+
+
 class Memories(RuleBasedStateMachine):
     """People, their links, and what each of them had kept, beside a hub's own rows."""
 
@@ -176,13 +181,13 @@ class Memories(RuleBasedStateMachine):
             searched = self.run(self.notebook.search(caller, actor, "everybody", limit=1000)).facts
             assert {fact.text for fact in searched} == theirs
             given = self.run(self.notebook.notes(caller, actor, "everybody?")).text
-            assert {line[2:] for line in given.split("\n")[1:]} <= theirs
+            assert _facts_in(given) <= theirs
             for group in GROUPS:
                 asks = self.caller(actor, group)
                 there = self.run(self.notebook.listed(asks, group, limit=1000)).facts
                 assert {fact.text for fact in there} == self.said[group]
                 given = self.run(self.notebook.notes(asks, group, "everybody?")).text
-                assert {line[2:] for line in given.split("\n")[1:]} <= self.said[group]
+                assert _facts_in(given) <= self.said[group]
 
 
 @pytest.mark.deep

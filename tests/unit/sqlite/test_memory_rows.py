@@ -101,3 +101,16 @@ async def test_what_was_forgotten_a_day_ago_is_nowhere_in_the_file(
     assert b"zebra199" not in content
     assert b"bra199" not in content, "nor in the index, which writes words by what they share with others"
     assert await store.read(lambda tx: tx.memory.forgotten(tx.memory.numbers([ANN]), 0)) == []
+
+
+async def test_what_a_group_has_kept_goes_with_it_where_it_moves(store: Database) -> None:
+    old, new = (Owner(Scope.PLACE, f"telegram:-{number}") for number in (1, 1001))
+    same = Owner(Scope.PERSON, "telegram:-1")
+
+    def work(tx: UnitOfWork) -> list[list[str]]:
+        keep(tx, "the group's", old)
+        keep(tx, "somebody's", same)
+        tx.messages.move("telegram", "-1", "-1001", tx.now)
+        return [[fact.text for fact in tx.memory.newest(tx.memory.numbers([one]), 9)] for one in (old, new, same)]
+
+    assert await store.write(work) == [[], ["the group's"], ["somebody's"]]
