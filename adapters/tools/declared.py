@@ -50,7 +50,10 @@ def said(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A tool before it knows the hub that it works in. `sold`: strangers who paid for a call may have it called."""
+    """A tool before it knows the hub that it works in. `sold`: strangers who paid for a call may have it called.
+
+    `privately`: only where nobody else reads what comes of it.
+    """
 
     name: str
     description: str
@@ -61,6 +64,7 @@ class Declared:
     words: Callable[[Mapping[str, Any]], str]
     needs: Callable[[Here], str]
     sold: bool
+    privately: bool = False
 
     def at(self, here: Here) -> Bound:
         """The tool in a hub."""
@@ -94,6 +98,11 @@ class Bound:
     def sold(self) -> bool:
         """Whether strangers may have it called."""
         return self._declared.sold
+
+    @property
+    def privately(self) -> bool:
+        """Whether it is for private chats alone."""
+        return self._declared.privately
 
     def lacks(self) -> str:
         """What it lacks here and now to be of use, in words; empty if nothing."""
@@ -164,6 +173,7 @@ def tool(
     outward: str = "",
     needs: Callable[[Here], str] = _nothing,
     sold: bool = False,
+    privately: bool = False,
 ) -> Callable[[Run], Declared]:
     """Declare a tool: a function of `Here`, `Use`, and its arguments by name, each with a description (`Annotated`, `Field`)."""
 
@@ -177,7 +187,7 @@ def tool(
         name = run.__name__
         model = create_model(name, __base__=_Arguments, **cast("dict[str, Any]", fields))
         description = " ".join(inspect.getdoc(run).split())  # type: ignore[union-attr] # ruff sees to it
-        return Declared(name, description, model, run, effect, outward, words, needs, sold)
+        return Declared(name, description, model, run, effect, outward, words, needs, sold, privately)
 
     return declare
 

@@ -20,7 +20,13 @@ def _keepable(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
-@tool(lambda a: f"remember: {a['text']}", effect=Effect.ASK)
+class InPrivateOnly(UserError):
+    """In a group nothing is remembered but what a person writes: /remember TEXT"""
+
+    status = 403
+
+
+@tool(lambda a: f"remember: {a['text']}", effect=Effect.ASK, privately=True)
 async def remember(
     here: Here,
     use: Use,
@@ -31,6 +37,8 @@ async def remember(
     ],
 ) -> Output:  # fmt: skip
     """Remember a fact about the person who speaks for later conversations. Only what they themselves told you and want kept."""
+    if not use.caller.private:  # whoever agreed was not told that everybody there would read it
+        raise InPrivateOnly
     made = await here.notebook().remember(use.caller, use.conversation, text, f"{use.key}/kept", how=How.AGREED)
     return Output(f"{'Known already' if made.known else 'Remembered'} as {made.fact.name}.", outside=False)
 

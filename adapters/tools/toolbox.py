@@ -82,6 +82,6 @@ class Tools:
     def _may(tool: Bound, caller: Caller) -> bool:
         if caller.bought is not None:
             return tool.sold
-        if caller.role is Role.GUEST:
+        if caller.role is Role.GUEST or (tool.privately and not caller.private):
             return False
         return caller.proxy is None or tool.effect is not Effect.ASK

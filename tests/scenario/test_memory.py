@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config.settings import Ollama
-from core.chat import Inbound
+from core.agent.tool import Use
+from core.chat import Caller, Inbound, Role
+from core.errors import HubError
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import hub, let_in, settings
 
@@ -165,6 +167,21 @@ async def test_what_the_model_proposes_is_kept_once_the_person_agrees_to_the_ver
         await bot.say("my dog is called Otto, please remember it")
         await bot.say("/deny A-2")
         assert (await bot.data("/memory"))["count"] == 1
+
+
+@pytest.mark.long
+async def test_in_a_group_the_model_proposes_nothing(tmp_path: Path, server: OllamaServer) -> None:
+    async with with_people(tmp_path, server) as bot:
+        server.says(Calls("remember", {"text": "Ann likes tea"}))
+        server.says("I cannot.")
+        await Chat(bot, ANN, GROUP).say("I like tea, please remember it")
+        assert "there is no such tool" in results(server)[0]
+        assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
+        tool = bot.app.hub.tooling._toolbox.find("remember")
+        assert tool is not None
+        group = Caller(ANN, Role.MEMBER, private=False)
+        with pytest.raises(HubError, match="In a group nothing is remembered"):
+            await tool.run({"text": "Ann likes tea"}, Use(group, GROUP, "k"))
 
 
 @pytest.mark.long
