@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.page import Page
-from bot.views import PAGE, counted, moment
+from bot.views import PAGE, counted
 from core.agent.memory import UNDO_MS, How, Scope
 from core.chat import Button, Reply
 
@@ -72,7 +73,8 @@ def _nothing(scope: Scope, words: str) -> str:
 def _source(fact: Fact, zone: tzinfo | None) -> str:
     source = fact.source
     how = "written by" if source.how is How.WRITTEN else "proposed by the model, agreed to by"
-    return f"{moment(source.at, zone)}, {how} {source.said_by}"
+    day = datetime.fromtimestamp(source.at / 1000, UTC).astimezone(zone).date()
+    return f"{day}, {how} {source.said_by}"
 
 
 def forgotten(facts: Sequence[Fact], count: int | None = None) -> Reply:

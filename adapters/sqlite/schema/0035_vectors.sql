@@ -4,7 +4,7 @@ CREATE TABLE embedding (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRIC
 -- The signs of a vector's numbers, read by the thousand to find some that are near; and the numbers themselves, of one byte each.
 CREATE TABLE fact_code (
     memory INTEGER NOT NULL REFERENCES memory,
-    fact   INTEGER NOT NULL REFERENCES fact,
+    fact   INTEGER NOT NULL, -- no foreign key: it would have no index, and each fact that is deleted would read all
     model  INTEGER NOT NULL REFERENCES embedding,
     code   BLOB NOT NULL,
     PRIMARY KEY (memory, fact)
