@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.tokens import Identities
 
-PART = 500
+PART = 200
 """Facts that are forgotten, or come back, in one write at most."""
 
 
