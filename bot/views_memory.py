@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from core.agent.notebook import Found, Kept
     from core.events import Json
 
+LISTED = 1000
+"""Facts that a program is given at once."""
+
 BUTTONS = 5
 """Facts of which one is to be chosen that have a button each."""
 
@@ -43,9 +46,9 @@ def kept(made: Kept) -> Reply:
 
 
 def listed(found: Found, words: str, zone: tzinfo | None) -> Reply:
-    """The answer to /memory: a page; of a search, the best."""
+    """The answer to /memory: a page for people, all that are given for programs; of a search, the best."""
     shown, more = found.facts[:PAGE], found.facts[PAGE:]
-    data: dict[str, Json] = {"ok": True, "facts": [fact_data(fact) for fact in shown], "count": found.total}
+    data: dict[str, Json] = {"ok": True, "facts": [fact_data(fact) for fact in found.facts], "count": found.total}
     if not shown:
         return Reply(_nothing(found.scope, words), data)
     whose = "about you" if found.scope is Scope.PERSON else "for this group"

@@ -46,7 +46,7 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
     if text:
         found = await hub.notebook.search(call.caller, call.conversation, text, limit=PAGE)
     else:
-        found = await hub.notebook.listed(call.caller, call.conversation, limit=PAGE + 1, before=before)
+        found = await hub.notebook.listed(call.caller, call.conversation, limit=views_memory.LISTED, before=before)
     return views_memory.listed(found, text, hub.zone)
 
 

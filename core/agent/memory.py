@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -331,37 +332,53 @@ class Query(NamedTuple):
     guess: Mapping[int, float]
 
 
-def weigh(index: MemoryIndex, memories: Sequence[int], question: str) -> Query:
+@dataclass(slots=True)
+class Everywhere:
+    """Words that so many facts of a memory have that they lead to none of them, with how many that are; and its newest fact.
+
+    They are looked for once. Whoever forgets facts forgets this too.
+    """
+
+    rows: dict[str, float] = field(default_factory=dict)
+    newest: int = 0
+
+
+def weigh(index: MemoryIndex, memories: Sequence[int], question: str, everywhere: Everywhere) -> Query:
     """The facts that a question may be about: those that have a rare word of it, or several of its common ones.
 
     No list is read through: of a common word the newest facts are taken. How rare a word is, is told beside the question's most
     common one, which most facts have; that counts twice (BM25's rarity, for question and fact both, as in the vector space model).
     """
-    postings = {term: found for term, found in _postings(index, memories, asked(question)) if found.facts}
+    wanted = asked(question)
+    left = [word for word in wanted if word not in everywhere.rows]
+    postings = _postings(index, memories, left) or _postings(index, memories, wanted)
     if not postings:
         return Query({}, {})
-    newest = max(one.facts[0] for one in postings.values())
-    rows = {term: one.rows(newest) for term, one in postings.items()}
+    everywhere.newest = newest = max(everywhere.newest, *(one.facts[0] for one in postings.values()))
+    rows = {word: everywhere.rows[word] for word in wanted if word in everywhere.rows}
+    rows |= {term: one.rows(newest) for term, one in postings.items()}
     crowd = 5 + 1.2 * max(rows.values())
     worth = {term: math.log(1 + (crowd - count + 0.5) / (count + 0.5)) ** 2 for term, count in rows.items()}
     guess: dict[int, float] = {}
     for term, posting in postings.items():
         for fact in posting.facts:
             guess[fact] = guess.get(fact, 0.0) + worth[term]
-    common = [term for term, one in postings.items() if one.more and rows[term] * _EVERYWHERE < newest]
+    common = [term for term, one in postings.items() if one.more]
+    everywhere.rows |= {term: rows[term] for term in common if rows[term] * _EVERYWHERE >= newest}
+    common = [term for term in common if term not in everywhere.rows]
     for some in _together(sorted(common, key=lambda term: rows[term])):
         for fact in index.having(memories, some, COMMON).facts:
             guess[fact] = max(guess.get(fact, 0.0), sum(worth[term] for term in some))
     return Query(worth, guess)
 
 
-def _postings(index: MemoryIndex, memories: Sequence[int], asked_by: Sequence[str]) -> Iterator[tuple[str, Posting]]:
+def _postings(index: MemoryIndex, memories: Sequence[int], wanted: Sequence[str]) -> dict[str, Posting]:
     """What there is of each word and of its other forms; a word that is common has forms that say even less."""
-    for word in asked_by:
-        found = index.having(memories, (word,), COMMON)
-        yield word, found
-        if not found.more and stem(word) != word:
-            yield stem(word), index.having(memories, (stem(word),), COMMON)
+    found = {word: index.having(memories, (word,), COMMON) for word in wanted}
+    for word in wanted:
+        if not found[word].more and stem(word) not in found:
+            found[stem(word)] = index.having(memories, (stem(word),), COMMON)
+    return {term: one for term, one in found.items() if one.facts}
 
 
 def _together(common: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -16,6 +16,7 @@ from core.agent.memory import (
     NO_NOTES,
     UNDO_MS,
     WHOLE,
+    Everywhere,
     Fact,
     How,
     MemoryFull,
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from core.chat import Caller
     from core.store import Store
     from core.tokens import Identities
+
+MEMORIES = 100
+"""Memories whose words that are everywhere are kept in this process, at most."""
 
 PART = 200
 """Facts that are forgotten, or come back, in one write at most."""
@@ -82,6 +86,7 @@ class Notebook:
         self._store = store
         self._identities = identities
         self._vectors = vectors
+        self._everywhere: dict[tuple[int, ...], Everywhere] = {}
         self._window = window
 
     async def remember(self, caller: Caller, conversation: str, text: str, key: str, *, how: How = How.WRITTEN) -> Kept:
@@ -130,7 +135,7 @@ class Notebook:
 
         def work(tx: MemoryTx) -> Found:
             memories = self._readable(tx, caller, conversation)
-            found, _ = _ranked(tx, memories, question, limit)
+            found, _ = self._ranked(tx, memories, question, limit)
             if meant is not None:
                 found = _with_near(tx, memories, found, meant, limit)
             return self._found(tx, caller, found, len(found))
@@ -153,7 +158,7 @@ class Notebook:
             whole = len(few) <= WHOLE
             if not whole and meant is None and self._vectors.ready:
                 return None
-            found, worth = _ranked(tx, memories, question, GIVEN)
+            found, worth = self._ranked(tx, memories, question, GIVEN)
             given = [*found, *(one for one in few if one not in found)] if whole else near(found, worth)
             if meant is not None:
                 given = _with_near(tx, memories, given, meant, GIVEN)
@@ -185,6 +190,7 @@ class Notebook:
                     raise UnknownFact(given=fact_name(number))
                 self._check_theirs(tx, caller, found[number])
             tx.memory.forget(numbers, key, tx.now)
+            self._everywhere.clear()
             tx.mark(key, "")
             return [found[number] for number in numbers]
 
@@ -203,6 +209,7 @@ class Notebook:
         before = await self._store.write(lambda tx: part(tx, None))
         while before is not None:
             before = await self._store.write(partial(part, before=before))
+        self._everywhere.clear()
         return await self._store.read(lambda tx: len(tx.memory.batch(key)))
 
     async def forgotten(self, key: str) -> list[Fact]:
@@ -226,6 +233,18 @@ class Notebook:
             raise NothingForgotten(hours=UNDO_MS // 3_600_000)
         self._vectors.look()
         return found
+
+    def _ranked(
+        self, tx: MemoryTx, memories: Sequence[int], question: str, limit: int
+    ) -> tuple[list[Fact], dict[int, float]]:
+        """The facts that fit, the best first, and what each is worth."""
+        if len(self._everywhere) > MEMORIES:
+            self._everywhere.clear()
+        query = weigh(tx.memory, memories, question, self._everywhere.setdefault(tuple(memories), Everywhere()))
+        first = sorted(query.guess, key=lambda number: (-query.guess[number], -number))[: 3 * limit]
+        facts = tx.memory.facts(first)
+        worth = worths(facts, query, question, tx.now)
+        return best(facts, worth)[:limit], worth
 
     def _found(self, tx: MemoryTx, caller: Caller, facts: list[Fact], total: int) -> Found:
         return Found(facts, total, _scope(caller), outside=not all(self._said(tx, caller, one) for one in facts))
@@ -261,15 +280,6 @@ def owner_of(caller: Caller, conversation: str) -> Owner:
 
 def _scope(caller: Caller) -> Scope:
     return Scope.PERSON if caller.private else Scope.PLACE
-
-
-def _ranked(tx: MemoryTx, memories: Sequence[int], question: str, limit: int) -> tuple[list[Fact], dict[int, float]]:
-    """The facts that fit, the best first, and what each is worth."""
-    query = weigh(tx.memory, memories, question)
-    first = sorted(query.guess, key=lambda number: (-query.guess[number], -number))[: 3 * limit]
-    facts = tx.memory.facts(first)
-    worth = worths(facts, query, question, tx.now)
-    return best(facts, worth)[:limit], worth
 
 
 def _with_near(tx: MemoryTx, memories: Sequence[int], found: Sequence[Fact], meant: Meant, limit: int) -> list[Fact]:

@@ -285,7 +285,9 @@ async def test_a_memory_is_read_ten_facts_at_a_time(tmp_path: Path, server: Olla
         first = await bot.say("/memory")
         assert first["text"].startswith("12 facts that I remember about you, newest first\nM-12  room 12")
         assert "written by console:owner" in first["text"]
-        assert [fact["id"] for fact in first["data"]["facts"]] == [f"M-{number}" for number in range(12, 2, -1)]
+        assert "M-3  room 3" in first["text"]
+        assert "M-2  room 2" not in first["text"]
+        assert [fact["id"] for fact in first["data"]["facts"]] == [f"M-{number}" for number in range(12, 0, -1)]
         (more,) = first["buttons"]
         assert more["command"] == "/memory from=M-2"
         second = await bot.say(more["command"])

@@ -13,6 +13,7 @@ from core.agent.memory import (
     GIVEN,
     MAX_FACT,
     BadFactId,
+    Everywhere,
     Fact,
     NothingToKeep,
     Owner,
@@ -68,7 +69,7 @@ class Index:
 
 
 def first(index: Index, question: str) -> list[str]:
-    query = weigh(index, (1,), question)
+    query = weigh(index, (1,), question, Everywhere())
     facts = index.facts(query.guess)
     return [one.text for one in best(facts, worths(facts, query, question, 0))]
 
@@ -170,6 +171,19 @@ def test_of_common_words_those_facts_are_found_that_have_several_of_them() -> No
     assert first(index, "the south or the north")[0] == "the gate in the south north east"
     assert "the gate in the south east" in first(index, "the south or the east")[:2]
     assert index.rows < 30 * COMMON, "no list is read through"
+
+
+def test_a_word_that_is_everywhere_is_looked_for_once_unless_there_is_no_other() -> None:
+    crowd = [f"the tea number {number}" for number in range(30 * COMMON)]
+    index, everywhere = Index("the otter lives here", *crowd), Everywhere()
+    first_time = weigh(index, (1,), "where is the otter?", everywhere)
+    assert set(everywhere.rows) == {"the"}
+    read = index.rows
+    again = weigh(index, (1,), "where is the otter?", everywhere)
+    assert index.rows - read < COMMON
+    assert again.worth == first_time.worth
+    assert max(again.guess, key=lambda number: again.guess[number]) == 1
+    assert weigh(index, (1,), "the the", everywhere).guess
 
 
 def test_nothing_fits_where_no_word_is_shared() -> None:

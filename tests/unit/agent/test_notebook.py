@@ -122,13 +122,17 @@ async def test_what_others_had_a_group_keep_is_from_outside(notebook: Notebook, 
     assert (await notebook.search(ben, GROUP, "tea", limit=5)).scope is Scope.PLACE
 
 
-async def test_of_a_large_memory_only_what_fits_is_given(notebook: Notebook, identities: Identities) -> None:
+async def test_of_a_large_memory_only_what_fits_is_given(
+    notebook: Notebook, identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ann = await caller(identities, ANN)
     for number in range(WHOLE + 1):
         await notebook.remember(ann, ANN, f"room {number} is a library", f"k{number}")
     await notebook.remember(ann, ANN, "otters live by the river", "k")
     assert (await notebook.notes(ann, ANN, "where is the otter?")).text.count("\n- ") == 1
     assert await notebook.notes(ann, ANN, "zebras!") == NO_NOTES
+    monkeypatch.setattr("core.agent.notebook.MEMORIES", 0)
+    assert (await notebook.notes(ann, ANN, "where is the otter?")).text.count("\n- ") == 1
 
 
 async def test_a_device_knows_what_its_person_knows_and_asks_before_it_adds_to_it(
