@@ -18,7 +18,7 @@ from adapters.skills.texts import decode
 from core.agent.skill import Outcome
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup, Tag
+    from lxml.html import HtmlElement
 
     from adapters.skills.job import Job
 
@@ -52,6 +52,7 @@ _UNSEEN = re.compile(
 _FEWEST = 200
 """A part of a page that says less than so many letters is not what the page is about."""
 
+_TITLED = 300
 _BLANKS = re.compile(r"\n\s*\n\s*\n+")
 _MARKUP = frozenset({"text/html", "application/xhtml+xml", ""})
 _TEXTS = re.compile(r"text/.*|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|toml|javascript|x-ndjson)")
@@ -94,66 +95,82 @@ def _decoded(body: bytes, charset: str) -> str:
 
 
 def _of_markup(body: bytes, charset: str, url: str) -> str:
-    from bs4 import BeautifulSoup  # noqa: PLC0415 - if it is one
+    from lxml.etree import ParserError  # noqa: PLC0415 - if it is one
+    from lxml.html import HTMLParser, document_fromstring  # noqa: PLC0415
+
+    text = _decoded(body, charset or _declared(body))
+    try:
+        page = document_fromstring(text.encode(), parser=HTMLParser(encoding="utf-8", huge_tree=True))
+    except ParserError:  # there is nothing in it
+        return ""
+    title = " ".join((page.findtext(".//title") or "").split())
+    base = page.find(".//base[@href]")
+    address = url if base is None else urljoin(url, base.get("href", ""))
+    _strip(page)
+    _link(page, address)
+    lines = (line.rstrip() for line in _BLANKS.sub("\n\n", _markdown(_main(page))).strip().split("\n"))
+    matter = "\n".join(lines)
+    return matter if not title or title in matter[:_TITLED] else f"{title}\n\n{matter}"
+
+
+def _declared(body: bytes) -> str:
+    """The encoding that a page itself says it has."""
+    from bs4.dammit import EncodingDetector  # noqa: PLC0415 - as above
+
+    return EncodingDetector.find_declared_encoding(body, is_html=True) or ""
+
+
+def _markdown(part: HtmlElement) -> str:
+    from bs4 import BeautifulSoup  # noqa: PLC0415 - as above
+    from lxml.html import tostring  # noqa: PLC0415
     from markdownify import MarkdownConverter  # noqa: PLC0415
 
-    soup = BeautifulSoup(body, "lxml", from_encoding=charset or None)
-    title = " ".join(soup.title.get_text().split()) if soup.title else ""
-    base = soup.base["href"] if soup.base and soup.base.get("href") else ""
-    _strip(soup)
-    _link(soup, urljoin(url, str(base)))
-    part = _main(soup)
+    setting = MarkdownConverter(heading_style="atx", bullets="-", escape_asterisks=False, escape_underscores=False)
     try:
         with at_most(SECONDS):
-            text = MarkdownConverter(
-                heading_style="atx", bullets="-", escape_asterisks=False, escape_underscores=False
-            ).convert_soup(part)
-    except (RecursionError, TimeoutError):  # nested beyond all use
-        text = part.get_text("\n")
-    lines = (line.rstrip() for line in _BLANKS.sub("\n\n", text).strip().split("\n"))
-    body_text = "\n".join(lines)
-    return body_text if not title or title in body_text[:300] else f"{title}\n\n{body_text}"
+            return str(setting.convert_soup(BeautifulSoup(tostring(part, encoding="unicode"), "lxml")))
+    except (RecursionError, TimeoutError):  # nested, or in pieces, beyond all use
+        return str(part.text_content())
 
 
-def _strip(soup: BeautifulSoup) -> None:
+def _strip(page: HtmlElement) -> None:
     """Take out what is not of the page's matter, and what its reader does not see."""
-    from bs4 import Comment  # noqa: PLC0415
+    from lxml.etree import Comment, ProcessingInstruction, strip_elements  # noqa: PLC0415 - as above
 
-    for comment in soup.find_all(string=lambda one: isinstance(one, Comment)):
-        comment.extract()
-    for tag in soup.find_all(True):
-        if _is_aside(tag):
-            tag.extract()
+    strip_elements(page, Comment, ProcessingInstruction, *_AROUND, with_tail=False)
+    for tag in [tag for tag in page.iter() if _is_aside(tag)]:
+        if tag.getparent() is not None:
+            tag.drop_tree()
 
 
-def _is_aside(tag: Tag) -> bool:
+def _is_aside(tag: HtmlElement) -> bool:
     return (
-        tag.name in _AROUND
-        or tag.get("role") in _ROLES
-        or tag.has_attr("hidden")
+        tag.get("role") in _ROLES
+        or tag.get("hidden") is not None
         or tag.get("aria-hidden") == "true"
-        or bool(_UNSEEN.search(str(tag.get("style", ""))))
+        or bool(_UNSEEN.search(tag.get("style", "")))
     )
 
 
-def _link(soup: BeautifulSoup, base: str) -> None:
+def _link(page: HtmlElement, base: str) -> None:
     """Whole addresses, of pages alone; a picture is what its words say."""
-    for tag in soup.find_all("a"):
+    for tag in page.iter("a", "img"):
+        if tag.tag == "img":
+            words = " ".join(tag.get("alt", "").split())
+            tag.tag, tag.text = "span", f"[picture: {words}]" if words else ""
+            continue
         try:
-            address = urljoin(base, str(tag.get("href", "")))
+            address = urljoin(base, tag.get("href", "")).partition("#")[0]
         except ValueError:
             address = ""
-        if address.startswith(("https://", "http://")) and tag.get_text(strip=True):
-            tag.attrs = {"href": address.partition("#")[0]}
-        else:
-            tag.unwrap()
-    for picture in soup.find_all("img"):
-        picture.replace_with(f"[picture: {picture['alt']}]" if str(picture.get("alt", "")).strip() else "")
+        tag.attrib.clear()
+        if address.startswith(("https://", "http://")):
+            tag.set("href", address)
 
 
-def _main(soup: BeautifulSoup) -> Tag:
+def _main(page: HtmlElement) -> HtmlElement:
     """The part that the page is about, as far as the page itself says which that is."""
-    for part in (soup.find("main"), soup.find(None, {"role": "main"}), soup.find("article")):
-        if part is not None and len(part.get_text(" ", strip=True)) >= _FEWEST:
+    for part in page.xpath("(//main)[1] | (//*[@role='main'])[1] | (//article)[1]"):
+        if len(part.text_content()) >= _FEWEST:
             return part
-    return soup.body or soup
+    return page.body if page.find("body") is not None else page
