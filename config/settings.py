@@ -767,7 +767,8 @@ class DockerGroup(_Group):
     url: str = Field("unix:///var/run/docker.sock", description="the Docker that runs agents in containers")
     image: str | None = Field(
         None,
-        description="the image of /spawn's agents, such as timmy-agent; if not set, they work in the hub's own process",
+        description="the image of /spawn's agents, such as timmy-agent; if not set, they work in the hub's own process. run_python"
+        " takes it too, or else timmy-agent",
     )
     network: str = Field(
         "none",

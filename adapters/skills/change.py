@@ -40,7 +40,7 @@ _MOST_NAMED = 5
 
 
 def change(job: Job) -> Outcome:
-    """Change `job.subject` by the option `how`: new, replace, append (`content`), edit (`old`, `new`, `all`), or back (`kept`).
+    """Change `job.subject` by the option `how`: new, replace, append (`content`), edit (`old`, `new`, `all`), back (folder `kept`).
 
     `begun`: the folder with what was kept when the same change was begun before.
     """
@@ -49,7 +49,7 @@ def change(job: Job) -> Outcome:
     begun = Path(options["begun"]) if "begun" in options else None
     was = there if begun is None else _kept(begun)
     becomes = _changed(path, was, options)
-    if len(becomes) > SOURCE_BYTES:
+    if becomes is not None and len(becomes) > SOURCE_BYTES:
         raise FileTooLarge(path=shown(path), size=spoken_size(len(becomes)), limit=spoken_size(SOURCE_BYTES))
     if there == becomes:
         if begun is None:
@@ -58,14 +58,18 @@ def change(job: Job) -> Outcome:
     if there != was:
         raise FileChanged(path=shown(path))
     kept = _keep(job.out, was) if begun is None else None
-    job.workspace.put(path, becomes, was=was)
+    if becomes is not None:
+        job.workspace.put(path, becomes, was=was)
+    elif was is not None:
+        job.workspace.remove(path, was=was)
     return Outcome(_told(path, was, becomes), () if kept is None else (kept,))
 
 
-def _changed(path: str, was: bytes | None, options: Mapping[str, str]) -> bytes:
+def _changed(path: str, was: bytes | None, options: Mapping[str, str]) -> bytes | None:
+    """What the file is to hold; None: there is to be none."""
     how, content = options["how"], options.get("content", "").encode()
     if how == "back":
-        return Path(options["kept"]).read_bytes()
+        return _kept(Path(options["kept"]))
     if how == "new" and was is not None:
         raise FileThere(path=shown(path))
     if how == "edit":
@@ -127,7 +131,9 @@ def _kept(folder: Path) -> bytes | None:
     return (folder / BEFORE).read_bytes() if (folder / BEFORE).exists() else None
 
 
-def _told(path: str, was: bytes | None, becomes: bytes) -> str:
+def _told(path: str, was: bytes | None, becomes: bytes | None) -> str:
+    if becomes is None:
+        return f"{shown(path)} was new, and is gone again. restore_file brings it back."
     lines = counted(len(becomes.splitlines()), "line")
     if was is None:
         return f"{shown(path)} is written: {lines}."

@@ -168,6 +168,16 @@ class Workspace:
                     os.unlink(passing, dir_fd=folder)
             os.fsync(folder)
 
+    def remove(self, path: str, *, was: bytes) -> None:
+        """Remove the file of just this name, which held `was`. Raises like `put`."""
+        parts = self._named(path)
+        with self._folder(parts[:-1], path) as folder:
+            with _plain_file(_open(parts[-1], _FILE, folder, path), path) as there:
+                if there.read() != was:
+                    raise FileChanged(path=shown(path))
+            os.unlink(parts[-1], dir_fd=folder)
+            os.fsync(folder)
+
     @staticmethod
     def _replace(passing: str, descriptor: int, name: str, folder: int, path: str, was: bytes) -> None:
         with _plain_file(_open(name, _FILE, folder, path), path) as there:

@@ -23,14 +23,14 @@ MOST_KEPT = 100
 """How many versions of files are kept before the oldest goes."""
 
 _BEFORE = "before"
-"""The folder of them in the data folder, and the name of each."""
+"""The folder of them in the data folder."""
 
 _PATH = Field(description="the file's path in the workspace, such as notes.md")
 _HEADS = {"new": "write the new file", "replace": "replace", "append": "add to the end of"}
 
 
 class NothingKept(UserError):
-    """Nothing is kept of {path}: it was not changed here, or was new."""
+    """Nothing is kept of {path}: it was not changed here, or too long ago."""
 
 
 @tool(
@@ -78,7 +78,7 @@ async def edit_file(
 
 
 @tool(
-    lambda a: f"put {said(a['path'])} back as it was before its last change",
+    lambda a: f"put {said(a['path'])} back as it was before its last change (one that was new goes)",
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
 )
@@ -141,10 +141,10 @@ def _drop_unless_kept(room: Path) -> None:
 
 
 def _last(home: Path, key: str) -> Path | None:
-    """The newest version of a file that is not of the change that asks."""
+    """The folder with the newest version of a file that is not of the change that asks."""
     own = hashlib.sha256(key.encode()).hexdigest()[:12]
     rooms = sorted(room for room in home.glob("*-*") if not room.name.endswith(own))
-    return next((room / _BEFORE for room in reversed(rooms) if (room / _BEFORE).exists()), None)
+    return next((room for room in reversed(rooms) if _is_begun(room)), None)
 
 
 def _thin(top: Path) -> None:

@@ -52,7 +52,7 @@ WELCOME = "# Welcome\n\nThe hub holds an auction for every task that people post
             {"path": "a.md", "old": "x", "new": "y", "everywhere": "yes"},
             "change a.md everywhere:\n- x\n+ y",
         ),
-        ("restore_file", {"path": "a.md"}, "put a.md back as it was before its last change"),
+        ("restore_file", {"path": "a.md"}, "put a.md back as it was before its last change (one that was new goes)"),
     ],
 )
 def test_a_person_is_shown_all_of_it(bench: Bench, name: str, given: dict[str, Json], words: str) -> None:
@@ -80,6 +80,25 @@ async def test_a_file_is_written_added_to_changed_and_put_back(bench: Bench, roo
     await call("restore_file")
     assert plan.read_text() == "one\n2"
     assert sorted(path.name for path in plan.parent.iterdir()) == ["plan.md"], "nothing passing is left"
+
+
+@pytest.mark.long
+async def test_a_new_file_goes_again_and_comes_back(bench: Bench, root: Path) -> None:
+    async def call(name: str, **arguments: Json) -> str:
+        bench.clock.advance(1000)
+        return (await bench.given(name, {"path": "new.md", **arguments}, key=f"k{bench.clock.now()}")).text
+
+    await call("write_file", content="one\n")
+    assert await call("restore_file") == "new.md was new, and is gone again. restore_file brings it back."
+    assert not (root / "new.md").exists()
+    await call("restore_file")
+    assert (root / "new.md").read_text() == "one\n"
+    await call("restore_file")
+    (root / "new.md").write_text("somebody else's\n")
+    bench.clock.advance(1000)
+    with pytest.raises(FileThere):
+        await bench.call("write_file", key="last", path="new.md", content="one\n")
+    assert (root / "new.md").read_text() == "somebody else's\n"
 
 
 @pytest.mark.parametrize(
@@ -180,6 +199,8 @@ def test_a_name_that_is_swapped_for_a_link_is_replaced_and_never_followed(root: 
         workspace.put("welcome.md", b"x", was=was)
     with pytest.raises(FileChanged):
         workspace.put("welcome.md", b"x", was=None)
+    with pytest.raises(FileChanged):
+        workspace.remove("welcome.md", was=was)
     assert secret.read_text() == CANARY
     assert (root / "welcome.md").read_text() == "by somebody else"
     assert [path.name for path in root.iterdir() if path.name.startswith(".timmy")] == []
