@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from core.agent.notebook import Notebook
     from core.agent.tool import Output
     from core.events import Json
-    from core.ports import Page
+    from core.ports import Fetcher, Page
 
 ANN = Caller("telegram:5", Role.MEMBER)
 
@@ -52,7 +52,7 @@ class Bench:
     workspace: Path
     zone: tzinfo | None = None
     clock: FakeClock = field(default_factory=FakeClock)
-    web: Web = field(default_factory=Web)
+    web: Fetcher = field(default_factory=Web)
     asked: list[str] = field(default_factory=list)
     box: Box | None = None
 
