@@ -147,3 +147,21 @@ async def test_what_is_in_the_way_is_said(dockerd: Docker, tmp_path: Path) -> No
             ["true"], []
         )
     assert left(dockerd) == ""
+
+
+async def test_the_image_of_agents_has_what_data_is_worked_on_with(docker: Docker) -> None:
+    made = Boxes(
+        docker.env["DOCKER_HOST"],
+        "timmy-agent",
+        "hub-1",
+        Limits(512 << 20, 1000, 128),
+        ids=SystemIds(),
+        closed=why_closed,
+    )
+    code = "import pandas as pd; f = pd.read_csv('a.csv'); print(f.x.sum()); f.plot().figure.savefig('a.png')"
+    ran = await python(made, code, ("a.csv", b"x\n1\n2\n"), seconds=55)
+    assert (ran.status, ran.ended) == (0, ""), ran.said
+    assert "3" in ran.said
+    ((name, picture),) = ran.files
+    assert name == "a.png"
+    assert picture.startswith(b"\x89PNG")
