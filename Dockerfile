@@ -10,15 +10,19 @@ COPY pyproject.toml requirements.txt ./
 COPY docker ./docker
 # Only wheels, only with the hashes of requirements.txt, and nothing of the developers' tools. pip itself stays behind, and the
 # language models of pocketsphinx, 30 MB, since the hub hears by a grammar; what compilers and type checkers read; and of
-# numpy and matplotlib the Fortran compiler's front end, samples, and fonts of printers: charts are PNG and SVG.
+# numpy and matplotlib the Fortran compiler's front end, samples, fonts of printers and what embeds them: charts are PNG and SVG;
+# and what colours program code, which rich brings.
 RUN python3 docker/pins.py run > run.txt && python3 docker/pins.py build > build.txt \
     && python3 -m venv /tools && python3 -m venv --without-pip /opt/timmy \
     && /tools/bin/pip install --require-hashes --no-deps --only-binary :all: -r build.txt \
     && /tools/bin/pip --python /opt/timmy/bin/python3 install --require-hashes --no-deps --only-binary :all: -r run.txt \
     && find /opt/timmy -type d \( -name tests -o -name f2py -o -name sample_data -o -name afm -o -name pdfcorefonts \) -prune \
     -exec rm -r {} + \
-    && find /opt/timmy -type f \( -name "en-us*.lm.bin" -o -name "*.pyi" -o -name "*.h" -o -name "*.px[di]" -o -name "*.pyx" \
-    -o -name "*.a" \) -delete
+    && cd /opt/timmy/lib/python3*/site-packages \
+    && find fontTools -mindepth 1 -maxdepth 1 -type d -not -name misc -exec rm -r {} + \
+    && find pygments/lexers -name "[a-z]*.py" -delete \
+    && find /opt/timmy -type f \( -name "en-us*.lm.bin" -o -name "*.pyi" -o -name "*.h" -o -name "*.c" -o -name "*.px[di]" \
+    -o -name "*.pyx" -o -name "*.a" -o -name "*.po" -o -name "*.pot" -o -name "*.exe" \) -delete
 COPY . .
 RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /tools/bin/pip --python /opt/timmy/bin/python3 install --no-deps --no-index dist/*.whl
