@@ -50,6 +50,7 @@ async def test_the_same_notice_again_is_told_once(tmp_path: Path) -> None:
         assert [(await bot.until(kind="more"))["text"] for _ in range(2)] == ["red", "green"]
 
 
+@pytest.mark.long
 async def test_whether_it_would_be_told_can_be_asked(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         assert (await notify(bot, "owner"))["kind"] == "result"
@@ -58,6 +59,7 @@ async def test_whether_it_would_be_told_can_be_asked(tmp_path: Path) -> None:
         assert "more" not in bot.kinds()
 
 
+@pytest.mark.long
 async def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         for text in ("", 5, ["red"], "x" * (MAX_TEXT + 1)):
@@ -81,6 +83,7 @@ async def test_a_notice_waits_for_whoever_was_away(tmp_path: Path) -> None:
         assert (await bot.until(kind="more"))["text"] == "shop: [31mred"
 
 
+@pytest.mark.long
 async def test_who_is_quiet_is_told_when_that_is_over(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/notify quiet 00:00-23:59")

@@ -92,9 +92,8 @@ async def test_it_speaks_on_red_and_on_green_again_and_ends_with_0(tmp_path: Pat
         assert seconds < 1
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)], ids=lambda number: number.name
-)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.long
 async def test_it_leaves_no_process_whatever_ends_it(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     os.mkfifo(tmp_path / "fifo")

@@ -106,6 +106,7 @@ async def _cancelled(tests: Suite) -> None:
         await tests.run()
 
 
+@pytest.mark.long
 async def test_where_something_kills_the_processes_that_is_said(tmp_path: Path) -> None:
     assert (await ran(tmp_path, "kill -SEGV $$")).trouble.endswith(" was killed (SIGSEGV)")
     found = await ran(tmp_path, "kill -9 $PPID; sleep 0.1")
@@ -173,6 +174,7 @@ async def test_pytest_is_asked_for_a_report_by_an_argument(tmp_path: Path) -> No
     assert (found.ok, found.tests) == (True, 1)
 
 
+@pytest.mark.long
 async def test_pytest_beneath_something_else_is_asked_by_its_environment(tmp_path: Path) -> None:
     script = f"for word in $PYTEST_ADDOPTS; do last=$word; done; echo '{ONE_FAILED}' > ${{last#--junitxml=}}; exit 2"
     found = await ran(tmp_path, script, PYTEST_ADDOPTS="-x")
@@ -188,7 +190,7 @@ async def test_a_command_that_fails_though_no_test_does_is_red_by_its_last_lines
 @pytest.mark.parametrize(
     ("script", "why"),
     first(
-        2,
+        1,
         [
             ("echo '<t></t>' > $report; exit 5", "no tests were found in {}"),
             ("echo '<t/>' > $report; echo ERROR: no file: x; echo; exit 4", "./pytest -q could not begin: no file: x"),

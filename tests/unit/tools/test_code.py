@@ -80,6 +80,7 @@ def kept(yard: Yard, output: Output) -> Path:
     return yard.bench.shelf.path(file.sha256, file.name)
 
 
+@pytest.mark.long
 async def test_a_change_is_tested_in_a_box_and_handed_over(yard: Yard) -> None:
     output = await yard.call(
         {"path": "cart.py", "old": "total = 1", "new": "total = 2"},

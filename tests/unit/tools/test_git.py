@@ -105,6 +105,7 @@ async def test_a_repository_says_how_it_stands(bench: Bench, shop: Path) -> None
     assert everything(shop) == before, "to look changes nothing"
 
 
+@pytest.mark.long
 async def test_a_commit_is_made_on_a_branch_of_its_own_beside_what_is_checked_out(bench: Bench, shop: Path) -> None:
     (shop / "new file.py").chmod(0o755)
     before = {name: content for name, content in everything(shop).items() if not name.startswith(".git/objects")}
