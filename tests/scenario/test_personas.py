@@ -26,6 +26,12 @@ async def server() -> AsyncIterator[OllamaServer]:
 
 
 @pytest.fixture
+async def talker(server: OllamaServer) -> None:
+    """The model cannot call, and could not when the hub looked."""
+    server.can = ["completion"]
+
+
+@pytest.fixture
 async def bot(tmp_path: Path, server: OllamaServer) -> AsyncIterator[Bot]:
     async with hub(tmp_path, ollama=server.url, worker=None, personas=personas.load()) as running:
         yield running
@@ -69,8 +75,8 @@ async def test_what_is_called_for_a_task_is_shown_in_its_chat(bot: Bot, server: 
     assert "At nine" in (await bot.settled("T-1"))["text"]
 
 
-async def test_a_model_that_cannot_call_gets_no_task_that_names_a_file(bot: Bot, server: OllamaServer) -> None:
-    server.can = ["completion"]
+@pytest.mark.usefixtures("talker")
+async def test_a_model_that_cannot_call_gets_no_task_that_names_a_file(server: OllamaServer, bot: Bot) -> None:
     (bot.app.settings.workspace / "plan.md").write_text("We meet at nine.")
     said = await bot.say("/task fix the bug in plan.md to=forge")
     text = said["text"] if not said["data"]["ok"] else (await bot.ends("T-1"))["text"]

@@ -226,10 +226,11 @@ async def test_what_cannot_be_shown_whole_is_not_asked(bot: Bot, server: OllamaS
     assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
 
 
-async def test_a_model_that_cannot_call_is_offered_nothing(bot: Bot, server: OllamaServer, desk: Desk) -> None:
+async def test_a_model_that_cannot_call_is_offered_nothing(tmp_path: Path, server: OllamaServer, desk: Desk) -> None:
     server.can = ["completion"]
     server.says("I only talk.")
-    assert (await bot.say("When?"))["text"] == "I only talk."
+    async with hub(tmp_path, ollama=server.url, toolbox=desk.box) as bot:
+        assert (await bot.say("When?"))["text"] == "I only talk."
     assert "You have no tools" in server.last["messages"][0]["content"]
     assert not server.last.get("tools")
 
