@@ -31,7 +31,6 @@ from core.agent.memory import (
     near,
     notes,
     parse_fact,
-    secret_in,
     stem,
     terms,
     weigh,
@@ -39,6 +38,7 @@ from core.agent.memory import (
     worths,
 )
 from core.agent.prompt import tokens
+from core.agent.secrecy import secret_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
