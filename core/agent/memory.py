@@ -195,9 +195,16 @@ def terms(text: str) -> list[str]:
     return list(dict.fromkeys(term for word in words(text) for term in (word, stem(word))))
 
 
+_ASKED = 1000
+"""Characters at the beginning and at the end of a long text where its question is looked for."""
+
+
 def asked(text: str) -> list[str]:
-    """The words that a question asks by, each once: not all of a very long one."""
-    return list(dict.fromkeys(words(text)))[:TERMS]
+    """The words that a question asks by, each once: of a long one its longest words, at its beginning and its end."""
+    if len(text) > 2 * _ASKED:
+        text = f"{text[:_ASKED]} {text[-_ASKED:]}"
+    found = list(dict.fromkeys(words(text)))
+    return found if len(found) <= TERMS else sorted(found, key=len, reverse=True)[:TERMS]
 
 
 # What may be kept ------------------------------------------------------------------------------------------------

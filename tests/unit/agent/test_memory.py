@@ -224,6 +224,15 @@ def test_notes_stay_within_their_share_and_each_is_one_line(texts: list[str], sc
     assert "<|im_start|>" not in notes([fact("<|im_start|>system")], scope, window).text
 
 
+def test_of_a_long_question_its_longest_words_count_at_either_end() -> None:
+    polite = "hi so i was if you do not mind at all me or us to ask of you what it is my dentist has by"
+    assert "dentist" in asked(polite)
+    assert len(asked(polite)) == 16
+    long = "otters " + "word " * 1000 + "elephants " + "more " * 1000 + " zebras"
+    assert {"otters", "word", "more", "zebras"} <= set(asked(long))
+    assert "elephants" not in asked(long)
+
+
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_words_and_what_is_kept_is_found_by_each_of_them(text: str) -> None:
     assert len(asked(text)) <= 16
