@@ -255,8 +255,8 @@ class Links:
         came = f", and {format_sats(moved)} came along" if moved else ""
         return _Outcome(
             Reply(
-                f"{wish.actor} is linked to the account {account} now{came}.\nThe same role, wallet and tasks from here and there."
-                f" /unlink {wish.actor} takes it off again.",
+                f"{wish.actor} is linked to the account {account} now{came}.\nThe same role, wallet, tasks and memory from here"
+                f" and there. /unlink {wish.actor} takes it off again.",
                 {"ok": True, "actor": wish.actor, "account": account},
             ),
             told,
@@ -304,7 +304,7 @@ def _told_code(caller: Caller, code: str) -> Reply:
     words = "Your link code, good for an hour and for one use:\n"
     rest = (
         f"\nIn a private chat with me, as who you are elsewhere, say: /link {code}\nThat makes it one of the account {caller.name}:"
-        " the same role, wallet and tasks. Give the code to nobody else."
+        " the same role, wallet, tasks and memory. Give the code to nobody else."
     )
     if caller.role is Role.OWNER:
         rest += "\nAs it is the owners' account, one of you is asked before it counts, and told who said the code."
@@ -327,7 +327,7 @@ def _called(wish: Wish) -> str:
 def _warning(wish: Wish, account: str) -> Reply:
     return Reply(
         f"{_called(wish)} was linked to your account {account}, by the code that {wish.maker} got with /link: it has your"
-        f" role, wallet and tasks now.\nIf that was not you, take it off: /unlink {wish.actor}",
+        f" role, wallet, tasks and memory now.\nIf that was not you, take it off: /unlink {wish.actor}",
         {"ok": True, "actor": wish.actor, "account": account},
         buttons=(Button("Take it off", f"/unlink {wish.actor}"),),
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     action=Action.JOIN,
     notes=(
         "without CODE: get one, good for an hour and one use, and see which identities are linked",
-        "CODE: said in a private chat by the identity that is to join; it then has the account's role, wallet and tasks",
+        "CODE: said in a private chat by the identity that is to join; it then has the account's role, wallet, tasks and memory",
         "/unlink IDENTITY takes one off again, from any identity of the account",
     ),
 )
