@@ -44,7 +44,7 @@ class OllamaModel(ModelServer):
                 except TimeoutError:
                     raise PullFailed(model=name, why=f"nothing came for {round(self._patience.first)} s") from None
                 yield step
-        self._verdict = None  # there is one more
+        self._verdict = self._first = None  # there is one more
 
     async def embedder(self) -> str | None:
         """See `core.agent.vectors.Embedder`."""

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from adapters.llm.reach import Reach
 from adapters.llm.refusals import NoTools
-from core.agent.model import Card, ModelSilent, fitting, named
+from core.agent.model import Card, ModelMissing, ModelSilent, fitting, named
 from core.errors import HubError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from core.agent.model import ChatMessage, ModelMissing, ModelUnreachable, NoModelInstalled, ToolCall, ToolSpec
+    from core.agent.model import ChatMessage, ModelUnreachable, NoModelInstalled, ToolCall, ToolSpec
     from core.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class ModelServer:
         self._reach = reach or Reach()
         self._wire: Wire | None = None
         self._said_default: str | None = None
+        self._first: tuple[int, str] | None = None
         self._checking = asyncio.Lock()
         self._verdict: tuple[int, str | None] | None = None
         self._silent_since: int | None = None
@@ -127,6 +128,9 @@ class ModelServer:
             ) as pieces:
                 async for piece in pieces:
                     yield piece
+        except ModelMissing:
+            self._first = None  # it may have been that one
+            raise
         except NoTools:
             log.info("%s at %s takes no tools: it is asked without them", name, self.url)
             self._without_tools.add(name)
@@ -161,14 +165,21 @@ class ModelServer:
         """See `Model`."""
         if self._own is not None:
             return self._own
+        if self._first is not None and self._clock.now() < self._first[0]:
+            return self._first[1]
+        return await self._seen_first()
+
+    async def _seen_first(self) -> str:
+        """The first of the models that there are; believed until two looks later, so that no question waits for a list."""
+        self._first = None
         first = next(iter(await self.models()), None)
         if first is None:
             raise self.nothing(url=self.url)
         if first != self._said_default:
-            log.info(
-                "%s_MODEL is not set: using %s, the first at %s", self.setting.removesuffix("_URL"), first, self.url
-            )
+            setting = self.setting.removesuffix("_URL")
+            log.info("%s_MODEL is not set: using %s, the first at %s", setting, first, self.url)
             self._said_default = first
+        self._first = self._clock.now() + round(2000 * self._patience.fresh), first
         return first
 
     async def card(self, model: str | None) -> Card:
@@ -214,7 +225,7 @@ class ModelServer:
         try:
             await self._connected()  # loading the client's library is not the server's slowness
             async with asyncio.timeout(self._patience.check):
-                own = await self.default()
+                own = self._own or await self._seen_first()
                 known = self._own is None or named(own, await self.models())
         except TimeoutError:
             return self._silent()

@@ -453,6 +453,24 @@ async def test_the_hubs_own_model_is_the_configured_one_else_the_first(server: S
     assert server.last["model"] == "qwen3:8b"
 
 
+async def test_no_question_waits_for_the_list_of_models(server: Server, backend: Backend) -> None:
+    clock = HandClock()
+    async with backend.model(server.url, clock=clock) as model:
+        await heard(model)
+        listed = server.listed
+        await heard(model)
+        assert server.listed == listed
+        server.models = ["qwen3:8b"]
+        with pytest.raises(backend.missing):
+            await heard(model)
+        await heard(model)
+        assert server.last["model"] == "qwen3:8b", "what is gone is looked for once"
+        server.models = ["phi4:latest", "qwen3:8b"]
+        clock.time += 10_000
+        await heard(model)
+        assert server.last["model"] == "phi4:latest"
+
+
 async def test_models_that_only_embed_or_run_elsewhere_are_never_taken() -> None:
     async with (
         OpenAIServer.running("text-embedding-nomic", "qwen3:8b") as other,
