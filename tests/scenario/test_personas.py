@@ -47,6 +47,7 @@ async def test_what_is_not_good_is_mended_and_then_paid_for(bot: Bot, server: Ol
     assert len(server.asked) == 2
 
 
+@pytest.mark.long
 async def test_what_is_not_good_twice_costs_nothing(bot: Bot, server: OllamaServer) -> None:
     server.says("```sh\nsudo rm -rf /var/log\n```")
     server.says("```sh\nsudo rm -rf /var/log\n```")
@@ -57,6 +58,7 @@ async def test_what_is_not_good_twice_costs_nothing(bot: Bot, server: OllamaServ
     assert (await bot.data("/balance"))["held_sats"] == 0
 
 
+@pytest.mark.long
 async def test_a_picture_comes_as_a_file(bot: Bot, server: OllamaServer) -> None:
     server.says(f"A dot.\n```svg\n{SVG}\n```")
     await bot.say("/task draw a logo as dot.svg to=pixel")
@@ -75,6 +77,7 @@ async def test_what_is_called_for_a_task_is_shown_in_its_chat(bot: Bot, server: 
     assert "At nine" in (await bot.settled("T-1"))["text"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("talker")
 async def test_a_model_that_cannot_call_gets_no_task_that_names_a_file(server: OllamaServer, bot: Bot) -> None:
     (bot.app.settings.workspace / "plan.md").write_text("We meet at nine.")
