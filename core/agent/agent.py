@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 STOPPED = "(stopped)"
 """The last words of an answer that /stop ended."""
 
+ROUND_SHARE = 0.5
+"""How much of the time that an answer may take a round of thinking aloud may."""
+
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 
@@ -160,7 +163,9 @@ class Assistant:
                 speech.turned = turned = Turned()
                 tell_all = partial(_tell_all, thoughts, one, turned, tell)
                 try:
-                    end = await self._heard(speech, thoughts.scene(one, tools, use), model, tell_all, _unkept)
+                    end = await self._heard(
+                        speech, thoughts.scene(one, tools, use), model, tell_all, _unkept, ROUND_SHARE
+                    )
                 except Unavailable as error:
                     if not thoughts.text:
                         raise
@@ -239,18 +244,18 @@ class Assistant:
 
     async def _heard(
         self, speech: _Speech, scene: Scene, model: str | None, tell: Callable[[str], None],
-        keep: Callable[[int, Step], Awaitable[None]],
+        keep: Callable[[int, Step], Awaitable[None]], share: float = 1,
     ) -> str:  # fmt: skip
-        """The same, for whoever keeps the steps otherwise."""
+        """The same, for whoever keeps the steps otherwise; it may take this share of an answer's time."""
         if speech.stopped:
             return STOPPED
         try:
-            async with asyncio.timeout(self._bounds.seconds) as speech.scope:
+            async with asyncio.timeout(self._bounds.seconds * share) as speech.scope:
                 await self._loop.run(scene, speech.turned, model, tell, keep)
         except TimeoutError:
             if speech.stopped:
                 return STOPPED
-            return _cut_short(speech, ModelSlow(seconds=round(self._bounds.seconds)))
+            return _cut_short(speech, ModelSlow(seconds=round(self._bounds.seconds * share)))
         except Unavailable as error:
             return _cut_short(speech, error)
         return ""

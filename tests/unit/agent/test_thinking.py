@@ -119,7 +119,7 @@ async def test_it_is_bounded(assistant: Assistant, store: Database, model: Ollam
         speech.scope.reschedule(0)
 
     text = (await assistant.think(CHAT, "rain", "key", tell)).text
-    assert text.startswith("## Outline\n\nRain\n\n(The model was not done after 600 s and was stopped.")
+    assert text.startswith("## Outline\n\nRain\n\n(The model was not done after 300 s and was stopped.")
     server.says(Wire.SILENCE)
     with pytest.raises(ModelSlow):
         await Assistant(store, model, bounds=Bounds(seconds=0.1)).think(CHAT, "rain", "key", quiet)
