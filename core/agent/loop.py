@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
 from core.agent.model import ModelRambled, ModelRepeats, ToolCall
 from core.agent.needs import called_for
-from core.agent.prompt import plain, tokens, window
+from core.agent.prompt import plain, price, tokens, window
 from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
 from core.agent.tool import BadCall, Output, Way, addresses, judge
@@ -48,6 +48,9 @@ MAX_ASKED = 3
 """Calls of one turn that may be put to its person."""
 
 CALL_SECONDS = 120.0
+
+TOOLS_SHARE = 4
+"""One part in this many of the window is the most that the tools of a turn may take."""
 
 RESULT_SHARE = 4
 """One part in this many of the window is the most that one result may take."""
@@ -133,7 +136,7 @@ class Loop:
     async def _offered(self, scene: Scene, model: str | None) -> dict[str, Tool]:
         if not scene.tools or scene.use is None or not (await self._model.card(model)).tools:
             return {}
-        return {tool.spec.name: tool for tool in few(scene.tools, scene.text)}
+        return {tool.spec.name: tool for tool in few(scene.tools, scene.text, self._bounds.window // TOOLS_SHARE)}
 
     async def _listen(self, calls: _Calls, model: str | None) -> list[ToolCall]:
         """What the model says goes to `turned.said`; returns what it calls."""
@@ -282,15 +285,17 @@ async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Ou
         return Output(f"{_FAILED}it failed; the hub's log says more.", outside=False)
 
 
-def few(tools: Sequence[Tool], text: str) -> list[Tool]:
-    """At most `MAX_OFFERED` of the tools, as they stand: those that the text calls for, then those whose words are most in it."""
-    if len(tools) <= MAX_OFFERED:
-        return list(tools)
-    said = _words(text)
+def few(tools: Sequence[Tool], text: str, room: int) -> list[Tool]:
+    """At most `MAX_OFFERED` of the tools, as they stand: those that the text calls for, then those whose words are most in it.
+
+    They take `room` tokens of the window at most; one there is in any case.
+    """
+    said, needed = _words(text), called_for(text)
     shared = [len(said & _words(f"{tool.spec.name} {tool.spec.description}")) for tool in tools]
-    needed = called_for(text)
-    ranked = sorted(range(len(tools)), key=lambda n: (tools[n].spec.name not in needed, -shared[n], n))
-    return [tools[n] for n in sorted(ranked[:MAX_OFFERED])]
+    ranked = sorted(range(len(tools)), key=lambda n: (tools[n].spec.name not in needed, -shared[n], n))[:MAX_OFFERED]
+    while len(ranked) > 1 and sum(price(tools[n].spec) for n in ranked) > room:
+        ranked.pop()
+    return [tools[n] for n in sorted(ranked)]
 
 
 def cut(text: str, num_ctx: int) -> str:

@@ -135,7 +135,7 @@ def window(
     """
     head = ChatMessage("system", system)
     last = ChatMessage("user", plain(text))
-    room = num_ctx - num_ctx // ANSWER_SHARE - _cost(head) - sum(map(_price, tools))
+    room = num_ctx - num_ctx // ANSWER_SHARE - _cost(head) - sum(map(price, tools))
     left = room - _cost(last)
     if left < 0:
         raise TooLongForModel(tokens=tokens(last.text), room=max(0, room - _MESSAGE_TOKENS))
@@ -192,6 +192,6 @@ def _cost(message: ChatMessage) -> int:
     return tokens(message.text) + _MESSAGE_TOKENS + calls
 
 
-def _price(tool: ToolSpec) -> int:
-    """A tool's tokens."""
+def price(tool: ToolSpec) -> int:
+    """What a tool takes of the window, in tokens."""
     return tokens(f"{tool.name}{tool.description}{json.dumps(tool.parameters)}") + _MESSAGE_TOKENS

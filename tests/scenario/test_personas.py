@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.llm.server import CARD_MS
 from config import personas
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import hub
@@ -23,12 +24,6 @@ SVG = '<svg viewBox="0 0 9 9"><circle r="4" fill="#cc0000"/></svg>'
 async def server() -> AsyncIterator[OllamaServer]:
     async with OllamaServer.running("qwen3:8b") as running:
         yield running
-
-
-@pytest.fixture
-async def talker(server: OllamaServer) -> None:
-    """The model cannot call, and could not when the hub looked."""
-    server.can = ["completion"]
 
 
 @pytest.fixture
@@ -78,8 +73,9 @@ async def test_what_is_called_for_a_task_is_shown_in_its_chat(bot: Bot, server: 
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("talker")
-async def test_a_model_that_cannot_call_gets_no_task_that_names_a_file(server: OllamaServer, bot: Bot) -> None:
+async def test_a_model_that_cannot_call_gets_no_task_that_names_a_file(bot: Bot, server: OllamaServer) -> None:
+    server.can = ["completion"]
+    bot.pass_time(CARD_MS / 1000)  # what it can do was seen at the start
     (bot.app.settings.workspace / "plan.md").write_text("We meet at nine.")
     said = await bot.say("/task fix the bug in plan.md to=forge")
     text = said["text"] if not said["data"]["ok"] else (await bot.ends("T-1"))["text"]

@@ -190,12 +190,19 @@ async def test_results_fill_the_window_by_whole_rounds(
 def test_few_tools_are_those_that_the_words_mean() -> None:
     tools = [Made(f"tool_{number}", _text) for number in range(12)]
     wanted = Made("weather_report", _text)
-    assert few(tools[:MAX_OFFERED], "anything") == tools[:MAX_OFFERED]
-    chosen = few([*tools, wanted], "How is the weather?")
+    assert few(tools[:MAX_OFFERED], "anything", 2048) == tools[:MAX_OFFERED]
+    chosen = few([*tools, wanted], "How is the weather?", 2048)
     assert len(chosen) == MAX_OFFERED
     assert chosen[-1] is wanted
     sums = Made("calculate", _text)
-    assert sums in few([*tools, sums], "How much is 17 times 4 by tool number 3?")
+    assert sums in few([*tools, sums], "How much is 17 times 4 by tool number 3?", 2048)
+
+
+def test_a_small_window_is_left_room_by_the_tools() -> None:
+    tools = [Made(f"tool_{number}", _text, takes=("path",)) for number in range(8)]
+    weather = Made("weather_report", _text)
+    assert few(tools, "anything", 100) == tools[:2]
+    assert few([*tools[:7], weather], "How is the weather?", 1) == [weather]
 
 
 def test_what_is_cut_says_so() -> None:
