@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.llm.server import CARD_MS
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output
 from tests.ollama_server import Calls, OllamaServer
@@ -229,7 +228,6 @@ async def test_what_cannot_be_shown_whole_is_not_asked(bot: Bot, server: OllamaS
 
 async def test_a_model_that_cannot_call_is_offered_nothing(tmp_path: Path, server: OllamaServer, desk: Desk) -> None:
     server.can = ["completion"]
-    bot.pass_time(CARD_MS / 1000)  # what it can do was seen at the start
     server.says("I only talk.")
     async with hub(tmp_path, ollama=server.url, toolbox=desk.box) as bot:
         assert (await bot.say("When?"))["text"] == "I only talk."
