@@ -205,15 +205,10 @@ class ModelServer:
             return self._verdict[1]
 
     async def watch(self) -> None:
-        """Look before each verdict goes stale, for ever, so that no command waits for a server that does not answer.
-
-        What the hub's own model can do is looked at too, so that no question waits for that.
-        """
+        """Look before each verdict goes stale, for ever, so that no command waits for a server that does not answer."""
         while True:
             async with self._checking:
-                why = await self._judge(2 * self._patience.fresh)
-            if why is None:
-                await self.card(None)
+                await self._judge(2 * self._patience.fresh)
             await self._clock.sleep(self._patience.fresh)
 
     async def _judge(self, seconds: float) -> str | None:
