@@ -185,6 +185,6 @@ def _groups(number: int, least: int = 1) -> list[int]:
 
 def public_key(key: bytes) -> str:
     """The public key of a private one, compressed, hex: what a node is known by."""
-    from bolt11 import Signature  # noqa: PLC0415
+    from coincurve import PrivateKey  # noqa: PLC0415 - the rest of bolt11's libraries are for invoices
 
-    return Signature.from_private_key(hrp="", private_key=key.hex(), signing_data=b"timmy").recover_public_key()
+    return PrivateKey(key).public_key.format().hex()
