@@ -8,14 +8,13 @@ message is answered behind that, and no call is made twice that was over.
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.loop import Loop, Scene, Turned, cut
 from core.agent.memory import NO_NOTES
-from core.agent.model import BadModelName, Bounds, ModelSaidNothing, ModelSlow, UnknownModel, named
+from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, named, sayable
 from core.agent.prompt import agent_prompt, plain
 from core.agent.session import HISTORY_TURNS, Step, Turn
 from core.agent.tool import NoTools
@@ -39,8 +38,6 @@ STOPPED = "(stopped)"
 
 ROUND_SHARE = 0.5
 """How much of the time that an answer may take a round of thinking aloud may."""
-
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 
 class ModelChoice(NamedTuple):
@@ -224,8 +221,7 @@ class Assistant:
         )
 
     async def _find(self, name: str) -> str:
-        if _MODEL_NAME.fullmatch(name) is None:  # a name is shown as part of a command to copy
-            raise BadModelName(given=repr(name[:40]))
+        name = sayable(name)
         installed = await self._model.models()
         found = named(name, installed)
         if found is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
-from core.agent.model import ModelRambled, ModelRepeats, ToolCall
+from core.agent.model import ModelRambled, ModelRepeats, ToolCall, fitting
 from core.agent.needs import called_for
 from core.agent.prompt import plain, price, tokens, window
 from core.agent.repeating import Repetition
@@ -125,18 +125,16 @@ class Loop:
 
         `tell` is given what people see of it so far; `keep` makes a step durable, by its number. Raises the model's errors.
         """
-        tools = await self._offered(scene, model)
+        card = await self._model.card(model)
+        num_ctx = fitting(self._bounds.window, card)
+        able = scene.tools if scene.use is not None and card.tools else ()
+        tools = {tool.spec.name: tool for tool in few(able, scene.text, num_ctx // TOOLS_SHARE)}
         waiting = sum(call.asked is not None for step in turned.steps for call in step.calls)
-        calls = _Calls(scene, turned, tools, tell, self._bounds.window, waiting)
+        calls = _Calls(scene, turned, tools, tell, num_ctx, waiting)
         while called := await self._listen(calls, model):
             step = await calls.made(called)
             await keep(len(turned.steps), step)
             turned.steps.append(step)
-
-    async def _offered(self, scene: Scene, model: str | None) -> dict[str, Tool]:
-        if not scene.tools or scene.use is None or not (await self._model.card(model)).tools:
-            return {}
-        return {tool.spec.name: tool for tool in few(scene.tools, scene.text, self._bounds.window // TOOLS_SHARE)}
 
     async def _listen(self, calls: _Calls, model: str | None) -> list[ToolCall]:
         """What the model says goes to `turned.said`; returns what it calls."""
@@ -144,7 +142,7 @@ class Loop:
         messages, offered = calls.given()
         found: list[ToolCall] = []
         heard = Repetition()
-        stream = self._model.chat(messages, model=model, num_ctx=self._bounds.window, tools=offered)
+        stream = self._model.chat(messages, model=model, num_ctx=calls.window, tools=offered)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 if isinstance(piece, ToolCall):
