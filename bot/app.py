@@ -51,7 +51,7 @@ from bot.money import People, World, money
 from bot.parts import chats, far, nodes, timers
 from bot.parts.looks import DATABASE
 from bot.parts.models import brains
-from bot.parts.tools import boxes, check_names, tools
+from bot.parts.tools import benches, boxes, check_names, tools
 from bot.parts.web import selling, sidecar, worker_routes
 from bot.reading import Reading
 from bot.registry import registry
@@ -201,9 +201,12 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings),
             notebook=lambda: reads.hub.notebook, box=boxes(settings, clock, ids, nursery),
         )  # fmt: skip
+        places = benches(toolbox)
         toolbox, begin_servers = _with_servers(settings, toolbox)
         reports = _reports(lambda: coordinator.desk)
-        hands = worker or PersonaWorker(skills, brain, shelf, bounds=bounds, toolbox=toolbox, reports=reports)
+        hands = worker or PersonaWorker(
+            skills, brain, shelf, bounds=bounds, toolbox=toolbox, reports=reports, benches=places
+        )
         sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds, reports=reports)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == nodes.SIMULATED)

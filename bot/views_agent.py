@@ -25,6 +25,7 @@ _EFFECTS = {
     Effect.READ: "by itself",
     Effect.WRITE: "by itself, but asks you where it has read a text from outside",
     Effect.ASK: "asks you first",
+    Effect.OWN: "by itself, in a copy of its own",
 }
 
 

@@ -22,6 +22,7 @@ def load(file: Path = FILE, models: Mapping[str, str] | None = None) -> tuple[Pe
             name, facts["role"], tuple(facts["capabilities"]), facts["rate"], tuple(facts["keywords"]),
             tuple(facts.get("skills", ())), tuple(facts.get("tools", ())), facts.get("prompt", "").strip(),
             (models or {}).get(name, facts.get("model", "")), tuple(facts.get("checks", ())),
+            facts.get("change_prompt", "").strip(),
         )
         for name, facts in declared.items()
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,13 @@ from adapters.skills.repository import CONFIGURATION, ENVIRONMENT, ran
 from core.agent.skill import Outcome
 from core.agent.worktree import DIFF
 from core.chat import readable
+from core.errors import HubError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from adapters.skills.job import Job
-    from adapters.skills.workspace import Walk
+    from adapters.skills.workspace import Walk, Workspace
 
 MOST_BYTES = 30_000_000
 """Of all files of a worktree."""
@@ -33,6 +35,17 @@ MOST_BYTES = 30_000_000
 TREE, HISTORY = "tree", "history"
 """The copy and its repository, in the folder of a worktree."""
 
+_MARKS = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "package.json",
+    "Cargo.toml",
+    "go.mod",
+    "Makefile",
+    "pytest.ini",
+    "tox.ini",
+)
 BASE = "refs/base"
 _AUTHOR = "Timmy <timmy@localhost> now"
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary", "--full-index")
@@ -41,9 +54,38 @@ _PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--bin
 def fork(job: Job) -> Outcome:
     """Do what the option `do` says: `open` a worktree of the folder `job.subject` in `job.out`; in it `remove`, `commit`, `diff`.
 
+    Before that `project`: in which folder the first of the names lies that are the lines of `job.subject`.
+
     What is in a worktree already has that as its workspace, and its repository in the option `history`.
     """
     return _DOES[job.options["do"]](job)
+
+
+def _project(job: Job) -> Outcome:
+    names = job.subject.split("\n")
+    for name in (*names, *filter(None, (name.rpartition("/")[0] for name in names))):
+        with suppress(HubError):
+            return Outcome(_top(job.workspace, _found(job.workspace, name)))
+    return Outcome("")
+
+
+def _found(workspace: Workspace, name: str) -> str:
+    """What is there of a name; a bare word is a folder's, or means nothing."""
+    path = workspace.find(name)
+    if "." not in name and path != name.rstrip("/"):
+        raise FileMissing(path=shown(name), hint="")
+    return path
+
+
+def _top(workspace: Workspace, path: str) -> str:
+    """The nearest folder above that is a repository, or has what projects have; else the outermost."""
+    place = PurePosixPath(path)
+    above = [one for one in (place, *place.parents) if workspace.is_folder(one.as_posix())]
+    for marks in ((".git",), _MARKS):
+        for one in above:
+            if any(os.path.lexists(workspace.root / one / mark) for mark in marks):
+                return one.as_posix()
+    return above[-2 if len(above) > 1 else -1].as_posix()
 
 
 def _open(job: Job) -> Outcome:
@@ -109,7 +151,7 @@ def _diff(job: Job) -> Outcome:
     return Outcome(f"{told}: {listed(names)}\n" + "\t".join(names), (job.out / DIFF,))
 
 
-_DOES = {"open": _open, "remove": _remove, "commit": _commit, "diff": _diff}
+_DOES = {"project": _project, "open": _open, "remove": _remove, "commit": _commit, "diff": _diff}
 
 
 def _committed(job: Job, history: Path, ref: str, message: str) -> str:

@@ -19,7 +19,7 @@ from core.agent.worktree import Change
 from core.store import DiskFull
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from core.agent.skill import Outcome, Skills
 
@@ -30,6 +30,14 @@ class Worktrees:
     def __init__(self, skills: Skills, scratch: Path) -> None:
         self._skills = skills
         self._scratch = scratch
+
+    async def project(self, names: Sequence[str]) -> str:
+        """See `Worktrees`."""
+        home = await asyncio.to_thread(_new, self._scratch)
+        try:
+            return (await self._skills.run(Match("fork", "\n".join(names), 1.0, (("do", "project"),)), home)).text
+        finally:
+            await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
     @asynccontextmanager
     async def open(self, folder: str, branch: str) -> AsyncIterator[Tree]:

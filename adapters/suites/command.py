@@ -44,6 +44,12 @@ def found(folder: Path) -> list[str]:
     raise NoTestCommand(folder=folder)
 
 
+def in_a_box(folder: Path) -> list[str]:
+    """The same in a container, which has this folder alone, and pytest only as a module. Raises `NoTestCommand`."""
+    command = found(folder)
+    return ["python3", "-m", "pytest", "-q"] if is_pytest(command) else command
+
+
 def check(command: Sequence[str], folder: Path) -> None:
     """Raise `NoSuchProgram` for one that cannot be started in a folder."""
     program = command[0]

@@ -25,13 +25,14 @@ SECONDS = 80
 _KEYS = frozenset({"path", "old", "new"})
 
 
-def _needs(here: Here) -> str:
+def needs_copies(here: Here) -> str:
+    """What is lacking here to change code in a copy; empty if nothing."""
     return here.knows("fork", "change") or needs_git(here) or ("" if here.worktrees else "there is no place for copies")
 
 
 @tool(
     lambda a: f"change {said(', '.join(_paths(a['changes'])))} in a copy of {said(a['folder'])}{_tests(a['tests'])}",
-    needs=_needs,
+    needs=needs_copies,
 )
 async def change_code(
     here: Here,

@@ -54,7 +54,7 @@ class Tools:
     """`core.agent.tool.Toolbox`."""
 
     def __init__(self, here: Here) -> None:
-        self._here = here
+        self.here = here
         self._loaded: dict[str, Bound] = {}
 
     def offered(self, names: Sequence[str], caller: Caller) -> Sequence[Tool]:
@@ -75,7 +75,7 @@ class Tools:
         if name not in MODULES:
             return None
         if name not in self._loaded:
-            self._loaded[name] = declared(name).at(self._here)
+            self._loaded[name] = declared(name).at(self.here)
         return self._loaded[name]
 
     @staticmethod

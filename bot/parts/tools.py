@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from adapters import folder
 from adapters.clockwork import SystemIds
 from adapters.containers.door import Door
+from adapters.tools.benches import Benches
 from adapters.tools.here import Here
 from adapters.tools.toolbox import MODULES, Tools, declared
 from config.settings import split
@@ -14,6 +15,7 @@ from config.settings import split
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import tzinfo
+    from pathlib import Path
 
     from adapters.containers.box import Boxes
     from adapters.fetch.repositories import Repositories
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from core.agent.box import Box
     from core.agent.notebook import Notebook
     from core.agent.skill import Skills
-    from core.agent.tool import Effect
+    from core.agent.tool import Effect, Toolbox
     from core.ports import Clock, Fetcher, IdSource, Spawner
     from core.swarm.persona import Persona
 
@@ -57,6 +59,17 @@ def tools(  # noqa: PLR0913 - the ports that tools work with
 
     cloner = _cloner(settings)
     return Tools(Here(skills, shelf, fetcher, reads, clock, zone, settings.data_dir, notebook, box, cloner, worktrees))
+
+
+def benches(found: Toolbox) -> Benches | None:
+    """Where personas change code, with the tools of a hub that has its own."""
+
+    def command(folder: Path) -> list[str]:
+        from adapters.suites.command import in_a_box  # noqa: PLC0415 - for the first tests in a box
+
+        return in_a_box(folder)
+
+    return Benches(found.here, command) if isinstance(found, Tools) else None
 
 
 def boxes(settings: Settings, clock: Clock, ids: IdSource, spawner: Spawner) -> Door:

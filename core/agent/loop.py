@@ -18,7 +18,7 @@ from core.agent.needs import called_for
 from core.agent.prompt import plain, price, tokens, window
 from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
-from core.agent.tool import BadCall, Output, Way, addresses, judge
+from core.agent.tool import BadCall, Effect, Output, Way, addresses, judge
 from core.chat import readable
 from core.errors import HubError
 
@@ -94,6 +94,7 @@ class Scene(NamedTuple):
     asker: Asker | None = None
     tainted: bool = False
     doing: Callable[[str], None] | None = None
+    rounds: int = MAX_ROUNDS
 
 
 @dataclass(slots=True, eq=False)
@@ -178,7 +179,7 @@ class _Calls:
     def given(self) -> tuple[list[ChatMessage], list[ToolSpec]]:
         """What the model is given next, and offered; once it has called enough, nothing."""
         turned, specs = self.turned, [tool.spec for tool in self.tools.values()]
-        enough = len(turned.steps) >= MAX_ROUNDS or turned.broken >= MAX_BROKEN
+        enough = len(turned.steps) >= self.scene.rounds or turned.broken >= MAX_BROKEN
         text = f"{self.scene.text}\n\n{_ENOUGH}" if enough else self.scene.text
         system = self.scene.system(bool(specs))
         messages = window(system, self.scene.turns, text, self.window, steps=turned.steps, tools=specs)
@@ -190,14 +191,14 @@ class _Calls:
         done: list[Called] = []
         try:
             for call in calls:
-                done.append(await self._called(call, said, len(done)))
+                done.append(await self._called(call, said, done))
         except asyncio.CancelledError:
             begun = plain(calls[len(done)].name)[:_NAME]
             self.turned.steps.append(Step(said, (*done, Called(begun, {}, _BROKEN_OFF))))
             raise
         return Step(said, tuple(done))
 
-    async def _called(self, call: ToolCall, said: str, number: int) -> Called:
+    async def _called(self, call: ToolCall, said: str, done: Sequence[Called]) -> Called:
         """Judge a call and make it; what is wrong with it is its result."""
         try:
             tool, arguments = self._read(call)
@@ -207,7 +208,7 @@ class _Calls:
             return Called(plain(call.name)[:_NAME], {}, f"{_FAILED}{error}")
         name = tool.spec.name
         log.debug(CALL, name, "repaired" if (call.name, type(call.arguments)) != (name, dict) else "read")
-        if any((one.name, one.arguments) == (name, arguments) for step in self.turned.steps for one in step.calls):
+        if (name, arguments) in self._known(done):
             self.turned.broken += 1
             return Called(name, arguments, _AGAIN)
         doing = tool.words(arguments).splitlines()[0]
@@ -215,12 +216,22 @@ class _Calls:
         if self.scene.doing is not None:
             self.scene.doing(doing)
         assert self.scene.use is not None  # noqa: S101 - tools are offered with it only
-        use = self.scene.use._replace(key=f"{self.scene.use.key}/{len(self.turned.steps)}.{number}")
+        use = self.scene.use._replace(key=f"{self.scene.use.key}/{len(self.turned.steps)}.{len(done)}")
         told = any(tool.spec.outside for tool in self.tools.values())
         tainted = self.scene.tainted or self.turned.outside or told
         if judge(tool, arguments, tainted=tainted, named=self._named()) is Way.ASK:
             return await self._asked(tool, arguments, use)
         return await self._run(tool, arguments, use)
+
+    def _known(self, done: Sequence[Called]) -> list[tuple[str, Mapping[str, Json] | str]]:
+        """The calls whose results still hold: those from the last one on that changed what the others look at."""
+        made = [call for step in self.turned.steps for call in step.calls]
+        own = [
+            n
+            for n, call in enumerate((*made, *done))
+            if call.name in self.tools and self.tools[call.name].effect is Effect.OWN and not failed(call.result)
+        ]
+        return [(call.name, call.arguments) for call in (*made, *done)[own[-1] if own else 0 :]]
 
     def _read(self, call: ToolCall) -> tuple[Tool, Mapping[str, Json]]:
         name = name_of(call.name, self.tools)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from core.agent.loop import Loop, Scene, Turned
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from core.agent.changing import Bench, Benches
     from core.agent.checks.draft import Checked
     from core.agent.model import Model
     from core.agent.skill import Match, Skills
@@ -58,6 +60,9 @@ class NotGood(Unavailable):
     """{agent}'s result was not good enough to be delivered, and was not mended: {why}"""
 
 
+ROUNDS = 16
+"""Rounds of calls where files are changed: to look, to change and to test takes more than to answer."""
+
 _MEND = """\
 Your result was checked by a program, and cannot be delivered as it is:
 {faults}
@@ -86,7 +91,7 @@ class PersonaWorker:
     `reports` is told how it goes with a task: its number, who is at it, and what is done just now.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports that agents work with
         self,
         skills: Skills,
         model: Model,
@@ -95,6 +100,7 @@ class PersonaWorker:
         bounds: Bounds | None = None,
         toolbox: Toolbox | None = None,
         reports: Callable[[int, str, str], None] | None = None,
+        benches: Benches | None = None,
     ) -> None:
         self._skills = skills
         self._model = model
@@ -103,6 +109,7 @@ class PersonaWorker:
         self._loop = Loop(model, self._bounds)
         self._toolbox = toolbox
         self._reports = reports
+        self._benches = benches
 
     async def ready(self, agent: Agent) -> str | None:
         """See `Worker`: one skill that runs on this machine is enough, else the model must answer."""
@@ -175,25 +182,39 @@ class PersonaWorker:
 
     async def _ask(self, agent: Agent, description: str, key: str, number: int | None = None) -> Delivery:
         """The model's result, whole or not at all: a piece of a result is not paid for, nor one that fails its checks."""
-        scene, steps = self._scene(agent, description, key), list[Step]()
-        if number is not None and (reports := self._reports) is not None:
-            scene = scene._replace(doing=lambda what: reports(number, agent.name, what))
+        steps = list[Step]()
         try:
-            async with asyncio.timeout(self._bounds.seconds):
-                found = await self._result(agent, scene, steps)
+            async with asyncio.timeout(self._bounds.seconds), AsyncExitStack() as stack:
+                bench = await self._bench(agent, description, key, stack)
+                scene = self._scene(agent, description, key, bench)
+                if number is not None and (reports := self._reports) is not None:
+                    scene = scene._replace(doing=lambda what: reports(number, agent.name, what))
+                found = await self._result(agent, scene, steps, bench)
         except TimeoutError:
             raise ModelSlow(seconds=round(self._bounds.seconds)) from None
         return Delivery(found.text, (*await self._shelf.put(found.files), *_handed(steps)))
 
-    async def _result(self, agent: Agent, scene: Scene, steps: list[Step]) -> Checked:
+    async def _bench(self, agent: Agent, description: str, key: str, stack: AsyncExitStack) -> Bench | None:
+        """Where the files are changed that a task names; None where it is not one to change any, or the model calls no tools."""
+        if self._benches is None or not agent.persona.change_prompt:
+            return None
+        from core.agent.changing import named  # noqa: PLC0415 - for the first task that may change code
+
+        names = named(description)
+        if not names or not (await self._model.card(agent.persona.model or None)).tools:
+            return None
+        folder = await self._benches.project(names)
+        return await stack.enter_async_context(self._benches.open(folder, f"{agent.name}/{key}")) if folder else None
+
+    async def _result(self, agent: Agent, scene: Scene, steps: list[Step], bench: Bench | None) -> Checked:
         """A result that has passed its checks. Raises `NotGood` where there is none."""
         said = await self._said(agent, scene, steps)
-        found = _checked(agent.persona, scene.text, said, steps)
+        found = await _checked(agent.persona, scene.text, said, steps, bench)
         if found.faults:
             if scene.doing is not None:
                 scene.doing("mends its result")
             said = await self._said(agent, self._mending(agent, scene, said, steps, found), steps)
-            found = _checked(agent.persona, scene.text, said, steps)
+            found = await _checked(agent.persona, scene.text, said, steps, bench)
         if found.faults:
             raise NotGood(agent=agent.name, why=" ".join(found.faults))
         return found
@@ -236,17 +257,28 @@ class PersonaWorker:
             return False
         return any(one.role == "assistant" and one.text == said for one in given)
 
-    def _scene(self, agent: Agent, description: str, key: str) -> Scene:
-        """A task has no conversation, and nobody is there who could agree to a call."""
-        tools, use = self._tools(agent, key)
-        return Scene(lambda calls: persona_prompt(agent.persona, calls=calls), (), description, tools, use)
+    def _scene(self, agent: Agent, description: str, key: str, bench: Bench | None) -> Scene:
+        """A task has no conversation, and nobody is there who could agree to a call. At a bench only its tools are at hand."""
+        persona = agent.persona
+        if bench is None:
+            tools, use = self._tools(agent, key)
+            return Scene(lambda calls: persona_prompt(persona, calls=calls), (), description, tools, use)
+        changes = persona._replace(prompt=persona.change_prompt)
+        return Scene(
+            lambda calls: persona_prompt(changes, calls=calls), (), description, bench.tools, self._use(agent, key),
+            rounds=ROUNDS,
+        )  # fmt: skip
 
     def _tools(self, agent: Agent, key: str) -> tuple[Sequence[Tool], Use | None]:
         """What an agent's model may call."""
         if self._toolbox is None or not agent.persona.tools:
             return (), None
-        use = Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
+        use = self._use(agent, key)
         return self._toolbox.offered(agent.persona.tools, use.caller), use
+
+    @staticmethod
+    def _use(agent: Agent, key: str) -> Use:
+        return Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
 
 
 def _handed(steps: Sequence[Step]) -> list[ResultFile]:
@@ -256,7 +288,13 @@ def _handed(steps: Sequence[Step]) -> list[ResultFile]:
     return [file for file in files if file not in changes[:-1]]
 
 
-def _checked(persona: Persona, description: str, said: str, steps: Sequence[Step]) -> Checked:
+async def _checked(
+    persona: Persona, description: str, said: str, steps: Sequence[Step], bench: Bench | None
+) -> Checked:  # fmt: skip
+    if bench is not None:
+        from core.agent.changing import delivered  # noqa: PLC0415 - for the first task that changes code
+
+        return delivered(said, await bench.work())
     from core.agent.checks.catalogue import checked  # noqa: PLC0415 - for the first result of a model
     from core.agent.checks.draft import Draft  # noqa: PLC0415
 

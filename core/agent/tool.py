@@ -1,8 +1,9 @@
 """What a model may call, and the rule of what happens when it does. Pure.
 
 A tool declares what it does: one that `read`s is called by itself; one that `write`s is too, as long as nothing that the
-model was given came from outside; one that `ask`s is never called before a person has agreed to exactly that call. A tool that
-reaches `outward` sends what the model wrote to others: by itself only what a person, or a page itself, named.
+model was given came from outside; one that `ask`s is never called before a person has agreed to exactly that call; one that
+changes its `own` copy of something, of which people see what it became before anything of theirs changes, is called by itself. A
+tool that reaches `outward` sends what the model wrote to others: by itself only what a person, or a page itself, named.
 Source: GUARANTEES, "The model is hostile".
 """
 
@@ -29,6 +30,7 @@ class Effect(StrEnum):
     READ = "read"
     WRITE = "write"
     ASK = "ask"
+    OWN = "own"
 
 
 class BadCall(UserError):

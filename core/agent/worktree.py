@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -47,6 +48,9 @@ class Worktree(Protocol):
 
 class Worktrees(Protocol):
     """Makes them."""
+
+    async def project(self, names: Sequence[str]) -> str:
+        """The folder of the project that the first of these names lies in which there is; empty where there is none of them."""
 
     def open(self, folder: str, branch: str) -> AbstractAsyncContextManager[Worktree]:
         """A worktree of a folder of the workspace, on a new branch; nothing of it is left after the block.

@@ -20,7 +20,7 @@ class Persona(NamedTuple):
     """A declared agent. `rate` is its asking price in whole sats; `skills` need no model.
 
     `tools` are what its model may call; `checks` are those that a model's result must pass to be delivered. `model` is the one that
-    it works with, empty for the hub's own.
+    it works with, empty for the hub's own. `change_prompt` is its prompt where it changes files of a project; empty: it does not.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Persona(NamedTuple):
     prompt: str = ""
     model: str = ""
     checks: tuple[str, ...] = ()
+    change_prompt: str = ""
 
 
 def field_fit(persona: Persona, description: str) -> float:

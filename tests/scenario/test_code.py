@@ -55,7 +55,7 @@ async def test_forge_changes_code_in_a_copy_and_is_paid_for_a_file_that_git_appl
         server.says(Calls("read_file", {"path": "shop/cart.py"}))
         server.says(Calls("change_code", {"folder": "shop", "changes": [edit], "tests": "python3 -m unittest"}))
         server.says("total adds now. Its tests were not run.\nLimits: numbers only.")
-        await bot.say("/task fix the function total in shop/cart.py max=150")
+        await bot.say("/task fix the bug in the function total of our cart code max=150")
         told = await bot.settled("T-1")
         assert "total adds now." in told["text"]
         (file,) = told["files"]
