@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from adapters.tools.changes import seen
 from adapters.tools.declared import said, tool
 from adapters.tools.files import list_files, read_file, search_files
 from adapters.tools.here import Here
 from adapters.tools.python import middle
-from core.agent.changing import Work, tested, untested
+from core.agent.changing import Work, untested, verdict
 from core.agent.tool import Effect, Output, Use
 from core.errors import HubError
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from adapters.tools.declared import Bound
     from core.agent.box import Box
-    from core.agent.changing import Tested
+    from core.agent.changing import Verdict
     from core.agent.skill import Match, Outcome, Skills
     from core.agent.worktree import Worktree
 
@@ -71,7 +70,7 @@ class Suite:
         self._box = box
         self._folder = folder
         self._command = command
-        self._known: Tested | None = None
+        self._known: Verdict | None = None
 
     def lacks(self) -> str:
         """Why they cannot be run; empty if they can."""
@@ -81,18 +80,18 @@ class Suite:
         """What is known of them is not so any more."""
         self._known = None
 
-    async def run(self) -> Tested:
+    async def run(self) -> Verdict:
         """What they say now."""
         if self._known is None:
             self._known = await self._ran()
         return self._known
 
-    async def _ran(self) -> Tested:
+    async def _ran(self) -> Verdict:
         if self._box is None or self.lacks():
             return untested(self.lacks())
         try:
             command = await asyncio.to_thread(self._command, self._folder)
-            return tested(command, await self._box.run_in(self._folder, command, seconds=TEST_SECONDS))
+            return verdict(command, await self._box.run_in(self._folder, command, seconds=TEST_SECONDS))
         except HubError as error:
             return untested(str(error))
 
@@ -120,7 +119,7 @@ def meant(folder: str, tree: Path, path: str) -> str:
     return PurePosixPath(*parts[len(top) :]).as_posix()
 
 
-@tool(lambda a: f"write {said(a['path'])} in its copy:\n{seen('+', a['content'])}", effect=Effect.OWN)
+@tool(lambda a: f"write {said(a['path'])} in its copy", effect=Effect.OWN)
 async def write_file(
     here: Site,
     use: Use,
@@ -132,10 +131,7 @@ async def write_file(
     return await here.change(path, "replace", content=content)
 
 
-@tool(
-    lambda a: f"change {said(a['path'])} in its copy:\n{seen('-', a['old'])}\n{seen('+', a['new'])}",
-    effect=Effect.OWN,
-)
+@tool(lambda a: f"change {said(a['path'])} in its copy", effect=Effect.OWN)
 async def edit_file(
     here: Site,
     use: Use,

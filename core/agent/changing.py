@@ -57,7 +57,7 @@ _NO_PROGRAM, _NONE_FOUND = 127, 5
 """Exit statuses: of a shell that has no such program, and of pytest and unittest where there is no test."""
 
 
-class Tested(NamedTuple):
+class Verdict(NamedTuple):
     """What the tests said: `words` for people; `ok` None: they were not run. `said`: what they printed."""
 
     words: str
@@ -72,7 +72,7 @@ class Work(NamedTuple):
     words: str
     files: tuple[str, ...]
     diff: bytes
-    tested: Tested
+    tested: Verdict
 
 
 class Bench(Protocol):
@@ -105,15 +105,15 @@ def named(description: str) -> list[str]:
     return list(dict.fromkeys(name.rstrip(".") for name in found))[:MOST_NAMES]
 
 
-def untested(why: str) -> Tested:
+def untested(why: str) -> Verdict:
     """Tests that could not be run."""
-    return Tested(f"Tests: not run: {one_line(why).rstrip('.')}.")
+    return Verdict(f"Tests: not run: {one_line(why).rstrip('.')}.")
 
 
-def tested(command: Sequence[str], ran: Ran) -> Tested:
+def verdict(command: Sequence[str], ran: Ran) -> Verdict:
     """What a run says. Counts are as the tests print them; whether they passed is the exit status alone."""
     if ran.ended:
-        return Tested(f"Tests: did not end by themselves: {ran.ended}.", ok=False, said=ran.said)
+        return Verdict(f"Tests: did not end by themselves: {ran.ended}.", ok=False, said=ran.said)
     if ran.status == _NO_PROGRAM:
         return untested(f"the image of the container has no {command[0]}")
     if ran.status == _NONE_FOUND:
@@ -121,8 +121,8 @@ def tested(command: Sequence[str], ran: Ran) -> Tested:
     counts = _counts(ran.said)
     if ran.status:
         told = counts or f"failed with exit status {ran.status}"
-        return Tested(f"Tests: {told}, in a container.", ok=False, said=ran.said)
-    return Tested(f"Tests: {counts or 'passed'}, in a container.", ok=True, said=ran.said)
+        return Verdict(f"Tests: {told}, in a container.", ok=False, said=ran.said)
+    return Verdict(f"Tests: {counts or 'passed'}, in a container.", ok=True, said=ran.said)
 
 
 def _counts(said: str) -> str:
