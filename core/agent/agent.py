@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.agent.loop import Loop, Scene, Turned, cut
+from core.agent.loop import Loop, Scene, Turned, cut, failed
 from core.agent.memory import NO_NOTES
 from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, named, sayable
 from core.agent.prompt import agent_prompt, plain
@@ -49,7 +49,7 @@ class ModelChoice(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the agent answered: its text, the files that were made for it, and what was called, each as `name` or `name: waits`."""
+    """What the agent answered: its text, the files that were made for it, and what was called: `name`, `name: waits`, `name: failed`."""
 
     text: str
     files: tuple[ResultFile, ...] = ()
@@ -278,8 +278,14 @@ def _speaker(use: Use | None) -> str:
 
 def _answer(text: str, steps: Sequence[Step]) -> Answer:
     calls = [call for step in steps for call in step.calls]
-    called = tuple(f"{call.name}: waits" if call.asked is not None else call.name for call in calls)
+    called = tuple(f"{call.name}{_ended(call)}" for call in calls)
     return Answer(text, tuple(dict.fromkeys(file for call in calls for file in call.files)), called)
+
+
+def _ended(call: Called) -> str:
+    if call.asked is not None:
+        return ": waits"
+    return ": failed" if failed(call.result) else ""
 
 
 def _recall(tx: AgentTx, conversation: str, key: str) -> tuple[str | None, str | None, list[Turn], Sequence[Step]]:

@@ -180,7 +180,7 @@ async def test_the_calls_of_one_round_are_counted_too(bot: Bot, server: OllamaSe
 async def test_a_broken_call_is_told_to_the_model(bot: Bot, server: OllamaServer, call: Calls, says: str) -> None:
     server.says(call)
     server.says("Sorry.")
-    assert (await bot.say("Do it"))["data"]["called"] == [call.name]
+    assert (await bot.say("Do it"))["data"]["called"] == [f"{call.name}: failed"]
     assert says in results(server)[0]
 
 
