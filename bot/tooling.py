@@ -134,7 +134,7 @@ class Tooling:
                     private=caller.private, acting_for=caller.acting_for, home=home,
                 )
             )  # fmt: skip
-        first = one_line(tool.words(asked["arguments"]).splitlines()[0])
+        first = one_line(tool.words(asked["arguments"]).splitlines()[0]).rstrip(":")
         if failed(output.text):
             return Came(f"{first}: {one_line(output.text)[:300]}", "tool_failed")
         return Came(f"done: {first}")

@@ -49,7 +49,7 @@ class ModelChoice(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the agent answered: its text, the files that were made for it, and what was called: `name`, `name: waits`, `name: failed`."""
+    """What the agent answered: its text, the files that were made for it, and what was called (`name`, `name: waits`)."""
 
     text: str
     files: tuple[ResultFile, ...] = ()

@@ -58,6 +58,17 @@ RESULT_SHARE = 4
 CALL = "call of %s: %s"
 """What is logged of each call, for whoever measures models: its tool, and whether it could be read (make eval)."""
 
+LATELY = 4
+"""Turns back, a tool that was called may be meant again."""
+
+_COMMON = frozenset({
+    "about", "all", "and", "any", "are", "but", "can", "did", "does", "for", "from", "get", "give", "has", "have",
+    "her", "his", "how", "its", "let", "make", "may", "not", "now", "one", "our", "out", "please", "say", "see",
+    "she", "show", "tell", "than", "that", "the", "them", "then", "there", "they", "this", "was", "what", "when",
+    "where", "which", "who", "why", "will", "with", "would", "you", "your",
+})  # fmt: skip
+"""Words that tell no tool from another."""
+
 _NAME = 60
 """Characters of a tool's name that are repeated to a model."""
 
@@ -129,7 +140,7 @@ class Loop:
         card = await self._model.card(model)
         num_ctx = fitting(self._bounds.window, card)
         able = scene.tools if scene.use is not None and card.tools else ()
-        tools = {tool.spec.name: tool for tool in few(able, scene.text, num_ctx // TOOLS_SHARE)}
+        tools = {tool.spec.name: tool for tool in few(able, scene, num_ctx // TOOLS_SHARE)}
         waiting = sum(call.asked is not None for step in turned.steps for call in step.calls)
         calls = _Calls(scene, turned, tools, tell, num_ctx, waiting)
         while called := await self._listen(calls, model):
@@ -211,7 +222,7 @@ class _Calls:
         if (name, arguments) in self._known(done):
             self.turned.broken += 1
             return Called(name, arguments, _AGAIN)
-        doing = tool.words(arguments).splitlines()[0]
+        doing = tool.words(arguments).splitlines()[0].rstrip(":")
         self.tell("\n\n".join(filter(None, (said.strip(), f"… {doing}"))))
         if self.scene.doing is not None:
             self.scene.doing(doing)
@@ -294,14 +305,24 @@ async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Ou
         return Output(f"{_FAILED}it failed; the hub's log says more.", outside=False)
 
 
-def few(tools: Sequence[Tool], text: str, room: int) -> list[Tool]:
-    """At most `MAX_OFFERED` of the tools, as they stand: those that the text calls for, then those whose words are most in it.
+def few(tools: Sequence[Tool], scene: Scene, room: int) -> list[Tool]:
+    """At most `MAX_OFFERED` of the tools, as they stand: those that the text calls for, and those that were called lately.
 
-    They take `room` tokens of the window at most; one there is in any case.
+    Then those whose words are most in the text and in what was asked before it, a rare word more than one of many tools; then the
+    first. They take `room` tokens of the window at most; one there is in any case.
     """
-    said, needed = _words(text), called_for(text)
-    shared = [len(said & _words(f"{tool.spec.name} {tool.spec.description}")) for tool in tools]
-    ranked = sorted(range(len(tools)), key=lambda n: (tools[n].spec.name not in needed, -shared[n], n))[:MAX_OFFERED]
+    needed = called_for(scene.text)
+    lately = {call.name for turn in scene.turns[-LATELY:] for step in turn.steps for call in step.calls}
+    before = next((turn.text for turn in reversed(scene.turns) if turn.role == "user"), "")
+    said = (_words(scene.text) | _words(before)) - _COMMON
+    words = [_words(f"{tool.spec.name} {tool.spec.description}") for tool in tools]
+    weight = {word: 1 / sum(word in one for one in words) for word in said & frozenset[str]().union(*words)}
+
+    def rank(n: int) -> tuple[bool, bool, float, int]:
+        name = tools[n].spec.name
+        return name not in needed, name not in lately, -sum(weight.get(word, 0) for word in words[n]), n
+
+    ranked = sorted(range(len(tools)), key=rank)[:MAX_OFFERED]
     while len(ranked) > 1 and sum(price(tools[n].spec) for n in ranked) > room:
         ranked.pop()
     return [tools[n] for n in sorted(ranked)]

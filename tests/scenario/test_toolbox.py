@@ -66,7 +66,7 @@ async def test_a_file_is_written_once_its_person_has_read_all_of_it_and_agreed(
         assert not plan.exists()
         server.says("It is written.")
         agreed = await bot.say("/approve A-1")
-        assert agreed["text"] == "A-1 was approved by console:owner: done: write the new file plan.md:"
+        assert agreed["text"] == "A-1 was approved by console:owner: done: write the new file plan.md"
         await bot.until(text="It is written.")
         assert plan.read_text() == "Monday: sow\nTuesday: reap\n"
 

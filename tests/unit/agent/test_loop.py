@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adapters.clockwork import running
 from core.agent import loop
 from core.agent.agent import STOPPED, Assistant
-from core.agent.loop import MAX_CALLS, MAX_OFFERED, cut, few
+from core.agent.loop import MAX_CALLS, MAX_OFFERED, Scene, cut, few
 from core.agent.model import Bounds
 from core.agent.prompt import tokens, window
 from core.agent.session import Called, Step, Turn
@@ -45,6 +45,10 @@ async def ask(assistant: Assistant, text: str, key: str = "k1", said: list[str] 
 
 def agent(store: Database, model: OllamaModel, *tools: Made, bounds: Bounds | None = None) -> Assistant:
     return Assistant(store, model, toolbox=Box(tools), bounds=bounds)
+
+
+def asked(text: str, *turns: Turn) -> Scene:
+    return Scene(lambda calls: "", turns, text)
 
 
 def results(server: OllamaServer) -> list[str]:
@@ -190,19 +194,34 @@ async def test_results_fill_the_window_by_whole_rounds(
 def test_few_tools_are_those_that_the_words_mean() -> None:
     tools = [Made(f"tool_{number}", _text) for number in range(12)]
     wanted = Made("weather_report", _text)
-    assert few(tools[:MAX_OFFERED], "anything", 2048) == tools[:MAX_OFFERED]
-    chosen = few([*tools, wanted], "How is the weather?", 2048)
+    assert few(tools[:MAX_OFFERED], asked("anything"), 2048) == tools[:MAX_OFFERED]
+    chosen = few([*tools, wanted], asked("How is the weather?"), 2048)
     assert len(chosen) == MAX_OFFERED
     assert chosen[-1] is wanted
     sums = Made("calculate", _text)
-    assert sums in few([*tools, sums], "How much is 17 times 4 by tool number 3?", 2048)
+    assert sums in few([*tools, sums], asked("How much is 17 times 4 by tool number 3?"), 2048)
 
 
 def test_a_small_window_is_left_room_by_the_tools() -> None:
     tools = [Made(f"tool_{number}", _text, takes=("path",)) for number in range(8)]
     weather = Made("weather_report", _text)
-    assert few(tools, "anything", 100) == tools[:2]
-    assert few([*tools[:7], weather], "How is the weather?", 1) == [weather]
+    assert few(tools, asked("anything"), 100) == tools[:2]
+    assert few([*tools[:7], weather], asked("How is the weather?"), 1) == [weather]
+
+
+def test_what_was_called_lately_or_asked_before_is_offered_again() -> None:
+    tools = [Made(f"tool_{number}", _text) for number in range(12)]
+    last, weather = Made("read_file", _text), Made("weather_report", _text)
+    step = Step("", (Called("read_file", {}, "x"),))
+    turns = Turn("user", "How is the weather?", "k"), Turn("assistant", "Wet.", "k", steps=(step,))
+    chosen = few([*tools, last, weather], asked("And on Monday?", *turns), 2048)
+    assert {last.name, weather.name} <= {tool.spec.name for tool in chosen}
+
+
+def test_words_that_every_question_has_choose_no_tool() -> None:
+    tools = [Made(f"tool_{number}", _text) for number in range(MAX_OFFERED)]
+    common = Made("what_is_the", _text)
+    assert few([*tools, common], asked("What is the matter with this?"), 2048) == tools
 
 
 def test_what_is_cut_says_so() -> None:
