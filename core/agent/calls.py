@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from core.agent.model import ToolCall
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LONGEST = 64 * 1024
 """Characters of a call's arguments."""
+
+MENDED = 4_000
+"""Characters of what is mended, at most: the time that this may be made to take grows with their square."""
 
 _WRAPPED = re.compile(
     r"\A\s*(?:<(tool_call|function_call|tool|function)>\s*(?P<tag>.*?)\s*</\1>|```(?:json|tool_call)?\s*(?P<code>.*?)```)\s*\Z",
@@ -37,7 +41,7 @@ def seems_call(text: str) -> bool:
 def calls_in(text: str, known: Collection[str]) -> list[ToolCall]:
     """The calls that an answer consists of; none where it says anything else, or names a tool that was not offered."""
     body = text.strip()
-    if len(body) > LONGEST:
+    if not known or len(body) > LONGEST:
         return []
     if (wrapped := _WRAPPED.match(body)) is not None:
         body = (wrapped["tag"] or wrapped["code"] or "").strip()
@@ -59,7 +63,7 @@ def name_of(given: str, known: Collection[str]) -> str | None:
 
 
 def arguments_of(call: ToolCall) -> Mapping[str, Json]:
-    """The arguments as an object. Raises `BadCall`."""
+    """The arguments as an object that every JSON can hold: it is kept, and given back to models. Raises `BadCall`."""
     given = call.arguments
     if isinstance(given, str):
         if len(given) > LONGEST:
@@ -67,7 +71,12 @@ def arguments_of(call: ToolCall) -> Mapping[str, Json]:
         given = cast("Mapping[str, Json]", _mended(given) if given.strip() else {})
     if not isinstance(given, dict):
         raise BadCall(tool=call.name, why="its arguments are no JSON object.")
-    if len(json.dumps(given)) > LONGEST:
+    try:
+        size = len(json.dumps(given, allow_nan=False))
+        json.dumps(given, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadCall(tool=call.name, why="its arguments hold a number without end, or half of a character.") from None
+    if size > LONGEST:
         raise BadCall(tool=call.name, why=f"its arguments are longer than {LONGEST:,} characters.")
     return given
 
@@ -87,12 +96,16 @@ def _call(entry: object, known: Collection[str]) -> ToolCall | None:
 
 
 def _mended(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        from json_repair import repair_json  # noqa: PLC0415 - for models that write it wrong
+    """What a text says; None where that is not sure."""
+    with suppress(ValueError, RecursionError):
+        return cast("object", json.loads(text, strict=False))  # most often wrong is a line break within a text
+    if len(text) > MENDED:
+        return None
+    from json_repair import repair_json  # noqa: PLC0415 - for models that write it wrong
 
+    with suppress(ValueError, RecursionError):  # too deep for it
         return cast("object", repair_json(text, return_objects=True))
+    return None
 
 
 def _folded(name: str) -> str:

@@ -249,7 +249,7 @@ class _Calls:
         if name is None:
             there = ", ".join(self.tools)
             raise BadCall(tool=plain(call.name)[:_NAME], why=f"there is no such tool. There are: {there}.")
-        return self.tools[name], self.tools[name].read(arguments_of(call))
+        return self.tools[name], self.tools[name].read(arguments_of(call._replace(name=name)))
 
     async def _asked(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> Called:
         """Put a call to the person; the model is told that, and not to wait."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.agent.calls import LONGEST, arguments_of, calls_in, name_of, seems_call
+from core.agent.calls import LONGEST, MENDED, arguments_of, calls_in, name_of, seems_call
 from core.agent.model import ToolCall
 from core.agent.tool import BadCall, addresses
 
@@ -58,6 +58,8 @@ def test_an_answer_that_is_nothing_but_a_call_is_one(text: str) -> None:
         "[1, 2, 3]",
         "```json\nno json\n```",
         "{" * (LONGEST + 1),
+        "[" * 30_000 + "]" * 30_000,
+        "[" + "(" * 999 + "]",
     ],
 )
 def test_everything_else_is_an_answer(text: str) -> None:
@@ -78,6 +80,7 @@ def test_a_name_is_read_as_it_is_meant_or_not_at_all() -> None:
         ({"a": 1}, {"a": 1}),
         ('{"a": 1}', {"a": 1}),
         ('{"a": 1', {"a": 1}),
+        ('{"a": "' + "one\n" * MENDED + '"}', {"a": "one\n" * MENDED}),
         ("", {}),
         ("  ", {}),
     ],
@@ -89,6 +92,22 @@ def test_arguments_come_as_an_object(given: Any, read: Any) -> None:
 @pytest.mark.parametrize("given", ["[1]", "nine", {"a": "x" * LONGEST}, "x" * (LONGEST + 1)])
 def test_other_arguments_are_refused(given: Any) -> None:
     with pytest.raises(BadCall, match="The call of date cannot be used"):
+        arguments_of(ToolCall("date", given))
+
+
+@pytest.mark.parametrize(
+    "given", ['{"a": NaN}', '{"a": 1e400}', '{"a": ["\\ud83d"]}', {"a": float("-inf")}, {"\ud83d": 1}], ids=range(5)
+)
+def test_what_no_json_holds_is_refused(given: Any) -> None:
+    with pytest.raises(BadCall, match="a number without end, or half of a character"):
+        arguments_of(ToolCall("date", given))
+
+
+@pytest.mark.parametrize(
+    "given", ['{"a": ' + "[" * 30_000 + "]" * 30_000 + "}", "{" * 999, '{"a": "\\x' + "1" * MENDED]
+)
+def test_what_is_too_deep_or_too_long_to_mend_is_refused(given: str) -> None:
+    with pytest.raises(BadCall, match="its arguments are no JSON object"):
         arguments_of(ToolCall("date", given))
 
 
