@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 LIBRARY_ERRORS = (
     httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx_sse.SSEError, OSError,
-    # Of an answer that is JSON of another shape than the protocol's, or none.
-    ValueError, TypeError, AttributeError, LookupError,
+    # Of an answer that is JSON of another shape than the protocol's, too deep, or none.
+    ValueError, TypeError, AttributeError, LookupError, RecursionError,
 )  # fmt: skip
 
 MOST_CALLS = 64
@@ -258,7 +258,7 @@ def _arguments(text: str) -> dict[str, Any] | str:
     """An object, or what came in its place."""
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return found if isinstance(found, dict) else text
 

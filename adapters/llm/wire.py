@@ -43,10 +43,11 @@ LIBRARY_ERRORS = (
     httpx.StreamError,
     httpx.InvalidURL,
     OSError,
-    # What the client lets through when an answer is JSON of another shape than it expects, or none.
+    # What the client lets through when an answer is JSON of another shape than it expects, too deep, or none.
     ValueError,
     TypeError,
     AttributeError,
+    RecursionError,
 )
 
 _NO_CHAT = frozenset({"bert", "nomic-bert"})

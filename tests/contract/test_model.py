@@ -295,6 +295,7 @@ async def test_a_hundred_that_wait_hold_up_no_other(server: Server, backend: Bac
         assert [await anext(pieces) for pieces in held] == ["."] * 100
 
 
+DEEP = b"[" * 20_000 + b"]" * 20_000
 OLLAMA, OPENAI = frozenset({"ollama"}), frozenset({"openai"})
 BOTH = OLLAMA | OPENAI
 FAILURES: list[tuple[list[Any], type[HubError], str, frozenset[str]]] = [
@@ -329,6 +330,8 @@ FAILURES: list[tuple[list[Any], type[HubError], str, frozenset[str]]] = [
     ([b'data: {"choices": 7}\n\n'], ModelGarbled, "protocol", OPENAI),
     ([b'data: {"choices": [{"delta": {"content": 7}}]}\n\n'], ModelGarbled, "protocol", OPENAI),
     ([b'data: {"choices": [{"delta": {"tool_calls": [7]}}]}\n\n'], ModelGarbled, "protocol", OPENAI),
+    ([b'{"message": %s}\n' % DEEP], ModelGarbled, "RecursionError in its answer", OLLAMA),
+    ([b'data: {"choices": %s}\n\n' % DEEP], ModelGarbled, "RecursionError in its answer", OPENAI),
     ([b'data: {"choices": [\n\n'], ModelGarbled, "protocol", OPENAI),
     ([b"\xff\xfe\n\n", Fate.UNFINISHED], ModelBrokeOff, "broke off", OPENAI),
     (

@@ -53,6 +53,13 @@ def test_a_stream_means_the_same_however_it_is_cut(pieces: list[str | tuple[str,
     assert reading.reason == "stop"
 
 
+def test_arguments_that_nest_too_deeply_are_passed_on_as_text() -> None:
+    said = '{"a": ' + "[" * 20_000 + "]" * 20_000 + "}"
+    reading = _Reading()
+    part = {"index": 0, "id": "c", "function": {"name": "add", "arguments": said}}
+    assert list(reading.pieces(chunk({"tool_calls": [part]}, "tool_calls"))) == ["", ToolCall("add", said, "c")]
+
+
 def _joined(pieces: list[str | ToolCall]) -> list[str | tuple[str, Any]]:
     """Neighbouring words as one, calls without their ids."""
     found: list[str | tuple[str, Any]] = []
