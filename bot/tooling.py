@@ -44,6 +44,10 @@ MAX_WAITING = 5
 MAX_SHOWN = 2500
 """Characters of a call that are put to a person: what they agree to they have seen, all of it."""
 
+_BROKEN_OFF = (
+    "Error: the hub was stopped while it was done, so that it may be done or not. Look, before you call it again."
+)
+
 
 class WaitsEnough(Refused):
     """{count} calls wait for this person already. Nothing was asked."""
@@ -168,10 +172,27 @@ class Tooling:
         except BadCall as error:
             output = Output(f"Error: {error}", outside=False)
         else:
-            output = await carried_out(tool, arguments, Use(caller, asked["where"], key))
+            if tool.spec.outside and await self._was_begun(key):
+                output = Output(_BROKEN_OFF, outside=False)
+            else:
+                output = await carried_out(tool, arguments, Use(caller, asked["where"], key))
         kept = json.dumps([output.text, output.outside, [(one.name, one.sha256, one.size) for one in output.files]])
         await patiently(self._store, lambda tx: tx.mark(key, kept), self._clock)
         return output
+
+    async def _was_begun(self, key: str) -> bool:
+        """Note that a call is begun, and say whether it was before: a tool of ours is then called again, by the same key.
+
+        Another's may do it twice, which is worse than not at all.
+        """
+
+        def note(tx: ToolTx) -> bool:
+            known = tx.applied(f"{key}/begun") is not None
+            if not known:
+                tx.mark(f"{key}/begun", "")
+            return known
+
+        return await patiently(self._store, note, self._clock)
 
 
 def _key(number: int) -> str:
