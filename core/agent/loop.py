@@ -145,8 +145,8 @@ class Loop:
         calls = _Calls(scene, turned, tools, tell, num_ctx, waiting)
         while called := await self._listen(calls, model):
             step = await calls.made(called)
-            await keep(len(turned.steps), step)
-            turned.steps.append(step)
+            turned.steps.append(step)  # before the wait: what was done is not forgotten where that is broken off
+            await keep(len(turned.steps) - 1, step)
 
     async def _listen(self, calls: _Calls, model: str | None) -> list[ToolCall]:
         """What the model says goes to `turned.said`; returns what it calls."""

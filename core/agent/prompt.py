@@ -114,10 +114,12 @@ def fenced(text: str) -> str:
 
 
 def shown(step: Step) -> list[ChatMessage]:
-    """A step as a model is given it: what it said and called, and each result."""
-    calls = tuple(ToolCall(call.name, call.arguments, f"call{n}") for n, call in enumerate(step.calls))
+    """A step as a model is given it: what it said and called, and each result. Mistral's templates want ids of nine signs."""
+    calls = tuple(ToolCall(call.name, call.arguments, f"call{n:05}") for n, call in enumerate(step.calls))
     results = [
-        ChatMessage("tool", fenced(call.result) if call.outside else plain(call.result), name=call.name, id=f"call{n}")
+        ChatMessage(
+            "tool", fenced(call.result) if call.outside else plain(call.result), name=call.name, id=f"call{n:05}"
+        )
         for n, call in enumerate(step.calls)
     ]
     return [ChatMessage("assistant", plain(step.said), calls), *results]
@@ -139,7 +141,11 @@ def window(
     left = room - _cost(last)
     if left < 0:
         raise TooLongForModel(tokens=tokens(last.text), room=max(0, room - _MESSAGE_TOKENS))
-    done, left = _newest_steps(steps, left)
+    done, left, missing = _newest_steps(steps, left)
+    if missing:  # two messages of a person in a row are refused by the templates of some models
+        note = f"(The results of your first {missing} rounds of calls do not fit any more. Answer soon.)"
+        last = last._replace(text=f"{last.text}\n\n{note}")
+        left = max(0, left - tokens(note))
     kept: list[list[ChatMessage]] = []
     for whole, bare in _newest_first(turns):
         exchange = next((one for one in (whole, bare) if sum(map(_cost, one)) <= left), None)
@@ -155,21 +161,17 @@ def window(
     return [head, *(message for exchange in reversed(kept) for message in exchange), last, *done]
 
 
-def _newest_steps(steps: Sequence[Step], left: int) -> tuple[list[ChatMessage], int]:
-    """As many of the newest steps as fit, one at least, and the room that is left."""
+def _newest_steps(steps: Sequence[Step], left: int) -> tuple[list[ChatMessage], int, int]:
+    """As many of the newest steps as fit, one at least, the room that is left, and how many are left out."""
     kept: list[ChatMessage] = []
     for number, step in enumerate(reversed(steps)):
         messages = shown(step)
         cost = sum(map(_cost, messages))
         if number and cost > left:
-            missing = len(steps) - number
-            note = ChatMessage(
-                "user", f"(The results of your first {missing} rounds of calls do not fit any more. Answer soon.)"
-            )
-            return [note, *kept], max(0, left - _cost(note))
+            return kept, max(0, left), len(steps) - number
         kept[:0] = messages
         left -= cost
-    return kept, max(0, left)
+    return kept, max(0, left), 0
 
 
 def _newest_first(turns: Sequence[Turn]) -> Iterator[tuple[list[ChatMessage], list[ChatMessage]]]:

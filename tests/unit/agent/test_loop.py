@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import pytest
 
 from adapters.clockwork import running
 from core.agent import loop
 from core.agent.agent import STOPPED, Assistant
-from core.agent.loop import MAX_CALLS, MAX_OFFERED, Scene, cut, few
+from core.agent.loop import MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
 from core.agent.model import Bounds
-from core.agent.prompt import tokens, window
+from core.agent.prompt import shown, tokens, window
 from core.agent.session import Called, Step, Turn
 from core.agent.tool import Effect, NoTools, Output, Use
 from core.chat import Caller, Role
@@ -20,8 +23,6 @@ from tests.ollama_server import Calls
 from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
-    import pytest
-
     from adapters.llm.ollama import OllamaModel
     from adapters.sqlite.writer import Database
     from core.agent.agent import Answer
@@ -149,6 +150,23 @@ async def test_a_turn_that_a_crash_broke_off_goes_on_behind_its_last_step(
     assert await ask(agent(store, model, tool), "What is in a.md?") == answer
 
 
+async def test_a_step_whose_keeping_is_broken_off_stands_in_the_turn(model: OllamaModel, server: OllamaServer) -> None:
+    async def keep(number: int, step: Step) -> None:
+        raise TimeoutError
+
+    server.says(Calls("read_file", {"path": "a.md"}))
+    tool, turned = Made("read_file", _text, takes=("path",)), Turned()
+    scene = Scene(lambda _: "", (), "Look", [tool], Use(Caller(HERE, Role.MEMBER), HERE, "k"))
+    with pytest.raises(TimeoutError):
+        await Loop(model, Bounds()).run(scene, turned, None, lambda _: None, keep)
+    assert [call.result for step in turned.steps for call in step.calls] == ["a.md is empty."]
+
+
+def test_the_ids_of_calls_are_such_as_every_template_takes() -> None:
+    said, *given = shown(Step("", (Called("a", {}, "1"), Called("b", {}, "2"))))
+    assert [call.id for call in said.calls] == [result.id for result in given] == ["call00000", "call00001"]
+
+
 async def test_more_calls_at_once_than_are_made(store: Database, model: OllamaModel, server: OllamaServer) -> None:
     tool = Made("read_file", _text, takes=("path",))
     server.says(*(Calls("read_file", {"path": f"{number}.md"}) for number in range(MAX_CALLS + 3)))
@@ -189,6 +207,8 @@ async def test_results_fill_the_window_by_whole_rounds(
     assert sum(tokens(str(message.get("content"))) for message in server.last["messages"]) < small.window
     assert any("do not fit any more" in str(message.get("content")) for message in server.last["messages"])
     assert "[cut here: " in results(server)[-1]
+    roles = [message["role"] for message in server.last["messages"] if message["role"] in {"user", "assistant"}]
+    assert ("user", "user") not in pairwise(roles)  # templates of Gemma and Mistral refuse that
 
 
 def test_few_tools_are_those_that_the_words_mean() -> None:
