@@ -13,7 +13,7 @@ from bot.approvals import ApprovalTx, Came
 from core.agent.loop import carried_out, failed
 from core.agent.session import Called
 from core.agent.tool import BadCall, Output, Use
-from core.approval import State, UnknownApproval, approval_name
+from core.approval import State, UnknownApproval, approval_name, digest_of
 from core.chat import Inbound, Role, one_line
 from core.errors import Refused, UserError
 from core.store import patiently
@@ -95,7 +95,10 @@ class Tooling:
         self._toolbox = toolbox
 
     async def ask(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> tuple[int, str]:
-        """See `core.agent.loop.Asker`. The same call that waits already is not put again. Raises this module's errors."""
+        """See `core.agent.loop.Asker`. The same call that waits already is not put again. Raises this module's errors.
+
+        Its name is not enough of a key: begun again after a crash, a model may call another in its place.
+        """
         caller = use.caller
         person = caller.proxy.person if caller.proxy is not None else caller.actor
         words = tool.words(arguments)
@@ -118,7 +121,7 @@ class Tooling:
             raise WaitsEnough(count=count)
         asked = await self._approvals.ask(
             KIND, action, f"The agent wants to {words}", asked_by=caller.recorded, where=use.conversation, approvers=(person,),
-            seconds=ASK_SECONDS, key=f"{use.key}/ask", needs=Role.MEMBER, once=True,
+            seconds=ASK_SECONDS, key=f"{use.key}/ask/{digest_of(KIND, action)[:16]}", needs=Role.MEMBER, once=True,
         )  # fmt: skip
         return asked.id, asked.name
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
-from core.agent.tool import BadCall, Effect, Output
+from core.agent.tool import BadCall, Effect, Output, Use
+from core.chat import Caller, Role
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import hub, let_in
 from tests.toolbox import Box, Made
@@ -211,6 +212,15 @@ async def test_a_call_that_repeats_is_not_made_again(bot: Bot, server: OllamaSer
     await bot.say("When?")
     assert desk.read.called == [{"path": "notes.md"}]
     assert results(server)[1].startswith("You called this already")
+
+
+async def test_another_call_in_the_place_of_one_before_a_crash_is_asked_for_itself(bot: Bot, desk: Desk) -> None:
+    use = Use(Caller("console:owner", Role.OWNER), "console", "turn/0.0")
+    asked = [
+        await bot.app.hub.tooling.ask(desk.write, {"path": "plan.md", "text": text}, use)
+        for text in ("Monday", "Tuesday", "Monday")
+    ]
+    assert asked == [(1, "A-1"), (2, "A-2"), (1, "A-1")]
 
 
 async def test_no_flood_of_questions(bot: Bot, server: OllamaServer, desk: Desk) -> None:
