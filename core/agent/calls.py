@@ -26,9 +26,10 @@ MENDED = 4_000
 """Characters of what is mended, at most: the time that this may be made to take grows with their square."""
 
 _WRAPPED = re.compile(
-    r"\A\s*(?:<(tool_call|function_call|tool|function)>\s*(?P<tag>.*?)\s*</\1>|```(?:json|tool_call)?\s*(?P<code>.*?)```)\s*\Z",
-    re.DOTALL,
+    r"<(tool_call|function_call|tool|function)>(?P<tag>.*)</\1>|```(?:json|tool_call)?(?P<code>.*)```", re.DOTALL
 )
+"""Blanks are taken off elsewhere: looked for at two places beside `.*`, they take for ever."""
+
 _NAMES = ("name", "tool", "function", "tool_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input")
 
@@ -43,7 +44,7 @@ def calls_in(text: str, known: Collection[str]) -> list[ToolCall]:
     body = text.strip()
     if not known or len(body) > LONGEST:
         return []
-    if (wrapped := _WRAPPED.match(body)) is not None:
+    if (wrapped := _WRAPPED.fullmatch(body)) is not None:
         body = (wrapped["tag"] or wrapped["code"] or "").strip()
     if body[:1] not in {"{", "["} or body[-1:] not in {"}", "]"}:
         return []  # what follows a call would be dropped by the mending

@@ -60,6 +60,9 @@ def test_an_answer_that_is_nothing_but_a_call_is_one(text: str) -> None:
         "{" * (LONGEST + 1),
         "[" * 30_000 + "]" * 30_000,
         "[" + "(" * 999 + "]",
+        "<tool>" + " \n" * 20_000 + "x",
+        "```" + "`" * 20_000 + " \n" * 10_000 + "x",
+        "```json\n" + "<tool>" * 5_000 + "x",
     ],
 )
 def test_everything_else_is_an_answer(text: str) -> None:
