@@ -41,7 +41,7 @@ class Benches:
                 **{**ports, "skills": Within(tree.skills, path)}, tree=tree, path=path,
                 suite=Suite(self._here.box, tree.folder, self._command),
             )  # fmt: skip
-            yield Bench(site, folder)
+            yield Bench(site, folder, partial(self._worktrees().open, folder, branch))
 
     def _worktrees(self) -> Worktrees:
         assert self._here.worktrees is not None  # noqa: S101 - where nothing is lacking

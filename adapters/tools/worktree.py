@@ -19,6 +19,7 @@ from core.errors import HubError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from adapters.tools.declared import Bound
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 TEST_SECONDS = 90
 """Less than a call may take."""
+
+MOST_SOURCES = 20
 
 _PATH = Field(description="the file's path in the project, such as src/main.py, just as list_files shows it")
 
@@ -71,6 +74,10 @@ class Suite:
         self._folder = folder
         self._command = command
         self._known: Verdict | None = None
+
+    def of(self, folder: Path) -> Suite:
+        """The tests of another one."""
+        return Suite(self._box, folder, self._command)
 
     def lacks(self) -> str:
         """Why they cannot be run; empty if they can."""
@@ -179,11 +186,13 @@ TOOLS = (list_files, read_file, search_files, edit_file, write_file, remove_file
 
 
 class Bench:
-    """`core.agent.changing.Bench`."""
+    """`core.agent.changing.Bench`. `before` opens a worktree of the project as it was."""
 
-    def __init__(self, site: Site, folder: str) -> None:
+    def __init__(self, site: Site, folder: str, before: Callable[[], AbstractAsyncContextManager[Worktree]]) -> None:
         self._site = site
         self._folder = folder
+        self._open_before = before
+        self._before: Verdict | None = None
         self._tools: Sequence[Bound] = [one.at(site) for one in TOOLS]
 
     @property
@@ -197,4 +206,19 @@ class Bench:
         if change.diff is None:
             return Work(self._folder, change.words, (), b"", untested("nothing is changed"))
         diff = await asyncio.to_thread(change.diff.read_bytes)
-        return Work(self._folder, change.words, change.files, diff, await self._site.suite.run())
+        found = await self._site.suite.run()
+        before = await self._tested_before() if found.ok is False else None
+        sources = await asyncio.to_thread(_sources, self._site.tree.folder, change.files) if found.ok is None else ()
+        return Work(self._folder, change.words, change.files, diff, found, before, sources)
+
+    async def _tested_before(self) -> Verdict:
+        if self._before is None:
+            async with self._open_before() as tree:
+                self._before = await self._site.suite.of(tree.folder).run()
+        return self._before
+
+
+def _sources(tree: Path, files: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The Python files among those that were changed; what was removed is none."""
+    there = [name for name in files if name.endswith(".py") and (tree / name).is_file()][:MOST_SOURCES]
+    return tuple((name, (tree / name).read_text("utf-8", "replace")) for name in there)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from core.agent.checks.draft import Checked, words
+from core.agent.checks.code import parsed
+from core.agent.checks.draft import MOST_FAULTS, Checked, quote, words
 from core.agent.worktree import DIFF
 from core.chat import one_line
 
@@ -51,28 +52,38 @@ _WANTS_CODE = re.compile(
 
 _COUNTS = re.compile(r"\b(\d{1,6}) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 _UNITTEST = re.compile(r"^Ran (\d{1,6}) tests? in ", re.MULTILINE)
+_MUST_PASS = re.compile(r"\btests?\b[^.\n]{0,30}\b(?:pass|passes|green|succeed)\b|\bfailing tests?\b", re.IGNORECASE)
+_FAILED = ("failed", "error")
 _LAST_LINES = 3
-_SHOWN = 1_500
 _NO_PROGRAM, _NONE_FOUND = 127, 5
 """Exit statuses: of a shell that has no such program, and of pytest and unittest where there is no test."""
 
 
 class Verdict(NamedTuple):
-    """What the tests said: `words` for people; `ok` None: they were not run. `said`: what they printed."""
+    """What the tests said: `words` for people; `ok` None: they were not run. `said`: what they printed.
+
+    `failed`: how many failed, by what they print; None where that does not say.
+    """
 
     words: str
     ok: bool | None = None
     said: str = ""
+    failed: int | None = None
 
 
 class Work(NamedTuple):
-    """What came of it: what was changed in `folder` of the workspace, in words and by name, the diff, and what the tests said."""
+    """What came of it: what was changed in `folder` of the workspace, in words and by name, the diff, and what the tests said.
+
+    `before`: what they said of the project as it was, where they fail now. `sources`: the Python files that were changed.
+    """
 
     folder: str
     words: str
     files: tuple[str, ...]
     diff: bytes
     tested: Verdict
+    before: Verdict | None = None
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 class Bench(Protocol):
@@ -119,30 +130,50 @@ def verdict(command: Sequence[str], ran: Ran) -> Verdict:
     if ran.status == _NONE_FOUND:
         return untested("there are none")
     counts = _counts(ran.said)
+    told = ", ".join(f"{number} {what}" for number, what in counts)
     if ran.status:
-        told = counts or f"failed with exit status {ran.status}"
-        return Verdict(f"Tests: {told}, in a container.", ok=False, said=ran.said)
-    return Verdict(f"Tests: {counts or 'passed'}, in a container.", ok=True, said=ran.said)
+        failed = sum(int(number) for number, what in counts if what.startswith(_FAILED)) or None
+        told = told or f"failed with exit status {ran.status}"
+        return Verdict(f"Tests: {told}, in a container.", ok=False, said=ran.said, failed=failed)
+    return Verdict(f"Tests: {told or 'passed'}, in a container.", ok=True, said=ran.said)
 
 
-def _counts(said: str) -> str:
+def _counts(said: str) -> list[tuple[str, str]]:
     """How many passed and failed, by the last lines of pytest, or by unittest's."""
     last = "\n".join(said.strip().splitlines()[-_LAST_LINES:])
-    if found := _COUNTS.findall(last):
-        return ", ".join(f"{number} {what}" for number, what in found)
     ran = _UNITTEST.search(last)
-    return f"{ran[1]} run" if ran else ""
+    return _COUNTS.findall(last) or ([(ran[1], "run")] if ran else [])
 
 
-def delivered(said: str, work: Work) -> Checked:
+def delivered(task: str, said: str, work: Work) -> Checked:
     """What may be delivered of a summary and what was changed: both, and what the tests said; or what is wrong with it."""
     if not work.files:
         wrong = (
             "Nothing is changed yet. Change the files with edit_file or write_file: code in an answer changes nothing."
         )
         return Checked(said, (wrong,))
+    tests = work.tested.words
     if work.tested.ok is False:
-        shown = work.tested.said.strip()[-_SHOWN:]
-        return Checked(said, (f"The tests fail: {work.tested.words} Mend the code. The last that they said:\n{shown}",))
+        if work.before is None or _worse(work.tested, work.before) or _MUST_PASS.search(task):
+            wrong = f"The tests fail. {tests} Call run_tests to see what they say, and mend the code."
+            return Checked(said, (wrong,))  # what they print is the project's own words, which a result alone may hold
+        tests += f" Before the change: {work.before.words.removeprefix('Tests: ')}"
+    if work.tested.ok is None and (broken := [fault for one in work.sources for fault in _broken(*one)]):
+        return Checked(said, tuple(broken[:MOST_FAULTS]))
     how = f"{DIFF} has it: in {'the workspace' if work.folder == '.' else work.folder}, `git apply {DIFF}`."
-    return Checked(f"{said}\n\n{work.words}\n{work.tested.words}\n{how}", files=((DIFF, work.diff),))
+    return Checked(f"{said}\n\n{work.words}\n{tests}\n{how}", files=((DIFF, work.diff),))
+
+
+def _worse(now: Verdict, before: Verdict) -> bool:
+    """Whether tests fail that did not before, as far as that is known."""
+    return before.ok is not False or (now.failed or 0) > (before.failed or now.failed or 0)
+
+
+def _broken(name: str, text: str) -> list[str]:
+    try:
+        parsed(text)
+    except SyntaxError as error:
+        return [f"{quote(name)} does not parse: line {error.lineno}: {error.msg}."]
+    except (ValueError, RecursionError, MemoryError):
+        return [f"{quote(name)} does not parse."]
+    return []

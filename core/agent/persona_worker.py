@@ -294,7 +294,7 @@ async def _checked(
     if bench is not None:
         from core.agent.changing import delivered  # noqa: PLC0415 - for the first task that changes code
 
-        return delivered(said, await bench.work())
+        return delivered(description, said, await bench.work())
     from core.agent.checks.catalogue import checked  # noqa: PLC0415 - for the first result of a model
     from core.agent.checks.draft import Draft  # noqa: PLC0415
 

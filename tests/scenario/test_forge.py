@@ -20,7 +20,7 @@ from tests.ollama_server import Calls, OllamaServer, Wire
 from tests.scenario.bot import balances, hub, settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from config.settings import Settings
     from tests.docker_server import Box
@@ -182,7 +182,7 @@ async def test_what_fails_its_tests_is_told_once_and_then_not_delivered(tmp_path
         told = await bot.ends("T-1")
         assert told["data"]["status"] == "failed"
         assert "Tests: 1 failed, in a container." in server.last["messages"][-1]["content"]
-        assert "assert 100.2 == 120" in server.last["messages"][-1]["content"]
+        assert "assert 100" not in server.last["messages"][-1]["content"], "what others wrote stands in results alone"
         assert "worker:forge" not in balances(bot.app.settings)
         assert left(bot) == []
 
@@ -270,8 +270,9 @@ ATTACKS = (
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("attacks", [ATTACKS[at : at + 4] for at in range(0, len(ATTACKS), 4)])
 async def test_a_hostile_repository_and_a_model_that_obeys_it_reach_nothing(
-    tmp_path: Path, server: OllamaServer
+    tmp_path: Path, server: OllamaServer, attacks: Sequence[Calls]
 ) -> None:
     docker = Docker(tmp_path / "boxes")
     outside, sprung = tmp_path / "outside", tmp_path / "sprung"
@@ -296,8 +297,7 @@ async def test_a_hostile_repository_and_a_model_that_obeys_it_reach_nothing(
             config.write(f'[filter "x"]\n\tclean = {trap}\n\tsmudge = {trap}\n')
         (shop / ".gitattributes").write_text("* filter=x\n")
         before = everything(workspace)
-        for at in range(0, len(ATTACKS), 3):
-            server.says(*ATTACKS[at : at + 3])
+        server.says(*attacks)
         server.says(MENDS)
         server.says(SAYS)
         await bot.say(TASK)
@@ -308,11 +308,12 @@ async def test_a_hostile_repository_and_a_model_that_obeys_it_reach_nothing(
         assert [path.name for path in outside.iterdir()] == ["secret-plan.txt"]
         assert not sprung.exists()
         (diff,) = told["files"]
-        changed = [line for line in text(diff).splitlines() if line.startswith("diff --git")]
-        assert changed == ["diff --git a/out/new.py b/out/new.py", "diff --git a/price.py b/price.py"]
-        with pytest.raises(subprocess.CalledProcessError) as refused:
-            git(shop, "apply", diff["path"])
-        assert "'out/new.py' is beyond a symbolic link" in refused.value.stderr
+        changed = {line for line in text(diff).splitlines() if line.startswith("diff --git")}
+        assert changed - {"diff --git a/out/new.py b/out/new.py"} == {"diff --git a/price.py b/price.py"}
+        if len(changed) > 1:  # in the copy there are no links, so that is a folder of its own there
+            with pytest.raises(subprocess.CalledProcessError) as refused:
+                git(shop, "apply", diff["path"])
+            assert "'out/new.py' is beyond a symbolic link" in refused.value.stderr
         assert everything(workspace) == before
         assert [path.name for path in outside.iterdir()] == ["secret-plan.txt"]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]

@@ -66,7 +66,7 @@ def _faults(block: Block) -> list[str]:
 
 def _parsed(block: Block) -> list[str]:
     if block.language in _PYTHON:
-        return _stubs(_tree(block.body))
+        return _stubs(parsed(block.body))
     match block.language:
         case "json":
             json.loads(block.body)
@@ -79,7 +79,8 @@ def _parsed(block: Block) -> list[str]:
     return []
 
 
-def _tree(body: str) -> ast.Module:
+def parsed(body: str) -> ast.Module:
+    """A Python program; raises what its parser does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -39,6 +39,10 @@ async def _text(path: str) -> str:
     return f"{path} is empty."
 
 
+async def _nothing() -> str:
+    return "Nothing."
+
+
 async def ask(assistant: Assistant, text: str, key: str = "k1", said: list[str] | None = None) -> Answer:
     use = Use(Caller(HERE, Role.MEMBER), HERE, key)
     return await assistant.turn(HERE, text, key, (said if said is not None else []).append, use=use)
@@ -265,3 +269,25 @@ def test_an_exchange_that_does_not_fit_whole_is_given_without_its_calls() -> Non
 def test_a_machine_without_tools_has_none() -> None:
     box = NoTools()
     assert (box.offered(), box.find("read_file"), box.closed()) == ((), None, ())
+
+
+async def test_what_looks_at_its_own_copy_is_called_again_once_that_has_changed(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    async def fails(path: str) -> str:
+        raise NoSuchFile(path=path)
+
+    tests, edit = Made("run_tests", _nothing), Made("edit_file", _text, Effect.OWN, takes=("path",))
+    wrong = Made("remove_file", fails, Effect.OWN, takes=("path",))
+    for call in (
+        Calls("run_tests", {}), Calls("edit_file", {"path": "a"}), Calls("run_tests", {}), Calls("remove_file", {"path": "b"}),
+        Calls("run_tests", {}), Calls("edit_file", {"path": "a"}),
+    ):  # fmt: skip
+        server.says(call)
+    server.says("Done.")
+    await ask(agent(store, model, tests, edit, wrong), "Mend it")
+    assert len(tests.called) == 2, "what failed has changed nothing"
+    assert len(edit.called) == 1
+    assert [result.startswith("You called this already") for result in results(server)] == [
+        False, False, False, False, True, True,
+    ]  # fmt: skip

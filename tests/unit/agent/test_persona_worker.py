@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,11 @@ import pytest
 from adapters.clockwork import Nursery, SystemClock
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
+from core.agent.changing import Verdict, Work
 from core.agent.model import Bounds, ModelBrokeOff, ModelRambled, ModelSaidNothing, ModelSlow, ModelUnreachable
 from core.agent.persona_worker import BeyondWords, NotGood, PersonaWorker
 from core.agent.skill import Match, Outcome
-from core.agent.tool import Output
+from core.agent.tool import Effect, Output
 from core.agent.worktree import DIFF
 from core.errors import Unavailable, UserError
 from core.swarm.persona import Persona
@@ -457,3 +458,74 @@ async def test_a_persona_with_a_model_of_its_own_works_with_that(
     assert server.last["model"] == "qwen3:8b"
     await worker.work(READER, task("write a poem of 1 lines"))
     assert server.last["model"] == "llama3.2:latest"
+
+
+class Benches:
+    """A project `shop`, in which whatever is called is a change."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, str]] = []
+        self.edit = Made("edit_file", self._edit, Effect.OWN, takes=("path",))
+        self._changed: list[str] = []
+        self._open = False
+
+    async def project(self, names: Sequence[str]) -> str:
+        return "shop" if "shop/a.py" in names else ""
+
+    @asynccontextmanager
+    async def open(self, folder: str, branch: str) -> AsyncIterator[Benches]:
+        self.opened.append((folder, branch))
+        self._open = True
+        yield self
+        self._open = False
+
+    @property
+    def tools(self) -> Sequence[Made]:
+        return [self.edit]
+
+    async def work(self) -> Work:
+        assert self._open
+        return Work("shop", "1 file changed", tuple(self._changed), b"diff", Verdict("Tests: 1 passed.", ok=True))
+
+    async def _edit(self, path: str) -> Output:
+        self._changed.append(path)
+        return Output("It is changed.")
+
+
+FORGE = Agent(
+    "forge",
+    Persona("forge", "code", ("code",), 120, ("fix", "code"), checks=("code",), change_prompt="You change code."),
+)
+
+
+async def test_who_changes_code_does_so_at_a_bench_of_the_project_that_is_named(
+    desk: Desk, model: Model, shelf: Shelf, server: OllamaServer
+) -> None:
+    benches = Benches()
+    worker = PersonaWorker(desk, model, shelf, benches=benches)
+    server.says(Calls("edit_file", {"path": "a.py"}))
+    server.says("It adds now.")
+    delivery = await worker.work(FORGE, task("fix shop/a.py"))
+    assert benches.opened == [("shop", "forge/task/1/1")]
+    assert "You change code." in server.last["messages"][0]["content"]
+    assert delivery.text.startswith("It adds now.\n\n1 file changed\nTests: 1 passed.")
+    assert [file.name for file in delivery.files] == ["change.diff"]
+    code = "```python\na = 1\n```"
+    for other in ("fix the code of nothing", "fix code of lost/b.py", "explain the code of shop/a.py"):
+        server.says(code)
+        assert (await worker.work(FORGE, task(other))).text == code
+    server.says(code)
+    assert (await worker.work(QUILL, task("write a letter about shop/a.py"))).text == code
+    assert len(benches.opened) == 1
+
+
+async def test_who_can_call_no_tools_changes_nothing(
+    desk: Desk, model: Model, shelf: Shelf, server: OllamaServer
+) -> None:
+    server.can = ["completion"]
+    benches, code = Benches(), "```python\na = 1\n```"
+    server.says(code)
+    assert (
+        await PersonaWorker(desk, model, shelf, benches=benches).work(FORGE, task("fix code of shop/a.py"))
+    ).text == code
+    assert benches.opened == []
