@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import personas
+from core.agent.changing import Work, delivered, named, untested
 from core.agent.checks.catalogue import checked
 from core.agent.checks.draft import Draft
 from core.agent.prompt import CANNOT
@@ -72,12 +74,28 @@ def offline(case: Case, reference: Reference) -> Outcome:
         return Outcome("delivered", reference.text, {}, called, tried=called)
     if reference.text.startswith(CANNOT):
         return Outcome("declined", called=called, why=reference.text)
-    found = checked(
-        ROSTER[case.of].checks, Draft(case.task, reference.text.strip(), [Step("", calls)] if calls else [])
-    )
+    if ROSTER[case.of].change_prompt and named(case.task):
+        found = delivered(case.task, reference.text.strip(), _work(case, reference))
+    else:
+        draft = Draft(case.task, reference.text.strip(), [Step("", calls)] if calls else [])
+        found = checked(ROSTER[case.of].checks, draft)
     if found.faults:
         return Outcome("failed", called=called, why=" ".join(found.faults))
     return Outcome("delivered", found.text, dict(found.files), called, tried=called)
+
+
+def _work(case: Case, reference: Reference) -> Work:
+    """What its calls change in the files of a task, without tests."""
+    now = dict(case.files)
+    for given in (call["arguments"] for call in reference.calls if call["name"] == "edit_file"):
+        now[given["path"]] = now[given["path"]].replace(given["old"], given["new"])
+    changed = [name for name, text in now.items() if text != case.files[name]]
+    lines = (
+        unified_diff(case.files[name].splitlines(), now[name].splitlines(), name, name, lineterm="") for name in changed
+    )
+    diff = "\n".join(line for one in lines for line in one).encode()
+    sources = tuple((name, now[name]) for name in changed)
+    return Work(".", ", ".join(changed), tuple(changed), diff, untested("there is no Docker"), sources=sources)
 
 
 def _result(case: Case, call: Mapping[str, Any]) -> str:

@@ -92,6 +92,12 @@ def test_guests_are_offered_nothing_and_strangers_what_is_sold(bench: Bench) -> 
     assert bench.tools.offered(["no_such_tool"], ANN) == []
 
 
+def test_no_tool_of_the_toolbox_writes_by_itself_whatever_it_has_read(bench: Bench) -> None:
+    effects = {name: tool.effect for name in ALL if (tool := bench.tools.find(name))}
+    assert len(effects) > 20
+    assert Effect.OWN not in effects.values(), "that is for what is made with a copy, and gone with it (ADR 0039)"
+
+
 def test_what_lacks_its_libraries_is_not_offered_and_the_reason_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
