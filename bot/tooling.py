@@ -7,21 +7,23 @@ and the conversation goes on with its result by a message of the hub's own (`/co
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from bot.approvals import ApprovalTx, Came
 from core.agent.loop import carried_out, failed
 from core.agent.session import Called
 from core.agent.tool import BadCall, Output, Use
 from core.approval import State, UnknownApproval, approval_name, digest_of
-from core.chat import Inbound, Role, one_line
+from core.chat import Inbound, Role, one_line, spelt
 from core.errors import Refused, UserError
 from core.store import patiently
 from core.swarm.ports import ResultFile
 from core.tokens import NotAsYouWere, home_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from bot.approvals import Approvals
     from core.agent.tool import Tool, Toolbox
@@ -49,12 +51,24 @@ _BROKEN_OFF = (
 )
 
 
+MAX_BLANK = 12
+"""Lines on end of it with nothing to see in them: more push the rest out of sight."""
+
+
+_WIDE = re.compile(r"[^\S\n]{40}")
+"""So many blanks are as good as an empty line on a telephone."""
+
+
 class WaitsEnough(Refused):
     """{count} calls wait for this person already. Nothing was asked."""
 
 
 class TooLongToShow(UserError):
     """It is longer than the {limit} characters that a person is shown before they agree. Do it in smaller parts."""
+
+
+class NotAllToSee(UserError):
+    """Whoever agrees to it would not see all of it: {why}. Write it without that, or do it in smaller parts."""
 
 
 class NobodyToAsk(Refused):
@@ -101,11 +115,15 @@ class Tooling:
         """
         caller = use.caller
         person = caller.proxy.person if caller.proxy is not None else caller.actor
-        words = tool.words(arguments)
+        words = spelt(tool.words(arguments))
         if home_of(person) is None or caller.bought is not None:
             raise NobodyToAsk
         if len(words) > MAX_SHOWN:
             raise TooLongToShow(limit=f"{MAX_SHOWN:,}")
+        if not _all_seen(tool, arguments, words):
+            raise NotAllToSee(why="what is put to people leaves a part of its arguments out")
+        if _blank(words) > MAX_BLANK:
+            raise NotAllToSee(why=f"it has more than {MAX_BLANK} empty lines on end")
         action = json.dumps(
             {"tool": tool.spec.name, "arguments": arguments, "actor": caller.actor, "as": caller.acting_for, "of": caller.name,
              "private": caller.private, "where": use.conversation}, ensure_ascii=False, sort_keys=True,
@@ -196,6 +214,29 @@ class Tooling:
             return known
 
         return await patiently(self._store, note, self._clock)
+
+
+def _all_seen(tool: Tool, arguments: Mapping[str, Json], words: str) -> bool:
+    """Whether every text among the arguments stands in the words, but what a tool has a choice of, and names in its own way."""
+    fields = cast("Mapping[str, Mapping[str, Json]]", tool.spec.parameters.get("properties", {}))
+    free = [value for name, value in arguments.items() if not {"enum", "const"} & fields.get(name, {}).keys()]
+    lines = [line for text in _texts(free) for line in text.splitlines()]
+    return all(spelt(line) in words or spelt(json.dumps(line, ensure_ascii=False)[1:-1]) in words for line in lines)
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
+
+
+def _blank(words: str) -> int:
+    """The most lines on end in which there is nothing to see."""
+    lines = _WIDE.sub("\n", words).split("\n")
+    runs = groupby(line.strip(" \t+-") == "" for line in lines)
+    return max((sum(1 for _ in lines) for empty, lines in runs if empty), default=0)
 
 
 def _key(number: int) -> str:

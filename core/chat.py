@@ -38,6 +38,21 @@ def one_line(text: str) -> str:
     return " ".join("".join(sign for sign in readable(text) if category(sign) != "Cf").split())
 
 
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that are nothing but blank."""
+
+
+def spelt(text: str) -> str:
+    """A text that somebody is to judge by what they see: what is not seen of it is spelled out, but line breaks and tabs."""
+    return "".join(sign if sign in "\n\t" or not _hides(sign) else f"\\u{{{ord(sign):x}}}" for sign in text)
+
+
+def _hides(sign: str) -> bool:
+    kind = category(sign)
+    selects = kind == "Mn" and ("\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef")
+    return kind in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"} or selects or sign in _BLANK
+
+
 class Role(StrEnum):
     """Five roles; each but the guest includes what a member may."""
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from telegram import InputFile, ReplyParameters, Update
+from telegram import InputFile, LinkPreviewOptions, ReplyParameters, Update
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -25,7 +25,7 @@ from telegram.error import (
     RetryAfter,
     TelegramError,
 )
-from telegram.ext import ExtBot
+from telegram.ext import Defaults, ExtBot
 
 from adapters import markup
 from adapters.telegram import parts
@@ -63,6 +63,9 @@ FETCH_BYTES = 20 * 2**20
 
 HOOK_SECONDS = 30.0
 """Between two looks whether Telegram still sends."""
+
+QUIET = Defaults(link_preview_options=LinkPreviewOptions(is_disabled=True))
+"""Telegram itself fetches what it shows a preview of: an address that a model put together would be visited unasked."""
 
 _RECENT = 1000
 
@@ -145,7 +148,7 @@ class TelegramSurface:
         calls, polls = Transport(), Transport(connections=2)
         bot = Poller(
             self._access.token, f"{self._access.root}/bot", f"{self._access.root}/file/bot",
-            request=calls, get_updates_request=polls, rate_limiter=ChatLimiter(self._clock),
+            request=calls, get_updates_request=polls, rate_limiter=ChatLimiter(self._clock), defaults=QUIET,
         )  # fmt: skip
         try:
             me = await _begin(bot, polls=self._access.hook is None)

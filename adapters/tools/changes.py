@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-import unicodedata
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from adapters.tools.declared import said, tool
+from adapters.tools.declared import said, tool, whole
 from adapters.tools.here import Here
 from core.agent.skill import Match
 from core.agent.tool import Effect, Output, Use
+from core.chat import spelt
 from core.errors import HubError, UserError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class NothingKept(UserError):
 
 
 @tool(
-    lambda a: f"{_HEADS[a['how']]} {said(a['path'])}:\n{seen('+', a['content'])}",
+    lambda a: f"{_HEADS[a['how']]} {whole(a['path'])}:\n{seen('+', a['content'])}",
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
 )
@@ -57,7 +57,7 @@ async def write_file(
 
 @tool(
     lambda a: (
-        f"change {said(a['path'])}{' everywhere' if a['everywhere'] else ''}:\n{seen('-', a['old'])}\n{seen('+', a['new'])}"
+        f"change {whole(a['path'])}{' everywhere' if a['everywhere'] else ''}:\n{seen('-', a['old'])}\n{seen('+', a['new'])}"
     ),
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
@@ -78,7 +78,7 @@ async def edit_file(
 
 
 @tool(
-    lambda a: f"put {said(a['path'])} back as it was before its last change (one that was new goes)",
+    lambda a: f"put {whole(a['path'])} back as it was before its last change (one that was new goes)",
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
 )
@@ -106,12 +106,7 @@ async def _made(here: Here, use: Use, path: str, **options: str) -> Output:
 
 def seen(mark: str, text: str) -> str:
     """Lines as a person is shown them: all of each, and what is not seen spelled out."""
-    return "\n".join(f"{mark} {''.join(map(_spelt, line))}" for line in text.split("\n"))
-
-
-def _spelt(sign: str) -> str:
-    hidden = unicodedata.category(sign) in {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"} and sign != "\t"
-    return f"\\u{{{ord(sign):x}}}" if hidden else sign
+    return "\n".join(f"{mark} {spelt(line)}" for line in text.split("\n"))
 
 
 def _home(here: Here, path: str) -> Path:

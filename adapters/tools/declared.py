@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from core.agent.model import ToolSpec
 from core.agent.tool import BadCall, Effect
-from core.chat import one_line, readable
+from core.chat import one_line, readable, spelt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -46,6 +46,11 @@ def said(value: object) -> str:
     """An argument as people are shown it: in one line, and not longer than a line."""
     text = one_line(str(value))
     return text if len(text) <= _LONGEST_SAID else f"{text[:_LONGEST_SAID]}… ({len(text):,} characters)"
+
+
+def whole(value: object) -> str:
+    """An argument of a call that asks, as people are shown it: all of it, and what nobody would see spelled out."""
+    return spelt(str(value)).replace("\n", "\\n")
 
 
 @dataclass(frozen=True, slots=True)

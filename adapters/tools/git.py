@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adapters.tools.changes import seen
-from adapters.tools.declared import said, tool
+from adapters.tools.declared import said, tool, whole
 from adapters.tools.here import Here
 from core.agent.tool import BadCall, Effect, Output, Use
 
@@ -61,7 +61,11 @@ async def git_diff(
     return await here.ask("git", folder, do="diff", to=to, **{"from": of})
 
 
-@tool(lambda a: f"make a branch {said(a['branch'])} in {said(a['folder'])}", effect=Effect.ASK, needs=needs_git)
+@tool(
+    lambda a: f"make a branch {whole(a['branch'])} in {whole(a['folder'])}{_from(a['of'])}",
+    effect=Effect.ASK,
+    needs=needs_git,
+)
 async def git_branch(
     here: Here,
     use: Use,
@@ -76,7 +80,7 @@ async def git_branch(
 
 @tool(
     lambda a: (
-        f"commit {', '.join(map(said, a['files']))} to branch {said(a['branch'])} of {said(a['folder'])}:\n"
+        f"commit {', '.join(map(whole, a['files']))} to branch {whole(a['branch'])} of {whole(a['folder'])}:\n"
         f"{seen('+', a['message'])}"
     ),
     effect=Effect.ASK,
@@ -101,7 +105,7 @@ async def git_commit(
 
 
 @tool(
-    lambda a: f"clone {said(a['url'])} into the workspace{_as(a['name'])}",
+    lambda a: f"clone {whole(a['url'])} into the workspace{_as(a['name'])}",
     effect=Effect.ASK,
     outward="url",
     needs=_needs_hosts,
@@ -121,4 +125,8 @@ async def git_clone(
 
 
 def _as(name: str) -> str:
-    return f" as {said(name)}" if name else ""
+    return f" as {whole(name)}" if name else ""
+
+
+def _from(revision: str) -> str:
+    return f" from {whole(revision)}" if revision else ""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from adapters.tools.declared import said, tool
+from adapters.tools.declared import said, tool, whole
 from adapters.tools.here import Here
 from core.agent.tool import Output, Use
 from core.errors import UserError
@@ -19,7 +19,7 @@ class PageRefused(UserError):
     """{host} does not show that page: it answered {status}."""
 
 
-@tool(lambda a: f"fetch {said(a['url'])}", outward="url", needs=lambda here: here.knows("page"))
+@tool(lambda a: f"fetch {whole(a['url'])}", outward="url", needs=lambda here: here.knows("page"))
 async def fetch_page(
     here: Here,
     use: Use,

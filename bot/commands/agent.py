@@ -26,7 +26,7 @@ async def ask(hub: Hub, call: CommandCall) -> Reply:
 
 
 @command(
-    "/think TOPIC",
+    "/think WHAT",
     "let the agent think aloud at length: for and against, what would change its mind, next steps",
     group="agent",
     action=Action.TALK,
@@ -35,7 +35,7 @@ async def ask(hub: Hub, call: CommandCall) -> Reply:
 async def think(hub: Hub, call: CommandCall) -> Reply:
     """Let the agent think aloud."""
     hub.draft(call, "")
-    topic, tell = cast("str", call.args["topic"]), partial(hub.draft, call)
+    topic, tell = cast("str", call.args["what"]), partial(hub.draft, call)
     with listening() as others:
         answer = await hub.assistant.think(
             call.conversation, topic, call.key, tell, speakers=_speakers(call), use=_use(call)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LONGEST = 64 * 1024
 """Characters of a call's arguments."""
 
+MAX_DEPTH = 32
+"""How deep a call's arguments may be nested: what reads or writes them goes as deep."""
+
 MENDED = 4_000
 """Characters of what is mended, at most: the time that this may be made to take grows with their square."""
 
@@ -30,6 +33,7 @@ _WRAPPED = re.compile(
 )
 """Blanks are taken off elsewhere: looked for at two places beside `.*`, they take for ever."""
 
+_TOO_DEEP = "nested too deep"
 _NAMES = ("name", "tool", "function", "tool_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input")
 
@@ -48,7 +52,10 @@ def calls_in(text: str, known: Collection[str]) -> list[ToolCall]:
         body = (wrapped["tag"] or wrapped["code"] or "").strip()
     if body[:1] not in {"{", "["} or body[-1:] not in {"}", "]"}:
         return []  # what follows a call would be dropped by the mending
-    found = _mended(body)
+    try:
+        found = _mended(body)
+    except ValueError:
+        return []
     entries = found if isinstance(found, list) else [found]
     calls = [_call(entry, known) for entry in entries]
     return [call for call in calls if call is not None] if calls and all(calls) else []
@@ -69,13 +76,18 @@ def arguments_of(call: ToolCall) -> Mapping[str, Json]:
     if isinstance(given, str):
         if len(given) > LONGEST:
             raise BadCall(tool=call.name, why=f"its arguments are longer than {LONGEST:,} characters.")
-        given = cast("Mapping[str, Json]", _mended(given) if given.strip() else {})
+        try:
+            given = cast("Mapping[str, Json]", _mended(given) if given.strip() else {})
+        except ValueError as error:
+            raise BadCall(tool=call.name, why=f"its arguments are {error}.") from None
     if not isinstance(given, dict):
         raise BadCall(tool=call.name, why="its arguments are no JSON object.")
+    if _too_deep(given):
+        raise BadCall(tool=call.name, why=f"its arguments are {_TOO_DEEP}.")
     try:
         size = len(json.dumps(given, allow_nan=False))
         json.dumps(given, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise BadCall(tool=call.name, why="its arguments hold a number without end, or half of a character.") from None
     if size > LONGEST:
         raise BadCall(tool=call.name, why=f"its arguments are longer than {LONGEST:,} characters.")
@@ -97,8 +109,10 @@ def _call(entry: object, known: Collection[str]) -> ToolCall | None:
 
 
 def _mended(text: str) -> object:
-    """What a text says; None where that is not sure."""
-    with suppress(ValueError, RecursionError):
+    """What a text says; None where that is not sure. Raises ValueError, with words, for what is nested too deep."""
+    if _nested(text):
+        raise ValueError(_TOO_DEEP)
+    with suppress(ValueError):
         return cast("object", json.loads(text, strict=False))  # most often wrong is a line break within a text
     if len(text) > MENDED:
         return None
@@ -107,6 +121,32 @@ def _mended(text: str) -> object:
     with suppress(ValueError, RecursionError):  # too deep for it
         return cast("object", repair_json(text, return_objects=True))
     return None
+
+
+def _nested(text: str) -> bool:
+    """Whether more is open at once in a text than may be; what stands in strings is counted too."""
+    depth = 0
+    for sign in text:
+        if sign in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif sign in "]}":
+            depth -= 1
+    return False
+
+
+def _too_deep(value: object) -> bool:
+    """The same of what a model server has read already."""
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
 
 
 def _folded(name: str) -> str:

@@ -72,6 +72,9 @@ _COMMON = frozenset({
 _NAME = 60
 """Characters of a tool's name that are repeated to a model."""
 
+_DOING = 200
+"""Characters of what a call does that are shown while it is done."""
+
 _WORD = 3
 """Letters of a word that means something."""
 
@@ -222,7 +225,7 @@ class _Calls:
         if (name, arguments) in self._known(done):
             self.turned.broken += 1
             return Called(name, arguments, _AGAIN)
-        doing = tool.words(arguments).splitlines()[0].rstrip(":")
+        doing = tool.words(arguments).partition("\n")[0][:_DOING].rstrip(":")
         self.tell("\n\n".join(filter(None, (said.strip(), f"… {doing}"))))
         if self.scene.doing is not None:
             self.scene.doing(doing)
@@ -279,14 +282,23 @@ class _Calls:
         """The addresses that people wrote in this conversation, and that pages held which were read in this turn.
 
         No other result counts: a program that the model wrote, a tool that repeats what it was given, or an error about a call that
-        was not made could hold anything that it read.
+        was not made could hold anything that it read. Nor does a page, once anything but pages was looked at: which of its links
+        are opened, one after the other, would spell it.
         """
         fetched = [
             call for step in self.turned.steps for call in step.calls if call.outside and not failed(call.result)
         ]
-        pages = [call.result for call in fetched if call.name in self.tools and self.tools[call.name].outward]
+        pages = [call.result for call in fetched if self._outward(call.name)] if not self._looked() else []
         said = [turn.text for turn in self.scene.turns if turn.role == "user"]
         return frozenset[str]().union(*map(addresses, (self.scene.text, *said, *pages)))
+
+    def _looked(self) -> bool:
+        """Whether a call of this turn told the model what no page did."""
+        calls = (call for step in self.turned.steps for call in step.calls if call.name in self.tools)
+        return any(call.asked is None and not self.tools[call.name].outward for call in calls)
+
+    def _outward(self, name: str) -> bool:
+        return name in self.tools and bool(self.tools[name].outward)
 
 
 def failed(result: str) -> bool:

@@ -313,6 +313,7 @@ FAILURES: list[tuple[list[Any], type[HubError], str, frozenset[str]]] = [
     ([Fault(502, b"")], ModelFailed, "status 502", BOTH),
     ([Fault(404, b"404 page not found")], ModelGarbled, "404 page not found", BOTH),
     ([Fault(301, b"")], ModelFailed, "status 301", BOTH),
+    ([b'{"message": ' + b"[" * 50_000 + b"\n"], ModelGarbled, "in its answer", OLLAMA),
     ([Fate.BREAK], ModelFailed, "closed the connection", BOTH),
     (["Hel", Fate.BREAK], ModelBrokeOff, "broke off", BOTH),
     (["Hel", Fate.UNFINISHED], ModelBrokeOff, "broke off", BOTH),

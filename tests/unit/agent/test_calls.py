@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.agent.calls import LONGEST, MENDED, arguments_of, calls_in, name_of, seems_call
+from core.agent.calls import LONGEST, MAX_DEPTH, MENDED, arguments_of, calls_in, name_of, seems_call
 from core.agent.model import ToolCall
 from core.agent.tool import BadCall, addresses
 
@@ -110,7 +110,7 @@ def test_what_no_json_holds_is_refused(given: Any) -> None:
     "given", ['{"a": ' + "[" * 30_000 + "]" * 30_000 + "}", "{" * 999, '{"a": "\\x' + "1" * MENDED]
 )
 def test_what_is_too_deep_or_too_long_to_mend_is_refused(given: str) -> None:
-    with pytest.raises(BadCall, match="its arguments are no JSON object"):
+    with pytest.raises(BadCall, match="its arguments are (no JSON object|nested too deep)"):
         arguments_of(ToolCall("date", given))
 
 
@@ -123,3 +123,25 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 def test_addresses_are_found_whole() -> None:
     text = "See https://a.example/x?y=1, (http://b.example/z) or <https://c.example>. ftp://d.example"
     assert addresses(text) == {"https://a.example/x?y=1", "http://b.example/z", "https://c.example"}
+
+
+def nested(depth: int) -> Any:
+    found: Any = "a.md"
+    for _ in range(depth):
+        found = {"a": [found]}
+    return found
+
+
+def test_what_is_nested_too_deep_is_no_call_and_costs_nothing() -> None:
+    fine, deep = nested(MAX_DEPTH // 2 - 2), nested(MAX_DEPTH)
+    assert calls_in(json.dumps({"name": "date", "arguments": fine}), KNOWN) == [ToolCall("date", fine)]
+    assert calls_in(json.dumps({"name": "date", "arguments": deep}), KNOWN) == []
+    assert calls_in("{" * 60_000 + "}", KNOWN) == []
+    for wrong in (deep, json.dumps(deep), '{"a":' * 10_000):
+        with pytest.raises(BadCall, match="nested too deep"):
+            arguments_of(ToolCall("date", wrong))
+
+
+def test_a_long_text_is_not_mended() -> None:
+    with pytest.raises(BadCall, match="no JSON"):
+        arguments_of(ToolCall("date", "{'a': '" + "x" * MENDED))

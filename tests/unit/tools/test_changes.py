@@ -45,7 +45,11 @@ WELCOME = "# Welcome\n\nThe hub holds an auction for every task that people post
             "write the new file a.md:\n+ one\n+ two\\u{202e}",
         ),
         ("write_file", {"path": "a.md", "content": "x", "how": "replace"}, "replace a.md:\n+ x"),
-        ("write_file", {"path": "a\u200b.md", "content": "x", "how": "append"}, "add to the end of a.md:\n+ x"),
+        (
+            "write_file",
+            {"path": "a\u200b.md", "content": "x", "how": "append"},
+            "add to the end of a\\u{200b}.md:\n+ x",
+        ),
         ("edit_file", {"path": "a.md", "old": "x\n", "new": ""}, "change a.md:\n- x\n- \n+ "),
         (
             "edit_file",
