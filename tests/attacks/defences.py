@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import core.access
 import core.agent.calls
+import core.agent.loop
 import core.agent.prompt
 import core.agent.tool
 import core.approval
@@ -77,6 +78,12 @@ def _nested(patch: pytest.MonkeyPatch) -> None:
 
 def _limit(name: str, value: object = 10**9) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: patch.setattr(name, value)
+
+
+def _any_rounds(patch: pytest.MonkeyPatch) -> None:
+    scene = core.agent.loop.Scene
+    defaults = tuple({**scene._field_defaults, "rounds": 10**9}.values())
+    patch.setattr(scene.__new__, "__defaults__", defaults)
 
 
 def _raw(patch: pytest.MonkeyPatch) -> None:
@@ -222,7 +229,7 @@ D = {
     "spelt": Defence("signs that nobody sees are spelled out in a question (`spelt`)", _unspelt),
     "whole": Defence("the words of a call that asks leave nothing out (`Declared.words`)", _short_words),
     "seen": Defence("what its words do not hold is not asked (`_all_seen`)", _unseen),
-    "rounds": Defence("so many rounds of calls in a turn (`MAX_ROUNDS`)", _limit("core.agent.loop.MAX_ROUNDS")),
+    "rounds": Defence("so many rounds of calls in a turn (`MAX_ROUNDS`)", _any_rounds),
     "calls": Defence("so many calls of a round (`MAX_CALLS`)", _limit("core.agent.loop.MAX_CALLS")),
     "answer": Defence(
         "an answer has an end (`Bounds.characters`)",

@@ -239,7 +239,7 @@ class World:
 @asynccontextmanager
 async def world(folder: Path, patch: pytest.MonkeyPatch, *, agents: bool = False) -> AsyncIterator[World]:
     """A hub with secrets in every place that has some; `agents`: its own personas work, with the model."""
-    patch.setattr("core.agent.loop.MAX_OFFERED", 99)  # the model has all of them
+    patch.setattr("core.agent.loop.few", lambda tools, *_: [*tools])  # the model has all of them
     patch.setenv("SECRET_OF_THE_HUB", CANARY)
     desks: list[Desk] = []
     real = tools_part.tools
