@@ -323,28 +323,38 @@ class Notices:
         return await self._store.read(lambda tx: tx.notices.waiting())
 
     async def _look(self, person: str) -> int | None:
-        """Tell a person what waited, unless they are quiet: then until when."""
+        """Tell a person what waited, unless they are quiet: then until when. Who lost their role or their link is not told."""
         hours = self._hours.get(person)
         if hours and (end := self._ends(hours, self._clock.now())) is not None:
             return end
         while True:
 
-            def work(tx: NoticeTx) -> list[Outgoing]:
+            def work(tx: NoticeTx) -> tuple[list[Outgoing], bool]:
                 held = tx.notices.take(person, AT_ONCE)
                 by_place: dict[str, list[Held]] = {}
                 for one in held:
-                    by_place.setdefault(one.place, []).append(one)
-                return [
+                    if self._is_theirs(tx, person, one.place):
+                        by_place.setdefault(one.place, []).append(one)
+                told = [
                     tx.messages.queue(place.partition(":")[0], place, reply, None, tx.now)
                     for place, some in by_place.items()
                     for reply in self._together(some)
                 ]
+                return told, len(held) == AT_ONCE
 
-            told = await patiently(self._store, work, self._clock)
+            told, more = await patiently(self._store, work, self._clock)
             for message in told:
                 self._send(message)
-            if not told:
+            if not more:
                 return None
+
+    def _is_theirs(self, tx: NoticeTx, person: str, place: str) -> bool:
+        """Whether a person has a role, and whoever is at home in a place is still them."""
+        at_home = person_of(place) or person
+        return self.knows(tx, person) and self._root(tx, at_home) == self._root(tx, person)
+
+    def _root(self, tx: NoticeTx, actor: str) -> str:
+        return self._identities.standing_in(tx, actor)[0]
 
 
 def _is(wish: Wish, topic: Topic, place: str) -> bool:

@@ -261,6 +261,28 @@ async def test_a_wish_goes_with_the_role_of_whoever_had_it(tmp_path: Path) -> No
         assert came(bot, BOB) == came(bot, GROUP) == []
 
 
+async def test_what_waited_is_not_told_to_whoever_has_no_role_any_more_or_is_another(tmp_path: Path) -> None:
+    clock = FakeClock(at(2026, 6, 1, 23, 0))
+    async with hub(tmp_path, clock=clock, found=in_berlin(tmp_path)) as bot:
+        for who in (ANN, BOB):
+            await let_in(bot, who, "owner")
+        cat = "telegram:7"
+
+        def work(tx: UnitOfWork) -> None:
+            tx._connection.execute("INSERT INTO link VALUES (?, ?, '', 0)", (cat, BOB))
+            for person, place in ((ANN, ANN), (BOB, BOB), (BOB, cat), (BOB, GROUP)):
+                tx.notices.hold(person, place, Reply(f"for {place}"), tx.now)
+
+        await bot.app.store.write(work)
+        await bot.app.hub.identities.refresh()
+        await bot.say(f"/unpair {ANN}")
+        await bot.app.store.write(lambda tx: tx.links.unlink(cat))
+        await let_in(bot, cat, "member")
+        clock.advance(900_000)
+        await bot.see(lambda: bot.rows("SELECT * FROM held_notice") == [], pace=0)
+        assert [came(bot, place) for place in (ANN, BOB, cat, GROUP)] == [[], [f"for {BOB}"], [], [f"for {GROUP}"]]
+
+
 def test_many_are_listed_ten_at_a_time_and_what_has_more_follows() -> None:
     replies = [Reply(f"line {number}") for number in range(12)]
     replies[3] = Reply("T-1 delivered\n\nthe whole result", buttons=(Button("Accept", "/accept T-1"),))
