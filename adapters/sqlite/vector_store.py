@@ -76,9 +76,9 @@ class VectorRows:
             return []
         import numpy as np  # noqa: PLC0415 - see the module
 
-        known, (code, fine) = self._codes(memories, *model), _packed(meant.vector)
-        asked = np.frombuffer(code, np.uint64)
-        if len(known.facts) == 0 or known.codes.shape[0] != len(asked):
+        code, fine = _packed(meant.vector)
+        known, asked = self._codes(memories, model[0], len(code)), np.frombuffer(code, np.uint64)
+        if len(known.facts) == 0:
             return []
         apart = np.zeros(len(known.facts), np.uint16)
         for words, word in zip(known.codes, asked, strict=True):  # along the facts, of which there are many
@@ -86,9 +86,11 @@ class VectorRows:
         most = min(len(apart), LOOKED_AT * limit)
         some = known.facts[np.argpartition(apart, most - 1)[:most]].tolist()
         rows = self._connection.execute(
-            f"SELECT fact, fine FROM fact_vector WHERE fact IN ({', '.join('?' * most)}) AND model = ?",  # noqa: S608 - marks
-            (*some, *model),
+            f"SELECT fact, fine FROM fact_vector WHERE fact IN ({', '.join('?' * most)}) AND model = ? AND length(fine) = ?",  # noqa: S608 - marks
+            (*some, *model, len(fine)),
         ).fetchall()
+        if not rows:
+            return []
         numbers = (
             np.frombuffer(b"".join(vector for _, vector in rows), np.int8).reshape(len(rows), -1).astype(np.float32)
         )
@@ -97,17 +99,17 @@ class VectorRows:
         found = sorted(zip(cosines.tolist(), (fact for fact, _ in rows), strict=True), reverse=True)
         return [(fact, cosine) for cosine, fact in found[:limit]]
 
-    def _codes(self, memories: Sequence[int], model: int) -> _Codes:
-        """All signs of these memories, as they are in this unit of work."""
+    def _codes(self, memories: Sequence[int], model: int, length: int) -> _Codes:
+        """All signs of these memories, as they are in this unit of work; a model of the same name may have had others before."""
         import numpy as np  # noqa: PLC0415 - see the module
 
-        marks, key = ", ".join("?" * len(memories)), (model, *memories)
+        marks, key = ", ".join("?" * len(memories)), (model, length, *memories)
         changes = f"SELECT sum(vectors) FROM memory WHERE id IN ({marks})"  # noqa: S608 - marks
         (now,) = self._connection.execute(changes, memories).fetchone()
         known = self._known.pop(key, None)
         if known is None or known.changes != now:
-            query = f"SELECT fact, code FROM fact_code WHERE memory IN ({marks}) AND model = ?"  # noqa: S608 - marks
-            rows = self._connection.execute(query, (*memories, model)).fetchall()
+            query = f"SELECT fact, code FROM fact_code WHERE memory IN ({marks}) AND model = ? AND length(code) = ?"  # noqa: S608 - marks
+            rows = self._connection.execute(query, (*memories, model, length)).fetchall()
             facts = np.fromiter((fact for fact, _ in rows), np.int64, len(rows))
             words = np.frombuffer(b"".join(code for _, code in rows), np.uint64)
             codes = np.ascontiguousarray(words.reshape(len(rows), -1).T) if rows else facts

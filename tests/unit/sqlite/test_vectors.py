@@ -75,6 +75,17 @@ async def test_what_lacks_a_vector_is_told_and_another_models_count_for_nothing(
     assert await store.read(lambda tx: nearest(tx, [1.0, -2.0, 3.0], model="other")) == [one]
 
 
+async def test_vectors_of_another_length_under_the_same_name_count_for_nothing(store: Database) -> None:
+    """A model was got anew, and has more numbers; of 100 the signs are as long as of 120."""
+    lengths = (100, 120, 400)
+    for length in lengths:
+        await store.write(lambda tx, length=length: keep(tx, f"of {length}", [1.0, -2.0] * (length // 2)))  # type: ignore[misc]
+    for place, length in enumerate(lengths):
+        found = await store.read(lambda tx, length=length: nearest(tx, [1.0, -2.0] * (length // 2)))  # type: ignore[misc]
+        assert found == [place + 1]
+    assert await store.read(lambda tx: nearest(tx, [1.0, -2.0] * 55)) == []
+
+
 async def test_nothing_is_left_of_what_was_forgotten(
     store: Database, look: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
