@@ -293,7 +293,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             schedules,
             brain,
             Pulls(models.library),
-            Briefings(store, notices.person, health.in_short, lambda: coordinator.waits().away),
+            Briefings(store, identities, notices.person, health.in_short, lambda: coordinator.waits().away),
         )
         reads.hub = hub
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.spark.forecast import Forecast
     from core.store import Store
     from core.swarm.task import Task
+    from core.tokens import Identities
     from core.treasury.policy import Flow
 
 MOST = 10
@@ -141,11 +142,13 @@ class Briefings:
     def __init__(
         self,
         store: Store[BriefingTx],
+        identities: Identities,
         person: Callable[[Caller], str],
         troubles: Callable[[], Sequence[str]],
         away: Callable[[], Sequence[str]],
     ) -> None:
         self._store = store
+        self._identities = identities
         self._person = person
         self._troubles = troubles
         self._away = away
@@ -185,7 +188,7 @@ class Briefings:
             [(one, tx.forecasts.find(one.id)) for one in going[:MOST]], len(going),
             waits[:MOST], len(waits),
             _asked(tx, caller) if private else (),
-            _failed(tx, selves, since) if private else (),
+            _failed(tx, caller, self._identities.person_in(tx, caller.actor), since) if private else (),
             _money(tx, caller, since, now) if judge(caller, Action.SEE_MONEY).allowed else None,
             self._of_hub(tx, since) if private and caller.role is Role.OWNER else None,
         )  # fmt: skip
@@ -223,9 +226,9 @@ def _asked(tx: BriefingTx, caller: Caller) -> list[Approval]:
     ]
 
 
-def _failed(tx: BriefingTx, selves: Collection[str], since: Point) -> list[tuple[Schedule, Run]]:
-    """Somebody's schedules that did not come to what they are for, the last time."""
-    theirs = {one.id: one for one in tx.schedules.live(selves)}
+def _failed(tx: BriefingTx, caller: Caller, selves: Collection[str], since: Point) -> list[tuple[Schedule, Run]]:
+    """Somebody's schedules that did not come to what they are for, the last time: those of owners who share an account are not."""
+    theirs = {one.id: one for one in tx.schedules.live(selves) if one.acting_for == caller.acting_for}
     runs = tx.schedules.last([*theirs]) if theirs else {}
     return [(theirs[number], run) for number, run in runs.items() if run.outcome in _WRONG and run.at > since.at]
 

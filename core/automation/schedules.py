@@ -270,8 +270,8 @@ class Schedules:
         def work(tx: ScheduleTx) -> Schedule:
             if (done := tx.applied(call.key)) is not None:
                 return cast("Schedule", tx.schedules.find(int(done)))
-            now = self._identities.as_now(tx, caller)
-            count = len(tx.schedules.live(now.selves | {caller.actor}))
+            self._identities.as_now(tx, caller)
+            count = len(tx.schedules.live(self._selves(tx, caller)))
             if count >= MOST:
                 raise TooManySchedules(count=count)
             kept = tx.schedules.add(made)
@@ -288,25 +288,13 @@ class Schedules:
         """What the caller may see: their own; those of this place, for an operator; all, for an owner in private."""
 
         def read(tx: ScheduleTx) -> list[Listed]:
-            found = [one for one in tx.schedules.live() if self._shown(caller, conversation, one)]
-            last = tx.schedules.last([one.id for one in found])
-            return [Listed(one, last.get(one.id), self._mine(caller, one)) for one in found]
+            selves = self._selves(tx, caller)
+            found = [(one, _mine(caller, selves, one)) for one in tx.schedules.live()]
+            shown = [(one, mine) for one, mine in found if _shown(caller, conversation, one, mine=mine)]
+            last = tx.schedules.last([one.id for one, _ in shown])
+            return [Listed(one, last.get(one.id), mine) for one, mine in shown]
 
         return await self._store.read(read)
-
-    def _shown(self, caller: Caller, conversation: str, one: Schedule) -> bool:
-        here = one.conversation == conversation
-        if caller.private:
-            return self._mine(caller, one) or caller.role is Role.OWNER
-        return here and (self._mine(caller, one) or judge(caller, Action.PLAN_HERE).allowed)
-
-    @staticmethod
-    def _mine(caller: Caller, one: Schedule) -> bool:
-        return one.acting_for == caller.acting_for and one.actor in caller.linked | {caller.actor}
-
-    def _may(self, caller: Caller, conversation: str, one: Schedule) -> bool:
-        of_place = one.conversation == conversation and not one.private and judge(caller, Action.PLAN_HERE).allowed
-        return self._mine(caller, one) or of_place or (caller.role is Role.OWNER and not caller.acting_for)
 
     async def end(self, call: CommandCall, number: int) -> Schedule:
         """End a schedule. Raises `NoSuchSchedule`."""
@@ -347,9 +335,13 @@ class Schedules:
 
     def _found(self, tx: ScheduleTx, call: CommandCall, number: int) -> Schedule:
         caller, one = self._identities.as_now(tx, call.caller), tx.schedules.find(number)
-        if one is None or not self._may(caller, call.conversation, one):
+        if one is None or not _may(caller, self._selves(tx, caller), call.conversation, one):
             raise NoSuchSchedule(given=schedule_name(number))
         return one
+
+    def _selves(self, tx: ScheduleTx, caller: Caller) -> frozenset[str]:
+        """The identities whose schedules are the caller's own: owners share an account, and plan for themselves."""
+        return self._identities.person_in(tx, caller.actor) | {caller.actor}
 
     # The clock -----------------------------------------------------------------------------------------------------
 
@@ -560,6 +552,21 @@ class Schedules:
 def _planning(*, private: bool) -> Action:
     """What it takes to plan for oneself, or for a place that others read."""
     return Action.PLAN if private else Action.PLAN_HERE
+
+
+def _mine(caller: Caller, selves: Collection[str], one: Schedule) -> bool:
+    return one.acting_for == caller.acting_for and one.actor in selves
+
+
+def _shown(caller: Caller, conversation: str, one: Schedule, *, mine: bool) -> bool:
+    if caller.private:
+        return mine or caller.role is Role.OWNER
+    return one.conversation == conversation and (mine or judge(caller, Action.PLAN_HERE).allowed)
+
+
+def _may(caller: Caller, selves: Collection[str], conversation: str, one: Schedule) -> bool:
+    of_place = one.conversation == conversation and not one.private and judge(caller, Action.PLAN_HERE).allowed
+    return _mine(caller, selves, one) or of_place or (caller.role is Role.OWNER and not caller.acting_for)
 
 
 def _day(at: int) -> int:

@@ -314,6 +314,21 @@ async def test_in_a_group_operators_plan_and_members_see_and_end_their_own(tmp_p
         assert (await bot.data("/unschedule S-2"))["ok"]
 
 
+async def test_owners_share_a_wallet_and_not_what_each_of_them_planned_in_private(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await let_in(bot, "console:ann", "owner")
+        await bot.app.hub.identities.refresh()
+        await said_by(bot, "console:ann", "/every day at 9 remind me to call the doctor")
+        (listed,) = (await bot.data("/schedules"))["schedules"]
+        assert (listed["schedule"], listed["command"]) == ("S-1", None)
+        failed = schedules.Run(1, 1, schedules.Outcome.FAILED, bot.clock.now())
+        await bot.app.store.write(lambda tx: tx.schedules.note(failed))
+        assert (await bot.data("/briefing"))["schedules"] == []
+        assert (await said_by(bot, "console:ann", "/briefing"))["data"]["schedules"] == ["S-1"]
+        (theirs,) = (await said_by(bot, "console:ann", "/schedules"))["data"]["schedules"]
+        assert theirs["command"] == "call the doctor"
+
+
 async def test_a_group_that_is_not_listed_any_more_is_told_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
