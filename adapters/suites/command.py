@@ -45,8 +45,11 @@ def found(folder: Path) -> list[str]:
 
 
 def in_a_box(folder: Path) -> list[str]:
-    """The same in a container, which has this folder alone, and pytest only as a module. Raises `NoTestCommand`."""
-    command = found(folder)
+    """The same in a container, which has this folder alone, and pytest only as a module. Empty where nothing says it."""
+    try:
+        command = found(folder)
+    except NoTestCommand:
+        return []
     return ["python3", "-m", "pytest", "-q"] if is_pytest(command) else command
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Benches:
-    """`core.agent.changing.Benches`. `command`: what runs the tests of a folder; raises where nothing says so."""
+    """`core.agent.changing.Benches`. `command`: what runs the tests of a folder; empty where nothing says so."""
 
     def __init__(self, here: Here, command: Callable[[Path], Sequence[str]]) -> None:
         self._here = here

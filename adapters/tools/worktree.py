@@ -67,7 +67,7 @@ class Within:
 
 
 class Suite:
-    """The tests of a worktree, in a box; run once for what is the same. `command` finds them, or raises that there are none."""
+    """The tests of a worktree, in a box; run once for what is the same. `command`: what runs those of a folder, if it is known."""
 
     def __init__(self, box: Box | None, folder: Path, command: Callable[[Path], Sequence[str]]) -> None:
         self._box = box
@@ -98,6 +98,8 @@ class Suite:
             return untested(self.lacks())
         try:
             command = await asyncio.to_thread(self._command, self._folder)
+            if not command:
+                return untested("nothing in the project says how its tests are run")
             return verdict(command, await self._box.run_in(self._folder, command, seconds=TEST_SECONDS))
         except HubError as error:
             return untested(str(error))

@@ -55,6 +55,7 @@ _UNITTEST = re.compile(r"^Ran (\d{1,6}) tests? in ", re.MULTILINE)
 _MUST_PASS = re.compile(r"\btests?\b[^.\n]{0,30}\b(?:pass|passes|green|succeed)\b|\bfailing tests?\b", re.IGNORECASE)
 _FAILED = ("failed", "error")
 _LAST_LINES = 3
+_NO_MODULE = re.compile(r"\S{1,100}: No module named (\w{1,50})")
 _NO_PROGRAM, _NONE_FOUND = 127, 5
 """Exit statuses: of a shell that has no such program, and of pytest and unittest where there is no test."""
 
@@ -127,6 +128,8 @@ def verdict(command: Sequence[str], ran: Ran) -> Verdict:
         return Verdict(f"Tests: did not end by themselves: {ran.ended}.", ok=False, said=ran.said)
     if ran.status == _NO_PROGRAM:
         return untested(f"the image of the container has no {command[0]}")
+    if ran.status and (lacks := _NO_MODULE.fullmatch(ran.said.strip())):
+        return untested(f"the image of the container has no {lacks[1]}")
     if ran.status == _NONE_FOUND:
         return untested("there are none")
     counts = _counts(ran.said)

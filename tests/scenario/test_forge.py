@@ -331,7 +331,7 @@ async def test_a_model_that_calls_no_tools_does_not_pretend_to(tmp_path: Path, s
 
 @pytest.mark.long
 async def test_a_plain_folder_is_changed_the_same_way(tmp_path: Path, server: OllamaServer) -> None:
-    async with working(tmp_path, server) as bot:
+    async with working(tmp_path, server, Docker(tmp_path / "boxes")) as bot:
         tools = bot.app.settings.workspace / "tools"
         tools.mkdir()
         (tools / "x.py").write_text("X = 1\n")
@@ -341,7 +341,7 @@ async def test_a_plain_folder_is_changed_the_same_way(tmp_path: Path, server: Ol
         server.says("There is slug() now.\nLimits: letters only.")
         await bot.say("/task Add a function slug to tools/slug.py max=200")
         told = await bot.settled("T-1")
-        assert "\nTests: not run: " in told["text"]
+        assert "\nTests: not run: nothing in the project says how its tests are run.\n" in told["text"]
         (diff,) = told["files"]
         git(tools, "apply", diff["path"])
         assert (tools / "slug.py").read_text().startswith("def slug")

@@ -49,6 +49,7 @@ def test_it_names_no_more_than_is_looked_for() -> None:
         (Ran(2, "make: *** [test] Error 2"), "Tests: failed with exit status 2, in a container.", False),
         (Ran(1, "9 passed\n1\n2\n3\n4"), "Tests: failed with exit status 1, in a container.", False),
         (Ran(5, "no tests ran"), "Tests: not run: there are none.", None),
+        (Ran(1, "/usr/bin/python3: No module named pytest\n"), "Tests: not run: the image of the container has no pytest.", None),
         (Ran(127, "npm: No such file"), "Tests: not run: the image of the container has no npm.", None),
         (Ran(124, "", ended="it took longer than 90 s"), "Tests: did not end by themselves: it took longer than 90 s.", False),
     ],

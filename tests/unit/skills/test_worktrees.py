@@ -184,3 +184,37 @@ async def test_a_copy_that_takes_too_long_leaves_nothing(root: Path, shop: Path,
         async with slow.open("shop", "fix"):
             pass
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "folder"),
+    [
+        (["shop/cart.py"], "shop"),
+        (["shop/tests/test_cart.py"], "shop"),
+        (["shop"], "shop"),
+        (["cart.py"], "shop"),
+        (["lost/x.py", "shop/new.py"], "shop"),
+        (["app/src/deep/a.py"], "app"),
+        (["app/web/b.js"], "app/web"),
+        (["plain/deep/c.py"], "plain"),
+        (["plain/deep"], "plain"),
+        (["cart"], ""),
+        (["../outside"], ""),
+        (["venv/x.py"], ""),
+        (["link.py"], ""),
+        (["lost/x.py"], ""),
+        (["alone.py"], "."),
+    ],
+)
+@pytest.mark.long
+async def test_a_project_is_found_by_what_lies_in_it(tmp_path: Path, names: list[str], folder: str) -> None:
+    root, scratch = tmp_path / "own", tmp_path / "data/scratch"
+    for name in (
+        "shop/cart.py", "shop/tests/test_cart.py", "shop/pyproject.toml", "app/.git/HEAD", "app/src/deep/a.py", "app/src/setup.py",
+        "app/web/.git/HEAD", "app/web/b.js", "plain/deep/c.py", "alone.py", "venv/x.py", "venv/pyvenv.cfg", "../outside/plan.py",
+    ):  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "link.py").symlink_to(tmp_path / "outside/plan.py")
+    assert await Worktrees(SkillRunner(root, scratch=scratch), scratch).project(names) == folder
+    assert list(scratch.iterdir()) == []

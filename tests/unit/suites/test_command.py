@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.suites.command import NoSuchProgram, NoTestCommand, check, found, is_pytest
+from adapters.suites.command import NoSuchProgram, NoTestCommand, check, found, in_a_box, is_pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,3 +74,13 @@ def test_what_cannot_be_started_is_named(tmp_path: Path) -> None:
     (tmp_path / "plain").chmod(0o755)
     check(["./plain"], tmp_path)
     check([sys.executable], tmp_path)
+
+
+def test_in_a_container_pytest_is_a_module_and_nothing_of_this_machine_is_started(tmp_path: Path) -> None:
+    assert in_a_box(tmp_path) == []
+    (tmp_path / "Makefile").write_text("test:\n\ttrue\n")
+    assert in_a_box(tmp_path) == ["make", "test"]
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/pytest").touch()
+    (tmp_path / "test_it.py").touch()
+    assert in_a_box(tmp_path) == ["python3", "-m", "pytest", "-q"]
