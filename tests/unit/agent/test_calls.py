@@ -110,7 +110,7 @@ def test_what_no_json_holds_is_refused(given: Any) -> None:
     "given", ['{"a": ' + "[" * 30_000 + "]" * 30_000 + "}", "{" * 999, '{"a": "\\x' + "1" * MENDED]
 )
 def test_what_is_too_deep_or_too_long_to_mend_is_refused(given: str) -> None:
-    with pytest.raises(BadCall, match="its arguments are (no JSON object|nested too deep)"):
+    with pytest.raises(BadCall, match=r"its arguments are (no JSON object|nested too deep)"):
         arguments_of(ToolCall("date", given))
 
 
