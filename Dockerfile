@@ -23,6 +23,11 @@ RUN python3 docker/pins.py run > run.txt && python3 docker/pins.py build > build
     && find pygments/lexers -name "[a-z]*.py" -delete \
     && find /opt/timmy -type f \( -name "en-us*.lm.bin" -o -name "*.pyi" -o -name "*.h" -o -name "*.c" -o -name "*.px[di]" \
     -o -name "*.pyx" -o -name "*.a" -o -name "*.po" -o -name "*.pot" -o -name "*.exe" \) -delete
+# What runs the tests of people's projects in boxes: only agents have it.
+RUN python3 docker/pins.py test > test.txt \
+    && /tools/bin/pip --python /opt/timmy/bin/python3 install --require-hashes --no-deps --only-binary :all: --target /opt/tests \
+    -r test.txt && find /opt/tests/pygments/lexers -name "*.py" -not -name __init__.py -not -name _mapping.py -not -name python.py \
+    -not -name diff.py -delete
 COPY . .
 RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /tools/bin/pip --python /opt/timmy/bin/python3 install --no-deps --no-index dist/*.whl
@@ -47,6 +52,8 @@ WORKDIR /
 # The program is large, so it comes last in each: storage without layers copies all that is there at every step.
 FROM program AS agent
 CMD ["timmy", "worker"]
+ENV PYTHONPATH=/opt/tests
+COPY --from=build /opt/tests /opt/tests
 COPY --from=build /opt/timmy /opt/timmy
 
 FROM program AS hub

@@ -1,8 +1,9 @@
-"""Prints those pins of requirements.txt that an image needs: `python3 docker/pins.py run` or `build`.
+"""Prints those pins of requirements.txt that an image needs: `python3 docker/pins.py run`, `build` or `test`.
 
 requirements.txt is one list for everything, the developers' tools included. Under each pin uv writes who asked for it
 ("# via"), so what the hub runs on can be read off: the dependencies of `[project]` in pyproject.toml, and whatever they
-reach. `build` does the same for `[build-system]`. Standard library only: it runs before anything is installed.
+reach. `build` does the same for `[build-system]`, `test` for what runs the tests of people's projects in boxes. Standard library
+only: it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def reached(roots: Iterable[str], requirements: str) -> list[str]:
 
 
 def roots(project: str, purpose: str) -> list[str]:
-    """The names that pyproject.toml itself asks for, to `run` or to `build`."""
+    """The names that pyproject.toml itself asks for, to `run` or to `build`; and what runs a `test`."""
     tables = tomllib.loads(project)
-    wanted = {"run": tables["project"]["dependencies"], "build": tables["build-system"]["requires"]}[purpose]
+    asked = {"run": tables["project"]["dependencies"], "build": tables["build-system"]["requires"], "test": ["pytest"]}
+    wanted = asked[purpose]
     return [found[0] for found in map(_NAME.match, wanted) if found]
 
 

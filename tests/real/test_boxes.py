@@ -10,6 +10,8 @@ import pytest
 from adapters.clockwork import SystemIds
 from adapters.containers.box import BOX, Boxes
 from adapters.skills.closed import why_closed
+from adapters.suites.command import in_a_box
+from core.agent.changing import Verdict, verdict
 from core.swarm.container import DockerAway, Limits, NoImage, NotStarted
 from tests.real.docker import RUNS
 
@@ -165,3 +167,44 @@ async def test_the_image_of_agents_has_what_data_is_worked_on_with(docker: Docke
     ((name, picture),) = ran.files
     assert name == "a.png"
     assert picture.startswith(b"\x89PNG")
+
+
+TESTS = """
+import os, pathlib, socket, pytest
+
+def test_it_adds():
+    from sums import add
+    assert add(1, 2) == 3
+
+@pytest.mark.parametrize("where", [("1.1.1.1", 53), ("127.0.0.1", 8080)])
+def test_the_network(where):
+    with pytest.raises(OSError):
+        socket.create_connection(where, 2)
+
+def test_files_of_the_machine():
+    here = [str(path) for path in pathlib.Path("/").rglob("*canary*") if path.parts[1] not in {"proc", "sys"}]
+    assert here == [], here
+    assert not os.path.exists("/var/run/docker.sock")
+
+def test_the_work_of_others():
+    pathlib.Path("sums.py").write_text("def add(a, b): return 'taken'")
+    with pytest.raises(OSError):
+        pathlib.Path("/opt/tests/pytest.py").write_text("taken")
+"""
+
+
+async def test_the_image_of_agents_runs_the_tests_of_a_project(docker: Docker, tmp_path: Path) -> None:
+    made, project = boxes(docker, "timmy-agent"), tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "canary.db").write_text("the hub's own")
+    (project / "sums.py").write_text("def add(a, b):\n    return a - b\n")
+    (project / "test_sums.py").write_text(TESTS)
+    (project / "canary.py").symlink_to(tmp_path / "canary.db")
+    command = in_a_box(project)
+    ran = await made.run_in(project, command, seconds=55)
+    assert verdict(command, ran).words == "Tests: 1 failed, 4 passed, in a container.", ran.said
+    (project / "sums.py").write_text("def add(a, b):\n    return a + b\n")
+    ran = await made.run_in(project, command, seconds=55)
+    assert verdict(command, ran) == Verdict("Tests: 5 passed, in a container.", ok=True, said=ran.said), ran.said
+    assert (project / "sums.py").read_text() == "def add(a, b):\n    return a + b\n"
+    assert left(docker) == ""

@@ -47,8 +47,8 @@ def installed(purpose: str) -> set[str]:
     """What the packages themselves say that they need here: the same walk, over another source than pins.py has."""
     found: set[str] = set()
     waiting = [Requirement(line) for line in metadata.requires("timmy") or () if "extra ==" not in line]
-    if purpose == "build":
-        waiting = [Requirement("setuptools")]
+    if purpose != "run":
+        waiting = [Requirement({"build": "setuptools", "test": "pytest"}[purpose])]
     seen: set[str] = set()
     while waiting:
         one = waiting.pop()
@@ -68,7 +68,7 @@ def names(lines: list[str]) -> set[str]:
     return {line.partition("==")[0] for line in lines}
 
 
-@pytest.mark.parametrize("purpose", ["run", "build"])
+@pytest.mark.parametrize("purpose", ["run", "build", "test"])
 def test_the_image_takes_what_the_hub_needs(purpose: str) -> None:
     pins = pins_program()
     taken = names(pins.reached(pins.roots(PROJECT, purpose), PINS))
