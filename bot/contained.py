@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -106,6 +105,8 @@ class Contained:
 
     def _misspelt(self, given: str) -> bool:
         """Whether it was to be a persona's name: no agent of another name is begun for it."""
+        import difflib  # noqa: PLC0415 - for the first who spawns an agent
+
         known = self._roster.personas
         return given.lower() not in known and bool(difflib.get_close_matches(given.lower(), known, n=1, cutoff=_NEAR))
 

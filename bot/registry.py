@@ -6,7 +6,6 @@ capital letters name a type below), and where prose takes the rest of the line.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -321,6 +320,8 @@ class Registry:
         return found
 
     def _unknown(self, name: str) -> UnknownCommand:
+        import difflib  # noqa: PLC0415 - for the first who misspells one
+
         near = difflib.get_close_matches(name.lower(), self._commands, n=1, cutoff=_NEAR)
         given = "".join(one if one.isprintable() else repr(one)[1:-1] for one in name[:40])
         return UnknownCommand(given=given, nearest=f"Did you mean /{near[0]}? " if near else "")
@@ -421,6 +422,8 @@ def _refuse_misspelt(command: Command, keyed: Mapping[str, Argument], word: str,
     apart = not equals and after.startswith("=") and not after.startswith("==")
     option = _meant(keyed, key) if equals or apart else None
     if option is None and equals and key.isalpha():
+        import difflib  # noqa: PLC0415 - for the first who misspells
+
         option = next(iter(difflib.get_close_matches(key.lower(), keyed, n=1, cutoff=_TYPO)), None)
     if option is None and not equals:
         option = _with_colon(keyed, word)

@@ -6,7 +6,6 @@ may also come from a file (`<KEY>_FILE`). `docs/settings.md` is generated from t
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import ipaddress
 import os
@@ -35,7 +34,7 @@ from pydantic_settings import (
 )
 
 from core.errors import UserError
-from core.networks import is_private_address, is_private_name
+from core.networks import is_host_name, is_private_address, is_private_name
 from core.wallet.lightning import SIMULATED_SATS
 
 if TYPE_CHECKING:
@@ -123,11 +122,10 @@ def _address(value: str, example: str) -> SplitResult:
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname or "", parts.port
-        if ":" not in host:
-            host.encode("idna")
     except ValueError:
         raise ValueError(message) from None
-    if not value.isprintable() or " " in value or parts.scheme not in {"http", "https"} or not host:
+    usable = bool(host) and (":" in host or is_host_name(host))
+    if not value.isprintable() or " " in value or parts.scheme not in {"http", "https"} or not usable:
         raise ValueError(message)
     if parts.username is not None or parts.password is not None:
         message = "it has a name or password in it"
@@ -1120,6 +1118,8 @@ def secret_in(key: str, file: str) -> str:
 def _refuse_unknown(given: Mapping[str, object], of: type[Settings]) -> None:
     names = {*known(of), *(key + FILE_SUFFIX for key in secrets(of))}
     for key in sorted(key for key in given if key.startswith(PREFIX) and key not in names):
+        import difflib  # noqa: PLC0415 - where a setting is misspelt
+
         words = [name.removeprefix(PREFIX) for name in names]  # what all share says nothing about which is near
         near = difflib.get_close_matches(key.removeprefix(PREFIX), words, n=1, cutoff=_NEAR)
         raise UnknownSetting(key=key, nearest=f" Did you mean {PREFIX}{near[0]}?" if near else "")

@@ -22,6 +22,8 @@ _PRIVATE = tuple(
 _PRIVATE_NAMES = ("localhost", "local", "lan", "internal", "home.arpa", "ts.net")
 """Names that no public server can have, and those of a Tailscale network, whose traffic is encrypted below HTTP."""
 
+_LONGEST_LABEL = 63
+
 
 def is_private_address(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is this machine's, or one of a private network."""
@@ -34,3 +36,15 @@ def is_private_name(host: str) -> bool:
     """Whether a name, by its spelling alone, is one that only a private network has."""
     name = host.lower().rstrip(".")
     return "." not in name or name.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_NAMES))
+
+
+def is_host_name(host: str) -> bool:
+    """Whether a name can be looked up: its parts are there, and none is too long (RFC 1035, 2.3.4; RFC 3490 beyond ASCII)."""
+    if not host.isascii():  # the tables of letters take 150 KB, and a name in ASCII needs none of them
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            return False
+        return True
+    *parts, last = host.split(".")
+    return all(0 < len(part) <= _LONGEST_LABEL for part in parts) and len(last) <= _LONGEST_LABEL

@@ -15,6 +15,7 @@ from adapters.llm.reach import Reach
 from adapters.llm.refusals import NoTools
 from core.agent.model import Card, ModelMissing, ModelSilent, fitting, named
 from core.errors import HubError, UserError
+from core.networks import is_host_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -280,15 +281,15 @@ def _address(url: str, setting: str) -> tuple[str, str, int]:
     """A server's address as it is shown and used: (URL with its port, host, port). Raises `BadModelAddress`."""
     try:
         parts = urlsplit(url.strip())
-        if ":" not in (host := parts.hostname or ""):
-            host.encode("idna")
+        host = parts.hostname or ""
         usual = {"http": 80, "https": 443}[parts.scheme]
         port = parts.port or usual
     except (KeyError, ValueError):
         raise BadModelAddress(given=repr(url[:80]), setting=setting) from None
-    if not parts.hostname or parts.query or parts.fragment:
+    usable = bool(host) and (":" in host or is_host_name(host))
+    if not usable or parts.query or parts.fragment:
         raise BadModelAddress(given=repr(url[:80]), setting=setting)
     if parts.username or parts.password:
         raise BadModelAddress(given="an address with a name or password in it", setting=setting)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}", parts.hostname, port
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}", host, port
