@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views_memory
 from bot.registry import command
 from bot.views import PAGE
 from core.access import Action
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 )
 async def remember(hub: Hub, call: CommandCall) -> Reply:
     """Keep a fact."""
+    from bot import views_memory
+
     text = cast("str", call.args["text"])
     return views_memory.kept(await hub.notebook.remember(call.caller, call.conversation, text, call.key))
 
@@ -42,6 +43,8 @@ async def remember(hub: Hub, call: CommandCall) -> Reply:
 )
 async def memory(hub: Hub, call: CommandCall) -> Reply:
     """List or search."""
+    from bot import views_memory
+
     text, before = cast("str", call.args.get("text", "")), cast("int | None", call.args.get("from"))
     if text:
         found = await hub.notebook.search(call.caller, call.conversation, text, limit=PAGE)
@@ -63,6 +66,8 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
 )
 async def forget(hub: Hub, call: CommandCall) -> Reply:
     """Forget, or take that back."""
+    from bot import views_memory
+
     text, notebook, here = cast("str", call.args["text"]), hub.notebook, (call.caller, call.conversation)
     word, _, rest = text.lower().partition(" ")
     if word == "undo":

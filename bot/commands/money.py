@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_lightning, views_money, views_reconcile, views_treasury
+from bot import views
 from bot.registry import MissingArgument, command
 from core.access import Action
 from core.money import to_msat
@@ -56,6 +56,8 @@ async def history(hub: Hub, call: CommandCall) -> Reply:
 )
 async def invoice(hub: Hub, call: CommandCall) -> Reply:
     """Ask for sats."""
+    from bot import views_lightning
+
     amount, memo = to_msat(cast("int", call.args["sats"])), cast("str", call.args.get("memo", ""))
     made = await hub.paying.invoice(call, amount, memo)
     qr = await hub.qr(made.bolt11)
@@ -106,6 +108,8 @@ async def payout(hub: Hub, call: CommandCall) -> Reply:
 )
 async def treasury(hub: Hub, call: CommandCall) -> Reply:
     """Show the treasury, or move sats."""
+    from bot import views_treasury
+
     if (way := cast("str | None", call.args.get("in|out"))) is not None:
         return await hub.paying.treasury(call, Way(way), to_msat(cast("int", call.args["sats"])))
     found = await hub.treasury.holdings(call.caller)
@@ -129,6 +133,8 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
 )
 async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     """Compare the node with the books."""
+    from bot import views_lightning, views_reconcile
+
     number = cast("int | None", call.args.get("book"))
     if number is not None:
         return views_reconcile.booked(await hub.reconciler.book(call.caller, number))
@@ -146,6 +152,8 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
 
 
 async def _given(hub: Hub, call: CommandCall, entry: int) -> Reply:
+    from bot import views_reconcile
+
     if (to := cast("str | None", call.args.get("to"))) is None:
         raise MissingArgument(command="reconcile", what="to=WHOM", usage="/reconcile give=ENTRY to=WHOM")
     whom = to if to == TREASURY else hub.pairing.find(to)
@@ -168,6 +176,8 @@ async def _given(hub: Hub, call: CommandCall, entry: int) -> Reply:
 )
 async def limits(hub: Hub, call: CommandCall) -> Reply:
     """Show the limits, or change one."""
+    from bot import views_money
+
     if (scope := cast("str | None", call.args.get("scope"))) is not None:
         sats = cast("int | None", call.args["amount"])
         kept, holds = await hub.spending.limit(
@@ -187,6 +197,8 @@ async def limits(hub: Hub, call: CommandCall) -> Reply:
 )
 async def freeze(hub: Hub, call: CommandCall) -> Reply:
     """Stop all spending."""
+    from bot import views_money
+
     found, new = await hub.spending.freeze(call.caller, key=call.key)
     return views_money.frozen(found, hub.zone, new=new)
 
@@ -194,4 +206,6 @@ async def freeze(hub: Hub, call: CommandCall) -> Reply:
 @command("/unfreeze", "let spending go on", group="money", action=Action.FREEZE, control=True)
 async def unfreeze(hub: Hub, call: CommandCall) -> Reply:
     """Let spending go on."""
+    from bot import views_money
+
     return views_money.thawed(was=await hub.spending.unfreeze(call.caller, key=call.key))

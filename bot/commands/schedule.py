@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import scheduling, views_schedules
 from bot.registry import command
 from core.access import Action
 
@@ -32,6 +31,8 @@ _COMMAND = (
 )
 async def every(hub: Hub, call: CommandCall) -> Reply:
     """Plan what comes again."""
+    from bot import scheduling
+
     return await scheduling.plan(hub, call)
 
 
@@ -47,6 +48,8 @@ async def every(hub: Hub, call: CommandCall) -> Reply:
 )
 async def at(hub: Hub, call: CommandCall) -> Reply:
     """Plan what comes once."""
+    from bot import scheduling
+
     return await scheduling.plan(hub, call)
 
 
@@ -60,6 +63,8 @@ async def at(hub: Hub, call: CommandCall) -> Reply:
 )
 async def schedules(hub: Hub, call: CommandCall) -> Reply:
     """List schedules, or resume one."""
+    from bot import views_schedules
+
     number = cast("int | None", call.args.get("resume"))
     if number is not None:
         return views_schedules.resumed(await hub.schedules.resume(call, number), hub.schedules)
@@ -70,4 +75,6 @@ async def schedules(hub: Hub, call: CommandCall) -> Reply:
 @command("/unschedule ID", "end a schedule, such as S-3", group="time", action=Action.PLAN)
 async def unschedule(hub: Hub, call: CommandCall) -> Reply:
     """End a schedule."""
+    from bot import views_schedules
+
     return views_schedules.ended(await hub.schedules.end(call, cast("int", call.args["id"])), hub.schedules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_spark
+from bot import views
 from bot.registry import command
 from core.access import Action
 from core.chat import Reply
@@ -46,6 +46,8 @@ async def market(hub: Hub, call: CommandCall) -> Reply:  # noqa: ARG001 - as in 
 )
 async def spark(hub: Hub, call: CommandCall) -> Reply:
     """Show the record of the forecasts, and the advice that is new here."""
+    from bot import views_spark
+
     here = hub.coordinator.is_here
     return views_spark.told(await hub.spark.tell(call.conversation, hub.clock.now(), here), here, hub.zone)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from bot import views_briefing, views_notices
 from bot.registry import BadChoice, BadOption, command
 from core.access import Action
 from core.automation.quiet import parse_hours
@@ -35,6 +34,8 @@ QUIET = "quiet"
 )
 async def notify(hub: Hub, call: CommandCall) -> Reply:
     """Show or change what is told where."""
+    from bot import views_notices
+
     given, what = cast("str | None", call.args.get("topic")), cast("str | None", call.args.get("on|off|hours"))
     zone, channel = (cast("str | None", call.args.get(key)) for key in ("zone", "to"))
     usage = hub.registry.get("notify").usage
@@ -66,6 +67,8 @@ async def notify(hub: Hub, call: CommandCall) -> Reply:
 )
 async def briefing(hub: Hub, call: CommandCall) -> Reply:
     """Brief somebody."""
+    from bot import views_briefing
+
     words = partial(views_briefing.briefing, zone=hub.zone, simulated=hub.wallet.simulated)
     reply = await hub.briefings.brief(call, words)
     return Reply("", reply.data) if call.caller.schedule and not reply.data["news"] else reply

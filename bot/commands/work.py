@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bot import views, views_escrow, views_lightning, views_spark
+from bot import views
 from bot.registry import MissingArgument, command, registry
 from core.access import Action
 from core.chat import Reply
@@ -58,6 +58,8 @@ def _posted(hub: Hub, task: Task) -> Reply:
 )
 async def task(hub: Hub, call: CommandCall) -> Reply:
     """Post a task."""
+    from bot import views_lightning
+
     sats, only = cast("int | None", call.args.get("max")), cast("str | None", call.args.get("to"))
     order = Order(
         call.caller, call.follows, cast("str", call.args["what"]), call.key,
@@ -85,6 +87,8 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
 )
 async def tasks(hub: Hub, call: CommandCall) -> Reply:
     """List tasks."""
+    from bot import views_escrow
+
     status, start = cast("Status | None", call.args.get("status")), cast("int | None", call.args.get("from"))
     whole = call.conversation == CONSOLE_OWNER  # programs are there, and want all; a chat is shown a page
     found, count = await hub.coordinator.tasks(status, start, -1 if whole else views.PAGE + 1)
@@ -95,6 +99,8 @@ async def tasks(hub: Hub, call: CommandCall) -> Reply:
 @command("/show T", "one task, with its result", group="work", action=Action.LOOK, reads=True)
 async def show(hub: Hub, call: CommandCall) -> Reply:
     """Show a task."""
+    from bot import views_spark
+
     number = _task(call)
     found, files = await hub.coordinator.show(number), await hub.coordinator.files(number)
     said = await hub.spark.foreseen(number)
@@ -173,6 +179,8 @@ async def reject(hub: Hub, call: CommandCall) -> Reply:
 )
 async def cancel(hub: Hub, call: CommandCall) -> Reply:
     """Cancel."""
+    from bot import views_lightning
+
     if (number := cast("int | None", call.args.get("order"))) is not None:
         return views_lightning.called_off(await hub.escrow.cancel(call.caller, number, key=call.key))
     if "t" not in call.args:
