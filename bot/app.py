@@ -28,7 +28,6 @@ from adapters.lightning import bolt11
 from adapters.lightning.simulated import SimulatedNode
 from adapters.qr import png
 from adapters.shelf import Shelf
-from adapters.skills.runner import SkillRunner
 from adapters.speech import engines
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
@@ -51,6 +50,7 @@ from bot.money import People, World, money
 from bot.parts import chats, far, nodes, timers
 from bot.parts.looks import DATABASE
 from bot.parts.models import brains
+from bot.parts.skills import runner
 from bot.parts.tools import benches, boxes, check_names, tools
 from bot.parts.web import selling, sidecar, worker_routes
 from bot.reading import Reading
@@ -188,10 +188,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await models.begin(nursery, FIRST_LOOK_SECONDS)
         pictures = data / "cache" / "matplotlib"
         # What strangers buy reaches no file of the hub's people: it has a folder of its own, in which there is nothing.
-        apart = skills or SkillRunner(
+        apart = skills or runner(
             folder.strangers(data), (), cache=pictures, scratch=shelf.scratch, without=NOT_FOR_STRANGERS
         )
-        skills = skills or SkillRunner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
+        skills = skills or runner(settings.workspace, (data,), cache=pictures, scratch=shelf.scratch)
         declared = roster if roster is not None else personas.load(models=settings.model.of)
         check_names(declared)
         agents = Roster(store, declared)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from functools import cache
-from typing import NamedTuple
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NO_WORDS = "(?!)"
 
@@ -123,3 +127,14 @@ _CALLED = (
 
 KNOWN: dict[str, Skill] = SKILLS | {skill.name: skill for skill in _CALLED}
 """All skills by name: those too that no words mean, which only a model's tools ask for. They say themselves what is wrong."""
+
+
+def offered(skills: Iterable[str], without: frozenset[str]) -> tuple[str, ...]:
+    """Those of the named skills whose libraries are installed, but for those of `without`."""
+    return tuple(name for name in skills if name not in without and _installed(name))
+
+
+@cache
+def _installed(skill: str) -> bool:
+    """Whether a skill's libraries are there; looked up once, since each look goes through the whole import path."""
+    return skill in KNOWN and all(map(find_spec, KNOWN[skill].libraries))

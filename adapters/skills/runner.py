@@ -11,12 +11,11 @@ import stat
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
-from functools import cache, partial
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from adapters.skills.catalogue import KNOWN, Takes
+from adapters.skills.catalogue import KNOWN, Takes, offered
 from adapters.skills.closed import shown
 from adapters.skills.errors import (
     SkillCrashed,
@@ -54,12 +53,6 @@ _BLOCK = 512  # what st_blocks counts, whatever the file system's own
 _KILLED_FOR_TIME = -signal.SIGXCPU
 
 
-@cache
-def _installed(skill: str) -> bool:
-    """Whether a skill's libraries are there; looked up once, since each look goes through the whole import path."""
-    return skill in KNOWN and all(map(find_spec, KNOWN[skill].libraries))
-
-
 class SkillRunner:
     """Implements `core.agent.skill.Skills` with one child process for each task.
 
@@ -95,7 +88,7 @@ class SkillRunner:
 
     def offered(self, skills: Sequence[str]) -> tuple[str, ...]:
         """Those of the named skills that may be used here and whose libraries are installed."""
-        return tuple(name for name in skills if name not in self._without and _installed(name))
+        return offered(skills, self._without)
 
     def match(self, skills: Sequence[str], description: str) -> Match | None:
         """The best of the named skills for a task's words, or None."""

@@ -11,7 +11,7 @@ import pytest
 from adapters.console.link import dial
 from adapters.folder import AlreadyRunning
 from adapters.llm.ollama import OllamaModel
-from adapters.skills.runner import SkillRunner
+from bot.parts.skills import runner
 from core.chat import Inbound
 from core.errors import UserError
 from core.swarm.ports import Decline
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.sqlite.unit_of_work import UnitOfWork
+    from core.agent.skill import Skills
     from tests.scenario.bot import Bot
     from tests.scenario.held_store import R
 
@@ -216,12 +217,11 @@ async def test_who_is_sent_away_as_the_hub_stops_is_sent_away_once(tmp_path: Pat
 async def test_skills_work_where_the_next_start_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places: list[Path | None] = []
 
-    class Noted(SkillRunner):
-        def __init__(self, workspace: Path, closed: Sequence[Path], *, scratch: Path, **more: Any) -> None:
-            places.append(scratch)
-            super().__init__(workspace, closed, scratch=scratch, **more)
+    def noted(workspace: Path, closed: Sequence[Path], *, scratch: Path, **more: Any) -> Skills:
+        places.append(scratch)
+        return runner(workspace, closed, scratch=scratch, **more)
 
-    monkeypatch.setattr("bot.app.SkillRunner", Noted)
+    monkeypatch.setattr("bot.app.runner", noted)
     left = tmp_path / "data" / "scratch" / "timmy-skill-left"
     async with hub(tmp_path):
         places.clear()
