@@ -22,13 +22,14 @@ from adapters.skills.runner import SkillRunner
 from adapters.skills.wire import LOOK
 from adapters.skills.workspace import Workspace
 from bot.parts import tools as tools_part
+from config.settings import Serve
 from core.agent.tool import Effect, Output
 from core.chat import Inbound
 from core.errors import UserError
 from core.ports import Page
 from core.swarm.persona import Persona
 from tests.ollama_server import Calls, OllamaServer
-from tests.scenario.bot import ECHO, OWNER, QUILL, hub, let_in
+from tests.scenario.bot import ECHO, OWNER, QUILL, hub, let_in, settings
 from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
     import pytest
 
     from adapters.skills.wire import Request
+    from config.settings import Settings
     from core.agent.skill import Match, Outcome
     from core.agent.tool import Tool
     from core.chat import Caller
     from core.events import Json
+    from tests.cashier import FakeCashier
     from tests.ollama_server import Step
     from tests.scenario.bot import Bot
 
@@ -237,8 +240,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, patch: pytest.MonkeyPatch, *, agents: bool = False) -> AsyncIterator[World]:
-    """A hub with secrets in every place that has some; `agents`: its own personas work, with the model."""
+async def world(
+    folder: Path, patch: pytest.MonkeyPatch, *, agents: bool = False, cashier: FakeCashier | None = None
+) -> AsyncIterator[World]:
+    """A hub with secrets in every place that has some; `agents`: its own personas work, with the model; `cashier`: it sells to strangers."""
     patch.setattr("core.agent.loop.few", lambda tools, *_: [*tools])  # the model has all of them
     patch.setenv("SECRET_OF_THE_HUB", CANARY)
     desks: list[Desk] = []
@@ -267,14 +272,22 @@ async def world(folder: Path, patch: pytest.MonkeyPatch, *, agents: bool = False
     (workspace / "link.md").symlink_to(folder / "outside" / "plan.md")
     (workspace / "diary.md").write_text("The door's code is 4711.\n")
     parts: dict[str, Any] = {"worker": None, "personas": (SCOUT,)} if agents else {"personas": (ECHO, QUILL)}
+    if cashier is not None:
+        parts |= {"cashier": cashier, "clock": cashier.clock}
+    sells = cashier is not None
     async with (
         OllamaServer.running("qwen3:8b") as model,
-        hub(folder, ollama=model.url, fetcher=web, **parts) as bot,
+        hub(folder, found=_settings(folder, model.url, sells=sells), fetcher=web, **parts) as bot,
     ):
         for person in (ANN, BEN):
             await let_in(bot, person, "member")
         await bot.app.hub.identities.refresh()
         yield World(bot, model, web, desks[0], folder)
+
+
+def _settings(folder: Path, ollama: str, *, sells: bool) -> Settings:
+    found = settings(folder, ollama=ollama)
+    return found.model_copy(update={"serve": Serve(enabled=True, port=0)}) if sells else found
 
 
 def call(name: str, /, **arguments: Any) -> Calls:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bot.app import App
     from config.settings import Settings
-    from core.agent.model import ChatMessage, ToolSpec
+    from core.agent.model import ChatMessage, ToolCall, ToolSpec
     from core.chat import Reply
 
 
@@ -64,7 +64,7 @@ class Parrot:
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[str, None]:
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """See `Model`."""
         for word in messages[-1].text.split():
             yield f"{word} "
@@ -189,8 +189,8 @@ class Story:
         self.lives.append(Hands())
         blank(found.data_dir / DATABASE)
         made = build(
-            found, clock=clock, ids=FakeIds(f"life {len(self.lives)}"), model=Parrot(), worker=self.lives[-1],
-            roster=(ECHO, QUILL), database=self._store, **parts,
+            found, clock=clock, ids=FakeIds(f"life {len(self.lives)}"), worker=self.lives[-1], roster=(ECHO, QUILL),
+            database=self._store, **{"model": Parrot(), **parts},
         )  # fmt: skip
         async with made as app:
             yield app, clock
