@@ -150,7 +150,7 @@ def due_after(rule: Rule, after: int, zone: tzinfo, calendar: Calendar) -> int |
     if isinstance(rule, Once):
         return rule.at if rule.at > after else None
     if isinstance(rule, Interval):
-        return rule.since + max((after - rule.since) // rule.ms + 1, 1) * rule.ms
+        return rule.since + ((after - rule.since) // rule.ms + 1) * rule.ms
     wall: datetime | None = local(after, zone)
     while wall is not None and (wall := calendar.following(rule, wall)) is not None:
         if (due := moment(wall, zone)) > after:

@@ -566,7 +566,7 @@ def _shown(caller: Caller, conversation: str, one: Schedule, *, mine: bool) -> b
 
 def _may(caller: Caller, selves: Collection[str], conversation: str, one: Schedule) -> bool:
     of_place = one.conversation == conversation and not one.private and judge(caller, Action.PLAN_HERE).allowed
-    return _mine(caller, selves, one) or of_place or (caller.role is Role.OWNER and not caller.acting_for)
+    return _mine(caller, selves, one) or of_place or caller.role is Role.OWNER
 
 
 def _day(at: int) -> int:

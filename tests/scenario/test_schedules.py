@@ -314,6 +314,7 @@ async def test_in_a_group_operators_plan_and_members_see_and_end_their_own(tmp_p
         assert (await bot.data("/unschedule S-2"))["ok"]
 
 
+@pytest.mark.long
 async def test_owners_share_a_wallet_and_not_what_each_of_them_planned_in_private(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await let_in(bot, "console:ann", "owner")
@@ -490,6 +491,29 @@ async def test_a_clock_that_is_set_forward_is_late_and_one_set_back_does_nothing
         assert len(told(bot)) == 3
         due = [due for (due,) in bot.rows("SELECT due FROM schedule_run ORDER BY due")]
         assert len(due) == len(set(due)) == 4
+
+
+@pytest.mark.long
+async def test_a_clock_that_had_run_ahead_when_it_was_planned_leaves_nothing_out(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every 5 minutes remind me to blink")
+        for back in (2 * HOUR, 3 * MINUTE):
+            bot.clock.set_back(back * 1000)
+            soon = bot.clock.now() + 6 * MINUTE * 1000
+            await bot.see(partial(bot.rows, "SELECT 1 FROM schedule WHERE due < ?", soon), "in time", pace=5)
+
+
+@pytest.mark.long
+async def test_what_came_round_is_not_carried_out_where_it_was_put_elsewhere_meanwhile(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every 2 hours remind me to blink")
+        plans = bot.app.hub.schedules
+        seen = await bot.app.store.read(lambda tx: tx.schedules.find(1))
+        assert seen is not None
+        elsewhere = replace(seen, due=bot.clock.now() + 1)
+        await bot.app.store.write(lambda tx: tx.schedules.put(elsewhere))
+        assert await bot.app.store.write(plans._work(seen, bot.clock.now() + 7200_000)) == ((), None)
+        assert bot.rows("SELECT count(*) FROM schedule_run") == [(0,)]
 
 
 @pytest.mark.long
