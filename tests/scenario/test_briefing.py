@@ -106,12 +106,14 @@ async def test_everything_that_waits_or_went_wrong_is_told(tmp_path: Path) -> No
         assert "1 messages or events were given up; the log names each" in lines
         assert "T-9 is stuck: nobody moves it" in found["text"]
         assert found["data"]["troubles"] == ["T-9 is stuck: nobody moves it"]
+        mine = bot.rows("SELECT * FROM briefing")
+        bot.pass_time(1)
         theirs = await bot.say("/briefing", acting_for="telegram:5")
         assert theirs["data"].get("troubles") is None, "how the hub is, is the owners'"
         assert theirs["data"]["under_way"] == ["T-3"]
-        assert bot.rows("SELECT reader FROM briefing") == [(OWNER,)], (
-            "what is tried out is told again to whom it is for"
-        )
+        assert theirs["data"]["schedules"] == [], "nor are their schedules"
+        assert bot.rows("SELECT * FROM briefing") == mine, "what is tried out is told again to whom it is for"
+        assert [reader for reader, *_ in mine] == [OWNER]
 
 
 async def test_one_that_is_repeated_after_a_crash_tells_the_same(tmp_path: Path) -> None:
@@ -136,6 +138,12 @@ async def test_in_a_group_it_tells_of_what_was_posted_there(tmp_path: Path) -> N
     async with hub(tmp_path) as bot:
         await bot.say("/task write in private")
         await bot.settled("T-1")
+        await bot.say("/every 2 hours /show T-99")
+        bot.pass_time(7200)
+        await bot.see(lambda: bot.rows("SELECT state FROM schedule_run") == [("failed",)], pace=0)
+        await bot.app.hub.approvals.ask(
+            "sing", "sing", "Sing?", asked_by=OWNER, where=OWNER, approvers=[OWNER], seconds=99999, key="sing"
+        )
         for number, line in enumerate(("/task write in a group", "/briefing")):
             message = Inbound("telegram", "x", str(number), "telegram:-100/7", OWNER, line, private=False, home=OWNER)
             await bot.app.dispatcher.receive(message)
@@ -147,6 +155,9 @@ async def test_in_a_group_it_tells_of_what_was_posted_there(tmp_path: Path) -> N
             "no wallet, no approvals"
         )
         assert json.loads(data)["ended_in_all"] == 1
+        assert bot.rows("SELECT reader FROM briefing") == [("telegram:-100/7",)], (
+            "whoever asked there has read none of theirs"
+        )
 
 
 async def test_parts_have_ten_rows_and_what_is_late_is_said(tmp_path: Path) -> None:

@@ -8,14 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from bot.views_notices import together
+from core.automation import notify
 from core.automation.notify import Held
-from core.automation.topics import Notice, Topic
+from core.automation.topics import CHANNEL, Notice, Topic, Wish
 from core.chat import Button, Inbound, Reply
 from core.events import Kind
 from core.wallet.ledger import EXTERNAL, transfer, user_account
 from tests.fakes import FakeClock
-from tests.scenario.bot import Hands, hub, let_in, settings
+from tests.scenario.bot import OWNER, Hands, hub, let_in, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -240,6 +243,31 @@ async def test_an_owner_is_silent_where_another_hears(tmp_path: Path) -> None:
         assert (await said(bot, ANN, "/notify"))["told"]["health"] == ["console:owner", GROUP]
 
 
+@pytest.mark.long
+async def test_the_wish_of_a_former_owner_is_nobody_elses_ear(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for who in (ANN, BOB):
+            await let_in(bot, who, "owner")
+        await bot.app.hub.identities.refresh()
+        await said(bot, ANN, "/notify health on", GROUP)
+        await bot.say(f"/unpair {ANN}")
+        assert (await said(bot, BOB, "/notify health off"))["error"] == "nobody_else_hears"
+
+
+@pytest.mark.long
+async def test_ones_own_task_is_called_out_in_no_channel_of_ones_own(tmp_path: Path) -> None:
+    channel = f"{CHANNEL}phone"
+    async with hub(tmp_path) as bot:
+        notices = bot.app.hub.notices
+        notices._channels = frozenset({"phone"})
+        await bot.app.store.write(lambda tx: tx.notices.wish(Wish(Topic.BIDS, channel, OWNER, on=True), tx.now))
+        await notices.load()
+        for who, told in ((OWNER, []), (BOB, [channel])):
+            but = {who}
+            called = await bot.app.store.write(lambda tx, but=but: notices.call_for_bids(tx, Reply("bid"), but=but))  # type: ignore[misc]
+            assert [one.conversation for one in called] == told
+
+
 async def test_a_notice_of_a_surface_waits_for_a_group_over_a_start(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await said(bot, "console:owner", "/notify health on", GROUP)
@@ -261,7 +289,10 @@ async def test_a_wish_goes_with_the_role_of_whoever_had_it(tmp_path: Path) -> No
         assert came(bot, BOB) == came(bot, GROUP) == []
 
 
-async def test_what_waited_is_not_told_to_whoever_has_no_role_any_more_or_is_another(tmp_path: Path) -> None:
+async def test_what_waited_is_told_but_to_whoever_has_no_role_any_more_or_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "AT_ONCE", 2)
     clock = FakeClock(at(2026, 6, 1, 23, 0))
     async with hub(tmp_path, clock=clock, found=in_berlin(tmp_path)) as bot:
         for who in (ANN, BOB):
