@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.views_notices import together
-from core.automation import notify
 from core.automation.notify import Held
 from core.automation.topics import CHANNEL, Notice, Topic, Wish
 from core.chat import Button, Inbound, Reply
@@ -287,31 +286,6 @@ async def test_a_wish_goes_with_the_role_of_whoever_had_it(tmp_path: Path) -> No
         await bot.until(kind="more", status="bidding")
         assert not bot.app.hub.notices.asked_to_bid(GROUP)
         assert came(bot, BOB) == came(bot, GROUP) == []
-
-
-async def test_what_waited_is_told_but_to_whoever_has_no_role_any_more_or_is_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notify, "AT_ONCE", 2)
-    clock = FakeClock(at(2026, 6, 1, 23, 0))
-    async with hub(tmp_path, clock=clock, found=in_berlin(tmp_path)) as bot:
-        for who in (ANN, BOB):
-            await let_in(bot, who, "owner")
-        cat = "telegram:7"
-
-        def work(tx: UnitOfWork) -> None:
-            tx._connection.execute("INSERT INTO link VALUES (?, ?, '', 0)", (cat, BOB))
-            for person, place in ((ANN, ANN), (BOB, BOB), (BOB, cat), (BOB, GROUP)):
-                tx.notices.hold(person, place, Reply(f"for {place}"), tx.now)
-
-        await bot.app.store.write(work)
-        await bot.app.hub.identities.refresh()
-        await bot.say(f"/unpair {ANN}")
-        await bot.app.store.write(lambda tx: tx.links.unlink(cat))
-        await let_in(bot, cat, "member")
-        clock.advance(900_000)
-        await bot.see(lambda: bot.rows("SELECT * FROM held_notice") == [], pace=0)
-        assert [came(bot, place) for place in (ANN, BOB, cat, GROUP)] == [[], [f"for {BOB}"], [], [f"for {GROUP}"]]
 
 
 def test_many_are_listed_ten_at_a_time_and_what_has_more_follows() -> None:

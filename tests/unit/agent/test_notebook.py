@@ -111,6 +111,21 @@ async def test_in_a_group_everybody_forgets_their_own_and_an_operator_all(
         await notebook.forget(await caller(identities, ANN), ANN, [1], key="k6")
 
 
+async def test_nobody_forgets_or_has_back_by_its_number_what_is_anothers(
+    notebook: Notebook, identities: Identities
+) -> None:
+    ann, ben = [await caller(identities, one) for one in (ANN, BEN)]
+    here = await caller(identities, EVE, private=False)
+    await notebook.remember(ann, ANN, "ann's secret", "k1")
+    await notebook.remember(here, GROUP, "the group's", "k2")
+    for who, where, number in ((ben, BEN, 1), (here, GROUP, 1), (ann, ANN, 2), (here, "telegram:-101", 2)):
+        with pytest.raises(UnknownFact, match=f"M-{number}"):
+            await notebook.forget(who, where, [number], key=f"{where} {number}")
+    await notebook.forget(ann, ANN, [1], key="k3")
+    with pytest.raises(NothingForgotten):
+        await notebook.recover(ben, BEN, 1)
+
+
 async def test_what_others_had_a_group_keep_is_from_outside(notebook: Notebook, identities: Identities) -> None:
     ann, ben = [await caller(identities, one, private=False) for one in (ANN, BEN)]
     await notebook.remember(ann, GROUP, "the club has tea", "k1")

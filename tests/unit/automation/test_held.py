@@ -1,0 +1,46 @@
+"""What waited for the end of quiet hours: told to its end, and to nobody who lost their role or their link meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters.sqlite.writer import Database
+from core.automation import notify
+from core.automation.notify import Notices
+from core.chat import Reply, Role
+from core.tokens import Identities
+from tests.blank import blank
+from tests.fakes import FakeClock, FakeIds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from adapters.sqlite.unit_of_work import UnitOfWork
+    from core.chat import Outgoing
+
+ANN, BEN, CAT, GROUP = "telegram:5", "telegram:6", "telegram:7", "telegram:-100"
+
+
+async def test_it_is_told_to_its_end_but_to_nobody_who_is_let_out_or_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "AT_ONCE", 2)
+    clock = FakeClock()
+    sent: list[Outgoing] = []
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        identities = Identities(store, FakeIds("x"), owners=(), reserved=lambda _: False)
+        notices = Notices(store, clock, identities, None, lambda some: [one.reply for one in some], sent.append)
+
+        def prepare(tx: UnitOfWork) -> None:
+            for one in (BEN, CAT):
+                tx.tokens.give(one, Role.OWNER, "", tx.now)
+            for person, place in ((ANN, ANN), (BEN, CAT), (BEN, ANN), (BEN, BEN), (BEN, GROUP)):
+                tx.notices.hold(person, place, Reply(f"for {person}"), tx.now)
+
+        await store.write(prepare)
+        for person in (ANN, BEN):
+            assert await notices._look(person) is None
+        assert [(one.conversation, one.reply.text) for one in sent] == [(one, f"for {BEN}") for one in (BEN, GROUP)]
+        assert await store.read(lambda tx: tx.notices.waiting()) == {}
