@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.breaker import Breaker
-from core.agent.model import ModelMissing, ModelUnreachable
+from core.agent.model import ModelCut, ModelMissing, ModelUnreachable
 from core.errors import HubError, Unavailable
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class Cascade:
                         begun = True
                         yield piece
                 line.breaker = Breaker()
-            except Unavailable as error:
-                line.breaker = line.breaker.failed(self._clock.now(), str(error))
+            except (ModelMissing, ModelCut) as error:  # its server is well
                 if begun:
                     raise
                 errors.append(error)
-            except ModelMissing as error:  # its server is well
+            except Unavailable as error:
+                line.breaker = line.breaker.failed(self._clock.now(), str(error))
                 if begun:
                     raise
                 errors.append(error)

@@ -15,6 +15,7 @@ from core.agent.cascade import Backend, Cascade, StoodIn, listening
 from core.agent.model import (
     Card,
     ModelBrokeOff,
+    ModelCut,
     ModelFailed,
     ModelMissing,
     ModelOverfull,
@@ -109,6 +110,14 @@ async def test_where_it_cannot_answer_the_next_does_and_that_is_told(both: Set, 
     assert others == [StoodIn("openai/big", str(error))]
     assert both.second.asked == ["big"]
     assert await both.heard() == ["hello"], "and where nobody listens"
+
+
+async def test_answers_that_fill_the_window_are_no_failures_of_their_server(both: Set) -> None:
+    both.first.says = ["Hel", ModelCut()]
+    for _ in range(LIMIT + 1):
+        with pytest.raises(ModelCut):
+            await both.heard()
+    assert both.second.asked == []
 
 
 @pytest.mark.parametrize("begun", ["Hel", ToolCall("add", {})])
