@@ -33,7 +33,7 @@ from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
 from bot import announce, owner, proxies, views_notices
-from bot.approvals import Approvals
+from bot.approvals import TOOL, Approvals
 from bot.boards import Boards
 from bot.contained import Contained
 from bot.daily import Daily
@@ -48,6 +48,7 @@ from bot.lookout import Lookout
 from bot.mcp_clients import Clients
 from bot.money import People, World, money
 from bot.parts import chats, far, nodes, timers
+from bot.parts.agent import Hands, mind
 from bot.parts.looks import DATABASE
 from bot.parts.models import brains
 from bot.parts.skills import runner
@@ -60,21 +61,11 @@ from bot.speaking import Speaking
 from bot.subscriptions import Pump, table
 from bot.supervisor import Supervisor
 from bot.taps import Taps
-from bot.tooling import KIND as TOOL
-from bot.tooling import Tooling
 from bot.watch import Watch
 from bot.why import Decisions
 from config import personas
-from core.agent.agent import Assistant
 from core.agent.model import Bounds
-from core.agent.notebook import Notebook
-from core.agent.persona_worker import PersonaWorker
-from core.agent.pulling import Pulls
-from core.agent.summaries import Summaries
-from core.agent.vectors import Vectors
-from core.automation.briefing import Briefings
 from core.automation.notify import Notices
-from core.automation.schedules import Schedules
 from core.chat import File
 from core.errors import Unavailable, cause
 from core.money import to_msat
@@ -199,15 +190,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         reads = Reading()
         toolbox = toolbox or tools(
             settings, skills=skills, shelf=shelf, fetcher=fetcher or Internet(), reads=reads, clock=clock, zone=_zone(settings),
-            notebook=lambda: reads.hub.notebook, box=boxes(settings, clock, ids, nursery),
+            notebook=lambda: reads.hub.notebook(),  # noqa: PLW0108 - set below
+            box=boxes(settings, clock, ids, nursery),
         )  # fmt: skip
         places = benches(toolbox)
         toolbox, begin_servers = _with_servers(settings, toolbox)
         reports = _reports(lambda: coordinator.desk)
-        hands = worker or PersonaWorker(
-            skills, brain, shelf, bounds=bounds, toolbox=toolbox, reports=reports, benches=places
-        )
-        sold = worker or PersonaWorker(apart, brain, shelf, bounds=bounds, reports=reports)
+        hands = worker or Hands(skills, brain, shelf, bounds=bounds, toolbox=toolbox, reports=reports, benches=places)
+        sold = worker or Hands(apart, brain, shelf, bounds=bounds, reports=reports)
         identities = Identities(store, ids, owners=settings.owners, reserved=agents.claims)
         wallet = Wallet(store, identities, simulated=settings.lightning.backend == nodes.SIMULATED)
         spending = Spending(store, identities, agents)
@@ -217,7 +207,6 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
             sold=sold, foresee=spark.foresee, people=lambda place: notices.asked_to_bid(place),  # noqa: PLW0108 - made below
         )  # fmt: skip
-        assistant = Assistant(store, brain, bounds=bounds, toolbox=toolbox)
         figures = partial(_figures, store, _zone(settings))
         health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)
         health.models = brain.standings
@@ -244,8 +233,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         approvals.carries(CARRIES, links.carry)
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
         supervisor = Supervisor(nursery, clock, health)
-        tooling = Tooling(store, clock, approvals, identities, toolbox)
-        assistant.asker = tooling
+        agent = mind(store, clock, nursery, identities, approvals, models=models, bounds=bounds, toolbox=toolbox)
 
         async def keeper() -> Keeper:
             from bot.parts import boxes  # noqa: PLC0415 - for the first agent in a container
@@ -253,11 +241,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             return await boxes.keeper(settings, stack, store, web, coordinator, identities, clock, ids)
 
         contained = Contained(keeper, supervisor, coordinator, agents, settings.docker.image)
-        schedules = Schedules(
-            store, clock, identities, timers.calendar, zone=settings.timezone or "", send=delivery.send,
-            listed=partial(chats.works_in, chats.listed(settings)),
-        )  # fmt: skip
-        vectors = Vectors(store, models.embedder, nursery, clock)
+        schedules = timers.Timetable(settings, store, clock, identities, delivery.send)
         hub = Hub(
             clock,
             approvals,
@@ -270,7 +254,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             pairing,
             links,
             files,
-            assistant,
+            agent.assistant,
             registry,
             health,
             files_of.place,
@@ -286,19 +270,19 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             till.suspense,
             contained,
             spark,
-            tooling,
-            Notebook(store, identities, vectors, window=bounds.window),
-            Summaries(store, brain, nursery, bounds=bounds),
+            agent.tooling,
+            agent.notebook,
+            agent.summaries,
             notices,
             schedules,
             brain,
-            Pulls(models.library),
-            Briefings(store, identities, notices.person, health.in_short, lambda: coordinator.waits().away),
+            agent.pulls,
+            timers.briefings(store, identities, notices.person, health.in_short, lambda: coordinator.waits().away),
         )
         reads.hub = hub
         dispatcher = Dispatcher(hub, store, delivery, nursery, partial(_understand, hub), Taps(store, boards.close))
         schedules.take = dispatcher.take
-        approvals.carries(TOOL, partial(tooling.carry, dispatcher.receive))
+        approvals.carries(TOOL, lambda approval: agent.tooling().carry(dispatcher.receive, approval))
         told = table(files_of.place, identities.selves_in, notices, simulated=wallet.simulated)
         pump = Pump(store, clock, told, delivery.send)
         learning = Pump(store, clock, (spark,), delivery.send)
@@ -377,7 +361,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         store.listen(boards.heard)
         store.listen(console.heard)
         store.listen(web.heard)
-        store.listen(proxies.ending(assistant.hush))
+        store.listen(proxies.ending(hub.hush))
         store.listen(coordinator.heard)
         store.listen(coordinator.desk.heard)
         coordinator.desk.listen(boards.heard)
@@ -437,7 +421,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         await console.listening()
         await contained.begin(kept=await store.read(lambda tx: tx.keeps_containers()))
         await serving.begin()
-        vectors.look()
+        await agent.begin(store)
         health.ready = True
         try:
             yield App(

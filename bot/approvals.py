@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TOOL = "tool"
+"""The kind of what the agent asks for (`tooling.py`)."""
+
 
 class ApprovalTx(TokenTx, MessageTx, Protocol):
     """A unit of work over approvals, the messages that ask, and who the persons are."""

@@ -14,13 +14,12 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from bot import proxies, scheduling
+from bot import proxies
 from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
 from bot.routing import Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
-from core.automation.schedules import ScheduleTx
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.pairing import LockedOut
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from bot.hub import Hub
     from bot.registry import Command
     from bot.taps import Taps
+    from core.automation.schedules import ScheduleStore
     from core.chat import Caller, CommandCall, Inbound
     from core.ports import Spawner
     from core.store import Store
@@ -44,9 +44,16 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 200
 """Messages of one lane that may wait their turn; more are refused, with an answer that says so."""
 
+_PLANS = frozenset({"every", "at"})
+"""The commands that plan."""
 
-class InboxTx(ApprovalTx, ScheduleTx, Protocol):
-    """A unit of work over messages, who their senders are, and what they were asked."""
+
+class InboxTx(ApprovalTx, Protocol):
+    """A unit of work over messages, who their senders are, what they were asked, and what they planned."""
+
+    @property
+    def schedules(self) -> ScheduleStore:
+        """Schedules and their runs."""
 
 
 class Dispatcher:
@@ -133,7 +140,7 @@ class Dispatcher:
             return False
         talk = command is not None and command.talk and way is Way.RUN
         if command is not None and command.interrupts and way is Way.RUN:
-            self._hub.assistant.stop(message.conversation)
+            self._hub.assistant().stop(message.conversation)
         slow = command is not None and command.slow and way is Way.RUN
         kind = " talk" if talk else " slow" if slow else " files" if way in {Way.FILES, Way.HEAR} else ""
         self._enter(f"{message.lane or message.conversation}{kind}", message, found)
@@ -203,7 +210,7 @@ class Dispatcher:
 
         def answer(tx: InboxTx) -> list[Outgoing]:
             tx.messages.done(message.id)
-            told = self._hub.schedules.answered(tx, message, replies) if message.schedule else replies
+            told = self._hub.schedules().answered(tx, message, replies) if message.schedule else replies
             return [
                 tx.messages.queue(message.surface, where, reply, message.key, tx.now, replaces=replaced)
                 for where, reply, replaced in told
@@ -321,7 +328,9 @@ class Dispatcher:
     def _asked(self, found: Route, caller: Caller) -> Reply:
         """Ask back what a phrase meant. What its command would refuse to read is refused at once."""
         call = self._hub.registry.call(cast("Command", found.command), found.message, caller)
-        if call.name in scheduling.PLANS:
+        if call.name in _PLANS:
+            from bot import scheduling  # noqa: PLC0415 - for the first who plans by a phrase
+
             scheduling.read(self._hub, call)
         return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now())
 

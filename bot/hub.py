@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
     from datetime import tzinfo
 
     from bot.approvals import Approvals
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bot.health import Health
     from bot.hearing import Hearing
     from bot.intake import Intake
+    from bot.later import Later
     from bot.links import Links
     from bot.paying import Paying
     from bot.registry import Registry
@@ -59,7 +60,7 @@ class Hub:
     pairing: Pairing
     links: Links
     files: Intake
-    assistant: Assistant
+    assistant: Later[Assistant]
     registry: Registry
     health: Health
     file_path: Callable[[ResultFile], str]
@@ -75,11 +76,16 @@ class Hub:
     suspense: Suspense
     contained: Contained
     spark: Spark
-    tooling: Tooling
-    notebook: Notebook
-    summaries: Summaries
+    tooling: Later[Tooling]
+    notebook: Later[Notebook]
+    summaries: Later[Summaries]
     notices: Notices
-    schedules: Schedules
+    schedules: Later[Schedules]
     brains: Cascade
-    pulls: Pulls
-    briefings: Briefings
+    pulls: Later[Pulls]
+    briefings: Later[Briefings]
+
+    def hush(self, speakers: Collection[str]) -> None:
+        """Have the agent say no more to any of these."""
+        if self.assistant.made is not None:
+            self.assistant.made.hush(speakers)

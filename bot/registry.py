@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from core.access import PRIVATE, Action, judge
-from core.agent.memory import parse_fact
 from core.approval import parse_approval
 from core.chat import MAX_TEXT, Caller, CommandCall
 from core.errors import UserError
@@ -163,9 +162,15 @@ def _status(text: str) -> Status:
     return Status(text.lower())
 
 
+def _fact(text: str) -> int:
+    from core.agent.memory import parse_fact  # noqa: PLC0415 - for the first who names one
+
+    return parse_fact(text)
+
+
 _TYPES: Mapping[str, Callable[[str], object]] = {
     "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "ID": parse_approval,
-    "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status, "FACT": parse_fact,
+    "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status, "FACT": _fact,
     "S": parse_schedule,
 }  # fmt: skip
 

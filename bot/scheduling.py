@@ -27,14 +27,10 @@ class CommandInside(UserError):
     """I read {when} as the time and {what} as text. If {name} is to be run, put all of the time in quotes before it."""
 
 
-PLANS = frozenset({"every", "at"})
-"""The commands that plan."""
-
-
 async def plan(hub: Hub, call: CommandCall) -> Reply:
     """Keep a schedule, or say what is wrong with it."""
     line, rule = read(hub, call)
-    return views_schedules.made(await hub.schedules.make(call, line, rule), hub.schedules)
+    return views_schedules.made(await hub.schedules().make(call, line, rule), hub.schedules())
 
 
 def read(hub: Hub, call: CommandCall) -> tuple[Line, Rule]:
@@ -42,7 +38,7 @@ def read(hub: Hub, call: CommandCall) -> tuple[Line, Rule]:
     from core.automation import when  # noqa: PLC0415 - for the first who plans
 
     line = cast("Line", call.args["command"])
-    now = when.Now(hub.clock.now(), hub.schedules.calendar.zone(hub.schedules.zone))
+    now = when.Now(hub.clock.now(), hub.schedules().calendar.zone(hub.schedules().zone))
     rule = when.read_every(line.when, now) if call.name == "every" else when.read_at(line.when, now)
     if line.what is not What.REMINDER:
         _try(hub, call, line)

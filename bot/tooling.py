@@ -11,7 +11,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from bot.approvals import ApprovalTx, Came
+from bot.approvals import TOOL, ApprovalTx, Came
 from core.agent.loop import carried_out, failed
 from core.agent.session import Called
 from core.agent.tool import BadCall, Output, Use
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from core.ports import Clock
     from core.store import Store
     from core.tokens import Identities
-
-KIND = "tool"
-"""The kind of these approvals."""
 
 ASK_SECONDS = 3600.0
 """How long the person has to agree."""
@@ -131,15 +128,15 @@ class Tooling:
 
         def waiting(tx: ToolTx) -> int:
             return sum(
-                (one.kind, one.state) == (KIND, State.OPEN) and one.action != action and person in one.approvers
+                (one.kind, one.state) == (TOOL, State.OPEN) and one.action != action and person in one.approvers
                 for one in tx.approvals.pending()
             )
 
         if (count := await self._store.read(waiting)) >= MAX_WAITING:
             raise WaitsEnough(count=count)
         asked = await self._approvals.ask(
-            KIND, action, f"The agent wants to {words}", asked_by=caller.recorded, where=use.conversation, approvers=(person,),
-            seconds=ASK_SECONDS, key=f"{use.key}/ask/{digest_of(KIND, action)[:16]}", needs=Role.MEMBER, once=True,
+            TOOL, action, f"The agent wants to {words}", asked_by=caller.recorded, where=use.conversation, approvers=(person,),
+            seconds=ASK_SECONDS, key=f"{use.key}/ask/{digest_of(TOOL, action)[:16]}", needs=Role.MEMBER, once=True,
         )  # fmt: skip
         return asked.id, asked.name
 
@@ -155,7 +152,7 @@ class Tooling:
             where = asked["where"]
             await say(
                 Inbound(
-                    where.partition(":")[0], KIND, approval.name, where, caller.actor, f"/continue {approval.name}",
+                    where.partition(":")[0], TOOL, approval.name, where, caller.actor, f"/continue {approval.name}",
                     private=caller.private, acting_for=caller.acting_for, home=home,
                 )
             )  # fmt: skip
@@ -170,7 +167,7 @@ class Tooling:
         found, result = await self._store.read(lambda tx: (tx.approvals.find(number), tx.applied(key)))
         if found is None:
             raise UnknownApproval(name=approval_name(number))
-        asked = json.loads(found.action) if found.kind == KIND else {}
+        asked = json.loads(found.action) if found.kind == TOOL else {}
         if result is None or asked.get("where") != conversation or asked.get("of") != caller.name:
             raise NothingToGoOn(name=approval_name(number))
         output = _read(result)
@@ -240,7 +237,7 @@ def _blank(words: str) -> int:
 
 
 def _key(number: int) -> str:
-    return f"approval/{number}/{KIND}"
+    return f"approval/{number}/{TOOL}"
 
 
 def _read(kept: str) -> Output:

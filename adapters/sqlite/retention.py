@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from core.agent.memory import UNDO_MS
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,7 +46,6 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("recon", f"at < ? AND {_NOT_NEWEST.format('recon')}", 365 * DAY),
     ("token", "revoked_at < ?", 365 * DAY),
     ("summary", "at < ?", 365 * DAY),
-    ("fact", "forgotten_at < ?", UNDO_MS),
     ("schedule_run", "state <> 'running' AND at < ?", 90 * DAY),
     ("schedule", "state IN ('over', 'ended') AND ended_at < ?", 90 * DAY),
     ("spark_read", "at < ?", 365 * DAY),
@@ -96,10 +93,13 @@ class Retention:
         now = self._clock.now()
         gone = await self._condensed(now - OPENED_LIFE)
         for table, where, life in (*LIVES, *(UNPAID if self._caught_up() else ())):
-            found = await self._forgotten(table, where, now - life)
-            if table == "fact" and found:
+            gone += await self._forgotten(table, where, now - life)
+        if await self._store.read(lambda tx: tx.keeps_facts()):
+            from core.agent.memory import UNDO_MS  # noqa: PLC0415 - where anything is remembered
+
+            if facts := await self._forgotten("fact", "forgotten_at < ?", now - UNDO_MS):
                 await self._tidied()
-            gone += found
+            gone += facts
         return gone
 
     async def _tidied(self) -> None:

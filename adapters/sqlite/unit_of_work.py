@@ -227,6 +227,14 @@ class UnitOfWork:
         """Whether there ever was an agent in a container; what they are is asked of `containers`."""
         return self._connection.execute("SELECT 1 FROM container_mark").fetchone() is not None
 
+    def keeps_facts(self) -> bool:
+        """Whether anything is remembered, or was forgotten and may come back; what that is is asked of `memory`."""
+        return self._connection.execute("SELECT 1 FROM fact LIMIT 1").fetchone() is not None
+
+    def keeps_schedules(self) -> bool:
+        """Whether anything was planned; what that is is asked of `schedules`."""
+        return self._connection.execute("SELECT 1 FROM schedule LIMIT 1").fetchone() is not None
+
     def begin(self, now: int) -> None:
         """Start a transaction's list of events at time `now`."""
         self.now = now

@@ -37,7 +37,7 @@ async def think(hub: Hub, call: CommandCall) -> Reply:
     hub.draft(call, "")
     topic, tell = cast("str", call.args["what"]), partial(hub.draft, call)
     with listening() as others:
-        answer = await hub.assistant.think(
+        answer = await hub.assistant().think(
             call.conversation, topic, call.key, tell, speakers=_speakers(call), use=_use(call)
         )
     return views.stood_in(views.answer(answer, hub.file_path), others)
@@ -52,7 +52,7 @@ async def think(hub: Hub, call: CommandCall) -> Reply:
 )
 async def go_on(hub: Hub, call: CommandCall) -> Reply:
     """Let the agent go on."""
-    agreed = await hub.tooling.agreed(call.caller, call.conversation, cast("int", call.args["id"]))
+    agreed = await hub.tooling().agreed(call.caller, call.conversation, cast("int", call.args["id"]))
     return await _turn(hub, call, f"I agreed to {agreed.name}. Go on with what I asked you for.", agreed.done)
 
 
@@ -61,19 +61,19 @@ async def go_on(hub: Hub, call: CommandCall) -> Reply:
 )
 async def tools(hub: Hub, call: CommandCall) -> Reply:
     """List the tools."""
-    return views.tools(*hub.assistant.tools(_use(call)))
+    return views.tools(*hub.assistant().tools(_use(call)))
 
 
 async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = None) -> Reply:
     hub.draft(call, "")
     tell, speakers = partial(hub.draft, call), _speakers(call)
-    known = await hub.notebook.notes(call.caller, call.conversation, text)
-    notes = known.beside(await hub.summaries.notes(call.caller.name, call.conversation))
+    known = await hub.notebook().notes(call.caller, call.conversation, text)
+    notes = known.beside(await hub.summaries().notes(call.caller.name, call.conversation))
     with listening() as others:
-        answer = await hub.assistant.turn(
+        answer = await hub.assistant().turn(
             call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done, notes=notes
         )
-    hub.summaries.look(call.conversation)
+    hub.summaries().look(call.conversation)
     return views.stood_in(views.answer(answer, hub.file_path), others)
 
 
@@ -92,7 +92,7 @@ def _use(call: CommandCall) -> Use:
 )
 async def new(hub: Hub, call: CommandCall) -> Reply:
     """Begin afresh."""
-    await hub.assistant.new(call.conversation)
+    await hub.assistant().new(call.conversation)
     return Reply("A new conversation begins: the model is not given what was said before.")
 
 
@@ -101,14 +101,14 @@ async def model(hub: Hub, call: CommandCall) -> Reply:
     """Show or choose the model."""
     name = cast("str | None", call.args.get("name"))
     if name is None:
-        found = await hub.assistant.models(call.conversation)
+        found = await hub.assistant().models(call.conversation)
         used = found.chosen or found.default
         return views.models(used, await hub.brains.standings(listed=True), await hub.brains.card(used))
     authorize(call.caller, Action.MODEL)
     try:
-        chosen = await hub.assistant.choose(call.conversation, name)
+        chosen = await hub.assistant().choose(call.conversation, name)
     except UnknownModel as error:
-        if not (hub.pulls.can and judge(call.caller, Action.PULL).allowed):
+        if not (hub.pulls().can and judge(call.caller, Action.PULL).allowed):
             raise
         return views.offered(error, name)
     return views.chosen(cast("str", chosen), await hub.brains.card(chosen))
@@ -117,12 +117,12 @@ async def model(hub: Hub, call: CommandCall) -> Reply:
 @command("/pull NAME", "get a model from Ollama's library", group="agent", action=Action.PULL, slow=True)
 async def pull(hub: Hub, call: CommandCall) -> Reply:
     """Get a model."""
-    name = await hub.pulls.get(cast("str", call.args["name"]), call.conversation, partial(hub.draft, call))
+    name = await hub.pulls().get(cast("str", call.args["name"]), call.conversation, partial(hub.draft, call))
     return views.pulled(name)
 
 
 @command("/stop", "stop what the agent is saying or getting here", group="agent", action=Action.TALK, control=True)
 async def stop(hub: Hub, call: CommandCall) -> Reply:
     """Stop the agent's turn, and the models that are on their way."""
-    stopped = [hub.assistant.stop(call.conversation), hub.pulls.stop(call.conversation)]
+    stopped = [hub.assistant().stop(call.conversation), hub.pulls().stop(call.conversation)]
     return Reply("Stopped." if any(stopped) else "There is nothing to stop here.")

@@ -96,7 +96,7 @@ async def pair(hub: Hub, call: CommandCall) -> Reply:
 async def unpair(hub: Hub, call: CommandCall) -> Reply:
     """Send somebody away."""
     actor, *others = await hub.pairing.unpair(call.caller, cast("str", call.args["actor"]), key=call.key)
-    hub.assistant.hush({actor, *others})
+    hub.hush({actor, *others})
     devices = [one for one in others if device_of(one) is not None]
     linked = [one for one in others if one not in devices]
     words = f", nor {', '.join(linked)} linked to it" if linked else ""

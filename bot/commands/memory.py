@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 from bot.registry import command
 from bot.views import PAGE
 from core.access import Action
-from core.agent.memory import UnknownFact, fact_number, parse_fact
 
 if TYPE_CHECKING:
     from bot.hub import Hub
@@ -30,7 +29,7 @@ async def remember(hub: Hub, call: CommandCall) -> Reply:
     from bot import views_memory
 
     text = cast("str", call.args["text"])
-    return views_memory.kept(await hub.notebook.remember(call.caller, call.conversation, text, call.key))
+    return views_memory.kept(await hub.notebook().remember(call.caller, call.conversation, text, call.key))
 
 
 @command(
@@ -47,9 +46,9 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
 
     text, before = cast("str", call.args.get("text", "")), cast("int | None", call.args.get("from"))
     if text:
-        found = await hub.notebook.search(call.caller, call.conversation, text, limit=PAGE)
+        found = await hub.notebook().search(call.caller, call.conversation, text, limit=PAGE)
     else:
-        found = await hub.notebook.listed(call.caller, call.conversation, limit=views_memory.LISTED, before=before)
+        found = await hub.notebook().listed(call.caller, call.conversation, limit=views_memory.LISTED, before=before)
     return views_memory.listed(found, text, hub.zone)
 
 
@@ -67,8 +66,9 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
 async def forget(hub: Hub, call: CommandCall) -> Reply:
     """Forget, or take that back."""
     from bot import views_memory
+    from core.agent.memory import UnknownFact, fact_number, parse_fact
 
-    text, notebook, here = cast("str", call.args["text"]), hub.notebook, (call.caller, call.conversation)
+    text, notebook, here = cast("str", call.args["text"]), hub.notebook(), (call.caller, call.conversation)
     word, _, rest = text.lower().partition(" ")
     if word == "undo":
         return views_memory.recovered(await notebook.recover(*here, parse_fact(rest) if rest else None))

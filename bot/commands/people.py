@@ -47,7 +47,7 @@ async def link(hub: Hub, call: CommandCall) -> Reply:
 async def unlink(hub: Hub, call: CommandCall) -> Reply:
     """Take an identity off."""
     actor, account = await hub.links.unlink(call.caller, cast("str", call.args["identity"]), key=call.key)
-    hub.assistant.hush({actor})
+    hub.hush({actor})
     return Reply(f"{actor} is no longer one with {account}", {"ok": True, "actor": actor, "account": account})
 
 

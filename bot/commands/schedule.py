@@ -67,9 +67,9 @@ async def schedules(hub: Hub, call: CommandCall) -> Reply:
 
     number = cast("int | None", call.args.get("resume"))
     if number is not None:
-        return views_schedules.resumed(await hub.schedules.resume(call, number), hub.schedules)
-    found = await hub.schedules.listed(call.caller, call.conversation)
-    return views_schedules.listed(found, hub.schedules, cast("int", call.args.get("from", 1)))
+        return views_schedules.resumed(await hub.schedules().resume(call, number), hub.schedules())
+    found = await hub.schedules().listed(call.caller, call.conversation)
+    return views_schedules.listed(found, hub.schedules(), cast("int", call.args.get("from", 1)))
 
 
 @command("/unschedule ID", "end a schedule, such as S-3", group="time", action=Action.PLAN)
@@ -77,4 +77,4 @@ async def unschedule(hub: Hub, call: CommandCall) -> Reply:
     """End a schedule."""
     from bot import views_schedules
 
-    return views_schedules.ended(await hub.schedules.end(call, cast("int", call.args["id"])), hub.schedules)
+    return views_schedules.ended(await hub.schedules().end(call, cast("int", call.args["id"])), hub.schedules())

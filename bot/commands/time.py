@@ -70,5 +70,5 @@ async def briefing(hub: Hub, call: CommandCall) -> Reply:
     from bot import views_briefing
 
     words = partial(views_briefing.briefing, zone=hub.zone, simulated=hub.wallet.simulated)
-    reply = await hub.briefings.brief(call, words)
+    reply = await hub.briefings().brief(call, words)
     return Reply("", reply.data) if call.caller.schedule and not reply.data["news"] else reply

@@ -94,7 +94,7 @@ def selling(
             serve.host, serve.port if port is None else port, serve.public_url, split(http.allowed_hosts),
             http.trusted_proxy, "SERVE",
         )  # fmt: skip
-        shop = Shop(seller(), hub.assistant, hub.coordinator, hub.treasury, hub.health.model)
+        shop = Shop(seller(), hub.assistant(), hub.coordinator, hub.treasury, hub.health.model)
         front = Shopfront(
             seller(), shop, to_msat(price or serve.price), hub.wallet.simulated, lambda file: Path(hub.file_path(file))
         )

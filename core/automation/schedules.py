@@ -225,9 +225,13 @@ class Schedules:
         *,
         zone: str,
         send: Callable[[Outgoing], None],
+        take: Callable[[Inbound], None],
         listed: Callable[[str], bool],
     ) -> None:
-        """`zone`: the name of the hub's zone, empty for the machine's own. `listed`: whether the hub works in this group."""
+        """`zone`: the name of the hub's zone, empty for the machine's own. `listed`: whether the hub works in this group.
+
+        `take` takes the message that a run is, once it is kept.
+        """
         self._store = store
         self._clock = clock
         self._identities = identities
@@ -237,8 +241,7 @@ class Schedules:
         self._listed = listed
         self._wake = asyncio.Event()
         self._kept = True
-        self.take: Callable[[Inbound], None] = lambda _: None
-        """Takes the message that a run is, once it is kept."""
+        self._take = take
 
     # For people ----------------------------------------------------------------------------------------------------
 
@@ -398,7 +401,7 @@ class Schedules:
             for message in came.told:
                 self._send(message)
             if came.run is not None:
-                self.take(came.run)
+                self._take(came.run)
 
     def _work(self, one: Schedule, now: int) -> Callable[[ScheduleTx], _Came]:
         due = one.due or now

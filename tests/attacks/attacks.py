@@ -137,7 +137,7 @@ async def _does(w: World) -> None:
 
 async def _private_fact(w: World) -> None:
     ann = Caller(ANN, Role.MEMBER)
-    await w.bot.app.hub.notebook.remember(ann, ANN, f"The diary is at {CANARY}", "private")
+    await w.bot.app.hub.notebook().remember(ann, ANN, f"The diary is at {CANARY}", "private")
 
 
 async def _private_talk(w: World) -> None:

@@ -120,7 +120,7 @@ async def _group(w: World, text: str) -> Way:
 
 async def _memory(w: World, text: str) -> Way:
     ann = Caller(ANN, Role.MEMBER, private=False)
-    await w.bot.app.hub.notebook.remember(ann, GROUP, text, "planted")
+    await w.bot.app.hub.notebook().remember(ann, GROUP, text, "planted")
     return Way([], lambda: w.hears(BEN, GROUP, "/ask What do you know?"))
 
 

@@ -255,7 +255,7 @@ async def world(
 
     patch.setattr("bot.app.tools", wide)
     patch.setattr("bot.app.check_names", lambda _: None)
-    patch.setattr("bot.app.SkillRunner", InProcess)
+    patch.setattr("bot.app.runner", InProcess)
 
     def job(request: Request, *, is_cut_off: bool) -> Job:
         workspace = Workspace(Path(request.workspace), map(Path, request.closed))

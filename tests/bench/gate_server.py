@@ -103,7 +103,7 @@ async def _serve(folder: Path) -> None:
         gate = cast("Gate", app.serving.gate)
         shop = Shop(
             cast("Any", gate.front.till),
-            app.hub.assistant,
+            app.hub.assistant(),
             cast("Coordinator", posting),
             app.hub.treasury,
             app.health.model,

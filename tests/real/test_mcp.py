@@ -68,7 +68,7 @@ async def with_servers(folder: Path, **servers: Any) -> AsyncIterator[Bot]:
 
 async def called(bot: Bot, name: str, **arguments: Any) -> str:
     """What a tool of the agent's comes to, as the model reads it."""
-    toolbox = bot.app.hub.assistant._toolbox
+    toolbox = bot.app.hub.assistant()._toolbox
     tool = toolbox.find(name)
     assert tool is not None, toolbox.closed()
     caller = await bot.app.hub.identities.caller(CONSOLE_OWNER, private=True)
@@ -130,10 +130,10 @@ async def test_the_fetch_server_reads_a_page_and_is_gone_with_the_hub(tmp_path: 
     try:
         async with with_servers(tmp_path, web=fetch) as bot:
             assert "It **rains**." in await called(bot, "web__fetch", url=str(site.make_url("/")))
-            tool = bot.app.hub.assistant._toolbox.find("web__fetch")
+            tool = bot.app.hub.assistant()._toolbox.find("web__fetch")
             assert tool is not None
             assert tool.outward == "url"
-            peer: Any = bot.app.hub.assistant._toolbox
+            peer: Any = bot.app.hub.assistant()._toolbox
             with pytest.raises(HubError, match="it needs url"):
                 tool.read({})
             assert peer._servers["web"].tools()

@@ -123,7 +123,7 @@ async def test_one_that_is_repeated_after_a_crash_tells_the_same(tmp_path: Path)
         caller = await bot.app.hub.identities.caller(OWNER, private=True)
         for key, ended in (("one", ["T-1"]), ("one", ["T-1"]), ("another", [])):
             call = CommandCall("briefing", {}, caller, OWNER, key)
-            assert (await bot.app.hub.briefings.brief(call, _words)).data["ended"] == ended
+            assert (await bot.app.hub.briefings().brief(call, _words)).data["ended"] == ended
 
 
 def _words(found: Briefing) -> Reply:

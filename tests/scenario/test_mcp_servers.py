@@ -140,13 +140,13 @@ async def test_only_the_owner_has_them_unless_it_is_said_otherwise(tmp_path: Pat
             await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.MEMBER, "Ann", tx.now))
             await bot.app.hub.identities.refresh()
             caller = await bot.app.hub.identities.caller(ANN, private=True)
-            tools, _ = bot.app.hub.assistant.tools(Use(caller, ANN, "k"))
+            tools, _ = bot.app.hub.assistant().tools(Use(caller, ANN, "k"))
             assert len([tool for tool in tools if tool.spec.name.startswith("peer__")]) == count
 
 
 def peer(bot: Bot) -> McpServer:
     """The hub's end of the scripted server."""
-    toolbox: Any = bot.app.hub.assistant._toolbox
+    toolbox: Any = bot.app.hub.assistant()._toolbox
     found: McpServer = toolbox._servers["peer"]
     return found
 

@@ -177,7 +177,7 @@ async def test_in_a_group_the_model_proposes_nothing(tmp_path: Path, server: Oll
         await Chat(bot, ANN, GROUP).say("I like tea, please remember it")
         assert "there is no such tool" in results(server)[0]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
-        tool = bot.app.hub.tooling._toolbox.find("remember")
+        tool = bot.app.hub.tooling()._toolbox.find("remember")
         assert tool is not None
         group = Caller(ANN, Role.MEMBER, private=False)
         with pytest.raises(HubError, match="In a group nothing is remembered"):
@@ -230,7 +230,7 @@ async def talk(bot: Bot, server: OllamaServer, *, until: str) -> None:
         server.says(until)
         await bot.say(f"Part {number}. {LONG}")
         async with asyncio.timeout(10):
-            await bot.app.hub.summaries.rested.wait()
+            await bot.app.hub.summaries().rested.wait()
         if bot.rows("SELECT 1 FROM summary"):
             return
         server._scripts.clear()

@@ -162,7 +162,7 @@ async def test_a_restart_goes_on_with_it_and_stop_ends_it(tmp_path: Path, ollama
         await bot.until(kind="draft", text="50 %")
     async with hub(tmp_path, ollama=ollama.url) as bot:
         await bot.see(lambda: len(ollama.pulled) == 2, "it being taken up")
-        await bot.see(lambda: bot.app.hub.pulls.stop("console:owner"), "it being stopped")
+        await bot.see(lambda: bot.app.hub.pulls().stop("console:owner"), "it being stopped")
         assert "stopped at" in (await bot.until(kind="more", text="stopped at"))["text"]
     assert ollama.pulled == ["phi4", "phi4"]
 

@@ -262,7 +262,7 @@ async def test_whoever_lost_the_right_by_the_time_it_is_run_is_told_the_rule_and
     async with hub(tmp_path) as bot:
         await let_in(bot, "console:ann", "member")
         await said_by(bot, "console:ann", "/every hour /agents")
-        take = bot.app.hub.schedules.take
+        take = bot.app.hub.schedules()._take
 
         def taken(message: Inbound) -> None:
             async def late() -> None:
@@ -272,7 +272,7 @@ async def test_whoever_lost_the_right_by_the_time_it_is_run_is_told_the_rule_and
             gone.append(asyncio.get_running_loop().create_task(late()))
 
         gone: list[asyncio.Task[None]] = []
-        monkeypatch.setattr(bot.app.hub.schedules, "take", taken)
+        monkeypatch.setattr(bot.app.hub.schedules(), "_take", taken)
         await passed(bot, HOUR)
         (refused,) = told(bot)
         assert refused == (
@@ -335,7 +335,7 @@ async def test_a_group_that_is_not_listed_any_more_is_told_nothing(
 ) -> None:
     async with hub(tmp_path) as bot:
         await said_by(bot, OWNER, "/every hour /agents", private=False, where="console:group")
-        monkeypatch.setattr(bot.app.hub.schedules, "_listed", lambda place: place != "console:group")
+        monkeypatch.setattr(bot.app.hub.schedules(), "_listed", lambda place: place != "console:group")
         await passed(bot, HOUR)
         (only,) = told(bot)
         assert only.startswith("S-1 is paused: its group is not on my list any more.")
@@ -526,11 +526,12 @@ async def test_without_a_schedule_the_clock_waits_for_nothing(tmp_path: Path) ->
             asked.append(work)
             return await read(work)
 
-        bot.app.hub.schedules._store.read = counted  # type: ignore[method-assign]
+        bot.app.store.read = counted  # type: ignore[method-assign]
         for _ in range(20):
             bot.pass_time(HOUR)
             await bot.barrier()
-        assert not [work for work in asked if "Schedules" in work.__qualname__]
+        assert not [work for work in asked if work.__qualname__.startswith(("Schedules", "Timetable"))]
+        assert bot.app.hub.schedules.made is None
 
 
 async def test_a_schedule_that_cannot_be_read_is_paused_and_stops_no_other(tmp_path: Path) -> None:
@@ -561,7 +562,7 @@ async def test_a_schedule_that_cannot_be_read_is_paused_and_stops_no_other(tmp_p
 async def test_a_clock_that_hangs_is_told_to_the_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /agents")
-        monkeypatch.setattr(bot.app.hub.schedules, "_strike", lambda _: asyncio.Event().wait())
+        monkeypatch.setattr(bot.app.hub.schedules(), "_strike", lambda _: asyncio.Event().wait())
         bot.pass_time(HOUR)
         await bot.see(bot.app.health.stuck, "it is stuck", pace=5)
         said = await bot.until(text="S-1 is stuck: its time is over, and it was not run.")
@@ -597,7 +598,7 @@ async def test_said_again_after_a_crash_it_is_ended_or_resumed_once(tmp_path: Pa
             tx._connection.execute("UPDATE schedule SET state = 'paused' WHERE id < 3")
 
         await bot.app.store.write(pause)
-        service, caller = bot.app.hub.schedules, await bot.app.hub.identities.caller(OWNER, private=True)
+        service, caller = bot.app.hub.schedules(), await bot.app.hub.identities.caller(OWNER, private=True)
         call = CommandCall("schedules", {}, caller, OWNER, "k")
         for _ in range(2):
             assert (await service.resume(call, 1)).state == "active"

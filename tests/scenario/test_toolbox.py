@@ -30,7 +30,7 @@ async def server() -> AsyncIterator[OllamaServer]:
 
 
 async def called(bot: Bot, name: str, caller: Caller, **arguments: Json) -> str:
-    tool = bot.app.dispatcher._hub.tooling._toolbox.find(name)
+    tool = bot.app.dispatcher._hub.tooling()._toolbox.find(name)
     assert tool is not None
     return (await tool.run(tool.read(arguments), Use(caller, caller.actor, "call-1"))).text
 

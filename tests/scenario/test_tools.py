@@ -217,7 +217,7 @@ async def test_a_call_that_repeats_is_not_made_again(bot: Bot, server: OllamaSer
 async def test_another_call_in_the_place_of_one_before_a_crash_is_asked_for_itself(bot: Bot, desk: Desk) -> None:
     use = Use(Caller("console:owner", Role.OWNER), "console", "turn/0.0")
     asked = [
-        await bot.app.hub.tooling.ask(desk.write, {"path": "plan.md", "text": text}, use)
+        await bot.app.hub.tooling().ask(desk.write, {"path": "plan.md", "text": text}, use)
         for text in ("Monday", "Tuesday", "Monday")
     ]
     assert asked == [(1, "A-1"), (2, "A-2"), (1, "A-1")]
