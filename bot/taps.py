@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.approval import DECIDES
+from core.approval import DECIDES, State, parse_approval
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.approvals import ApprovalTx
     from core.chat import Caller, Inbound, Reply
     from core.messages import MessageTx, Tapped
     from core.store import Store
@@ -31,6 +32,12 @@ class Answered(UserError):
     status = 409
 
 
+class Which(UserError):
+    """{newest} was asked since, and takes no bare word: say /approve {newest} or /deny {newest}, or press a button."""
+
+    status = 409
+
+
 class Tap(NamedTuple):
     """A button: its command (empty: nothing is to be done), the key it acts under, its place, the message its outcome replaces."""
 
@@ -43,7 +50,7 @@ class Tap(NamedTuple):
 class Taps:
     """Finds what a button means. `closed` is told of a question that was answered in words: its buttons go."""
 
-    def __init__(self, store: Store[MessageTx], closed: Callable[[str, tuple[str, ...], Reply], None]) -> None:
+    def __init__(self, store: Store[ApprovalTx], closed: Callable[[str, tuple[str, ...], Reply], None]) -> None:
         self._store = store
         self._closed = closed
 
@@ -72,17 +79,28 @@ class Taps:
     async def answer(self, message: Inbound, caller: Caller, *, yes: bool) -> str | None:
         """The button that a yes or no in words means: of the newest question to this person here, if one is open.
 
-        An approval takes no bare word, for whoever says it may not have seen that one was asked for meanwhile.
+        An approval takes no bare word, for whoever says it may not have seen that one was asked for meanwhile; nor is a
+        question before it taken for what they mean. Raises `Which`.
         The message is that button's tap from now on, whatever comes between: it never answers another question.
         """
 
-        def work(tx: MessageTx) -> str | None:
+        def work(tx: ApprovalTx) -> str | None:
             taps = tx.messages.question(message.conversation, caller.selves, tx.now, but=DECIDES)
             if not taps:
                 return None
+            newest = tx.messages.question(message.conversation, caller.selves, tx.now)
+            since = None if newest == taps else tx.messages.tap(newest[0], message.conversation)
+            if since is not None and (name := _open(tx, since)):
+                raise Which(newest=name)
             tap = taps[0] if yes else taps[-1]
             tx.messages.choose(tap, tx.now)
             tx.messages.bind(message.id, tap)
             return tap
 
         return await self._store.write(work)
+
+
+def _open(tx: ApprovalTx, question: Tapped) -> str:
+    """The name of the approval that a button decides, while it is open."""
+    found = tx.approvals.find(parse_approval(question.command.split()[-1]))
+    return found.name if found is not None and found.state is State.OPEN else ""

@@ -43,6 +43,12 @@ MAX_WAITING = 5
 MAX_SHOWN = 2500
 """Characters of a call that are put to a person: what they agree to they have seen, all of it."""
 
+FOREIGN = "__"
+"""What stands in the name of a tool of an MCP server, behind the server's."""
+
+SERVERS_MS = 20_000
+"""How long after the hub's start its servers may still be starting."""
+
 _BROKEN_OFF = (
     "Error: the hub was stopped while it was done, so that it may be done or not. Look, before you call it again."
 )
@@ -104,6 +110,7 @@ class Tooling:
         self._approvals = approvals
         self._identities = identities
         self._toolbox = toolbox
+        self._since = clock.now()
 
     async def ask(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> tuple[int, str]:
         """See `core.agent.loop.Asker`. The same call that waits already is not put again. Raises this module's errors.
@@ -144,9 +151,7 @@ class Tooling:
         """Do what was agreed to, and have the agent go on; `say` takes a message as of a surface. Twice, it is done once."""
         asked = json.loads(approval.action)
         caller = await self._caller(asked)
-        tool = self._toolbox.find(asked["tool"])
-        if tool is None:
-            raise ToolGone(name=asked["tool"])
+        tool = await self._found(asked["tool"])
         output = await self._output(approval, tool, asked, caller)
         if home := home_of(caller.actor):  # a device is answered once, and hears no more
             where = asked["where"]
@@ -156,7 +161,8 @@ class Tooling:
                     private=caller.private, acting_for=caller.acting_for, home=home,
                 )
             )  # fmt: skip
-        first = one_line(tool.words(asked["arguments"]).splitlines()[0]).rstrip(":")
+        words = asked["tool"] if tool is None else tool.words(asked["arguments"])
+        first = one_line(words.splitlines()[0]).rstrip(":")
         if failed(output.text):
             return Came(f"{first}: {one_line(output.text)[:300]}", "tool_failed")
         return Came(f"done: {first}")
@@ -180,26 +186,38 @@ class Tooling:
             raise NotAsYouWere
         return caller
 
-    async def _output(self, approval: Approval, tool: Tool, asked: Mapping[str, Any], caller: Caller) -> Output:
+    async def _found(self, name: str) -> Tool | None:
+        """A tool; one of a foreign server is waited for a little after the hub's start, since its server starts beside it."""
+        while (tool := self._toolbox.find(name)) is None and FOREIGN in name:
+            if self._clock.now() - self._since >= SERVERS_MS:
+                break
+            await self._clock.sleep(0.5)
+        return tool
+
+    async def _output(self, approval: Approval, tool: Tool | None, asked: Mapping[str, Any], caller: Caller) -> Output:
         key = _key(approval.id)
         known = await self._store.read(lambda tx: tx.applied(key))
         if known is not None:  # before a crash
             return _read(known)
-        try:
-            arguments = tool.read(asked["arguments"])
-        except BadCall as error:
-            output = Output(f"Error: {error}", outside=False)
+        if (tool is None or tool.spec.outside) and await self._was_begun(key):
+            output = Output(_BROKEN_OFF, outside=False)
+        elif tool is None:
+            raise ToolGone(name=asked["tool"])
         else:
-            if tool.spec.outside and await self._was_begun(key):
-                output = Output(_BROKEN_OFF, outside=False)
-            else:
-                output = await carried_out(tool, arguments, Use(caller, asked["where"], key))
+            output = await self._made(tool, asked, caller, key)
         kept = json.dumps([output.text, output.outside, [(one.name, one.sha256, one.size) for one in output.files]])
         await patiently(self._store, lambda tx: tx.mark(key, kept), self._clock)
         return output
 
+    async def _made(self, tool: Tool, asked: Mapping[str, Any], caller: Caller, key: str) -> Output:
+        try:
+            arguments = tool.read(asked["arguments"])
+        except BadCall as error:
+            return Output(f"Error: {error}", outside=False)
+        return await carried_out(tool, arguments, Use(caller, asked["where"], key))
+
     async def _was_begun(self, key: str) -> bool:
-        """Note that a call is begun, and say whether it was before: a tool of ours is then called again, by the same key.
+        """Note that a call is begun, and say whether it was before: a tool of ours is called again all the same, by its key.
 
         Another's may do it twice, which is worse than not at all.
         """

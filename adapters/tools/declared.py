@@ -33,6 +33,11 @@ LONGEST = 12_000
 _WRAPPERS = frozenset({"arguments", "parameters", "args", "input", "kwargs"})
 """What models put round the arguments of a call, though nobody asked them to."""
 
+_EMPTY: tuple[Json, ...] = (None, "", [], {})
+
+_ASIDE = frozenset({"encoding", "reason", "reasoning", "thought", "explanation", "purpose", "comment"})
+"""What models add to a call, and whose loss changes nothing of it."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MOST_WRONG = 3
 _LONGEST_SAID = 200
@@ -149,7 +154,11 @@ class Bound:
             raise BadCall(tool=self.spec.name, why=f"it takes no {_listed(strange)}. {self._takes()}")
         missing = [name for name, field in fields.items() if field.is_required() and name not in known]
         if len(missing) == len(strange) == 1:
-            known[missing[0]] = next(iter(strange.values()))
+            known[missing[0]] = strange.popitem()[1]
+        missing = [name for name in missing if name not in known]
+        strange = {key: value for key, value in strange.items() if value not in _EMPTY and key not in _ASIDE}
+        if strange and not missing:  # an answer to half of what was asked would pass for a whole one
+            raise BadCall(tool=self.spec.name, why=f"it takes no {_listed(strange)}. {self._takes()}")
         return {name: meant for name, value in known.items() if (meant := _meant(value, fields[name])) is not None}
 
     def _takes(self) -> str:

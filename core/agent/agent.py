@@ -49,7 +49,7 @@ class ModelChoice(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the agent answered: its text, the files that were made for it, and what was called (`name`, `name: waits`)."""
+    """What the agent answered, the files made for it, and what was called: `name`, `name: failed`, `name: /approve A-1`."""
 
     text: str
     files: tuple[ResultFile, ...] = ()
@@ -284,7 +284,7 @@ def _answer(text: str, steps: Sequence[Step]) -> Answer:
 
 def _ended(call: Called) -> str:
     if call.asked is not None:
-        return ": waits"
+        return f": /approve {approval_name(call.asked)}"
     return ": failed" if failed(call.result) else ""
 
 

@@ -243,7 +243,10 @@ class World:
 async def world(
     folder: Path, patch: pytest.MonkeyPatch, *, agents: bool = False, cashier: FakeCashier | None = None
 ) -> AsyncIterator[World]:
-    """A hub with secrets in every place that has some; `agents`: its own personas work, with the model; `cashier`: it sells to strangers."""
+    """A hub with secrets in every place that has some.
+
+    `agents`: its own personas work, with the model; `cashier`: it sells to strangers.
+    """
     patch.setattr("core.agent.loop.few", lambda tools, *_: [*tools])  # the model has all of them
     patch.setenv("SECRET_OF_THE_HUB", CANARY)
     desks: list[Desk] = []

@@ -85,7 +85,7 @@ async def test_what_is_approved_is_done_once_and_everybody_is_told_what_came_of_
 
 
 @pytest.mark.parametrize("said", ["yes", "no"])
-async def test_a_bare_yes_or_no_decides_no_approval_but_the_ordinary_question_before_it(
+async def test_a_bare_yes_or_no_decides_no_approval_nor_a_question_that_was_asked_before_one(
     tmp_path: Path, said: str
 ) -> None:
     hand = Hand()
@@ -100,9 +100,14 @@ async def test_a_bare_yes_or_no_decides_no_approval_but_the_ordinary_question_be
         )  # fmt: skip
         await bot.until(text="Shall I feed the cat?")
         answer = await bot.say(said)
+        assert answer["data"]["error"] == "which"
+        assert "say /approve A-2 or /deny A-2" in answer["text"]
+        assert bot.rows("SELECT state FROM approval") == [("open",), ("open",)]
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+        await bot.say("/deny A-2")
+        answer = await bot.say(said)
         assert answer["data"].get("task") == ("T-1" if said == "yes" else None)
         assert (answer["text"] == "Nothing was done.") is (said == "no")
-        assert bot.rows("SELECT state FROM approval") == [("open",), ("open",)]
         assert hand.did == []
 
 

@@ -81,7 +81,7 @@ async def test_a_server_comes_up_with_nothing_of_the_hubs_and_its_tools_ask_firs
             )
             model.says(Calls("peer__add", {"a": 1, "b": 2}))
             model.says("I asked you.")
-            assert (await bot.say("add the numbers 1 and 2"))["data"]["called"] == ["peer__add: waits"]
+            assert (await bot.say("add the numbers 1 and 2"))["data"]["called"] == ["peer__add: /approve A-1"]
             await bot.until(text="The agent wants to call peer__add with\na: 1\nb: 2")
             assert [one for one in notes(tmp_path) if one.get("told", {}).get("method") == "tools/call"] == []
             model.says("It is 3.")

@@ -507,7 +507,7 @@ async def test_a_clock_that_had_run_ahead_when_it_was_planned_leaves_nothing_out
 async def test_what_came_round_is_not_carried_out_where_it_was_put_elsewhere_meanwhile(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every 2 hours remind me to blink")
-        plans = bot.app.hub.schedules
+        plans = bot.app.hub.schedules()
         seen = await bot.app.store.read(lambda tx: tx.schedules.find(1))
         assert seen is not None
         elsewhere = replace(seen, due=bot.clock.now() + 1)

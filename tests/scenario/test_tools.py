@@ -93,7 +93,7 @@ async def test_what_asks_waits_for_its_person_and_is_done_once(bot: Bot, server:
     server.says(Calls("write_file", {"path": "plan.md", "text": "Monday"}))
     server.says("I asked you.")
     answer = await bot.say("Write my plan")
-    assert answer["text"] == "I asked you.\n\n(Called: write_file: waits)"
+    assert answer["text"] == "I asked you.\n\n(Called: write_file: /approve A-1)"
     question = await bot.until(text="The agent wants to write_file plan.md Monday")
     assert desk.write.called == []
     server.says("It is written.")
@@ -290,8 +290,9 @@ class Foreign(Made):
         return super().spec._replace(outside=True)
 
 
+@pytest.mark.parametrize("back", [True, False], ids=["its program is back", "its program is not back yet"])
 async def test_what_a_foreign_program_was_told_is_not_told_it_again_after_a_crash(
-    tmp_path: Path, server: OllamaServer
+    tmp_path: Path, server: OllamaServer, back: bool
 ) -> None:
     begun = asyncio.Event()
 
@@ -308,7 +309,8 @@ async def test_what_a_foreign_program_was_told_is_not_told_it_again_after_a_cras
         await bot.post("/approve A-1")
         await begun.wait()
     server.says("I do not know whether it was sent.")
-    async with hub(tmp_path, ollama=server.url, toolbox=Box([tool])) as bot:
+    async with hub(tmp_path, ollama=server.url, toolbox=Box([tool] if back else [])) as bot:
+        await bot.see(lambda: bot.rows("SELECT 1 FROM approval WHERE state = 'done'"), pace=1)
         await bot.until(text="I do not know whether it was sent.")
     assert len(tool.called) == 1
     assert "Error: the hub was stopped while it was done, so that it may be done or not." in results(server)[-1]
