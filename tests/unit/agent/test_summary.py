@@ -141,6 +141,8 @@ async def test_an_old_part_is_summed_up_step_by_step(
     summaries.look("c")
     await over(summaries)
     assert len(server.asked) == 2, "the rest fits easily"
+    await store.write(lambda tx: tx.conversations.renew("c"))
+    assert await summaries.notes(ANN, "c") == NO_NOTES, "what was before /new is told to nobody"
 
 
 async def test_what_fails_is_tried_again_after_the_next_turn(
@@ -184,6 +186,7 @@ async def test_begun_afresh_while_it_is_made_it_is_nothing(
     gate.set()
     await over(summaries)
     assert await summaries.notes(ANN, "c") == NO_NOTES
+    assert await store.read(lambda tx: tx._connection.execute("SELECT * FROM summary").fetchall()) == []
 
 
 async def test_no_more_wait_than_are_taken_and_one_that_takes_too_long_is_left(

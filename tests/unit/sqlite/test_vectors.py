@@ -55,6 +55,14 @@ async def test_the_nearest_are_found_and_of_these_memories_alone(store: Database
     assert not set(near[:2]) & set(found)
 
 
+async def test_what_is_kept_after_a_question_is_found_by_the_next(store: Database) -> None:
+    middle = some("middle")
+    await store.write(lambda tx: keep(tx, "far", some("far")))
+    assert await store.read(lambda tx: nearest(tx, middle)) == [1]
+    await store.write(lambda tx: keep(tx, "near", middle))
+    assert await store.read(lambda tx: nearest(tx, middle)) == [2, 1]
+
+
 async def test_without_vectors_nothing_is_near(store: Database) -> None:
     await store.write(lambda tx: keep(tx, "tea", None))
     assert await store.read(lambda tx: nearest(tx, [1.0, 2.0])) == []
