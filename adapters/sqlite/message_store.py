@@ -41,7 +41,7 @@ _MOVED = (
     ("inbound", "conversation", " AND done = 0"), ("turn", "conversation", ""), ("conversation", "id", ""),
     ("summary", "conversation", ""),
     ("memory", "name", " AND scope = 'place'"),
-    ("schedule", "conversation", ""),
+    ("schedule", "conversation", ""), ("briefing", "reader", ""),
 )  # fmt: skip
 
 

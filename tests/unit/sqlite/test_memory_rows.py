@@ -40,6 +40,9 @@ async def test_a_fact_is_found_until_it_is_forgotten_and_again_once_it_is_back(s
     assert await store.read(lambda tx: tx.memory.facts([first.id])) == []
     assert await store.read(lambda tx: tx.memory.same(ANN, first.text)) is None
     assert [one.id for one in await store.read(lambda tx: tx.memory.batch("b"))] == [first.id]
+    for ago, back in ((0, []), (1, [first.id])):
+        found = await store.read(lambda tx, ago=ago: tx.memory.forgotten(tx.memory.numbers([ANN]), tx.now - ago))  # type: ignore[misc]
+        assert [one.id for one in found] == back
     await store.write(lambda tx: tx.memory.recover([first.id]))
     assert await store.read(lambda tx: having(tx, "printer", "otto")) == (first.id,)
     with closing(sqlite3.connect(path)) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.automation.briefing import Point
 from core.chat import Button, File, Mark, Reply, Style
 
 if TYPE_CHECKING:
@@ -26,3 +27,15 @@ def queue(tx: UnitOfWork) -> list[Reply]:
 
 async def test_a_reply_keeps_its_marks(store: Database) -> None:
     assert await store.write(queue) == REPLIES
+
+
+async def test_a_group_that_moves_is_briefed_from_where_it_was(store: Database) -> None:
+    old, new = "telegram:-1", "telegram:-1001"
+
+    def work(tx: UnitOfWork) -> list[Point | None]:
+        tx.briefings.keep(old, Point(1, 2, 3))
+        tx.briefings.keep(f"{old}/7", Point(4, 5, 6))
+        tx.messages.move("telegram", "-1", "-1001", tx.now)
+        return [tx.briefings.last(one) for one in (old, new, f"{new}/7")]
+
+    assert await store.write(work) == [None, Point(1, 2, 3), Point(4, 5, 6)]
