@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.agent.persona_worker import PersonaWorker
+from bot.parts.agent import Hands
 from tests.attacks.world import call, world
 from tests.cashier import FakeCashier
 from tests.fakes import FakeClock
@@ -59,11 +59,11 @@ async def test_a_strangers_task_has_no_tools(tmp_path: Path, monkeypatch: pytest
 async def test_it_would_read_a_diary_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toolboxes: list[Any] = []
 
-    def generous(*ports: Any, toolbox: Any = None, **more: Any) -> PersonaWorker:
+    def generous(*ports: Any, toolbox: Any = None, **more: Any) -> Hands:
         toolboxes.append(toolbox or toolboxes[-1])
-        return PersonaWorker(*ports, toolbox=toolboxes[-1], **more)
+        return Hands(*ports, toolbox=toolboxes[-1], **more)
 
-    monkeypatch.setattr("bot.app.PersonaWorker", generous)
+    monkeypatch.setattr("bot.app.Hands", generous)
     cashier = FakeCashier(FakeClock())
     async with world(tmp_path, monkeypatch, agents=True, cashier=cashier) as w:
         await sold(w, cashier)
