@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import bot.commands  # noqa: F401 - declares the commands
 import config
-from adapters import folder, markup
+from adapters import folder
 from adapters.clockwork import Nursery, SystemClock, SystemIds, running
 from adapters.console.client import Place
 from adapters.console.client import talk as console_talk
@@ -32,7 +32,7 @@ from adapters.speech import engines
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
-from bot import announce, owner, proxies, views_notices
+from bot import announce, owner, proxies
 from bot.approvals import TOOL, Approvals
 from bot.boards import Boards
 from bot.contained import Contained
@@ -93,7 +93,8 @@ if TYPE_CHECKING:
     from core.agent.model import Model
     from core.agent.skill import Skills
     from core.agent.tool import Toolbox
-    from core.chat import ChatAdapter, Outgoing
+    from core.automation.notify import Held
+    from core.chat import ChatAdapter, Outgoing, Reply
     from core.ports import Clock, Fetcher, IdSource
     from core.swarm.desk import Desk
     from core.swarm.keeper import Keeper
@@ -211,14 +212,14 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)
         health.models = brain.standings
         boards = Boards(store, clock, nursery, identities.role_in, coordinator.progress)
-        speaking = Speaking(store, mouth, nursery, lambda reply: markup.speech(markup.of(reply)))
+        speaking = Speaking(store, mouth, nursery, _aloud)
         delivery = Delivery(store, clock, nursery, _both(boards.told, speaking.told))
         pairing = Pairing(store, ids, identities, delivery.send, has=left_behind)
         files = Intake(delivery.fetch, Inbox(settings.workspace).keep, identities.still)
 
         files_of = _Files(shelf)
         notices = Notices(
-            store, clock, identities, _zone(settings), partial(views_notices.together, zone=_zone(settings)), delivery.send,
+            store, clock, identities, _zone(settings), partial(_together, zone=_zone(settings)), delivery.send,
             settings.notify.named,
         )  # fmt: skip
         approvals = Approvals(store, clock, identities, send=delivery.send, close=boards.close)
@@ -465,6 +466,18 @@ async def talk(app: App) -> None:
             await console_talk(near, app.hub.registry.described(), place)
         finally:
             near.close()
+
+
+def _aloud(reply: Reply) -> str:
+    from adapters import markup  # noqa: PLC0415 - for the first who has answers said
+
+    return markup.speech(markup.of(reply))
+
+
+def _together(found: Sequence[Held], zone: ZoneInfo | None) -> Sequence[Reply]:
+    from bot import views_notices  # noqa: PLC0415 - for the end of the first quiet hours
+
+    return views_notices.together(found, zone)
 
 
 def _both(first: Callable[[Outgoing], None], second: Callable[[Outgoing], None]) -> Callable[[Outgoing], None]:

@@ -6,7 +6,6 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from bot import views_report
 from core.automation.notify import NoticeTx
 from core.automation.topics import Notice, Topic
 from core.errors import HubError
@@ -86,6 +85,8 @@ class Daily:
         tx.reports.done(found.span)
         if not found.worth_telling:
             return []
+        from bot import views_report  # noqa: PLC0415 - for the first report
+
         reply = views_report.report(found, self._zone, simulated=self._simulated)
         homes = {home for one in self._owners() if (home := home_of(one)) is not None}
         return self._notices.tell(tx, Notice(Topic.REPORT, reply, homes))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 from adapters.llm.server import BadModelAddress, ModelServer, Patience
 from core.agent.model import ModelMissing, ModelUnreachable, NoModelInstalled
-from core.agent.pulling import PullFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -33,6 +32,8 @@ class OllamaModel(ModelServer):
 
     async def pull(self, name: str) -> AsyncGenerator[Progress, None]:
         """See `core.agent.pulling.Library`. It may be silent for as long as a model may load: it checks what came."""
+        from core.agent.pulling import PullFailed  # noqa: PLC0415 - for the first who gets one
+
         wire = cast("OllamaWire", await self._connected())
         async with aclosing(wire.pull(name)) as steps:
             while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from bot import views_agent as views
 from bot.registry import command
 from core.access import Action, authorize, judge
 from core.agent.cascade import listening
@@ -34,6 +33,8 @@ async def ask(hub: Hub, call: CommandCall) -> Reply:
 )
 async def think(hub: Hub, call: CommandCall) -> Reply:
     """Let the agent think aloud."""
+    from bot import views_agent as views
+
     hub.draft(call, "")
     topic, tell = cast("str", call.args["what"]), partial(hub.draft, call)
     with listening() as others:
@@ -61,10 +62,14 @@ async def go_on(hub: Hub, call: CommandCall) -> Reply:
 )
 async def tools(hub: Hub, call: CommandCall) -> Reply:
     """List the tools."""
+    from bot import views_agent as views
+
     return views.tools(*hub.assistant().tools(_use(call)))
 
 
 async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = None) -> Reply:
+    from bot import views_agent as views
+
     hub.draft(call, "")
     tell, speakers = partial(hub.draft, call), _speakers(call)
     known = await hub.notebook().notes(call.caller, call.conversation, text)
@@ -99,6 +104,8 @@ async def new(hub: Hub, call: CommandCall) -> Reply:
 @command("/model [NAME]", "the model of this conversation, or choose another", group="agent", action=Action.TALK)
 async def model(hub: Hub, call: CommandCall) -> Reply:
     """Show or choose the model."""
+    from bot import views_agent as views
+
     name = cast("str | None", call.args.get("name"))
     if name is None:
         found = await hub.assistant().models(call.conversation)
@@ -117,6 +124,8 @@ async def model(hub: Hub, call: CommandCall) -> Reply:
 @command("/pull NAME", "get a model from Ollama's library", group="agent", action=Action.PULL, slow=True)
 async def pull(hub: Hub, call: CommandCall) -> Reply:
     """Get a model."""
+    from bot import views_agent as views
+
     name = await hub.pulls().get(cast("str", call.args["name"]), call.conversation, partial(hub.draft, call))
     return views.pulled(name)
 
