@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOOL = "tool"
-"""The kind of what the agent asks for (`tooling.py`)."""
+PAYMENT, TOOL = "payment", "tool"
+"""Kinds: of what pays (`paying.py`), and of what the agent asks for (`tooling.py`)."""
 
 
 class ApprovalTx(TokenTx, MessageTx, Protocol):

@@ -68,7 +68,7 @@ class Hub:
     hearing: Hearing
     speaking: Speaking
     draft: Callable[[CommandCall, str], None]
-    paying: Paying
+    paying: Later[Paying]
     reconciler: Reconciler
     treasury: Treasury
     qr: Callable[[str], Awaitable[File]]

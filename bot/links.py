@@ -24,7 +24,6 @@ from core.swarm.ports import SwarmTx
 from core.tokens import CONSOLE_OWNER, account_of, home_of
 from core.wallet import limits
 from core.wallet.ledger import user_account
-from core.wallet.purchase import PurchaseTx
 from core.wallet.wallet import move_all
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from core.store import Store
     from core.tokens import Identities
     from core.wallet.invoices import InvoiceStore
+    from core.wallet.purchase import PurchaseStore
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ CARRIES = "link"
 """The kind of approval that this carries out, and of wrong codes that it counts."""
 
 
-class LinkTx(ApprovalTx, PairingTx, SwarmTx, PurchaseTx, NoticeTx, Protocol):
+class LinkTx(ApprovalTx, PairingTx, SwarmTx, NoticeTx, Protocol):
     """A unit of work over links, and all that a link changes."""
 
     @property
@@ -58,6 +58,10 @@ class LinkTx(ApprovalTx, PairingTx, SwarmTx, PurchaseTx, NoticeTx, Protocol):
     @property
     def invoices(self) -> InvoiceStore:
         """What was asked for over Lightning."""
+
+    @property
+    def purchases(self) -> PurchaseStore:
+        """What was bought from addresses."""
 
 
 class _Outcome(NamedTuple):

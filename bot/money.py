@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.agreed import Agreed
-from bot.paying import KIND, Paying
+from bot.approvals import PAYMENT
+from bot.later import Later
 from core.wallet import held
-from core.wallet.buying import Buying
-from core.wallet.endings import Endings
 from core.wallet.guard import Consent, SpendGuard
 from core.wallet.invoices import Invoices
 from core.wallet.node import OwnNode
 from core.wallet.payments import Payments
-from core.wallet.purse import Purse
 from core.wallet.reconcile import Reconciler
 from core.wallet.suspense import Suspense
 
@@ -22,14 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from bot.agreed import Agreed
     from bot.approvals import Approvals
     from bot.goods import Keep
+    from bot.paying import Paying
     from core.pairing import Pairing
     from core.ports import Clock, Fetcher, Spawner
     from core.store import Store
     from core.swarm.roster import Roster
     from core.tokens import Identities
     from core.treasury.treasury import Treasury
+    from core.wallet.buying import Buying
     from core.wallet.lightning import Lightning, PaymentRequest
     from core.wallet.wallet import Wallet
 
@@ -61,26 +61,45 @@ class Money(NamedTuple):
     own: OwnNode
     invoices: Invoices
     payments: Payments
-    paying: Paying
+    paying: Later[Paying]
     reconciler: Reconciler
     suspense: Suspense
 
 
 def money(store: Store[Any], world: World, people: People, keep: Keep, clock: Clock, spawner: Spawner) -> Money:
-    """Make it. `store` has every store in its unit of work."""
+    """Make it; what pays, for the first who does. `store` has every store in its unit of work."""
     own = OwnNode(store, world.node, clock)
     payments = Payments(store, own, clock, spawner, world.decode, SpendGuard(people.identities))
     invoices = Invoices(store, own, clock, lambda tx, found: held.settled(tx, found, people.identities))
-    purse = Purse(store, payments, people.identities, own)
-    buying = Buying(store, world.fetcher, purse, world.decode, clock, prefix=purse.prefix, limit=purse.unasked)
     taps = Consent(store)
-    paying = Paying(
-        payments, invoices, buying, keep=keep, approvals=people.approvals, identities=people.identities,
-        pairing=people.pairing, roster=people.roster, wallet=people.wallet, treasury=people.treasury,
-        taps=taps, endings=Endings(store, own, payments, clock, people.identities),
-    )  # fmt: skip
-    agreed = Agreed(
-        payments, buying, keep=keep, identities=people.identities, wallet=people.wallet, treasury=people.treasury, taps=taps
-    )  # fmt: skip
-    people.approvals.carries(KIND, agreed.carry)
-    return Money(own, invoices, payments, paying, Reconciler(store, own), Suspense(store, people.identities))
+
+    def bought() -> Buying:
+        from core.wallet.buying import Buying  # noqa: PLC0415 - for the first payment
+        from core.wallet.purse import Purse  # noqa: PLC0415 - as above
+
+        purse = Purse(store, payments, people.identities, own)
+        return Buying(store, world.fetcher, purse, world.decode, clock, prefix=purse.prefix, limit=purse.unasked)
+
+    buying = Later(bought)
+
+    def pays() -> Paying:
+        from bot.paying import Paying  # noqa: PLC0415 - as above
+        from core.wallet.endings import Endings  # noqa: PLC0415 - as above
+
+        return Paying(
+            payments, invoices, buying(), keep=keep, approvals=people.approvals, identities=people.identities,
+            pairing=people.pairing, roster=people.roster, wallet=people.wallet, treasury=people.treasury,
+            taps=taps, endings=Endings(store, own, payments, clock, people.identities),
+        )  # fmt: skip
+
+    def carries() -> Agreed:
+        from bot.agreed import Agreed  # noqa: PLC0415 - for the first that a person agrees to
+
+        return Agreed(
+            payments, buying(), keep=keep, identities=people.identities, wallet=people.wallet, treasury=people.treasury,
+            taps=taps,
+        )  # fmt: skip
+
+    agreed = Later(carries)
+    people.approvals.carries(PAYMENT, lambda approval: agreed().carry(approval))
+    return Money(own, invoices, payments, Later(pays), Reconciler(store, own), Suspense(store, people.identities))

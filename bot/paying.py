@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from bot import goods, views_lightning, views_treasury
+from bot.approvals import PAYMENT
 from core.access import Action, authorize
 from core.chat import Reply, Role
 from core.errors import UserError
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from core.wallet.outgoing import Quote
     from core.wallet.payments import Payments
     from core.wallet.wallet import Wallet
-
-KIND = "payment"
-"""The kind of these approvals."""
 
 ASK_SECONDS = 3600.0
 
@@ -249,7 +247,7 @@ class Paying:
         payers = await self._payers(one.amount) if needs is Role.PAYER else []
         people = sorted({*self._identities.everybody(CONSOLE_OWNER), *payers})
         made = await self._approvals.ask(
-            KIND, json.dumps(who | facts | {"most": one.amount}), words, asked_by=caller.recorded, where=call.follows,
+            PAYMENT, json.dumps(who | facts | {"most": one.amount}), words, asked_by=caller.recorded, where=call.follows,
             approvers=people, seconds=ASK_SECONDS, key=_tap(call), needs=needs, once="bolt11" in facts,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."

@@ -18,7 +18,6 @@ from adapters.sqlite.ledger_store import BookRows, LedgerRows
 from adapters.sqlite.limit_store import LimitRows
 from adapters.sqlite.message_store import MessageRows
 from adapters.sqlite.payment_store import InvoiceRows, PaymentRows, ReconRows, SuspenseRows
-from adapters.sqlite.purchase_store import PurchaseRows
 from adapters.sqlite.session_store import SessionRows
 from adapters.sqlite.shortcut_store import ShortcutRows
 from adapters.sqlite.spark_store import AdviceRows, FieldRows, ForecastRows
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from adapters.sqlite.mcp_store import McpRows
     from adapters.sqlite.memory_store import MemoryRows
     from adapters.sqlite.notice_store import NoticeRows
+    from adapters.sqlite.purchase_store import PurchaseRows
     from adapters.sqlite.sale_store import SaleRows
     from adapters.sqlite.schedule_store import ScheduleRows
     from adapters.sqlite.statement_store import StatementRows
@@ -99,7 +99,6 @@ class UnitOfWork:
         "now",
         "pairing",
         "payments",
-        "purchases",
         "recon",
         "reports",
         "sessions",
@@ -140,7 +139,6 @@ class UnitOfWork:
         self.holds = HoldRows(connection)
         self.shortcuts = ShortcutRows(connection)
         self.conversations = ConversationRows(connection)
-        self.purchases = PurchaseRows(connection)
         self.forecasts = ForecastRows(connection)
         self.fields = FieldRows(connection)
         self.advice = AdviceRows(connection, self)
@@ -159,6 +157,13 @@ class UnitOfWork:
         from adapters.sqlite.sale_store import SaleRows  # noqa: PLC0415 - where something is sold
 
         return SaleRows(self._connection)
+
+    @property
+    def purchases(self) -> PurchaseRows:
+        """What was bought from addresses."""
+        from adapters.sqlite.purchase_store import PurchaseRows  # noqa: PLC0415 - for the first who buys
+
+        return PurchaseRows(self._connection)
 
     @property
     def memory(self) -> MemoryRows:

@@ -59,7 +59,7 @@ async def invoice(hub: Hub, call: CommandCall) -> Reply:
     from bot import views_lightning
 
     amount, memo = to_msat(cast("int", call.args["sats"])), cast("str", call.args.get("memo", ""))
-    made = await hub.paying.invoice(call, amount, memo)
+    made = await hub.paying().invoice(call, amount, memo)
     qr = await hub.qr(made.bolt11)
     return views_lightning.invoice(made, qr, hub.zone, simulated=hub.wallet.simulated)
 
@@ -79,7 +79,7 @@ async def invoice(hub: Hub, call: CommandCall) -> Reply:
 )
 async def pay(hub: Hub, call: CommandCall) -> Reply:
     """Pay."""
-    return await hub.paying.pay(call)
+    return await hub.paying().pay(call)
 
 
 @command(
@@ -91,7 +91,7 @@ async def pay(hub: Hub, call: CommandCall) -> Reply:
 )
 async def payout(hub: Hub, call: CommandCall) -> Reply:
     """Pay an agent out."""
-    return await hub.paying.payout(call)
+    return await hub.paying().payout(call)
 
 
 @command(
@@ -111,7 +111,7 @@ async def treasury(hub: Hub, call: CommandCall) -> Reply:
     from bot import views_treasury
 
     if (way := cast("str | None", call.args.get("in|out"))) is not None:
-        return await hub.paying.treasury(call, Way(way), to_msat(cast("int", call.args["sats"])))
+        return await hub.paying().treasury(call, Way(way), to_msat(cast("int", call.args["sats"])))
     found = await hub.treasury.holdings(call.caller)
     return views_treasury.treasury(found, hub.zone, simulated=hub.wallet.simulated)
 
@@ -138,7 +138,7 @@ async def reconcile(hub: Hub, call: CommandCall) -> Reply:
     number = cast("int | None", call.args.get("book"))
     if number is not None:
         return views_reconcile.booked(await hub.reconciler.book(call.caller, number))
-    endings, simulated = hub.paying.endings, hub.wallet.simulated
+    endings, simulated = hub.paying().endings, hub.wallet.simulated
     if (preimage := cast("str | None", call.args.get("paid"))) is not None:
         return views_lightning.payment(await endings.paid(call.caller, preimage), simulated=simulated)
     if (lost := cast("str | None", call.args.get("lost"))) is not None:

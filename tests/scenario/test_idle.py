@@ -31,7 +31,9 @@ UNUSED = {
     "bot.views_notices", "bot.views_reconcile", "bot.views_report", "bot.views_schedules", "bot.views_spark", "core.agent.agent",
     "core.agent.loop", "core.agent.memory", "core.agent.notebook", "core.agent.persona_worker", "core.agent.prompt",
     "core.agent.pulling", "core.agent.summaries", "core.agent.vectors", "core.automation.briefing", "core.automation.schedule",
-    "core.automation.schedules", "difflib", "encodings.idna", "stringprep",
+    "core.automation.schedules", "adapters.sqlite.purchase_store", "bot.agreed", "bot.paying", "core.wallet.buying",
+    "core.wallet.challenge", "core.wallet.endings", "core.wallet.purchase", "core.wallet.purse", "difflib", "encodings.idna",
+    "stringprep",
 }  # fmt: skip
 """Loaded for the first who needs it."""
 

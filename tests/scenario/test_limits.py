@@ -156,7 +156,7 @@ class Payment(Way):
         asked = await self.invoice(None, key)
         who = await self.owner()
         order = outgoing.Order(asked, self.account, who, OWNER, key, msat - FEE, path=self.path)
-        return await self.bot.app.hub.paying._payments.pay(order)
+        return await self.bot.app.hub.paying()._payments.pay(order)
 
     async def invoice(self, amount: int | None, key: str) -> str:
         """The same for a key, as long as it can be paid."""
@@ -193,7 +193,7 @@ class Service(Way):
 
     async def spend(self, msat: int, key: str) -> object:
         order = purchase.Order(self.account, f"{self.world.shop}/{key}/{msat - FEE}", None, key)
-        return await self.bot.app.hub.paying._buying.buy(order)
+        return await self.bot.app.hub.paying()._buying.buy(order)
 
     async def line(self, sats: int, key: str) -> str:
         return f"/pay {self.world.shop}/{key}/{to_msat(sats)}"

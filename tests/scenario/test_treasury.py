@@ -95,7 +95,7 @@ async def test_above_the_limit_an_owner_taps_and_no_payer_does(tmp_path: Path) -
 
 async def test_what_comes_again_after_a_crash_does_what_it_did_whatever_the_limit_is_by_then(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        paying, owner = bot.app.hub.paying, await bot.app.hub.identities.caller(OWNER, private=True)
+        paying, owner = bot.app.hub.paying(), await bot.app.hub.identities.caller(OWNER, private=True)
         moved, asked = (CommandCall("treasury", {}, owner, OWNER, key) for key in ("moved", "asked"))
         first = await paying.treasury(moved, Way.IN, 500_000)
         await bot.say("/limits approve 100")
@@ -231,5 +231,5 @@ async def test_the_treasury_pays_an_invoice_and_an_address_and_no_person(tmp_pat
         payer = await bot.app.hub.identities.caller(ANN, private=True)
         call = CommandCall("pay", {"whom": await node.outside_asks(20_000), "from": "treasury"}, payer, ANN, "k")
         with pytest.raises(NotAllowed):
-            await bot.app.hub.paying.pay(call)
+            await bot.app.hub.paying().pay(call)
         prove(bot.app.settings)
