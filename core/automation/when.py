@@ -79,6 +79,10 @@ class BadTail(UserError):
     """I read {when} as the time, and not what follows: {given}. Put the whole time in quotes if it belongs to it: {examples}."""
 
 
+class HalfQuoted(UserError):
+    """{given} begins with a quote and does not end with it. Quote all of it for a reminder, or none of it for the agent."""
+
+
 class NothingToRun(UserError):
     """What should happen {given}? Write a command, text for the agent, or "words in quotes" for a reminder. Usage: {usage}"""
 
@@ -112,6 +116,8 @@ def read_line(rest: str, *, every: bool) -> Line:
     else:
         tokens = list(re.finditer(r"\S+", rest))
         words, written = split(rest)
+        ends = next((n for n, token in enumerate(tokens) if n and _begins_quote(token[0])), len(tokens))
+        words, written = words[:ends], written[:ends]  # what is quoted is no part of a time that is not
         end = cron.fields(written) if every else 0
         end = end or _reach(words, every=every)
         if not end:
@@ -123,9 +129,16 @@ def read_line(rest: str, *, every: bool) -> Line:
     if not command:
         raise NothingToRun(given=_short(when), usage=usage)
     found = Line(when, *_what(command))
+    plain = command.translate(_QUOTES)
+    if found.what is What.ASK and _begins_quote(command) and plain.count(plain[0]) == 1:
+        raise HalfQuoted(given=repr(_short(command)))
     if not quoted and found.what is What.ASK and command.split()[0].lower() in _MORE:
         raise BadTail(when=repr(when), given=repr(_short(command)), examples=EVERY if every else AT)
     return found
+
+
+def _begins_quote(text: str) -> bool:
+    return text.translate(_QUOTES).startswith(('"', "'"))
 
 
 def _is_cron(when: str) -> bool:

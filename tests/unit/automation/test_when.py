@@ -248,6 +248,9 @@ def test_why_30_february_never_comes_is_said() -> None:
         ("six reminders are what?", False, Line("six", What.ASK, "reminders are what?")),
         ('noon "water the plants"', False, Line("noon", What.REMINDER, "water the plants")),
         ('noon "water" the plants', False, Line("noon", What.ASK, '"water" the plants')),
+        ('day at 9 "morning pages"', True, Line("every day at 9", What.REMINDER, "morning pages")),
+        ('friday "17:00 call"', False, Line("friday", What.REMINDER, "17:00 call")),
+        ("tomorrow \u201cevening\u201d", False, Line("tomorrow", What.REMINDER, "evening")),
         ('noon " "', False, Line("noon", What.ASK, '" "')),
         ("tomorrow at nine /pay x", False, Line("tomorrow at nine", What.COMMAND, "/pay x")),
         ("at nine in the morning sing", False, Line("at nine in the morning", What.ASK, "sing")),
@@ -263,6 +266,7 @@ def test_where_the_time_ends_and_what_is_to_be_done_begins(text: str, every: boo
     [
         ("banana /status", True, when.UnreadTime), ("banana " * 30, False, when.UnreadTime), ("day at 9", True, when.NothingToRun),
         ("'day at 9'", True, when.NothingToRun), ("tomorrow", False, when.NothingToRun), ("day at 25:00 /x", True, when.BadTail),
+        ('tomorrow "send the report', False, when.HalfQuoted), ("day at 9 'night", True, when.HalfQuoted),
     ],
 )  # fmt: skip
 def test_a_line_without_a_time_or_without_a_command(text: str, every: bool, error: type[UserError]) -> None:
