@@ -12,6 +12,8 @@ Each worker collects every test, and in a new clone rewrites the assertions of e
 Each worker keeps to one processor, where there is a way to say so: a hub's threads hand over to each other all the time, which
 takes a quarter longer from one processor to another. One worker more than there are processors is where another waits.
 
+What a run of everything leaves out is not collected where that can be told beforehand: each worker would make a test of it.
+
 Workers report a test once, unless an option asks for more: six messages a test were a tenth of the run.
 """
 
@@ -21,7 +23,8 @@ import contextlib
 import gc
 import importlib
 import os
-from functools import partial
+import re
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +36,7 @@ from tests.depth import depth
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+HERE = Path(__file__).parent
 MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's; pytest makes a folder of its own in it
 ENOUGH = 2 << 30
 """Bytes that must be free there, though a run takes 300 MB: a container's default of 64 MB must not be filled."""
@@ -54,13 +58,33 @@ if WORKER and hasattr(os, "sched_setaffinity") and (own := sorted(os.sched_getaf
 gc.disable()
 
 
+@cache
+def _left_out(config: pytest.Config) -> frozenset[str]:
+    """The marks that a run of everything leaves out: none where somebody names a path, or an expression of their own."""
+    asked = config.option.markexpr
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and f"-m={asked}" in config.getini("addopts")
+    return frozenset(re.findall(r"not (\w+)", asked)) if whole else frozenset()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Folders named after a mark have it throughout: they are not even read."""
+    return (collection_path.parent == HERE and collection_path.name in _left_out(config)) or None
+
+
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: object) -> list[pytest.Item] | None:
+    marks = {mark.name for mark in getattr(obj, "pytestmark", ())}
+    return [] if marks & _left_out(collector.config) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Where several workers collect everything, each begins with other files, and finds what the others have rewritten."""
     config = session.config
     if WORKER and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         root = config.rootpath
-        files = sorted(file for folder in config.getini("testpaths") for file in (root / folder).rglob("test_*.py"))
+        folders = [folder for name in config.getini("testpaths") for folder in (root / name).iterdir()]
+        wanted = [folder for folder in folders if folder.name not in _left_out(config)]
+        files = sorted(file for folder in wanted for file in folder.rglob("test_*.py"))
         first = len(files) * int(WORKER) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         for file in files[first:] + files[:first]:
             with contextlib.suppress(Exception):  # the collector says what is wrong with it

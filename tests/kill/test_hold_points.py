@@ -16,6 +16,7 @@ from adapters.lightning.simulated_file import START
 from bot.subscriptions import NOTIFIED
 from core.chat import Inbound, Role
 from core.wallet.lightning import NodeDown, NodeRefused
+from tests.depth import first as first_of
 from tests.fakes import FakeIds
 from tests.kill.story import Story, calmly, crashed, first
 from tests.scenario.bot import rows, settings
@@ -125,14 +126,16 @@ OWN = ("HoldEscrow.", "Coordinator.", "node ", "Invoices.", "Attempts.")
 
 
 @pytest.mark.kill
-async def test_a_hub_that_dies_at_each_kind_of_point_of_held_payments_one_after_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", first_of(1, ["after", "before"]))
+async def test_a_hub_that_dies_at_each_kind_of_point_of_held_payments_one_after_another(
+    tmp_path: Path, when: str
+) -> None:
     calm = HoldStory(tmp_path / "calm")
     kinds = [point for point in first(await calmly(calm, 15)) if point.startswith(OWN)]
     assert {point.partition(" ")[0] for point in kinds} >= {"HoldEscrow._prepared", "HoldEscrow._book", "node"}
-    for when in ("before", "after"):
-        story = HoldStory(tmp_path / when)
-        assert await crashed(story, calm, *(f"{when} {point}" for point in kinds)) is None
-        assert story.deaths >= 5, "it saw the points"
+    story = HoldStory(tmp_path / when)
+    assert await crashed(story, calm, *(f"{when} {point}" for point in kinds)) is None
+    assert story.deaths >= 5, "it saw the points"
 
 
 @pytest.mark.kill_sweep

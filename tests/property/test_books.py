@@ -684,7 +684,7 @@ def _full(accounts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]
 
 
 PROFILE = settings(
-    max_examples=depth(6, 200),
+    max_examples=depth(4, 200),
     stateful_step_count=30,
     deadline=None,
     phases=set(Phase) - {Phase.explain},  # it traces every line, and a failing example is a story already

@@ -269,7 +269,7 @@ def _tell(moves: list[Move]) -> World:
 
 
 @pytest.mark.deep
-@settings(max_examples=depth(10, 200))
+@settings(max_examples=depth(6, 200))
 @given(_moves())
 def test_nothing_is_paid_twice_whatever_happens(moves: list[Move]) -> None:
     _tell(moves)

@@ -199,7 +199,7 @@ async def _lives(steps: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.deep
-@settings(max_examples=depth(8, 600), deadline=None)
+@settings(max_examples=depth(5, 600), deadline=None)
 @given(begun=BEGUN, steps=STEPS)
 def test_the_books_and_the_node_agree_whatever_happens(
     begun: list[tuple[str, int]], steps: list[tuple[str, int]]

@@ -598,7 +598,7 @@ def _writable(path: Path) -> Any:
 
 
 PROFILE = settings(
-    max_examples=depth(3, 300),
+    max_examples=depth(2, 300),
     stateful_step_count=25,
     deadline=None,
     phases=set(Phase) - {Phase.explain},

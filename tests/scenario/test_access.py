@@ -8,6 +8,7 @@ import pytest
 
 from bot.registry import registry
 from core.chat import Inbound, Role
+from tests.depth import first
 from tests.scenario.bot import OWNER, balances, hub, let_in, prove
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ async def test_who_is_sent_away_by_name_is_the_one_of_that_name(tmp_path: Path) 
         assert bot.rows("SELECT id FROM actor ORDER BY id") == [("telegram:1",), ("telegram:3",)]
 
 
-@pytest.mark.parametrize("name", ["nobody", "", "telegram:", ":7", "Telegram:7", "telegram:7 8", "x" * 500])
+@pytest.mark.parametrize("name", first(3, ["nobody", "", "telegram:", ":7", "Telegram:7", "telegram:7 8", "x" * 500]))
 async def test_as_nobody_is_refused(tmp_path: Path, name: str) -> None:
     async with hub(tmp_path) as bot:
         refused = await bot.say("/whoami", acting_for=name)

@@ -7,6 +7,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.views_briefing import briefing
 from core.chat import CommandCall, Inbound
 from core.swarm.stuck import Stuck
@@ -44,6 +46,7 @@ async def test_what_is_new_is_told_once(tmp_path: Path) -> None:
         assert (again["ended"], again["yours"], again["money"]["spent_sats"]) == ([], ["T-3"], 0)
 
 
+@pytest.mark.long
 async def test_run_at_times_it_says_nothing_where_nothing_is_new(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every 2 hours /briefing")
@@ -160,6 +163,7 @@ async def test_in_a_group_it_tells_of_what_was_posted_there(tmp_path: Path) -> N
         )
 
 
+@pytest.mark.long
 async def test_parts_have_ten_rows_and_what_is_late_is_said(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         for _ in range(12):

@@ -54,6 +54,7 @@ async def run(bot: Bot, text: str, wait: float | None = None) -> int:
 # Long frames -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_history_of_any_length_is_listed_and_not_kept(tmp_path: Path) -> None:
     many = 5_000
 
@@ -167,6 +168,7 @@ async def test_what_may_be_lost_is_not_heaped_up_for_who_does_not_read(tmp_path:
         assert far._writer.transport.get_write_buffer_size() < link.BUFFER + 110_000
 
 
+@pytest.mark.long
 async def test_who_does_not_read_is_gone_and_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "STALL_SECONDS", 0.05)
     async with hub(tmp_path) as bot, stalled(bot) as console:

@@ -22,6 +22,7 @@ from bot.parts.boxes import SOCKET
 from config.settings import DockerGroup, Http
 from core.chat import Caller, Role
 from core.swarm.container import CALM, MOST_CONTAINERS, DockerAway, refused
+from tests.depth import first
 from tests.docker_server import DockerServer
 from tests.fakes import FakeClock
 from tests.scenario.bot import OWNER, balances, hub, let_in, prove, settings
@@ -166,14 +167,17 @@ async def test_the_network_is_the_one_that_was_chosen(
 
 @pytest.mark.parametrize(
     ("image", "words"),
-    [
-        ("nothing", "Docker has no image nothing, and none is fetched"),
-        ("hubs", "hubs cannot be an agent's: it asks for volumes (/data, /workspace)"),
-        ("broken", "The container of box cannot be started: exec: no such file"),
-        ("--privileged", "is no name of an image"),
-        ("UPPER:x:y", "'UPPER:x:y' is no name of an image, such as"),
-        ("a:b:c", "'a:b:c' is no name of an image, such as"),
-    ],
+    first(
+        2,
+        [
+            ("nothing", "Docker has no image nothing, and none is fetched"),
+            ("hubs", "hubs cannot be an agent's: it asks for volumes (/data, /workspace)"),
+            ("broken", "The container of box cannot be started: exec: no such file"),
+            ("--privileged", "is no name of an image"),
+            ("UPPER:x:y", "'UPPER:x:y' is no name of an image, such as"),
+            ("a:b:c", "'a:b:c' is no name of an image, such as"),
+        ],
+    ),
 )
 async def test_an_image_that_cannot_run_is_refused_in_a_line_and_leaves_nothing(
     tmp_path: Path, docker: DockerServer, image: str, words: str
@@ -249,12 +253,15 @@ async def test_what_ended_and_why_is_shown_with_its_last_words_to_those_who_may_
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [
-        (0, "does not run: it ended by itself, with exit code 0"),
-        (137, "does not run: it was killed by SIGKILL"),
-        (127, "does not run: its image has no program of the name that it begins (exit code 127)"),
-        (None, "was made anew"),
-    ],
+    first(
+        2,
+        [
+            (0, "does not run: it ended by itself, with exit code 0"),
+            (137, "does not run: it was killed by SIGKILL"),
+            (127, "does not run: its image has no program of the name that it begins (exit code 127)"),
+            (None, "was made anew"),
+        ],
+    ),
 )
 async def test_what_it_was_doing_goes_to_somebody_else_as_it_ends(
     tmp_path: Path, docker: DockerServer, code: int | None, why: str
@@ -359,6 +366,7 @@ async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Pa
         assert f"DELETE timmy-{mark}-going" not in docker.asked, "what is just being removed is left alone"
 
 
+@pytest.mark.long
 async def test_two_hubs_on_copies_of_a_data_folder_do_not_take_each_others_away_for_ever(
     tmp_path: Path, docker: DockerServer
 ) -> None:
@@ -433,6 +441,7 @@ async def test_a_docker_that_is_away_is_told_in_status_and_asked_again(tmp_path:
             await bot.see(lambda: docker.boxes == {}, "its removal", pace=1)
 
 
+@pytest.mark.long
 async def test_a_hub_without_containers_does_not_care_whether_docker_is_away(tmp_path: Path) -> None:
     docker = DockerServer()
     clock = FakeClock()
@@ -448,15 +457,18 @@ async def test_a_hub_without_containers_does_not_care_whether_docker_is_away(tmp
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        web.Response(text="<html>hello</html>", content_type="text/html"),
-        web.Response(text="hello"),
-        web.json_response({"hello": "you"}),
-        web.json_response([]),
-        web.Response(text="{", content_type="application/json"),
-        web.Response(status=404, text="nothing here"),
-        web.json_response({"message": "go away"}, status=500),
-    ],
+    first(
+        2,
+        [
+            web.Response(text="<html>hello</html>", content_type="text/html"),
+            web.Response(text="hello"),
+            web.json_response({"hello": "you"}),
+            web.json_response([]),
+            web.Response(text="{", content_type="application/json"),
+            web.Response(status=404, text="nothing here"),
+            web.json_response({"message": "go away"}, status=500),
+        ],
+    ),
     ids=["page", "text", "json", "list", "half", "404", "500"],
 )
 async def test_whatever_answers_instead_of_docker_is_one_clear_line(
@@ -531,6 +543,7 @@ async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> N
         assert (await bot.data("/spawn quill"))["agent"] == "quill-box-7"
 
 
+@pytest.mark.long
 async def test_one_whose_token_was_revoked_is_not_begun_again_until_it_is_given_another(
     tmp_path: Path, docker: DockerServer
 ) -> None:
@@ -587,6 +600,7 @@ async def test_the_same_wish_twice_is_one_container(tmp_path: Path, docker: Dock
         assert sorted(docker.names) == ["quill-box", "quill-box-2"]
 
 
+@pytest.mark.long
 async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_path: Path, docker: DockerServer) -> None:
     async with on(tmp_path, image="agents") as bot:
         await let_in(bot, OPERATOR, "operator")
@@ -635,6 +649,7 @@ async def test_a_docker_that_hangs_is_given_up_and_what_it_did_later_is_removed(
         await spawned(bot)
 
 
+@pytest.mark.long
 async def test_while_docker_hangs_the_hub_answers_dismisses_and_stops(tmp_path: Path, docker: DockerServer) -> None:
     clock, answers = FakeClock(), asyncio.Event()
 
@@ -748,6 +763,7 @@ async def test_whoever_is_dismissed_while_it_begins_is_gone(tmp_path: Path, dock
         await spawned(bot)
 
 
+@pytest.mark.long
 async def test_what_a_look_saw_of_whom_is_dismissed_meanwhile_changes_nothing(
     tmp_path: Path, docker: DockerServer
 ) -> None:

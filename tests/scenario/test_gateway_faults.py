@@ -292,6 +292,7 @@ async def test_a_hub_and_a_copy_of_its_data_folder_both_serve_no_gateway_for_as_
         ticks.pop().cancel()
 
 
+@pytest.mark.long
 async def test_of_two_processes_of_one_name_at_two_gateways_the_last_to_enrol_works(tmp_path: Path) -> None:
     clock = FakeClock()
     async with AsyncExitStack() as stack:
@@ -382,6 +383,7 @@ async def test_who_comes_by_a_gateway_is_expected_back_while_redis_is_away_for_a
         assert crew_of.here("box")
 
 
+@pytest.mark.long
 async def test_who_came_by_a_gateway_that_is_gone_is_expected_back_by_another_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -591,6 +593,7 @@ async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path
         assert crew_of.here("box")
 
 
+@pytest.mark.long
 async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tmp_path: Path) -> None:
     """Whoever writes in Redis acts as any worker, and as no more than one."""
     async with (
@@ -745,6 +748,7 @@ async def test_a_worker_that_was_dismissed_and_is_let_in_again_is_known_at_every
         assert await there.ask("GET", "tasks") == 204, "who enrols is told of, though nothing about it is new"
 
 
+@pytest.mark.long
 async def test_a_token_that_is_revoked_while_a_gateway_asks_about_it_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

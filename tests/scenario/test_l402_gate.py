@@ -159,6 +159,7 @@ async def test_a_model_that_is_down_costs_nothing_and_its_address_stays_here(tmp
         assert bot.rows("SELECT DISTINCT state FROM l402_call") == [("returned",)]
 
 
+@pytest.mark.long
 async def test_talk_that_a_stop_interrupts_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(l402_gate, "SHUTDOWN_SECONDS", 0.05)
     clock = FakeClock()
@@ -221,6 +222,7 @@ async def test_a_treasury_that_was_emptied_posts_nothing_and_takes_nothing(tmp_p
         assert bot.rows("SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM l402_call)") == [(0, 0)]
 
 
+@pytest.mark.long
 async def test_strangers_keep_the_swarm_from_nobody_and_learn_nothing_of_its_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +290,7 @@ async def test_why_a_task_failed_names_none_of_the_hubs_machines(tmp_path: Path)
         assert NOBODY in bot.rows("SELECT why FROM task")[0][0]  # its owner reads it
 
 
+@pytest.mark.long
 async def test_each_household_behind_a_proxy_is_a_client_of_its_own(tmp_path: Path) -> None:
     clock = FakeClock()
     cashier = FakeCashier(clock)
@@ -440,6 +443,7 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
             assert (await stranger.task("find it", max_sats=most)).error == (422, "wrong_body")
 
 
+@pytest.mark.long
 async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_path: Path) -> None:
     async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         stranger.cashier.down = "its certificate is another's"

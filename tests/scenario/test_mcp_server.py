@@ -154,6 +154,7 @@ async def test_the_same_request_acts_once_and_another_under_its_name_not_at_all(
         assert await call(bot, "post_task", token, **order) == first, "after a restart too"
 
 
+@pytest.mark.long
 async def test_what_was_received_before_a_crash_is_done_once_and_answered_to_whoever_asks_again(tmp_path: Path) -> None:
     order = {"description": "write a poem", "request_id": "one"}
     async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
@@ -210,6 +211,7 @@ async def test_bad_arguments_are_named_and_change_nothing(tmp_path: Path) -> Non
         assert bot.tables() == before
 
 
+@pytest.mark.long
 async def test_many_tasks_come_in_pages_and_long_texts_are_cut(tmp_path: Path) -> None:
     async with hub(tmp_path, hands=Hands(does={"quill": "y" * 40_000})) as bot:
         token = await mint(bot)

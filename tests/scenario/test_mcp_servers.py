@@ -17,6 +17,7 @@ from config.log import mask
 from config.settings import McpGroup
 from core.agent.tool import Effect, Use
 from core.chat import Role
+from tests.depth import first
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import OWNER, hub, settings
 from tests.toolbox import Box, Made
@@ -279,7 +280,7 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "why"), BAD_FILES)
+@pytest.mark.parametrize(("text", "why"), first(4, BAD_FILES))
 async def test_a_file_that_cannot_be_used_is_named_and_nothing_is_begun(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "mcp.json").write_text(text)
     found = settings(tmp_path).model_copy(update={"mcp": McpGroup(servers=tmp_path / "mcp.json")})

@@ -88,6 +88,7 @@ async def test_what_is_remembered_is_given_to_the_model_in_private_alone_and_of_
         assert "allergic" not in given(server)
 
 
+@pytest.mark.long
 async def test_what_a_group_has_kept_is_the_groups(tmp_path: Path, server: OllamaServer) -> None:
     async with with_people(tmp_path, server) as bot:
         ann, ben = Chat(bot, ANN, GROUP), Chat(bot, BEN, f"{GROUP}/7")

@@ -88,6 +88,7 @@ async def test_every_server_is_shown_with_its_models_and_one_is_chosen(
         assert f"ollama, {ollama.url}: No model answers at" in shown["text"]
 
 
+@pytest.mark.long
 async def test_where_only_another_server_is_set_nobody_looks_for_ollama(tmp_path: Path, openai: OpenAIServer) -> None:
     openai.key = "canary"
     found = having(tmp_path, None, openai.url)
@@ -134,6 +135,7 @@ async def test_a_model_that_is_not_there_is_got_in_the_chat(tmp_path: Path, olla
         assert (await bot.data("/model phi4"))["model"] == "phi4:latest"
 
 
+@pytest.mark.long
 async def test_a_button_gets_it_once_and_holds_nothing_up(
     tmp_path: Path, ollama: OllamaServer, server: TelegramServer
 ) -> None:
@@ -155,6 +157,7 @@ async def test_a_button_gets_it_once_and_holds_nothing_up(
     assert ollama.pulled == ["phi4"]
 
 
+@pytest.mark.long
 async def test_a_restart_goes_on_with_it_and_stop_ends_it(tmp_path: Path, ollama: OllamaServer) -> None:
     ollama.pulls["phi4"] = [line("pulling a", "sha256:a", 1, 2), Wire.SILENCE]
     async with hub(tmp_path, ollama=ollama.url) as bot:

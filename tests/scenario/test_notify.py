@@ -193,6 +193,7 @@ def _grant(who: str) -> Entry:
     return transfer(f"to {who}", "grant", EXTERNAL, user_account(who), 900_000, task=None, actor="hub", reason="")
 
 
+@pytest.mark.long
 async def test_what_follows_from_what_is_done_in_quiet_hours_is_not_held(tmp_path: Path) -> None:
     clock, hands = FakeClock(at(2026, 6, 1, 21, 0)), Hands()
     async with hub(tmp_path, clock=clock, found=in_berlin(tmp_path), hands=hands) as bot:
@@ -267,6 +268,7 @@ async def test_ones_own_task_is_called_out_in_no_channel_of_ones_own(tmp_path: P
             assert [one.conversation for one in called] == told
 
 
+@pytest.mark.long
 async def test_a_notice_of_a_surface_waits_for_a_group_over_a_start(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await said(bot, "console:owner", "/notify health on", GROUP)

@@ -258,6 +258,7 @@ async def test_what_was_agreed_to_while_the_node_is_down_or_refuses_is_agreed_to
         prove(bot.app.settings)
 
 
+@pytest.mark.long
 async def test_an_invoice_that_is_asked_about_many_times_at_once_is_one_question(tmp_path: Path) -> None:
     async with paying(tmp_path) as (bot, node):
         line = f"/pay {await node.outside_asks(2_000_000, 'a bicycle', fee=0)}"

@@ -32,6 +32,7 @@ async def bot(tmp_path: Path, server: OllamaServer) -> AsyncIterator[Bot]:
         yield running
 
 
+@pytest.mark.long
 async def test_what_is_not_good_is_mended_and_then_paid_for(bot: Bot, server: OllamaServer) -> None:
     server.says("Sure, here is your poem:\n\nRain.")
     server.says("Sure, here is your poem:\n\nRain,\nagain.")

@@ -217,6 +217,7 @@ async def test_a_message_that_comes_with_the_stop_is_no_error(tmp_path: Path, te
         assert (code, b"ERROR" in err, b"Traceback" in err) == (0, False, False), err.decode()
 
 
+@pytest.mark.long
 async def test_a_pipe_whose_hub_is_killed_says_so(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub_process(tmp_path, model.url) as hub:
         model.says("Once upon ", asyncio.Event())

@@ -205,6 +205,7 @@ async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_
         assert "as A-8" in (await phone.chat("/bid 1 10"))["text"]
 
 
+@pytest.mark.long
 async def test_what_a_device_asks_for_in_the_same_moment_is_asked_once_and_counted_too(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):
         await bot.say("/task write a poem")
@@ -396,6 +397,7 @@ async def test_what_is_no_request_is_refused_with_its_reason_and_nothing_is_kept
         assert (await phone.chat("half of a pair: \ud83d"))["done"], "what cannot be stored as it is, is taken without"
 
 
+@pytest.mark.long
 async def test_requests_that_only_half_come_in_are_bounded_for_each_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -547,6 +549,7 @@ async def test_the_same_key_is_one_request_however_often_and_over_a_restart(tmp_
         assert balances(bot.app.settings)[f"user:{OWNER}"] == (9960, 0)
 
 
+@pytest.mark.long
 async def test_a_request_is_the_same_whatever_its_words_mean_by_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ async def test_what_did_not_become_durable_was_not_learned(tmp_path: Path) -> No
         await do(bot, "/task write a poem")
 
 
+@pytest.mark.long
 async def test_what_cannot_be_read_is_learned_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     async with hub(tmp_path, clock=clock) as bot:
@@ -192,6 +193,7 @@ async def test_advice_ends_with_what_it_is_about(tmp_path: Path) -> None:
         assert (await bot.data("/spark"))["advice"] == []
 
 
+@pytest.mark.long
 async def test_advice_about_whoever_is_away_is_told_when_they_are_back(tmp_path: Path) -> None:
     hands = Hands(asks={"quill": 20, "echo": 400}, does={"quill": Fault()})
     async with hub(tmp_path, hands=hands) as bot:
@@ -203,6 +205,7 @@ async def test_advice_about_whoever_is_away_is_told_when_they_are_back(tmp_path:
         assert told == [(["nobody"], 0, 0), (["fails"], 0, 1), ([], 0, 2)]
 
 
+@pytest.mark.long
 async def test_no_more_than_a_few_are_told_at_once_and_none_is_lost(tmp_path: Path) -> None:
     fields = [f"craft{number}" for number in range(AT_ONCE + 2)]
     personas = [Persona(f"p{field}", field, (field,), 20, (field,)) for field in fields]

@@ -12,6 +12,7 @@ from core.errors import Unavailable, UserError
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline
 from core.swarm.roster import MAX_AGENTS
+from tests.depth import first
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, QUILL, Hands, balances, hub, prove
 from tests.scenario.held_store import HeldDatabase, held
 
@@ -552,7 +553,9 @@ async def test_a_dismissed_agent_is_still_known_by_name_in_plain_words(tmp_path:
         assert (await bot.data("yes"))["agent"] == "echo"
 
 
-@pytest.mark.parametrize("price", ["for 1.5 sats", "for minus 50 sats", "for 0 sats", "for zero sats", "for -50 sats"])
+@pytest.mark.parametrize(
+    "price", first(2, ["for 1.5 sats", "for minus 50 sats", "for 0 sats", "for zero sats", "for -50 sats"])
+)
 async def test_plain_words_with_a_price_that_is_none_are_refused_before_anything_is_asked(
     tmp_path: Path, price: str
 ) -> None:

@@ -147,6 +147,7 @@ async def test_an_address_that_nobody_named_is_asked_about(bot: Bot, server: Oll
     await bot.until(text="The agent wants to fetch_page https://evil.example/?notes=nine")
 
 
+@pytest.mark.long
 async def test_an_address_is_not_named_by_a_call_that_was_refused_for_it(
     bot: Bot, server: OllamaServer, desk: Desk
 ) -> None:
@@ -165,6 +166,7 @@ async def test_an_address_is_not_named_by_a_call_that_was_refused_for_it(
     assert desk.fetch.called == []
 
 
+@pytest.mark.long
 async def test_the_calls_of_one_round_are_counted_too(bot: Bot, server: OllamaServer, desk: Desk) -> None:
     calls = [Calls("write_file", {"path": f"{number}.md", "text": "x"}) for number in range(MAX_ASKED + 1)]
     server.says(*calls)
@@ -205,6 +207,7 @@ async def test_a_model_that_calls_for_ever_is_made_to_answer(bot: Bot, server: O
     assert "You may not call any more tools." in str(server.last["messages"])
 
 
+@pytest.mark.long
 async def test_a_call_that_repeats_is_not_made_again(bot: Bot, server: OllamaServer, desk: Desk) -> None:
     for _ in range(3):
         server.says(Calls("read_file", {"path": "notes.md"}))
@@ -267,6 +270,7 @@ async def test_the_tools_are_listed(bot: Bot) -> None:
     assert "asks you before it sends an address that nobody named" in said["text"]
 
 
+@pytest.mark.long
 async def test_going_on_is_for_who_asked_there(bot: Bot, server: OllamaServer, desk: Desk) -> None:
     assert (await bot.say("/continue A-7"))["data"]["error"] == "unknown_approval"
     server.says(Calls("write_file", {"path": "plan.md", "text": "Monday"}))

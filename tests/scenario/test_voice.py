@@ -70,6 +70,7 @@ async def test_a_spoken_no_is_an_answer_and_a_command_that_was_heard_is_asked_ba
         assert talk.rows("SELECT count(*) FROM task") == [(0,)]
 
 
+@pytest.mark.long
 async def test_that_a_command_was_spoken_is_known_after_a_crash(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, ear=Ears()) as talk:
         server.voice(talk.olga, OLGA, b"summarise welcome.md")
@@ -152,6 +153,7 @@ async def test_what_happens_while_a_note_is_listened_to_is_told_meanwhile(
         gate.set()  # a stop would wait for it
 
 
+@pytest.mark.long
 async def test_a_note_that_a_stop_finds_half_heard_is_heard_at_the_next_start(
     tmp_path: Path, server: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +258,7 @@ def _notes(server: MatrixServer, room: Room) -> list[Any]:
     return [one for one in server.messages(room) if VOICE in one.content]
 
 
+@pytest.mark.long
 async def test_in_an_encrypted_room_notes_are_opened_and_sealed(tmp_path: Path) -> None:
     async with MatrixServer() as server:
         server.meet(ANN_MX)
@@ -297,6 +300,7 @@ async def test_a_note_is_as_long_as_it_is_and_not_as_its_sender_says(bytes_: int
     assert bool(ears.heard) is heard
 
 
+@pytest.mark.long
 async def test_a_group_is_answered_aloud_where_an_operator_wants_it(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, mouth=Mouths()) as talk:
         welcome = await talk.says(talk.bob, BOB, "hello")

@@ -22,6 +22,7 @@ from config.settings import Http
 from core.events import PRIVATE, Event, Kind
 from core.swarm.crew import SILENCE
 from core.swarm.ports import Decline
+from tests.depth import first
 from tests.fakes import FakeClock, FakeIds
 from tests.program import Program
 from tests.scenario.bot import PATIENCE, Hands, hub, settings
@@ -185,7 +186,7 @@ async def test_what_is_open_needs_no_token(tmp_path: Path) -> None:
             assert (head.status, head.text) == (200, ""), path
 
 
-@pytest.mark.parametrize("path", GUARDED)
+@pytest.mark.parametrize("path", first(2, GUARDED))
 async def test_what_is_guarded_needs_an_owner_or_read_token(tmp_path: Path, path: str) -> None:
     async with website(tmp_path) as (bot, web):
         assert (await web.get(path)).error == (401, "no_token")
@@ -222,6 +223,7 @@ async def test_only_a_host_of_ours_is_answered(tmp_path: Path) -> None:
                     assert (await answer.json())["error"]["code"] == "foreign_host", (path, host)
 
 
+@pytest.mark.long
 async def test_a_request_without_a_host_is_foreign_too(tmp_path: Path) -> None:
     async with website(tmp_path) as (bot, _):
         assert b"foreign_host" in await said(bot.app, b"GET /healthz HTTP/1.0\r\n\r\n")
@@ -244,7 +246,9 @@ async def test_the_public_and_the_allowed_hosts_are_answered(tmp_path: Path) -> 
         assert "; Secure" in answer.headers["Set-Cookie"]
 
 
-@pytest.mark.parametrize("url", ["https://timmy.example.org:443", "https://timmy.example.org/", "http://nas.lan:80"])
+@pytest.mark.parametrize(
+    "url", first(1, ["https://timmy.example.org:443", "https://timmy.example.org/", "http://nas.lan:80"])
+)
 async def test_a_default_port_is_the_same_place_with_and_without(tmp_path: Path, url: str) -> None:
     found = settings(tmp_path).model_copy(update={"http": Http(port=0, public_url=url)})
     scheme, name, port = ("http", "nas.lan", 80) if "nas" in url else ("https", "timmy.example.org", 443)
@@ -256,7 +260,7 @@ async def test_a_default_port_is_the_same_place_with_and_without(tmp_path: Path,
         assert (await web.get("/healthz", Host="localhost:80", Origin="http://localhost")).status == 200
 
 
-@pytest.mark.parametrize(("proxy", "believed"), [("127.0.0.0/8", True), ("10.0.0.1", False), (None, False)])
+@pytest.mark.parametrize(("proxy", "believed"), first(2, [("127.0.0.0/8", True), ("10.0.0.1", False), (None, False)]))
 async def test_only_the_trusted_proxy_says_that_a_page_came_encrypted(
     tmp_path: Path, proxy: str | None, believed: bool
 ) -> None:
@@ -575,6 +579,7 @@ async def test_a_revoked_token_ends_its_stream_in_the_midst_of_events(tmp_path: 
             assert "canary" not in stream.heard
 
 
+@pytest.mark.long
 async def test_whoever_takes_every_seat_at_the_page_gives_up_the_oldest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -701,6 +706,7 @@ async def test_the_page_shows_workers_by_name_and_what_they_are_at(
         assert CANARY not in stream.heard
 
 
+@pytest.mark.long
 async def test_the_page_shows_the_record_of_the_forecasts_and_the_advice_that_stands(tmp_path: Path) -> None:
     hands = Hands(asks={"quill": 20}, does={"quill": RuntimeError(CANARY)})
     async with website(tmp_path, hands=hands) as (bot, web), web.stream("/live") as stream:
@@ -795,6 +801,7 @@ async def test_a_wrong_login_says_what_to_do(tmp_path: Path) -> None:
             assert "Set-Cookie" not in answer.headers, path
 
 
+@pytest.mark.long
 async def test_links_and_sessions_end_with_time(tmp_path: Path) -> None:
     async with website(tmp_path) as (bot, web):
         path = await login_path(bot.app)

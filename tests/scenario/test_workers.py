@@ -17,6 +17,7 @@ from core.swarm.crew import LIFE, RETURN, SILENCE, WasDismissed
 from core.swarm.ports import Decline
 from core.swarm.timing import Timing
 from core.swarm.tray import MOST_ANSWERS
+from tests.depth import first
 from tests.fakes import FakeClock
 from tests.scenario.bot import ECHO, OWNER, PATIENCE, Hands, balances, hub, prove
 from tests.scenario.crew import back, workers
@@ -218,7 +219,7 @@ async def test_nobody_answers_and_the_task_says_so(tmp_path: Path) -> None:
         assert balances(bot.app.settings)["user:console:owner"] == (10_000, 0)
 
 
-@pytest.mark.parametrize("how", ["fail", "handback", "silence"])
+@pytest.mark.parametrize("how", first(2, ["fail", "handback", "silence"]))
 async def test_what_one_does_not_finish_another_does(tmp_path: Path, how: str) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):
         await box.enrol()
@@ -446,7 +447,7 @@ def auctions(bot: Bot, *tasks: str) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("own", first(1, [False, True]))
 async def test_ten_tasks_for_one_worker_are_put_up_twice_each_at_most(tmp_path: Path, *, own: bool) -> None:
     """Each as it is posted, and once more when its turn comes; or, `own`, in turn as it comes back."""
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box", "boy") as (box, boy):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from tests.depth import first
 from tests.fakes import EPOCH
 from tests.lnd_node import Node
 from tests.lnd_server import LndServer
@@ -48,33 +49,36 @@ async def asker() -> AsyncIterator[Asker]:
 
 @pytest.mark.parametrize(
     ("path", "body", "status", "code", "said"),
-    [
-        ("/v1/invoices", {"value_msat": "1", "valeu": 1}, 400, 3, 'unknown field "valeu"'),
-        ("/v1/invoices", {"value_msat": "1.5"}, 400, 3, "invalid value for int64"),
-        ("/v1/invoices", {"value_msat": str(2**63)}, 400, 3, "invalid value for int64"),
-        ("/v1/invoices", {"value_msat": "-1"}, 500, 2, "amount cannot be negative"),
-        ("/v1/invoices", {"value_msat": "1", "value": "1"}, 500, 2, "mutually exclusive"),
-        ("/v1/invoices", {"value_msat": "1", "memo": "x" * 1025}, 500, 2, "memo too large"),
-        ("/v1/invoices", {"value_msat": "1", "expiry": "31536001"}, 500, 2, "greater than max expiry"),
-        ("/v2/invoices/hodl", {"hash": "AAAA"}, 500, 2, "invalid hash length of 3, want 32"),
-        ("/v2/invoices/hodl", {"hash": "?"}, 400, 3, "invalid value for bytes"),
-        ("/v2/invoices/settle", {"preimage": "AAAA"}, 500, 2, "invalid preimage length of 3, want 32"),
-        ("/v2/invoices/settle", {"preimage": HASH}, 500, 2, "unable to locate invoice"),
-        ("/v2/invoices/cancel", {"payment_hash": HASH}, 500, 2, "unable to locate invoice"),
-        ("/v2/invoices/lookup", None, 400, 3, "invoice ref must be set"),
-        ("/v2/invoices/lookup?payment_hash=AAAA", None, 400, 3, "unable to parse pay hash"),
-        ("/v2/invoices/lookup?payment_hash=!", None, 400, 3, "illegal base64"),
-        (f"{TRACK}!", None, 400, 3, "illegal base64"),
-        (f"{TRACK}AAAA", None, 500, 2, "invalid hash length of 3, want 32"),
-        (SEND, {"payment_request": "lnbc1x", "timeout_seconds": 1}, 500, 2, "not for current active network"),
-        (SEND, {"payment_request": "lnbcrt1x", "timeout_seconds": 1}, 500, 2, "checksum failed"),
-        (SEND, {"payment_request": "lnbcrt1x"}, 500, 2, "timeout_seconds must be specified"),
-        (SEND, {"timeout_seconds": 1}, 500, 2, "invalid vertex length"),
-        (SEND, {"timeout_seconds": 1, "payment_hash": "?"}, 400, 3, "invalid value for bytes"),
-        (SEND, {"timeout_seconds": 2**31}, 400, 3, "invalid value for int32"),
-        ("/v1/channels/transactions", {"payment_request": "lnbcrt1x"}, 404, 5, "Not Found"),
-        ("/v1/invoices", ["no object"], 400, 3, "syntax error"),
-    ],
+    first(
+        10,
+        [
+            ("/v1/invoices", {"value_msat": "1", "valeu": 1}, 400, 3, 'unknown field "valeu"'),
+            ("/v1/invoices", {"value_msat": "1.5"}, 400, 3, "invalid value for int64"),
+            ("/v1/invoices", {"value_msat": str(2**63)}, 400, 3, "invalid value for int64"),
+            ("/v1/invoices", {"value_msat": "-1"}, 500, 2, "amount cannot be negative"),
+            ("/v1/invoices", {"value_msat": "1", "value": "1"}, 500, 2, "mutually exclusive"),
+            ("/v1/invoices", {"value_msat": "1", "memo": "x" * 1025}, 500, 2, "memo too large"),
+            ("/v1/invoices", {"value_msat": "1", "expiry": "31536001"}, 500, 2, "greater than max expiry"),
+            ("/v2/invoices/hodl", {"hash": "AAAA"}, 500, 2, "invalid hash length of 3, want 32"),
+            ("/v2/invoices/hodl", {"hash": "?"}, 400, 3, "invalid value for bytes"),
+            ("/v2/invoices/settle", {"preimage": "AAAA"}, 500, 2, "invalid preimage length of 3, want 32"),
+            ("/v2/invoices/settle", {"preimage": HASH}, 500, 2, "unable to locate invoice"),
+            ("/v2/invoices/cancel", {"payment_hash": HASH}, 500, 2, "unable to locate invoice"),
+            ("/v2/invoices/lookup", None, 400, 3, "invoice ref must be set"),
+            ("/v2/invoices/lookup?payment_hash=AAAA", None, 400, 3, "unable to parse pay hash"),
+            ("/v2/invoices/lookup?payment_hash=!", None, 400, 3, "illegal base64"),
+            (f"{TRACK}!", None, 400, 3, "illegal base64"),
+            (f"{TRACK}AAAA", None, 500, 2, "invalid hash length of 3, want 32"),
+            (SEND, {"payment_request": "lnbc1x", "timeout_seconds": 1}, 500, 2, "not for current active network"),
+            (SEND, {"payment_request": "lnbcrt1x", "timeout_seconds": 1}, 500, 2, "checksum failed"),
+            (SEND, {"payment_request": "lnbcrt1x"}, 500, 2, "timeout_seconds must be specified"),
+            (SEND, {"timeout_seconds": 1}, 500, 2, "invalid vertex length"),
+            (SEND, {"timeout_seconds": 1, "payment_hash": "?"}, 400, 3, "invalid value for bytes"),
+            (SEND, {"timeout_seconds": 2**31}, 400, 3, "invalid value for int32"),
+            ("/v1/channels/transactions", {"payment_request": "lnbcrt1x"}, 404, 5, "Not Found"),
+            ("/v1/invoices", ["no object"], 400, 3, "syntax error"),
+        ],
+    ),
 )
 async def test_what_lnd_refuses(asker: Asker, path: str, body: Any, status: int, code: int, said: str) -> None:
     found = await asker.ask(path, body)

@@ -201,17 +201,23 @@ async def test_a_check_names_what_is_wrong_before_anyone_bids(
 
 @pytest.mark.parametrize(
     "match",
-    [
-        OUTLINE,
-        Match("scan", ".", 1.0),
-        Match("machine", "", 1.0),
-        Match("search", "escrow", 1.0),
-        Match("summarise", "welcome.md", 1.0, (("also", "Node.js\nand/or"),)),
-        Match("chart", "n.csv", 1.0, (("words", "revenue by month"),)),
-        Match("chart", "wide.csv", 1.0, (("words", "profit"),)),
-        Match("chart", "utf16.csv", 1.0, (("words", "umsätze"),)),
-        Match("summarise", "open.pdf", 1.0),
-    ],
+    first(
+        3,
+        (
+            (match,)
+            for match in [
+                OUTLINE,
+                Match("scan", ".", 1.0),
+                Match("machine", "", 1.0),
+                Match("search", "escrow", 1.0),
+                Match("summarise", "welcome.md", 1.0, (("also", "Node.js\nand/or"),)),
+                Match("chart", "n.csv", 1.0, (("words", "revenue by month"),)),
+                Match("chart", "wide.csv", 1.0, (("words", "profit"),)),
+                Match("chart", "utf16.csv", 1.0, (("words", "umsätze"),)),
+                Match("summarise", "open.pdf", 1.0),
+            ]
+        ),
+    ),
 )
 async def test_a_check_passes_what_can_be_worked_on(skills: SkillRunner, root: Path, match: Match) -> None:
     office.pdf(root / "open.pdf", [["text"]])
@@ -386,6 +392,7 @@ async def test_a_child_gets_nothing_of_the_hubs_environment(
     assert '"OPENBLAS_NUM_THREADS": "1"' in outcome.text
 
 
+@pytest.mark.long
 async def test_no_more_children_than_allowed_run_at_once(
     root: Path, out: Path, tmp_path: Path, scripted: Scripted
 ) -> None:

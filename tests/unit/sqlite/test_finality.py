@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.depth import first
 from tests.unit.sqlite.test_retention import BUNDLE, HOLD, INVOICE, PURCHASE
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ DEEDS: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("written", "deed", "says"), DEEDS)
+@pytest.mark.parametrize(("written", "deed", "says"), first(16, DEEDS))
 async def test_what_is_over_stays_as_it_is(store: Database, written: str, deed: str, says: str) -> None:
     at = {"at": 9_000_000}
     await store.write(lambda tx: tx._connection.execute(written, at))

@@ -28,6 +28,7 @@ from adapters.sqlite.connection import (
 )
 from adapters.sqlite.offline import NoBook, look
 from adapters.sqlite.writer import Database
+from tests.depth import first
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -118,20 +119,23 @@ def an_overwritten_one(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "error", "says"),
-    [
-        (another_program, ForeignDatabase, "another program made it"),
-        (another_in_wal, ForeignDatabase, "another program made it"),
-        (another_still_empty, ForeignDatabase, "another program made it"),
-        (another_with_a_version, ForeignDatabase, "another program made it"),
-        (a_letter, ForeignDatabase, "file is not a database"),
-        (a_word, ForeignDatabase, "file is not a database"),
-        (a_newer_one, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
-        (a_newer_one_in_wal, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
-        (a_folder, CannotOpen, "it is a folder"),
-        (a_loose_link, CannotOpen, "a link to something that is not there"),
-        (a_cut_one, DatabaseDamaged, "keep a copy of the data folder"),
-        (an_overwritten_one, DatabaseDamaged, "keep a copy of the data folder"),
-    ],
+    first(
+        5,
+        [
+            (another_program, ForeignDatabase, "another program made it"),
+            (another_in_wal, ForeignDatabase, "another program made it"),
+            (another_still_empty, ForeignDatabase, "another program made it"),
+            (another_with_a_version, ForeignDatabase, "another program made it"),
+            (a_letter, ForeignDatabase, "file is not a database"),
+            (a_word, ForeignDatabase, "file is not a database"),
+            (a_newer_one, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
+            (a_newer_one_in_wal, NewerDatabase, f"schema {KNOWN + 1}, this one knows {KNOWN}"),
+            (a_folder, CannotOpen, "it is a folder"),
+            (a_loose_link, CannotOpen, "a link to something that is not there"),
+            (a_cut_one, DatabaseDamaged, "keep a copy of the data folder"),
+            (an_overwritten_one, DatabaseDamaged, "keep a copy of the data folder"),
+        ],
+    ),
 )
 async def test_what_is_not_ours_is_named_and_left_alone(
     path: Path, make: Callable[[Path], None], error: type[HubError], says: str

@@ -78,12 +78,14 @@ async def test_what_printed_much_is_kept_by_its_end(tmp_path: Path) -> None:
     assert found.tail[-2:] == ["y", "last"]
 
 
+@pytest.mark.long
 async def test_what_the_tests_left_running_ends_with_them(tmp_path: Path) -> None:
     async with alive(tmp_path / "fifo") as held:
         assert (await ran(tmp_path, SPREADS.format(fifo="fifo", then="exit 0"))).ok
         assert await held.read() == b"begun\n"
 
 
+@pytest.mark.long
 async def test_a_run_that_never_ends_is_ended(tmp_path: Path) -> None:
     async with alive(tmp_path / "fifo") as held:
         script = SPREADS.format(fifo="fifo", then="while :; do sleep 100; done")

@@ -16,6 +16,7 @@ from bot.parts.nodes import OtherBook
 from config.settings import Lightning
 from core.wallet.lightning import NodeDown, NodeInfo
 from core.wallet.node import OtherNode
+from tests.depth import first
 from tests.fakes import FakeClock, FakeIds
 from tests.scenario.bot import rows, settings
 from tests.twin_node import START
@@ -75,12 +76,12 @@ async def test_the_same_node_again_is_the_same_book_and_real_sats_are_not_grante
 
 @pytest.mark.parametrize(
     ("first", "second", "error", "says"),
-    [
+    first(2, [
         ((HOME, "lnd"), (("bitcoin", "02aa"), "lnd"), OtherNode, "the node that answers is bitcoin (02aa)"),
         ((HOME, "lnd"), (("regtest", "03bb"), "lnd"), OtherNode, "the node that answers is regtest (03bb)"),
         ((HOME, "lnd"), (None, "simulated"), OtherBook, "belongs to regtest (02aa), and the settings name simulated"),
         ((("simulated", "02cc"), "simulated"), (HOME, "lnd"), OtherBook, "or TIMMY_LIGHTNING_BACKEND=simulated"),
-    ],
+    ]),
 )  # fmt: skip
 async def test_another_network_or_node_is_refused_and_changes_nothing(
     tmp_path: Path,
