@@ -254,11 +254,11 @@ async def test_what_ended_and_why_is_shown_with_its_last_words_to_those_who_may_
 @pytest.mark.parametrize(
     ("code", "why"),
     first(
-        2,
+        3,
         [
+            (127, "does not run: its image has no program of the name that it begins (exit code 127)"),
             (0, "does not run: it ended by itself, with exit code 0"),
             (137, "does not run: it was killed by SIGKILL"),
-            (127, "does not run: its image has no program of the name that it begins (exit code 127)"),
             (None, "was made anew"),
         ],
     ),
@@ -366,7 +366,6 @@ async def test_whatever_a_crash_left_half_done_the_next_start_mends(tmp_path: Pa
         assert f"DELETE timmy-{mark}-going" not in docker.asked, "what is just being removed is left alone"
 
 
-@pytest.mark.long
 async def test_two_hubs_on_copies_of_a_data_folder_do_not_take_each_others_away_for_ever(
     tmp_path: Path, docker: DockerServer
 ) -> None:
@@ -543,7 +542,6 @@ async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> N
         assert (await bot.data("/spawn quill"))["agent"] == "quill-box-7"
 
 
-@pytest.mark.long
 async def test_one_whose_token_was_revoked_is_not_begun_again_until_it_is_given_another(
     tmp_path: Path, docker: DockerServer
 ) -> None:
@@ -600,7 +598,6 @@ async def test_the_same_wish_twice_is_one_container(tmp_path: Path, docker: Dock
         assert sorted(docker.names) == ["quill-box", "quill-box-2"]
 
 
-@pytest.mark.long
 async def test_whoever_asked_and_is_somebody_else_by_then_leaves_nothing(tmp_path: Path, docker: DockerServer) -> None:
     async with on(tmp_path, image="agents") as bot:
         await let_in(bot, OPERATOR, "operator")
@@ -763,7 +760,6 @@ async def test_whoever_is_dismissed_while_it_begins_is_gone(tmp_path: Path, dock
         await spawned(bot)
 
 
-@pytest.mark.long
 async def test_what_a_look_saw_of_whom_is_dismissed_meanwhile_changes_nothing(
     tmp_path: Path, docker: DockerServer
 ) -> None:

@@ -292,7 +292,6 @@ async def test_a_hub_and_a_copy_of_its_data_folder_both_serve_no_gateway_for_as_
         ticks.pop().cancel()
 
 
-@pytest.mark.long
 async def test_of_two_processes_of_one_name_at_two_gateways_the_last_to_enrol_works(tmp_path: Path) -> None:
     clock = FakeClock()
     async with AsyncExitStack() as stack:
@@ -593,7 +592,6 @@ async def test_a_token_that_is_revoked_ends_its_worker_at_every_gateway(tmp_path
         assert crew_of.here("box")
 
 
-@pytest.mark.long
 async def test_what_is_written_past_every_gateway_is_held_to_what_workers_may(tmp_path: Path) -> None:
     """Whoever writes in Redis acts as any worker, and as no more than one."""
     async with (

@@ -443,7 +443,6 @@ async def test_bodies_and_counts_that_are_wrong_cost_nothing(tmp_path: Path, mon
             assert (await stranger.task("find it", max_sats=most)).error == (422, "wrong_body")
 
 
-@pytest.mark.long
 async def test_a_node_that_is_down_is_503_and_one_address_is_slowed_down(tmp_path: Path) -> None:
     async with selling(tmp_path, model=Parrot()) as (bot, stranger):
         stranger.cashier.down = "its certificate is another's"

@@ -487,8 +487,8 @@ async def world(folder: Path) -> AsyncIterator[tuple[Bot, World]]:
         yield bot, World(node, phone, stranger, shop)
 
 
-QUICKLY = {Task}
-"""From people: this in `make test`, all in `make test-deep`."""
+QUICKLY = {Payment}
+"""To the world: this in `make test`, all in `make test-deep`."""
 
 
 @pytest.mark.parametrize(

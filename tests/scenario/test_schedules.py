@@ -284,7 +284,6 @@ async def test_whoever_lost_the_right_by_the_time_it_is_run_is_told_the_rule_and
         assert (listed["state"], listed["last"], listed["command"]) == ("paused", "refused", None)
 
 
-@pytest.mark.long
 async def test_in_a_group_operators_plan_and_members_see_and_end_their_own(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await let_in(bot, "console:ann", "member")
@@ -454,7 +453,6 @@ async def test_a_briefing_at_times_says_nothing_where_nothing_is_new(tmp_path: P
         assert bot.rows(RUNS) == [(1, 60, "done"), (1, 120, "done"), (1, 180, "done")]
 
 
-@pytest.mark.long
 async def test_a_run_that_fails_is_told_once_a_day_and_the_next_comes_all_the_same(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /show T-1")
@@ -537,7 +535,6 @@ async def test_without_a_schedule_the_clock_waits_for_nothing(tmp_path: Path) ->
         assert bot.app.hub.schedules.made is None
 
 
-@pytest.mark.long
 async def test_a_schedule_that_cannot_be_read_is_paused_and_stops_no_other(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /agents")
@@ -563,7 +560,6 @@ async def test_a_schedule_that_cannot_be_read_is_paused_and_stops_no_other(tmp_p
         assert max(told(bot)).startswith("S-1 is paused")
 
 
-@pytest.mark.long
 async def test_a_clock_that_hangs_is_told_to_the_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /agents")
@@ -576,7 +572,6 @@ async def test_a_clock_that_hangs_is_told_to_the_owner(tmp_path: Path, monkeypat
         assert "schedule" in KINDS, "it is counted in /metrics"
 
 
-@pytest.mark.long
 async def test_what_was_run_already_is_not_run_again_whatever_the_clock_says(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say('/every "0 * * * *" remind me to look up')
@@ -618,7 +613,6 @@ async def test_said_again_after_a_crash_it_is_ended_or_resumed_once(tmp_path: Pa
             assert (await bot.data(f"/unschedule {unknown}"))["error"] == "no_such_schedule"
 
 
-@pytest.mark.long
 async def test_a_run_whose_schedule_was_forgotten_meanwhile_is_answered_all_the_same(tmp_path: Path) -> None:
     async with hub(tmp_path, model=(model := Slow())) as bot:
         await bot.say("/at in 10 minutes what is up?")

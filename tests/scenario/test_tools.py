@@ -166,7 +166,6 @@ async def test_an_address_is_not_named_by_a_call_that_was_refused_for_it(
     assert desk.fetch.called == []
 
 
-@pytest.mark.long
 async def test_the_calls_of_one_round_are_counted_too(bot: Bot, server: OllamaServer, desk: Desk) -> None:
     calls = [Calls("write_file", {"path": f"{number}.md", "text": "x"}) for number in range(MAX_ASKED + 1)]
     server.says(*calls)
@@ -207,7 +206,6 @@ async def test_a_model_that_calls_for_ever_is_made_to_answer(bot: Bot, server: O
     assert "You may not call any more tools." in str(server.last["messages"])
 
 
-@pytest.mark.long
 async def test_a_call_that_repeats_is_not_made_again(bot: Bot, server: OllamaServer, desk: Desk) -> None:
     for _ in range(3):
         server.says(Calls("read_file", {"path": "notes.md"}))
