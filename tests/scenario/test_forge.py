@@ -42,7 +42,8 @@ def git(at: Path, *words: str) -> str:
 
 def passes(folder: Path) -> bool:
     return (
-        subprocess.run([sys.executable, "test_price.py"], cwd=folder, capture_output=True, check=False).returncode == 0
+        subprocess.run([sys.executable, "-B", "test_price.py"], cwd=folder, capture_output=True, check=False).returncode
+        == 0
     )
 
 
