@@ -532,7 +532,6 @@ async def test_a_name_that_has_become_a_worker_of_another_machine_is_its_own(
             assert await far.tasks() == []
 
 
-@pytest.mark.long
 async def test_there_are_only_so_many(tmp_path: Path, docker: DockerServer) -> None:
     async with on(tmp_path, image="agents") as bot:
         for _ in range(MOST_CONTAINERS):

@@ -341,7 +341,6 @@ async def test_who_waits_at_a_gateway_while_its_hub_restarts_is_there_at_once(tm
             assert status(bot, task) == "bidding"
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_who_comes_by_a_gateway_is_expected_back_while_redis_is_away_for_as_long_as_after_a_start(
     tmp_path: Path, early: bool

@@ -87,7 +87,6 @@ async def agrees(bot: Bot) -> None:
     prove(bot.app.settings)
 
 
-@pytest.mark.long
 async def test_a_task_is_paid_from_outside_and_its_worker_has_the_sats(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with escrow(tmp_path, FakeClock(), hands=Hands(does={"quill": gate})) as (bot, node):
@@ -335,7 +334,6 @@ async def test_an_order_that_nobody_pays_lapses(tmp_path: Path) -> None:
         assert told["text"] == "Order 1 is off: nobody paid it in time. No task was posted, and nothing was taken."
 
 
-@pytest.mark.long
 async def test_an_order_is_called_off_before_it_is_paid(tmp_path: Path) -> None:
     async with escrow(tmp_path, FakeClock()) as (bot, node):
         asked = await bot.say(POST)
@@ -357,7 +355,6 @@ async def test_an_order_is_called_off_before_it_is_paid(tmp_path: Path) -> None:
         assert (await bot.data("/cancel order=2"))["error"] == "paid_by"
 
 
-@pytest.mark.long
 async def test_what_may_not_be_spent_by_then_goes_back(tmp_path: Path) -> None:
     async with escrow(tmp_path, FakeClock()) as (bot, node):
         asked = await bot.data(POST)

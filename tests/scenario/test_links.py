@@ -541,7 +541,6 @@ async def test_a_link_told_again_after_a_crash_is_one_link(tmp_path: Path, monke
         assert bot.rows("SELECT count(*) FROM pairing_failure") == [(0,)]
 
 
-@pytest.mark.long
 async def test_a_revoked_token_is_ended_from_any_chat_of_an_owner_and_shown_to_nobody_else(
     tmp_path: Path, server: TelegramServer
 ) -> None:
@@ -814,7 +813,6 @@ async def test_who_is_a_stranger_by_now_sees_no_more_of_a_task_that_they_posted(
         assert board.text.startswith("T-1 posted with a budget"), "as it was answered, and no news"
 
 
-@pytest.mark.long
 async def test_who_has_sats_or_work_of_their_own_leaves_none_behind_by_becoming_an_owner(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         await talk.let_in(BOBS)
@@ -842,7 +840,6 @@ async def test_a_wish_ends_when_either_side_is_let_out_even_if_it_comes_back(tmp
         assert talk.links() == []
 
 
-@pytest.mark.long
 async def test_wrong_link_codes_lock_nobody_out_of_letting_in(tmp_path: Path) -> None:
     async with people(tmp_path) as talk:
         answers = [await talk.bot.data("/link AAAAAAAA") for _ in range(6)]

@@ -274,7 +274,6 @@ async def test_what_three_workers_died_at_has_failed_and_is_paid_back(tmp_path: 
         prove(bot.app.settings)
 
 
-@pytest.mark.long
 async def test_a_long_job_is_kept_by_its_heartbeats_and_learns_that_it_was_called_off(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()
@@ -1120,7 +1119,6 @@ async def test_all_workers_are_limited_as_one_class(tmp_path: Path) -> None:
         assert "limit" in (await bot.ends(task))["text"]
 
 
-@pytest.mark.long
 async def test_whoever_looks_on_reads_how_it_goes(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()

@@ -91,7 +91,6 @@ async def test_the_same_message_twice_is_one_turn(assistant: Assistant, server: 
     assert len(server.asked) == 1
 
 
-@pytest.mark.long
 async def test_the_same_message_at_the_same_time_is_one_turn(assistant: Assistant, server: OllamaServer) -> None:
     server.says("First.")
     server.says("Second.")
