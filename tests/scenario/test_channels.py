@@ -77,6 +77,12 @@ class Phone:
         return f"json://127.0.0.1:{self.port}/{SECRET}?rto=0.2"
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sends goes behind all else that this machine does, and the other tests are much of that."""
+    monkeypatch.setattr("tests.scenario.bot.PATIENCE", 45)
+
+
 @pytest.fixture
 async def phone() -> AsyncIterator[Phone]:
     async with Phone().listening() as phone:
