@@ -2,7 +2,7 @@
 
 Conversations share nothing here, so a slow answer delays only its own. An exchange is written once, under the key of
 the message behind it, when it is over. What the model called on the way is written as it is done (`loop.py`): after a crash the
-message is answered behind that, and no call is made twice that was over.
+message is answered behind that, and no round of calls is made twice that was over.
 """
 
 from __future__ import annotations
