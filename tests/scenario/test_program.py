@@ -303,7 +303,7 @@ async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp
     assert whole.out.endswith("## Next steps\n\nThought 3.\n")
     assert (shown + rest, err, code) == (b"## Outline\n\nIt is wet\n\n(stopped)\n", b"", 130)
     assert nothing.code == 1
-    assert "ollama pull" in none.complaint
+    assert "/pull" in none.complaint
 
 
 @pytest.mark.long
