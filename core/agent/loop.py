@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
 from core.agent.model import ModelRambled, ModelRepeats, ToolCall, fitting
 from core.agent.needs import called_for
-from core.agent.prompt import plain, price, tokens, window
+from core.agent.prompt import plain, price, spare, tokens, window
 from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
 from core.agent.tool import BadCall, Effect, Output, Way, addresses, judge
@@ -51,6 +51,9 @@ CALL_SECONDS = 120.0
 
 TOOLS_SHARE = 4
 """One part in this many of the window is the most that the tools of a turn may take."""
+
+ROOM_FOR_RESULTS = 128
+"""Tokens that what is called needs at least: who writes so much that less is left is answered without tools."""
 
 RESULT_SHARE = 4
 """One part in this many of the window is the most that one result may take."""
@@ -142,8 +145,9 @@ class Loop:
         """
         card = await self._model.card(model)
         num_ctx = fitting(self._bounds.window, card)
-        able = scene.tools if scene.use is not None and card.tools else ()
-        tools = {tool.spec.name: tool for tool in few(able, scene, num_ctx // TOOLS_SHARE)}
+        room = min(num_ctx // TOOLS_SHARE, spare(scene.system(True), scene.text, num_ctx) - ROOM_FOR_RESULTS)
+        able = scene.tools if scene.use is not None and card.tools and room > 0 else ()
+        tools = {tool.spec.name: tool for tool in few(able, scene, room)}
         waiting = sum(call.asked is not None for step in turned.steps for call in step.calls)
         calls = _Calls(scene, turned, tools, tell, num_ctx, waiting)
         while called := await self._listen(calls, model):

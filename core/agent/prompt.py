@@ -130,6 +130,12 @@ def shown(step: Step) -> list[ChatMessage]:
     return [ChatMessage("assistant", plain(step.said), calls), *results]
 
 
+def spare(system: str, text: str, num_ctx: int) -> int:
+    """The tokens of a window that a text leaves beside the prompt and the answer; below 0 if it does not fit."""
+    head, last = ChatMessage("system", system), ChatMessage("user", plain(text))
+    return num_ctx - num_ctx // ANSWER_SHARE - _cost(head) - _cost(last)
+
+
 def window(
     system: str, turns: Sequence[Turn], text: str, num_ctx: int, *, steps: Sequence[Step] = (), tools: Sequence[ToolSpec] = ()
 ) -> list[ChatMessage]:  # fmt: skip

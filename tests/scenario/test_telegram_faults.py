@@ -384,7 +384,9 @@ async def test_a_refused_rendering_goes_out_plain(
 @pytest.mark.long
 async def test_4096_astral_characters_and_sixty_buttons(tmp_path: Path, server: TelegramServer) -> None:
     async with OllamaServer.running("echo:latest") as model, on_telegram(tmp_path, server, ollama=model.url) as talk:
-        said = "".join(chr(0x20000 + number) for number in range(4096))  # a model that says the same for ever is stopped
+        said = "".join(
+            chr(0x20000 + number) for number in range(4096)
+        )  # a model that says the same for ever is stopped
         server.say(talk.olga, OLGA, said)
         await talk.until(lambda: said in "".join(texts(talk, talk.olga)), "all of them")
         assert all(units(text) <= 4096 for text in texts(talk, talk.olga))

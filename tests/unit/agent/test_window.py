@@ -9,6 +9,9 @@ import pytest
 from core.agent.agent import Assistant
 from core.agent.model import Bounds
 from core.agent.prompt import TooLongForModel
+from core.agent.tool import Use
+from core.chat import Caller, Role
+from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
     from adapters.llm.ollama import OllamaModel
@@ -31,6 +34,17 @@ async def test_turns_that_do_not_fit_the_models_own_window_are_left_out_whole(
     assert not any(one["content"].startswith("1 ") for one in sent)
 
 
+async def test_who_writes_so_much_that_tools_do_not_fit_is_answered_without(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    assistant = Assistant(store, model, bounds=Bounds(window=2048), toolbox=Box([Made("a_tool", _nothing)]))
+    use = Use(Caller("here", Role.MEMBER), "here", "k")
+    await assistant.turn("here", "short", "k1", lambda _: None, use=use)
+    assert server.last["tools"]
+    await assistant.turn("there", "word " * 660, "k2", lambda _: None, use=use)
+    assert not server.last.get("tools")
+
+
 async def test_a_question_that_fits_only_a_wider_window_is_refused_by_name(
     store: Database, model: OllamaModel, server: OllamaServer
 ) -> None:
@@ -38,3 +52,7 @@ async def test_a_question_that_fits_only_a_wider_window_is_refused_by_name(
     with pytest.raises(TooLongForModel):
         await Assistant(store, model, bounds=Bounds(window=8192)).answer("here", "word " * 800, "k", lambda _: None)
     assert server.asked == []
+
+
+async def _nothing() -> str:
+    return ""
