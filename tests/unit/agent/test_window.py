@@ -41,7 +41,7 @@ async def test_who_writes_so_much_that_tools_do_not_fit_is_answered_without(
     use = Use(Caller("here", Role.MEMBER), "here", "k")
     await assistant.turn("here", "short", "k1", lambda _: None, use=use)
     assert server.last["tools"]
-    await assistant.turn("there", "word " * 660, "k2", lambda _: None, use=use)
+    await assistant.turn("there", "word " * 700, "k2", lambda _: None, use=use)
     assert not server.last.get("tools")
 
 
