@@ -549,7 +549,7 @@ async def test_one_whose_token_was_revoked_is_not_begun_again_until_it_is_given_
         await spawned(bot)
         await bot.app.console.admin["token.revoke"]({"token_kind": "worker", "name": "box"})
         docker.end("box")
-        bot.pass_time(5)
+        await ticks(bot, docker)
         await bot.until(kind="more", agent="box", text="its token was revoked. /spawn box gives it another")
         await ticks(bot, docker, 400)
         assert docker.of("box").begun == 1

@@ -89,7 +89,7 @@ async def test_it_speaks_on_red_and_on_green_again_and_ends_with_0(tmp_path: Pat
         assert (await watcher.says()).startswith("green again: test -e works in ")
         code, seconds = await watcher.ends(signal.SIGTERM)
         assert code == 0
-        assert seconds < 1
+        assert seconds < PATIENCE  # a second on a machine that does nothing else
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
@@ -106,7 +106,7 @@ async def test_it_leaves_no_process_whatever_ends_it(number: signal.Signals, tmp
         assert await asyncio.to_thread(held.readline) == b"begun\n"
         code, seconds = await watcher.ends(number)
         assert code == (-9 if number == signal.SIGKILL else 0)
-        assert seconds < 1
+        assert seconds < PATIENCE  # a second on a machine that does nothing else
         async with asyncio.timeout(PATIENCE):
             assert await asyncio.to_thread(held.read) == b"", "whoever held it is gone"
         held.close()
