@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import asynccontextmanager, closing
@@ -78,7 +79,10 @@ def running(docker: Docker) -> dict[str, str]:
 
 
 def everything(docker: Docker) -> str:
-    return docker("ps", "--all", "--quiet", "--filter", "label=timmy.hub") + docker("volume", "ls", "--quiet")
+    """Containers of hubs, and volumes without a name: those that have one are of people, or of other tests."""
+    volumes = docker("volume", "ls", "--quiet").split()
+    mine = [one for one in volumes if re.fullmatch(r"[0-9a-f]{64}", one)]
+    return docker("ps", "--all", "--quiet", "--filter", "label=timmy.hub") + "".join(mine)
 
 
 async def enrolled(hub: HubProcess, name: str = "box") -> None:
