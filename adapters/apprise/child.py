@@ -21,7 +21,7 @@ LONGEST = 4000
 LONGEST_LIFE = 60
 """Seconds, after which it ends in any case."""
 
-NICE = 10
+NICE = 2
 
 _STATUS = re.compile(r"error=([0-9]{3})\b")
 _NEVER_LEFT = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "SSLCertVerificationError")
