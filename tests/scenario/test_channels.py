@@ -127,7 +127,7 @@ async def told(bot: Bot, words: str, topic: Topic = Topic.AGENTS) -> None:
         bot.app.delivery.send(message)
 
 
-@pytest.mark.long
+@pytest.mark.kill_sweep
 @pytest.mark.parametrize("script", [[], [500]], ids=str)
 async def test_an_owner_is_told_by_a_channel_whose_url_nobody_sees(
     tmp_path: Path, phone: Phone, script: list[int | str], capfd: pytest.CaptureFixture[str], logged: list[str]
@@ -154,7 +154,7 @@ async def test_an_owner_is_told_by_a_channel_whose_url_nobody_sees(
     assert SECRET not in " ".join(shown)
 
 
-@pytest.mark.long
+@pytest.mark.kill_sweep
 async def test_a_channel_that_breaks_off_parks_alone_and_a_doubtful_message_says_so(
     tmp_path: Path, phone: Phone
 ) -> None:
@@ -174,7 +174,7 @@ async def test_a_channel_that_breaks_off_parks_alone_and_a_doubtful_message_says
         assert bot.app.health.surfaces[-1].advice == ("the channel gone takes no messages: it cannot be reached",)
 
 
-@pytest.mark.long
+@pytest.mark.kill_sweep
 async def test_what_was_sent_and_not_noted_before_a_crash_is_sent_again_and_marked(
     tmp_path: Path, phone: Phone
 ) -> None:
@@ -207,7 +207,7 @@ async def test_channels_are_the_owners_and_those_that_there_are(tmp_path: Path) 
         assert bot.rows("SELECT * FROM outgoing WHERE surface = 'apprise'") == []
 
 
-@pytest.mark.long
+@pytest.mark.kill_sweep
 async def test_the_doctor_says_which_urls_mean_nothing(tmp_path: Path) -> None:
     found = named(tmp_path, phone="json://127.0.0.1:9/x", fax="nonsense://token")
     assert await look_at_channels(found) == {"phone": "", "fax": "Apprise does not know what its URL means"}
