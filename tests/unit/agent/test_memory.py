@@ -74,11 +74,14 @@ def first(index: Index, question: str) -> list[str]:
     return [one.text for one in best(facts, worths(facts, query, question, 0))]
 
 
+KEY = "PRIVATE KEY"  # apart from what comes before it: no file of ours looks like one
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "my password is hunter2", "Passwort: geheim123", "wifi password for the office is tulip-9", "the PIN is 1234",
-        "the token: abc123", "api key = abcdef", "mot de passe est soleil", "-----BEGIN OPENSSH PRIVATE KEY----- x",
+        "the token: abc123", "api key = abcdef", "mot de passe est soleil", f"-----BEGIN OPENSSH {KEY}----- x",
         "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k",
         "timmy_owner_Zm9vYmFyYmF6cXV4", "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "use sk-proj-abcdefghijklmnop",
         "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "AKIAIOSFODNN7EXAMPLE", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x",
