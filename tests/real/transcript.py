@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import textwrap
 from dataclasses import dataclass, field
@@ -81,10 +82,11 @@ class Transcript:
 
     def keep(self, *, write: bool) -> None:
         """See that the page of the docs is this one, or write it."""
-        path = DOCS / self.name
+        path, now = DOCS / self.name, self.page()
         if write:
-            path.write_text(self.page())
-        assert path.read_text() == self.page(), "write it anew with: make test-real ARGS=--write-transcript"
+            path.write_text(now)
+        other = "\n".join(difflib.unified_diff(path.read_text().splitlines(), now.splitlines(), "docs", "now", lineterm=""))
+        assert not other, f"write it anew with: make test-real ARGS=--write-transcript\n{other}"
 
     def _message(self, who: str, words: Words, *, picture: bool = False) -> None:
         self._say(who, "(a picture)" if picture else words.text)
