@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shutil
 import sqlite3
 from contextlib import asynccontextmanager, closing
@@ -79,10 +78,8 @@ def running(docker: Docker) -> dict[str, str]:
 
 
 def everything(docker: Docker) -> str:
-    """Containers of hubs, and volumes without a name: those that have one are of people, or of other tests."""
-    volumes = docker("volume", "ls", "--quiet").split()
-    mine = [one for one in volumes if re.fullmatch(r"[0-9a-f]{64}", one)]
-    return docker("ps", "--all", "--quiet", "--filter", "label=timmy.hub") + "".join(mine)
+    """Containers of hubs, and all volumes."""
+    return docker("ps", "--all", "--quiet", "--filter", "label=timmy.hub") + docker("volume", "ls", "--quiet")
 
 
 async def enrolled(hub: HubProcess, name: str = "box") -> None:

@@ -6,8 +6,9 @@ import json
 import re
 import subprocess
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 import yaml
 
 from tests.real.docker import ROOT, RUNS
@@ -22,9 +23,24 @@ STOP_SECONDS = 5
 pytestmark = RUNS
 
 
+@pytest.fixture
+def volumes(docker: Docker) -> Iterator[None]:
+    """What docker-compose.yml has the hub keep is gone after the test."""
+    yield
+    for volume in of_compose()["volumes"]:
+        docker("volume", "rm", volume.partition(":")[0])
+
+
+def of_compose() -> dict[str, Any]:
+    """What docker-compose.yml says of the hub."""
+    return cast(
+        "dict[str, Any]", yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["hub"]
+    )
+
+
 def shut_in() -> list[str]:
     """The options of `docker run` that say what docker-compose.yml says of the hub. Its network is not reached from here."""
-    hub: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["hub"]
+    hub = of_compose()
     words = ["--network=none", f"--pids-limit={hub['pids_limit']}"]
     words += [f"--{name.replace('_', '-')}" for name in ("init", "read_only") if hub[name]]
     words += [f"--tmpfs={mount}" for mount in hub["tmpfs"]]
@@ -74,6 +90,7 @@ def test_the_image_holds_the_hub_and_nothing_of_a_developer(docker: Docker) -> N
     assert size - below < 480e6  # 110 of them hear: PyAV with its codecs, and an English model
 
 
+@pytest.mark.usefixtures("volumes")
 def test_a_hub_shut_in_works_stops_and_its_books_outlive_it(docker: Docker) -> None:
     with hub(docker, "first"):
         status = dict(

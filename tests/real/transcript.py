@@ -85,7 +85,9 @@ class Transcript:
         path, now = DOCS / self.name, self.page()
         if write:
             path.write_text(now)
-        other = "\n".join(difflib.unified_diff(path.read_text().splitlines(), now.splitlines(), "docs", "now", lineterm=""))
+        other = "\n".join(
+            difflib.unified_diff(path.read_text().splitlines(), now.splitlines(), "docs", "now", lineterm="")
+        )
         assert not other, f"write it anew with: make test-real ARGS=--write-transcript\n{other}"
 
     def _message(self, who: str, words: Words, *, picture: bool = False) -> None:
