@@ -12,7 +12,7 @@ from core.ids import task_name
 from core.money import format_cost, format_sats, moved_sats, to_cost, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
-from core.swarm.orders import span
+from core.swarm.orders import about, span
 from core.swarm.reputation import together, trust
 from core.swarm.task import Status
 from core.wallet.ledger import is_held, user_account
@@ -417,8 +417,8 @@ def offers(task: Task, answers: Sequence[Answer]) -> Reply:
 
 def asked(task: Task, now: int) -> Reply:
     """A task is put to people to bid on."""
-    left = max(1, round(((task.closes_at or task.deadline) - now) / 1000)) * 1000
-    page = Page(f"{task.name} is up for bids{f' by {task.only}' if task.only else ''}, for {span(left)}")
+    left = (task.closes_at or task.deadline) - now
+    page = Page(f"{task.name} is up for bids{f' by {task.only}' if task.only else ''}, for {about(left)}")
     page.add(_first_line(task.description))
     page.add(f"at most {format_sats(task.budget)}: /bid {task.name} SATS")
     return page.reply(task_data(task))

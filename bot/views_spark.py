@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bot.page import Page
 from bot.views import moment
 from core.money import format_sats, to_sats
-from core.spark.advice import span, words
+from core.spark.advice import words
+from core.swarm.orders import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def foreseen(said: Forecast) -> tuple[str, Json]:
         data["price_sats"] = [to_sats(low), to_sats(high)]
     if said.took is not None:
         low, high = said.took
-        parts.append(f"{span(low)} to {span(high)}" if span(low) != span(high) else span(high))
+        parts.append(f"{about(low)} to {about(high)}" if about(low) != about(high) else about(high))
         data["seconds"] = [low / 1000, high / 1000]
     return "; ".join(parts), data
 

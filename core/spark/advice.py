@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from core.money import format_sats, to_sats
 from core.spark.known import LATELY_VARIES, UNSEEN
+from core.swarm.orders import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -98,7 +99,7 @@ def words(advice: Advice, there: Callable[[str], bool]) -> str:
             said = f"a task in {where} costs {format_sats(facts['lately'])} of late, {usual} before"
             does = f"max={to_sats(facts['usual'])} pays no more than that"
         case Topic.SLOW:
-            said = f"a task in {where} takes {span(facts['lately'])} of late, {span(facts['usual'])} before"
+            said = f"a task in {where} takes {about(facts['lately'])} of late, {about(facts['usual'])} before"
             does = f"to={other} is faster" if other else "by=DURATION ends what takes too long"
         case _:
             assert_never(advice.topic)
@@ -108,13 +109,6 @@ def words(advice: Advice, there: Callable[[str], bool]) -> str:
 def at_it(known: Known, agent: str) -> bool:
     """Whether an agent had one of the latest tasks of a field: whom auctions pass over by themselves is no matter."""
     return known.ended - known.seen.get(agent, UNSEEN).latest <= _AT_IT
-
-
-def span(time: int) -> str:
-    """A time in ms, roughly: `40 s`, `3 min`, `5 h`."""
-    seconds = max(1, round(time / 1000))
-    size, unit = next((one for one in ((86_400, "d"), (3600, "h"), (60, "min")) if seconds >= 2 * one[0]), (1, "s"))
-    return f"{round(seconds / size)} {unit}"
 
 
 def _as_said(now: Advice, before: Advice | None) -> Advice:

@@ -128,3 +128,10 @@ def span(time: int) -> str:
     seconds = time // SECOND
     size, unit = next(one for one in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
     return f"{seconds // size}{unit}"
+
+
+def about(time: int) -> str:
+    """A time in ms, roughly: `40 s`, `3 min`, `5 h`."""
+    seconds = max(1, round(time / SECOND))
+    size, unit = next((one for one in ((86_400, "d"), (3600, "h"), (60, "min")) if seconds >= 2 * one[0]), (1, "s"))
+    return f"{round(seconds / size)} {unit}"

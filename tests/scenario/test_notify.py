@@ -158,7 +158,7 @@ async def test_in_a_group_an_operator_has_bids_told_and_nobody_has_what_is_priva
         assert (await said(bot, ANN, "/notify", GROUP))["text"].startswith("Told here: bids.")
         await bot.app.store.write(lambda tx: tx.ledger.append(_grant(ANN)))
         await said(bot, ANN, "/task write a poem", f"{GROUP}/7")
-        await bot.see(lambda: came(bot, GROUP) == ["T-1 is up for bids, for 1m"], pace=0)
+        await bot.see(lambda: came(bot, GROUP) == ["T-1 is up for bids, for 60 s"], pace=0)
         assert (await said(bot, BOB, "/bid T-1 3"))["ok"]
         bot.pass_time(61)
         await bot.see(lambda: any("T-1 is yours for 3 sats" in line for line in came(bot, BOB)), pace=0)
@@ -175,10 +175,10 @@ async def test_who_wants_to_bid_is_told_of_what_people_can_bid_on_but_not_of_the
             await said(bot, who, "/notify bids on")
         await bot.app.store.write(lambda tx: tx.ledger.append(_grant(ANN)))
         await said(bot, ANN, "/task write a poem pick=ask by=2h")
-        await bot.see(lambda: came(bot, BOB) == ["T-1 is up for bids, for 2h"], pace=0)
+        await bot.see(lambda: came(bot, BOB) == ["T-1 is up for bids, for 2 h"], pace=0)
         await said(bot, ANN, f"/task paint the shed to={BOB}")
         await bot.see(lambda: len(came(bot, BOB)) == 2, pace=0)
-        assert came(bot, BOB)[1] == "T-2 is up for bids by telegram:6, for 1d"
+        assert came(bot, BOB)[1] == "T-2 is up for bids by telegram:6, for 24 h"
         assert not [line for line in came(bot, ANN) if "is up for bids" in line]
         await said(bot, BOB, "/notify bids off")
         await said(bot, ANN, f"/task paint the fence to={BOB}")

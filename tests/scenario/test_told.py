@@ -136,7 +136,7 @@ async def test_a_person_whose_work_is_not_wanted_is_told_so(bot: Bot) -> None:
     assert "is yours" in await _ann(bot, "/bid T-3 7")
     bot.pass_time(3600)
     told = await _until_told(bot, "T-3 has")
-    assert f"T-3 is up for bids by {ANN}, for 1h" in told, "whoever is asked by name is told"
+    assert f"T-3 is up for bids by {ANN}, for 60 min" in told, "whoever is asked by name is told"
     assert told[-1] == "T-3 has expired; there is nothing more to do"
     assert "T-3 is yours for 7 sats: paint it" not in told, "she was answered when she won by bidding"
 

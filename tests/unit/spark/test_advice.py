@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.spark.advice import Topic, advise, at_it, span, words
+from core.spark.advice import Topic, advise, at_it, words
 from core.spark.known import NOTHING
 from tests.unit.spark.test_forecast import MINUTE, SAT, after
 
@@ -118,14 +118,6 @@ def test_what_got_slower_than_usual(other: bool) -> None:
     (said,) = Board().look(known)
     assert said.startswith("a task in data takes 5")
     assert said.endswith("to=bea is faster" if other else "by=DURATION ends what takes too long")
-
-
-@pytest.mark.parametrize(
-    ("time", "said"),
-    [(3, "1 s"), (40_400, "40 s"), (119_000, "119 s"), (130_000, "2 min"), (3 * HOUR, "3 h"), (72 * HOUR, "3 d")],
-)
-def test_a_time_roughly(time: int, said: str) -> None:
-    assert span(time) == said
 
 
 def test_the_gravest_comes_first() -> None:
