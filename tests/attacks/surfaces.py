@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.summary import Summary
 from core.chat import Caller, Role
 from tests.attacks.world import ANN, BEN, GROUP, PAGE, call
+from tests.project import git
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -155,9 +155,8 @@ async def _schedule(w: World, text: str) -> Way:
 
 
 async def _git(w: World, text: str) -> Way:
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(w.workspace)]
     for words in (["init", "-q"], ["add", "diary.md"], ["commit", "-q", "-m", text]):
-        await asyncio.to_thread(subprocess.run, [*git, *words], check=True, capture_output=True)
+        await asyncio.to_thread(git, w.workspace, *words)
 
     async def go() -> None:
         await w.bot.say("/task research what was committed max=100")

@@ -21,6 +21,7 @@ from core.errors import HubError
 from core.tokens import CONSOLE_OWNER
 from tests.kill.hub_process import hub_process
 from tests.program import ROOT
+from tests.project import git
 from tests.real.transcript import WRITTEN, Transcript
 from tests.scenario.bot import NOBODY, hub, settings
 
@@ -95,13 +96,11 @@ async def test_the_time_server_tells_the_time(tmp_path: Path) -> None:
 
 @missing
 async def test_the_git_server_reads_a_repository_and_what_it_would_write_asks(tmp_path: Path) -> None:
-    for words in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
-        subprocess.run(  # noqa: ASYNC221 - a moment, before anything runs
-            ["git", "-c", "user.name=A", "-c", "user.email=a@b.example", *words], cwd=tmp_path, check=True
-        )
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "Begin")
     (tmp_path / "notes.md").write_text("milk\n")
-    git = server("mcp_server_git", "--repository", str(tmp_path), read=["git_status", "git_log"])
-    async with with_servers(tmp_path, git=git) as bot:
+    reads = server("mcp_server_git", "--repository", str(tmp_path), read=["git_status", "git_log"])
+    async with with_servers(tmp_path, git=reads) as bot:
         assert "notes.md" in await called(bot, "git__git_status", repo_path=str(tmp_path))
         assert "Begin" in await called(bot, "git__git_log", repo_path=str(tmp_path))
         listed = (await bot.say("/tools"))["text"]

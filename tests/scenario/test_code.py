@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from config import personas
 from tests.ollama_server import Calls, OllamaServer
+from tests.project import git
 from tests.scenario.bot import hub, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-SELF = {
-    "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_COMMITTER_NAME": "Ann", "HOME": "/nowhere",
-    "GIT_COMMITTER_EMAIL": "ann@example.org", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"],
-}  # fmt: skip
-
-
-def git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=folder, env=SELF, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 from config import personas
 from tests.docker_server import DockerServer
 from tests.ollama_server import Calls, OllamaServer, Wire
+from tests.project import everything, git
 from tests.scenario.bot import balances, hub, settings
 
 if TYPE_CHECKING:
@@ -36,19 +37,11 @@ MENDS = Calls("edit_file", {"path": "shop/price.py", "old": "net + tax", "new": 
 SAYS = "price() took the tax for an amount; it is a rate now.\nLimits: no rounding."
 
 
-def git(at: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=at, check=True, capture_output=True, text=True).stdout
-
-
 def passes(folder: Path) -> bool:
     return (
         subprocess.run([sys.executable, "-B", "test_price.py"], cwd=folder, capture_output=True, check=False).returncode
         == 0
     )
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def text(diff: dict[str, Any]) -> str:
@@ -62,7 +55,7 @@ def repository(found: Settings) -> Path:
     (shop / "test_price.py").write_text(TEST)
     git(shop, "init", "--quiet")
     git(shop, "add", ".")
-    git(shop, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "first")
+    git(shop, "commit", "--quiet", "-m", "first")
     return shop
 
 
@@ -141,7 +134,7 @@ async def test_a_bug_is_mended_in_a_copy_tested_in_a_container_and_delivered_as_
         assert not passes(shop)
         git(shop, "apply", diff["path"])
         assert passes(shop)
-        assert git(shop, "status", "--short") == " M price.py\n"
+        assert git(shop, "status", "--short") == "M price.py"
 
 
 @pytest.mark.long
@@ -314,7 +307,7 @@ async def test_a_hostile_repository_and_a_model_that_obeys_it_reach_nothing(
         if len(changed) > 1:  # in the copy there are no links, so that is a folder of its own there
             with pytest.raises(subprocess.CalledProcessError) as refused:
                 git(shop, "apply", diff["path"])
-            assert "'out/new.py' is beyond a symbolic link" in refused.value.stderr
+            assert b"'out/new.py' is beyond a symbolic link" in refused.value.stderr
         assert everything(workspace) == before
         assert [path.name for path in outside.iterdir()] == ["secret-plan.txt"]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]

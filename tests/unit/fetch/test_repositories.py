@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from adapters.fetch.repositories import (
 )
 from tests.depth import first
 from tests.fakes import FakeIds
+from tests.project import SELF, git
 from tests.unit.fetch.test_fetcher import tls
 
 if TYPE_CHECKING:
@@ -36,16 +36,6 @@ if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
 
     from core.errors import HubError
-
-SELF = {
-    "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_COMMITTER_NAME": "Ann", "HOME": "/nowhere",
-    "GIT_COMMITTER_EMAIL": "ann@example.org", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"],
-}  # fmt: skip
-
-
-def git(folder: Path, *words: str, given: bytes | None = None) -> str:
-    done = subprocess.run(["git", *words], cwd=folder, env=SELF, input=given, capture_output=True, check=True)
-    return done.stdout.decode().strip()
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +21,7 @@ from adapters.skills.runner import SkillRunner
 from adapters.skills.worktrees import Worktrees
 from core.agent.skill import Match
 from core.agent.worktree import DIFF
+from tests.project import everything, git
 from tests.unit.skills.conftest import CANARY
 
 if TYPE_CHECKING:
@@ -52,14 +52,6 @@ def worktrees(root: Path, tmp_path: Path) -> Worktrees:
     return Worktrees(SkillRunner(root, [root / "data"], scratch=scratch), scratch)
 
 
-def git(*words: str, at: Path) -> None:
-    subprocess.run(["git", *words], cwd=at, check=True)
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.long
 async def test_what_is_changed_in_a_copy_is_a_file_that_git_applies(
     worktrees: Worktrees, shop: Path, tmp_path: Path
@@ -84,7 +76,7 @@ async def test_what_is_changed_in_a_copy_is_a_file_that_git_applies(
         assert change.diff is not None
         assert change.diff.name == DIFF
         assert everything(shop) == before, "people's own files are not touched"
-        git("apply", str(change.diff), at=shop)
+        git(shop, "apply", str(change.diff))
         assert everything(tree.folder) == {
             name: content for name, content in everything(shop).items() if name not in {".env", "link.md"}
         }
@@ -150,7 +142,7 @@ async def test_what_is_planted_in_it_starts_nothing(worktrees: Worktrees, shop: 
     trap.chmod(0o755)
     async with worktrees.open("shop", "fix") as tree:
         for place in (tree.folder, tree.folder / "tests"):
-            git("init", "--quiet", at=place)
+            git(place, "init", "--quiet")
             (place / ".git/config").write_text(
                 f"[core]\n\tfsmonitor = {trap}\n\thooksPath = {tmp_path}\n[diff]\n\texternal = {trap}\n"
                 f'[filter "evil"]\n\tclean = {trap}\n[diff "evil"]\n\ttextconv = {trap}\n\tcommand = {trap}\n'

@@ -14,6 +14,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 from adapters.clockwork import SystemClock
 from adapters.suites import changes as module
 from adapters.suites.changes import NotWatched, changes
+from tests.project import git
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,13 +31,6 @@ async def watched(folder: Path) -> AsyncIterator[AsyncIterator[dict[str, int | N
         stop.set()
         async for _ in batches:
             pass
-
-
-async def git(folder: Path, *words: str) -> None:
-    done = await asyncio.create_subprocess_exec(
-        "git", "-C", str(folder), *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    assert await done.wait() == 0
 
 
 async def seen(folder: Path, *batch: tuple[Change, str]) -> frozenset[str]:
@@ -140,16 +134,16 @@ async def test_the_folders_above_a_project_do_not_count(tmp_path: Path) -> None:
 
 
 async def test_gitignore_says_what_is_made(tmp_path: Path) -> None:
-    await git(tmp_path, "init")
+    git(tmp_path, "init")
     (tmp_path / ".gitignore").write_text("*.log\nout/\nä*\n")
     (tmp_path / "kept.log").touch()
-    await git(tmp_path, "add", "--force", "kept.log")
+    git(tmp_path, "add", "--force", "kept.log")
     names = ["a.py", "a.log", "out/x/y", "ärger.txt", "build/made.py", "kept.log"]
     assert await seen(tmp_path, *((Change.modified, name) for name in names)) == {"a.py", "build/made.py", "kept.log"}
 
 
 async def test_a_hook_of_the_project_is_not_run(tmp_path: Path) -> None:
-    await git(tmp_path, "init")
+    git(tmp_path, "init")
     (tmp_path / ".git/config").write_text(f"[core]\n\tfsmonitor = touch {tmp_path}/canary #\n")
     (tmp_path / "a.py").touch()
     assert await seen(tmp_path, (Change.modified, "a.py")) == {"a.py"}

@@ -9,6 +9,7 @@ import pytest
 from adapters.tools.toolbox import MODULES
 from core.errors import HubError
 from tests.depth import first
+from tests.project import everything
 from tests.unit.skills.conftest import CANARY, CLOSED
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ NAMING = {
 """The tools that take a name of the workspace, and as what."""
 
 
-def contents(root: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
 def test_every_tool_that_takes_a_name_is_tried(bench: Bench) -> None:
     for name in MODULES:
         tool = bench.tools.find(name)
@@ -49,7 +46,7 @@ def test_every_tool_that_takes_a_name_is_tried(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("tool", "closed"), first(1, [(tool, closed) for closed in CLOSED for tool in NAMING]))
 async def test_no_tool_reaches_what_is_closed(bench: Bench, root: Path, tool: str, closed: str) -> None:
-    before = contents(root)
+    before = everything(root)
     found = bench.tools.find(tool)
     assert found is not None
     properties = found.spec.parameters["properties"]
@@ -58,4 +55,4 @@ async def test_no_tool_reaches_what_is_closed(bench: Bench, root: Path, tool: st
     with pytest.raises(HubError) as refused:
         await bench.given(tool, {**given, NAMING[tool]: closed})
     assert CANARY not in str(refused.value)
-    assert contents(root) == before
+    assert everything(root) == before

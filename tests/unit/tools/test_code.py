@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from adapters.skills.errors import FileClosed, FileThere, OutsideWorkspace, Text
 from adapters.tools.toolbox import Tools
 from core.agent.box import Ran
 from core.agent.tool import BadCall, Effect, Use
+from tests.project import git
 from tests.unit.tools.bench import ANN
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def test_a_change_is_tested_in_a_box_and_handed_over(yard: Yard) -> None:
         )
     ]
     assert (yard.shop / "cart.py").read_text() == "total = 1\n", "people's own is not touched"
-    subprocess.run(["git", "apply", kept(yard, output)], cwd=yard.shop, check=True)  # noqa: ASYNC221 - quick
+    git(yard.shop, "apply", str(kept(yard, output)))
     assert (yard.shop / "cart.py").read_text() == "total = 2\n"
     assert yard.left() == []
 

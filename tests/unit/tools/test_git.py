@@ -27,6 +27,7 @@ from adapters.skills.job import Job
 from adapters.skills.workspace import Workspace
 from adapters.tools.toolbox import Tools
 from core.agent.tool import Use, Way, judge
+from tests.project import SELF, everything, git
 from tests.unit.skills.conftest import CANARY
 from tests.unit.tools.bench import ANN
 
@@ -37,17 +38,6 @@ if TYPE_CHECKING:
     from core.errors import HubError
     from core.events import Json
     from tests.unit.tools.bench import Bench
-
-SELF = {
-    "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_COMMITTER_NAME": "Ann", "HOME": "/nowhere",
-    "GIT_COMMITTER_EMAIL": "ann@example.org", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"],
-}  # fmt: skip
-
-
-def git(folder: Path, *words: str) -> str:
-    """As a person runs it there."""
-    done = subprocess.run(["git", *words], cwd=folder, env=SELF, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture
@@ -72,10 +62,6 @@ def shop(root: Path) -> Path:
     (shop / ".gitignore").write_text("*.log\n")
     (shop / "noise.log").write_text("noise\n")
     return shop
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.long
