@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
+from adapters.clockwork import running
 from adapters.sqlite.writer import Database
 from core.store import StoreClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from adapters.console.link import Frame
+    from adapters.console.surface import ConsoleSurface
     from adapters.sqlite.unit_of_work import UnitOfWork
 
 R = TypeVar("R")
@@ -117,7 +120,23 @@ class Wire:
     def __init__(self, fate: Fate, seen: list[Frame]) -> None:
         self._fate = fate
         self._seen = seen
-        self.said: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._said: asyncio.Queue[Frame | None] = asyncio.Queue()
+
+    @classmethod
+    @asynccontextmanager
+    async def attached(cls, console: ConsoleSurface, fate: Fate, seen: list[Frame]) -> AsyncIterator[Wire]:
+        """Somebody is at the console."""
+        wire = cls(fate, seen)
+        async with running(console.serve(wire), "console"):
+            wire._said.put_nowait({"op": "attach"})
+            try:
+                yield wire
+            finally:
+                wire._said.put_nowait(None)
+
+    def say(self, text: str, name: str, **more: str) -> None:
+        """Say a line under a name."""
+        self._said.put_nowait({"op": "say", "text": text, "id": name, **more})
 
     async def send(self, frame: Frame) -> None:
         """See `Link`."""
@@ -135,7 +154,7 @@ class Wire:
 
     async def receive(self) -> Frame | None:
         """See `Link`."""
-        return await self.said.get()
+        return await self._said.get()
 
 
 class MortalServer:

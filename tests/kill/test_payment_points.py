@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.clockwork import running
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from adapters.sqlite.connection import connect
@@ -238,30 +237,23 @@ class PaymentStory(Story):
         return super()._hub(node=MortalNode(self.node, self._fate), **parts)
 
     async def _live(self, fate: Fate) -> None:
-        async with self._hub() as (app, clock):
-            wire = Wire(fate, self.seen)
-            async with running(app.console.serve(wire), "console"):
-                await wire.said.put({"op": "attach"})
-                try:
-                    heard = ""
-                    for name, line in zip(self.said, self.lines, strict=True):
-                        if fate.dead:
-                            break
-                        if isinstance(line, World):
-                            await self._happens(name, line, app, fate, clock)
-                        else:
-                            heard = name
-                            await wire.said.put(self._frame(name, line))
-                        query = f"SELECT ({QUIET}) AND {line.until}"
-                        await self._until(app, fate, clock, query, heard)
-                finally:
-                    await wire.said.put(None)
+        async with self._hub() as (app, clock), Wire.attached(app.console, fate, self.seen) as wire:
+            heard = ""
+            for name, line in zip(self.said, self.lines, strict=True):
+                if fate.dead:
+                    break
+                if isinstance(line, World):
+                    await self._happens(name, line, app, fate, clock)
+                else:
+                    heard = name
+                    wire.say(self._words(line), name, **({"as": line.as_whom} if line.as_whom else {}))
+                query = f"SELECT ({QUIET}) AND {line.until}"
+                await self._until(app, fate, clock, query, heard)
 
-    def _frame(self, name: str, line: Say) -> dict[str, Any]:
+    def _words(self, line: Say) -> str:
         if "{ours}" in line.text:
             ((self.invoices["ours"],),) = rows(self.settings(), "SELECT bolt11 FROM invoice")
-        frame: dict[str, Any] = {"op": "say", "text": line.text.format(**self.invoices), "id": name}
-        return frame | ({"as": line.as_whom} if line.as_whom else {})
+        return line.text.format(**self.invoices)
 
     async def _happens(self, name: str, line: World, app: App, fate: Fate, clock: FakeClock) -> None:
         """Once, whatever becomes of the hub; what lands was sent before."""

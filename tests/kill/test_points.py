@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.clockwork import running
 from tests.depth import depth
 from tests.depth import first as first_of
 from tests.kill.crash import Fate, Wire
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.console.link import Frame
+    from bot.app import App
     from config.settings import Settings
+    from tests.fakes import FakeClock
 
 WALKS = {
     "task": ["/task write a letter max=100"],
@@ -57,16 +58,18 @@ class ConsoleStory(Story):
         return settings(self.folder)
 
     async def _live(self, fate: Fate) -> None:
-        async with self._hub() as (app, clock):
-            wire = Wire(fate, self.seen)
-            async with running(app.console.serve(wire), "console"):
-                await wire.said.put({"op": "attach"})
-                try:
-                    for name, line in zip(self.said, self.lines, strict=True):
-                        await wire.said.put({"op": "say", "text": line, "id": name})
-                        await self._until(app, fate, clock, QUIET, name)
-                finally:
-                    await wire.said.put(None)
+        async with self._hub(**self._parts(fate)) as (app, clock), Wire.attached(app.console, fate, self.seen) as wire:
+            for name, line in zip(self.said, self.lines, strict=False):
+                wire.say(line, name)
+                await self._until(app, fate, clock, QUIET, name)
+            await self._goes_on(app, fate, clock)
+
+    def _parts(self, fate: Fate) -> dict[str, Any]:
+        """What its hub is built of, other than what every one is."""
+        return {}
+
+    async def _goes_on(self, app: App, fate: Fate, clock: FakeClock) -> None:
+        """What comes after all is said; `said` names it."""
 
     def amiss(self) -> str | None:
         """See `Story`."""

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.clockwork import running
 from tests.depth import depth
 from tests.fakes import EPOCH
-from tests.kill.crash import Wire
 from tests.kill.story import QUIET, calmly, crashed, first
 from tests.kill.test_points import ConsoleStory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.app import App
+    from tests.fakes import FakeClock
     from tests.kill.crash import Fate
     from tests.kill.story import Story
 
@@ -61,25 +61,13 @@ class ScheduleStory(ConsoleStory):
         super().__init__(folder, LINES)
         self.said += [str(due) for due in DUES]  # what is said for people, they having said nothing
 
-    async def _live(self, fate: Fate) -> None:
-        async with self._hub() as (app, clock):
-            wire = Wire(fate, self.seen)
-            async with running(app.console.serve(wire), "console"):
-                await wire.said.put({"op": "attach"})
-                try:
-                    for name, line in zip(self.said, self.lines, strict=False):
-                        await wire.said.put({"op": "say", "text": line, "id": name})
-                        await self._until(app, fate, clock, QUIET, name)
-                    for due in DUES:
-                        if fate.dead:
-                            break
-                        self.starts = max(
-                            due, self.starts
-                        )  # what passes as a dead hub is taken apart passes for nobody
-                        clock.advance(self.starts - clock.now())
-                        await self._until(app, fate, clock, DONE, str(clock.now()))
-                finally:
-                    await wire.said.put(None)
+    async def _goes_on(self, app: App, fate: Fate, clock: FakeClock) -> None:
+        for due in DUES:
+            if fate.dead:
+                break
+            self.starts = max(due, self.starts)  # what passes as a dead hub is taken apart passes for nobody
+            clock.advance(self.starts - clock.now())
+            await self._until(app, fate, clock, DONE, str(clock.now()))
 
 
 async def _calm(folder: Path) -> tuple[Story, list[str]]:

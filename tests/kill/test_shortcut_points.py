@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.clockwork import running
 from adapters.shortcuts.answers import _HEARD, IN_CHAT
 from tests.kill.crash import Fate, Wire
 from tests.kill.story import QUIET, Story, calmly, crashed, first
@@ -79,18 +78,13 @@ class ShortcutStory(Story):
                 self._phone = Phone(await mint(app))
                 return
             self._phone.at(app.address)
-            wire = Wire(fate, self.seen)
-            async with running(app.console.serve(wire), "console"):
-                await wire.said.put({"op": "attach"})
-                try:
-                    for name, (route, words) in zip(self.said, self.lines, strict=True):
-                        if route == "home":
-                            await wire.said.put({"op": "say", "text": words, "id": name})
-                        elif name not in self.heard:
-                            await self._asked(app, fate, name, route, words)
-                        await self._until(app, fate, clock, QUIET, name)
-                finally:
-                    await wire.said.put(None)
+            async with Wire.attached(app.console, fate, self.seen) as wire:
+                for name, (route, words) in zip(self.said, self.lines, strict=True):
+                    if route == "home":
+                        wire.say(str(words), name)
+                    elif name not in self.heard:
+                        await self._asked(app, fate, name, route, words)
+                    await self._until(app, fate, clock, QUIET, name)
 
     async def _asked(self, app: App, fate: Fate, key: str, route: str, words: str | bytes) -> None:
         """Ask, and for a job as long as it takes."""

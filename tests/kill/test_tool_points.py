@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.clockwork import running
 from core.agent.model import Card, ToolCall
 from core.agent.tool import Effect, Output
-from tests.kill.crash import Wire
 from tests.kill.story import QUIET, Parrot, calmly, crashed
 from tests.kill.test_points import ConsoleStory
 from tests.toolbox import Box, Made
@@ -24,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
+    from bot.app import App
     from core.agent.model import ChatMessage, ToolSpec
     from core.agent.tool import Use
     from core.events import Json
+    from tests.fakes import FakeClock
     from tests.kill.crash import Fate
 
 LINES = ("/ask Write my plan down", "/approve A-1")
@@ -83,21 +83,11 @@ class PlanStory(ConsoleStory):
         super().__init__(folder, LINES)
         self.said = ["line-0", "line-1", "A-1"]
 
-    async def _live(self, fate: Fate) -> None:
-        async with self._hub(model=Planner(), toolbox=Box([self._tool(fate, "look"), self._tool(fate, "write")])) as (
-            app,
-            clock,
-        ):
-            wire = Wire(fate, self.seen)
-            async with running(app.console.serve(wire), "console"):
-                await wire.said.put({"op": "attach"})
-                try:
-                    for name, line in zip(self.said, self.lines, strict=False):
-                        await wire.said.put({"op": "say", "text": line, "id": name})
-                        await self._until(app, fate, clock, QUIET, name)
-                    await self._until(app, fate, clock, QUIET, "A-1")
-                finally:
-                    await wire.said.put(None)
+    def _parts(self, fate: Fate) -> dict[str, Any]:
+        return {"model": Planner(), "toolbox": Box([self._tool(fate, "look"), self._tool(fate, "write")])}
+
+    async def _goes_on(self, app: App, fate: Fate, clock: FakeClock) -> None:
+        await self._until(app, fate, clock, QUIET, "A-1")
 
     def _tool(self, fate: Fate, name: str) -> Keyed:
         async def nothing(what: str) -> str:
