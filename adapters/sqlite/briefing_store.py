@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _ENDED = (
     "FROM event JOIN task ON task.id = event.task WHERE event.id > ? AND event.id <= ?"
     " AND event.kind IN (SELECT value FROM json_each(?))"
-    " AND (task.requester IN (SELECT value FROM json_each(?)) OR task.conversation = ? OR task.conversation GLOB ? || '/*')"
+    " AND (task.requester IN (SELECT value FROM json_each(?)) OR task.conversation = ?"
+    " OR substr(task.conversation, 1, length(?) + 1) = ? || '/')"
 )
 _KINDS = json.dumps(sorted(TERMINAL))
 
@@ -57,7 +58,7 @@ class BriefingRows:
         self, since: Point, upto: Point, requesters: Collection[str], place: str, limit: int
     ) -> tuple[list[int], int]:
         """See `BriefingStore`."""
-        given = (since.event, upto.event, _KINDS, json.dumps(sorted(requesters)), place, place)
+        given = (since.event, upto.event, _KINDS, json.dumps(sorted(requesters)), place, place, place)
         rows = self._connection.execute(f"SELECT task.id {_ENDED} ORDER BY event.id DESC LIMIT ?", (*given, limit))
         (count,) = self._connection.execute(f"SELECT count(*) {_ENDED}", given).fetchone()
         return [number for (number,) in rows], int(count)
