@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, get_type_hints
 
 from core.errors import UserError
 
@@ -25,6 +25,9 @@ LATE_MS = 2 * MINUTE_MS
 """From when on a run is said to be late: a busy hub is, a little."""
 MISSED_MS = DAY_MS
 """What the hub could not do for so long is not made up for: it is told as missed."""
+
+_FAR_MS = 200_000_000_000_000
+"""Well within the years that a date may have."""
 
 
 class UnknownZone(UserError):
@@ -85,7 +88,13 @@ class Steps(NamedTuple):
     start: str
 
 
-Rule = Once | Interval | Wall | Steps
+class Unread(NamedTuple):
+    """What was kept and is no rule: of another version, or spoilt by a hand."""
+
+    text: str
+
+
+Rule = Once | Interval | Wall | Steps | Unread
 _RULES: dict[str, type[Once | Interval | Wall | Steps]] = {
     kind.__name__.lower(): kind for kind in (Once, Interval, Wall, Steps)
 }
@@ -110,9 +119,16 @@ def dump(rule: Rule) -> str:
 
 
 def load(text: str) -> Rule:
-    """A rule that was kept."""
-    kind, *fields = json.loads(text)
-    return _RULES[kind](*fields)
+    """A rule that was kept, or that it is `Unread`: one that is stops no others."""
+    try:
+        kind, *fields = json.loads(text)
+        rule = _RULES[kind](*fields)
+    except (LookupError, TypeError, ValueError):
+        return Unread(text)
+    fields = [*rule]
+    kinds = zip(fields, get_type_hints(type(rule)).values(), strict=True)
+    sound = all(type(value) is kind and (isinstance(value, str) or 0 <= value < _FAR_MS) for value, kind in kinds)
+    return rule if sound and not (isinstance(rule, Interval) and rule.ms < SHORTEST_MS) else Unread(text)
 
 
 def local(at: int, zone: tzinfo) -> datetime:
@@ -146,7 +162,12 @@ def _ms(utc: datetime) -> int:
 
 
 def due_after(rule: Rule, after: int, zone: tzinfo, calendar: Calendar) -> int | None:
-    """The first time of a rule behind a moment, Unix ms; None if none comes any more, or not within ten years."""
+    """The first time of a rule behind a moment, Unix ms; None if none comes any more, or not within ten years.
+
+    Raises an `ArithmeticError`, `LookupError`, `TypeError` or `ValueError` for what is no rule.
+    """
+    if isinstance(rule, Unread):
+        raise TypeError(rule)
     if isinstance(rule, Once):
         return rule.at if rule.at > after else None
     if isinstance(rule, Interval):

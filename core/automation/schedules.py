@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import UTC
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from core.access import Action, authorize, judge
 from core.automation.schedule import DAY_MS, LATE_MS, MINUTE_MS, YEARS, Once, UnknownZone, What, due_after, local, turn
@@ -27,6 +27,7 @@ from core.tokens import TokenTx, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import tzinfo
 
     from core.automation.schedule import Calendar, Line, Rule, Turn
     from core.chat import CommandCall, Outgoing
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from core.tokens import Identities
 
     Told = tuple[str, Reply, str | None]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,12 @@ class TooManySchedules(UserError):
 
 class NotForYears(UserError):
     """{when} does not come within {years} years, which is as far ahead as a schedule reaches."""
+
+
+class UnreadRule(UserError):
+    """{when} cannot be read as a time any more. End it, and plan it anew."""
+
+    status = 409
 
 
 class NotPaused(UserError):
@@ -326,7 +335,7 @@ class Schedules:
             if one.state is not State.PAUSED:
                 raise NotPaused(given=one.name)
             tx.mark(call.key, "")
-            due = due_after(one.rule, tx.now, self.calendar.zone(one.zone), self.calendar)
+            due = self._after(one, tx.now)
             on = replace(one, state=State.ACTIVE if due else State.OVER, why="", due=due)
             tx.schedules.put(on, None if due else tx.now)
             return on
@@ -386,13 +395,24 @@ class Schedules:
     def _next(self, tx: ScheduleTx, one: Schedule, after: int) -> int | None:
         """The first time from a moment on that nothing became of yet."""
         try:
-            zone = self.calendar.zone(one.zone)
-            found = due_after(one.rule, after, zone, self.calendar)
+            found = self._after(one, after)
             while found is not None and tx.schedules.run(one.id, found) is not None:
-                found = due_after(one.rule, found, zone, self.calendar)
+                found = self._after(one, found)
         except HubError:
             return None  # it is paused, with the reason, when it comes round
         return found
+
+    def _after(self, one: Schedule, after: int) -> int | None:
+        """The first time behind a moment. Raises `UnknownZone` and `UnreadRule`."""
+        return self._read(one, lambda zone: due_after(one.rule, after, zone, self.calendar))
+
+    def _read(self, one: Schedule, work: Callable[[tzinfo], T]) -> T:
+        """What its rule comes to in its zone. Raises `UnknownZone` and `UnreadRule`."""
+        zone = self.calendar.zone(one.zone)
+        try:
+            return work(zone)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise UnreadRule(when=repr(one.said[:60])) from error
 
     async def _strike(self, now: int) -> None:
         """Everything that is due, each in a unit of work of its own."""
@@ -406,9 +426,9 @@ class Schedules:
     def _work(self, one: Schedule, now: int) -> Callable[[ScheduleTx], _Came]:
         due = one.due or now
         try:
-            found = turn(one.rule, due, now, self.calendar.zone(one.zone), self.calendar)
-        except (HubError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            why = str(error) if isinstance(error, HubError) else "it cannot be read"
+            found = self._read(one, lambda zone: turn(one.rule, due, now, zone, self.calendar))
+        except HubError as error:
+            why = str(error)
             log.exception("%s is paused", one.name)
             return lambda tx: self._unless_changed(tx, one, lambda _: self._pause(tx, one, why))
         return lambda tx: self._unless_changed(tx, one, lambda now_: self._came(tx, now_, found))

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.sqlite.writer import Database
 
-PLACES = ("!a:b.c", "!a:b.c/$1", "![a]:b.c", "![a]:b.c/$1", "!*:b.c/$1", "!?:b.c/$1", "!_:b.c/$1", "!A:b.c/$1", "!a:b.cd/$1")
+PLACES = (
+    "!a:b.c",
+    "!a:b.c/$1",
+    "![a]:b.c",
+    "![a]:b.c/$1",
+    "!*:b.c/$1",
+    "!?:b.c/$1",
+    "!_:b.c/$1",
+    "!A:b.c/$1",
+    "!a:b.cd/$1",
+)
 
 
 @pytest.mark.parametrize("room", ["!a:b.c", "![a]:b.c", "!*:b.c", "!?:b.c", "!_:b.c", "!%:b.c"])
