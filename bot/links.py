@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bot.approvals import ApprovalTx, put
+from bot.views_notices import brought, joined, parted
 from core.access import Action, authorize
 from core.automation.notify import NoticeTx
 from core.automation.topics import Notice, Topic
@@ -192,7 +193,8 @@ class Links:
             tx.mark(key, f"{actor} {root}")
             tx.emit(Event(Kind.ACTOR_UNLINKED, data={"actor": actor, "account": root, "by": caller.recorded}))
             back = self._identities.role_in(tx, actor)
-            told = self._tell(tx, {actor}, _sent_off(actor, root, back, caller), but=caller.actor)
+            kept = None if back is Role.GUEST else self._notices.part(tx, actor, root)
+            told = self._tell(tx, {actor}, _sent_off(actor, root, back, caller, parted(kept)), but=caller.actor)
             return actor, root, told + self._tell(tx, self._of(root) - {actor}, _gone(actor, caller), but=caller.actor)
 
         actor, root, told = await self._store.write(work)
@@ -244,7 +246,8 @@ class Links:
         return sorted(self._of(CONSOLE_OWNER) - {maker} | {CONSOLE_OWNER})
 
     def _link(self, tx: LinkTx, wish: Wish, account: str, key: str) -> _Outcome:
-        told = self._tell(tx, self._of(account), _warning(wish, account), but=wish.actor)
+        hours = self._notices.join(tx, wish.actor, wish.root)
+        told = self._tell(tx, self._of(account), _warning(wish, account, brought(wish.root, *hours)), but=wish.actor)
         tx.links.link(wish.actor, wish.root, wish.name, tx.now)
         tx.invoices.hand_over(user_account(wish.actor), user_account(account))
         tx.purchases.hand_over(user_account(wish.actor), user_account(account))
@@ -260,7 +263,7 @@ class Links:
         return _Outcome(
             Reply(
                 f"{wish.actor} is linked to the account {account} now{came}.\nThe same role, wallet, tasks and memory from here"
-                f" and there. /unlink {wish.actor} takes it off again.",
+                f" and there. /unlink {wish.actor} takes it off again.{joined(wish.root, *hours)}",
                 {"ok": True, "actor": wish.actor, "account": account},
             ),
             told,
@@ -276,6 +279,7 @@ class Links:
     async def _after(self, outcome: _Outcome) -> Reply:
         """It is committed: whoever reads the roles sees them, and whoever should know is told."""
         await self._identities.refresh()
+        await self._notices.changed()
         self._approvals.asked(outcome.questions)
         for message in outcome.told:
             self._send(message)
@@ -328,19 +332,20 @@ def _called(wish: Wish) -> str:
     return f"{wish.actor} ({wish.name})" if wish.name and wish.name not in wish.actor else wish.actor
 
 
-def _warning(wish: Wish, account: str) -> Reply:
+def _warning(wish: Wish, account: str, more: str) -> Reply:
     return Reply(
         f"{_called(wish)} was linked to your account {account}, by the code that {wish.maker} got with /link: it has your"
-        f" role, wallet, tasks and memory now.\nIf that was not you, take it off: /unlink {wish.actor}",
+        f" role, wallet, tasks and memory now.{more}\nIf that was not you, take it off: /unlink {wish.actor}",
         {"ok": True, "actor": wish.actor, "account": account},
         buttons=(Button("Take it off", f"/unlink {wish.actor}"),),
     )
 
 
-def _sent_off(actor: str, root: str, role: Role, caller: Caller) -> Reply:
+def _sent_off(actor: str, root: str, role: Role, caller: Caller, more: str) -> Reply:
     rest = "a stranger to this hub" if role is Role.GUEST else f"{role} for yourself, with your own wallet"
     return Reply(
-        f"{caller.actor} took {actor} off the account of {root}: you are {rest} now.", {"ok": True, "actor": actor}
+        f"{caller.actor} took {actor} off the account of {root}: you are {rest} now.{more}",
+        {"ok": True, "actor": actor},
     )
 
 

@@ -81,7 +81,7 @@ def _places(topic: Topic, where: Sequence[str]) -> str:
 def _hours(hours: Hours | None) -> str:
     if hours is None:
         return "none (/notify quiet 22:00-07:00)"
-    return f"{hours.words}{f' {hours.zone}' if hours.zone else ''}"
+    return hours.said
 
 
 def changed(topic: Topic, place: str, *, on: bool, here: bool) -> Reply:
@@ -109,3 +109,23 @@ def quiet(hours: Hours | None) -> Reply:
     words = f"From {hours.words.replace('-', ' to ')} it is quiet{f' ({hours.zone})' if hours.zone else ''}."
     rest = "What comes then waits and is told together at the end; approvals, answers, and security are told at once."
     return Reply(f"{words}\n{rest}", {"ok": True, "quiet": hours.words})
+
+
+def joined(person: str, had: Hours | None, theirs: Hours | None) -> str:
+    """What an identity that joins another person's is told of quiet hours: those that it had, and those that they had."""
+    if theirs is not None:
+        instead = f", in place of your {had.said}" if had and had != theirs else ""
+        return f"\nYour quiet hours are those of {person} from now on, {theirs.said}{instead}; /notify shows them."
+    return f"\nYour quiet hours, {had.said}, are those of {person}, too, from now on." if had else ""
+
+
+def brought(person: str, had: Hours | None, theirs: Hours | None) -> str:
+    """What the account is told of the same."""
+    if had is None or theirs is not None:
+        return ""
+    return f"\nIts quiet hours, {had.said}, are those of {person}, too, from now on: /notify quiet off there ends them."
+
+
+def parted(kept: Hours | None) -> str:
+    """What one that is taken off is told of the same."""
+    return f"\nYou keep the quiet hours {kept.said}; /notify quiet off ends them." if kept else ""

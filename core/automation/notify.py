@@ -97,6 +97,9 @@ class NoticeStore(Protocol):
     def hold(self, person: str, place: str, reply: Reply, now: int) -> None:
         """Keep a message until a person's quiet hours are over."""
 
+    def hand_over(self, person: str, other: str) -> None:
+        """What waits for a person waits for another."""
+
     def waiting(self) -> dict[str, int]:
         """For whom how many wait."""
 
@@ -280,8 +283,32 @@ class Notices:
             tx.notices.keep_hours(self.person(caller), hours)
 
         await self._store.write(work)
+        await self.changed()
+
+    async def changed(self) -> None:
+        """Read again who wants what where, and when: somebody's quiet hours may be over."""
         await self.load()
         self._wake.set()
+
+    @staticmethod
+    def join(tx: NoticeTx, actor: str, person: str) -> tuple[Hours | None, Hours | None]:
+        """An identity is one with another person's: their quiet hours hold for it, or its own for them where they have none.
+
+        What waits for it waits for them. Returns the hours that it had, and those that they had. Call `changed` after.
+        """
+        hours = tx.notices.hours()
+        had, theirs = hours.get(actor), hours.get(person)
+        tx.notices.keep_hours(actor, None)
+        tx.notices.keep_hours(person, theirs or had)
+        tx.notices.hand_over(actor, person)
+        return had, theirs
+
+    @staticmethod
+    def part(tx: NoticeTx, actor: str, person: str) -> Hours | None:
+        """An identity is a person of its own again, with the quiet hours that it had as another's. Call `changed` after."""
+        hours = tx.notices.hours().get(person)
+        tx.notices.keep_hours(actor, hours)
+        return hours
 
     async def standing(self, caller: Caller, conversation: str) -> Standing:
         """What the caller is told where; in a group, what is told there."""

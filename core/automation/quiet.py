@@ -36,6 +36,11 @@ class Hours(NamedTuple):
         """`22:00-07:00`."""
         return "-".join(f"{one // 60:02}:{one % 60:02}" for one in (self.first, self.last))
 
+    @property
+    def said(self) -> str:
+        """The same, with the zone where it is another than the hub's."""
+        return f"{self.words} {self.zone}".rstrip()
+
     def stretch(self, now: int, zone: tzinfo | None) -> tuple[int, int] | None:
         """The quiet stretch in which `now` (Unix ms) is, from when until when; None if it is in none.
 

@@ -16,7 +16,8 @@ from bot import proxies
 from bot.parts.looks import DATABASE
 from config.settings import Matrix
 from core.approval import State
-from core.chat import Attachment, Caller, Inbound, Role
+from core.automation.topics import Notice, Topic
+from core.chat import Attachment, Caller, Inbound, Reply, Role
 from core.linking import NoPersonJoins
 from core.money import to_msat
 from core.swarm.orders import Order
@@ -848,3 +849,39 @@ async def test_wrong_link_codes_lock_nobody_out_of_letting_in(tmp_path: Path) ->
         assert (await talk.bot.data(f"/pair {code}"))["ok"]
         answers = [await talk.bot.data("/pair AAAAAAAA") for _ in range(6)]
         assert [one["error"] for one in answers] == ["wrong_code"] * 5 + ["locked_out"]
+
+
+async def test_whoever_joins_brings_their_quiet_hours_along_and_whoever_leaves_keeps_them(tmp_path: Path) -> None:
+    hours = 'SELECT person, "first" / 60, "last" / 60 FROM quiet_hours ORDER BY person'
+    async with people(tmp_path) as found:
+        await found.let_in(BOBS)
+        await found.say(BOBS, "/notify quiet 15:00-17:00 zone=UTC")
+        notices = found.bot.app.hub.notices
+        await found.bot.app.store.write(lambda tx: notices.tell(tx, _money(BOBS)))
+        answer = await found.link(BOBS, ANNS)
+        assert answer["text"].endswith(f"Your quiet hours, 15:00-17:00 UTC, are those of {ANNS}, too, from now on.")
+        assert "Its quiet hours, 15:00-17:00 UTC, are those of" in found.told(ANNS)[0]
+        for who in (ANNS, BOBS):
+            standing = await found.say(who, "/notify")
+            assert (standing["quiet"], standing["waiting"]) == ("15:00-17:00", 1)
+        await found.bot.app.store.write(lambda tx: notices.tell(tx, _money(ANNS)))
+        assert len(found.told(ANNS)) == 1, "it is quiet for her, too"
+        found.bot.pass_time(2 * 3600)
+        await found.bot.see(lambda: "money" in found.told(BOBS) and "money" in found.told(ANNS), pace=0)
+        await found.say(ANNS, "/notify quiet 15:00-18:00 zone=UTC")
+        await found.say(ANNS, f"/unlink {BOBS}")
+        assert found.told(BOBS)[-1].endswith("You keep the quiet hours 15:00-18:00 UTC; /notify quiet off ends them.")
+        assert (await found.say(BOBS, "/notify"))["quiet"] == "15:00-18:00"
+        await found.say(BOBS, "/notify quiet 10:00-11:00")
+        answer = await found.link(BOBS, ANNS)
+        assert answer["text"].endswith(
+            f"are those of {ANNS} from now on, 15:00-18:00 UTC, in place of your 10:00-11:00; /notify shows them."
+        )
+        assert "quiet hours" not in found.told(ANNS)[-1]
+        await found.link(EVES, ANNS)
+        await found.say(ANNS, f"/unlink {EVES}")
+        assert found.bot.rows(hours) == [(ANNS, 15, 18)], "who is nobody here any more has none"
+
+
+def _money(who: str) -> Notice:
+    return Notice(Topic.MONEY, Reply("money"), {who})
