@@ -1,4 +1,7 @@
-"""How long rows live. Books, tasks and bids stay; messages, events and keys of finished commands have a stated life."""
+"""How long rows live. Books, tasks and bids stay; messages, events and keys of finished commands have a stated life.
+
+What people set up for themselves lives as long as they have a role, and a while longer: who is let in again has it back.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.sqlite.writer import Database
     from core.ports import Clock
 
@@ -17,6 +21,7 @@ DAY = 86_400_000
 _NOT_NEWEST = "id < (SELECT max(id) FROM {})"
 """The newest row stays, so that no number is given twice: old buttons and old words still name what they named."""
 
+_ABSENT = "(SELECT actor FROM absent WHERE since < ?)"
 _SETTLED = f"state NOT IN ('open', 'approved') AND decided_at < ? AND {_NOT_NEWEST.format('approval')}"
 LIVES: tuple[tuple[str, str, int], ...] = (
     ("inbound", "done = 1 AND at < ?", 30 * DAY),
@@ -48,6 +53,10 @@ LIVES: tuple[tuple[str, str, int], ...] = (
     ("summary", "at < ?", 365 * DAY),
     ("schedule_run", "state <> 'running' AND at < ?", 90 * DAY),
     ("schedule", "state IN ('over', 'ended') AND ended_at < ?", 90 * DAY),
+    ("schedule", f"state IN ('active', 'paused') AND actor IN {_ABSENT}", 90 * DAY),
+    ("notice_wish", f"actor IN {_ABSENT}", 90 * DAY),
+    ("quiet_hours", f"person IN {_ABSENT}", 90 * DAY),
+    ("briefing", "at < ?", 365 * DAY),
     ("spark_read", "at < ?", 365 * DAY),
 )
 """(table, which rows, life in ms)."""
@@ -73,11 +82,18 @@ EVERY_SECONDS = 3600.0
 class Retention:
     """Forgets once an hour."""
 
-    def __init__(self, store: Database, clock: Clock, caught_up: Callable[[], bool] = lambda: True) -> None:
-        """`caught_up`: whether the node has told of all that was paid long ago."""
+    def __init__(
+        self,
+        store: Database,
+        clock: Clock,
+        caught_up: Callable[[], bool] = lambda: True,
+        knows: Callable[[UnitOfWork, str], bool] = lambda _, __: True,
+    ) -> None:
+        """`caught_up`: whether the node has told of all that was paid long ago. `knows`: whether somebody has a role here."""
         self._store = store
         self._clock = clock
         self._caught_up = caught_up
+        self._knows = knows
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -92,6 +108,7 @@ class Retention:
         """
         now = self._clock.now()
         gone = await self._condensed(now - OPENED_LIFE)
+        await self._seen()
         for table, where, life in (*LIVES, *(UNPAID if self._caught_up() else ())):
             gone += await self._forgotten(table, where, now - life)
         if await self._store.read(lambda tx: tx.keeps_facts()):
@@ -101,6 +118,17 @@ class Retention:
                 await self._tidied()
             gone += facts
         return gone
+
+    async def _seen(self) -> None:
+        """Note who set something up and has no role any more, and who came back."""
+
+        def look(tx: UnitOfWork) -> tuple[set[str], set[str]]:
+            whose, noted = tx.absent()
+            return {one for one in whose if not self._knows(tx, one)}, noted
+
+        away, noted = await self._store.read(look)
+        if away != noted:
+            await self._store.write(lambda tx: tx.note_absent(away - noted, noted - away))
 
     async def _tidied(self) -> None:
         """Words of forgotten facts leave the index as its parts are merged; step by step: other writes go between."""

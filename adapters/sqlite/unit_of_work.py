@@ -332,6 +332,20 @@ class UnitOfWork:
         (count,) = self._connection.execute("SELECT count(*) FROM dead_letter").fetchone()
         return int(count)
 
+    def absent(self) -> tuple[set[str], set[str]]:
+        """Who set something up for themselves, and who of them was noted to have no role (see `retention.py`, the only caller)."""
+        whose = self._connection.execute(
+            "SELECT actor FROM notice_wish UNION SELECT person FROM quiet_hours"
+            " UNION SELECT actor FROM schedule WHERE state IN ('active', 'paused')"
+        )
+        noted = self._connection.execute("SELECT actor FROM absent")
+        return {actor for (actor,) in whose}, {actor for (actor,) in noted}
+
+    def note_absent(self, went: Collection[str], came: Collection[str]) -> None:
+        """These have no role any more, and those have one again, or nothing here."""
+        self._connection.executemany("INSERT INTO absent VALUES (?, ?)", [(actor, self.now) for actor in sorted(went)])
+        self._connection.executemany("DELETE FROM absent WHERE actor = ?", [(actor,) for actor in sorted(came)])
+
     def outlived(self, table: str, where: str, before: int, limit: int) -> list[tuple[object, ...]]:
         """Keys of rows older than their stated life, some at most (see `retention.py`, the only caller)."""
         query = f"SELECT {', '.join(self._key(table))} FROM {table} WHERE {where} LIMIT ?"  # noqa: S608 - constants

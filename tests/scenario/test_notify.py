@@ -311,3 +311,30 @@ async def test_a_group_that_is_called_otherwise_keeps_what_it_is_told(tmp_path: 
         bot.pass_time(900)
         await bot.see(lambda: bot.app.hub.notices.asked_to_bid("telegram:-200"), pace=0)
         assert not bot.app.hub.notices.asked_to_bid(GROUP)
+
+
+@pytest.mark.long
+async def test_what_people_set_up_who_left_is_forgotten_after_90_days_unless_they_come_back(tmp_path: Path) -> None:
+    days = 86_400
+    whose = (
+        "SELECT actor FROM notice_wish UNION ALL SELECT person FROM quiet_hours UNION ALL SELECT actor FROM schedule"
+    )
+    async with hub(tmp_path) as bot:
+        await everybody(bot)
+        for who in (ANN, BOB):
+            for line in ("/notify tasks on", "/notify quiet 22:00-07:00", "/every month /status"):
+                assert (await said(bot, who, line))["ok"]
+        await bot.say(f"/unpair {ANN}")
+        await bot.see(lambda: bot.rows("SELECT actor FROM absent") == [(ANN,)], "that she left", pace=60)
+        await let_in(bot, ANN, "member")
+        await bot.say(f"/unpair {BOB}")
+        await bot.see(
+            lambda: bot.rows("SELECT actor FROM absent") == [(BOB,)], "that he left, and she came back", pace=60
+        )
+        bot.pass_time(88 * days)
+        await bot.see(lambda: bot.rows("SELECT state FROM schedule") == [("active",), ("paused",)], pace=0)
+        assert len(bot.rows(whose)) == 6
+        bot.pass_time(3 * days)
+        await bot.see(lambda: bot.rows(whose) == [(ANN,)] * 3, pace=60)
+        await bot.see(lambda: bot.rows("SELECT actor FROM absent") == [], pace=60)
+        await bot.see(lambda: set(bot.app.hub.notices._hours) == {ANN}, pace=60)

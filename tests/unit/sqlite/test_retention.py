@@ -35,7 +35,7 @@ KEPT = {
     "freeze", "treasury_flow", "daily_report", "container", "container_mark", "forecast", "spark_field", "spark_advice",
     "memory", "fact_term", "fact_term_data", "fact_term_idx", "fact_term_config", "embedding", "fact_code", "fact_vector",
     "mcp_tool",
-    "notice_wish", "quiet_hours", "held_notice", "briefing",
+    "held_notice", "absent",
 }  # fmt: skip
 """The books, the work, and who is who: for ever."""
 
@@ -114,6 +114,7 @@ ROWS: list[tuple[str, str, str, int | None]] = [
     ("fact", "known", FACT + "NULL, NULL)", None),
     ("schedule", "ended", SCHEDULE + "'ended', '', 0, NULL, :at)", 90),
     ("schedule", "active", SCHEDULE + "'active', '', 0, :at, NULL)", None),
+    ("briefing", "", "INSERT INTO briefing VALUES ('c' || :at, :at, 1, 1)", 365),
     ("token", "revoked", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, 0, :at)", 365),
     ("token", "in use", "INSERT INTO token VALUES (:at, 'read', 'r' || :at, NULL, NULL, :at, NULL)", None),
     ("invoice", "never paid", INVOICE + "'open', 0)", 30),
@@ -238,6 +239,33 @@ async def test_the_runs_of_a_schedule_live_for_90_days_or_as_long_as_it(
     assert look("SELECT state FROM schedule_run") == []
 
 
+async def test_what_somebody_set_up_lives_as_long_as_their_role_and_90_days(
+    store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None]
+) -> None:
+    for sql in (
+        "INSERT INTO notice_wish VALUES ('tasks', 'a:1', 'a:1', 1, :at)",
+        "INSERT INTO quiet_hours VALUES ('a:1', 1, 2, '' || substr(:at, 1, 0))",
+        SCHEDULE + "'active', '', 0, :at, NULL)", SCHEDULE + "'paused', '', 0, :at, NULL)",
+    ):  # fmt: skip
+        put(sql, clock.now())
+    here = {"a:1"}
+    retention = Retention(store, clock, knows=lambda _, actor: actor in here)
+    assert await retention.sweep() == 0
+    for _ in range(2):
+        here ^= {"a:1"}
+        clock.advance(89 * DAY)
+        assert await retention.sweep() == 0
+        assert look("SELECT count(*) FROM absent") == [(len({"a:1"} - here),)]
+    here.clear()
+    assert await retention.sweep() == 0
+    clock.advance(90 * DAY)
+    assert await retention.sweep() == 0
+    clock.advance(1)
+    assert await retention.sweep() == 4
+    assert await retention.sweep() == 0
+    assert look("SELECT actor FROM absent") == []
+
+
 async def test_many_rows_are_forgotten_part_by_part_and_what_has_changed_since_it_was_looked_at_stays(
     store: Database, clock: FakeClock, look: Look, put: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,7 +371,9 @@ async def test_every_table_has_a_stated_life_or_is_kept(look: Look, store: Datab
         name for (name,) in look("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     }
     mortal = {table for table, _, _ in (*LIVES, *UNPAID)} | {"fact"}
-    told_apart = {"event", "thread", "approval_question", "spend", "spent", "l402_call", "schedule_run"}
+    told_apart = {
+        "event", "thread", "approval_question", "spend", "spent", "l402_call", "schedule_run", "notice_wish", "quiet_hours",
+    }  # fmt: skip
     assert mortal == {table for table, _, _, days in ROWS if days} | told_apart
     assert mortal & KEPT == set()
     assert names == mortal | KEPT | {"opened"}
