@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.skills.change import change
 from adapters.skills.errors import (
     FileChanged,
     FileClosed,
@@ -19,6 +20,7 @@ from adapters.skills.errors import (
     TextNotFound,
     TextSeveral,
 )
+from adapters.skills.job import Job
 from adapters.skills.workspace import Workspace
 from adapters.tools import changes
 from adapters.tools.changes import NothingKept
@@ -172,6 +174,25 @@ async def test_a_change_that_a_crash_cut_short_is_made_once(bench: Bench, root: 
     with pytest.raises(FileChanged):
         await bench.call("write_file", key="two", path="log.md", content="b\n", how="append")
     assert (root / "log.md").read_text() == "somebody else's\n"
+
+
+@pytest.mark.parametrize("theirs", [b"somebody else's", None, b"a\n"])
+def test_a_change_that_was_begun_is_not_made_to_what_somebody_else_wrote_or_took_away_since(
+    root: Path, tmp_path: Path, theirs: bytes | None
+) -> None:
+    workspace, kept = Workspace(root), tmp_path / "kept"
+    kept.mkdir()
+    (kept / "before").write_bytes(b"a\n")
+    if theirs is not None:
+        (root / "log.md").write_bytes(theirs)
+    job = Job(workspace, "log.md", kept, tmp_path, {"how": "append", "content": "b", "begun": str(kept)})
+    if theirs == b"a\n":
+        assert change(job).files == ()
+        assert workspace.held("log.md", 1000) == b"a\nb"
+        return
+    with pytest.raises(FileChanged):
+        change(job)
+    assert workspace.held("log.md", 1000) == theirs
 
 
 @pytest.mark.long
