@@ -11,7 +11,8 @@ import pytest
 from bot.mcp_tools import OFFERS, offer
 from core.chat import Inbound, Role
 from core.errors import HubError
-from tests.scenario.bot import OWNER, Hands, hub
+from core.swarm.ports import Decline
+from tests.scenario.bot import OWNER, Hands, hub, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,8 @@ async def test_a_client_posts_a_task_and_reads_of_it_and_the_result_comes_home(t
 
 
 async def test_without_a_token_no_text_and_no_person_is_shown_and_nothing_is_done(tmp_path: Path) -> None:
-    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+    hands = Hands(asks={"echo": Decline("it has no canary")}, does={"quill": asyncio.Event()})
+    async with hub(tmp_path, hands=hands) as bot:
         await let_in(bot)
         await bot.say(f"/task whisper canary to={ANN} max=100")
         await bot.app.hub.coordinator.bid(
@@ -88,6 +90,10 @@ async def test_without_a_token_no_text_and_no_person_is_shown_and_nothing_is_don
             assert "telegram" not in text
         assert '"winner": "a person"' in seen[1]
         assert '"agent": "a person", "price_sats": 60' in seen[2]
+        status = json.loads(seen[4])
+        assert set(status) == {"ok", "ready", "uptime_s", "tasks", "parts", "model", "you"}, "no money, no names"
+        assert {*map(tuple, [*status["parts"].values(), status["model"]])} == {("up",)}, "and no addresses in a reason"
+        assert status["you"]["token"] is False
         before = bot.tables()
         writes: dict[str, Any] = {"task": "T-1", "sats": 1, "description": "x", "why": "x"}
         for one in OFFERS:
@@ -95,6 +101,17 @@ async def test_without_a_token_no_text_and_no_person_is_shown_and_nothing_is_don
                 arguments = {key: value for key, value in writes.items() if key in one.schema["required"]}
                 assert await refused(bot, one.name, **arguments) == "needs_token"
         assert bot.tables() == before
+
+
+async def test_bids_that_wait_for_their_requester_are_theirs_alone(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await let_in(bot)
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        for client, person, bidders in (("laptop", OWNER, {"echo", "quill"}), ("desktop", ANN, set())):
+            shown = await call(bot, "list_bids", await mint(bot, client, person), task="T-1")
+            assert {one["agent"] for one in shown["data"]["bids"]} == bidders
+        assert (await call(bot, "list_bids", task="T-1"))["data"]["bids"] == [], "nor does the owner's socket show them"
 
 
 BINDS: list[tuple[str, dict[str, Any], str]] = [
@@ -184,6 +201,26 @@ async def test_a_token_opens_only_what_it_is_for_and_nothing_once_it_has_ended(t
         assert (await bot.app.console.admin["mcp.hello"]({"token": token}))["data"]["acts_for"] == ANN
         assert "Their devices open nothing any more: laptop" in (await bot.say(f"/unpair {ANN}"))["text"]
         assert await refused(bot, "list_tasks", token) == "bad_token"
+
+
+async def test_a_token_of_somebody_who_owns_the_hub_no_more_opens_nothing(tmp_path: Path) -> None:
+    owned = settings(tmp_path).model_copy(update={"owner": ANN})
+    async with hub(tmp_path, found=owned) as bot:
+        token = await mint(bot, person=ANN)
+        assert (await call(bot, "hub_status", token))["data"]["you"]["role"] == "owner"
+    async with hub(tmp_path) as bot:
+        assert await refused(bot, "list_tasks", token) == "client_of_nobody"
+        with pytest.raises(HubError, match="speaks for nobody here any more"):
+            await bot.app.console.admin["mcp.hello"]({"token": token})
+
+
+async def test_a_token_whose_end_was_not_heard_of_yet_is_not_the_one_that_has_its_name_now(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        token = await mint(bot)
+        await call(bot, "hub_status", token)
+        await bot.app.store.write(lambda tx: tx.tokens.revoke("mcp", "laptop", tx.now))
+        await mint(bot)
+        assert await refused(bot, "list_tasks", token) == "client_of_nobody"
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
