@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from adapters.llm.reach import Reach
 from adapters.llm.refusals import NoTools
-from core.agent.model import Card, ModelMissing, ModelSilent, fitting, named
+from core.agent.model import Card, ModelMissing, ModelSilent, ToolCall, fitting, named
 from core.errors import HubError, UserError
 from core.networks import is_host_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from core.agent.model import ChatMessage, ModelUnreachable, NoModelInstalled, ToolCall, ToolSpec
+    from core.agent.model import ChatMessage, ModelUnreachable, NoModelInstalled, ToolSpec, Unsaid
     from core.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class ModelServer:
         self._silent_since: int | None = None
         self._cards: dict[str, tuple[int, Card]] = {}
         self._without_tools: set[str] = set()
+        self._thinking: set[str] = set()
 
     def _load(self) -> Wire:
         """Import the client, in a thread, and make it."""
@@ -117,7 +118,7 @@ class ModelServer:
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[str | ToolCall, None]:
+    ) -> AsyncGenerator[str | ToolCall | Unsaid, None]:
         """See `Model`. A model that takes no tools is asked without them."""
         wire = await self._connected()
         name = model or await self.default()
@@ -125,7 +126,7 @@ class ModelServer:
         offered = () if name in self._without_tools else tools
         try:
             async with aclosing(
-                self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=offered))
+                self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=offered), name)
             ) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -138,25 +139,36 @@ class ModelServer:
             self._cards.pop(name, None)
         else:
             return
-        async with aclosing(self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=()))) as pieces:
+        async with aclosing(self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=()), name)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _patiently(self, pieces: AsyncGenerator[str | ToolCall, None]) -> AsyncGenerator[str | ToolCall, None]:
-        """What is said, without the signs of life, unless they stay away."""
-        limit = self._patience.first
+    async def _patiently(
+        self, pieces: AsyncGenerator[str | ToolCall, None], model: str
+    ) -> AsyncGenerator[str | ToolCall | Unsaid, None]:
+        """What is said, without thoughts and signs of life, unless they stay away."""
+        from core.agent.reasoning import Reasoning  # noqa: PLC0415 - for the first answer
+
+        limit, reasoning = self._patience.first, Reasoning(begun=model in self._thinking)
         async with aclosing(pieces):
             while True:
                 try:
                     async with asyncio.timeout(limit):
                         piece = await anext(pieces)
                 except StopAsyncIteration:
-                    return
+                    break
                 except TimeoutError:
                     raise ModelSilent(seconds=round(limit)) from None
-                if piece:
-                    yield piece
                 limit = self._patience.next
+                if isinstance(piece, ToolCall):
+                    reasoning.calls()
+                    yield piece
+                elif piece:
+                    for known in reasoning.hears(piece):
+                        yield known
+        for known in reasoning.over():
+            yield known
+        (self._thinking.add if reasoning.begun else self._thinking.discard)(model)
 
     async def models(self) -> list[str]:
         """See `Model`. Those that run there; another only if it is the configured one."""

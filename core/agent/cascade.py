@@ -18,7 +18,7 @@ from core.errors import HubError, Unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
-    from core.agent.model import Card, ChatMessage, Model, ToolCall, ToolSpec
+    from core.agent.model import Card, ChatMessage, Model, ToolCall, ToolSpec, Unsaid
     from core.ports import Clock
 
 
@@ -78,7 +78,7 @@ class Cascade:
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[str | ToolCall, None]:
+    ) -> AsyncGenerator[str | ToolCall | Unsaid, None]:
         """See `Model`. A chosen model whose server cannot answer is stood in for by the next server's own.
 
         Where none was chosen, a server that is left alone for a while is not missed: `default` names another meanwhile.

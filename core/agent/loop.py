@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
-from core.agent.model import ModelRambled, ModelRepeats, ToolCall, fitting
+from core.agent.model import ModelRambled, ModelRepeats, ToolCall, Unsaid, fitting
 from core.agent.needs import called_for
 from core.agent.prompt import plain, price, spare, tokens, window
 from core.agent.repeating import Repetition
@@ -168,6 +168,9 @@ class Loop:
                     found.append(piece)
                     if len(found) == MAX_CALLS:
                         break
+                    continue
+                if isinstance(piece, Unsaid):
+                    turned.said, heard = "", Repetition()
                     continue
                 turned.said = (turned.said + readable(piece))[:limit]
                 if not (offered and seems_call(turned.said)):

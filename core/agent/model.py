@@ -7,6 +7,7 @@ It is never trusted: what it says is text for people, and a call is a wish that 
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from core.errors import Unavailable, UserError
@@ -118,6 +119,12 @@ class ToolCall(NamedTuple):
     id: str = ""
 
 
+class Unsaid(Enum):
+    """A model takes back what it said: that was a thought, and its answer only begins (`reasoning.py`)."""
+
+    ALL = "what was said so far"
+
+
 class ChatMessage(NamedTuple):
     """One message as a model is given it.
 
@@ -152,12 +159,12 @@ class Model(Protocol):
 
     def chat(
         self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[str | ToolCall, None]:
+    ) -> AsyncGenerator[str | ToolCall | Unsaid, None]:
         """The answer in pieces, in a window of `num_ctx` tokens; `model` None means the hub's own (`default`).
 
-        A call comes whole, in its place among the pieces of text. Closing the generator, or cancelling who waits for it, stops
-        the model at once. Raises `ModelUnreachable`, `NoModelInstalled`, `ModelMissing`, `ModelFailed`, `ModelBrokeOff`,
-        `ModelSilent`, `ModelCut`, `ModelGarbled`.
+        What it thinks before that is left out. A call comes whole, in its place among the pieces of text. Closing the generator,
+        or cancelling who waits for it, stops the model at once. Raises `ModelUnreachable`, `NoModelInstalled`, `ModelMissing`,
+        `ModelFailed`, `ModelBrokeOff`, `ModelSilent`, `ModelCut`, `ModelGarbled`.
         """
 
     async def models(self) -> list[str]:

@@ -11,7 +11,7 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from core.agent.model import fitting
+from core.agent.model import Unsaid, fitting
 from core.agent.session import HISTORY_TURNS
 from core.agent.summary import due, limit, made, noted, request
 from core.errors import HubError
@@ -81,10 +81,10 @@ class Summaries:
     async def _part(self, conversation: str) -> bool:
         """Sum up the oldest turns, if it is time; False: it is not."""
         before, said, name = await self._store.read(lambda tx: _recall(tx, conversation))
-        if not due(said, self._bounds.window):
-            return False
         window = fitting(self._bounds.window, await self._model.card(name))
         old = due(said, window)
+        if not old:
+            return False
         text = await self._asked(request(before, old, window), name, window)
         summary = made(before, old, text)
         if not summary.text:
@@ -97,6 +97,8 @@ class Summaries:
         async with asyncio.timeout(SECONDS):
             async with aclosing(self._model.chat(messages, model=name, num_ctx=window)) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, Unsaid):
+                        text = ""
                     text += piece if isinstance(piece, str) else ""
                     if len(text) >= limit(window):
                         break

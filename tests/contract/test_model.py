@@ -39,6 +39,7 @@ from core.agent.model import (
     NoModelInstalled,
     ToolCall,
     ToolSpec,
+    Unsaid,
     fitting,
     named,
 )
@@ -112,7 +113,9 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-async def said(model: Model, name: str | None = None, tools: Sequence[ToolSpec] = (ADD,)) -> list[str | ToolCall]:
+async def said(
+    model: Model, name: str | None = None, tools: Sequence[ToolSpec] = (ADD,)
+) -> list[str | ToolCall | Unsaid]:
     async with aclosing(model.chat(ASKED, model=name, num_ctx=2048, tools=tools)) as pieces:
         return [piece async for piece in pieces]
 
@@ -174,7 +177,7 @@ async def test_the_window_is_read_wherever_an_engine_says_it(engine: str) -> Non
 async def test_calls_come_whole_in_their_place(model: Model, server: Server) -> None:
     server.says("Let me see.", Calls("add", {"a": 1}), Calls("tell", {}), Calls("add", {"a": 2}), "So.")
     found = await said(model)
-    assert [one if isinstance(one, str) else (one.name, one.arguments) for one in found] == [
+    assert [(one.name, one.arguments) if isinstance(one, ToolCall) else one for one in found] == [
         "Let me see.", ("add", {"a": 1}), ("tell", {}), ("add", {"a": 2}), "So.",
     ]  # fmt: skip
     assert server.last["tools"] == [
@@ -270,6 +273,47 @@ async def test_a_piece_arrives_while_the_rest_is_still_thought_about(model: Mode
 async def test_thoughts_are_not_the_answer(model: Model, server: Server) -> None:
     server.says(Thinks("They greet me."), Thinks(" So I greet."), "Hello.")
     assert await heard(model) == ["Hello."]
+
+
+async def test_thoughts_within_the_text_are_not_the_answer_either(model: Model, server: Server) -> None:
+    server.says("<th", "ink>They greet", " me.</thi", "nk>", "\n\nHel", "lo.")
+    assert "".join(await heard(model)) == "Hello."
+    server.says("<think>So", " I call.</think>", Calls("add", {"a": 1}))
+    assert [one.name if isinstance(one, ToolCall) else one for one in await said(model)] == ["add"]
+    server.says("```\n<think>a</think>\n", "```")
+    assert "".join(await heard(model)) == "```\n<think>a</think>\n```", "what it shows is no thought"
+    server.says("<think>So", " I greet")
+    assert await heard(model) == [], "it never came to an answer"
+
+
+async def test_a_thought_whose_beginning_stands_in_the_template_is_taken_back(model: Model, server: Server) -> None:
+    thinks = "They greet me.", "\n</th", "ink>\n", "\nHello", "."
+    server.says(*thinks)
+    assert await said(model) == ["They greet me.", "\n</th", "ink>\n", Unsaid.ALL, "Hello", "."]
+    server.says(*thinks)
+    assert await said(model) == ["Hello", "."], "the next one is not said in the first place"
+    server.says("I look it up.", Calls("add", {"a": 1}))
+    assert len(await said(model)) == 1
+    server.says("Hel", "lo.")
+    assert await said(model) == ["Hello."], "this one did not think"
+    server.says("Hel", "lo.")
+    assert await said(model) == ["Hel", "lo."]
+
+
+@pytest.mark.parametrize("end", [Fate.CUT, Fate.BREAK, Fate.UNFINISHED, Fault(500, "oops"), Fate.SILENCE])
+async def test_a_thought_that_is_cut_is_not_said(model: Model, server: Server, end: Any) -> None:
+    server.silence = partial(outwait, 30)
+    server.says("<think>They", " greet me.", end)
+    pieces: list[object] = []
+
+    async def hear() -> None:
+        async with aclosing(model.chat(ASKED, model="qwen3:8b", num_ctx=2048)) as stream:
+            async for piece in stream:
+                pieces.append(piece)  # noqa: PERF401 - what came before the error is looked at
+
+    with pytest.raises((ModelCut, ModelBrokeOff, ModelFailed, ModelSilent)):
+        await hear()
+    assert pieces == []
 
 
 async def test_closing_the_stream_hangs_up(model: Model, server: Server) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.llm.openai import OpenAIModel
+    from core.agent.model import Unsaid
 
 pytestmark = missing
 
@@ -34,12 +35,14 @@ CALCULATE = ToolSpec(
 
 async def heard(
     model: OpenAIModel, messages: list[ChatMessage], *tools: ToolSpec, num_ctx: int = 8192
-) -> list[str | ToolCall]:
+) -> list[str | ToolCall | Unsaid]:
     async with aclosing(model.chat(messages, model=None, num_ctx=num_ctx, tools=tools)) as pieces:
         return [piece async for piece in pieces]
 
 
-async def hear(model: OpenAIModel, messages: list[ChatMessage], said: list[str | ToolCall], num_ctx: int) -> None:
+async def hear(
+    model: OpenAIModel, messages: list[ChatMessage], said: list[str | ToolCall | Unsaid], num_ctx: int
+) -> None:
     async with aclosing(model.chat(messages, model=None, num_ctx=num_ctx)) as pieces:
         async for piece in pieces:
             said.append(piece)  # noqa: PERF401 - what came before an error stays
@@ -68,7 +71,7 @@ async def test_a_call_comes_whole_and_its_result_goes_back(tmp_path: Path) -> No
 async def test_no_answer_outgrows_the_window_and_none_is_cut_without_a_word(tmp_path: Path) -> None:
     async with running_engine(tmp_path) as engine, engine.model(SystemClock()) as model:
         for num_ctx in (8192, 256):
-            said: list[str | ToolCall] = []
+            said: list[str | ToolCall | Unsaid] = []
             with pytest.raises(WindowFull):
                 await hear(model, ROUND, said, num_ctx)
             assert 100 < len(said) < min(num_ctx, 1024)

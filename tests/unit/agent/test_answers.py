@@ -51,6 +51,21 @@ async def test_the_answer_grows_before_the_eyes(assistant: Assistant, server: Ol
     assert seen == ["The", "The owl", "The owl sleeps."]
 
 
+async def test_thoughts_are_neither_kept_nor_given_to_another_model(assistant: Assistant, server: OllamaServer) -> None:
+    server.says("<think>An owl?", "</think>", "It sleeps.")
+    assert await assistant.answer(HERE, "What does the owl do?", "k1", nobody) == "It sleeps."
+    server.says("By night it wakes.", "\n</think>\n", "It hunts.")
+    seen: list[str] = []
+    assert await assistant.answer(HERE, "And then?", "k2", seen.append) == "It hunts."
+    assert seen[-1] == "It hunts."
+    await assistant.choose(HERE, "qwen3:8b")
+    await assistant.answer(HERE, "So?", "k3", nobody)
+    assert [text for role, text in given(server) if role == "assistant"] == ["It sleeps.", "It hunts."]
+    server.says("<think>Hm")
+    with pytest.raises(ModelSaidNothing):
+        await assistant.answer(HERE, "What?", "k4", nobody)
+
+
 @pytest.mark.long
 async def test_the_model_is_given_what_was_said_before(assistant: Assistant, server: OllamaServer) -> None:
     server.says("Hello Ann.")

@@ -30,7 +30,7 @@ from tests.fakes import FakeClock
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from core.agent.model import ChatMessage, ToolSpec
+    from core.agent.model import ChatMessage, ToolSpec, Unsaid
 
 DOWN = ModelUnreachable(url="http://first")
 
@@ -80,7 +80,7 @@ class Set:
         backends = [Backend("ollama", "http://first", self.first), Backend("openai", "http://second", self.second)]
         self.cascade = Cascade(backends, self.clock)
 
-    async def heard(self, model: str | None = None) -> list[str | ToolCall]:
+    async def heard(self, model: str | None = None) -> list[str | ToolCall | Unsaid]:
         async with aclosing(self.cascade.chat([], model=model, num_ctx=512)) as pieces:
             return [piece async for piece in pieces]
 
@@ -224,7 +224,7 @@ async def test_an_answer_is_one_servers_alone_and_there_is_one_if_any_can_give_i
     for first, second, model, pause in turns:
         both.first.says, both.second.says = first, second
         both.clock.advance(pause)
-        said: list[str | ToolCall] = []
+        said: list[str | ToolCall | Unsaid] = []
         error: HubError | None = None
         try:
             async with aclosing(both.cascade.chat([], model=model, num_ctx=512)) as pieces:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.clockwork import Nursery
+from core.agent.agent import Assistant
 from core.agent.memory import NO_NOTES
 from core.agent.model import Bounds
 from core.agent.prompt import tokens
@@ -162,6 +163,30 @@ async def test_what_fails_is_tried_again_after_the_next_turn(
     summaries.look("c")
     await over(summaries)
     assert (await summaries.notes(ANN, "c")).text.endswith("In short.")
+
+
+async def test_it_is_time_by_the_window_of_the_model_itself(
+    store: Database, server: OllamaServer, model: OllamaModel
+) -> None:
+    await talked(store, *LONG[:14])
+    async with Nursery() as nursery:
+        summaries = Summaries(store, model, nursery, bounds=Bounds(window=32 * WINDOW))
+        for name, window in (("llama3.2:latest", 32 * WINDOW), ("qwen3:8b", WINDOW)):
+            server.window = window
+            await Assistant(store, model).choose("c", name)
+            summaries.look("c")
+            await over(summaries)
+    assert {request["model"] for request in server.asked} == {"qwen3:8b"}, "the other holds it all"
+
+
+async def test_a_thought_is_no_summary(store: Database, server: OllamaServer, summaries: Summaries) -> None:
+    await talked(store, *LONG)
+    server.says("<think>They spoke of parts.</think>", "The parts.")
+    server.says("They spoke of parts.", "\n</think>\n", "\nBoth parts.")
+    summaries.look("c")
+    await over(summaries)
+    assert "so far: The parts." in server.last["messages"][1]["content"]
+    assert (await summaries.notes(ANN, "c")).text.endswith(":\nBoth parts.")
 
 
 async def test_an_endless_summary_is_cut(store: Database, server: OllamaServer, summaries: Summaries) -> None:

@@ -1,0 +1,124 @@
+"""What a model thinks is told from what it answers, however its stream is cut, and nothing of an answer is taken for a thought."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from core.agent import reasoning
+from core.agent.model import Unsaid
+from core.agent.reasoning import Reasoning
+from tests.depth import depth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def told(pieces: Iterable[str], *, begun: bool = False) -> tuple[str, bool]:
+    """What stands in the end, and whether the answer began within a thought."""
+    heard, said = Reasoning(begun=begun), ""
+    for one in [*(known for piece in pieces for known in heard.hears(piece)), *heard.over()]:
+        said = "" if isinstance(one, Unsaid) else said + one
+    return said, heard.begun
+
+
+CASES = [
+    ("Hello.", "Hello."),
+    ("\n Hello.", "\n Hello."),
+    ("<", "<"),
+    ("<thin", "<thin"),
+    ("<b>Hello</b>", "<b>Hello</b>"),
+    ("<think>They greet.</think>Hello.", "Hello."),
+    ("\n<think>\nThey greet.\n</think>\n\nHello.\n", "Hello.\n"),
+    ("<think>\n\n</think>\n\nHello.", "Hello."),
+    ("<THINKING>a</THINKING> Hello.", "Hello."),
+    ("[THINK]They greet.[/THINK]Hello.", "Hello."),
+    ("<seed:think>They greet.</seed:think>Hello.", "Hello."),
+    ("<think>a</think>\n<think>b</think>\nHello.", "Hello."),
+    # Nested, and never closed as often as it was opened.
+    ("<think>a<think>b</think>c</think>Hello.", "Hello."),
+    ("<think>is <think> a tag?</think>Hello.", "Hello."),
+    ("<think>is <think> a tag?</think>It ends with `</think>`, as you see.", "It ends with `</think>`, as you see."),
+    # No end, and no answer.
+    ("<think>They greet.", ""),
+    ("<think>They greet.</thi", ""),
+    ("<think>", ""),
+    ("<think>a</think>", ""),
+    ("<think>a</think>\n\n", ""),
+    ("<think>a</think><", "<"),
+    # Only what it begins with is a thought.
+    ("Well. <think>So?</think> Yes.", "Well. <think>So?</think> Yes."),
+    ("```\n<think>a</think>\n```\n", "```\n<think>a</think>\n```\n"),
+    ("```\n</think>\n```\nends it.", "```\n</think>\n```\nends it."),
+    ("`<think>` begins a thought, and\n</think>\nends it.", "`<think>` begins a thought, and\n</think>\nends it."),
+    ("<think>a</think>Write\n</think>\nat its end.", "Write\n</think>\nat its end."),
+    ("A thought ends with </think>\nas you see.", "A thought ends with </think>\nas you see."),
+    # Its beginning stands in the template.
+    ("They greet.\nSo I greet.\n</think>\n\nHello.", "Hello."),
+    ("They greet.\n</think>\nHello.\n</think>\nBye.", "Hello.\n</think>\nBye."),
+    ("</think>\n\nHello.", "Hello."),
+    ("They greet.\n</think>", ""),
+    ("They greet.\n</think>\n", ""),
+    ("See:\n```\n</think>\n```\nSo.\n</think>\nHello.", "Hello."),
+]
+
+
+@pytest.mark.parametrize(("text", "answer"), CASES)
+def test_only_the_answer_is_left(text: str, answer: str) -> None:
+    assert told([text])[0] == answer
+    assert told(text)[0] == answer, "letter by letter"
+
+
+MARKS = ["<think>", "</think>", "[THINK]", "[/THINK]", "<thi", "\n", " ", "```", "`", "Hello.", "So?", "<"]
+TEXTS = st.lists(st.sampled_from(MARKS), max_size=12).map("".join)
+
+
+@given(TEXTS, st.lists(st.integers(0, 60), max_size=5), st.booleans())
+@example("a\n</think>", [11], False)
+@settings(max_examples=depth(60, 3000))
+def test_it_means_the_same_however_it_is_cut(text: str, cuts: list[int], begun: bool) -> None:
+    places = sorted(cuts)
+    pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+    assert told(pieces, begun=begun) == told([text], begun=begun)
+    assert told([text], begun=begun)[0].strip() in text
+
+
+@given(st.text(max_size=300))
+def test_what_has_no_mark_is_left_as_it_is(text: str) -> None:
+    assert told(text)[0] == (text if text.strip() else "")
+    assert told(text, begun=True) == (text if text.strip() else "", False)
+
+
+def test_a_model_that_was_seen_to_begin_within_a_thought_is_kept_back() -> None:
+    text = "They greet.\n</think>\n\nHello."
+    assert told([text]) == ("Hello.", True)
+    heard = Reasoning(begun=True)
+    assert list(heard.hears("They greet.")) == []
+    assert list(heard.hears("\n</think>\n\nHel")) == ["Hel"]
+    assert list(heard.hears("lo.")) == ["lo."]
+    assert list(heard.over()) == []
+    assert heard.begun
+    assert told(["Hello", " there."], begun=True) == ("Hello there.", False), "this one did not think"
+    assert told(["<think>a</think>Hello."], begun=True) == ("Hello.", False)
+    assert told(["a</think><think>b</think>Hello."], begun=True) == ("Hello.", True)
+
+
+def test_what_is_kept_back_before_a_call_was_the_thought_before_it() -> None:
+    heard = Reasoning(begun=True)
+    assert list(heard.hears("I should look it up.")) == []
+    heard.calls()
+    assert list(heard.hears(" Now.")) == []
+    assert list(heard.over()) == []
+    assert heard.begun
+
+
+def test_so_much_is_kept_back_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasoning, "MOST_HELD", 100)
+    heard = Reasoning(begun=True)
+    assert list(heard.hears("x" * 100)) == []
+    assert list(heard.hears("y")) == ["x" * 100 + "y"]
+    assert list(heard.hears("z")) == ["z"]
+    assert len(told(["<think>", *["x" * 50] * 10, "</think>Hello."])[0]) == 6
