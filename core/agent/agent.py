@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.loop import Loop, Scene, Turned, cut, failed
 from core.agent.memory import NO_NOTES
-from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, named, sayable
+from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, fitting, named, sayable
 from core.agent.prompt import agent_prompt, plain
 from core.agent.session import HISTORY_TURNS, Step, Turn
 from core.agent.tool import NoTools
@@ -114,7 +114,8 @@ class Assistant:
             if earlier is not None:
                 return _answer(earlier, steps)
             if done is not None and not steps:
-                steps = [Step("", (done._replace(result=cut(done.result, self._bounds.window)),))]
+                window = fitting(self._bounds.window, await self._model.card(model))
+                steps = [Step("", (done._replace(result=cut(done.result, window)),))]
             speech.turned.steps.extend(steps)
             scene = self._scene(turns, text, use, notes)
             end = await self._speak(speech, scene, key, model, tell)

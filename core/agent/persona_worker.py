@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from core.agent.loop import Loop, Scene, Turned
-from core.agent.model import Bounds, ModelSaidNothing, ModelSlow
+from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, fitting
 from core.agent.needs import needs, unmet
 from core.agent.prompt import CANNOT, TooLongForModel, persona_prompt, plain, window
 from core.agent.session import Step, Turn
@@ -156,10 +156,14 @@ class PersonaWorker:
         if why is not None:
             return Decline(why)
         try:
-            window(persona_prompt(agent.persona), (), description, self._bounds.window)
+            window(persona_prompt(agent.persona), (), description, await self._window(agent))
         except UserError as error:
             return Decline(str(error), fault=error)
         return Offer(to_msat(agent.persona.rate), MODEL_ETA, round(fit * MODEL_FIT), "with the model")
+
+    async def _window(self, agent: Agent) -> int:
+        """The window of its model, as it would be asked."""
+        return fitting(self._bounds.window, await self._model.card(agent.persona.model or None))
 
     async def _lacks(self, agent: Agent, description: str) -> str | None:
         """What an agent cannot look at, though the task needs it to."""
@@ -213,7 +217,10 @@ class PersonaWorker:
         if found.faults:
             if scene.doing is not None:
                 scene.doing("mends its result")
-            said = await self._said(agent, self._mending(agent, scene, said, steps, found), steps)
+            again = self._mending(scene, said, steps, found)
+            if not _fits(again, said, await self._window(agent)):
+                raise NotGood(agent=agent.name, why=" ".join(found.faults))
+            said = await self._said(agent, again, steps)
             found = await _checked(agent.persona, scene.text, said, steps, bench)
         if found.faults:
             raise NotGood(agent=agent.name, why=" ".join(found.faults))
@@ -232,8 +239,9 @@ class PersonaWorker:
             raise BeyondWords(agent=agent.name, why=why or "it cannot be done from its words alone")
         return said
 
-    def _mending(self, agent: Agent, scene: Scene, said: str, steps: Sequence[Step], found: Checked) -> Scene:
-        """The second turn, which is all that a model is given to mend a result. Raises `NotGood` where it does not fit the window.
+    @staticmethod
+    def _mending(scene: Scene, said: str, steps: Sequence[Step], found: Checked) -> Scene:
+        """The second turn, which is all that a model is given to mend a result.
 
         What is wrong may quote the model, so an address in it is none: else it would be one that a person named.
         """
@@ -244,18 +252,7 @@ class PersonaWorker:
         again = scene._replace(turns=before, text=text, tainted=outside)
         if again.use is not None:
             again = again._replace(use=again.use._replace(key=f"{again.use.key}/mended"))
-        if not self._fits(again, said):
-            raise NotGood(agent=agent.name, why=" ".join(found.faults))
         return again
-
-    def _fits(self, scene: Scene, said: str) -> bool:
-        """Whether the model can be given task, result and faults at once."""
-        try:
-            given = window(scene.system(bool(scene.tools)), scene.turns, scene.text, self._bounds.window,
-                           tools=[tool.spec for tool in scene.tools])  # fmt: skip
-        except TooLongForModel:
-            return False
-        return any(one.role == "assistant" and one.text == said for one in given)
 
     def _scene(self, agent: Agent, description: str, key: str, bench: Bench | None) -> Scene:
         """A task has no conversation, and nobody is there who could agree to a call. At a bench only its tools are at hand."""
@@ -279,6 +276,16 @@ class PersonaWorker:
     @staticmethod
     def _use(agent: Agent, key: str) -> Use:
         return Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
+
+
+def _fits(scene: Scene, said: str, num_ctx: int) -> bool:
+    """Whether a model with this window can be given task, result and faults at once."""
+    try:
+        given = window(scene.system(bool(scene.tools)), scene.turns, scene.text, num_ctx,
+                       tools=[tool.spec for tool in scene.tools])  # fmt: skip
+    except TooLongForModel:
+        return False
+    return any(one.role == "assistant" and one.text == said for one in given)
 
 
 def _handed(steps: Sequence[Step]) -> list[ResultFile]:

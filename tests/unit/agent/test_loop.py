@@ -171,6 +171,17 @@ def test_the_ids_of_calls_are_such_as_every_template_takes() -> None:
     assert [call.id for call in said.calls] == [result.id for result in given] == ["call00000", "call00001"]
 
 
+async def test_what_was_done_since_fits_the_models_own_window(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    server.window = 1024
+    server.says("Read.")
+    done = Called("read_file", {"path": "a.md"}, "rain " * 2000)
+    use = Use(Caller(HERE, Role.MEMBER), HERE, "k1")
+    await agent(store, model).turn(HERE, "/continue A-1", "k1", lambda _: None, use=use, done=done)
+    assert tokens(results(server)[0]) < 1024 // 2
+
+
 async def test_more_calls_at_once_than_are_made(store: Database, model: OllamaModel, server: OllamaServer) -> None:
     tool = Made("read_file", _text, takes=("path",))
     server.says(*(Calls("read_file", {"path": f"{number}.md"}) for number in range(MAX_CALLS + 3)))
