@@ -338,7 +338,7 @@ class OllamaServer(ModelServer):
         return self._raw({"model": model, "created_at": NOW, "message": message, "done": True, "done_reason": reason})
 
     def _raw(self, said: dict[str, Any]) -> bytes:
-        return json.dumps(said).encode() + b"\n"
+        return json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _vector(text: str) -> list[float]:

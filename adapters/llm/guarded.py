@@ -71,6 +71,28 @@ class _Bounded(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
+class _Lines(httpx.Response):
+    """An answer whose lines end as JSON's do (NDJSON): httpx's end at U+0085 and U+2028 too, which stand in texts as they are."""
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> _Lines:
+        """The same answer, not begun to be read."""
+        return cls(
+            response.status_code, headers=response.headers, stream=response.stream, extensions=response.extensions
+        )
+
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        line = list[str]()
+        async for text in self.aiter_text():
+            first, *others = text.split("\n")
+            line.append(first)
+            for other in others:
+                yield "".join(line)
+                line = [other]
+        if any(line):
+            yield "".join(line)
+
+
 class _Checked(httpx.AsyncBaseTransport):
     """Connects to addresses that were judged; certificates are still held to the server's name."""
 
@@ -88,10 +110,10 @@ class _Checked(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(error), request=request) from error
         for address in others:
             try:
-                return await self._inner.handle_async_request(_at(request, address))
+                return _Lines.of(await self._inner.handle_async_request(_at(request, address)))
             except (httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent
                 continue
-        return await self._inner.handle_async_request(_at(request, last))
+        return _Lines.of(await self._inner.handle_async_request(_at(request, last)))
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -420,6 +420,12 @@ async def test_vllm_says_its_errors_in_a_form_of_its_own() -> None:
                 await heard(model)
 
 
+async def test_only_a_line_feed_ends_a_line(model: Model, server: Server) -> None:
+    odd = "a\u2028b\x85c\u2029d"
+    server.says(odd, "e")
+    assert await heard(model) == [odd, "e"]
+
+
 async def test_what_stands_between_events_is_no_answer() -> None:
     async with OpenAIServer.running("a") as server, OpenAIModel(server.url, clock=HandClock()) as model:
         server.says(b": ping\n\n", "a\u2028b\x85", b"event: x\ndata: {}\n\n", "c")
