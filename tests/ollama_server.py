@@ -238,6 +238,7 @@ class OllamaServer(ModelServer):
     def __init__(self, models: Iterable[str], pause: float) -> None:
         super().__init__(models, pause)
         self.families: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
         self.can = ["completion", "tools"]
         self.toolless: set[str] = set()
         self.pulls: dict[str, Sequence[Step]] = {}
@@ -318,7 +319,8 @@ class OllamaServer(ModelServer):
     def _entry(self, name: str) -> dict[str, Any]:
         family = self.families.get(name, "llama")
         details = {"format": "gguf", "family": family, "families": [family], "parameter_size": "1B"}
-        return {"name": name, "model": name, "modified_at": NOW, "size": 1, "digest": "0" * 64, "details": details}
+        digest = self.digests.get(name, "0" * 64)
+        return {"name": name, "model": name, "modified_at": NOW, "size": 1, "digest": digest, "details": details}
 
     def _line(self, model: str, step: str | Thinks | Calls | Part, place: int) -> bytes:
         said: dict[str, Any]

@@ -51,11 +51,12 @@ class OllamaModel(ModelServer):
         """See `core.agent.vectors.Embedder`."""
         wire = cast("OllamaWire", await self._connected())
         async with asyncio.timeout(self._patience.listing):
-            return next((name for name in await wire.embedders() if self._here(name)), None)
+            found = next((one for one in await wire.embedders() if self._here(one[0])), None)
+        return found and "@".join(filter(None, found))
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """See `core.agent.vectors.Embedder`."""
-        return await cast("OllamaWire", await self._connected()).embed(model, texts)
+        return await cast("OllamaWire", await self._connected()).embed(model.partition("@")[0], texts)
 
     def _load(self) -> Wire:
         from adapters.llm import wire  # noqa: PLC0415 - see the top of that module

@@ -54,6 +54,9 @@ _NO_CHAT = frozenset({"bert", "nomic-bert"})
 """Families of models that only embed."""
 
 _MOST_LAYERS = 64
+_DIGEST = 12
+"""Characters of a digest that `ollama list` shows too."""
+
 _NO_SUCH = re.compile(r"file does not exist|manifest unknown|not found", re.IGNORECASE)
 _FULL = re.compile(r"no space left|not enough (?:disk )?space|disk (?:is )?full|quota exceeded", re.IGNORECASE)
 _AWAY = re.compile(
@@ -82,13 +85,13 @@ class Wire:
             raise self._translate(error, "") from error
         return [entry.model for entry in listed if entry.model and not _embeds(entry)]
 
-    async def embedders(self) -> list[str]:
-        """The names of all models for embeddings, the newest first."""
+    async def embedders(self) -> list[tuple[str, str]]:
+        """All models for embeddings, the newest first: name, and the beginning of its digest."""
         try:
             listed = (await self._client.list()).models
         except LIBRARY_ERRORS as error:
             raise self._translate(error) from error
-        return [entry.model for entry in listed if entry.model and _embeds(entry)]
+        return [(entry.model, (entry.digest or "")[:_DIGEST]) for entry in listed if entry.model and _embeds(entry)]
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """A vector for each text. What is longer than the model takes is cut by it."""

@@ -130,7 +130,7 @@ class Notebook:
     async def search(self, caller: Caller, conversation: str, question: str, *, limit: int) -> Found:
         """The facts that fit some words, the best first, `limit` at most."""
         authorize(caller, Action.RECALL)
-
+        self._vectors.glance()
         meant = await self._vectors.meaning(question)
 
         def work(tx: MemoryTx) -> Found:
@@ -149,6 +149,7 @@ class Notebook:
         """
         if not judge(caller, Action.RECALL).allowed:
             return NO_NOTES
+        self._vectors.glance()
 
         def work(tx: MemoryTx, meant: Meant | None) -> Notes | None:
             memories = self._readable(tx, caller, conversation)

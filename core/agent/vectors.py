@@ -1,7 +1,8 @@
 """What facts mean, as a model for embeddings has it: vectors made in the background, and near ones found for a question.
 
 Where the model server has no such model, nothing is asked and nothing is kept. With another model than before all are made
-anew. Which facts lack one is told by the rows, so that a crash only leaves some for later. Source: ADR 0032.
+anew, and until they are, facts are found by their words alone: the nearest of a part are not the nearest of all. Which facts lack
+one is told by the rows, so that a crash only leaves some for later. Source: ADR 0032.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ ASK_SECONDS = 1.5
 REST_MS = 60_000
 """How long a model that failed is not asked again."""
 
+LOOK_MS = 600_000
+"""How long it is believed which model there is."""
+
 _NEAR = 0.9
 """Facts are near a question that are as near as the nearest, but for a tenth."""
 
@@ -42,7 +46,10 @@ class Embedder(Protocol):
     """A server with models for embeddings."""
 
     async def embedder(self) -> str | None:
-        """The model that it has for that, None if none. Raises as `Model.models` does."""
+        """The model that it has for that, None if none; what it is called tells it from every other, also from one of its name.
+
+        Raises as `Model.models` does.
+        """
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """A vector for each text, all of one length and none of nothing. Raises the model's errors."""
@@ -89,6 +96,7 @@ class Vectors:
         self._clock = clock
         self._model: str | None = None
         self._rests_until = 0
+        self._look_at = 0
         self._again = False
         self.rested = asyncio.Event()
         """Set while no vectors are being made."""
@@ -99,9 +107,15 @@ class Vectors:
         if self._embedder is None:
             return
         self._again = True
+        self._look_at = self._clock.now() + LOOK_MS
         if self.rested.is_set():
             self.rested.clear()
             self._spawner.spawn(self._run(self._embedder), "vectors")
+
+    def glance(self) -> None:
+        """Look again where it is long ago: the server may have another model by now."""
+        if self._clock.now() >= self._look_at:
+            self.look()
 
     @property
     def ready(self) -> bool:
@@ -110,15 +124,17 @@ class Vectors:
 
     async def meaning(self, text: str) -> Meant | None:
         """What a question means; None where no model says so in time."""
-        if self._embedder is None or self._model is None or not self.ready:
+        model = self._model
+        if self._embedder is None or model is None or not self.ready:
             return None
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                (vector,) = await self._embedder.embed(self._model, [_said(self._model, 1) + text])
+                (vector,) = await self._embedder.embed(model, [_said(model, 1) + text])
         except (HubError, TimeoutError) as error:
-            self._rest(error)
+            if model == self._model:
+                self._rest(error)
             return None
-        return Meant(self._model, vector)
+        return Meant(model, vector)
 
     async def _run(self, embedder: Embedder) -> None:
         try:
@@ -134,21 +150,30 @@ class Vectors:
         """Make what is lacking, part by part."""
         if not await self._store.read(lambda tx: tx.vectors.any_facts()):
             return
-        self._model = model = await embedder.embedder()
-        while model is not None and (some := await self._store.read_apart(lambda tx: tx.vectors.lacking(model, PART))):
-            async with asyncio.timeout(MAKE_SECONDS):
-                made = await embedder.embed(model, [_said(model, 0) + text for _, text in some])
+        model = await embedder.embedder()
+        if model != self._model:
+            self._model = None
+        while model is not None:
+            some = await self._store.read_apart(lambda tx: tx.vectors.lacking(model, PART))
+            if some:
+                await self._part(embedder, model, some)
+            if len(some) < PART:
+                if model != self._model:
+                    self._model, self._rests_until = model, 0
+                return
 
-            def put(
-                tx: VectorTx, some: Sequence[tuple[int, str]] = some, made: Sequence[Sequence[float]] = made
-            ) -> None:
-                for (fact, _), vector in zip(some, made, strict=True):
-                    tx.vectors.put(fact, Meant(model, vector))
+    async def _part(self, embedder: Embedder, model: str, some: Sequence[tuple[int, str]]) -> None:
+        async with asyncio.timeout(MAKE_SECONDS):
+            made = await embedder.embed(model, [_said(model, 0) + text for _, text in some])
 
-            await self._store.write(put)
+        def put(tx: VectorTx) -> None:
+            for (fact, _), vector in zip(some, made, strict=True):
+                tx.vectors.put(fact, Meant(model, vector))
+
+        await self._store.write(put)
 
     def _rest(self, error: Exception) -> None:
-        self._rests_until = self._clock.now() + REST_MS
+        self._rests_until = self._look_at = self._clock.now() + REST_MS
         log.info("no vectors of facts for a while: %s", error)
 
 

@@ -274,7 +274,7 @@ async def test_with_a_model_for_embeddings_facts_get_vectors_and_questions_are_a
         await bot.see(lambda: len(bot.rows("SELECT 1 FROM fact_vector")) == 10, "them again", pace=0)
     server.models[-1] = "mxbai-embed-large:latest"
     async with hub(tmp_path, ollama=server.url) as bot:
-        query = "SELECT 1 FROM fact_vector JOIN embedding ON id = model WHERE name = 'mxbai-embed-large:latest'"
+        query = "SELECT 1 FROM fact_vector JOIN embedding ON id = model WHERE name LIKE 'mxbai-embed-large:latest@%'"
         await bot.see(lambda: len(bot.rows(query)) == 10, "those of another model", pace=0)
 
 

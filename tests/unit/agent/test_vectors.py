@@ -10,9 +10,9 @@ import pytest
 
 from adapters.clockwork import Nursery
 from core.agent.memory import WHOLE
-from core.agent.model import ModelGarbled, ModelUnreachable
+from core.agent.model import ModelGarbled, ModelMissing, ModelUnreachable
 from core.agent.notebook import Notebook
-from core.agent.vectors import PART, REST_MS, Vectors, near
+from core.agent.vectors import LOOK_MS, PART, REST_MS, Vectors, near
 from core.chat import Caller, Role
 from core.tokens import Identities
 from tests.fakes import FakeClock, FakeIds
@@ -36,18 +36,25 @@ class Concepts:
     model: str | None = "concepts"
     fails: HubError | None = None
     hangs: bool = False
+    parts: int | None = None
     asked: list[list[str]] = field(default_factory=list)
 
     async def embedder(self) -> str | None:
         return self.model
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        assert model == self.model
+        if model != self.model:
+            raise ModelMissing(model=model)
         self.asked.append(list(texts))
         if self.hangs:
             await asyncio.Event().wait()
         if self.fails is not None:
             raise self.fails
+        if self.parts is not None:
+            self.parts -= 1
+            if self.parts < 0:
+                self.parts = None
+                raise ModelUnreachable(url="there")
         return [[0.1, *(float(any(word in text for word in group)) for group in ALIKE)] for text in texts]
 
 
@@ -124,6 +131,7 @@ async def test_what_fails_is_left_for_later_and_a_question_is_answered_by_its_wo
     assert len(concepts.asked) == before, "it rests"
     clock.advance(REST_MS)
     assert "puppy 3" in (await notebook.notes(ANN, ANN.actor, "puppy 3")).text
+    await rested(vectors)
     assert len(concepts.asked) == before + 1
     concepts.fails = None
     vectors.look()
@@ -163,6 +171,43 @@ async def test_with_another_model_all_are_made_anew_part_by_part(
     assert concepts.asked[-1] == ["hound"]
 
 
+async def test_another_model_is_noticed_though_nothing_new_is_remembered(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts, clock: FakeClock
+) -> None:
+    await remember(notebook, "my puppy is called Otto", *(f"room {number} is a library" for number in range(WHOLE)))
+    await rested(vectors)
+    concepts.model = "other"
+    await notebook.notes(ANN, ANN.actor, "hound")
+    assert vectors.rested.is_set(), "not at each question"
+    clock.advance(LOOK_MS)
+    await notebook.notes(ANN, ANN.actor, "hound")
+    await rested(vectors)
+    assert len(concepts.asked[-1]) == WHOLE + 1, "all are made anew"
+    assert "Otto" in (await notebook.notes(ANN, ANN.actor, "hound")).text
+    concepts.model = None
+    clock.advance(LOOK_MS)
+    await notebook.search(ANN, ANN.actor, "hound", limit=10)
+    await rested(vectors)
+    assert not vectors.ready, "it was taken away"
+
+
+async def test_while_they_are_made_anew_facts_are_found_by_their_words_alone(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts, clock: FakeClock
+) -> None:
+    """Those that have a vector of the new model already are not the nearest of all."""
+    await remember(notebook, "my puppy is called Otto", *(f"the hound sleeps in room {n}" for n in range(PART)))
+    await rested(vectors)
+    concepts.model, concepts.parts = "other", 1
+    vectors.look()
+    await rested(vectors)
+    clock.advance(REST_MS)
+    assert [len(texts) for texts in concepts.asked[-2:]] == [PART, 1], "the last part failed"
+    found = await notebook.search(ANN, ANN.actor, "dog", limit=10)
+    assert (await notebook.search(ANN, ANN.actor, "dog", limit=10)).facts == found.facts == []
+    await rested(vectors)
+    assert (await notebook.search(ANN, ANN.actor, "dog", limit=100)).facts[-1].text == "my puppy is called Otto"
+
+
 def test_those_are_near_that_are_about_as_near_as_the_nearest() -> None:
     assert near([]) == []
     assert near([(1, 0.8), (2, 0.75), (3, 0.5)]) == [1, 2]
@@ -175,9 +220,13 @@ async def test_ollama_gives_vectors_by_its_models_for_that(model: OllamaModel, s
     server.families["bge-m3:latest"] = "bert"
     assert await model.models() == ["llama3.2:latest"]
     name = await model.embedder()
-    assert name == "qwen3-embedding:0.6b"
+    assert name == "qwen3-embedding:0.6b@000000000000"
     first, second = await model.embed(name, ["tea and milk", "milk"])
     assert len(first) == len(second) > 10
     assert server.embedded == [["tea and milk", "milk"]]
+    server.digests["qwen3-embedding:0.6b"] = "1" * 64
+    assert await model.embedder() == "qwen3-embedding:0.6b@111111111111", "got anew, it is another"
+    server.digests["qwen3-embedding:0.6b"] = ""
+    assert await model.embedder() == "qwen3-embedding:0.6b"
     with pytest.raises(ModelGarbled, match="vectors that are none"):
         await model.embed(name, ["milk", ""])
