@@ -64,5 +64,8 @@ class Page:
 class Fetcher(Protocol):
     """Pages of the internet."""
 
+    def check(self, url: str) -> None:
+        """Raise why an address is never asked for a page, whatever it is; nobody is asked for that, a server of names included."""
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         """Fetch a page; `authorization` goes to that address's origin alone. Raises `HubError`s that show no more than the host."""

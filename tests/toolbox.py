@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Made:
-    """A tool with text parameters, all required; `does` is given them and returns what the model reads."""
+    """A tool with text parameters, all required; `does` is given them and returns what the model reads.
+
+    `bars` is what keeps it from being done, before its person is asked.
+    """
 
     name: str
     does: Callable[..., Awaitable[Output | str]]
     effect: Effect = Effect.READ
     outward: str = ""
     takes: tuple[str, ...] = ()
+    bars: Exception | None = None
     called: list[dict[str, Any]] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
 
@@ -45,6 +49,11 @@ class Made:
     def words(self, arguments: Mapping[str, Json]) -> str:
         """See `Tool`."""
         return " ".join([self.name, *(str(value) for value in arguments.values())])
+
+    async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+        """See `Tool`."""
+        if self.bars is not None:
+            raise self.bars
 
     async def run(self, arguments: Mapping[str, Json], use: Use) -> Output:
         """See `Tool`."""

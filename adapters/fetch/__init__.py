@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 class Internet:
     """`core.ports.Fetcher` for a hub: what it takes is loaded with the first page."""
 
+    def check(self, url: str) -> None:
+        """See `Fetcher`."""
+        from adapters.fetch.addresses import Reach, checked  # noqa: PLC0415 - as below
+
+        checked(url, Reach())
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         """See `Fetcher`."""
         from adapters.fetch.fetcher import PageFetcher  # noqa: PLC0415 - few hubs buy anything

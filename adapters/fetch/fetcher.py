@@ -88,6 +88,10 @@ class PageFetcher:
         self._resolver = resolver
         self._trust = trust
 
+    def check(self, url: str) -> None:
+        """See `Fetcher`."""
+        checked(url, self._reach)
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         """See `Fetcher`. Raises what `checked` does, and the errors above."""
         target = checked(url, self._reach)

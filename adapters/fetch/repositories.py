@@ -114,14 +114,8 @@ class Repositories:
 
         Raises the errors of this module, and what `checked` and the connection do.
         """
-        target = checked(url.strip(), self._reach)
-        host = target.raw_host or ""
-        if host.lower() not in self.hosts:
-            raise HostNotNamed(host=host, allowed=", ".join(sorted(self.hosts)) or "no host")
-        name = name or re.sub(r"\.git$", "", target.name)
-        if not _NAME.fullmatch(name) or name.endswith((".lock", ".")):
-            raise RepositoryUnnamed(name=repr(name[:80]))
-        place, passing = self._workspace / name, self._workspace / f"{_PASSING}{self._ids.token(6)}"
+        target, place = self._meant(url, name)
+        passing = self._workspace / f"{_PASSING}{self._ids.token(6)}"
         async with self._turn:
             await asyncio.to_thread(self._sweep)
             await asyncio.to_thread(_refuse_there, place)
@@ -130,7 +124,22 @@ class Repositories:
                 await asyncio.to_thread(_appear, passing, place)
             finally:
                 await asyncio.to_thread(self._sweep)
-        return name
+        return place.name
+
+    async def look(self, url: str, name: str = "") -> None:
+        """Raise what keeps it from being cloned, as far as that is seen without asking anybody, a server of names included."""
+        await asyncio.to_thread(_refuse_there, self._meant(url, name)[1])
+
+    def _meant(self, url: str, name: str) -> tuple[URL, Path]:
+        """The address, and the folder to be."""
+        target = checked(url.strip(), self._reach)
+        host = target.raw_host or ""
+        if host.lower() not in self.hosts:
+            raise HostNotNamed(host=host, allowed=", ".join(sorted(self.hosts)) or "no host")
+        name = name or re.sub(r"\.git$", "", target.name)
+        if not _NAME.fullmatch(name) or name.endswith((".lock", ".")):
+            raise RepositoryUnnamed(name=repr(name[:80]))
+        return target, self._workspace / name
 
     def _sweep(self) -> None:
         """Nothing is being cloned now: what is here, a crash left behind, or a clone that failed."""

@@ -94,6 +94,9 @@ class McpTool:
         lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items()]
         return "\n".join([f"call {self.spec.name}{' with' if lines else ''}", *lines])
 
+    async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+        """See `Tool`: the server alone knows, and is told of nothing before a person has agreed."""
+
     async def run(self, arguments: Mapping[str, Json], use: Use) -> Output:  # noqa: ARG002 - it is the same for everybody
         """See `Tool`."""
         return Output(await self._call(self.told.name, arguments))

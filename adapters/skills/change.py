@@ -42,7 +42,7 @@ _MOST_NAMED = 5
 def change(job: Job) -> Outcome:
     """Change `job.subject` by the option `how`: new, replace, append (`content`), edit (`old`, `new`, `all`), back (folder `kept`).
 
-    `begun`: the folder with what was kept when the same change was begun before.
+    `begun`: the folder with what was kept when the same change was begun before. `dry`: see `Job`.
     """
     path, options = job.subject, job.options
     there = job.workspace.held(path, SOURCE_BYTES)
@@ -57,6 +57,9 @@ def change(job: Job) -> Outcome:
         return Outcome(_told(path, was, becomes))
     if there != was:
         raise FileChanged(path=shown(path))
+    if job.dry:
+        job.workspace.may_put(path)
+        return Outcome("")
     kept = _keep(job.out, was) if begun is None else None
     if becomes is not None:
         job.workspace.put(path, becomes, was=was)

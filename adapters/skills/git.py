@@ -115,6 +115,8 @@ def _branch(job: Job, repository: Repository) -> Outcome:
         raise BranchThere(branch=shown(name))
     tip = _revision(repository, job.options.get("of", "") or "HEAD")
     repository.run("update-ref", f"refs/heads/{name}", tip)  # says whether the name goes with the others
+    if job.dry:
+        return _could(repository)
     repository.publish(name, tip, None)
     return Outcome(
         f"{_name(repository)} has a branch {shown(name)} now, at {tip[:10]}. What is checked out is as it was."
@@ -137,6 +139,8 @@ def _commit(job: Job, repository: Repository) -> Outcome:
     commit = repository.commit_of(f"refs/heads/{name}") or ""
     if tip and repository.text("rev-parse", f"{commit}^{{tree}}") == repository.text("rev-parse", f"{tip}^{{tree}}"):
         raise NothingChanged(path=_name(repository))
+    if job.dry:
+        return _could(repository)
     repository.publish(name, commit, before)
     aside = closed + left
     rest = f" {counted(aside, 'file')} left out: private, links, or too large." if aside else ""
@@ -144,6 +148,12 @@ def _commit(job: Job, repository: Repository) -> Outcome:
         f"Committed {counted(taken, 'file')} as {commit[:10]} on branch {shown(name)} of {_name(repository)}.{rest}"
         " What is checked out is as it was, and nothing was sent anywhere."
     )
+
+
+def _could(repository: Repository) -> Outcome:
+    """Nothing is against it but, maybe, the rights in the repository."""
+    repository.may_publish()
+    return Outcome("")
 
 
 _DOES = {"status": _status, "log": _log, "diff": _diff, "branch": _branch, "commit": _commit}

@@ -35,6 +35,11 @@ class Job:
     options: Mapping[str, str] = field(default_factory=dict)
     is_cut_off: bool = True
 
+    @property
+    def dry(self) -> bool:
+        """Whether only to see if it can be done: what would be raised is raised, and nothing is changed."""
+        return "dry" in self.options
+
 
 def written(job: Job, name: str, lines: Iterable[str]) -> Path:
     """A file of these lines, to be delivered; nothing in them steers the terminal of who reads it."""

@@ -239,6 +239,13 @@ class Repository:
 
     # Giving back -----------------------------------------------------------------------------------------------
 
+    def may_publish(self) -> None:
+        """Raise `GitFailed` where nothing may be written into the repository."""
+        with self._inside() as top:
+            for name in (".", "objects", "refs", "refs/heads"):
+                if _there(top, name) and not os.access(name, os.W_OK | os.X_OK, dir_fd=top):
+                    raise GitFailed(why=f"nothing may be written into {shown(self.path)}/.git")
+
     def publish(self, branch: str, commit: str, before: str | None) -> None:
         """Let the repository have a branch at a commit of ours. Raises `GitFailed` where it moved meanwhile (from `before`)."""
         try:

@@ -57,6 +57,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DATA = "the hub keeps its own data there"
 _VENV = "it is a virtual environment"
+_NOT_OURS = "nothing may be written into its folder"
 _LINKED = "it has a second name (a hard link), which may be that of a private file"
 
 
@@ -150,6 +151,7 @@ class Workspace:
 
         It is there whole and durable, or as before. Raises like `open`, or `FileChanged`: somebody else wrote it meanwhile.
         """
+        self.may_put(path)
         parts = self._named(path)
         with self._folder(parts[:-1], path, make=True) as folder:
             passing = f".timmy-{os.urandom(8).hex()}"  # closed to everybody who might look meanwhile
@@ -177,6 +179,18 @@ class Workspace:
                     raise FileChanged(path=shown(path))
             os.unlink(parts[-1], dir_fd=folder)
             os.fsync(folder)
+
+    def may_put(self, path: str) -> None:
+        """Raise what `put` would by the look of the folder that the file is in, or the last of those to it that are there."""
+        parts = self._named(path)[:-1]
+        while True:
+            try:
+                with self._folder(parts, path) as folder:
+                    if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
+                        raise FileClosed(path=shown(path), why=_NOT_OURS)
+                    return
+            except FileMissing:
+                parts = parts[:-1]
 
     @staticmethod
     def _replace(passing: str, descriptor: int, name: str, folder: int, path: str, was: bytes) -> None:

@@ -37,6 +37,7 @@ class NothingKept(UserError):
     lambda a: f"{_HEADS[a['how']]} {whole(a['path'])}:\n{seen('+', a['content'])}",
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
+    look=lambda here, _, path, **given: here.look("change", path, **given),
 )
 async def write_file(
     here: Here,
@@ -61,6 +62,7 @@ async def write_file(
     ),
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
+    look=lambda here, _, path, **given: here.look("change", path, **_edit(**given)),
 )
 async def edit_file(
     here: Here,
@@ -74,20 +76,34 @@ async def edit_file(
     everywhere: Annotated[bool, Field(description="true: every place that has this text")] = False,
 ) -> Output:
     """Replace a piece of text in a file of the workspace, once the person has agreed. Read the file first."""
-    return await _made(here, use, path, how="edit", old=old, new=new, all=str(int(everywhere)))
+    return await _made(here, use, path, **_edit(old, new, everywhere=everywhere))
+
+
+async def _look_back(here: Here, use: Use, path: str) -> None:
+    await here.look("change", path, **await _back(here, use, path))
 
 
 @tool(
     lambda a: f"put {whole(a['path'])} back as it was before its last change (one that was new goes)",
     effect=Effect.ASK,
     needs=lambda here: here.knows("change"),
+    look=_look_back,
 )
 async def restore_file(here: Here, use: Use, *, path: Annotated[str, _PATH]) -> Output:
     """Put a file back as it was before write_file or edit_file changed it last. Once more, and it is as changed again."""
+    return await _made(here, use, path, **await _back(here, use, path))
+
+
+def _edit(old: str, new: str, *, everywhere: bool) -> dict[str, str]:
+    return {"how": "edit", "old": old, "new": new, "all": str(int(everywhere))}
+
+
+async def _back(here: Here, use: Use, path: str) -> dict[str, str]:
+    """Raises `NothingKept`."""
     kept = await asyncio.to_thread(_last, _home(here, path), use.key)
     if kept is None:
         raise NothingKept(path=said(path))
-    return await _made(here, use, path, how="back", kept=str(kept))
+    return {"how": "back", "kept": str(kept)}
 
 
 async def _made(here: Here, use: Use, path: str, **options: str) -> Output:

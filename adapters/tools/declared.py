@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.events import Json
 
     Run = Callable[..., Awaitable[Output]]
+    Look = Callable[..., Awaitable[None]]
 
 LONGEST = 12_000
 """The longest answer of any tool, in characters."""
@@ -62,7 +63,7 @@ def whole(value: object) -> str:
 class Declared:
     """A tool before it knows the hub that it works in. `sold`: strangers who paid for a call may have it called.
 
-    `privately`: only where nobody else reads what comes of it.
+    `privately`: only where nobody else reads what comes of it. `look` is given what `run` is; None: there is nothing to see.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Declared:
     needs: Callable[[Here], str]
     sold: bool
     privately: bool = False
+    look: Look | None = None
 
     def at(self, here: Here) -> Bound:
         """The tool in a hub."""
@@ -130,6 +132,11 @@ class Bound:
         """See `Tool`."""
         return self._declared.words(arguments)
 
+    async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+        """See `Tool`."""
+        if self._declared.look is not None:
+            await self._declared.look(self._here, use, **arguments)
+
     async def run(self, arguments: Mapping[str, Json], use: Use) -> Output:
         """See `Tool`."""
         output = await self._declared.run(self._here, use, **arguments)
@@ -180,7 +187,7 @@ def _nothing(_: Here) -> str:
     return ""
 
 
-def tool(
+def tool(  # noqa: PLR0913 - all that a tool is
     words: Callable[[Mapping[str, Any]], str],
     *,
     effect: Effect = Effect.READ,
@@ -188,6 +195,7 @@ def tool(
     needs: Callable[[Here], str] = _nothing,
     sold: bool = False,
     privately: bool = False,
+    look: Look | None = None,
 ) -> Callable[[Run], Declared]:
     """Declare a tool: a function of `Here`, `Use`, and its arguments by name, each with a description (`Annotated`, `Field`)."""
 
@@ -201,7 +209,7 @@ def tool(
         name = run.__name__
         model = create_model(name, __base__=_Arguments, **cast("dict[str, Any]", fields))
         description = " ".join(inspect.getdoc(run).split())  # type: ignore[union-attr] # ruff sees to it
-        return Declared(name, description, model, run, effect, outward, words, needs, sold, privately)
+        return Declared(name, description, model, run, effect, outward, words, needs, sold, privately, look)
 
     return declare
 

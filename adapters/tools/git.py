@@ -65,6 +65,7 @@ async def git_diff(
     lambda a: f"make a branch {whole(a['branch'])} in {whole(a['folder'])}{_from(a['of'])}",
     effect=Effect.ASK,
     needs=needs_git,
+    look=lambda here, _, folder, branch, of: here.look("git", folder, do="branch", branch=branch, of=of),
 )
 async def git_branch(
     here: Here,
@@ -85,6 +86,7 @@ async def git_branch(
     ),
     effect=Effect.ASK,
     needs=needs_git,
+    look=lambda here, _, folder, files, **given: here.look("git", folder, do="commit", files="\n".join(files), **given),
 )
 async def git_commit(
     here: Here,
@@ -104,11 +106,17 @@ async def git_commit(
     return await here.ask("git", folder, do="commit", branch=branch, message=message, files="\n".join(files))
 
 
+async def _look_for_clone(here: Here, _: Use, *, url: str, name: str) -> None:
+    if here.cloner is not None:
+        await here.cloner.look(url, name)
+
+
 @tool(
     lambda a: f"clone {whole(a['url'])} into the workspace{_as(a['name'])}",
     effect=Effect.ASK,
     outward="url",
     needs=_needs_hosts,
+    look=_look_for_clone,
 )
 async def git_clone(
     here: Here,

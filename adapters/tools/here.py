@@ -36,6 +36,9 @@ class Cloner(Protocol):
     def hosts(self) -> frozenset[str]:
         """Where they may come from."""
 
+    async def look(self, url: str, name: str = "") -> None:
+        """Raise what keeps it from being cloned, as far as that can be seen without asking anybody."""
+
     async def clone(self, url: str, name: str = "") -> str:
         """Clone one into a folder of the workspace; returns its name. Raises why it cannot be had."""
 
@@ -75,3 +78,7 @@ class Here:
         finally:
             await self.shelf.discard(folder)
         return Output(outcome.text, files=files)
+
+    async def look(self, skill: str, subject: str = "", **options: str) -> None:
+        """Raise what would keep a skill that changes something from it: it does all but the change."""
+        await self.ask(skill, subject, dry="1", **options)

@@ -26,7 +26,18 @@ class InPrivateOnly(UserError):
     status = 403
 
 
-@tool(lambda a: f"remember: {a['text']}", effect=Effect.ASK, privately=True)
+async def _look(here: Here, use: Use, *, text: str) -> None:
+    _in_private(use)
+    await here.notebook().look(use.caller, use.conversation, text)
+
+
+def _in_private(use: Use) -> None:
+    """Whoever agrees in a group was not told that everybody there would read it."""
+    if not use.caller.private:
+        raise InPrivateOnly
+
+
+@tool(lambda a: f"remember: {a['text']}", effect=Effect.ASK, privately=True, look=_look)
 async def remember(
     here: Here,
     use: Use,
@@ -37,8 +48,7 @@ async def remember(
     ],
 ) -> Output:  # fmt: skip
     """Remember a fact about the person who speaks for later conversations. Only what they themselves told you and want kept."""
-    if not use.caller.private:  # whoever agreed was not told that everybody there would read it
-        raise InPrivateOnly
+    _in_private(use)
     made = await here.notebook().remember(use.caller, use.conversation, text, f"{use.key}/kept", how=How.AGREED)
     return Output(f"{'Known already' if made.known else 'Remembered'} as {made.fact.name}.", outside=False)
 

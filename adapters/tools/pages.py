@@ -19,7 +19,11 @@ class PageRefused(UserError):
     """{host} does not show that page: it answered {status}."""
 
 
-@tool(lambda a: f"fetch {whole(a['url'])}", outward="url", needs=lambda here: here.knows("page"))
+async def _look(here: Here, _: Use, *, url: str, **_rest: object) -> None:
+    here.fetcher.check(url.strip())
+
+
+@tool(lambda a: f"fetch {whole(a['url'])}", outward="url", needs=lambda here: here.knows("page"), look=_look)
 async def fetch_page(
     here: Here,
     use: Use,

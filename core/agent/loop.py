@@ -242,7 +242,7 @@ class _Calls:
         tainted = self.scene.tainted or self.turned.outside or told
         if judge(tool, arguments, tainted=tainted, named=self._named()) is Way.ASK:
             return await self._asked(tool, arguments, use)
-        return await self._run(tool, arguments, use)
+        return await self._made(tool, arguments, carried_out(tool, arguments, use))
 
     def _known(self, done: Sequence[Called]) -> list[tuple[str, Mapping[str, Json] | str]]:
         """The calls whose results still hold: those from the last one on that changed what the others look at."""
@@ -268,6 +268,8 @@ class _Calls:
             return Called(name, arguments, _NOBODY)
         if self.asked >= MAX_ASKED:
             return Called(name, arguments, _WAITS_ENOUGH)
+        if (barred := await self._made(tool, arguments, _looked(tool, arguments, use))).result:
+            return barred
         self.asked += 1
         try:
             number, approval = await self.scene.asker.ask(tool, arguments, use)
@@ -275,10 +277,10 @@ class _Calls:
             return Called(name, arguments, f"Refused: {error}")
         return Called(name, arguments, f"A person is asked to agree, as {approval}. It is not done yet.", asked=number)
 
-    async def _run(self, tool: Tool, arguments: Mapping[str, Json], use: Use) -> Called:
+    async def _made(self, tool: Tool, arguments: Mapping[str, Json], doing: Awaitable[Output]) -> Called:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                output = await carried_out(tool, arguments, use)
+                output = await doing
         except TimeoutError:
             return Called(
                 tool.spec.name, arguments, f"{_FAILED}it was not done after {CALL_SECONDS:.0f} s and was stopped."
@@ -315,8 +317,22 @@ def failed(result: str) -> bool:
 
 async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:
     """Call a tool; a failure is an output too, and may name what somebody else wrote."""
+    return await _tried(tool, tool.run(arguments, use))
+
+
+async def _looked(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:
+    """What keeps a call from being done, as `carried_out` would say it; an empty text where nothing is seen to."""
+
+    async def look() -> Output:
+        await tool.look(arguments, use)
+        return Output("", outside=False)
+
+    return await _tried(tool, look())
+
+
+async def _tried(tool: Tool, doing: Awaitable[Output]) -> Output:
     try:
-        return await tool.run(arguments, use)
+        return await doing
     except HubError as error:
         return Output(f"{_FAILED}{error}")
     except Exception:

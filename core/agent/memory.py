@@ -67,6 +67,12 @@ class MemoryFull(UserError):
     status = 409
 
 
+class KnownAlready(UserError):
+    """That is remembered already, as {name}."""
+
+    status = 409
+
+
 class UnknownFact(UserError):
     """There is no fact {given} here. /memory lists those there are."""
 

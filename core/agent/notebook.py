@@ -19,6 +19,7 @@ from core.agent.memory import (
     Everywhere,
     Fact,
     How,
+    KnownAlready,
     MemoryFull,
     NothingForgotten,
     Owner,
@@ -116,6 +117,19 @@ class Notebook:
         made = await self._store.write(work)
         self._vectors.look()
         return made
+
+    async def look(self, caller: Caller, conversation: str, text: str) -> None:
+        """Raise what keeps a fact from being kept as things are, that it is already included."""
+        authorize(caller, Action.REMEMBER)
+        owner, words = owner_of(caller, conversation), kept(text)
+
+        def work(tx: MemoryTx) -> None:
+            if (known := tx.memory.same(owner, words)) is not None:
+                raise KnownAlready(name=known.name)
+            if tx.memory.full(owner, MAX_FACTS):
+                raise MemoryFull(count=f"{MAX_FACTS:,}")
+
+        await self._store.read(work)
 
     async def listed(self, caller: Caller, conversation: str, *, limit: int, before: int | None = None) -> Found:
         """The newest facts, `limit` at most, from number `before` downwards where it is given."""

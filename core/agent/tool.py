@@ -77,6 +77,12 @@ class Tool(Protocol):
     def words(self, arguments: Mapping[str, Json]) -> str:
         """What the call does, for people. Its first line names the thing (`write notes.md`); of what asks, all is shown."""
 
+    async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+        """Raise what keeps a call that asks from being done as things are, before its person is asked; nothing is changed by it.
+
+        Nothing of it goes outward. What cannot be told beforehand is told by `run`, which looks at all of it again.
+        """
+
     async def run(self, arguments: Mapping[str, Json], use: Use) -> Output:
         """Do it; `arguments` are those that `read` returned."""
 

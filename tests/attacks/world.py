@@ -78,6 +78,9 @@ class Web:
     asked: list[str] = field(default_factory=list)
     inner: PageFetcher = field(default_factory=PageFetcher)
 
+    def check(self, url: str) -> None:
+        self.inner.check(url)
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         self.asked.append(url)
         if url.startswith("http://"):

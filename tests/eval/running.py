@@ -74,6 +74,9 @@ class Web:
     def __init__(self, case: Case) -> None:
         self._pages = case.pages
 
+    def check(self, url: str) -> None:
+        """See `Fetcher`."""
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         """See `Fetcher`."""
         if url not in self._pages:

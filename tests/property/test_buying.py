@@ -85,6 +85,9 @@ class World:
         if self.steps == 0:
             raise Crash
 
+    def check(self, url: str) -> None:
+        """Any may be asked."""
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         self.step()
         page = self._answer(url, authorization)

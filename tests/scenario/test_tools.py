@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.skills.errors import FileThere
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Role
@@ -104,6 +105,22 @@ async def test_what_asks_waits_for_its_person_and_is_done_once(bot: Bot, server:
     assert results(server) == ["The person agreed to A-1, and it was tried since.", "Wrote 6 characters to plan.md."]
     assert (await bot.say("/approve A-1"))["data"]["error"] == "settled"
     assert desk.write.called == [{"path": "plan.md", "text": "Monday"}]
+
+
+async def test_nobody_is_asked_about_what_cannot_be_done(bot: Bot, server: OllamaServer, desk: Desk) -> None:
+    desk.write.bars = FileThere(path="plan.md")
+    server.says(Calls("write_file", {"path": "plan.md", "text": "Monday"}))
+    server.says("There is one.")
+    answer = await bot.say("Write my plan")
+    assert answer["text"] == "There is one.\n\n(Called: write_file: failed)"
+    assert "Error: There is a file plan.md already" in results(server)[0]
+    assert results(server)[0].startswith("[from outside"), "it may name what somebody else wrote"
+    assert (await bot.say("/approve A-1"))["data"]["error"] == "unknown_approval"
+    desk.write.bars = None
+    server.says(Calls("write_file", {"path": "plan.md", "text": "Monday"}))
+    server.says("I asked you.")
+    await bot.say("Now it is gone")
+    await bot.until(text="The agent wants to write_file plan.md Monday")
 
 
 async def test_what_is_denied_is_not_done(bot: Bot, server: OllamaServer, desk: Desk) -> None:

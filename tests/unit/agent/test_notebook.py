@@ -8,7 +8,7 @@ import pytest
 
 from adapters.clockwork import Nursery
 from core.access import NeedsTap, NotAllowed
-from core.agent.memory import NO_NOTES, WHOLE, How, MemoryFull, NothingForgotten, Scope, UnknownFact
+from core.agent.memory import NO_NOTES, WHOLE, How, KnownAlready, MemoryFull, NothingForgotten, Scope, UnknownFact
 from core.agent.notebook import Notebook
 from core.agent.vectors import Vectors
 from core.chat import Role
@@ -67,7 +67,12 @@ async def test_a_memory_has_its_bound(
     monkeypatch.setattr("core.agent.notebook.MAX_FACTS", 2)
     ann = await caller(identities, ANN)
     for number in range(2):
+        await notebook.look(ann, ANN, f"tea {number}")
         await notebook.remember(ann, ANN, f"tea {number}", f"k{number}")
+    with pytest.raises(KnownAlready, match="M-1"):
+        await notebook.look(ann, ANN, "tea 0")
+    with pytest.raises(MemoryFull, match="2 facts"):
+        await notebook.look(ann, ANN, "tea 2")
     with pytest.raises(MemoryFull, match="2 facts"):
         await notebook.remember(ann, ANN, "tea 2", "k2")
     await notebook.remember(await caller(identities, BEN), BEN, "tea 2", "k3")

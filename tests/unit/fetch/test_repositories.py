@@ -119,6 +119,11 @@ async def test_a_repository_is_cloned_whole_and_its_links_lead_nowhere(tmp_path:
         assert git(shop, "status", "--porcelain") == ""
         assert not (shop / ".git/hooks").exists()
         assert [path.name for path in (tmp_path / "workspace").iterdir()] == ["shop"]
+        count = len(there.asked)
+        with pytest.raises(RepositoryThere, match="shop"):
+            await repositories(tmp_path).look(there.url)
+        await repositories(tmp_path).look(there.url, "other")
+        assert len(there.asked) == count, "to look asks nobody"
         with pytest.raises(RepositoryThere, match="shop"):
             await repositories(tmp_path).clone(there.url)
         assert await repositories(tmp_path).clone(there.url, "other") == "other"
@@ -146,8 +151,10 @@ async def test_a_repository_is_cloned_whole_and_its_links_lead_nowhere(tmp_path:
 async def test_what_is_no_repository_of_an_allowed_host_is_refused(
     tmp_path: Path, url: str, error: type[HubError]
 ) -> None:
-    with pytest.raises(error):
-        await repositories(tmp_path, "codeberg.org", loopback=False).clone(url)
+    cloner = repositories(tmp_path, "codeberg.org", loopback=False)
+    for way in (cloner.look, cloner.clone):
+        with pytest.raises(error):
+            await way(url)
     assert list((tmp_path / "workspace").iterdir()) == []
 
 

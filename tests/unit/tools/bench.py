@@ -39,6 +39,9 @@ class Web:
 
     pages: dict[str, Page] = field(default_factory=dict)
 
+    def check(self, url: str) -> None:
+        assert url
+
     async def get(self, url: str, *, authorization: str = "") -> Page:
         assert not authorization
         return self.pages[url]
@@ -74,6 +77,12 @@ class Bench:
 
     async def call(self, name: str, caller: Caller = ANN, key: str = "k1", **arguments: Json) -> Output:
         return await self.given(name, arguments, caller, key)
+
+    async def look(self, name: str, **arguments: Json) -> None:
+        """Whether it could be done, as the loop asks before a person is asked."""
+        tool = self.tools.find(name)
+        assert tool is not None
+        await tool.look(tool.read(arguments), Use(ANN, "telegram:5", "k1"))
 
     async def given(self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1") -> Output:
         tool = self.tools.find(name)

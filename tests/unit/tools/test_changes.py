@@ -136,12 +136,34 @@ async def test_what_is_not_changed_is_left_as_it_is(
     bench: Bench, root: Path, name: str, given: dict[str, Json], error: type[HubError]
 ) -> None:
     (root / "wide.txt").write_bytes("a\u00e9".encode("latin-1"))
-    with pytest.raises(error):
+    with pytest.raises(error) as before:
+        await bench.look(name, **given)
+    with pytest.raises(error) as then:
         await bench.given(name, given)
+    assert str(before.value) == str(then.value), "what is said before a person is asked is what would have come of it"
     assert (root / "welcome.md").read_text() == WELCOME
     assert (root / "data/ledger.md").read_text() == CANARY
     assert (root.parent / "outside/secret-plan.md").read_text() == CANARY
     assert not any(path.is_file() for path in bench.here.data.rglob("before/*/*/*")), "nothing is kept of it"
+
+
+async def test_to_look_first_changes_nothing(bench: Bench, root: Path) -> None:
+    there = sorted(os.walk(root))
+    await bench.look("write_file", path="new/plan.md", content="one")
+    await bench.look("edit_file", path="welcome.md", old="hub", new="house")
+    assert sorted(os.walk(root)) == there
+    assert (root / "welcome.md").read_text() == WELCOME
+    assert [names for _, *names in os.walk(bench.here.data)] == [[["scratch"], []], [[], []]]
+
+
+def test_a_folder_that_may_not_be_written_is_closed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    workspace = Workspace(root)
+    with pytest.raises(FileClosed, match="nothing may be written"):
+        workspace.may_put("new/x.md")
+    with pytest.raises(FileClosed, match="nothing may be written"):
+        workspace.put("new/x.md", b"x", was=None)
+    assert not (root / "new").exists()
 
 
 @pytest.mark.long

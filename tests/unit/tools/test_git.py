@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.fetch.repositories import HostNotNamed
 from adapters.skills.errors import (
     BranchNotYours,
     BranchThere,
@@ -24,6 +25,7 @@ from adapters.skills.errors import (
 )
 from adapters.skills.git import git as skill
 from adapters.skills.job import Job
+from adapters.skills.repository import Repository
 from adapters.skills.workspace import Workspace
 from adapters.tools.toolbox import Tools
 from core.agent.tool import Use, Way, judge
@@ -170,9 +172,27 @@ async def test_what_cannot_be_done_is_said_and_changes_nothing(
     bench: Bench, shop: Path, name: str, given: dict[str, Json], error: type[HubError]
 ) -> None:
     before = everything(shop)
-    with pytest.raises(error):
+    with pytest.raises(error) as then:
         await bench.given(name, {"folder": "shop", **given})
+    if name in {"git_branch", "git_commit"}:
+        with pytest.raises(error) as first_said:
+            await bench.look(name, folder="shop", **given)
+        assert str(first_said.value) == str(then.value)
     assert everything(shop) == before
+
+
+async def test_to_look_first_at_a_commit_and_a_branch_changes_nothing(
+    bench: Bench, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(shop)
+    with pytest.raises(BranchNotYours):
+        await bench.look("git_commit", folder="shop", branch="main", message="Mine", files=["."])
+    await bench.look("git_commit", folder="shop", branch="fix", message="Mine", files=["."])
+    await bench.look("git_branch", folder="shop", branch="fix")
+    assert everything(shop) == before
+    monkeypatch.setattr(os, "access", lambda name, *_, **__: name != "refs/heads")
+    with pytest.raises(GitFailed, match=r"nothing may be written into shop/\.git"):
+        Repository.of(Workspace(shop.parent), "shop", _place(bench.folder)).may_publish()
 
 
 @pytest.mark.long
@@ -498,10 +518,20 @@ async def test_links_among_branches_and_files_lead_nowhere(bench: Bench, shop: P
     assert CANARY not in git(shop, "log", "-p", "mine")
 
 
+def _place(folder: Path) -> Path:
+    place = folder / "place"
+    place.mkdir()
+    return place
+
+
 @dataclass
 class Cloner:
     hosts: frozenset[str] = frozenset({"codeberg.org"})
     asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def look(self, url: str, name: str = "") -> None:
+        if "codeberg.org" not in url:
+            raise HostNotNamed(host="it", allowed="codeberg.org")
 
     async def clone(self, url: str, name: str = "") -> str:
         self.asked.append((url, name))
@@ -521,6 +551,9 @@ async def test_repositories_are_cloned_where_the_owner_allows_a_host(bench: Benc
     given = tool.read({"url": "https://codeberg.org/ann/shop.git"})
     assert judge(tool, given, tainted=False, named=["https://codeberg.org/ann/shop.git"]) is Way.ASK
     assert tool.words(given) == "clone https://codeberg.org/ann/shop.git into the workspace"
+    with pytest.raises(HostNotNamed):
+        await tool.look({**given, "url": "https://example.org/ann/shop.git"}, Use(ANN, "telegram:5", "k"))
+    await tool.look(given, Use(ANN, "telegram:5", "k"))
     assert (await tool.run(given, Use(ANN, "telegram:5", "k"))).text.startswith("Cloned into shop.")
     assert cloner.asked == [("https://codeberg.org/ann/shop.git", "")]
 

@@ -595,6 +595,9 @@ async def _crashed(shop: Shop, folder: Path, point: int) -> list[str]:
             return await mortal.step("write", partial(super().write, work))
 
     class Fetch:
+        def check(self, url: str) -> None:
+            hub.fetcher.check(url)
+
         async def get(self, url: str, *, authorization: str = "") -> Any:
             return await mortal.step("get", partial(hub.fetcher.get, url, authorization=authorization))
 
