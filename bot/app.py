@@ -235,6 +235,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         hearing = Hearing(ear, delivery.fetch, partial(_names, store, agents, settings.workspace), registry)
         supervisor = Supervisor(nursery, clock, health)
         agent = mind(store, clock, nursery, identities, approvals, models=models, bounds=bounds, toolbox=toolbox)
+        health.coming = agent.coming
 
         async def keeper() -> Keeper:
             from bot.parts import boxes  # noqa: PLC0415 - for the first agent in a container

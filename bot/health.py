@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from core.agent.cascade import Standing
+    from core.agent.pulling import Coming
     from core.events import Json
     from core.ports import Clock
     from core.swarm.stuck import Stuck
@@ -101,6 +102,9 @@ class Health:
     models: Callable[[], Awaitable[Sequence[Standing]]] | None = None
     """How each model server is."""
 
+    coming: Callable[[], Sequence[Coming]] = tuple
+    """The models that are being got."""
+
     waits: Callable[[], Waits] | None = None
     """What waits for whom, and which workers are here."""
 
@@ -176,6 +180,7 @@ class Health:
             "advice": {surface.name: list(surface.advice) for surface in self.surfaces},
             "node": {"synced": not behind, "why": behind},
             "model": {"up": model is None, "why": model, "servers": [{**one} for one in servers]},
+            "coming": [{"model": one.model, "percent": one.percent} for one in self.coming()],
             "tasks": {"live": dict(figures.live), "posted": figures.tasks},
             "money": {
                 "held_sats": to_cost(figures.held), "escrow_sats": to_sats(figures.escrow),
@@ -207,11 +212,9 @@ class Health:
         if behind:
             whats.append("the Lightning node")
         stuck = self.stuck()
-        well = (
-            f"All parts are up, but something is stuck: {_some([one.about for one in stuck])}"
-            if stuck
-            else "All parts are up"
-        )
+        but = [f"something is stuck: {_some([one.about for one in stuck])}"] if stuck else []
+        but += ["no model answers"] if why is not None else []
+        well = f"All parts are up{', but ' if but else ''}{'; '.join(but)}"
         lines = [f"Something is down: {', '.join(whats)}" if whats else well]
         faults = {one.name: fault for one in self.surfaces if (fault := self.surface_fault(one))}
         for name, part in self.parts.items():
@@ -222,6 +225,7 @@ class Health:
         lines += [f"model of {one['name']}  {one['why'] or 'up'}" for one in servers if several]
         if not several:
             lines.append(f"model  {why or 'up'}")
+        lines += [f"{one.model}  is being got: {one.words}" for one in self.coming()]
         live = ", ".join(f"{count} {status}" for status, count in figures.live.items()) or "none under way"
         lines.append(f"tasks  {live}; {figures.tasks:,} ever")
         lines += [f"{one.about}  is stuck: {one.why}. To do: {one.fix}" for one in stuck[:MOST_WAITING]]

@@ -153,19 +153,19 @@ class Tooling:
         caller = await self._caller(asked)
         tool = await self._found(asked["tool"])
         output = await self._output(approval, tool, asked, caller)
-        if home := home_of(caller.actor):  # a device is answered once, and hears no more
-            where = asked["where"]
-            await say(
-                Inbound(
-                    where.partition(":")[0], TOOL, approval.name, where, caller.actor, f"/continue {approval.name}",
-                    private=caller.private, acting_for=caller.acting_for, home=home,
-                )
-            )  # fmt: skip
+        if (goes_on := _goes_on(approval, asked)) is not None:
+            await say(goes_on)
         words = asked["tool"] if tool is None else tool.words(asked["arguments"])
         first = one_line(words.splitlines()[0]).rstrip(":")
         if failed(output.text):
             return Came(f"{first}: {one_line(output.text)[:300]}", "tool_failed")
         return Came(f"done: {first}")
+
+    async def goes_on(self, approval: Approval) -> str:
+        """The key of the message by which the agent goes on after what was agreed to; empty where it does not."""
+        tried = await self._store.read(lambda tx: tx.applied(_key(approval.id)))
+        message = None if tried is None else _goes_on(approval, json.loads(approval.action))
+        return "" if message is None else message.key
 
     async def agreed(self, caller: Caller, conversation: str, number: int) -> Agreed:
         """What came of a call that was agreed to, for whoever asked for it there. Raises `NothingToGoOn`, `UnknownApproval`."""
@@ -229,6 +229,17 @@ class Tooling:
             return known
 
         return await patiently(self._store, note, self._clock)
+
+
+def _goes_on(approval: Approval, asked: Mapping[str, Any]) -> Inbound | None:
+    """The message by which the agent goes on; a device is answered once, and hears no more."""
+    home, where = home_of(asked["actor"]), asked["where"]
+    if home is None:
+        return None
+    return Inbound(
+        where.partition(":")[0], TOOL, approval.name, where, asked["actor"], f"/continue {approval.name}",
+        private=asked["private"], acting_for=asked["as"], home=home,
+    )  # fmt: skip
 
 
 def _all_seen(tool: Tool, arguments: Mapping[str, Json], words: str) -> bool:

@@ -36,7 +36,8 @@ def answer(said: Answer, place: Callable[[ResultFile], str]) -> Reply:
     called: list[Json] = [*said.called]
     words = f"{said.text}\n\n(Called: {', '.join(dict.fromkeys(said.called))})"
     files = tuple(File(one.name, place(one)) for one in said.files)
-    return Reply(words, {"ok": True, "called": called}, files=files, markdown=True)
+    asks: dict[str, Json] = {"asks": [*said.asks]} if said.asks else {}
+    return Reply(words, {"ok": True, "called": called, **asks}, files=files, markdown=True)
 
 
 def tools(open_: Sequence[Tool], closed: Sequence[tuple[str, str]]) -> Reply:

@@ -86,6 +86,7 @@ async def request(folder: Path, frame: Frame) -> Frame:
 async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | None, as_json: bool) -> int:
     """Send one message and print what comes back; with `wait`, also what follows, for so many seconds at most.
 
+    They count from the answer on, and of one that takes its time from where that is seen.
     Returns the exit code: 1 if the message was refused, or the task it started did not settle.
     """
     frame: Frame = {"op": "say", "text": text}
@@ -95,11 +96,13 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
         frame["as"] = acting_for
     async with _hub(folder) as link:
         await link.send(frame)
-        code, task = 0, None
+        code, task, loop = 0, None, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as scope:
                 while (answer := await link.receive()) is not None and answer.get("kind") != "end":
                     if answer.get("kind") == "draft":
+                        if wait is not None and scope.when() is None:
+                            scope.reschedule(loop.time() + wait)
                         continue
                     if answer.get("kind") == "error":
                         await show(answer, as_json=as_json)
@@ -108,13 +111,20 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
                     code = max(code, _code(answer))
                     task = task or answer.get("task")
                     if answer.get("kind") == "reply" and wait is not None:
-                        scope.reschedule(asyncio.get_running_loop().time() + wait)
+                        scope.reschedule(loop.time() + wait)
         except TimeoutError:
-            await write(f"timmy: not over after {wait:g} s; /show tells how it goes on\n", sys.stderr)
+            await write(f"timmy: not over after {wait:g} s, and it goes on: {_look(task)}\n", sys.stderr)
             return 1
     if answer is None:
         raise gone(task)
     return code
+
+
+def _look(task: str | None) -> str:
+    """How to see what becomes of what was not waited for any longer."""
+    if task is not None:
+        return f'timmy say "/show {task}" tells how'
+    return "timmy console shows the answer, timmy status a model that is being got"
 
 
 async def think(folder: Path, topic: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.console.link import BUFFER, MAX_FRAME, SOCKET, FrameTooLong, StreamLink, socket_path
 from core.chat import Inbound
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     from core.events import Event
     from core.ports import IdSource
 
+T = TypeVar("T")
+
 OWNER = CONVERSATION = CONSOLE_OWNER
 _RECENT = 512
+_KEPT = 32
+"""Questions, and answers that nobody waited for yet, that are kept for whoever is told of them by another message."""
+
 DRAFT_SECONDS = 0.1
 """Between two drafts of an answer at least: each holds the whole of it so far."""
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})
@@ -95,6 +100,8 @@ class ConsoleSurface:
         self._receive: Callable[[Inbound], Awaitable[None]] | None = None
         self._listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.recent: deque[Event] = deque(maxlen=_RECENT)
+        self._questions: dict[str, Reply] = {}
+        self._early: dict[str, Outgoing] = {}
 
     async def run(self, receive: Callable[[Inbound], Awaitable[None]]) -> None:
         """Listen on the owner's socket until cancelled. Raises `NoSocket`."""
@@ -151,14 +158,34 @@ class ConsoleSurface:
     async def send(self, message: Outgoing) -> tuple[str, ...] | None:
         """See `ChatAdapter`: to the session that asked, or follows the task, and to whoever is attached."""
         taken = [session for session in list(self._sessions) if session.wants(message)]
+        self._note(message, early=not taken)
         if not taken and message.cause is not None:
             taken = [session for session in list(self._sessions) if session.attached]
         done = False
-        for session in taken:
+        for session in [*taken, *(one for one in list(self._sessions) if one.awaits(message) and one not in taken)]:
             with contextlib.suppress(ConnectionError):
                 await session.show(message)
                 done = True
         return (f"console-{message.id}",) if done else None
+
+    def _note(self, message: Outgoing, *, early: bool) -> None:
+        """Keep what another message may lead to: an open question, and an answer that comes before that."""
+        data = message.reply.data
+        name = data.get("approval")
+        if isinstance(name, str):
+            self._questions.pop(name, None)
+            if message.cause is None and data.get("state") == "open":
+                _keep(self._questions, name, message.reply)
+        if early and message.cause is not None:
+            _keep(self._early, message.cause, message)
+
+    def question(self, name: str) -> Reply | None:
+        """What was asked as the approval of this name, while it is open."""
+        return self._questions.get(name)
+
+    def early(self, cause: str) -> Outgoing | None:
+        """An answer that has come already."""
+        return self._early.get(cause)
 
     async def fetch(self, attachment: Attachment) -> bytes:
         """See `ChatAdapter`."""
@@ -174,6 +201,14 @@ class ConsoleSurface:
         self.recent.extend(event for event in events if event.task is not None)
         for session in self._sessions:
             session.heard(events)
+
+
+def _keep(kept: dict[str, T], key: str, value: T) -> None:
+    """Keep a value as the newest of so many."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _KEPT:
+        del kept[next(iter(kept))]
 
 
 class Drafts:
@@ -218,6 +253,7 @@ class Session:
         self._ids = ids
         self._lane = f"{OWNER} {ids.token(6)}"
         self._asked: dict[str, str | None] = {}
+        self._awaited: dict[str, str] = {}
         self._followed: dict[int, str | None] = {}
         self._since = 0
         self._shown: set[int] = set()
@@ -269,6 +305,10 @@ class Session:
             return message.cause in self._asked
         return self.attached or message.reply.task in self._followed
 
+    def awaits(self, message: Outgoing) -> bool:
+        """Whether a message is what follows of one that this session said."""
+        return message.cause is not None and message.cause in self._awaited
+
     async def show(self, message: Outgoing) -> None:
         """Send a message to the console, and the end of the turn when nothing more is to come."""
         asked = message.cause is not None and message.cause in self._asked
@@ -281,6 +321,8 @@ class Session:
         await self._keep_true(message.reply)
         if asked:
             await self._answered(message.reply, self._asked.pop(message.cause or "", None))
+        elif self.awaits(message):
+            await self._answered(message.reply, self._awaited.pop(message.cause or ""))
         elif self._over(message.reply) and self._followed.pop(message.reply.task or 0, None) is not None:
             await self._link.send({"kind": "end"})
 
@@ -299,6 +341,13 @@ class Session:
             self._link.post({"kind": "state", "text": "", "data": data}, sure=True)
 
     async def _answered(self, reply: Reply, wait: str | None) -> None:
+        if not self.attached:
+            await self._ask(reply)
+        if wait and isinstance(goes_on := reply.data.get("goes_on"), str):
+            self._awaited[goes_on] = wait
+            if (early := self._surface.early(goes_on)) is not None:
+                await self.show(early)
+            return
         if reply.task is not None and (wait or self.attached):
             self._followed[reply.task] = wait
             for event in [one for one in self._surface.recent if one.task == reply.task and one.id > self._since]:
@@ -306,6 +355,13 @@ class Session:
             if wait:
                 return
         await self._link.send({"kind": "end"})
+
+    async def _ask(self, reply: Reply) -> None:
+        """Show the questions that were put on the way to an answer, as whoever is attached was shown them."""
+        asks = reply.data.get("asks")
+        for name in asks if isinstance(asks, list) else ():
+            if (question := self._surface.question(str(name))) is not None:
+                await self._link.send(frame_of(question, "more"))
 
     def _over(self, reply: Reply) -> bool:
         return reply.data.get("status") in _OVER or (

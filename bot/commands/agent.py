@@ -126,6 +126,7 @@ async def pull(hub: Hub, call: CommandCall) -> Reply:
     """Get a model."""
     from bot import views_agent as views
 
+    hub.draft(call, "")
     name = await hub.pulls().get(cast("str", call.args["name"]), call.conversation, partial(hub.draft, call))
     return views.pulled(name)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bot.approvals import settled
+from bot.approvals import TOOL, settled
 from bot.page import Page
 from bot.registry import command
 from core.access import Action, judge
@@ -128,7 +129,11 @@ async def deny(hub: Hub, call: CommandCall) -> Reply:
 
 async def _settled(hub: Hub, call: CommandCall, *, yes: bool) -> Reply:
     found = await hub.approvals.settle(call.caller, cast("int", call.args["id"]), yes=yes, key=call.key)
-    return settled(found, call.caller.recorded)
+    reply = settled(found, call.caller.recorded)
+    if yes and found.kind == TOOL and found.conversation == call.conversation:
+        goes_on = await hub.tooling().goes_on(found)
+        return replace(reply, data={**reply.data, "goes_on": goes_on}) if goes_on else reply
+    return reply
 
 
 @command("/why", "the rule that decided what you asked last", group="hub", reads=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bot.later import Later
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from adapters.shelf import Shelf
     from adapters.sqlite.writer import Database
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.agent.model import Bounds, Model
     from core.agent.notebook import Notebook
     from core.agent.persona_worker import PersonaWorker
-    from core.agent.pulling import Pulls
+    from core.agent.pulling import Coming, Pulls
     from core.agent.skill import Skills
     from core.agent.summaries import Summaries
     from core.agent.tool import Toolbox
@@ -39,6 +39,10 @@ class Mind(NamedTuple):
     summaries: Later[Summaries]
     vectors: Later[Vectors]
     pulls: Later[Pulls]
+
+    def coming(self) -> Sequence[Coming]:
+        """The models that are being got."""
+        return () if self.pulls.made is None else self.pulls.made.coming()
 
     async def begin(self, store: Database) -> None:
         """Have vectors made of what is remembered, where anything is."""

@@ -49,11 +49,15 @@ class ModelChoice(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the agent answered, the files made for it, and what was called: `name`, `name: failed`, `name: /approve A-1`."""
+    """What the agent answered, the files made for it, and what was called: `name`, `name: failed`, `name: /approve A-1`.
+
+    `asks` are the approvals that people were asked for.
+    """
 
     text: str
     files: tuple[ResultFile, ...] = ()
     called: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -280,7 +284,8 @@ def _speaker(use: Use | None) -> str:
 def _answer(text: str, steps: Sequence[Step]) -> Answer:
     calls = [call for step in steps for call in step.calls]
     called = tuple(f"{call.name}{_ended(call)}" for call in calls)
-    return Answer(text, tuple(dict.fromkeys(file for call in calls for file in call.files)), called)
+    asks = dict.fromkeys(approval_name(call.asked) for call in calls if call.asked is not None)
+    return Answer(text, tuple(dict.fromkeys(file for call in calls for file in call.files)), called, tuple(asks))
 
 
 def _ended(call: Called) -> str:

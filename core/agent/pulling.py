@@ -70,6 +70,9 @@ class Progress(NamedTuple):
         return min(100, self.done * 100 // self.total) if self.total else 0
 
 
+_BEGUN = Progress("asking for it", 0, 0)
+
+
 class Library(Protocol):
     """Where models come from."""
 
@@ -77,8 +80,17 @@ class Library(Protocol):
         """Get a model; it is there when this ends. Raises the errors of this module, `ModelUnreachable`, `ModelSilent`."""
 
 
+class Coming(NamedTuple):
+    """A model that is being got, and how far it is: 0 to 100, and in words."""
+
+    model: str
+    percent: int
+    words: str
+
+
 @dataclass(slots=True, eq=False)
 class _Pull:
+    name: str
     conversation: str
     progress: Progress
     stopped: bool = False
@@ -114,7 +126,7 @@ class Pulls:
             raise ComesAlready(model=name, percent=there.progress.percent)
         if len(self._pulls) == MOST:
             raise EnoughPulled(most=MOST)
-        pull = self._pulls[name.casefold()] = _Pull(conversation, Progress("", 0, 0))
+        pull = self._pulls[name.casefold()] = _Pull(name, conversation, _BEGUN)
         try:
             async with asyncio.timeout(HOURS * 3600) as pull.scope:
                 await self._follow(self._library, name, pull, tell)
@@ -133,6 +145,10 @@ class Pulls:
             pull.stop()
         return bool(pulls)
 
+    def coming(self) -> list[Coming]:
+        """The models that are being got now."""
+        return [Coming(pull.name, pull.progress.percent, _far(pull.progress)) for pull in self._pulls.values()]
+
     @staticmethod
     async def _follow(library: Library, name: str, pull: _Pull, tell: Callable[[str], None]) -> None:
         told = ""
@@ -146,11 +162,15 @@ class Pulls:
 
 def said(name: str, progress: Progress) -> str:
     """How far it is, for people."""
+    return f"Getting {name}: {_far(progress)}."
+
+
+def _far(progress: Progress) -> str:
     if not progress.total:
-        return f"Getting {name}: {progress.what}."
+        return progress.what
     if progress.done >= progress.total:
-        return f"Getting {name}: all {_size(progress.total)} are there; {progress.what}."
-    return f"Getting {name}: {progress.percent} % of {_size(progress.total)}."
+        return f"all {_size(progress.total)} are there; {progress.what}"
+    return f"{progress.percent} % of {_size(progress.total)}"
 
 
 def _size(count: int) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.clockwork import running
-from adapters.console import client, link, surface
+from adapters.console import client, link, pipe, surface
 from adapters.console.client import HubGone, HubGoneAtWork, NoHello, NoHubHere, NotRunning, NotYourHub, say
 from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, dial
 from adapters.console.screen import plain
 from adapters.console.surface import Drafts, NoSocket
+from core.agent.tool import Effect
 from tests.fakes import turn
-from tests.ollama_server import OllamaServer
+from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import PATIENCE, Hands, hub
+from tests.toolbox import Box, Made
+from tests.unit.agent.test_pulling import WHOLE, line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -207,8 +212,80 @@ async def test_a_task_that_somebody_else_cancels_meanwhile_is_a_failure(tmp_path
 async def test_a_wait_that_ran_out_is_a_failure(tmp_path: Path, printed: list[str]) -> None:
     async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
         assert await run(bot, "/task write a poem", wait=0.05) == 1
-        assert "not over after 0.05 s" in printed[-1]
+        assert printed[-1] == 'timmy: not over after 0.05 s, and it goes on: timmy say "/show T-1" tells how\n'
         assert await run(bot, "/task find a poem", wait=PATIENCE) == 0
+
+
+async def _written(path: str) -> str:
+    return f"{path} is written."
+
+
+async def test_what_is_asked_on_the_way_is_printed_and_what_comes_of_a_yes(tmp_path: Path, printed: list[str]) -> None:
+    write = Made("write_file", _written, Effect.ASK, takes=("path",))
+    async with (
+        OllamaServer.running("qwen3:8b") as model,
+        hub(tmp_path, ollama=model.url, toolbox=Box([write]), attach=False) as bot,
+    ):
+        model.says(Calls("write_file", {"path": "plan.md"}))
+        model.says("I asked you.")
+        assert await run(bot, "write my plan") == 0
+        answer, question = map(json.loads, printed)
+        assert answer["text"] == "I asked you.\n\n(Called: write_file: /approve A-1)"
+        assert question["text"] == "The agent wants to write_file plan.md\nA-1: /approve A-1 or /deny A-1"
+        assert question["data"] == {"ok": True, "approval": "A-1", "state": "open"}
+        assert [button["command"] for button in question["buttons"]] == ["/approve A-1", "/deny A-1"]
+        model.says("It is there.")
+        assert await run(bot, "/approve A-1", wait=PATIENCE) == 0
+        done, more = map(json.loads, printed[2:])
+        assert done["text"] == "A-1 was approved by console:owner: done: write_file plan.md"
+        assert more["text"] == "It is there.\n\n(Called: write_file)"
+        assert await run(bot, "/approve A-1", wait=PATIENCE) == 1
+
+
+async def test_a_pipe_sees_what_waits_and_what_came_of_it(
+    tmp_path: Path, printed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, write = os.pipe()
+    os.write(write, b"write my plan\n/approve A-1\n/whoami\n")
+    os.close(write)
+    tool = Made("write_file", _written, Effect.ASK, takes=("path",))
+    async with (
+        OllamaServer.running("qwen3:8b") as model,
+        hub(tmp_path, ollama=model.url, toolbox=Box([tool]), attach=False) as bot,
+        dial(bot.app.settings.data_dir, SOCKET) as console,
+    ):
+        model.says(Calls("write_file", {"path": "plan.md"}))
+        model.says("I asked you.")
+        model.says("It is there.")
+        with os.fdopen(read) as lines:
+            monkeypatch.setattr(sys, "stdin", lines)
+            async with asyncio.timeout(PATIENCE):
+                await pipe.talk(console)
+    assert [text.partition("\n")[0] for text in printed] == [
+        "I asked you.",
+        "The agent wants to write_file plan.md",
+        "A-1 was approved by console:owner: done: write_file plan.md",
+        "It is there.",
+        "console:owner, owner",
+    ]
+
+
+async def test_a_model_that_is_being_got_is_not_waited_for_longer_than_was_said(
+    tmp_path: Path, printed: list[str]
+) -> None:
+    gate = asyncio.Event()
+    async with OllamaServer.running("qwen3:8b") as model, hub(tmp_path, ollama=model.url, attach=False) as bot:
+        model.pulls["phi4"] = [line("pulling manifest"), gate, *WHOLE]
+        assert await run(bot, "/pull phi4", wait=0.05) == 1
+        assert printed == [
+            "timmy: not over after 0.05 s, and it goes on: timmy console shows the answer, timmy status a model that is being got\n"
+        ]
+        assert await run(bot, "/status") == 0
+        status = json.loads(printed[-1])
+        assert "\nphi4  is being got: pulling manifest\n" in status["text"]
+        assert status["data"]["coming"] == [{"model": "phi4", "percent": 0}]
+        gate.set()
+        await bot.see(lambda: not bot.app.hub.pulls().coming(), "that it is here")
 
 
 @asynccontextmanager
