@@ -118,6 +118,19 @@ class Approvals:
         self.asked(questions)
         return made
 
+    async def tell(self, person: str, reply: Reply, key: str) -> None:
+        """Tell a person something where they are at home, once for each `key`."""
+        home = home_of(person) or ""
+
+        def work(tx: ApprovalTx) -> Outgoing | None:
+            if tx.applied(key) is not None:
+                return None
+            tx.mark(key, "")
+            return tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now)
+
+        if (told := await patiently(self._store, work, self._clock)) is not None:
+            self._send(told)
+
     async def known(self, key: str) -> bool:
         """Whether something was put to persons under this key."""
         return await self._store.read(lambda tx: tx.applied(key)) is not None

@@ -16,14 +16,14 @@ from core.agent.loop import carried_out, failed
 from core.agent.session import Called
 from core.agent.tool import BadCall, Output, Use
 from core.approval import State, UnknownApproval, approval_name, digest_of
-from core.chat import Inbound, Role, one_line, spelt
+from core.chat import Inbound, Reply, Role, one_line, spelt
 from core.errors import Refused, UserError
 from core.store import patiently
 from core.swarm.ports import ResultFile
 from core.tokens import NotAsYouWere, home_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from bot.approvals import Approvals
     from core.agent.tool import Tool, Toolbox
@@ -39,6 +39,9 @@ ASK_SECONDS = 3600.0
 
 MAX_WAITING = 5
 """Calls that may wait for one person: who is asked more than that reads none of it."""
+
+MAX_LINE = 200
+"""Characters of each where they are listed."""
 
 MAX_SHOWN = 2500
 """Characters of a call that are put to a person: what they agree to they have seen, all of it."""
@@ -133,19 +136,28 @@ class Tooling:
              "private": caller.private, "where": use.conversation}, ensure_ascii=False, sort_keys=True,
         )  # fmt: skip
 
-        def waiting(tx: ToolTx) -> int:
-            return sum(
-                (one.kind, one.state) == (TOOL, State.OPEN) and one.action != action and person in one.approvers
+        def waiting(tx: ToolTx) -> list[Approval]:
+            return [
+                one
                 for one in tx.approvals.pending()
-            )
+                if (one.kind, one.state) == (TOOL, State.OPEN) and one.action != action and person in one.approvers
+            ]
 
-        if (count := await self._store.read(waiting)) >= MAX_WAITING:
-            raise WaitsEnough(count=count)
+        if len(open_ := await self._store.read(waiting)) >= MAX_WAITING:
+            await self._remind(person, open_, use.key.rpartition("/")[0])
+            raise WaitsEnough(count=len(open_))
         asked = await self._approvals.ask(
             TOOL, action, f"The agent wants to {words}", asked_by=caller.recorded, where=use.conversation, approvers=(person,),
             seconds=ASK_SECONDS, key=f"{use.key}/ask/{digest_of(TOOL, action)[:16]}", needs=Role.MEMBER, once=True,
         )  # fmt: skip
         return asked.id, asked.name
+
+    async def _remind(self, person: str, open_: Sequence[Approval], turn: str) -> None:
+        """Tell a person what waits for them, once in a turn: what they are not asked now they see nothing of otherwise."""
+        lines = [f"/approve {one.name} or /deny {one.name}: {_first_line(one.words)[:MAX_LINE]}" for one in open_]
+        words = f"The agent wants more, and you are not asked while {len(open_)} of its calls wait for you:"
+        data: dict[str, Json] = {"ok": True, "waiting": [one.name for one in open_], "turn": turn}
+        await self._approvals.tell(person, Reply("\n".join([words, *lines]), data), f"{turn}/waiting")
 
     async def carry(self, say: Callable[[Inbound], Awaitable[None]], approval: Approval) -> Came:
         """Do what was agreed to, and have the agent go on; `say` takes a message as of a surface. Twice, it is done once."""
@@ -155,8 +167,7 @@ class Tooling:
         output = await self._output(approval, tool, asked, caller)
         if (goes_on := _goes_on(approval, asked)) is not None:
             await say(goes_on)
-        words = asked["tool"] if tool is None else tool.words(asked["arguments"])
-        first = one_line(words.splitlines()[0]).rstrip(":")
+        first = _first_line(asked["tool"] if tool is None else tool.words(asked["arguments"]))
         if failed(output.text):
             return Came(f"{first}: {one_line(output.text)[:300]}", "tool_failed")
         return Came(f"done: {first}")
@@ -229,6 +240,10 @@ class Tooling:
             return known
 
         return await patiently(self._store, note, self._clock)
+
+
+def _first_line(words: str) -> str:
+    return one_line(words.splitlines()[0]).rstrip(":")
 
 
 def _goes_on(approval: Approval, asked: Mapping[str, Any]) -> Inbound | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from adapters.console.link import Frame, Link
     from core.chat import Attachment, Outgoing, Reply
-    from core.events import Event
+    from core.events import Event, Json
     from core.ports import IdSource
 
 T = TypeVar("T")
@@ -169,8 +169,10 @@ class ConsoleSurface:
         return (f"console-{message.id}",) if done else None
 
     def _note(self, message: Outgoing, *, early: bool) -> None:
-        """Keep what another message may lead to: an open question, and an answer that comes before that."""
+        """Keep what another message may lead to: an open question, what was told in a turn, and an answer that comes early."""
         data = message.reply.data
+        if isinstance(turn := data.get("turn"), str):
+            _keep(self._questions, turn, message.reply)
         name = data.get("approval")
         if isinstance(name, str):
             self._questions.pop(name, None)
@@ -180,7 +182,7 @@ class ConsoleSurface:
             _keep(self._early, message.cause, message)
 
     def question(self, name: str) -> Reply | None:
-        """What was asked as the approval of this name, while it is open."""
+        """What was asked as the approval of this name, while it is open; or told in the turn of this key."""
         return self._questions.get(name)
 
     def early(self, cause: str) -> Outgoing | None:
@@ -320,9 +322,9 @@ class Session:
         await self._link.send(frame)
         await self._keep_true(message.reply)
         if asked:
-            await self._answered(message.reply, self._asked.pop(message.cause or "", None))
+            await self._answered(message, self._asked.pop(message.cause or "", None))
         elif self.awaits(message):
-            await self._answered(message.reply, self._awaited.pop(message.cause or ""))
+            await self._answered(message, self._awaited.pop(message.cause or ""))
         elif self._over(message.reply) and self._followed.pop(message.reply.task or 0, None) is not None:
             await self._link.send({"kind": "end"})
 
@@ -340,9 +342,11 @@ class Session:
             data: Frame = {"ok": True, "task": task_name(task), "status": status}
             self._link.post({"kind": "state", "text": "", "data": data}, sure=True)
 
-    async def _answered(self, reply: Reply, wait: str | None) -> None:
+    async def _answered(self, message: Outgoing, wait: str | None) -> None:
+        reply = message.reply
         if not self.attached:
-            await self._ask(reply)
+            asks = reply.data.get("asks")
+            await self._ask([*(asks if isinstance(asks, list) else ()), message.cause])
         if wait and isinstance(goes_on := reply.data.get("goes_on"), str):
             self._awaited[goes_on] = wait
             if (early := self._surface.early(goes_on)) is not None:
@@ -356,10 +360,9 @@ class Session:
                 return
         await self._link.send({"kind": "end"})
 
-    async def _ask(self, reply: Reply) -> None:
-        """Show the questions that were put on the way to an answer, as whoever is attached was shown them."""
-        asks = reply.data.get("asks")
-        for name in asks if isinstance(asks, list) else ():
+    async def _ask(self, asks: Sequence[Json]) -> None:
+        """Show what was asked and told on the way to an answer, as whoever is attached was shown it."""
+        for name in asks:
             if (question := self._surface.question(str(name))) is not None:
                 await self._link.send(frame_of(question, "more"))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.agent.loop import Loop, Scene, Turned, cut, failed
+from core.agent.loop import Loop, Scene, Turned, cut, failed, refused
 from core.agent.memory import NO_NOTES
 from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, fitting, named, sayable
 from core.agent.prompt import agent_prompt, plain
@@ -49,9 +49,9 @@ class ModelChoice(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the agent answered, the files made for it, and what was called: `name`, `name: failed`, `name: /approve A-1`.
+    """What the agent answered, the files made for it, and what was called.
 
-    `asks` are the approvals that people were asked for.
+    That is `name`, `name: failed`, `name: refused` or `name: /approve A-1`. `asks` are the approvals that people were asked for.
     """
 
     text: str
@@ -291,7 +291,7 @@ def _answer(text: str, steps: Sequence[Step]) -> Answer:
 def _ended(call: Called) -> str:
     if call.asked is not None:
         return f": /approve {approval_name(call.asked)}"
-    return ": failed" if failed(call.result) else ""
+    return ": failed" if failed(call.result) else ": refused" if refused(call.result) else ""
 
 
 def _recall(tx: AgentTx, conversation: str, key: str) -> tuple[str | None, str | None, list[Turn], Sequence[Step]]:

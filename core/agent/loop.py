@@ -82,10 +82,12 @@ _WORD = 3
 """Letters of a word that means something."""
 
 _FAILED = "Error: "
+_REFUSED = "Refused: "
 _BROKEN_OFF = "It was broken off; look whether it was done before you call it again."
-_NOBODY = "Refused: this waits for a person to agree, and nobody is there. Do without it."
-_WAITS_ENOUGH = "Refused: enough waits for the person already. End your answer."
+_NOBODY = f"{_REFUSED}this waits for a person to agree, and nobody is there. Do without it."
+_WAITS_ENOUGH = f"{_REFUSED}enough waits for the person already. End your answer."
 _AGAIN = "You called this already, with the same arguments; see its result above. Do not call it again."
+_SAME = "This is the same call as one above, and was made once; see its result there."
 _ENOUGH = "(You may not call any more tools. Answer now with what you know, and say what you could not find out.)"
 
 
@@ -230,8 +232,9 @@ class _Calls:
         name = tool.spec.name
         log.debug(CALL, name, "repaired" if (call.name, type(call.arguments)) != (name, dict) else "read")
         if (name, arguments) in self._known(done):
-            self.turned.broken += 1
-            return Called(name, arguments, _AGAIN)
+            at_once = any((one.name, one.arguments) == (name, arguments) for one in done)  # said twice in one breath
+            self.turned.broken += not at_once
+            return Called(name, arguments, _SAME if at_once else _AGAIN)
         doing = tool.words(arguments).partition("\n")[0][:_DOING].rstrip(":")
         self.tell("\n\n".join(filter(None, (said.strip(), f"… {doing}"))))
         if self.scene.doing is not None:
@@ -274,7 +277,7 @@ class _Calls:
         try:
             number, approval = await self.scene.asker.ask(tool, arguments, use)
         except HubError as error:
-            return Called(name, arguments, f"Refused: {error}")
+            return Called(name, arguments, f"{_REFUSED}{error}")
         return Called(name, arguments, f"A person is asked to agree, as {approval}. It is not done yet.", asked=number)
 
     async def _made(self, tool: Tool, arguments: Mapping[str, Json], doing: Awaitable[Output]) -> Called:
@@ -313,6 +316,11 @@ class _Calls:
 def failed(result: str) -> bool:
     """Whether a result says that a call came to nothing."""
     return result.startswith(_FAILED)
+
+
+def refused(result: str) -> bool:
+    """Whether a result says that a call was neither made nor put to anybody."""
+    return result.startswith(_REFUSED)
 
 
 async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:

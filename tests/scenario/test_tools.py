@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.skills.errors import FileThere
+from bot.tooling import MAX_WAITING
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Role
@@ -121,6 +122,31 @@ async def test_nobody_is_asked_about_what_cannot_be_done(bot: Bot, server: Ollam
     server.says("I asked you.")
     await bot.say("Now it is gone")
     await bot.until(text="The agent wants to write_file plan.md Monday")
+
+
+async def test_whoever_is_asked_enough_is_told_what_waits_and_how_to_answer(
+    bot: Bot, server: OllamaServer, desk: Desk
+) -> None:
+    for number in range(MAX_WAITING):
+        server.says(Calls("write_file", {"path": f"{number}.md", "text": "x"}))
+        server.says("I asked you.")
+        await bot.say("Write it")
+    server.says(Calls("write_file", {"path": "a.md", "text": "x"}), Calls("write_file", {"path": "b.md", "text": "x"}))
+    server.says("Too many wait.")
+    answer = await bot.say("And two more")
+    assert answer["text"] == "Too many wait.\n\n(Called: write_file: refused)"
+    told = await bot.until(text="you are not asked while 5 of its calls wait for you:")
+    assert told["text"].splitlines()[1] == "/approve A-1 or /deny A-1: The agent wants to write_file 0.md x"
+    assert told["data"]["waiting"] == ["A-1", "A-2", "A-3", "A-4", "A-5"]
+    await bot.barrier()
+    assert not [frame for frame in bot.unread if "you are not asked" in frame.get("text", "")], "told once in a turn"
+    assert len(bot.rows("SELECT * FROM approval")) == MAX_WAITING
+    async with bot.another() as other:
+        server.says(Calls("write_file", {"path": "a.md", "text": "x"}))
+        server.says("Still too many.")
+        await other.say("Now?")
+        await other.until(text="/approve A-5 or /deny A-5: The agent wants to write_file 4.md x")
+        await other.until(kind="end")
 
 
 async def test_what_is_denied_is_not_done(bot: Bot, server: OllamaServer, desk: Desk) -> None:

@@ -83,6 +83,21 @@ async def test_a_tool_that_fails_is_a_result(store: Database, model: OllamaModel
     assert results(server)[1] == "Error: it failed; the hub's log says more."
 
 
+@pytest.mark.parametrize("effect", [Effect.READ, Effect.WRITE, Effect.OWN])
+async def test_what_is_called_several_times_at_once_is_made_once(
+    store: Database, model: OllamaModel, server: OllamaServer, effect: Effect
+) -> None:
+    """And is no mistake that ends the calling: what is called next is still made."""
+    server.says(*[Calls("write_file", {"path": "a"})] * MAX_CALLS)
+    server.says(Calls("write_file", {"path": "b"}))
+    server.says("Both.")
+    write = Made("write_file", _text, effect, takes=("path",))
+    assert (await ask(agent(store, model, write), "Write")).text == "Both."
+    assert write.called == [{"path": "a"}, {"path": "b"}]
+    same = "This is the same call as one above, and was made once; see its result there."
+    assert results(server) == ["a is empty.", same, same, same, "b is empty."]
+
+
 async def test_a_tool_that_hangs_is_ended(
     store: Database, model: OllamaModel, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
