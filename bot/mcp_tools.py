@@ -15,12 +15,23 @@ from core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TASK = Field(pattern=r"^[Tt]?-?[0-9]{1,9}$", description="a task's id, such as T-12")
+_ID = r"^[Tt]?-?[0-9]{1,9}$"
+_NAME = r"^[A-Za-z0-9._:-]{1,64}$"
+_TIME = r"^[0-9]{1,6}[smhd]$"
+_AGENT = r"^[^\s\"'=]{1,200}$"
+_FORMS = {
+    _ID: "a task's id, such as T-12",
+    _NAME: "a name of at most 64 letters, digits, dots, dashes, underscores and colons",
+    _TIME: "a time, such as 90s, 10m, 2h or 1d",
+    _AGENT: "one agent's name, without blanks, quotes or =",
+}
+"""What the patterns mean, in words."""
+
+_TASK = Field(pattern=_ID, description=_FORMS[_ID])
 _AGAIN = Field(
-    default=None, pattern=r"^[A-Za-z0-9._:-]{1,64}$",
+    default=None, pattern=_NAME,
     description="any name for this request: sent again with the same name it acts once, and gets the same answer",
 )  # fmt: skip
-_TIME = r"^[0-9]{1,6}[smhd]$"
 
 
 class UnknownTool(UserError):
@@ -45,9 +56,7 @@ class Listed(_Arguments):
     """Which tasks."""
 
     status: str | None = Field(default=None, description="only those in this state, such as open, running or settled")
-    before: str | None = Field(
-        default=None, pattern=r"^[Tt]?-?[0-9]{1,9}$", description="from this task on, back in time"
-    )
+    before: str | None = Field(default=None, pattern=_ID, description="from this task on, back in time")
     limit: int = Field(default=20, ge=1, le=100, description="how many at most")
 
 
@@ -65,7 +74,7 @@ class Posted(_Arguments):
     deadline: str | None = Field(
         default=None, pattern=_TIME, description="the time that it may take: 90s, 10m, 2h or 1d"
     )
-    to: str | None = Field(default=None, pattern=r"^[^\s\"'=]{1,200}$", description="the one agent that may bid")
+    to: str | None = Field(default=None, pattern=_AGENT, description="the one agent that may bid")
     request_id: str | None = _AGAIN
 
     def line(self) -> str:
@@ -234,7 +243,20 @@ class Offer(NamedTuple):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise BadArguments(tool=self.name, why=f"{where}: {first['msg']}.".removeprefix(": ")) from None
+            raise BadArguments(tool=self.name, why=f"{where}: {self._why(first)}.".removeprefix(": ")) from None
+
+    def _why(self, wrong: Mapping[str, Any]) -> str:
+        """What is wrong with an argument, in words that a caller can mend it by."""
+        match wrong["type"]:
+            case "string_pattern_mismatch":
+                return f"it must be {_FORMS[wrong['ctx']['pattern']]}"
+            case "missing":
+                return "it is missing"
+            case "extra_forbidden":
+                return f"there is no such argument; there is {', '.join(self.takes.model_fields) or 'none at all'}"
+            case _:
+                message: str = wrong["msg"]
+                return f"{message[0].lower()}{message[1:]}"
 
 
 _TAPS = "Whoever the token is for is asked in their chat first, and nothing is done before they agree."

@@ -39,6 +39,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+_WORDS = {
+    "string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
+    "object": "an object", "null": "null",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a server says of a tool, as it came."""
@@ -86,7 +92,7 @@ class McpTool:
                 known = ", ".join(fields) or "no arguments at all"
                 raise BadCall(tool=self.spec.name, why=f"it has no argument {name[:60]}. It has {known}.")
             if not _fits(value, fields[name]):
-                raise BadCall(tool=self.spec.name, why=f"{name} is not of the type {fields[name].get('type')}.")
+                raise BadCall(tool=self.spec.name, why=f"{name} must be {_of_type(fields[name]['type'])}.")
         return dict(arguments)
 
     def words(self, arguments: Mapping[str, Json]) -> str:
@@ -153,6 +159,11 @@ def usable(told: Told) -> str:
     ):
         return "an argument's name is no name"
     return ""
+
+
+def _of_type(kinds: str | list[str]) -> str:
+    """What a value must be, in words."""
+    return " or ".join(_WORDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
 
 
 def _fits(value: Json, field: Any) -> bool:

@@ -224,16 +224,16 @@ async def test_a_token_whose_end_was_not_heard_of_yet_is_not_the_one_that_has_it
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
-    ("show_task", {}, "task: Field required"),
-    ("show_task", {"task": "../1"}, "task: String should match"),
-    ("list_tasks", {"limit": 1000}, "limit: "),
+    ("show_task", {}, "task: it is missing"),
+    ("show_task", {"task": "../1"}, "task: it must be a task's id, such as T-12\\."),
+    ("list_tasks", {"limit": 1000}, "limit: input should be less than or equal to 100"),
     ("list_tasks", {"status": "nonsense"}, "nonsense"),
-    ("list_tasks", {"more": 1}, "more: Extra inputs"),
+    ("list_tasks", {"more": 1}, "more: there is no such argument; there is status, before, limit"),
     ("post_task", {"description": " "}, "description: "),
-    ("post_task", {"description": "x", "deadline": "soon"}, "deadline: "),
-    ("post_task", {"description": "x", "to": "a b"}, "to: "),
+    ("post_task", {"description": "x", "deadline": "soon"}, "deadline: it must be a time, such as 90s"),
+    ("post_task", {"description": "x", "to": "a b"}, "to: it must be one agent's name, without blanks"),
     ("post_task", {"description": "x", "max_sats": -1}, "max_sats: "),
-    ("post_task", {"description": "x", "request_id": "a b"}, "request_id: "),
+    ("post_task", {"description": "x", "request_id": "a b"}, "request_id: it must be a name of at most 64"),
     ("fly", {}, "no tool 'fly'"),
 ]
 
