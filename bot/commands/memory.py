@@ -58,7 +58,7 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
     group="agent",
     action=Action.REMEMBER,
     notes=(
-        "TEXT: an id such as M-12, words of the fact, `all`, or `undo` for what was forgotten last",
+        "TEXT: an id such as M-12, words of the fact (all of them where several fit), `all`, or `undo` for what was forgotten last",
         "What was forgotten comes back for 24 hours; then it is deleted",
         "In a group everybody forgets what they had kept themselves, operators anything",
     ),
@@ -77,10 +77,11 @@ async def forget(hub: Hub, call: CommandCall) -> Reply:
     if (number := fact_number(text)) is None:
         if done := await notebook.forgotten(call.key):
             return views_memory.forgotten(done)
-        found = await notebook.search(*here, text, limit=PAGE)
-        if len(found.facts) > 1:
-            return views_memory.which(found.facts)
-        if not found.facts:
+        exact = await notebook.exact(*here, text)
+        found = exact if len(exact) == 1 else (await notebook.search(*here, text, limit=PAGE)).facts
+        if len(found) > 1:
+            return views_memory.which(found)
+        if not found:
             raise UnknownFact(given=f"with the words {text[:60]!r}")
-        number = found.facts[0].id
+        number = found[0].id
     return views_memory.forgotten(await notebook.forget(*here, [number], key=call.key))

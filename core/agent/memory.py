@@ -213,6 +213,10 @@ def asked(text: str) -> list[str]:
     return found if len(found) <= TERMS else sorted(found, key=len, reverse=True)[:TERMS]
 
 
+_AROUND = " .!\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+"""What may stand around the words of a fact that are written again."""
+
+
 # What may be kept ------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +235,11 @@ def kept(text: str) -> str:
     if not terms(found):
         raise NothingToKeep
     return found
+
+
+def said_as(text: str) -> str:
+    """A fact's words as they are compared: without the quotes, the end and the case that they are written with."""
+    return one_line(text).strip(_AROUND).casefold()
 
 
 # Which facts fit -------------------------------------------------------------------------------------------------

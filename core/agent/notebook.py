@@ -32,12 +32,14 @@ from core.agent.memory import (
     kept,
     near,
     notes,
+    said_as,
     terms,
     weigh,
     worths,
 )
 from core.agent.vectors import VectorTx
 from core.agent.vectors import near as nearly
+from core.chat import one_line
 from core.tokens import TokenTx
 
 if TYPE_CHECKING:
@@ -153,6 +155,19 @@ class Notebook:
             if meant is not None:
                 found = _with_near(tx, memories, found, meant, limit)
             return self._found(tx, caller, found, len(found))
+
+        return await self._store.read(work)
+
+    async def exact(self, caller: Caller, conversation: str, text: str) -> list[Fact]:
+        """The facts of these very words, as they were kept or in another case, in quotes and with another end."""
+        authorize(caller, Action.RECALL)
+
+        def work(tx: MemoryTx) -> list[Fact]:
+            wanted = said_as(text)
+            same = [tx.memory.same(owner, one_line(text)) for owner in self._owners(tx, caller, conversation)]
+            found, _ = self._ranked(tx, self._readable(tx, caller, conversation), text, GIVEN)
+            alike = [one for one in found if said_as(one.text) == wanted]
+            return [one for one in same if one is not None] or alike
 
         return await self._store.read(work)
 

@@ -135,6 +135,19 @@ async def test_several_facts_that_fit_are_not_forgotten_by_a_word(tmp_path: Path
 
 
 @pytest.mark.long
+async def test_the_exact_words_of_one_fact_forget_that_one(tmp_path: Path, server: OllamaServer) -> None:
+    async with with_people(tmp_path, server) as bot:
+        await bot.say("/remember Tea")
+        for room in ("the kitchen", "the hall", "the office"):
+            await bot.say(f"/remember Tea is in {room}, tea and more tea, and nothing but tea")
+        assert (await bot.data("/forget tea is in"))["error"] == "which_fact"
+        assert (await bot.data("/forget Tea"))["forgotten"] == ["M-1"]
+        assert (await bot.data("/forget undo"))["recovered"] == ["M-1"]
+        assert (await bot.data("/forget \u201ctea.\u201d"))["forgotten"] == ["M-1"], "as a person writes it again"
+        assert (await bot.data("/memory"))["count"] == 3
+
+
+@pytest.mark.long
 async def test_tried_out_as_somebody_else_there_is_no_memory(tmp_path: Path, server: OllamaServer) -> None:
     async with with_people(tmp_path, server) as bot:
         await Chat(bot, ANN).say("/remember I am allergic to hazelnuts")
