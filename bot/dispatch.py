@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 from bot import proxies
 from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
-from bot.routing import Route, Way, route, words
+from bot.routing import ChangesNothing, Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
+from core.agent.tool import Use
 from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.pairing import LockedOut
@@ -245,8 +246,8 @@ class Dispatcher:
             return await self._act(message, found, caller)
         except HubError as error:
             apart = error.private and not message.private and message.home
-            answers = isinstance(found, Route) and found.answers
-            words = from_error(error, message.text, answers=answers)
+            answers, instead = (found.answers, found.instead) if isinstance(found, Route) else (False, "")
+            words = from_error(error, message.text, answers=answers, instead=instead)
             told: list[tuple[str, Reply, str | None]] = [(here, aside() if apart else words, None)]
             return [(message.home, words, None), *told] if apart else told
         except Exception:
@@ -274,23 +275,60 @@ class Dispatcher:
         match found.way:
             case Way.TAP:
                 return await self._tapped(message, caller)
-            case Way.ANSWER if message.spoken and found.yes:
-                raise SpokenYes
             case Way.ANSWER:
-                tap = await self._taps.answer(message, caller, yes=found.yes)
-                if tap is not None:
-                    return await self._tapped(message._replace(tap=tap), caller)
-                asks = Route(Way.RUN, message, found.command, answers=True)
-                self._enter(f"{message.lane or here} talk", message, asks)
-                return None
+                return await self._answered(message, found, caller)
             case Way.FILES:
                 return await self._kept(message, caller)
             case Way.HEAR:
                 return await self._heard(message, caller)
+            case Way.EITHER:
+                return await self._either(message, found, caller)
             case Way.ASK if caller.proxy is None:  # a device is not asked back: its person is, where it must not act
                 return [(here, self._asked(found, caller), None)]
             case Way.RUN | Way.ASK:
                 return await self._carried_out(found, caller, message.key, tells=True)
+
+    async def _answered(
+        self, message: Inbound, found: Route, caller: Caller
+    ) -> Sequence[tuple[str, Reply, str | None]] | None:
+        """Take a yes or a no for the button of the last open question; where there is none, it is for the agent."""
+        if message.spoken and found.yes:
+            raise SpokenYes
+        tap = await self._taps.answer(message, caller, yes=found.yes)
+        if tap is not None:
+            return await self._tapped(message._replace(tap=tap), caller)
+        self._to_agent(message, Route(Way.RUN, message, found.command, answers=True))
+        return None
+
+    async def _either(
+        self, message: Inbound, found: Route, caller: Caller
+    ) -> Sequence[tuple[str, Reply, str | None]] | None:
+        """Hand what the agent can do on to its lane; else it goes as its command does."""
+        settled = await self._settled(found, caller)
+        if settled.way is not Way.RUN:
+            return await self._act(message, settled, caller)
+        self._to_agent(message, settled)
+        return None
+
+    def _to_agent(self, message: Inbound, asks: Route) -> None:
+        """Let a message take its turn among the questions to the agent."""
+        self._enter(f"{message.lane or message.conversation} talk", message, asks)
+
+    async def _settled(self, found: Route, caller: Caller) -> Route:
+        """A message as it goes now, where it may go to either: to the agent if a model answers that may call what it takes.
+
+        Raises `ChangesNothing` where the agent would have to ask, and nobody could answer: that is no reason to pay somebody.
+        """
+        if found.way is not Way.EITHER:
+            return found
+        if caller.proxy is not None and found.changes:
+            raise ChangesNothing
+        assistant, here = self._hub.assistant(), found.message.conversation
+        able = (await self._hub.brains.card(await assistant.chosen(here))).tools
+        offered = {tool.spec.name for tool in assistant.tools(Use(caller, here, ""))[0]} if able else frozenset[str]()
+        if offered.isdisjoint(found.tools):
+            return found._replace(way=Way.ASK)
+        return found.by_agent(self._hub.registry.get("ask"))
 
     async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:
         """Hear a voice note. What is surely heard becomes the message's text, durably, and takes its turn as any text.
@@ -302,7 +340,7 @@ class Dispatcher:
         if verdict is Verdict.ASK and caller.proxy is not None:
             raise NotSure(text=heard.text)
         if verdict is Verdict.ASK:
-            return [(message.conversation, self._doubted(spoken, caller), None)]
+            return [(message.conversation, await self._doubted(spoken, caller), None)]
 
         def note(tx: InboxTx) -> Outgoing | None:
             tx.messages.heard(message.id, heard.text)
@@ -317,9 +355,10 @@ class Dispatcher:
         self._queue(spoken)
         return None
 
-    def _doubted(self, message: Inbound, caller: Caller) -> Reply:
+    async def _doubted(self, message: Inbound, caller: Caller) -> Reply:
         """Ask whether it was said. A yes or no that was not heard well answers nothing."""
-        found, now = words(self._hub.registry, self._understand, message), self._hub.clock.now()
+        found = await self._settled(words(self._hub.registry, self._understand, message), caller)
+        now = self._hub.clock.now()
         if found.way is Way.ANSWER:
             raise NotUnderstood
         asked = self._asked(found, caller) if found.way is Way.ASK else None
@@ -346,7 +385,10 @@ class Dispatcher:
         if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
         try:
-            found = words(self._hub.registry, self._understand, message._replace(text=tap.command))
+            said = words(self._hub.registry, self._understand, message._replace(text=tap.command))
+            found = await self._settled(said, caller)
+            if said.way is Way.EITHER and found.way is Way.ASK:  # the agent could, when they were asked
+                return [(message.conversation, self._asked(found, caller), tap.replaces)]
             if found.command is not None and found.command.slow:  # a message of its own: nothing waits for it
                 await self.receive(
                     message._replace(update=f"tap {message.tap}", text=tap.command, tap="", tapped="", id=0)
@@ -366,6 +408,7 @@ class Dispatcher:
             found = words(
                 self._hub.registry, self._understand, message._replace(text=kept.named(message.text), files=())
             )
+            found = await self._settled(found, caller)
             if found.way is Way.ASK:
                 return [(message.conversation, self._asked(found, caller), None)]
             return await self._carried_out(found, caller, message.key)

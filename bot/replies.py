@@ -38,19 +38,23 @@ class NothingAsked(Unavailable):
     """No question waits for your answer here, and no model is there to talk with. /help lists what works without one."""
 
 
-NOT_UNDERSTOOD = "I did not understand this as a command either; /help lists what works without a model."
+NOT_UNDERSTOOD = (
+    "I did not understand this as a command either; /help lists what works without one, and /task WHAT asks all agents."
+)
 
 
-def from_error(error: HubError, said: str = "/", *, answers: bool = False) -> Reply:
+def from_error(error: HubError, said: str = "/", *, answers: bool = False, instead: str = "") -> Reply:
     """What a person reads when something is refused or fails; `data` carries the error's code.
 
     Who `said` plain words where no model is there for them is told that they were not taken for a command; or, where
-    they are a yes or a no that `answers`, that nothing was asked.
+    they are a yes or a no that `answers`, that nothing was asked. `instead`: the command by which somebody else does it.
     """
     if answers and isinstance(error, _NO_MODEL):
         error = NothingAsked()
     words = str(error)
-    if isinstance(error, _NO_MODEL) and said and not said.startswith("/"):
+    if instead:
+        words += f"\nOr have somebody paid for it: {instead}"
+    elif isinstance(error, _NO_MODEL) and said and not said.startswith("/"):
         words += f"\n{NOT_UNDERSTOOD}"
     return Reply(words, {"ok": False, "error": error.code})
 

@@ -2,6 +2,7 @@
 
 Free text that means a command becomes that command. Those that only read act at once; all others come back as a
 question with buttons, for a phrase can be misheard and a tap cannot. Of what was spoken even a slash command is asked back.
+Nobody is paid for what the agent does by itself: such a request goes to it where it can.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.errors import UserError
+from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,10 @@ class NotYetHere(UserError):
     """I understood that as {command}, which this version of the hub cannot do. /help lists what it can."""
 
 
+class ChangesNothing(Refused):
+    """I change files only where I can ask you first. Say it in a chat with me, or have somebody do it as a task."""
+
+
 class Way(Enum):
     """How a message is dealt with."""
 
@@ -38,6 +43,8 @@ class Way(Enum):
     """Its command is carried out."""
     ASK = auto()
     """Its command is asked back first."""
+    EITHER = auto()
+    """It goes to the agent, as it was said, where the agent has one of its `tools` now; else its command is asked back."""
     TAP = auto()
     """The command behind a pressed button is carried out."""
     ANSWER = auto()
@@ -57,6 +64,24 @@ class Route(NamedTuple):
     yes: bool = False
     answers: bool = False
     """Whether its words are a yes or a no, though no question was open."""
+    plain: str = ""
+    """As it was said, where its command is another text."""
+    tools: tuple[str, ...] = ()
+    """Those of the agent of which one would do instead of its command."""
+    instead: str = ""
+    """The command that does it where the agent, whom it went to, cannot."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether the tools that would do it change something."""
+        from core.voice.own import WRITES  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
+
+        return self.tools == WRITES
+
+    def by_agent(self, ask: Command) -> Route:
+        """What went to either, as a question to the agent."""
+        plain, command = self.message._replace(text=self.plain), self.message.text
+        return Route(Way.RUN, plain, ask, instead=command)
 
 
 def route(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:
@@ -93,7 +118,8 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     meant = message._replace(text=meaning.command)
     if (found := registry.find(meaning.command.split(maxsplit=1)[0])) is None:
         raise NotYetHere(command=meaning.command)
-    return Route(Way.RUN if found.looks(meaning.command) else Way.ASK, meant, found)
+    way = Way.RUN if found.looks(meaning.command) else Way.EITHER if meaning.tools else Way.ASK
+    return Route(way, meant, found, plain=message.text, tools=meaning.tools)
 
 
 def _answer(meaning: Meaning, text: str) -> bool | None:

@@ -15,6 +15,7 @@ from core.voice import (
     fields,
     help,  # noqa: A004
     money,
+    own,
     posting,
     remembering,
     schedule,
@@ -91,7 +92,9 @@ def _careful(said: Said) -> Meaning:
     doubtful = (
         said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
     )
-    return meaning._replace(command=None, reminder=None, confidence=PARTLY) if doubtful else meaning
+    if doubtful:
+        return meaning._replace(command=None, reminder=None, confidence=PARTLY)
+    return meaning._replace(tools=own.tools(said, meaning))
 
 
 def _last_clause(said: Said) -> Meaning | None:

@@ -42,7 +42,8 @@ class Intent(StrEnum):
 class Meaning(NamedTuple):
     """A sentence, understood. `command` is the slash command with its arguments, or None where nothing acts.
 
-    `reminder`: the command that a reminder comes to, which says when and what, and names no command of its own.
+    `reminder`: the command that a reminder comes to, which says when and what, and names no command of its own. `tools`:
+    those of the agent of which one is enough for what the command would have somebody paid for.
     """
 
     intent: Intent
@@ -50,6 +51,7 @@ class Meaning(NamedTuple):
     entities: Mapping[str, str]
     command: str | None = None
     reminder: str | None = None
+    tools: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Json]:
         """The contract's JSON object."""

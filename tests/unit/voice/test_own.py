@@ -1,0 +1,64 @@
+"""What the agent's own tools are enough for, and what is work: nobody is paid for a look, and no work is talked away."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.tools.toolbox import AGENT
+from core.voice.intent import understand
+from core.voice.own import LOOKS, SEARCHES, WRITES
+from tests.voice.score import KNOWN
+
+
+@pytest.mark.parametrize(
+    ("said", "tools"),
+    [
+        ("read welcome.md and tell me what it says", LOOKS),
+        ("hey timmy, could you please read welcome.md", LOOKS),
+        ("what does welcome.md say about bitcoin", LOOKS),
+        ("how big is sample.csv", LOOKS),
+        ("what's in sample.csv?", LOOKS),
+        ("does notes.md mention otto", LOOKS),
+        ("show me notes.md", LOOKS),
+        ("search my files for invoice", SEARCHES),
+        ('find "sealed auction"', SEARCHES),
+        ("search notes.md for bitcoin", SEARCHES + LOOKS),
+        ("find bitcoin in notes.md", SEARCHES + LOOKS),
+        ("add eggs to shopping.txt", WRITES),
+        ("add call mum and buy milk to todo.txt", WRITES),
+        ("put milk on my shopping list, shopping.txt", WRITES),
+        ("write milk into shopping.txt", WRITES),
+        ("delete the last line of notes.txt", WRITES),
+        ("save this to notes.txt", WRITES),
+        ("create a file called shopping.txt with eggs and milk", WRITES),
+    ],
+)
+def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
+    meant = understand(said, KNOWN)
+    assert (meant.intent, meant.tools) == ("task", tools)
+    assert meant.command == f"/task {meant.entities['task_description']}", "for where it cannot"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "summarise welcome.md", "read welcome.md and summarise it", "read welcome.md and fix it", "translate notes.md",
+        "chart sample.csv revenue by region", "show me a chart of sample.csv", "compare a.csv and b.csv",
+        "hire somebody to read notes.md", "find somebody to read notes.md", "quill, read welcome.md",
+        "get somebody to tell me what's in welcome.md", "read welcome.md for 20 sats", "read welcome.md in ten minutes",
+        "check essay.md for typos", "count the words in essay.txt", "how many words are in essay.md",
+        "list the action items in meeting.md", "search the workspace for secrets", "search my files for invoices and email them",
+        "report on this machine", "write a limerick into fun.md", "add a conclusion to essay.md", "update budget.csv",
+        "add eggs to shopping.txt and email it", "add a.txt to b.txt", "delete notes.txt", "add a tune to song.mp3",
+        "read song.mp3", "find the best one of a.txt", "explain notes.md", "tomorrow at nine read welcome.md",
+        "don't read welcome.md", "read welcome.md, no wait", "have somebody write a poem",
+    ],
+)  # fmt: skip
+def test_work_stays_work(said: str) -> None:
+    meant = understand(said, KNOWN)
+    assert meant.intent in {"task", "schedule"}
+    assert meant.tools == ()
+
+
+def test_the_agent_has_such_tools() -> None:
+    assert {*LOOKS, *SEARCHES, *WRITES} <= set(AGENT)
