@@ -384,9 +384,11 @@ class Dispatcher:
         message = message._replace(conversation=tap.conversation)
         if not tap.command:
             return [(message.conversation, Reply("Nothing was done."), tap.replaces)]
+        instead = ""
         try:
             said = words(self._hub.registry, self._understand, message._replace(text=tap.command))
             found = await self._settled(said, caller)
+            instead = found.instead
             if said.way is Way.EITHER and found.way is Way.ASK:  # the agent could, when they were asked
                 return [(message.conversation, self._asked(found, caller), tap.replaces)]
             if found.command is not None and found.command.slow:  # a message of its own: nothing waits for it
@@ -396,7 +398,7 @@ class Dispatcher:
                 return []
             replies = await self._carried_out(found, caller, tap.key)
         except HubError as error:
-            return [(message.conversation, from_error(error), tap.replaces)]
+            return [(message.conversation, from_error(error, instead=instead), tap.replaces)]
         return [(where, reply, tap.replaces if where == message.conversation else None) for where, reply, _ in replies]
 
     async def _kept(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
@@ -404,16 +406,18 @@ class Dispatcher:
         kept = await self._hub.files.take(message, caller)
         if not message.text:
             return [(message.conversation, kept.reply, None)]
+        instead = ""
         try:
             found = words(
                 self._hub.registry, self._understand, message._replace(text=kept.named(message.text), files=())
             )
             found = await self._settled(found, caller)
+            instead = found.instead
             if found.way is Way.ASK:
                 return [(message.conversation, self._asked(found, caller), None)]
             return await self._carried_out(found, caller, message.key)
         except HubError as error:
-            return [(message.conversation, kept.but(error), None)]
+            return [(message.conversation, kept.but(error, instead), None)]
 
     async def _carried_out(
         self, found: Route, caller: Caller, key: str, *, tells: bool = False

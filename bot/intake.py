@@ -38,9 +38,9 @@ class Kept(NamedTuple):
         missing = [name for name in self.names if name not in text]
         return " ".join([text, *missing])
 
-    def but(self, error: HubError) -> Reply:
-        """The files are kept, what was asked for with them is refused."""
-        refusal = from_error(error)
+    def but(self, error: HubError, instead: str = "") -> Reply:
+        """The files are kept, what was asked for with them is refused. `instead`: the command by which somebody else does it."""
+        refusal = from_error(error, instead=instead)
         return Reply(f"{self._saved}\n{refusal.text}", refusal.data)
 
     @property

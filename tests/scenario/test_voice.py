@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.llm.server import CARD_MS
 from adapters.speech.ear import LocalEar
 from adapters.speech.worker import Worker
 from bot.delivery import FETCH_SECONDS
@@ -21,6 +22,7 @@ from core.chat import Attachment, Caller, Inbound, Role
 from core.voice.expected import Names
 from core.voice.hearing import NOTE_BYTES, NoteTooLong
 from tests.matrix_server import BOT, MatrixServer
+from tests.ollama_server import Fault, OllamaServer
 from tests.scenario.bot import Hands
 from tests.scenario.telegram import BOB, OLGA, on_telegram, telegram_settings
 from tests.scenario.test_matrix import on_matrix
@@ -101,6 +103,45 @@ async def test_what_is_not_heard_well_is_asked_back_or_does_nothing(tmp_path: Pa
         ears.doubts, before = 0.9, max(one.id for one in server.messages(talk.olga))
         server.voice(talk.olga, OLGA, b"summarise welcome.md")
         await talk.told(talk.olga, "I did not understand what you said", after=before)
+        assert talk.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+@pytest.mark.long
+async def test_what_the_agent_can_do_itself_goes_to_it_spoken_doubted_or_beside_a_file(
+    tmp_path: Path, server: TelegramServer
+) -> None:
+    ears = Ears()
+    async with (
+        OllamaServer.running("qwen3:8b") as model,
+        on_telegram(tmp_path, server, ear=ears, ollama=model.url) as talk,
+    ):
+        server.voice(talk.olga, OLGA, b"what does welcome.md say about rent")
+        await talk.told(talk.olga, "You said: what does welcome.md say about rent")
+        server.document(talk.olga, OLGA, "b.md", b"B", caption="what does this say")
+        await talk.told(talk.olga, "You said: what does this say b.md")
+        model.says(Fault(400, "no"))
+        server.document(talk.olga, OLGA, "c.md", b"C", caption="what does this say")
+        await talk.told(talk.olga, "Saved c.md in the workspace.\nThe model could not answer")
+        assert server.messages(talk.olga)[-1].text.endswith(
+            "Or have somebody paid for it: /task what does this say c.md"
+        )
+        ears.doubts = 0.5
+        server.voice(talk.olga, OLGA, b"how big is sample.csv")
+        asked = await talk.told(talk.olga, 'Did you say "how big is sample.csv"?')
+        assert "/task" not in asked.text
+        model.can = ["completion"]
+        talk.bot.clock.advance(CARD_MS)
+        server.tap(asked, "Yes", OLGA)
+        await talk.told(talk.olga, "Shall I do this? Yes or no:\n/task how big is sample.csv")
+        server.voice(talk.olga, OLGA, b"how big is sample.csv")
+        asked = await talk.told(talk.olga, 'Did you say "how big is sample.csv"?', after=asked.id)
+        assert "/task how big is sample.csv" in asked.text, "the agent cannot: it is what would be paid for"
+        model.can = ["completion", "tools"]
+        talk.bot.clock.advance(CARD_MS)
+        server.voice(talk.olga, OLGA, b"how big is welcome.md")
+        asked = await talk.told(talk.olga, 'Did you say "how big is welcome.md"?')
+        server.tap(asked, "Yes", OLGA)
+        await talk.told(talk.olga, "You said: how big is welcome.md")
         assert talk.rows("SELECT count(*) FROM task") == [(0,)]
 
 
