@@ -32,6 +32,10 @@ class NotYetHere(UserError):
     """I understood that as {command}, which this version of the hub cannot do. /help lists what it can."""
 
 
+class HalfSaid(UserError):
+    """{question} For example: {example}"""
+
+
 class ChangesNothing(Refused):
     """I change files only where I can ask you first. Say it in a chat with me, or have somebody do it as a task."""
 
@@ -113,6 +117,8 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     meaning = meaning._replace(command=meaning.command or meaning.reminder)
     if meaning.command is None and (yes := _answer(meaning, message.text)) is not None:
         return Route(Way.ANSWER, message, command, yes=yes)
+    if meaning.unsaid is not None:
+        raise HalfSaid(**meaning.unsaid._asdict())
     if meaning.command is None:
         return Route(Way.RUN, message, command)
     meant = message._replace(text=meaning.command)

@@ -27,7 +27,7 @@ from core.voice import (
 )
 from core.voice.commands import READS, typed
 from core.voice.frames import MINE, QUESTION, SHOW
-from core.voice.meaning import PARTLY, TALK, Intent, Meaning, named
+from core.voice.meaning import TALK, Intent, Meaning, named
 from core.voice.said import Known, Said
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ def _careful(said: Said) -> Meaning:
     """A meaning that acts only on what is plainly asked for now."""
     meaning = _read(said, READERS)
     acts = meaning.command or meaning.reminder
-    if acts is None or acts[1:].partition(" ")[0] in READS:
+    if (acts is None and meaning.unsaid is None) or (acts and acts[1:].partition(" ")[0] in READS):
         return meaning
     doubtful = (
         said.first in CONDITIONS or TAKEN_BACK.at(said.words, max(said.end - 2, 0)) or said.words[-1] in {"dont", "not"}
     )
     if doubtful:
-        return meaning._replace(command=None, reminder=None, confidence=PARTLY)
+        return meaning.idle()
     return meaning._replace(tools=own.tools(said, meaning))
 
 
@@ -139,7 +139,7 @@ def _without_acting(rest: Said) -> Meaning | None:
     if meaning.command == "/voice on":
         return meaning._replace(command="/voice off")
     kept = meaning.intent not in {Intent.CHAT, Intent.HELP}
-    return meaning._replace(command=None, reminder=None, confidence=PARTLY) if kept else None
+    return meaning.idle() if kept else None
 
 
 def _schedule(said: Said) -> Meaning | None:
@@ -193,7 +193,7 @@ def _chat(said: Said) -> Meaning:
         facts["agent_name"] = agent.value
     if said.when and said.words[said.when[0]] in LATER:
         facts["when"] = said.text(*said.when)
-    return Meaning(Intent.CHAT, TALK, facts)
+    return schedule.waking(said, Meaning(Intent.CHAT, TALK, facts))
 
 
 def _speaks_of(said: Said, start: int, end: int) -> bool:

@@ -39,11 +39,18 @@ class Intent(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Unsaid(NamedTuple):
+    """What is asked back where half of it was not said, and how all of it could be said."""
+
+    question: str
+    example: str
+
+
 class Meaning(NamedTuple):
     """A sentence, understood. `command` is the slash command with its arguments, or None where nothing acts.
 
     `reminder`: the command that a reminder comes to, which says when and what, and names no command of its own. `tools`:
-    those of the agent of which one is enough for what the command would have somebody paid for.
+    those of the agent of which one is enough for what the command would have somebody paid for. `unsaid`: what a reminder lacks.
     """
 
     intent: Intent
@@ -52,6 +59,11 @@ class Meaning(NamedTuple):
     command: str | None = None
     reminder: str | None = None
     tools: tuple[str, ...] = ()
+    unsaid: Unsaid | None = None
+
+    def idle(self) -> Meaning:
+        """What was understood, where nothing is to come of it."""
+        return self._replace(command=None, reminder=None, unsaid=None, confidence=PARTLY)
 
     def data(self) -> dict[str, Json]:
         """The contract's JSON object."""

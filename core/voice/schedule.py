@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.language.moments import is_repeated
+from core.language.moments import FIXED, is_repeated, read_moment
 from core.language.times import read_deadline
 from core.language.words import Phrases, bag, join
 from core.voice.frames import QUESTION
-from core.voice.meaning import Intent, mean
+from core.voice.meaning import Intent, Unsaid, mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,14 @@ NOT = bag("dont not never didnt wont shouldnt wouldnt cannot cant no stop withou
 """Before what asks for a reminder they say that none is wanted."""
 ASKED = bag("who what how why which whose where of when if whether")
 OPENS = bag("to about for that")
+REMINDING = bag("remind reminder remember forget memory")
+"""What says for sure that a reminder is meant, though neither what nor when was said: `notify me` may mean much."""
+SOMETIME = OPENS | bag("later soon sometime then someday")
+WAKE = Phrases(
+    "wake me, wake me up, wake us, wake us up, get me up, get me out of bed, set an alarm, set my alarm, set the alarm",
+    "set me an alarm, i need an alarm",
+)
+EARLY = bag("up early please")
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases(
     "got planned, got scheduled, have planned, is planned, are planned, on the calendar, on my calendar",
@@ -93,9 +101,47 @@ def read_reminder(said: Said) -> Meaning | None:
         return None
     what = _what(rest, act[1])
     found = mean(said, Intent.SCHEDULE, when=when, task_description=what, actor="", agent_name="")
-    if not (when and what) or not NOT.isdisjoint(said.words[: act[0]]):
+    if not NOT.isdisjoint(said.words[: act[0]]):
         return found
+    if not (when and what):
+        return found._replace(unsaid=_unsaid(rest, when, what))
     return found._replace(reminder=_command(when, f"remind me: {what.removeprefix('to ')}"))
+
+
+def _unsaid(rest: Said, when: str, what: str) -> Unsaid | None:
+    """What a reminder lacks that is asked for; None where it may be something else: `remind me of that song`."""
+    act = rest.act(REMIND)
+    if act is None or rest.asks_first or REMINDING.isdisjoint(rest.words[act[0] : act[1]]):
+        return None
+    if what:
+        start = next(place for place in range(act[1], rest.end) if rest.words[place] in OPENS)
+        link = rest.words[start]
+        if rest.words[start + 1] in ASKED:
+            return None
+        asked = f"When shall I remind you {'of' if link == 'for' else link} {what}?"
+        return Unsaid(asked, f"remind me tomorrow at 9 {link} {what}")
+    if not SOMETIME.issuperset(rest.words[act[1] : rest.end]):
+        return None
+    if when:
+        return Unsaid(f"Of what shall I remind you {when}?", f"remind me {when} to call mum")
+    return Unsaid("Of what shall I remind you, and when?", "remind me tomorrow at 9 to call mum")
+
+
+def waking(said: Said, chat: Meaning) -> Meaning:
+    """Talk, or a wish to be woken: a reminder, where it says at what time."""
+    rest = said if said.when is None else said.without(*said.when)
+    act = None if said.reported or said.asks_first else rest.act(WAKE)
+    if act is None or not NOT.isdisjoint(said.words[: act[0]]):
+        return chat
+    more = rest.words[act[1] : rest.end]
+    if not EARLY.issuperset(more) and more[0] != "for":
+        return chat
+    if said.when is None or more[:1] == ["for"]:
+        return chat._replace(unsaid=Unsaid("At what time shall I wake you?", "wake me tomorrow at 7"))
+    when, moment = said.text(*said.when), read_moment(said.words, said.when[0])
+    if moment is not None and moment.hour is None and moment.delay is None and moment.part not in FIXED:
+        return chat._replace(unsaid=Unsaid(f"At what time {when} shall I wake you?", f"wake me {when} at 7"))
+    return chat._replace(reminder=_command(when, "remind me: wake up"))
 
 
 def _anywhere(said: Said) -> tuple[int, int] | None:

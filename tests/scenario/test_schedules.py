@@ -99,6 +99,11 @@ async def test_a_command_is_run_each_time_it_comes_round(tmp_path: Path) -> None
 
 async def test_a_reminder_comes_back_once_as_words_and_text_goes_to_the_agent(tmp_path: Path) -> None:
     async with hub(tmp_path, model=Parrot()) as bot:
+        asked = await bot.say("remind me to water the plants")
+        assert asked["text"] == (
+            "When shall I remind you to water the plants? For example: remind me tomorrow at 9 to water the plants"
+        )
+        assert asked["data"] == {"ok": False, "error": "half_said"}
         await bot.say("/at in 10 minutes remind me to water the plants")
         await bot.say("/at in 20 minutes \u201cstand up\u201d")
         await bot.say("/at in 30 minutes what is up?")

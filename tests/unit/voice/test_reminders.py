@@ -1,0 +1,63 @@
+"""A reminder of which half was not said is asked for at once, with words that can be copied; what only sounds like one is talk."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.voice.intent import understand
+from tests.voice.score import KNOWN
+
+WHEN = "remind me tomorrow at 9"
+
+
+@pytest.mark.parametrize(
+    ("said", "question", "example"),
+    [
+        ("remind me to call mum", "When shall I remind you to call mum?", f"{WHEN} to call mum"),
+        ("can you remind me later to buy milk?", "When shall I remind you to buy milk?", f"{WHEN} to buy milk"),
+        ("remind me about the rent", "When shall I remind you about the rent?", f"{WHEN} about the rent"),
+        ("set a reminder for the dentist", "When shall I remind you of the dentist?", f"{WHEN} for the dentist"),
+        ("don't let me forget to buy milk", "When shall I remind you to buy milk?", f"{WHEN} to buy milk"),
+        ("Remind me.", "Of what shall I remind you, and when?", f"{WHEN} to call mum"),
+        ("remind me later", "Of what shall I remind you, and when?", f"{WHEN} to call mum"),
+        ("remind me at 9", "Of what shall I remind you at 9?", "remind me at 9 to call mum"),
+        ("remind me every monday", "Of what shall I remind you every monday?", "remind me every monday to call mum"),
+        ("wake me tomorrow", "At what time tomorrow shall I wake you?", "wake me tomorrow at 7"),
+        ("wake me up every day", "At what time every day shall I wake you?", "wake me every day at 7"),
+        ("please wake me up early", "At what time shall I wake you?", "wake me tomorrow at 7"),
+        ("set an alarm for 7 tomorrow", "At what time shall I wake you?", "wake me tomorrow at 7"),
+    ],
+)
+def test_what_was_not_said_is_asked_for(said: str, question: str, example: str) -> None:
+    meant = understand(said, KNOWN)
+    assert (meant.command, meant.reminder, meant.unsaid) == (None, None, (question, example))
+    assert understand(example, KNOWN).reminder, "it can be copied"
+
+
+@pytest.mark.parametrize(
+    ("said", "reminder"),
+    [
+        ("wake me up at seven tomorrow", "/at seven tomorrow remind me: wake up"),
+        ("wake me in 20 minutes", "/at in 20 minutes remind me: wake up"),
+        ("wake me at noon", "/at noon remind me: wake up"),
+        ("set an alarm every day at 7", "/every day at 7 remind me: wake up"),
+    ],
+)
+def test_to_be_woken_is_a_reminder(said: str, reminder: str) -> None:
+    assert understand(said, KNOWN).reminder == reminder
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "what did I ask you to remind me of", "what did you remind me about", "did you remind me to call mum",
+        "why did you not remind me to call mum", "I asked you to remind me to call mum", "don't remind me to call mum",
+        "never remind me", "remind me of the capital of France", "remind me who wrote Hamlet", "remind me about what we said",
+        "remind me again", "you remind me of a robot", "notify me about new tasks", "if it rains remind me to take an umbrella",
+        "remind me to call mum, no wait", "wake me up when september ends", "wake me up before you go", "don't wake me",
+        "did you wake me", "my alarm went off too early this morning",
+    ],
+)  # fmt: skip
+def test_what_asks_for_no_reminder_is_not_asked_back(said: str) -> None:
+    meant = understand(said, KNOWN)
+    assert (meant.command, meant.reminder, meant.unsaid) == (None, None, None)
