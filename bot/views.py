@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from bot.page import Page
 from core.chat import Button, File, Mark, Reply, Style
+from core.durations import about, exactly
 from core.events import Kind
 from core.ids import task_name
 from core.money import format_cost, format_sats, moved_sats, to_cost, to_sats
 from core.swarm.auction import ranking
 from core.swarm.bidding import collects, sealed
-from core.swarm.orders import about, span
 from core.swarm.reputation import together, trust
 from core.swarm.task import Status
 from core.wallet.ledger import is_held, user_account
@@ -173,7 +173,7 @@ def bids(task: Task, answers: Sequence[Answer], caller: Caller) -> Reply:
 
 
 def _bid_row(bid: Bid, *, won: bool) -> tuple[str, str, str]:
-    eta = f" (eta {span(bid.eta)})" if bid.eta is not None else ""
+    eta = f" (eta {exactly(bid.eta)})" if bid.eta is not None else ""
     note = f"  {bid.note}" if bid.note else ""
     return bid.agent, format_sats(bid.price), f"score {bid.score / 1000:g}{eta}{note}{'  ← won' if won else ''}"
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from bot.views import moment
+from core.durations import about
 from core.money import format_sats, to_sats
 from core.spark.advice import words
-from core.swarm.orders import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable

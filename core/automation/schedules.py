@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 from core.access import Action, authorize, judge
 from core.automation.schedule import DAY_MS, LATE_MS, MINUTE_MS, YEARS, Once, UnknownZone, What, due_after, local, turn
 from core.chat import SCHEDULE, Caller, Inbound, Reply, Role
+from core.durations import about
 from core.errors import HubError, UserError
 from core.events import Event, Kind
 from core.ids import schedule_name
@@ -543,7 +544,7 @@ class Schedules:
     def signature(self, one: Schedule, run: Run) -> str:
         """The last line of what a schedule says: which it is, and how late."""
         when = "" if isinstance(one.rule, Once) else f", {one.when}"
-        late = f", {span(run.late)} late: it was due {self.shown(one, run.due)}" if run.late > LATE_MS else ""
+        late = f", {about(run.late)} late: it was due {self.shown(one, run.due)}" if run.late > LATE_MS else ""
         return f"\n\n{one.name}{when}{late}{'. What was due before that was left out' if run.earlier else ''}"
 
     def shown(self, one: Schedule, at: int) -> str:
@@ -594,12 +595,6 @@ def _may(caller: Caller, selves: Collection[str], conversation: str, one: Schedu
 
 def _day(at: int) -> int:
     return at // DAY_MS
-
-
-def span(ms: int) -> str:
-    """How long, in words: `12 min`, `3 h`."""
-    minutes = ms // MINUTE_MS
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004 - two hours
 
 
 def missed(one: Schedule, found: Turn, calendar: Calendar) -> str:

@@ -11,9 +11,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
+from core.durations import about
 from core.money import format_sats, to_sats
 from core.spark.known import LATELY_VARIES, UNSEEN
-from core.swarm.orders import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.access import Action, authorize
+from core.durations import about
 from core.errors import Refused, UserError
 from core.events import Event, Kind
 from core.swarm.persona import says
@@ -152,7 +153,7 @@ class Crew:
         why = None if worker.concurrency else "takes nothing more"
         if not self.here(worker.name):
             seen = self._seen.get(worker.name)
-            gone = "" if seen is None else _span(self._clock.steady() - seen)
+            gone = "" if seen is None else about(self._clock.steady() - seen)
             since = "away since the hub's start" if worker.name in self._old else "away: not heard from"
             why = f"away: silent for {gone}" if gone else since
         why = self.troubles.get(worker.name, why)
@@ -384,12 +385,3 @@ def fits(worker: Enrolled, task: Task, called: frozenset[str]) -> bool:
     if task.only is not None or ANYTHING in worker.capabilities:
         return True
     return any(one in called or says(one, task.description) for one in worker.capabilities)
-
-
-def _span(time: int) -> str:
-    """A time in ms in whole minutes, hours or days: `35 s` is `less than a minute`."""
-    minutes = time // 60_000
-    if not minutes:
-        return "less than a minute"
-    size, unit = next(one for one in ((1440, "d"), (60, "h"), (1, "min")) if minutes >= one[0])
-    return f"{minutes // size} {unit}"

@@ -16,12 +16,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from core.access import Action, authorize
+from core.durations import exactly
 from core.errors import HubError, Refused, Unavailable, UserError
 from core.events import Kind
 from core.ids import task_name
 from core.money import MAX_SATS, to_msat
 from core.store import patiently
-from core.swarm.orders import Order, budget_of, span
+from core.swarm.orders import Order, budget_of
 from core.swarm.patience import PutOff
 from core.tokens import NotAsYouWere
 from core.wallet import held, limits
@@ -168,7 +169,7 @@ class HoldEscrow:
         time = min(rules.deadline, LONGEST_MS) if order.time is None else order.time
         order = await self._coordinator.examine(order._replace(budget=budget_of(order, rules), time=time))
         if time > LONGEST_MS:
-            raise TooLongToHold(most=span(LONGEST_MS), given=span(time))
+            raise TooLongToHold(most=exactly(LONGEST_MS), given=exactly(time))
         if (await self._own.in_step()).height <= 0:
             raise NoHeight(backend=node.backend)
         preimage = base64.urlsafe_b64decode(self._ids.token(32) + "=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.durations import SECOND, exactly
 from core.errors import UserError
 from core.events import Event, Kind
 from core.money import to_msat, to_sats
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from core.chat import Caller
     from core.swarm.ports import SwarmTx
 
-SECOND = 1000
 MAX_DESCRIPTION = 8000
 MAX_DEADLINE = 30 * 24 * 3600 * SECOND
 
@@ -79,7 +79,7 @@ def checked(order: Order, known: Callable[[str], str]) -> Order:
     """The order with its words trimmed and its one agent by its full name (`known`). Raises where it asks for what cannot be."""
     words = words_of(order.description)
     if order.time is not None and not SECOND <= order.time <= MAX_DEADLINE:
-        raise BadDeadline(what="A task's time", given=span(order.time))
+        raise BadDeadline(what="A task's time", given=exactly(order.time))
     only = order.only
     if only is not None:
         only = check_actor(only) if is_person(only) else known(only)
@@ -89,7 +89,7 @@ def checked(order: Order, known: Callable[[str], str]) -> Order:
 def check_eta(eta: int | None) -> None:
     """Refuse a bid that promises a time (ms) longer than any task has, or none."""
     if eta is not None and not 0 <= eta <= MAX_DEADLINE:
-        raise BadDeadline(what="The time that a bid promises", given=span(eta))
+        raise BadDeadline(what="The time that a bid promises", given=exactly(eta))
 
 
 def budget_of(order: Order, rules: Rules) -> int:
@@ -121,17 +121,3 @@ def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
     tx.emit(Event(Kind.TASK_POSTED, number, data={"budget_sats": to_sats(budget), "by": order.caller.recorded}))
     tx.mark(order.key, str(number))
     return task, True
-
-
-def span(time: int) -> str:
-    """A time in ms as people write it: `31d`, `90s`."""
-    seconds = time // SECOND
-    size, unit = next(one for one in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
-    return f"{seconds // size}{unit}"
-
-
-def about(time: int) -> str:
-    """A time in ms, roughly: `40 s`, `3 min`, `5 h`."""
-    seconds = max(1, round(time / SECOND))
-    size, unit = next((one for one in ((86_400, "d"), (3600, "h"), (60, "min")) if seconds >= 2 * one[0]), (1, "s"))
-    return f"{round(seconds / size)} {unit}"

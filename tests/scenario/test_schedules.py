@@ -198,9 +198,9 @@ async def test_what_comes_once_is_made_up_for_within_a_day_and_said_to_be_late(t
     async with hub(tmp_path, clock=FakeClock(EPOCH + 3 * HOUR * 1000)) as bot:
         await passed(bot, 0)
         answer, reminder = sorted(told(bot))
-        assert reminder == "Reminder: eat\n\nS-2, 2 h late: it was due Sun 15 Jun 2025 15:16"
+        assert reminder == "Reminder: eat\n\nS-2, 3 h late: it was due Sun 15 Jun 2025 15:16"
         assert answer.startswith("All parts are up")
-        assert answer.endswith("\n\nS-1, 2 h late: it was due Sun 15 Jun 2025 15:16")
+        assert answer.endswith("\n\nS-1, 3 h late: it was due Sun 15 Jun 2025 15:16")
         assert bot.rows(RUNS) == [(1, 10, "done"), (2, 10, "done")]
 
 
@@ -527,7 +527,7 @@ async def test_a_clock_that_is_set_forward_is_late_and_one_set_back_does_nothing
         bot.clock.set_forward(100 * DAY * 1000)
         await passed(bot, MINUTE)
         (late,) = told(bot)
-        assert "7 min late: it was due Tue 23 Sep 2025 15:00. What was due before that was left out" in late
+        assert "8 min late: it was due Tue 23 Sep 2025 15:00. What was due before that was left out" in late
         full = EPOCH // (HOUR * 1000) * HOUR * 1000
         for back, then in ((100 * DAY, full + HOUR * 1000), (2 * HOUR, full - HOUR * 1000)):
             bot.clock.set_back(back * 1000)

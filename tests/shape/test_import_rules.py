@@ -27,6 +27,7 @@ SEEDS = [
     ("core is in order", "core/ids.py", "core.money"),
     ("core is in order", "core/errors.py", "core.ids"),
     ("core is in order", "core/networks.py", "core.ids"),
+    ("core is in order", "core/durations.py", "core.ids"),
     ("core is in order", "core/store.py", "core.wallet"),
     ("core is in order", "core/wallet/wallet.py", "core.swarm.task"),
     ("core is in order", "core/swarm/coordinator.py", "core.agent.prompt"),

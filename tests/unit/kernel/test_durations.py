@@ -1,10 +1,10 @@
-"""What orders are written in."""
+"""How long something is, in words."""
 
 from __future__ import annotations
 
 import pytest
 
-from core.swarm.orders import about
+from core.durations import about
 
 HOUR = 3_600_000
 
