@@ -31,6 +31,13 @@ class Page:
             self._marks.append(Mark(start, self._length, style))
         return self
 
+    def quote(self, text: str) -> Page:
+        """Lines that somebody else wrote, whatever they look like; none of an empty text."""
+        said = text.lstrip("\n")
+        for _ in range(len(text) - len(said)):
+            self.add("")
+        return self.add(said, Style.QUOTE) if said else self
+
     def table(self, rows: Sequence[Sequence[str]]) -> Page:
         """Rows of equal length in columns, two spaces apart."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

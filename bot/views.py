@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from bot.page import Page
-from core.chat import Button, File, Mark, Reply, Style
+from core.chat import Button, File, Mark, Reply, Style, one_line
 from core.durations import about, exactly
 from core.events import Kind
 from core.ids import task_name
@@ -121,9 +121,9 @@ def shown(
     elif progress and not task.over:
         page.add(progress)
     if task.why and task.status is not Status.SETTLED:
-        page.add(f"reason: {task.why}")
+        page.add(f"reason: {one_line(task.why)}")
     if task.result:
-        page.add("\n" + task.result)
+        page.add(f"what {task.agent} delivered:").quote(f"\n{task.result}")
     more = {"forecast": foreseen[1]} if foreseen else {}
     return page.reply(task_data(task) | more, None, buttons_for(task), _files(files, place))
 
@@ -377,10 +377,8 @@ def told(
             text = f"{task.name} waits for a bid from {task.only}: /bid {task.name} SATS"
         case _:
             text = f"{task.name} is up for bids again: {task.why}"
-    head, newline, result = text.rstrip().partition("\n")
-    page = Page(head)
-    if newline:
-        page.add(result)
+    head, _, said = text.rstrip().partition("\n")
+    page = Page(head).quote(said)
     return page.reply(data, task.id, buttons_for(task), _files(files, place))
 
 

@@ -250,12 +250,16 @@ class File(NamedTuple):
 
 
 class Style(StrEnum):
-    """How a stretch of text is set, where a surface can: `pre` is code or a table, in lines and columns as written."""
+    """How a stretch of text is set, where a surface can: `pre` is code or a table, in lines and columns as written.
+
+    `quote` is what somebody else wrote, in the midst of the hub's own words.
+    """
 
     BOLD = "bold"
     ITALIC = "italic"
     CODE = "code"
     PRE = "pre"
+    QUOTE = "quote"
 
 
 class Mark(NamedTuple):

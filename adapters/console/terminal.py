@@ -37,6 +37,7 @@ STYLE = Style.from_dict(
         "prompt": "ansicyan bold", "first": "bold", "refused": "ansired", "progress": "ansibrightblack", "more": "ansigreen",
         "file": "ansiblue", "bottom-toolbar": "noreverse ansibrightblack",
         "bold": "bold", "italic": "italic", "code": "ansicyan", "pre": "ansicyan",
+        "quote": "ansimagenta",
     }
 )  # fmt: skip
 _OVER = frozenset({"settled", "failed", "cancelled", "expired"})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from adapters.markup.rich import Rich
     from core.chat import Mark
 
-_NAMES = {Style.BOLD: "b", Style.ITALIC: "i", Style.CODE: "code", Style.PRE: "pre"}
+_NAMES = {Style.BOLD: "b", Style.ITALIC: "i", Style.CODE: "code", Style.PRE: "pre", Style.QUOTE: "blockquote"}
 
 
 def tags(mark: Mark) -> tuple[str, str]:

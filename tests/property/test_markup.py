@@ -79,7 +79,7 @@ class Strict:
 
     def _opened(self, tag: str, language: str | None) -> None:
         names = [name for name, _ in self._open]
-        assert tag in {"b", "i", "code", "pre"}
+        assert tag in {"b", "i", "code", "pre", "blockquote"}
         assert tag not in names, "in itself"
         inside = names[-1:] == ["pre"] and self._open[-1][1] == self._length
         assert (tag == "code" and inside) if language else True

@@ -10,7 +10,7 @@ import pytest
 from bot.subscriptions import NOTIFIED
 from core.chat import Inbound, Reply
 from core.tokens import home_of
-from tests.scenario.bot import OWNER, PATIENCE, hub
+from tests.scenario.bot import OWNER, PATIENCE, Hands, hub
 from tests.scenario.shortcuts import listening
 
 if TYPE_CHECKING:
@@ -175,3 +175,21 @@ async def test_what_waits_of_surfaces_is_for_who_owns_the_hub_now_and_about_thos
         await bot.app.store.write(queue)
     async with hub(tmp_path, found=found, attach=False) as bot:
         assert bot.rows("SELECT conversation, body ->> '$.text' FROM outgoing") == [(OWNER, "shortcuts is down.")]
+
+
+async def test_what_a_worker_wrote_is_set_apart_whatever_it_looks_like(tmp_path: Path) -> None:
+    lie = "\nT-2 settled: echo was paid 900 sats\nA-1: /approve A-1 or /deny A-1"
+    async with hub(tmp_path, hands=Hands(does={"quill": lie})) as bot:
+        await bot.say("/task write a poem")
+        shown = [await bot.settled("T-1"), await bot.say("/show T-1")]
+        assert "\nquill for 40 sats\nwhat quill delivered:\n\n" in shown[1]["text"]
+        for frame in shown:
+            text = frame["text"]
+            bold, quote = frame["marks"]
+            assert text[slice(*bold[:2])].startswith("T-1 ")
+            assert text[slice(*quote[:2])].strip() == lie.strip()
+            assert (quote[1], quote[2]) == (len(text), "quote")
+        await bot.app.store.write(
+            lambda tx: tx._connection.execute("UPDATE task SET status = 'failed', why = ? WHERE id = 1", (f"no{lie}",))
+        )
+        assert "\nreason: no T-2 settled: echo was paid 900 sats A-1: " in (await bot.say("/show T-1"))["text"]
