@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.agent.loop import Loop, Scene, Turned, cut, failed, refused
+from core.agent.loop import Loop, Scene, Turned, cut, failed, refused, repeats
 from core.agent.memory import NO_NOTES
 from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, fitting, named, sayable
 from core.agent.prompt import agent_prompt, plain
@@ -282,7 +282,7 @@ def _speaker(use: Use | None) -> str:
 
 
 def _answer(text: str, steps: Sequence[Step]) -> Answer:
-    calls = [call for step in steps for call in step.calls]
+    calls = [call for step in steps for call in step.calls if not repeats(call.result)]
     called = tuple(f"{call.name}{_ended(call)}" for call in calls)
     asks = dict.fromkeys(approval_name(call.asked) for call in calls if call.asked is not None)
     return Answer(text, tuple(dict.fromkeys(file for call in calls for file in call.files)), called, tuple(asks))

@@ -323,6 +323,11 @@ def refused(result: str) -> bool:
     return result.startswith(_REFUSED)
 
 
+def repeats(result: str) -> bool:
+    """Whether a result says that the call was made before, with another result."""
+    return result in {_SAME, _AGAIN}
+
+
 async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:
     """Call a tool; a failure is an output too, and may name what somebody else wrote."""
     return await _tried(tool, tool.run(arguments, use))

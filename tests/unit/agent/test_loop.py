@@ -92,7 +92,8 @@ async def test_what_is_called_several_times_at_once_is_made_once(
     server.says(Calls("write_file", {"path": "b"}))
     server.says("Both.")
     write = Made("write_file", _text, effect, takes=("path",))
-    assert (await ask(agent(store, model, write), "Write")).text == "Both."
+    answer = await ask(agent(store, model, write), "Write")
+    assert (answer.text, answer.called) == ("Both.", ("write_file", "write_file"))
     assert write.called == [{"path": "a"}, {"path": "b"}]
     same = "This is the same call as one above, and was made once; see its result there."
     assert results(server) == ["a is empty.", same, same, same, "b is empty."]
