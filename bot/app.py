@@ -64,6 +64,7 @@ from bot.taps import Taps
 from bot.watch import Watch
 from bot.why import Decisions
 from config import personas
+from core.agent.cascade import find
 from core.agent.model import Bounds
 from core.automation.notify import Notices
 from core.chat import File
@@ -207,6 +208,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         coordinator = Coordinator(
             store, agents, hands, clock=clock, ids=ids, spawner=nursery, as_now=identities.as_now, rules=_rules(settings),
             sold=sold, foresee=spark.foresee, people=lambda place: notices.asked_to_bid(place),  # noqa: PLW0108 - made below
+            find_model=partial(find, brain),
         )  # fmt: skip
         figures = partial(_figures, store, _zone(settings))
         health = Health(clock, store, figures, brain.check, clock.now(), simulated=wallet.simulated)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot import views
-from bot.mcp_tools import Listed, OfTask, Posted, number, offer, prose_of
+from bot.mcp_tools import Listed, OfTask, number, offer, prose_of
 from bot.registry import BadStatus, registry
 from core.access import Action, authorize
 from core.agent.prompt import plain
@@ -228,8 +228,8 @@ class Desk:
         read = registry.call(command, message, caller).args
         prose = [str(read[one.name]) for one in command.arguments if one.prose and one.name in read]
         keyed = {one.name for one in command.arguments if one.keyed and one.name in read}
-        said = {"max": order.max_sats, "by": order.deadline, "to": order.to} if isinstance(order, Posted) else {}
-        said |= {"eta": getattr(order, "eta", None)}
+        options = ("max_sats", "max"), ("deadline", "by"), ("to", "to"), ("model", "model"), ("eta", "eta")
+        said = {key: getattr(order, name, None) for name, key in options}
         if "".join(prose) != prose_of(order) or keyed != {key for key, value in said.items() if value is not None}:
             raise OptionsInText(command=command.name)
 

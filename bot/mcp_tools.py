@@ -19,11 +19,13 @@ _ID = r"^[Tt]?-?[0-9]{1,9}$"
 _NAME = r"^[A-Za-z0-9._:-]{1,64}$"
 _TIME = r"^[0-9]{1,6}[smhd]$"
 _AGENT = r"^[^\s\"'=]{1,200}$"
+_MODEL = r"^[A-Za-z0-9][^\s\"'=]{0,127}$"
 _FORMS = {
     _ID: "a task's id, such as T-12",
     _NAME: "a name of at most 64 letters, digits, dots, dashes, underscores and colons",
     _TIME: "a time, such as 90s, 10m, 2h or 1d",
     _AGENT: "one agent's name, without blanks, quotes or =",
+    _MODEL: "one model's name, such as qwen3:8b",
 }
 """What the patterns mean, in words."""
 
@@ -75,11 +77,12 @@ class Posted(_Arguments):
         default=None, pattern=_TIME, description="the time that it may take: 90s, 10m, 2h or 1d"
     )
     to: str | None = Field(default=None, pattern=_AGENT, description="the one agent that may bid")
+    model: str | None = Field(default=None, pattern=_MODEL, description="the model that it is to be done with")
     request_id: str | None = _AGAIN
 
     def line(self) -> str:
         """The command."""
-        options = {"max": self.max_sats, "by": self.deadline, "to": self.to}
+        options = {"max": self.max_sats, "by": self.deadline, "to": self.to, "model": self.model}
         return _line(
             "task", [f"{key}={value}" for key, value in options.items() if value is not None], self.description
         )
@@ -156,6 +159,7 @@ class TaskFacts(_Facts):
     attempt: int
     winner: str = ""
     price_sats: int = 0
+    model: str = ""
     untrusted: Untrusted = Field(default_factory=Untrusted)
 
 

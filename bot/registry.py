@@ -50,6 +50,7 @@ _ALIKE = {
     "by": bag("deadline due within until till timeout eta timelimit"),
     "eta": bag("by in time deadline due within until duration"),
     "to": bag("agent worker only assignee assign"),
+    "model": bag("llm models modelname usemodel"),
     "pick": bag("choose choice select winner award"),
 }
 """Words that people write for an option: a limit under another name must not pass as text."""
@@ -168,10 +169,16 @@ def _fact(text: str) -> int:
     return parse_fact(text)
 
 
+def _model(text: str) -> str:
+    from core.agent.model import sayable  # noqa: PLC0415 - for the first who names one
+
+    return sayable(text)
+
+
 _TYPES: Mapping[str, Callable[[str], object]] = {
     "SATS": parse_sats, "DURATION": parse_duration, "T": parse_task, "ID": parse_approval,
     "AMOUNT": _amount, "N": _number, "ENTRY": _entry, "STATUS": _status, "FACT": _fact,
-    "S": parse_schedule,
+    "S": parse_schedule, "MODEL": _model,
 }  # fmt: skip
 
 

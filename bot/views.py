@@ -38,6 +38,8 @@ def task_data(task: Task) -> dict[str, Json]:
         "ok": True, "task": task.name, "status": task.status.value, "budget_sats": to_sats(task.budget),
         "attempt": task.attempt,
     }  # fmt: skip
+    if task.model is not None:
+        data["model"] = task.model
     if task.agent is not None:
         data["winner"] = task.agent
     if task.price is not None:
@@ -85,6 +87,8 @@ def posted(task: Task, *, simulated: bool, known: bool) -> Reply:
         words += f"\nOnly {task.only} may bid."
     if not known:
         words += f"\n{task.only} was never let in (/pair), and can neither read of it nor bid."
+    if task.model:
+        words += f"\nWith the model {task.model}."
     if task.pick == "ask":
         words += "\nYou pick the winner among the bids."
     if not is_held(task.account) and task.account != user_account(task.requester):
@@ -114,6 +118,8 @@ def shown(
         page.add(f"paid from outside: {held}")
     if foreseen:
         page.add(f"foreseen: {foreseen[0]}")
+    if task.model:
+        page.add(f"with the model {task.model}")
     if task.retry_of:
         page.add(f"tries {task_name(task.retry_of)} again")
     if task.agent:
@@ -418,6 +424,8 @@ def asked(task: Task, now: int) -> Reply:
     left = (task.closes_at or task.deadline) - now
     page = Page(f"{task.name} is up for bids{f' by {task.only}' if task.only else ''}, for {about(left)}")
     page.add(_first_line(task.description))
+    if task.model:
+        page.add(f"with the model {task.model}, as its requester wishes")
     page.add(f"at most {format_sats(task.budget)}: /bid {task.name} SATS")
     return page.reply(task_data(task))
 

@@ -41,6 +41,7 @@ class Action(StrEnum):
     ROSTER = "spawn and stop agents"
     IMAGE = "choose what an agent's container runs"
     MODEL = "choose the model"
+    TASK_MODEL = "choose a task's model"
     PULL = "get models"
     RECALL = "see what is remembered"
     REMEMBER = "have something remembered or forgotten"
@@ -88,8 +89,8 @@ _MEMBER = frozenset(
 _OWN_TASKS = frozenset({Action.JUDGE, Action.AWARD, Action.CANCEL, Action.RETRY})
 _OWN = _OWN_TASKS | {Action.TOKENS, Action.FORGET}
 _OPERATOR = frozenset({
-    Action.FORGET, Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.ALOUD, Action.TELL,
-    Action.PLAN_HERE,
+    Action.FORGET, Action.AWARD, Action.CANCEL, Action.RETRY, Action.ROSTER, Action.MODEL, Action.TASK_MODEL, Action.ALOUD,
+    Action.TELL, Action.PLAN_HERE,
 })  # fmt: skip
 _MAY: dict[Role, frozenset[Action]] = {
     Role.GUEST: frozenset({Action.JOIN}),
@@ -161,7 +162,7 @@ _TAPPED = (_PAYS | _BINDS) - {Action.POST, Action.RECALL, *_UNSPOKEN}
 _SOLD = frozenset({Action.TALK, Action.POST})
 """What strangers can buy."""
 
-_TIMED = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.SEE_MONEY})
+_TIMED = frozenset({Action.TALK, Action.LOOK, Action.POST, Action.TASK_MODEL, Action.SEE_MONEY})
 """What is done without its person: nothing that pays, approves, lets in or links, and no further schedule."""
 
 _PRIVATELY = {

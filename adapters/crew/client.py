@@ -63,7 +63,9 @@ class HubClient:
     async def tasks(self, wait: int) -> list[Notice]:
         """See `Hub`."""
         found = await self._ask("GET", f"tasks?wait={wait}", wait=wait) or ()
-        return [Notice(one["task_id"], one["description"], to_msat(one["budget_sats"])) for one in found]
+        return [
+            Notice(one["task_id"], one["description"], to_msat(one["budget_sats"]), one.get("model")) for one in found
+        ]
 
     async def bid(self, task: str, price: int, eta: int | None, note: str) -> None:
         """See `Hub`."""
@@ -80,7 +82,7 @@ class HubClient:
         if one is None:
             return None
         seconds = (one["lease_until"] - self._clock.now()) / 1000
-        return Given(one["task_id"], one["description"], one["attempt"], one["lease_token"], seconds)
+        return Given(one["task_id"], one["description"], one["attempt"], one["lease_token"], seconds, one.get("model"))
 
     async def beat(self, task: str, lease: str) -> bool:
         """See `Hub`."""

@@ -115,19 +115,20 @@ class _Said(HubError):
 
 
 def task_facts(task: Task, called: Iterable[str], answered: Iterable[str]) -> list[Any]:
-    """What a gateway needs to know of a task that is up for bids, or that a worker has."""
+    """What a gateway needs to know of a task that is up for bids, or that a worker has. Its model comes last, where it has one."""
     return [
         "task", task.id, task.status.value, task.description, task.budget, task.closes_at or task.deadline, task.only,
         [*task.excluded], task.attempt, task.agent, task.lease, task.lease_until, sorted(called), [*answered],
+        *([] if task.model is None else [task.model]),
     ]  # fmt: skip
 
 
 def task_of(facts: Sequence[Any]) -> tuple[Task, frozenset[str], list[str]]:
     """The same, read: the task with nothing that a gateway need not know, what it calls for, who has answered."""
-    ident, status, description, budget, closes, only, excluded, attempt, agent, lease, until, called, answered = facts
+    ident, status, words, budget, end, only, excluded, attempt, agent, lease, until, called, answered, *more = facts  # fmt: skip
     task = _blank(
-        ident, status, description=description, budget=budget, closes_at=closes, only=only, excluded=tuple(excluded),
-        attempt=attempt, agent=agent, lease=lease, lease_until=until,
+        ident, status, description=words, budget=budget, closes_at=end, only=only, excluded=tuple(excluded),
+        attempt=attempt, agent=agent, lease=lease, lease_until=until, model=next(iter(more), None),
     )  # fmt: skip
     return task, frozenset(called), answered
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "id, requester, account, conversation, description, status, budget, hold, pick, only, attempt, attempts, posted_at,"
     " deadline, closes_at, agent, price, lease, lease_until, review_until, result, why, excluded, retry_of, ended_at,"
-    " field, awarded_at, took"
+    " field, awarded_at, took, model"
 )
 _ANSWER = "SELECT agent, price, eta, note, fit, at, score FROM bid"
 _RECORD = "settled, failed, earned, took, good, bad, at"
@@ -63,11 +63,11 @@ class TaskRows:
         """See `TaskStore`."""
         self._connection.execute(
             "INSERT INTO task (id, requester, account, conversation, description, status, budget, hold, pick, only,"
-            " attempt, attempts, posted_at, deadline, retry_of, due) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " attempt, attempts, posted_at, deadline, retry_of, model, due) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 task.id, task.requester, task.account, task.conversation, task.description, task.status.value,
                 task.budget, task.hold, task.pick, task.only, task.attempt, task.attempts, task.posted_at,
-                task.deadline, task.retry_of, task.due,
+                task.deadline, task.retry_of, task.model, task.due,
             ),
         )  # fmt: skip
         if self._last is not None:

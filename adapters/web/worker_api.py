@@ -112,7 +112,10 @@ class AgentIs:
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """An auction that a worker may bid in, until `closes_at` (Unix ms). `capabilities`: what it calls for."""
+    """An auction that a worker may bid in, until `closes_at` (Unix ms). `capabilities`: what it calls for.
+
+    `model`: the one that its requester wishes it to be done with, where there is one.
+    """
 
     task_id: str
     description: str
@@ -120,6 +123,7 @@ class OpenTask:
     budget_sats: int
     closes_at: int
     capabilities: list[str]
+    model: str | None = None
 
 
 OpenTasks = list[OpenTask]
@@ -150,13 +154,14 @@ class BidIs:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A task that is the worker's to begin; `lease_until` (Unix ms): a heartbeat must come before."""
+    """A task that is the worker's to begin; `lease_until` (Unix ms): a heartbeat must come before. `model`: as in the auction."""
 
     task_id: str
     description: str
     attempt: int
     lease_token: str
     lease_until: int
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +323,7 @@ class WorkerApi:
     def _show(self, task: Task) -> str:
         one = OpenTask(
             task.name, task.description, task.status.value, to_sats(task.budget), task.closes_at or task.deadline,
-            self._desk.calls_for(task),
+            self._desk.calls_for(task), task.model,
         )  # fmt: skip
         return json.dumps(plain(one))
 
@@ -348,7 +353,9 @@ class WorkerApi:
             await self._still(request)
         if task is None:
             return web.Response(status=204)
-        return answer(Assignment(task.name, task.description, task.attempt, task.lease or "", task.lease_until or 0))
+        return answer(
+            Assignment(task.name, task.description, task.attempt, task.lease or "", task.lease_until or 0, task.model)
+        )
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         """It is at a task."""

@@ -42,7 +42,7 @@ def _posted(hub: Hub, task: Task) -> Reply:
 
 
 @command(
-    "/task WHAT [max=SATS] [by=DURATION] [to=AGENT] [pick=auto|ask] [escrow=wallet|hold]",
+    "/task WHAT [max=SATS] [by=DURATION] [to=AGENT] [pick=auto|ask] [model=MODEL] [escrow=wallet|hold]",
     "post a task; agents bid for it in sats",
     group="work",
     action=Action.POST,
@@ -51,6 +51,7 @@ def _posted(hub: Hub, task: Task) -> Reply:
         "by=DURATION: the time that it may take (90s, 10m, 2h, 1d; 30d at most); TIMMY_AUCTION_DEADLINE, a day at first",
         "to=AGENT: only this agent may bid, or this person (to=quill, to=telegram:12345)",
         "pick=ask: you choose among the bids with /award; pick=auto, as without it: the best bid wins",
+        "model=MODEL: the agents here do it with this model (/model lists them), or not at all; operators and owners may say so",
         "escrow=hold: it is paid from outside, by an invoice; the node holds the sats until it has ended (6h at most)",
         "A line that ends with a limit in words (for 10 sats, max 10, within 2h) is refused: write max=10, or quote it as text",
         'Options go anywhere in the line. A file name with blanks goes in quotes: /task summarise "press release.txt"',
@@ -65,6 +66,7 @@ async def task(hub: Hub, call: CommandCall) -> Reply:
         call.caller, call.follows, cast("str", call.args["what"]), call.key,
         budget=to_msat(sats) if sats else None, time=cast("int | None", call.args.get("by")),
         only=only and hub.identities.account(only), pick=cast("str", call.args.get("pick", "auto")),
+        model=cast("str | None", call.args.get("model")),
     )  # fmt: skip
     if call.args.get("escrow") == "hold":
         held = await hub.escrow.order(order)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.loop import Loop, Scene, Turned, cut, failed, refused, repeats
 from core.agent.memory import NO_NOTES
-from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, UnknownModel, fitting, named, sayable
+from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, fitting, installed
 from core.agent.prompt import agent_prompt, plain
 from core.agent.session import HISTORY_TURNS, Step, Turn
 from core.agent.tool import NoTools
@@ -211,7 +211,7 @@ class Assistant:
 
         Raises `UnknownModel` (it lists those there are), `BadModelName`, or why the models cannot be listed.
         """
-        model = None if name is None else await self._find(name.strip())
+        model = None if name is None else await installed(self._model, name)
         await self._store.write(lambda tx: tx.conversations.choose(conversation, model))
         return model
 
@@ -224,14 +224,6 @@ class Assistant:
         return ModelChoice(
             await self.chosen(conversation), await self._model.default(), tuple(await self._model.models())
         )
-
-    async def _find(self, name: str) -> str:
-        name = sayable(name)
-        installed = await self._model.models()
-        found = named(name, installed)
-        if found is None:
-            raise UnknownModel(model=name, installed=", ".join(installed) or "none yet")
-        return found
 
     async def _speak(
         self, speech: _Speech, scene: Scene, key: str, model: str | None, tell: Callable[[str], None]

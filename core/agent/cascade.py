@@ -6,13 +6,13 @@ Models of the first server go by their own names, those of another by its name t
 
 from __future__ import annotations
 
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.breaker import Breaker
-from core.agent.model import ModelCut, ModelMissing, ModelUnreachable
+from core.agent.model import ModelCut, ModelMissing, ModelUnreachable, installed
 from core.errors import HubError, Unavailable
 
 if TYPE_CHECKING:
@@ -46,7 +46,25 @@ class StoodIn(NamedTuple):
     why: str
 
 
+_alone: ContextVar[str | None] = ContextVar("alone", default=None)
 _answers: ContextVar[list[StoodIn] | None] = ContextVar("answers", default=None)
+
+
+@contextmanager
+def alone(model: str | None) -> Iterator[None]:
+    """Have nobody stand in for this model in what is asked within the block, and nobody but its server asked for `models`."""
+    token = _alone.set(model)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+async def find(model: Model, name: str) -> str:
+    """The model that a name means (`installed`). Where its own server has it, no other is waited for."""
+    with suppress(HubError), alone(name):
+        return await installed(model, name)
+    return await installed(model, name)
 
 
 @contextmanager
@@ -119,12 +137,13 @@ class Cascade:
     async def models(self) -> list[str]:
         """See `Model`. Raises only if no server can list its own."""
         found, errors = [], []
-        for line in self._lines:
+        lines = self._lines if (own := _alone.get()) is None else [self._of(own)[0]]
+        for line in lines:
             try:
                 found += [line.prefix + name for name in await line.backend.model.models()]
             except HubError as error:
                 errors.append(error)
-        if len(errors) == len(self._lines):
+        if len(errors) == len(lines):
             raise errors[0]
         return found
 
@@ -171,6 +190,8 @@ class Cascade:
     def _order(self, model: str | None) -> list[tuple[_Line, str | None]]:
         """Whom to ask, with the model: its own server first, and last those that failed lately."""
         own, name = self._of(model)
+        if model is not None and model == _alone.get():
+            return [(own, name)]
         now = self._clock.now()
         order = sorted(self._lines, key=lambda line: (line.breaker.is_open(now), model is not None and line is not own))
         return [(line, name if line is own else None) for line in order]

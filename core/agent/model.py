@@ -188,6 +188,16 @@ def sayable(name: str) -> str:
     return name
 
 
+async def installed(model: Model, name: str) -> str:
+    """The model that a name means, by its full name. Raises `BadModelName`, `UnknownModel`, or why they cannot be listed."""
+    name = sayable(name)
+    known = await model.models()
+    found = named(name, known)
+    if found is None:
+        raise UnknownModel(model=name, installed=", ".join(known) or "none yet")
+    return found
+
+
 def fitting(window: int, card: Card) -> int:
     """The window to ask a model with: what is wanted, but no more than it was made for."""
     return min(window, card.window or window)

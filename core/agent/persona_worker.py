@@ -12,8 +12,9 @@ import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
+from core.agent.cascade import alone
 from core.agent.loop import Loop, Scene, Turned
-from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, fitting
+from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, fitting, installed
 from core.agent.needs import needs, unmet
 from core.agent.prompt import CANNOT, TooLongForModel, persona_prompt, plain, window
 from core.agent.session import Step, Turn
@@ -119,7 +120,7 @@ class PersonaWorker:
 
     def appraise(self, agent: Agent, description: str) -> Awaitable[Offer | Decline] | None:
         """See `Worker`: what a skill understands is the skill's to do or decline; the rest may be the model's."""
-        match = self._match(agent.persona, description)
+        match = self._match(agent, description)
         if match is not None:
             return self._appraise_skill(agent.persona, match)
         fit = field_fit(agent.persona, description)
@@ -127,20 +128,21 @@ class PersonaWorker:
 
     async def work(self, agent: Agent, task: Task) -> Delivery:
         """See `Worker`."""
-        match = self._match(agent.persona, task.description)
+        match = self._match(agent, task.description)
         if match is not None:
             return await self._run(match)
         return await self._ask(agent, task.description, f"task/{task.id}/{task.attempt}", task.id)
 
     async def do(self, agent: Agent, description: str, key: str = "task") -> Delivery:
         """The same for who knows no more of the task than its words."""
-        match = self._match(agent.persona, description)
+        match = self._match(agent, description)
         if match is not None:
             return await self._run(match)
         return await self._ask(agent, description, key)
 
-    def _match(self, persona: Persona, description: str) -> Match | None:
-        return self._skills.match(self._skills.offered(persona.skills), description)
+    def _match(self, agent: Agent, description: str) -> Match | None:
+        """The skill that does it; none where it is to be done with a model."""
+        return None if agent.model else self._skills.match(self._skills.offered(agent.persona.skills), description)
 
     async def _appraise_skill(self, persona: Persona, match: Match) -> Offer | Decline:
         try:
@@ -152,18 +154,30 @@ class PersonaWorker:
         return Offer(to_msat(persona.rate), SKILL_ETA, round(match.fit * 1000), f"with the skill {match.skill}")
 
     async def _appraise_model(self, agent: Agent, description: str, fit: float) -> Offer | Decline:
-        why = _needs(await self._model.check()) or await self._lacks(agent, description)
-        if why is not None:
-            return Decline(why)
+        with alone(agent.model):
+            try:
+                why = await self._missing(agent) or await self._lacks(agent, description)
+                if why is not None:
+                    return Decline(why)
+                window(persona_prompt(agent.persona), (), description, await self._window(agent))
+            except UserError as error:
+                return Decline(str(error), fault=error)
+        note = "with the model" if agent.model is None else f"with the model {agent.model}"
+        return Offer(to_msat(agent.persona.rate), MODEL_ETA, round(fit * MODEL_FIT), note)
+
+    async def _missing(self, agent: Agent) -> str | None:
+        """Why there is no model that an agent could ask. Raises `UnknownModel` where that of the task is not here."""
+        if agent.model is None:
+            return _needs(await self._model.check())
         try:
-            window(persona_prompt(agent.persona), (), description, await self._window(agent))
-        except UserError as error:
-            return Decline(str(error), fault=error)
-        return Offer(to_msat(agent.persona.rate), MODEL_ETA, round(fit * MODEL_FIT), "with the model")
+            await installed(self._model, agent.model)
+        except Unavailable as error:
+            return _needs(str(error))
+        return None
 
     async def _window(self, agent: Agent) -> int:
         """The window of its model, as it would be asked."""
-        return fitting(self._bounds.window, await self._model.card(agent.persona.model or None))
+        return fitting(self._bounds.window, await self._model.card(_model_of(agent)))
 
     async def _lacks(self, agent: Agent, description: str) -> str | None:
         """What an agent cannot look at, though the task needs it to."""
@@ -172,7 +186,7 @@ class PersonaWorker:
         need = unmet(description, [tool.spec.name for tool in self._tools(agent, "")[0]])
         if need is not None:
             return f"has no {' or '.join(need.tools)} here to look at {need.what}"
-        if not (await self._model.card(agent.persona.model or None)).tools:
+        if not (await self._model.card(_model_of(agent))).tools:
             return f"needs a model that can call tools, to look at {needs(description)[0].what}"
         return None
 
@@ -189,6 +203,7 @@ class PersonaWorker:
         steps = list[Step]()
         try:
             async with asyncio.timeout(self._bounds.seconds), AsyncExitStack() as stack:
+                stack.enter_context(alone(agent.model))
                 bench = await self._bench(agent, description, key, stack)
                 scene = self._scene(agent, description, key, bench)
                 if number is not None and (reports := self._reports) is not None:
@@ -205,7 +220,7 @@ class PersonaWorker:
         from core.agent.changing import named  # noqa: PLC0415 - for the first task that may change code
 
         names = named(description)
-        if not names or not (await self._model.card(agent.persona.model or None)).tools:
+        if not names or not (await self._model.card(_model_of(agent))).tools:
             return None
         folder = await self._benches.project(names)
         return await stack.enter_async_context(self._benches.open(folder, f"{agent.name}/{key}")) if folder else None
@@ -229,7 +244,7 @@ class PersonaWorker:
     async def _said(self, agent: Agent, scene: Scene, steps: list[Step]) -> str:
         """Let the model speak; what it calls is added to `steps`."""
         turned = Turned()
-        await self._loop.run(scene, turned, agent.persona.model or None, _unwatched, _unkept)
+        await self._loop.run(scene, turned, _model_of(agent), _unwatched, _unkept)
         steps += turned.steps
         said = plain(turned.said).strip()
         if not said:
@@ -276,6 +291,11 @@ class PersonaWorker:
     @staticmethod
     def _use(agent: Agent, key: str) -> Use:
         return Use(Caller(f"agent:{agent.name}", Role.MEMBER, private=False), "", key)
+
+
+def _model_of(agent: Agent) -> str | None:
+    """What an agent works with: the model of the task, else of its persona, else (None) the hub's own."""
+    return agent.model or agent.persona.model or None
 
 
 def _fits(scene: Scene, said: str, num_ctx: int) -> bool:

@@ -159,8 +159,11 @@ class Spark:
     # Before ----------------------------------------------------------------------------------------------------
 
     def foresee(self, tx: SparkTx, task: Task, able: Sequence[str]) -> None:
-        """Say what will become of a task, in the unit of work that posts it; `able`: who is in the running."""
-        if task.waits_for_people or task.path is Path.SOLD:
+        """Say what will become of a task, in the unit of work that posts it; `able`: who is in the running.
+
+        Nothing of one that asks for a model: how long that takes, and whether it is any good, says nothing of its field.
+        """
+        if task.waits_for_people or task.path is Path.SOLD or task.model is not None:
             return
         field = self._field_of(task.description)
         known, asked = self._fields.get(field, NOTHING), (field, task.budget, tuple(able))

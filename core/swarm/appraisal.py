@@ -29,6 +29,12 @@ class NotTheirWork(UserError):
     status = 409
 
 
+class NotWithModel(UserError):
+    """No agent here can do this with {model}: {why}. Choose another model=, or leave it out."""
+
+    status = 409
+
+
 class Appraiser:
     """Asks the agents of a roster through the worker that does their work."""
 
@@ -38,15 +44,16 @@ class Appraiser:
 
     async def examine(self, order: Order) -> list[tuple[Agent, Said]]:
         """What the agents say to an order. Raises where the task itself is at fault, or is for an agent that does no such work."""
-        appraised = await self.ask(order.description, order.only, (), order.caller.name)
+        appraised = await self.ask(order.description, order.only, (), order.caller.name, order.model)
         _refuse_faulty(order, appraised)
         await self._refuse_wrong_agent(order, appraised)
+        _refuse_model(order, appraised)
         if any(answer for _, answer in appraised):
             return appraised
         return [(agent, await self._unready(agent, order.caller.name)) for agent, _ in appraised]
 
     async def ask(
-        self, description: str, only: str | None, excluded: Sequence[str], requester: str
+        self, description: str, only: str | None, excluded: Sequence[str], requester: str, model: str | None = None
     ) -> list[tuple[Agent, Said]]:
         """What each agent says to a task of `requester`, all asked at once; one that is late or breaks has declined.
 
@@ -55,6 +62,8 @@ class Appraiser:
         agents = [agent for agent in self._roster if agent.name not in excluded and only in {None, agent.name}]
         if not agents:
             return []
+        if model is not None:
+            agents = [agent._replace(model=model) for agent in agents]
         said: dict[str, Said] = {}
         looking = []
         worker = self._workers.of(requester)
@@ -90,7 +99,7 @@ class Appraiser:
         """Refuse a task for an agent that does no such work, where others do."""
         if order.only is None or not self._roster.capacity(order.only) or any(answer for _, answer in appraised):
             return
-        others = await self.ask(order.description, None, (order.only,), order.caller.name)
+        others = await self.ask(order.description, None, (order.only,), order.caller.name, order.model)
         able = [agent.name for agent, answer in others if isinstance(answer, Offer)]
         if able:
             raise NotTheirWork(agent=order.only, able=" and ".join(able))
@@ -106,9 +115,21 @@ def _broken(agent: Agent, error: Exception) -> Decline:
 
 def _refuse_faulty(order: Order, appraised: Sequence[tuple[Agent, Said]]) -> None:
     """Refuse a task that nobody can do because of what it names (a missing file, say), before anything is written."""
-    people = is_person(order.only) or (order.pick == "ask" and order.only is None)
-    if people or any(isinstance(answer, Offer) for _, answer in appraised):
+    if _may_be_done(order, appraised):
         return
     for _, answer in appraised:
         if isinstance(answer, Decline) and answer.fault is not None:
             raise answer.fault
+
+
+def _refuse_model(order: Order, appraised: Sequence[tuple[Agent, Said]]) -> None:
+    """Refuse a task that those in whose field it is cannot do with the model that it asks for."""
+    whys = [f"{agent.name} {answer.why}" for agent, answer in appraised if isinstance(answer, Decline)]
+    if order.model is not None and whys and not _may_be_done(order, appraised):
+        raise NotWithModel(model=order.model, why="; ".join(whys).rstrip("."))
+
+
+def _may_be_done(order: Order, appraised: Sequence[tuple[Agent, Said]]) -> bool:
+    """Whether an agent would do it, or people may."""
+    people = is_person(order.only) or (order.pick == "ask" and order.only is None)
+    return people or any(isinstance(answer, Offer) for _, answer in appraised)

@@ -78,7 +78,9 @@ class Attempts:
         outcome = await self._outcome(task)
         if isinstance(outcome, Delivery):
             return await self._docket.write_patiently(lambda tx: _finish(tx, task, outcome))
-        blame = not isinstance(outcome, UserError)
+        blame = task.model is None and not isinstance(
+            outcome, UserError
+        )  # which model it was is no choice of the agent's
         return await self._docket.write_patiently(lambda tx: lose(tx, task, str(outcome), blame=blame))
 
     async def _started(self, task: Task) -> Task | None:
@@ -98,7 +100,7 @@ class Attempts:
     async def _outcome(self, task: Task) -> Delivery | UserError | str:
         """The work, or why there is none: what is no fault of the agent's, or a reason."""
         try:
-            agent = self._roster.get(task.agent or "")
+            agent = self._roster.get(task.agent or "")._replace(model=task.model)
         except UnknownAgent:
             return Dismissed(agent=task.agent)
         try:

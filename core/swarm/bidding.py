@@ -355,4 +355,5 @@ def _nobody(task: Task, answers: Sequence[Answer]) -> str:
     said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())
     if task.why is not None and task.why not in reasons:
         return f"{task.why.rstrip('.')}. Nobody else here can do it{': ' if said else ''}{said}"
-    return said or "no agent here can do this now (/agents says what each can do)"
+    how = f" with {task.model}" if task.model else ""
+    return said or f"no agent here can do this{how} now (/agents says what each can do)"

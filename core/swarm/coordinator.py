@@ -30,7 +30,7 @@ from core.swarm.timing import Timing
 from core.swarm.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from core.chat import Caller
     from core.events import Event, Json
@@ -97,12 +97,14 @@ class Coordinator:
         sold: Worker | None = None,
         foresee: Callable[[Any, Task, Sequence[str]], None] | None = None,
         people: Callable[[str], bool] = lambda _: False,
+        find_model: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         """`sold`: does the work that strangers bought, where that is not the `worker` too.
 
         `as_now`: who asks, as they stand in the unit of work that decides; it raises where they are somebody else by then.
         `foresee` takes part in the unit of work that posts a task, and is told who is in the running. `people`: whether people
-        asked to bid on what is posted in a conversation.
+        asked to bid on what is posted in a conversation. `find_model`: the model here that a name means, by its full name; it
+        raises where there is none.
         """
         self._store = store
         self._as_now = as_now
@@ -110,6 +112,7 @@ class Coordinator:
         self._worker = worker
         self._spawner = spawner
         self._foresee = foresee
+        self._find_model = find_model
         self.rules = rules or Rules()
         self.crew = Crew(store, clock, roster.called_for)
         self._terms = Terms(
@@ -140,8 +143,8 @@ class Coordinator:
 
     async def examine(self, order: Order) -> Order:
         """The order in its proper form. Raises where it, or the task itself, is at fault."""
-        authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
-        order = orders.checked(order, self._known)
+        self._authorize(order)
+        order = await self._in_form(order)
         await self._appraiser.examine(order)
         return order
 
@@ -155,9 +158,9 @@ class Coordinator:
 
         `fund` and `tell` take part in the unit of work: the first brings what it is paid with, the second comes when it is posted.
         """
-        authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
+        self._authorize(order)
         try:
-            order = orders.checked(order, self._known)
+            order = await self._in_form(order)
             appraised = await self._appraiser.examine(order)
         except UserError:
             posted = await self._store.read(lambda tx: tx.applied(order.key))
@@ -181,6 +184,18 @@ class Coordinator:
             self._docket.alarm.expect(task)
             self._walk.start(task, appraised)
         return task
+
+    def _authorize(self, order: Order) -> None:
+        authorize(order.caller, Action.POST, cost=orders.budget_of(order, self.rules))
+        if order.model is not None:
+            authorize(order.caller, Action.TASK_MODEL)
+
+    async def _in_form(self, order: Order) -> Order:
+        """The order checked, its model by its full name. Which models a worker of the crew has, the hub does not know."""
+        order = orders.checked(order, self._known)
+        if order.model is None or self._find_model is None or self.crew.has(order.only):
+            return order
+        return order._replace(model=await self._find_model(order.model))
 
     async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:
         """A person bids; where only they were asked, they have won."""
@@ -323,7 +338,7 @@ class Coordinator:
             raise NotOver(task=task.name, status=task.status.value)
         order = Order(
             caller, conversation, task.description, key, budget=task.budget, time=task.deadline - task.posted_at,
-            only=task.only, pick=task.pick, retry_of=task.id,
+            only=task.only, pick=task.pick, retry_of=task.id, model=task.model,
         )  # fmt: skip
         return await self.post(order)
 

@@ -411,4 +411,4 @@ def _written(order: Order) -> str:
     caller = order.caller
     who = {"actor": caller.actor, "private": caller.private, "acting_for": caller.acting_for}
     what = {"description": order.description, "time": order.time, "only": order.only, "pick": order.pick}
-    return json.dumps(who | what)
+    return json.dumps(who | what | ({} if order.model is None else {"model": order.model}))

@@ -32,6 +32,10 @@ class TooManyWords(UserError):
     """A task is described in at most {limit} characters; this has {given}. {instead}."""
 
 
+class NoModelOfTheirs(UserError):
+    """{person} is a person, and works without a model. Leave out model={model}, or to={person}."""
+
+
 class BadDeadline(UserError):
     """{what} is from 1s to 30d; you wrote {given}."""
 
@@ -50,6 +54,7 @@ class Rules(NamedTuple):
 class Order(NamedTuple):
     """A task as somebody asks for it. `budget` in msat and `time` in ms, None for the house rule; `key` makes it once.
 
+    `model`: what it is to be done with, None for whatever whoever does it works with.
     `account` is the account that pays, where that is not the caller's own: what strangers bought, the treasury pays.
     """
 
@@ -63,6 +68,7 @@ class Order(NamedTuple):
     pick: str = "auto"
     retry_of: int | None = None
     account: str | None = None
+    model: str | None = None
 
 
 def words_of(description: str, instead: str = "Put the rest into a file of the workspace") -> str:
@@ -83,6 +89,8 @@ def checked(order: Order, known: Callable[[str], str]) -> Order:
     only = order.only
     if only is not None:
         only = check_actor(only) if is_person(only) else known(only)
+        if order.model is not None and is_person(only):
+            raise NoModelOfTheirs(person=only, model=order.model)
     return order._replace(description=words, only=only)
 
 
@@ -115,7 +123,7 @@ def post(tx: SwarmTx, order: Order, rules: Rules) -> tuple[Task, bool]:
         id=number, requester=order.caller.name, account=account, conversation=order.conversation,
         description=order.description, status=Status.OPEN, budget=budget, hold=hold, pick=order.pick, only=order.only,
         attempt=1, attempts=rules.attempts, posted_at=tx.now, deadline=tx.now + (order.time or rules.deadline),
-        retry_of=order.retry_of,
+        retry_of=order.retry_of, model=order.model,
     )  # fmt: skip
     tx.tasks.add(task)
     tx.emit(Event(Kind.TASK_POSTED, number, data={"budget_sats": to_sats(budget), "by": order.caller.recorded}))

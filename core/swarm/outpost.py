@@ -57,11 +57,12 @@ class Rejected(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An auction as the hub tells of it. `budget` in msat."""
+    """An auction as the hub tells of it. `budget` in msat; `model`: the one that it is to be done with, None: whichever."""
 
     task: str
     description: str
     budget: int
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Given:
     attempt: int
     lease: str
     seconds: float
+    model: str | None = None
 
 
 class Hub(Protocol):
@@ -213,7 +215,7 @@ class Outpost:
 
     async def _answer(self, notice: Notice) -> None:
         """Bid what the cheapest of the agents asks who can do it, or say why none does."""
-        found, whys = await self._appraised(notice.description)
+        found, whys = await self._appraised(notice.description, notice.model)
         if found is None:
             return await self._hub.refuse(notice.task, "; ".join(dict.fromkeys(whys)) or "it is not my field")
         _, offer = found
@@ -221,10 +223,13 @@ class Outpost:
             return await self._hub.refuse(notice.task, f"asks {format_sats(offer.price)}, more than the budget")
         return await self._hub.bid(notice.task, offer.price, offer.eta, offer.note)
 
-    async def _appraised(self, description: str) -> tuple[tuple[Agent, Offer] | None, list[str]]:
+    async def _appraised(
+        self, description: str, model: str | None
+    ) -> tuple[tuple[Agent, Offer] | None, list[str]]:  # fmt: skip
         offers: list[tuple[Agent, Offer]] = []
         whys: list[str] = []
-        for agent in self._agents:
+        for one in self._agents:
+            agent = one._replace(model=model)
             try:
                 answer = self._hands.appraise(agent, description)
                 said = answer if answer is None or isinstance(answer, Offer | Decline) else await answer
@@ -285,7 +290,7 @@ class Outpost:
     async def _outcome(self, given: Given) -> Delivery | HubError | None:
         """The work; or why there is none; or None: it is nobody's work here any more."""
         try:
-            found, _ = await self._appraised(given.description)
+            found, _ = await self._appraised(given.description, given.model)
             return None if found is None else await self._hands.do(found[0], given.description)
         except HubError as error:
             return error

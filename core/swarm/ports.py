@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 
 class Agent(NamedTuple):
-    """An agent on the roster: an instance of a persona (`quill`, `quill-2`), doing `capacity` tasks at a time."""
+    """An agent on the roster: an instance of a persona (`quill`, `quill-2`), doing `capacity` tasks at a time.
+
+    `model`: the one that a task is to be done with, in what is asked about that task: with it or not at all, and by no skill.
+    """
 
     name: str
     persona: Persona
     capacity: int = 1
+    model: str | None = None
 
 
 class Seat(NamedTuple):

@@ -103,7 +103,7 @@ class Task(NamedTuple):
     `lease` is that of the last attempt until there is another, so that whoever had it is known; `lease_until` ends with the work.
     `only` names the one agent or person that may bid (`to=`); `excluded` those that failed at it before, and whoever
     else is the person that delivered it. `due` is when the clock next has something to do with it; `result` is the
-    delivered text, `why` the reason it ended otherwise.
+    delivered text, `why` the reason it ended otherwise. `model` is the one that it is to be done with (`model=`), None: whichever.
     """
 
     id: int
@@ -134,6 +134,7 @@ class Task(NamedTuple):
     field: str = ""
     awarded_at: int | None = None
     took: int = 0
+    model: str | None = None
 
     def but(self, **changes: object) -> Task:
         """The same task with some fields changed: `_replace` in half the time, for the path of every task."""

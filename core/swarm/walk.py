@@ -109,7 +109,11 @@ class Walk:
         answers = [] if task.excluded else list(appraised or ())
         # Until everybody has been asked: somebody who joins the roster meanwhile is told of no task that is not parked yet.
         while more := await self._appraiser.ask(
-            task.description, task.only, [*task.excluded, *(agent.name for agent, _ in answers)], task.requester
+            task.description,
+            task.only,
+            [*task.excluded, *(agent.name for agent, _ in answers)],
+            task.requester,
+            task.model,
         ):
             answers += more
         # Whom it could wait for is noted before the auction finds out whether it must: a wake-up in between is not missed.

@@ -16,6 +16,7 @@ from core.wallet.hold import MARGIN
 from core.wallet.lightning import HOLD_BLOCKS, InvoiceState, NodeDown, NodeRefused
 from tests.depth import first
 from tests.fakes import FakeClock, FakeIds
+from tests.kill.story import Parrot
 from tests.scenario.bot import Hands, balances, hub, prove
 
 if TYPE_CHECKING:
@@ -133,6 +134,16 @@ async def all_went_back(bot: Bot, node: Node, asked: dict[str, Any]) -> None:
     assert await at_node(node, asked) is InvoiceState.CANCELLED
     assert balances(bot.app.settings) == {}
     await agrees(bot)
+
+
+@pytest.mark.long
+async def test_the_model_that_was_ordered_is_that_of_the_task(tmp_path: Path) -> None:
+    async with escrow(tmp_path, FakeClock(), model=Parrot()) as (bot, node):
+        assert (await bot.data(f"{POST} model=phi4"))["error"] == "unknown_model"
+        asked = await bot.data(f"{POST} model=parrot")
+        await node.outside_pays(asked["bolt11"])
+        await stands(bot, "held", "taken")
+        assert (await bot.settled("T-1"))["data"]["model"] == "parrot:latest"
 
 
 async def test_what_fails_goes_back_to_whoever_paid(tmp_path: Path) -> None:

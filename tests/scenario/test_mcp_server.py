@@ -12,6 +12,7 @@ from bot.mcp_tools import OFFERS, offer
 from core.chat import Inbound, Role
 from core.errors import HubError
 from core.swarm.ports import Decline
+from tests.kill.story import Parrot
 from tests.scenario.bot import OWNER, Hands, hub, settings
 
 if TYPE_CHECKING:
@@ -123,6 +124,17 @@ BINDS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.long
+async def test_a_client_chooses_the_model_of_a_task(tmp_path: Path) -> None:
+    async with hub(tmp_path, model=Parrot()) as bot:
+        token = await mint(bot)
+        posted = await call(bot, "post_task", token, description="write a poem", model="parrot:latest")
+        assert posted["data"]["model"] == "parrot:latest"
+        assert await refused(bot, "post_task", token, description="write a poem", model="phi4") == "unknown_model"
+        await bot.settled("T-1")
+        assert (await call(bot, "show_task", token, task="T-1"))["data"]["model"] == "parrot:latest"
+
+
 async def test_what_binds_is_put_to_the_person_and_nothing_is_done_before(tmp_path: Path) -> None:
     async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
         token = await mint(bot)
@@ -143,6 +155,7 @@ SMUGGLED: list[tuple[str, dict[str, Any]]] = [
     ("post_task", {"description": "write a poem max=9"}),
     ("post_task", {"description": "to=quill write a poem"}),
     ("post_task", {"description": "write a poem pick=ask"}),
+    ("post_task", {"description": "write a poem model=phi4"}),
     ("post_task", {"description": "write a poem escrow=hold", "max_sats": 5}),
     ("place_bid", {"task": "T-1", "sats": 5, "note": "eta=1h"}),
 ]

@@ -48,9 +48,11 @@ class Hands:
     eta: int = 1_500
     gate: asyncio.Event | None = None
     began: list[tuple[str, str]] = field(default_factory=list)
+    models: list[str | None] = field(default_factory=list)
     stopped: int = 0
 
     async def appraise(self, agent: Agent, description: str) -> Offer | Decline | None:
+        self.models.append(agent.model)
         asks = self.asks.get(agent.name, agent.persona.rate)
         if isinstance(asks, Exception):
             raise asks
@@ -58,6 +60,7 @@ class Hands:
 
     async def do(self, agent: Agent, description: str) -> Delivery:
         self.began.append((agent.name, description))
+        self.models.append(agent.model)
         try:
             if self.gate is not None:
                 await self.gate.wait()
@@ -132,6 +135,18 @@ async def test_it_bids_what_its_cheapest_agent_asks_and_does_the_work(tmp_path: 
         await bot.say(f"/accept {task}")
         assert balances(bot.app.settings)["agent:box"] == (40, 0)
         prove(bot.app.settings)
+
+
+@pytest.mark.long
+async def test_it_keeps_to_the_model_that_is_wished_for(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,), far(bot, box) as one:
+        await here(bot)
+        for wish, model in ((" model=big", "big"), ("", None)):
+            one.hands.models.clear()
+            task = (await bot.data(f"/task write it to=box max=100{wish}"))["task"]
+            await bot.until(kind="more", task=task, status="delivered")
+            assert len(one.hands.models) == 5, "two are asked when it bids, two when it begins, and one does it"
+            assert {*one.hands.models} == {model}
 
 
 async def test_what_it_cannot_do_it_refuses_and_says_why(tmp_path: Path) -> None:

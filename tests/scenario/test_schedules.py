@@ -176,10 +176,11 @@ async def test_what_never_comes_or_may_never_be_is_refused_at_once(tmp_path: Pat
 
 @pytest.mark.long
 async def test_a_task_that_a_schedule_posts_is_its_persons_and_recorded_as_the_schedules(tmp_path: Path) -> None:
-    async with hub(tmp_path) as bot:
-        await bot.say("/at in 10 minutes /task write a letter max=60")
+    async with hub(tmp_path, model=Parrot()) as bot:
+        assert (await bot.data("/at in 10 minutes /task write a letter model=-"))["error"] == "bad_model_name"
+        await bot.say("/at in 10 minutes /task write a letter max=60 model=parrot")
         await passed(bot, 10 * MINUTE)
-        await bot.settled("T-1")
+        assert (await bot.settled("T-1"))["data"]["model"] == "parrot:latest"
         assert bot.rows("SELECT requester, conversation FROM task") == [(OWNER, OWNER)]
         by = "SELECT data ->> 'by' FROM event WHERE kind = 'TaskPosted'"
         assert bot.rows(by) == [(f"{OWNER} via schedule:1",)]

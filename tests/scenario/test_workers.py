@@ -62,6 +62,23 @@ async def soon(it: Awaitable[T]) -> T:
         return await it
 
 
+@pytest.mark.long
+async def test_a_worker_knows_of_a_wished_model_before_it_bids(tmp_path: Path) -> None:
+    async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
+        await box.enrol()
+        task = await posted(bot, "/task find the answer to=box max=100 model=of-its-own")
+        (seen,) = await box.get("tasks")
+        assert seen["model"] == "of-its-own", "which models a worker has, the hub does not know"
+        await box.bid(task, 30)
+        given = await box.given()
+        assert given["model"] == "of-its-own"
+        await box.beat(task, given["lease_token"])
+        assert await box.post(f"tasks/{task}/fail", lease_token=given["lease_token"], reason="I have none") == {
+            "status": "open"
+        }  # fmt: skip
+        assert bot.rows("SELECT agent, failed FROM reputation") == [("box", 1)], "it was free to say no"
+
+
 async def test_a_worker_bids_works_and_is_paid(tmp_path: Path) -> None:
     async with hub(tmp_path, personas=()) as bot, workers(bot, "box") as (box,):
         await box.enrol()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.agent.breaker import FIRST_PAUSE, LIMIT
-from core.agent.cascade import Backend, Cascade, StoodIn, listening
+from core.agent.cascade import Backend, Cascade, StoodIn, alone, find, listening
 from core.agent.model import (
     Card,
     ModelBrokeOff,
@@ -22,6 +22,7 @@ from core.agent.model import (
     ModelUnreachable,
     NoModelInstalled,
     ToolCall,
+    UnknownModel,
 )
 from core.errors import HubError
 from tests.depth import depth
@@ -39,7 +40,7 @@ class Fake:
     """A model that says what it is told to, or raises it."""
 
     def __init__(self, *models: str) -> None:
-        self.listed: list[str] | HubError = [*models]
+        self.listed: list[str] | Exception = [*models]
         self.says: list[str | ToolCall | HubError | asyncio.Event] = ["hello"]
         self.asked: list[str | None] = []
         self.why: str | None = None
@@ -110,6 +111,33 @@ async def test_where_it_cannot_answer_the_next_does_and_that_is_told(both: Set, 
     assert others == [StoodIn("openai/big", str(error))]
     assert both.second.asked == ["big"]
     assert await both.heard() == ["hello"], "and where nobody listens"
+
+
+async def test_for_a_model_that_is_asked_alone_nobody_stands_in(both: Set) -> None:
+    await both.fail()
+    both.first.says, both.first.asked, both.second.asked = [ModelFailed(why="no")], [], []
+    with alone("qwen"):
+        with pytest.raises(ModelFailed):
+            await both.heard("qwen")
+        assert (both.first.asked, both.second.asked) == (["qwen"], [])
+        assert (await both.cascade.card("qwen")).window == len("qwen"), "that one's, though its server fails"
+        assert await both.heard("openai/big") == ["hello"]
+        assert await both.heard() == ["hello"], "for any other somebody does"
+    assert await both.heard("qwen") == ["hello"]
+
+
+async def test_a_model_is_looked_for_at_its_own_server_before_others_are_waited_for(both: Set) -> None:
+    both.second.listed = AssertionError("it was asked")
+    assert await find(both.cascade, "qwen") == "qwen"
+    both.second.listed = ["big:latest"]
+    both.first.listed = AssertionError("it was asked")
+    assert await find(both.cascade, "openai/big") == "openai/big:latest"
+    both.first.listed = DOWN
+    with pytest.raises(UnknownModel, match="Choose one of openai/big:latest, or"):
+        await find(both.cascade, "qwen")
+    both.second.listed = DOWN
+    with pytest.raises(ModelUnreachable):
+        await find(both.cascade, "qwen")
 
 
 async def test_answers_that_fill_the_window_are_no_failures_of_their_server(both: Set) -> None:

@@ -13,8 +13,17 @@ from adapters.clockwork import Nursery, SystemClock
 from adapters.llm.ollama import OllamaModel
 from adapters.shelf import Shelf
 from core.agent.changing import Verdict, Work
-from core.agent.model import Bounds, ModelBrokeOff, ModelRambled, ModelSaidNothing, ModelSlow, ModelUnreachable
+from core.agent.model import (
+    Bounds,
+    ModelBrokeOff,
+    ModelRambled,
+    ModelSaidNothing,
+    ModelSlow,
+    ModelUnreachable,
+    UnknownModel,
+)
 from core.agent.persona_worker import BeyondWords, NotGood, PersonaWorker
+from core.agent.prompt import TooLongForModel
 from core.agent.skill import Match, Outcome
 from core.agent.tool import Effect, Output
 from core.agent.worktree import DIFF
@@ -170,6 +179,46 @@ async def test_without_a_model_it_takes_none_and_says_why(alone: PersonaWorker) 
 
 async def test_with_a_model_all_are_ready(worker: PersonaWorker) -> None:
     assert await worker.ready(LYRA) is None
+
+
+async def test_with_the_model_of_a_task_no_skill_does_it(
+    worker: PersonaWorker, desk: Desk, server: OllamaServer
+) -> None:
+    server.models = ["own:latest", "other:latest"]
+    quill = QUILL._replace(model="other:latest")
+    offer = await said(worker, quill, "write to summarise")
+    assert isinstance(offer, Offer)
+    assert offer.note == "with the model other:latest"
+    assert worker.appraise(quill, SUMMARY) is None, "only a skill knows what that is"
+    server.says("Drip.")
+    assert (await worker.work(quill, task(SUMMARY))).text == "Drip."
+    server.says("Drop.")
+    assert (await worker.do(quill, SUMMARY)).text == "Drop."
+    assert [one["model"] for one in server.asked] == ["other:latest", "other:latest"]
+    assert desk.runs == 0
+
+
+async def test_where_the_model_of_a_task_is_not_there_it_declines(
+    worker: PersonaWorker, alone: PersonaWorker, server: OllamaServer
+) -> None:
+    lyra = LYRA._replace(model="other:latest")
+    decline = await said(worker, lyra, "write a song")
+    assert isinstance(decline, Decline)
+    assert isinstance(decline.fault, UnknownModel)
+    decline = await said(alone, lyra, "write a song")
+    assert isinstance(decline, Decline)
+    assert (decline.fault, decline.why[:40]) == (None, "needs a model: No model answers at http:")
+
+
+async def test_a_task_larger_than_the_window_of_its_model_is_its_fault(
+    worker: PersonaWorker, server: OllamaServer
+) -> None:
+    long = f"{POEM} {'and rain ' * 200}"
+    server.window = 512
+    assert isinstance(await said(worker, QUILL, long), Offer), "of the hub's own what is configured counts"
+    decline = await said(worker, QUILL._replace(model=server.models[0]), long)
+    assert isinstance(decline, Decline)
+    assert isinstance(decline.fault, TooLongForModel)
 
 
 async def test_a_task_larger_than_the_window_is_the_tasks_fault(desk: Desk, model: OllamaModel, shelf: Shelf) -> None:

@@ -31,6 +31,7 @@ RETRY      -      own     yes       own    yes    yes  yes    -      tap
 ROSTER     -      -       yes       -      yes    yes  yes    -      tap
 IMAGE      -      -       -         -      yes    -    yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
+TASK_MODEL -      -       yes       -      yes    yes  yes    yes    yes
 PULL       -      -       -         -      yes    -    yes    -      -
 ALOUD      -      -       yes       -      yes    yes  yes    yes    yes
 NOTIFY     -      yes     yes       yes    yes    -    yes    -      tap
@@ -118,7 +119,7 @@ def test_a_device_posts_tasks_up_to_its_limit_and_asks_above_it(sats: int, asks:
 def test_a_schedule_looks_talks_and_posts_whoever_made_it(action: Action) -> None:
     for role, private in itertools.product(Role, (False, True)):
         person = Caller("telegram:5", role, private)
-        may = action in {Action.TALK, Action.LOOK, Action.POST, Action.SEE_MONEY}
+        may = action in {Action.TALK, Action.LOOK, Action.POST, Action.TASK_MODEL, Action.SEE_MONEY}
         assert judge(person._replace(schedule="schedule:1"), action, own=True).allowed is (
             may and judge(person, action, own=True).allowed
         )

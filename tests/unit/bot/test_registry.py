@@ -40,7 +40,7 @@ EXAMPLES = {
     "CODE": "ABCD2345", "ACTOR": "telegram:7", "IDENTITY": "telegram:8", "KIND": "read", "member|operator|payer|owner": "operator",
     "on|off": "off", "WHOM": "telegram:7", "BOLT11": "lnbc1", "MEMO": "two coffees", "SCOPE": "day",
     "AMOUNT": "500", "in|out": "out", "me|treasury": "treasury", "PREIMAGE": "ab12", "PAYMENT": "cd34ef56",
-    "IMAGE": "timmy-agent:2", "CAPABILITIES": "writing,data", "FACT": "M-4",
+    "IMAGE": "timmy-agent:2", "CAPABILITIES": "writing,data", "FACT": "M-4", "MODEL": "qwen3:8b",
     "TOPIC": "bids", "on|off|HOURS": "22:00-07:00", "CHANNEL": "phone", "ZONE": "Europe/Berlin",
     "WHEN": "noon", "S": "S-3", "unschedule ID": "S-3",
 }  # fmt: skip

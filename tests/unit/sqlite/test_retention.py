@@ -70,7 +70,7 @@ EVENT = "INSERT INTO event (kind, at, data) VALUES ('BookOpened', :at, '{}')"
 
 TASK = (
     "INSERT INTO task VALUES (1, 'a', 'user:a', 'c', 'd', 'settled', 1, NULL, 'auto', NULL, 1, 1, :at, :at, NULL, 'echo',"
-    " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL, '', NULL, 0)"
+    " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, :at, NULL, '', NULL, 0, NULL)"
 )
 
 BUNDLE = "INSERT INTO l402_bundle VALUES (zeroblob(32), zeroblob(32), 's', 1, 1, :at, '/', 'c', 'lnbcrt1', :at, "

@@ -357,7 +357,7 @@ async def test_a_task_that_came_to_nothing_does_not_count_but_not_for_ever(path:
         def work(tx: UnitOfWork) -> None:
             tx._connection.execute(
                 "INSERT INTO task VALUES (?, 'l402:x', 'treasury', 'l402:x', 'd', ?, 1, NULL, 'auto', NULL, 1, 1, 0, 0, NULL,"
-                " NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', NULL, 0, NULL, '', NULL, 0)",
+                " NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', NULL, 0, NULL, '', NULL, 0, NULL)",
                 (number, status),
             )
             use(tx, grant, Call(grant.token, f"k{number}", "r"), number)
