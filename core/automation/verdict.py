@@ -88,10 +88,9 @@ def judge(before: Standing, ran: Ran, covers: Collection[str], *, meanwhile: boo
 def _green(before: Standing, ran: Ran, since: str, *, changed: bool) -> Verdict:
     passed = frozenset() if changed or before.colour is not Colour.RED else before.failing or frozenset()
     after = Standing(Colour.GREEN, frozenset(), flaky=_flaky(before, passed))
-    if before.colour is Colour.GREEN:
+    if before.colour in {None, Colour.GREEN}:
         return Verdict(after)
-    again = "green" if before.colour is None else "green again"
-    words = f"{again}: {_count(ran)} in {_seconds(ran.seconds)}"
+    words = f"green again: {_count(ran)} in {_seconds(ran.seconds)}"
     if before.colour is not Colour.RED or changed:
         return Verdict(after, words + since)
     words += f", with nothing changed{since}"

@@ -77,16 +77,16 @@ async def refused(folder: Path, *words: str) -> tuple[int, str]:
 
 async def test_it_speaks_on_red_and_on_green_again_and_ends_with_0(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
-    (tmp_path / "shop/works").touch()
+    (tmp_path / "shop/broken").touch()
     async with watching(tmp_path, "--command", "test -e works", "--interval", "0") as watcher:
         assert await watcher.says() == f"watching {watcher.folder}: test -e works"
-        assert (await watcher.says()).startswith("green: test -e works in ")
-        (watcher.folder / "works").rename(watcher.folder / "broken")
-        said = await watcher.says()
-        assert said.startswith("red: test -e works failed in ")
-        assert said.endswith(", after a change to broken, works")
+        assert (await watcher.says()).startswith("red: test -e works failed in ")
         (watcher.folder / "broken").rename(watcher.folder / "works")
-        assert (await watcher.says()).startswith("green again: test -e works in ")
+        said = await watcher.says()
+        assert said.startswith("green again: test -e works in ")
+        assert said.endswith(", after a change to broken, works")
+        (watcher.folder / "works").rename(watcher.folder / "broken")
+        assert (await watcher.says()).startswith("red: test -e works failed in ")
         code, seconds = await watcher.ends(signal.SIGTERM)
         assert code == 0
         assert seconds < PATIENCE  # a second on a machine that does nothing else
@@ -120,11 +120,8 @@ async def test_a_python_project_from_its_first_test_to_its_end(tmp_path: Path) -
     cart.write_text("def test_total(): assert 1 == 1\n")
     async with watching(tmp_path, "--command", f"{sys.executable} -m pytest -q") as watcher:
         assert (await watcher.says()).endswith(" -m pytest -q")
-        assert (await watcher.says()).startswith("green: 1 test in ")
         cart.write_text("def test_total(): assert 1 == 2\n")
-        said = await watcher.says()
-        assert said.startswith("red: 1 of 1 test fails in ")
-        assert said.endswith(", after a change to test_cart.py")
+        assert (await watcher.says()).startswith("red: 1 of 1 test fails in ")
         assert await watcher.says() == "  test_cart.py::test_total: assert 1 == 2\n"
         cart.write_text("import nowhere\n")
         assert (await watcher.says()).startswith("red: 1 of 1 test fails in ")
@@ -148,7 +145,6 @@ async def test_a_test_that_writes_into_the_project_does_not_run_it_for_ever(tmp_
     (tmp_path / "shop/writes").chmod(0o755)
     async with watching(tmp_path, "--command", "./writes", "--interval", "0") as watcher:
         await watcher.says()
-        assert (await watcher.says()).startswith("green: ./writes in ")
         assert (await watcher.says()).startswith("the tests write into the project (out-")
         assert len(list(watcher.folder.glob("out-*"))) < 10
         (watcher.folder / "writes").write_text("#!/bin/sh\nexit 1\n")

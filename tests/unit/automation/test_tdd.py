@@ -117,8 +117,8 @@ async def test_a_run_that_is_broken_off_before_its_first_step_is_begun_anew() ->
         project.change()
         project.change("a.py")
         assert await project.began.get() == "began"
-        project.ends.put_nowait(GREEN)
-        assert (await project.said.get()).words == "green: 3 tests in 1.0 s, after a change to a.py"
+        project.ends.put_nowait(RED)
+        assert (await project.said.get()).words == "red: 1 of 3 tests fails in 1.0 s, after a change to a.py\n  test_a: no"
 
 
 async def test_it_runs_again_so_long_after_a_run_and_not_before() -> None:
@@ -155,7 +155,7 @@ async def test_without_an_interval_it_runs_after_changes_alone() -> None:
     async with project.watched(0):
         project.change()
         await project.began.get()
-        project.ends.put_nowait(GREEN)
+        project.ends.put_nowait(RED)
         await project.said.get()
         assert project.clock.sleepers == 0
 
@@ -165,7 +165,7 @@ async def test_a_folder_that_is_gone_is_looked_for_until_it_is_there() -> None:
     async with project.watched(0):
         project.change()
         await project.began.get()
-        project.ends.put_nowait(GREEN)
+        project.ends.put_nowait(RED)
         await project.said.get()
         project.hears.put_nowait(None)
         await project.began.get()
@@ -185,7 +185,7 @@ async def test_where_changes_are_not_seen_it_runs_by_the_clock_and_says_so() -> 
         said = await project.said.get()
         assert said.note
         assert "too many" in said.words
-        project.ends.put_nowait(GREEN)
+        project.ends.put_nowait(RED)
         await project.said.get()
         await project.sleeps()
 

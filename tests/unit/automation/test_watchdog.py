@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from core.automation.watchdog import Act, Event
 
 GREEN = Ran("pytest", 1, ok=True, tests=3)
+RED = Ran("make test", 1)
 LATER = SETTLE_MS + 1
 
 
@@ -73,7 +74,7 @@ def begun() -> Kennel:
 
 def test_it_runs_at_its_start_after_a_change_and_when_it_is_time() -> None:
     dog = begun()
-    assert dog.end() == (Say("green: 3 tests in 1.0 s"),)
+    assert dog.end() == ()
     assert dog.edit("a.py") == (Start(),)
     assert dog.end() == ()
     assert dog.take(Begin()) == (Start(),)
@@ -91,7 +92,7 @@ def test_a_change_during_a_run_breaks_it_off_and_begins_anew() -> None:
 def test_a_run_that_is_over_before_it_could_be_broken_off_counts_and_is_followed_by_another() -> None:
     dog = begun()
     dog.edit("a.py")
-    assert dog.end() == (Say("green: 3 tests in 1.0 s (more changed meanwhile)"), Start())
+    assert dog.end(RED) == (Say("red: make test failed in 1.0 s (more changed meanwhile)"), Start())
     assert dog.dog.covers == {"a.py"}
 
 
@@ -101,7 +102,7 @@ def test_who_saves_all_the_time_gets_an_answer_in_the_end() -> None:
         assert dog.edit(f"{number}.py") == (Break(),)
         dog.take(BrokenOff())
     assert dog.edit("last.py") == ()
-    said, start = dog.end()
+    said, start = dog.end(RED)
     assert (type(said), start) == (Say, Start())
 
 
