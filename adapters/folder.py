@@ -117,6 +117,11 @@ def refuse_others(folder: Path) -> None:
         raise NotADataFolder(folder=folder.absolute(), found=min(names))
 
 
+def is_data(folder: Path) -> bool:
+    """Whether a folder is a hub's data folder, or was."""
+    return (folder / LOCK).exists() or (folder / "hub.db").exists()
+
+
 def _close(folder: Path) -> None:
     """What is in the folder is its owner's alone. A file of somebody else stays so, for whoever opens it to name."""
     folder.chmod(0o700)

@@ -13,7 +13,7 @@ from watchfiles import Change, DefaultFilter, awatch
 from core.errors import Unavailable, cause
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from core.ports import Clock
 
@@ -45,8 +45,12 @@ class NotWatched(Unavailable):
     """Changes in {folder} are not seen: {why}. Tests run by --interval alone."""
 
 
-async def changes(folder: Path, clock: Clock, stop: asyncio.Event) -> AsyncIterator[dict[str, int | None]]:
+async def changes(
+    folder: Path, clock: Clock, stop: asyncio.Event, left_out: Callable[[Path], bool] = lambda _: False
+) -> AsyncIterator[dict[str, int | None]]:
     """Batches of paths below `folder` that changed, until `stop`, or the folder is gone. A burst is one batch.
+
+    `left_out`: whether a folder in it is none of the project's.
 
     With each comes how many ms ago it changed, None where that is not known. The first batch is empty: whatever changes after it
     will be told. Raises `NotWatched` where the system gives no news.
@@ -60,7 +64,7 @@ async def changes(folder: Path, clock: Clock, stop: asyncio.Event) -> AsyncItera
             yield_on_timeout=True, ignore_permission_denied=True,
         )  # fmt: skip
         async for batch in seen:
-            names = await _kept(folder, await asyncio.to_thread(_lasting, folder, batch))
+            names = await _kept(folder, await asyncio.to_thread(_lasting, folder, batch, left_out))
             if names:
                 yield {name: _age(folder / name, clock.now()) for name in names}
             if _inode(folder) != of:
@@ -85,12 +89,20 @@ def _age(path: Path, now: int) -> int | None:
     return None
 
 
-def _lasting(folder: Path, batch: Iterable[tuple[Change, str]]) -> set[str]:
+def _lasting(folder: Path, batch: Iterable[tuple[Change, str]], left_out: Callable[[Path], bool]) -> set[str]:
     """What changed, from the folder on; without what came and went, as editors and caches have it."""
     came = {path for change, path in batch if change is Change.added}
     went = {path for change, path in batch if change is Change.deleted} - came
     found = {path for _, path in batch if path in went or os.path.lexists(path)}
-    return {name for path in found if not _is_left_out(name := os.path.relpath(path, folder))}
+    names = {name for path in found if not _is_left_out(name := os.path.relpath(path, folder))}
+    places = {place for name in names for place in _places(name)}
+    others = {place for place in places if left_out(folder / place)}
+    return {name for name in names if others.isdisjoint(_places(name))}
+
+
+def _places(name: str) -> list[Path]:
+    """A path and the folders that it is in, below the project's."""
+    return [Path(name), *Path(name).parents[:-1]]
 
 
 async def _kept(folder: Path, names: set[str]) -> frozenset[str]:

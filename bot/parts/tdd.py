@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adapters.clockwork import Nursery, SystemClock, SystemIds
 from adapters.console.client import request
 from adapters.console.screen import plain
+from adapters.folder import is_data
 from adapters.suites import command
 from adapters.suites.changes import changes
 from adapters.suites.suite import Suite
@@ -85,7 +86,12 @@ async def _made(wanted: Wanted, stop: asyncio.Event, nursery: Nursery) -> SelfTd
     _print(clock, f"watching {folder}: {shlex.join(words)}")
     suite = Suite(folder, words, clock, seconds=wanted.timeout, environment=os.environ)
     return SelfTdd(
-        suite, partial(changes, folder, clock, stop), say, clock=clock, spawner=nursery, interval=wanted.interval
+        suite,
+        partial(changes, folder, clock, stop, is_data),
+        say,
+        clock=clock,
+        spawner=nursery,
+        interval=wanted.interval,
     )
 
 

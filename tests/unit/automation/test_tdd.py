@@ -118,7 +118,9 @@ async def test_a_run_that_is_broken_off_before_its_first_step_is_begun_anew() ->
         project.change("a.py")
         assert await project.began.get() == "began"
         project.ends.put_nowait(RED)
-        assert (await project.said.get()).words == "red: 1 of 3 tests fails in 1.0 s, after a change to a.py\n  test_a: no"
+        assert (
+            await project.said.get()
+        ).words == "red: 1 of 3 tests fails in 1.0 s, after a change to a.py\n  test_a: no"
 
 
 async def test_it_runs_again_so_long_after_a_run_and_not_before() -> None:

@@ -12,6 +12,7 @@ from watchfiles import Change
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from adapters.clockwork import SystemClock
+from adapters.folder import is_data
 from adapters.suites import changes as module
 from adapters.suites.changes import NotWatched, changes
 from tests.project import git
@@ -38,7 +39,7 @@ async def seen(folder: Path, *batch: tuple[Change, str]) -> frozenset[str]:
         if change is Change.modified and "sed" not in name and name and not name.startswith(".."):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
-    names = module._lasting(folder, {(change, str(folder / name)) for change, name in batch})
+    names = module._lasting(folder, {(change, str(folder / name)) for change, name in batch}, is_data)
     return await module._kept(folder, names)
 
 
@@ -153,3 +154,19 @@ async def test_a_hook_of_the_project_is_not_run(tmp_path: Path) -> None:
 async def test_without_git_the_usual_folders_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert await seen(tmp_path, (Change.modified, "a.py"), (Change.modified, "dist/x")) == {"a.py"}
+
+
+@pytest.mark.parametrize("mark", ["hub.db", "hub.lock"])
+async def test_a_hub_that_keeps_its_data_in_the_project_changes_nothing(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "here/of a hub").mkdir(parents=True)
+    (tmp_path / "here/of a hub" / mark).touch()
+    written = (
+        "here/of a hub/hub.db-wal",
+        "here/of a hub/scratch/x",
+        "here/of a hub",
+        "here/a.py",
+        "b.py",
+        "here/hub.py",
+    )
+    found = await seen(tmp_path, *((Change.modified, name) for name in written))
+    assert found == {"here/a.py", "b.py", "here/hub.py"}
