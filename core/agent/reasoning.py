@@ -61,14 +61,13 @@ class Reasoning:
             self._held += piece
             if len(self._held) > MOST_HELD:
                 self._at, self._text, piece, self._held = _At.ANSWER, self._held, self._held, None
-        match self._at:
-            case _At.START:
-                yield from self._started()
-            case _At.THOUGHT:
-                yield from self._thinking()
-            case _At.ANSWER:
-                yield piece
-                yield from self._judged(_IS_END if self._thought else _IS_ALONE, len(piece))
+        if self._at is _At.START:
+            yield from self._started()
+        elif self._at is _At.THOUGHT:
+            yield from self._thinking()
+        else:
+            yield piece
+            yield from self._judged(_IS_END if self._thought else _IS_ALONE, len(piece))
 
     def calls(self) -> None:
         """It calls a tool: what was kept back was the thought before that."""

@@ -38,12 +38,14 @@ class Concepts:
     hangs: bool = False
     parts: int | None = None
     asked: list[list[str]] = field(default_factory=list)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def embedder(self) -> str | None:
         return self.model
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         if model != self.model:
+            await self.gone.wait()
             raise ModelMissing(model=model)
         self.asked.append(list(texts))
         if self.hangs:
@@ -176,8 +178,13 @@ async def test_another_model_is_noticed_though_nothing_new_is_remembered(
 ) -> None:
     await remember(notebook, "my puppy is called Otto", *(f"room {number} is a library" for number in range(WHOLE)))
     await rested(vectors)
+    vectors.look()
+    await rested(vectors)
+    asked = len(concepts.asked)
     concepts.model = "other"
+    concepts.gone.set()
     await notebook.notes(ANN, ANN.actor, "hound")
+    assert len(concepts.asked) == asked
     assert vectors.rested.is_set(), "not at each question"
     clock.advance(LOOK_MS)
     await notebook.notes(ANN, ANN.actor, "hound")
@@ -189,6 +196,22 @@ async def test_another_model_is_noticed_though_nothing_new_is_remembered(
     await notebook.search(ANN, ANN.actor, "hound", limit=10)
     await rested(vectors)
     assert not vectors.ready, "it was taken away"
+
+
+async def test_a_question_that_the_former_model_leaves_open_is_no_fault_of_the_new(
+    notebook: Notebook, vectors: Vectors, concepts: Concepts
+) -> None:
+    await remember(notebook, "my puppy is called Otto")
+    await rested(vectors)
+
+    async def changed() -> None:
+        vectors.look()
+        await rested(vectors)
+        concepts.gone.set()
+
+    concepts.model = "other"
+    assert (await asyncio.gather(vectors.meaning("hound"), changed()))[0] is None
+    assert vectors.ready
 
 
 async def test_while_they_are_made_anew_facts_are_found_by_their_words_alone(
