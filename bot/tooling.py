@@ -210,34 +210,35 @@ class Tooling:
         known = await self._store.read(lambda tx: tx.applied(key))
         if known is not None:  # before a crash
             return _read(known)
-        if (tool is None or tool.spec.outside) and await self._was_begun(key):
+        again = await self._begun(key)
+        if again and (tool is None or tool.spec.outside):
             output = Output(_BROKEN_OFF, outside=False)
         elif tool is None:
             raise ToolGone(name=asked["tool"])
         else:
-            output = await self._made(tool, asked, caller, key)
+            output = await self._made(tool, asked, Use(caller, asked["where"], key, again))
         kept = json.dumps([output.text, output.outside, [(one.name, one.sha256, one.size) for one in output.files]])
         await patiently(self._store, lambda tx: tx.mark(key, kept), self._clock)
         return output
 
-    async def _made(self, tool: Tool, asked: Mapping[str, Any], caller: Caller, key: str) -> Output:
+    async def _made(self, tool: Tool, asked: Mapping[str, Any], use: Use) -> Output:
         try:
             arguments = tool.read(asked["arguments"])
         except BadCall as error:
             return Output(f"Error: {error}", outside=False)
-        return await carried_out(tool, arguments, Use(caller, asked["where"], key))
+        return await carried_out(tool, arguments, use)
 
-    async def _was_begun(self, key: str) -> bool:
-        """Note that a call is begun, and say whether it was before: a tool of ours is called again all the same, by its key.
+    async def _begun(self, key: str) -> int:
+        """Note that a call is begun, and say when it was before, 0 if never: a tool of ours is called again, and told that.
 
         Another's may do it twice, which is worse than not at all.
         """
 
-        def note(tx: ToolTx) -> bool:
-            known = tx.applied(f"{key}/begun") is not None
-            if not known:
-                tx.mark(f"{key}/begun", "")
-            return known
+        def note(tx: ToolTx) -> int:
+            known = tx.applied(f"{key}/begun")
+            if known is None:
+                tx.mark(f"{key}/begun", str(tx.now))
+            return 0 if known is None else int(known or 1)
 
         return await patiently(self._store, note, self._clock)
 

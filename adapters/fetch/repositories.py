@@ -44,6 +44,7 @@ _PASSING = ".timmy-clone-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOOK_SECONDS = 0.25
 _BLOCK = 512
+_LARGEST_CONFIG = 64_000
 _MEMORY = 2 * 2**30
 
 RULES: Mapping[str, str] = {
@@ -109,8 +110,10 @@ class Repositories:
         self._trust = {} if trust is None else {"http.sslCAInfo": str(trust)}
         self._turn = asyncio.Lock()
 
-    async def clone(self, url: str, name: str = "") -> str:
+    async def clone(self, url: str, name: str = "", *, again: bool = False) -> str:
         """Clone into a folder of the workspace, under its own name or another; returns that.
+
+        `again`: what is there already, and was cloned from there, is it.
 
         Raises the errors of this module, and what `checked` and the connection do.
         """
@@ -118,6 +121,8 @@ class Repositories:
         passing = self._workspace / f"{_PASSING}{self._ids.token(6)}"
         async with self._turn:
             await asyncio.to_thread(self._sweep)
+            if again and await asyncio.to_thread(_is_clone, place, str(target)):
+                return name
             await asyncio.to_thread(_refuse_there, place)
             try:
                 await self._fetched(target, passing)
@@ -230,6 +235,13 @@ def _weight(place: Path) -> int:
             with suppress(OSError):  # it comes and goes
                 total += Path(folder, name).lstat().st_blocks * _BLOCK
     return total
+
+
+def _is_clone(place: Path, url: str) -> bool:
+    """Whether git has written there that it is a clone of this."""
+    with suppress(OSError), (place / ".git/config").open("rb") as file:
+        return f"\turl = {url}\n".encode() in file.read(_LARGEST_CONFIG)
+    return False
 
 
 def _refuse_there(place: Path) -> None:

@@ -111,8 +111,13 @@ def _diff(job: Job, repository: Repository) -> Outcome:
 
 def _branch(job: Job, repository: Repository) -> Outcome:
     name = _new_name(repository, job.options["branch"])
-    if repository.commit_of(f"refs/heads/{name}") is not None:
-        raise BranchThere(branch=shown(name))
+    if (there := repository.commit_of(f"refs/heads/{name}")) is not None:
+        if not _again(job):
+            raise BranchThere(branch=shown(name))
+        return Outcome(
+            f"{_name(repository)} has a branch {shown(name)}, at {there[:10]}. The hub was stopped while it made it, so this is"
+            " that one, unless there was one of this name before. What is checked out is as it was."
+        )
     tip = _revision(repository, job.options.get("of", "") or "HEAD")
     repository.run("update-ref", f"refs/heads/{name}", tip)  # says whether the name goes with the others
     if job.dry:
@@ -129,6 +134,11 @@ def _commit(job: Job, repository: Repository) -> Outcome:
         raise BranchNotYours(branch=shown(name))
     message = readable(job.options["message"]).strip()
     before = repository.commit_of(f"refs/heads/{name}")
+    if before and (done := _made_since(repository, before, message, _again(job))):
+        return Outcome(
+            f"Committed as {done[:10]} on branch {shown(name)} of {_name(repository)}, before the hub was stopped."
+            " What is checked out is as it was, and nothing was sent anywhere."
+        )
     tip = before or repository.commit_of("HEAD")
     changes, closed = _changes(repository)
     changes = _wanted(changes, job.options.get("files", "").split("\n"), repository)
@@ -157,6 +167,23 @@ def _could(repository: Repository) -> Outcome:
 
 
 _DOES = {"status": _status, "log": _log, "diff": _diff, "branch": _branch, "commit": _commit}
+
+
+def _again(job: Job) -> int:
+    """When the same was begun before, by a hub that was stopped in its midst (Unix ms); 0 if it was not."""
+    return int(job.options.get("again", "0"))
+
+
+def _made_since(repository: Repository, tip: str, message: str, since: int) -> str:
+    """The commit of ours with this message that a branch has got since then; empty if none, or if nothing was begun."""
+    if not since:
+        return ""
+    words = ("--no-mailmap", "--no-show-signature", "--first-parent", "--max-count=50", "-z")
+    told = repository.text("log", *words, "--format=%H%x00%cn <%ce>%x00%ct%x00%B", tip, "--").split("\0")
+    for commit, by, at, said in zip(told[::4], told[1::4], told[2::4], told[3::4], strict=False):
+        if by == _AUTHOR and int(at) >= since // 1000 and said.strip() == message:
+            return commit
+    return ""
 
 
 def _name(repository: Repository) -> str:

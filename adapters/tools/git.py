@@ -76,7 +76,7 @@ async def git_branch(
     of: Annotated[str, _REVISION] = "",
 ) -> Output:
     """Make a new branch in a Git repository, once the person has agreed; what is checked out stays as it is."""
-    return await here.ask("git", folder, do="branch", branch=branch, of=of)
+    return await here.ask("git", folder, do="branch", branch=branch, of=of, again=str(use.again))
 
 
 @tool(
@@ -103,7 +103,8 @@ async def git_commit(
     folder: Annotated[str, _FOLDER] = ".",
 ) -> Output:
     """Commit changed files to a branch of their own, once the person has agreed. Nothing is pushed."""
-    return await here.ask("git", folder, do="commit", branch=branch, message=message, files="\n".join(files))
+    named = "\n".join(files)
+    return await here.ask("git", folder, do="commit", branch=branch, message=message, files=named, again=str(use.again))
 
 
 async def _look_for_clone(here: Here, _: Use, *, url: str, name: str) -> None:
@@ -128,7 +129,7 @@ async def git_clone(
     """Clone a public Git repository into the workspace, from a host that the owner allows, once the person has agreed."""
     if here.cloner is None:
         raise BadCall(tool="git_clone", why="no host is allowed.")
-    found = await here.cloner.clone(url, name)
+    found = await here.cloner.clone(url, name, again=bool(use.again))
     return Output(f"Cloned into {found}. git_log and git_status say more of it.", outside=False)
 
 

@@ -39,8 +39,11 @@ class Cloner(Protocol):
     async def look(self, url: str, name: str = "") -> None:
         """Raise what keeps it from being cloned, as far as that can be seen without asking anybody."""
 
-    async def clone(self, url: str, name: str = "") -> str:
-        """Clone one into a folder of the workspace; returns its name. Raises why it cannot be had."""
+    async def clone(self, url: str, name: str = "", *, again: bool = False) -> str:
+        """Clone one into a folder of the workspace; returns its name. Raises why it cannot be had.
+
+        `again`: it was begun before, by a hub that was stopped; it may be there already.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,15 @@ class BadCall(UserError):
 
 
 class Use(NamedTuple):
-    """On whose behalf a tool is called, where, and the name of the call: whatever it causes is keyed by that, once."""
+    """On whose behalf a tool is called, where, and the name of the call: whatever it causes is keyed by that, once.
+
+    `again`: when it was begun before, by a hub that was stopped in its midst (Unix ms); it may be done already. 0: it was not.
+    """
 
     caller: Caller
     conversation: str
     key: str
+    again: int = 0
 
 
 class Output(NamedTuple):

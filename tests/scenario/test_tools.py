@@ -355,6 +355,33 @@ async def test_going_on_is_for_who_asked_there(bot: Bot, server: OllamaServer, d
     assert (await bot.say("/continue A-1", acting_for="telegram:5"))["data"]["error"] == "nothing_to_go_on"
 
 
+@pytest.mark.long
+async def test_a_tool_of_the_hub_is_told_that_it_was_begun_before_a_crash(tmp_path: Path, server: OllamaServer) -> None:
+    begun = asyncio.Event()
+
+    async def commits(text: str) -> str:
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        return f"{text} is committed"
+
+    tool = Made("git_commit", commits, Effect.ASK, takes=("text",))
+    async with hub(tmp_path, ollama=server.url, toolbox=Box([tool])) as bot:
+        server.says(Calls("git_commit", {"text": "Totals"}))
+        server.says("I asked you.")
+        await bot.say("Commit it")
+        await bot.post("/approve A-1")
+        await begun.wait()
+        at = bot.clock.now()
+    server.says("It is.")
+    async with hub(tmp_path, ollama=server.url, toolbox=Box([tool])) as bot:
+        await bot.until(text="It is.")
+    first, second = tool.uses
+    assert first.again == 0
+    assert 0 < second.again <= at
+    assert first.key == second.key
+
+
 @dataclass
 class Foreign(Made):
     """A tool of somebody else's program."""

@@ -236,6 +236,22 @@ async def test_objects_that_lead_out_are_refused(tmp_path: Path) -> None:
         assert list((tmp_path / "workspace").iterdir()) == []
 
 
+async def test_what_was_cloned_before_the_hub_was_stopped_is_there(tmp_path: Path) -> None:
+    cloner = repositories(tmp_path)
+    async with host(tmp_path) as there:
+        assert await cloner.clone(there.url, again=True) == "shop", "it was not"
+        asked = len(there.asked)
+        assert await cloner.clone(there.url, again=True) == "shop"
+        assert len(there.asked) == asked
+        with pytest.raises(RepositoryThere):
+            await cloner.clone(there.url)
+        with pytest.raises(RepositoryThere):
+            await cloner.clone(there.url.replace("/ann/", "/bob/"), again=True)
+        (tmp_path / "workspace/notes").mkdir()
+        with pytest.raises(RepositoryThere):
+            await cloner.clone(there.url, "notes", again=True)
+
+
 @pytest.mark.long
 async def test_what_a_crash_left_is_swept(tmp_path: Path) -> None:
     cloner = repositories(tmp_path)

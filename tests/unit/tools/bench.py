@@ -75,8 +75,8 @@ class Bench:
         )  # fmt: skip
         self.tools = Tools(self.here)
 
-    async def call(self, name: str, caller: Caller = ANN, key: str = "k1", **arguments: Json) -> Output:
-        return await self.given(name, arguments, caller, key)
+    async def call(self, name: str, caller: Caller = ANN, key: str = "k1", again: int = 0, **arguments: Json) -> Output:
+        return await self.given(name, arguments, caller, key, again)
 
     async def look(self, name: str, **arguments: Json) -> None:
         """Whether it could be done, as the loop asks before a person is asked."""
@@ -84,7 +84,9 @@ class Bench:
         assert tool is not None
         await tool.look(tool.read(arguments), Use(ANN, "telegram:5", "k1"))
 
-    async def given(self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1") -> Output:
+    async def given(
+        self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1", again: int = 0
+    ) -> Output:
         tool = self.tools.find(name)
         assert tool is not None
-        return await tool.run(tool.read(arguments), Use(caller, "telegram:5", key))
+        return await tool.run(tool.read(arguments), Use(caller, "telegram:5", key, again))

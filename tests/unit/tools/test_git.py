@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.clockwork import SystemClock
 from adapters.fetch.repositories import HostNotNamed
 from adapters.skills.errors import (
     BranchNotYours,
@@ -524,16 +525,58 @@ def _place(folder: Path) -> Path:
     return place
 
 
+@pytest.mark.long
+async def test_what_was_done_before_the_hub_was_stopped_is_not_done_twice_nor_called_a_failure(
+    bench: Bench, shop: Path
+) -> None:
+    since = SystemClock().now() - 60_000
+    given: dict[str, Json] = {"folder": "shop", "branch": "fix", "message": "Totals", "files": ["cart.py"]}
+    await bench.given("git_commit", given)
+    made = git(shop, "rev-parse", "fix")
+    (shop / "cart.py").write_text("total = 3\n")  # somebody goes on meanwhile
+    told = (await bench.given("git_commit", given, again=since)).text
+    assert told.startswith(f"Committed as {made[:10]} on branch fix of shop, before the hub was stopped.")
+    assert git(shop, "rev-parse", "fix") == made
+    await bench.given("git_commit", given | {"message": "Another"}, again=since)
+    assert git(shop, "log", "--format=%s", "-2", "fix") == "Another\nTotals"
+    assert "before the hub was stopped" in (await bench.given("git_commit", given, again=since)).text
+    await bench.call("git_branch", folder="shop", branch="old", of="main~1")
+    with pytest.raises(BranchThere):
+        await bench.call("git_branch", folder="shop", branch="old", of="main~1")
+    told = (await bench.call("git_branch", again=since, folder="shop", branch="old", of="main~1")).text
+    assert told.startswith(f"shop has a branch old, at {git(shop, 'rev-parse', 'old')[:10]}. The hub was stopped while")
+
+
+@pytest.mark.long
+async def test_what_was_not_done_before_the_hub_was_stopped_is_done(bench: Bench, shop: Path) -> None:
+    """A commit of the same words that was made earlier, or by somebody else, is another."""
+    given: dict[str, Json] = {"folder": "shop", "branch": "fix", "message": "Totals", "files": ["cart.py"]}
+    await bench.given("git_commit", given)
+    (shop / "cart.py").write_text("total = 3\n")
+    later = SystemClock().now() + 60_000
+    assert (await bench.given("git_commit", given, again=later)).text.startswith("Committed 1 file as ")
+    assert git(shop, "rev-list", "--count", "main..fix") == "2"
+    theirs = git(shop, "commit-tree", "-p", "fix", "-m", "More", "fix^{tree}")
+    git(shop, "update-ref", "refs/heads/fix", theirs)
+    (shop / "cart.py").write_text("total = 4\n")
+    await bench.given("git_commit", given | {"message": "More"}, again=1)
+    assert git(shop, "rev-list", "--count", "main..fix") == "4"
+    await bench.call("git_branch", again=1, folder="shop", branch="new")
+    assert git(shop, "rev-parse", "new") == git(shop, "rev-parse", "main")
+
+
 @dataclass
 class Cloner:
     hosts: frozenset[str] = frozenset({"codeberg.org"})
     asked: list[tuple[str, str]] = field(default_factory=list)
+    again: bool = False
 
     async def look(self, url: str, name: str = "") -> None:
         if "codeberg.org" not in url:
             raise HostNotNamed(host="it", allowed="codeberg.org")
 
-    async def clone(self, url: str, name: str = "") -> str:
+    async def clone(self, url: str, name: str = "", *, again: bool = False) -> str:
+        self.again = again
         self.asked.append((url, name))
         return name or "shop"
 
@@ -556,6 +599,9 @@ async def test_repositories_are_cloned_where_the_owner_allows_a_host(bench: Benc
     await tool.look(given, Use(ANN, "telegram:5", "k"))
     assert (await tool.run(given, Use(ANN, "telegram:5", "k"))).text.startswith("Cloned into shop.")
     assert cloner.asked == [("https://codeberg.org/ann/shop.git", "")]
+    assert not cloner.again
+    await tool.run(given, Use(ANN, "telegram:5", "k", again=1))
+    assert cloner.again
 
 
 def test_what_is_agreed_to_is_all_shown(bench: Bench) -> None:
