@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BEFORE, NONE = "before", "none"
 """What a file held, and that there was none: names of what is kept."""
 
+_PASSING = ".keeps"
 _LIKE = 0.6
 _MOST_LINES = 2_000
 _MOST_NAMED = 5
@@ -121,12 +122,18 @@ def _nearest(text: str, old: str) -> str:
 
 
 def _keep(folder: Path, was: bytes | None) -> Path:
-    """Keep what the file held, durably, before anything is changed."""
-    kept = folder / (NONE if was is None else BEFORE)
-    with kept.open("xb") as file:
+    """Keep what the file held, whole and durable, before anything is changed."""
+    kept, passing = folder / (NONE if was is None else BEFORE), folder / _PASSING
+    with passing.open("wb") as file:
         file.write(was or b"")
         file.flush()
         os.fsync(file.fileno())
+    passing.rename(kept)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return kept
 
 

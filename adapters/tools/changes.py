@@ -142,13 +142,14 @@ def _room(here: Here, path: str, key: str) -> Path:
 
 
 def _is_begun(room: Path) -> bool:
-    return any(room.iterdir())
+    """Whether what the file held is kept there, whole."""
+    return any(not one.name.startswith(".") for one in room.iterdir())
 
 
 def _drop_unless_kept(room: Path) -> None:
     """Nothing was changed where nothing was kept."""
     if not _is_begun(room):
-        room.rmdir()
+        shutil.rmtree(room)
 
 
 def _last(home: Path, key: str) -> Path | None:

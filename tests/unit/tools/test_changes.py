@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -215,6 +216,36 @@ def test_a_change_that_was_begun_is_not_made_to_what_somebody_else_wrote_or_took
     with pytest.raises(FileChanged):
         change(job)
     assert workspace.held("log.md", 1000) == theirs
+
+
+async def test_what_a_file_held_is_kept_whole_or_not_at_all(
+    bench: Bench, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended while it is kept, nothing was begun: what is there of it by then is not what the file held."""
+
+    class Ended(BaseException):
+        pass
+
+    def ends(_: int) -> None:
+        raise Ended
+
+    (root / "log.md").write_text("a\n" * 1000)
+    room = changes._room(bench.here, "log.md", "k")
+    options = {"how": "append", "content": "b\n"}
+    job = Job(Workspace(root), "log.md", room, tmp_path, options)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", ends)
+        with pytest.raises(Ended):
+            change(job)
+    assert not changes._is_begun(room)
+    change(job)
+    assert changes._is_begun(room)
+    change(replace(job, options=options | {"begun": str(room)}))
+    assert (root / "log.md").read_text() == "a\n" * 1000 + "b\n"
+    other = changes._room(bench.here, "log.md", "other")
+    (other / ".keeps").write_text("a")
+    changes._drop_unless_kept(other)
+    assert not other.exists()
 
 
 @pytest.mark.long
